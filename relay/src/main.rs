@@ -1,0 +1,2 @@
+//! The `tandem-relay` command.
+fn main() {}
