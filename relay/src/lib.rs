@@ -1,1 +1,3 @@
 //! The tandem rendezvous server.
+
+pub mod api;

@@ -1,0 +1,45 @@
+//! The API that relay and peers share: paths, headers, bodies and the limits both sides must agree on.
+//!
+//! This is the one definition; the server of this crate and `tandem_core::rendezvous` both use it. It compiles without
+//! the feature `server`, so that a peer does not build a web server. It knows nothing of fingerprints, keys, addresses
+//! or file names: to the relay a token and a blob are opaque text.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST` stores a blob under the bearer token (201), `DELETE` withdraws it (204, or 404).
+pub const REGISTER_PATH: &str = "/register";
+/// `GET` answers the blob stored under the bearer token (200), or 404.
+pub const FETCH_PATH: &str = "/fetch";
+/// `GET` answers 200 while the relay accepts requests.
+pub const HEALTH_PATH: &str = "/health";
+
+/// Shortest lookup token the relay accepts, in characters (128 bits as base64url without padding).
+pub const TOKEN_LEN_MIN: usize = 22;
+/// Longest lookup token the relay accepts, in characters.
+pub const TOKEN_LEN_MAX: usize = 128;
+/// Largest request body, in bytes; a larger one is refused with 413, from `Content-Length` where there is one.
+pub const BODY_LEN_MAX: usize = 64 * 1024;
+/// How long an entry lives without being refreshed, in seconds.
+pub const ENTRY_TTL_SECS: u64 = 600;
+
+/// The body of `POST /register`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    /// The sealed record as text. The relay stores it as it is.
+    pub blob: String,
+}
+
+/// The body of a 200 answer to `GET /fetch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchResponse {
+    /// The sealed record, exactly as it was registered.
+    pub blob: String,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorResponse {
+    /// What is wrong, for a person: names the thing and says what to do.
+    pub error: String,
+}
