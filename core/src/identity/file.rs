@@ -1,0 +1,217 @@
+//! The identity file: three lines of text that keep a secret key across restarts.
+//!
+//! ```text
+//! tandem-identity-v1
+//! secret 64 hexadecimal digits
+//! fingerprint 000G-40R4-…
+//! ```
+//! The last line lets a person see whose file it is, and shows damage. An existing file is read or refused, never
+//! overwritten; a new one is written beside its place, made durable, and then linked in, so that it appears whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{Fingerprint, Identity, IdentityError, SEED_LEN};
+use crate::limits::IDENTITY_FILE_LEN_MAX;
+
+const FORMAT: &str = "tandem-identity-v1";
+/// How much of a foreign file's first line an error shows, in characters.
+const SHOWN_LEN_MAX: usize = 24;
+
+pub(super) fn load_or_create(path: &Path) -> Result<Identity, IdentityError> {
+    match load(path) {
+        Err(IdentityError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(path)
+        }
+        loaded => loaded,
+    }
+}
+
+fn load(path: &Path) -> Result<Identity, IdentityError> {
+    let text = read_private(path)?;
+    parse(&text).map_err(|problem| match problem {
+        Problem::Format(found) => IdentityError::UnknownFormat {
+            path: path.to_owned(),
+            found,
+            expected: FORMAT,
+        },
+        Problem::Damage(problem) => IdentityError::Damaged {
+            path: path.to_owned(),
+            problem,
+        },
+    })
+}
+
+/// What is wrong with the text of an identity file.
+enum Problem {
+    Format(String),
+    Damage(&'static str),
+}
+
+fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
+    let unreadable = |source| IdentityError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    // Asked before opening: to open a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(IdentityError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    refuse_exposed(path, &file)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_FILE_LEN_MAX + 1));
+    file.take(IDENTITY_FILE_LEN_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let damaged = |problem| IdentityError::Damaged {
+        path: path.to_owned(),
+        problem,
+    };
+    if bytes.len() > IDENTITY_FILE_LEN_MAX {
+        return Err(damaged("it is far too long"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(unix)]
+fn refuse_exposed(path: &Path, file: &File) -> Result<(), IdentityError> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = file.metadata().map_err(|source| IdentityError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(IdentityError::Exposed {
+            path: path.to_owned(),
+            mode,
+        })
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_exposed(_path: &Path, _file: &File) -> Result<(), IdentityError> {
+    Ok(()) // A file in a person's profile belongs to that person alone by inherited access rules.
+}
+
+fn parse(text: &str) -> Result<Identity, Problem> {
+    let mut lines = text.lines();
+    let format = lines.next().unwrap_or_default();
+    if format != FORMAT {
+        return Err(Problem::Format(format.chars().take(SHOWN_LEN_MAX).collect()));
+    }
+    let seed = lines
+        .next()
+        .and_then(parse_secret)
+        .ok_or(Problem::Damage("its secret is no key"))?;
+    let fingerprint = lines.next().and_then(parse_fingerprint);
+    let fingerprint = fingerprint.ok_or(Problem::Damage("its fingerprint is not one"))?;
+    if lines.next().is_some() {
+        return Err(Problem::Damage("it has more than three lines"));
+    }
+    let identity = Identity::from_seed(seed).map_err(|_| Problem::Damage("its secret is no key"))?;
+    if identity.fingerprint() == fingerprint {
+        Ok(identity)
+    } else {
+        Err(Problem::Damage(
+            "its secret and its fingerprint don't belong together",
+        ))
+    }
+}
+
+fn parse_secret(line: &str) -> Option<Zeroizing<[u8; SEED_LEN]>> {
+    let digits = line.strip_prefix("secret ")?.as_bytes();
+    let mut seed = Zeroizing::new([0; SEED_LEN]);
+    if digits.len() != 2 * SEED_LEN {
+        return None;
+    }
+    for (byte, pair) in seed.iter_mut().zip(digits.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = hex_value(*high)? << 4 | hex_value(*low)?;
+    }
+    Some(seed)
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
+
+fn parse_fingerprint(line: &str) -> Option<Fingerprint> {
+    line.strip_prefix("fingerprint ")?.parse().ok()
+}
+
+fn create(path: &Path) -> Result<Identity, IdentityError> {
+    let identity = Identity::ephemeral()?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match write_new(folder, path, &render(&identity)) {
+        Ok(()) => Ok(identity),
+        // Another peer was first; its identity is the one.
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => load(path),
+        Err(source) => Err(IdentityError::Unwritable {
+            path: path.to_owned(),
+            folder: folder.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn render(identity: &Identity) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(IDENTITY_FILE_LEN_MAX));
+    text.push_str(FORMAT);
+    text.push_str("\nsecret ");
+    for byte in identity.seed.iter() {
+        for value in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(value), 16));
+        }
+    }
+    text.push_str("\nfingerprint ");
+    text.push_str(&identity.fingerprint().to_string());
+    text.push('\n');
+    text
+}
+
+fn write_new(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".tandem-identity-")
+        .tempfile_in(folder)?;
+    make_private(file.as_file())?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    sync_folder(folder)
+}
+
+/// The file is created with 0600 less the umask; a umask of 0700 would lock out its owner.
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn make_private(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
