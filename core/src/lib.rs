@@ -7,3 +7,4 @@
 pub mod clock;
 pub mod identity;
 pub mod limits;
+mod session;

@@ -1,0 +1,16 @@
+//! The authenticated encrypted channel between two peers: TLS 1.3 lanes over TCP.
+//!
+//! Owns the handshake (`tls`), what is said on a lane before and after it (`wire`, `lane`), how a peer is reached
+//! (`dial`) and how it is let in (`listener`). A session is one control lane and the data lanes that name its id. What
+//! the messages *mean* is not decided here: the catalog and the transfers are layers above.
+
+pub(crate) mod blocking;
+pub(crate) mod dial;
+mod error;
+pub(crate) mod lane;
+pub(crate) mod listener;
+pub(crate) mod tls;
+pub(crate) mod wire;
+
+pub use error::SessionError;
+pub(crate) use lane::SessionId;

@@ -1,0 +1,86 @@
+//! Why a session could not be made, or ended.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::wire::{RefusalReason, WireError};
+
+/// Why a lane or a whole session could not be made, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No candidate address could be reached.
+    #[error(
+        "none of the peer's addresses could be reached ({tried})\nhint: is a firewall between you, or has the peer just moved?"
+    )]
+    Unreachable {
+        /// Each address with its own error, for a person.
+        tried: String,
+    },
+    /// The key that the other side proved is not the one its fingerprint commits to.
+    #[error(
+        "the peer at `{address}` has another identity than the fingerprint you gave\nhint: compare the fingerprint with its owner again"
+    )]
+    WrongFingerprint {
+        /// Who answered.
+        address: SocketAddr,
+    },
+    /// The other side looked at our identity and refused it.
+    #[error(
+        "the peer at `{address}` refused us\nhint: it must connect to your fingerprint, as you connect to its own"
+    )]
+    Refused {
+        /// Who refused.
+        address: SocketAddr,
+    },
+    /// The other side is a tandem peer but said no to this lane.
+    #[error("the peer at `{address}` declined the lane: {reason}")]
+    Declined {
+        /// Who declined.
+        address: SocketAddr,
+        /// Its words.
+        reason: RefusalReason,
+    },
+    /// The TLS handshake failed for a reason that is not an identity.
+    #[error("the handshake with `{address}` failed: {source}")]
+    Handshake {
+        /// With whom.
+        address: SocketAddr,
+        /// What TLS said.
+        source: io::Error,
+    },
+    /// The handshake or the greeting took too long.
+    #[error("the handshake with `{address}` did not end within {limit:?}")]
+    HandshakeTimeout {
+        /// With whom.
+        address: SocketAddr,
+        /// The limit it had.
+        limit: Duration,
+    },
+    /// What the other side wrote is not our protocol.
+    #[error("the peer at `{address}` broke the protocol: {source}")]
+    Protocol {
+        /// Who.
+        address: SocketAddr,
+        /// How.
+        source: WireError,
+    },
+    /// The TLS configuration could not be built.
+    #[error("could not prepare TLS: {source}")]
+    Tls {
+        /// What rustls said.
+        #[from]
+        source: rustls::Error,
+    },
+    /// A socket could not be prepared.
+    #[error("could not prepare the connection: {source}")]
+    Io {
+        /// What the system said.
+        #[from]
+        source: io::Error,
+    },
+    /// The session ended while it was needed.
+    #[error("the session with the peer ended")]
+    Ended,
+}

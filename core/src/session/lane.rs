@@ -1,0 +1,240 @@
+//! One TLS connection from TCP to the end of its greeting, seen from both ends.
+//!
+//! Owns the deadlines before authentication and the translation of TLS failures into what they mean here. In TLS 1.3
+//! the dialler is done before the listener has judged its key, so a lane counts as open only when the listener's
+//! greeting has been read.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::{AlertDescription, CertificateError, ClientConfig, ServerConfig};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::SessionError;
+use super::tls;
+use super::wire::{self, Greeting, Hello, PROTOCOL_VERSION, Purpose, RefusalReason, WireError};
+use crate::identity::Fingerprint;
+use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
+
+/// What both ends of a control lane derive from its handshake. Whoever knows it may add lanes to the session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SessionId(pub(crate) [u8; 32]);
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+/// A lane whose ends know each other and whose greeting is over.
+#[derive(Debug)]
+pub(crate) struct OpenLane {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) remote: Fingerprint,
+    pub(crate) address: SocketAddr,
+    /// Meaningful for a control lane: the id of the session it begins.
+    pub(crate) session: SessionId,
+}
+
+/// A lane whose dialler has proved its identity and said what it wants; not yet answered.
+#[derive(Debug)]
+pub(crate) struct KnockingLane {
+    lane: OpenLane,
+    pub(crate) purpose: Purpose,
+}
+
+/// Makes a lane over `tcp`: handshake, hello, and the listener's welcome.
+///
+/// # Errors
+/// [`SessionError::WrongFingerprint`] when somebody else answers, [`SessionError::Refused`] when we are not expected
+/// there, [`SessionError::Declined`] when the listener does not want this lane, timeouts and I/O errors with the address.
+pub(crate) async fn dial(
+    tcp: TcpStream,
+    config: Arc<ClientConfig>,
+    purpose: Purpose,
+) -> Result<OpenLane, SessionError> {
+    let address = tcp.peer_addr()?;
+    let limit = HANDSHAKE_TIMEOUT;
+    let dialled = timeout(limit, dial_unlimited(tcp, address, config, purpose)).await;
+    dialled.unwrap_or(Err(SessionError::HandshakeTimeout { address, limit }))
+}
+
+async fn dial_unlimited(
+    tcp: TcpStream,
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+    purpose: Purpose,
+) -> Result<OpenLane, SessionError> {
+    prepare(&tcp)?;
+    let connected = TlsConnector::from(config).connect(tls::server_name()?, tcp).await;
+    let stream = connected.map_err(|source| dial_failure(address, source))?;
+    let mut lane = OpenLane::new(TlsStream::Client(stream), address)?;
+    let hello = wire::encode(
+        &Hello {
+            version: PROTOCOL_VERSION,
+            purpose,
+        },
+        GREETING_LEN_MAX,
+    );
+    let hello = hello.map_err(|source| SessionError::Protocol { address, source })?;
+    let greeting = async {
+        lane.stream.write_all(&hello).await?;
+        lane.stream.flush().await?;
+        wire::read(&mut lane.stream, GREETING_LEN_MAX).await
+    };
+    match greeting.await {
+        Ok(Greeting::Welcome) => Ok(lane),
+        Ok(Greeting::Refused(reason)) => Err(SessionError::Declined { address, reason }),
+        Err(WireError::Closed) => Err(SessionError::Refused { address }),
+        Err(WireError::Io { source }) => Err(greeting_failure(address, source)),
+        Err(source) => Err(SessionError::Protocol { address, source }),
+    }
+}
+
+/// Takes the listener's part up to the dialler's hello. The caller answers with [`KnockingLane::welcome`] or
+/// [`KnockingLane::refuse`].
+pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<KnockingLane, SessionError> {
+    let address = tcp.peer_addr()?;
+    let limit = HANDSHAKE_TIMEOUT;
+    let accepted = timeout(limit, accept_unlimited(tcp, address, config)).await;
+    accepted.unwrap_or(Err(SessionError::HandshakeTimeout { address, limit }))
+}
+
+async fn accept_unlimited(
+    tcp: TcpStream,
+    address: SocketAddr,
+    config: Arc<ServerConfig>,
+) -> Result<KnockingLane, SessionError> {
+    prepare(&tcp)?;
+    let accepted = TlsAcceptor::from(config).accept(tcp).await;
+    let stream = accepted.map_err(|source| accept_failure(address, source))?;
+    let mut lane = OpenLane::new(TlsStream::Server(stream), address)?;
+    let hello = wire::read::<Hello>(&mut lane.stream, GREETING_LEN_MAX).await;
+    let hello = hello.map_err(|source| SessionError::Protocol { address, source })?;
+    let knocking = KnockingLane {
+        lane,
+        purpose: hello.purpose,
+    };
+    if hello.version == PROTOCOL_VERSION {
+        return Ok(knocking);
+    }
+    let reason = RefusalReason::Version {
+        spoken: PROTOCOL_VERSION,
+    };
+    knocking.refuse(reason.clone()).await?;
+    Err(SessionError::Declined { address, reason })
+}
+
+impl OpenLane {
+    fn new(stream: TlsStream<TcpStream>, address: SocketAddr) -> Result<Self, SessionError> {
+        let connection = stream.get_ref().1;
+        tls::check_protocol(connection)?;
+        let remote = tls::remote_fingerprint(connection)?;
+        let secret = match &stream {
+            TlsStream::Client(s) => {
+                tls::session_secret(|o, l, c| s.get_ref().1.export_keying_material(o, l, c))
+            }
+            TlsStream::Server(s) => {
+                tls::session_secret(|o, l, c| s.get_ref().1.export_keying_material(o, l, c))
+            }
+        };
+        let session = SessionId(secret?);
+        Ok(Self {
+            stream,
+            remote,
+            address,
+            session,
+        })
+    }
+}
+
+impl KnockingLane {
+    /// Who knocks; its key has been proved.
+    pub(crate) fn remote(&self) -> Fingerprint {
+        self.lane.remote
+    }
+
+    /// The id of the session, should this be its control lane.
+    pub(crate) fn session(&self) -> SessionId {
+        self.lane.session
+    }
+
+    /// Opens the lane.
+    pub(crate) async fn welcome(mut self) -> Result<OpenLane, SessionError> {
+        self.answer(&Greeting::Welcome).await?;
+        Ok(self.lane)
+    }
+
+    /// Declines the lane and closes it.
+    pub(crate) async fn refuse(mut self, reason: RefusalReason) -> Result<(), SessionError> {
+        self.answer(&Greeting::Refused(reason)).await?;
+        Ok(self.lane.stream.shutdown().await?)
+    }
+
+    async fn answer(&mut self, greeting: &Greeting) -> Result<(), SessionError> {
+        let address = self.lane.address;
+        let frame = wire::encode(greeting, GREETING_LEN_MAX);
+        let frame = frame.map_err(|source| SessionError::Protocol { address, source })?;
+        self.lane.stream.write_all(&frame).await?;
+        Ok(self.lane.stream.flush().await?)
+    }
+}
+
+/// Small messages leave at once; on loopback the default congestion control would only slow the bytes down.
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    if tcp.peer_addr()?.ip().is_loopback() {
+        // Not allowed everywhere, and only worth speed: a refusal changes nothing.
+        drop(socket2::SockRef::from(tcp).set_tcp_congestion(b"reno"));
+    }
+    Ok(())
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+fn dial_failure(address: SocketAddr, source: io::Error) -> SessionError {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+    match tls_error(&source) {
+        Some(InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            SessionError::WrongFingerprint { address }
+        }
+        Some(AlertReceived(AlertDescription::AccessDenied)) => SessionError::Refused { address },
+        _ => SessionError::Handshake { address, source },
+    }
+}
+
+/// After our half of the handshake the listener judges us: an alert, an end or a reset here is its refusal (a reset
+/// overtakes the alert when our hello was still unread).
+fn greeting_failure(address: SocketAddr, source: io::Error) -> SessionError {
+    let refused = matches!(
+        tls_error(&source),
+        Some(rustls::Error::AlertReceived(AlertDescription::AccessDenied))
+    );
+    let gone = matches!(
+        source.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    );
+    if refused || gone {
+        SessionError::Refused { address }
+    } else {
+        SessionError::Handshake { address, source }
+    }
+}
+
+fn accept_failure(address: SocketAddr, source: io::Error) -> SessionError {
+    use rustls::Error::InvalidCertificate;
+    match tls_error(&source) {
+        Some(InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            SessionError::WrongFingerprint { address }
+        }
+        _ => SessionError::Handshake { address, source },
+    }
+}

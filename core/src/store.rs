@@ -1,0 +1,19 @@
+//! What this peer has on disk: the files it shares in place, and the files it is about to receive.
+//!
+//! Owns reading, hashing and writing of local files. Two invariants: a file that is shared is never copied or changed
+//! by us, and a file that is received is invisible under its name until every byte of it was verified and made
+//! durable. Knows contents (hash and length), not names in the catalog, and no peers.
+
+mod aligned;
+mod hashing;
+mod outline;
+mod part_file;
+mod positioned;
+mod source;
+
+pub(crate) use aligned::AlignedBuffer;
+pub(crate) use hashing::hash_file;
+pub(crate) use outline::{GROUP_LEN, Outline, group_count, group_len};
+pub(crate) use part_file::{Destination, PartFile, StoreError};
+pub(crate) use positioned::{read_exact_at, write_all_at};
+pub(crate) use source::{FileStamp, Source, SourceError, Sources};

@@ -1,0 +1,246 @@
+//! A file on its way in: invisible until it is whole.
+//!
+//! Owns the temporary file beside the target and the order in which it becomes visible: bytes, sync, rename, sync of
+//! the folder. Everything happens beneath a folder handle (`cap-std`), so that no name and no link leads out of it. A
+//! part file that is not published removes itself.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+/// Why a file could not be received into its place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The target names no file, as `/` or `..` do.
+    #[error("`{}` can't be the name of a file\nhint: give the path of the file to be written", path.display())]
+    NoName {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target is a folder.
+    #[error("`{}` is a folder\nhint: give the path of the file to be written", path.display())]
+    IsFolder {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    #[error("could not {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Where a file is to appear: a name beneath a folder that is held open.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    root: Arc<Dir>,
+    root_path: Arc<PathBuf>,
+    relative: PathBuf,
+}
+
+impl Destination {
+    /// The file at `target`; its folder must exist.
+    pub(crate) fn file(target: &Path) -> Result<Self, StoreError> {
+        let name = target.file_name().ok_or_else(|| StoreError::NoName { path: target.to_owned() })?;
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if target.is_dir() {
+            return Err(StoreError::IsFolder { path: target.to_owned() });
+        }
+        Ok(Self::folder(parent)?.join(Path::new(name)))
+    }
+
+    /// The folder at `path`, which must exist; [`Destination::join`] names what is to appear in it.
+    pub(crate) fn folder(path: &Path) -> Result<Self, StoreError> {
+        let root = Dir::open_ambient_dir(path, ambient_authority());
+        let root = Arc::new(root.map_err(|e| failed("open the folder", path, e))?);
+        Ok(Self { root, root_path: Arc::new(path.to_owned()), relative: PathBuf::new() })
+    }
+
+    /// The same folder handle, `relative` further down.
+    pub(crate) fn join(&self, relative: &Path) -> Self {
+        Self { relative: self.relative.join(relative), ..self.clone() }
+    }
+
+    /// The whole path, for messages and for serving the file later.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.root_path.join(&self.relative)
+    }
+
+    /// Makes the folder that this destination names, and those above it.
+    pub(crate) fn create_folder(&self) -> Result<(), StoreError> {
+        if self.relative.as_os_str().is_empty() {
+            return Ok(());
+        }
+        self.root.create_dir_all(&self.relative).map_err(|e| failed("create the folder", &self.path(), e))
+    }
+
+    fn parent(&self) -> Result<Dir, StoreError> {
+        let parent = self.relative.parent().unwrap_or(Path::new(""));
+        let opened = if parent.as_os_str().is_empty() {
+            self.root.try_clone()
+        } else {
+            self.root.create_dir_all(parent).and_then(|()| self.root.open_dir(parent))
+        };
+        opened.map_err(|e| failed("open the folder", &self.root_path.join(parent), e))
+    }
+}
+
+/// What a received file is to look like apart from its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attributes {
+    pub(crate) modified: SystemTime,
+    /// Unix permission bits; only the lowest nine are used.
+    pub(crate) mode: u32,
+}
+
+/// A file that receives bytes under a temporary name in the folder of its destination.
+#[derive(Debug)]
+pub(crate) struct PartFile {
+    folder: Dir,
+    temporary: String,
+    destination: Destination,
+    file: File,
+    published: bool,
+}
+
+impl PartFile {
+    /// Creates the temporary file, `len` bytes long, readable by nobody else.
+    pub(crate) fn create(destination: &Destination, len: u64) -> Result<Self, StoreError> {
+        let folder = destination.parent()?;
+        let token = getrandom::u64().map_err(|e| failed("name a file in", &destination.path(), e.into()))?;
+        let temporary = format!(".tandem-{token:016x}.part");
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = folder.open_with(&temporary, &options);
+        let file = file.map_err(|e| failed("create a file for", &destination.path(), e))?.into_std();
+        let part = Self { folder, temporary, destination: destination.clone(), file, published: false };
+        part.file.set_len(len).map_err(|e| failed("make room for", &destination.path(), e))?;
+        Ok(part)
+    }
+
+    /// The open file, for positioned writes from any thread.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Makes the bytes durable under the temporary name.
+    pub(crate) fn sync(&self, attributes: &Attributes) -> Result<(), StoreError> {
+        self.apply(attributes).and_then(|()| self.file.sync_all()).map_err(|e| self.failed("sync", e))
+    }
+
+    /// Gives the file its name. Call it after every byte was verified and [`PartFile::sync`] has returned.
+    pub(crate) fn publish(mut self) -> Result<PathBuf, StoreError> {
+        let name = self.destination.relative.file_name().unwrap_or_default();
+        let renamed = self.folder.rename(&self.temporary, &self.folder, name);
+        renamed.map_err(|e| self.failed("rename into place", e))?;
+        self.published = true;
+        sync_folder(&self.folder).map_err(|e| self.failed("sync the folder of", e))?;
+        Ok(self.destination.path())
+    }
+
+    fn apply(&self, attributes: &Attributes) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            self.file.set_permissions(std::fs::Permissions::from_mode(attributes.mode & 0o777))?;
+        }
+        self.file.set_modified(attributes.modified)
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
+        failed(action, &self.destination.path(), source)
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = self.folder.remove_file(&self.temporary)
+        {
+            tracing::warn!(%error, name = self.temporary, "could not remove a part file");
+        }
+    }
+}
+
+/// A rename is durable once its folder is; only Unix can sync one.
+fn sync_folder(folder: &Dir) -> io::Result<()> {
+    #[cfg(unix)]
+    folder.try_clone()?.into_std_file().sync_all()?;
+    Ok(())
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::write_all_at;
+    use super::*;
+
+    fn attributes() -> Attributes {
+        Attributes { modified: UNIX_EPOCH + Duration::from_secs(86_400), mode: 0o640 }
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(root).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_is_published() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("notes.txt");
+        std::fs::write(&target, b"old").unwrap();
+        let part = PartFile::create(&Destination::file(&target).unwrap(), 3).unwrap();
+        write_all_at(part.file(), b"new", 0).unwrap();
+        part.sync(&attributes()).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+        part.publish().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&target).unwrap().modified().unwrap(), attributes().modified);
+        assert_eq!(names(root.path()), ["notes.txt"]);
+    }
+
+    #[test]
+    fn a_part_file_that_is_dropped_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let part = PartFile::create(&Destination::file(&root.path().join("notes.txt")).unwrap(), 9).unwrap();
+        assert_eq!(names(root.path()).len(), 1);
+        drop(part);
+        assert_eq!(names(root.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_folder_or_a_missing_folder_is_no_destination() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(matches!(Destination::file(root.path()), Err(StoreError::IsFolder { .. })));
+        let missing = Destination::file(&root.path().join("no/such/file")).unwrap_err();
+        assert!(matches!(missing, StoreError::Io { .. }) && missing.to_string().contains("no/such"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_out_of_the_folder_is_not_followed() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
+        let destination = Destination::folder(root.path()).unwrap().join(Path::new("link/file"));
+        assert!(PartFile::create(&destination, 1).is_err());
+        assert_eq!(names(outside.path()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,244 @@
+//! Files that this peer holds and serves from where they are.
+//!
+//! Owns the map from a content to the local files that have it, and the check that such a file is still the one that
+//! was hashed. Serving never trusts a path alone: it compares the file's stamp on every open.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{Outline, hash_file};
+use crate::catalog::ContentId;
+use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    len: u64,
+    modified: Option<SystemTime>,
+    /// Inode and change time where the platform has them: they catch a same-size edit that kept its mtime.
+    inode: Option<(u64, u64, i64, i64)>,
+}
+
+impl FileStamp {
+    /// The stamp of what `metadata` describes.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let inode = {
+            use std::os::unix::fs::MetadataExt;
+            Some((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+        };
+        #[cfg(not(unix))]
+        let inode = None;
+        Self { len: metadata.len(), modified: metadata.modified().ok(), inode }
+    }
+}
+
+/// A local file whose content is known.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) content: ContentId,
+    pub(crate) outline: Outline,
+    pub(crate) metadata: Metadata,
+    stamp: FileStamp,
+}
+
+/// Why a local file can't be shared or served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// There is nothing at the path.
+    #[error("there is no file `{}`\nhint: check the path", path.display())]
+    Missing {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path names a folder.
+    #[error("`{}` is a folder, not a file\nhint: share the whole folder with `add_tree`", path.display())]
+    IsFolder {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path names a device, a pipe or a socket.
+    #[error("`{}` is neither a file nor a folder\nhint: only regular files can be shared", path.display())]
+    NotAFile {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The file can't be read.
+    #[error("could not read `{}`: {source}\nhint: check its permissions", path.display())]
+    Unreadable {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is larger than what can be shared.
+    #[error("`{}` has `{len}` bytes, at most `{limit}` can be shared", path.display())]
+    TooLarge {
+        /// The path as it was given.
+        path: PathBuf,
+        /// Its length.
+        len: u64,
+        /// The most that can be shared.
+        limit: u64,
+    },
+    /// The file changed each time while it was being read.
+    #[error("`{}` keeps changing while it is read\nhint: share it again when its writer is done", path.display())]
+    KeepsChanging {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The file is not the one that was hashed any more.
+    #[error("`{}` has changed since it was shared\nhint: add it again to share the new content", path.display())]
+    Changed {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+}
+
+impl Source {
+    /// Opens and hashes the file at `path`. Blocks for as long as reading takes.
+    ///
+    /// # Errors
+    /// One variant per situation, each naming the path.
+    pub(crate) fn read(path: &Path) -> Result<Self, SourceError> {
+        for _ in 0..HASH_ATTEMPTS_MAX {
+            let (file, metadata) = open(path)?;
+            let stamp = FileStamp::of(&metadata);
+            let hashed = hash_file(&file, metadata.len());
+            if stamp_of(path, &file)? != stamp {
+                continue;
+            }
+            let (hash, outline) = hashed.map_err(|source| unreadable(path, source))?;
+            let content = ContentId { hash, len: metadata.len() };
+            return Ok(Self { path: path.to_owned(), content, outline, metadata, stamp });
+        }
+        Err(SourceError::KeepsChanging { path: path.to_owned() })
+    }
+
+    /// Opens the file for serving, if it still is what was hashed.
+    pub(crate) fn open(&self) -> Result<File, SourceError> {
+        let (file, metadata) = open(&self.path)?;
+        if FileStamp::of(&metadata) == self.stamp {
+            return Ok(file);
+        }
+        Err(SourceError::Changed { path: self.path.clone() })
+    }
+
+    /// Whether `file` (opened by [`Source::open`]) is still what was hashed.
+    pub(crate) fn is_unchanged(&self, file: &File) -> bool {
+        stamp_of(&self.path, file).is_ok_and(|stamp| stamp == self.stamp)
+    }
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    let kind = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    if kind.is_dir() {
+        return Err(SourceError::IsFolder { path: path.to_owned() });
+    }
+    if !kind.is_file() {
+        return Err(SourceError::NotAFile { path: path.to_owned() });
+    }
+    let file = File::open(path).map_err(|source| unreadable(path, source))?;
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    let (len, limit) = (metadata.len(), FILE_LEN_MAX);
+    if len > limit {
+        return Err(SourceError::TooLarge { path: path.to_owned(), len, limit });
+    }
+    Ok((file, metadata))
+}
+
+fn stamp_of(path: &Path, file: &File) -> Result<FileStamp, SourceError> {
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    Ok(FileStamp::of(&metadata))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> SourceError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => SourceError::Missing { path },
+        _ => SourceError::Unreadable { path, source },
+    }
+}
+
+/// Everything this peer can serve, by content.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(HashMap<ContentId, Vec<Arc<Source>>>);
+
+impl Sources {
+    /// From now on `source` is served.
+    pub(crate) fn insert(&mut self, source: Arc<Source>) {
+        let held = self.0.entry(source.content).or_default();
+        held.retain(|other| other.path != source.path);
+        held.push(source);
+    }
+
+    /// The files that had this content when they were hashed, the newest first.
+    pub(crate) fn holding(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        self.0.get(content).into_iter().flatten().rev().cloned().collect()
+    }
+
+    /// Forgets one file as a source of its content.
+    pub(crate) fn forget(&mut self, source: &Source) {
+        if let Some(held) = self.0.get_mut(&source.content) {
+            held.retain(|other| other.path != source.path);
+            if held.is_empty() {
+                self.0.remove(&source.content);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("notes.txt");
+        std::fs::write(&path, bytes).unwrap();
+        (root, path)
+    }
+
+    #[test]
+    fn a_file_that_was_edited_after_hashing_is_not_served() {
+        let (_root, path) = written(b"first");
+        let source = Source::read(&path).unwrap();
+        assert!(source.open().is_ok());
+        std::fs::write(&path, b"second").unwrap();
+        assert!(matches!(source.open(), Err(SourceError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_file_replaced_by_one_of_the_same_size_and_time_is_not_served() {
+        let (root, path) = written(b"first");
+        let source = Source::read(&path).unwrap();
+        let other = root.path().join("other");
+        std::fs::write(&other, b"FIRST").unwrap();
+        let time = source.metadata.modified().unwrap();
+        File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert!(matches!(source.open(), Err(SourceError::Changed { .. })));
+    }
+
+    #[test]
+    fn what_can_not_be_shared_says_so_with_its_path() {
+        let root = tempfile::tempdir().unwrap();
+        let missing = Source::read(&root.path().join("nothing")).unwrap_err();
+        assert!(matches!(missing, SourceError::Missing { .. }) && missing.to_string().contains("nothing"));
+        assert!(matches!(Source::read(root.path()), Err(SourceError::IsFolder { .. })));
+    }
+
+    #[test]
+    fn a_file_larger_than_the_limit_is_refused_before_it_is_read() {
+        let (_root, path) = written(b"");
+        File::options().write(true).open(&path).unwrap().set_len(FILE_LEN_MAX + 1).unwrap();
+        assert!(matches!(Source::read(&path), Err(SourceError::TooLarge { .. })));
+    }
+}
