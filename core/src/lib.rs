@@ -7,4 +7,4 @@
 pub mod clock;
 pub mod identity;
 pub mod limits;
-mod session;
+pub mod session;

@@ -256,9 +256,9 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode::<Hello>(&bytes);
-            let _ = decode::<Greeting>(&bytes);
-            let _ = read_blocking::<Hello>(&mut &bytes[..], 128);
+            drop(decode::<Hello>(&bytes));
+            drop(decode::<Greeting>(&bytes));
+            drop(read_blocking::<Hello>(&mut &bytes[..], 128));
         }
 
         #[test]
