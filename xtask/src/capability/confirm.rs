@@ -1,0 +1,269 @@
+//! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and cleans up after it.
+//!
+//! What is mounted and how is the probe binary's business (`capability_probe` of the tests package). xtask never links
+//! fuser, which does not even build on a Mac without macFUSE.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Capability;
+use super::storage::fresh_directory;
+
+/// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
+/// ... unless it gets a fraction of a processor: at a quota of 20 % everything takes four times longer.
+const SLOW_MACHINE_MARGIN: u64 = 4;
+/// How long a killed child may take to be gone.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The answer is one line; whatever is longer is not an answer.
+const ANSWER_LEN_MAX: u64 = 64 * 1024;
+
+/// The line that the probe prints.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    capability: String,
+    available: bool,
+    evidence: String,
+}
+
+/// The verdict on `before` after a real attempt; what stage 1 found stays the explanation where the attempt failed.
+pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Capability {
+    let Some(binary) = probe_binary else {
+        return combine(
+            before,
+            Err("not proven: the build has no `capability_probe`".to_owned()),
+        );
+    };
+    combine(before, attempt(Command::new(binary), PROBE_TIMEOUT))
+}
+
+fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {
+    match outcome {
+        Ok(evidence) => Capability::present(before.name, evidence),
+        Err(_) if !before.available => before.clone(),
+        Err(cause) => Capability::missing(before.name, format!("{}, but {cause}", before.evidence)),
+    }
+}
+
+/// Runs the probe once; `Ok` is the evidence that it works, `Err` the cause why not.
+fn attempt(probe: Command, limit: Duration) -> Result<String, String> {
+    let directory =
+        fresh_directory().map_err(|error| format!("no directory to mount on could be made: {error}"))?;
+    let mut child =
+        start(probe, directory.path()).map_err(|error| format!("the probe did not start: {error}"))?;
+    let output = child.stdout.take().map(read_to_end);
+    let answer = match output.as_ref().map(|output| output.recv_timeout(limit)) {
+        Some(Ok(bytes)) => read_answer(&bytes, &mut child),
+        _ => Err(format!(
+            "the probe mount hung for {} s and was killed",
+            limit.as_secs_f32()
+        )),
+    };
+    end(child, output, directory.path());
+    match directory.close() {
+        Ok(()) => answer,
+        Err(error) => answer.and(Err(format!(
+            "the probe's directory could not be removed: {error}"
+        ))),
+    }
+}
+
+fn start(mut command: Command, directory: &Path) -> std::io::Result<Child> {
+    command
+        .arg("fuse")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, directory)));
+    // A group of its own: a Ctrl-C meant for us must not end it between mounting and unmounting.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn()
+}
+
+fn read_to_end(output: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A pipe that breaks is the end of the output like any other; nobody listening is no loss either.
+        let _read = output.take(ANSWER_LEN_MAX).read_to_end(&mut bytes);
+        let _sent = sender.send(bytes);
+    });
+    receiver
+}
+
+fn read_answer(bytes: &[u8], child: &mut Child) -> Result<String, String> {
+    let text = String::from_utf8_lossy(bytes);
+    let answer = text
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Answer>(line).ok());
+    match answer.filter(|answer| answer.capability == "fuse") {
+        Some(Answer {
+            available: true,
+            evidence,
+            ..
+        }) => Ok(evidence),
+        Some(Answer { evidence, .. }) => Err(evidence),
+        None => Err(format!("the probe gave no answer: {}", last_words(child))),
+    }
+}
+
+fn last_words(child: &mut Child) -> String {
+    let mut bytes = Vec::new();
+    if let Some(errors) = child.stderr.take() {
+        let _read = errors.take(ANSWER_LEN_MAX).read_to_end(&mut bytes);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(str::trim);
+    line.map_or_else(|| "it said nothing".to_owned(), str::to_owned)
+}
+
+/// Kills and reaps it if it still runs, and detaches what it left mounted, so that the directory can be removed.
+fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Path) {
+    // Fails only for a child that has ended already, which is what we want.
+    let _killed = child.kill();
+    for mount in mounts_below(directory) {
+        detach(&mount);
+    }
+    // A dead child closes its output. One that does not even die of KILL is left to its parent's parent: never hang here.
+    let closed = output.is_some_and(|output| {
+        !matches!(
+            output.recv_timeout(DEATH_TIMEOUT),
+            Err(mpsc::RecvTimeoutError::Timeout)
+        )
+    });
+    if closed {
+        let _status = child.wait();
+    }
+}
+
+fn detach(mount: &Path) {
+    for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
+        let done = Command::new(program)
+            .arg(flag)
+            .arg(mount)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if done.is_ok_and(|status| status.success()) {
+            return;
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn mounts_below(directory: &Path) -> Vec<PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescaped);
+    points.filter(|point| point.starts_with(directory)).collect()
+}
+
+/// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
+#[cfg(target_os = "linux")]
+fn unescaped(field: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = tail
+            .get(..3)
+            .filter(|_| first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    let path: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+    path.into()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mounts_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Attempts with a shell in the place of the probe; not a script in a file, which a sibling test's fork keeps busy.
+    fn attempt_with(script: &str, limit: Duration) -> Result<String, String> {
+        let mut probe = Command::new("sh");
+        probe.args(["-c", script]);
+        attempt(probe, limit)
+    }
+
+    const AMPLE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn an_answer_is_believed_whatever_else_is_printed() {
+        let yes = r#"echo noise; echo '{"capability":"fuse","available":true,"evidence":"mounted"}'"#;
+        assert_eq!(attempt_with(yes, AMPLE), Ok("mounted".to_owned()));
+        let no = r#"echo '{"capability":"fuse","available":false,"evidence":"EPERM"}'"#;
+        assert_eq!(attempt_with(no, AMPLE), Err("EPERM".to_owned()));
+    }
+
+    #[test]
+    fn a_probe_that_dies_is_quoted() {
+        let verdict = attempt_with("echo first >&2; echo 'last words' >&2; exit 3", AMPLE);
+        assert_eq!(verdict, Err("the probe gave no answer: last words".to_owned()));
+    }
+
+    #[test]
+    fn a_probe_that_hangs_is_killed_in_time() {
+        let verdict = attempt_with("exec tail -f /dev/null", Duration::from_millis(100));
+        assert_eq!(
+            verdict,
+            Err("the probe mount hung for 0.1 s and was killed".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_probe_that_cannot_start_is_a_cause_like_any_other() {
+        let verdict = attempt(Command::new("/nonexistent/probe"), AMPLE);
+        assert!(verdict.is_err_and(|cause| cause.starts_with("the probe did not start")));
+    }
+
+    #[test]
+    fn the_attempt_decides_and_stage_one_explains() {
+        let present = Capability::present("fuse", "the device opens");
+        let missing = Capability::missing("fuse", "no device");
+        assert!(combine(&missing, Ok("mounted".into())).available);
+        assert_eq!(combine(&missing, Err("ENOENT".into())), missing);
+        let refused = combine(&present, Err("EPERM".into()));
+        assert_eq!(
+            (refused.available, refused.evidence.as_str()),
+            (false, "the device opens, but EPERM")
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn mountinfo_is_unescaped() {
+        assert_eq!(
+            unescaped(r"/tmp/a\040b\012c\134d"),
+            PathBuf::from("/tmp/a b\nc\\d")
+        );
+        assert_eq!(unescaped(r"/tmp/tail\04"), PathBuf::from(r"/tmp/tail\04"));
+    }
+}

@@ -1,0 +1,296 @@
+//! FUSE on Linux, before anything is built: the device, the right to mount, and what stands in the way.
+//!
+//! fuser's own errors mislead (a missing `/dev/fuse` reads as if the mount point were missing), so each cause is looked at
+//! here by itself. `look` gathers facts, `judge` is a pure function of them.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use super::Capability;
+
+const DEVICE: &str = "/dev/fuse";
+/// Major and minor number of the FUSE device (Documentation/admin-guide/devices.txt of the kernel).
+const DEVICE_NUMBER: (u32, u32) = (10, 229);
+/// Bit of CAP_SYS_ADMIN in the masks of `/proc/self/status` (capabilities(7)).
+const CAP_SYS_ADMIN: u32 = 21;
+const SETUID: u32 = 0o4000;
+
+struct Facts {
+    device: Device,
+    privilege: Privilege,
+    mount_program: MountProgram,
+    container: Option<&'static str>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Device {
+    Opens,
+    NotFuse { found: String },
+    Refused { error: String },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Privilege {
+    /// CAP_SYS_ADMIN is in effect: `mount(2)` will do.
+    SysAdmin,
+    /// Setuid programs work, so `fusermount3` can help.
+    Ordinary,
+    /// `no_new_privs` is set: setuid programs give no rights.
+    NoNewPrivileges,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum MountProgram {
+    Setuid(PathBuf),
+    NotSetuid(PathBuf),
+    Absent,
+}
+
+/// Whether this process could mount a FUSE file system, judged without mounting one.
+pub(super) fn fuse() -> Capability {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    judge(&Facts {
+        device: look_at_device(Path::new(DEVICE)),
+        privilege: privilege(&status),
+        mount_program: look_for_mount_program(),
+        container: container(),
+    })
+}
+
+fn judge(facts: &Facts) -> Capability {
+    match &facts.device {
+        Device::Opens => judge_privilege(facts),
+        Device::Refused { error } => {
+            Capability::missing("fuse", format!("`{DEVICE}` does not open: {error}")).with_hint(
+                container_hint(facts)
+                    .unwrap_or("load the module (`modprobe fuse`) and let your user open the device"),
+            )
+        }
+        Device::NotFuse { found } => Capability::missing(
+            "fuse",
+            format!("`{DEVICE}` is {found}, not the character device 10:229"),
+        )
+        .with_hint(
+            container_hint(facts).unwrap_or("remove what hides it, or make it: `mknod /dev/fuse c 10 229`"),
+        ),
+    }
+}
+
+fn judge_privilege(facts: &Facts) -> Capability {
+    let opens = format!("`{DEVICE}` opens");
+    match (&facts.privilege, &facts.mount_program) {
+        (Privilege::SysAdmin, _) => {
+            Capability::present("fuse", format!("{opens}, CAP_SYS_ADMIN is in effect"))
+        }
+        (Privilege::Ordinary, MountProgram::Setuid(path)) => {
+            Capability::present("fuse", format!("{opens}, `{}` is setuid root", path.display()))
+        }
+        (Privilege::NoNewPrivileges, MountProgram::Setuid(path)) => refused(
+            facts,
+            format!("{opens}, but no_new_privs disarms `{}`", path.display()),
+        ),
+        (_, MountProgram::NotSetuid(path)) => refused(
+            facts,
+            format!(
+                "{opens}, but there is no CAP_SYS_ADMIN and `{}` is not setuid root",
+                path.display()
+            ),
+        ),
+        (_, MountProgram::Absent) => refused(
+            facts,
+            format!("{opens}, but there is no CAP_SYS_ADMIN and no `fusermount3`"),
+        ),
+    }
+}
+
+fn refused(facts: &Facts, evidence: String) -> Capability {
+    let hint = "install `fusermount3` (package fuse3), run as root, or inside `unshare -Urm`";
+    Capability::missing("fuse", evidence).with_hint(container_hint(facts).unwrap_or(hint))
+}
+
+fn container_hint(facts: &Facts) -> Option<&'static str> {
+    facts
+        .container
+        .map(|_| "this is a container: start it with `--device /dev/fuse --cap-add SYS_ADMIN`")
+}
+
+/// Opens it for reading and writing, as fuser will; an openable path alone may be anything.
+fn look_at_device(path: &Path) -> Device {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => identify(&file).unwrap_or_else(|error| Device::Refused {
+            error: error.to_string(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Device::Refused {
+            error: "it does not exist".to_owned(),
+        },
+        Err(error) => Device::Refused {
+            error: error.to_string(),
+        },
+    }
+}
+
+fn identify(file: &File) -> io::Result<Device> {
+    let metadata = file.metadata()?;
+    let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
+    Ok(match metadata.file_type().is_char_device() {
+        true if (major, minor) == DEVICE_NUMBER => Device::Opens,
+        true => Device::NotFuse {
+            found: format!("the character device {major}:{minor}"),
+        },
+        false => Device::NotFuse {
+            found: "an ordinary file".to_owned(),
+        },
+    })
+}
+
+fn privilege(status: &str) -> Privilege {
+    let field = |name| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    let effective = field("CapEff:")
+        .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+        .unwrap_or(0);
+    if effective >> CAP_SYS_ADMIN & 1 == 1 {
+        Privilege::SysAdmin
+    } else if field("NoNewPrivs:") == Some("1") {
+        Privilege::NoNewPrivileges
+    } else {
+        Privilege::Ordinary
+    }
+}
+
+/// The places where fuser looks: `$FUSERMOUNT_PATH`, then PATH, `/sbin` and `/bin`.
+fn look_for_mount_program() -> MountProgram {
+    let named = std::env::var_os("FUSERMOUNT_PATH").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    directories.extend([PathBuf::from("/sbin"), PathBuf::from("/bin")]);
+    let candidates = |name: &'static str| {
+        directories
+            .iter()
+            .map(move |directory| directory.join(name))
+            .collect::<Vec<_>>()
+    };
+    let all = named
+        .into_iter()
+        .chain(candidates("fusermount3"))
+        .chain(candidates("fusermount"));
+    all.filter_map(examine).next().unwrap_or(MountProgram::Absent)
+}
+
+fn examine(path: PathBuf) -> Option<MountProgram> {
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let armed = metadata.uid() == 0 && metadata.mode() & SETUID != 0;
+    Some(if armed {
+        MountProgram::Setuid(path)
+    } else {
+        MountProgram::NotSetuid(path)
+    })
+}
+
+fn container() -> Option<&'static str> {
+    ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(device: Device, privilege: Privilege, mount_program: MountProgram) -> Facts {
+        Facts {
+            device,
+            privilege,
+            mount_program,
+            container: None,
+        }
+    }
+
+    fn setuid() -> MountProgram {
+        MountProgram::Setuid("/usr/bin/fusermount3".into())
+    }
+
+    #[test]
+    fn an_open_device_and_one_way_to_mount_are_enough() {
+        assert!(judge(&facts(Device::Opens, Privilege::SysAdmin, MountProgram::Absent)).available);
+        assert!(judge(&facts(Device::Opens, Privilege::Ordinary, setuid())).available);
+    }
+
+    #[test]
+    fn no_new_privs_is_named_as_the_cause() {
+        let verdict = judge(&facts(Device::Opens, Privilege::NoNewPrivileges, setuid()));
+        assert!(
+            !verdict.available && verdict.evidence.contains("no_new_privs"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn a_helper_that_is_not_setuid_is_named_as_the_cause() {
+        let helper = MountProgram::NotSetuid("/usr/bin/fusermount3".into());
+        let verdict = judge(&facts(Device::Opens, Privilege::Ordinary, helper));
+        assert!(
+            !verdict.available && verdict.evidence.contains("is not setuid root"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn a_container_gets_the_flags_it_needs_as_its_hint() {
+        let device = Device::Refused {
+            error: "it does not exist".into(),
+        };
+        let mut facts = facts(device, Privilege::SysAdmin, MountProgram::Absent);
+        facts.container = Some("/.dockerenv");
+        assert!(
+            judge(&facts)
+                .hint
+                .is_some_and(|hint| hint.contains("--device /dev/fuse"))
+        );
+    }
+
+    #[test]
+    fn another_device_under_the_name_is_not_taken_for_fuse() {
+        let device = look_at_device(Path::new("/dev/null"));
+        assert_eq!(
+            device,
+            Device::NotFuse {
+                found: "the character device 1:3".into()
+            }
+        );
+        assert!(!judge(&facts(device, Privilege::SysAdmin, MountProgram::Absent)).available);
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_said_not_to_exist() {
+        let device = look_at_device(Path::new("/nonexistent/fuse"));
+        let verdict = judge(&facts(device, Privilege::SysAdmin, MountProgram::Absent));
+        assert!(
+            verdict.evidence.ends_with("does not open: it does not exist"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn privilege_is_read_from_the_masks_of_the_kernel() {
+        assert_eq!(
+            privilege("CapEff:\t000001ffffffffff\nNoNewPrivs:\t1\n"),
+            Privilege::SysAdmin
+        );
+        assert_eq!(
+            privilege("CapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n"),
+            Privilege::Ordinary
+        );
+        assert_eq!(
+            privilege("CapEff:\t0000000000000000\nNoNewPrivs:\t1\n"),
+            Privilege::NoNewPrivileges
+        );
+        assert_eq!(privilege(""), Privilege::Ordinary);
+    }
+}

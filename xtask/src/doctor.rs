@@ -1,0 +1,114 @@
+//! `cargo xtask doctor`: what this machine is and can do, with evidence, for a person or (`--json`) for a script.
+//!
+//! It only looks. What the suite does with the answer is decided by `test`.
+
+mod machine;
+mod page;
+mod probe;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::capability::{self, Capabilities};
+use machine::Machine;
+
+/// Version of the JSON document; it grows when a field changes its meaning or goes away.
+const JSON_VERSION: u32 = 1;
+/// A capability that was required is missing.
+const EXIT_MISSING: u8 = 107;
+/// The command line names something that does not exist.
+const EXIT_USAGE: u8 = 2;
+
+/// Look at this machine and say what it can do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Fail with exit code 107 unless these capabilities are there.
+    #[arg(long, value_name = "CAP", value_delimiter = ',', num_args = 1..)]
+    require: Vec<String>,
+    /// Leave out the real mount, for which a small program has to be built.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// All that was found; what is printed is a function of it.
+#[derive(Debug, Serialize)]
+struct Findings {
+    version: u32,
+    machine: Machine,
+    capabilities: Capabilities,
+    /// What a build here selects.
+    features: Vec<String>,
+    /// Whether `fuse` was proven by a real mount, or only judged by what it needs.
+    proven: bool,
+    /// What `--require` asked for and this machine lacks.
+    missing: Vec<String>,
+}
+
+/// Looks, prints, and decides the exit code: 0, 107 for a required capability that is missing, 2 for an unknown one.
+///
+/// # Errors
+/// When cargo cannot read the workspace, or the output cannot be written.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let mut capabilities = capability::detect();
+    if let Some(unknown) = args
+        .require
+        .iter()
+        .find(|name| capabilities.lookup(name).is_none())
+    {
+        return refuse(unknown, &capabilities);
+    }
+    let features = capabilities.features(&capability::workspace_features()?);
+    if !args.quick {
+        capabilities.confirm(probe::build(&features)?.as_deref());
+    }
+    let missing = missing(&args.require, &capabilities);
+    let machine = Machine::look();
+    let findings = Findings {
+        version: JSON_VERSION,
+        machine,
+        capabilities,
+        features,
+        proven: !args.quick,
+        missing,
+    };
+    print(&findings, args.json)?;
+    Ok(if findings.missing.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_MISSING)
+    })
+}
+
+fn missing(required: &[String], capabilities: &Capabilities) -> Vec<String> {
+    let lacks = |name: &String| {
+        !capabilities
+            .lookup(name)
+            .is_some_and(|capability| capability.available)
+    };
+    required.iter().filter(|name| lacks(name)).cloned().collect()
+}
+
+fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
+    let names: Vec<&str> = capabilities.iter().map(|capability| capability.name).collect();
+    writeln!(
+        std::io::stderr(),
+        "error: there is no capability `{unknown}`\nhint: there are: {}",
+        names.join(", ")
+    )?;
+    Ok(ExitCode::from(EXIT_USAGE))
+}
+
+fn print(findings: &Findings, json: bool) -> Result<()> {
+    let text = if json {
+        serde_json::to_string_pretty(findings).context("could not write the findings as JSON")?
+    } else {
+        page::page(findings)
+    };
+    writeln!(std::io::stdout(), "{}", text.trim_end()).context("could not write to standard output")
+}
