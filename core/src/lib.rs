@@ -5,6 +5,8 @@
 //! of which only the shared API is used here.
 
 pub mod clock;
+mod hex;
 pub mod identity;
 pub mod limits;
+pub mod rendezvous;
 pub mod session;

@@ -10,6 +10,28 @@ use std::time::Duration;
 /// Largest identity file that is read, in bytes. A real one has under 200; whatever is larger is some other file.
 pub const IDENTITY_FILE_LEN_MAX: usize = 1024;
 
+// ---- rendezvous ----
+
+/// Most addresses in a contact record. A laptop with VPN, containers and both IP versions has about ten; 16 of the
+/// longest still fit into the record's fixed 512 bytes.
+pub const CONTACT_ADDRESS_COUNT_MAX: usize = 16;
+/// How far the clocks of two peers may be apart. A clock that is wrong by more is wrong by hours or years.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30 * 60);
+/// How long a contact record may be used: as long as the relay keeps it (10 min), plus the tolerated skew.
+pub const CONTACT_RECORD_LIFETIME: Duration = Duration::from_secs(40 * 60);
+/// How often a peer publishes its record anew: before the relay's 10 min are over, with time for two attempts.
+pub const CONTACT_REFRESH_INTERVAL: Duration = Duration::from_secs(8 * 60);
+/// How long connecting to the relay may take. Three lost SYNs cost 7 s, two 3 s; whoever needs more is not there.
+pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one request to the relay may take in all, from connecting to the last byte of the answer.
+pub const RELAY_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest answer of a relay that is read, in bytes. A sealed record in JSON has 1.1 KiB, an error one sentence.
+pub const RELAY_ANSWER_LEN_MAX: usize = 4 * 1024;
+/// How much of a relay's own explanation an error shows, in characters.
+pub const RELAY_REASON_LEN_MAX: usize = 200;
+/// Longest `Retry-After` that is believed: the life of an entry. After that it is gone anyway.
+pub const RELAY_RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+
 // ---- session ----
 
 /// Largest hello or greeting, in bytes. They hold a version and an id; whoever sends more is no peer.

@@ -13,5 +13,5 @@ pub(crate) mod tls;
 pub(crate) mod wire;
 
 pub use error::SessionError;
-pub use wire::{RefusalReason, WireError};
 pub(crate) use lane::SessionId;
+pub use wire::{RefusalReason, WireError};

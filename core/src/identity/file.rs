@@ -15,6 +15,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{Fingerprint, Identity, IdentityError, SEED_LEN};
+use crate::hex;
 use crate::limits::IDENTITY_FILE_LEN_MAX;
 
 const FORMAT: &str = "tandem-identity-v1";
@@ -128,22 +129,9 @@ fn parse(text: &str) -> Result<Identity, Problem> {
 }
 
 fn parse_secret(line: &str) -> Option<Zeroizing<[u8; SEED_LEN]>> {
-    let digits = line.strip_prefix("secret ")?.as_bytes();
     let mut seed = Zeroizing::new([0; SEED_LEN]);
-    if digits.len() != 2 * SEED_LEN {
-        return None;
-    }
-    for (byte, pair) in seed.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = hex_value(*high)? << 4 | hex_value(*low)?;
-    }
+    hex::decode_into(line.strip_prefix("secret ")?, seed.as_mut_slice())?;
     Some(seed)
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn parse_fingerprint(line: &str) -> Option<Fingerprint> {
@@ -172,11 +160,7 @@ fn render(identity: &Identity) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(IDENTITY_FILE_LEN_MAX));
     text.push_str(FORMAT);
     text.push_str("\nsecret ");
-    for byte in identity.seed.iter() {
-        for value in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(value), 16));
-        }
-    }
+    hex::push(&mut text, identity.seed.as_slice());
     text.push_str("\nfingerprint ");
     text.push_str(&identity.fingerprint().to_string());
     text.push('\n');
