@@ -62,3 +62,27 @@ pub const IO_BLOCK_LEN: usize = 256 * 1024;
 pub const HASH_THREADS_MAX: usize = 4;
 /// How often a file that changes while it is hashed is hashed again before we give up.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
+
+// ---- transfer ----
+
+/// Largest request or response header on a data lane, in bytes.
+pub const LANE_FRAME_LEN_MAX: usize = 256;
+/// Largest range of one request, in bytes.
+pub const REQUEST_LEN_MAX: u32 = 16 * 1024 * 1024;
+/// Groups of one request: [`REQUEST_LEN_MAX`] of them. Two lanes share a file of more than that.
+pub const REQUEST_GROUPS_MAX: u64 = 16;
+/// Requests in flight on one lane; small files are asked for without waiting for each other.
+pub const PIPELINE_REQUESTS_MAX: usize = 64;
+/// Bytes asked for ahead on one lane; the next request goes out while less than this is due.
+pub const PIPELINE_LEN_MAX: u64 = 2 * REQUEST_LEN_MAX as u64;
+/// Small files that are made durable together.
+pub const SYNC_BATCH_MAX: usize = 64;
+/// Groups of one file that may arrive wrong before the pull of it fails. Lanes are authenticated, so a wrong group
+/// means that the holder's file or memory is not what it announced.
+pub const CORRUPT_GROUPS_MAX: u32 = 3;
+/// Bytes that one lane carries before a fresh one, with fresh keys, replaces it (64 GiB).
+pub const ROTATE_AFTER_LEN: u64 = 64 << 30;
+/// Data lanes that work for one pull at once.
+pub const PULL_LANES_MAX: usize = 2;
+/// Data lanes of one session, in both directions together.
+pub const SESSION_LANES_MAX: usize = 8;

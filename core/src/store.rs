@@ -13,7 +13,9 @@ mod source;
 
 pub(crate) use aligned::AlignedBuffer;
 pub(crate) use hashing::hash_file;
-pub(crate) use outline::{GROUP_LEN, Outline, group_count, group_len};
-pub(crate) use part_file::{Destination, PartFile, StoreError};
+pub(crate) use outline::{GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len};
+pub use part_file::StoreError;
+pub(crate) use part_file::{Attributes, Destination, PartFile, publish_all};
 pub(crate) use positioned::{read_exact_at, write_all_at};
-pub(crate) use source::{FileStamp, Source, SourceError, Sources};
+pub use source::SourceError;
+pub(crate) use source::{Source, Sources};

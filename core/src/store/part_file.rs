@@ -4,14 +4,18 @@
 //! the folder. Everything happens beneath a folder handle (`cap-std`), so that no name and no link leads out of it. A
 //! part file that is not published removes itself.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+
+use super::write_all_at;
 
 /// Why a file could not be received into its place.
 #[derive(Debug, thiserror::Error)]
@@ -111,12 +115,13 @@ pub(crate) struct PartFile {
     temporary: String,
     destination: Destination,
     file: File,
-    published: bool,
+    attributes: Attributes,
+    published: AtomicBool,
 }
 
 impl PartFile {
     /// Creates the temporary file, `len` bytes long, readable by nobody else.
-    pub(crate) fn create(destination: &Destination, len: u64) -> Result<Self, StoreError> {
+    pub(crate) fn create(destination: &Destination, attributes: Attributes, len: u64) -> Result<Self, StoreError> {
         let folder = destination.parent()?;
         let token = getrandom::u64().map_err(|e| failed("name a file in", &destination.path(), e.into()))?;
         let temporary = format!(".tandem-{token:016x}.part");
@@ -126,38 +131,41 @@ impl PartFile {
         cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = folder.open_with(&temporary, &options);
         let file = file.map_err(|e| failed("create a file for", &destination.path(), e))?.into_std();
-        let part = Self { folder, temporary, destination: destination.clone(), file, published: false };
+        let published = AtomicBool::new(false);
+        let part = Self { folder, temporary, destination: destination.clone(), file, attributes, published };
         part.file.set_len(len).map_err(|e| failed("make room for", &destination.path(), e))?;
         Ok(part)
     }
 
-    /// The open file, for positioned writes from any thread.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// Writes bytes that were verified, from any thread.
+    pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
+        write_all_at(&self.file, bytes, offset).map_err(|e| self.failed("write", e))
     }
 
-    /// Makes the bytes durable under the temporary name.
-    pub(crate) fn sync(&self, attributes: &Attributes) -> Result<(), StoreError> {
-        self.apply(attributes).and_then(|()| self.file.sync_all()).map_err(|e| self.failed("sync", e))
-    }
-
-    /// Gives the file its name. Call it after every byte was verified and [`PartFile::sync`] has returned.
-    pub(crate) fn publish(mut self) -> Result<PathBuf, StoreError> {
+    /// Gives the file its name, once it is durable under the temporary one.
+    fn publish(&self) -> Result<PathBuf, StoreError> {
         let name = self.destination.relative.file_name().unwrap_or_default();
         let renamed = self.folder.rename(&self.temporary, &self.folder, name);
         renamed.map_err(|e| self.failed("rename into place", e))?;
-        self.published = true;
-        sync_folder(&self.folder).map_err(|e| self.failed("sync the folder of", e))?;
+        self.published.store(true, Ordering::Release);
         Ok(self.destination.path())
     }
 
-    fn apply(&self, attributes: &Attributes) -> io::Result<()> {
+    fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|e| self.failed("sync", e))
+    }
+
+    fn apply_attributes(&self) -> Result<(), StoreError> {
+        self.set_attributes().map_err(|e| self.failed("set the attributes of", e))
+    }
+
+    fn set_attributes(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            self.file.set_permissions(std::fs::Permissions::from_mode(attributes.mode & 0o777))?;
+            self.file.set_permissions(std::fs::Permissions::from_mode(self.attributes.mode & 0o777))?;
         }
-        self.file.set_modified(attributes.modified)
+        self.file.set_modified(self.attributes.modified)
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
@@ -167,7 +175,7 @@ impl PartFile {
 
 impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.published
+        if !self.published.load(Ordering::Acquire)
             && let Err(error) = self.folder.remove_file(&self.temporary)
         {
             tracing::warn!(%error, name = self.temporary, "could not remove a part file");
@@ -175,7 +183,57 @@ impl Drop for PartFile {
     }
 }
 
-/// A rename is durable once its folder is; only Unix can sync one.
+/// Makes whole files durable and gives them their names: attributes, sync, rename, sync of the folders.
+///
+/// One outcome for each part, in order. A batch is synced by one call where the system has one: thousands of small
+/// files, each with a sync of its own, take seconds.
+pub(crate) fn publish_all(parts: &[Arc<PartFile>]) -> Vec<Result<PathBuf, StoreError>> {
+    let prepared: Vec<_> = parts.iter().map(|part| part.apply_attributes()).collect();
+    let synced = sync_together(parts);
+    let publish = |(part, prepared): (&Arc<PartFile>, Result<(), StoreError>)| {
+        prepared?;
+        if !synced {
+            part.sync()?;
+        }
+        part.publish()
+    };
+    let outcomes = parts.iter().zip(prepared).map(publish).collect();
+    sync_folders(parts, outcomes)
+}
+
+/// Syncs the file system that all of `parts` are on; `false` where that can't be done by one call.
+#[cfg(target_os = "linux")]
+fn sync_together(parts: &[Arc<PartFile>]) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |part: &Arc<PartFile>| part.file.metadata().ok().map(|metadata| metadata.dev());
+    let [first, _, ..] = parts else { return false };
+    let shared = device(first).is_some() && parts.iter().all(|part| device(part) == device(first));
+    shared && rustix::fs::syncfs(&first.file).is_ok()
+}
+
+/// Syncs the file system that all of `parts` are on; `false` where that can't be done by one call.
+#[cfg(not(target_os = "linux"))]
+fn sync_together(_parts: &[Arc<PartFile>]) -> bool {
+    false
+}
+
+/// A rename is durable once its folder is: each folder once.
+fn sync_folders(
+    parts: &[Arc<PartFile>],
+    outcomes: Vec<Result<PathBuf, StoreError>>,
+) -> Vec<Result<PathBuf, StoreError>> {
+    let mut synced = HashSet::new();
+    let sync = |(part, outcome): (&Arc<PartFile>, Result<PathBuf, StoreError>)| {
+        let path = outcome?;
+        if synced.insert(path.parent().map(Path::to_owned)) {
+            sync_folder(&part.folder).map_err(|e| part.failed("sync the folder of", e))?;
+        }
+        Ok(path)
+    };
+    parts.iter().zip(outcomes).map(sync).collect()
+}
+
+/// Only Unix can sync a folder.
 fn sync_folder(folder: &Dir) -> io::Result<()> {
     #[cfg(unix)]
     folder.try_clone()?.into_std_file().sync_all()?;
@@ -190,11 +248,14 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::super::write_all_at;
     use super::*;
 
     fn attributes() -> Attributes {
         Attributes { modified: UNIX_EPOCH + Duration::from_secs(86_400), mode: 0o640 }
+    }
+
+    fn part(target: &Path, len: u64) -> Arc<PartFile> {
+        Arc::new(PartFile::create(&Destination::file(target).unwrap(), attributes(), len).unwrap())
     }
 
     fn names(root: &Path) -> Vec<String> {
@@ -207,11 +268,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("notes.txt");
         std::fs::write(&target, b"old").unwrap();
-        let part = PartFile::create(&Destination::file(&target).unwrap(), 3).unwrap();
-        write_all_at(part.file(), b"new", 0).unwrap();
-        part.sync(&attributes()).unwrap();
+        let part = part(&target, 3);
+        part.write(b"new", 0).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
-        part.publish().unwrap();
+        assert!(publish_all(&[part])[0].is_ok());
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&target).unwrap().modified().unwrap(), attributes().modified);
         assert_eq!(names(root.path()), ["notes.txt"]);
@@ -220,10 +280,19 @@ mod tests {
     #[test]
     fn a_part_file_that_is_dropped_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let part = PartFile::create(&Destination::file(&root.path().join("notes.txt")).unwrap(), 9).unwrap();
+        let part = part(&root.path().join("notes.txt"), 9);
         assert_eq!(names(root.path()).len(), 1);
         drop(part);
         assert_eq!(names(root.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_batch_is_published_whole_with_one_outcome_for_each_file() {
+        let root = tempfile::tempdir().unwrap();
+        let parts: Vec<_> = (0..5).map(|i| part(&root.path().join(format!("{i}.txt")), 0)).collect();
+        assert!(publish_all(&parts).iter().all(Result::is_ok));
+        drop(parts);
+        assert_eq!(names(root.path()).len(), 5);
     }
 
     #[test]
@@ -240,7 +309,7 @@ mod tests {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
         let destination = Destination::folder(root.path()).unwrap().join(Path::new("link/file"));
-        assert!(PartFile::create(&destination, 1).is_err());
+        assert!(PartFile::create(&destination, attributes(), 1).is_err());
         assert_eq!(names(outside.path()), Vec::<String>::new());
     }
 }

@@ -1,0 +1,228 @@
+//! The puller's side of a data lane: ask ahead, read in order, verify, write, publish.
+//!
+//! Owns one lane's share of a pull. Requests are kept in flight so that the lane never drains between two of them;
+//! whatever is in flight when a lane breaks goes back to the queue, from the first group that was not written.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use super::protocol::{Request, Response};
+use super::queue::{FileFailure, FileState, Queue, Unit};
+use crate::clock::Clock;
+use crate::limits::{
+    LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, PIPELINE_LEN_MAX, PIPELINE_REQUESTS_MAX, ROTATE_AFTER_LEN, SYNC_BATCH_MAX,
+};
+use crate::session::WireError;
+use crate::session::blocking::BlockingLane;
+use crate::session::wire::{read_blocking, write_blocking};
+use crate::store::{
+    AlignedBuffer, GROUP_LEN, GroupHasher, Outline, PartFile, VALUE_LEN, group_count, group_len, publish_all,
+};
+
+/// How a lane left its work in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaneEnd {
+    /// Nothing is left to do.
+    Done,
+    /// It has carried as much as one set of keys should; the rest is for a fresh lane.
+    WornOut,
+}
+
+/// Works on `queue` over one lane until nothing is left.
+///
+/// # Errors
+/// How the lane broke. The work it had taken is back in the queue.
+pub(crate) fn fetch(lane: &mut BlockingLane, queue: &Queue, clock: &Clock) -> Result<LaneEnd, WireError> {
+    lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
+    let buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
+    let mut puller = Puller { lane, queue, clock, buffer, in_flight: VecDeque::new(), ready: Vec::new(), carried: 0 };
+    let end = puller.run();
+    puller.publish_ready();
+    queue.give_back(puller.in_flight.drain(..));
+    end
+}
+
+struct Puller<'a> {
+    lane: &'a mut BlockingLane,
+    queue: &'a Queue,
+    clock: &'a Clock,
+    buffer: AlignedBuffer,
+    /// Asked for and not yet answered, in the order of the requests.
+    in_flight: VecDeque<Unit>,
+    /// Whole and verified, not yet durable.
+    ready: Vec<(usize, Arc<PartFile>)>,
+    carried: u64,
+}
+
+impl Puller<'_> {
+    fn run(&mut self) -> Result<LaneEnd, WireError> {
+        loop {
+            if self.carried < ROTATE_AFTER_LEN {
+                self.ask_ahead()?;
+            } else if self.in_flight.is_empty() {
+                return Ok(LaneEnd::WornOut);
+            }
+            match self.in_flight.front().copied() {
+                Some(unit) => self.receive(unit)?,
+                None => match self.next_after_publishing() {
+                    Some(unit) => self.ask(unit)?,
+                    None => return Ok(LaneEnd::Done),
+                },
+            }
+        }
+    }
+
+    /// Nothing is in flight: a good moment to sync, and then perhaps to wait for the other lanes.
+    fn next_after_publishing(&mut self) -> Option<Unit> {
+        self.publish_ready();
+        self.queue.wait()
+    }
+
+    fn ask_ahead(&mut self) -> Result<(), WireError> {
+        while self.in_flight.len() < PIPELINE_REQUESTS_MAX && self.in_flight_len() < PIPELINE_LEN_MAX {
+            let Some(unit) = self.queue.take() else { break };
+            self.ask(unit)?;
+        }
+        Ok(self.lane.flush()?)
+    }
+
+    fn ask(&mut self, unit: Unit) -> Result<(), WireError> {
+        // In flight before it is written: if the write fails, it goes back with the others.
+        self.in_flight.push_back(unit);
+        let Some(request) = self.queue.file(unit.file()).and_then(|file| request(file, unit)) else {
+            self.in_flight.pop_back();
+            return Ok(());
+        };
+        write_blocking(self.lane, &request, LANE_FRAME_LEN_MAX)?;
+        Ok(self.lane.flush()?)
+    }
+
+    fn in_flight_len(&self) -> u64 {
+        self.in_flight.iter().map(|unit| unit_len(self.queue, *unit)).sum()
+    }
+
+    fn receive(&mut self, unit: Unit) -> Result<(), WireError> {
+        let expected = unit_len(self.queue, unit);
+        match read_blocking(self.lane, LANE_FRAME_LEN_MAX)? {
+            Response::Refused(refusal) => {
+                self.in_flight.pop_front();
+                self.queue.settle(unit.file(), Err(FileFailure::Refused(refusal)));
+                Ok(())
+            }
+            Response::Data { len } if len != expected => Err(malformed(len, expected)),
+            Response::Data { len } => {
+                self.carried += len;
+                match unit {
+                    Unit::Outline { file } => self.receive_outline(file, len),
+                    Unit::Groups { .. } => self.receive_groups(),
+                }
+            }
+        }
+    }
+
+    fn receive_outline(&mut self, index: usize, len: u64) -> Result<(), WireError> {
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        self.lane.read_exact(&mut bytes)?;
+        self.in_flight.pop_front();
+        let Some(file) = self.queue.file(index) else { return Ok(()) };
+        let content = file.job.content;
+        match Outline::verified(&bytes, content.len, &content.hash) {
+            Some(outline) => self.queue.outlined(index, outline),
+            None => self.queue.group_corrupt(Unit::Outline { file: index }),
+        }
+        Ok(())
+    }
+
+    /// Reads the groups of the unit in front; the unit shrinks with each, so that what is given back is what is missing.
+    fn receive_groups(&mut self) -> Result<(), WireError> {
+        while let Some(Unit::Groups { file, first, count }) = self.in_flight.front().copied() {
+            self.receive_group(file, first)?;
+            self.in_flight.pop_front();
+            if count == 1 {
+                break;
+            }
+            self.in_flight.push_front(Unit::Groups { file, first: first + 1, count: count - 1 });
+        }
+        Ok(())
+    }
+
+    fn receive_group(&mut self, index: usize, group: u64) -> Result<(), WireError> {
+        let Some(file) = self.queue.file(index) else { return Ok(()) };
+        let len = group_len(file.job.content.len, group);
+        let bytes = &mut self.buffer[..usize::try_from(len).map_err(io::Error::other)?];
+        self.lane.read_exact(bytes)?;
+        if !is_genuine(file, group, bytes) {
+            self.queue.group_corrupt(Unit::Groups { file: index, first: group, count: 1 });
+            return Ok(());
+        }
+        let written = file.part().and_then(|part| part.write(bytes, group * GROUP_LEN).map(|()| part));
+        match written {
+            Err(error) => self.queue.settle(index, Err(FileFailure::Store(error))),
+            Ok(part) if self.queue.group_written(index, len) => self.finished(index, part),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, index: usize, part: Arc<PartFile>) {
+        self.ready.push((index, part));
+        if self.ready.len() >= SYNC_BATCH_MAX {
+            self.publish_ready();
+        }
+    }
+
+    fn publish_ready(&mut self) {
+        let (indices, parts): (Vec<_>, Vec<_>) = self.ready.drain(..).unzip();
+        if parts.is_empty() || self.queue.is_cancelled() {
+            return;
+        }
+        let started = self.clock.now();
+        let published = publish_all(&parts);
+        self.queue.progress().published(parts.len() as u64, self.clock.now() - started);
+        for (index, outcome) in indices.into_iter().zip(published) {
+            self.queue.settle(index, outcome.map_err(FileFailure::Store));
+        }
+    }
+}
+
+fn request(file: &FileState, unit: Unit) -> Option<Request> {
+    let content = file.job.content;
+    match unit {
+        Unit::Outline { .. } => Some(Request::Outline { content }),
+        Unit::Groups { first, count, .. } => {
+            let offset = first.checked_mul(GROUP_LEN)?;
+            let len = u32::try_from(groups_len(content.len, first, count)).ok()?;
+            Some(Request::Bytes { content, offset, len })
+        }
+    }
+}
+
+/// How many bytes the answer to `unit` holds.
+fn unit_len(queue: &Queue, unit: Unit) -> u64 {
+    let Some(file) = queue.file(unit.file()) else { return 0 };
+    let len = file.job.content.len;
+    match unit {
+        Unit::Outline { .. } => group_count(len) * VALUE_LEN as u64,
+        Unit::Groups { first, count, .. } => groups_len(len, first, count),
+    }
+}
+
+fn groups_len(len: u64, first: u64, count: u64) -> u64 {
+    len.saturating_sub(first * GROUP_LEN).min(count * GROUP_LEN)
+}
+
+/// Whether `bytes` are group `group` of the file: by the outline, or by the root hash of a file of one group.
+fn is_genuine(file: &FileState, group: u64, bytes: &[u8]) -> bool {
+    let content = &file.job.content;
+    if group_count(content.len) == 1 {
+        return *blake3::hash(bytes).as_bytes() == content.hash;
+    }
+    let mut hasher = GroupHasher::new(group);
+    hasher.update(bytes);
+    file.outline().and_then(|outline| outline.value(group)) == Some(&hasher.finish())
+}
+
+fn malformed(len: u64, expected: u64) -> WireError {
+    WireError::Malformed { reason: format!("an answer of `{len}` bytes where `{expected}` were asked for") }
+}

@@ -1,0 +1,267 @@
+//! The work of one pull, shared by the lanes that do it.
+//!
+//! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken lane did not finish
+//! comes back and is fetched by another one; a file is published exactly once, when its last group has been verified.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::Progress;
+use super::protocol::Refusal;
+use crate::catalog::ContentId;
+use crate::limits::{CORRUPT_GROUPS_MAX, REQUEST_GROUPS_MAX};
+use crate::session::blocking::LaneCloser;
+use crate::store::{Attributes, Destination, Outline, PartFile, StoreError, group_count};
+
+/// One file to be pulled.
+#[derive(Debug)]
+pub(crate) struct FileJob {
+    pub(crate) content: ContentId,
+    pub(crate) destination: Destination,
+    pub(crate) attributes: Attributes,
+}
+
+/// Why one file could not be pulled.
+#[derive(Debug)]
+pub(crate) enum FileFailure {
+    /// The holder said no.
+    Refused(Refusal),
+    /// What the holder sends is not what the catalog says, again and again.
+    Corrupt,
+    /// It could not be written here.
+    Store(StoreError),
+}
+
+/// A piece of work for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// The outline of a file.
+    Outline {
+        /// Index of the file.
+        file: usize,
+    },
+    /// Some groups of a file.
+    Groups {
+        /// Index of the file.
+        file: usize,
+        /// Index of the first group.
+        first: u64,
+        /// How many groups.
+        count: u64,
+    },
+}
+
+/// One file of a pull and how far it is.
+#[derive(Debug)]
+pub(crate) struct FileState {
+    pub(crate) job: FileJob,
+    outline: OnceLock<Outline>,
+    part: Mutex<Option<Arc<PartFile>>>,
+    groups_left: AtomicU64,
+    corrupt: AtomicU32,
+    outcome: OnceLock<Result<PathBuf, FileFailure>>,
+}
+
+/// All files of a pull.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    files: Vec<FileState>,
+    state: Mutex<State>,
+    wake: Condvar,
+    progress: Progress,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    units: VecDeque<Unit>,
+    unsettled: usize,
+    cancelled: bool,
+    closers: Vec<LaneCloser>,
+}
+
+impl Queue {
+    /// The work of pulling `jobs`.
+    pub(crate) fn new(jobs: Vec<FileJob>, progress: Progress) -> Self {
+        let files: Vec<_> = jobs.into_iter().map(FileState::new).collect();
+        progress.expect(files.len() as u64, files.iter().map(|file| file.job.content.len).sum());
+        let units = files.iter().enumerate().map(|(file, state)| match group_count(state.job.content.len) {
+            1 => Unit::Groups { file, first: 0, count: 1 },
+            _ => Unit::Outline { file },
+        });
+        let state = State { units: units.collect(), unsettled: files.len(), ..State::default() };
+        Self { files, state: Mutex::new(state), wake: Condvar::new(), progress }
+    }
+
+    /// The counters of this pull.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// How many lanes can be busy at once with what is known now.
+    pub(crate) fn width(&self) -> usize {
+        let groups: u64 = self.files.iter().map(|file| group_count(file.job.content.len)).sum();
+        usize::try_from(groups.div_ceil(REQUEST_GROUPS_MAX)).unwrap_or(usize::MAX).max(self.files.len().min(2))
+    }
+
+    /// The file with that index.
+    pub(crate) fn file(&self, index: usize) -> Option<&FileState> {
+        self.files.get(index)
+    }
+
+    /// The next unit, if one is ready.
+    pub(crate) fn take(&self) -> Option<Unit> {
+        let mut state = self.lock();
+        while let Some(unit) = state.units.pop_front() {
+            if !self.is_settled(unit.file()) {
+                return Some(unit);
+            }
+        }
+        None
+    }
+
+    /// The next unit; waits while other lanes may still bring some. `None` when all files are settled.
+    pub(crate) fn wait(&self) -> Option<Unit> {
+        let mut state = self.lock();
+        loop {
+            if state.cancelled || state.unsettled == 0 {
+                return None;
+            }
+            match state.units.pop_front() {
+                Some(unit) if self.is_settled(unit.file()) => {}
+                Some(unit) => return Some(unit),
+                None => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Gives units back that a lane could not finish; they are the next to be taken.
+    pub(crate) fn give_back(&self, units: impl DoubleEndedIterator<Item = Unit>) {
+        let mut state = self.lock();
+        for unit in units.rev() {
+            state.units.push_front(unit);
+        }
+        self.wake.notify_all();
+    }
+
+    /// Accepts the outline of a file, and with it the file's ranges become work.
+    pub(crate) fn outlined(&self, index: usize, outline: Outline) {
+        let Some(file) = self.file(index) else { return };
+        if file.outline.set(outline).is_err() {
+            return;
+        }
+        let groups = group_count(file.job.content.len);
+        let firsts = (0..groups).step_by(usize::try_from(REQUEST_GROUPS_MAX).unwrap_or(1));
+        let ranges =
+            firsts.map(|first| Unit::Groups { file: index, first, count: REQUEST_GROUPS_MAX.min(groups - first) });
+        self.give_back(ranges.collect::<Vec<_>>().into_iter());
+    }
+
+    /// Notes that a verified group was written. `true` for the last one of its file.
+    pub(crate) fn group_written(&self, index: usize, len: u64) -> bool {
+        self.progress.verified(len);
+        self.file(index).is_some_and(|file| file.groups_left.fetch_sub(1, Ordering::AcqRel) == 1)
+    }
+
+    /// Notes that a group did not hash to what it should; the file fails when that happens too often.
+    pub(crate) fn group_corrupt(&self, unit: Unit) {
+        let corrupt = self.file(unit.file()).map_or(0, |file| file.corrupt.fetch_add(1, Ordering::Relaxed) + 1);
+        if corrupt > CORRUPT_GROUPS_MAX {
+            self.settle(unit.file(), Err(FileFailure::Corrupt));
+        } else {
+            self.give_back([unit].into_iter());
+        }
+    }
+
+    /// Notes what has become of a file. The first word counts.
+    pub(crate) fn settle(&self, index: usize, outcome: Result<PathBuf, FileFailure>) {
+        let Some(file) = self.file(index) else { return };
+        file.take_part();
+        if file.outcome.set(outcome).is_ok() {
+            self.lock().unsettled -= 1;
+            self.wake.notify_all();
+        }
+    }
+
+    /// Whether every file is published or has failed.
+    pub(crate) fn is_done(&self) -> bool {
+        self.lock().unsettled == 0
+    }
+
+    /// Ends the pull: lanes at work are closed, nobody waits any more.
+    pub(crate) fn cancel(&self) {
+        let mut state = self.lock();
+        state.cancelled = true;
+        for closer in state.closers.drain(..) {
+            closer.close();
+        }
+        self.wake.notify_all();
+    }
+
+    /// Whether the pull was ended before it was done.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work.
+    pub(crate) fn lend_closer(&self, closer: LaneCloser) {
+        self.lock().closers.push(closer);
+    }
+
+    /// What has become of each file, in the order of the jobs; `None` for one that is not settled.
+    pub(crate) fn into_outcomes(self) -> Vec<Option<Result<PathBuf, FileFailure>>> {
+        self.files.into_iter().map(|file| file.outcome.into_inner()).collect()
+    }
+
+    fn is_settled(&self, index: usize) -> bool {
+        self.file(index).is_none_or(|file| file.outcome.get().is_some())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FileState {
+    fn new(job: FileJob) -> Self {
+        let groups_left = AtomicU64::new(group_count(job.content.len));
+        Self {
+            job,
+            outline: OnceLock::new(),
+            part: Mutex::new(None),
+            groups_left,
+            corrupt: AtomicU32::new(0),
+            outcome: OnceLock::new(),
+        }
+    }
+
+    /// The outline, once it has arrived and was verified.
+    pub(crate) fn outline(&self) -> Option<&Outline> {
+        self.outline.get()
+    }
+
+    /// The part file, created with the first verified group.
+    pub(crate) fn part(&self) -> Result<Arc<PartFile>, StoreError> {
+        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = &*part {
+            return Ok(part.clone());
+        }
+        let created = PartFile::create(&self.job.destination, self.job.attributes, self.job.content.len)?;
+        Ok(part.insert(Arc::new(created)).clone())
+    }
+
+    /// Takes the part file out, to publish it or to let it go.
+    pub(crate) fn take_part(&self) -> Option<Arc<PartFile>> {
+        self.part.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Unit {
+    /// Index of the file it belongs to.
+    pub(crate) fn file(&self) -> usize {
+        match *self {
+            Self::Outline { file } | Self::Groups { file, .. } => file,
+        }
+    }
+}
