@@ -1,1 +1,4 @@
 //! The harness.
+
+#[cfg(feature = "fuse")]
+pub mod probe_fs;
