@@ -1,0 +1,234 @@
+//! What each actor of a universe logged, kept in memory and shown when the test fails.
+//!
+//! One subscriber serves the whole process, because there can only be one; it routes every line by the span field
+//! `peer` to the log that was opened under that name, so that universes in parallel threads do not mix. Lines outside
+//! of any such span go to [`elsewhere`]. Nothing is printed here.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use tokio::time::Instant;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::wait;
+
+/// Lines kept per log; older ones are dropped.
+const LINES_MAX: usize = 200;
+/// The span and event field that names whose line it is.
+const ROUTE_FIELD: &str = "peer";
+/// Set to directives such as `tandem_core=trace`, it replaces what is logged: everything at `debug` of our own crates.
+pub const LOG_VARIABLE: &str = "TANDEM_TEST_LOG";
+
+/// The last lines of one actor.
+#[derive(Debug)]
+pub struct Log {
+    opened: Instant,
+    lines: Mutex<VecDeque<String>>,
+}
+
+impl Log {
+    /// Opens a log that gets every line logged under a span (or event) with the field `peer = key`.
+    pub fn open(key: &str) -> Arc<Log> {
+        install();
+        let log = Arc::new(Log::empty());
+        log.also_as(key);
+        log
+    }
+
+    /// Gives the log another name.
+    pub fn also_as(self: &Arc<Self>, key: &str) {
+        let mut routes = lock(&ROUTES);
+        routes.retain(|_, log| log.strong_count() > 0);
+        routes.insert(key.to_owned(), Arc::downgrade(self));
+    }
+
+    /// Adds a line of the harness itself.
+    pub fn write(&self, line: impl fmt::Display) {
+        let millis = wait::now().duration_since(self.opened).as_secs_f64() * 1000.0;
+        let mut lines = lock(&self.lines);
+        if lines.len() == LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(format!("+{millis:.1} ms {line}"));
+    }
+
+    /// The last `count` lines, oldest first.
+    pub fn tail(&self, count: usize) -> Vec<String> {
+        let lines = lock(&self.lines);
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(count))
+            .cloned()
+            .collect()
+    }
+
+    fn empty() -> Log {
+        Log {
+            opened: wait::now(),
+            lines: Mutex::default(),
+        }
+    }
+}
+
+/// The log of all lines of this process that belong to nobody.
+pub fn elsewhere() -> &'static Log {
+    static ELSEWHERE: LazyLock<Log> = LazyLock::new(Log::empty);
+    &ELSEWHERE
+}
+
+static ROUTES: LazyLock<Mutex<HashMap<String, Weak<Log>>>> = LazyLock::new(Mutex::default);
+
+/// A poisoned lock still holds good lines, and a failing test is exactly when they are wanted.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn route(key: &str) -> Option<Arc<Log>> {
+    lock(&ROUTES).get(key).and_then(Weak::upgrade)
+}
+
+/// Installs the router once. If somebody else installed a subscriber before, that one stays and nothing is captured.
+fn install() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let subscriber = tracing_subscriber::registry().with(Router.with_filter(targets()));
+        if tracing::subscriber::set_global_default(subscriber).is_err() {
+            elsewhere().write("another subscriber is installed: nothing is captured");
+        }
+    });
+}
+
+fn targets() -> Targets {
+    let wanted = std::env::var(LOG_VARIABLE)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    wanted.unwrap_or_else(|| {
+        Targets::new()
+            .with_default(Level::WARN)
+            .with_target("tandem", Level::DEBUG)
+    })
+}
+
+/// The layer that sends each line to the log it belongs to.
+struct Router;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Router {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut line = Line::default();
+        attributes.record(&mut line);
+        remember(line.route, id, &context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let mut line = Line::default();
+        values.record(&mut line);
+        remember(line.route, id, &context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let metadata = event.metadata();
+        let text = format!("{:5} {}:{}", metadata.level(), metadata.target(), line.text);
+        let own = line.route.as_deref().and_then(route);
+        match own.or_else(|| enclosing(event, &context)) {
+            Some(log) => log.write(text),
+            None => elsewhere().write(text),
+        }
+    }
+}
+
+/// Attaches the log named `key` to the span, if there is one.
+fn remember<S: Subscriber + for<'a> LookupSpan<'a>>(key: Option<String>, id: &Id, context: &Context<'_, S>) {
+    if let (Some(log), Some(span)) = (key.as_deref().and_then(route), context.span(id)) {
+        span.extensions_mut().replace(log);
+    }
+}
+
+/// The log of the nearest enclosing span that has one.
+fn enclosing<S: Subscriber + for<'a> LookupSpan<'a>>(
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) -> Option<Arc<Log>> {
+    context
+        .event_scope(event)?
+        .find_map(|span| span.extensions().get::<Arc<Log>>().cloned())
+}
+
+/// The fields of a span or an event as text, and the one that routes it.
+#[derive(Default)]
+struct Line {
+    text: String,
+    route: Option<String>,
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            ROUTE_FIELD => self.route = Some(value.to_owned()),
+            _ => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a string can't fail.
+        let _written = match field.name() {
+            ROUTE_FIELD => {
+                self.route = Some(format!("{value:?}"));
+                Ok(())
+            }
+            "message" => write!(self.text, " {value:?}"),
+            name => write!(self.text, " {name}={value:?}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{info, info_span};
+
+    use super::*;
+
+    #[test]
+    fn each_log_gets_only_the_lines_of_its_own_span() {
+        let (alice, bob) = (Log::open("log-alice"), Log::open("log-bob"));
+        info_span!("peer", peer = "log-alice").in_scope(|| info!(count = 3, "hello"));
+        info_span!("peer", peer = %"log-bob").in_scope(|| info_span!("inner").in_scope(|| info!("bye")));
+        assert!(alice.tail(9)[0].ends_with("hello count=3"), "{:?}", alice.tail(9));
+        assert!(bob.tail(9)[0].ends_with(" bye"), "{:?}", bob.tail(9));
+        assert_eq!((alice.tail(9).len(), bob.tail(9).len()), (1, 1));
+    }
+
+    #[test]
+    fn a_line_can_name_its_log_itself() {
+        let log = Log::open("log-direct");
+        info!(peer = "log-direct", "hello");
+        assert_eq!(log.tail(9).len(), 1);
+    }
+
+    #[test]
+    fn a_log_keeps_only_its_last_lines() {
+        let log = Log::empty();
+        (0..LINES_MAX + 5).for_each(|index| log.write(index));
+        assert_eq!(log.tail(usize::MAX).len(), LINES_MAX);
+        assert!(log.tail(1)[0].ends_with(&(LINES_MAX + 4).to_string()));
+    }
+
+    #[test]
+    fn lines_of_nobody_are_kept_elsewhere() {
+        let _log = Log::open("log-nobody");
+        info!("nobody said this");
+        assert!(
+            elsewhere()
+                .tail(LINES_MAX)
+                .iter()
+                .any(|line| line.ends_with("nobody said this"))
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Waiting: the only file of the tests that may sleep or read the clock.
+//!
+//! A wait ends when its condition holds; it is looked at again whenever something changed, not after a while. The
+//! limit is generous, only wrong code reaches it, and then the failure says what was seen last. Nothing here knows what
+//! is waited for.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::failure::{Caller, fail};
+
+/// How long a wait may last before the test fails. Only wrong code (or a machine that stands still) gets there.
+pub const WAIT_MAX: Duration = Duration::from_secs(15);
+/// How often a condition is looked at that nothing announces (a socket that the kernel releases, a task that ends).
+const POLL_EVERY: Duration = Duration::from_millis(1);
+
+/// What looking at a condition found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look<T> {
+    /// The condition holds.
+    Ready(T),
+    /// Not yet; what was seen instead.
+    NotYet(String),
+    /// It never will; why.
+    Never(String),
+}
+
+/// Waits until `look` is ready, looking again each time `changed` completes. Fails the test at `at` otherwise.
+///
+/// `changed` must be subscribed before the first look, or a change between the two is lost.
+pub async fn wait_for<T>(
+    at: Caller,
+    what: &str,
+    changed: impl AsyncFnMut(),
+    look: impl AsyncFnMut() -> Look<T>,
+) -> T {
+    match wait_within(WAIT_MAX, changed, look).await {
+        Ok(value) => value,
+        Err(why) => fail(at, format_args!("waited for {what}, {why}")),
+    }
+}
+
+/// Waits for something that nothing announces: looks every millisecond.
+pub async fn poll<T>(at: Caller, what: &str, mut look: impl FnMut() -> Look<T>) -> T {
+    wait_for(at, what, async || pause(POLL_EVERY).await, async || look()).await
+}
+
+/// Waits for a future that must complete by itself. Fails the test at `at` if it does not.
+pub async fn complete<T>(at: Caller, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(WAIT_MAX, future).await {
+        Ok(value) => value,
+        Err(_) => fail(at, format_args!("waited for {what}, but not in {WAIT_MAX:?}")),
+    }
+}
+
+/// Why a wait ended without its condition, as the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum GaveUp {
+    Late { limit: Duration, seen: String },
+    Never(String),
+}
+
+impl fmt::Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GaveUp::Late { limit, seen } => write!(f, "but not in {limit:?}; last seen: {seen}"),
+            GaveUp::Never(why) => write!(f, "which can't happen any more: {why}"),
+        }
+    }
+}
+
+async fn wait_within<T>(
+    limit: Duration,
+    mut changed: impl AsyncFnMut(),
+    mut look: impl AsyncFnMut() -> Look<T>,
+) -> Result<T, GaveUp> {
+    let end = now() + limit;
+    loop {
+        let seen = match look().await {
+            Look::Ready(value) => return Ok(value),
+            Look::Never(why) => return Err(GaveUp::Never(why)),
+            Look::NotYet(seen) => seen,
+        };
+        if tokio::time::timeout_at(end, changed()).await.is_err() {
+            return Err(GaveUp::Late { limit, seen });
+        }
+    }
+}
+
+/// The time by the clock that waits use.
+#[expect(clippy::disallowed_methods, reason = "this file is the clock of the tests")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Lets time pass. For what *is* a delay (a slow link, a slow relay), never to wait for an effect.
+#[expect(clippy::disallowed_methods, reason = "this file is the clock of the tests")]
+pub(crate) async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Lets time pass until `instant`.
+pub(crate) async fn pause_until(instant: Instant) {
+    tokio::time::sleep_until(instant).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use tokio::sync::watch;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(5);
+
+    #[tokio::test]
+    async fn a_change_ends_the_wait() {
+        let (sender, mut receiver) = watch::channel(1);
+        let watched = receiver.clone();
+        let look = async || match *watched.borrow() {
+            3 => Look::Ready("three"),
+            other => Look::NotYet(format!("{other}")),
+        };
+        let waiting = wait_for(
+            Location::caller(),
+            "three",
+            async || receiver.changed().await.unwrap(),
+            look,
+        );
+        let (found, ()) = tokio::join!(waiting, async { sender.send(3).unwrap() });
+        assert_eq!(found, "three");
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_ends_says_what_it_saw_last() {
+        let red = async || Look::<()>::NotYet("red".into());
+        let gave_up = wait_within(SHORT, async || std::future::pending().await, red)
+            .await
+            .unwrap_err();
+        assert_eq!(gave_up.to_string(), "but not in 5ms; last seen: red");
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "waited for bob, which can't happen any more: he left")]
+    async fn what_can_not_happen_is_not_waited_for() {
+        poll::<()>(Location::caller(), "bob", || Look::Never("he left".into())).await;
+    }
+}
