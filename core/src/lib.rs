@@ -5,8 +5,10 @@
 //! of which only the shared API is used here.
 
 pub mod clock;
+pub mod health;
 mod hex;
 pub mod identity;
 pub mod limits;
+pub mod reconnect;
 pub mod rendezvous;
 pub mod session;

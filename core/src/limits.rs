@@ -32,6 +32,32 @@ pub const RELAY_REASON_LEN_MAX: usize = 200;
 /// Longest `Retry-After` that is believed: the life of an entry. After that it is gone anyway.
 pub const RELAY_RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
+// ---- health ----
+
+/// From one ping to the next.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+/// Silence that degrades a session: two heartbeats without any answer.
+pub const DEGRADED_SILENCE: Duration = Duration::from_secs(10);
+/// Silence that ends a session: four heartbeats. TCP itself would go on hoping for 15 minutes.
+pub const DISCONNECTED_SILENCE: Duration = Duration::from_secs(20);
+/// Average round trip that degrades a session. A satellite takes 0.6 s; past 2 s nobody enjoys a mounted folder.
+pub const DEGRADED_ROUND_TRIP: Duration = Duration::from_secs(2);
+/// Unanswered pings that are remembered, so that a late answer can still be timed: 40 s of them.
+pub const PENDING_PING_COUNT_MAX: usize = 8;
+
+// ---- reconnect ----
+
+/// Delay after the first failed attempt; it doubles from there.
+pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_secs(1);
+/// Longest delay between attempts: who comes back after an hour should not wait minutes for the other.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Attempts before giving up. With the delays between them they span one and a half to two and a half minutes.
+pub const RECONNECT_ATTEMPT_COUNT_MAX: u32 = 10;
+/// For one attempt: a look-up at the relay (10 s), dialling and the handshake (5 + 10 s), and some air.
+pub const RECONNECT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the responder waits to be dialled before it dials itself: three quick attempts of the initiator.
+pub const RECONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
 // ---- session ----
 
 /// Largest hello or greeting, in bytes. They hold a version and an id; whoever sends more is no peer.

@@ -1,0 +1,325 @@
+//! Getting back together after a session is lost: a state machine without a clock, a relay or a socket.
+//!
+//! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other waits for it, and dials only when
+//! it has not come within a patience, because there may be a wall in just one direction. Before each attempt the relay
+//! is asked anew, for the other may have moved; when the relay does not help, the last known addresses are tried.
+//! Between attempts the delay doubles. As in `health`, a driver feeds [`Reconnect::on_event`], does what the actions
+//! say, and wakes it at [`Reconnect::next_deadline`]; an attempt that it started is dropped at
+//! [`ReconnectAction::Abandon`]. Two sessions made at the same moment are the session layer's to tell apart.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::identity::Fingerprint;
+use crate::limits::{
+    RECONNECT_ATTEMPT_COUNT_MAX, RECONNECT_ATTEMPT_TIMEOUT, RECONNECT_DELAY_FIRST, RECONNECT_DELAY_MAX,
+    RECONNECT_PATIENCE,
+};
+
+/// How to get back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconnectConfig {
+    /// After the first failed attempt; doubles with each further one. The first attempt is made at once.
+    pub delay_first: Duration,
+    /// The longest delay between attempts.
+    pub delay_max: Duration,
+    /// How many attempts are made before giving up.
+    pub attempt_count_max: u32,
+    /// How long one attempt may take, looking up and dialling.
+    pub attempt_timeout: Duration,
+    /// How long the responder waits for the initiator before it dials itself.
+    pub patience: Duration,
+}
+
+impl Default for ReconnectConfig {
+    fn default() -> Self {
+        Self {
+            delay_first: RECONNECT_DELAY_FIRST,
+            delay_max: RECONNECT_DELAY_MAX,
+            attempt_count_max: RECONNECT_ATTEMPT_COUNT_MAX,
+            attempt_timeout: RECONNECT_ATTEMPT_TIMEOUT,
+            patience: RECONNECT_PATIENCE,
+        }
+    }
+}
+
+/// Who dials first. Both sides come to opposite answers without talking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Has the lower fingerprint: dials at once.
+    Initiator,
+    /// Has the higher one: waits to be dialled, up to its patience.
+    Responder,
+}
+
+impl Role {
+    /// The role of the peer `own` towards the peer `other`.
+    #[must_use]
+    pub fn of(own: &Fingerprint, other: &Fingerprint) -> Self {
+        if own < other {
+            Self::Initiator
+        } else {
+            Self::Responder
+        }
+    }
+}
+
+/// What a driver tells the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReconnectEvent {
+    /// The session is lost.
+    Disconnected,
+    /// The time of [`Reconnect::next_deadline`] has come. Harmless at any other time.
+    DeadlineReached,
+    /// The relay had a record, and it could be opened.
+    LookedUp,
+    /// The relay did not answer, had nothing, or had nothing that could be opened.
+    LookUpFailed {
+        /// When the relay wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Our dial gave a session.
+    DialSucceeded,
+    /// Our dial gave none.
+    DialFailed,
+    /// The other peer's dial gave a session.
+    Accepted,
+    /// Nobody wants a session any more.
+    Stop,
+}
+
+/// What the driver has to do, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReconnectAction {
+    /// Tell whoever wants to know that attempt number `attempt` comes at `until`, unless the other side comes before.
+    Wait {
+        /// Number of the coming attempt, from 1.
+        attempt: u32,
+        /// When it starts.
+        until: Instant,
+    },
+    /// Ask the relay for the other peer's record, then report.
+    LookUp {
+        /// Number of this attempt, from 1.
+        attempt: u32,
+    },
+    /// Dial, then report.
+    Dial {
+        /// Number of this attempt, from 1.
+        attempt: u32,
+        /// Which addresses to dial.
+        addresses: AddressSource,
+    },
+    /// Drop the look-up or dial that is under way.
+    Abandon,
+    /// There is a session again; tell whoever wants to know.
+    Reconnected {
+        /// How many attempts this side made.
+        attempt_count: u32,
+    },
+    /// All attempts failed; tell whoever wants to know. The other peer may still come.
+    GiveUp {
+        /// How many attempts this side made.
+        attempt_count: u32,
+    },
+}
+
+/// Which addresses to dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressSource {
+    /// Those that were just looked up.
+    LookedUp,
+    /// Those of the last session or record: the relay did not help.
+    LastKnown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// There is a session, or nobody wants one.
+    Resting,
+    Waiting {
+        until: Instant,
+    },
+    LookingUp {
+        until: Instant,
+    },
+    Dialling {
+        until: Instant,
+    },
+    GivenUp,
+}
+
+/// Brings one pair of peers back together. See the module's head.
+#[derive(Debug)]
+pub struct Reconnect {
+    config: ReconnectConfig,
+    role: Role,
+    state: State,
+    attempt_count: u32,
+    retry_after: Duration,
+    jitter: Jitter,
+}
+
+impl Reconnect {
+    /// A machine at rest. `seed` decides the jitter: it should differ from peer to peer, and be fixed in a test.
+    #[must_use]
+    pub fn new(config: ReconnectConfig, role: Role, seed: u64) -> Self {
+        Self {
+            config,
+            role,
+            state: State::Resting,
+            attempt_count: 0,
+            retry_after: Duration::ZERO,
+            jitter: Jitter(seed),
+        }
+    }
+
+    /// Takes in what happened at `now`, and says what to do about it. What does not fit the state is ignored.
+    pub fn on_event(&mut self, now: Instant, event: ReconnectEvent) -> Vec<ReconnectAction> {
+        match (event, self.state) {
+            (ReconnectEvent::Disconnected, State::Resting | State::GivenUp) => self.start(now),
+            (ReconnectEvent::DeadlineReached, _) => self.on_deadline(now),
+            (ReconnectEvent::LookedUp, State::LookingUp { until }) => {
+                self.dial(until, AddressSource::LookedUp)
+            }
+            (ReconnectEvent::LookUpFailed { retry_after }, State::LookingUp { until }) => {
+                self.retry_after = retry_after.unwrap_or_default();
+                self.dial(until, AddressSource::LastKnown)
+            }
+            (ReconnectEvent::DialFailed, State::Dialling { .. }) => self.fail(now),
+            (ReconnectEvent::DialSucceeded, State::Dialling { .. }) => vec![self.succeed()],
+            (ReconnectEvent::Accepted, state) if state != State::Resting => {
+                self.abandoned().into_iter().chain([self.succeed()]).collect()
+            }
+            (ReconnectEvent::Stop, _) => self.stop(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// When to report [`ReconnectEvent::DeadlineReached`]; `None` at rest and after giving up.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { until } | State::LookingUp { until } | State::Dialling { until } => Some(until),
+            State::Resting | State::GivenUp => None,
+        }
+    }
+
+    /// Who dials first.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    fn start(&mut self, now: Instant) -> Vec<ReconnectAction> {
+        self.attempt_count = 0;
+        self.retry_after = Duration::ZERO;
+        match self.role {
+            Role::Initiator => self.attempt(now),
+            Role::Responder => self.wait(now + self.config.patience),
+        }
+    }
+
+    fn on_deadline(&mut self, now: Instant) -> Vec<ReconnectAction> {
+        match self.state {
+            State::Waiting { until } if until <= now => self.attempt(now),
+            State::LookingUp { until } | State::Dialling { until } if until <= now => {
+                [ReconnectAction::Abandon]
+                    .into_iter()
+                    .chain(self.fail(now))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn wait(&mut self, until: Instant) -> Vec<ReconnectAction> {
+        self.state = State::Waiting { until };
+        vec![ReconnectAction::Wait {
+            attempt: self.attempt_count + 1,
+            until,
+        }]
+    }
+
+    fn attempt(&mut self, now: Instant) -> Vec<ReconnectAction> {
+        self.attempt_count += 1;
+        self.state = State::LookingUp {
+            until: now + self.config.attempt_timeout,
+        };
+        vec![ReconnectAction::LookUp {
+            attempt: self.attempt_count,
+        }]
+    }
+
+    fn dial(&mut self, until: Instant, addresses: AddressSource) -> Vec<ReconnectAction> {
+        self.state = State::Dialling { until };
+        vec![ReconnectAction::Dial {
+            attempt: self.attempt_count,
+            addresses,
+        }]
+    }
+
+    fn fail(&mut self, now: Instant) -> Vec<ReconnectAction> {
+        if self.attempt_count >= self.config.attempt_count_max {
+            self.state = State::GivenUp;
+            return vec![ReconnectAction::GiveUp {
+                attempt_count: self.attempt_count,
+            }];
+        }
+        let delay = self.delay().max(std::mem::take(&mut self.retry_after));
+        self.wait(now + delay)
+    }
+
+    /// The delay after the attempt that just failed: doubled each time, then shortened by up to half, so that peers
+    /// that were cut off together do not come back together.
+    fn delay(&mut self) -> Duration {
+        let doublings = self.attempt_count.saturating_sub(1).min(31);
+        let full = self
+            .config
+            .delay_first
+            .saturating_mul(1 << doublings)
+            .min(self.config.delay_max);
+        self.jitter.shorten(full)
+    }
+
+    fn succeed(&mut self) -> ReconnectAction {
+        self.state = State::Resting;
+        ReconnectAction::Reconnected {
+            attempt_count: self.attempt_count,
+        }
+    }
+
+    fn stop(&mut self) -> Vec<ReconnectAction> {
+        let actions = self.abandoned().into_iter().collect();
+        self.state = State::Resting;
+        actions
+    }
+
+    fn abandoned(&self) -> Option<ReconnectAction> {
+        matches!(self.state, State::LookingUp { .. } | State::Dialling { .. })
+            .then_some(ReconnectAction::Abandon)
+    }
+}
+
+/// The generator of the jitter: SplitMix64 (Steele, Lea, Flood 2014). It is not for secrets.
+#[derive(Debug)]
+struct Jitter(u64);
+
+impl Jitter {
+    /// Between half of `full` and all of it.
+    fn shorten(&mut self, full: Duration) -> Duration {
+        let thousandths = u32::try_from(self.next() % 501).unwrap_or(0);
+        full - full * thousandths / 1000
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests;
