@@ -5,6 +5,8 @@
 //! are in `suite/`.
 
 pub mod failure;
+pub mod faults;
+pub mod leaks;
 pub mod link;
 pub mod log;
 pub mod ports;

@@ -1,0 +1,167 @@
+//! What may be left when a universe closes: nothing. Looks at files, mounts and ports of one universe, and at the
+//! descriptors, threads and children of the process where the test has a process of its own.
+//!
+//! It only looks and says what it saw, with evidence; stopping things is the business of their owners.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// Set by `cargo xtask test` (and, under other names, by nextest) where each test is a process of its own.
+const ALONE_VARIABLES: [&str; 2] = ["XTASK_TEST", "NEXTEST"];
+
+/// Whether this test is alone in its process, so that what the process holds can be blamed on it.
+pub fn is_alone_in_process() -> bool {
+    ALONE_VARIABLES
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+/// Every file under `root` that is not in `expected`.
+pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => pending.push(entry.path()),
+                false if expected.contains(&entry.path()) => {}
+                false => found.push(entry.path()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the port can be had again, that is, whether its listener is gone.
+pub fn is_released(addr: SocketAddr) -> bool {
+    TcpListener::bind(addr).is_ok()
+}
+
+/// Everything mounted under `root`, as the kernel's table writes it. Nothing where there is no such table.
+pub fn mounts_under(root: &Path) -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts_in(&table, root)
+}
+
+fn mounts_in(table: &str, root: &Path) -> Vec<String> {
+    let prefix = format!("{}/", escaped(&root.display().to_string()));
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        .filter(|point| point.starts_with(&prefix))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Writes a path as proc_pid_mountinfo(5) does.
+fn escaped(path: &str) -> String {
+    path.replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+        .replace('\n', "\\012")
+}
+
+/// What the process holds: descriptors by what they point to, threads by name, children by id; each with its count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    held: BTreeMap<String, usize>,
+}
+
+impl Census {
+    /// Counts now. Empty where the system has no `/proc`.
+    pub fn take() -> Census {
+        let mut census = Census::default();
+        entries("/proc/self/fd")
+            .filter_map(|fd| std::fs::read_link(fd).ok())
+            .for_each(|target| {
+                census.count("descriptor", &kind_of(&target.display().to_string()));
+            });
+        for thread in entries("/proc/self/task") {
+            census.count_thread(&thread);
+        }
+        census
+    }
+
+    /// What is held now and was not held in `before`, one line each.
+    pub fn beyond(&self, before: &Census) -> Vec<String> {
+        let more = self.held.iter().filter_map(|(what, &count)| {
+            let extra = count.saturating_sub(before.held.get(what).copied().unwrap_or(0));
+            (extra > 0).then(|| format!("{extra} more {what}"))
+        });
+        more.collect()
+    }
+
+    fn count(&mut self, kind: &str, what: &str) {
+        *self.held.entry(format!("{kind} `{what}`")).or_default() += 1;
+    }
+
+    fn count_thread(&mut self, thread: &Path) {
+        let read = |name| std::fs::read_to_string(thread.join(name)).unwrap_or_default();
+        read("children")
+            .split_whitespace()
+            .for_each(|child| self.count("child process", child));
+        let name = read("comm");
+        // The runtime keeps idle blocking threads for a while; they end with it.
+        if !name.starts_with("tokio-") {
+            self.count("thread", name.trim());
+        }
+    }
+}
+
+fn entries(dir: &str) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+}
+
+/// `socket:[1234]` counts as `socket`: numbers differ between two looks at the same thing.
+fn kind_of(target: &str) -> String {
+    target.split(":[").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports;
+
+    #[test]
+    fn a_file_that_nobody_expects_is_found() {
+        let root = crate::temp::TempRoot::create().unwrap();
+        let dir = root.dir("alice/inner").unwrap();
+        std::fs::write(dir.join("known"), b"").unwrap();
+        std::fs::write(dir.join(".part"), b"").unwrap();
+        let found = unexpected_files(root.path(), &BTreeSet::from([dir.join("known")])).unwrap();
+        assert_eq!(found, [dir.join(".part")]);
+    }
+
+    #[test]
+    fn a_port_is_released_when_its_listener_is_gone() {
+        let claim = ports::claim_anywhere().unwrap();
+        assert!(!is_released(claim.addr));
+        drop(claim.listener);
+        assert!(is_released(claim.addr));
+    }
+
+    #[test]
+    fn a_mount_below_a_path_with_a_space_is_found() {
+        let table =
+            "61 29 0:51 / /tmp/a\\040b/mnt rw - fuse x rw\n62 29 0:52 / /tmp/a\\040bc rw - fuse x rw\n";
+        assert_eq!(mounts_in(table, Path::new("/tmp/a b")), ["/tmp/a\\040b/mnt"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_socket_shows_in_the_census() {
+        let before = Census::take();
+        let _claims: Vec<_> = (0..50).map(|_| ports::claim_anywhere().unwrap()).collect();
+        let more = Census::take().beyond(&before);
+        assert!(
+            more.iter().any(|line| line.ends_with("descriptor `socket`")),
+            "{more:?}"
+        );
+    }
+}
