@@ -105,9 +105,11 @@ fn refuse_exposed(_path: &Path, _file: &File) -> Result<(), IdentityError> {
 
 fn parse(text: &str) -> Result<Identity, Problem> {
     let mut lines = text.lines();
-    let format = lines.next().unwrap_or_default();
+    let format = lines.next().ok_or(Problem::Damage("it is empty"))?;
     if format != FORMAT {
-        return Err(Problem::Format(format.chars().take(SHOWN_LEN_MAX).collect()));
+        return Err(Problem::Format(
+            format.escape_debug().take(SHOWN_LEN_MAX).collect(),
+        ));
     }
     let seed = lines
         .next()
@@ -199,3 +201,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
