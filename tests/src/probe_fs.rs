@@ -20,6 +20,9 @@ pub enum MountError {
     /// The FUSE device does not open; fuser would blame the mount point for it.
     #[error("could not open `{DEVICE}` for reading and writing")]
     Device(#[source] io::Error),
+    /// The kernel wants the setuid program, and there is none; fuser says only "no such file".
+    #[error("the kernel refuses `mount(2)` and there is no `fusermount3` to ask instead")]
+    NoMountProgram(#[source] io::Error),
     /// The device opens, but the kernel or `fusermount3` refuses the mount.
     #[error("could not mount on `{}`", path.display())]
     Refused {
@@ -61,16 +64,16 @@ impl Mounted {
     /// Mounts a file system whose only file, [`FILE_NAME`], holds `content`, on the existing `directory`.
     ///
     /// # Errors
-    /// [`MountError::Device`] or [`MountError::Refused`]; nothing is mounted then.
+    /// [`MountError::Device`], [`MountError::NoMountProgram`] or [`MountError::Refused`]; nothing is mounted then.
     pub fn new(directory: &Path, content: impl Into<Vec<u8>>) -> Result<Self, MountError> {
-        let refused = |source| MountError::Refused {
-            path: directory.to_owned(),
-            source,
-        };
         open_device().map_err(MountError::Device)?;
         // Canonical, because that is the form in which the kernel's table names it.
-        let path = directory.canonicalize().map_err(refused)?;
-        let session = fuser::spawn_mount(HelloFs::new(content), &path, &options()).map_err(refused)?;
+        let path = directory.canonicalize().map_err(|source| MountError::Refused {
+            path: directory.to_owned(),
+            source,
+        })?;
+        let session = fuser::spawn_mount(HelloFs::new(content), &path, &options());
+        let session = session.map_err(|source| refusal(&path, source))?;
         Ok(Self {
             path,
             session: Some(session),
@@ -132,6 +135,17 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         // The safety net: whoever cares about the result has called `unmount`.
         let _ended = self.end();
+    }
+}
+
+/// Device and mount point exist when this is asked, so that only the program can be what was not found.
+fn refusal(path: &Path, source: io::Error) -> MountError {
+    match source.kind() {
+        io::ErrorKind::NotFound => MountError::NoMountProgram(source),
+        _ => MountError::Refused {
+            path: path.to_owned(),
+            source,
+        },
     }
 }
 

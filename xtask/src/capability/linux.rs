@@ -63,18 +63,20 @@ fn judge(facts: &Facts) -> Capability {
     match &facts.device {
         Device::Opens => judge_privilege(facts),
         Device::Refused { error } => {
-            Capability::missing("fuse", format!("`{DEVICE}` does not open: {error}")).with_hint(
-                container_hint(facts)
-                    .unwrap_or("load the module (`modprobe fuse`) and let your user open the device"),
-            )
+            let hint = hint(
+                facts,
+                "load the module (`modprobe fuse`) and let your user open the device",
+            );
+            Capability::missing("fuse", format!("`{DEVICE}` does not open: {error}")).with_hint(hint)
         }
-        Device::NotFuse { found } => Capability::missing(
-            "fuse",
-            format!("`{DEVICE}` is {found}, not the character device 10:229"),
-        )
-        .with_hint(
-            container_hint(facts).unwrap_or("remove what hides it, or make it: `mknod /dev/fuse c 10 229`"),
-        ),
+        Device::NotFuse { found } => {
+            let hint = hint(
+                facts,
+                "remove what hides it, or make it: `mknod /dev/fuse c 10 229`",
+            );
+            let evidence = format!("`{DEVICE}` is {found}, not the character device 10:229");
+            Capability::missing("fuse", evidence).with_hint(hint)
+        }
     }
 }
 
@@ -106,14 +108,18 @@ fn judge_privilege(facts: &Facts) -> Capability {
 }
 
 fn refused(facts: &Facts, evidence: String) -> Capability {
-    let hint = "install `fusermount3` (package fuse3), run as root, or inside `unshare -Urm`";
-    Capability::missing("fuse", evidence).with_hint(container_hint(facts).unwrap_or(hint))
+    let otherwise = "install `fusermount3` (package fuse3), run as root, or inside `unshare -Urm`";
+    Capability::missing("fuse", evidence).with_hint(hint(facts, otherwise))
 }
 
-fn container_hint(facts: &Facts) -> Option<&'static str> {
-    facts
-        .container
-        .map(|_| "this is a container: start it with `--device /dev/fuse --cap-add SYS_ADMIN`")
+/// In a container the way out is nearly always another way of starting it.
+fn hint(facts: &Facts, otherwise: &str) -> String {
+    facts.container.map_or_else(
+        || otherwise.to_owned(),
+        |marker| {
+            format!("`{marker}` marks a container: start it with `--device /dev/fuse --cap-add SYS_ADMIN`")
+        },
+    )
 }
 
 /// Opens it for reading and writing, as fuser will; an openable path alone may be anything.
