@@ -1,0 +1,132 @@
+//! What a person sees while tests run and at the end: one line per test, live status on a terminal, plain text
+//! elsewhere.
+//!
+//! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
+//! report.
+
+mod live;
+mod summary;
+mod text;
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+pub(crate) use summary::Summary;
+pub(crate) use text::plain_text;
+
+use crate::report::Outcome;
+use live::Live;
+
+/// Where results are shown.
+#[derive(Debug)]
+pub(crate) struct Console {
+    live: Option<Live>,
+    paint: Paint,
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Plain,
+    Colours,
+}
+
+/// The colours that are used, by meaning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Style {
+    Good,
+    Bad,
+    Skipped,
+    Faint,
+    Bold,
+}
+
+impl Paint {
+    /// `text` in this style.
+    pub(crate) fn on(self, style: Style, text: &str) -> String {
+        let code = match (self, style) {
+            (Paint::Plain, _) => return text.to_owned(),
+            (Paint::Colours, Style::Good) => "32;1",
+            (Paint::Colours, Style::Bad) => "31;1",
+            (Paint::Colours, Style::Skipped) => "33;1",
+            (Paint::Colours, Style::Faint) => "2",
+            (Paint::Colours, Style::Bold) => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Whether stderr is a terminal.
+pub(crate) fn stderr_is_a_terminal() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether colours are welcome (<https://no-color.org>).
+pub(crate) fn colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+impl Console {
+    /// Looks at the terminal and the environment.
+    pub(crate) fn new() -> Console {
+        let terminal = std::io::stdout().is_terminal() && stderr_is_a_terminal();
+        let live = terminal && std::env::var_os("CI").is_none();
+        let paint = if terminal && colours() {
+            Paint::Colours
+        } else {
+            Paint::Plain
+        };
+        Console {
+            live: live.then(Live::new),
+            paint,
+        }
+    }
+
+    /// How to colour.
+    pub(crate) fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// One line of results.
+    pub(crate) fn line(&self, line: &str) {
+        let print = || {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+        };
+        match &self.live {
+            Some(live) => live.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// So many tests are about to run.
+    pub(crate) fn begin(&self, count: usize) {
+        if let Some(live) = &self.live {
+            live.begin(count);
+        }
+    }
+
+    /// The test with this number started.
+    pub(crate) fn started(&self, number: usize, name: &str) {
+        if let Some(live) = &self.live {
+            live.started(number, name);
+        }
+    }
+
+    /// The test with this number ended.
+    pub(crate) fn finished(&self, number: usize, suite: &str, name: &str, result: (&Outcome, Duration)) {
+        if let Some(live) = &self.live {
+            live.finished(number);
+        }
+        let (outcome, elapsed) = result;
+        let line = text::result_line(self.paint, suite, name, outcome, elapsed);
+        self.line(&line);
+    }
+
+    /// All tests ended; the live display goes.
+    pub(crate) fn end(&self) {
+        if let Some(live) = &self.live {
+            live.end();
+        }
+    }
+}

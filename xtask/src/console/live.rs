@@ -1,0 +1,84 @@
+//! The live display on a terminal: one line per running test with its age, and one bar for all of them.
+//!
+//! Leaves nothing behind on the screen.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// So many running tests are shown; more would fill the screen.
+const LINES_MAX: usize = 8;
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// The display.
+#[derive(Debug)]
+pub(super) struct Live {
+    screen: MultiProgress,
+    total: ProgressBar,
+    running: Mutex<BTreeMap<usize, ProgressBar>>,
+}
+
+impl Live {
+    /// An empty display; nothing is drawn before [`Live::begin`].
+    pub(super) fn new() -> Live {
+        let total = ProgressBar::hidden();
+        Live {
+            screen: MultiProgress::new(),
+            total,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Shows the bar for `count` tests.
+    pub(super) fn begin(&self, count: usize) {
+        self.total.set_length(count as u64);
+        self.total
+            .set_style(style("{elapsed:>8} {bar:40} {pos}/{len} {msg}"));
+        self.screen.add(self.total.clone());
+        self.total.enable_steady_tick(TICK);
+    }
+
+    /// Shows a line for a test, if there is room.
+    pub(super) fn started(&self, number: usize, name: &str) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.len() < LINES_MAX {
+            let bar = self.screen.insert_before(&self.total, ProgressBar::new_spinner());
+            bar.set_style(style("{elapsed:>8} {wide_msg}"));
+            bar.set_message(name.to_owned());
+            bar.enable_steady_tick(TICK);
+            running.insert(number, bar);
+        }
+    }
+
+    /// Removes the line of a test and counts it.
+    pub(super) fn finished(&self, number: usize) {
+        let bar = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+        self.total.inc(1);
+    }
+
+    /// Removes everything.
+    pub(super) fn end(&self) {
+        self.total.finish_and_clear();
+        self.screen.clear().ok();
+    }
+
+    /// Lets `print` write while the display is out of the way.
+    pub(super) fn suspend(&self, print: impl FnOnce()) {
+        self.screen.suspend(print);
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,196 @@
+//! The end of a run on the console: skips with their reasons, failures with all that helps, and the counts.
+
+use std::borrow::Cow;
+
+use super::text::{plain_text, result_line};
+use super::{Console, Style};
+use crate::report::{Case, Failure, Outcome, Report, Suite};
+
+/// Of a failed test's output, so many lines are shown; the log has all of them.
+const OUTPUT_LINES_MAX: usize = 60;
+
+/// And of each line so many characters.
+const LINE_LEN_MAX: usize = 300;
+
+/// How many tests passed, failed and were skipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Counts {
+    /// Counts the cases of a report.
+    pub(crate) fn of(report: &Report) -> Counts {
+        let mut counts = Counts::default();
+        for case in report.suites.iter().flat_map(|suite| &suite.cases) {
+            match case.outcome {
+                Outcome::Passed => counts.passed += 1,
+                Outcome::Failed(_) | Outcome::Errored(_) => counts.failed += 1,
+                Outcome::Skipped(_) => counts.skipped += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// What the end of a run shows beyond the report.
+#[derive(Debug)]
+pub(crate) struct Summary<'a> {
+    pub(crate) report: &'a Report,
+    /// What is worth knowing about the run as a whole, one line each.
+    pub(crate) notes: Vec<String>,
+    /// Appended to `cargo xtask test` in the commands that run a test again.
+    pub(crate) rerun_arguments: String,
+}
+
+impl Summary<'_> {
+    /// Prints everything; the last line is the counts and nothing else.
+    pub(crate) fn print(&self, console: &Console) {
+        self.cases()
+            .for_each(|(suite, case)| self.print_skip(console, suite, case));
+        self.cases()
+            .for_each(|(suite, case)| self.print_failure(console, suite, case));
+        if let Some(failure) = &self.report.setup_failure {
+            let headline = format!(
+                "{}: {}",
+                console.paint().on(Style::Bad, &failure.kind),
+                failure.message
+            );
+            console.line(&format!("\n{headline}"));
+        }
+        console.line("");
+        self.notes.iter().for_each(|note| console.line(note));
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = Counts::of(self.report);
+        console.line(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
+    }
+
+    fn cases(&self) -> impl Iterator<Item = (&Suite, &Case)> {
+        self.report
+            .suites
+            .iter()
+            .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
+    }
+
+    fn print_skip(&self, console: &Console, suite: &Suite, case: &Case) {
+        if let Outcome::Skipped(_) = case.outcome {
+            let name = path(suite, case);
+            console.line(&result_line(
+                console.paint(),
+                &suite.name,
+                &name,
+                &case.outcome,
+                case.elapsed,
+            ));
+        }
+    }
+
+    fn print_failure(&self, console: &Console, suite: &Suite, case: &Case) {
+        let (Outcome::Failed(failure) | Outcome::Errored(failure)) = &case.outcome else {
+            return;
+        };
+        let name = path(suite, case);
+        let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
+        console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
+        console.line(&format!("  {}: {}", failure.kind, failure.message));
+        if let (Some(file), Some(line)) = (&case.file, case.line) {
+            console.line(&format!("  at {}:{line}", file.display()));
+        }
+        detail(failure).for_each(|line| console.line(&format!("  {line}")));
+        print_output(console, "stdout", &case.stdout);
+        print_output(console, "stderr", &case.stderr);
+        let id = format!("{}${name}", suite.name);
+        console.line(&format!(
+            "  rerun: cargo xtask test{} '{id}'",
+            self.rerun_arguments
+        ));
+    }
+}
+
+/// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's stderr.
+fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
+    failure
+        .detail
+        .lines()
+        .filter(|line| failure.kind != "panic" || line.starts_with("kept: "))
+}
+
+/// `module::function`, as libtest names it.
+fn path(suite: &Suite, case: &Case) -> String {
+    // The class name is the suite's, dotted, and then the module's.
+    let depth = suite.name.split("::").count();
+    let module = case.classname.split('.').skip(depth);
+    module.chain([case.name.as_str()]).collect::<Vec<_>>().join("::")
+}
+
+fn print_output(console: &Console, name: &str, bytes: &[u8]) {
+    let text = plain_text(bytes);
+    let lines: Vec<&str> = text.trim_matches('\n').lines().collect();
+    if lines.iter().all(|line| line.trim().is_empty()) {
+        return;
+    }
+    console.line(&format!(
+        "  {}",
+        console.paint().on(Style::Faint, &format!("--- {name}"))
+    ));
+    let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
+    let half = OUTPUT_LINES_MAX / 2;
+    for (index, line) in lines.iter().enumerate() {
+        if omitted > 0 && index == half {
+            console.line(&format!("  [... {omitted} lines left out ...]"));
+        }
+        if omitted == 0 || index < half || index >= half + omitted {
+            console.line(&format!("  {}", cut(line)));
+        }
+    }
+}
+
+fn cut(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LINE_LEN_MAX) {
+        Some((end, _)) => format!("{}… ({} bytes)", line.get(..end).unwrap_or_default(), line.len()).into(),
+        None => line.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn case(classname: &str, outcome: Outcome) -> Case {
+        let (file, line, started, elapsed) = (None, None, None, Duration::ZERO);
+        let (classname, name) = (classname.to_owned(), "f".to_owned());
+        Case {
+            classname,
+            name,
+            file,
+            line,
+            started,
+            elapsed,
+            outcome,
+            stdout: vec![],
+            stderr: vec![],
+        }
+    }
+
+    #[test]
+    fn a_case_is_named_as_libtest_names_it() {
+        let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
+        let suite = Suite {
+            name: "p-q::suite".into(),
+            started,
+            elapsed,
+            cases: vec![],
+        };
+        assert_eq!(
+            path(&suite, &case("p_q.suite.relay.limits", Outcome::Passed)),
+            "relay::limits::f"
+        );
+        assert_eq!(path(&suite, &case("p_q.suite", Outcome::Passed)), "f");
+    }
+}

@@ -1,0 +1,100 @@
+//! The wording of single lines, and bytes made safe for a terminal.
+
+use std::time::Duration;
+
+use super::{Paint, Style};
+use crate::report::Outcome;
+
+/// `PASS [   0.012s] tandem-tests::suite relay::fetch`
+pub(super) fn result_line(
+    paint: Paint,
+    suite: &str,
+    name: &str,
+    outcome: &Outcome,
+    elapsed: Duration,
+) -> String {
+    let (word, style) = match outcome {
+        Outcome::Passed => ("PASS", Style::Good),
+        Outcome::Failed(_) => ("FAIL", Style::Bad),
+        Outcome::Errored(failure) if failure.kind == "timeout" => ("TIME", Style::Bad),
+        Outcome::Errored(_) => ("DIED", Style::Bad),
+        Outcome::Skipped(_) => ("SKIP", Style::Skipped),
+    };
+    let line = format!(
+        "{} [{:>8.3}s] {suite} {name}",
+        paint.on(style, word),
+        elapsed.as_secs_f64()
+    );
+    match outcome {
+        Outcome::Passed | Outcome::Failed(_) | Outcome::Errored(_) => line,
+        Outcome::Skipped(skip) => {
+            format!(
+                "{} [ {:>8}] {suite} {name}: {}",
+                paint.on(style, word),
+                "",
+                skip.reason
+            )
+        }
+    }
+}
+
+/// Bytes of a program as text that can do nothing to a terminal: escape sequences are removed, other control
+/// characters shown as `\u{..}`, wrong UTF-8 as U+FFFD.
+pub(crate) fn plain_text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' if rest.next_if_eq(&'[').is_some() => skip_sequence(&mut rest),
+            '\n' | '\t' => plain.push(c),
+            '\r' => plain.push('\n'),
+            c if c.is_control() => plain.extend(c.escape_unicode()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Parameters and intermediates are 0x20 to 0x3F, the final byte is 0x40 to 0x7E (ECMA-48, 5.4).
+fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while rest.next_if(|c| (' '..='?').contains(c)).is_some() {}
+    rest.next_if(|c| ('@'..='~').contains(c));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Skip;
+
+    #[test]
+    fn hostile_output_cannot_reach_the_terminal() {
+        assert_eq!(
+            plain_text(b"\x1b[31;1mred\x1b[0m \x1b]0;title\x07 \0 \xff"),
+            "red \\u{1b}]0;title\\u{7} \\u{0} \u{fffd}"
+        );
+        assert_eq!(plain_text(b"a\r\nb\rc\td"), "a\n\nb\nc\td");
+    }
+
+    #[test]
+    fn lines_name_outcome_time_and_test() {
+        let line = |outcome| {
+            result_line(
+                Paint::Plain,
+                "p::suite",
+                "a::b",
+                &outcome,
+                Duration::from_millis(1234),
+            )
+        };
+        assert_eq!(line(Outcome::Passed), "PASS [   1.234s] p::suite a::b");
+        let skip = Skip {
+            kind: "ignored".into(),
+            reason: "slow one".into(),
+        };
+        assert_eq!(
+            line(Outcome::Skipped(skip)),
+            "SKIP [         ] p::suite a::b: slow one"
+        );
+    }
+}

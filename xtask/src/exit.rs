@@ -1,0 +1,80 @@
+//! Every exit code of `cargo xtask`, and the error that carries one out of a subcommand.
+//!
+//! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new ones.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+/// How a subcommand ended, as the shell sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All that was asked for succeeded.
+    Success = 0,
+    /// The command line made no sense (clap's own code).
+    Usage = 2,
+    /// The filters selected no test.
+    NoTests = 4,
+    /// A filter could not be understood.
+    BadFilter = 94,
+    /// The run could not be set up: no workspace, no temporary directory, ...
+    SetupFailed = 96,
+    /// At least one test (or one step of `ci`) failed.
+    TestsFailed = 100,
+    /// The tests could not be built.
+    BuildFailed = 101,
+    /// A test binary could not list its tests.
+    ListFailed = 104,
+    /// A capability named by `--require` is missing.
+    CapabilityMissing = 107,
+    /// The report could not be written.
+    ReportFailed = 110,
+    /// The time limit of the whole run was reached.
+    RunTimedOut = 124,
+    /// SIGHUP.
+    HungUp = 129,
+    /// SIGINT, Ctrl-C.
+    Interrupted = 130,
+    /// SIGQUIT.
+    Quit = 131,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a subcommand stopped before it could do its work, with the exit code that says so.
+#[derive(Debug, Clone, Error)]
+#[error("{message}")]
+pub(crate) struct Stop {
+    /// The code to exit with.
+    pub(crate) exit: Exit,
+    /// The kind, as in [`crate::report::Failure`].
+    pub(crate) kind: &'static str,
+    /// What happened and what to do, for a person.
+    pub(crate) message: String,
+    /// What a program said that was run for us; may be empty.
+    pub(crate) detail: String,
+}
+
+impl Stop {
+    /// A stop without the output of another program.
+    pub(crate) fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+        Stop {
+            exit,
+            kind,
+            message: message.into(),
+            detail: String::new(),
+        }
+    }
+
+    /// The run could not be set up.
+    pub(crate) fn setup(error: &anyhow::Error) -> Self {
+        Stop::new(Exit::SetupFailed, "setup", format!("{error:#}"))
+    }
+}

@@ -1,0 +1,183 @@
+//! What std and tokio do not offer: signal dispositions, process groups, and the children that other people's
+//! children left to us.
+//!
+//! Unix has process groups; Linux also lets us adopt orphans, so that a process which left its group is still found.
+//! Elsewhere only the test process itself can be killed, until it runs in a job object.
+#![cfg_attr(
+    unix,
+    expect(unsafe_code, reason = "signal dispositions can only be reset through libc")
+)]
+
+use std::collections::BTreeSet;
+
+use tokio::process::Command;
+
+/// A process id.
+pub(crate) type Pid = u32;
+
+/// How hard to kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kill {
+    /// A process may clean up after itself (SIGTERM).
+    Gently,
+    /// It ends (SIGKILL).
+    Now,
+}
+
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(unix)]
+mod unix {
+    use super::{Command, Kill, Pid};
+    use rustix::process::{self as sys, Signal, WaitOptions};
+
+    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal: a background shell
+    /// or `nohup` starts us with some of them ignored, and the tests would inherit that. (std already gives children
+    /// the default for PIPE; for us it stays ignored, so that a closed pipe is an error and not our death.)
+    pub(crate) fn reset_signals() {
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGHUP,
+            libc::SIGTERM,
+            libc::SIGCHLD,
+        ] {
+            // SAFETY: SIG_DFL is a valid disposition for each of these, and no handler of ours is installed yet.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        // SAFETY: `sigemptyset` initialises the set before `sigprocmask` reads it; the old mask is not asked for.
+        unsafe {
+            let mut none = std::mem::zeroed::<libc::sigset_t>();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        }
+    }
+
+    /// Makes the child the leader of a process group of its own.
+    pub(crate) fn own_group(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// Signals every process in the group that `leader` leads.
+    pub(crate) fn kill_group(leader: Option<Pid>, how: Kill) {
+        if let Some(pid) = leader.and_then(as_pid) {
+            // An error means that nobody is left in it.
+            sys::kill_process_group(pid, signal(how)).ok();
+        }
+    }
+
+    /// Signals one process.
+    pub(crate) fn kill(process: Pid, how: Kill) {
+        if let Some(pid) = as_pid(process) {
+            sys::kill_process(pid, signal(how)).ok();
+        }
+    }
+
+    /// Collects the exit status of an orphan that has died, so that it does not stay a zombie. Returns whether
+    /// it is gone.
+    pub(crate) fn reap(process: Pid) -> bool {
+        let status = as_pid(process).map(|pid| sys::waitpid(Some(pid), WaitOptions::NOHANG));
+        !matches!(status, Some(Ok(None)))
+    }
+
+    /// The name of the signal that ended a process.
+    pub(crate) fn signal_name(number: i32) -> String {
+        let names = [
+            (libc::SIGHUP, "SIGHUP"),
+            (libc::SIGINT, "SIGINT"),
+            (libc::SIGQUIT, "SIGQUIT"),
+            (libc::SIGILL, "SIGILL"),
+            (libc::SIGTRAP, "SIGTRAP"),
+            (libc::SIGABRT, "SIGABRT"),
+            (libc::SIGBUS, "SIGBUS"),
+            (libc::SIGFPE, "SIGFPE"),
+            (libc::SIGKILL, "SIGKILL"),
+            (libc::SIGSEGV, "SIGSEGV"),
+            (libc::SIGPIPE, "SIGPIPE"),
+            (libc::SIGALRM, "SIGALRM"),
+            (libc::SIGTERM, "SIGTERM"),
+            (libc::SIGXCPU, "SIGXCPU"),
+            (libc::SIGXFSZ, "SIGXFSZ"),
+            (libc::SIGSYS, "SIGSYS"),
+        ];
+        let known = names.iter().find(|(n, _)| *n == number);
+        known.map_or_else(|| format!("signal {number}"), |(_, name)| (*name).to_owned())
+    }
+
+    fn signal(how: Kill) -> Signal {
+        match how {
+            Kill::Gently => Signal::TERM,
+            Kill::Now => Signal::KILL,
+        }
+    }
+
+    fn as_pid(process: Pid) -> Option<sys::Pid> {
+        i32::try_from(process).ok().and_then(sys::Pid::from_raw)
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) use elsewhere::*;
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::{Command, Kill, Pid};
+
+    /// There is nothing to reset.
+    pub(crate) fn reset_signals() {}
+    /// There are no process groups.
+    pub(crate) fn own_group(_: &mut Command) {}
+    /// There are no process groups; tokio kills the child itself.
+    pub(crate) fn kill_group(_: Option<Pid>, _: Kill) {}
+    /// Orphans are never found here.
+    pub(crate) fn kill(_: Pid, _: Kill) {}
+    /// Orphans are never found here.
+    pub(crate) fn reap(_: Pid) -> bool {
+        true
+    }
+    /// There are no signals.
+    pub(crate) fn signal_name(number: i32) -> String {
+        format!("signal {number}")
+    }
+}
+
+/// From now on orphaned descendants become our children instead of init's.
+pub(crate) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    // Without it (a kernel before 3.4) orphans are lost, as they are on other systems.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
+}
+
+/// The living children of a process; empty where the kernel does not tell.
+pub(crate) fn children(of: Pid) -> BTreeSet<Pid> {
+    let mut found = BTreeSet::new();
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{of}/task")) else {
+        return found;
+    };
+    for thread in threads.flatten() {
+        let list = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        found.extend(list.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok()));
+    }
+    found
+}
+
+/// The processes below `of`, nearest first, without `of` itself.
+pub(crate) fn descendants(of: Pid) -> Vec<Pid> {
+    let mut found: Vec<Pid> = children(of).into_iter().collect();
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+/// Whether the environment with which `process` was started contains `NAME=value`. False where the kernel does not
+/// tell.
+pub(crate) fn environment_contains(process: Pid, assignment: &str) -> bool {
+    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    environment
+        .split(|byte| *byte == 0)
+        .any(|entry| entry == assignment.as_bytes())
+}

@@ -1,0 +1,264 @@
+//! Which of the listed tests run, which are skipped and why, and in which order.
+//!
+//! A pure function of the list, the filter, the capabilities and the wishes of a person. `#[ignore = "needs fuse, git"]`
+//! is a condition: the test runs where every named capability is there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cargo::TestBinary;
+use crate::exit::{Exit, Stop};
+use crate::filter::Filter;
+use crate::libtest::Ignore;
+use crate::report::{Failure, Skip};
+use crate::shuffle;
+
+/// A test of the workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct Test {
+    pub(crate) binary: Arc<TestBinary>,
+    /// `module::function`.
+    pub(crate) name: String,
+    pub(crate) ignore: Ignore,
+    /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
+    pub(crate) place: Option<(PathBuf, u32)>,
+}
+
+impl Test {
+    /// `package::binary$module::test`, unique within the workspace.
+    pub(crate) fn id(&self) -> String {
+        format!("{}${}", self.binary.id(), self.name)
+    }
+
+    /// The capabilities that it says it needs.
+    pub(crate) fn needs(&self) -> Vec<&str> {
+        match &self.ignore {
+            Ignore::Because(reason) => reason.strip_prefix("needs ").map(names).unwrap_or_default(),
+            Ignore::No | Ignore::Bare => Vec::new(),
+        }
+    }
+}
+
+/// `fuse, git` → `[fuse, git]`.
+fn names(list: &str) -> Vec<&str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What is known about a capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Tests that need it run.
+    Held,
+    /// Tests that need it are skipped for this reason.
+    Missing(String),
+}
+
+/// All capabilities that were probed, by name.
+pub(crate) type Standings = BTreeMap<String, Standing>;
+
+/// What a person wants beyond the defaults.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    /// Capabilities without which the run fails.
+    pub(crate) required: Required,
+    /// What to do with tests that are ignored for another reason than a need.
+    pub(crate) ignored: Ignored,
+    /// The seed of a random order; `None` keeps the order of the list.
+    pub(crate) seed: Option<u64>,
+}
+
+/// Capabilities that may not be missing.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Required {
+    /// Whether every capability that any selected test needs is meant.
+    pub(crate) all: bool,
+    /// Those required by name, whether or not a test needs them.
+    pub(crate) names: Vec<String>,
+}
+
+/// Tests that are ignored for another reason than a need.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    /// They are skipped.
+    #[default]
+    Skip,
+    /// They run.
+    Run,
+}
+
+/// What will happen to a test.
+#[derive(Debug, Clone)]
+pub(crate) enum Decision {
+    /// It runs.
+    Run,
+    /// It is reported as skipped.
+    Skip(Skip),
+    /// It is reported as failed without running: a required capability is missing.
+    Fail(Failure),
+    /// It is reported as broken without running: it needs what no probe knows.
+    Reject(Failure),
+}
+
+/// The selected tests, in the order of the list, each with its decision.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) tests: Vec<(Test, Decision)>,
+    /// Indices of the tests that run, in the order in which they start.
+    pub(crate) order: Vec<usize>,
+}
+
+impl Plan {
+    /// Decides about every test that `filter` selects.
+    pub(crate) fn make(
+        tests: Vec<Test>,
+        filter: &Filter,
+        standings: &Standings,
+        wishes: &Wishes,
+    ) -> Result<Plan, Stop> {
+        let ids: Vec<String> = tests.iter().map(Test::id).collect();
+        let selected: Vec<Test> = tests
+            .into_iter()
+            .filter(|test| filter.selects(&test.id()))
+            .collect();
+        if selected.is_empty() {
+            return Err(nothing_selected(&filter.unmatched(&ids), ids.len()));
+        }
+        let decide = |test: Test| {
+            let decision = decide(&test, standings, wishes);
+            (test, decision)
+        };
+        let tests: Vec<(Test, Decision)> = selected.into_iter().map(decide).collect();
+        let runs = |(index, (_, decision)): (usize, &(Test, Decision))| {
+            matches!(decision, Decision::Run).then_some(index)
+        };
+        let mut order: Vec<usize> = tests.iter().enumerate().filter_map(runs).collect();
+        if let Some(seed) = wishes.seed {
+            shuffle::shuffle(&mut order, seed);
+        }
+        Ok(Plan { tests, order })
+    }
+
+    /// The test with this number, which must come from this plan.
+    pub(crate) fn test(&self, number: usize) -> &Test {
+        &self.tests[number].0
+    }
+
+    /// Every required capability that is missing, with its reason.
+    pub(crate) fn missing(&self, standings: &Standings, required: &Required) -> BTreeMap<String, String> {
+        let needed = self
+            .tests
+            .iter()
+            .flat_map(|(test, _)| test.needs())
+            .filter(|_| required.all);
+        let names = needed.chain(required.names.iter().map(String::as_str));
+        let missing = |name: &str| match standings.get(name) {
+            Some(Standing::Missing(reason)) => Some((name.to_owned(), reason.clone())),
+            Some(Standing::Held) | None => None,
+        };
+        names.filter_map(missing).collect()
+    }
+}
+
+impl Required {
+    /// Understands the values of `--require`; each name must be one that is probed.
+    pub(crate) fn parse(words: &[String], standings: &Standings) -> Result<Required, Stop> {
+        let mut required = Required::default();
+        for name in words.iter().flat_map(|word| names(word)) {
+            match name {
+                "all" => required.all = true,
+                name if standings.contains_key(name) => required.names.push(name.to_owned()),
+                name => {
+                    return Err(Stop::new(
+                        Exit::Usage,
+                        "usage",
+                        unknown("`--require`", name, standings),
+                    ));
+                }
+            }
+        }
+        Ok(required)
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        self.all || self.names.iter().any(|required| required == name)
+    }
+}
+
+fn unknown(who: &str, name: &str, standings: &Standings) -> String {
+    let known: Vec<String> = standings.keys().map(|name| format!("`{name}`")).collect();
+    format!(
+        "{who} needs `{name}`, which is no capability\nhint: the capabilities are {}",
+        known.join(", ")
+    )
+}
+
+fn nothing_selected(unmatched: &[&str], count: usize) -> Stop {
+    let message = if count == 0 {
+        "there are no tests in this workspace".to_owned()
+    } else {
+        let words: Vec<String> = unmatched.iter().map(|word| format!("`{word}`")).collect();
+        format!(
+            "no test matches {} (of {count})\nhint: `cargo xtask list` prints them all",
+            words.join(" or ")
+        )
+    };
+    Stop::new(Exit::NoTests, "no-tests", message)
+}
+
+fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
+    let needs = test.needs();
+    match (&test.ignore, wishes.ignored) {
+        (Ignore::No, _) => return Decision::Run,
+        (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
+        (Ignore::Bare, Ignored::Skip) => return skip("ignored", "ignored without a reason"),
+        (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => return skip("ignored", reason),
+        (Ignore::Bare | Ignore::Because(_), _) => {}
+    }
+    for name in needs {
+        match standings.get(name) {
+            Some(Standing::Held) => {}
+            Some(Standing::Missing(reason)) => return without(name, reason, &wishes.required),
+            None => {
+                let message = unknown(&format!("`{}`", test.name), name, standings);
+                return Decision::Reject(failure(name, message));
+            }
+        }
+    }
+    Decision::Run
+}
+
+fn without(name: &str, reason: &str, required: &Required) -> Decision {
+    if required.covers(name) {
+        return Decision::Fail(failure(
+            name,
+            format!("needs {name}, which is required: {reason}"),
+        ));
+    }
+    skip(&format!("capability:{name}"), &format!("needs {name}: {reason}"))
+}
+
+fn skip(kind: &str, reason: &str) -> Decision {
+    Decision::Skip(Skip {
+        kind: kind.to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn failure(capability: &str, message: String) -> Failure {
+    let (message, detail) = match message.split_once('\n') {
+        Some((message, detail)) => (message.to_owned(), detail.to_owned()),
+        None => (message, String::new()),
+    };
+    Failure {
+        kind: format!("capability:{capability}"),
+        message,
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! One test process from its start to the end of everything it started.
+//!
+//! The test leads a process group of its own. When it has ended, in whatever way, nothing of that group and (on Linux)
+//! no orphan that carries its mark is alive any more.
+
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::capture::Capture;
+use crate::clock;
+use crate::os::{self, Kill};
+
+/// Between being asked to end and being killed, a test that took too long has this much time.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// After a test has ended and its tree is dead, this much time for reading what is left in the pipes.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Killing orphans is repeated, as they may fork meanwhile; but not for ever.
+const SWEEPS_MAX: usize = 20;
+
+/// Whether the whole run is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// It goes on.
+    No,
+    /// A signal asked for it, by this name.
+    Interrupted(&'static str),
+    /// It took too long.
+    RunTimeout,
+    /// A signal insisted: no grace.
+    AtOnce(&'static str),
+}
+
+/// How a test process ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// It never began.
+    NotStarted(std::io::Error),
+    /// It was killed at its time limit.
+    TimedOut,
+    /// It was killed because the run was halted.
+    Halted(Halt),
+}
+
+/// A test process after its end.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) end: End,
+    pub(super) started: SystemTime,
+    pub(super) elapsed: Duration,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+    /// How many orphans had to be killed.
+    pub(super) orphans: usize,
+}
+
+/// What a test may use up, and how it is recognised.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) timeout: Duration,
+    pub(super) halt: watch::Receiver<Halt>,
+    /// `NAME=value` in the environment of the test and of whatever it starts.
+    pub(super) mark: String,
+}
+
+/// Runs `command` to its end.
+pub(super) async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -> Ended {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    os::own_group(&mut command);
+    let (started, start) = (clock::wall(), clock::now());
+    let mut orphans = 0;
+    let end = match command.spawn() {
+        Ok(mut child) => {
+            let mut reading = Reading::of(&mut child, &mut capture);
+            let end = attend(&mut child, &mut reading, &mut watch, start).await;
+            orphans = sweep(&watch.mark).await;
+            reading.finish(DRAIN_TIMEOUT).await;
+            end
+        }
+        Err(error) => End::NotStarted(error),
+    };
+    let elapsed = clock::now() - start;
+    let (stdout, stderr) = (capture.stdout.into_bytes(), capture.stderr.into_bytes());
+    Ended {
+        end,
+        started,
+        elapsed,
+        stdout,
+        stderr,
+        orphans,
+    }
+}
+
+/// Waits for the child; kills its tree when its time or that of the run is over.
+async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch, start: Instant) -> End {
+    let group = child.id();
+    let deadline = start + watch.timeout;
+    let end = tokio::select! {
+        status = child.wait() => status.map_or_else(End::NotStarted, End::Exited),
+        () = reading.go_on() => unreachable_end(),
+        () = clock::passed(Some(deadline)) => End::TimedOut,
+        halt = halted(&mut watch.halt) => End::Halted(halt),
+    };
+    if !matches!(end, End::Exited(_) | End::Halted(Halt::AtOnce(_))) {
+        kill_tree(group, Kill::Gently);
+        tokio::select! {
+            _ = child.wait() => {}
+            () = reading.go_on() => {}
+            () = clock::after(GRACE) => {}
+            () = insisted(&mut watch.halt) => {}
+        }
+    }
+    kill_tree(group, Kill::Now);
+    if !matches!(end, End::Exited(_)) {
+        // Where there are no groups, tokio kills the child itself.
+        child.kill().await.ok();
+    }
+    end
+}
+
+/// [`Reading::go_on`] never returns.
+fn unreachable_end() -> End {
+    End::NotStarted(std::io::Error::other("reading ended before the process"))
+}
+
+async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
+    let halted = halt.wait_for(|halt| *halt != Halt::No).await.map(|halt| *halt);
+    // The sender lives as long as the run.
+    halted.unwrap_or(Halt::RunTimeout)
+}
+
+async fn insisted(halt: &mut watch::Receiver<Halt>) {
+    halt.wait_for(|halt| matches!(halt, Halt::AtOnce(_))).await.ok();
+}
+
+/// The group, and whoever left the group but still has a parent in the tree.
+fn kill_tree(leader: Option<os::Pid>, how: Kill) {
+    let strayed = leader.map(os::descendants).unwrap_or_default();
+    os::kill_group(leader, how);
+    strayed.into_iter().for_each(|pid| os::kill(pid, how));
+}
+
+/// Kills the orphans that carry `mark` and whatever is below them. Returns how many there were.
+async fn sweep(mark: &str) -> usize {
+    let mut count = 0;
+    for _ in 0..SWEEPS_MAX {
+        let marked = |pid: &os::Pid| os::environment_contains(*pid, mark);
+        let orphans: Vec<os::Pid> = os::children(std::process::id())
+            .into_iter()
+            .filter(marked)
+            .collect();
+        if orphans.is_empty() {
+            break;
+        }
+        count += kill_all(&orphans).await;
+    }
+    count
+}
+
+/// Kills these orphans with all their descendants and waits until they are gone. Returns how many there were.
+pub(super) async fn kill_all(orphans: &[os::Pid]) -> usize {
+    let below: Vec<os::Pid> = orphans.iter().flat_map(|pid| os::descendants(*pid)).collect();
+    for pid in orphans.iter().chain(&below) {
+        os::kill(*pid, Kill::Now);
+    }
+    let mut left = orphans.to_vec();
+    for _ in 0..SWEEPS_MAX {
+        left.retain(|pid| !os::reap(*pid));
+        if left.is_empty() {
+            break;
+        }
+        clock::after(Duration::from_millis(2)).await;
+    }
+    orphans.len() + below.len()
+}
+
+/// The capture at work. Survives being dropped out of a `select!`, because the future stays here.
+struct Reading<'a> {
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(child: &mut Child, capture: &'a mut Capture) -> Reading<'a> {
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Reading { future: None };
+        };
+        Reading {
+            future: Some(Box::pin(capture.read(stdout, stderr))),
+        }
+    }
+
+    /// Reads for as long as it is polled; never returns.
+    async fn go_on(&mut self) {
+        self.exhaust().await;
+        std::future::pending::<()>().await;
+    }
+
+    /// Reads to the end, but not longer than `limit`.
+    async fn finish(&mut self, limit: Duration) {
+        tokio::select! {
+            () = self.exhaust() => {}
+            () = clock::after(limit) => {}
+        }
+    }
+
+    async fn exhaust(&mut self) {
+        if let Some(future) = self.future.as_mut() {
+            future.await;
+            self.future = None;
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From single results to the suites of a report.
+
+use std::time::{Duration, SystemTime};
+
+use crate::plan::{Plan, Test};
+use crate::report::{Case, Outcome, Suite};
+
+/// A case of `test` that has not run.
+pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
+    let (module, function) = test.name.rsplit_once("::").unwrap_or(("", &test.name));
+    let place = test.place.clone();
+    Case {
+        classname: class_name(&test.binary.id(), module),
+        name: function.to_owned(),
+        file: place.as_ref().map(|(file, _)| file.clone()),
+        line: place.map(|(_, line)| line),
+        started: None,
+        elapsed: Duration::ZERO,
+        outcome,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+/// `tandem-tests::suite` and `relay::limits` → `tandem_tests.suite.relay.limits`: CI systems split at the dots.
+fn class_name(binary: &str, module: &str) -> String {
+    let path = format!("{binary}::{module}");
+    path.trim_end_matches("::")
+        .replace("::", ".")
+        .replace(['-', '/'], "_")
+}
+
+/// One suite per test binary, with the cases in the order of the plan. A suite of which nothing ran started with the
+/// run.
+pub(super) fn group(plan: &Plan, cases: Vec<Case>, run_started: SystemTime) -> Vec<Suite> {
+    let mut suites: Vec<Suite> = Vec::new();
+    for ((test, _), case) in plan.tests.iter().zip(cases) {
+        let name = test.binary.id();
+        match suites.last_mut().filter(|suite| suite.name == name) {
+            Some(suite) => suite.cases.push(case),
+            None => suites.push(suite(name, case, run_started)),
+        }
+    }
+    suites.iter_mut().for_each(set_times);
+    suites
+}
+
+fn suite(name: String, first: Case, started: SystemTime) -> Suite {
+    Suite {
+        name,
+        started,
+        elapsed: Duration::ZERO,
+        cases: vec![first],
+    }
+}
+
+fn set_times(suite: &mut Suite) {
+    let spans = || {
+        suite
+            .cases
+            .iter()
+            .filter_map(|case| Some((case.started?, case.started? + case.elapsed)))
+    };
+    let (Some(first), Some(last)) = (
+        spans().map(|(start, _)| start).min(),
+        spans().map(|(_, end)| end).max(),
+    ) else {
+        return;
+    };
+    (suite.started, suite.elapsed) = (first, last.duration_since(first).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_names_are_dotted_and_tell_a_library_from_a_binary_of_the_same_name() {
+        assert_eq!(
+            class_name("tandem-tests::suite", "relay::limits"),
+            "tandem_tests.suite.relay.limits"
+        );
+        assert_eq!(
+            class_name("tandem-relay::tandem_relay", ""),
+            "tandem_relay.tandem_relay"
+        );
+        assert_eq!(
+            class_name("tandem-relay::bin/tandem-relay", ""),
+            "tandem_relay.bin_tandem_relay"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! A random order that can be had again: the same seed gives the same order on every machine.
+
+/// The SplitMix64 generator (Steele, Lea, Flood 2014): tiny, and good enough for an order.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+/// Shuffles in place (Fisher and Yates).
+pub(crate) fn shuffle<T>(items: &mut [T], seed: u64) {
+    let mut random = SplitMix64(seed);
+    for end in (1..items.len()).rev() {
+        let chosen = random.next() % (end as u64 + 1);
+        items.swap(end, usize::try_from(chosen).unwrap_or(end));
+    }
+}
+
+/// A seed that nobody chose, short enough to be typed.
+pub(crate) fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one("seed") % 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_order_and_another_seed_another() {
+        let order = |seed| {
+            let mut items: Vec<u32> = (0..50).collect();
+            shuffle(&mut items, seed);
+            items
+        };
+        assert_eq!(order(7), order(7));
+        assert_ne!(order(7), order(8));
+        let mut sorted = order(7);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<u32>>());
+    }
+}

@@ -1,0 +1,241 @@
+//! What a run of the tests amounts to: the report, the exit code, and the last words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::Args;
+use crate::clock;
+use crate::console::{Console, Summary};
+use crate::discover::Discovered;
+use crate::exit::{Exit, Stop};
+use crate::plan::Plan;
+use crate::report::{Failure, Outcome, Report};
+use crate::run::{Ending, Ran, Stage};
+use crate::rundir::RunDir;
+use crate::shuffle;
+use crate::workspace::Workspace;
+
+/// A run from its beginning on: what is known before anything was probed or built.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) args: &'a Args,
+    pub(super) workspace: Workspace,
+    /// The seed of the order, if it is random.
+    pub(super) seed: Option<u64>,
+    directory: Arc<RunDir>,
+    console: Arc<Console>,
+    started: SystemTime,
+    start: Instant,
+}
+
+/// A run that came to its tests.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) ran: Ran,
+    /// Required capabilities that are missing, each with its reason.
+    pub(super) missing: BTreeMap<String, String>,
+    pub(super) discovered: Discovered,
+}
+
+impl<'a> Run<'a> {
+    /// Starts the clock.
+    pub(super) fn begin(args: &'a Args, workspace: Workspace, directory: RunDir) -> Run<'a> {
+        let seed = args.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed));
+        let (directory, console) = (Arc::new(directory), Arc::new(Console::new()));
+        Run {
+            args,
+            workspace,
+            seed,
+            directory,
+            console,
+            started: clock::wall(),
+            start: clock::now(),
+        }
+    }
+
+    /// Says what is about to run.
+    pub(super) fn announce(&self, plan: &Plan, unmatched: &[&str]) {
+        for word in unmatched {
+            self.console.line(&format!("warning: no test matches `{word}`"));
+        }
+        let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
+        let order = self
+            .seed
+            .map(|seed| format!(", in the random order of seed {seed}"))
+            .unwrap_or_default();
+        self.console.line(&format!(
+            "running {count} of {} tests, {jobs} at a time{order}",
+            plan.tests.len()
+        ));
+    }
+
+    /// Everything that the tests of this run share.
+    pub(super) fn stage(&self, plan: Plan, discovered: &Discovered) -> Arc<Stage> {
+        let settings = self.args.settings();
+        let mut environment = discovered.environment.clone();
+        environment.set("XTASK_RUN_ID", &self.directory.id);
+        environment.set("XTASK_TEST_CAPS", held(discovered).join(","));
+        if let Some(seed) = self.seed {
+            environment.set("XTASK_TEST_SEED", seed.to_string());
+        }
+        if !self.args.no_capture {
+            environment.set("NO_COLOR", "1");
+        }
+        let (directory, console) = (Arc::clone(&self.directory), Arc::clone(&self.console));
+        Arc::new(Stage {
+            plan,
+            environment,
+            directory,
+            console,
+            settings,
+            root: self.workspace.root.clone(),
+        })
+    }
+
+    /// The whole run as data.
+    pub(super) fn report(&self, ended: &Result<Finished, Stop>) -> Report {
+        let (suites, setup_failure) = match ended {
+            Ok(finished) => (finished.ran.suites.clone(), finished.setup_failure()),
+            Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
+        };
+        Report {
+            run_id: self.directory.id.clone(),
+            started: self.started,
+            elapsed: clock::now() - self.start,
+            properties: self.properties(ended.as_ref().ok()),
+            suites,
+            setup_failure,
+        }
+    }
+
+    fn properties(&self, finished: Option<&Finished>) -> Vec<(String, String)> {
+        let settings = self.args.settings();
+        let mut properties = vec![
+            ("run_id", self.directory.id.clone()),
+            ("cached", "false".to_owned()),
+            ("os", std::env::consts::OS.to_owned()),
+            ("arch", std::env::consts::ARCH.to_owned()),
+            (
+                "profile",
+                if self.args.build.release { "release" } else { "dev" }.to_owned(),
+            ),
+            ("jobs", settings.jobs.to_string()),
+            (
+                "seed",
+                self.seed
+                    .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
+            ),
+        ];
+        if let Some(Finished { discovered, .. }) = finished {
+            properties.push(("features", discovered.features.join(",")));
+            properties.push(("capabilities", held(discovered).join(",")));
+        }
+        properties
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// How the run went, as an exit code.
+    pub(super) fn exit(&self, ended: &Result<Finished, Stop>, report: &Report) -> Exit {
+        let finished = match ended {
+            Ok(finished) => finished,
+            Err(stop) => return stop.exit,
+        };
+        match finished.ran.ending {
+            Ending::Interrupted(request) => request.exit(),
+            Ending::TimedOut => Exit::RunTimedOut,
+            Ending::Complete if any_failed(report, &finished.missing) => Exit::TestsFailed,
+            Ending::Complete if !finished.missing.is_empty() => Exit::CapabilityMissing,
+            Ending::Complete => Exit::Success,
+        }
+    }
+
+    /// Writes the report.
+    pub(super) fn publish(&self, report: &Report) -> Result<(), Stop> {
+        let _ = report;
+        Ok(())
+    }
+
+    /// Says on the console how the run went.
+    pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
+        let orphans = ended.as_ref().map_or(0, |finished| finished.ran.orphans);
+        let mut notes = Vec::new();
+        if orphans > 0 {
+            notes.push(format!("killed {orphans} processes that tests had left behind"));
+        }
+        notes.push(format!("report: {}", self.directory.published.display()));
+        notes.push(format!(
+            "run {} took {:.2} s",
+            report.run_id,
+            report.elapsed.as_secs_f64()
+        ));
+        let rerun_arguments = self.rerun_arguments();
+        Summary {
+            report,
+            notes,
+            rerun_arguments,
+        }
+        .print(&self.console);
+    }
+
+    fn rerun_arguments(&self) -> String {
+        let release = if self.args.build.release { " --release" } else { "" };
+        let manifest = self.args.build.manifest_path.as_ref();
+        let manifest = manifest
+            .map(|path| format!(" --manifest-path '{}'", path.display()))
+            .unwrap_or_default();
+        format!("{release}{manifest}")
+    }
+}
+
+impl Finished {
+    fn setup_failure(&self) -> Option<Failure> {
+        match self.ran.ending {
+            Ending::Interrupted(request) => {
+                let message = format!("the run was interrupted by {}", request.name());
+                Some(failure("interrupted", &message, ""))
+            }
+            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
+            Ending::Complete => {
+                let (name, reason) = self.missing.iter().next()?;
+                let message = format!("`{name}` is required and missing: {reason}");
+                Some(failure(&format!("capability:{name}"), &message, ""))
+            }
+        }
+    }
+}
+
+/// Whether a test failed for another reason than a required capability.
+fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
+    let counts = |failure: &Failure| {
+        let capability = failure.kind.strip_prefix("capability:");
+        !capability.is_some_and(|name| missing.contains_key(name))
+    };
+    report
+        .suites
+        .iter()
+        .flat_map(|suite| &suite.cases)
+        .any(|case| match &case.outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => counts(failure),
+            Outcome::Passed | Outcome::Skipped(_) => false,
+        })
+}
+
+fn held(discovered: &Discovered) -> Vec<&'static str> {
+    discovered
+        .capabilities
+        .iter()
+        .filter(|capability| capability.available)
+        .map(|capability| capability.name)
+        .collect()
+}
+
+fn failure(kind: &str, message: &str, detail: &str) -> Failure {
+    Failure {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
