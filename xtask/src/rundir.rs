@@ -8,6 +8,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use crate::clock;
+use crate::junit;
 use anyhow::Context;
 
 /// Directories of so many runs are kept beside those of runs that are still going on.
@@ -65,14 +66,14 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Writes the report beside the logs, then replaces the published one in a single step, and a copy at `also`.
+    /// Writes the report beside the logs, then replaces the published one in a single step, and the one at `also`.
     pub(crate) fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
         let mine = self.path.join("junit.xml");
-        std::fs::write(&mine, xml).with_context(|| format!("could not write `{}`", mine.display()))?;
-        for path in [Some(self.published.as_path()), also].into_iter().flatten() {
-            replace(path, xml).with_context(|| format!("could not write `{}`", path.display()))?;
-        }
-        Ok(())
+        let paths = [Some(mine.as_path()), Some(self.published.as_path()), also];
+        paths
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| junit::write_atomically(path, xml))
     }
 }
 
@@ -155,31 +156,6 @@ fn remove_file(path: &Path) -> anyhow::Result<()> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// Replaces `path` in one step, so that a reader sees the old report or the new one and never a part.
-fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
-    std::io::Write::write_all(&mut temporary, text.as_bytes())?;
-    readable(temporary.as_file())?;
-    temporary.persist(path)?;
-    Ok(())
-}
-
-/// Temporary files are private; a report is for everybody, such as the user that a CI server runs as.
-#[cfg(unix)]
-fn readable(file: &File) -> std::io::Result<()> {
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable(_: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

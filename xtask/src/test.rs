@@ -17,6 +17,7 @@ use crate::discover;
 use crate::exit::{Exit, Stop};
 use crate::filter::{Filter, Match};
 use crate::interrupt::Interrupts;
+use crate::junit::Dialect;
 use crate::plan::{Ignored, Plan, Required, Test, Wishes};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
@@ -68,6 +69,16 @@ pub(crate) struct Args {
     /// Write the JUnit report to this file, too
     #[arg(long, value_name = "PATH", env = "XTASK_TEST_JUNIT", help_heading = "Report")]
     pub(crate) junit: Option<PathBuf>,
+    /// What the report may contain
+    #[arg(
+        long,
+        value_name = "DIALECT",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_JUNIT_DIALECT",
+        help_heading = "Report"
+    )]
+    pub(crate) junit_dialect: Dialect,
 
     #[command(flatten)]
     pub(crate) build: BuildArgs,

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
 use crate::exit::{Exit, Stop};
+use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::run::{Ending, Ran, Stage};
@@ -154,8 +155,12 @@ impl<'a> Run<'a> {
 
     /// Writes the report.
     pub(super) fn publish(&self, report: &Report) -> Result<(), Stop> {
-        let _ = report;
-        Ok(())
+        let xml = junit::to_xml(report, self.args.junit_dialect);
+        let published = xml.and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()));
+        published.map_err(|error| {
+            self.console.line(&format!("error: {error:#}"));
+            Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
+        })
     }
 
     /// Says on the console how the run went.
