@@ -1,3 +1,42 @@
-//! The tandem rendezvous server.
+//! The tandem rendezvous server, as a library: the production binary and every test start it by the same call.
+//!
+//! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else. Reading order, each
+//! layer knowing only those before it: `api limits clock token store answer body routes listen connection accept
+//! config relay`. Nothing in here knows tests or faults; [`RelayConfig::layer`] is how a test wraps the real router.
 
 pub mod api;
+
+#[cfg(feature = "server")]
+mod accept;
+#[cfg(feature = "server")]
+mod answer;
+#[cfg(feature = "server")]
+mod body;
+#[cfg(feature = "server")]
+pub mod clock;
+#[cfg(feature = "server")]
+mod config;
+#[cfg(feature = "server")]
+mod connection;
+#[cfg(feature = "server")]
+pub mod limits;
+#[cfg(feature = "server")]
+mod listen;
+#[cfg(feature = "server")]
+mod relay;
+#[cfg(feature = "server")]
+mod routes;
+#[cfg(feature = "server")]
+pub mod store;
+#[cfg(feature = "server")]
+mod token;
+
+#[cfg(feature = "server")]
+pub use self::{
+    config::RelayConfig,
+    limits::{Limits, StoreLimits},
+    listen::BindError,
+    relay::{Drained, Relay},
+    store::{MemoryStore, Store},
+    token::{LookupToken, TokenError},
+};

@@ -1,0 +1,75 @@
+//! What a relay is started with. Everything but the address has a default.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::clock::Clock;
+use crate::limits::{Limits, StoreLimits};
+use crate::listen::Listen;
+use crate::store::{MemoryStore, Store};
+
+type Layer = Box<dyn FnOnce(Router) -> Router + Send>;
+
+/// How a relay is to run; see [`Relay::bind`](crate::Relay::bind).
+pub struct RelayConfig {
+    pub(crate) listen: Listen,
+    pub(crate) limits: Limits,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) layer: Layer,
+}
+
+impl RelayConfig {
+    /// Listens on `addr`; port 0 takes a free one. `[::]` takes IPv4 as well.
+    #[must_use]
+    pub fn listen_on(addr: SocketAddr) -> Self {
+        Self::new(Listen::On(addr))
+    }
+
+    /// Serves `listener`, which is bound and listens already: a port that was claimed stays claimed.
+    #[must_use]
+    pub fn adopt(listener: TcpListener) -> Self {
+        Self::new(Listen::Adopted(listener))
+    }
+
+    /// Grants connections and requests `limits` instead of the defaults.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. Whoever keeps a handle sees what it holds.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Wraps the router of the API, once, when the relay starts. What is added here stands between the connection and
+    /// the API; a panic in it stays in its request, and answers say `no-store` as all do.
+    #[must_use]
+    pub fn layer(mut self, layer: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
+        self.layer = Box::new(layer);
+        self
+    }
+
+    fn new(listen: Listen) -> Self {
+        Self {
+            listen,
+            limits: Limits::default(),
+            store: Arc::new(MemoryStore::new(StoreLimits::default(), Clock::system())),
+            layer: Box::new(|router| router),
+        }
+    }
+}
+
+impl fmt::Debug for RelayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut config = f.debug_struct("RelayConfig");
+        config.field("listen", &self.listen).field("limits", &self.limits);
+        config.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! One connection, from its first byte until it is closed.
+//!
+//! Owns the deadlines and bounds of a connection. Its end is always one of these: the client closes; no header in
+//! time; an error of syntax; a refused body; the age; the shutdown. The last two let a request in flight finish within
+//! `drain_timeout`. What requests mean is the router's business.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::{Limits, READ_BUFFER_LEN_MIN};
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Nothing was in flight any more.
+    Orderly,
+    /// A request was still in flight when its time was over.
+    CutOff,
+}
+
+/// Serves `stream` until it ends.
+pub(crate) async fn serve(
+    mut stream: TcpStream,
+    router: Router,
+    limits: Arc<Limits>,
+    stop: CancellationToken,
+) -> End {
+    let end = exchange(&mut stream, router, &limits, &stop).await;
+    if end == End::Orderly {
+        stop.run_until_cancelled(linger(&mut stream, &limits)).await;
+    }
+    end
+}
+
+async fn exchange(stream: &mut TcpStream, router: Router, limits: &Limits, stop: &CancellationToken) -> End {
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(http(limits).serve_connection(TokioIo::new(stream), service));
+    let lifetime = stop.run_until_cancelled(timeout(limits.connection_lifetime_max, connection.as_mut()));
+    if let Some(Ok(ended)) = lifetime.await {
+        log_end(ended);
+        return End::Orderly;
+    }
+    connection.as_mut().graceful_shutdown();
+    match timeout(limits.drain_timeout, connection).await {
+        Ok(ended) => {
+            log_end(ended);
+            End::Orderly
+        }
+        Err(_) => End::CutOff,
+    }
+}
+
+fn http(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.header_count_max)
+        .max_header_size(limits.header_len_max)
+        .max_buf_size(limits.header_len_max.max(READ_BUFFER_LEN_MIN));
+    http
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        // The text of hyper's errors names the kind of failure and nothing of the request.
+        tracing::debug!(%error, "connection failed");
+    }
+}
+
+/// Says that nothing more will come, and reads on for a moment. Closing at once, with bytes of the client unread, would
+/// reset the connection, and a reset may destroy the answer before the client has read it.
+async fn linger(stream: &mut TcpStream, limits: &Limits) {
+    let mut scrap = [0; 4096];
+    let until_closed = async {
+        stream.shutdown().await?;
+        while stream.read(&mut scrap).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whatever happens here, the connection is over.
+    drop(timeout(limits.linger_timeout, until_closed).await);
+}

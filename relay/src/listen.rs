@@ -1,0 +1,121 @@
+//! From an address, or a socket that is bound already, to a listening socket.
+//!
+//! Owns what can go wrong with it and what a person can do then. Accepts nothing.
+
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener as StdListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::limits::BACKLOG_COUNT;
+
+/// Where a relay listens.
+#[derive(Debug)]
+pub(crate) enum Listen {
+    /// Bind this address; port 0 takes a free one. `[::]` takes IPv4 as well, on every platform.
+    On(SocketAddr),
+    /// Serve this socket, which listens already.
+    Adopted(StdListener),
+}
+
+/// Why a relay can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Someone listens there.
+    #[error("port {} of `{addr}` is in use\nhint: stop what listens there, or choose another port (0 takes a free one)", addr.port())]
+    PortInUse {
+        /// What was asked for.
+        addr: SocketAddr,
+    },
+    /// The machine has no IPv6, or it is disabled.
+    #[error(
+        "`{addr}` needs IPv6, which this machine doesn't have\nhint: listen on `{}`",
+        ipv4_twin(addr)
+    )]
+    Ipv6Missing {
+        /// What was asked for.
+        addr: SocketAddr,
+    },
+    /// No interface has this address.
+    #[error(
+        "`{}` is no address of this machine\n\
+         hint: listen on `[::]:{1}` for every address, or on `[::1]:{1}` for this machine alone", addr.ip(), addr.port()
+    )]
+    AddressMissing {
+        /// What was asked for.
+        addr: SocketAddr,
+    },
+    /// The system reserves the port.
+    #[error("port {} of `{addr}` is reserved by the system\nhint: choose a port above 1023", addr.port())]
+    PortReserved {
+        /// What was asked for.
+        addr: SocketAddr,
+    },
+    /// Anything else.
+    #[error("can't listen on `{addr}`: {source}")]
+    Listen {
+        /// What was asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The socket that was handed over can't be used.
+    #[error("can't serve the socket that was handed over: {0}")]
+    Adopt(#[source] io::Error),
+}
+
+impl Listen {
+    /// A listening socket and the address it really has. Call it within a tokio runtime.
+    pub(crate) fn start(self) -> Result<(TcpListener, SocketAddr), BindError> {
+        let listener = match self {
+            Self::On(addr) => bind(addr).map_err(|source| explain(addr, source))?,
+            Self::Adopted(listener) => listener,
+        };
+        adopt(listener).map_err(BindError::Adopt)
+    }
+}
+
+fn adopt(listener: StdListener) -> io::Result<(TcpListener, SocketAddr)> {
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    Ok((TcpListener::from_std(listener)?, addr))
+}
+
+fn bind(addr: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    // On Windows the option would let two relays share a port; elsewhere it only ignores connections long closed.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG_COUNT)?;
+    Ok(socket.into())
+}
+
+fn explain(addr: SocketAddr, source: io::Error) -> BindError {
+    if addr.is_ipv6() && lacks_ipv6() {
+        return BindError::Ipv6Missing { addr };
+    }
+    match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::PortInUse { addr },
+        io::ErrorKind::AddrNotAvailable => BindError::AddressMissing { addr },
+        io::ErrorKind::PermissionDenied => BindError::PortReserved { addr },
+        _ => BindError::Listen { addr, source },
+    }
+}
+
+/// Whether not even the loopback address of IPv6 can be bound: the family is missing, or disabled on every interface.
+fn lacks_ipv6() -> bool {
+    StdListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err()
+}
+
+/// The IPv4 address that means the same: every address, or this machine alone.
+fn ipv4_twin(addr: &SocketAddr) -> String {
+    match addr.ip().is_loopback() {
+        true => format!("127.0.0.1:{}", addr.port()),
+        false => format!("0.0.0.0:{}", addr.port()),
+    }
+}

@@ -1,0 +1,121 @@
+//! The routes: from a request to an [`Answer`], through the store.
+//!
+//! Decides nothing about statuses ([`crate::answer`]) and nothing about connections ([`crate::connection`]).
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::answer::{Answer, Refusal};
+use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH};
+use crate::body::read_blob;
+use crate::limits::Limits;
+use crate::store::{Store, StoreError, Withdrawal};
+use crate::token::LookupToken;
+
+/// What every request needs.
+#[derive(Clone)]
+struct Desk {
+    store: Arc<dyn Store>,
+    limits: Arc<Limits>,
+}
+
+/// The routes of the API, without what [`enclose`] adds.
+pub(crate) fn api(store: Arc<dyn Store>, limits: Arc<Limits>) -> Router {
+    Router::new()
+        .route(REGISTER_PATH, post(register).delete(withdraw))
+        .route(FETCH_PATH, get(fetch))
+        .route(HEALTH_PATH, get(async || Answer::Healthy))
+        .fallback(async || Refusal::UnknownPath)
+        .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
+        .with_state(Desk { store, limits })
+}
+
+/// Answers every request with 503: for connections beyond the limit.
+pub(crate) fn refuse_all(limits: &Limits) -> Router {
+    let (limit, retry_after) = (limits.connection_count_max, limits.retry_after);
+    enclose(Router::new().fallback(async move || Refusal::TooManyConnections { limit, retry_after }))
+}
+
+/// Adds what holds for every answer: it is logged, a panic stays in its request, and nobody caches it.
+pub(crate) fn enclose(router: Router) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(from_fn(log))
+}
+
+async fn register(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Result<Answer, Refusal> {
+    let token = LookupToken::from_headers(&headers)?;
+    let blob = read_blob(body, &desk.limits).await?;
+    desk.store
+        .register(token, blob)
+        .await
+        .map_err(|source| desk.full(source))?;
+    Ok(Answer::Registered)
+}
+
+async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
+    let token = LookupToken::from_headers(&headers)?;
+    let blob = desk
+        .store
+        .fetch(&token)
+        .await
+        .map_err(|source| desk.full(source))?;
+    blob.map(Answer::Found).ok_or(Refusal::UnknownToken)
+}
+
+async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
+    let token = LookupToken::from_headers(&headers)?;
+    match desk
+        .store
+        .withdraw(&token)
+        .await
+        .map_err(|source| desk.full(source))?
+    {
+        Withdrawal::Removed => Ok(Answer::Withdrawn),
+        Withdrawal::Unknown => Err(Refusal::UnknownToken),
+    }
+}
+
+impl Desk {
+    fn full(&self, source: StoreError) -> Refusal {
+        Refusal::StoreFull {
+            source,
+            retry_after: self.limits.retry_after,
+        }
+    }
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request handler panicked");
+    Refusal::Panicked.into_response()
+}
+
+/// One line a request: what was asked and how it ended. A path or method that isn't ours could be a misplaced token.
+async fn log(request: Request, next: Next) -> Response {
+    let path = [REGISTER_PATH, FETCH_PATH, HEALTH_PATH]
+        .into_iter()
+        .find(|path| *path == request.uri().path())
+        .unwrap_or("(other)");
+    let method = [Method::GET, Method::POST, Method::DELETE]
+        .into_iter()
+        .find(|method| method == request.method());
+    let response = next.run(request).await;
+    let method = method.as_ref().map_or("(other)", Method::as_str);
+    tracing::info!(method, path, status = response.status().as_u16(), "answered");
+    response
+}

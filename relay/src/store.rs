@@ -1,0 +1,62 @@
+//! What a relay needs of the place where entries are kept.
+//!
+//! The one implementation is [`MemoryStore`]. Answers are futures, although memory has no need to wait, so that a store
+//! shared by several relays fits in without touching the routes. A store knows neither HTTP nor what a blob means.
+
+mod memory;
+
+use std::pin::Pin;
+
+pub use self::memory::{MemoryStore, StoredEntry};
+use crate::token::LookupToken;
+
+/// The answer of a store.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Keeps blobs under tokens for a limited time.
+pub trait Store: Send + Sync + 'static {
+    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from now on.
+    fn register(&self, token: LookupToken, blob: String) -> StoreFuture<'_, ()>;
+
+    /// The blob under `token`, if there is one and it has not expired.
+    fn fetch<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Option<String>>;
+
+    /// Removes the blob under `token`.
+    fn withdraw<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Withdrawal>;
+
+    /// Removes what has expired. The relay calls this regularly.
+    fn sweep(&self) -> StoreFuture<'_, ()>;
+}
+
+/// What [`Store::withdraw`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// There was an entry, and it is gone now.
+    Removed,
+    /// There was none, or it had expired.
+    Unknown,
+}
+
+/// Why a store can't keep an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// All places for entries are taken.
+    #[error(
+        "the relay holds {limit} entries and takes no more now\nhint: try again later or use another relay"
+    )]
+    EntriesFull {
+        /// [`StoreLimits::entry_count_max`](crate::StoreLimits::entry_count_max).
+        limit: usize,
+    },
+    /// The entry does not fit beside those that are held.
+    #[error(
+        "the entry has {len} bytes, more than is left of the relay's {limit}\n\
+         hint: try again later or use another relay"
+    )]
+    BytesFull {
+        /// Bytes of the refused token and blob.
+        len: usize,
+        /// [`StoreLimits::total_len_max`](crate::StoreLimits::total_len_max).
+        limit: usize,
+    },
+}

@@ -1,0 +1,147 @@
+//! What the memory store promises, by a clock that the test moves.
+
+use super::*;
+use crate::clock::ManualClock;
+
+const TTL: Duration = Duration::from_secs(600);
+const INSTANT: Duration = Duration::from_nanos(1);
+
+fn limits() -> StoreLimits {
+    StoreLimits {
+        entry_count_max: 3,
+        total_len_max: 300,
+        entry_ttl: TTL,
+    }
+}
+
+fn store(limits: StoreLimits) -> (MemoryStore, ManualClock) {
+    let manual = ManualClock::new();
+    (MemoryStore::new(limits, manual.clock()), manual)
+}
+
+/// A token of 30 characters.
+fn token(name: &str) -> LookupToken {
+    LookupToken::parse(&format!("{name:_>30}")).unwrap()
+}
+
+#[test]
+fn an_entry_lives_until_its_time_to_live_and_not_longer() {
+    let (store, manual) = store(limits());
+    store.put(token("alice"), "sealed".into()).unwrap();
+    manual.advance(TTL - INSTANT);
+    assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("sealed"));
+    manual.advance(INSTANT);
+    assert_eq!(store.live_blob(&token("alice")), None);
+}
+
+#[test]
+fn registering_again_refreshes_and_replaces() {
+    let (store, manual) = store(limits());
+    store.put(token("alice"), "old".into()).unwrap();
+    manual.advance(TTL - INSTANT);
+    store.put(token("alice"), "new".into()).unwrap();
+    manual.advance(TTL - INSTANT);
+    assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("new"));
+    assert_eq!(store.entries().len(), 1);
+}
+
+#[test]
+fn tokens_do_not_see_each_others_entries() {
+    let (store, _manual) = store(limits());
+    store.put(token("alice"), "of alice".into()).unwrap();
+    store.put(token("bob"), "of bob".into()).unwrap();
+    assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("of alice"));
+    assert_eq!(store.live_blob(&token("bob")).as_deref(), Some("of bob"));
+    assert_eq!(store.live_blob(&token("carol")), None);
+}
+
+#[test]
+fn the_entry_after_the_last_place_is_refused() {
+    let (store, _manual) = store(limits());
+    for name in ["alice", "bob", "carol"] {
+        store.put(token(name), "x".into()).unwrap();
+    }
+    let full = StoreError::EntriesFull { limit: 3 };
+    assert_eq!(store.put(token("mallory"), "x".into()), Err(full));
+    store
+        .put(token("alice"), "replacing takes no place".into())
+        .unwrap();
+}
+
+#[test]
+fn the_byte_after_the_last_is_refused() {
+    let (store, _manual) = store(limits());
+    store.put(token("alice"), "x".repeat(270)).unwrap();
+    assert_eq!(store.total_len(), 300);
+    let full = StoreError::BytesFull { len: 301, limit: 300 };
+    assert_eq!(store.put(token("alice"), "x".repeat(271)), Err(full));
+    assert_eq!(store.live_blob(&token("alice")).unwrap().len(), 270);
+}
+
+#[test]
+fn expired_entries_give_up_their_place_to_a_new_one() {
+    let (store, manual) = store(limits());
+    for name in ["alice", "bob", "carol"] {
+        store.put(token(name), "x".into()).unwrap();
+    }
+    manual.advance(TTL);
+    store.put(token("mallory"), "x".into()).unwrap();
+    assert_eq!(store.entries().len(), 1);
+}
+
+#[test]
+fn withdrawing_removes_once() {
+    let (store, manual) = store(limits());
+    store.put(token("alice"), "x".into()).unwrap();
+    assert_eq!(store.take(&token("alice")), Withdrawal::Removed);
+    assert_eq!(store.take(&token("alice")), Withdrawal::Unknown);
+    assert_eq!(store.total_len(), 0);
+    store.put(token("alice"), "x".into()).unwrap();
+    manual.advance(TTL);
+    assert_eq!(store.take(&token("alice")), Withdrawal::Unknown);
+}
+
+#[tokio::test]
+async fn a_sweep_removes_all_that_expired_and_nothing_else() {
+    let entry_count_max = 2 * SWEEP_BATCH_COUNT + 1;
+    let (store, manual) = store(StoreLimits {
+        entry_count_max,
+        total_len_max: 1 << 20,
+        entry_ttl: TTL,
+    });
+    for index in 1..entry_count_max {
+        store.put(token(&format!("old-{index}")), "x".into()).unwrap();
+    }
+    manual.advance(INSTANT);
+    store.put(token("young"), "kept".into()).unwrap();
+    manual.advance(TTL - INSTANT);
+    store.sweep().await.unwrap();
+    let [kept] = store.entries().try_into().unwrap();
+    assert_eq!((kept.token, kept.blob), (token("young"), "kept".into()));
+}
+
+#[test]
+fn refreshing_an_entry_for_ever_holds_no_more_than_one() {
+    let (store, manual) = store(limits());
+    for _ in 0..10_000 {
+        store.put(token("alice"), "x".into()).unwrap();
+        manual.advance(INSTANT);
+    }
+    let shelf = store.shelf();
+    assert_eq!(
+        (shelf.entries.len(), shelf.expiries.len(), shelf.total_len),
+        (1, 1, 31)
+    );
+}
+
+#[test]
+fn debug_shows_how_much_is_held_and_never_what() {
+    let (store, _manual) = store(limits());
+    store.put(token("alice"), "sealed".into()).unwrap();
+    let shown = format!("{store:?} {:?}", store.entries());
+    assert!(shown.contains("entry_count: 1"), "{shown}");
+    assert!(
+        !shown.contains("alice") && !shown.contains("\"sealed\""),
+        "{shown}"
+    );
+}
