@@ -23,7 +23,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub(crate) use features::{Platform, workspace_features};
+use features::Platform;
 
 /// Something that this machine can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

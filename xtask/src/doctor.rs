@@ -13,14 +13,12 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use crate::capability::{self, Capabilities};
+use crate::exit::Exit;
+use crate::workspace::Workspace;
 use machine::Machine;
 
 /// Version of the JSON document; it grows when a field changes its meaning or goes away.
 const JSON_VERSION: u32 = 1;
-/// A capability that was required is missing.
-const EXIT_MISSING: u8 = 107;
-/// The command line names something that does not exist.
-const EXIT_USAGE: u8 = 2;
 
 /// Look at this machine and say what it can do.
 #[derive(Debug, clap::Args)]
@@ -42,7 +40,7 @@ struct Findings {
     version: u32,
     machine: Machine,
     capabilities: Capabilities,
-    /// What a build here selects.
+    /// What a build here selects, as `package/feature`.
     features: Vec<String>,
     /// Whether `fuse` was proven by a real mount, or only judged by what it needs.
     proven: bool,
@@ -63,12 +61,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     {
         return refuse(unknown, &capabilities);
     }
-    let features = capabilities.features(&capability::workspace_features()?);
+    let workspace = Workspace::load(None)?;
+    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
     if !args.quick {
-        capabilities.confirm(probe::build(&features)?.as_deref());
+        capabilities.confirm(probe::build(&workspace, &features)?.as_deref());
     }
     let missing = missing(&args.require, &capabilities);
-    let machine = Machine::look();
+    let machine = Machine::look(&workspace.target_directory);
     let findings = Findings {
         version: JSON_VERSION,
         machine,
@@ -78,11 +77,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         missing,
     };
     print(&findings, args.json)?;
-    Ok(if findings.missing.is_empty() {
-        ExitCode::SUCCESS
+    let exit = if findings.missing.is_empty() {
+        Exit::Success
     } else {
-        ExitCode::from(EXIT_MISSING)
-    })
+        Exit::CapabilityMissing
+    };
+    Ok(exit.into())
 }
 
 fn missing(required: &[String], capabilities: &Capabilities) -> Vec<String> {
@@ -101,7 +101,7 @@ fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
         "error: there is no capability `{unknown}`\nhint: there are: {}",
         names.join(", ")
     )?;
-    Ok(ExitCode::from(EXIT_USAGE))
+    Ok(Exit::Usage.into())
 }
 
 fn print(findings: &Findings, json: bool) -> Result<()> {

@@ -71,5 +71,5 @@ fn mount_and_read() -> anyhow::Result<String> {
         content == CONTENT && len == CONTENT.len() as u64,
         "the mount served {len} wrong bytes"
     );
-    Ok("a file system was mounted, its file read, and unmounted".to_owned())
+    Ok("a probe mount was made, read and unmounted".to_owned())
 }

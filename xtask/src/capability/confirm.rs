@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Capability;
 use super::storage::fresh_directory;
+use crate::clock;
 
 /// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
@@ -39,7 +40,10 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
             Err("not proven: the build has no `capability_probe`".to_owned()),
         );
     };
-    combine(before, attempt(Command::new(binary), PROBE_TIMEOUT))
+    let start = clock::now();
+    let outcome = attempt(Command::new(binary), PROBE_TIMEOUT);
+    let ms = (clock::now() - start).as_millis();
+    combine(before, outcome.map(|evidence| format!("{evidence} in {ms} ms")))
 }
 
 fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {

@@ -3,11 +3,6 @@
 //! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac without macFUSE). A
 //! feature that builds but cannot *run* is selected all the same, so that its code is at least compiled.
 
-use std::process::Command;
-
-use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
-
 use super::Capabilities;
 
 /// The platforms that the decision tells apart.
@@ -54,48 +49,6 @@ pub(super) fn decide(platform: Platform, capabilities: &Capabilities, existing: 
         .filter(|name| existing.iter().any(|feature| feature == name))
         .map(str::to_owned)
         .collect()
-}
-
-/// The names of the features that any package of the workspace declares, sorted; asks cargo, without the network.
-///
-/// # Errors
-/// When cargo cannot be started, cannot read the workspace, or answers something that is not its own format.
-pub(crate) fn workspace_features() -> Result<Vec<String>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
-        .output()
-        .context("could not start `cargo metadata`")?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "`cargo metadata` failed: {}",
-        complaint.trim()
-    );
-    let metadata =
-        serde_json::from_slice(&output.stdout).context("could not read what `cargo metadata` wrote")?;
-    Ok(feature_names(metadata))
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    features: std::collections::BTreeMap<String, serde_json::Value>,
-}
-
-fn feature_names(metadata: Metadata) -> Vec<String> {
-    let mut names: Vec<String> = metadata
-        .packages
-        .into_iter()
-        .flat_map(|package| package.features.into_keys())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
 }
 
 #[cfg(test)]
@@ -175,15 +128,6 @@ mod tests {
                 &["fuse", "winfsp"]
             )
             .is_empty()
-        );
-    }
-
-    #[test]
-    fn the_workspace_declares_the_features_that_cargo_reports() {
-        let names = workspace_features().expect("cargo can read this workspace");
-        assert!(
-            names.iter().any(|name| name == "fuse") && names.iter().any(|name| name == "server"),
-            "{names:?}"
         );
     }
 }

@@ -49,10 +49,9 @@ pub(super) struct OpenFiles {
 }
 
 impl Machine {
-    /// Looks at everything; starts `rustc` and `cargo` once each.
-    pub(super) fn look() -> Self {
+    /// Looks at everything; starts `rustc` and `cargo` once each. `target` is the directory that cargo builds in.
+    pub(super) fn look(target: &Path) -> Self {
         let verbose = answer("RUSTC", "rustc", "-vV").unwrap_or_default();
-        let executable = std::env::current_exe().ok();
         Self {
             rustc: verbose.lines().next().map(str::to_owned),
             cargo: answer("CARGO", "cargo", "-V"),
@@ -64,7 +63,7 @@ impl Machine {
                 .ok()
                 .map(std::num::NonZero::get),
             memory: memory(),
-            target_disk: executable.as_deref().and_then(Path::parent).and_then(disk),
+            target_disk: target.ancestors().find_map(disk),
             temporary_disk: disk(&std::env::temp_dir()),
             open_files: open_files(),
         }
@@ -156,7 +155,7 @@ mod tests {
 
     #[test]
     fn this_machine_answers_every_question() {
-        let machine = Machine::look();
+        let machine = Machine::look(Path::new("/nonexistent/target"));
         assert!(machine.rustc.is_some_and(|version| version.starts_with("rustc ")));
         assert!(machine.cargo.is_some_and(|version| version.starts_with("cargo ")));
         assert!(machine.target.is_some() && machine.core_count.is_some() && machine.memory.is_some());

@@ -1,30 +1,46 @@
 //! Builds the probe that mounts for real, and finds where cargo put it.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use xshell::Shell;
 
+use crate::cargo;
+use crate::workspace::Workspace;
+
+const PACKAGE: &str = "tandem-tests";
 const PROBE: &str = "capability_probe";
 
-/// Builds it with `features`; `None` where the build fails (cargo has then said why on standard error).
+/// Builds it with those of the `features` that are its package's; `None` where the build fails (cargo has then said why
+/// on standard error).
 ///
 /// # Errors
 /// When cargo cannot be started.
-pub(super) fn build(features: &[String]) -> Result<Option<PathBuf>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "tandem-tests", "--bin", PROBE]);
-    command.args([
-        "--message-format=json-render-diagnostics",
-        "--features",
-        &features.join(","),
-    ]);
-    let output = command
+pub(super) fn build(workspace: &Workspace, features: &[String]) -> Result<Option<PathBuf>> {
+    let sh = Shell::new().context("could not read the current directory")?;
+    let ours = features.iter().filter(|feature| {
+        feature
+            .strip_prefix(PACKAGE)
+            .is_some_and(|rest| rest.starts_with('/'))
+    });
+    let command = cargo::command(&sh)
+        .args([
+            "build",
+            "--package",
+            PACKAGE,
+            "--bin",
+            PROBE,
+            "--message-format=json-render-diagnostics",
+        ])
+        .arg("--manifest-path")
+        .arg(workspace.root.join("Cargo.toml"))
+        .args(ours.map(|feature| format!("--features={feature}")));
+    let output = std::process::Command::from(command)
         .stderr(Stdio::inherit())
-        .output()
-        .context("could not start `cargo build`")?;
+        .output();
+    let output = output.context("could not start `cargo build`")?;
     Ok(executable(&output.stdout).filter(|_| output.status.success()))
 }
 
