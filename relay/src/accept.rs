@@ -31,10 +31,9 @@ pub(crate) struct Acceptor {
 impl Acceptor {
     /// Runs until `stop`; the listener is closed when this returns.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let served = Arc::new(Semaphore::new(self.limits.connection_count_max));
-        let places = Arc::new(Semaphore::new(
-            self.limits.connection_count_max + self.limits.refusal_count_max,
-        ));
+        let served_max = self.limits.connection_count_max;
+        let served = semaphore(served_max);
+        let places = semaphore(served_max.saturating_add(self.limits.refusal_count_max));
         let accepting = async {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 let stream = accept(&listener).await;
@@ -63,6 +62,11 @@ impl Acceptor {
             drop((served, place));
         });
     }
+}
+
+/// More permits than tokio can count are as good as no limit.
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {

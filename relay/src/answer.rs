@@ -66,11 +66,8 @@ pub(crate) enum Refusal {
     #[error("this path doesn't take that method\nhint: the header `Allow` lists those it takes")]
     MethodNotAllowed,
     /// The store has no room.
-    #[error("{source}")]
-    StoreFull {
-        source: StoreError,
-        retry_after: Duration,
-    },
+    #[error("{full}")]
+    StoreFull { full: StoreError, retry_after: Duration },
     /// The relay serves as many connections as it may.
     #[error("the relay serves {limit} connections already\nhint: try again later or use another relay")]
     TooManyConnections { limit: usize, retry_after: Duration },

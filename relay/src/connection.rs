@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{Limits, READ_BUFFER_LEN_MIN};
+use crate::limits::{HEADER_TIMEOUT_MAX, Limits, READ_BUFFER_LEN_MIN};
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ async fn exchange(stream: &mut TcpStream, router: Router, limits: &Limits, stop:
 fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(limits.header_timeout.min(HEADER_TIMEOUT_MAX))
         .max_headers(limits.header_count_max)
         .max_header_size(limits.header_len_max)
         .max_buf_size(limits.header_len_max.max(READ_BUFFER_LEN_MIN));

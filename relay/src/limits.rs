@@ -90,3 +90,5 @@ pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const SWEEP_BATCH_COUNT: usize = 512;
 /// Shortest time between two sweeps, whatever [`Limits::sweep_interval`] says: tokio has no timer without a period.
 pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// Longest time for a header, whatever [`Limits::header_timeout`] says: hyper adds it to the time without a check.
+pub(crate) const HEADER_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

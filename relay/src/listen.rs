@@ -53,7 +53,7 @@ pub enum BindError {
         addr: SocketAddr,
     },
     /// Anything else.
-    #[error("can't listen on `{addr}`: {source}")]
+    #[error("can't listen on `{addr}`")]
     Listen {
         /// What was asked for.
         addr: SocketAddr,
@@ -61,7 +61,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// The socket that was handed over can't be used.
-    #[error("can't serve the socket that was handed over: {0}")]
+    #[error("can't serve the socket that was handed over")]
     Adopt(#[source] io::Error),
 }
 

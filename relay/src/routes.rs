@@ -64,17 +64,13 @@ async fn register(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> R
     desk.store
         .register(token, blob)
         .await
-        .map_err(|source| desk.full(source))?;
+        .map_err(|full| desk.refuse(full))?;
     Ok(Answer::Registered)
 }
 
 async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
     let token = LookupToken::from_headers(&headers)?;
-    let blob = desk
-        .store
-        .fetch(&token)
-        .await
-        .map_err(|source| desk.full(source))?;
+    let blob = desk.store.fetch(&token).await.map_err(|full| desk.refuse(full))?;
     blob.map(Answer::Found).ok_or(Refusal::UnknownToken)
 }
 
@@ -84,7 +80,7 @@ async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer
         .store
         .withdraw(&token)
         .await
-        .map_err(|source| desk.full(source))?
+        .map_err(|full| desk.refuse(full))?
     {
         Withdrawal::Removed => Ok(Answer::Withdrawn),
         Withdrawal::Unknown => Err(Refusal::UnknownToken),
@@ -92,9 +88,9 @@ async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer
 }
 
 impl Desk {
-    fn full(&self, source: StoreError) -> Refusal {
+    fn refuse(&self, full: StoreError) -> Refusal {
         Refusal::StoreFull {
-            source,
+            full,
             retry_after: self.limits.retry_after,
         }
     }
