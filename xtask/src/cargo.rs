@@ -102,15 +102,24 @@ fn describes_a_package(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// Builds every binary and every test of the workspace but xtask in one go (Windows cannot overwrite a running
-/// executable). What cargo says goes to our stderr as it comes.
+/// What to build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Selection<'a> {
+    /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running executable), with
+    /// these features, given as `package/feature`.
+    Tests { features: &'a [String] },
+    /// One binary.
+    Binary { package: &'a str, name: &'a str },
+}
+
+/// Builds all that is selected in one go. What cargo says goes to our stderr as it comes.
 pub(crate) async fn build(
     workspace: &Workspace,
-    features: &[String],
+    selection: Selection<'_>,
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
-    let mut child = spawn(build_command(workspace, features, args)?)?;
+    let mut child = spawn(build_command(workspace, selection, args)?)?;
     let group = child.id();
     let mut stderr = Vec::new();
     let output = async {
@@ -136,11 +145,8 @@ pub(crate) async fn build(
     }
 }
 
-fn build_command(workspace: &Workspace, features: &[String], args: &BuildArgs) -> Result<Command, Stop> {
+fn build_command(workspace: &Workspace, selection: Selection<'_>, args: &BuildArgs) -> Result<Command, Stop> {
     let sh = Shell::new().map_err(|error| Stop::setup(&error.into()))?;
-    let this = env!("CARGO_PKG_NAME");
-    let exclude = workspace.contains(this).then_some(["--exclude", this]);
-    let features = (!features.is_empty()).then(|| format!("--features={}", features.join(",")));
     let flags = [
         (args.release, "--release"),
         (args.locked, "--locked"),
@@ -149,15 +155,11 @@ fn build_command(workspace: &Workspace, features: &[String], args: &BuildArgs) -
     let command = command(&sh)
         .args([
             "build",
-            "--workspace",
-            "--bins",
-            "--tests",
             "--message-format=json-render-diagnostics",
+            "--manifest-path",
         ])
-        .arg("--manifest-path")
         .arg(workspace.root.join("Cargo.toml"))
-        .args(exclude.into_iter().flatten())
-        .args(features)
+        .args(selection.arguments(workspace))
         .args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
     let mut command = Command::from(std::process::Command::from(command));
     command
@@ -181,6 +183,28 @@ fn build_command(workspace: &Workspace, features: &[String], args: &BuildArgs) -
     crate::os::own_group(&mut command);
     command.kill_on_drop(true);
     Ok(command)
+}
+
+impl Selection<'_> {
+    fn arguments(self, workspace: &Workspace) -> Vec<String> {
+        let this = env!("CARGO_PKG_NAME");
+        let mut arguments = match self {
+            Selection::Tests { .. } => vec!["--workspace", "--bins", "--tests"],
+            Selection::Binary { package, name } => vec!["--package", package, "--bin", name],
+        };
+        // It is no member when the runner's own tests run it on a fixture.
+        if matches!(self, Selection::Tests { .. }) && workspace.contains(this) {
+            arguments.extend(["--exclude", this]);
+        }
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        if let Selection::Tests {
+            features: features @ [_, ..],
+        } = self
+        {
+            arguments.push(format!("--features={}", features.join(",")));
+        }
+        arguments
+    }
 }
 
 fn spawn(mut command: Command) -> Result<Child, Stop> {

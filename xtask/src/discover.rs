@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::capability::{self, Capabilities, Capability};
-use crate::cargo::{self, Build, BuildArgs, TestBinary};
+use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
 use crate::libtest::{self, Listed};
@@ -39,7 +39,8 @@ pub(crate) async fn discover(
 ) -> Result<Discovered, Stop> {
     let mut capabilities = capability::detect();
     let features = workspace.features(&capabilities.features(&workspace.feature_names()));
-    let build = cargo::build(workspace, &features, args, interrupts).await?;
+    let selection = Selection::Tests { features: &features };
+    let build = cargo::build(workspace, selection, args, interrupts).await?;
     capabilities.confirm(build.bins.get(PROBE).map(PathBuf::as_path));
     let environment = Arc::new(Environment::new(workspace, &build));
     let tests = tests(workspace, &build, &environment).await?;

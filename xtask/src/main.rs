@@ -2,8 +2,10 @@
 
 mod capability;
 mod cargo;
+mod ci;
 mod clock;
 mod console;
+mod demo;
 mod discover;
 mod doctor;
 mod exit;
@@ -11,6 +13,7 @@ mod filter;
 mod interrupt;
 mod junit;
 mod libtest;
+mod list;
 mod os;
 mod plan;
 mod report;
@@ -19,6 +22,7 @@ mod rundir;
 mod shuffle;
 mod source;
 mod test;
+mod tidy;
 mod workspace;
 
 use std::io::Write as _;
@@ -32,6 +36,9 @@ use exit::{Exit, Stop};
 #[command(bin_name = "cargo xtask")]
 enum Command {
     Test(test::Args),
+    List(list::Args),
+    Demo(demo::Args),
+    Ci(ci::Args),
     Doctor(doctor::Args),
 }
 
@@ -39,6 +46,9 @@ fn main() -> ExitCode {
     os::reset_signals();
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Ci(args) => ci::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -72,7 +72,7 @@ impl Workspace {
         })
     }
 
-    /// Whether xtask itself is a member: it is not when the runner's own tests run it on a fixture.
+    /// Whether this package is a member.
     pub(crate) fn contains(&self, package: &str) -> bool {
         self.packages.values().any(|p| p.name == package)
     }

@@ -1,0 +1,172 @@
+//! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does that a person cannot.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::{Args as _, FromArgMatches};
+use xshell::{Cmd, Shell};
+
+use crate::capability;
+use crate::cargo;
+use crate::clock;
+use crate::console::{Console, Style};
+use crate::exit::Exit;
+use crate::test;
+use crate::tidy;
+use crate::workspace::Workspace;
+
+/// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Go on after a step has failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Arguments for the last step, `cargo xtask test`
+    #[arg(last = true)]
+    test: Vec<String>,
+}
+
+/// What the steps work with.
+struct Bench {
+    sh: Shell,
+    workspace: Workspace,
+    test: test::Args,
+}
+
+/// A name and what to do.
+type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
+
+const STEPS: [Step; 6] = [
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("tidy", tidy_rules),
+    ("xtask's own tests", own_tests),
+    ("doc tests", doc_tests),
+    ("tests", tests),
+];
+
+/// Takes the steps. Succeeds if each of them does.
+///
+/// # Errors
+/// When there is no workspace, or the arguments for the tests make no sense.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let bench = Bench {
+        sh: Shell::new().context("could not read the current directory")?,
+        workspace: Workspace::load(None)?,
+        test: test_arguments(&args.test),
+    };
+    let console = Console::new();
+    let mut failed = Vec::new();
+    for (name, take) in STEPS {
+        if !failed.is_empty() && !args.keep_going {
+            break;
+        }
+        console.line(&console.paint().on(Style::Bold, &format!("== {name}")));
+        let start = clock::now();
+        if let Err(error) = take(&bench) {
+            console.line(&format!("{error:#}"));
+            failed.push(name);
+        }
+        console.line(&verdict(&console, name, failed.contains(&name), since(start)));
+    }
+    console.line(&match failed.as_slice() {
+        [] => "ci: all steps passed".to_owned(),
+        failed => format!("ci: failed: {}", failed.join(", ")),
+    });
+    Ok(if failed.is_empty() {
+        Exit::Success
+    } else {
+        Exit::TestsFailed
+    }
+    .into())
+}
+
+/// Ends the process, as clap does, if they make no sense.
+fn test_arguments(words: &[String]) -> test::Args {
+    let command = test::Args::augment_args(clap::Command::new("cargo xtask ci --"));
+    let words = std::iter::once("cargo xtask ci --").chain(words.iter().map(String::as_str));
+    let matches = command.get_matches_from(words);
+    test::Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn verdict(console: &Console, name: &str, failed: bool, elapsed: Duration) -> String {
+    let (word, style) = if failed {
+        ("FAIL", Style::Bad)
+    } else {
+        ("PASS", Style::Good)
+    };
+    format!(
+        "{} [{:>8.3}s] {name}\n",
+        console.paint().on(style, word),
+        elapsed.as_secs_f64()
+    )
+}
+
+fn since(start: Instant) -> Duration {
+    clock::now() - start
+}
+
+fn fmt(bench: &Bench) -> anyhow::Result<()> {
+    bench.run(bench.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(bench: &Bench) -> anyhow::Result<()> {
+    let features = bench.buildable_features().join(",");
+    let command = bench
+        .cargo()
+        .args(["clippy", "--workspace", "--all-targets", "--features", &features]);
+    bench.run(command.args(["--", "-D", "warnings"]))
+}
+
+fn tidy_rules(bench: &Bench) -> anyhow::Result<()> {
+    let findings = tidy::check(&bench.workspace.root)?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    bail!("{}", lines.join("\n"));
+}
+
+fn own_tests(bench: &Bench) -> anyhow::Result<()> {
+    bench.run(bench.cargo().args(["test", "--package", "xtask"]))
+}
+
+fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
+    bench.run(
+        bench
+            .cargo()
+            .args(["test", "--doc", "--workspace", "--exclude", "xtask"]),
+    )
+}
+
+fn tests(bench: &Bench) -> anyhow::Result<()> {
+    let exit = test::run(&bench.test)?;
+    if exit != ExitCode::SUCCESS {
+        bail!("the tests failed");
+    }
+    Ok(())
+}
+
+impl Bench {
+    fn cargo(&self) -> Cmd<'_> {
+        cargo::command(&self.sh)
+    }
+
+    fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
+        let _directory = self.sh.push_dir(&self.workspace.root);
+        command.run().map_err(Into::into)
+    }
+
+    /// All features of the workspace but those of mount backends that cannot be built here.
+    fn buildable_features(&self) -> Vec<String> {
+        let names = self.workspace.feature_names();
+        let chosen = capability::detect().features(&names);
+        let is_buildable = |name: &String| !MOUNT_BACKENDS.contains(&name.as_str()) || chosen.contains(name);
+        self.workspace
+            .features(&names.into_iter().filter(is_buildable).collect::<Vec<_>>())
+    }
+}
+
+/// The features that need something installed on some platforms.
+const MOUNT_BACKENDS: [&str; 2] = ["fuse", "winfsp"];

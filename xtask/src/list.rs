@@ -1,0 +1,123 @@
+//! `cargo xtask list`: every test, where it stands, what it needs, and whether it would run here.
+//!
+//! Decides as `test` does, and then runs nothing.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::cargo::BuildArgs;
+use crate::console::Console;
+use crate::discover;
+use crate::exit::{Exit, Stop};
+use crate::filter::{Filter, Match};
+use crate::interrupt::Interrupts;
+use crate::plan::{Decision, Plan, Test, Wishes};
+use crate::workspace::Workspace;
+
+/// List the tests, and say which of them would run here and why the others would not
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// List tests whose id `package::binary$module::test` contains one of these
+    filters: Vec<String>,
+    /// Take the filters as whole names `module::test` instead of parts
+    #[arg(long)]
+    exact: bool,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    build: BuildArgs,
+}
+
+/// One test, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Entry<'a> {
+    id: String,
+    binary: String,
+    name: &'a str,
+    /// Relative to the workspace root; absent where the function was not found.
+    file: Option<PathBuf>,
+    line: Option<u32>,
+    needs: Vec<&'a str>,
+    /// Whether `cargo xtask test` would run it on this machine.
+    runs: bool,
+    /// Why not.
+    reason: Option<String>,
+}
+
+/// Builds, asks, prints.
+///
+/// # Errors
+/// When there is no workspace, it cannot be built, or no test matches.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("could not start the runtime")?;
+    Ok(runtime.block_on(story(args))?.into())
+}
+
+async fn story(args: &Args) -> Result<Exit, Stop> {
+    let filter = Filter::parse(
+        &args.filters,
+        if args.exact {
+            Match::Exact
+        } else {
+            Match::Substring
+        },
+    )?;
+    let mut interrupts = Interrupts::listen().map_err(|error| Stop::setup(&error.into()))?;
+    let workspace =
+        Workspace::load(args.build.manifest_path.as_deref()).map_err(|error| Stop::setup(&error))?;
+    let discovered = discover::discover(&workspace, &args.build, &mut interrupts).await?;
+    let standings = discovered.standings();
+    let plan = Plan::make(discovered.tests, &filter, &standings, &Wishes::default())?;
+    let entries: Vec<Entry<'_>> = plan
+        .tests
+        .iter()
+        .map(|(test, decision)| entry(test, decision))
+        .collect();
+    let console = Console::new();
+    if args.json {
+        let json = serde_json::to_string_pretty(&entries).map_err(|error| Stop::setup(&error.into()))?;
+        console.line(&json);
+    } else {
+        entries.iter().for_each(|entry| console.line(&entry.line()));
+    }
+    Ok(Exit::Success)
+}
+
+fn entry<'a>(test: &'a Test, decision: &Decision) -> Entry<'a> {
+    let reason = match decision {
+        Decision::Run => None,
+        Decision::Skip(skip) => Some(skip.reason.clone()),
+        Decision::Fail(failure) | Decision::Reject(failure) => Some(failure.message.clone()),
+    };
+    Entry {
+        id: test.id(),
+        binary: test.binary.id(),
+        name: &test.name,
+        file: test.place.as_ref().map(|(file, _)| file.clone()),
+        line: test.place.as_ref().map(|(_, line)| *line),
+        needs: test.needs(),
+        runs: reason.is_none(),
+        reason,
+    }
+}
+
+impl Entry<'_> {
+    /// `id  file:line  [needs x] [skipped: why]`
+    fn line(&self) -> String {
+        let mut line = self.id.clone();
+        if let (Some(file), Some(number)) = (&self.file, self.line) {
+            line.push_str(&format!("  {}:{number}", file.display()));
+        }
+        match &self.reason {
+            Some(reason) => line.push_str(&format!("  skipped: {reason}")),
+            None if !self.needs.is_empty() => line.push_str(&format!("  needs {}", self.needs.join(", "))),
+            None => {}
+        }
+        line
+    }
+}

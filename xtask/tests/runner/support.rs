@@ -1,0 +1,233 @@
+//! Starts `xtask` on the fixture and keeps what it said.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Runs `xtask test` on the fixture.
+pub(crate) fn run(arguments: &[&str]) -> Run {
+    Running::start(arguments).finish()
+}
+
+/// A run that has ended.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Holds its report, and is `TMPDIR` for it.
+    own: TempDir,
+}
+
+impl Run {
+    /// The last line that it printed.
+    pub(crate) fn last_line(&self) -> &str {
+        self.stdout.lines().last().unwrap_or_default()
+    }
+
+    /// Its report.
+    pub(crate) fn junit(&self) -> String {
+        std::fs::read_to_string(self.own.path().join("junit.xml")).unwrap_or_default()
+    }
+
+    /// Processes that it started, directly or not, and that are still alive.
+    pub(crate) fn survivors(&self) -> Vec<String> {
+        let mark = mark(self.own.path());
+        let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
+        let text = |path: PathBuf, name| {
+            String::from_utf8_lossy(&std::fs::read(path.join(name)).unwrap_or_default()).into_owned()
+        };
+        let marked = processes
+            .map(|process| process.path())
+            .filter(|path| text(path.clone(), "environ").contains(&mark));
+        marked
+            .map(|path| text(path, "cmdline").replace('\0', " "))
+            .collect()
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "code {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    read: String,
+    own: TempDir,
+}
+
+/// What to run and how.
+pub(crate) struct Setup<'a> {
+    pub(crate) subcommand: &'a str,
+    pub(crate) manifest: PathBuf,
+    pub(crate) arguments: &'a [&'a str],
+    pub(crate) variables: &'a [(&'a str, &'a str)],
+    /// A shell script that becomes `"$@"` in the end.
+    pub(crate) script: &'a str,
+}
+
+impl<'a> Setup<'a> {
+    /// `xtask test` on the fixture.
+    pub(crate) fn new(arguments: &'a [&'a str]) -> Setup<'a> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixture")
+            .join("Cargo.toml");
+        Setup {
+            subcommand: "test",
+            manifest,
+            arguments,
+            variables: &[],
+            script: "exec \"$@\"",
+        }
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self) -> Running {
+        let own = must("make a temporary directory", tempfile::tempdir());
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            self.script,
+            "sh",
+            env!("CARGO_BIN_EXE_xtask"),
+            self.subcommand,
+            "--manifest-path",
+        ]);
+        command.arg(&self.manifest).args(self.arguments);
+        if self.subcommand == "test" {
+            command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
+        }
+        if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
+            command.env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixture"),
+            );
+        }
+        command
+            .env("TMPDIR", own.path())
+            .env("RUNNER_TEST", mark(own.path()))
+            .envs(self.variables.iter().copied());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = must("start xtask", command.spawn());
+        let stdout = BufReader::new(must(
+            "take its stdout",
+            child.stdout.take().ok_or("there is none"),
+        ));
+        Running {
+            child,
+            stdout,
+            read: String::new(),
+            own,
+        }
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) fn run(&self) -> Run {
+        self.start().finish()
+    }
+}
+
+impl Running {
+    /// `xtask test` on the fixture.
+    pub(crate) fn start(arguments: &[&str]) -> Running {
+        Setup::new(arguments).start()
+    }
+
+    /// Waits until it has printed a line with this beginning.
+    pub(crate) fn wait_for_line(&mut self, beginning: &str) {
+        let from = self.read.len();
+        while !self
+            .read
+            .get(from..)
+            .is_some_and(|new| new.lines().any(|line| line.starts_with(beginning)))
+        {
+            let len = must("read its stdout", self.stdout.read_line(&mut self.read));
+            assert!(len > 0, "it ended without `{beginning}`:\n{}", self.read);
+        }
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub(crate) fn interrupt(self, signal: Signal) -> Run {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        must(
+            "send the signal",
+            kill_process(must("know its id", pid.ok_or("it has none")), signal),
+        );
+        self.finish()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Run {
+        must("read its stdout", self.stdout.read_to_string(&mut self.read));
+        let output = must("wait for it", self.child.wait_with_output());
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Run {
+            code: output.status.code(),
+            stdout: self.read,
+            stderr,
+            own: self.own,
+        }
+    }
+}
+
+/// A package in a directory of its own, which goes with it.
+pub(crate) struct Scratch {
+    directory: TempDir,
+}
+
+impl Scratch {
+    /// With this source as its only binary, which has no tests.
+    pub(crate) fn package(source: &str) -> Scratch {
+        let directory = must("make a temporary directory", tempfile::tempdir());
+        let manifest =
+            "[workspace]\n[package]\nname = \"scratch\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+        must(
+            "write the manifest",
+            std::fs::write(directory.path().join("Cargo.toml"), manifest),
+        );
+        must("make `src`", std::fs::create_dir(directory.path().join("src")));
+        must(
+            "write the source",
+            std::fs::write(directory.path().join("src/main.rs"), source),
+        );
+        Scratch { directory }
+    }
+
+    /// Runs `xtask test` on it.
+    pub(crate) fn test(&self) -> Run {
+        let manifest = self.directory.path().join("Cargo.toml");
+        Setup {
+            manifest,
+            ..Setup::new(&[])
+        }
+        .run()
+    }
+
+    /// The report that everybody reads.
+    pub(crate) fn published(&self) -> PathBuf {
+        self.directory.path().join("target/xtask/test/junit.xml")
+    }
+}
+
+/// Something in the environment of everything that a run starts.
+fn mark(own: &Path) -> String {
+    format!("runner-test-{}", own.file_name().unwrap_or_default().display())
+}
+
+fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("could not {what}: {error}"))
+}

@@ -1,0 +1,173 @@
+//! The runner under unfriendly conditions: signals, a build that fails, odd environments, two runs at once.
+
+use rustix::process::Signal;
+
+use super::support::{Running, Scratch, Setup, run};
+
+#[test]
+fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
+    let mut running = Running::start(&["hangs_with_a_family", "good::passes", "-j1", "--shuffle=1"]);
+    running.wait_for_line("running 2 of 2 tests");
+    let run = running.interrupt(Signal::INT);
+    assert_eq!(run.code, Some(130), "{run}");
+    assert!(
+        run.stdout
+            .contains("interrupted: the run was interrupted by SIGINT"),
+        "{run}"
+    );
+    assert!(run.junit().contains("interrupted by SIGINT"), "{}", run.junit());
+    assert!(run.survivors().is_empty(), "{:?}", run.survivors());
+}
+
+#[test]
+fn a_terminated_run_exits_as_terminated_programs_do() {
+    let mut running = Running::start(&["slow::hangs"]);
+    running.wait_for_line("running 2 of 2 tests");
+    assert_eq!(running.interrupt(Signal::TERM).code, Some(143));
+}
+
+#[test]
+fn a_run_started_with_signals_ignored_can_be_interrupted_all_the_same() {
+    let mut running = Setup {
+        script: "trap '' INT QUIT HUP; exec \"$@\"",
+        ..Setup::new(&["slow::hangs"])
+    }
+    .start();
+    running.wait_for_line("running 2 of 2 tests");
+    assert_eq!(running.interrupt(Signal::INT).code, Some(130));
+}
+
+#[test]
+fn a_build_that_fails_still_gives_a_report_and_no_old_one_stays() {
+    let broken = Scratch::package("fn main() { this is not rust }");
+    let published = broken.published();
+    std::fs::create_dir_all(published.parent().unwrap()).unwrap();
+    std::fs::write(&published, "green, and of yesterday").unwrap();
+    let run = broken.test();
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(101), "0 passed, 0 failed, 0 skipped"),
+        "{run}"
+    );
+    let junit = std::fs::read_to_string(&published).unwrap();
+    assert!(
+        junit.contains("type=\"build\"") && junit.contains("could not compile"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn a_workspace_without_tests_says_so() {
+    let run = Scratch::package("fn main() {}").test();
+    assert_eq!(run.code, Some(4), "{run}");
+    assert!(
+        run.stdout.contains("there are no tests in this workspace"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_has_a_code_of_its_own() {
+    let run = run(&["good::passes", "--junit", "/proc/nowhere/junit.xml"]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(110), "1 passed, 0 failed, 0 skipped"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_temporary_directory_that_does_not_exist_is_a_setup_error_with_a_hint() {
+    let run = Setup {
+        variables: &[("TMPDIR", "/proc/nowhere")],
+        ..Setup::new(&["good::passes"])
+    }
+    .run();
+    assert_eq!(run.code, Some(96), "{run}");
+    assert!(
+        run.stderr.contains("`/proc/nowhere`") && run.stderr.contains("hint: set TMPDIR"),
+        "{run}"
+    );
+}
+
+#[test]
+fn odd_environments_change_nothing() {
+    let odd = tempfile::Builder::new().prefix("söme dir ").tempdir().unwrap();
+    let dead = "http://127.0.0.1:1";
+    let environments = [
+        ("TMPDIR", odd.path().to_str().unwrap()),
+        ("HOME", "/proc/nowhere"),
+        ("HTTP_PROXY", dead),
+        ("ALL_PROXY", dead),
+        ("RUST_TEST_THREADS", "none"),
+        ("CARGO_MANIFEST_DIR", "/proc/nowhere"),
+        ("NO_COLOR", "1"),
+    ];
+    for environment in environments {
+        let run = Setup {
+            variables: &[environment],
+            ..Setup::new(&["good"])
+        }
+        .run();
+        assert_eq!(
+            run.last_line(),
+            "5 passed, 0 failed, 0 skipped",
+            "{environment:?}\n{run}"
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(odd.path()).unwrap().count(),
+        0,
+        "everything is removed after a success"
+    );
+}
+
+#[test]
+fn a_strict_umask_changes_nothing() {
+    let run = Setup {
+        script: "umask 077; exec \"$@\"",
+        ..Setup::new(&["good"])
+    }
+    .run();
+    assert_eq!(run.last_line(), "5 passed, 0 failed, 0 skipped", "{run}");
+}
+
+#[test]
+fn two_runs_at_once_do_not_mix() {
+    let first = Running::start(&["good"]);
+    let second = Running::start(&["bad::panics"]);
+    assert_eq!(first.finish().last_line(), "5 passed, 0 failed, 0 skipped");
+    assert_eq!(second.finish().last_line(), "0 passed, 2 failed, 0 skipped");
+}
+
+#[test]
+fn a_closed_stdout_does_not_stop_the_run() {
+    let run = Setup {
+        script: "exec \"$@\" >&-",
+        ..Setup::new(&["good"])
+    }
+    .run();
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(run.junit().contains("tests=\"5\""), "{}", run.junit());
+}
+
+#[test]
+fn listing_runs_nothing_and_gives_reasons() {
+    let list = Setup {
+        subcommand: "list",
+        ..Setup::new(&["skipped", "--json"])
+    }
+    .run();
+    let entries: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let entry = |name: &str| {
+        let entries = entries.as_array().unwrap();
+        entries
+            .iter()
+            .find(|entry| entry["name"] == format!("skipped::{name}"))
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(entry("needs_what_only_windows_has")["needs"][0], "winfsp");
+    assert_eq!(entry("is_ignored_for_another_reason")["reason"], "slow one");
+    assert_eq!(entry("needs_what_may_be_there")["file"], "suite/skipped.rs");
+}
