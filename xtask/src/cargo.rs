@@ -146,7 +146,7 @@ pub(crate) async fn build(
 }
 
 fn build_command(workspace: &Workspace, selection: Selection<'_>, args: &BuildArgs) -> Result<Command, Stop> {
-    let sh = Shell::new().map_err(|error| Stop::setup(&error.into()))?;
+    let sh = Shell::new().map_err(anyhow::Error::from)?;
     let flags = [
         (args.release, "--release"),
         (args.locked, "--locked"),

@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::cargo::{self, BuildArgs, Selection};
 use crate::interrupt::Interrupts;
+use crate::runtime;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tandem-tests";
@@ -45,13 +46,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn build() -> anyhow::Result<PathBuf> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let workspace = Workspace::load(None)?;
     let args = BuildArgs {
         release: true,
         ..BuildArgs::default()
     };
-    let built = runtime.context("could not start the runtime")?.block_on(async {
+    let built = runtime::block_on(async {
         let mut interrupts = Interrupts::listen()?;
         let selection = Selection::Binary {
             package: PACKAGE,
@@ -59,7 +59,7 @@ fn build() -> anyhow::Result<PathBuf> {
         };
         let build = cargo::build(&workspace, selection, &args, &mut interrupts).await?;
         anyhow::Ok(build.bins.get(BINARY).cloned())
-    });
+    })?;
     built?.with_context(|| format!("cargo built no binary `{BINARY}` of `{PACKAGE}`"))
 }
 

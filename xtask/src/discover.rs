@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::capability::{self, Capabilities, Capability};
+use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
@@ -31,13 +31,13 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
-/// Builds and asks.
+/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks.
 pub(crate) async fn discover(
     workspace: &Workspace,
+    mut capabilities: Capabilities,
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Discovered, Stop> {
-    let mut capabilities = capability::detect();
     let features = workspace.features(&capabilities.features(&workspace.feature_names()));
     let selection = Selection::Tests { features: &features };
     let build = cargo::build(workspace, selection, args, interrupts).await?;
@@ -54,17 +54,22 @@ pub(crate) async fn discover(
 }
 
 impl Discovered {
-    /// What the plan needs to know about the capabilities.
-    pub(crate) fn standings(&self) -> Standings {
-        let standing = |capability: &Capability| match capability.available {
-            true => Standing::Held,
-            false => Standing::Missing(capability.evidence.clone()),
-        };
-        self.capabilities
-            .iter()
-            .map(|capability| (capability.name.to_owned(), standing(capability)))
-            .collect()
+    /// The ids of all tests.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.tests.iter().map(Test::id).collect()
     }
+}
+
+/// What a plan needs to know about the capabilities.
+pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
+    let standing = |capability: &Capability| match capability.available {
+        true => Standing::Held,
+        false => Standing::Missing(capability.evidence.clone()),
+    };
+    capabilities
+        .iter()
+        .map(|capability| (capability.name.to_owned(), standing(capability)))
+        .collect()
 }
 
 /// All tests of `build`, in the order of the binaries and, within one, in libtest's order.

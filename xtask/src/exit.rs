@@ -72,9 +72,11 @@ impl Stop {
             detail: String::new(),
         }
     }
+}
 
-    /// The run could not be set up.
-    pub(crate) fn setup(error: &anyhow::Error) -> Self {
+/// What could not be set up, with all its causes.
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
         Stop::new(Exit::SetupFailed, "setup", format!("{error:#}"))
     }
 }

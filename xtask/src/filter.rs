@@ -2,6 +2,30 @@
 
 use crate::exit::{Exit, Stop};
 
+/// The words of a command line that select tests.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilterArgs {
+    /// Select tests whose id `package::binary$module::test` contains one of these; a whole id selects that test
+    pub(crate) filters: Vec<String>,
+    /// Take the filters as whole names `module::test` instead of parts
+    #[arg(long)]
+    exact: bool,
+}
+
+impl FilterArgs {
+    /// Understands them.
+    pub(crate) fn parse(&self) -> Result<Filter, Stop> {
+        Filter::parse(
+            &self.filters,
+            if self.exact {
+                Match::Exact
+            } else {
+                Match::Substring
+            },
+        )
+    }
+}
+
 /// The filters of one command line; a test is selected if any of them matches.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {

@@ -2,6 +2,7 @@
 //!
 //! Only counts and hands on; what to stop is decided by whoever waits.
 
+use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Stop};
@@ -65,9 +66,9 @@ pub(crate) struct Interrupts {
 
 impl Interrupts {
     /// Starts to listen; must be called inside a runtime. From here on signals no longer kill us.
-    pub(crate) fn listen() -> std::io::Result<Interrupts> {
+    pub(crate) fn listen() -> anyhow::Result<Interrupts> {
         let (sender, latest) = watch::channel(None);
-        platform::listen(sender)?;
+        platform::listen(sender).context("could not listen to signals")?;
         Ok(Interrupts { latest })
     }
 

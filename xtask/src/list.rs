@@ -5,26 +5,24 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 
+use crate::capability;
 use crate::cargo::BuildArgs;
 use crate::console::Console;
-use crate::discover;
+use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
-use crate::filter::{Filter, Match};
+use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::plan::{Decision, Plan, Test, Wishes};
+use crate::runtime;
 use crate::workspace::Workspace;
 
 /// List the tests, and say which of them would run here and why the others would not
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// List tests whose id `package::binary$module::test` contains one of these
-    filters: Vec<String>,
-    /// Take the filters as whole names `module::test` instead of parts
-    #[arg(long)]
-    exact: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Print one JSON document instead of lines
     #[arg(long)]
     json: bool,
@@ -53,26 +51,16 @@ struct Entry<'a> {
 /// # Errors
 /// When there is no workspace, it cannot be built, or no test matches.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("could not start the runtime")?;
-    Ok(runtime.block_on(story(args))?.into())
+    Ok(runtime::block_on(story(args))??.into())
 }
 
 async fn story(args: &Args) -> Result<Exit, Stop> {
-    let filter = Filter::parse(
-        &args.filters,
-        if args.exact {
-            Match::Exact
-        } else {
-            Match::Substring
-        },
-    )?;
-    let mut interrupts = Interrupts::listen().map_err(|error| Stop::setup(&error.into()))?;
-    let workspace =
-        Workspace::load(args.build.manifest_path.as_deref()).map_err(|error| Stop::setup(&error))?;
-    let discovered = discover::discover(&workspace, &args.build, &mut interrupts).await?;
-    let standings = discovered.standings();
-    let plan = Plan::make(discovered.tests, &filter, &standings, &Wishes::default())?;
+    let filter = args.filter.parse()?;
+    let mut interrupts = Interrupts::listen()?;
+    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let found = discover::discover(&workspace, capability::detect(), &args.build, &mut interrupts).await?;
+    let standings = standings(&found.capabilities);
+    let plan = Plan::make(found.tests, &filter, &standings, &Wishes::default())?;
     let entries: Vec<Entry<'_>> = plan
         .tests
         .iter()
@@ -80,7 +68,7 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
         .collect();
     let console = Console::new();
     if args.json {
-        let json = serde_json::to_string_pretty(&entries).map_err(|error| Stop::setup(&error.into()))?;
+        let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
         console.line(&json);
     } else {
         entries.iter().for_each(|entry| console.line(&entry.line()));

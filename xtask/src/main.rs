@@ -19,6 +19,7 @@ mod plan;
 mod report;
 mod run;
 mod rundir;
+mod runtime;
 mod shuffle;
 mod source;
 mod test;

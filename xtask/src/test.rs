@@ -9,29 +9,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-
+use crate::capability;
 use crate::cargo::BuildArgs;
 use crate::clock::parse_duration;
-use crate::discover;
+use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
-use crate::filter::{Filter, Match};
+use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
-use crate::plan::{Ignored, Plan, Required, Test, Wishes};
+use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
+use crate::runtime;
 use crate::workspace::Workspace;
 use finish::{Finished, Run};
 
 /// Build the workspace and run its tests, each in a process of its own
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Run tests whose id `package::binary$module::test` contains one of these; a whole id selects exactly that test
-    pub(crate) filters: Vec<String>,
-    /// Take the filters as whole names `module::test` instead of parts
-    #[arg(long)]
-    pub(crate) exact: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// Also run tests that are ignored for another reason than a missing capability
     #[arg(long)]
     pub(crate) run_ignored: bool,
@@ -87,22 +84,17 @@ pub(crate) struct Args {
 /// Runs the tests. The exit code says how it went.
 ///
 /// # Errors
-/// When there is not even a report: a filter makes no sense, or there is no workspace or no temporary directory.
+/// When there is not even a report: there is no workspace or no temporary directory.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    // One thread is enough to start processes and to read what they write.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("could not start the runtime")?;
-    Ok(runtime.block_on(story(args))?.into())
+    Ok(runtime::block_on(story(args))??.into())
 }
 
 async fn story(args: &Args) -> Result<Exit, Stop> {
-    let filter = Filter::parse(&args.filters, args.matching())?;
-    let interrupts = Interrupts::listen().map_err(|error| Stop::setup(&error.into()))?;
-    let workspace =
-        Workspace::load(args.build.manifest_path.as_deref()).map_err(|error| Stop::setup(&error))?;
-    let directory = RunDir::create(&workspace.target_directory).map_err(|error| Stop::setup(&error))?;
+    let interrupts = Interrupts::listen()?;
+    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let directory = RunDir::create(&workspace.target_directory)?;
     let run = Run::begin(args, workspace, directory);
-    let ended = tests(&run, &filter, interrupts).await;
+    let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
     let published = run.publish(&report);
@@ -111,37 +103,26 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 }
 
 /// The part of the story that may stop anywhere.
-async fn tests(run: &Run<'_>, filter: &Filter, mut interrupts: Interrupts) -> Result<Finished, Stop> {
-    let discovered = discover::discover(&run.workspace, &run.args.build, &mut interrupts).await?;
-    let standings = discovered.standings();
-    let required = Required::parse(&run.args.require, &standings)?;
+async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
+    let filter = run.args.filter.parse()?;
+    let capabilities = capability::detect();
+    let required = Required::parse(&run.args.require, &standings(&capabilities))?;
+    let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
+    let standings = standings(&found.capabilities);
+    let unmatched = filter.unmatched(&found.ids());
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
         seed: run.seed,
     };
-    let ids: Vec<String> = discovered.tests.iter().map(Test::id).collect();
-    let plan = Plan::make(discovered.tests.clone(), filter, &standings, &wishes)?;
+    let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
-    run.announce(&plan, &filter.unmatched(&ids));
-    let stage = run.stage(plan, &discovered);
-    let ran = run::run(&stage, interrupts).await;
-    Ok(Finished {
-        ran,
-        missing,
-        discovered,
-    })
+    run.announce(&plan, &found, &unmatched);
+    let ran = run::run(&run.stage(plan, &found), interrupts).await;
+    Ok(Finished { ran, missing, found })
 }
 
 impl Args {
-    fn matching(&self) -> Match {
-        if self.exact {
-            Match::Exact
-        } else {
-            Match::Substring
-        }
-    }
-
     fn ignored(&self) -> Ignored {
         if self.run_ignored {
             Ignored::Run

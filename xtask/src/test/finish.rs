@@ -36,7 +36,7 @@ pub(super) struct Finished {
     pub(super) ran: Ran,
     /// Required capabilities that are missing, each with its reason.
     pub(super) missing: BTreeMap<String, String>,
-    pub(super) discovered: Discovered,
+    pub(super) found: Discovered,
 }
 
 impl<'a> Run<'a> {
@@ -56,9 +56,19 @@ impl<'a> Run<'a> {
     }
 
     /// Says what is about to run.
-    pub(super) fn announce(&self, plan: &Plan, unmatched: &[&str]) {
+    pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
         for word in unmatched {
             self.console.line(&format!("warning: no test matches `{word}`"));
+        }
+        if let [first, ..] = found.features.as_slice() {
+            let reason = found
+                .capabilities
+                .lookup("fuse")
+                .map(|fuse| fuse.evidence.as_str())
+                .unwrap_or_default();
+            let features = found.features.join(", ");
+            self.console
+                .line(&format!("features: {features} ({first}: {reason})"));
         }
         let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
         let order = self
@@ -72,11 +82,11 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, discovered: &Discovered) -> Arc<Stage> {
+    pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
         let settings = self.args.settings();
-        let mut environment = discovered.environment.clone();
+        let mut environment = found.environment.clone();
         environment.set("XTASK_RUN_ID", &self.directory.id);
-        environment.set("XTASK_TEST_CAPS", held(discovered).join(","));
+        environment.set("XTASK_TEST_CAPS", held(found).join(","));
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
         }
@@ -128,9 +138,9 @@ impl<'a> Run<'a> {
                     .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
             ),
         ];
-        if let Some(Finished { discovered, .. }) = finished {
-            properties.push(("features", discovered.features.join(",")));
-            properties.push(("capabilities", held(discovered).join(",")));
+        if let Some(Finished { found, .. }) = finished {
+            properties.push(("features", found.features.join(",")));
+            properties.push(("capabilities", held(found).join(",")));
         }
         properties
             .into_iter()
@@ -228,8 +238,8 @@ fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
         })
 }
 
-fn held(discovered: &Discovered) -> Vec<&'static str> {
-    discovered
+fn held(found: &Discovered) -> Vec<&'static str> {
+    found
         .capabilities
         .iter()
         .filter(|capability| capability.available)
