@@ -14,6 +14,7 @@ mod interrupt;
 mod junit;
 mod libtest;
 mod list;
+mod mutations;
 mod os;
 mod plan;
 mod report;
@@ -41,6 +42,7 @@ enum Command {
     Demo(demo::Args),
     Ci(ci::Args),
     Doctor(doctor::Args),
+    Mutations(mutations::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Mutations(args) => mutations::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.
