@@ -164,29 +164,12 @@ impl ContactRecord {
         if identity.public_key() != self.public_key {
             return Err(RecordError::ForeignSigner);
         }
-        let too_long = RecordError::Malformed {
-            problem: "its body is too long",
-        };
         let mut buffer = [0; BODY_LEN_MAX];
-        let Ok(body) = postcard::to_slice(&self.body, &mut buffer) else {
-            return Err(too_long);
-        };
-        let Ok(body_len) = u16::try_from(body.len()) else {
-            return Err(too_long);
-        };
-        let signature = identity.sign(&signed_message(Self::VERSION, &self.public_key, body));
-        let mut signed = Zeroizing::new([0; RECORD_LEN]);
-        let parts: [&[u8]; 5] = [
-            &[Self::VERSION],
-            self.public_key.as_bytes(),
-            &signature,
-            &body_len.to_be_bytes(),
-            body,
-        ];
-        for (place, byte) in signed.iter_mut().zip(parts.concat()) {
-            *place = byte;
-        }
-        Ok(signed)
+        let body = postcard::to_slice(&self.body, &mut buffer);
+        let body = body.map_err(|_| RecordError::Malformed {
+            problem: "its body is too long",
+        })?;
+        sign(identity, body)
     }
 
     /// Reads the signed form, and believes nothing in it before the signature by the key that `fingerprint` stands for.
@@ -300,6 +283,32 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The signed form of a record with this body.
+fn sign(identity: &Identity, body: &[u8]) -> Result<Zeroizing<[u8; RECORD_LEN]>, RecordError> {
+    let too_long = RecordError::Malformed {
+        problem: "its body is too long",
+    };
+    let Ok(body_len) = u16::try_from(body.len()) else {
+        return Err(too_long);
+    };
+    let (version, public_key) = (ContactRecord::VERSION, identity.public_key());
+    let signature = identity.sign(&signed_message(version, &public_key, body));
+    let parts = [
+        &[version],
+        public_key.as_bytes().as_slice(),
+        &signature,
+        &body_len.to_be_bytes(),
+        body,
+    ]
+    .concat();
+    let mut signed = Zeroizing::new([0; RECORD_LEN]);
+    signed
+        .get_mut(..parts.len())
+        .ok_or(too_long)?
+        .copy_from_slice(&parts);
+    Ok(signed)
+}
+
 fn signed_message(version: u8, public_key: &PublicKey, body: &[u8]) -> Vec<u8> {
     [SIGNATURE_CONTEXT, &[version], public_key.as_bytes(), body].concat()
 }
@@ -310,4 +319,78 @@ fn without_zone(address: SocketAddr) -> SocketAddr {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 26_100);
+
+    fn alice() -> Identity {
+        Identity::from_seed(Zeroizing::new([1; 32])).expect("a seed of the right length")
+    }
+
+    fn body_with(addresses: Vec<SocketAddr>) -> Vec<u8> {
+        let body = Body {
+            issued_unix_ms: 1,
+            expires_unix_ms: 2,
+            addresses,
+        };
+        postcard::to_stdvec(&body).expect("a body")
+    }
+
+    /// Reads what alice herself signed: a peer's own key does not make its record well formed.
+    fn read(body: &[u8]) -> Result<ContactRecord, RecordError> {
+        let signed = sign(&alice(), body)?;
+        ContactRecord::from_signed(&signed, &alice().fingerprint())
+    }
+
+    #[test]
+    fn more_addresses_than_the_limit_are_refused_even_if_signed() {
+        let at_limit = body_with(vec![ADDRESS; CONTACT_ADDRESS_COUNT_MAX]);
+        assert!(read(&at_limit).is_ok());
+        let past = body_with(vec![ADDRESS; CONTACT_ADDRESS_COUNT_MAX + 1]);
+        assert!(matches!(
+            read(&past),
+            Err(RecordError::TooManyAddresses { count: 17, limit: 16 })
+        ));
+    }
+
+    #[test]
+    fn a_body_with_something_behind_it_is_refused_even_if_signed() {
+        let longer = [body_with(vec![ADDRESS]), vec![0]].concat();
+        let error = read(&longer);
+        assert!(matches!(error, Err(RecordError::Malformed { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn a_body_that_fills_the_record_is_signed_and_one_byte_more_is_not() {
+        assert!(sign(&alice(), &[0; RECORD_LEN - HEAD_LEN]).is_ok());
+        let error = sign(&alice(), &[0; RECORD_LEN - HEAD_LEN + 1]);
+        assert!(matches!(error, Err(RecordError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_zone_of_an_address_stays_at_home() {
+        let zoned = SocketAddr::from(std::net::SocketAddrV6::new(
+            [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(),
+            1,
+            7,
+            3,
+        ));
+        let record = ContactRecord::new(alice().public_key(), vec![zoned], 1).expect("one address");
+        assert_eq!(record.addresses(), [without_zone(zoned)]);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..RECORD_LEN - HEAD_LEN)) {
+            drop(read(&body));
+        }
+    }
 }

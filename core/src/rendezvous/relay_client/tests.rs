@@ -1,10 +1,10 @@
 //! The client against relays that are honest, busy, broken or hostile: a bare TCP listener that reads one request and
 //! answers with given bytes. Against the real relay it is tested in the suite.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -16,6 +16,9 @@ const SHORT: RelayTimeouts = RelayTimeouts {
     connect: Duration::from_millis(50),
     request: Duration::from_millis(50),
 };
+
+/// After which a client that has no time limit is taken for one that waits for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a scripted relay does once it has read a request.
 #[derive(Clone)]
@@ -69,6 +72,17 @@ async fn bind() -> TcpListener {
         .expect("a loopback interface")
 }
 
+/// An address that refuses connections while the socket lives: bound, so that nobody else can take it, not listening.
+fn deaf_address() -> (TcpSocket, SocketAddr) {
+    let bound = |socket: TcpSocket, ip: IpAddr| socket.bind(SocketAddr::from((ip, 0))).map(|()| socket);
+    let socket = TcpSocket::new_v6().and_then(|socket| bound(socket, Ipv6Addr::LOCALHOST.into()));
+    let socket =
+        socket.or_else(|_| TcpSocket::new_v4().and_then(|socket| bound(socket, Ipv4Addr::LOCALHOST.into())));
+    let socket = socket.expect("a loopback interface");
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
 fn url_of(listener: &TcpListener) -> Url {
     let address = listener.local_addr().expect("a bound listener");
     Url::parse(&format!("http://{address}")).expect("a URL")
@@ -99,16 +113,13 @@ fn answer(status: &str, body: &str) -> Answer {
     Answer::Send(format!("HTTP/1.1 {status}\r\ncontent-length: {len}\r\n\r\n{body}").into_bytes())
 }
 
-fn chunked(body_len: usize) -> Answer {
-    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    Answer::Send(
-        [
-            head.as_bytes(),
-            format!("{body_len:x}\r\n").as_bytes(),
-            &vec![b' '; body_len],
-        ]
-        .concat(),
-    )
+/// An answer whose length shows only when it is complete.
+fn chunked(body: &str) -> Answer {
+    let (head, len) = (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        body.len(),
+    );
+    Answer::Send(format!("{head}{len:x}\r\n{body}\r\n0\r\n\r\n").into_bytes())
 }
 
 fn token() -> LookupToken {
@@ -311,20 +322,22 @@ async fn an_answer_at_the_size_limit_is_read_and_one_byte_more_is_not() {
     let sealed = sealed();
     let body = format!("{{\"blob\":\"{}\"}}", sealed.to_text());
     let at_limit = body.clone() + &" ".repeat(RELAY_ANSWER_LEN_MAX - body.len());
-    assert_eq!(
-        look_up(answer("200 OK", &at_limit)).await.expect("an answer"),
-        Some(sealed)
-    );
-    let problem = problem_of(answer("200 OK", &format!("{at_limit} "))).await;
-    assert!(
-        matches!(
-            problem,
-            RelayProblem::TooLarge {
-                limit: RELAY_ANSWER_LEN_MAX
-            }
-        ),
-        "{problem:?}"
-    );
+    for answer in [answer("200 OK", &at_limit), chunked(&at_limit)] {
+        assert_eq!(look_up(answer).await.expect("an answer"), Some(sealed.clone()));
+    }
+    let past = at_limit + " ";
+    for answer in [answer("200 OK", &past), chunked(&past)] {
+        let problem = problem_of(answer).await;
+        assert!(
+            matches!(
+                problem,
+                RelayProblem::TooLarge {
+                    limit: RELAY_ANSWER_LEN_MAX
+                }
+            ),
+            "{problem:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -332,7 +345,7 @@ async fn ten_megabytes_are_not_read_whether_announced_or_not() {
     let announced = "HTTP/1.1 200 OK\r\ncontent-length: 10485760\r\n\r\n";
     let problem = problem_of(Answer::Stall(announced.into())).await;
     assert!(matches!(problem, RelayProblem::TooLarge { .. }), "{problem:?}");
-    let problem = problem_of(chunked(10 << 20)).await;
+    let problem = problem_of(chunked(&" ".repeat(10 << 20))).await;
     assert!(matches!(problem, RelayProblem::TooLarge { .. }), "{problem:?}");
 }
 
@@ -361,7 +374,11 @@ async fn a_relay_that_stalls_before_or_in_its_answer_times_out() {
     ] {
         let relay = ScriptedRelay::start(Answer::Stall(bytes.into())).await;
         let client = RelayClient::with_timeouts(relay.url.clone(), SHORT).expect("a usable URL");
-        let problem = client.look_up(&token()).await.expect_err("stalled").problem;
+        let answered = tokio::time::timeout(PATIENCE, client.look_up(&token())).await;
+        let problem = answered
+            .expect("an end to the waiting")
+            .expect_err("stalled")
+            .problem;
         assert!(
             matches!(problem, RelayProblem::TimedOut { limit } if limit == SHORT.request),
             "{problem:?}"
@@ -371,24 +388,14 @@ async fn a_relay_that_stalls_before_or_in_its_answer_times_out() {
 
 #[tokio::test]
 async fn a_relay_that_is_down_is_named_without_the_token() {
-    // Bound but not listening: refuses connections, and nobody else can take the port.
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    held.bind(&address.into()).expect("a free port");
-    let port = held
-        .local_addr()
-        .ok()
-        .and_then(|held| held.as_socket())
-        .expect("bound")
-        .port();
-    let url = Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL");
+    let (_held, address) = deaf_address();
+    let url = Url::parse(&format!("http://{address}")).expect("a URL");
     let error = RelayClient::new(url)
         .expect("usable")
         .publish(&token(), &sealed())
         .await
         .expect_err("down");
-    let expected =
-        format!("could not publish the contact record: relay `http://127.0.0.1:{port}` can't be reached");
+    let expected = format!("could not publish the contact record: relay `http://{address}` can't be reached");
     assert!(error.to_string().starts_with(&expected), "{error}");
     assert!(!format!("{error:?}").contains(&token().to_text()), "{error:?}");
 }
