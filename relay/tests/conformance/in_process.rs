@@ -1,0 +1,190 @@
+//! What only the library has: the layer, the store and the socket that are handed in, and tasks that can be counted.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use tandem_relay::clock::{Clock, ManualClock};
+use tandem_relay::{BindError, Drained, Limits, MemoryStore, Relay, RelayConfig, StoreLimits};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+
+use crate::target::{loopback, registration, registration_head, request, token};
+use crate::wait;
+use crate::wire::{Reply, Wire};
+
+fn config() -> RelayConfig {
+    RelayConfig::listen_on((loopback(), 0).into())
+}
+
+async fn ask(relay: &Relay, bytes: &str) -> Reply {
+    Wire::connect(relay.addr()).await.ask(bytes).await
+}
+
+fn panics() -> &'static str {
+    panic!("on purpose")
+}
+
+#[tokio::test]
+async fn a_socket_that_was_claimed_before_is_served() {
+    let listener = TcpListener::bind((loopback(), 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let relay = Relay::bind(RelayConfig::adopt(listener)).await.unwrap();
+    assert_eq!((relay.addr(), relay.url()), (addr, format!("http://{addr}")));
+    assert_eq!(
+        ask(&relay, &request("GET", "/health", &token("alice")))
+            .await
+            .status,
+        200
+    );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_names_it() {
+    let relay = Relay::bind(config()).await.unwrap();
+    let error = Relay::bind(RelayConfig::listen_on(relay.addr()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, BindError::PortInUse { addr } if addr == relay.addr()),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains(&relay.addr().port().to_string()),
+        "{error}"
+    );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_layer_stands_before_the_api() {
+    let teapot = async || StatusCode::IM_A_TEAPOT;
+    let config = config().layer(move |router| router.route("/teapot", get(teapot)));
+    let relay = Relay::bind(config).await.unwrap();
+    let reply = ask(&relay, &request("GET", "/teapot", &token("alice"))).await;
+    assert_eq!(
+        (reply.status, reply.header("cache-control")),
+        (418, Some("no-store"))
+    );
+    assert_eq!(
+        ask(&relay, &request("GET", "/health", &token("alice")))
+            .await
+            .status,
+        200
+    );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_panic_stays_in_its_request() {
+    let config = config().layer(|router| router.route("/panic", get(async || panics())));
+    let relay = Relay::bind(config).await.unwrap();
+    let mut wire = Wire::connect(relay.addr()).await;
+    let error = wire
+        .ask(&request("GET", "/panic", &token("alice")))
+        .await
+        .refusal(500);
+    assert!(!error.contains("on purpose"), "{error}");
+    assert_eq!(
+        wire.ask(&request("GET", "/health", &token("alice"))).await.status,
+        200
+    );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_relay_holds_can_be_seen_in_the_store_that_was_handed_in() {
+    let store = Arc::new(MemoryStore::new(StoreLimits::default(), Clock::system()));
+    let relay = Relay::bind(config().store(Arc::clone(&store) as _))
+        .await
+        .unwrap();
+    assert_eq!(
+        ask(&relay, &registration(&token("alice"), "sealed")).await.status,
+        201
+    );
+    let [held] = store.entries().try_into().unwrap();
+    assert_eq!(
+        (held.token.as_str(), held.blob.as_str()),
+        (token("alice").as_str(), "sealed")
+    );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_relay_sweeps_what_has_expired_though_nobody_asks() {
+    let manual = ManualClock::new();
+    let store = Arc::new(MemoryStore::new(StoreLimits::default(), manual.clock()));
+    let limits = Limits {
+        sweep_interval: Duration::from_millis(5),
+        ..Limits::default()
+    };
+    let relay = Relay::bind(config().limits(limits).store(Arc::clone(&store) as _))
+        .await
+        .unwrap();
+    assert_eq!(
+        ask(&relay, &registration(&token("alice"), "sealed")).await.status,
+        201
+    );
+    manual.advance(StoreLimits::default().entry_ttl);
+    wait::until("a sweep", async || store.entries().is_empty()).await;
+    assert_eq!(store.total_len(), 0);
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_connection_beyond_those_that_are_told_so_waits_for_a_place() {
+    let limits = Limits {
+        connection_count_max: 1,
+        refusal_count_max: 1,
+        ..Limits::default()
+    };
+    let relay = Relay::bind(config().limits(limits)).await.unwrap();
+    let health = request("GET", "/health", &token("alice"));
+    let mut served = Wire::connect(relay.addr()).await;
+    assert_eq!(served.ask(&health).await.status, 200);
+    // Never asks, so its place among the refused stays taken.
+    let _refused = Wire::connect(relay.addr()).await;
+    let mut waits = Wire::connect(relay.addr()).await;
+    waits.writer.send(&health).await;
+    drop(served);
+    assert_eq!(waits.reader.reply().await.status, 200);
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn no_task_is_left_after_shutdown() {
+    let relay = Relay::bind(config()).await.unwrap();
+    let mut wire = Wire::connect(relay.addr()).await;
+    assert_eq!(
+        wire.ask(&request("GET", "/health", &token("alice"))).await.status,
+        200
+    );
+    assert!(Handle::current().metrics().num_alive_tasks() > 0);
+    assert_eq!(relay.shutdown().await, Drained { cut_off_count: 0 });
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_was_cut_off_is_counted() {
+    let limits = Limits {
+        drain_timeout: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let relay = Relay::bind(config().limits(limits)).await.unwrap();
+    let mut wire = Wire::connect(relay.addr()).await;
+    let head = registration_head(&token("alice"), 9).replace("Host:", "Expect: 100-continue\r\nHost:");
+    assert_eq!(wire.ask(&head).await.status, 100);
+    assert_eq!(relay.shutdown().await, Drained { cut_off_count: 1 });
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dropped_stops_as_well() {
+    let relay = Relay::bind(config()).await.unwrap();
+    let addr = relay.addr();
+    drop(relay);
+    wait::until("a closed port", async || TcpStream::connect(addr).await.is_err()).await;
+}

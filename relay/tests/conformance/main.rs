@@ -1,0 +1,96 @@
+//! What a relay promises, as one list of checks that runs against two targets: the library in this process, and the
+//! spawned `tandem-relay`. A check is a function of its target, so that neither can promise more than the other.
+//!
+//! `in_process.rs` and `command.rs` hold what only one of them has: the hooks of the library, the command line.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, a panic is the report"
+)]
+
+mod api;
+mod command;
+mod deadlines;
+mod in_process;
+mod limits;
+mod privacy;
+mod process;
+mod stopping;
+mod target;
+mod wait;
+mod wire;
+
+/// The list. Each check becomes two tests, one for each target.
+macro_rules! conformance {
+    ($($topic:ident: { $($check:ident),+ $(,)? })+) => {
+        mod library {
+            $($(
+                #[tokio::test]
+                async fn $check() {
+                    crate::$topic::$check(crate::target::Target::Library).await;
+                }
+            )+)+
+        }
+
+        mod binary {
+            $($(
+                #[tokio::test]
+                async fn $check() {
+                    crate::$topic::$check(crate::target::Target::Binary).await;
+                }
+            )+)+
+        }
+    };
+}
+
+conformance! {
+    api: {
+        a_blob_is_fetched_exactly_as_it_was_registered,
+        each_token_sees_only_its_own_blob,
+        registering_again_replaces_the_blob,
+        fetching_an_unknown_token_is_404,
+        withdrawing_removes_the_entry_and_is_404_the_second_time,
+        health_is_200,
+        requests_can_share_a_connection,
+        no_answer_may_be_cached,
+        a_request_without_a_token_is_401_and_names_the_scheme,
+        a_malformed_token_is_401_and_not_repeated,
+        an_unknown_path_is_404_and_lists_the_paths,
+        a_wrong_method_is_405_and_lists_the_right_ones,
+        a_malformed_body_is_400_and_not_quoted,
+        broken_http_is_400_and_ends_the_connection,
+        http_2_is_not_spoken,
+        a_request_with_two_lengths_is_the_last_of_its_connection,
+    }
+    limits: {
+        a_body_at_the_limit_is_stored,
+        a_body_one_byte_longer_is_413_before_any_of_it_is_sent,
+        a_chunked_body_is_stored_at_the_limit_and_413_one_byte_past_it,
+        the_413_reaches_a_client_that_sends_everything_first,
+        header_lines_are_taken_at_the_limit_and_431_one_past_it,
+        header_bytes_are_taken_at_the_limit_and_431_one_past_it,
+        tokens_are_taken_at_both_limits_and_401_one_past_them,
+        the_entry_after_the_last_place_is_503,
+        the_byte_after_the_last_is_503,
+        the_connection_after_the_last_place_is_503_until_one_is_free,
+    }
+    deadlines: {
+        half_a_header_is_closed_in_time,
+        a_header_that_drips_is_closed_in_time,
+        an_idle_connection_is_closed_in_time,
+        half_a_body_is_408_in_time,
+        a_body_that_drips_is_408_in_time,
+        a_busy_connection_is_closed_at_its_age,
+        a_client_that_does_not_read_is_cut_off,
+        an_entry_expires,
+    }
+    privacy: {
+        the_log_shows_neither_tokens_nor_blobs,
+    }
+    stopping: {
+        a_request_in_flight_is_finished_before_the_relay_stops,
+        a_request_that_does_not_end_is_cut_off,
+        the_port_is_free_when_the_relay_has_stopped,
+    }
+}
