@@ -1,9 +1,10 @@
 //! The tandem peer: everything between a folder on this machine and the same folder on one other machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`], [`rendezvous`],
-//! `session`, `catalog`, `store`, `transfer`, `peer`. There is no server in this crate; the relay is `tandem_relay`,
+//! `session`, [`catalog`], `store`, `transfer`, `peer`. There is no server in this crate; the relay is `tandem_relay`,
 //! of which only the shared API is used here.
 
+pub mod catalog;
 pub mod clock;
 pub mod health;
 mod hex;

@@ -112,3 +112,23 @@ pub const ROTATE_AFTER_LEN: u64 = 64 << 30;
 pub const PULL_LANES_MAX: usize = 2;
 /// Data lanes of one session, in both directions together.
 pub const SESSION_LANES_MAX: usize = 8;
+
+// ---- catalog ----
+
+/// Longest name of a file or folder, in bytes. What ext4, NTFS and APFS can hold, counted in the strictest way.
+pub const SHARE_NAME_LEN_MAX: usize = 255;
+/// Longest path inside a share, in bytes: PATH_MAX of Linux.
+pub const SHARE_PATH_LEN_MAX: usize = 4096;
+/// Most names in a path. Real trees have about 20; whatever walks a path may recurse this deep.
+pub const SHARE_DEPTH_MAX: usize = 64;
+/// Most entries of a catalog, removed ones included. About 1 KiB of memory each.
+pub const CATALOG_ENTRIES_MAX: usize = 1_000_000;
+/// Most concurrent versions of one entry. Honest peers make as many as there are of them.
+pub const ENTRY_VERSIONS_MAX: usize = 64;
+/// Most replicas that may ever change one entry: as many starts of two peers.
+pub const ENTRY_REPLICAS_MAX: usize = 1024;
+/// Most holders that are remembered of one version; beyond it the smallest fingerprints are.
+pub const VERSION_HOLDERS_MAX: usize = 256;
+/// How far ahead of all we know a counter may be. No peer makes four thousand million changes while nobody looks, and it
+/// would take as many such jumps to use up our own counter.
+pub const CATALOG_COUNTER_LEAD_MAX: u64 = 1 << 32;

@@ -1,0 +1,198 @@
+//! The catalog: one replicated tree of files and folders that two peers share.
+//!
+//! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. Whatever the order in which two
+//! catalogs edit and exchange states, they show the same tree afterwards, and no content disappears unless somebody who
+//! knew it replaced or removed it. Each entry is a place (who is where; the last writer wins) and a set of concurrent
+//! versions; paths are derived, so that a rename of a folder and an edit inside it merge. A rename alone is no edit: what
+//! is renamed here and removed there is removed.
+//!
+//! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
+//! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` (what is shown),
+//! `edit` (local changes), `merge` and `digest` (exchange).
+
+use std::collections::BTreeMap;
+
+mod change;
+mod conflict_name;
+mod digest;
+mod dot;
+mod edit;
+mod error;
+mod merge;
+mod name_rules;
+mod share_path;
+mod state;
+mod tree;
+mod view;
+
+pub use change::CatalogEvent;
+pub use digest::Digest;
+pub use dot::{Dot, ReplicaId, Seen};
+pub use edit::Change;
+pub use error::{CatalogError, StateFault};
+pub use share_path::{Name, PathError, PathFault, SharePath};
+pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, Place, Version};
+pub use view::Shown;
+
+use digest::{StateHash, hash_of};
+use tree::{Life, Link, Tree};
+
+/// One peer's copy of the shared tree.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    replica: ReplicaId,
+    /// The greatest counter of any dot in the catalog.
+    counter: u64,
+    entries: BTreeMap<EntryId, Entry>,
+    tree: Tree,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    state: EntryState,
+    hash: StateHash,
+}
+
+impl Catalog {
+    /// An empty catalog. Its `replica` must never have made a change before; see [`ReplicaId`].
+    #[must_use]
+    pub fn new(replica: ReplicaId) -> Self {
+        Self {
+            replica,
+            counter: 0,
+            entries: BTreeMap::new(),
+            tree: Tree::default(),
+        }
+    }
+
+    /// Who makes the changes in this catalog.
+    #[must_use]
+    pub fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// How many entries there are, removed ones included.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A summary of all states, for [`Catalog::differing`] at the other side.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.entries.iter().map(|(id, entry)| (id, &entry.hash)))
+    }
+
+    /// The entries that the catalog with that digest may not have in the same state; all of them differ or have a
+    /// neighbour that does.
+    #[must_use]
+    pub fn differing(&self, other: &Digest) -> Vec<EntryId> {
+        let buckets = self.digest().differing(other);
+        buckets
+            .into_iter()
+            .flat_map(|bucket| self.bucket(bucket))
+            .collect()
+    }
+
+    fn bucket(&self, first: u8) -> impl Iterator<Item = EntryId> {
+        let mut bounds = [[0; 16], [u8::MAX; 16]];
+        for [byte, ..] in &mut bounds {
+            *byte = first;
+        }
+        let [start, end] = bounds.map(EntryId::from_bytes);
+        self.entries.range(start..=end).map(|(id, _)| *id)
+    }
+
+    /// The states of those entries, to be merged elsewhere, each after the folders it is in, whether asked for or not.
+    ///
+    /// With its folders no page of states leaves the receiver with an entry that it can't place yet. Unknown ids are left
+    /// out.
+    #[must_use]
+    pub fn states(&self, ids: &[EntryId]) -> Vec<(EntryId, EntryState)> {
+        let mut taken = std::collections::HashSet::new();
+        let mut states = Vec::new();
+        for id in ids {
+            let mut trail = Vec::new();
+            let mut next = self.state(*id).map(|state| (*id, state));
+            while let Some((id, state)) = next.filter(|(id, _)| taken.insert(*id)) {
+                trail.push((id, state.clone()));
+                let parent = state.place.parent;
+                next = self.state(parent).map(|state| (parent, state));
+            }
+            states.extend(trail.into_iter().rev());
+        }
+        states
+    }
+
+    /// Everything there is, as [`Catalog::states`] gives it.
+    #[must_use]
+    pub fn all_states(&self) -> Vec<(EntryId, EntryState)> {
+        self.states(&self.entries.keys().copied().collect::<Vec<_>>())
+    }
+
+    fn state(&self, id: EntryId) -> Option<&EntryState> {
+        self.entries.get(&id).map(|entry| &entry.state)
+    }
+
+    /// Takes in new states of some entries and brings the index up to date. Returns which entries are shown elsewhere
+    /// because a cycle appeared or dissolved.
+    fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
+        let mut unlinked = Vec::new();
+        let mut moved = Vec::new();
+        for (id, state) in states {
+            let old = self.state(id);
+            if old.is_none_or(|old| old.place != state.place) {
+                moved.push(id);
+            }
+            if old.is_none_or(|old| old.place != state.place || old.is_alive() != state.is_alive()) {
+                self.tree.unlink(id);
+                unlinked.push(id);
+            }
+            self.counter = self.counter.max(state.seen.counter_max());
+            let hash = hash_of(&id, &state);
+            self.entries.insert(id, Entry { state, hash });
+        }
+        let lifted = self.renew_lifted(moved, &mut unlinked);
+        for id in unlinked {
+            self.link(id);
+        }
+        lifted
+    }
+
+    fn renew_lifted(&mut self, moved: Vec<EntryId>, unlinked: &mut Vec<EntryId>) -> Vec<EntryId> {
+        let entries = &self.entries;
+        let lifted = self
+            .tree
+            .lift(moved, |id| entries.get(&id).map(|entry| &entry.state.place));
+        for id in &lifted {
+            if self.tree.link_of(*id).is_some() {
+                self.tree.unlink(*id);
+                unlinked.push(*id);
+            }
+        }
+        lifted
+    }
+
+    fn link(&mut self, id: EntryId) {
+        let Some(state) = self.entries.get(&id).map(|entry| &entry.state) else {
+            return;
+        };
+        let life = if state.is_alive() {
+            Life::Alive
+        } else {
+            Life::Tombstone
+        };
+        let parent = self.tree.shown_parent(id, &state.place);
+        self.tree.link(
+            id,
+            Link {
+                parent,
+                name: state.place.name.clone(),
+                life,
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

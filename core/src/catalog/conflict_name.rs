@@ -1,0 +1,56 @@
+//! The names of conflict copies: `stem (conflict SHORT-COUNTER).ext`, after the maker of the version.
+//!
+//! Deterministic, so that both peers show the same name. Where a name is taken, or had to be cut, more of the version's
+//! identity goes into the next attempt.
+
+use super::dot::Dot;
+use super::share_path::Name;
+use super::state::EntryId;
+use crate::limits::SHARE_NAME_LEN_MAX;
+
+const MARK: &str = " (conflict ";
+/// Longest extension that is kept; what is longer is taken for part of the stem.
+const EXTENSION_LEN_MAX: usize = 32;
+/// Hexadecimal digits that tell later attempts apart.
+const TAG_LEN: usize = 12;
+
+/// Whether a name can be that of a conflict copy.
+pub(super) fn may_be_conflict_name(name: &Name) -> bool {
+    name.as_str().contains(MARK)
+}
+
+/// The name of the copy of `base` that `version` is; a different one for each attempt, counted from 0.
+pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32) -> Option<Name> {
+    let (dot, id) = version;
+    let (stem, extension) = split(base.as_str());
+    let mut suffix = format!("{MARK}{}-{}", dot.replica.fingerprint.fmt_short(), dot.counter);
+    if attempt > 0 {
+        suffix.push('-');
+        suffix.push_str(&tag(dot, id, attempt));
+    }
+    suffix.push(')');
+    let room = SHARE_NAME_LEN_MAX.saturating_sub(suffix.len() + extension.len());
+    let stem = stem.get(..stem.floor_char_boundary(room))?;
+    Name::new(&format!("{stem}{suffix}{extension}")).ok()
+}
+
+/// Stem, and extension with its dot. A name that only starts with a dot has no extension.
+fn split(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(position) if position > 0 && name.len() - position <= EXTENSION_LEN_MAX => {
+            name.split_at(position)
+        }
+        _ => (name, ""),
+    }
+}
+
+fn tag(dot: &Dot, id: EntryId, attempt: u32) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(id.as_bytes());
+    hasher.update(&dot.replica.incarnation.to_le_bytes());
+    hasher.update(&attempt.to_le_bytes());
+    crate::hex::encode(hasher.finalize().as_bytes())
+        .chars()
+        .take(TAG_LEN)
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! What can go wrong with a catalog, by situation.
+
+use super::share_path::{PathError, SharePath};
+use super::state::EntryId;
+use crate::limits::{
+    CATALOG_ENTRIES_MAX, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, VERSION_HOLDERS_MAX,
+};
+
+/// Why an operation on a catalog was refused. The catalog is as it was before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// Nothing is shared at the path.
+    #[error("nothing is shared as `{path}`\nhint: list what is shared; it may have been renamed or removed")]
+    Missing {
+        /// The path.
+        path: SharePath,
+    },
+    /// Something is shared at the path already.
+    #[error("`{path}` is shared already\nhint: remove it first, or choose another name")]
+    Exists {
+        /// The path.
+        path: SharePath,
+    },
+    /// A folder stands where a file is to be.
+    #[error("`{path}` is a folder\nhint: remove the folder first, or choose another name")]
+    IsFolder {
+        /// The path.
+        path: SharePath,
+    },
+    /// A file stands where a folder is needed.
+    #[error("`{path}` is a file, not a folder\nhint: choose another folder")]
+    NotFolder {
+        /// The path of the file.
+        path: SharePath,
+    },
+    /// A folder can't be moved into itself.
+    #[error(
+        "`{from}` can't be moved to `{to}`, which lies in it\nhint: choose a place outside of the folder"
+    )]
+    IntoItself {
+        /// The folder.
+        from: SharePath,
+        /// Where it was to go.
+        to: SharePath,
+    },
+    /// Something would get a path that is not allowed.
+    #[error("could not put it there: {source}")]
+    Path {
+        /// Which path, and why not.
+        #[from]
+        source: PathError,
+    },
+    /// The file's facts are not allowed.
+    #[error("`{path}` can't be shared: {fault}")]
+    BadFile {
+        /// The path.
+        path: SharePath,
+        /// What is wrong.
+        fault: StateFault,
+    },
+    /// The catalog has as many entries as it may have, removed ones included.
+    #[error(
+        "the catalog is full: it has {CATALOG_ENTRIES_MAX} entries, removed ones included\nhint: share fewer, larger files"
+    )]
+    Full,
+    /// The catalog has counted to the end.
+    #[error("the catalog can't count any further\nhint: restart both peers and share anew")]
+    CounterExhausted,
+    /// A state from elsewhere can't be merged, and nothing of its batch was.
+    #[error("the state of {id:?} can't be merged: {fault}")]
+    BadState {
+        /// Of which entry.
+        id: EntryId,
+        /// What is wrong.
+        fault: StateFault,
+    },
+}
+
+/// What is wrong with the state of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateFault {
+    /// The top of the share has no state.
+    #[error("it claims to be the top of the share")]
+    Root,
+    /// An entry in itself.
+    #[error("it claims to be in itself")]
+    OwnParent,
+    /// A dot that its own version vector does not cover, or a counter of 0.
+    #[error("it holds a dot that it claims not to have seen")]
+    UnseenDot,
+    /// A counter that would use up ours.
+    #[error("its counter `{counter}` is too far ahead, at most `{limit}` is believed")]
+    CounterTooFarAhead {
+        /// The counter.
+        counter: u64,
+        /// What would have been accepted.
+        limit: u64,
+    },
+    /// Too many concurrent versions.
+    #[error("it has {count} versions, at most {ENTRY_VERSIONS_MAX} are kept")]
+    TooManyVersions {
+        /// How many.
+        count: usize,
+    },
+    /// Too many replicas have changed it.
+    #[error("{count} replicas have changed it, at most {ENTRY_REPLICAS_MAX} are counted")]
+    TooManyReplicas {
+        /// How many.
+        count: usize,
+    },
+    /// Too many holders of one version.
+    #[error("one version has {count} holders, at most {VERSION_HOLDERS_MAX} are kept")]
+    TooManyHolders {
+        /// How many.
+        count: usize,
+    },
+    /// A file longer than any we would move.
+    #[error("it has {len} bytes, at most {FILE_LEN_MAX} can be shared")]
+    FileTooLong {
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// A mode with more than permission bits.
+    #[error("its mode `{mode:o}` has more than permission bits (777)")]
+    BadMode {
+        /// The mode.
+        mode: u32,
+    },
+}

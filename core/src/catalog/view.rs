@@ -1,0 +1,313 @@
+//! The visible tree: what people see at which path. A pure function of the replicated states.
+//!
+//! Owns the rules for names that several entries or versions claim. Folders of one name are shown as one folder. A folder
+//! goes before a file; among files the version with the greatest dot keeps the name, and each other content is a conflict
+//! copy beside it. Equal contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
+//! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept but not shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Catalog;
+use super::conflict_name::{conflict_name, may_be_conflict_name};
+use super::dot::Dot;
+use super::share_path::{Name, SharePath};
+use super::state::{ContentId, EntryId, FileVersion, Kind};
+use crate::identity::Fingerprint;
+
+/// One visible file or folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Where it is seen.
+    pub path: SharePath,
+    /// A folder, or a file's content, time and mode.
+    pub kind: Kind,
+    /// Who has the bytes; empty for a folder.
+    pub holders: BTreeSet<Fingerprint>,
+    /// Whether it is a copy beside another version of the same name.
+    pub conflict: bool,
+    /// The entry; of several that are shown as one, that with the greatest dot.
+    pub id: EntryId,
+    /// The version; for a folder that is only there because of what is in it, its place's stamp.
+    pub dot: Dot,
+}
+
+impl Shown {
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileVersion> {
+        match &self.kind {
+            Kind::File(file) => Some(file),
+            Kind::Folder => None,
+        }
+    }
+}
+
+/// All versions of one name with the same content.
+#[derive(Debug, Clone)]
+pub(super) struct FileGroup {
+    pub(super) file: FileVersion,
+    pub(super) holders: BTreeSet<Fingerprint>,
+    /// Greatest dot first.
+    pub(super) members: Vec<(Dot, EntryId)>,
+}
+
+impl FileGroup {
+    pub(super) fn newest(&self) -> Option<(Dot, EntryId)> {
+        self.members.first().copied()
+    }
+}
+
+/// What is shown under one name.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    /// A folder, made of one or more entries.
+    Folder(Vec<EntryId>),
+    /// A file that has the name.
+    File(FileGroup),
+    /// A conflict copy beside whatever has the name it comes from.
+    Copy(FileGroup),
+}
+
+/// All that claims one name in one folder.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) folders: Vec<EntryId>,
+    /// That with the greatest dot first.
+    pub(super) files: Vec<FileGroup>,
+}
+
+impl Catalog {
+    /// What is shown at a path.
+    #[must_use]
+    pub fn lookup(&self, path: &SharePath) -> Option<Shown> {
+        self.shown(path, &self.find(path)?)
+    }
+
+    /// Everything that is visible, each folder right before what is in it.
+    #[must_use]
+    pub fn list(&self) -> Vec<Shown> {
+        self.list_below(&[EntryId::ROOT], None)
+    }
+
+    /// What is directly in a folder, or at the top of the share; `None` if there is no such folder.
+    #[must_use]
+    pub fn list_folder(&self, folder: Option<&SharePath>) -> Option<Vec<Shown>> {
+        let entries = self.folder_at(folder)?;
+        let items = self.items_in(&entries);
+        Some(
+            items
+                .iter()
+                .filter_map(|(name, item)| self.shown_in(folder, name, item))
+                .collect(),
+        )
+    }
+
+    pub(super) fn list_below(&self, entries: &[EntryId], folder: Option<&SharePath>) -> Vec<Shown> {
+        let mut found = Vec::new();
+        for (name, item) in self.items_in(entries) {
+            let Some(shown) = self.shown_in(folder, &name, &item) else {
+                continue;
+            };
+            let path = shown.path.clone();
+            found.push(shown);
+            if let Item::Folder(entries) = item {
+                found.extend(self.list_below(&entries, Some(&path)));
+            }
+        }
+        found
+    }
+
+    /// The entries that make up the folder at a path.
+    pub(super) fn folder_at(&self, path: Option<&SharePath>) -> Option<Vec<EntryId>> {
+        let mut entries = vec![EntryId::ROOT];
+        for name in path.into_iter().flat_map(SharePath::names) {
+            entries = self.slot(&entries, name).folders;
+            if entries.is_empty() {
+                return None;
+            }
+        }
+        Some(entries)
+    }
+
+    pub(super) fn find(&self, path: &SharePath) -> Option<Item> {
+        let entries = self.folder_at(path.parent().as_ref())?;
+        let name = path.name();
+        self.slot(&entries, name.as_str()).holder().or_else(|| {
+            let candidate = may_be_conflict_name(&name);
+            candidate.then(|| self.items_in(&entries).remove(&name)).flatten()
+        })
+    }
+
+    /// Everything in a folder under the name it is shown by.
+    pub(super) fn items_in(&self, entries: &[EntryId]) -> BTreeMap<Name, Item> {
+        let mut items = BTreeMap::new();
+        let mut copies = Vec::new();
+        let names: BTreeSet<_> = entries
+            .iter()
+            .flat_map(|id| self.tree.children(*id))
+            .map(|(name, _)| name)
+            .collect();
+        for name in names {
+            let slot = self.slot(entries, name.as_str());
+            copies.extend(slot.copies().map(|copy| (name, copy.clone())));
+            if let Some(holder) = slot.holder() {
+                items.insert(name.clone(), holder);
+            }
+        }
+        for (base, copy) in copies {
+            let name = copy_name(base, &copy, |name| items.contains_key(name));
+            name.and_then(|name| items.insert(name, Item::Copy(copy)));
+        }
+        items
+    }
+
+    /// What is shown because of the entries in `folder` called `name`, under the names it is shown by. Entries that are
+    /// not `counted` are treated as if they were not there.
+    pub(super) fn items_named(
+        &self,
+        folder: &[EntryId],
+        name: &Name,
+        counted: impl Fn(EntryId) -> bool,
+    ) -> BTreeMap<Name, Item> {
+        let named = folder
+            .iter()
+            .flat_map(|folder| self.tree.named(*folder, name.as_str()));
+        let slot = self.slot_of(named.copied().filter(|id| counted(*id)));
+        let mut items: BTreeMap<_, _> = slot
+            .holder()
+            .map(|holder| (name.clone(), holder))
+            .into_iter()
+            .collect();
+        for copy in slot.copies() {
+            let taken = |name: &Name| items.contains_key(name) || self.is_claimed(folder, name);
+            let copy_name = copy_name(name, copy, taken);
+            copy_name.and_then(|name| items.insert(name, Item::Copy(copy.clone())));
+        }
+        items
+    }
+
+    fn is_claimed(&self, folder: &[EntryId], name: &Name) -> bool {
+        let mut named = folder
+            .iter()
+            .flat_map(|folder| self.tree.named(*folder, name.as_str()));
+        named.any(|id| self.tree.is_visible(*id))
+    }
+
+    /// What claims a name in a folder.
+    pub(super) fn slot(&self, folder: &[EntryId], name: &str) -> Slot {
+        self.slot_of(
+            folder
+                .iter()
+                .flat_map(|folder| self.tree.named(*folder, name))
+                .copied(),
+        )
+    }
+
+    fn slot_of(&self, entries: impl Iterator<Item = EntryId>) -> Slot {
+        let mut folders = Vec::new();
+        let mut groups: BTreeMap<ContentId, FileGroup> = BTreeMap::new();
+        for id in entries {
+            if self.is_folder(id) {
+                folders.push(id);
+            }
+            self.group_files(id, &mut groups);
+        }
+        let mut files: Vec<_> = groups.into_values().collect();
+        files.sort_by_key(|group| std::cmp::Reverse(group.newest()));
+        Slot { folders, files }
+    }
+
+    fn is_folder(&self, id: EntryId) -> bool {
+        let mut versions = self
+            .state(id)
+            .into_iter()
+            .flat_map(|state| state.versions.values());
+        self.tree.has_visible_children(id) || versions.any(|version| version.kind == Kind::Folder)
+    }
+
+    fn group_files(&self, id: EntryId, groups: &mut BTreeMap<ContentId, FileGroup>) {
+        for (dot, version) in self.state(id).into_iter().flat_map(|state| &state.versions) {
+            let Kind::File(file) = version.kind else { continue };
+            let empty = || FileGroup {
+                file,
+                holders: BTreeSet::new(),
+                members: Vec::new(),
+            };
+            let group = groups.entry(file.content).or_insert_with(empty);
+            if group.newest() <= Some((*dot, id)) {
+                group.file = file;
+            }
+            group.holders.extend(&version.holders);
+            group.members.push((*dot, id));
+            group.members.sort_by_key(|member| std::cmp::Reverse(*member));
+        }
+    }
+
+    fn shown_in(&self, folder: Option<&SharePath>, name: &Name, item: &Item) -> Option<Shown> {
+        self.shown(&SharePath::within(folder, name).ok()?, item)
+    }
+
+    fn shown(&self, path: &SharePath, item: &Item) -> Option<Shown> {
+        let path = path.clone();
+        let (group, conflict) = match item {
+            Item::Folder(entries) => return self.shown_folder(path, entries),
+            Item::File(group) => (group, false),
+            Item::Copy(group) => (group, true),
+        };
+        let (dot, id) = group.newest()?;
+        let holders = group.holders.clone();
+        Some(Shown {
+            path,
+            kind: Kind::File(group.file),
+            holders,
+            conflict,
+            id,
+            dot,
+        })
+    }
+
+    fn shown_folder(&self, path: SharePath, entries: &[EntryId]) -> Option<Shown> {
+        let dots = entries.iter().filter_map(|id| Some((self.folder_dot(*id)?, *id)));
+        let (dot, id) = dots.max()?;
+        Some(Shown {
+            path,
+            kind: Kind::Folder,
+            holders: BTreeSet::new(),
+            conflict: false,
+            id,
+            dot,
+        })
+    }
+
+    fn folder_dot(&self, id: EntryId) -> Option<Dot> {
+        let state = self.state(id)?;
+        let folders = state
+            .versions
+            .iter()
+            .rev()
+            .filter(|(_, version)| version.kind == Kind::Folder);
+        Some(folders.map(|(dot, _)| *dot).next().unwrap_or(state.place.stamp))
+    }
+}
+
+impl Slot {
+    /// What has the name.
+    fn holder(&self) -> Option<Item> {
+        if self.folders.is_empty() {
+            self.files.first().cloned().map(Item::File)
+        } else {
+            Some(Item::Folder(self.folders.clone()))
+        }
+    }
+
+    fn copies(&self) -> impl Iterator<Item = &FileGroup> {
+        self.files.iter().skip(usize::from(self.folders.is_empty()))
+    }
+}
+
+/// The first name for a copy of `base` that is not taken.
+fn copy_name(base: &Name, copy: &FileGroup, taken: impl Fn(&Name) -> bool) -> Option<Name> {
+    let (dot, id) = copy.newest()?;
+    let names = (0..).map_while(|attempt| conflict_name(base, (&dot, id), attempt));
+    names.into_iter().find(|name| !taken(name))
+}
