@@ -40,7 +40,8 @@ pub enum FingerprintError {
     Empty,
     /// A character that no fingerprint has.
     #[error(
-        "`{character}` at position {position} is not part of a fingerprint\nhint: it has digits, dashes, and letters other than U"
+        "`{}` at position {position} is not part of a fingerprint\nhint: it has digits, dashes, and letters other than U",
+        character.escape_debug()
     )]
     BadCharacter {
         /// The character.
@@ -285,6 +286,18 @@ mod tests {
                 character: 'U',
                 position: 1
             })
+        );
+    }
+
+    #[test]
+    fn a_control_character_is_shown_as_its_escape() {
+        let error = "0\u{1b}"
+            .parse::<Fingerprint>()
+            .expect_err("no fingerprint")
+            .to_string();
+        assert!(
+            error.starts_with("`\\u{1b}` at position 2 is not part of a fingerprint\nhint: "),
+            "{error}"
         );
     }
 
