@@ -51,7 +51,7 @@ pub const PENDING_PING_COUNT_MAX: usize = 8;
 pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_secs(1);
 /// Longest delay between attempts: who comes back after an hour should not wait minutes for the other.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
-/// Attempts before giving up. With the delays between them they span one and a half to two and a half minutes.
+/// Attempts before giving up. The delays between them add up to 75 to 151 s, by jitter.
 pub const RECONNECT_ATTEMPT_COUNT_MAX: u32 = 10;
 /// For one attempt: a look-up at the relay (10 s), dialling and the handshake (5 + 10 s), and some air.
 pub const RECONNECT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
