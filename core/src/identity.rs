@@ -3,16 +3,6 @@
 //! Owns key generation, signing, the identity file and both text and DER forms of keys. It knows nothing of relays,
 //! sessions or names of people. The secret never leaves this module except as [`Identity::pkcs8_der`], which TLS needs,
 //! and as the identity file.
-//!
-//! ```
-//! use tandem_core::identity::{Fingerprint, FingerprintError, Identity};
-//!
-//! let told = Identity::ephemeral()?.fingerprint().to_string().to_lowercase().replace('-', " ");
-//! let heard: Fingerprint = told.parse()?;
-//! assert_eq!(heard.to_string().len(), 44);
-//! assert!(matches!("".parse::<Fingerprint>(), Err(FingerprintError::Empty)));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod file;
 mod fingerprint;
@@ -25,7 +15,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
-pub use fingerprint::{CheckGroup, Fingerprint, FingerprintError};
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use public_key::{PublicKey, PublicKeyError, SIGNATURE_LEN, SignatureError};
 
 /// Length of an Ed25519 seed, in bytes (RFC 8032, section 5.1.5).

@@ -1,8 +1,8 @@
 //! The tandem peer: everything between a folder on this machine and the same folder on one other machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`], [`rendezvous`],
-//! `session`, [`catalog`], `store`, `transfer`, `peer`. There is no server in this crate; the relay is `tandem_relay`,
-//! of which only the shared API is used here.
+//! [`session`], [`catalog`], [`store`], [`transfer`], [`peer`]. There is no server in this crate;
+//! the relay is `tandem_relay`, of which only the shared API is used here.
 
 pub mod catalog;
 pub mod clock;
@@ -10,6 +10,9 @@ pub mod health;
 mod hex;
 pub mod identity;
 pub mod limits;
+pub mod peer;
 pub mod reconnect;
 pub mod rendezvous;
 pub mod session;
+pub mod store;
+pub mod transfer;

@@ -51,7 +51,7 @@ pub const PENDING_PING_COUNT_MAX: usize = 8;
 pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_secs(1);
 /// Longest delay between attempts: who comes back after an hour should not wait minutes for the other.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
-/// Attempts before giving up. The delays between them add up to 75 to 151 s, by jitter.
+/// Attempts before giving up. With the delays between them they span one and a half to two and a half minutes.
 pub const RECONNECT_ATTEMPT_COUNT_MAX: u32 = 10;
 /// For one attempt: a look-up at the relay (10 s), dialling and the handshake (5 + 10 s), and some air.
 pub const RECONNECT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -132,3 +132,40 @@ pub const VERSION_HOLDERS_MAX: usize = 256;
 /// How far ahead of all we know a counter may be. No peer makes four thousand million changes while nobody looks, and it
 /// would take as many such jumps to use up our own counter.
 pub const CATALOG_COUNTER_LEAD_MAX: u64 = 1 << 32;
+
+// ---- peer ----
+
+/// How long `connect` looks for the other peer by default. People start the two sides by hand.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the peer with the higher fingerprint waits to be dialled before it dials as well.
+pub const INITIATOR_PATIENCE: Duration = Duration::from_secs(3);
+/// Before the second question to the relay whether the other peer is there; grows by half each time.
+pub const LOOK_UP_DELAY_FIRST: Duration = Duration::from_millis(50);
+/// The longest delay between two such questions.
+pub const LOOK_UP_DELAY_MAX: Duration = Duration::from_secs(2);
+/// How often a record is offered to a relay that is busy.
+pub const PUBLISH_ATTEMPTS_MAX: u32 = 3;
+/// Between two such offers.
+pub const CONTACT_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Largest frame on a control lane, in bytes (1 MiB).
+pub const CONTROL_FRAME_LEN_MAX: usize = 1024 * 1024;
+/// Entries in one page of catalog states.
+pub const PAGE_ENTRIES_MAX: usize = 1000;
+/// Control messages waiting to be sent or to be acted upon. They are small and few; catalog states do not wait here.
+pub const CONTROL_OUTBOX_LEN: usize = 64;
+/// For writing one control frame; a peer that takes none for so long is gone.
+pub const CONTROL_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the goodbye when a session is closed on purpose.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Events that a slow subscriber may fall behind before it misses some.
+pub const EVENTS_KEPT: usize = 4096;
+/// How long a pull waits for a lost session to come back before it fails.
+pub const PULL_PATIENCE: Duration = Duration::from_secs(60);
+/// Lanes of one pull that may break in a row without a byte of progress.
+pub const PULL_LANE_FAILURES_MAX: u32 = 4;
+/// How long a pull waits for the new version of a file that changed at its source.
+pub const CHANGED_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a pull starts again because the file changed at its source.
+pub const CHANGED_RESTARTS_MAX: u32 = 3;
+/// For everything that a peer has started to end when it is closed.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);

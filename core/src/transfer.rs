@@ -6,12 +6,15 @@
 //! not the catalog's names, and no sessions: lanes are handed to it.
 
 mod fetch;
+mod local;
 mod progress;
 mod protocol;
 mod queue;
 mod serve;
 
 pub(crate) use fetch::{LaneEnd, fetch};
+pub(crate) use local::copy_local;
 pub use progress::Progress;
-pub(crate) use queue::{FileFailure, FileJob, Queue};
+pub(crate) use protocol::Refusal;
+pub(crate) use queue::{FileFailure, FileJob, Outcome, Queue};
 pub(crate) use serve::{Holder, serve};

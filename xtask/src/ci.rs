@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
+use clap::{Args as _, FromArgMatches};
 use xshell::{Cmd, Shell};
 
 use crate::capability;
@@ -11,7 +12,6 @@ use crate::cargo;
 use crate::clock;
 use crate::console::{Console, Style};
 use crate::exit::Exit;
-use crate::mutations;
 use crate::test;
 use crate::tidy;
 use crate::workspace::Workspace;
@@ -37,13 +37,12 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 6] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tidy", tidy_rules),
     ("xtask's own tests", own_tests),
     ("doc tests", doc_tests),
-    ("mutations", mutations_apply),
     ("tests", tests),
 ];
 
@@ -55,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bench = Bench {
         sh: Shell::new().context("could not read the current directory")?,
         workspace: Workspace::load(None)?,
-        test: arguments("cargo xtask ci --", &args.test),
+        test: test_arguments(&args.test),
     };
     let console = Console::new();
     let mut failed = Vec::new();
@@ -83,11 +82,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     .into())
 }
 
-/// The arguments of another subcommand. Ends the process, as clap does, if they make no sense.
-fn arguments<A: clap::Args>(command: &'static str, words: &[String]) -> A {
-    let words = std::iter::once(command).chain(words.iter().map(String::as_str));
-    let matches = A::augment_args(clap::Command::new(command)).get_matches_from(words);
-    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// Ends the process, as clap does, if they make no sense.
+fn test_arguments(words: &[String]) -> test::Args {
+    let command = test::Args::augment_args(clap::Command::new("cargo xtask ci --"));
+    let words = std::iter::once("cargo xtask ci --").chain(words.iter().map(String::as_str));
+    let matches = command.get_matches_from(words);
+    test::Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn verdict(console: &Console, name: &str, failed: bool, elapsed: Duration) -> String {
@@ -140,17 +140,11 @@ fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
     )
 }
 
-fn mutations_apply(_: &Bench) -> anyhow::Result<()> {
-    let arguments = arguments("cargo xtask mutations", &["--check".to_owned()]);
-    succeed(mutations::run(&arguments)?, "not every mutation applies")
-}
-
 fn tests(bench: &Bench) -> anyhow::Result<()> {
-    succeed(test::run(&bench.test)?, "the tests failed")
-}
-
-fn succeed(exit: ExitCode, otherwise: &str) -> anyhow::Result<()> {
-    ensure!(exit == ExitCode::SUCCESS, "{otherwise}");
+    let exit = test::run(&bench.test)?;
+    if exit != ExitCode::SUCCESS {
+        bail!("the tests failed");
+    }
     Ok(())
 }
 

@@ -169,7 +169,7 @@ fn a_busy_relay_is_asked_again_no_sooner_than_it_wants() {
     };
     assert_eq!(fail(&mut reconnect, start, busy), Some(start + 45 * SEC));
     reconnect.on_event(start + 45 * SEC, ReconnectEvent::DeadlineReached);
-    let until = fail(&mut reconnect, start + 45 * SEC, ReconnectEvent::LookedUp).expect("a third attempt");
+    let until = fail(&mut reconnect, start + 45 * SEC, LOOK_UP_FAILED).expect("a third attempt");
     assert!(until <= start + 47 * SEC, "the relay's wish holds once");
 }
 

@@ -80,6 +80,12 @@ pub enum SessionError {
         #[from]
         source: io::Error,
     },
+    /// A lane broke while it was in use.
+    #[error("a lane to the peer broke: {source}")]
+    Lane {
+        /// How.
+        source: WireError,
+    },
     /// The session ended while it was needed.
     #[error("the session with the peer ended")]
     Ended,

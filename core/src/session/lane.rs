@@ -159,11 +159,6 @@ impl KnockingLane {
         self.lane.remote
     }
 
-    /// The id of the session, should this be its control lane.
-    pub(crate) fn session(&self) -> SessionId {
-        self.lane.session
-    }
-
     /// Opens the lane.
     pub(crate) async fn welcome(mut self) -> Result<OpenLane, SessionError> {
         self.answer(&Greeting::Welcome).await?;

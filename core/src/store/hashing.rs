@@ -35,14 +35,22 @@ pub(crate) fn hash_file(file: &File, len: u64) -> io::Result<([u8; 32], Outline)
 
 fn hash_groups(file: &File, len: u64) -> io::Result<Vec<ChainingValue>> {
     let count = group_count(len);
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(HASH_THREADS_MAX) as u64;
+    let cores = thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(HASH_THREADS_MAX) as u64;
     let share = count.div_ceil(cores);
     let ranges = (0..cores).map(|i| (i * share).min(count)..((i + 1) * share).min(count));
     thread::scope(|scope| {
-        let threads: Vec<_> = ranges.map(|range| scope.spawn(move || hash_range(file, len, range))).collect();
+        let threads: Vec<_> = ranges
+            .map(|range| scope.spawn(move || hash_range(file, len, range)))
+            .collect();
         let mut values = Vec::new();
         for thread in threads {
-            values.extend(thread.join().map_err(|_| io::Error::other("a hashing thread panicked"))??);
+            values.extend(
+                thread
+                    .join()
+                    .map_err(|_| io::Error::other("a hashing thread panicked"))??,
+            );
         }
         Ok(values)
     })

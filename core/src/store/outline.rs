@@ -64,7 +64,10 @@ impl Outline {
         }
         let left_len = left_subtree_len(len);
         let (left, right) = values.split_at_checked(usize::try_from(left_len / GROUP_LEN).ok()?)?;
-        Some((self.fold(left, left_len)?, self.fold(right, len.checked_sub(left_len)?)?))
+        Some((
+            self.fold(left, left_len)?,
+            self.fold(right, len.checked_sub(left_len)?)?,
+        ))
     }
 
     fn fold(&self, values: &[ChainingValue], len: u64) -> Option<ChainingValue> {
@@ -119,9 +122,20 @@ mod tests {
     #[test]
     fn values_fold_to_the_hash_of_the_file_for_every_shape_of_tree() {
         let group = GROUP_LEN as usize;
-        for len in [group + 1, 2 * group, 3 * group, 3 * group + 7, 5 * group, 7 * group - 1] {
+        for len in [
+            group + 1,
+            2 * group,
+            3 * group,
+            3 * group + 7,
+            5 * group,
+            7 * group - 1,
+        ] {
             let bytes = bytes(len);
-            assert_eq!(outline_of(&bytes).root(len as u64), Some(*blake3::hash(&bytes).as_bytes()), "{len}");
+            assert_eq!(
+                outline_of(&bytes).root(len as u64),
+                Some(*blake3::hash(&bytes).as_bytes()),
+                "{len}"
+            );
         }
     }
 
@@ -138,8 +152,14 @@ mod tests {
 
     #[test]
     fn a_file_of_one_group_has_no_outline() {
-        assert_eq!((group_count(0), group_count(GROUP_LEN), group_count(GROUP_LEN + 1)), (1, 1, 2));
-        assert_eq!((group_len(GROUP_LEN + 1, 0), group_len(GROUP_LEN + 1, 1)), (GROUP_LEN, 1));
+        assert_eq!(
+            (group_count(0), group_count(GROUP_LEN), group_count(GROUP_LEN + 1)),
+            (1, 1, 2)
+        );
+        assert_eq!(
+            (group_len(GROUP_LEN + 1, 0), group_len(GROUP_LEN + 1, 1)),
+            (GROUP_LEN, 1)
+        );
         assert!(Outline::verified(&[0; 32], GROUP_LEN, &[0; 32]).is_none());
         assert!(Outline::verified(&[], u64::MAX, &[0; 32]).is_none());
     }

@@ -56,10 +56,17 @@ pub(crate) struct Destination {
 impl Destination {
     /// The file at `target`; its folder must exist.
     pub(crate) fn file(target: &Path) -> Result<Self, StoreError> {
-        let name = target.file_name().ok_or_else(|| StoreError::NoName { path: target.to_owned() })?;
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = target.file_name().ok_or_else(|| StoreError::NoName {
+            path: target.to_owned(),
+        })?;
+        let parent = target
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         if target.is_dir() {
-            return Err(StoreError::IsFolder { path: target.to_owned() });
+            return Err(StoreError::IsFolder {
+                path: target.to_owned(),
+            });
         }
         Ok(Self::folder(parent)?.join(Path::new(name)))
     }
@@ -68,12 +75,19 @@ impl Destination {
     pub(crate) fn folder(path: &Path) -> Result<Self, StoreError> {
         let root = Dir::open_ambient_dir(path, ambient_authority());
         let root = Arc::new(root.map_err(|e| failed("open the folder", path, e))?);
-        Ok(Self { root, root_path: Arc::new(path.to_owned()), relative: PathBuf::new() })
+        Ok(Self {
+            root,
+            root_path: Arc::new(path.to_owned()),
+            relative: PathBuf::new(),
+        })
     }
 
     /// The same folder handle, `relative` further down.
     pub(crate) fn join(&self, relative: &Path) -> Self {
-        Self { relative: self.relative.join(relative), ..self.clone() }
+        Self {
+            relative: self.relative.join(relative),
+            ..self.clone()
+        }
     }
 
     /// The whole path, for messages and for serving the file later.
@@ -86,7 +100,9 @@ impl Destination {
         if self.relative.as_os_str().is_empty() {
             return Ok(());
         }
-        self.root.create_dir_all(&self.relative).map_err(|e| failed("create the folder", &self.path(), e))
+        self.root
+            .create_dir_all(&self.relative)
+            .map_err(|e| failed("create the folder", &self.path(), e))
     }
 
     fn parent(&self) -> Result<Dir, StoreError> {
@@ -94,7 +110,9 @@ impl Destination {
         let opened = if parent.as_os_str().is_empty() {
             self.root.try_clone()
         } else {
-            self.root.create_dir_all(parent).and_then(|()| self.root.open_dir(parent))
+            self.root
+                .create_dir_all(parent)
+                .and_then(|()| self.root.open_dir(parent))
         };
         opened.map_err(|e| failed("open the folder", &self.root_path.join(parent), e))
     }
@@ -121,7 +139,11 @@ pub(crate) struct PartFile {
 
 impl PartFile {
     /// Creates the temporary file, `len` bytes long, readable by nobody else.
-    pub(crate) fn create(destination: &Destination, attributes: Attributes, len: u64) -> Result<Self, StoreError> {
+    pub(crate) fn create(
+        destination: &Destination,
+        attributes: Attributes,
+        len: u64,
+    ) -> Result<Self, StoreError> {
         let folder = destination.parent()?;
         let token = getrandom::u64().map_err(|e| failed("name a file in", &destination.path(), e.into()))?;
         let temporary = format!(".tandem-{token:016x}.part");
@@ -130,10 +152,21 @@ impl PartFile {
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = folder.open_with(&temporary, &options);
-        let file = file.map_err(|e| failed("create a file for", &destination.path(), e))?.into_std();
+        let file = file
+            .map_err(|e| failed("create a file for", &destination.path(), e))?
+            .into_std();
         let published = AtomicBool::new(false);
-        let part = Self { folder, temporary, destination: destination.clone(), file, attributes, published };
-        part.file.set_len(len).map_err(|e| failed("make room for", &destination.path(), e))?;
+        let part = Self {
+            folder,
+            temporary,
+            destination: destination.clone(),
+            file,
+            attributes,
+            published,
+        };
+        part.file
+            .set_len(len)
+            .map_err(|e| failed("make room for", &destination.path(), e))?;
         Ok(part)
     }
 
@@ -156,14 +189,16 @@ impl PartFile {
     }
 
     fn apply_attributes(&self) -> Result<(), StoreError> {
-        self.set_attributes().map_err(|e| self.failed("set the attributes of", e))
+        self.set_attributes()
+            .map_err(|e| self.failed("set the attributes of", e))
     }
 
     fn set_attributes(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            self.file.set_permissions(std::fs::Permissions::from_mode(self.attributes.mode & 0o777))?;
+            self.file
+                .set_permissions(std::fs::Permissions::from_mode(self.attributes.mode & 0o777))?;
         }
         self.file.set_modified(self.attributes.modified)
     }
@@ -236,12 +271,16 @@ fn sync_folders(
 /// Only Unix can sync a folder.
 fn sync_folder(folder: &Dir) -> io::Result<()> {
     #[cfg(unix)]
-    folder.try_clone()?.into_std_file().sync_all()?;
+    folder.open(".")?.sync_all()?;
     Ok(())
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
-    StoreError::Io { action, path: path.to_owned(), source }
+    StoreError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +290,10 @@ mod tests {
     use super::*;
 
     fn attributes() -> Attributes {
-        Attributes { modified: UNIX_EPOCH + Duration::from_secs(86_400), mode: 0o640 }
+        Attributes {
+            modified: UNIX_EPOCH + Duration::from_secs(86_400),
+            mode: 0o640,
+        }
     }
 
     fn part(target: &Path, len: u64) -> Arc<PartFile> {
@@ -260,7 +302,9 @@ mod tests {
 
     fn names(root: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(root).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     #[test]
@@ -273,7 +317,10 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
         assert!(publish_all(&[part])[0].is_ok());
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
-        assert_eq!(std::fs::metadata(&target).unwrap().modified().unwrap(), attributes().modified);
+        assert_eq!(
+            std::fs::metadata(&target).unwrap().modified().unwrap(),
+            attributes().modified
+        );
         assert_eq!(names(root.path()), ["notes.txt"]);
     }
 
@@ -289,7 +336,9 @@ mod tests {
     #[test]
     fn a_batch_is_published_whole_with_one_outcome_for_each_file() {
         let root = tempfile::tempdir().unwrap();
-        let parts: Vec<_> = (0..5).map(|i| part(&root.path().join(format!("{i}.txt")), 0)).collect();
+        let parts: Vec<_> = (0..5)
+            .map(|i| part(&root.path().join(format!("{i}.txt")), 0))
+            .collect();
         assert!(publish_all(&parts).iter().all(Result::is_ok));
         drop(parts);
         assert_eq!(names(root.path()).len(), 5);
@@ -298,7 +347,10 @@ mod tests {
     #[test]
     fn a_folder_or_a_missing_folder_is_no_destination() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(Destination::file(root.path()), Err(StoreError::IsFolder { .. })));
+        assert!(matches!(
+            Destination::file(root.path()),
+            Err(StoreError::IsFolder { .. })
+        ));
         let missing = Destination::file(&root.path().join("no/such/file")).unwrap_err();
         assert!(matches!(missing, StoreError::Io { .. }) && missing.to_string().contains("no/such"));
     }
@@ -308,7 +360,9 @@ mod tests {
     fn a_link_out_of_the_folder_is_not_followed() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
-        let destination = Destination::folder(root.path()).unwrap().join(Path::new("link/file"));
+        let destination = Destination::folder(root.path())
+            .unwrap()
+            .join(Path::new("link/file"));
         assert!(PartFile::create(&destination, attributes(), 1).is_err());
         assert_eq!(names(outside.path()), Vec::<String>::new());
     }

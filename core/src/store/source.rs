@@ -29,11 +29,20 @@ impl FileStamp {
         #[cfg(unix)]
         let inode = {
             use std::os::unix::fs::MetadataExt;
-            Some((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+            Some((
+                metadata.dev(),
+                metadata.ino(),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+            ))
         };
         #[cfg(not(unix))]
         let inode = None;
-        Self { len: metadata.len(), modified: metadata.modified().ok(), inode }
+        Self {
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+            inode,
+        }
     }
 }
 
@@ -115,10 +124,37 @@ impl Source {
                 continue;
             }
             let (hash, outline) = hashed.map_err(|source| unreadable(path, source))?;
-            let content = ContentId { hash, len: metadata.len() };
-            return Ok(Self { path: path.to_owned(), content, outline, metadata, stamp });
+            let content = ContentId {
+                hash,
+                len: metadata.len(),
+            };
+            return Ok(Self {
+                path: path.to_owned(),
+                content,
+                outline,
+                metadata,
+                stamp,
+            });
         }
-        Err(SourceError::KeepsChanging { path: path.to_owned() })
+        Err(SourceError::KeepsChanging {
+            path: path.to_owned(),
+        })
+    }
+
+    /// A file whose content is known because it was verified a moment ago.
+    ///
+    /// # Errors
+    /// When the file can't be opened any more.
+    pub(crate) fn known(path: &Path, content: ContentId, outline: Outline) -> Result<Self, SourceError> {
+        let (_, metadata) = open(path)?;
+        let stamp = FileStamp::of(&metadata);
+        Ok(Self {
+            path: path.to_owned(),
+            content,
+            outline,
+            metadata,
+            stamp,
+        })
     }
 
     /// Opens the file for serving, if it still is what was hashed.
@@ -127,7 +163,9 @@ impl Source {
         if FileStamp::of(&metadata) == self.stamp {
             return Ok(file);
         }
-        Err(SourceError::Changed { path: self.path.clone() })
+        Err(SourceError::Changed {
+            path: self.path.clone(),
+        })
     }
 
     /// Whether `file` (opened by [`Source::open`]) is still what was hashed.
@@ -140,16 +178,24 @@ fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
     // Looked at before it is opened: opening a pipe would wait for its writer.
     let kind = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
     if kind.is_dir() {
-        return Err(SourceError::IsFolder { path: path.to_owned() });
+        return Err(SourceError::IsFolder {
+            path: path.to_owned(),
+        });
     }
     if !kind.is_file() {
-        return Err(SourceError::NotAFile { path: path.to_owned() });
+        return Err(SourceError::NotAFile {
+            path: path.to_owned(),
+        });
     }
     let file = File::open(path).map_err(|source| unreadable(path, source))?;
     let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
     let (len, limit) = (metadata.len(), FILE_LEN_MAX);
     if len > limit {
-        return Err(SourceError::TooLarge { path: path.to_owned(), len, limit });
+        return Err(SourceError::TooLarge {
+            path: path.to_owned(),
+            len,
+            limit,
+        });
     }
     Ok((file, metadata))
 }
@@ -222,7 +268,12 @@ mod tests {
         let other = root.path().join("other");
         std::fs::write(&other, b"FIRST").unwrap();
         let time = source.metadata.modified().unwrap();
-        File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+        File::options()
+            .write(true)
+            .open(&other)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert!(matches!(source.open(), Err(SourceError::Changed { .. })));
     }
@@ -232,13 +283,21 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let missing = Source::read(&root.path().join("nothing")).unwrap_err();
         assert!(matches!(missing, SourceError::Missing { .. }) && missing.to_string().contains("nothing"));
-        assert!(matches!(Source::read(root.path()), Err(SourceError::IsFolder { .. })));
+        assert!(matches!(
+            Source::read(root.path()),
+            Err(SourceError::IsFolder { .. })
+        ));
     }
 
     #[test]
     fn a_file_larger_than_the_limit_is_refused_before_it_is_read() {
         let (_root, path) = written(b"");
-        File::options().write(true).open(&path).unwrap().set_len(FILE_LEN_MAX + 1).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(FILE_LEN_MAX + 1)
+            .unwrap();
         assert!(matches!(Source::read(&path), Err(SourceError::TooLarge { .. })));
     }
 }

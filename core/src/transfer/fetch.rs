@@ -11,7 +11,8 @@ use super::protocol::{Request, Response};
 use super::queue::{FileFailure, FileState, Queue, Unit};
 use crate::clock::Clock;
 use crate::limits::{
-    LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, PIPELINE_LEN_MAX, PIPELINE_REQUESTS_MAX, ROTATE_AFTER_LEN, SYNC_BATCH_MAX,
+    LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, PIPELINE_LEN_MAX, PIPELINE_REQUESTS_MAX, ROTATE_AFTER_LEN,
+    SYNC_BATCH_MAX,
 };
 use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
@@ -36,7 +37,15 @@ pub(crate) enum LaneEnd {
 pub(crate) fn fetch(lane: &mut BlockingLane, queue: &Queue, clock: &Clock) -> Result<LaneEnd, WireError> {
     lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
     let buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
-    let mut puller = Puller { lane, queue, clock, buffer, in_flight: VecDeque::new(), ready: Vec::new(), carried: 0 };
+    let mut puller = Puller {
+        lane,
+        queue,
+        clock,
+        buffer,
+        in_flight: VecDeque::new(),
+        ready: Vec::new(),
+        carried: 0,
+    };
     let end = puller.run();
     puller.publish_ready();
     queue.give_back(puller.in_flight.drain(..));
@@ -99,7 +108,10 @@ impl Puller<'_> {
     }
 
     fn in_flight_len(&self) -> u64 {
-        self.in_flight.iter().map(|unit| unit_len(self.queue, *unit)).sum()
+        self.in_flight
+            .iter()
+            .map(|unit| unit_len(self.queue, *unit))
+            .sum()
     }
 
     fn receive(&mut self, unit: Unit) -> Result<(), WireError> {
@@ -125,7 +137,9 @@ impl Puller<'_> {
         let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
         self.lane.read_exact(&mut bytes)?;
         self.in_flight.pop_front();
-        let Some(file) = self.queue.file(index) else { return Ok(()) };
+        let Some(file) = self.queue.file(index) else {
+            return Ok(());
+        };
         let content = file.job.content;
         match Outline::verified(&bytes, content.len, &content.hash) {
             Some(outline) => self.queue.outlined(index, outline),
@@ -142,21 +156,33 @@ impl Puller<'_> {
             if count == 1 {
                 break;
             }
-            self.in_flight.push_front(Unit::Groups { file, first: first + 1, count: count - 1 });
+            self.in_flight.push_front(Unit::Groups {
+                file,
+                first: first + 1,
+                count: count - 1,
+            });
         }
         Ok(())
     }
 
     fn receive_group(&mut self, index: usize, group: u64) -> Result<(), WireError> {
-        let Some(file) = self.queue.file(index) else { return Ok(()) };
+        let Some(file) = self.queue.file(index) else {
+            return Ok(());
+        };
         let len = group_len(file.job.content.len, group);
         let bytes = &mut self.buffer[..usize::try_from(len).map_err(io::Error::other)?];
         self.lane.read_exact(bytes)?;
         if !is_genuine(file, group, bytes) {
-            self.queue.group_corrupt(Unit::Groups { file: index, first: group, count: 1 });
+            self.queue.group_corrupt(Unit::Groups {
+                file: index,
+                first: group,
+                count: 1,
+            });
             return Ok(());
         }
-        let written = file.part().and_then(|part| part.write(bytes, group * GROUP_LEN).map(|()| part));
+        let written = file
+            .part()
+            .and_then(|part| part.write(bytes, group * GROUP_LEN).map(|()| part));
         match written {
             Err(error) => self.queue.settle(index, Err(FileFailure::Store(error))),
             Ok(part) if self.queue.group_written(index, len) => self.finished(index, part),
@@ -179,7 +205,9 @@ impl Puller<'_> {
         }
         let started = self.clock.now();
         let published = publish_all(&parts);
-        self.queue.progress().published(parts.len() as u64, self.clock.now() - started);
+        self.queue
+            .progress()
+            .published(parts.len() as u64, self.clock.now() - started);
         for (index, outcome) in indices.into_iter().zip(published) {
             self.queue.settle(index, outcome.map_err(FileFailure::Store));
         }
@@ -200,7 +228,9 @@ fn request(file: &FileState, unit: Unit) -> Option<Request> {
 
 /// How many bytes the answer to `unit` holds.
 fn unit_len(queue: &Queue, unit: Unit) -> u64 {
-    let Some(file) = queue.file(unit.file()) else { return 0 };
+    let Some(file) = queue.file(unit.file()) else {
+        return 0;
+    };
     let len = file.job.content.len;
     match unit {
         Unit::Outline { .. } => group_count(len) * VALUE_LEN as u64,
@@ -224,5 +254,7 @@ fn is_genuine(file: &FileState, group: u64, bytes: &[u8]) -> bool {
 }
 
 fn malformed(len: u64, expected: u64) -> WireError {
-    WireError::Malformed { reason: format!("an answer of `{len}` bytes where `{expected}` were asked for") }
+    WireError::Malformed {
+        reason: format!("an answer of `{len}` bytes where `{expected}` were asked for"),
+    }
 }

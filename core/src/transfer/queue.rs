@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Progress;
 use super::protocol::Refusal;
 use crate::catalog::ContentId;
 use crate::limits::{CORRUPT_GROUPS_MAX, REQUEST_GROUPS_MAX};
+use crate::session::SessionError;
 use crate::session::blocking::LaneCloser;
 use crate::store::{Attributes, Destination, Outline, PartFile, StoreError, group_count};
 
@@ -32,7 +33,12 @@ pub(crate) enum FileFailure {
     Corrupt,
     /// It could not be written here.
     Store(StoreError),
+    /// There was no lane to the holder, for the reason given with the first such file.
+    Unreachable(Option<SessionError>),
 }
+
+/// What has become of one file: its path and outline, or why not.
+pub(crate) type Outcome = Result<(PathBuf, Outline), FileFailure>;
 
 /// A piece of work for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +67,8 @@ pub(crate) struct FileState {
     part: Mutex<Option<Arc<PartFile>>>,
     groups_left: AtomicU64,
     corrupt: AtomicU32,
-    outcome: OnceLock<Result<PathBuf, FileFailure>>,
+    settled: AtomicBool,
+    outcome: Mutex<Option<Result<PathBuf, FileFailure>>>,
 }
 
 /// All files of a pull.
@@ -85,13 +92,32 @@ impl Queue {
     /// The work of pulling `jobs`.
     pub(crate) fn new(jobs: Vec<FileJob>, progress: Progress) -> Self {
         let files: Vec<_> = jobs.into_iter().map(FileState::new).collect();
-        progress.expect(files.len() as u64, files.iter().map(|file| file.job.content.len).sum());
-        let units = files.iter().enumerate().map(|(file, state)| match group_count(state.job.content.len) {
-            1 => Unit::Groups { file, first: 0, count: 1 },
-            _ => Unit::Outline { file },
-        });
-        let state = State { units: units.collect(), unsettled: files.len(), ..State::default() };
-        Self { files, state: Mutex::new(state), wake: Condvar::new(), progress }
+        progress.expect(
+            files.len() as u64,
+            files.iter().map(|file| file.job.content.len).sum(),
+        );
+        let units = files
+            .iter()
+            .enumerate()
+            .map(|(file, state)| match group_count(state.job.content.len) {
+                1 => Unit::Groups {
+                    file,
+                    first: 0,
+                    count: 1,
+                },
+                _ => Unit::Outline { file },
+            });
+        let state = State {
+            units: units.collect(),
+            unsettled: files.len(),
+            ..State::default()
+        };
+        Self {
+            files,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            progress,
+        }
     }
 
     /// The counters of this pull.
@@ -101,8 +127,19 @@ impl Queue {
 
     /// How many lanes can be busy at once with what is known now.
     pub(crate) fn width(&self) -> usize {
-        let groups: u64 = self.files.iter().map(|file| group_count(file.job.content.len)).sum();
-        usize::try_from(groups.div_ceil(REQUEST_GROUPS_MAX)).unwrap_or(usize::MAX).max(self.files.len().min(2))
+        let groups: u64 = self
+            .files
+            .iter()
+            .map(|file| group_count(file.job.content.len))
+            .sum();
+        usize::try_from(groups.div_ceil(REQUEST_GROUPS_MAX))
+            .unwrap_or(usize::MAX)
+            .max(self.files.len().min(2))
+    }
+
+    /// How many files.
+    pub(crate) fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// The file with that index.
@@ -112,7 +149,7 @@ impl Queue {
 
     /// The next unit, if one is ready.
     pub(crate) fn take(&self) -> Option<Unit> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while let Some(unit) = state.units.pop_front() {
             if !self.is_settled(unit.file()) {
                 return Some(unit);
@@ -123,7 +160,7 @@ impl Queue {
 
     /// The next unit; waits while other lanes may still bring some. `None` when all files are settled.
     pub(crate) fn wait(&self) -> Option<Unit> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         loop {
             if state.cancelled || state.unsettled == 0 {
                 return None;
@@ -138,7 +175,7 @@ impl Queue {
 
     /// Gives units back that a lane could not finish; they are the next to be taken.
     pub(crate) fn give_back(&self, units: impl DoubleEndedIterator<Item = Unit>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         for unit in units.rev() {
             state.units.push_front(unit);
         }
@@ -153,20 +190,34 @@ impl Queue {
         }
         let groups = group_count(file.job.content.len);
         let firsts = (0..groups).step_by(usize::try_from(REQUEST_GROUPS_MAX).unwrap_or(1));
-        let ranges =
-            firsts.map(|first| Unit::Groups { file: index, first, count: REQUEST_GROUPS_MAX.min(groups - first) });
+        let ranges = firsts.map(|first| Unit::Groups {
+            file: index,
+            first,
+            count: REQUEST_GROUPS_MAX.min(groups - first),
+        });
         self.give_back(ranges.collect::<Vec<_>>().into_iter());
+    }
+
+    /// Takes the outline of a file that was copied from here; it brings no work.
+    pub(crate) fn adopt_outline(&self, index: usize, outline: Outline) {
+        if let Some(file) = self.file(index) {
+            // Fails when it came over a lane already, and then it is the same.
+            drop(file.outline.set(outline));
+        }
     }
 
     /// Notes that a verified group was written. `true` for the last one of its file.
     pub(crate) fn group_written(&self, index: usize, len: u64) -> bool {
         self.progress.verified(len);
-        self.file(index).is_some_and(|file| file.groups_left.fetch_sub(1, Ordering::AcqRel) == 1)
+        self.file(index)
+            .is_some_and(|file| file.groups_left.fetch_sub(1, Ordering::AcqRel) == 1)
     }
 
     /// Notes that a group did not hash to what it should; the file fails when that happens too often.
     pub(crate) fn group_corrupt(&self, unit: Unit) {
-        let corrupt = self.file(unit.file()).map_or(0, |file| file.corrupt.fetch_add(1, Ordering::Relaxed) + 1);
+        let corrupt = self
+            .file(unit.file())
+            .map_or(0, |file| file.corrupt.fetch_add(1, Ordering::Relaxed) + 1);
         if corrupt > CORRUPT_GROUPS_MAX {
             self.settle(unit.file(), Err(FileFailure::Corrupt));
         } else {
@@ -178,20 +229,21 @@ impl Queue {
     pub(crate) fn settle(&self, index: usize, outcome: Result<PathBuf, FileFailure>) {
         let Some(file) = self.file(index) else { return };
         file.take_part();
-        if file.outcome.set(outcome).is_ok() {
-            self.lock().unsettled -= 1;
+        if !file.settled.swap(true, Ordering::AcqRel) {
+            *lock(&file.outcome) = Some(outcome);
+            lock(&self.state).unsettled -= 1;
             self.wake.notify_all();
         }
     }
 
     /// Whether every file is published or has failed.
     pub(crate) fn is_done(&self) -> bool {
-        self.lock().unsettled == 0
+        lock(&self.state).unsettled == 0
     }
 
     /// Ends the pull: lanes at work are closed, nobody waits any more.
     pub(crate) fn cancel(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.cancelled = true;
         for closer in state.closers.drain(..) {
             closer.close();
@@ -201,25 +253,26 @@ impl Queue {
 
     /// Whether the pull was ended before it was done.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.lock().cancelled
+        lock(&self.state).cancelled
     }
 
     /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work.
     pub(crate) fn lend_closer(&self, closer: LaneCloser) {
-        self.lock().closers.push(closer);
+        lock(&self.state).closers.push(closer);
     }
 
-    /// What has become of each file, in the order of the jobs; `None` for one that is not settled.
-    pub(crate) fn into_outcomes(self) -> Vec<Option<Result<PathBuf, FileFailure>>> {
-        self.files.into_iter().map(|file| file.outcome.into_inner()).collect()
+    /// What has become of each file, in the order of the jobs; `unreachable` says why for one that is not settled.
+    pub(crate) fn take_outcomes(&self, mut unreachable: Option<SessionError>) -> Vec<Outcome> {
+        let mut take = |file: &FileState| match lock(&file.outcome).take() {
+            Some(outcome) => outcome.map(|path| (path, file.outline.get().cloned().unwrap_or_default())),
+            None => Err(FileFailure::Unreachable(unreachable.take())),
+        };
+        self.files.iter().map(&mut take).collect()
     }
 
     fn is_settled(&self, index: usize) -> bool {
-        self.file(index).is_none_or(|file| file.outcome.get().is_some())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.file(index)
+            .is_none_or(|file| file.settled.load(Ordering::Acquire))
     }
 }
 
@@ -232,7 +285,8 @@ impl FileState {
             part: Mutex::new(None),
             groups_left,
             corrupt: AtomicU32::new(0),
-            outcome: OnceLock::new(),
+            settled: AtomicBool::new(false),
+            outcome: Mutex::new(None),
         }
     }
 
@@ -243,7 +297,7 @@ impl FileState {
 
     /// The part file, created with the first verified group.
     pub(crate) fn part(&self) -> Result<Arc<PartFile>, StoreError> {
-        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut part = lock(&self.part);
         if let Some(part) = &*part {
             return Ok(part.clone());
         }
@@ -253,7 +307,7 @@ impl FileState {
 
     /// Takes the part file out, to publish it or to let it go.
     pub(crate) fn take_part(&self) -> Option<Arc<PartFile>> {
-        self.part.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.part).take()
     }
 }
 
@@ -264,4 +318,8 @@ impl Unit {
             Self::Outline { file } | Self::Groups { file, .. } => file,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -29,7 +29,11 @@ pub(crate) trait Holder {
 /// # Errors
 /// How the lane ended, when it was not between two requests.
 pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), WireError> {
-    let mut server = Server { holder, open: None, buffer: AlignedBuffer::new(IO_BLOCK_LEN) };
+    let mut server = Server {
+        holder,
+        open: None,
+        buffer: AlignedBuffer::new(IO_BLOCK_LEN),
+    };
     lane.set_read_timeout(None)?;
     loop {
         match read_blocking(lane, LANE_FRAME_LEN_MAX) {
@@ -60,7 +64,12 @@ impl Server<'_> {
         match self.open(content) {
             Ok((source, _)) => {
                 let bytes = source.outline.as_bytes();
-                respond(lane, Response::Data { len: bytes.len() as u64 })?;
+                respond(
+                    lane,
+                    Response::Data {
+                        len: bytes.len() as u64,
+                    },
+                )?;
                 Ok(lane.write_all(bytes)?)
             }
             Err(refusal) => respond(lane, Response::Refused(refusal)),
@@ -74,7 +83,9 @@ impl Server<'_> {
         offset: u64,
         len: u32,
     ) -> Result<(), WireError> {
-        let end = offset.checked_add(u64::from(len)).filter(|end| *end <= content.len);
+        let end = offset
+            .checked_add(u64::from(len))
+            .filter(|end| *end <= content.len);
         let (Some(end), true) = (end, len <= REQUEST_LEN_MAX) else {
             return respond(lane, Response::Refused(Refusal::OutOfRange));
         };
@@ -88,7 +99,9 @@ impl Server<'_> {
     fn copy(&mut self, lane: &mut BlockingLane, mut offset: u64, end: u64) -> io::Result<()> {
         let (_, file) = self.open.as_ref().ok_or(io::ErrorKind::NotFound)?;
         while offset < end {
-            let len = usize::try_from(end - offset).unwrap_or(IO_BLOCK_LEN).min(IO_BLOCK_LEN);
+            let len = usize::try_from(end - offset)
+                .unwrap_or(IO_BLOCK_LEN)
+                .min(IO_BLOCK_LEN);
             read_exact_at(file, &mut self.buffer[..len], offset)?;
             lane.write_all(&self.buffer[..len])?;
             offset += len as u64;
@@ -98,7 +111,10 @@ impl Server<'_> {
 
     /// The open file for `content`, checked to be unchanged at every request.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
-        let current = self.open.take().filter(|(source, file)| source.content == *content && source.is_unchanged(file));
+        let current = self
+            .open
+            .take()
+            .filter(|(source, file)| source.content == *content && source.is_unchanged(file));
         let opened = match current {
             Some(open) => open,
             None => self.open_any(content)?,

@@ -1,0 +1,377 @@
+//! The façade: one peer, from its start to its close.
+//!
+//! Owns no logic of its own; each call is carried out by the module of its subject. What people, the command line, the
+//! mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`] and the errors.
+
+mod config;
+mod connector;
+mod contact;
+mod control;
+mod error;
+mod event;
+mod files;
+mod gate;
+mod keeper;
+mod lanes;
+mod pull;
+mod session;
+mod share;
+mod shared;
+mod status;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use config::PeerConfig;
+pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
+pub use event::{DisconnectReason, Event, EventStream, Initiator};
+pub use pull::Pulled;
+pub use share::{AddedTree, SkippedFile};
+pub use status::{SessionState, Status};
+
+use crate::catalog::{Catalog, ReplicaId, SharePath, Shown};
+use crate::identity::{Fingerprint, Identity};
+use crate::limits::CLOSE_TIMEOUT;
+use crate::rendezvous::RelayClient;
+use crate::session::SessionError;
+use crate::session::listener::Listener;
+use crate::session::tls::TlsIdentity;
+use crate::store::{Destination, Source};
+use crate::transfer::Progress;
+use config::Listen;
+use files::{Files, OnTaken, remembered, shared_file};
+use pull::{Wanted, beneath};
+use shared::{Parts, Shared};
+
+/// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
+#[derive(Debug)]
+pub struct Peer {
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    keeper: Mutex<Option<(Fingerprint, CancellationToken)>>,
+}
+
+impl Peer {
+    /// Starts a peer. It is ready when this returns: listening, but letting nobody in until it is told whom.
+    ///
+    /// # Errors
+    /// [`StartError`] names the address, the identity or the relay that can't be used.
+    pub async fn start(mut config: PeerConfig) -> Result<Self, StartError> {
+        let identity = match config.identity.take() {
+            Some(identity) => identity,
+            None => Identity::ephemeral()?,
+        };
+        let listener = Listener::new(bind(&mut config.listen)?, config.clock.clone());
+        let listener = listener.map_err(|source| StartError::Socket { source })?;
+        let local = listener.local_addr();
+        let tls = TlsIdentity::new(&identity).map_err(SessionError::from)?;
+        let relay = RelayClient::with_timeouts(config.relay.clone(), config.relay_timeouts)?;
+        let incarnation = getrandom::u64().map_err(StartError::NoRandomness)?;
+        let replica = ReplicaId {
+            fingerprint: identity.fingerprint(),
+            incarnation,
+        };
+        let files = Files::new(Catalog::new(replica));
+        let addresses = match std::mem::take(&mut config.advertised) {
+            advertised if advertised.is_empty() => contact::candidates(local),
+            advertised => advertised,
+        };
+        let (changed_sources, changed) = mpsc::unbounded_channel();
+        let parts = Parts {
+            identity,
+            tls,
+            relay,
+            addresses,
+            changed_sources,
+            files,
+        };
+        let shared = Arc::new(Shared::new(parts, config));
+        let server = shared
+            .tls
+            .server_config(shared.expected.clone())
+            .map_err(SessionError::from)?;
+        listener.spawn(server, shared.clone(), &shared.tasks, shared.cancel.clone());
+        share::spawn_refresher(&shared, changed);
+        Ok(Self {
+            shared,
+            local,
+            keeper: Mutex::new(None),
+        })
+    }
+
+    /// What the other person must be told, out of band.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.shared.fingerprint
+    }
+
+    /// Where this peer listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Connects to the peer with that fingerprint, wherever the relay says it is; it must do the same. Returns when there
+    /// is a session, at once if there is one already. From then on a lost session is taken up again by itself.
+    ///
+    /// # Errors
+    /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
+    pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
+        self.check_open(ConnectError::Closed)?;
+        connector::connect(&self.shared, *remote).await?;
+        self.keep(*remote);
+        Ok(())
+    }
+
+    /// Connects to the peer with that fingerprint at one of these addresses, without asking the relay. The other peer must
+    /// expect us ([`Peer::expect`]) or be connecting to us.
+    ///
+    /// # Errors
+    /// [`ConnectError::Session`] says what each address answered.
+    pub async fn connect_directly(
+        &self,
+        remote: &Fingerprint,
+        addresses: &[SocketAddr],
+    ) -> Result<(), ConnectError> {
+        self.check_open(ConnectError::Closed)?;
+        connector::connect_directly(&self.shared, *remote, addresses).await?;
+        self.keep(*remote);
+        Ok(())
+    }
+
+    /// Lets the peer with that fingerprint in, and nobody else, without looking for it.
+    ///
+    /// # Errors
+    /// Those of [`Peer::connect`] that concern the fingerprint.
+    pub fn expect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
+        self.check_open(ConnectError::Closed)?;
+        connector::engage(&self.shared, *remote).map(drop)
+    }
+
+    /// Shares the file at `path` under its own name, from where it is. Again for the same file: its new content.
+    ///
+    /// # Errors
+    /// [`ShareError`] names the path and what is wrong with it.
+    pub async fn add(&self, path: impl AsRef<Path>) -> Result<SharePath, ShareError> {
+        let path = path.as_ref();
+        let name = share::own_name(path)?;
+        self.add_as(path, &name).await?;
+        Ok(name)
+    }
+
+    /// Shares the file at `path` under `name`.
+    ///
+    /// # Errors
+    /// As [`Peer::add`]; [`ShareError::NameTaken`] when something else is shared under that name.
+    pub async fn add_as(&self, path: impl AsRef<Path>, name: &SharePath) -> Result<(), ShareError> {
+        self.share(path.as_ref(), name, OnTaken::Refuse).await
+    }
+
+    /// Shares the file at `path` under `name`, in place of what is shared under it by whomever.
+    ///
+    /// # Errors
+    /// As [`Peer::add`].
+    pub async fn replace(&self, path: impl AsRef<Path>, name: &SharePath) -> Result<(), ShareError> {
+        self.share(path.as_ref(), name, OnTaken::Replace).await
+    }
+
+    /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not followed, and neither
+    /// they nor what is not a file is shared; what was left out is in the answer.
+    ///
+    /// # Errors
+    /// When the folder itself can't be read, or sharing a file fails for a reason that is not that file's own.
+    pub async fn add_tree(
+        &self,
+        root: impl AsRef<Path>,
+        prefix: Option<&SharePath>,
+    ) -> Result<AddedTree, ShareError> {
+        self.check_open(ShareError::Closed)?;
+        share::add_tree(&self.shared, root.as_ref(), prefix).await
+    }
+
+    /// Stops sharing a file, or a whole folder. Local files stay as they are, on both sides.
+    ///
+    /// # Errors
+    /// When nothing is shared under that name.
+    pub fn remove(&self, name: &SharePath) -> Result<(), ShareError> {
+        self.check_open(ShareError::Closed)?;
+        Ok(self.shared.remove(name)?)
+    }
+
+    /// Renames a file, or a whole folder with everything in it, within the share. Local files stay as they are.
+    ///
+    /// # Errors
+    /// When nothing is shared as `from`, or something is as `to`.
+    pub fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), ShareError> {
+        self.check_open(ShareError::Closed)?;
+        Ok(self.shared.rename(from, to)?)
+    }
+
+    /// Everything that both peers share at this moment, in the order of the paths.
+    #[must_use]
+    pub fn list(&self) -> Vec<Shown> {
+        self.shared.files().catalog.list()
+    }
+
+    /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is whole, verified and
+    /// durable. Dropping the future ends the pull and leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`PullError`] names the file and what went wrong.
+    pub async fn pull(&self, name: &SharePath, target: impl AsRef<Path>) -> Result<Pulled, PullError> {
+        self.pull_tracked(name, target, &Progress::default()).await
+    }
+
+    /// As [`Peer::pull`], with counters that can be read meanwhile.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn pull_tracked(
+        &self,
+        name: &SharePath,
+        target: impl AsRef<Path>,
+        progress: &Progress,
+    ) -> Result<Pulled, PullError> {
+        self.check_open(PullError::Closed)?;
+        let shown = self.shared.files().catalog.lookup(name);
+        let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
+        let file = shared_file(&shown).ok_or_else(|| PullError::IsFolder { name: name.clone() })?;
+        let destination = Destination::file(target.as_ref())?;
+        pull::pull(&self.shared, vec![Wanted { file, destination }], progress).await
+    }
+
+    /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`, which must exist.
+    ///
+    /// # Errors
+    /// [`PullError::Incomplete`] when only some files could be pulled; the others are in place.
+    pub async fn pull_tree(
+        &self,
+        name: Option<&SharePath>,
+        target: impl AsRef<Path>,
+        progress: &Progress,
+    ) -> Result<Pulled, PullError> {
+        self.check_open(PullError::Closed)?;
+        let root = Destination::folder(target.as_ref())?;
+        let mut wanted = Vec::new();
+        for shown in self
+            .list()
+            .iter()
+            .filter(|shown| name.is_none_or(|name| shown.path.starts_with(name)))
+        {
+            let destination = beneath(&root, &shown.path, name);
+            match shared_file(shown) {
+                Some(file) => wanted.push(Wanted { file, destination }),
+                None => destination.create_folder()?,
+            }
+        }
+        match name.filter(|name| wanted.is_empty() && self.shared.files().catalog.lookup(name).is_none()) {
+            Some(name) => Err(PullError::Unknown { name: name.clone() }),
+            None => pull::pull(&self.shared, wanted, progress).await,
+        }
+    }
+
+    /// How this peer is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// What happens to this peer from now on.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        self.shared.events.subscribe()
+    }
+
+    /// Says goodbye, withdraws the record from the relay, and waits until everything that this peer started has ended.
+    ///
+    /// # Errors
+    /// [`CloseError::TasksLeft`] when something did not end in time.
+    pub async fn close(self) -> Result<(), CloseError> {
+        let was_published = self.shared.expected.current().is_some();
+        self.shared.expected.set(None);
+        if let Some(session) = self.shared.session() {
+            session.say_goodbye();
+        }
+        self.shared.cancel.cancel();
+        if was_published {
+            self.shared.withdraw().await;
+        }
+        self.shared.tasks.close();
+        let limit = CLOSE_TIMEOUT;
+        let ended = timeout(limit, self.shared.tasks.wait()).await;
+        ended.map_err(|_| CloseError::TasksLeft {
+            count: self.shared.tasks.len(),
+            limit,
+        })
+    }
+
+    async fn share(&self, path: &Path, name: &SharePath, on_taken: OnTaken) -> Result<(), ShareError> {
+        self.check_open(ShareError::Closed)?;
+        let path = remembered(path);
+        let reading = tokio::task::spawn_blocking(move || Source::read(&path));
+        let source = reading.await.map_err(|_| ShareError::Closed)??;
+        self.shared.share(name, source, on_taken)
+    }
+
+    fn keep(&self, remote: Fingerprint) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeper.as_ref().is_some_and(|(kept, _)| *kept == remote) {
+            return;
+        }
+        let cancel = self.shared.cancel.child_token();
+        let (shared, ending) = (self.shared.clone(), cancel.clone());
+        self.shared
+            .tasks
+            .spawn(async move { ending.run_until_cancelled(keeper::keep(shared, remote)).await });
+        if let Some((_, previous)) = keeper.replace((remote, cancel)) {
+            previous.cancel();
+        }
+    }
+
+    fn check_open<E>(&self, closed: E) -> Result<(), E> {
+        if self.shared.cancel.is_cancelled() {
+            Err(closed)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // After `close` all of this has happened.
+        self.shared.cancel.cancel();
+        if let Some(session) = self.shared.session() {
+            session.end(DisconnectReason::Closed);
+        }
+    }
+}
+
+fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    match std::mem::replace(listen, Listen::Address(any)) {
+        Listen::Socket(socket) => Ok(socket),
+        Listen::Address(address) => {
+            bind_dual(address).map_err(|source| StartError::Listen { address, source })
+        }
+    }
+}
+
+/// A machine without IPv6 can't bind `[::]`; there the same port of `0.0.0.0` is meant.
+fn bind_dual(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address) {
+        Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !has_ipv6() => {
+            TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], address.port())))
+        }
+        bound => bound,
+    }
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}

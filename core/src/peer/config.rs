@@ -1,0 +1,139 @@
+//! What a peer is started with.
+//!
+//! Plain values with defaults that suit a person at home; nothing is read from the environment.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::clock::Clock;
+use crate::health::HealthConfig;
+use crate::identity::Identity;
+use crate::limits::{CONNECT_TIMEOUT, INITIATOR_PATIENCE};
+use crate::reconnect::ReconnectConfig;
+use crate::rendezvous::RelayTimeouts;
+
+/// What a peer is started with. Build it with [`PeerConfig::new`] and change what differs.
+#[derive(Debug)]
+pub struct PeerConfig {
+    pub(crate) relay: Url,
+    pub(crate) relay_timeouts: RelayTimeouts,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) listen: Listen,
+    pub(crate) advertised: Vec<SocketAddr>,
+    pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
+    pub(crate) clock: Clock,
+    pub(crate) health: HealthConfig,
+    pub(crate) reconnect: ReconnectConfig,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) initiator_patience: Duration,
+}
+
+/// Where a peer lets its other half in.
+#[derive(Debug)]
+pub(crate) enum Listen {
+    /// An address to bind; port 0 lets the system choose.
+    Address(SocketAddr),
+    /// A socket that is bound and listening already, as a supervisor or a test hands it over.
+    Socket(TcpListener),
+}
+
+impl PeerConfig {
+    /// A peer that meets its other half at `relay`, with a fresh identity, listening on any free port.
+    #[must_use]
+    pub fn new(relay: Url) -> Self {
+        Self {
+            relay,
+            relay_timeouts: RelayTimeouts::default(),
+            identity: None,
+            listen: Listen::Address(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)),
+            advertised: Vec::new(),
+            outbound_ports: None,
+            clock: Clock::system(),
+            health: HealthConfig::default(),
+            reconnect: ReconnectConfig::default(),
+            connect_timeout: CONNECT_TIMEOUT,
+            initiator_patience: INITIATOR_PATIENCE,
+        }
+    }
+
+    /// Uses this identity instead of a fresh one.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Listens on this address instead of `[::]:0`; port 0 lets the system choose.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = Listen::Address(address);
+        self
+    }
+
+    /// Uses this socket, bound and listening, instead of binding one.
+    #[must_use]
+    pub fn listener(mut self, socket: TcpListener) -> Self {
+        self.listen = Listen::Socket(socket);
+        self
+    }
+
+    /// Tells the other peer to dial these addresses, instead of those of this machine's network interfaces: behind a
+    /// port forwarding, for example.
+    #[must_use]
+    pub fn advertise(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.advertised = addresses;
+        self
+    }
+
+    /// Dials from these local ports only, for firewalls that ask for it.
+    #[must_use]
+    pub fn outbound_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.outbound_ports = Some(ports);
+        self
+    }
+
+    /// Takes wall time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How often the session is probed and when it counts as lost.
+    #[must_use]
+    pub fn health(mut self, health: HealthConfig) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// How a lost session is taken up again.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: ReconnectConfig) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// Time limits of requests to the relay.
+    #[must_use]
+    pub fn relay_timeouts(mut self, timeouts: RelayTimeouts) -> Self {
+        self.relay_timeouts = timeouts;
+        self
+    }
+
+    /// How long [`crate::peer::Peer::connect`] tries before it gives up.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long the peer that does not dial first waits before it dials as well.
+    #[must_use]
+    pub fn initiator_patience(mut self, patience: Duration) -> Self {
+        self.initiator_patience = patience;
+        self
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said on a control lane after its greeting, and the tasks that say and hear it.
+//!
+//! Catalog changes travel as coalesced state: a set of entries that the other side may not have yet, sent page by page
+//! with whatever they hold by then. Nothing is ever dropped from a queue, because there is no queue of changes.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::TlsStream;
+
+use super::shared::Shared;
+use crate::catalog::{ContentId, Digest, EntryId, EntryState};
+use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_MAX};
+use crate::session::WireError;
+use crate::session::wire;
+
+/// What peers tell each other. The order of the variants is their number on the wire: append only.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ControlMessage {
+    /// Asks for a [`ControlMessage::Pong`] with the same nonce.
+    Ping {
+        /// Names this ping.
+        nonce: u64,
+    },
+    /// Answers a ping.
+    Pong {
+        /// Of the ping.
+        nonce: u64,
+    },
+    /// What the sender's catalog holds, in short; the other side sends what differs.
+    Digest(Digest),
+    /// Whole states of some entries, to be merged.
+    Entries(Vec<(EntryId, EntryState)>),
+    /// Asks the side that dialled the session to dial one data lane on which the sender may ask for contents.
+    WantLane,
+    /// What the receiver of this serves as that content is something else; it should look at its file again.
+    Stale(ContentId),
+    /// The sender is closing on purpose.
+    Bye,
+}
+
+/// Entries that the other side may not have in their present state.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    entries: Mutex<BTreeSet<EntryId>>,
+    changed: Notify,
+}
+
+impl Outgoing {
+    /// Adds entries; they are sent soon, once, however often they are added before that.
+    pub(crate) fn mark(&self, entries: impl IntoIterator<Item = EntryId>) {
+        let mut marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.extend(entries);
+        if !marked.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
+    fn take_page(&self) -> Vec<EntryId> {
+        let mut marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let page: Vec<_> = marked.iter().take(PAGE_ENTRIES_MAX).copied().collect();
+        for entry in &page {
+            marked.remove(entry);
+        }
+        page
+    }
+}
+
+/// Hears messages until the lane ends, and says how it ended.
+pub(crate) async fn hear(
+    mut lane: ReadHalf<TlsStream<TcpStream>>,
+    heard: mpsc::Sender<Result<ControlMessage, WireError>>,
+) {
+    loop {
+        let message = wire::read(&mut lane, CONTROL_FRAME_LEN_MAX).await;
+        let ended = message.is_err();
+        if heard.send(message).await.is_err() || ended {
+            return;
+        }
+    }
+}
+
+/// The writing end of a control lane.
+pub(crate) struct Speaker {
+    pub(crate) lane: WriteHalf<TlsStream<TcpStream>>,
+    pub(crate) outbox: mpsc::Receiver<ControlMessage>,
+    pub(crate) outgoing: Arc<Outgoing>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Speaker {
+    /// Says what is in the outbox and what has changed in the catalog, until the lane breaks or after a goodbye.
+    pub(crate) async fn speak(mut self) -> Result<(), WireError> {
+        let outgoing = self.outgoing.clone();
+        loop {
+            tokio::select! {
+                biased;
+                message = self.outbox.recv() => match message {
+                    Some(ControlMessage::Bye) => return self.say_goodbye().await,
+                    Some(message) => self.say(&message).await?,
+                    None => return Ok(()),
+                },
+                () = outgoing.changed.notified() => self.send_changes().await?,
+            }
+        }
+    }
+
+    /// One page, then the outbox again: a long listing must not delay a heartbeat.
+    async fn send_changes(&mut self) -> Result<(), WireError> {
+        let page = self.outgoing.take_page();
+        if page.is_empty() {
+            return Ok(());
+        }
+        let states = self.shared.files().catalog.states(&page);
+        for states in split(states)? {
+            self.say(&ControlMessage::Entries(states)).await?;
+        }
+        self.outgoing.mark([]);
+        Ok(())
+    }
+
+    async fn say_goodbye(&mut self) -> Result<(), WireError> {
+        self.say(&ControlMessage::Bye).await?;
+        Ok(self.lane.shutdown().await?)
+    }
+
+    async fn say(&mut self, message: &ControlMessage) -> Result<(), WireError> {
+        let frame = wire::encode(message, CONTROL_FRAME_LEN_MAX)?;
+        let write = async {
+            self.lane.write_all(&frame).await?;
+            self.lane.flush().await
+        };
+        let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
+        Ok(timeout(CONTROL_WRITE_TIMEOUT, write).await.map_err(late)??)
+    }
+}
+
+/// Halves a page until each part fits into a frame.
+fn split(states: Vec<(EntryId, EntryState)>) -> Result<Vec<Vec<(EntryId, EntryState)>>, WireError> {
+    let mut fitting = Vec::new();
+    let mut waiting = vec![states];
+    while let Some(mut states) = waiting.pop() {
+        let len = postcard::experimental::serialized_size(&states);
+        let len = len.map_err(|e| WireError::Malformed {
+            reason: e.to_string(),
+        })?;
+        if len < CONTROL_FRAME_LEN_MAX / 2 || states.len() < 2 {
+            fitting.push(states);
+        } else {
+            waiting.push(states.split_off(states.len() / 2));
+            waiting.push(states);
+        }
+    }
+    Ok(fitting)
+}

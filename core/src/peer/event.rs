@@ -1,0 +1,157 @@
+//! What happens to a peer, as a typed stream.
+//!
+//! Every subscriber sees every event in order. One that falls more than [`EVENTS_KEPT`] behind is told how many it
+//! missed instead of slowing the peer down; the truth is always in `list()` and `status()`.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::catalog::SharePath;
+use crate::health::Health;
+use crate::identity::Fingerprint;
+use crate::limits::EVENTS_KEPT;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A session with the other peer was made, for the first time or again.
+    Connected {
+        /// Who is there.
+        peer: Fingerprint,
+        /// Which side dialled.
+        initiator: Initiator,
+    },
+    /// The session ended.
+    Disconnected {
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// The session is about to be taken up again.
+    Reconnecting {
+        /// The number of this attempt, from 1.
+        attempt: u32,
+        /// How long it waits first.
+        delay: Duration,
+    },
+    /// The peer has given up taking the session up again.
+    ReconnectFailed {
+        /// How many attempts it made.
+        attempts: u32,
+    },
+    /// The session is better or worse than before.
+    HealthChanged {
+        /// How it was.
+        from: Health,
+        /// How it is.
+        to: Health,
+    },
+    /// A heartbeat came back.
+    Heartbeat {
+        /// The moving average of the round trip.
+        round_trip: Duration,
+    },
+    /// The other peer shares something new.
+    Added {
+        /// Its path.
+        path: SharePath,
+    },
+    /// The other peer changed the content or the mode of something.
+    Changed {
+        /// Its path.
+        path: SharePath,
+    },
+    /// The other peer removed something.
+    Removed {
+        /// The path it had.
+        path: SharePath,
+    },
+    /// The other peer renamed something.
+    Renamed {
+        /// The path it had.
+        from: SharePath,
+        /// The path it has.
+        to: SharePath,
+    },
+    /// Both sides changed the same file; the other version is kept as a copy.
+    Conflict {
+        /// The name that both claim.
+        path: SharePath,
+        /// The name under which the other version is kept.
+        copy: SharePath,
+    },
+    /// A file that is shared from this machine was edited, and its new content is shared by now.
+    SourceRefreshed {
+        /// Its path.
+        path: SharePath,
+    },
+    /// This stream was read too slowly and has lost events.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Which side of a session dialled it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiator {
+    /// This peer.
+    Us,
+    /// The other peer.
+    Them,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The other peer said goodbye.
+    RemoteClosed,
+    /// The connection broke.
+    Lost {
+        /// What the system or TLS said.
+        error: String,
+    },
+    /// The other peer stopped answering heartbeats.
+    Unresponsive,
+    /// The other peer made a new session in its place.
+    Replaced,
+    /// This peer closed it.
+    Closed,
+}
+
+/// A subscription to the events of a peer, from the moment it was made.
+#[derive(Debug)]
+pub struct EventStream(broadcast::Receiver<Event>);
+
+impl EventStream {
+    /// The next event; `None` once the peer is closed and all events were read. Cancel safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed { count }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Where events go out.
+#[derive(Debug, Clone)]
+pub(crate) struct Events(broadcast::Sender<Event>);
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self(broadcast::Sender::new(EVENTS_KEPT))
+    }
+
+    pub(crate) fn subscribe(&self) -> EventStream {
+        EventStream(self.0.subscribe())
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        tracing::debug!(?event, "event");
+        // Fails only when nobody listens.
+        drop(self.0.send(event));
+    }
+}

@@ -1,0 +1,301 @@
+//! The catalog together with what this peer holds of it.
+//!
+//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the sources in line with
+//! it, and tells the session which entries the other side should see. A content is served only while some visible entry
+//! has it: what was removed or replaced can't be fetched any more.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::error::ShareError;
+use super::event::Event;
+use super::shared::Shared;
+use crate::catalog::{
+    Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, SharePath,
+    Shown,
+};
+use crate::store::{Attributes, Outline, Source, Sources};
+use crate::transfer::Holder;
+
+/// The catalog and the local files behind it.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) catalog: Catalog,
+    sources: Sources,
+    /// Which local file an entry was shared from by this peer.
+    origins: HashMap<EntryId, PathBuf>,
+    /// For which entries a content is held. It is served while one of them still has it.
+    held_for: HashMap<ContentId, BTreeSet<EntryId>>,
+}
+
+/// A file of the catalog as a pull needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedFile {
+    pub(crate) path: SharePath,
+    pub(crate) content: ContentId,
+    pub(crate) attributes: Attributes,
+    entry: EntryId,
+    version: Dot,
+}
+
+/// What to do when something else is shared under the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnTaken {
+    /// Refuse.
+    Refuse,
+    /// Share the new file in its place.
+    Replace,
+}
+
+impl Files {
+    pub(crate) fn new(catalog: Catalog) -> Self {
+        Self {
+            catalog,
+            sources: Sources::default(),
+            origins: HashMap::new(),
+            held_for: HashMap::new(),
+        }
+    }
+
+    /// The file that is visible at `path`.
+    pub(crate) fn file(&self, path: &SharePath) -> Option<SharedFile> {
+        self.catalog.lookup(path).and_then(|shown| shared_file(&shown))
+    }
+
+    fn share(
+        &mut self,
+        path: &SharePath,
+        source: Arc<Source>,
+        on_taken: OnTaken,
+    ) -> Result<Vec<EntryId>, ShareError> {
+        let present = self.catalog.lookup(path);
+        if let Some(present) = &present {
+            let same_file = self.origins.get(&present.id) == Some(&source.path);
+            let same_content = present.file().is_some_and(|file| file.content == source.content);
+            if !same_file && !same_content && on_taken == OnTaken::Refuse {
+                return Err(ShareError::NameTaken {
+                    name: path.clone(),
+                    path: source.path.clone(),
+                });
+            }
+        }
+        let change = self.catalog.add_file(path, version_of(&source))?;
+        if let Some(entry) = self.catalog.lookup(path) {
+            self.origins.insert(entry.id, source.path.clone());
+            self.hold(entry.id, source);
+        }
+        Ok(change.touched)
+    }
+
+    fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
+        self.held_for.entry(source.content).or_default().insert(entry);
+        self.sources.insert(source);
+    }
+
+    /// Whether some entry that is neither removed nor changed has this content.
+    fn is_shared(&self, content: &ContentId) -> bool {
+        let entries: Vec<_> = self
+            .held_for
+            .get(content)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let states = self.catalog.states(&entries);
+        let has = |kind: &Kind| matches!(kind, Kind::File(file) if file.content == *content);
+        states
+            .iter()
+            .any(|(_, state)| state.versions.values().any(|version| has(&version.kind)))
+    }
+
+    /// The paths under which this peer shares the local file of `source`.
+    fn shared_from(&self, source: &Source) -> Vec<SharePath> {
+        let shown = self.catalog.list();
+        let from = |shown: &Shown| self.origins.get(&shown.id) == Some(&source.path);
+        shown.into_iter().filter(from).map(|shown| shown.path).collect()
+    }
+}
+
+impl Shared {
+    /// Shares a file that was read, under `path`.
+    pub(crate) fn share(
+        &self,
+        path: &SharePath,
+        source: Source,
+        on_taken: OnTaken,
+    ) -> Result<(), ShareError> {
+        let touched = self.files().share(path, Arc::new(source), on_taken)?;
+        self.mark(touched);
+        Ok(())
+    }
+
+    /// Shares an empty folder.
+    pub(crate) fn share_folder(&self, path: &SharePath) -> Result<(), CatalogError> {
+        let change = self.files().catalog.add_folder(path)?;
+        self.mark(change.touched);
+        Ok(())
+    }
+
+    /// Removes a file or a whole folder from the share.
+    pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
+        let change = self.files().catalog.remove(path)?;
+        self.mark(change.touched);
+        Ok(())
+    }
+
+    /// Renames a file or a whole folder within the share.
+    pub(crate) fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
+        let change = self.files().catalog.rename(from, to)?;
+        self.mark(change.touched);
+        Ok(())
+    }
+
+    /// Takes in states from the other side and tells what they change.
+    pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
+        let events = self.files().catalog.merge(states)?;
+        for event in events {
+            self.events.emit(match event {
+                CatalogEvent::Added { path } => Event::Added { path },
+                CatalogEvent::Changed { path } => Event::Changed { path },
+                CatalogEvent::Removed { path } => Event::Removed { path },
+                CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
+                CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes that a pulled file is here now; from now on it is served from there as well.
+    pub(crate) fn received(&self, file: &SharedFile, path: PathBuf, outline: Outline) {
+        let mut files = self.files();
+        if let Ok(source) = Source::known(&path, file.content, outline) {
+            files.hold(file.entry, Arc::new(source));
+        }
+        let change = files
+            .catalog
+            .mark_held(file.entry, file.version, self.fingerprint);
+        drop(files);
+        self.mark(change.touched);
+    }
+
+    /// Looks at the local files again that are served as `content`: the other side got something else.
+    pub(crate) fn recheck(&self, content: &ContentId) {
+        let held = self.files().sources.holding(content);
+        for source in held {
+            // Fails only when the peer is being closed.
+            drop(self.changed_sources.send(source));
+        }
+    }
+
+    /// Reads a local file again that is not what it was, and shares what it is now. One that has vanished is not served
+    /// any more.
+    pub(crate) fn refresh(&self, stale: &Arc<Source>) {
+        self.files().sources.forget(stale);
+        let fresh = match Source::read(&stale.path) {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => return tracing::warn!(%error, "a shared file is gone"),
+        };
+        let paths = self.files().shared_from(stale);
+        for path in paths {
+            let shared = self.files().share(&path, fresh.clone(), OnTaken::Replace);
+            match shared {
+                Ok(touched) => {
+                    self.mark(touched);
+                    self.events.emit(Event::SourceRefreshed { path });
+                }
+                Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
+            }
+        }
+    }
+
+    fn mark(&self, touched: Vec<EntryId>) {
+        if let Some(session) = self.session() {
+            session.outgoing.mark(touched);
+        }
+    }
+}
+
+impl Holder for Shared {
+    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        let files = self.files();
+        if files.is_shared(content) {
+            files.sources.holding(content)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn source_changed(&self, source: &Arc<Source>) {
+        // Fails only when the peer is being closed.
+        drop(self.changed_sources.send(source.clone()));
+    }
+}
+
+/// The file that `shown` is, unless it is a folder.
+pub(crate) fn shared_file(shown: &Shown) -> Option<SharedFile> {
+    let file = shown.file()?;
+    let attributes = Attributes {
+        modified: system_time(file.mtime_ns),
+        mode: file.mode,
+    };
+    let path = shown.path.clone();
+    Some(SharedFile {
+        path,
+        content: file.content,
+        attributes,
+        entry: shown.id,
+        version: shown.dot,
+    })
+}
+
+fn version_of(source: &Source) -> FileVersion {
+    let mtime_ns = unix_nanos(&source.metadata);
+    FileVersion {
+        content: source.content,
+        mtime_ns,
+        mode: mode_of(&source.metadata),
+    }
+}
+
+fn unix_nanos(metadata: &std::fs::Metadata) -> i64 {
+    let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+    let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => nanos(after),
+        Err(before) => -nanos(before.duration()),
+    }
+}
+
+fn system_time(unix_nanos: i64) -> SystemTime {
+    let distance = Duration::from_nanos(unix_nanos.unsigned_abs());
+    let time = if unix_nanos < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o777
+}
+
+#[cfg(not(unix))]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    if metadata.permissions().readonly() {
+        0o444
+    } else {
+        0o644
+    }
+}
+
+/// The path of the local file as it is remembered: absolute, links in its folder resolved.
+pub(crate) fn remembered(path: &Path) -> PathBuf {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_owned())
+}

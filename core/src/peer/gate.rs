@@ -1,0 +1,64 @@
+//! Which lanes of the other peer are welcome.
+//!
+//! Who knocks here has proved to be the expected peer. A new control lane replaces the session there is, for the other
+//! side would not dial if it still had one; only when both dial at the same moment, the initiator's dial has precedence.
+
+use std::sync::Arc;
+
+use super::event::Initiator;
+use super::shared::Shared;
+use crate::session::lane::KnockingLane;
+use crate::session::listener::Gate;
+use crate::session::wire::{Purpose, Requester};
+use crate::session::{RefusalReason, SessionError};
+
+impl Gate for Shared {
+    async fn knock(self: Arc<Self>, lane: KnockingLane) {
+        let remote = lane.remote();
+        let outcome = match lane.purpose.clone() {
+            Purpose::Control => self.admit_control(lane).await,
+            Purpose::Data { session, requester } => self.admit_data(lane, session, requester).await,
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, peer = remote.fmt_short(), "a lane was not opened");
+        }
+    }
+}
+
+impl Shared {
+    async fn admit_control(self: Arc<Self>, lane: KnockingLane) -> Result<(), SessionError> {
+        if self.is_dialling_first() {
+            return lane.refuse(RefusalReason::Crossing).await;
+        }
+        let lane = lane.welcome().await?;
+        self.install(lane, Initiator::Them);
+        Ok(())
+    }
+
+    async fn admit_data(
+        self: Arc<Self>,
+        lane: KnockingLane,
+        id: [u8; 32],
+        requester: Requester,
+    ) -> Result<(), SessionError> {
+        let Some(session) = self
+            .session()
+            .filter(|session| session.id.0 == id && !session.has_ended())
+        else {
+            return lane.refuse(RefusalReason::UnknownSession).await;
+        };
+        let welcome = match requester {
+            Requester::Dialler => session.lanes.has_room(),
+            Requester::Listener => session.lanes.is_wanted(),
+        };
+        if !welcome {
+            return lane.refuse(RefusalReason::TooManyLanes).await;
+        }
+        let lane = lane.welcome().await?;
+        match requester {
+            Requester::Dialler => session.serve_lane(&self, lane),
+            Requester::Listener => session.lanes.deliver(lane),
+        }
+        Ok(())
+    }
+}

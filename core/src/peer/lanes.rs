@@ -1,0 +1,143 @@
+//! The data lanes of one session: those that work, those that rest, and those that were asked for.
+//!
+//! The side that dialled the session dials all of its lanes, because it is known to reach the other one; the other side
+//! asks for a lane and is handed it when it arrives. Ending the session ends every lane.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::limits::{PULL_LANES_MAX, SESSION_LANES_MAX};
+use crate::session::blocking::{BlockingLane, LaneCloser};
+use crate::session::lane::OpenLane;
+
+/// All data lanes of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    ended: bool,
+    next_id: u64,
+    closers: HashMap<u64, LaneCloser>,
+    idle: Vec<DataLane>,
+    wanted: VecDeque<oneshot::Sender<OpenLane>>,
+}
+
+/// A lane for file contents; it leaves the session's books when it is dropped.
+pub(crate) struct DataLane {
+    pub(crate) lane: BlockingLane,
+    _listed: Listed,
+}
+
+impl std::fmt::Debug for DataLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataLane")
+    }
+}
+
+struct Listed {
+    id: u64,
+    state: std::sync::Weak<Mutex<State>>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(state) = self.state.upgrade() {
+            lock(&state).closers.remove(&self.id);
+        }
+    }
+}
+
+impl Lanes {
+    /// Whether one more lane may be opened.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = lock(&self.0);
+        !state.ended && state.closers.len() < SESSION_LANES_MAX
+    }
+
+    /// Enters an open lane into the books and hands it over for blocking use.
+    ///
+    /// # Errors
+    /// When the session has ended, or the socket can't be made blocking.
+    pub(crate) fn adopt(&self, lane: OpenLane) -> io::Result<DataLane> {
+        let lane = BlockingLane::new(lane)?;
+        let closer = lane.closer()?;
+        let mut state = lock(&self.0);
+        if state.ended {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let id = state.next_id;
+        state.next_id += 1;
+        state.closers.insert(id, closer);
+        Ok(DataLane {
+            lane,
+            _listed: Listed {
+                id,
+                state: Arc::downgrade(&self.0),
+            },
+        })
+    }
+
+    /// A lane that rests since an earlier pull.
+    pub(crate) fn take_idle(&self) -> Option<DataLane> {
+        lock(&self.0).idle.pop()
+    }
+
+    /// Keeps a lane for the next pull, if it is worth it.
+    pub(crate) fn rest(&self, lane: DataLane) {
+        let mut state = lock(&self.0);
+        if state.ended || state.idle.len() >= PULL_LANES_MAX {
+            // Dropped after the lock: leaving the books takes it again.
+            drop(state);
+            drop(lane);
+        } else {
+            state.idle.push(lane);
+        }
+    }
+
+    /// A place in the line of those who asked the other side to dial.
+    pub(crate) fn want(&self) -> oneshot::Receiver<OpenLane> {
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.0).wanted.push_back(sender);
+        receiver
+    }
+
+    /// Whether somebody here waits for a lane that the other side dials.
+    pub(crate) fn is_wanted(&self) -> bool {
+        let mut state = lock(&self.0);
+        state.wanted.retain(|waiting| !waiting.is_closed());
+        !state.wanted.is_empty()
+    }
+
+    /// Hands a lane that the other side dialled to whoever waits longest.
+    pub(crate) fn deliver(&self, lane: OpenLane) {
+        let mut state = lock(&self.0);
+        let mut lane = lane;
+        while let Some(waiting) = state.wanted.pop_front() {
+            match waiting.send(lane) {
+                Ok(()) => return,
+                Err(unwanted) => lane = unwanted,
+            }
+        }
+    }
+
+    /// Ends every lane: whoever reads or writes one returns at once.
+    pub(crate) fn end(&self) {
+        let mut state = lock(&self.0);
+        state.ended = true;
+        state.wanted.clear();
+        for closer in state.closers.values() {
+            closer.close();
+        }
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,253 @@
+//! Pulling: from a name in the catalog to a file on disk.
+//!
+//! Finds out what to fetch and from where, puts lanes to work, and turns what became of each file into one answer. A lost
+//! session does not end a pull: it goes on when the session is back. A file that changes at its source is pulled in its
+//! new version.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::error::PullError;
+use super::files::SharedFile;
+use super::session::Session;
+use super::shared::Shared;
+use crate::catalog::SharePath;
+use crate::limits::{
+    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX, PULL_PATIENCE,
+};
+use crate::session::SessionError;
+use crate::store::Destination;
+use crate::transfer::{FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_local, fetch};
+
+/// What a pull has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pulled {
+    /// Files written.
+    pub count: usize,
+    /// Bytes of these files.
+    pub len: u64,
+    /// From the call until the last file had its name.
+    pub elapsed: Duration,
+    /// The part of it that went into making files durable.
+    pub sync_elapsed: Duration,
+}
+
+/// One file to be pulled, by name.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) file: SharedFile,
+    pub(crate) destination: Destination,
+}
+
+/// Pulls all of `wanted`. Dropping the future ends the pull and leaves no part files.
+pub(crate) async fn pull(
+    shared: &Arc<Shared>,
+    wanted: Vec<Wanted>,
+    progress: &Progress,
+) -> Result<Pulled, PullError> {
+    let started = shared.clock.now();
+    let mut failed = Vec::new();
+    let (mut count, mut len) = (0, 0);
+    let mut round = wanted;
+    for restart in 0..=CHANGED_RESTARTS_MAX {
+        let outcomes = run(shared, &round, progress).await;
+        let mut changed = Vec::new();
+        for (wanted, outcome) in round.into_iter().zip(outcomes) {
+            match outcome {
+                Ok((path, outline)) => {
+                    count += 1;
+                    len += wanted.file.content.len;
+                    shared.received(&wanted.file, path, outline);
+                }
+                Err(failure) if may_have_new_version(&failure) && restart < CHANGED_RESTARTS_MAX => {
+                    changed.push((wanted, failure));
+                }
+                Err(failure) => failed.push(explain(wanted.file.path, failure)),
+            }
+        }
+        round = Vec::new();
+        for (wanted, failure) in changed {
+            match new_version(shared, &wanted, &failure).await {
+                Some(file) => round.push(Wanted { file, ..wanted }),
+                None => failed.push(explain(wanted.file.path, failure)),
+            }
+        }
+        if round.is_empty() {
+            break;
+        }
+    }
+    let elapsed = shared.clock.now() - started;
+    match failed.len() {
+        0 => Ok(Pulled {
+            count,
+            len,
+            elapsed,
+            sync_elapsed: progress.sync_elapsed(),
+        }),
+        1 if count == 0 => Err(failed.remove(0)),
+        _ => Err(PullError::Incomplete {
+            pulled: count,
+            failed,
+        }),
+    }
+}
+
+/// One attempt at all files: local copies first, the rest over lanes.
+async fn run(shared: &Arc<Shared>, wanted: &[Wanted], progress: &Progress) -> Vec<Outcome> {
+    let job = |wanted: &Wanted| FileJob {
+        content: wanted.file.content,
+        destination: wanted.destination.clone(),
+        attributes: wanted.file.attributes,
+    };
+    let queue = Arc::new(Queue::new(wanted.iter().map(job).collect(), progress.clone()));
+    let _guard = CancelOnDrop(queue.clone());
+    let (local, holder) = (queue.clone(), shared.clone());
+    let copying = move || copy_local(&local, holder.as_ref(), &holder.clock);
+    // Fails only when copying panicked, and then the lanes do it.
+    drop(tokio::task::spawn_blocking(copying).await);
+    let unreachable = if queue.is_done() {
+        None
+    } else {
+        fetch_all(shared, &queue).await.err().flatten()
+    };
+    queue.take_outcomes(unreachable)
+}
+
+/// Ends the work of a pull that nobody waits for any more.
+struct CancelOnDrop(Arc<Queue>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Works on the queue with as many lanes as are worth it. `Err(None)` when there is no session to work with.
+async fn fetch_all(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
+    let mut lanes = JoinSet::new();
+    for _ in 0..queue.width().min(PULL_LANES_MAX) {
+        lanes.spawn(work(shared.clone(), queue.clone()));
+    }
+    let mut last = Ok(());
+    while let Some(outcome) = lanes.join_next().await {
+        last = outcome.unwrap_or(Err(Some(SessionError::Ended)));
+    }
+    if queue.is_done() {
+        Ok(())
+    } else {
+        last.and(Err(Some(SessionError::Ended)))
+    }
+}
+
+/// Works with one lane after the other until nothing is left. A broken lane or a lost session is survived as long as
+/// there is progress in between.
+async fn work(shared: Arc<Shared>, queue: Arc<Queue>) -> Result<(), Option<SessionError>> {
+    let mut failures = 0;
+    let mut moved = queue.progress().verified_len();
+    while !queue.is_done() {
+        let session = live_session(&shared).await?;
+        let broken = match session.lane(&shared).await {
+            Ok(lane) => work_with(&shared, &queue, &session, lane).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = broken else { continue };
+        tracing::debug!(%error, "a lane of a pull broke");
+        failures = if queue.progress().verified_len() > moved {
+            1
+        } else {
+            failures + 1
+        };
+        moved = queue.progress().verified_len();
+        if failures >= PULL_LANE_FAILURES_MAX {
+            return Err(Some(error));
+        }
+    }
+    Ok(())
+}
+
+async fn work_with(
+    shared: &Arc<Shared>,
+    queue: &Arc<Queue>,
+    session: &Session,
+    mut lane: super::lanes::DataLane,
+) -> Result<(), SessionError> {
+    queue.lend_closer(lane.lane.closer()?);
+    let (queue, clock) = (queue.clone(), shared.clock.clone());
+    let worked = tokio::task::spawn_blocking(move || {
+        let end = fetch(&mut lane.lane, &queue, &clock);
+        (lane, end)
+    });
+    let (lane, end) = worked.await.map_err(std::io::Error::other)?;
+    match end {
+        Ok(LaneEnd::Done) => session.lanes.rest(lane),
+        Ok(LaneEnd::WornOut) => drop(lane),
+        Err(source) => return Err(SessionError::Lane { source }),
+    }
+    Ok(())
+}
+
+/// The session, or the next one if it is being taken up again.
+async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
+    let mut slot = shared.watch_session();
+    let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
+    if !live(&slot.borrow()) && !shared.is_reconnecting() {
+        return Err(None);
+    }
+    match timeout(PULL_PATIENCE, slot.wait_for(live)).await {
+        Ok(Ok(session)) => session.clone().ok_or(None),
+        _ => Err(Some(SessionError::Ended)),
+    }
+}
+
+fn may_have_new_version(failure: &FileFailure) -> bool {
+    matches!(
+        failure,
+        FileFailure::Refused(Refusal::Changed | Refusal::NotHeld) | FileFailure::Corrupt
+    )
+}
+
+/// Waits for the catalog to show another content under the name of `wanted`.
+async fn new_version(shared: &Arc<Shared>, wanted: &Wanted, failure: &FileFailure) -> Option<SharedFile> {
+    let content = wanted.file.content;
+    if let (FileFailure::Corrupt, Some(session)) = (failure, shared.session()) {
+        session.report_stale(content).await;
+    }
+    let mut events = shared.events.subscribe();
+    let newer = async {
+        loop {
+            let file = shared.files().file(&wanted.file.path);
+            match file {
+                Some(file) if file.content != content => return Some(file),
+                Some(_) if matches!(failure, FileFailure::Refused(Refusal::NotHeld)) => return None,
+                Some(_) => {}
+                None => return None,
+            }
+            events.next().await?;
+        }
+    };
+    timeout(CHANGED_PATIENCE, newer).await.unwrap_or(None)
+}
+
+fn explain(name: SharePath, failure: FileFailure) -> PullError {
+    match failure {
+        FileFailure::Refused(Refusal::NotHeld) => PullError::NotHeld { name },
+        FileFailure::Refused(Refusal::Changed) => PullError::SourceChanged { name },
+        FileFailure::Refused(Refusal::Unreadable) => PullError::Unreadable { name },
+        FileFailure::Refused(Refusal::OutOfRange) | FileFailure::Corrupt => PullError::Corrupt { name },
+        FileFailure::Store(source) => PullError::Store { name, source },
+        FileFailure::Unreachable(None) => PullError::NotConnected { name },
+        FileFailure::Unreachable(Some(source)) => PullError::Session { name, source },
+    }
+}
+
+/// Where the file at `path` of a pulled folder goes: the same path beneath `root`, without the folder's own.
+pub(crate) fn beneath(root: &Destination, path: &SharePath, folder: Option<&SharePath>) -> Destination {
+    let skipped = folder.map_or(0, |folder| folder.names().count());
+    let relative: PathBuf = path.names().skip(skipped).collect();
+    root.join(Path::new(&relative))
+}

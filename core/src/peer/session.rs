@@ -1,0 +1,287 @@
+//! One live session: its control lane with the tasks around it, and its data lanes.
+//!
+//! Owns what happens while two peers are connected and how that ends, exactly once, with a reason. It does not decide
+//! whether a session should exist; that is `gate` and `keeper`.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::control::{ControlMessage, Outgoing, Speaker, hear};
+use super::event::{DisconnectReason, Event, Initiator};
+use super::lanes::{DataLane, Lanes};
+use super::shared::Shared;
+use crate::health::{HealthAction, HealthEvent, HealthMonitor};
+use crate::identity::Fingerprint;
+use crate::limits::{CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::session::lane::OpenLane;
+use crate::session::wire::{Purpose, Requester};
+use crate::session::{SessionError, SessionId, WireError};
+use crate::transfer::serve;
+
+/// A live session. Cheap to share; ends when [`Session::end`] is called or the control lane breaks.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) remote: Fingerprint,
+    pub(crate) initiator: Initiator,
+    pub(crate) id: SessionId,
+    pub(crate) lanes: Lanes,
+    pub(crate) outgoing: Arc<Outgoing>,
+    address: SocketAddr,
+    outbox: mpsc::Sender<ControlMessage>,
+    ending: CancellationToken,
+    reason: OnceLock<DisconnectReason>,
+}
+
+impl Session {
+    /// Starts a session over its control lane. The tasks it needs end with it.
+    pub(crate) fn start(shared: &Arc<Shared>, lane: OpenLane, initiator: Initiator) -> Arc<Self> {
+        let (outbox, outgoing_messages) = mpsc::channel(CONTROL_OUTBOX_LEN);
+        let (heard, hearing) = mpsc::channel(CONTROL_OUTBOX_LEN);
+        let session = Arc::new(Self {
+            remote: lane.remote,
+            initiator,
+            id: lane.session,
+            lanes: Lanes::default(),
+            outgoing: Arc::default(),
+            address: lane.address,
+            outbox,
+            ending: shared.cancel.child_token(),
+            reason: OnceLock::new(),
+        });
+        let (reader, writer) = tokio::io::split(lane.stream);
+        let outgoing = session.outgoing.clone();
+        let speaker = Speaker {
+            lane: writer,
+            outbox: outgoing_messages,
+            outgoing,
+            shared: shared.clone(),
+        };
+        let (reading, speaking) = (session.clone(), session.clone());
+        shared
+            .tasks
+            .spawn(async move { reading.ending.run_until_cancelled(hear(reader, heard)).await });
+        shared.tasks.spawn(async move { speaking.outlive(speaker).await });
+        shared.tasks.spawn(session.clone().drive(shared.clone(), hearing));
+        session
+    }
+
+    /// Ends the session. The first reason counts.
+    pub(crate) fn end(&self, reason: DisconnectReason) {
+        // Set before: whoever sees the end must be able to read its reason.
+        drop(self.reason.set(reason));
+        self.ending.cancel();
+        self.lanes.end();
+    }
+
+    /// Ends the session and tells the other side that it is on purpose.
+    pub(crate) fn say_goodbye(&self) {
+        // A full outbox means that the other side does not listen any more.
+        drop(self.outbox.try_send(ControlMessage::Bye));
+        self.end(DisconnectReason::Closed);
+    }
+
+    /// Waits until the session has ended, and says why.
+    pub(crate) async fn ended(&self) -> DisconnectReason {
+        self.ending.cancelled().await;
+        self.reason()
+    }
+
+    /// Why the session ended.
+    pub(crate) fn reason(&self) -> DisconnectReason {
+        self.reason.get().cloned().unwrap_or(DisconnectReason::Closed)
+    }
+
+    /// Where the other side was reached, if this side dialled.
+    pub(crate) fn dialled_address(&self) -> Option<SocketAddr> {
+        (self.initiator == Initiator::Us).then_some(self.address)
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ending.is_cancelled()
+    }
+
+    /// A lane on which this peer may ask for contents: a resting one or a new one.
+    pub(crate) async fn lane(&self, shared: &Shared) -> Result<DataLane, SessionError> {
+        if let Some(lane) = self.lanes.take_idle() {
+            return Ok(lane);
+        }
+        let opened = match self.initiator {
+            Initiator::Us => self.dial_lane(shared, Requester::Dialler).await?,
+            Initiator::Them => self.ask_for_lane().await?,
+        };
+        Ok(self.lanes.adopt(opened)?)
+    }
+
+    /// Tells the other side that what it serves as this content is not it.
+    pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
+        drop(self.outbox.send(ControlMessage::Stale(content)).await);
+    }
+
+    async fn dial_lane(&self, shared: &Shared, requester: Requester) -> Result<OpenLane, SessionError> {
+        let purpose = Purpose::Data {
+            session: self.id.0,
+            requester,
+        };
+        let dialler = shared.dialler(self.remote)?;
+        let dialled = self
+            .ending
+            .run_until_cancelled(dialler.dial(&[self.address], purpose))
+            .await;
+        dialled.unwrap_or(Err(SessionError::Ended))
+    }
+
+    async fn ask_for_lane(&self) -> Result<OpenLane, SessionError> {
+        let arrival = self.lanes.want();
+        self.outbox
+            .send(ControlMessage::WantLane)
+            .await
+            .map_err(|_| SessionError::Ended)?;
+        match timeout(HANDSHAKE_TIMEOUT, arrival).await {
+            Ok(Ok(lane)) => Ok(lane),
+            Ok(Err(_)) => Err(SessionError::Ended),
+            Err(_) => Err(SessionError::HandshakeTimeout {
+                address: self.address,
+                limit: HANDSHAKE_TIMEOUT,
+            }),
+        }
+    }
+
+    /// The speaker may finish a goodbye after the end, but not for long.
+    async fn outlive(self: Arc<Self>, speaker: Speaker) {
+        let ending = self.ending.clone();
+        let speaking = speaker.speak();
+        tokio::pin!(speaking);
+        let outcome = tokio::select! {
+            outcome = &mut speaking => outcome,
+            () = ending.cancelled() => match self.reason.get() {
+                Some(DisconnectReason::Closed) => timeout(GOODBYE_TIMEOUT, speaking).await.unwrap_or(Ok(())),
+                _ => Ok(()),
+            },
+        };
+        if let Err(error) = outcome {
+            self.end(DisconnectReason::Lost {
+                error: error.to_string(),
+            });
+        }
+    }
+
+    async fn drive(
+        self: Arc<Self>,
+        shared: Arc<Shared>,
+        mut hearing: mpsc::Receiver<Result<ControlMessage, WireError>>,
+    ) {
+        let mut monitor = HealthMonitor::new(shared.health, shared.clock.now());
+        let digest = shared.files().catalog.digest();
+        self.send_soon(ControlMessage::Digest(digest));
+        while let Some(deadline) = monitor.next_deadline() {
+            let event = tokio::select! {
+                () = self.ending.cancelled() => break,
+                heard = hearing.recv() => self.take_message(&shared, heard),
+                () = shared.clock.sleep_until(deadline) => Some(HealthEvent::DeadlineReached),
+            };
+            if let Some(event) = event {
+                let actions = monitor.on_event(shared.clock.now(), event);
+                self.act(&shared, actions);
+            }
+            if let (Some(HealthEvent::PongReceived { .. }), Some(round_trip)) = (event, monitor.round_trip())
+            {
+                self.note_heartbeat(&shared, round_trip);
+            }
+        }
+        self.end(DisconnectReason::Closed);
+        shared.session_ended(&self);
+    }
+
+    fn act(&self, shared: &Shared, actions: Vec<HealthAction>) {
+        for action in actions {
+            match action {
+                HealthAction::SendPing { nonce } => self.send_soon(ControlMessage::Ping { nonce }),
+                HealthAction::StateChanged { from, to } => {
+                    shared.status_changed(|status| status.health = Some(to));
+                    shared.events.emit(Event::HealthChanged { from, to });
+                }
+                HealthAction::Disconnect => self.end(DisconnectReason::Unresponsive),
+            }
+        }
+    }
+
+    fn note_heartbeat(&self, shared: &Shared, round_trip: Duration) {
+        shared.status_changed(|status| status.round_trip = Some(round_trip));
+        shared.events.emit(Event::Heartbeat { round_trip });
+    }
+
+    fn take_message(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        heard: Option<Result<ControlMessage, WireError>>,
+    ) -> Option<HealthEvent> {
+        let message = match heard {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => {
+                self.end(DisconnectReason::Lost {
+                    error: error.to_string(),
+                });
+                return None;
+            }
+            None => return None,
+        };
+        match message {
+            ControlMessage::Ping { nonce } => self.send_soon(ControlMessage::Pong { nonce }),
+            ControlMessage::Pong { nonce } => return Some(HealthEvent::PongReceived { nonce }),
+            ControlMessage::Digest(digest) => {
+                let differing = shared.files().catalog.differing(&digest);
+                self.outgoing.mark(differing);
+            }
+            ControlMessage::Entries(states) => {
+                if let Err(error) = shared.merge(states) {
+                    self.end(DisconnectReason::Lost {
+                        error: error.to_string(),
+                    });
+                }
+            }
+            ControlMessage::WantLane => self.offer_lane(shared),
+            ControlMessage::Stale(content) => shared.recheck(&content),
+            ControlMessage::Bye => self.end(DisconnectReason::RemoteClosed),
+        }
+        Some(HealthEvent::Received)
+    }
+
+    /// Control messages are few; when the outbox is full, the other side has stopped reading, and health will say so.
+    fn send_soon(&self, message: ControlMessage) {
+        if self.outbox.try_send(message).is_err() {
+            tracing::warn!("the other peer does not read its control lane");
+        }
+    }
+
+    fn offer_lane(self: &Arc<Self>, shared: &Arc<Shared>) {
+        if self.initiator == Initiator::Them || !self.lanes.has_room() {
+            return;
+        }
+        let (session, shared) = (self.clone(), shared.clone());
+        shared.clone().tasks.spawn(async move {
+            match session.dial_lane(&shared, Requester::Listener).await {
+                Ok(lane) => session.serve_lane(&shared, lane),
+                Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),
+            }
+        });
+    }
+
+    /// Serves contents on a lane until the other side closes it or the session ends.
+    pub(crate) fn serve_lane(&self, shared: &Arc<Shared>, lane: OpenLane) {
+        let Ok(mut lane) = self.lanes.adopt(lane) else {
+            return;
+        };
+        let shared = shared.clone();
+        shared.clone().tasks.spawn_blocking(move || {
+            if let Err(error) = serve(&mut lane.lane, shared.as_ref()) {
+                tracing::debug!(%error, "a lane that was served ended");
+            }
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! Sharing local files: their names, whole folders, and files that change after they were shared.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::error::ShareError;
+use super::files::{OnTaken, remembered};
+use super::shared::Shared;
+use crate::catalog::SharePath;
+use crate::store::{Source, SourceError};
+
+/// What sharing a folder has done.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct AddedTree {
+    /// Files that are shared now.
+    pub count: usize,
+    /// Bytes of these files.
+    pub len: u64,
+    /// What was left out.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// Something in a folder that was not shared with it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SkippedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it was left out; `None` for a link, a device, a pipe or a socket.
+    pub reason: Option<ShareError>,
+}
+
+/// The name under which a local file is shared unless another is given.
+pub(crate) fn own_name(path: &Path) -> Result<SharePath, ShareError> {
+    let missing = || SourceError::Missing {
+        path: path.to_owned(),
+    };
+    // `..` and `/` have no name of their own; what they lead to is a folder.
+    let name = match path.file_name() {
+        Some(name) => name,
+        None if path.is_dir() => {
+            return Err(SourceError::IsFolder {
+                path: path.to_owned(),
+            }
+            .into());
+        }
+        None => return Err(missing().into()),
+    };
+    let name = name.to_str().ok_or_else(|| ShareError::NotUnicode {
+        path: path.to_owned(),
+    })?;
+    SharePath::parse(name).map_err(|source| ShareError::Name {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Shares every file beneath `root`.
+pub(crate) async fn add_tree(
+    shared: &Arc<Shared>,
+    root: &Path,
+    prefix: Option<&SharePath>,
+) -> Result<AddedTree, ShareError> {
+    let (shared, root) = (shared.clone(), root.to_owned());
+    let prefix = prefix.map(ToString::to_string).unwrap_or_default();
+    let adding = move || {
+        let mut tree = Tree {
+            shared: &shared,
+            added: AddedTree::default(),
+        };
+        let folder = remembered(&root);
+        tree.add_folder(&folder, &prefix)?;
+        Ok(tree.added)
+    };
+    tokio::task::spawn_blocking(adding)
+        .await
+        .map_err(|_| ShareError::Closed)?
+}
+
+struct Tree<'a> {
+    shared: &'a Shared,
+    added: AddedTree,
+}
+
+impl Tree<'_> {
+    fn add_folder(&mut self, folder: &Path, name: &str) -> Result<(), ShareError> {
+        if self.shared.cancel.is_cancelled() {
+            return Err(ShareError::Closed);
+        }
+        let unreadable = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => SourceError::Missing {
+                path: folder.to_owned(),
+            },
+            _ => SourceError::Unreadable {
+                path: folder.to_owned(),
+                source,
+            },
+        };
+        let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+        let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        if entries.is_empty() && !name.is_empty() {
+            self.add_empty(folder, name);
+        }
+        for entry in entries {
+            let path = entry.path();
+            let own = entry.file_name().into_string();
+            match (entry.file_type(), own) {
+                (Ok(kind), Ok(own)) if kind.is_dir() => match self.add_folder(&path, &join(name, &own)) {
+                    Err(ShareError::Closed) => return Err(ShareError::Closed),
+                    Err(reason) => self.skip(path, Some(reason)),
+                    Ok(()) => {}
+                },
+                (Ok(kind), Ok(own)) if kind.is_file() => self.add_file(path, &join(name, &own)),
+                (_, Err(_)) => self.skip(path.clone(), Some(ShareError::NotUnicode { path })),
+                _ => self.skip(path, None),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: PathBuf, name: &str) {
+        match self.try_add_file(&path, name) {
+            Ok(len) => {
+                self.added.count += 1;
+                self.added.len += len;
+            }
+            Err(reason) => self.skip(path, Some(reason)),
+        }
+    }
+
+    fn try_add_file(&self, path: &Path, name: &str) -> Result<u64, ShareError> {
+        let name = parse(path, name)?;
+        let source = Source::read(path)?;
+        let len = source.content.len;
+        self.shared.share(&name, source, OnTaken::Refuse)?;
+        Ok(len)
+    }
+
+    fn add_empty(&mut self, folder: &Path, name: &str) {
+        let added = parse(folder, name).and_then(|name| Ok(self.shared.share_folder(&name)?));
+        if let Err(reason) = added {
+            self.skip(folder.to_owned(), Some(reason));
+        }
+    }
+
+    fn skip(&mut self, path: PathBuf, reason: Option<ShareError>) {
+        self.added.skipped.push(SkippedFile { path, reason });
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+fn parse(path: &Path, name: &str) -> Result<SharePath, ShareError> {
+    SharePath::parse(name).map_err(|source| ShareError::Name {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads files again that turned out to have changed, one at a time, until the peer is closed.
+pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut changed: mpsc::UnboundedReceiver<Arc<Source>>) {
+    let refresher = shared.clone();
+    shared.tasks.spawn(async move {
+        let cancel = refresher.cancel.clone();
+        while let Some(Some(source)) = cancel.run_until_cancelled(changed.recv()).await {
+            let shared = refresher.clone();
+            // Fails only when it panicked, and then there is nothing to refresh.
+            drop(tokio::task::spawn_blocking(move || shared.refresh(&source)).await);
+        }
+    });
+}
