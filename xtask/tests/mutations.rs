@@ -30,12 +30,13 @@ mod tests {
 }
 ";
 
-/// A patch that replaces the only interesting line, for `test` to notice.
+/// A patch that replaces the only interesting line, for `test` to notice; in the form of `git diff`, which git applies
+/// more strictly than that of `diff -u`.
 fn patch(replacement: &str, test: &str) -> String {
     let header = format!("Mutation: `n * 2` becomes `{replacement}`\nTest: sample::sample$tests::{test}\n");
     let context = " /// Twice `n`.\n pub fn double(n: u32) -> u32 {\n";
     format!(
-        "{header}\n--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -2,4 +2,4 @@\n{context}-    n * 2\n+    {replacement}\n }}\n \n"
+        "{header}\ndiff --git a/src/lib.rs b/src/lib.rs\n--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -2,4 +2,4 @@\n{context}-    n * 2\n+    {replacement}\n }}\n \n"
     )
 }
 
@@ -126,6 +127,18 @@ fn a_test_that_is_red_without_the_mutation_stops_everything() {
     let (code, text) = mutations(&root, &[]).expect("xtask starts");
     assert_eq!(code, Some(96), "{text}");
     assert!(text.contains("the unmutated tests are not green"), "{text}");
+}
+
+#[test]
+fn a_test_that_does_not_exist_stops_everything() {
+    let patches = [
+        ("gone", patch("n + 2", "was_renamed")),
+        ("noticed", patch("n + 2", "doubles")),
+    ];
+    let root = sample(&patches).expect("a sample can be made");
+    let (code, text) = mutations(&root, &[]).expect("xtask starts");
+    assert_eq!(code, Some(96), "{text}");
+    assert!(text.contains("the mutations name 2 tests, but 1 ran"), "{text}");
 }
 
 #[test]

@@ -286,11 +286,11 @@ mod tests {
     #[test]
     fn privilege_is_read_from_the_masks_of_the_kernel() {
         assert_eq!(
-            privilege("CapEff:\t000001ffffffffff\nNoNewPrivs:\t1\n"),
+            privilege("CapEff:\t0000000000200000\nNoNewPrivs:\t1\n"),
             Privilege::SysAdmin
         );
         assert_eq!(
-            privilege("CapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n"),
+            privilege("CapEff:\tffffffffffdfffff\nNoNewPrivs:\t0\n"),
             Privilege::Ordinary
         );
         assert_eq!(
