@@ -12,6 +12,8 @@ use crate::cargo;
 use crate::clock;
 use crate::console::{Console, Style};
 use crate::exit::Exit;
+use crate::junit;
+use crate::rundir::PUBLISHED;
 use crate::test;
 use crate::tidy;
 use crate::workspace::Workspace;
@@ -37,13 +39,14 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tidy", tidy_rules),
     ("xtask's own tests", own_tests),
     ("doc tests", doc_tests),
     ("tests", tests),
+    ("report", report),
 ];
 
 /// Takes the steps. Succeeds if each of them does.
@@ -144,6 +147,22 @@ fn tests(bench: &Bench) -> anyhow::Result<()> {
     let exit = test::run(&bench.test)?;
     if exit != ExitCode::SUCCESS {
         bail!("the tests failed");
+    }
+    Ok(())
+}
+
+/// Whether the report that `tests` has written keeps the rules that its readers rely on.
+fn report(bench: &Bench) -> anyhow::Result<()> {
+    let path = bench.workspace.target_directory.join(PUBLISHED);
+    let xml =
+        std::fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+    let violations = junit::violations(&xml, bench.test.junit_dialect);
+    if !violations.is_empty() {
+        bail!(
+            "`{}` breaks the rules of JUnit:\n{}",
+            path.display(),
+            violations.join("\n")
+        );
     }
     Ok(())
 }

@@ -7,13 +7,14 @@
 mod enrich;
 mod model;
 mod sanitise;
-#[cfg(test)]
 mod structure;
 
 use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+
+pub(crate) use structure::violations;
 
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 

@@ -17,6 +17,9 @@ const RUNS_KEPT: usize = 10;
 /// The file that a live run holds locked; inside is the path of its temporary directory.
 const LOCK: &str = "lock";
 
+/// Where the report of the latest run lies, below cargo's target directory.
+pub(crate) const PUBLISHED: &str = "xtask/test/junit.xml";
+
 /// The directories of this run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
@@ -36,7 +39,7 @@ impl RunDir {
     pub(crate) fn create(target_directory: &Path) -> anyhow::Result<RunDir> {
         let home = target_directory.join("xtask").join("test");
         let runs = home.join("runs");
-        let published = home.join("junit.xml");
+        let published = target_directory.join(PUBLISHED);
         remove_file(&published)?;
         let scratch = scratch()?;
         let id = format!("{}-{}", clock::stamp(clock::wall()), suffix(&scratch));

@@ -11,7 +11,7 @@ use quick_xml::{Reader, XmlVersion};
 use super::{Dialect, sanitise};
 
 /// What is wrong with `xml`, one line each; empty if nothing is.
-pub(super) fn violations(xml: &str, dialect: Dialect) -> Vec<String> {
+pub(crate) fn violations(xml: &str, dialect: Dialect) -> Vec<String> {
     let mut check = Check {
         dialect,
         open: Vec::new(),

@@ -5,7 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use quick_xml::events::Event;
 use quick_xml::{Reader, XmlVersion};
 
-use super::structure::violations;
 use super::*;
 use crate::report::Skip;
 
