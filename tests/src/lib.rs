@@ -4,6 +4,7 @@
 //! faults, waiting, and the proof that nothing is left. It holds no expectations of its own about the product; those
 //! are in `suite/`.
 
+pub mod actor;
 pub mod failure;
 pub mod faults;
 pub mod leaks;
@@ -12,6 +13,8 @@ pub mod log;
 pub mod ports;
 #[cfg(feature = "fuse")]
 pub mod probe_fs;
+pub mod relay;
 pub mod seed;
 pub mod temp;
+pub mod universe;
 pub mod wait;

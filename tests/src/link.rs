@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ports;
+use crate::wait::{Look, wait_for};
 
 mod fault;
 mod pump;
@@ -25,7 +27,7 @@ use fault::{Condition, Corruption};
 /// A path that two parties reach each other through: one listening front for each target behind it.
 ///
 /// All its fronts share one condition: a cut link is cut in both directions, whoever dials.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Link {
     state: Arc<State>,
     stop: CancellationToken,
@@ -33,24 +35,17 @@ pub struct Link {
 }
 
 /// What the link and its connections share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     condition: watch::Sender<Condition>,
     corruption: Corruption,
+    carried_len: watch::Sender<u64>,
 }
 
 impl Link {
     /// A healthy link without a front.
     pub fn new() -> Link {
-        let state = State {
-            condition: watch::Sender::new(Condition::default()),
-            corruption: Corruption::default(),
-        };
-        Link {
-            state: Arc::new(state),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        }
+        Link::default()
     }
 
     /// Opens a front: whoever connects to the returned address reaches `target` through this link.
@@ -113,6 +108,28 @@ impl Link {
         self.state.corruption.is_armed()
     }
 
+    /// Waits until `len` more bytes have been delivered, counted over all connections and both directions.
+    #[track_caller]
+    pub fn carried(&self, len: u64) -> impl Future<Output = ()> + use<> {
+        let at = Location::caller();
+        let mut changes = self.state.carried_len.subscribe();
+        let end = *changes.borrow_and_update() + len;
+        let current = changes.clone();
+        async move {
+            let look = async || match *current.borrow() {
+                carried if carried >= end => Look::Ready(()),
+                carried => Look::NotYet(format!("{} bytes are missing", end - carried)),
+            };
+            wait_for(
+                at,
+                "bytes on a link",
+                async || drop(changes.changed().await),
+                look,
+            )
+            .await;
+        }
+    }
+
     /// Ends the fronts and every connection, and returns when their tasks have ended.
     pub async fn close(self) {
         self.stop.cancel();
@@ -128,12 +145,6 @@ impl Link {
     ) -> Fault {
         self.state.condition.send_modify(begin);
         Fault::new(self.state.condition.clone(), end)
-    }
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Link::new()
     }
 }
 

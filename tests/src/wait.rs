@@ -49,10 +49,15 @@ pub async fn poll<T>(at: Caller, what: &str, mut look: impl FnMut() -> Look<T>) 
 
 /// Waits for a future that must complete by itself. Fails the test at `at` if it does not.
 pub async fn complete<T>(at: Caller, what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(WAIT_MAX, future).await {
-        Ok(value) => value,
-        Err(_) => fail(at, format_args!("waited for {what}, but not in {WAIT_MAX:?}")),
+    match in_time(future).await {
+        Some(value) => value,
+        None => fail(at, format_args!("waited for {what}, but not in {WAIT_MAX:?}")),
     }
+}
+
+/// What the future gives, if it does in time.
+pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(WAIT_MAX, future).await.ok()
 }
 
 /// Why a wait ended without its condition, as the end of a sentence.

@@ -57,6 +57,9 @@ async fn deliver(
         }
         silence_is_over(state).await;
         to.write_all(&chunk).await?;
+        state
+            .carried_len
+            .send_modify(|carried_len| *carried_len += chunk.len() as u64);
         throttle(chunk.len(), state).await;
     }
     silence_is_over(state).await;
