@@ -1,0 +1,164 @@
+//! Sharing without a mount: what one side adds, the other side lists and pulls.
+
+use tandem_core::peer::PullError;
+use tandem_tests::universe::Universe;
+
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test]
+async fn a_file_bob_shares_can_be_pulled_by_alice() {
+    let universe = Universe::new().await;
+    universe.bob.add("notes.txt", b"hello").await;
+    assert_eq!(universe.alice.pull("notes.txt").await, b"hello");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn several_files_arrive_each_with_its_own_content() {
+    let universe = Universe::new().await;
+    let names = ["a.bin", "b.bin", "c.bin", "d.bin", "e.bin"];
+    for name in names {
+        universe.alice.add(name, &universe.payload(name, 10_000)).await;
+    }
+    for name in names {
+        assert_eq!(
+            universe.bob.pull(name).await,
+            universe.payload(name, 10_000),
+            "{name}"
+        );
+    }
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_mebibyte_arrives_byte_for_byte() {
+    let universe = Universe::new().await;
+    let payload = universe.payload("one.bin", MIB);
+    universe.alice.add("one.bin", &payload).await;
+    assert!(universe.bob.pull("one.bin").await == payload);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn five_mebibytes_and_a_byte_arrive_byte_for_byte() {
+    let universe = Universe::new().await;
+    let payload = universe.payload("five.bin", 5 * MIB + 1);
+    universe.alice.add("five.bin", &payload).await;
+    assert!(universe.bob.pull("five.bin").await == payload);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn an_empty_file_arrives() {
+    let universe = Universe::new().await;
+    universe.alice.add("empty.txt", b"").await;
+    assert_eq!(universe.bob.pull("empty.txt").await, b"");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn files_go_both_ways() {
+    let universe = Universe::new().await;
+    tokio::join!(
+        universe.alice.add("from-alice", b"for bob"),
+        universe.bob.add("from-bob", b"for alice")
+    );
+    let (alices, bobs) = tokio::join!(universe.alice.pull("from-bob"), universe.bob.pull("from-alice"));
+    assert_eq!(
+        (alices.as_slice(), bobs.as_slice()),
+        (&b"for alice"[..], &b"for bob"[..])
+    );
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn adding_again_shares_the_new_content() {
+    let universe = Universe::new().await;
+    universe.alice.add("draft.txt", b"first").await;
+    assert_eq!(universe.bob.pull("draft.txt").await, b"first");
+    universe.alice.add("draft.txt", b"second, and longer").await;
+    universe.bob.sees("draft.txt", b"second, and longer").await;
+    assert_eq!(universe.bob.pull("draft.txt").await, b"second, and longer");
+    assert_eq!(universe.bob.list(), ["draft.txt"]);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn an_edit_that_keeps_the_size_is_an_edit() {
+    let universe = Universe::new().await;
+    universe.alice.add("flag.txt", b"off!").await;
+    universe.bob.sees("flag.txt", b"off!").await;
+    universe.alice.add("flag.txt", b"on!!").await;
+    universe.bob.sees("flag.txt", b"on!!").await;
+    assert_eq!(universe.bob.pull("flag.txt").await, b"on!!");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn pulling_an_unknown_name_is_refused() {
+    let universe = Universe::new().await;
+    universe.alice.add("known.txt", b"here").await;
+    universe.bob.lists("known.txt").await;
+    let refusal = universe.bob.try_pull("unknown.txt").await.unwrap_err();
+    assert!(matches!(refusal, PullError::Unknown { .. }), "{refusal:?}");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn both_sides_list_exactly_what_is_shared() {
+    let universe = Universe::new().await;
+    universe.alice.add("a.txt", b"a").await;
+    universe.bob.add("b/c.txt", b"c").await;
+    universe.alice.write("not-shared.txt", b"private");
+    universe.alice.lists("b/c.txt").await;
+    universe.bob.lists("a.txt").await;
+    assert_eq!(universe.alice.list(), ["a.txt", "b/c.txt"]);
+    assert_eq!(universe.bob.list(), ["a.txt", "b/c.txt"]);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn names_keep_their_spaces_and_letters() {
+    let universe = Universe::new().await;
+    let name = "Fotos 2026/Grüße & 日本.txt";
+    universe.alice.add(name, b"hello").await;
+    assert_eq!(universe.bob.pull(name).await, b"hello");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_pull_replaces_the_file_that_was_there() {
+    let universe = Universe::new().await;
+    universe.alice.add("notes.txt", b"the new one").await;
+    let target = universe.bob.target("notes.txt");
+    std::fs::write(&target, b"an old one that is longer").unwrap();
+    assert_eq!(universe.bob.pull("notes.txt").await, b"the new one");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn what_was_shared_before_connecting_is_there_afterwards() {
+    let universe = Universe::builder().strangers().build().await;
+    universe.alice.add("early.txt", b"early").await;
+    universe.connect().await;
+    assert_eq!(universe.bob.pull("early.txt").await, b"early");
+    universe.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pulled_file_keeps_its_mode_and_its_time() {
+    use std::os::unix::fs::PermissionsExt;
+    let universe = Universe::new().await;
+    let script = universe.alice.write("run.sh", b"#!/bin/sh\n");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o750)).unwrap();
+    universe.alice.add("run.sh", b"#!/bin/sh\n").await;
+    universe.bob.pull("run.sh").await;
+    let (sent, arrived) = (
+        script.metadata().unwrap(),
+        universe.bob.target("run.sh").metadata().unwrap(),
+    );
+    assert_eq!(arrived.permissions().mode() & 0o777, 0o750);
+    assert_eq!(arrived.modified().unwrap(), sent.modified().unwrap());
+    universe.close().await;
+}

@@ -1,0 +1,69 @@
+//! What one side changes, the other side follows: removed, renamed, edited by both at once.
+
+use tandem_core::peer::PullError;
+use tandem_tests::universe::Universe;
+
+#[tokio::test]
+async fn a_removed_file_disappears_on_the_other_side() {
+    let universe = Universe::new().await;
+    universe.alice.add("stays.txt", b"stays").await;
+    universe.alice.add("goes.txt", b"goes").await;
+    universe.bob.lists("goes.txt").await;
+    universe.alice.remove("goes.txt");
+    universe.bob.misses("goes.txt").await;
+    assert_eq!(universe.bob.list(), ["stays.txt"]);
+    let refusal = universe.bob.try_pull("goes.txt").await.unwrap_err();
+    assert!(matches!(refusal, PullError::Unknown { .. }), "{refusal:?}");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn either_side_can_remove_what_the_other_shares() {
+    let universe = Universe::new().await;
+    universe.alice.add("shared.txt", b"shared").await;
+    universe.bob.lists("shared.txt").await;
+    universe.bob.remove("shared.txt");
+    universe.alice.misses("shared.txt").await;
+    assert!(
+        universe.alice.original("shared.txt").exists(),
+        "a removal from the share deletes no original"
+    );
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_renamed_file_has_only_its_new_name_and_keeps_its_content() {
+    let universe = Universe::new().await;
+    universe.alice.add("old.txt", b"the content").await;
+    universe.bob.lists("old.txt").await;
+    universe.alice.rename("old.txt", "new.txt");
+    universe.bob.lists("new.txt").await;
+    assert_eq!(universe.bob.list(), ["new.txt"]);
+    assert_eq!(universe.bob.pull("new.txt").await, b"the content");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn renaming_a_folder_moves_all_that_is_in_it() {
+    let universe = Universe::new().await;
+    universe.alice.add("old/a.txt", b"a").await;
+    universe.alice.add("old/deep/b.txt", b"b").await;
+    universe.bob.lists("old/deep/b.txt").await;
+    universe.bob.rename("old", "new");
+    universe.alice.lists("new/deep/b.txt").await;
+    assert_eq!(universe.alice.list(), ["new/a.txt", "new/deep/b.txt"]);
+    assert_eq!(universe.bob.pull("new/deep/b.txt").await, b"b");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_removed_name_can_be_shared_again() {
+    let universe = Universe::new().await;
+    universe.alice.add("phoenix.txt", b"first").await;
+    universe.bob.lists("phoenix.txt").await;
+    universe.alice.remove("phoenix.txt");
+    universe.bob.misses("phoenix.txt").await;
+    universe.alice.add("phoenix.txt", b"second").await;
+    assert_eq!(universe.bob.pull("phoenix.txt").await, b"second");
+    universe.close().await;
+}
