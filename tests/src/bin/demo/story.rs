@@ -1,0 +1,84 @@
+//! What the demo prints: one line per step with the time since the start, and a progress bar for long work.
+//!
+//! Lines go to standard output; the bar to standard error, and only when that is a terminal.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tandem_core::clock::Clock;
+use tokio::time::Instant;
+
+/// The lines of one run.
+#[derive(Debug)]
+pub(crate) struct Story {
+    clock: Clock,
+    started: Instant,
+}
+
+impl Story {
+    /// Starts the clock.
+    pub(crate) fn begin() -> Story {
+        let clock = Clock::system();
+        Story {
+            started: clock.now(),
+            clock,
+        }
+    }
+
+    /// Prints one step: when, who, what.
+    pub(crate) fn tell(&self, who: &str, what: impl Display) -> io::Result<()> {
+        let secs = self.elapsed().as_secs_f64();
+        writeln!(io::stdout().lock(), "{secs:9.3} s  {who:<7} {what}")
+    }
+
+    /// Since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now() - self.started
+    }
+
+    /// The time by the clock that the story uses.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}
+
+/// A bar over `total_len` bytes, invisible when nobody watches.
+pub(crate) fn progress_bar(total_len: u64) -> ProgressBar {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let template = "{bar:40} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(total_len), target).with_style(style)
+}
+
+/// `7 files, 1.2 MiB`.
+pub(crate) fn amount(count: usize, len: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} file{plural}, {}", indicatif::BinaryBytes(len))
+}
+
+/// `in 12.3 ms, 98 MB/s`.
+pub(crate) fn pace(len: u64, elapsed: Duration) -> String {
+    let rate = len as f64 / elapsed.as_secs_f64().max(1e-9) / 1e6;
+    let decimals = if rate < 10.0 { 1 } else { 0 };
+    format!("in {:.1} ms, {rate:.decimals$} MB/s", elapsed.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_and_paces_read_well() {
+        assert_eq!(amount(1, 512), "1 file, 512 B");
+        assert_eq!(amount(7, 3 << 20), "7 files, 3.00 MiB");
+        assert_eq!(
+            pace(600_000_000, Duration::from_secs(1)),
+            "in 1000.0 ms, 600 MB/s"
+        );
+    }
+}
