@@ -11,6 +11,9 @@ use super::state::{EntryId, EntryState, Kind};
 use super::view::Item;
 
 /// Something visible that a merge changed.
+///
+/// The events of one merge come in this order: what was removed, under its old path; what was renamed, all at once and the
+/// innermost rename of a path counting; then what was added, changed or copied, under its new path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogEvent {
@@ -211,14 +214,9 @@ fn compare(before: Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
             .or_else(|| comparison.source_of(path, sight));
         later.extend(event_at(path, old.as_ref(), sight));
     }
-    let mut events = comparison.renamed;
-    events.extend(
-        comparison
-            .gone
-            .into_keys()
-            .rev()
-            .map(|path| CatalogEvent::Removed { path }),
-    );
+    let gone = comparison.gone.into_keys().rev();
+    let mut events: Vec<_> = gone.map(|path| CatalogEvent::Removed { path }).collect();
+    events.extend(comparison.renamed);
     events.extend(later);
     events
 }

@@ -378,3 +378,6 @@ impl<'a> Draft<'a> {
 fn first_of(folder: &[EntryId]) -> EntryId {
     folder.first().copied().unwrap_or(EntryId::ROOT)
 }
+
+#[cfg(test)]
+mod tests;

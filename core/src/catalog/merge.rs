@@ -49,3 +49,6 @@ impl Catalog {
         Ok(merged)
     }
 }
+
+#[cfg(test)]
+mod tests;

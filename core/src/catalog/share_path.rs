@@ -302,3 +302,6 @@ pub enum PathFault {
         depth: usize,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ impl FileVersion {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ fn concurrent_edits_of_one_file_are_both_kept() {
     add(&mut bob, "notes.txt", 3);
     sync(&mut alice, &mut bob);
     let copy = format!(
-        "notes (conflict {}-3).txt 2",
+        "notes (conflict {}-2).txt 2",
         alice.replica().fingerprint.fmt_short()
     );
     assert_eq!(tree(&alice), [copy, "notes.txt 3".into()]);

@@ -1,0 +1,213 @@
+//! Which states are refused, and what a merge reports.
+
+use super::*;
+use crate::catalog::tests::{add, catalog_of, pair, path, send, sync};
+use crate::catalog::{Dot, ReplicaId, Version};
+use crate::identity::Fingerprint;
+use crate::limits::{ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, VERSION_HOLDERS_MAX};
+
+fn dot(counter: u64, peer: u16) -> Dot {
+    let fingerprint = Fingerprint::from_bytes(std::array::from_fn(|index| peer.to_be_bytes()[index % 2]));
+    Dot {
+        counter,
+        replica: ReplicaId {
+            fingerprint,
+            incarnation: 1,
+        },
+    }
+}
+
+fn some_state() -> (EntryId, EntryState) {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "a", 1);
+    alice.all_states().remove(0)
+}
+
+/// What a catalog says to a state that `spoil` has worked on.
+fn verdict(spoil: impl FnOnce(&mut EntryId, &mut EntryState)) -> Option<StateFault> {
+    let mut bob = catalog_of(2);
+    add(&mut bob, "b", 1);
+    let (good, (mut id, mut state)) = (some_state(), some_state());
+    spoil(&mut id, &mut state);
+    let before = bob.digest();
+    match bob.merge(vec![good, (id, state)]) {
+        Err(CatalogError::BadState { fault, .. }) => {
+            assert_eq!(bob.digest(), before, "a refused batch changes nothing");
+            Some(fault)
+        }
+        other => other.map(|_| None).unwrap(),
+    }
+}
+
+#[test]
+fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
+    assert_eq!(verdict(|_, _| {}), None);
+    assert_eq!(verdict(|id, _| *id = EntryId::ROOT), Some(StateFault::Root));
+    assert_eq!(
+        verdict(|id, state| state.place.parent = *id),
+        Some(StateFault::OwnParent)
+    );
+    assert_eq!(
+        verdict(|_, state| state.place.stamp = dot(1, 9)),
+        Some(StateFault::UnseenDot)
+    );
+    assert_eq!(
+        verdict(|_, state| state.place.stamp.counter = 0),
+        Some(StateFault::UnseenDot)
+    );
+    assert_eq!(
+        verdict(|_, state| state.seen = crate::catalog::Seen::default()),
+        Some(StateFault::UnseenDot)
+    );
+    let special = |state: &mut EntryState| {
+        let file = crate::catalog::FileVersion {
+            mode: 0o4755,
+            ..crate::catalog::tests::file(1)
+        };
+        state.add(
+            dot(1, 3),
+            Version {
+                kind: crate::catalog::Kind::File(file),
+                holders: [].into(),
+            },
+        );
+    };
+    assert_eq!(
+        verdict(|_, state| special(state)),
+        Some(StateFault::BadMode { mode: 0o4755 })
+    );
+}
+
+#[test]
+fn counters_are_believed_up_to_the_lead_and_no_further() {
+    // bob has counted to 1.
+    let limit = 1 + CATALOG_COUNTER_LEAD_MAX;
+    assert_eq!(verdict(|_, state| state.seen.note(dot(limit, 3))), None);
+    let refused = |counter| Some(StateFault::CounterTooFarAhead { counter, limit });
+    assert_eq!(
+        verdict(|_, state| state.seen.note(dot(limit + 1, 3))),
+        refused(limit + 1)
+    );
+    assert_eq!(
+        verdict(|_, state| state.seen.note(dot(u64::MAX, 3))),
+        refused(u64::MAX)
+    );
+}
+
+#[test]
+fn an_entry_holds_as_much_as_its_limits_and_no_more() {
+    let folder = || Version {
+        kind: crate::catalog::Kind::Folder,
+        holders: [].into(),
+    };
+    let versions = |count: usize| {
+        verdict(|_, state| {
+            state.versions.clear();
+            (1_u16..)
+                .take(count)
+                .for_each(|peer| state.add(dot(1, peer), folder()));
+        })
+    };
+    assert_eq!(versions(ENTRY_VERSIONS_MAX), None);
+    let count = ENTRY_VERSIONS_MAX + 1;
+    assert_eq!(versions(count), Some(StateFault::TooManyVersions { count }));
+    let replicas = |count: usize| {
+        verdict(|_, state| {
+            (2..)
+                .take(count - 1)
+                .for_each(|peer| state.seen.note(dot(1, peer)))
+        })
+    };
+    assert_eq!(replicas(ENTRY_REPLICAS_MAX), None);
+    let count = ENTRY_REPLICAS_MAX + 1;
+    assert_eq!(replicas(count), Some(StateFault::TooManyReplicas { count }));
+}
+
+#[test]
+fn a_version_names_as_many_holders_as_its_limit_and_no_more() {
+    let holders = |count: usize| {
+        let crowd = (2..).take(count).map(|peer| dot(1, peer).replica.fingerprint);
+        verdict(|_, state| {
+            state
+                .versions
+                .values_mut()
+                .for_each(|version| version.holders = crowd.clone().collect())
+        })
+    };
+    assert_eq!(holders(VERSION_HOLDERS_MAX), None);
+    let count = VERSION_HOLDERS_MAX + 1;
+    assert_eq!(holders(count), Some(StateFault::TooManyHolders { count }));
+}
+
+#[test]
+fn two_states_within_the_limit_may_not_make_one_beyond_it() {
+    let (id, state) = some_state();
+    let crowd = |start: u16| {
+        let mut state = state.clone();
+        (start..)
+            .take(ENTRY_REPLICAS_MAX - 1)
+            .for_each(|peer| state.seen.note(dot(1, peer)));
+        (id, state)
+    };
+    let mut bob = catalog_of(2);
+    bob.merge(vec![crowd(2000)]).unwrap();
+    let before = bob.digest();
+    assert!(matches!(
+        bob.merge(vec![crowd(6000)]),
+        Err(CatalogError::BadState { .. })
+    ));
+    assert_eq!(bob.digest(), before);
+}
+
+#[test]
+fn a_merge_reports_what_appeared_changed_and_went() {
+    let (mut alice, mut bob) = pair();
+    add(&mut alice, "folder/a", 1);
+    let added = |at: &str| CatalogEvent::Added { path: path(at) };
+    assert_eq!(send(&alice, &mut bob), [added("folder"), added("folder/a")]);
+    add(&mut alice, "folder/a", 2);
+    assert_eq!(
+        send(&alice, &mut bob),
+        [CatalogEvent::Changed {
+            path: path("folder/a")
+        }]
+    );
+    assert_eq!(send(&alice, &mut bob), []);
+    drop(alice.remove(&path("folder")).unwrap());
+    let removed = |at: &str| CatalogEvent::Removed { path: path(at) };
+    assert_eq!(send(&alice, &mut bob), [removed("folder/a"), removed("folder")]);
+}
+
+#[test]
+fn a_renamed_folder_is_one_event_and_an_edit_in_it_another() {
+    let (mut alice, mut bob) = pair();
+    add(&mut alice, "old/a", 1);
+    add(&mut alice, "old/b", 2);
+    sync(&mut alice, &mut bob);
+    drop(alice.rename(&path("old"), &path("new")).unwrap());
+    add(&mut alice, "new/a", 3);
+    let renamed = CatalogEvent::Renamed {
+        from: path("old"),
+        to: path("new"),
+    };
+    assert_eq!(
+        send(&alice, &mut bob),
+        [renamed, CatalogEvent::Changed { path: path("new/a") }]
+    );
+}
+
+#[test]
+fn a_conflict_is_reported_with_the_name_of_the_copy() {
+    let (mut alice, mut bob) = pair();
+    add(&mut alice, "a", 1);
+    add(&mut bob, "a", 2);
+    let events = send(&alice, &mut bob);
+    let copy = bob.list().into_iter().find(|shown| shown.conflict).unwrap().path;
+    assert_eq!(
+        events,
+        [CatalogEvent::Conflict {
+            path: path("a"),
+            copy
+        }]
+    );
+}

@@ -1,0 +1,444 @@
+//! Catalogs under random schedules of edits and exchanges, and under random states from a hostile peer.
+//!
+//! Through the public API only. Seeded, so that a run is a repetition of the last one; `PROPTEST_RNG_SEED` and
+//! `PROPTEST_CASES` widen the search.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the whole file is tests; clippy only excuses the functions marked as such"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::RngSeed;
+use tandem_core::catalog::*;
+use tandem_core::identity::Fingerprint;
+
+const REPLICA_COUNT: usize = 3;
+
+/// What one replica does at one moment. A failure of any of it is fine; losing something is not.
+#[derive(Debug, Clone)]
+enum Step {
+    Add(usize, Target),
+    AddFolder(usize, SharePath),
+    Remove(usize, Target),
+    Rename(usize, Target, SharePath),
+    Send { from: usize, to: usize },
+}
+
+/// A path out of the blue, or that of something which is shown at that moment, conflict copies included.
+#[derive(Debug, Clone)]
+enum Target {
+    Path(SharePath),
+    Shown(usize),
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    let defaults = ProptestConfig::default();
+    let rng_seed = match std::env::var_os("PROPTEST_RNG_SEED") {
+        Some(_) => defaults.rng_seed,
+        None => RngSeed::Fixed(2026),
+    };
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(cases, |_| defaults.cases);
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..defaults
+    }
+}
+
+fn some_path() -> impl Strategy<Value = SharePath> {
+    vec(select(vec!["a", "b", "c.txt"]), 1..=3).prop_map(|names| SharePath::parse(&names.join("/")).unwrap())
+}
+
+fn some_target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        some_path().prop_map(Target::Path),
+        (0_usize..100).prop_map(Target::Shown)
+    ]
+}
+
+fn some_step() -> impl Strategy<Value = Step> {
+    let replica = || 0..REPLICA_COUNT;
+    prop_oneof![
+        4 => (replica(), some_target()).prop_map(|(replica, target)| Step::Add(replica, target)),
+        1 => (replica(), some_path()).prop_map(|(replica, path)| Step::AddFolder(replica, path)),
+        2 => (replica(), some_target()).prop_map(|(replica, target)| Step::Remove(replica, target)),
+        4 => (replica(), some_target(), some_path()).prop_map(|(replica, from, to)| Step::Rename(replica, from, to)),
+        3 => (replica(), replica()).prop_map(|(from, to)| Step::Send { from, to }),
+    ]
+}
+
+fn some_history() -> impl Strategy<Value = Vec<Step>> {
+    vec(some_step(), 0..32)
+}
+
+/// Replicas with a history, and the contents that nobody who knew them has given up.
+struct Replicas {
+    catalogs: Vec<Catalog>,
+    kept: BTreeSet<u64>,
+    added: u64,
+}
+
+impl Replicas {
+    fn new() -> Self {
+        let catalog = |peer| {
+            Catalog::new(ReplicaId {
+                fingerprint: Fingerprint::from_bytes([peer; 20]),
+                incarnation: 1,
+            })
+        };
+        Self {
+            catalogs: (1..).take(REPLICA_COUNT).map(catalog).collect(),
+            kept: BTreeSet::new(),
+            added: 0,
+        }
+    }
+
+    fn after(history: Vec<Step>) -> Self {
+        let mut replicas = Self::new();
+        history.into_iter().for_each(|step| replicas.run(step));
+        replicas
+    }
+
+    fn run(&mut self, step: Step) {
+        match step {
+            Step::Add(replica, target) => {
+                self.added += 1;
+                let file = file(self.added);
+                self.edit(replica, &target, Some(self.added), |catalog, path| {
+                    catalog.add_file(path, file)
+                });
+            }
+            Step::AddFolder(replica, path) => drop(self.catalogs[replica].add_folder(&path)),
+            Step::Remove(replica, target) => self.edit(replica, &target, None, Catalog::remove),
+            Step::Rename(replica, from, to) => self.rename(replica, &from, &to),
+            Step::Send { from, to } => self.send(from, to),
+        }
+    }
+
+    /// Runs an edit that may give up what is shown at its path, and nothing else.
+    fn edit(
+        &mut self,
+        replica: usize,
+        target: &Target,
+        added: Option<u64>,
+        run: impl FnOnce(&mut Catalog, &SharePath) -> Result<Change, CatalogError>,
+    ) {
+        let catalog = &mut self.catalogs[replica];
+        let Some(path) = target.of(catalog) else { return };
+        let before = catalog.list();
+        let given_up: BTreeSet<_> =
+            contents(before.iter().filter(|shown| shown.path.starts_with(&path))).collect();
+        let changed = run(catalog, &path).is_ok();
+        let mut expected: BTreeSet<_> = contents(before.iter()).collect();
+        if changed {
+            expected.retain(|content| !given_up.contains(content));
+            self.kept.retain(|content| !given_up.contains(content));
+            expected.extend(added);
+            self.kept.extend(added);
+        }
+        assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
+    }
+
+    fn rename(&mut self, replica: usize, from: &Target, to: &SharePath) {
+        let catalog = &mut self.catalogs[replica];
+        let Some(from) = from.of(catalog) else { return };
+        let before: Vec<_> = contents(catalog.list().iter()).collect();
+        let renamed = catalog.rename(&from, to).is_ok();
+        assert!(!renamed || catalog.lookup(to).is_some());
+        let after: Vec<_> = contents(catalog.list().iter()).collect();
+        assert_eq!(BTreeSet::from_iter(before), BTreeSet::from_iter(after));
+    }
+
+    fn send(&mut self, from: usize, to: usize) {
+        let digest = self.catalogs[to].digest();
+        let states = self.catalogs[from].states(&self.catalogs[from].differing(&digest));
+        let paths = paths_of(&self.catalogs[to]);
+        let events = self.catalogs[to].merge(states).unwrap();
+        assert_eq!(
+            replayed(paths, &events),
+            paths_of(&self.catalogs[to]),
+            "{events:?}"
+        );
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..2 {
+            for from in 0..REPLICA_COUNT {
+                (0..REPLICA_COUNT).for_each(|to| self.send(from, to));
+            }
+        }
+    }
+}
+
+impl Target {
+    fn of(&self, catalog: &Catalog) -> Option<SharePath> {
+        match self {
+            Self::Path(path) => Some(path.clone()),
+            Self::Shown(index) => {
+                let shown = catalog.list();
+                shown
+                    .get(index % shown.len().max(1))
+                    .map(|shown| shown.path.clone())
+            }
+        }
+    }
+}
+
+fn file(number: u64) -> FileVersion {
+    let content = ContentId {
+        hash: [0; 32],
+        len: number,
+    };
+    FileVersion {
+        content,
+        mtime_ns: 0,
+        mode: 0o644,
+    }
+}
+
+fn contents<'a>(shown: impl Iterator<Item = &'a Shown>) -> impl Iterator<Item = u64> {
+    shown.filter_map(Shown::file).map(|file| file.content.len)
+}
+
+fn paths_of(catalog: &Catalog) -> BTreeSet<String> {
+    catalog
+        .list()
+        .into_iter()
+        .map(|shown| shown.path.to_string())
+        .collect()
+}
+
+/// The paths that somebody who only follows the events believes in.
+fn replayed(mut paths: BTreeSet<String>, events: &[CatalogEvent]) -> BTreeSet<String> {
+    let moves: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            CatalogEvent::Renamed { from, to } => Some((from.to_string(), to.to_string())),
+            _ => None,
+        })
+        .collect();
+    for event in events {
+        if let CatalogEvent::Removed { path } = event {
+            assert!(paths.remove(path.as_str()), "{path} was not there");
+        }
+    }
+    paths = paths.into_iter().map(|path| after_moves(&path, &moves)).collect();
+    for event in events {
+        match event {
+            CatalogEvent::Added { path } | CatalogEvent::Conflict { copy: path, .. } => {
+                paths.insert(path.to_string());
+            }
+            _ => {}
+        }
+    }
+    paths
+}
+
+/// All moves happen at once: that of the innermost folder counts.
+fn after_moves(path: &str, moves: &[(String, String)]) -> String {
+    let inside = |from: &str| {
+        path.strip_prefix(from)
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let innermost = moves
+        .iter()
+        .filter(|(from, _)| inside(from).is_some())
+        .max_by_key(|(from, _)| from.len());
+    innermost.map_or(path.to_owned(), |(from, to)| {
+        format!("{to}{}", inside(from).unwrap_or_default())
+    })
+}
+
+fn joined(catalog: &Catalog, other: &Catalog) -> Catalog {
+    let mut joined = catalog.clone();
+    joined.merge(other.all_states()).unwrap();
+    joined
+}
+
+fn sorted(catalog: &Catalog) -> BTreeMap<EntryId, EntryState> {
+    catalog.all_states().into_iter().collect()
+}
+
+fn some_dot() -> impl Strategy<Value = Dot> {
+    let counter = prop_oneof![40 => 1_u64..5, 1 => Just(0), 1 => Just(u64::MAX)];
+    (counter, 1_u8..4).prop_map(|(counter, peer)| {
+        let fingerprint = Fingerprint::from_bytes([peer; 20]);
+        Dot {
+            counter,
+            replica: ReplicaId {
+                fingerprint,
+                incarnation: 1,
+            },
+        }
+    })
+}
+
+fn some_version() -> impl Strategy<Value = Version> {
+    let kind = prop_oneof![
+        Just(Kind::Folder),
+        (1_u64..4).prop_map(|number| Kind::File(file(number)))
+    ];
+    (kind, btree_set(1_u8..4, 0..3)).prop_map(|(kind, holders)| {
+        let holders = holders
+            .into_iter()
+            .map(|peer| Fingerprint::from_bytes([peer; 20]))
+            .collect();
+        Version { kind, holders }
+    })
+}
+
+fn some_id() -> impl Strategy<Value = EntryId> {
+    (0_u8..6).prop_map(|first| {
+        EntryId::from_bytes(std::array::from_fn(|index| if index == 0 { first } else { 0 }))
+    })
+}
+
+/// What a hostile peer may send: well-formed, but not necessarily true, or even possible.
+fn some_state() -> impl Strategy<Value = EntryState> {
+    let place = (some_dot(), some_id(), select(vec!["a", "b", "c.txt"]));
+    let place = place.prop_map(|(stamp, parent, name)| Place {
+        stamp,
+        parent,
+        name: Name::new(name).unwrap(),
+    });
+    (
+        place,
+        btree_map(some_dot(), some_version(), 0..4),
+        vec(some_dot(), 0..4),
+    )
+        .prop_map(|(place, versions, dots)| {
+            let mut seen = Seen::default();
+            dots.into_iter().for_each(|dot| seen.note(dot));
+            EntryState {
+                place,
+                versions,
+                seen,
+            }
+        })
+}
+
+/// A state that keeps the one promise merging relies on: it has seen what it holds.
+fn some_honest_state() -> impl Strategy<Value = EntryState> {
+    some_state().prop_map(|mut state| {
+        state.versions.keys().for_each(|dot| state.seen.note(*dot));
+        state.seen.note(state.place.stamp);
+        state
+    })
+}
+
+fn join(mut state: EntryState, other: &EntryState) -> EntryState {
+    state.join(other.clone());
+    state
+}
+
+proptest! {
+    #![proptest_config(config(24))]
+
+    #[test]
+    fn any_schedule_converges_and_keeps_what_nobody_gave_up(history in some_history()) {
+        let mut replicas = Replicas::after(history);
+        replicas.settle();
+        let [first, others @ ..] = replicas.catalogs.as_slice() else { unreachable!() };
+        let shown: BTreeSet<_> = contents(first.list().iter()).collect();
+        prop_assert!(shown.is_superset(&replicas.kept), "{shown:?} lacks some of {:?}", replicas.kept);
+        for other in others {
+            prop_assert_eq!(first.digest(), other.digest());
+            prop_assert_eq!(first.list(), other.list());
+        }
+    }
+
+    #[test]
+    fn catalogs_merge_in_any_order_and_any_number_of_times(history in some_history()) {
+        let replicas = Replicas::after(history);
+        let [a, b, c] = replicas.catalogs.as_slice() else { unreachable!() };
+        let ab_c = joined(&joined(a, b), c);
+        let bc_a = joined(&joined(b, c), a);
+        prop_assert_eq!(sorted(&ab_c), sorted(&bc_a));
+        prop_assert_eq!(ab_c.list(), bc_a.list());
+        prop_assert_eq!(joined(&ab_c, b).digest(), ab_c.digest());
+        prop_assert_eq!(joined(a, b).digest(), joined(b, a).digest());
+    }
+
+    #[test]
+    fn an_index_kept_up_to_date_is_the_index_built_anew(history in some_history()) {
+        for catalog in Replicas::after(history).catalogs {
+            let anew = joined(&Catalog::new(catalog.replica()), &catalog);
+            prop_assert_eq!(anew.list(), catalog.list());
+            for shown in catalog.list() {
+                prop_assert_eq!(catalog.lookup(&shown.path), Some(shown));
+            }
+        }
+    }
+
+    #[test]
+    fn digests_are_equal_exactly_where_states_are(history in some_history()) {
+        let replicas = Replicas::after(history);
+        let [a, b, _] = replicas.catalogs.as_slice() else { unreachable!() };
+        prop_assert_eq!(a.digest() == b.digest(), sorted(a) == sorted(b));
+        prop_assert_eq!(a.differing(&b.digest()).is_empty() && b.differing(&a.digest()).is_empty(), sorted(a) == sorted(b));
+    }
+
+    #[test]
+    fn states_of_one_entry_merge_in_any_order(
+        a in some_honest_state(), b in some_honest_state(), c in some_honest_state()
+    ) {
+        prop_assert_eq!(join(a.clone(), &b), join(b.clone(), &a));
+        prop_assert_eq!(join(join(a.clone(), &b), &c), join(a.clone(), &join(b.clone(), &c)));
+        prop_assert_eq!(join(a.clone(), &a), a);
+    }
+
+    #[test]
+    fn hostile_states_are_merged_or_refused_whole_and_never_panic(
+        batches in vec(vec((some_id(), prop_oneof![1 => some_state(), 9 => some_honest_state()]), 1..6), 1..6)
+    ) {
+        let mut catalog = Replicas::new().catalogs.remove(0);
+        for batch in batches {
+            let (digest, paths) = (catalog.digest(), paths_of(&catalog));
+            match catalog.merge(batch) {
+                Ok(events) => prop_assert_eq!(replayed(paths, &events), paths_of(&catalog)),
+                Err(_) => prop_assert_eq!(digest, catalog.digest()),
+            }
+        }
+        for shown in catalog.list() {
+            prop_assert_eq!(catalog.lookup(&shown.path), Some(shown.clone()));
+            drop(catalog.clone().remove(&shown.path).unwrap());
+            drop(catalog.clone().rename(&shown.path, &SharePath::parse("elsewhere/deep").unwrap()).unwrap());
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_read_or_refused_without_a_panic(bytes: Vec<u8>) {
+        drop(postcard::from_bytes::<Vec<(EntryId, EntryState)>>(&bytes));
+        prop_assert!(postcard::from_bytes::<Digest>(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_spoilt_state_is_read_or_refused_without_a_panic(state in some_state(), at: prop::sample::Index, byte: u8) {
+        let mut bytes = postcard::to_stdvec(&state).unwrap();
+        prop_assert_eq!(postcard::from_bytes::<EntryState>(&bytes).unwrap(), state);
+        *at.get_mut(&mut bytes) = byte;
+        drop(postcard::from_bytes::<EntryState>(&bytes));
+    }
+
+    #[test]
+    fn any_text_is_a_path_that_reads_back_or_refused(text: String) {
+        if let Ok(path) = SharePath::parse(&text) {
+            prop_assert_eq!(path.as_str(), &text);
+            prop_assert_eq!(postcard::from_bytes::<SharePath>(&postcard::to_stdvec(&path).unwrap()), Ok(path));
+        }
+    }
+
+    #[test]
+    fn a_path_reads_back_from_its_parts(path in some_path()) {
+        let name = path.name();
+        let again = path.parent().map_or_else(|| SharePath::parse(name.as_str()), |parent| parent.join(&name));
+        prop_assert_eq!(again, Ok(path.clone()));
+        prop_assert_eq!(path.names().collect::<Vec<_>>().join("/"), path.to_string());
+    }
+}
