@@ -4,6 +4,7 @@
 //! [`session`], [`catalog`], [`store`], [`transfer`], [`peer`]. There is no server in this crate;
 //! the relay is `tandem_relay`, of which only the shared API is used here.
 
+mod aligned;
 pub mod catalog;
 pub mod clock;
 pub mod health;

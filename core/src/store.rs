@@ -4,14 +4,12 @@
 //! by us, and a file that is received is invisible under its name until every byte of it was verified and made
 //! durable. Knows contents (hash and length), not names in the catalog, and no peers.
 
-mod aligned;
 mod hashing;
 mod outline;
 mod part_file;
 mod positioned;
 mod source;
 
-pub(crate) use aligned::AlignedBuffer;
 pub(crate) use hashing::hash_file;
 pub(crate) use outline::{GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len};
 pub use part_file::StoreError;

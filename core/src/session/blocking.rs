@@ -2,22 +2,45 @@
 //!
 //! Bulk bytes go fastest through plain blocking calls on page-aligned buffers; the asynchronous part of a lane ends with
 //! its greeting. Owns the hand-over and the record loop, nothing of what is said on the lane. rustls reads at most a few
-//! KiB at a time from its socket, so a buffer of [`LANE_BUFFER_LEN`] stands between them.
+//! KiB at a time from its socket, so a page-aligned buffer of [`LANE_BUFFER_LEN`] stands between them.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::ops::Range;
 use std::time::Duration;
 
 use rustls::Connection;
 use tokio_rustls::TlsStream;
 
 use super::lane::OpenLane;
+use crate::aligned::AlignedBuffer;
 use crate::limits::{LANE_BUFFER_LEN, LANE_IDLE_TIMEOUT};
 
 /// A data lane. Reading and writing block for at most [`LANE_IDLE_TIMEOUT`] without progress.
 pub(crate) struct BlockingLane {
     connection: Connection,
-    socket: BufReader<TcpStream>,
+    socket: BufferedSocket,
+    unsent: usize,
+}
+
+/// A socket that is read in large, aligned pieces.
+struct BufferedSocket {
+    socket: TcpStream,
+    buffer: AlignedBuffer,
+    unread: Range<usize>,
+}
+
+impl Read for BufferedSocket {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            let len = self.socket.read(&mut self.buffer)?;
+            self.unread = 0..len;
+        }
+        let len = self.unread.len().min(into.len());
+        into[..len].copy_from_slice(&self.buffer[self.unread.start..self.unread.start + len]);
+        self.unread.start += len;
+        Ok(len)
+    }
 }
 
 /// Ends a lane from another thread: whatever blocks in it returns at once.
@@ -49,25 +72,33 @@ impl BlockingLane {
         let socket = tcp.into_std()?;
         socket.set_nonblocking(false)?;
         socket.set_write_timeout(Some(LANE_IDLE_TIMEOUT))?;
+        let buffer = AlignedBuffer::new(LANE_BUFFER_LEN);
+        let socket = BufferedSocket {
+            socket,
+            buffer,
+            unread: 0..0,
+        };
         Ok(Self {
             connection,
-            socket: BufReader::with_capacity(LANE_BUFFER_LEN, socket),
+            socket,
+            unsent: 0,
         })
     }
 
     /// A handle that ends this lane from another thread.
     pub(crate) fn closer(&self) -> io::Result<LaneCloser> {
-        self.socket.get_ref().try_clone().map(LaneCloser)
+        self.socket.socket.try_clone().map(LaneCloser)
     }
 
     /// How long a read may wait for the next byte; `None` waits for ever (until the lane is closed).
     pub(crate) fn set_read_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        self.socket.get_ref().set_read_timeout(limit)
+        self.socket.socket.set_read_timeout(limit)
     }
 
     fn send_records(&mut self) -> io::Result<()> {
+        self.unsent = 0;
         while self.connection.wants_write() {
-            self.connection.write_tls(self.socket.get_mut())?;
+            self.connection.write_tls(&mut self.socket.socket)?;
         }
         Ok(())
     }
@@ -97,8 +128,11 @@ impl Read for BlockingLane {
 
 impl Write for BlockingLane {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.unsent >= LANE_BUFFER_LEN {
+            self.send_records()?;
+        }
         let written = self.connection.writer().write(bytes)?;
-        self.send_records()?;
+        self.unsent += written;
         Ok(written)
     }
 

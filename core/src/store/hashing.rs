@@ -12,7 +12,8 @@ use std::thread;
 use blake3::hazmat::ChainingValue;
 
 use super::outline::{GROUP_LEN, GroupHasher, Outline, group_count, group_len};
-use super::{AlignedBuffer, read_exact_at};
+use super::read_exact_at;
+use crate::aligned::AlignedBuffer;
 use crate::limits::{HASH_THREADS_MAX, IO_BLOCK_LEN};
 
 /// The root hash and the outline of the first `len` bytes of `file`.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::protocol::{Request, Response};
 use super::queue::{FileFailure, FileState, Queue, Unit};
+use crate::aligned::AlignedBuffer;
 use crate::clock::Clock;
 use crate::limits::{
     LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, PIPELINE_LEN_MAX, PIPELINE_REQUESTS_MAX, ROTATE_AFTER_LEN,
@@ -18,7 +19,7 @@ use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
 use crate::session::wire::{read_blocking, write_blocking};
 use crate::store::{
-    AlignedBuffer, GROUP_LEN, GroupHasher, Outline, PartFile, VALUE_LEN, group_count, group_len, publish_all,
+    GROUP_LEN, GroupHasher, Outline, PartFile, VALUE_LEN, group_count, group_len, publish_all,
 };
 
 /// How a lane left its work in good order.

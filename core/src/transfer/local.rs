@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 use super::serve::Holder;
+use crate::aligned::AlignedBuffer;
 use crate::clock::Clock;
 use crate::limits::IO_BLOCK_LEN;
-use crate::store::{AlignedBuffer, PartFile, Source, StoreError, publish_all, read_exact_at};
+use crate::store::{PartFile, Source, StoreError, publish_all, read_exact_at};
 
 /// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the lanes.
 pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {

@@ -9,12 +9,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::protocol::{Refusal, Request, Response};
+use crate::aligned::AlignedBuffer;
 use crate::catalog::ContentId;
 use crate::limits::{IO_BLOCK_LEN, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
 use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
 use crate::session::wire::{read_blocking, write_blocking};
-use crate::store::{AlignedBuffer, Source, SourceError, read_exact_at};
+use crate::store::{Source, SourceError, read_exact_at};
 
 /// What a lane is served from.
 pub(crate) trait Holder {
