@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use clap::{Args as _, FromArgMatches};
+use anyhow::{Context, bail, ensure};
 use xshell::{Cmd, Shell};
 
 use crate::capability;
@@ -13,6 +12,7 @@ use crate::clock;
 use crate::console::{Console, Style};
 use crate::exit::Exit;
 use crate::junit;
+use crate::mutations;
 use crate::rundir::PUBLISHED;
 use crate::test;
 use crate::tidy;
@@ -39,12 +39,13 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tidy", tidy_rules),
     ("xtask's own tests", own_tests),
     ("doc tests", doc_tests),
+    ("mutations", mutations_apply),
     ("tests", tests),
     ("report", report),
 ];
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bench = Bench {
         sh: Shell::new().context("could not read the current directory")?,
         workspace: Workspace::load(None)?,
-        test: test_arguments(&args.test),
+        test: arguments("cargo xtask ci --", &args.test),
     };
     let console = Console::new();
     let mut failed = Vec::new();
@@ -85,12 +86,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     .into())
 }
 
-/// Ends the process, as clap does, if they make no sense.
-fn test_arguments(words: &[String]) -> test::Args {
-    let command = test::Args::augment_args(clap::Command::new("cargo xtask ci --"));
-    let words = std::iter::once("cargo xtask ci --").chain(words.iter().map(String::as_str));
-    let matches = command.get_matches_from(words);
-    test::Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+/// The arguments of another subcommand. Ends the process, as clap does, if they make no sense.
+fn arguments<A: clap::Args>(command: &'static str, words: &[String]) -> A {
+    let words = std::iter::once(command).chain(words.iter().map(String::as_str));
+    let matches = A::augment_args(clap::Command::new(command)).get_matches_from(words);
+    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn verdict(console: &Console, name: &str, failed: bool, elapsed: Duration) -> String {
@@ -143,11 +143,17 @@ fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
     )
 }
 
+fn mutations_apply(_: &Bench) -> anyhow::Result<()> {
+    let arguments = arguments("cargo xtask mutations", &["--check".to_owned()]);
+    succeed(mutations::run(&arguments)?, "not every mutation applies")
+}
+
 fn tests(bench: &Bench) -> anyhow::Result<()> {
-    let exit = test::run(&bench.test)?;
-    if exit != ExitCode::SUCCESS {
-        bail!("the tests failed");
-    }
+    succeed(test::run(&bench.test)?, "the tests failed")
+}
+
+fn succeed(exit: ExitCode, otherwise: &str) -> anyhow::Result<()> {
+    ensure!(exit == ExitCode::SUCCESS, "{otherwise}");
     Ok(())
 }
 

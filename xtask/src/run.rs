@@ -103,7 +103,8 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     stage.console.begin(stage.plan.order.len());
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
-    runner.orphans += kill_strays(&inherited).await;
+    // No test runs any more: every child that we did not have before was left behind by one of them.
+    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await;
     stage.console.end();
     let orphans = runner.orphans;
     Ran {
@@ -111,16 +112,6 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
         ending,
         orphans,
     }
-}
-
-/// When no test runs any more, every child that we did not have before was left behind by one of them.
-async fn kill_strays(inherited: &BTreeSet<os::Pid>) -> usize {
-    let strays: Vec<os::Pid> = os::children(std::process::id())
-        .difference(inherited)
-        .copied()
-        .collect();
-    let alive: Vec<os::Pid> = strays.into_iter().filter(|pid| !os::reap(*pid)).collect();
-    process::kill_all(&alive).await
 }
 
 struct Runner<'a> {

@@ -3,6 +3,7 @@
 //! The test leads a process group of its own. When it has ended, in whatever way, nothing of that group and (on Linux)
 //! no orphan that carries its mark is alive any more.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -79,18 +80,22 @@ pub(super) async fn run(mut command: Command, mut capture: Capture, mut watch: W
         .kill_on_drop(true);
     os::own_group(&mut command);
     let (started, start) = (clock::wall(), clock::now());
-    let mut orphans = 0;
+    let (mut elapsed, mut orphans) = (Duration::ZERO, 0);
     let end = match command.spawn() {
         Ok(mut child) => {
             let mut reading = Reading::of(&mut child, &mut capture);
+            let group = child.id();
             let end = attend(&mut child, &mut reading, &mut watch, start).await;
-            orphans = sweep(&watch.mark).await;
+            elapsed = clock::now() - start;
+            // First those who can be recognised: a process that is dying can't be, and the children that it still has
+            // are not ours yet.
+            orphans = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
+            os::kill_group(group, Kill::Now);
             reading.finish(DRAIN_TIMEOUT).await;
             end
         }
         Err(error) => End::NotStarted(error),
     };
-    let elapsed = clock::now() - start;
     let (stdout, stderr) = (capture.stdout.into_bytes(), capture.stderr.into_bytes());
     Ended {
         end,
@@ -108,7 +113,7 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
     let deadline = start + watch.timeout;
     let end = tokio::select! {
         status = child.wait() => status.map_or_else(End::NotStarted, End::Exited),
-        () = reading.go_on() => unreachable_end(),
+        never = reading.go_on() => match never {},
         () = clock::passed(Some(deadline)) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
@@ -116,22 +121,17 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
         kill_tree(group, Kill::Gently);
         tokio::select! {
             _ = child.wait() => {}
-            () = reading.go_on() => {}
+            never = reading.go_on() => match never {},
             () = clock::after(GRACE) => {}
             () = insisted(&mut watch.halt) => {}
         }
     }
-    kill_tree(group, Kill::Now);
     if !matches!(end, End::Exited(_)) {
+        kill_tree(group, Kill::Now);
         // Where there are no groups, tokio kills the child itself.
         child.kill().await.ok();
     }
     end
-}
-
-/// [`Reading::go_on`] never returns.
-fn unreachable_end() -> End {
-    End::NotStarted(std::io::Error::other("reading ended before the process"))
 }
 
 async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
@@ -151,14 +151,14 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
     strayed.into_iter().for_each(|pid| os::kill(pid, how));
 }
 
-/// Kills the orphans that carry `mark` and whatever is below them. Returns how many there were.
-async fn sweep(mark: &str) -> usize {
+/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are none. Returns how
+/// many there were. It must not pick a child that somebody else waits for.
+pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> usize {
     let mut count = 0;
     for _ in 0..SWEEPS_MAX {
-        let marked = |pid: &os::Pid| os::environment_contains(*pid, mark);
-        let orphans: Vec<os::Pid> = os::children(std::process::id())
-            .into_iter()
-            .filter(marked)
+        let children = os::children(std::process::id()).into_iter();
+        let orphans: Vec<os::Pid> = children
+            .filter(|pid| is_orphan(*pid) && !os::reap(*pid))
             .collect();
         if orphans.is_empty() {
             break;
@@ -169,7 +169,7 @@ async fn sweep(mark: &str) -> usize {
 }
 
 /// Kills these orphans with all their descendants and waits until they are gone. Returns how many there were.
-pub(super) async fn kill_all(orphans: &[os::Pid]) -> usize {
+async fn kill_all(orphans: &[os::Pid]) -> usize {
     let below: Vec<os::Pid> = orphans.iter().flat_map(|pid| os::descendants(*pid)).collect();
     for pid in orphans.iter().chain(&below) {
         os::kill(*pid, Kill::Now);
@@ -201,9 +201,9 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads for as long as it is polled; never returns.
-    async fn go_on(&mut self) {
+    async fn go_on(&mut self) -> Infallible {
         self.exhaust().await;
-        std::future::pending::<()>().await;
+        std::future::pending().await
     }
 
     /// Reads to the end, but not longer than `limit`.

@@ -10,7 +10,7 @@ fn a_green_run_exits_with_zero_and_ends_in_the_counts() {
     let run = run(&["good"]);
     assert_eq!(
         (run.code, run.last_line()),
-        (Some(0), "5 passed, 0 failed, 0 skipped"),
+        (Some(0), "6 passed, 0 failed, 0 skipped"),
         "{run}"
     );
     assert!(run.stdout.contains("] fixture::suite good::passes\n"), "{run}");
@@ -83,8 +83,8 @@ fn a_test_that_hangs_is_ended_with_all_that_it_started() {
 
 #[test]
 fn what_a_test_leaves_behind_is_killed_and_counted() {
-    let run = run(&["leaves_a_family_behind"]);
-    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    let run = run(&["leaves_a_family_behind", "meets_nobody_of_that_family", "-j1"]);
+    assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
     assert!(
         run.stdout.contains(" processes that tests had left behind"),
         "{run}"
@@ -159,7 +159,7 @@ fn no_match_a_bad_filter_and_bad_usage_have_codes_of_their_own() {
     let none = run(&["no_such_test"]);
     assert_eq!(none.code, Some(4), "{none}");
     assert!(
-        none.stdout.contains("no test matches `no_such_test` (of 21)"),
+        none.stdout.contains("no test matches `no_such_test` (of 23)"),
         "{none}"
     );
     assert_eq!(run(&["a$b"]).code, Some(94));
@@ -179,7 +179,7 @@ fn fail_fast_starts_nothing_after_the_first_failure() {
     let run = run(&["bad::aborts", "good::", "-j1", "--fail-fast"]);
     assert_eq!(
         (run.code, run.last_line()),
-        (Some(100), "0 passed, 1 failed, 5 skipped"),
+        (Some(100), "0 passed, 1 failed, 6 skipped"),
         "{run}"
     );
     assert!(
@@ -197,11 +197,11 @@ fn a_shuffled_order_can_be_had_again() {
             .map(str::to_owned)
             .collect()
     };
-    let first = run(&["good", "-j1", "--shuffle=11"]);
+    let first = run(&["good::", "-j1", "--shuffle=11"]);
     assert!(first.stdout.contains("random order of seed 11"), "{first}");
-    let (first, again) = (order(first), order(run(&["good", "-j1", "--shuffle=11"])));
+    let (first, again) = (order(first), order(run(&["good::", "-j1", "--shuffle=11"])));
     assert_eq!(first, again);
-    assert_ne!(first, order(run(&["good", "-j1", "--shuffle=12"])));
+    assert_ne!(first, order(run(&["good::", "-j1", "--shuffle=12"])));
 }
 
 #[test]

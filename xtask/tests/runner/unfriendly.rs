@@ -20,6 +20,17 @@ fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
 }
 
 #[test]
+fn tests_find_default_signals_whatever_the_run_was_started_with() {
+    let script = "trap '' INT QUIT HUP TERM; exec \"$@\"";
+    let run = Setup {
+        script,
+        ..Setup::new(&["starts_with_default_signals"])
+    }
+    .run();
+    assert_eq!(run.code, Some(0), "{run}");
+}
+
+#[test]
 fn a_terminated_run_exits_as_terminated_programs_do() {
     let mut running = Running::start(&["slow::hangs"]);
     running.wait_for_line("running 2 of 2 tests");
@@ -111,7 +122,7 @@ fn odd_environments_change_nothing() {
         .run();
         assert_eq!(
             run.last_line(),
-            "5 passed, 0 failed, 0 skipped",
+            "6 passed, 0 failed, 0 skipped",
             "{environment:?}\n{run}"
         );
     }
@@ -129,14 +140,14 @@ fn a_strict_umask_changes_nothing() {
         ..Setup::new(&["good"])
     }
     .run();
-    assert_eq!(run.last_line(), "5 passed, 0 failed, 0 skipped", "{run}");
+    assert_eq!(run.last_line(), "6 passed, 0 failed, 0 skipped", "{run}");
 }
 
 #[test]
 fn two_runs_at_once_do_not_mix() {
     let first = Running::start(&["good"]);
     let second = Running::start(&["bad::panics"]);
-    assert_eq!(first.finish().last_line(), "5 passed, 0 failed, 0 skipped");
+    assert_eq!(first.finish().last_line(), "6 passed, 0 failed, 0 skipped");
     assert_eq!(second.finish().last_line(), "0 passed, 2 failed, 0 skipped");
 }
 
@@ -148,7 +159,7 @@ fn a_closed_stdout_does_not_stop_the_run() {
     }
     .run();
     assert_eq!(run.code, Some(0), "{run}");
-    assert!(run.junit().contains("tests=\"5\""), "{}", run.junit());
+    assert!(run.junit().contains("tests=\"6\""), "{}", run.junit());
 }
 
 #[test]
