@@ -73,8 +73,18 @@ pub(crate) struct Setup<'a> {
     pub(crate) manifest: PathBuf,
     pub(crate) arguments: &'a [&'a str],
     pub(crate) variables: &'a [(&'a str, &'a str)],
-    /// A shell script that becomes `"$@"` in the end.
-    pub(crate) script: &'a str,
+    /// A shell script that becomes `"$@"` in the end. Shells change signals.
+    pub(crate) script: Option<&'a str>,
+    pub(crate) signals: Signals,
+}
+
+/// The signals that a run finds when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signals {
+    /// All as they are by default.
+    Default,
+    /// INT, QUIT, HUP and CHLD ignored, INT and TERM blocked.
+    IgnoredAndBlocked,
 }
 
 impl<'a> Setup<'a> {
@@ -88,23 +98,27 @@ impl<'a> Setup<'a> {
             manifest,
             arguments,
             variables: &[],
-            script: "exec \"$@\"",
+            script: None,
+            signals: Signals::Default,
         }
     }
 
     /// Starts it.
     pub(crate) fn start(&self) -> Running {
         let own = must("make a temporary directory", tempfile::tempdir());
-        let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            self.script,
-            "sh",
-            env!("CARGO_BIN_EXE_xtask"),
-            self.subcommand,
-            "--manifest-path",
-        ]);
-        command.arg(&self.manifest).args(self.arguments);
+        let xtask = env!("CARGO_BIN_EXE_xtask");
+        let mut command = match self.script {
+            None => Command::new(xtask),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh", xtask]);
+                shell
+            }
+        };
+        command
+            .args([self.subcommand, "--manifest-path"])
+            .arg(&self.manifest)
+            .args(self.arguments);
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
@@ -122,6 +136,9 @@ impl<'a> Setup<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if self.signals == Signals::IgnoredAndBlocked {
+            hinder_signals(&mut command);
+        }
         let mut child = must("start xtask", command.spawn());
         let stdout = BufReader::new(must(
             "take its stdout",
@@ -221,6 +238,30 @@ impl Scratch {
     pub(crate) fn published(&self) -> PathBuf {
         self.directory.path().join("target/xtask/test/junit.xml")
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "only between fork and exec can a child be given other signals than our own"
+)]
+fn hinder_signals(command: &mut Command) {
+    let hinder = || {
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGCHLD] {
+            // SAFETY: SIG_IGN is a valid disposition for each of these.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        // SAFETY: the set is initialised before it is read; both calls are allowed between fork and exec.
+        unsafe {
+            let mut blocked = std::mem::zeroed::<libc::sigset_t>();
+            libc::sigemptyset(&raw mut blocked);
+            libc::sigaddset(&raw mut blocked, libc::SIGINT);
+            libc::sigaddset(&raw mut blocked, libc::SIGTERM);
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const blocked, std::ptr::null_mut());
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes only system calls, allocates nothing and takes no lock.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, hinder) };
 }
 
 /// Something in the environment of everything that a run starts.

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::support::{Running, Scratch, Setup, run};
+use super::support::{Running, Scratch, Setup, Signals, run};
 
 #[test]
 fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
@@ -20,14 +20,19 @@ fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
 }
 
 #[test]
-fn tests_find_default_signals_whatever_the_run_was_started_with() {
-    let script = "trap '' INT QUIT HUP TERM; exec \"$@\"";
-    let run = Setup {
-        script,
-        ..Setup::new(&["starts_with_default_signals"])
-    }
-    .run();
-    assert_eq!(run.code, Some(0), "{run}");
+fn signals_that_we_find_ignored_or_blocked_hinder_neither_us_nor_the_tests() {
+    let setup = Setup {
+        signals: Signals::IgnoredAndBlocked,
+        ..Setup::new(&["good::", "slow::hangs"])
+    };
+    let mut running = setup.start();
+    running.wait_for_line("PASS");
+    let run = running.interrupt(Signal::TERM);
+    assert_eq!(
+        (run.code, run.stdout.contains("FAIL")),
+        (Some(143), false),
+        "{run}"
+    );
 }
 
 #[test]
@@ -35,17 +40,6 @@ fn a_terminated_run_exits_as_terminated_programs_do() {
     let mut running = Running::start(&["slow::hangs"]);
     running.wait_for_line("running 2 of 2 tests");
     assert_eq!(running.interrupt(Signal::TERM).code, Some(143));
-}
-
-#[test]
-fn a_run_started_with_signals_ignored_can_be_interrupted_all_the_same() {
-    let mut running = Setup {
-        script: "trap '' INT QUIT HUP; exec \"$@\"",
-        ..Setup::new(&["slow::hangs"])
-    }
-    .start();
-    running.wait_for_line("running 2 of 2 tests");
-    assert_eq!(running.interrupt(Signal::INT).code, Some(130));
 }
 
 #[test]
@@ -136,7 +130,7 @@ fn odd_environments_change_nothing() {
 #[test]
 fn a_strict_umask_changes_nothing() {
     let run = Setup {
-        script: "umask 077; exec \"$@\"",
+        script: Some("umask 077; exec \"$@\""),
         ..Setup::new(&["good"])
     }
     .run();
@@ -154,7 +148,7 @@ fn two_runs_at_once_do_not_mix() {
 #[test]
 fn a_closed_stdout_does_not_stop_the_run() {
     let run = Setup {
-        script: "exec \"$@\" >&-",
+        script: Some("exec \"$@\" >&-"),
         ..Setup::new(&["good"])
     }
     .run();
