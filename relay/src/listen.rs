@@ -3,7 +3,7 @@
 //! Owns what can go wrong with it and what a person can do then. Accepts nothing.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -107,9 +107,10 @@ fn explain(addr: SocketAddr, source: io::Error) -> BindError {
     }
 }
 
-/// Whether not even the loopback address of IPv6 can be bound: the family is missing, or disabled on every interface.
+/// Whether loopback can be bound by IPv4 and not by IPv6: the family is missing, or disabled on every interface.
 fn lacks_ipv6() -> bool {
-    StdListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err()
+    let binds = |ip: IpAddr| StdListener::bind((ip, 0)).is_ok();
+    !binds(Ipv6Addr::LOCALHOST.into()) && binds(Ipv4Addr::LOCALHOST.into())
 }
 
 /// The IPv4 address that means the same: every address, or this machine alone.
@@ -117,5 +118,52 @@ fn ipv4_twin(addr: &SocketAddr) -> String {
     match addr.ip().is_loopback() {
         true => format!("127.0.0.1:{}", addr.port()),
         false => format!("0.0.0.0:{}", addr.port()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(addr: &str, kind: io::ErrorKind) -> String {
+        explain(addr.parse().unwrap(), kind.into()).to_string()
+    }
+
+    #[test]
+    fn every_reason_names_the_address_and_what_to_do() {
+        let cases = [
+            (
+                "127.0.0.1:80",
+                io::ErrorKind::PermissionDenied,
+                "reserved by the system\nhint: choose a port above 1023",
+            ),
+            (
+                "127.0.0.1:4711",
+                io::ErrorKind::AddrInUse,
+                "port 4711 of `127.0.0.1:4711` is in use\nhint: ",
+            ),
+            (
+                "192.0.2.1:4711",
+                io::ErrorKind::AddrNotAvailable,
+                "`192.0.2.1` is no address of this machine\nhint: ",
+            ),
+        ];
+        for (addr, kind, expected) in cases {
+            let shown = shown(addr, kind);
+            assert!(shown.contains(expected), "{shown}");
+        }
+    }
+
+    #[test]
+    fn where_ipv6_is_missing_the_hint_is_the_ipv4_address_that_means_the_same() {
+        for (addr, twin) in [("[::]:26000", "0.0.0.0:26000"), ("[::1]:0", "127.0.0.1:0")] {
+            let error = BindError::Ipv6Missing {
+                addr: addr.parse().unwrap(),
+            };
+            assert!(
+                error.to_string().ends_with(&format!("hint: listen on `{twin}`")),
+                "{error}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What only the library has: the layer, the store and the socket that are handed in, and tasks that can be counted.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,23 @@ async fn a_socket_that_was_claimed_before_is_served() {
             .status,
         200
     );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+#[ignore = "needs ipv6"]
+async fn listening_on_every_address_takes_ipv4_as_well() {
+    let relay = Relay::bind(RelayConfig::listen_on("[::]:0".parse().unwrap()))
+        .await
+        .unwrap();
+    for ip in ["::1", "127.0.0.1"] {
+        let addr = (ip.parse::<IpAddr>().unwrap(), relay.addr().port()).into();
+        let reply = Wire::connect(addr)
+            .await
+            .ask(&request("GET", "/health", &token("alice")))
+            .await;
+        assert_eq!(reply.status, 200, "{ip}");
+    }
     let _drained = relay.shutdown().await;
 }
 

@@ -76,6 +76,8 @@ fn the_byte_after_the_last_is_refused() {
     let full = StoreError::BytesFull { len: 301, limit: 300 };
     assert_eq!(store.put(token("alice"), "x".repeat(271)), Err(full));
     assert_eq!(store.live_blob(&token("alice")).unwrap().len(), 270);
+    // What is replaced makes room.
+    store.put(token("alice"), "y".repeat(270)).unwrap();
 }
 
 #[test]
