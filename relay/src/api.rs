@@ -37,7 +37,8 @@ pub struct FetchResponse {
     pub blob: String,
 }
 
-/// The body of every answer that is not a success.
+/// The body of every refusal. Only what never became a request is refused without one: bytes that are no HTTP (400) or
+/// too much header (431).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorResponse {
     /// What is wrong, for a person: names the thing and says what to do.

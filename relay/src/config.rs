@@ -48,7 +48,7 @@ impl RelayConfig {
         self
     }
 
-    /// Wraps the router of the API, once, when the relay starts. What is added here stands between the connection and
+    /// Wraps the router of the API when the relay starts, in place of an earlier layer. What is added here stands between the connection and
     /// the API; a panic in it stays in its request, and answers say `no-store` as all do.
     #[must_use]
     pub fn layer(mut self, layer: impl FnOnce(Router) -> Router + Send + 'static) -> Self {

@@ -64,7 +64,8 @@ impl Default for Limits {
 pub struct StoreLimits {
     /// Entries that are kept at the same time; one more is answered 503.
     pub entry_count_max: usize,
-    /// Bytes of all tokens and blobs together; one more is answered 503. A sealed record has a few KiB.
+    /// Bytes of all tokens and blobs together; one more is answered 503. The default has room for a record of 1 KiB in
+    /// every place; what the tables need besides, some 250 bytes an entry, is bound by the number of entries.
     pub total_len_max: usize,
     /// Time an entry lives without being registered again. At this age it is gone.
     pub entry_ttl: Duration,
@@ -74,7 +75,7 @@ impl Default for StoreLimits {
     fn default() -> Self {
         Self {
             entry_count_max: 65_536,
-            total_len_max: 256 * 1024 * 1024,
+            total_len_max: 64 * 1024 * 1024,
             entry_ttl: Duration::from_secs(ENTRY_TTL_SECS),
         }
     }

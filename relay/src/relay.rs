@@ -17,6 +17,7 @@ use crate::store::Store;
 
 /// A running relay. Dropping it stops it as [`Relay::shutdown`] does, but nobody waits for the end or hears of it.
 #[derive(Debug)]
+#[must_use = "a relay that is dropped stops"]
 pub struct Relay {
     addr: SocketAddr,
     stop: DropGuard,

@@ -3,11 +3,20 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::Output;
 
+#[cfg(unix)]
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::process::BINARY;
 use crate::target::loopback;
 use crate::wait::soon;
+#[cfg(unix)]
+use crate::{
+    process::Process,
+    stopping::begin_registration,
+    target::{Log, Setup},
+    wait,
+};
 
 async fn run(arguments: &[&str]) -> Output {
     let running = Command::new(BINARY).args(arguments).kill_on_drop(true).output();
@@ -87,4 +96,20 @@ async fn the_address_can_come_from_the_environment() {
         "{}",
         stderr(&output)
     );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_requests_in_flight() {
+    let log = Log::default();
+    let process = Process::start((loopback(), 0).into(), &Setup::default(), log.clone()).await;
+    let _unfinished = begin_registration(process.addr, 100).await;
+    process.terminate();
+    let addr = process.addr;
+    wait::until("no new connection", async || {
+        TcpStream::connect(addr).await.is_err()
+    })
+    .await;
+    process.close().await;
+    assert!(log.text().contains("without waiting"), "{}", log.text());
 }

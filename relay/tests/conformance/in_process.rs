@@ -11,7 +11,8 @@ use tandem_relay::{BindError, Drained, Limits, MemoryStore, Relay, RelayConfig, 
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
-use crate::target::{loopback, registration, registration_head, request, token};
+use crate::stopping::begin_registration;
+use crate::target::{loopback, registration, request, token};
 use crate::wait;
 use crate::wire::{Reply, Wire};
 
@@ -191,9 +192,7 @@ async fn a_request_that_was_cut_off_is_counted() {
         ..Limits::default()
     };
     let relay = Relay::bind(config().limits(limits)).await.unwrap();
-    let mut wire = Wire::connect(relay.addr()).await;
-    let head = registration_head(&token("alice"), 9).replace("Host:", "Expect: 100-continue\r\nHost:");
-    assert_eq!(wire.ask(&head).await.status, 100);
+    let _wire = begin_registration(relay.addr(), 9).await;
     assert_eq!(relay.shutdown().await, Drained { cut_off_count: 1 });
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }

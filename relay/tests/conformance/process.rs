@@ -42,7 +42,7 @@ impl Process {
     pub(crate) async fn close(mut self) {
         #[cfg(unix)]
         {
-            terminate(&self.child);
+            self.terminate();
             let status = soon("the end of the process", self.child.wait()).await.unwrap();
             assert_eq!(status.code(), Some(0), "{status}");
         }
@@ -54,6 +54,14 @@ impl Process {
             .unwrap();
         assert_eq!(rest, "", "stdout carries one line");
         soon("the end of the log", self.log_copier).await.unwrap();
+    }
+
+    /// Sends SIGTERM.
+    #[cfg(unix)]
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().unwrap().try_into().unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     }
 }
 
@@ -97,12 +105,4 @@ async fn copy(mut stderr: ChildStderr, mut log: Log) {
     while let Ok(len @ 1..) = stderr.read(&mut buffer).await {
         log.write_all(&buffer[..len]).unwrap();
     }
-}
-
-#[cfg(unix)]
-fn terminate(child: &Child) {
-    let id = child
-        .id()
-        .and_then(|id| rustix::process::Pid::from_raw(id.try_into().unwrap()));
-    rustix::process::kill_process(id.unwrap(), rustix::process::Signal::TERM).unwrap();
 }

@@ -1,17 +1,18 @@
 //! A relay that stops lets requests in flight finish, takes nothing new, and does end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tandem_relay::Limits;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::target::{RelayUnderTest, Setup, Target, registration, registration_head, request, token};
+use crate::target::{Setup, Target, registration, registration_head, request, token};
 use crate::wait;
 use crate::wire::Wire;
 
 /// A registration whose header the relay has read and whose body it waits for.
-async fn begin_registration(relay: &RelayUnderTest, body_len: usize) -> Wire {
-    let mut wire = relay.connect().await;
+pub(crate) async fn begin_registration(addr: SocketAddr, body_len: usize) -> Wire {
+    let mut wire = Wire::connect(addr).await;
     let head = registration_head(&token("alice"), body_len).replace("Host:", "Expect: 100-continue\r\nHost:");
     assert_eq!(wire.ask(&head).await.status, 100);
     wire
@@ -25,7 +26,7 @@ pub(crate) async fn a_request_in_flight_is_finished_before_the_relay_stops(targe
         idle.ask(&request("GET", "/health", &token("bob"))).await.status,
         200
     );
-    let mut wire = begin_registration(&relay, body.len()).await;
+    let mut wire = begin_registration(relay.addr, body.len()).await;
     let finish = async {
         assert_eq!(idle.reader.rest().await, "", "idle connections are closed first");
         wait::until("no new connection", async || {
@@ -49,7 +50,7 @@ pub(crate) async fn a_request_that_does_not_end_is_cut_off(target: Target) {
             ..Setup::default()
         })
         .await;
-    let mut wire = begin_registration(&relay, 100).await;
+    let mut wire = begin_registration(relay.addr, 100).await;
     let (_log, reply) = tokio::join!(relay.close(), wire.reader.try_reply());
     assert!(reply.is_err(), "{reply:?}");
 }
