@@ -34,6 +34,9 @@ pub(crate) async fn serve(
     limits: Arc<Limits>,
     stop: CancellationToken,
 ) -> End {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small answers may wait for a full segment");
+    }
     let end = exchange(&mut stream, router, &limits, &stop).await;
     if end == End::Orderly {
         stop.run_until_cancelled(linger(&mut stream, &limits)).await;
@@ -82,9 +85,9 @@ async fn linger(stream: &mut TcpStream, limits: &Limits) {
     let mut scrap = [0; 4096];
     let until_closed = async {
         stream.shutdown().await?;
-        while stream.read(&mut scrap).await? > 0 {}
+        while timeout(limits.linger_timeout, stream.read(&mut scrap)).await?? > 0 {}
         std::io::Result::Ok(())
     };
     // Whatever happens here, the connection is over.
-    drop(timeout(limits.linger_timeout, until_closed).await);
+    drop(timeout(limits.drain_timeout, until_closed).await);
 }

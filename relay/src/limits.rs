@@ -23,10 +23,11 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Age at which a connection takes no further requests. A peer needs one request every few minutes.
     pub connection_lifetime_max: Duration,
-    /// Time that requests in flight are given when a connection has reached its age or the relay shuts down; also
-    /// what ends a client that doesn't read its answer.
+    /// Time that requests in flight are given when a connection has reached its age or the relay shuts down, and that a
+    /// refused client is given to stop sending; also what ends a client that doesn't read its answer.
     pub drain_timeout: Duration,
-    /// Time a closed connection is still read from, so that a client that is sending gets to see why it was refused.
+    /// Silence after which a closed connection is no longer read from. A client that is sending thereby gets to see why
+    /// it was refused.
     pub linger_timeout: Duration,
     /// Header lines of a request; one more is answered 431.
     pub header_count_max: usize,
@@ -65,7 +66,7 @@ pub struct StoreLimits {
     /// Entries that are kept at the same time; one more is answered 503.
     pub entry_count_max: usize,
     /// Bytes of all tokens and blobs together; one more is answered 503. The default has room for a record of 1 KiB in
-    /// every place; what the tables need besides, some 250 bytes an entry, is bound by the number of entries.
+    /// every place; what the tables need besides, some 300 bytes an entry, is bound by the number of entries.
     pub total_len_max: usize,
     /// Time an entry lives without being registered again. At this age it is gone.
     pub entry_ttl: Duration,

@@ -6,6 +6,7 @@ use tandem_relay::{Limits, StoreLimits};
 
 use crate::target::{RelayUnderTest, Setup, Target, registration_head, request, token};
 use crate::wait;
+use crate::wire::Wire;
 
 /// Short enough for a test; the relay is never expected to be faster than anything.
 const SHORT: Duration = Duration::from_millis(150);
@@ -122,10 +123,10 @@ pub(crate) async fn a_client_that_does_not_read_is_cut_off(target: Target) {
     let relay = start(target, limits).await;
     relay.register("alice", &"x".repeat(60_000)).await;
     let fetch = request("GET", "/fetch", &token("alice"));
-    let mut greedy = relay.connect().await;
+    let mut greedy = Wire::connect_with_small_buffer(relay.addr).await;
     // The place of the registration may be taken for a moment yet.
     wait::until("a place", async || {
-        greedy = relay.connect().await;
+        greedy = Wire::connect_with_small_buffer(relay.addr).await;
         greedy.ask(&fetch).await.status == 200
     })
     .await;

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use tandem_relay::api::ErrorResponse;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::wait::soon;
 
@@ -34,6 +34,22 @@ pub(crate) struct Reply {
 impl Wire {
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
         let stream = soon("a connection", TcpStream::connect(addr)).await.unwrap();
+        Self::over(stream)
+    }
+
+    /// A connection whose socket takes in very little that isn't read.
+    pub(crate) async fn connect_with_small_buffer(addr: SocketAddr) -> Self {
+        let socket = if addr.is_ipv6() {
+            TcpSocket::new_v6()
+        } else {
+            TcpSocket::new_v4()
+        }
+        .unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Self::over(soon("a connection", socket.connect(addr)).await.unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
         Self {
             reader: Reader(BufReader::new(read)),
