@@ -15,6 +15,7 @@ use std::time::Duration;
 use tandem_core::catalog::{SharePath, Shown};
 use tandem_core::identity::{Fingerprint, PublicKey};
 use tandem_core::peer::{Peer, PullError, Pulled, Status};
+use tandem_core::transfer::Progress;
 
 pub use history::History;
 
@@ -198,6 +199,27 @@ impl Actor {
         }
     }
 
+    /// Pulls the whole share, and returns the names of what was pulled, sorted.
+    #[track_caller]
+    pub fn pull_all(&self) -> impl Future<Output = Vec<String>> {
+        let (this, at) = (self.clone(), Location::caller());
+        async move {
+            let (peer, names) = (this.peer_at(at), names(&this.peer_at(at).list()));
+            let targets: Vec<PathBuf> = names
+                .iter()
+                .map(|name| this.path_in("pulled", name, at))
+                .collect();
+            let folder = this.inner.home.dir.join("pulled");
+            let pulled = complete(at, "a pull", peer.pull_tree(None, &folder, &Progress::default())).await;
+            pulled.or_fail(at, format_args!("pull everything at {}", this.name()));
+            let arrived = names
+                .into_iter()
+                .zip(targets)
+                .filter(|(_, target)| target.is_file());
+            arrived.map(|(name, _)| name).collect()
+        }
+    }
+
     /// Pulls `name` as it is listed at this moment, if it is.
     #[track_caller]
     pub fn try_pull(&self, name: &str) -> impl Future<Output = Result<Pulled, PullError>> {
@@ -211,6 +233,17 @@ impl Actor {
     pub fn lists(&self, name: &str) -> impl Future<Output = ()> {
         let (this, at, name) = (self.clone(), Location::caller(), name.to_owned());
         async move { this.lists_at(&name, at).await }
+    }
+
+    /// Waits until exactly `count` files are listed here.
+    #[track_caller]
+    pub fn lists_count(&self, count: usize) -> impl Future<Output = ()> {
+        let (this, at) = (self.clone(), Location::caller());
+        async move {
+            let what = format!("{count} files to be listed at {}", this.name());
+            this.wait_for_listing(&what, at, |all| names(all).len() == count)
+                .await;
+        }
     }
 
     /// Waits until `name` is listed here with exactly this content.

@@ -11,6 +11,7 @@ pub mod leaks;
 pub mod link;
 pub mod log;
 pub mod ports;
+pub mod privileges;
 #[cfg(feature = "fuse")]
 pub mod probe_fs;
 pub mod relay;

@@ -3,6 +3,8 @@
 use tandem_core::catalog::SharePath;
 use tandem_core::peer::{Peer, PeerConfig, PullError, ShareError, StartError};
 use tandem_core::store::SourceError;
+#[cfg(unix)]
+use tandem_tests::privileges::Unprivileged;
 use tandem_tests::universe::Universe;
 
 /// A message for a person: names the thing, and has a hint on a line of its own.
@@ -153,4 +155,42 @@ async fn a_target_in_a_folder_that_does_not_exist_is_named() {
         .unwrap_err();
     assert!(refusal.to_string().contains("nowhere"), "{refusal}");
     universe.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_may_not_be_read_can_not_be_added() {
+    use std::os::unix::fs::PermissionsExt;
+    let unprivileged = Unprivileged::begin();
+    let universe = Universe::new().await;
+    let secret = universe.alice.write("secret.txt", b"not for everybody");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o000)).unwrap();
+    let refusal = universe.alice.peer().add(&secret).await.unwrap_err();
+    assert!(
+        matches!(refusal, ShareError::Source(SourceError::Unreadable { .. })),
+        "{refusal:?}"
+    );
+    assert_helps(&refusal, &secret.display().to_string());
+    universe.close().await;
+    drop(unprivileged);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_target_that_may_not_be_written_is_named_and_left_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let unprivileged = Unprivileged::begin();
+    let universe = Universe::new().await;
+    universe.alice.add("notes.txt", b"the new one").await;
+    universe.bob.lists("notes.txt").await;
+    let target = universe.bob.target("notes.txt");
+    std::fs::write(&target, b"the old one").unwrap();
+    let folder = target.parent().unwrap();
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o500)).unwrap();
+    let refusal = universe.bob.try_pull("notes.txt").await.unwrap_err();
+    assert!(refusal.to_string().contains("pulled"), "{refusal}");
+    assert_eq!(std::fs::read(&target).unwrap(), b"the old one");
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    universe.close().await;
+    drop(unprivileged);
 }

@@ -10,3 +10,4 @@ mod nofuse;
 mod nofuse_sync;
 mod relay;
 mod resilience;
+mod temper;

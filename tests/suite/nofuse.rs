@@ -162,3 +162,33 @@ async fn a_pulled_file_keeps_its_mode_and_its_time() {
     assert_eq!(arrived.modified().unwrap(), sent.modified().unwrap());
     universe.close().await;
 }
+
+#[tokio::test]
+async fn a_whole_folder_arrives_with_its_structure() {
+    let universe = Universe::new().await;
+    for name in ["album/1.jpg", "album/2.jpg", "album/raw/1.raw"] {
+        universe.alice.write(name, &universe.payload(name, 1000));
+    }
+    let added = universe
+        .alice
+        .peer()
+        .add_tree(universe.alice.original("album"), None)
+        .await
+        .unwrap();
+    assert_eq!((added.count, added.len, added.skipped.len()), (3, 3000, 0));
+    universe.bob.lists("raw/1.raw").await;
+    assert_eq!(universe.bob.pull_all().await, ["1.jpg", "2.jpg", "raw/1.raw"]);
+    let arrived = std::fs::read(universe.bob.target("raw/1.raw")).unwrap();
+    assert_eq!(arrived, universe.payload("album/raw/1.raw", 1000));
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn an_original_edited_in_place_arrives_in_its_new_version() {
+    let universe = Universe::new().await;
+    universe.alice.add("living.txt", b"as it was shared").await;
+    universe.bob.lists("living.txt").await;
+    universe.alice.write("living.txt", b"as it is now, and longer");
+    assert_eq!(universe.bob.pull("living.txt").await, b"as it is now, and longer");
+    universe.close().await;
+}

@@ -3,6 +3,8 @@
 use tandem_core::peer::PullError;
 use tandem_tests::universe::Universe;
 
+use crate::temper::quick_to_return;
+
 #[tokio::test]
 async fn a_removed_file_disappears_on_the_other_side() {
     let universe = Universe::new().await;
@@ -65,5 +67,59 @@ async fn a_removed_name_can_be_shared_again() {
     universe.bob.misses("phoenix.txt").await;
     universe.alice.add("phoenix.txt", b"second").await;
     assert_eq!(universe.bob.pull("phoenix.txt").await, b"second");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn what_both_wrote_under_one_name_is_kept_twice() {
+    let universe = Universe::builder().strangers().build().await;
+    universe.alice.add("plan.txt", b"alice's plan").await;
+    universe.bob.add("plan.txt", b"bob's plan").await;
+    universe.connect().await;
+    for actor in [&universe.alice, &universe.bob] {
+        actor.lists_count(2).await;
+        let contents = [
+            actor.pull(&actor.list()[0]).await,
+            actor.pull(&actor.list()[1]).await,
+        ];
+        assert!(contents.contains(&b"alice's plan".to_vec()) && contents.contains(&b"bob's plan".to_vec()));
+    }
+    assert_eq!(universe.alice.list(), universe.bob.list());
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn the_same_content_under_one_name_is_no_conflict() {
+    let universe = Universe::builder().strangers().build().await;
+    universe.alice.add("plan.txt", b"our plan").await;
+    universe.bob.add("plan.txt", b"our plan").await;
+    universe.bob.add("last.txt", b"a mark").await;
+    universe.connect().await;
+    universe.alice.lists("last.txt").await;
+    assert_eq!(universe.alice.list(), ["last.txt", "plan.txt"]);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_removal_does_not_discard_an_edit_it_has_not_seen() {
+    let universe = Universe::builder()
+        .linked()
+        .configure(quick_to_return)
+        .build()
+        .await;
+    universe.alice.add("draft.txt", b"the first version").await;
+    universe.bob.lists("draft.txt").await;
+    let cut = universe.link().cut();
+    universe.bob.remove("draft.txt");
+    universe
+        .alice
+        .add("draft.txt", b"a version bob has not seen")
+        .await;
+    cut.heal();
+    universe
+        .bob
+        .sees("draft.txt", b"a version bob has not seen")
+        .await;
+    assert_eq!(universe.alice.list(), ["draft.txt"]);
     universe.close().await;
 }

@@ -2,32 +2,10 @@
 
 use std::time::Duration;
 
-use tandem_core::health::HealthConfig;
-use tandem_core::peer::{DisconnectReason, Event, Initiator, PeerConfig, SessionState};
-use tandem_core::reconnect::ReconnectConfig;
+use tandem_core::peer::{DisconnectReason, Event, Initiator, SessionState};
 use tandem_tests::universe::Universe;
 
-/// A heart that beats every few milliseconds and gives up after a tenth of a second.
-fn nervous(config: PeerConfig) -> PeerConfig {
-    let health = HealthConfig {
-        heartbeat_interval: Duration::from_millis(10),
-        degraded_silence: Duration::from_millis(50),
-        disconnected_silence: Duration::from_millis(100),
-        ..HealthConfig::default()
-    };
-    quick_to_return(config.health(health))
-}
-
-/// Takes a lost session up again without the pauses that a real network deserves.
-fn quick_to_return(config: PeerConfig) -> PeerConfig {
-    config.reconnect(ReconnectConfig {
-        delay_first: Duration::from_millis(5),
-        delay_max: Duration::from_millis(20),
-        patience: Duration::from_millis(50),
-        attempt_count_max: 1000,
-        ..ReconnectConfig::default()
-    })
-}
+use crate::temper::{nervous, nervous_but_patient, quick_to_return};
 
 fn disconnected(event: &Event) -> Option<DisconnectReason> {
     match event {
@@ -105,15 +83,6 @@ async fn files_arrive_while_the_monitor_beats() {
         .await;
     assert_eq!(universe.bob.status().state, SessionState::Connected);
     universe.close().await;
-}
-
-/// Beats often, gives up late.
-fn nervous_but_patient(config: PeerConfig) -> PeerConfig {
-    let heartbeat_interval = Duration::from_millis(2);
-    config.health(HealthConfig {
-        heartbeat_interval,
-        ..HealthConfig::default()
-    })
 }
 
 #[tokio::test]
