@@ -9,6 +9,8 @@ pub(crate) mod dial;
 mod error;
 pub(crate) mod lane;
 pub(crate) mod listener;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 pub(crate) mod wire;
 

@@ -11,6 +11,8 @@ mod progress;
 mod protocol;
 mod queue;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fetch::{LaneEnd, fetch};
 pub(crate) use local::copy_local;

@@ -73,11 +73,19 @@ impl TlsIdentity {
 
     /// The configuration of a dialler that talks to `expected` and to nobody else.
     pub(crate) fn client_config(&self, expected: Fingerprint) -> Result<Arc<ClientConfig>, Error> {
+        self.client_config_with(&self.provider, expected)
+    }
+
+    pub(super) fn client_config_with(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        expected: Fingerprint,
+    ) -> Result<Arc<ClientConfig>, Error> {
         let pin = Arc::new(Pin {
             accepted: Accepted::One(expected),
             algorithms: self.algorithms(),
         });
-        let mut config = ClientConfig::builder_with_provider(self.provider.clone())
+        let mut config = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(pin)

@@ -1,0 +1,176 @@
+//! Handshakes that must succeed, and those that must not.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::lane::{self, KnockingLane, OpenLane};
+use super::tls::{self, Expected, TlsIdentity};
+use super::wire::{self, Greeting, Hello, Purpose};
+use super::{RefusalReason, SessionError};
+use crate::identity::{Fingerprint, Identity};
+use crate::limits::GREETING_LEN_MAX;
+
+struct Party {
+    fingerprint: Fingerprint,
+    tls: TlsIdentity,
+}
+
+fn party() -> Party {
+    let identity = Identity::ephemeral().unwrap();
+    Party {
+        fingerprint: identity.fingerprint(),
+        tls: TlsIdentity::new(&identity).unwrap(),
+    }
+}
+
+async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let dialled = TcpStream::connect(listener.local_addr().unwrap());
+    let (dialled, accepted) = tokio::join!(dialled, listener.accept());
+    (dialled.unwrap(), accepted.unwrap().0)
+}
+
+/// What becomes of one lane when `config` dials a listener of `listener` that expects `expected`.
+async fn meet(
+    config: Arc<ClientConfig>,
+    listener: &Party,
+    expected: Fingerprint,
+) -> (Result<OpenLane, SessionError>, Result<OpenLane, SessionError>) {
+    let (dialled, accepted) = tcp_pair().await;
+    let gate = Expected::default();
+    gate.set(Some(expected));
+    let server = listener.tls.server_config(gate).unwrap();
+    let welcome = async { lane::accept(accepted, server).await?.welcome().await };
+    tokio::join!(lane::dial(dialled, config, Purpose::Control), welcome)
+}
+
+fn changed(config: &Arc<ClientConfig>, change: impl FnOnce(&mut ClientConfig)) -> Arc<ClientConfig> {
+    let mut config = ClientConfig::clone(config);
+    change(&mut config);
+    Arc::new(config)
+}
+
+#[tokio::test]
+async fn two_who_expect_each_other_share_a_secret() {
+    let (alice, bob) = (party(), party());
+    let config = alice.tls.client_config(bob.fingerprint).unwrap();
+    let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
+    let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
+    assert_eq!(
+        (dialled.remote, accepted.remote),
+        (bob.fingerprint, alice.fingerprint)
+    );
+    assert!(dialled.session == accepted.session);
+}
+
+#[tokio::test]
+async fn a_listener_with_another_identity_is_not_spoken_to() {
+    let (alice, bob, mallory) = (party(), party(), party());
+    let config = alice.tls.client_config(bob.fingerprint).unwrap();
+    let (dialled, accepted) = meet(config, &mallory, alice.fingerprint).await;
+    assert!(
+        matches!(dialled, Err(SessionError::WrongFingerprint { .. })),
+        "{dialled:?}"
+    );
+    assert!(accepted.is_err());
+}
+
+#[tokio::test]
+async fn a_dialler_that_is_not_expected_is_refused() {
+    let (alice, bob, mallory) = (party(), party(), party());
+    let config = mallory.tls.client_config(bob.fingerprint).unwrap();
+    let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
+    assert!(
+        matches!(dialled, Err(SessionError::Refused { .. })),
+        "{dialled:?}"
+    );
+    assert!(
+        matches!(accepted, Err(SessionError::WrongFingerprint { .. })),
+        "{accepted:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dialler_without_the_application_protocol_is_refused() {
+    let (alice, bob) = (party(), party());
+    let config = alice.tls.client_config(bob.fingerprint).unwrap();
+    let config = changed(&config, |config| config.alpn_protocols.clear());
+    let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
+    assert!(dialled.is_err() && accepted.is_err());
+}
+
+#[tokio::test]
+async fn a_dialler_without_the_post_quantum_key_exchange_is_refused() {
+    let (alice, bob) = (party(), party());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    let config = alice
+        .tls
+        .client_config_with(&Arc::new(provider), bob.fingerprint)
+        .unwrap();
+    let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
+    assert!(
+        matches!(accepted, Err(SessionError::Handshake { .. })),
+        "{accepted:?}"
+    );
+    assert!(dialled.is_err());
+}
+
+#[tokio::test]
+async fn a_dialler_of_another_version_is_told_ours() {
+    let (alice, bob) = (party(), party());
+    let (dialled, accepted) = tcp_pair().await;
+    let gate = Expected::default();
+    gate.set(Some(alice.fingerprint));
+    let listening = lane::accept(accepted, bob.tls.server_config(gate).unwrap());
+    let config = alice.tls.client_config(bob.fingerprint).unwrap();
+    let dialling = async {
+        let name = tls::server_name().unwrap();
+        let mut stream = tokio_rustls::TlsConnector::from(config)
+            .connect(name, dialled)
+            .await
+            .unwrap();
+        let hello = Hello {
+            version: 99,
+            purpose: Purpose::Control,
+        };
+        stream
+            .write_all(&wire::encode(&hello, GREETING_LEN_MAX).unwrap())
+            .await
+            .unwrap();
+        stream.flush().await.unwrap();
+        wire::read::<Greeting>(&mut stream, GREETING_LEN_MAX)
+            .await
+            .unwrap()
+    };
+    let (greeting, accepted): (_, Result<KnockingLane, _>) = tokio::join!(dialling, listening);
+    assert_eq!(
+        greeting,
+        Greeting::Refused(RefusalReason::Version {
+            spoken: wire::PROTOCOL_VERSION
+        })
+    );
+    assert!(matches!(accepted, Err(SessionError::Declined { .. })));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_handshake_end_it_without_an_answer_of_substance() {
+    let (alice, bob) = (party(), party());
+    let (mut dialled, accepted) = tcp_pair().await;
+    let gate = Expected::default();
+    gate.set(Some(alice.fingerprint));
+    let listening = lane::accept(accepted, bob.tls.server_config(gate).unwrap());
+    let babbling = async {
+        dialled.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        // An alert, or nothing: never our key.
+        drop(dialled.read_to_end(&mut answer).await);
+        answer.len()
+    };
+    let (len, accepted) = tokio::join!(babbling, async { listening.await.map(drop) });
+    assert!(len <= 16 && accepted.is_err());
+}

@@ -1,0 +1,237 @@
+//! Both ends of a data lane over a real connection: honest holders, lying ones, and lanes that break.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::UNIX_EPOCH;
+
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::protocol::Refusal;
+use super::{FileFailure, FileJob, Holder, LaneEnd, Outcome, Progress, Queue, fetch, serve};
+use crate::catalog::ContentId;
+use crate::clock::Clock;
+use crate::identity::Identity;
+use crate::session::blocking::BlockingLane;
+use crate::session::lane;
+use crate::session::tls::{Expected, TlsIdentity};
+use crate::session::wire::Purpose;
+use crate::store::{Attributes, Destination, GROUP_LEN, Source};
+
+const GROUP: usize = GROUP_LEN as usize;
+
+/// Serves one source, whatever content is asked for.
+struct Stubborn(Arc<Source>);
+
+impl Holder for Stubborn {
+    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        (self.0.content == *content)
+            .then(|| self.0.clone())
+            .into_iter()
+            .collect()
+    }
+
+    fn source_changed(&self, _source: &Arc<Source>) {}
+}
+
+/// The puller's and the holder's end of a lane.
+fn lane_pair() -> (BlockingLane, BlockingLane) {
+    let (puller, holder) = (Identity::ephemeral().unwrap(), Identity::ephemeral().unwrap());
+    let gate = Expected::default();
+    gate.set(Some(puller.fingerprint()));
+    let server = TlsIdentity::new(&holder).unwrap().server_config(gate).unwrap();
+    let client = TlsIdentity::new(&puller)
+        .unwrap()
+        .client_config(holder.fingerprint())
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let accepted = listener.accept().await.unwrap().0;
+        let welcome = async { lane::accept(accepted, server).await?.welcome().await };
+        let (dialled, accepted) = tokio::join!(lane::dial(dialled, client, Purpose::Control), welcome);
+        (
+            BlockingLane::new(dialled.unwrap()).unwrap(),
+            BlockingLane::new(accepted.unwrap()).unwrap(),
+        )
+    })
+}
+
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 7 + i / 255 + i / GROUP) as u8).collect()
+}
+
+fn source(root: &Path, bytes: &[u8]) -> Source {
+    let path = root.join("source.bin");
+    std::fs::write(&path, bytes).unwrap();
+    Source::read(&path).unwrap()
+}
+
+fn queue(root: &Path, content: ContentId) -> Arc<Queue> {
+    let destination = Destination::file(&root.join("target.bin")).unwrap();
+    let attributes = Attributes {
+        modified: UNIX_EPOCH,
+        mode: 0o644,
+    };
+    Arc::new(Queue::new(
+        vec![FileJob {
+            content,
+            destination,
+            attributes,
+        }],
+        Progress::default(),
+    ))
+}
+
+/// Works on `queue` with one fresh lane to a holder of `source`.
+fn pull_once(queue: &Arc<Queue>, source: &Arc<Source>) -> LaneEnd {
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Stubborn(source.clone());
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    let end = fetch(&mut pulling, queue, &Clock::system());
+    drop(pulling);
+    // The puller hangs up; how that looks to the holder is no matter.
+    drop(serving.join().unwrap());
+    end.unwrap()
+}
+
+fn outcome(queue: &Queue) -> Outcome {
+    queue.take_outcomes(None).remove(0)
+}
+
+fn names(root: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(root.path()).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_asked_for_arrives_whole_at_every_size_around_a_group() {
+    for len in [0, 1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 5, 17 * GROUP + 1] {
+        let root = tempfile::tempdir().unwrap();
+        let bytes = bytes(len);
+        let source = Arc::new(source(root.path(), &bytes));
+        let queue = queue(root.path(), source.content);
+        assert_eq!(pull_once(&queue, &source), LaneEnd::Done);
+        assert!(outcome(&queue).is_ok());
+        assert!(
+            std::fs::read(root.path().join("target.bin")).unwrap() == bytes,
+            "{len}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_byte_is_never_published() {
+    for len in [100, 3 * GROUP] {
+        let root = tempfile::tempdir().unwrap();
+        let honest = source(root.path(), &bytes(len));
+        let mut wrong = bytes(len);
+        wrong[len - 1] ^= 1;
+        std::fs::write(&honest.path, &wrong).unwrap();
+        let lying = Arc::new(Source::known(&honest.path, honest.content, honest.outline).unwrap());
+        let queue = queue(root.path(), honest.content);
+        pull_once(&queue, &lying);
+        assert!(matches!(outcome(&queue), Err(FileFailure::Corrupt)));
+        assert_eq!(names(&root), ["source.bin"]);
+    }
+}
+
+#[test]
+fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
+    let root = tempfile::tempdir().unwrap();
+    let honest = source(root.path(), &bytes(3 * GROUP));
+    let other_root = tempfile::tempdir().unwrap();
+    let other = source(other_root.path(), &vec![5; 3 * GROUP]);
+    let lying = Arc::new(Source::known(&other.path, honest.content, other.outline).unwrap());
+    let queue = queue(root.path(), honest.content);
+    pull_once(&queue, &lying);
+    assert!(matches!(outcome(&queue), Err(FileFailure::Corrupt)));
+}
+
+#[test]
+fn a_content_that_is_not_held_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), b"something"));
+    let queue = queue(
+        root.path(),
+        ContentId {
+            hash: [9; 32],
+            len: 9,
+        },
+    );
+    pull_once(&queue, &source);
+    assert!(matches!(
+        outcome(&queue),
+        Err(FileFailure::Refused(Refusal::NotHeld))
+    ));
+}
+
+#[test]
+fn a_file_that_was_edited_after_it_was_shared_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), b"before"));
+    std::fs::write(&source.path, b"after!").unwrap();
+    let queue = queue(root.path(), source.content);
+    pull_once(&queue, &source);
+    assert!(matches!(
+        outcome(&queue),
+        Err(FileFailure::Refused(Refusal::Changed))
+    ));
+}
+
+#[test]
+fn a_lane_that_breaks_gives_back_what_is_missing_and_another_one_fetches_only_that() {
+    let root = tempfile::tempdir().unwrap();
+    let bytes = bytes(40 * GROUP);
+    let source = Arc::new(source(root.path(), &bytes));
+    let queue = queue(root.path(), source.content);
+    let (mut pulling, mut serving) = lane_pair();
+    let (closer, holder) = (serving.closer().unwrap(), Stubborn(source.clone()));
+    let holding = thread::spawn(move || serve(&mut serving, &holder));
+    let progress = queue.progress().clone();
+    let cutting = thread::spawn(move || {
+        while progress.verified_len() < 2 * GROUP_LEN {
+            thread::yield_now();
+        }
+        closer.close();
+    });
+    assert!(fetch(&mut pulling, &queue, &Clock::system()).is_err());
+    drop((cutting.join().unwrap(), holding.join().unwrap()));
+    assert!(!queue.is_done());
+    pull_once(&queue, &source);
+    assert!(outcome(&queue).is_ok());
+    assert_eq!(queue.progress().verified_len(), bytes.len() as u64);
+    assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
+}
+
+#[test]
+fn a_pull_that_is_cancelled_leaves_no_part_file() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), &bytes(40 * GROUP)));
+    let queue = queue(root.path(), source.content);
+    let (mut pulling, mut serving) = lane_pair();
+    queue.lend_closer(pulling.closer().unwrap());
+    let holder = Stubborn(source);
+    let holding = thread::spawn(move || serve(&mut serving, &holder));
+    let (cancelling, progress) = (queue.clone(), queue.progress().clone());
+    let cutting = thread::spawn(move || {
+        while progress.verified_len() < 2 * GROUP_LEN {
+            thread::yield_now();
+        }
+        cancelling.cancel();
+    });
+    drop(fetch(&mut pulling, &queue, &Clock::system()));
+    cutting.join().unwrap();
+    drop((pulling, holding.join().unwrap(), queue));
+    assert_eq!(names(&root), ["source.bin"]);
+}
