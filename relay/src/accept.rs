@@ -4,6 +4,7 @@
 //! telling 503 to those beyond. With all places taken nothing is accepted, and the kernel's backlog holds the rest. So
 //! a busy relay says so, and a flood costs it no more memory than its places.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -73,10 +74,17 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
+            Err(error) if is_of_one_connection(&error) => tracing::debug!(%error, "a client left early"),
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 clock::pause(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
+}
+
+/// Whether only the connection at hand failed. A pause for these would let anyone stop the relay by connecting badly.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
