@@ -135,12 +135,13 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     bench.run(bench.cargo().args(["test", "--package", "xtask"]))
 }
 
+/// With the features of the tests, so that both share what is compiled.
 fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
-    bench.run(
-        bench
-            .cargo()
-            .args(["test", "--doc", "--workspace", "--exclude", "xtask"]),
-    )
+    let features = bench.test_features().join(",");
+    let command = bench
+        .cargo()
+        .args(["test", "--doc", "--workspace", "--exclude", "xtask"]);
+    bench.run(command.args(["--features", &features]))
 }
 
 fn mutations_apply(_: &Bench) -> anyhow::Result<()> {
@@ -181,6 +182,12 @@ impl Bench {
     fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
         let _directory = self.sh.push_dir(&self.workspace.root);
         command.run().map_err(Into::into)
+    }
+
+    /// What `cargo xtask test` builds with.
+    fn test_features(&self) -> Vec<String> {
+        self.workspace
+            .features(&capability::detect().features(&self.workspace.feature_names()))
     }
 
     /// All features of the workspace but those of mount backends that cannot be built here.

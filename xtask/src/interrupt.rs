@@ -9,6 +9,7 @@ use crate::exit::{Exit, Stop};
 
 /// What asked us to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Ctrl-C exists everywhere"))]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,

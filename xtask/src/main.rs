@@ -14,6 +14,7 @@ mod interrupt;
 mod junit;
 mod libtest;
 mod list;
+mod mounts;
 mod mutations;
 mod os;
 mod plan;

@@ -136,10 +136,6 @@ mod elsewhere {
     pub(crate) fn reap(_: Pid) -> bool {
         true
     }
-    /// There are no signals.
-    pub(crate) fn signal_name(number: i32) -> String {
-        format!("signal {number}")
-    }
 }
 
 /// From now on orphaned descendants become our children instead of init's.

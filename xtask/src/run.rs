@@ -20,6 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock;
 use crate::console::Console;
 use crate::interrupt::{Interrupts, Request};
+use crate::mounts;
 use crate::os;
 use crate::plan::{Decision, Plan, Test};
 use crate::report::{Case, Failure, Outcome, Skip, Suite};
@@ -320,6 +321,7 @@ impl Stage {
 
 /// After a success nothing stays; after a failure everything does, and the failure says where.
 fn tidy(case: &mut Case, scratch: &Path) {
+    mounts::detach_below(scratch);
     let failure = match &mut case.outcome {
         Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
         Outcome::Passed | Outcome::Skipped(_) => None,

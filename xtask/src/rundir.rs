@@ -88,7 +88,7 @@ impl Drop for RunDir {
 }
 
 fn scratch() -> anyhow::Result<PathBuf> {
-    let parent = std::env::temp_dir();
+    let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
     // Short: the paths of unix sockets below it may have 104 to 108 bytes.
     builder.prefix("xt-").rand_bytes(4);
@@ -102,6 +102,18 @@ fn scratch() -> anyhow::Result<PathBuf> {
         )
     });
     made.map(tempfile::TempDir::keep)
+}
+
+/// Without links, as the kernel names it where something is mounted below it.
+#[cfg(unix)]
+fn real(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
+}
+
+/// Programs do not understand the `\\?\` form that this would give.
+#[cfg(not(unix))]
+fn real(path: PathBuf) -> PathBuf {
+    path
 }
 
 /// What makes the name of the temporary directory unique makes the run's id unique.

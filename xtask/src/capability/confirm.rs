@@ -4,7 +4,7 @@
 //! fuser, which does not even build on a Mac without macFUSE.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::Capability;
 use super::storage::fresh_directory;
 use crate::clock;
+use crate::mounts;
 
 /// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
@@ -136,9 +137,7 @@ fn last_words(child: &mut Child) -> String {
 fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Path) {
     // Fails only for a child that has ended already, which is what we want.
     let _killed = child.kill();
-    for mount in mounts_below(directory) {
-        detach(&mount);
-    }
+    mounts::detach_below(directory);
     // A dead child closes its output. One that does not even die of KILL is left to its parent's parent: never hang here.
     let closed = output.is_some_and(|output| {
         !matches!(
@@ -149,61 +148,6 @@ fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Pa
     if closed {
         let _status = child.wait();
     }
-}
-
-fn detach(mount: &Path) {
-    for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
-        let done = Command::new(program)
-            .arg(flag)
-            .arg(mount)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if done.is_ok_and(|status| status.success()) {
-            return;
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn mounts_below(directory: &Path) -> Vec<PathBuf> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(unescaped);
-    points.filter(|point| point.starts_with(directory)).collect()
-}
-
-/// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
-#[cfg(target_os = "linux")]
-fn unescaped(field: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..3)
-            .filter(|_| first == b'\\')
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    let path: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
-    path.into()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn mounts_below(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }
 
 #[cfg(all(test, unix))]
@@ -259,15 +203,5 @@ mod tests {
             (refused.available, refused.evidence.as_str()),
             (false, "the device opens, but EPERM")
         );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn mountinfo_is_unescaped() {
-        assert_eq!(
-            unescaped(r"/tmp/a\040b\012c\134d"),
-            PathBuf::from("/tmp/a b\nc\\d")
-        );
-        assert_eq!(unescaped(r"/tmp/tail\04"), PathBuf::from(r"/tmp/tail\04"));
     }
 }

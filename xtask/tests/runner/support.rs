@@ -33,20 +33,46 @@ impl Run {
         std::fs::read_to_string(self.own.path().join("junit.xml")).unwrap_or_default()
     }
 
+    /// What is still mounted below its temporary directory.
+    pub(crate) fn mounts(&self) -> Vec<String> {
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let own = self.own.path().display().to_string();
+        table
+            .lines()
+            .filter(|line| line.contains(&own))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What is left in its temporary directory.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let entries = self.own.path().read_dir().into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
     /// Processes that it started, directly or not, and that are still alive.
     pub(crate) fn survivors(&self) -> Vec<String> {
         let mark = mark(self.own.path());
-        let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
-        let text = |path: PathBuf, name| {
-            String::from_utf8_lossy(&std::fs::read(path.join(name)).unwrap_or_default()).into_owned()
-        };
-        let marked = processes
-            .map(|process| process.path())
-            .filter(|path| text(path.clone(), "environ").contains(&mark));
-        marked
-            .map(|path| text(path, "cmdline").replace('\0', " "))
+        let processes = Path::new("/proc")
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|process| process.path());
+        let read = |path: &Path, name| std::fs::read(path.join(name)).unwrap_or_default();
+        let described = processes.map(|path| [read(&path, "cmdline"), read(&path, "environ")].map(words));
+        described
+            .filter(|texts| texts.iter().any(|text| text.contains(&mark)))
+            .map(|[command, _]| command)
             .collect()
     }
+}
+
+/// The words that NUL bytes separate, in one line.
+fn words(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
 impl fmt::Display for Run {

@@ -1,0 +1,106 @@
+//! Mounts that somebody left below a directory of ours: found, and taken away before the directory is removed.
+//!
+//! A file system whose process was killed stays mounted; every look into it then fails or hangs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Detaches every mount below `directory`, the deepest first. Returns how many there were.
+pub(crate) fn detach_below(directory: &Path) -> usize {
+    let mut mounts = below(directory);
+    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.components().count()));
+    mounts.iter().for_each(|mount| detach(mount));
+    mounts.len()
+}
+
+/// Tries what works for an ordinary user first; what cannot be detached will be noticed when its directory is removed.
+fn detach(mount: &Path) {
+    for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
+        let mut command = Command::new(program);
+        command
+            .arg(flag)
+            .arg(mount)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+    }
+}
+
+/// What the kernel lists (proc_pid_mountinfo(5): the fifth field is the mount point).
+#[cfg(target_os = "linux")]
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescaped);
+    points.filter(|point| point.starts_with(directory)).collect()
+}
+
+/// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
+#[cfg(target_os = "linux")]
+fn unescaped(field: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let code = tail
+            .get(..3)
+            .filter(|_| first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    let path: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+    path.into()
+}
+
+/// The entries of the directory that lie on another device.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn below(directory: &Path) -> Vec<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| path.symlink_metadata().map(|metadata| metadata.dev()).ok();
+    let ours = device(directory);
+    let entries = std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    entries.filter(|path| device(path) != ours).collect()
+}
+
+/// Nothing is known about mounts here.
+#[cfg(not(unix))]
+fn below(_: &Path) -> Vec<PathBuf> {
+    Vec::new()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_is_unescaped() {
+        assert_eq!(
+            unescaped(r"/tmp/a\040b\012c\134d"),
+            PathBuf::from("/tmp/a b\nc\\d")
+        );
+        assert_eq!(unescaped(r"/tmp/tail\04"), PathBuf::from(r"/tmp/tail\04"));
+    }
+
+    #[test]
+    fn only_what_is_mounted_below_is_found() {
+        assert!(below(Path::new("/proc")).contains(&PathBuf::from("/proc")));
+        assert!(below(tempfile::tempdir().unwrap().path()).is_empty());
+    }
+}
