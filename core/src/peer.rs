@@ -18,6 +18,8 @@ mod session;
 mod share;
 mod shared;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
