@@ -8,7 +8,7 @@
 //!
 //! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
 //! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` (what is shown),
-//! `edit` (local changes), `merge` and `digest` (exchange).
+//! `edit` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ mod change;
 mod conflict_name;
 mod digest;
 mod dot;
+mod draft;
 mod edit;
 mod error;
 mod merge;
@@ -80,7 +81,7 @@ impl Catalog {
     /// A summary of all states, for [`Catalog::differing`] at the other side.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(self.entries.iter().map(|(id, entry)| (id, &entry.hash)))
+        Digest::of(|first| self.bucket(first).map(|(_, entry)| &entry.hash))
     }
 
     /// The entries that the catalog with that digest may not have in the same state; all of them differ or have a
@@ -90,17 +91,18 @@ impl Catalog {
         let buckets = self.digest().differing(other);
         buckets
             .into_iter()
-            .flat_map(|bucket| self.bucket(bucket))
+            .flat_map(|first| self.bucket(first))
+            .map(|(id, _)| *id)
             .collect()
     }
 
-    fn bucket(&self, first: u8) -> impl Iterator<Item = EntryId> {
+    fn bucket(&self, first: u8) -> impl Iterator<Item = (&EntryId, &Entry)> {
         let mut bounds = [[0; 16], [u8::MAX; 16]];
         for [byte, ..] in &mut bounds {
             *byte = first;
         }
         let [start, end] = bounds.map(EntryId::from_bytes);
-        self.entries.range(start..=end).map(|(id, _)| *id)
+        self.entries.range(start..=end)
     }
 
     /// The states of those entries, to be merged elsewhere, each after the folders it is in, whether asked for or not.

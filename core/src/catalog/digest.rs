@@ -25,24 +25,18 @@ pub(super) type StateHash = [u8; 32];
 pub struct Digest(Vec<u8>);
 
 impl Digest {
-    /// Summarises states in the order of their ids.
-    pub(super) fn of<'a>(states: impl Iterator<Item = (&'a EntryId, &'a StateHash)>) -> Self {
-        let mut hashers = vec![blake3::Hasher::new(); BUCKET_COUNT];
-        for (id, hash) in states {
-            if let Some(hasher) = hashers.get_mut(bucket_of(id)) {
+    /// Summarises a catalog from the hashes of its states, which `bucket` gives for each first byte in the order of ids.
+    pub(super) fn of<'a, H: Iterator<Item = &'a StateHash>>(bucket: impl Fn(u8) -> H) -> Self {
+        let hash_bucket = |first| {
+            let mut hasher = blake3::Hasher::new();
+            for hash in bucket(first) {
                 hasher.update(hash);
             }
-        }
-        let hashes = hashers.iter().map(blake3::Hasher::finalize);
+            *hasher.finalize().as_bytes()
+        };
         Self(
-            hashes
-                .flat_map(|hash| {
-                    hash.as_bytes()
-                        .iter()
-                        .copied()
-                        .take(BUCKET_LEN)
-                        .collect::<Vec<_>>()
-                })
+            (0..=u8::MAX)
+                .flat_map(|first| hash_bucket(first).into_iter().take(BUCKET_LEN))
                 .collect(),
         )
     }
@@ -59,11 +53,6 @@ impl Digest {
             .map(|(bucket, _)| bucket)
             .collect()
     }
-}
-
-fn bucket_of(id: &EntryId) -> usize {
-    let [first, ..] = *id.as_bytes();
-    usize::from(first)
 }
 
 /// The hash of an entry: of its id and of its state in wire encoding, which is canonical.

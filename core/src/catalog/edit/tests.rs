@@ -21,6 +21,18 @@ fn the_same_content_again_is_no_change_and_another_one_replaces_it() {
 }
 
 #[test]
+fn an_edit_that_keeps_the_length_is_an_edit_and_reaches_the_other_side() {
+    let (mut alice, mut bob) = pair();
+    add(&mut alice, "a", 1);
+    sync(&mut alice, &mut bob);
+    let mut edited = file(1);
+    edited.content.hash = [9; 32];
+    assert_eq!(alice.add_file(&path("a"), edited).unwrap().touched.len(), 1);
+    sync(&mut alice, &mut bob);
+    assert_eq!(bob.lookup(&path("a")).unwrap().file(), Some(&edited));
+}
+
+#[test]
 fn a_change_of_mode_keeps_the_holders_and_drops_special_bits() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);

@@ -1,0 +1,224 @@
+//! Drafts of local changes: new states of a few entries on top of a catalog, stored together or not at all.
+//!
+//! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and whether it is allowed,
+//! is decided in `edit`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Catalog;
+use super::dot::{Dot, ReplicaId};
+use super::error::CatalogError;
+use super::share_path::{Name, SharePath};
+use super::state::{EntryId, EntryState, Kind, Place, Version};
+use super::view::{FileGroup, Item};
+use crate::identity::Fingerprint;
+use crate::limits::CATALOG_ENTRIES_MAX;
+
+/// The version that makes an entry a folder.
+pub(super) const FOLDER: Version = Version {
+    kind: Kind::Folder,
+    holders: BTreeSet::new(),
+};
+
+/// New states of some entries, on top of a catalog.
+pub(super) struct Draft<'a> {
+    catalog: &'a Catalog,
+    replica: ReplicaId,
+    counter: u64,
+    states: BTreeMap<EntryId, EntryState>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            replica: catalog.replica,
+            counter: catalog.counter,
+            states: BTreeMap::new(),
+        }
+    }
+
+    /// The drafted states, if they keep to the limits.
+    pub(super) fn finish(self) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
+        let created = self
+            .states
+            .keys()
+            .filter(|id| self.catalog.state(**id).is_none())
+            .count();
+        if self.catalog.entry_count() + created > CATALOG_ENTRIES_MAX {
+            return Err(CatalogError::Full);
+        }
+        for (id, state) in &self.states {
+            state
+                .check_sizes()
+                .map_err(|fault| CatalogError::BadState { id: *id, fault })?;
+        }
+        Ok(self.states)
+    }
+
+    /// The drafted states where no limit can have been crossed: no entry and no dot is new.
+    pub(super) fn states(self) -> BTreeMap<EntryId, EntryState> {
+        self.states
+    }
+
+    fn next_dot(&mut self) -> Result<Dot, CatalogError> {
+        self.counter = self
+            .counter
+            .checked_add(1)
+            .ok_or(CatalogError::CounterExhausted)?;
+        Ok(Dot {
+            counter: self.counter,
+            replica: self.replica,
+        })
+    }
+
+    fn edit(&mut self, id: EntryId, change: impl FnOnce(&mut EntryState)) {
+        let catalog = self.catalog;
+        if let Some(known) = catalog.state(id) {
+            change(self.states.entry(id).or_insert_with(|| known.clone()));
+        }
+    }
+
+    /// Makes something at a path where nothing is shown.
+    pub(super) fn create(&mut self, path: &SharePath, version: Version) -> Result<EntryId, CatalogError> {
+        let mut folder = vec![EntryId::ROOT];
+        let mut names = path.names().peekable();
+        let mut reached: Option<SharePath> = None;
+        while let Some(name) = names.next() {
+            let name = Name::new(name)?;
+            let here = SharePath::within(reached.as_ref(), &name)?;
+            let slot = self.catalog.slot(&folder, name.as_str());
+            let is_last = names.peek().is_none();
+            folder = match slot.folders.is_empty() {
+                false if !is_last => slot.folders,
+                true if !is_last && !slot.files.is_empty() => {
+                    return Err(CatalogError::NotFolder { path: here });
+                }
+                _ => vec![self.place(&folder, name, if is_last { version.clone() } else { FOLDER })?],
+            };
+            reached = Some(here);
+        }
+        Ok(first_of(&folder))
+    }
+
+    /// Puts a new version under a free name. Takes up a tombstone of that name, if there is one, so that replacing a file
+    /// by removing and adding it, as editors do, does not use up the catalog.
+    fn place(&mut self, folder: &[EntryId], name: Name, version: Version) -> Result<EntryId, CatalogError> {
+        let dot = self.next_dot()?;
+        if let Some(id) = self.tombstone(folder, &name) {
+            self.edit(id, |state| state.add(dot, version));
+            return Ok(id);
+        }
+        let id = EntryId::created_by(&dot);
+        let parent = first_of(folder);
+        let mut state = EntryState::placed(Place {
+            stamp: dot,
+            parent,
+            name,
+        });
+        state.add(dot, version);
+        self.states.insert(id, state);
+        Ok(id)
+    }
+
+    fn tombstone(&self, folder: &[EntryId], name: &Name) -> Option<EntryId> {
+        let tree = &self.catalog.tree;
+        let mut named = folder
+            .iter()
+            .flat_map(|folder| tree.named(*folder, name.as_str()))
+            .copied();
+        named.find(|id| !tree.is_visible(*id) && !tree.lifted().contains(id))
+    }
+
+    pub(super) fn replace(&mut self, group: &FileGroup, version: Version) -> Result<(), CatalogError> {
+        let dot = self.next_dot()?;
+        self.drop_versions(group);
+        if let Some((_, id)) = group.newest() {
+            self.edit(id, |state| state.add(dot, version));
+        }
+        Ok(())
+    }
+
+    /// Turns a conflict copy into a file of its own.
+    pub(super) fn split(
+        &mut self,
+        group: &FileGroup,
+        to: &SharePath,
+        version: Version,
+    ) -> Result<(), CatalogError> {
+        self.drop_versions(group);
+        self.create(to, version).map(drop)
+    }
+
+    pub(super) fn drop_versions(&mut self, group: &FileGroup) {
+        for (dot, id) in &group.members {
+            self.edit(*id, |state| drop(state.versions.remove(dot)));
+        }
+    }
+
+    pub(super) fn remove_folder(&mut self, id: EntryId) {
+        self.edit(id, |state| {
+            state.versions.retain(|_, version| version.kind != Kind::Folder)
+        });
+        for id in self.catalog.tree.descendants(id) {
+            self.edit(id, |state| state.versions.clear());
+        }
+    }
+
+    pub(super) fn hold(&mut self, group: &FileGroup, holder: Fingerprint) {
+        if let Some((dot, id)) = group.newest().filter(|_| !group.holders.contains(&holder)) {
+            self.add_holder(id, dot, holder);
+        }
+    }
+
+    pub(super) fn add_holder(&mut self, id: EntryId, dot: Dot, holder: Fingerprint) {
+        self.edit(id, |state| {
+            if let Some(version) = state.versions.get_mut(&dot) {
+                version.add_holder(holder);
+            }
+        });
+    }
+
+    pub(super) fn put_all(&mut self, entries: Vec<EntryId>, to: &SharePath) -> Result<(), CatalogError> {
+        let parent = self.folder_for(to)?;
+        entries
+            .into_iter()
+            .try_for_each(|id| self.put(id, parent, to.name()))
+    }
+
+    /// The folder that `path` is in, made if need be.
+    fn folder_for(&mut self, path: &SharePath) -> Result<EntryId, CatalogError> {
+        let Some(folder) = path.parent() else {
+            return Ok(EntryId::ROOT);
+        };
+        if let Some(entries) = self.catalog.folder_at(Some(&folder)) {
+            return Ok(first_of(&entries));
+        }
+        if matches!(self.catalog.find(&folder), Some(Item::File(_) | Item::Copy(_))) {
+            return Err(CatalogError::NotFolder { path: folder });
+        }
+        self.create(&folder, FOLDER)
+    }
+
+    fn put(&mut self, id: EntryId, parent: EntryId, name: Name) -> Result<(), CatalogError> {
+        let stamp = self.next_dot()?;
+        self.edit(id, |state| state.put(Place { stamp, parent, name }));
+        Ok(())
+    }
+
+    /// Makes it official that the entries of a cycle are at the top, before another move opens the cycle and they jump.
+    pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
+        let lifted = self.catalog.tree.lifted().iter();
+        let places: Vec<_> = lifted
+            .filter_map(|id| Some((*id, self.catalog.state(*id)?.place.name.clone())))
+            .collect();
+        places
+            .into_iter()
+            .try_for_each(|(id, name)| self.put(id, EntryId::ROOT, name))
+    }
+}
+
+/// The entry that stands for a folder made of several.
+fn first_of(folder: &[EntryId]) -> EntryId {
+    folder.first().copied().unwrap_or(EntryId::ROOT)
+}
