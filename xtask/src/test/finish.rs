@@ -60,15 +60,13 @@ impl<'a> Run<'a> {
         for word in unmatched {
             self.console.line(&format!("warning: no test matches `{word}`"));
         }
-        if let [first, ..] = found.features.as_slice() {
-            let reason = found
-                .capabilities
-                .lookup("fuse")
-                .map(|fuse| fuse.evidence.as_str())
+        if !found.features.is_empty() {
+            let fuse = found.capabilities.lookup("fuse");
+            let evidence = fuse
+                .map(|fuse| format!(" (fuse: {})", fuse.evidence))
                 .unwrap_or_default();
-            let features = found.features.join(", ");
             self.console
-                .line(&format!("features: {features} ({first}: {reason})"));
+                .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
         let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
         let order = self
