@@ -35,9 +35,41 @@ pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result
     Ok(found)
 }
 
-/// Whether the port can be had again, that is, whether its listener is gone.
+/// Whether the listener that this process had on `addr` is gone: the port can be had again, or somebody else has it
+/// already, as happens with tests in parallel.
 pub fn is_released(addr: SocketAddr) -> bool {
-    TcpListener::bind(addr).is_ok()
+    TcpListener::bind(addr).is_ok() || has_other_owner(addr.port())
+}
+
+/// Whether sockets listen on `port` and none of them is ours. `false` where there is no `/proc` to tell.
+fn has_other_owner(port: u16) -> bool {
+    let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+    let text: String = tables
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .collect();
+    let listening = listening_inodes(&text, port);
+    let own: BTreeSet<PathBuf> = entries("/proc/self/fd")
+        .filter_map(|fd| std::fs::read_link(fd).ok())
+        .collect();
+    let is_own = |inode: &String| own.contains(Path::new(&format!("socket:[{inode}]")));
+    !listening.is_empty() && !listening.iter().any(is_own)
+}
+
+/// The inodes of the sockets that listen on `port`, from the kernel's tables (proc_net(5)): the second column is the
+/// local address, the fourth the state, the tenth the inode.
+fn listening_inodes(tables: &str, port: u16) -> Vec<String> {
+    let on_port = format!(":{port:04X}");
+    let of = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let is_listening = columns.get(3) == Some(&"0A");
+        let is_wanted = columns.get(1).is_some_and(|local| local.ends_with(&on_port));
+        columns
+            .get(9)
+            .filter(|_| is_listening && is_wanted)
+            .map(ToString::to_string)
+    };
+    tables.lines().filter_map(of).collect()
 }
 
 /// Everything mounted under `root`, as the kernel's table writes it. Nothing where there is no such table.
@@ -144,6 +176,24 @@ mod tests {
         assert!(!is_released(claim.addr));
         drop(claim.listener);
         assert!(is_released(claim.addr));
+    }
+
+    #[test]
+    fn only_listeners_on_the_port_are_found_in_the_kernels_table() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:65F4 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0
+   1: 0100007F:65F4 0100007F:ABCD 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0
+   2: 0100007F:65F5 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0 0 10 0
+";
+        assert_eq!(listening_inodes(table, 0x65F4), ["4711"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_listener_of_this_process_has_no_other_owner() {
+        let claim = ports::claim_anywhere().unwrap();
+        assert!(!has_other_owner(claim.addr.port()));
     }
 
     #[test]
