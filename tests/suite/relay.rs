@@ -223,3 +223,31 @@ async fn a_connected_pair_does_not_need_the_relay() {
     assert_eq!(universe.bob.pull("still.txt").await, b"together");
     universe.close().await;
 }
+
+#[tokio::test]
+async fn a_relay_behind_a_silent_network_is_given_up() {
+    let universe = Universe::builder()
+        .strangers()
+        .relay_linked()
+        .configure(impatient)
+        .build()
+        .await;
+    let silence = universe.relay_link().half_open();
+    let bob = universe.bob.fingerprint();
+    let refusal = universe.alice.peer().connect(&bob).await.unwrap_err();
+    assert!(
+        matches!(&refusal, ConnectError::Relay(error) if matches!(error.problem, RelayProblem::TimedOut { .. }))
+    );
+    silence.heal();
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_slow_way_to_the_relay_only_costs_time() {
+    let universe = Universe::builder().strangers().relay_linked().build().await;
+    let _slow = universe.relay_link().delay(Duration::from_millis(10));
+    universe.connect().await;
+    universe.alice.add("slow.txt", b"but here").await;
+    assert_eq!(universe.bob.pull("slow.txt").await, b"but here");
+    universe.close().await;
+}

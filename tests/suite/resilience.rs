@@ -153,3 +153,20 @@ async fn a_corrupted_byte_reaches_no_file() {
     assert!(!universe.link().is_corruption_pending());
     universe.close().await;
 }
+
+#[tokio::test]
+async fn a_lost_pair_finds_itself_again_without_the_relay() {
+    let universe = Universe::builder()
+        .linked()
+        .configure(quick_to_return)
+        .build()
+        .await;
+    universe.relay.shutdown().await;
+    let mut history = universe.bob.history();
+    universe.link().reset();
+    history.until("the end of the session", disconnected).await;
+    history.until("a new session", connected).await;
+    universe.alice.add("again.txt", b"together").await;
+    assert_eq!(universe.bob.pull("again.txt").await, b"together");
+    universe.close().await;
+}

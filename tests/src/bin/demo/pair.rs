@@ -244,9 +244,10 @@ fn finish(story: &Story, received: Received, path: &Path, target: TempDir) -> an
         let kept = target.keep();
         story.tell("kept", format_args!("alice's files: `{}`", path.display()))?;
         story.tell("kept", format_args!("bob's files:   `{}`", kept.display()))?;
+        story.done()?;
     } else {
+        story.done()?;
         target.close().context("could not remove the received files")?;
     }
-    story.tell("done", format_args!("in {:.3} s", story.elapsed().as_secs_f64()))?;
     Ok(())
 }

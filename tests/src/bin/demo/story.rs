@@ -33,8 +33,12 @@ impl Story {
         writeln!(io::stdout().lock(), "{secs:9.3} s  {who:<7} {what}")
     }
 
-    /// Since the start.
-    pub(crate) fn elapsed(&self) -> Duration {
+    /// Prints that all is done. What is removed afterwards is of no interest to anybody's stopwatch.
+    pub(crate) fn done(&self) -> io::Result<()> {
+        self.tell("done", format_args!("in {:.3} s", self.elapsed().as_secs_f64()))
+    }
+
+    fn elapsed(&self) -> Duration {
         self.now() - self.started
     }
 
