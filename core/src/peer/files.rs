@@ -24,8 +24,8 @@ use crate::transfer::Holder;
 pub(crate) struct Files {
     pub(crate) catalog: Catalog,
     sources: Sources,
-    /// Which local file an entry was shared from by this peer.
-    origins: HashMap<EntryId, PathBuf>,
+    /// Which local file a version was shared from by this peer.
+    origins: HashMap<(EntryId, Dot), PathBuf>,
     /// For which entries a content is held. It is served while one of them still has it.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
 }
@@ -72,7 +72,7 @@ impl Files {
     ) -> Result<Vec<EntryId>, ShareError> {
         let present = self.catalog.lookup(path);
         if let Some(present) = &present {
-            let same_file = self.origins.get(&present.id) == Some(&source.path);
+            let same_file = self.origins.get(&(present.id, present.dot)) == Some(&source.path);
             let same_content = present.file().is_some_and(|file| file.content == source.content);
             if !same_file && !same_content && on_taken == OnTaken::Refuse {
                 return Err(ShareError::NameTaken {
@@ -83,10 +83,22 @@ impl Files {
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         if let Some(entry) = self.catalog.lookup(path) {
-            self.origins.insert(entry.id, source.path.clone());
+            self.origins.insert((entry.id, entry.dot), source.path.clone());
             self.hold(entry.id, source);
         }
+        if let Some(replaced) = present.as_ref().filter(|_| !change.is_empty()) {
+            self.origins.remove(&(replaced.id, replaced.dot));
+            self.let_go(replaced.file().map(|file| file.content));
+        }
         Ok(change.touched)
+    }
+
+    /// Forgets where a content is, unless some entry still has it.
+    fn let_go(&mut self, content: Option<ContentId>) {
+        if let Some(content) = content.filter(|content| !self.is_shared(content)) {
+            self.held_for.remove(&content);
+            self.sources.forget_content(&content);
+        }
     }
 
     fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
@@ -113,7 +125,7 @@ impl Files {
     /// The paths under which this peer shares the local file of `source`.
     fn shared_from(&self, source: &Source) -> Vec<SharePath> {
         let shown = self.catalog.list();
-        let from = |shown: &Shown| self.origins.get(&shown.id) == Some(&source.path);
+        let from = |shown: &Shown| self.origins.get(&(shown.id, shown.dot)) == Some(&source.path);
         shown.into_iter().filter(from).map(|shown| shown.path).collect()
     }
 }

@@ -230,6 +230,11 @@ impl Sources {
         self.0.get(content).into_iter().flatten().rev().cloned().collect()
     }
 
+    /// Forgets every source of a content.
+    pub(crate) fn forget_content(&mut self, content: &ContentId) {
+        self.0.remove(content);
+    }
+
     /// Forgets one file as a source of its content.
     pub(crate) fn forget(&mut self, source: &Source) {
         if let Some(held) = self.0.get_mut(&source.content) {
