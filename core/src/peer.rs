@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub use config::PeerConfig;
 pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
@@ -97,7 +98,10 @@ impl Peer {
             .tls
             .server_config(shared.expected.clone())
             .map_err(SessionError::from)?;
-        listener.spawn(server, shared.clone(), &shared.tasks, shared.cancel.clone());
+        let (gate, cancel) = (shared.clone(), shared.cancel.clone());
+        shared
+            .span()
+            .in_scope(|| listener.spawn(server, gate, &shared.tasks, cancel));
         share::spawn_refresher(&shared, changed);
         Ok(Self {
             shared,
@@ -125,7 +129,8 @@ impl Peer {
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
-        connector::connect(&self.shared, *remote).await?;
+        let span = self.shared.span().clone();
+        connector::connect(&self.shared, *remote).instrument(span).await?;
         self.keep(*remote);
         Ok(())
     }
@@ -327,9 +332,13 @@ impl Peer {
         }
         let cancel = self.shared.cancel.child_token();
         let (shared, ending) = (self.shared.clone(), cancel.clone());
-        self.shared
-            .tasks
-            .spawn(async move { ending.run_until_cancelled(keeper::keep(shared, remote)).await });
+        self.shared.set_kept();
+        self.shared.spawn(async move {
+            ending
+                .run_until_cancelled(keeper::keep(shared, remote))
+                .await
+                .unwrap_or(())
+        });
         if let Some((_, previous)) = keeper.replace((remote, cancel)) {
             previous.cancel();
         }

@@ -62,11 +62,15 @@ impl Session {
             shared: shared.clone(),
         };
         let (reading, speaking) = (session.clone(), session.clone());
-        shared
-            .tasks
-            .spawn(async move { reading.ending.run_until_cancelled(hear(reader, heard)).await });
-        shared.tasks.spawn(async move { speaking.outlive(speaker).await });
-        shared.tasks.spawn(session.clone().drive(shared.clone(), hearing));
+        shared.spawn(async move {
+            reading
+                .ending
+                .run_until_cancelled(hear(reader, heard))
+                .await
+                .unwrap_or(())
+        });
+        shared.spawn(async move { speaking.outlive(speaker).await });
+        shared.spawn(session.clone().drive(shared.clone(), hearing));
         session
     }
 
@@ -264,7 +268,7 @@ impl Session {
             return;
         }
         let (session, shared) = (self.clone(), shared.clone());
-        shared.clone().tasks.spawn(async move {
+        shared.clone().spawn(async move {
             match session.dial_lane(&shared, Requester::Listener).await {
                 Ok(lane) => session.serve_lane(&shared, lane),
                 Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),
@@ -278,7 +282,7 @@ impl Session {
             return;
         };
         let shared = shared.clone();
-        shared.clone().tasks.spawn_blocking(move || {
+        shared.clone().spawn_blocking(move || {
             if let Err(error) = serve(&mut lane.lane, shared.as_ref()) {
                 tracing::debug!(%error, "a lane that was served ended");
             }

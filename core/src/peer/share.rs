@@ -170,7 +170,7 @@ fn parse(path: &Path, name: &str) -> Result<SharePath, ShareError> {
 /// Reads files again that turned out to have changed, one at a time, until the peer is closed.
 pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut changed: mpsc::UnboundedReceiver<Arc<Source>>) {
     let refresher = shared.clone();
-    shared.tasks.spawn(async move {
+    shared.spawn(async move {
         let cancel = refresher.cancel.clone();
         while let Some(Some(source)) = cancel.run_until_cancelled(changed.recv()).await {
             let shared = refresher.clone();

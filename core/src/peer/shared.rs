@@ -3,15 +3,17 @@
 //! Owns the only lock around the catalog and the only place where a session is put in or taken out. Nothing here waits:
 //! the lock is held for one operation on the catalog, never across an await.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
 
 use super::event::{DisconnectReason, Event, Events, Initiator};
 use super::files::Files;
@@ -52,6 +54,10 @@ pub(crate) struct Shared {
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
     dialling: AtomicUsize,
+    /// Whether a lost session is taken up again.
+    is_kept: AtomicBool,
+    /// Tells the log lines of this peer from those of others in the same process.
+    span: Span,
 }
 
 /// What a peer is made of, besides its state.
@@ -66,8 +72,9 @@ pub(crate) struct Parts {
 
 impl Shared {
     pub(crate) fn new(parts: Parts, config: super::PeerConfig) -> Self {
+        let fingerprint = parts.identity.fingerprint();
         Self {
-            fingerprint: parts.identity.fingerprint(),
+            fingerprint,
             identity: parts.identity,
             tls: parts.tls,
             relay: parts.relay,
@@ -87,7 +94,30 @@ impl Shared {
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
             dialling: AtomicUsize::new(0),
+            is_kept: AtomicBool::new(false),
+            span: tracing::info_span!("peer", peer = fingerprint.fmt_short()),
         }
+    }
+
+    /// Starts a task of this peer; [`super::Peer::close`] waits for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task.instrument(self.span.clone()));
+    }
+
+    /// Starts work of this peer that blocks; [`super::Peer::close`] waits for it.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        let span = self.span.clone();
+        self.tasks.spawn_blocking(move || span.in_scope(work));
+    }
+
+    /// What the log lines of this peer belong to.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// From now on a lost session is taken up again.
+    pub(crate) fn set_kept(&self) {
+        self.is_kept.store(true, Ordering::Release);
     }
 
     /// The catalog and what is held of it. Don't keep it across an await.

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::lane::{self, KnockingLane};
 use crate::clock::Clock;
@@ -50,7 +51,7 @@ impl Listener {
         self.local
     }
 
-    /// Accepts until `cancel`; every task it starts is in `tasks`.
+    /// Accepts until `cancel`; every task it starts is in `tasks`, and in the current span.
     pub(crate) fn spawn<G: Gate>(
         self,
         config: Arc<ServerConfig>,
@@ -60,7 +61,7 @@ impl Listener {
     ) {
         let slots = Arc::new(Semaphore::new(PENDING_HANDSHAKES_MAX));
         let handshakes = tasks.clone();
-        tasks.spawn(async move {
+        let serving = async move {
             let accepting = async {
                 loop {
                     let Ok(slot) = slots.clone().acquire_owned().await else {
@@ -68,14 +69,16 @@ impl Listener {
                     };
                     let Some(tcp) = self.accept().await else { continue };
                     let (config, gate, cancel) = (config.clone(), gate.clone(), cancel.clone());
-                    handshakes.spawn(async move {
+                    let greeting = async move {
                         cancel.run_until_cancelled(greet(tcp, config, gate)).await;
                         drop(slot);
-                    });
+                    };
+                    handshakes.spawn(greeting.in_current_span());
                 }
             };
             cancel.run_until_cancelled(accepting).await;
-        });
+        };
+        tasks.spawn(serving.in_current_span());
     }
 
     async fn accept(&self) -> Option<TcpStream> {
