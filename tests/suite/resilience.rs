@@ -170,3 +170,34 @@ async fn a_lost_pair_finds_itself_again_without_the_relay() {
     assert_eq!(universe.bob.pull("again.txt").await, b"together");
     universe.close().await;
 }
+
+#[tokio::test]
+async fn a_goodbye_is_noticed_and_not_followed_by_reconnecting() {
+    let universe = Universe::new().await;
+    let mut history = universe.alice.history();
+    universe.bob.leave().await;
+    let reason = history.until("the end of the session", disconnected).await;
+    assert_eq!(reason, DisconnectReason::RemoteClosed);
+    assert_eq!(universe.alice.status().state, SessionState::Disconnected);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_pull_survives_a_reset_in_its_middle() {
+    let universe = Universe::builder()
+        .linked()
+        .configure(quick_to_return)
+        .build()
+        .await;
+    let payload = universe.payload("large.bin", 8 * 1024 * 1024);
+    universe.alice.add("large.bin", &payload).await;
+    universe.bob.lists("large.bin").await;
+    let slow = universe.link().throttle(20_000_000);
+    let (pulled, ()) = tokio::join!(universe.bob.pull("large.bin"), async {
+        universe.link().carried(2 * 1024 * 1024).await;
+        universe.link().reset();
+        slow.heal();
+    });
+    assert!(pulled == payload);
+    universe.close().await;
+}

@@ -195,7 +195,9 @@ async fn work_with(
 async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
     let mut slot = shared.watch_session();
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
-    if !live(&slot.borrow()) && !shared.is_reconnecting() {
+    // In this order: the state is set by whoever empties the slot, before anybody sees it empty.
+    let is_empty = slot.borrow().is_none();
+    if is_empty && !shared.is_reconnecting() {
         return Err(None);
     }
     match timeout(PULL_PATIENCE, slot.wait_for(live)).await {

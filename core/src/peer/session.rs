@@ -169,6 +169,9 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
+            // Whoever closes on purpose says so first and does not read any more. Its goodbye may still lie unread when
+            // writing fails already, and then it is the reason; the reader ends the session once it has come to it.
+            drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
             self.end(DisconnectReason::Lost {
                 error: error.to_string(),
             });

@@ -180,23 +180,37 @@ impl Shared {
 
     /// Called by a session when it has ended, whatever the reason.
     pub(crate) fn session_ended(&self, session: &Arc<Session>) {
-        let current = self.session.send_if_modified(|slot| {
+        let reason = session.reason();
+        let state = self.state_after(&reason);
+        self.session.send_if_modified(|slot| {
             let current = slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, session));
             if current {
                 *slot = None;
+                // Within the slot's lock: whoever sees it empty also sees what comes next.
+                self.status_changed(|status| {
+                    *status = Status {
+                        state,
+                        peer: status.peer,
+                        ..Status::default()
+                    }
+                });
             }
             current
         });
-        if current {
-            self.status_changed(|status| {
-                *status = Status {
-                    peer: status.peer,
-                    ..Status::default()
-                }
-            });
-        }
-        let reason = session.reason();
         self.events.emit(Event::Disconnected { reason });
+    }
+
+    /// A session that was lost, not closed, is taken up again: there must be no moment in which it looks abandoned, or
+    /// a pull would give up.
+    fn state_after(&self, reason: &DisconnectReason) -> SessionState {
+        match reason {
+            DisconnectReason::Lost { .. } | DisconnectReason::Unresponsive
+                if self.is_kept.load(Ordering::Acquire) =>
+            {
+                SessionState::Reconnecting
+            }
+            _ => SessionState::Disconnected,
+        }
     }
 
     /// While the guard lives, a control lane that the other side dials at the same moment is refused, if our dial has
