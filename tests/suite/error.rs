@@ -194,3 +194,16 @@ async fn a_target_that_may_not_be_written_is_named_and_left_alone() {
     universe.close().await;
     drop(unprivileged);
 }
+
+#[tokio::test]
+async fn a_file_that_vanished_at_its_owner_is_an_error_and_not_an_empty_file() {
+    let universe = Universe::new().await;
+    universe.alice.add("gone.txt", b"was here").await;
+    universe.bob.lists("gone.txt").await;
+    std::fs::remove_file(universe.alice.original("gone.txt")).unwrap();
+    let refusal = universe.bob.try_pull("gone.txt").await.unwrap_err();
+    assert!(matches!(refusal, PullError::NotHeld { .. }), "{refusal:?}");
+    assert_helps(&refusal, "gone.txt");
+    assert!(!universe.bob.target("gone.txt").exists());
+    universe.close().await;
+}

@@ -129,6 +129,8 @@ impl Server<'_> {
             match source.open() {
                 Ok(file) => return Ok((source, file)),
                 Err(SourceError::Unreadable { .. }) => refusal = Refusal::Unreadable,
+                // Nobody knows of a new version to wait for; should there be one, it is found by looking again.
+                Err(SourceError::Missing { .. }) => self.holder.source_changed(&source),
                 Err(error) => {
                     tracing::debug!(%error, "a shared file is not what it was");
                     self.holder.source_changed(&source);
