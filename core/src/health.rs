@@ -38,6 +38,16 @@ impl Default for HealthConfig {
     }
 }
 
+impl HealthConfig {
+    /// Whether 0 < heartbeat ≤ degraded < disconnected, as a monitor needs it.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        Duration::ZERO < self.heartbeat_interval
+            && self.heartbeat_interval <= self.degraded_silence
+            && self.degraded_silence < self.disconnected_silence
+    }
+}
+
 /// How the other peer is, as far as we can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -102,9 +112,7 @@ impl HealthMonitor {
     #[must_use]
     pub fn new(config: HealthConfig, now: Instant) -> Self {
         assert!(
-            Duration::ZERO < config.heartbeat_interval
-                && config.heartbeat_interval <= config.degraded_silence
-                && config.degraded_silence < config.disconnected_silence,
+            config.is_ordered(),
             "health thresholds must satisfy 0 < heartbeat <= degraded < disconnected: {config:?}"
         );
         Self {

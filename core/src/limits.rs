@@ -153,6 +153,8 @@ pub const CONTROL_FRAME_LEN_MAX: usize = 1024 * 1024;
 pub const PAGE_ENTRIES_MAX: usize = 1000;
 /// Control messages waiting to be sent or to be acted upon. They are small and few; catalog states do not wait here.
 pub const CONTROL_OUTBOX_LEN: usize = 64;
+/// Control messages heard and not yet acted upon. They may be pages of catalog states, decoded, so it is two.
+pub const CONTROL_INBOX_LEN: usize = 2;
 /// For writing one control frame; a peer that takes none for so long is gone.
 pub const CONTROL_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the goodbye when a session is closed on purpose.
@@ -169,3 +171,11 @@ pub const CHANGED_PATIENCE: Duration = Duration::from_secs(10);
 pub const CHANGED_RESTARTS_MAX: u32 = 3;
 /// For everything that a peer has started to end when it is closed.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A session that lasted so long was a good one; after one that broke sooner the next attempt waits.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// Rest of a pull after a lane broke, times the number of failures in a row.
+pub const LANE_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// Contents to be looked at again because the other side got something else; more are dropped, it will say so again.
+pub const STALE_CONTENTS_MAX: usize = 16;
+/// Until a record that could not be refreshed is offered again.
+pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);

@@ -37,9 +37,9 @@ pub use pull::Pulled;
 pub use share::{AddedTree, SkippedFile};
 pub use status::{SessionState, Status};
 
-use crate::catalog::{Catalog, ReplicaId, SharePath, Shown};
+use crate::catalog::{Catalog, Kind, ReplicaId, SharePath, Shown};
 use crate::identity::{Fingerprint, Identity};
-use crate::limits::CLOSE_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, STALE_CONTENTS_MAX};
 use crate::rendezvous::RelayClient;
 use crate::session::SessionError;
 use crate::session::listener::Listener;
@@ -65,6 +65,11 @@ impl Peer {
     /// # Errors
     /// [`StartError`] names the address, the identity or the relay that can't be used.
     pub async fn start(mut config: PeerConfig) -> Result<Self, StartError> {
+        if !config.health.is_ordered() {
+            return Err(StartError::Health {
+                config: config.health,
+            });
+        }
         let identity = match config.identity.take() {
             Some(identity) => identity,
             None => Identity::ephemeral()?,
@@ -84,13 +89,13 @@ impl Peer {
             advertised if advertised.is_empty() => contact::candidates(local),
             advertised => advertised,
         };
-        let (changed_sources, changed) = mpsc::unbounded_channel();
+        let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
         let parts = Parts {
             identity,
             tls,
             relay,
             addresses,
-            changed_sources,
+            stale,
             files,
         };
         let shared = Arc::new(Shared::new(parts, config));
@@ -102,7 +107,7 @@ impl Peer {
         shared
             .span()
             .in_scope(|| listener.spawn(server, gate, &shared.tasks, cancel));
-        share::spawn_refresher(&shared, changed);
+        share::spawn_refresher(&shared, rechecked);
         Ok(Self {
             shared,
             local,
@@ -129,6 +134,7 @@ impl Peer {
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
+        self.shared.set_kept();
         let span = self.shared.span().clone();
         connector::connect(&self.shared, *remote).instrument(span).await?;
         self.keep(*remote);
@@ -146,6 +152,7 @@ impl Peer {
         addresses: &[SocketAddr],
     ) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
+        self.shared.set_kept();
         connector::connect_directly(&self.shared, *remote, addresses).await?;
         self.keep(*remote);
         Ok(())
@@ -263,6 +270,16 @@ impl Peer {
         progress: &Progress,
     ) -> Result<Pulled, PullError> {
         self.check_open(PullError::Closed)?;
+        if let Some(name) = name {
+            let shown = self.shared.files().catalog.lookup(name);
+            match shown
+                .ok_or_else(|| PullError::Unknown { name: name.clone() })?
+                .kind
+            {
+                Kind::File(_) => return Err(PullError::IsFile { name: name.clone() }),
+                Kind::Folder => {}
+            }
+        }
         let root = Destination::folder(target.as_ref())?;
         let mut wanted = Vec::new();
         for shown in self
@@ -276,10 +293,7 @@ impl Peer {
                 None => destination.create_folder()?,
             }
         }
-        match name.filter(|name| wanted.is_empty() && self.shared.files().catalog.lookup(name).is_none()) {
-            Some(name) => Err(PullError::Unknown { name: name.clone() }),
-            None => pull::pull(&self.shared, wanted, progress).await,
-        }
+        pull::pull(&self.shared, wanted, progress).await
     }
 
     /// How this peer is.
@@ -332,7 +346,6 @@ impl Peer {
         }
         let cancel = self.shared.cancel.child_token();
         let (shared, ending) = (self.shared.clone(), cancel.clone());
-        self.shared.set_kept();
         self.shared.spawn(async move {
             ending
                 .run_until_cancelled(keeper::keep(shared, remote))

@@ -1,5 +1,6 @@
 //! Sharing without a mount: what one side adds, the other side lists and pulls.
 
+use tandem_core::catalog::SharePath;
 use tandem_core::peer::PullError;
 use tandem_tests::universe::Universe;
 
@@ -190,5 +191,39 @@ async fn an_original_edited_in_place_arrives_in_its_new_version() {
     universe.bob.lists("living.txt").await;
     universe.alice.write("living.txt", b"as it is now, and longer");
     assert_eq!(universe.bob.pull("living.txt").await, b"as it is now, and longer");
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn more_pulls_at_once_than_there_are_lanes_all_succeed() {
+    let universe = Universe::new().await;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    for name in names {
+        universe.alice.add(name, &universe.payload(name, 3 * MIB)).await;
+    }
+    universe.bob.lists_count(names.len()).await;
+    let mut pulls = tokio::task::JoinSet::new();
+    for name in names {
+        let (peer, target) = (universe.bob.peer(), universe.bob.target(name));
+        let path = SharePath::parse(name).unwrap();
+        pulls.spawn(async move { peer.pull(&path, &target).await });
+    }
+    for pulled in pulls.join_all().await {
+        pulled.unwrap();
+    }
+    for name in names {
+        let pulled = std::fs::read(universe.bob.target(name)).unwrap();
+        assert!(pulled == universe.payload(name, 3 * MIB), "{name}");
+    }
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_only_touched_is_pulled_as_it_is() {
+    let universe = Universe::new().await;
+    universe.alice.add("notes.txt", b"the same bytes").await;
+    universe.bob.lists("notes.txt").await;
+    universe.alice.write("notes.txt", b"the same bytes");
+    assert_eq!(universe.bob.pull("notes.txt").await, b"the same bytes");
     universe.close().await;
 }

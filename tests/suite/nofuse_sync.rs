@@ -1,6 +1,7 @@
 //! What one side changes, the other side follows: removed, renamed, edited by both at once.
 
-use tandem_core::peer::PullError;
+use tandem_core::catalog::SharePath;
+use tandem_core::peer::{PullError, ShareError};
 use tandem_tests::universe::Universe;
 
 use crate::temper::quick_to_return;
@@ -121,5 +122,21 @@ async fn a_removal_does_not_discard_an_edit_it_has_not_seen() {
         .sees("draft.txt", b"a version bob has not seen")
         .await;
     assert_eq!(universe.alice.list(), ["draft.txt"]);
+    universe.close().await;
+}
+
+#[tokio::test]
+async fn sharing_a_file_again_does_not_undo_what_the_other_side_made_of_it() {
+    let universe = Universe::new().await;
+    universe.alice.add("notes.txt", b"by alice").await;
+    universe.bob.lists("notes.txt").await;
+    let name = SharePath::parse("notes.txt").unwrap();
+    let edit = universe.bob.write("edit.txt", b"by bob");
+    universe.bob.peer().replace(&edit, &name).await.unwrap();
+    universe.alice.sees("notes.txt", b"by bob").await;
+    let original = universe.alice.write("notes.txt", b"by alice again");
+    let refusal = universe.alice.peer().add(&original).await.unwrap_err();
+    assert!(matches!(refusal, ShareError::NameTaken { .. }), "{refusal:?}");
+    assert_eq!(universe.alice.pull("notes.txt").await, b"by bob");
     universe.close().await;
 }

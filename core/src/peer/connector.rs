@@ -25,10 +25,10 @@ pub(crate) async fn connect(shared: &Arc<Shared>, remote: Fingerprint) -> Result
     if engage(shared, remote)? {
         return Ok(());
     }
-    shared.status_changed(|status| status.state = SessionState::Connecting);
+    shared.set_searching(SessionState::Connecting);
     let outcome = find(shared, remote).await;
     if outcome.is_err() {
-        shared.status_changed(|status| status.state = SessionState::Disconnected);
+        shared.set_searching(SessionState::Disconnected);
     }
     outcome
 }
@@ -85,8 +85,10 @@ async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectEr
 
 /// Waits until there is a session with `remote`, whoever dialled it.
 pub(crate) async fn dialled_by(shared: &Shared, remote: Fingerprint) {
-    let connected =
-        |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| session.remote == remote);
+    let connected = |slot: &Option<Arc<Session>>| {
+        slot.as_ref()
+            .is_some_and(|session| session.remote == remote && !session.has_ended())
+    };
     // The slot lives as long as the peer, so waiting can't fail.
     drop(shared.watch_session().wait_for(connected).await);
 }
@@ -135,9 +137,7 @@ pub(crate) async fn dial(
     remote: Fingerprint,
     addresses: &[SocketAddr],
 ) -> Result<Arc<Session>, SessionError> {
-    let dialling = shared.dialling();
     let lane = shared.dialler(remote)?.dial(addresses, Purpose::Control).await?;
-    let session = shared.install(lane, Initiator::Us);
-    drop(dialling);
-    Ok(session)
+    shared.remember_addresses(addresses);
+    Ok(shared.install(lane, Initiator::Us))
 }

@@ -1,13 +1,13 @@
 //! The relay as one peer uses it: telling it where we are, asking it where the other one is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use super::error::ConnectError;
 use super::shared::Shared;
 use crate::identity::Fingerprint;
 use crate::limits::{
     CONTACT_ADDRESS_COUNT_MAX, CONTACT_REFRESH_INTERVAL, CONTACT_RETRY_DELAY, PUBLISH_ATTEMPTS_MAX,
+    REFRESH_RETRY_INTERVAL,
 };
 use crate::rendezvous::{ContactRecord, LookupToken, RelayError, RelayProblem};
 
@@ -67,15 +67,12 @@ impl Shared {
                 Ok(()) => CONTACT_REFRESH_INTERVAL,
                 Err(error) => {
                     tracing::warn!(%error, "could not refresh our record");
-                    RETRY_INTERVAL
+                    REFRESH_RETRY_INTERVAL
                 }
             };
         }
     }
 }
-
-/// After a refresh that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether asking again may help.
 pub(crate) fn is_passing(error: &RelayError) -> bool {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::{CatalogError, PathError, SharePath};
+use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
@@ -46,6 +47,14 @@ pub enum StartError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     NoRandomness(#[source] getrandom::Error),
+    /// The intervals of the health monitor are not in order.
+    #[error(
+        "the health intervals `{config:?}` are not in order\nhint: 0 < heartbeat <= degraded < disconnected"
+    )]
+    Health {
+        /// The intervals.
+        config: HealthConfig,
+    },
 }
 
 /// Why a peer could not be connected to another one.
@@ -138,6 +147,12 @@ pub enum PullError {
     /// The name is that of a folder.
     #[error("`{name}` is a folder\nhint: pull it with `pull_tree`")]
     IsFolder {
+        /// The name.
+        name: SharePath,
+    },
+    /// The name is that of a file.
+    #[error("`{name}` is a file, not a folder\nhint: pull it with `pull`")]
+    IsFile {
         /// The name.
         name: SharePath,
     },

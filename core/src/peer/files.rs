@@ -181,8 +181,9 @@ impl Shared {
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.
     pub(crate) fn received(&self, file: &SharedFile, path: PathBuf, outline: Outline) {
+        let source = Source::known(&path, file.content, outline);
         let mut files = self.files();
-        if let Ok(source) = Source::known(&path, file.content, outline) {
+        if let Ok(source) = source {
             files.hold(file.entry, Arc::new(source));
         }
         let change = files
@@ -196,29 +197,8 @@ impl Shared {
     pub(crate) fn recheck(&self, content: &ContentId) {
         let held = self.files().sources.holding(content);
         for source in held {
-            // Fails only when the peer is being closed.
-            drop(self.changed_sources.send(source));
-        }
-    }
-
-    /// Reads a local file again that is not what it was, and shares what it is now. One that has vanished is not served
-    /// any more.
-    pub(crate) fn refresh(&self, stale: &Arc<Source>) {
-        self.files().sources.forget(stale);
-        let fresh = match Source::read(&stale.path) {
-            Ok(fresh) => Arc::new(fresh),
-            Err(error) => return tracing::warn!(%error, "a shared file is gone"),
-        };
-        let paths = self.files().shared_from(stale);
-        for path in paths {
-            let shared = self.files().share(&path, fresh.clone(), OnTaken::Replace);
-            match shared {
-                Ok(touched) => {
-                    self.mark(touched);
-                    self.events.emit(Event::SourceRefreshed { path });
-                }
-                Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
-            }
+            // Fails when enough are waiting already, or when the peer is being closed.
+            drop(self.stale.try_send(source));
         }
     }
 
@@ -239,9 +219,36 @@ impl Holder for Shared {
         }
     }
 
-    fn source_changed(&self, source: &Arc<Source>) {
-        // Fails only when the peer is being closed.
-        drop(self.changed_sources.send(source.clone()));
+    /// One that has vanished is not served any more.
+    fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
+        let read = Source::read(&stale.path);
+        let mut files = self.files();
+        files.sources.forget(stale);
+        let fresh = match read {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => {
+                tracing::warn!(%error, "a shared file is gone");
+                return None;
+            }
+        };
+        // Under one lock: what somebody else has shared under a name meanwhile is not replaced.
+        let paths = files.shared_from(stale);
+        files.sources.insert(fresh.clone());
+        let shared: Vec<_> = paths
+            .into_iter()
+            .map(|path| (files.share(&path, fresh.clone(), OnTaken::Replace), path))
+            .collect();
+        drop(files);
+        for (outcome, path) in shared {
+            match outcome {
+                Ok(touched) => {
+                    self.mark(touched);
+                    self.events.emit(Event::SourceRefreshed { path });
+                }
+                Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
+            }
+        }
+        Some(fresh)
     }
 }
 

@@ -47,13 +47,10 @@ impl Shared {
         else {
             return lane.refuse(RefusalReason::UnknownSession).await;
         };
-        let welcome = match requester {
-            Requester::Dialler => session.lanes.has_room(),
-            Requester::Listener => session.lanes.is_wanted(),
-        };
-        if !welcome {
+        let wanted = requester == Requester::Dialler || session.lanes.is_wanted();
+        let Some(_place) = session.lanes.reserve().filter(|_| wanted) else {
             return lane.refuse(RefusalReason::TooManyLanes).await;
-        }
+        };
         let lane = lane.welcome().await?;
         match requester {
             Requester::Dialler => session.serve_lane(&self, lane),

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use super::connector::{dial, dialled_by};
 use super::error::ConnectError;
-use super::event::{DisconnectReason, Event};
+use super::event::Event;
 use super::shared::Shared;
 use super::status::SessionState;
 use crate::identity::Fingerprint;
+use crate::limits::SETTLED_AFTER;
 use crate::reconnect::{AddressSource, Reconnect, ReconnectAction, ReconnectEvent, Role};
 
 /// Stays with the pair until the peer is closed.
@@ -21,31 +22,50 @@ pub(crate) async fn keep(shared: Arc<Shared>, remote: Fingerprint) {
     tokio::join!(shared.keep_published(), keep_connected(&shared, remote));
 }
 
+/// Each time the status says that a session was lost, brings the pair together again. A peer whose sessions break as soon
+/// as they are made is taken up more and more slowly.
 async fn keep_connected(shared: &Arc<Shared>, remote: Fingerprint) {
-    let mut known = Vec::new();
+    let mut status = shared.watch_status();
+    let mut broken_soon = 0;
     loop {
-        dialled_by(shared, remote).await;
-        let Some(session) = shared.session() else { continue };
-        if session.dialled_address().is_some() {
-            known = session.dialled_address().into_iter().collect();
-        }
-        match session.ended().await {
-            DisconnectReason::RemoteClosed | DisconnectReason::Closed => slot_emptied(shared).await,
-            DisconnectReason::Replaced => {}
-            DisconnectReason::Lost { .. } | DisconnectReason::Unresponsive => {
-                slot_emptied(shared).await;
-                Reconnecting::new(shared, remote, &known).run().await;
-            }
-        }
+        // The status lives as long as the peer, so waiting can't fail.
+        drop(
+            status
+                .wait_for(|status| status.state == SessionState::Reconnecting)
+                .await,
+        );
+        rest(shared, remote, broken_soon).await;
+        Reconnecting::new(shared, remote).run().await;
+        let back_at = shared.clock.now();
+        drop(
+            status
+                .wait_for(|status| status.state == SessionState::Reconnecting)
+                .await,
+        );
+        let lasted = shared.clock.now() - back_at;
+        broken_soon = if lasted < SETTLED_AFTER {
+            broken_soon + 1
+        } else {
+            0
+        };
     }
 }
 
-/// The session takes itself out of the slot a moment after it ended.
-async fn slot_emptied(shared: &Shared) {
-    let ended = |slot: &Option<Arc<super::session::Session>>| {
-        slot.as_ref().is_none_or(|session| !session.has_ended())
-    };
-    drop(shared.watch_session().wait_for(ended).await);
+/// Waits longer after each session that broke at once; not at all after one that had lasted.
+async fn rest(shared: &Shared, remote: Fingerprint, broken_soon: u32) {
+    if broken_soon == 0 {
+        return;
+    }
+    let config = &shared.reconnect;
+    let delay = config
+        .delay_first
+        .saturating_mul(1 << (broken_soon - 1).min(16))
+        .min(config.delay_max);
+    let until = shared.clock.now() + delay;
+    tokio::select! {
+        () = shared.clock.sleep_until(until) => {}
+        () = dialled_by(shared, remote) => {}
+    }
 }
 
 type Step = Pin<Box<dyn Future<Output = (ReconnectEvent, Option<Vec<SocketAddr>>)> + Send>>;
@@ -61,25 +81,20 @@ struct Reconnecting<'a> {
 }
 
 impl<'a> Reconnecting<'a> {
-    fn new(shared: &'a Arc<Shared>, remote: Fingerprint, known: &[SocketAddr]) -> Self {
+    fn new(shared: &'a Arc<Shared>, remote: Fingerprint) -> Self {
         let role = Role::of(&shared.fingerprint, &remote);
         let machine = Reconnect::new(shared.reconnect, role, getrandom::u64().unwrap_or_default());
         Self {
             shared,
             remote,
             machine,
-            known: known.to_vec(),
+            known: shared.known_addresses(),
             looked_up: Vec::new(),
             step: None,
         }
     }
 
     async fn run(mut self) {
-        self.shared.status_changed(|status| {
-            if status.state == SessionState::Disconnected {
-                status.state = SessionState::Reconnecting;
-            }
-        });
         let mut event = ReconnectEvent::Disconnected;
         loop {
             let actions = self.machine.on_event(self.shared.clock.now(), event);
@@ -102,8 +117,7 @@ impl<'a> Reconnecting<'a> {
             ReconnectAction::Abandon => self.step = None,
             ReconnectAction::Reconnected { .. } => return true,
             ReconnectAction::GiveUp { attempt_count } => {
-                self.shared
-                    .status_changed(|status| status.state = SessionState::Disconnected);
+                self.shared.set_searching(SessionState::Disconnected);
                 self.shared.events.emit(Event::ReconnectFailed {
                     attempts: attempt_count,
                 });

@@ -7,20 +7,47 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::limits::{PULL_LANES_MAX, SESSION_LANES_MAX};
+use crate::limits::SESSION_LANES_MAX;
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
 
+/// Half of the lanes are for what this side asks for.
+const ASKING_LANES_MAX: usize = SESSION_LANES_MAX / 2;
+
 /// All data lanes of a session.
-#[derive(Debug, Default)]
-pub(crate) struct Lanes(Arc<Mutex<State>>);
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    state: Arc<Mutex<State>>,
+    /// Who works with such a lane; whoever comes beyond that waits.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self {
+            state: Arc::default(),
+            turns: Arc::new(Semaphore::new(ASKING_LANES_MAX)),
+        }
+    }
+}
+
+/// Room for a lane that is being opened; given back when it is dropped, by then the lane is in the books.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Mutex<State>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.0).reserved -= 1;
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
     ended: bool,
     next_id: u64,
+    reserved: usize,
     closers: HashMap<u64, LaneCloser>,
     idle: Vec<DataLane>,
     wanted: VecDeque<oneshot::Sender<OpenLane>>,
@@ -29,7 +56,18 @@ struct State {
 /// A lane for file contents; it leaves the session's books when it is dropped.
 pub(crate) struct DataLane {
     pub(crate) lane: BlockingLane,
+    turn: Option<OwnedSemaphorePermit>,
     _listed: Listed,
+}
+
+impl DataLane {
+    /// The lane at work, in somebody's turn.
+    pub(crate) fn taken(self, turn: OwnedSemaphorePermit) -> Self {
+        Self {
+            turn: Some(turn),
+            ..self
+        }
+    }
 }
 
 impl std::fmt::Debug for DataLane {
@@ -52,10 +90,23 @@ impl Drop for Listed {
 }
 
 impl Lanes {
-    /// Whether one more lane may be opened.
-    pub(crate) fn has_room(&self) -> bool {
-        let state = lock(&self.0);
-        !state.ended && state.closers.len() < SESSION_LANES_MAX
+    /// Room for one more lane, if there is any.
+    pub(crate) fn reserve(&self) -> Option<Place> {
+        let mut state = lock(&self.state);
+        if state.ended || state.closers.len() + state.reserved >= SESSION_LANES_MAX {
+            return None;
+        }
+        state.reserved += 1;
+        Some(Place(self.state.clone()))
+    }
+
+    /// Waits for this side's turn to ask; a lane is taken or opened with it.
+    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
+        match self.turns.clone().acquire_owned().await {
+            Ok(turn) => turn,
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Enters an open lane into the books and hands it over for blocking use.
@@ -65,7 +116,7 @@ impl Lanes {
     pub(crate) fn adopt(&self, lane: OpenLane) -> io::Result<DataLane> {
         let lane = BlockingLane::new(lane)?;
         let closer = lane.closer()?;
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         if state.ended {
             return Err(io::ErrorKind::NotConnected.into());
         }
@@ -74,22 +125,25 @@ impl Lanes {
         state.closers.insert(id, closer);
         Ok(DataLane {
             lane,
+            turn: None,
             _listed: Listed {
                 id,
-                state: Arc::downgrade(&self.0),
+                state: Arc::downgrade(&self.state),
             },
         })
     }
 
     /// A lane that rests since an earlier pull.
     pub(crate) fn take_idle(&self) -> Option<DataLane> {
-        lock(&self.0).idle.pop()
+        lock(&self.state).idle.pop()
     }
 
     /// Keeps a lane for the next pull, if it is worth it.
-    pub(crate) fn rest(&self, lane: DataLane) {
-        let mut state = lock(&self.0);
-        if state.ended || state.idle.len() >= PULL_LANES_MAX {
+    pub(crate) fn rest(&self, mut lane: DataLane) {
+        lane.turn = None;
+        let mut state = lock(&self.state);
+        // As many as may work at once: opening and closing them for each pull would keep both sides busy with that.
+        if state.ended || state.idle.len() >= ASKING_LANES_MAX {
             // Dropped after the lock: leaving the books takes it again.
             drop(state);
             drop(lane);
@@ -101,20 +155,20 @@ impl Lanes {
     /// A place in the line of those who asked the other side to dial.
     pub(crate) fn want(&self) -> oneshot::Receiver<OpenLane> {
         let (sender, receiver) = oneshot::channel();
-        lock(&self.0).wanted.push_back(sender);
+        lock(&self.state).wanted.push_back(sender);
         receiver
     }
 
     /// Whether somebody here waits for a lane that the other side dials.
     pub(crate) fn is_wanted(&self) -> bool {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.wanted.retain(|waiting| !waiting.is_closed());
         !state.wanted.is_empty()
     }
 
     /// Hands a lane that the other side dialled to whoever waits longest.
     pub(crate) fn deliver(&self, lane: OpenLane) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let mut lane = lane;
         while let Some(waiting) = state.wanted.pop_front() {
             match waiting.send(lane) {
@@ -126,7 +180,7 @@ impl Lanes {
 
     /// Ends every lane: whoever reads or writes one returns at once.
     pub(crate) fn end(&self) {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.ended = true;
         state.wanted.clear();
         for closer in state.closers.values() {

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::error::PullError;
 use super::files::SharedFile;
 use super::session::Session;
 use super::shared::Shared;
+use super::status::SessionState;
 use crate::catalog::SharePath;
 use crate::limits::{
-    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX, PULL_PATIENCE,
+    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX,
+    PULL_PATIENCE,
 };
 use crate::session::SessionError;
 use crate::store::Destination;
@@ -71,8 +73,10 @@ pub(crate) async fn pull(
             }
         }
         round = Vec::new();
+        let deadline = shared.clock.now() + CHANGED_PATIENCE;
         for (wanted, failure) in changed {
-            match new_version(shared, &wanted, &failure).await {
+            let newer = timeout_at(deadline, new_version(shared, &wanted, &failure));
+            match newer.await.unwrap_or(None) {
                 Some(file) => round.push(Wanted { file, ..wanted }),
                 None => failed.push(explain(wanted.file.path, failure)),
             }
@@ -109,7 +113,7 @@ async fn run(shared: &Arc<Shared>, wanted: &[Wanted], progress: &Progress) -> Ve
     let (local, holder) = (queue.clone(), shared.clone());
     let copying = move || copy_local(&local, holder.as_ref(), &holder.clock);
     // Fails only when copying panicked, and then the lanes do it.
-    drop(tokio::task::spawn_blocking(copying).await);
+    drop(shared.tasks.spawn_blocking(copying).await);
     let unreachable = if queue.is_done() {
         None
     } else {
@@ -166,6 +170,12 @@ async fn work(shared: Arc<Shared>, queue: Arc<Queue>) -> Result<(), Option<Sessi
         if failures >= PULL_LANE_FAILURES_MAX {
             return Err(Some(error));
         }
+        // The lanes end a moment before the session is known to be lost.
+        let retry_at = shared.clock.now() + LANE_RETRY_DELAY * failures;
+        tokio::select! {
+            () = session.ended() => {}
+            () = shared.clock.sleep_until(retry_at) => {}
+        }
     }
     Ok(())
 }
@@ -176,16 +186,16 @@ async fn work_with(
     session: &Session,
     mut lane: super::lanes::DataLane,
 ) -> Result<(), SessionError> {
-    queue.lend_closer(lane.lane.closer()?);
-    let (queue, clock) = (queue.clone(), shared.clock.clone());
-    let worked = tokio::task::spawn_blocking(move || {
-        let end = fetch(&mut lane.lane, &queue, &clock);
+    let lent = queue.lend_closer(lane.lane.closer()?);
+    let (work, clock) = (queue.clone(), shared.clock.clone());
+    let worked = shared.tasks.spawn_blocking(move || {
+        let end = fetch(&mut lane.lane, &work, &clock);
         (lane, end)
     });
     let (lane, end) = worked.await.map_err(std::io::Error::other)?;
     match end {
-        Ok(LaneEnd::Done) => session.lanes.rest(lane),
-        Ok(LaneEnd::WornOut) => drop(lane),
+        Ok(LaneEnd::Done) if queue.take_closer(lent) => session.lanes.rest(lane),
+        Ok(LaneEnd::Done | LaneEnd::WornOut) => drop(lane),
         Err(source) => return Err(SessionError::Lane { source }),
     }
     Ok(())
@@ -195,14 +205,18 @@ async fn work_with(
 async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
     let mut slot = shared.watch_session();
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
-    // In this order: the state is set by whoever empties the slot, before anybody sees it empty.
-    let is_empty = slot.borrow().is_none();
-    if is_empty && !shared.is_reconnecting() {
-        return Err(None);
-    }
-    match timeout(PULL_PATIENCE, slot.wait_for(live)).await {
-        Ok(Ok(session)) => session.clone().ok_or(None),
-        _ => Err(Some(SessionError::Ended)),
+    let mut status = shared.watch_status();
+    let waiting = async {
+        // The state is set before the slot is seen empty, so there is no moment in which a lost session looks abandoned.
+        tokio::select! {
+            biased;
+            session = slot.wait_for(live) => session.ok().and_then(|session| session.clone()),
+            _ = status.wait_for(|status| status.state == SessionState::Disconnected) => None,
+        }
+    };
+    match timeout(PULL_PATIENCE, waiting).await {
+        Ok(session) => session.ok_or(None),
+        Err(_) => Err(Some(SessionError::Ended)),
     }
 }
 
@@ -220,19 +234,16 @@ async fn new_version(shared: &Arc<Shared>, wanted: &Wanted, failure: &FileFailur
         session.report_stale(content).await;
     }
     let mut events = shared.events.subscribe();
-    let newer = async {
-        loop {
-            let file = shared.files().file(&wanted.file.path);
-            match file {
-                Some(file) if file.content != content => return Some(file),
-                Some(_) if matches!(failure, FileFailure::Refused(Refusal::NotHeld)) => return None,
-                Some(_) => {}
-                None => return None,
-            }
-            events.next().await?;
+    loop {
+        let file = shared.files().file(&wanted.file.path);
+        match file {
+            Some(file) if file.content != content => return Some(file),
+            Some(_) if matches!(failure, FileFailure::Refused(Refusal::NotHeld)) => return None,
+            Some(_) => {}
+            None => return None,
         }
-    };
-    timeout(CHANGED_PATIENCE, newer).await.unwrap_or(None)
+        events.next().await?;
+    }
 }
 
 fn explain(name: SharePath, failure: FileFailure) -> PullError {

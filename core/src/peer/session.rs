@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::io::ReadHalf;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::control::{ControlMessage, Outgoing, Speaker, hear};
@@ -17,7 +20,8 @@ use super::lanes::{DataLane, Lanes};
 use super::shared::Shared;
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
-use crate::limits::{CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::limits::{CONTROL_INBOX_LEN, CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::session::dial::Crossing;
 use crate::session::lane::OpenLane;
 use crate::session::wire::{Purpose, Requester};
 use crate::session::{SessionError, SessionId, WireError};
@@ -37,11 +41,41 @@ pub(crate) struct Session {
     reason: OnceLock<DisconnectReason>,
 }
 
+/// A session's control lane before its tasks run: they start once the session is where everybody finds it, or a change
+/// made meanwhile would be told to nobody.
+pub(crate) struct Engine {
+    session: Arc<Session>,
+    reader: ReadHalf<TlsStream<TcpStream>>,
+    speaker: Speaker,
+    crossing: Option<Crossing>,
+}
+
+impl Engine {
+    /// Starts the tasks of the session. They end with it.
+    pub(crate) fn run(self) {
+        let Self {
+            session,
+            reader,
+            speaker,
+            crossing,
+        } = self;
+        drop(crossing);
+        let shared = speaker.shared.clone();
+        let (heard, hearing) = mpsc::channel(CONTROL_INBOX_LEN);
+        let (reading, speaking) = (session.clone(), session.clone());
+        shared.spawn(async move {
+            let hearing = hear(reader, heard);
+            reading.ending.run_until_cancelled(hearing).await.unwrap_or(())
+        });
+        shared.spawn(async move { speaking.outlive(speaker).await });
+        shared.spawn(session.drive(shared.clone(), hearing));
+    }
+}
+
 impl Session {
-    /// Starts a session over its control lane. The tasks it needs end with it.
-    pub(crate) fn start(shared: &Arc<Shared>, lane: OpenLane, initiator: Initiator) -> Arc<Self> {
+    /// A session over its control lane. Nothing happens on it before [`Engine::run`].
+    pub(crate) fn new(shared: &Arc<Shared>, lane: OpenLane, initiator: Initiator) -> (Arc<Self>, Engine) {
         let (outbox, outgoing_messages) = mpsc::channel(CONTROL_OUTBOX_LEN);
-        let (heard, hearing) = mpsc::channel(CONTROL_OUTBOX_LEN);
         let session = Arc::new(Self {
             remote: lane.remote,
             initiator,
@@ -61,17 +95,14 @@ impl Session {
             outgoing,
             shared: shared.clone(),
         };
-        let (reading, speaking) = (session.clone(), session.clone());
-        shared.spawn(async move {
-            reading
-                .ending
-                .run_until_cancelled(hear(reader, heard))
-                .await
-                .unwrap_or(())
-        });
-        shared.spawn(async move { speaking.outlive(speaker).await });
-        shared.spawn(session.clone().drive(shared.clone(), hearing));
-        session
+        let crossing = lane.crossing;
+        let engine = Engine {
+            session: session.clone(),
+            reader,
+            speaker,
+            crossing,
+        };
+        (session, engine)
     }
 
     /// Ends the session. The first reason counts.
@@ -89,20 +120,14 @@ impl Session {
         self.end(DisconnectReason::Closed);
     }
 
-    /// Waits until the session has ended, and says why.
-    pub(crate) async fn ended(&self) -> DisconnectReason {
+    /// Waits until the session has ended.
+    pub(crate) async fn ended(&self) {
         self.ending.cancelled().await;
-        self.reason()
     }
 
     /// Why the session ended.
     pub(crate) fn reason(&self) -> DisconnectReason {
         self.reason.get().cloned().unwrap_or(DisconnectReason::Closed)
-    }
-
-    /// Where the other side was reached, if this side dialled.
-    pub(crate) fn dialled_address(&self) -> Option<SocketAddr> {
-        (self.initiator == Initiator::Us).then_some(self.address)
     }
 
     /// Whether the session has ended.
@@ -112,14 +137,16 @@ impl Session {
 
     /// A lane on which this peer may ask for contents: a resting one or a new one.
     pub(crate) async fn lane(&self, shared: &Shared) -> Result<DataLane, SessionError> {
+        let turn = self.ending.run_until_cancelled(self.lanes.turn()).await;
+        let turn = turn.ok_or(SessionError::Ended)?;
         if let Some(lane) = self.lanes.take_idle() {
-            return Ok(lane);
+            return Ok(lane.taken(turn));
         }
         let opened = match self.initiator {
             Initiator::Us => self.dial_lane(shared, Requester::Dialler).await?,
             Initiator::Them => self.ask_for_lane().await?,
         };
-        Ok(self.lanes.adopt(opened)?)
+        Ok(self.lanes.adopt(opened)?.taken(turn))
     }
 
     /// Tells the other side that what it serves as this content is not it.
@@ -267,11 +294,12 @@ impl Session {
     }
 
     fn offer_lane(self: &Arc<Self>, shared: &Arc<Shared>) {
-        if self.initiator == Initiator::Them || !self.lanes.has_room() {
+        let Some(place) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
             return;
-        }
+        };
         let (session, shared) = (self.clone(), shared.clone());
         shared.clone().spawn(async move {
+            let _place = place;
             match session.dial_lane(&shared, Requester::Listener).await {
                 Ok(lane) => session.serve_lane(&shared, lane),
                 Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),

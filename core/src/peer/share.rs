@@ -10,6 +10,7 @@ use super::files::{OnTaken, remembered};
 use super::shared::Shared;
 use crate::catalog::SharePath;
 use crate::store::{Source, SourceError};
+use crate::transfer::Holder;
 
 /// What sharing a folder has done.
 #[derive(Debug, Default)]
@@ -168,14 +169,19 @@ fn parse(path: &Path, name: &str) -> Result<SharePath, ShareError> {
 }
 
 /// Reads files again that turned out to have changed, one at a time, until the peer is closed.
-pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut changed: mpsc::UnboundedReceiver<Arc<Source>>) {
+pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Arc<Source>>) {
     let refresher = shared.clone();
     shared.spawn(async move {
         let cancel = refresher.cancel.clone();
-        while let Some(Some(source)) = cancel.run_until_cancelled(changed.recv()).await {
+        while let Some(Some(source)) = cancel.run_until_cancelled(stale.recv()).await {
             let shared = refresher.clone();
             // Fails only when it panicked, and then there is nothing to refresh.
-            drop(tokio::task::spawn_blocking(move || shared.refresh(&source)).await);
+            drop(
+                refresher
+                    .tasks
+                    .spawn_blocking(move || shared.refresh(&source))
+                    .await,
+            );
         }
     });
 }

@@ -48,12 +48,14 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
     pub(crate) cancel: CancellationToken,
-    /// Sources whose files are not what they were; `refresh` reads them again.
-    pub(crate) changed_sources: mpsc::UnboundedSender<Arc<Source>>,
+    /// Sources that the other side found to be wrong; `share` reads them again.
+    pub(crate) stale: mpsc::Sender<Arc<Source>>,
     files: Mutex<Files>,
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
-    dialling: AtomicUsize,
+    turn: Mutex<()>,
+    known: Mutex<Vec<SocketAddr>>,
+    crossing: Arc<AtomicUsize>,
     /// Whether a lost session is taken up again.
     is_kept: AtomicBool,
     /// Tells the log lines of this peer from those of others in the same process.
@@ -66,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) tls: TlsIdentity,
     pub(crate) relay: RelayClient,
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) changed_sources: mpsc::UnboundedSender<Arc<Source>>,
+    pub(crate) stale: mpsc::Sender<Arc<Source>>,
     pub(crate) files: Files,
 }
 
@@ -89,11 +91,13 @@ impl Shared {
             events: Events::new(),
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
-            changed_sources: parts.changed_sources,
+            stale: parts.stale,
             files: Mutex::new(parts.files),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
-            dialling: AtomicUsize::new(0),
+            turn: Mutex::new(()),
+            known: Mutex::new(Vec::new()),
+            crossing: Arc::default(),
             is_kept: AtomicBool::new(false),
             span: tracing::info_span!("peer", peer = fingerprint.fmt_short()),
         }
@@ -143,9 +147,19 @@ impl Shared {
         self.status.send_modify(change);
     }
 
-    /// Whether a lost session is being taken up again.
-    pub(crate) fn is_reconnecting(&self) -> bool {
-        self.status.borrow().state == SessionState::Reconnecting
+    /// Follows the status.
+    pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// The addresses at which the other peer was reached last.
+    pub(crate) fn known_addresses(&self) -> Vec<SocketAddr> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers where the other peer was reached.
+    pub(crate) fn remember_addresses(&self, addresses: &[SocketAddr]) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = addresses.to_vec();
     }
 
     /// How this peer dials `remote`.
@@ -154,15 +168,16 @@ impl Shared {
         Ok(Dialler {
             config,
             clock: self.clock.clone(),
+            crossing: self.crossing.clone(),
             outbound_ports: self.outbound_ports.clone(),
         })
     }
 
     /// Makes a welcome control lane the session of this peer; one that was there is replaced.
     pub(crate) fn install(self: &Arc<Self>, lane: OpenLane, initiator: Initiator) -> Arc<Session> {
-        let session = Session::start(self, lane, initiator);
-        let replaced = self.session.send_replace(Some(session.clone()));
-        if let Some(replaced) = replaced {
+        let (session, engine) = Session::new(self, lane, initiator);
+        let turn = self.take_turn();
+        if let Some(replaced) = self.session.send_replace(Some(session.clone())) {
             replaced.end(DisconnectReason::Replaced);
         }
         let peer = session.remote;
@@ -175,11 +190,14 @@ impl Shared {
             status.initiator = Some(initiator);
         });
         self.events.emit(Event::Connected { peer, initiator });
+        drop(turn);
+        engine.run();
         session
     }
 
     /// Called by a session when it has ended, whatever the reason.
     pub(crate) fn session_ended(&self, session: &Arc<Session>) {
+        let _turn = self.take_turn();
         let reason = session.reason();
         let state = self.state_after(&reason);
         self.session.send_if_modified(|slot| {
@@ -200,6 +218,19 @@ impl Shared {
         self.events.emit(Event::Disconnected { reason });
     }
 
+    /// Says how the search for a session goes, unless there is one by now.
+    pub(crate) fn set_searching(&self, state: SessionState) {
+        let _turn = self.take_turn();
+        if self.session().is_none_or(|session| session.has_ended()) {
+            self.status_changed(|status| status.state = state);
+        }
+    }
+
+    /// Slot, status and event change together: whoever has the turn does all three.
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A session that was lost, not closed, is taken up again: there must be no moment in which it looks abandoned, or
     /// a pull would give up.
     fn state_after(&self, reason: &DisconnectReason) -> SessionState {
@@ -213,28 +244,12 @@ impl Shared {
         }
     }
 
-    /// While the guard lives, a control lane that the other side dials at the same moment is refused, if our dial has
-    /// precedence over it.
-    pub(crate) fn dialling(&self) -> Dialling<'_> {
-        self.dialling.fetch_add(1, Ordering::AcqRel);
-        Dialling(&self.dialling)
-    }
-
     /// Whether this peer is dialling and its dial has precedence.
     pub(crate) fn is_dialling_first(&self) -> bool {
         let first = self
             .expected
             .current()
             .is_some_and(|other| Role::of(&self.fingerprint, &other) == Role::Initiator);
-        first && self.dialling.load(Ordering::Acquire) > 0
-    }
-}
-
-/// This peer is dialling. See [`Shared::dialling`].
-pub(crate) struct Dialling<'a>(&'a AtomicUsize);
-
-impl Drop for Dialling<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        first && self.crossing.load(Ordering::Acquire) > 0
     }
 }

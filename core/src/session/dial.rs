@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::ClientConfig;
 use tokio::net::{TcpSocket, TcpStream};
@@ -24,8 +25,29 @@ use crate::limits::{DIAL_STAGGER, DIAL_TIMEOUT};
 pub(crate) struct Dialler {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) clock: Clock,
+    /// How many control lanes of this peer are between TCP and their session.
+    pub(crate) crossing: Arc<AtomicUsize>,
     /// Local ports to leave from, for firewalls; `None` lets the system choose.
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
+}
+
+/// A control lane of ours is being made and the other side has answered: the moment in which two peers that dial each other
+/// must agree on one of the two lanes. It does not cover the search for an address, or a peer that can't be reached would
+/// keep turning away the one that can reach it.
+#[derive(Debug)]
+pub(crate) struct Crossing(Arc<AtomicUsize>);
+
+impl Crossing {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Crossing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Dialler {
@@ -49,7 +71,7 @@ impl Dialler {
         while let Some(attempt) = attempts.join_next().await {
             match attempt.map_err(io::Error::other)? {
                 (address, Err(error)) => tried.push(format!("`{address}`: {error}")),
-                (_, Ok(tcp)) => match lane::dial(tcp, self.config.clone(), purpose.clone()).await {
+                (_, Ok(tcp)) => match self.greet(tcp, purpose.clone()).await {
                     Ok(lane) => return Ok(lane),
                     Err(error) => refused = Some(error),
                 },
@@ -58,6 +80,12 @@ impl Dialler {
         Err(refused.unwrap_or_else(|| SessionError::Unreachable {
             tried: tried.join(", "),
         }))
+    }
+
+    async fn greet(&self, tcp: TcpStream, purpose: Purpose) -> Result<OpenLane, SessionError> {
+        let crossing = (purpose == Purpose::Control).then(|| Crossing::begin(&self.crossing));
+        let lane = lane::dial(tcp, self.config.clone(), purpose).await?;
+        Ok(OpenLane { crossing, ..lane })
     }
 
     async fn connect_later(&self, address: SocketAddr, delay: std::time::Duration) -> io::Result<TcpStream> {

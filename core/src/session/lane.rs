@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::SessionError;
+use super::dial::Crossing;
 use super::tls;
 use super::wire::{self, Greeting, Hello, PROTOCOL_VERSION, Purpose, RefusalReason, WireError};
 use crate::identity::Fingerprint;
@@ -39,6 +40,8 @@ pub(crate) struct OpenLane {
     pub(crate) address: SocketAddr,
     /// Meaningful for a control lane: the id of the session it begins.
     pub(crate) session: SessionId,
+    /// Held by a control lane that this side dialled until its session is in place.
+    pub(crate) crossing: Option<Crossing>,
 }
 
 /// A lane whose dialler has proved its identity and said what it wants; not yet answered.
@@ -149,6 +152,7 @@ impl OpenLane {
             remote,
             address,
             session,
+            crossing: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the framing, its limits and the greeting. The length is checked against a limit before a byte is allocated, a
 //! message that does not end where its frame ends is refused, and nothing here panics whatever the bytes are. What
-//! travels after the greeting is defined by `sync` (control lane) and `transfer` (data lanes).
+//! travels after the greeting is defined by `peer` (control lane) and `transfer` (data lanes).
 
 use std::fmt;
 use std::io::{self, Read, Write};

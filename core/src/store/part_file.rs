@@ -260,8 +260,10 @@ fn sync_folders(
     let mut synced = HashSet::new();
     let sync = |(part, outcome): (&Arc<PartFile>, Result<PathBuf, StoreError>)| {
         let path = outcome?;
-        if synced.insert(path.parent().map(Path::to_owned)) {
+        let folder = path.parent().map(Path::to_owned);
+        if !synced.contains(&folder) {
             sync_folder(&part.folder).map_err(|e| part.failed("sync the folder of", e))?;
+            synced.insert(folder);
         }
         Ok(path)
     };

@@ -13,7 +13,9 @@ use crate::store::{PartFile, Source, StoreError, publish_all, read_exact_at};
 /// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the lanes.
 pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
     for index in 0..queue.count() {
-        let Some(file) = queue.file(index) else { return };
+        let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
+            return;
+        };
         for source in holder.sources(&file.job.content) {
             let copied = source
                 .open()
@@ -52,7 +54,8 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
         part.write(&buffer[..len], offset)?;
         offset += len as u64;
     }
-    Ok((*hasher.finalize().as_bytes() == content.hash).then_some(part))
+    let genuine = *hasher.finalize().as_bytes() == content.hash;
+    Ok((genuine && !queue.is_cancelled()).then_some(part))
 }
 
 fn publish(queue: &Queue, index: usize, part: Arc<PartFile>, source: &Source, clock: &Clock) {

@@ -3,7 +3,7 @@
 //! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken lane did not finish
 //! comes back and is fetched by another one; a file is published exactly once, when its last group has been verified.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -71,6 +71,10 @@ pub(crate) struct FileState {
     outcome: Mutex<Option<Result<PathBuf, FileFailure>>>,
 }
 
+/// Names a handle that was lent to a queue.
+#[derive(Debug)]
+pub(crate) struct Lent(usize);
+
 /// All files of a pull.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -85,7 +89,8 @@ struct State {
     units: VecDeque<Unit>,
     unsettled: usize,
     cancelled: bool,
-    closers: Vec<LaneCloser>,
+    closers: HashMap<usize, LaneCloser>,
+    lent_count: usize,
 }
 
 impl Queue {
@@ -150,6 +155,9 @@ impl Queue {
     /// The next unit, if one is ready.
     pub(crate) fn take(&self) -> Option<Unit> {
         let mut state = lock(&self.state);
+        if state.cancelled {
+            return None;
+        }
         while let Some(unit) = state.units.pop_front() {
             if !self.is_settled(unit.file()) {
                 return Some(unit);
@@ -245,7 +253,7 @@ impl Queue {
     pub(crate) fn cancel(&self) {
         let mut state = lock(&self.state);
         state.cancelled = true;
-        for closer in state.closers.drain(..) {
+        for (_, closer) in state.closers.drain() {
             closer.close();
         }
         self.wake.notify_all();
@@ -256,9 +264,22 @@ impl Queue {
         lock(&self.state).cancelled
     }
 
-    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work.
-    pub(crate) fn lend_closer(&self, closer: LaneCloser) {
-        lock(&self.state).closers.push(closer);
+    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work. Take it back when the lane is done: it
+    /// may work for somebody else next.
+    pub(crate) fn lend_closer(&self, closer: LaneCloser) -> Lent {
+        let mut state = lock(&self.state);
+        if state.cancelled {
+            closer.close();
+        }
+        state.lent_count += 1;
+        let lent = Lent(state.lent_count);
+        state.closers.insert(lent.0, closer);
+        lent
+    }
+
+    /// Takes back what [`Queue::lend_closer`] was lent. `false` when the lane was ended with it meanwhile.
+    pub(crate) fn take_closer(&self, lent: Lent) -> bool {
+        lock(&self.state).closers.remove(&lent.0).is_some()
     }
 
     /// What has become of each file, in the order of the jobs; `unreachable` says why for one that is not settled.

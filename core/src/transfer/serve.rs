@@ -21,8 +21,9 @@ use crate::store::{Source, SourceError, read_exact_at};
 pub(crate) trait Holder {
     /// The local files that had this content when they were hashed.
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>>;
-    /// Called when a source turns out to be something else by now.
-    fn source_changed(&self, source: &Arc<Source>);
+    /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
+    /// Blocks for as long as reading takes.
+    fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
 }
 
 /// Serves one lane until the puller closes it.
@@ -110,12 +111,13 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// The open file for `content`, checked to be unchanged at every request.
+    /// The open file for `content`, checked at every request to be unchanged and still shared.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
         let current = self
             .open
             .take()
-            .filter(|(source, file)| source.content == *content && source.is_unchanged(file));
+            .filter(|(source, file)| source.content == *content && source.is_unchanged(file))
+            .filter(|_| !self.holder.sources(content).is_empty());
         let opened = match current {
             Some(open) => open,
             None => self.open_any(content)?,
@@ -129,12 +131,17 @@ impl Server<'_> {
             match source.open() {
                 Ok(file) => return Ok((source, file)),
                 Err(SourceError::Unreadable { .. }) => refusal = Refusal::Unreadable,
-                // Nobody knows of a new version to wait for; should there be one, it is found by looking again.
-                Err(SourceError::Missing { .. }) => self.holder.source_changed(&source),
                 Err(error) => {
                     tracing::debug!(%error, "a shared file is not what it was");
-                    self.holder.source_changed(&source);
-                    refusal = Refusal::Changed;
+                    let fresh = self.holder.refresh(&source);
+                    let reopened = fresh.and_then(|fresh| fresh.open().ok().map(|file| (fresh, file)));
+                    if let Some(open) = reopened.filter(|(fresh, _)| fresh.content == *content) {
+                        return Ok(open);
+                    }
+                    // Of a file that has vanished there is no new version to wait for.
+                    if !matches!(error, SourceError::Missing { .. }) {
+                        refusal = Refusal::Changed;
+                    }
                 }
             }
         }

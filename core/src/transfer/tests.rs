@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::UNIX_EPOCH;
 
@@ -33,7 +34,23 @@ impl Holder for Stubborn {
             .collect()
     }
 
-    fn source_changed(&self, _source: &Arc<Source>) {}
+    fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
+        None
+    }
+}
+
+/// Serves one source until it is told to stop.
+struct Withdrawn(Arc<Source>, Arc<AtomicBool>);
+
+impl Holder for Withdrawn {
+    fn sources(&self, _content: &ContentId) -> Vec<Arc<Source>> {
+        let shared = self.1.load(Ordering::SeqCst);
+        shared.then(|| self.0.clone()).into_iter().collect()
+    }
+
+    fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
+        None
+    }
 }
 
 /// The puller's and the holder's end of a lane.
@@ -177,6 +194,30 @@ fn a_content_that_is_not_held_is_refused() {
 }
 
 #[test]
+fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = Arc::new(source(first.path(), b"something"));
+    let queues = [
+        queue(first.path(), source.content),
+        queue(second.path(), source.content),
+    ];
+    let is_shared = Arc::new(AtomicBool::new(true));
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Withdrawn(source, is_shared.clone());
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    fetch(&mut pulling, &queues[0], &Clock::system()).unwrap();
+    is_shared.store(false, Ordering::SeqCst);
+    fetch(&mut pulling, &queues[1], &Clock::system()).unwrap();
+    drop(pulling);
+    drop(serving.join().unwrap());
+    assert!(outcome(&queues[0]).is_ok());
+    assert!(matches!(
+        outcome(&queues[1]),
+        Err(FileFailure::Refused(Refusal::NotHeld))
+    ));
+}
+
+#[test]
 fn a_file_that_was_edited_after_it_was_shared_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let source = Arc::new(source(root.path(), b"before"));
@@ -220,7 +261,7 @@ fn a_pull_that_is_cancelled_leaves_no_part_file() {
     let source = Arc::new(source(root.path(), &bytes(40 * GROUP)));
     let queue = queue(root.path(), source.content);
     let (mut pulling, mut serving) = lane_pair();
-    queue.lend_closer(pulling.closer().unwrap());
+    let _lent = queue.lend_closer(pulling.closer().unwrap());
     let holder = Stubborn(source);
     let holding = thread::spawn(move || serve(&mut serving, &holder));
     let (cancelling, progress) = (queue.clone(), queue.progress().clone());
