@@ -1,7 +1,8 @@
 //! Every bound of a peer on one page: queues, messages, files and timeouts, each with its unit and its reason.
 //!
-//! A limit that has to agree with the relay stands in `tandem_relay::api` instead. Each limit is tested at its value
-//! and one past it, in the module that enforces it.
+//! A limit that has to agree with the relay stands in `tandem_relay::api` instead. Those that keep the other side from
+//! asking too much are tested at their value and one past it, in the module that enforces them; those that only pace our
+//! own work (timeouts, pauses, batch sizes) are not.
 
 use std::time::Duration;
 
@@ -140,7 +141,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the peer with the higher fingerprint waits to be dialled before it dials as well.
 pub const INITIATOR_PATIENCE: Duration = Duration::from_secs(3);
 /// Before the second question to the relay whether the other peer is there; grows by half each time.
-pub const LOOK_UP_DELAY_FIRST: Duration = Duration::from_millis(50);
+pub const LOOK_UP_DELAY_FIRST: Duration = Duration::from_millis(10);
 /// The longest delay between two such questions.
 pub const LOOK_UP_DELAY_MAX: Duration = Duration::from_secs(2);
 /// How often a record is offered to a relay that is busy.

@@ -158,3 +158,43 @@ fn split(states: Vec<(EntryId, EntryState)>) -> Result<Vec<Vec<(EntryId, EntrySt
     }
     Ok(fitting)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_page_takes_so_many_entries_and_leaves_the_rest() {
+        let outgoing = Outgoing::default();
+        let id = |i: u32| {
+            let mut bytes = [0; 16];
+            bytes[12..].copy_from_slice(&i.to_be_bytes());
+            EntryId::from_bytes(bytes)
+        };
+        let count = u32::try_from(PAGE_ENTRIES_MAX).unwrap() + 1;
+        outgoing.mark((0..count).map(id));
+        outgoing.mark([id(0)]);
+        assert_eq!(outgoing.take_page().len(), PAGE_ENTRIES_MAX);
+        assert_eq!(outgoing.take_page(), [id(count - 1)]);
+        assert!(outgoing.take_page().is_empty());
+    }
+
+    #[test]
+    fn messages_have_golden_bytes() {
+        let bytes = |message: ControlMessage| postcard::to_allocvec(&message).unwrap();
+        assert_eq!(bytes(ControlMessage::Ping { nonce: 300 }), [0, 0xac, 2]);
+        assert_eq!(bytes(ControlMessage::Pong { nonce: 1 }), [1, 1]);
+        assert_eq!(bytes(ControlMessage::Entries(Vec::new())), [3, 0]);
+        assert_eq!(bytes(ControlMessage::WantLane), [4]);
+        assert_eq!(bytes(ControlMessage::Bye), [6]);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            drop(wire::decode::<ControlMessage>(&bytes));
+        }
+    }
+}

@@ -195,3 +195,31 @@ impl Lanes {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_has_room_for_its_lanes_and_for_none_beyond() {
+        let lanes = Lanes::default();
+        let places: Vec<_> = (0..SESSION_LANES_MAX).map(|_| lanes.reserve().unwrap()).collect();
+        assert!(lanes.reserve().is_none());
+        drop(places);
+        assert!(lanes.reserve().is_some());
+        lanes.end();
+        assert!(lanes.reserve().is_none());
+    }
+
+    #[tokio::test]
+    async fn half_of_the_lanes_may_ask_at_once() {
+        let lanes = Lanes::default();
+        let mut turns = Vec::new();
+        for _ in 0..ASKING_LANES_MAX {
+            turns.push(lanes.turn().await);
+        }
+        assert_eq!(lanes.turns.available_permits(), 0);
+        turns.pop();
+        drop(lanes.turn().await);
+    }
+}

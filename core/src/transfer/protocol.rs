@@ -50,3 +50,39 @@ pub(crate) enum Refusal {
     /// The range lies outside of the content, or is longer than a request may be.
     OutOfRange,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::session::wire;
+
+    #[test]
+    fn requests_and_responses_have_golden_bytes() {
+        let content = ContentId {
+            hash: [7; 32],
+            len: 300,
+        };
+        let request = Request::Bytes {
+            content,
+            offset: 1,
+            len: 128,
+        };
+        let golden = [&[1][..], &[7; 32], &[0xac, 2, 1, 0x80, 1]].concat();
+        assert_eq!(postcard::to_allocvec(&request).unwrap(), golden);
+        assert_eq!(postcard::to_allocvec(&Response::Data { len: 5 }).unwrap(), [0, 5]);
+        assert_eq!(
+            postcard::to_allocvec(&Response::Refused(Refusal::OutOfRange)).unwrap(),
+            [1, 3]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            drop(wire::decode::<Request>(&bytes));
+            drop(wire::decode::<Response>(&bytes));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Both ends of a data lane over a real connection: honest holders, lying ones, and lanes that break.
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use std::time::UNIX_EPOCH;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::protocol::Refusal;
+use super::protocol::{Refusal, Request, Response};
 use super::{FileFailure, FileJob, Holder, LaneEnd, Outcome, Progress, Queue, fetch, serve};
 use crate::catalog::ContentId;
 use crate::clock::Clock;
 use crate::identity::Identity;
+use crate::limits::{LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
 use crate::session::blocking::BlockingLane;
 use crate::session::lane;
 use crate::session::tls::{Expected, TlsIdentity};
-use crate::session::wire::Purpose;
+use crate::session::wire::{Purpose, read_blocking, write_blocking};
 use crate::store::{Attributes, Destination, GROUP_LEN, Source};
 
 const GROUP: usize = GROUP_LEN as usize;
@@ -173,6 +175,32 @@ fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
     let queue = queue(root.path(), honest.content);
     pull_once(&queue, &lying);
     assert!(matches!(outcome(&queue), Err(FileFailure::Corrupt)));
+}
+
+#[test]
+fn a_request_for_too_much_or_for_what_lies_outside_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), &bytes(17 * GROUP)));
+    let content = source.content;
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Stubborn(source);
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    for (offset, len) in [(0, REQUEST_LEN_MAX + 1), (17 * GROUP_LEN, 1), (u64::MAX, 2)] {
+        write_blocking(
+            &mut pulling,
+            &Request::Bytes { content, offset, len },
+            LANE_FRAME_LEN_MAX,
+        )
+        .unwrap();
+        pulling.flush().unwrap();
+        let response = read_blocking(&mut pulling, LANE_FRAME_LEN_MAX).unwrap();
+        assert!(
+            matches!(response, Response::Refused(Refusal::OutOfRange)),
+            "{offset} {len}"
+        );
+    }
+    drop(pulling);
+    drop(serving.join().unwrap());
 }
 
 #[test]
