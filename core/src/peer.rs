@@ -334,8 +334,10 @@ impl Peer {
     async fn share(&self, path: &Path, name: &SharePath, on_taken: OnTaken) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         let path = remembered(path);
-        let reading = tokio::task::spawn_blocking(move || Source::read(&path));
-        let source = reading.await.map_err(|_| ShareError::Closed)??;
+        let cancel = self.shared.cancel.clone();
+        let reading = move || Source::read(&path, &|| cancel.is_cancelled());
+        let read = self.shared.tasks.spawn_blocking(reading).await;
+        let source = read.map_err(|_| ShareError::Closed)??;
         self.shared.share(name, source, on_taken)
     }
 

@@ -71,7 +71,7 @@ async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectEr
         waited: limit,
     };
     let searching = async {
-        shared.publish().await?;
+        shared.publish(Some(&mut last)).await?;
         tokio::select! {
             () = dialled_by(shared, remote) => Ok(()),
             () = search(shared, remote, &mut last) => Ok(()),

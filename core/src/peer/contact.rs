@@ -12,13 +12,16 @@ use crate::limits::{
 use crate::rendezvous::{ContactRecord, LookupToken, RelayError, RelayProblem};
 
 impl Shared {
-    /// Publishes our record; a relay that is merely busy is asked again a few times.
-    pub(crate) async fn publish(&self) -> Result<(), ConnectError> {
+    /// Publishes our record; a relay that is merely busy is asked again a few times, and meanwhile `last` says why.
+    pub(crate) async fn publish(&self, mut last: Option<&mut ConnectError>) -> Result<(), ConnectError> {
         let mut attempt = 1;
         loop {
             match self.publish_once().await {
                 Err(ConnectError::Relay(error)) if attempt < PUBLISH_ATTEMPTS_MAX && is_passing(&error) => {
                     tracing::info!(%error, attempt, "the relay did not take our record");
+                    if let Some(last) = &mut last {
+                        **last = ConnectError::Relay(error);
+                    }
                     self.clock
                         .sleep_until(self.clock.now() + CONTACT_RETRY_DELAY)
                         .await;
@@ -63,7 +66,7 @@ impl Shared {
         let mut delay = CONTACT_REFRESH_INTERVAL;
         loop {
             self.clock.sleep_until(self.clock.now() + delay).await;
-            delay = match self.publish().await {
+            delay = match self.publish(None).await {
                 Ok(()) => CONTACT_REFRESH_INTERVAL,
                 Err(error) => {
                     tracing::warn!(%error, "could not refresh our record");

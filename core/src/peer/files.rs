@@ -221,7 +221,7 @@ impl Holder for Shared {
 
     /// One that has vanished is not served any more.
     fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&stale.path);
+        let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
         let mut files = self.files();
         files.sources.forget(stale);
         let fresh = match read {

@@ -178,7 +178,7 @@ impl<'a> Reconnecting<'a> {
 /// Publishes again as well: the relay may have forgotten us, or we may have moved.
 fn look_up(shared: Arc<Shared>, remote: Fingerprint) -> Step {
     Box::pin(async move {
-        if let Err(error) = shared.publish().await {
+        if let Err(error) = shared.publish(None).await {
             tracing::debug!(%error, "could not publish again");
         }
         match shared.look_up(&remote).await {

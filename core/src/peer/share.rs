@@ -135,7 +135,7 @@ impl Tree<'_> {
 
     fn try_add_file(&self, path: &Path, name: &str) -> Result<u64, ShareError> {
         let name = parse(path, name)?;
-        let source = Source::read(path)?;
+        let source = Source::read(path, &|| self.shared.cancel.is_cancelled())?;
         let len = source.content.len;
         self.shared.share(&name, source, OnTaken::Refuse)?;
         Ok(len)

@@ -16,11 +16,15 @@ use super::read_exact_at;
 use crate::aligned::AlignedBuffer;
 use crate::limits::{HASH_THREADS_MAX, IO_BLOCK_LEN};
 
+/// Asked between two groups whether nobody wants the hash any more.
+pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// The root hash and the outline of the first `len` bytes of `file`.
 ///
 /// # Errors
-/// Whatever reading says; [`io::ErrorKind::UnexpectedEof`] when the file is shorter than `len`.
-pub(crate) fn hash_file(file: &File, len: u64) -> io::Result<([u8; 32], Outline)> {
+/// Whatever reading says; [`io::ErrorKind::UnexpectedEof`] when the file is shorter than `len`, and
+/// [`io::ErrorKind::Interrupted`] soon after `stop` says so.
+pub(crate) fn hash_file(file: &File, len: u64, stop: Stop<'_>) -> io::Result<([u8; 32], Outline)> {
     if len <= GROUP_LEN {
         let mut hasher = blake3::Hasher::new();
         let mut buffer = AlignedBuffer::new(block_len(len));
@@ -29,12 +33,12 @@ pub(crate) fn hash_file(file: &File, len: u64) -> io::Result<([u8; 32], Outline)
         })?;
         return Ok((*hasher.finalize().as_bytes(), Outline::default()));
     }
-    let outline = Outline::new(hash_groups(file, len)?);
+    let outline = Outline::new(hash_groups(file, len, stop)?);
     let root = outline.root(len).ok_or(io::ErrorKind::InvalidData)?;
     Ok((root, outline))
 }
 
-fn hash_groups(file: &File, len: u64) -> io::Result<Vec<ChainingValue>> {
+fn hash_groups(file: &File, len: u64, stop: Stop<'_>) -> io::Result<Vec<ChainingValue>> {
     let count = group_count(len);
     let cores = thread::available_parallelism()
         .map_or(1, NonZero::get)
@@ -43,7 +47,7 @@ fn hash_groups(file: &File, len: u64) -> io::Result<Vec<ChainingValue>> {
     let ranges = (0..cores).map(|i| (i * share).min(count)..((i + 1) * share).min(count));
     thread::scope(|scope| {
         let threads: Vec<_> = ranges
-            .map(|range| scope.spawn(move || hash_range(file, len, range)))
+            .map(|range| scope.spawn(move || hash_range(file, len, range, stop)))
             .collect();
         let mut values = Vec::new();
         for thread in threads {
@@ -57,9 +61,12 @@ fn hash_groups(file: &File, len: u64) -> io::Result<Vec<ChainingValue>> {
     })
 }
 
-fn hash_range(file: &File, len: u64, groups: Range<u64>) -> io::Result<Vec<ChainingValue>> {
+fn hash_range(file: &File, len: u64, groups: Range<u64>, stop: Stop<'_>) -> io::Result<Vec<ChainingValue>> {
     let mut buffer = AlignedBuffer::new(IO_BLOCK_LEN);
     let mut value = |index| {
+        if stop() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let mut hasher = GroupHasher::new(index);
         read_group(file, len, index, &mut buffer, |bytes| hasher.update(bytes))?;
         Ok(hasher.finish())
@@ -106,7 +113,7 @@ mod tests {
     fn a_file_hashes_to_what_blake3_says_of_its_bytes() {
         for len in [0, 1, 70_000, 1 << 20, (1 << 20) + 1, (5 << 20) + 3] {
             let bytes: Vec<u8> = (0..len).map(|i| (i % 253) as u8).collect();
-            let (root, outline) = hash_file(&file_of(&bytes), len as u64).unwrap();
+            let (root, outline) = hash_file(&file_of(&bytes), len as u64, &|| false).unwrap();
             assert_eq!(root, *blake3::hash(&bytes).as_bytes());
             assert_eq!(outline.as_bytes().is_empty(), len <= 1 << 20);
         }
@@ -114,7 +121,13 @@ mod tests {
 
     #[test]
     fn a_file_that_ends_early_is_an_error() {
-        let error = hash_file(&file_of(b"four"), 5).unwrap_err();
+        let error = hash_file(&file_of(b"four"), 5, &|| false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn hashing_ends_when_nobody_wants_it_any_more() {
+        let error = hash_file(&file_of(&vec![0; 3 << 20]), 3 << 20, &|| true).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::hashing::Stop;
 use super::{Outline, hash_file};
 use crate::catalog::ContentId;
 use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
@@ -111,15 +112,15 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Opens and hashes the file at `path`. Blocks for as long as reading takes.
+    /// Opens and hashes the file at `path`. Blocks for as long as reading takes, or until `stop` says so.
     ///
     /// # Errors
     /// One variant per situation, each naming the path.
-    pub(crate) fn read(path: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn read(path: &Path, stop: Stop<'_>) -> Result<Self, SourceError> {
         for _ in 0..HASH_ATTEMPTS_MAX {
             let (file, metadata) = open(path)?;
             let stamp = FileStamp::of(&metadata);
-            let hashed = hash_file(&file, metadata.len());
+            let hashed = hash_file(&file, metadata.len(), stop);
             if stamp_of(path, &file)? != stamp {
                 continue;
             }
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn a_file_that_was_edited_after_hashing_is_not_served() {
         let (_root, path) = written(b"first");
-        let source = Source::read(&path).unwrap();
+        let source = Source::read(&path, &|| false).unwrap();
         assert!(source.open().is_ok());
         std::fs::write(&path, b"second").unwrap();
         assert!(matches!(source.open(), Err(SourceError::Changed { .. })));
@@ -269,7 +270,7 @@ mod tests {
     #[test]
     fn a_file_replaced_by_one_of_the_same_size_and_time_is_not_served() {
         let (root, path) = written(b"first");
-        let source = Source::read(&path).unwrap();
+        let source = Source::read(&path, &|| false).unwrap();
         let other = root.path().join("other");
         std::fs::write(&other, b"FIRST").unwrap();
         let time = source.metadata.modified().unwrap();
@@ -286,10 +287,10 @@ mod tests {
     #[test]
     fn what_can_not_be_shared_says_so_with_its_path() {
         let root = tempfile::tempdir().unwrap();
-        let missing = Source::read(&root.path().join("nothing")).unwrap_err();
+        let missing = Source::read(&root.path().join("nothing"), &|| false).unwrap_err();
         assert!(matches!(missing, SourceError::Missing { .. }) && missing.to_string().contains("nothing"));
         assert!(matches!(
-            Source::read(root.path()),
+            Source::read(root.path(), &|| false),
             Err(SourceError::IsFolder { .. })
         ));
     }
@@ -303,6 +304,9 @@ mod tests {
             .unwrap()
             .set_len(FILE_LEN_MAX + 1)
             .unwrap();
-        assert!(matches!(Source::read(&path), Err(SourceError::TooLarge { .. })));
+        assert!(matches!(
+            Source::read(&path, &|| false),
+            Err(SourceError::TooLarge { .. })
+        ));
     }
 }

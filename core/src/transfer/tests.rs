@@ -89,7 +89,7 @@ fn bytes(len: usize) -> Vec<u8> {
 fn source(root: &Path, bytes: &[u8]) -> Source {
     let path = root.join("source.bin");
     std::fs::write(&path, bytes).unwrap();
-    Source::read(&path).unwrap()
+    Source::read(&path, &|| false).unwrap()
 }
 
 fn queue(root: &Path, content: ContentId) -> Arc<Queue> {
