@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell if that fails.
-            let _written = writeln!(io::stderr(), "error: {error:#}");
+            let _written = writeln!(io::stderr(), "error: {}", story::printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

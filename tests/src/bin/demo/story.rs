@@ -30,7 +30,11 @@ impl Story {
     /// Prints one step: when, who, what.
     pub(crate) fn tell(&self, who: &str, what: impl Display) -> io::Result<()> {
         let secs = self.elapsed().as_secs_f64();
-        writeln!(io::stdout().lock(), "{secs:9.3} s  {who:<7} {what}")
+        writeln!(
+            io::stdout().lock(),
+            "{secs:9.3} s  {who:<7} {}",
+            printable(&what.to_string())
+        )
     }
 
     /// Prints that all is done. What is removed afterwards is of no interest to anybody's stopwatch.
@@ -46,6 +50,16 @@ impl Story {
     pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }
+}
+
+/// `text` without what would steer a terminal: a file may be called anything.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| match character {
+        '\n' => "\n".to_owned(),
+        character if character.is_control() => character.escape_default().to_string(),
+        character => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// A bar over `total_len` bytes, invisible when nobody watches.
@@ -84,5 +98,10 @@ mod tests {
             pace(600_000_000, Duration::from_secs(1)),
             "in 1000.0 ms, 600 MB/s"
         );
+    }
+
+    #[test]
+    fn a_name_can_not_steer_the_terminal() {
+        assert_eq!(printable("esc\u{1b}[31m\nümlaut"), "esc\\u{1b}[31m\nümlaut");
     }
 }
