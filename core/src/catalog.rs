@@ -1,4 +1,4 @@
-//! The catalog: one replicated tree of files and folders that two peers share.
+//! The catalog: one replicated tree of files, links and folders that two peers share.
 //!
 //! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. Whatever the order in which two
 //! catalogs edit and exchange states, they show the same tree afterwards, and no content disappears unless somebody who
@@ -8,7 +8,7 @@
 //!
 //! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
 //! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` (what is shown),
-//! `edit` and `draft` (local changes), `merge` and `digest` (exchange).
+//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,13 @@ mod dot;
 mod draft;
 mod edit;
 mod error;
+mod key;
+mod link_target;
 mod merge;
 mod name_rules;
+mod printable;
+mod rename;
+mod revise;
 mod share_path;
 mod state;
 mod tree;
@@ -31,8 +36,12 @@ pub use digest::Digest;
 pub use dot::{Dot, ReplicaId, Seen};
 pub use edit::Change;
 pub use error::{CatalogError, StateFault};
+pub use key::EntryKey;
+pub use link_target::{LinkFault, LinkTarget};
+pub use rename::OnExisting;
+pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
-pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, Place, Version};
+pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
 pub use view::Shown;
 
 use digest::{StateHash, hash_of};
@@ -132,7 +141,8 @@ impl Catalog {
         self.states(&self.entries.keys().copied().collect::<Vec<_>>())
     }
 
-    fn state(&self, id: EntryId) -> Option<&EntryState> {
+    /// What is replicated of an entry.
+    pub(crate) fn state(&self, id: EntryId) -> Option<&EntryState> {
         self.entries.get(&id).map(|entry| &entry.state)
     }
 

@@ -122,6 +122,8 @@ pub const SHARE_NAME_LEN_MAX: usize = 255;
 pub const SHARE_PATH_LEN_MAX: usize = 4096;
 /// Most names in a path. Real trees have about 20; whatever walks a path may recurse this deep.
 pub const SHARE_DEPTH_MAX: usize = 64;
+/// Longest target of a symbolic link, in bytes: what Linux takes, PATH_MAX less the NUL at the end.
+pub const LINK_TARGET_LEN_MAX: usize = 4095;
 /// Most entries of a catalog, removed ones included. About 1 KiB of memory each.
 pub const CATALOG_ENTRIES_MAX: usize = 1_000_000;
 /// Most concurrent versions of one entry. Honest peers make as many as there are of them.

@@ -48,7 +48,7 @@ use crate::store::{Destination, Source};
 use crate::transfer::Progress;
 use config::Listen;
 use files::{Files, OnTaken, remembered, shared_file};
-use pull::{Wanted, beneath};
+use pull::Plan;
 use shared::{Parts, Shared};
 
 /// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
@@ -254,12 +254,19 @@ impl Peer {
         self.check_open(PullError::Closed)?;
         let shown = self.shared.files().catalog.lookup(name);
         let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
-        let file = shared_file(&shown).ok_or_else(|| PullError::IsFolder { name: name.clone() })?;
+        let file = match (shared_file(&shown), &shown.kind) {
+            (Some(file), _) => file,
+            (None, Kind::Link(_)) => return Err(PullError::IsLink { name: name.clone() }),
+            (None, _) => return Err(PullError::IsFolder { name: name.clone() }),
+        };
         let destination = Destination::file(target.as_ref())?;
-        pull::pull(&self.shared, vec![Wanted { file, destination }], progress).await
+        pull::pull(&self.shared, Plan::of_file(file, destination), progress).await
     }
 
     /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`, which must exist.
+    ///
+    /// Folders and symbolic links are made as well. A link is never followed, and one that leads out of `target`, or
+    /// whose text alone does not tell that it stays in it, is left out; [`Pulled::left_out`] names these.
     ///
     /// # Errors
     /// [`PullError::Incomplete`] when only some files could be pulled; the others are in place.
@@ -272,28 +279,21 @@ impl Peer {
         self.check_open(PullError::Closed)?;
         if let Some(name) = name {
             let shown = self.shared.files().catalog.lookup(name);
-            match shown
-                .ok_or_else(|| PullError::Unknown { name: name.clone() })?
-                .kind
-            {
+            let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
+            match shown.kind {
                 Kind::File(_) => return Err(PullError::IsFile { name: name.clone() }),
+                Kind::Link(_) => return Err(PullError::IsLink { name: name.clone() }),
                 Kind::Folder => {}
             }
         }
         let root = Destination::folder(target.as_ref())?;
-        let mut wanted = Vec::new();
-        for shown in self
-            .list()
-            .iter()
-            .filter(|shown| name.is_none_or(|name| shown.path.starts_with(name)))
-        {
-            let destination = beneath(&root, &shown.path, name);
-            match shared_file(shown) {
-                Some(file) => wanted.push(Wanted { file, destination }),
-                None => destination.create_folder()?,
+        let mut plan = Plan::default();
+        for shown in self.list() {
+            if name.is_none_or(|name| shown.path.starts_with(name)) {
+                plan.add(&shown, &root, name);
             }
         }
-        pull::pull(&self.shared, wanted, progress).await
+        pull::pull(&self.shared, plan, progress).await
     }
 
     /// How this peer is.

@@ -5,12 +5,16 @@
 //! durable. Knows contents (hash and length), not names in the catalog, and no peers.
 
 mod hashing;
+mod local_link;
+mod local_names;
 mod outline;
 mod part_file;
 mod positioned;
 mod source;
 
 pub(crate) use hashing::hash_file;
+pub(crate) use local_link::LinkFate;
+pub use local_names::NameFault;
 pub(crate) use outline::{GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len};
 pub use part_file::StoreError;
 pub(crate) use part_file::{Attributes, Destination, PartFile, publish_all};

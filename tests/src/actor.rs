@@ -345,7 +345,7 @@ fn share_path(name: &str, at: Caller) -> SharePath {
 
 fn names(shown: &[Shown]) -> Vec<String> {
     let files = shown.iter().filter(|shown| shown.file().is_some());
-    let mut names: Vec<String> = files.map(|shown| shown.path.to_string()).collect();
+    let mut names: Vec<String> = files.map(|shown| shown.path.as_str().to_owned()).collect();
     names.sort();
     names
 }

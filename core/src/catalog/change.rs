@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Catalog;
-use super::dot::Dot;
+use super::key::EntryKey;
 use super::share_path::SharePath;
 use super::state::{EntryId, EntryState, Kind};
 use super::view::Item;
@@ -17,22 +17,22 @@ use super::view::Item;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogEvent {
-    /// A file or folder appeared.
+    /// A file, link or folder appeared.
     Added {
         /// Where.
         path: SharePath,
     },
-    /// A file has another content, mode or time; or a folder took a file's place, or the reverse.
+    /// A file has another content, mode or time, a link another target; or something of another kind took its place.
     Changed {
         /// Where.
         path: SharePath,
     },
-    /// A file or folder is gone. Of a folder, everything in it has its own event before.
+    /// A file, link or folder is gone. Of a folder, everything in it has its own event before.
     Removed {
         /// Where it was.
         path: SharePath,
     },
-    /// A file or folder, with all that is in it, has another path.
+    /// A file, link or folder, with all that is in it, has another path.
     Renamed {
         /// Where it was.
         from: SharePath,
@@ -49,14 +49,12 @@ pub enum CatalogEvent {
 }
 
 type Snapshot = BTreeMap<SharePath, Sight>;
-/// What stays the same when something is renamed: the entry, and for a conflict copy its version too.
-type Key = (EntryId, Option<Dot>);
 
 /// What is seen at one path.
 #[derive(Debug, Clone)]
 struct Sight {
     kind: Kind,
-    keys: Vec<Key>,
+    keys: Vec<EntryKey>,
     /// For a conflict copy, the name it does not have.
     copy_of: Option<SharePath>,
 }
@@ -131,7 +129,11 @@ impl Catalog {
             .collect()
     }
 
-    fn path_of(&self, id: EntryId, known: &mut BTreeMap<EntryId, Option<SharePath>>) -> Option<SharePath> {
+    pub(super) fn path_of(
+        &self,
+        id: EntryId,
+        known: &mut BTreeMap<EntryId, Option<SharePath>>,
+    ) -> Option<SharePath> {
         let mut trail = Vec::new();
         let mut next = id;
         while !known.contains_key(&next) {
@@ -173,25 +175,29 @@ impl Sight {
     fn of(item: Item, path: &SharePath) -> Self {
         match item {
             Item::Folder(entries) => {
-                let keys = entries.into_iter().map(|id| (id, None)).collect();
+                let keys = entries.into_iter().map(EntryKey::of).collect();
                 Self {
                     kind: Kind::Folder,
                     keys,
                     copy_of: None,
                 }
             }
-            Item::File(group) => {
-                let keys = group.members.iter().map(|(_, id)| (*id, None)).collect();
+            Item::Leaf(group) => {
+                let keys = group.members.iter().map(|(_, id)| EntryKey::of(*id)).collect();
                 Self {
-                    kind: Kind::File(group.file),
+                    kind: group.kind,
                     keys,
                     copy_of: None,
                 }
             }
             Item::Copy(group) => {
-                let keys = group.members.iter().map(|(dot, id)| (*id, Some(*dot))).collect();
+                let keys = group
+                    .members
+                    .iter()
+                    .map(|(dot, id)| EntryKey::of_copy(*id, *dot))
+                    .collect();
                 Self {
-                    kind: Kind::File(group.file),
+                    kind: group.kind,
                     keys,
                     copy_of: Some(path.clone()),
                 }
@@ -225,7 +231,7 @@ fn compare(before: Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
 struct Comparison {
     /// What was seen at paths that show nothing now, and was not found elsewhere yet.
     gone: Snapshot,
-    was_at: BTreeMap<Key, SharePath>,
+    was_at: BTreeMap<EntryKey, SharePath>,
     moves: Vec<(SharePath, SharePath)>,
     renamed: Vec<CatalogEvent>,
 }

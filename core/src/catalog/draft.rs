@@ -10,7 +10,7 @@ use super::dot::{Dot, ReplicaId};
 use super::error::CatalogError;
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
-use super::view::{FileGroup, Item};
+use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
 use crate::limits::CATALOG_ENTRIES_MAX;
 
@@ -22,7 +22,7 @@ pub(super) const FOLDER: Version = Version {
 
 /// New states of some entries, on top of a catalog.
 pub(super) struct Draft<'a> {
-    catalog: &'a Catalog,
+    pub(super) catalog: &'a Catalog,
     replica: ReplicaId,
     counter: u64,
     states: BTreeMap<EntryId, EntryState>,
@@ -61,15 +61,20 @@ impl<'a> Draft<'a> {
         self.states
     }
 
+    /// The dot of the last change that was drafted.
+    pub(super) fn last_dot(&self) -> Dot {
+        Dot {
+            counter: self.counter,
+            replica: self.replica,
+        }
+    }
+
     fn next_dot(&mut self) -> Result<Dot, CatalogError> {
         self.counter = self
             .counter
             .checked_add(1)
             .ok_or(CatalogError::CounterExhausted)?;
-        Ok(Dot {
-            counter: self.counter,
-            replica: self.replica,
-        })
+        Ok(self.last_dot())
     }
 
     fn edit(&mut self, id: EntryId, change: impl FnOnce(&mut EntryState)) {
@@ -91,7 +96,7 @@ impl<'a> Draft<'a> {
             let is_last = names.peek().is_none();
             folder = match slot.folders.is_empty() {
                 false if !is_last => slot.folders,
-                true if !is_last && !slot.files.is_empty() => {
+                true if !is_last && !slot.leaves.is_empty() => {
                     return Err(CatalogError::NotFolder { path: here });
                 }
                 _ => vec![self.place(&folder, name, if is_last { version.clone() } else { FOLDER })?],
@@ -130,27 +135,53 @@ impl<'a> Draft<'a> {
         named.find(|id| !tree.is_visible(*id) && !tree.lifted().contains(id))
     }
 
-    pub(super) fn replace(&mut self, group: &FileGroup, version: Version) -> Result<(), CatalogError> {
-        let dot = self.next_dot()?;
-        self.drop_versions(group);
-        if let Some((_, id)) = group.newest() {
-            self.edit(id, |state| state.add(dot, version));
+    /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders are kept.
+    pub(super) fn put_version(
+        &mut self,
+        shown: &Item,
+        path: &SharePath,
+        mut version: Version,
+    ) -> Result<(), CatalogError> {
+        match shown {
+            Item::Folder(_) => return Err(CatalogError::IsFolder { path: path.clone() }),
+            Item::Leaf(group) => {
+                group.pass_holders_to(&mut version);
+                self.replace(group, version)?;
+            }
+            Item::Copy(group) => {
+                group.pass_holders_to(&mut version);
+                self.split(group, path, version)?;
+            }
         }
         Ok(())
+    }
+
+    /// Replaces all versions of a group by one. Returns the entry that has it.
+    pub(super) fn replace(&mut self, group: &LeafGroup, version: Version) -> Result<EntryId, CatalogError> {
+        self.drop_versions(group);
+        let id = group.newest().map_or(EntryId::ROOT, |(_, id)| id);
+        self.add_version(id, version)
+    }
+
+    /// Adds a version to an entry, beside those that it has.
+    pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
+        let dot = self.next_dot()?;
+        self.edit(id, |state| state.add(dot, version));
+        Ok(id)
     }
 
     /// Turns a conflict copy into a file of its own.
     pub(super) fn split(
         &mut self,
-        group: &FileGroup,
+        group: &LeafGroup,
         to: &SharePath,
         version: Version,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<EntryId, CatalogError> {
         self.drop_versions(group);
-        self.create(to, version).map(drop)
+        self.create(to, version)
     }
 
-    pub(super) fn drop_versions(&mut self, group: &FileGroup) {
+    pub(super) fn drop_versions(&mut self, group: &LeafGroup) {
         for (dot, id) in &group.members {
             self.edit(*id, |state| drop(state.versions.remove(dot)));
         }
@@ -165,9 +196,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    pub(super) fn hold(&mut self, group: &FileGroup, holder: Fingerprint) {
-        if let Some((dot, id)) = group.newest().filter(|_| !group.holders.contains(&holder)) {
-            self.add_holder(id, dot, holder);
+    /// Notes who holds `version` for a group of the same body.
+    pub(super) fn hold(&mut self, group: &LeafGroup, version: &Version) {
+        let new = version.holders.difference(&group.holders);
+        for (holder, (dot, id)) in new.filter_map(|holder| Some((holder, group.newest()?))) {
+            self.add_holder(id, dot, *holder);
         }
     }
 
@@ -194,7 +227,7 @@ impl<'a> Draft<'a> {
         if let Some(entries) = self.catalog.folder_at(Some(&folder)) {
             return Ok(first_of(&entries));
         }
-        if matches!(self.catalog.find(&folder), Some(Item::File(_) | Item::Copy(_))) {
+        if matches!(self.catalog.find(&folder), Some(Item::Leaf(_) | Item::Copy(_))) {
             return Err(CatalogError::NotFolder { path: folder });
         }
         self.create(&folder, FOLDER)

@@ -1,17 +1,18 @@
-//! Local changes: adding, removing, renaming, and noting who holds what.
+//! Local changes at paths: adding, removing, and noting who holds what.
 //!
 //! Every operation drafts new states of the entries it touches and stores them together, or fails and changes nothing.
 //! It acts on what is *shown* at the path it is given, and only on dots that this replica has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Catalog;
 use super::dot::Dot;
 use super::draft::{Draft, FOLDER};
 use super::error::CatalogError;
+use super::revise::Holding;
 use super::share_path::SharePath;
-use super::state::{EntryId, EntryState, FileVersion, Kind, Version};
-use super::view::{FileGroup, Item};
+use super::state::{EntryId, EntryState, FileVersion, Kind, LinkVersion, Version};
+use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
 
 /// Permission bits; the others are not shared.
@@ -40,32 +41,28 @@ impl Catalog {
     /// versions stay as the conflict copies they are. Added at the path of a copy, it becomes a file of that name. Mode
     /// bits beyond the permissions are dropped.
     pub fn add_file(&mut self, path: &SharePath, file: FileVersion) -> Result<Change, CatalogError> {
-        let file = FileVersion {
-            mode: file.mode & MODE_MASK,
-            ..file
-        };
-        file.check().map_err(|fault| CatalogError::BadFile {
-            path: path.clone(),
-            fault,
-        })?;
-        let us = self.replica.fingerprint;
-        let mut version = Version {
-            kind: Kind::File(file),
-            holders: [us].into(),
+        self.add_leaf(path, Kind::File(file))
+    }
+
+    /// Shares a symbolic link, or a new target of what is at that path, as [`Catalog::add_file`] does. The same target is
+    /// no change.
+    pub fn add_link(&mut self, path: &SharePath, link: LinkVersion) -> Result<Change, CatalogError> {
+        self.add_leaf(path, Kind::Link(link))
+    }
+
+    fn add_leaf(&mut self, path: &SharePath, kind: Kind) -> Result<Change, CatalogError> {
+        let kind = checked(kind, path)?;
+        let version = Version {
+            holders: self.own_holders(&kind, Holding::Held),
+            kind,
         };
         let mut draft = Draft::new(self);
         match self.find(path) {
             None => draft.create(path, version).map(drop)?,
-            Some(Item::Folder(_)) => return Err(CatalogError::IsFolder { path: path.clone() }),
-            Some(Item::File(group) | Item::Copy(group)) if group.is_same(&file) => draft.hold(&group, us),
-            Some(Item::File(group)) => {
-                group.pass_holders_to(&mut version);
-                draft.replace(&group, version)?;
+            Some(Item::Leaf(group) | Item::Copy(group)) if group.is_same(&version.kind) => {
+                draft.hold(&group, &version);
             }
-            Some(Item::Copy(group)) => {
-                group.pass_holders_to(&mut version);
-                draft.split(&group, path, version)?;
-            }
+            Some(item) => draft.put_version(&item, path, version)?,
         }
         let states = draft.finish()?;
         Ok(self.store_change(states))
@@ -90,41 +87,42 @@ impl Catalog {
         let mut draft = Draft::new(self);
         match self.find(path) {
             None => return Err(CatalogError::Missing { path: path.clone() }),
-            Some(Item::File(group) | Item::Copy(group)) => draft.drop_versions(&group),
+            Some(Item::Leaf(group) | Item::Copy(group)) => draft.drop_versions(&group),
             Some(Item::Folder(entries)) => entries.into_iter().for_each(|id| draft.remove_folder(id)),
         }
         let states = draft.finish()?;
         Ok(self.store_change(states))
     }
 
-    /// Renames or moves what is shown at `from`. Makes the folders that `to` needs.
+    /// Removes the file or link at the path, as unlink(2) does: not a folder.
+    pub fn remove_leaf(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
+        match self.find(path) {
+            Some(Item::Folder(_)) => Err(CatalogError::IsFolder { path: path.clone() }),
+            _ => self.remove(path),
+        }
+    }
+
+    /// Removes the empty folder at the path, as rmdir(2) does: nothing else.
     ///
-    /// One change of place, however much is in a folder; contents keep their ids and holders. Concurrent versions of a
-    /// renamed file go along; a conflict copy becomes a file of its own. Refused are an unknown source, a target that is
-    /// there, and a folder that would end up in itself.
-    pub fn rename(&mut self, from: &SharePath, to: &SharePath) -> Result<Change, CatalogError> {
-        let item = self
-            .find(from)
-            .ok_or_else(|| CatalogError::Missing { path: from.clone() })?;
-        if from == to {
-            return Ok(Change::default());
-        }
-        self.check_target(&item, from, to)?;
-        let mut draft = Draft::new(self);
-        draft.settle_lifted()?;
-        match item {
-            Item::Folder(entries) => draft.put_all(entries, to)?,
-            Item::File(group) => draft.put_all(group.members.iter().map(|(_, id)| *id).collect(), to)?,
-            Item::Copy(group) => {
-                let version = Version {
-                    kind: Kind::File(group.file),
-                    holders: group.holders.clone(),
-                };
-                draft.split(&group, to, version)?;
+    /// A folder is not empty either while something in it is not shown because its path would be too long.
+    pub fn remove_empty_folder(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
+        match self.find(path) {
+            Some(Item::Leaf(_) | Item::Copy(_)) => Err(CatalogError::NotFolder { path: path.clone() }),
+            Some(Item::Folder(entries)) if !self.are_empty(&entries) => {
+                Err(CatalogError::NotEmpty { path: path.clone() })
             }
+            _ => self.remove(path),
         }
-        let states = draft.finish()?;
-        Ok(self.store_change(states))
+    }
+
+    /// Whether the folder at the path is empty, as [`Catalog::remove_empty_folder`] means it; `None` if it is no folder.
+    #[must_use]
+    pub fn is_empty_folder(&self, path: &SharePath) -> Option<bool> {
+        self.folder_at(Some(path)).map(|entries| self.are_empty(&entries))
+    }
+
+    pub(super) fn are_empty(&self, folder: &[EntryId]) -> bool {
+        !folder.iter().any(|id| self.tree.has_visible_children(*id))
     }
 
     /// Notes that `holder` has the bytes of one version. No change if that version has been replaced meanwhile.
@@ -141,25 +139,15 @@ impl Catalog {
         self.store_change(states)
     }
 
-    fn check_target(&self, item: &Item, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
-        if let Item::Folder(entries) = item {
-            if to.starts_with(from) {
-                return Err(CatalogError::IntoItself {
-                    from: from.clone(),
-                    to: to.clone(),
-                });
-            }
-            for shown in self.list_below(entries, Some(from)) {
-                shown.path.moved(from, to).transpose()?;
-            }
+    /// Who holds a version that this peer makes. Nobody does of a link.
+    pub(super) fn own_holders(&self, kind: &Kind, holding: Holding) -> BTreeSet<Fingerprint> {
+        match (kind, holding) {
+            (Kind::File(_), Holding::Held) => [self.replica.fingerprint].into(),
+            _ => BTreeSet::new(),
         }
-        if self.find(to).is_some() {
-            return Err(CatalogError::Exists { path: to.clone() });
-        }
-        Ok(())
     }
 
-    fn store_change(&mut self, mut states: BTreeMap<EntryId, EntryState>) -> Change {
+    pub(super) fn store_change(&mut self, mut states: BTreeMap<EntryId, EntryState>) -> Change {
         states.retain(|id, state| self.state(*id) != Some(state));
         let touched = states.keys().copied().collect();
         self.store(states);
@@ -167,19 +155,39 @@ impl Catalog {
     }
 }
 
-impl FileGroup {
-    fn is_same(&self, file: &FileVersion) -> bool {
-        self.file.content == file.content && self.file.mode == file.mode
+impl LeafGroup {
+    fn is_same(&self, kind: &Kind) -> bool {
+        match (&self.kind, kind) {
+            (Kind::File(ours), Kind::File(file)) => ours.content == file.content && ours.mode == file.mode,
+            (Kind::Link(ours), Kind::Link(link)) => ours.target == link.target,
+            _ => false,
+        }
     }
 
-    /// A change of mode alone leaves everybody with the bytes they have.
-    fn pass_holders_to(&self, version: &mut Version) {
-        if let Kind::File(file) = version.kind
-            && file.content == self.file.content
-        {
+    /// A change of mode or time alone leaves everybody with the bytes they have.
+    pub(super) fn pass_holders_to(&self, version: &mut Version) {
+        if Body::of(&self.kind) == Body::of(&version.kind) {
             self.holders.iter().for_each(|holder| version.add_holder(*holder));
         }
     }
+}
+
+/// A file or link that may be shared at `path`, without the mode bits that are not.
+pub(super) fn checked(kind: Kind, path: &SharePath) -> Result<Kind, CatalogError> {
+    let Kind::File(file) = kind else {
+        return match kind {
+            Kind::Folder => Err(CatalogError::IsFolder { path: path.clone() }),
+            leaf => Ok(leaf),
+        };
+    };
+    let mode = file.mode & MODE_MASK;
+    let file = FileVersion { mode, ..file };
+    let refuse = |fault| CatalogError::BadFile {
+        path: path.clone(),
+        fault,
+    };
+    file.check().map_err(refuse)?;
+    Ok(Kind::File(file))
 }
 
 #[cfg(test)]

@@ -22,17 +22,31 @@ pub enum CatalogError {
         /// The path.
         path: SharePath,
     },
-    /// A folder stands where a file is to be.
+    /// A folder stands where a file or link is to be.
     #[error("`{path}` is a folder\nhint: remove the folder first, or choose another name")]
     IsFolder {
         /// The path.
         path: SharePath,
     },
-    /// A file stands where a folder is needed.
-    #[error("`{path}` is a file, not a folder\nhint: choose another folder")]
+    /// A file or link stands where a folder is needed.
+    #[error("`{path}` is not a folder\nhint: choose another folder")]
     NotFolder {
-        /// The path of the file.
+        /// Its path.
         path: SharePath,
+    },
+    /// A folder that has to be empty is not.
+    #[error("the folder `{path}` is not empty\nhint: remove what is in it first")]
+    NotEmpty {
+        /// The path.
+        path: SharePath,
+    },
+    /// An entry that is not there, or that has no path at present.
+    #[error(
+        "{id:?} is not shown anywhere\nhint: list what is shared; its folders may not have arrived, or lie too deep"
+    )]
+    NotShown {
+        /// The entry.
+        id: EntryId,
     },
     /// A folder can't be moved into itself.
     #[error(

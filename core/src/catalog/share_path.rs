@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::name_rules;
+use super::{name_rules, printable};
 use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX};
 
 /// How much of a refused path an error shows, in characters.
 const SHOWN_PATH_LEN_MAX: usize = 200;
 
-/// The name of a file or folder: 1 to 255 bytes that every supported system can hold. Cheap to clone.
+/// The name of a file, link or folder: 1 to 255 bytes without `/` and NUL, not `.` or `..`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(Arc<str>);
@@ -43,9 +43,10 @@ impl Borrow<str> for Name {
     }
 }
 
+/// Escaped, so that it is safe to print; [`Name::as_str`] is the name.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        printable::write(f, &self.0)
     }
 }
 
@@ -108,7 +109,7 @@ impl SharePath {
 
     /// What is called `name` in the folder at this path.
     pub fn join(&self, name: &Name) -> Result<Self, PathError> {
-        let text = format!("{}/{name}", self.0);
+        let text = format!("{}/{}", self.0, name.0);
         check_size(&text).map_err(|fault| PathError::new(&text, fault))?;
         Ok(Self(text.into()))
     }
@@ -131,7 +132,7 @@ impl SharePath {
             .0
             .strip_prefix(&*from.0)
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-        Some(Self::parse(&format!("{to}{rest}")))
+        Some(Self::parse(&format!("{}{rest}", to.0)))
     }
 }
 
@@ -167,9 +168,10 @@ impl PartialOrd for SharePath {
     }
 }
 
+/// Escaped, so that it is safe to print; [`SharePath::as_str`] is the path.
 impl fmt::Display for SharePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        printable::write(f, &self.0)
     }
 }
 
@@ -249,38 +251,9 @@ pub enum PathFault {
     /// A NUL character.
     #[error("it has a NUL character in it\nhint: rename the file")]
     Nul,
-    /// A control character or line separator.
-    #[error("it has the control character `{}` in it\nhint: rename the file", character.escape_unicode())]
-    Control {
-        /// The character.
-        character: char,
-    },
-    /// A character that reorders the text around it.
-    #[error("it has the text direction control `{}` in it\nhint: rename the file", character.escape_unicode())]
-    Bidi {
-        /// The character.
-        character: char,
-    },
     /// A separator where a single name is needed.
     #[error("a single name can't have `/` in it\nhint: use the last part of the path")]
     Separator,
-    /// A backslash.
-    #[error("it has a backslash in it\nhint: separate names by `/`")]
-    Backslash,
-    /// A character that some systems can't have in names.
-    #[error("it has `{character}` in it, which not every system allows in names\nhint: rename the file")]
-    Forbidden {
-        /// The character.
-        character: char,
-    },
-    /// A name that is a device on Windows.
-    #[error("it has a name in it that is a device on Windows\nhint: rename the file")]
-    Device,
-    /// A name ends with a dot or a space.
-    #[error(
-        "it has a name in it that ends with a dot or a space, which Windows drops\nhint: rename the file"
-    )]
-    TrailingDotOrSpace,
     /// A name has too many bytes.
     #[error("it has a name of {len} bytes in it, at most {SHARE_NAME_LEN_MAX} fit\nhint: use a shorter name")]
     NameTooLong {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dot::{Dot, Seen};
 use super::error::StateFault;
+use super::link_target::LinkTarget;
 use super::share_path::Name;
 use crate::identity::Fingerprint;
 use crate::limits::{ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, VERSION_HOLDERS_MAX};
@@ -89,13 +90,24 @@ pub struct FileVersion {
     pub mode: u32,
 }
 
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What one version of a symbolic link is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkVersion {
+    /// Where it leads.
+    pub target: LinkTarget,
+    /// When the link was made, in nanoseconds since 1970; shown to people, decides nothing.
+    pub mtime_ns: i64,
+}
+
+/// What an entry is. The order is that of the wire; it only grows at its end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A folder. What is in it follows from the places of other entries.
     Folder,
     /// A file.
     File(FileVersion),
+    /// A symbolic link.
+    Link(LinkVersion),
 }
 
 /// One version of an entry. Several at once are concurrent: no maker knew of the others.
@@ -103,7 +115,7 @@ pub enum Kind {
 pub struct Version {
     /// What it is.
     pub kind: Kind,
-    /// Who has the bytes.
+    /// Who has the bytes; nobody for a folder or a link.
     pub holders: BTreeSet<Fingerprint>,
 }
 
@@ -249,8 +261,8 @@ fn check_version(version: &Version) -> Result<(), StateFault> {
     if holders > VERSION_HOLDERS_MAX {
         return Err(StateFault::TooManyHolders { count: holders });
     }
-    match version.kind {
-        Kind::Folder => Ok(()),
+    match &version.kind {
+        Kind::Folder | Kind::Link(_) => Ok(()),
         Kind::File(file) => file.check(),
     }
 }

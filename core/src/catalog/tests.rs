@@ -174,6 +174,26 @@ fn concurrent_moves_into_each_other_end_with_the_later_one_at_the_top() {
 }
 
 #[test]
+fn links_are_told_apart_by_their_targets_and_shown_as_files_are() {
+    let (mut alice, mut bob) = pair();
+    let link = |target: &str, mtime_ns| LinkVersion {
+        target: LinkTarget::new(target).unwrap(),
+        mtime_ns,
+    };
+    for (at, ours, theirs) in [("same", "x", "x"), ("other", "x", "y")] {
+        drop(alice.add_link(&path(at), link(ours, 1)).unwrap());
+        drop(bob.add_link(&path(at), link(theirs, 2)).unwrap());
+    }
+    add(&mut bob, "same2", 1);
+    sync(&mut alice, &mut bob);
+    let shown = alice.lookup(&path("same")).unwrap();
+    assert_eq!((shown.link(), shown.file()), (Some(&link("x", 2)), None));
+    let conflicts: Vec<_> = alice.list().into_iter().filter(|shown| shown.conflict).collect();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].link().unwrap().target.as_str(), "x");
+}
+
+#[test]
 fn what_arrives_before_its_folder_is_shown_once_the_folder_arrives() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "folder/notes.txt", 1);

@@ -1,7 +1,7 @@
 //! The visible tree: what people see at which path. A pure function of the replicated states.
 //!
 //! Owns the rules for names that several entries or versions claim. Folders of one name are shown as one folder. A folder
-//! goes before a file; among files the version with the greatest dot keeps the name, and each other content is a conflict
+//! goes before a leaf, which is a file or a link; among leaves the version with the greatest dot keeps the name, and each other content is a conflict
 //! copy beside it. Equal contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
 //! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept but not shown.
 
@@ -10,18 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Catalog;
 use super::conflict_name::{conflict_name, may_be_conflict_name};
 use super::dot::Dot;
+use super::link_target::LinkTarget;
 use super::share_path::{Name, SharePath};
-use super::state::{ContentId, EntryId, FileVersion, Kind};
+use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion};
 use crate::identity::Fingerprint;
 
-/// One visible file or folder.
+/// One visible file, link or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Where it is seen.
     pub path: SharePath,
-    /// A folder, or a file's content, time and mode.
+    /// A folder, a file's content, time and mode, or a link's target and time.
     pub kind: Kind,
-    /// Who has the bytes; empty for a folder.
+    /// Who has the bytes; empty for a folder or a link.
     pub holders: BTreeSet<Fingerprint>,
     /// Whether it is a copy beside another version of the same name.
     pub conflict: bool,
@@ -37,21 +38,51 @@ impl Shown {
     pub fn file(&self) -> Option<&FileVersion> {
         match &self.kind {
             Kind::File(file) => Some(file),
-            Kind::Folder => None,
+            Kind::Folder | Kind::Link(_) => None,
+        }
+    }
+
+    /// The symbolic link, if it is one.
+    #[must_use]
+    pub fn link(&self) -> Option<&LinkVersion> {
+        match &self.kind {
+            Kind::Link(link) => Some(link),
+            Kind::Folder | Kind::File(_) => None,
         }
     }
 }
 
-/// All versions of one name with the same content.
+/// What makes two leaves of one name the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Body {
+    /// The bytes of a file.
+    File(ContentId),
+    /// Where a link leads.
+    Link(LinkTarget),
+}
+
+impl Body {
+    /// That of a leaf; `None` for a folder.
+    pub(super) fn of(kind: &Kind) -> Option<Self> {
+        match kind {
+            Kind::Folder => None,
+            Kind::File(file) => Some(Self::File(file.content)),
+            Kind::Link(link) => Some(Self::Link(link.target.clone())),
+        }
+    }
+}
+
+/// All versions of one name with the same body.
 #[derive(Debug, Clone)]
-pub(super) struct FileGroup {
-    pub(super) file: FileVersion,
+pub(super) struct LeafGroup {
+    /// As the newest of them has it.
+    pub(super) kind: Kind,
     pub(super) holders: BTreeSet<Fingerprint>,
     /// Greatest dot first.
     pub(super) members: Vec<(Dot, EntryId)>,
 }
 
-impl FileGroup {
+impl LeafGroup {
     pub(super) fn newest(&self) -> Option<(Dot, EntryId)> {
         self.members.first().copied()
     }
@@ -62,10 +93,10 @@ impl FileGroup {
 pub(super) enum Item {
     /// A folder, made of one or more entries.
     Folder(Vec<EntryId>),
-    /// A file that has the name.
-    File(FileGroup),
+    /// A file or link that has the name.
+    Leaf(LeafGroup),
     /// A conflict copy beside whatever has the name it comes from.
-    Copy(FileGroup),
+    Copy(LeafGroup),
 }
 
 /// All that claims one name in one folder.
@@ -73,7 +104,7 @@ pub(super) enum Item {
 pub(super) struct Slot {
     pub(super) folders: Vec<EntryId>,
     /// That with the greatest dot first.
-    pub(super) files: Vec<FileGroup>,
+    pub(super) leaves: Vec<LeafGroup>,
 }
 
 impl Catalog {
@@ -203,18 +234,24 @@ impl Catalog {
         )
     }
 
+    /// The leaves that claim the name of a path, whether they have it or not.
+    pub(super) fn leaves_at(&self, path: &SharePath) -> Vec<LeafGroup> {
+        let folder = self.folder_at(path.parent().as_ref()).unwrap_or_default();
+        self.slot(&folder, path.name().as_str()).leaves
+    }
+
     fn slot_of(&self, entries: impl Iterator<Item = EntryId>) -> Slot {
         let mut folders = Vec::new();
-        let mut groups: BTreeMap<ContentId, FileGroup> = BTreeMap::new();
+        let mut groups: BTreeMap<Body, LeafGroup> = BTreeMap::new();
         for id in entries {
             if self.is_folder(id) {
                 folders.push(id);
             }
-            self.group_files(id, &mut groups);
+            self.group_leaves(id, &mut groups);
         }
-        let mut files: Vec<_> = groups.into_values().collect();
-        files.sort_by_key(|group| std::cmp::Reverse(group.newest()));
-        Slot { folders, files }
+        let mut leaves: Vec<_> = groups.into_values().collect();
+        leaves.sort_by_key(|group| std::cmp::Reverse(group.newest()));
+        Slot { folders, leaves }
     }
 
     fn is_folder(&self, id: EntryId) -> bool {
@@ -225,17 +262,19 @@ impl Catalog {
         self.tree.has_visible_children(id) || versions.any(|version| version.kind == Kind::Folder)
     }
 
-    fn group_files(&self, id: EntryId, groups: &mut BTreeMap<ContentId, FileGroup>) {
+    fn group_leaves(&self, id: EntryId, groups: &mut BTreeMap<Body, LeafGroup>) {
         for (dot, version) in self.state(id).into_iter().flat_map(|state| &state.versions) {
-            let Kind::File(file) = version.kind else { continue };
-            let empty = || FileGroup {
-                file,
+            let Some(body) = Body::of(&version.kind) else {
+                continue;
+            };
+            let empty = || LeafGroup {
+                kind: version.kind.clone(),
                 holders: BTreeSet::new(),
                 members: Vec::new(),
             };
-            let group = groups.entry(file.content).or_insert_with(empty);
+            let group = groups.entry(body).or_insert_with(empty);
             if group.newest() <= Some((*dot, id)) {
-                group.file = file;
+                group.kind = version.kind.clone();
             }
             group.holders.extend(&version.holders);
             group.members.push((*dot, id));
@@ -243,22 +282,22 @@ impl Catalog {
         }
     }
 
-    fn shown_in(&self, folder: Option<&SharePath>, name: &Name, item: &Item) -> Option<Shown> {
+    pub(super) fn shown_in(&self, folder: Option<&SharePath>, name: &Name, item: &Item) -> Option<Shown> {
         self.shown(&SharePath::within(folder, name).ok()?, item)
     }
 
-    fn shown(&self, path: &SharePath, item: &Item) -> Option<Shown> {
+    pub(super) fn shown(&self, path: &SharePath, item: &Item) -> Option<Shown> {
         let path = path.clone();
         let (group, conflict) = match item {
             Item::Folder(entries) => return self.shown_folder(path, entries),
-            Item::File(group) => (group, false),
+            Item::Leaf(group) => (group, false),
             Item::Copy(group) => (group, true),
         };
         let (dot, id) = group.newest()?;
         let holders = group.holders.clone();
         Some(Shown {
             path,
-            kind: Kind::File(group.file),
+            kind: group.kind.clone(),
             holders,
             conflict,
             id,
@@ -291,22 +330,27 @@ impl Catalog {
 }
 
 impl Slot {
+    /// The entry of the leaf with the greatest dot.
+    pub(super) fn newest(&self) -> Option<EntryId> {
+        self.leaves.first().and_then(LeafGroup::newest).map(|(_, id)| id)
+    }
+
     /// What has the name.
     fn holder(&self) -> Option<Item> {
         if self.folders.is_empty() {
-            self.files.first().cloned().map(Item::File)
+            self.leaves.first().cloned().map(Item::Leaf)
         } else {
             Some(Item::Folder(self.folders.clone()))
         }
     }
 
-    fn copies(&self) -> impl Iterator<Item = &FileGroup> {
-        self.files.iter().skip(usize::from(self.folders.is_empty()))
+    fn copies(&self) -> impl Iterator<Item = &LeafGroup> {
+        self.leaves.iter().skip(usize::from(self.folders.is_empty()))
     }
 }
 
 /// The first name for a copy of `base` that is not taken.
-fn copy_name(base: &Name, copy: &FileGroup, taken: impl Fn(&Name) -> bool) -> Option<Name> {
+fn copy_name(base: &Name, copy: &LeafGroup, taken: impl Fn(&Name) -> bool) -> Option<Name> {
     let (dot, id) = copy.newest()?;
     let names = (0..).map_while(|attempt| conflict_name(base, (&dot, id), attempt));
     names.into_iter().find(|name| !taken(name))

@@ -150,6 +150,14 @@ pub enum PullError {
         /// The name.
         name: SharePath,
     },
+    /// The name is that of a link.
+    #[error(
+        "`{name}` is a link, which has no bytes to pull\nhint: pull the folder that it is in with `pull_tree`"
+    )]
+    IsLink {
+        /// The name.
+        name: SharePath,
+    },
     /// The name is that of a file.
     #[error("`{name}` is a file, not a folder\nhint: pull it with `pull`")]
     IsFile {

@@ -106,6 +106,20 @@ impl Files {
         self.sources.insert(source);
     }
 
+    /// Serves contents also for those entries that have got them from others, as by a rename onto a file.
+    pub(crate) fn follow(&mut self, entries: impl IntoIterator<Item = EntryId>) {
+        for id in entries {
+            let state = self.catalog.state(id);
+            for version in state.into_iter().flat_map(|state| state.versions.values()) {
+                if let Kind::File(file) = &version.kind
+                    && let Some(entries) = self.held_for.get_mut(&file.content)
+                {
+                    entries.insert(id);
+                }
+            }
+        }
+    }
+
     /// Whether some entry that is neither removed nor changed has this content.
     fn is_shared(&self, content: &ContentId) -> bool {
         let entries: Vec<_> = self
@@ -159,14 +173,21 @@ impl Shared {
 
     /// Renames a file or a whole folder within the share.
     pub(crate) fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
-        let change = self.files().catalog.rename(from, to)?;
+        let mut files = self.files();
+        let change = files.catalog.rename(from, to)?;
+        files.follow(change.touched.iter().copied());
+        drop(files);
         self.mark(change.touched);
         Ok(())
     }
 
     /// Takes in states from the other side and tells what they change.
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
-        let events = self.files().catalog.merge(states)?;
+        let merged: Vec<_> = states.iter().map(|(id, _)| *id).collect();
+        let mut files = self.files();
+        let events = files.catalog.merge(states)?;
+        files.follow(merged);
+        drop(files);
         for event in events {
             self.events.emit(match event {
                 CatalogEvent::Added { path } => Event::Added { path },

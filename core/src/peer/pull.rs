@@ -4,7 +4,6 @@
 //! session does not end a pull: it goes on when the session is back. A file that changes at its source is pulled in its
 //! new version.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +11,17 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
 use super::error::PullError;
-use super::files::SharedFile;
+use super::files::{SharedFile, shared_file};
 use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
-use crate::catalog::SharePath;
+use crate::catalog::{SharePath, Shown};
 use crate::limits::{
     CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX,
     PULL_PATIENCE,
 };
 use crate::session::SessionError;
-use crate::store::Destination;
+use crate::store::{Destination, LinkFate, StoreError};
 use crate::transfer::{FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_local, fetch};
 
 /// What a pull has done.
@@ -35,27 +34,78 @@ pub struct Pulled {
     pub len: u64,
     /// From the call until the last file had its name.
     pub elapsed: Duration,
+    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or because this system
+    /// lets nobody make links.
+    pub left_out: Vec<SharePath>,
     /// The part of it that went into making files durable.
     pub sync_elapsed: Duration,
 }
 
 /// One file to be pulled, by name.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
-    pub(crate) file: SharedFile,
-    pub(crate) destination: Destination,
+struct Wanted {
+    file: SharedFile,
+    destination: Destination,
 }
 
-/// Pulls all of `wanted`. Dropping the future ends the pull and leaves no part files.
-pub(crate) async fn pull(
-    shared: &Arc<Shared>,
+/// What a pull has to do, and what of it has been done at once.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
     wanted: Vec<Wanted>,
-    progress: &Progress,
-) -> Result<Pulled, PullError> {
+    left_out: Vec<SharePath>,
+    failed: Vec<PullError>,
+}
+
+impl Plan {
+    pub(crate) fn of_file(file: SharedFile, destination: Destination) -> Self {
+        Self {
+            wanted: vec![Wanted { file, destination }],
+            ..Self::default()
+        }
+    }
+
+    /// Takes in something shown, which goes beneath `root` under its path without that of the pulled `folder`. Folders
+    /// and links are made at once.
+    pub(crate) fn add(&mut self, shown: &Shown, root: &Destination, folder: Option<&SharePath>) {
+        if let Err(source) = self.try_add(shown, root, folder) {
+            let name = shown.path.clone();
+            self.failed.push(PullError::Store { name, source });
+        }
+    }
+
+    fn try_add(
+        &mut self,
+        shown: &Shown,
+        root: &Destination,
+        folder: Option<&SharePath>,
+    ) -> Result<(), StoreError> {
+        let destination = beneath(root, &shown.path, folder)?;
+        match (shared_file(shown), shown.link()) {
+            (Some(file), _) => self.wanted.push(Wanted { file, destination }),
+            (None, None) => destination.create_folder()?,
+            (None, Some(link)) => {
+                let fate = match link.target.leads_up() {
+                    Some(up) => destination.create_link(link.target.as_str(), up)?,
+                    None => LinkFate::LeftOut,
+                };
+                if fate == LinkFate::LeftOut {
+                    self.left_out.push(shown.path.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does what is planned. Dropping the future ends the pull and leaves no part files.
+pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) -> Result<Pulled, PullError> {
     let started = shared.clock.now();
-    let mut failed = Vec::new();
+    let Plan {
+        wanted: mut round,
+        left_out,
+        mut failed,
+    } = plan;
     let (mut count, mut len) = (0, 0);
-    let mut round = wanted;
     for restart in 0..=CHANGED_RESTARTS_MAX {
         let outcomes = run(shared, &round, progress).await;
         let mut changed = Vec::new();
@@ -91,6 +141,7 @@ pub(crate) async fn pull(
             count,
             len,
             elapsed,
+            left_out,
             sync_elapsed: progress.sync_elapsed(),
         }),
         1 if count == 0 => Err(failed.remove(0)),
@@ -259,8 +310,12 @@ fn explain(name: SharePath, failure: FileFailure) -> PullError {
 }
 
 /// Where the file at `path` of a pulled folder goes: the same path beneath `root`, without the folder's own.
-pub(crate) fn beneath(root: &Destination, path: &SharePath, folder: Option<&SharePath>) -> Destination {
-    let skipped = folder.map_or(0, |folder| folder.names().count());
-    let relative: PathBuf = path.names().skip(skipped).collect();
-    root.join(Path::new(&relative))
+fn beneath(
+    root: &Destination,
+    path: &SharePath,
+    folder: Option<&SharePath>,
+) -> Result<Destination, StoreError> {
+    let skipped = folder.map_or(0, SharePath::depth);
+    let mut names = path.names().skip(skipped);
+    names.try_fold(root.clone(), |reached, name| reached.join_name(name))
 }

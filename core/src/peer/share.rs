@@ -66,7 +66,7 @@ pub(crate) async fn add_tree(
     prefix: Option<&SharePath>,
 ) -> Result<AddedTree, ShareError> {
     let (shared, root) = (shared.clone(), root.to_owned());
-    let prefix = prefix.map(ToString::to_string).unwrap_or_default();
+    let prefix = prefix.map_or_else(String::new, |prefix| prefix.as_str().to_owned());
     let adding = move || {
         let mut tree = Tree {
             shared: &shared,

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Peer, PeerConfig};
-use crate::catalog::{ContentId, SharePath};
-use crate::transfer::Holder;
+use super::{Peer, PeerConfig, PullError};
+use crate::catalog::{ContentId, LinkTarget, LinkVersion, OnExisting, SharePath};
+use crate::transfer::{Holder, Progress};
 
 async fn lonely_peer() -> Peer {
     let relay = "http://127.0.0.1:9".parse().unwrap();
@@ -56,5 +56,66 @@ async fn a_renamed_file_is_still_served() {
     peer.rename(&name, &SharePath::parse("elsewhere/other.txt").unwrap())
         .unwrap();
     assert!(serves(&peer, b"text"));
+    peer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_content_is_served_for_the_file_that_got_it_by_a_rename_onto_it() {
+    let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
+    let name = peer.add(write(root.path(), b"saved")).await.unwrap();
+    let target = SharePath::parse("target.txt").unwrap();
+    let draft = root.path().join("draft");
+    std::fs::write(&draft, b"draft").unwrap();
+    peer.add_as(&draft, &target).await.unwrap();
+    {
+        let mut files = peer.shared.files();
+        let change = files.catalog.rename_with(&name, &target, OnExisting::Replace);
+        files.follow(change.unwrap().touched);
+    }
+    assert!(serves(&peer, b"saved") && !serves(&peer, b"draft"));
+    peer.close().await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pulled_tree_has_its_links_except_those_that_lead_out() {
+    let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
+    let links = [
+        ("a/in", "../b"),
+        ("a/self", "x/y"),
+        ("a/out", "../../b"),
+        ("a/abs", "/etc"),
+        ("a/maze", "x/.."),
+    ];
+    for (at, target) in links {
+        let target = LinkTarget::new(target).unwrap();
+        let link = LinkVersion { target, mtime_ns: 0 };
+        let change = peer
+            .shared
+            .files()
+            .catalog
+            .add_link(&SharePath::parse(at).unwrap(), link);
+        assert!(!change.unwrap().is_empty());
+    }
+    let pull = async |name: Option<&SharePath>| peer.pull_tree(name, root.path(), &Progress::default()).await;
+    let left_out = |pulled: super::Pulled| {
+        pulled
+            .left_out
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(left_out(pull(None).await.unwrap()), ["a/abs", "a/maze", "a/out"]);
+    assert_eq!(root.path().join("a/in").read_link().unwrap(), Path::new("../b"));
+    assert_eq!(std::fs::read_dir(root.path().join("a")).unwrap().count(), 2);
+    let folder = SharePath::parse("a").unwrap();
+    assert_eq!(
+        left_out(pull(Some(&folder)).await.unwrap()),
+        ["a/abs", "a/in", "a/maze", "a/out"]
+    );
+    let link = SharePath::parse("a/in").unwrap();
+    assert!(matches!(pull(Some(&link)).await, Err(PullError::IsLink { .. })));
+    let single = peer.pull(&link, root.path().join("single")).await;
+    assert!(matches!(single, Err(PullError::IsLink { .. })));
     peer.close().await.unwrap();
 }

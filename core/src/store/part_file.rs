@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
+use super::local_names::{self, NameFault, Platform};
 use super::write_all_at;
 
 /// Why a file could not be received into its place.
@@ -26,6 +27,14 @@ pub enum StoreError {
     NoName {
         /// The target.
         path: PathBuf,
+    },
+    /// The name of what is shared can't be that of a file here.
+    #[error("`{name}` can't be a name on this system: {fault}\nhint: have it renamed in the share")]
+    Unfit {
+        /// The name, escaped so that it is safe to print.
+        name: String,
+        /// What is wrong with it.
+        fault: NameFault,
     },
     /// The target is a folder.
     #[error("`{}` is a folder\nhint: give the path of the file to be written", path.display())]
@@ -50,7 +59,7 @@ pub enum StoreError {
 pub(crate) struct Destination {
     root: Arc<Dir>,
     root_path: Arc<PathBuf>,
-    relative: PathBuf,
+    pub(super) relative: PathBuf,
 }
 
 impl Destination {
@@ -90,6 +99,16 @@ impl Destination {
         }
     }
 
+    /// What is called `name` in this folder, if this system can have such a name.
+    pub(crate) fn join_name(&self, name: &str) -> Result<Self, StoreError> {
+        let fits = local_names::check(name, Platform::HERE);
+        fits.map_err(|fault| StoreError::Unfit {
+            name: name.escape_debug().to_string(),
+            fault,
+        })?;
+        Ok(self.join(Path::new(name)))
+    }
+
     /// The whole path, for messages and for serving the file later.
     pub(crate) fn path(&self) -> PathBuf {
         self.root_path.join(&self.relative)
@@ -105,7 +124,23 @@ impl Destination {
             .map_err(|e| failed("create the folder", &self.path(), e))
     }
 
-    fn parent(&self) -> Result<Dir, StoreError> {
+    /// How many folders beneath the root its own folder, which exists, really is.
+    #[cfg(unix)]
+    pub(super) fn parent_depth(&self) -> Result<usize, StoreError> {
+        let parent = self.relative.parent().unwrap_or(Path::new(""));
+        if parent.as_os_str().is_empty() {
+            return Ok(0);
+        }
+        let real = self.root.canonicalize(parent);
+        let real = real.map_err(|e| self.failed("find the folder of", e))?;
+        Ok(real.components().count())
+    }
+
+    pub(super) fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
+        failed(action, &self.path(), source)
+    }
+
+    pub(super) fn parent(&self) -> Result<Dir, StoreError> {
         let parent = self.relative.parent().unwrap_or(Path::new(""));
         let opened = if parent.as_os_str().is_empty() {
             self.root.try_clone()
@@ -145,8 +180,7 @@ impl PartFile {
         len: u64,
     ) -> Result<Self, StoreError> {
         let folder = destination.parent()?;
-        let token = getrandom::u64().map_err(|e| failed("name a file in", &destination.path(), e.into()))?;
-        let temporary = format!(".tandem-{token:016x}.part");
+        let temporary = temporary_name(destination)?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -204,7 +238,7 @@ impl PartFile {
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
-        failed(action, &self.destination.path(), source)
+        self.destination.failed(action, source)
     }
 }
 
@@ -216,6 +250,12 @@ impl Drop for PartFile {
             tracing::warn!(%error, name = self.temporary, "could not remove a part file");
         }
     }
+}
+
+/// A name for what is to be renamed into `destination`, in the same folder.
+pub(super) fn temporary_name(destination: &Destination) -> Result<String, StoreError> {
+    let token = getrandom::u64().map_err(|e| destination.failed("name a file in", e.into()))?;
+    Ok(format!(".tandem-{token:016x}.part"))
 }
 
 /// Makes whole files durable and gives them their names: attributes, sync, rename, sync of the folders.

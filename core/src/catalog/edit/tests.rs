@@ -212,3 +212,37 @@ fn a_file_longer_than_any_is_refused() {
         Err(CatalogError::BadFile { .. })
     ));
 }
+
+#[test]
+fn a_leaf_and_an_empty_folder_are_removed_each_by_its_own_verb() {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "a/b", 1);
+    let at = path("a");
+    assert_eq!(
+        alice.remove_leaf(&at),
+        Err(CatalogError::IsFolder { path: at.clone() })
+    );
+    let full = alice.remove_empty_folder(&at).unwrap_err();
+    assert!(names(&full, "a") && full == CatalogError::NotEmpty { path: at.clone() });
+    let leaf = path("a/b");
+    assert_eq!(
+        alice.remove_empty_folder(&leaf),
+        Err(CatalogError::NotFolder { path: leaf.clone() })
+    );
+    assert_eq!(
+        (alice.is_empty_folder(&at), alice.is_empty_folder(&leaf)),
+        (Some(false), None)
+    );
+    drop(alice.remove_leaf(&leaf).unwrap());
+    assert_eq!(alice.is_empty_folder(&at), Some(true));
+    drop(alice.remove_empty_folder(&at).unwrap());
+    assert_eq!(alice.is_empty_folder(&at), None);
+    assert_eq!(
+        alice.remove_leaf(&leaf),
+        Err(CatalogError::Missing { path: leaf })
+    );
+    assert_eq!(
+        alice.remove_empty_folder(&at),
+        Err(CatalogError::Missing { path: at })
+    );
+}

@@ -40,60 +40,30 @@ fn ways_out_of_the_share_are_refused() {
     for text in ["a//b", "a/"] {
         assert_eq!(fault(text), Some(PathFault::EmptyName), "{text}");
     }
-    for text in [r"a\..\b", r"\\?\C:\x", r"C\x"] {
-        assert_eq!(fault(text), Some(PathFault::Backslash), "{text}");
-    }
 }
 
 #[test]
-fn names_that_windows_cannot_hold_are_refused_everywhere() {
-    for text in ["C:x", "file:ads", "a/b:c"] {
-        assert_eq!(
-            fault(text),
-            Some(PathFault::Forbidden { character: ':' }),
-            "{text}"
-        );
-    }
-    for character in ['<', '>', '"', '|', '?', '*'] {
-        assert_eq!(
-            fault(&format!("a{character}")),
-            Some(PathFault::Forbidden { character })
-        );
-    }
-    for text in [
+fn whatever_else_posix_allows_is_a_name() {
+    let texts = [
+        r"a\..\b",
+        r"C:\x",
+        "file:ads",
+        "a/b?*<>|\"",
         "CON",
-        "nul",
-        "NUL.txt",
-        "a/Aux.tar.gz/b",
-        "COM1 .txt",
-        "com¹",
-        "LPT³.x",
-        "LPT0",
-        "conin$",
-        "clock$",
-    ] {
-        assert_eq!(fault(text), Some(PathFault::Device), "{text}");
+        "a/nul.txt",
+        "a.",
+        "a /b ",
+        "...",
+        "a\nb",
+        "\u{1b}[2J",
+        "gpj\u{202e}.exe",
+        "\u{85}",
+        "\u{7f}",
+    ];
+    for text in texts {
+        assert_eq!(SharePath::parse(text).unwrap().as_str(), text);
     }
-    for text in ["a.", "a /b", "COM1 ", "..."] {
-        assert_eq!(fault(text), Some(PathFault::TrailingDotOrSpace), "{text}");
-    }
-}
-
-#[test]
-fn names_that_deceive_a_terminal_or_a_person_are_refused() {
     assert_eq!(fault("a\0b"), Some(PathFault::Nul));
-    for character in ['\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{85}', '\u{2028}'] {
-        assert_eq!(
-            fault(&format!("a{character}b")),
-            Some(PathFault::Control { character })
-        );
-    }
-    for character in ['\u{202e}', '\u{2066}', '\u{200f}', '\u{61c}'] {
-        assert_eq!(
-            fault(&format!("gpj{character}.exe")),
-            Some(PathFault::Bidi { character })
-        );
-    }
 }
 
 #[test]
@@ -143,9 +113,9 @@ fn a_single_name_has_no_separator() {
 
 #[test]
 fn an_error_names_the_path_safe_to_print_and_what_to_do() {
-    let error = SharePath::parse("a\u{1b}[2J\u{202e}").unwrap_err().to_string();
-    let expected = "`a\\u{1b}[2J\\u{202e}` can't be the path of something shared: \
-         it has the control character `\\u{1b}` in it\nhint: rename the file";
+    let error = SharePath::parse("a\0\u{1b}[2J\u{202e}").unwrap_err().to_string();
+    let expected = "`a\\0\\u{1b}[2J\\u{202e}` can't be the path of something shared: \
+         it has a NUL character in it\nhint: rename the file";
     assert_eq!(error, expected);
     let long = SharePath::parse(&"x".repeat(1 << 20)).unwrap_err().to_string();
     assert!(long.len() < 400, "{long}");

@@ -60,6 +60,13 @@ fn the_wire_encoding_of_an_entry_never_changes() {
 }
 
 #[test]
+fn the_wire_encoding_of_a_link_never_changes() {
+    let target = crate::catalog::LinkTarget::new("../a").unwrap();
+    let bytes = postcard::to_stdvec(&Kind::Link(LinkVersion { target, mtime_ns: -2 })).unwrap();
+    assert_eq!(crate::hex::encode(&bytes), "02042e2e2f6103");
+}
+
+#[test]
 fn concurrent_versions_both_survive() {
     let mut ours = state(&[(dot(2, 1), 1)]);
     ours.join(state(&[(dot(2, 2), 2)]));

@@ -1,0 +1,96 @@
+//! Keys: what stays the same of something shown while it is renamed, and where that is shown now.
+
+use std::collections::BTreeMap;
+
+use super::Catalog;
+use super::dot::Dot;
+use super::share_path::SharePath;
+use super::state::EntryId;
+use super::view::{Item, LeafGroup, Shown, Slot};
+
+/// Names something visible across renames: the entry, and for a conflict copy its version too.
+///
+/// An edit of a conflict copy, and a rename onto something, give what results another key; both return or show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryKey {
+    /// The entry; of several that are shown as one, any.
+    pub id: EntryId,
+    /// The version, for a conflict copy.
+    pub copy: Option<Dot>,
+}
+
+impl EntryKey {
+    pub(super) const fn of(id: EntryId) -> Self {
+        Self { id, copy: None }
+    }
+
+    pub(super) const fn of_copy(id: EntryId, dot: Dot) -> Self {
+        Self { id, copy: Some(dot) }
+    }
+}
+
+impl Shown {
+    /// What stays the same when it is renamed.
+    #[must_use]
+    pub fn key(&self) -> EntryKey {
+        EntryKey {
+            id: self.id,
+            copy: self.conflict.then_some(self.dot),
+        }
+    }
+}
+
+/// The surroundings of an entry: the path that it claims, the folder that this is in, and who else claims it.
+pub(super) struct Spot {
+    pub(super) path: SharePath,
+    pub(super) folder: Vec<EntryId>,
+    pub(super) slot: Slot,
+}
+
+impl Catalog {
+    /// Where something is shown now, if it is. Costs as much as a look-up of its path.
+    ///
+    /// Any entry of a folder that is made of several finds it. A file or link is found under whichever entry it is shown
+    /// now. A file that has lost its name to another version is found as the conflict copy that it became, and a copy
+    /// that took the name as the file of that name.
+    #[must_use]
+    pub fn locate(&self, key: EntryKey) -> Option<Shown> {
+        let spot = self.spot_of(key.id)?;
+        if key.copy.is_none() && spot.slot.folders.contains(&key.id) {
+            return self.shown(&spot.path, &Item::Folder(spot.slot.folders));
+        }
+        let group = spot.slot.group_of(key)?;
+        self.shown_leaf(&spot, group)
+    }
+
+    /// The place of an entry that can be reached from the top, whether the entry is visible or not.
+    pub(super) fn spot_of(&self, id: EntryId) -> Option<Spot> {
+        let path = self.path_of(id, &mut BTreeMap::from([(EntryId::ROOT, None)]))?;
+        let parent = path.parent();
+        let mut folder = self.folder_at(parent.as_ref()).unwrap_or_default();
+        let own = self.tree.link_of(id)?.parent;
+        if !folder.contains(&own) {
+            folder.push(own);
+        }
+        let slot = self.slot(&folder, path.name().as_str());
+        Some(Spot { path, folder, slot })
+    }
+
+    /// A leaf of the spot as it is shown: under the name, or as a copy beside it.
+    pub(super) fn shown_leaf(&self, spot: &Spot, group: &LeafGroup) -> Option<Shown> {
+        let items = self.items_named(&spot.folder, &spot.path.name(), |_| true);
+        let is_group = |item: &Item| matches!(item, Item::Leaf(leaf) | Item::Copy(leaf) if leaf.members == group.members);
+        let (name, item) = items.iter().find(|(_, item)| is_group(item))?;
+        self.shown_in(spot.path.parent().as_ref(), name, item)
+    }
+}
+
+impl Slot {
+    /// The leaf that a key means: that of the version it names, or the newest one of the entry.
+    pub(super) fn group_of(&self, key: EntryKey) -> Option<&LeafGroup> {
+        let is_meant = |(dot, id): &(Dot, EntryId)| *id == key.id && key.copy.is_none_or(|copy| copy == *dot);
+        self.leaves
+            .iter()
+            .find(|group| group.members.iter().any(is_meant))
+    }
+}

@@ -1,0 +1,45 @@
+//! How names, paths and link targets are shown to people: characters that steer a terminal or reorder text are escaped.
+//!
+//! For messages and listings only. What is shown is not what something is called: a path is built from `as_str()`.
+
+use std::fmt::{self, Write};
+
+/// Writes `text` with control characters, separators of lines and controls of text direction escaped.
+pub(super) fn write(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|character| {
+        if is_safe(character) {
+            f.write_char(character)
+        } else {
+            write!(f, "{}", character.escape_debug())
+        }
+    })
+}
+
+/// `escape_debug` alone would not do: it would escape quotes and backslashes too.
+fn is_safe(character: char) -> bool {
+    !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}') && !reorders_text(character)
+}
+
+/// Characters that reorder the text around them, so that `gpj.exe` reads as `exe.jpg` (Unicode TR 36).
+fn reorders_text(character: char) -> bool {
+    matches!(
+        character,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::SharePath;
+
+    #[test]
+    fn what_would_steer_a_terminal_or_reorder_text_is_escaped_and_nothing_else() {
+        let shown = |text: &str| SharePath::parse(text).unwrap().to_string();
+        assert_eq!(shown("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
+        assert_eq!(shown("gpj\u{202e}.exe"), "gpj\\u{202e}.exe");
+        assert_eq!(shown("a\u{2028}b\u{85}"), "a\\u{2028}b\\u{85}");
+        for plain in [r"C:\x", "it's \"quoted\"", "日本/Ångström", "e\u{301}"] {
+            assert_eq!(shown(plain), plain);
+        }
+    }
+}
