@@ -90,6 +90,12 @@ pub const HASH_THREADS_MAX: usize = 4;
 /// How often a file that changes while it is hashed is hashed again before we give up.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
 
+/// Disk that fetched contents may take which nobody makes use of, in bytes (16 GiB): what a mount has read stays near,
+/// and a laptop does not fill up.
+pub const DEPOT_FETCHED_LEN_MAX: u64 = 16 << 30;
+/// Fine outlines that are remembered of one content, 2 KiB each.
+pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;
+
 // ---- transfer ----
 
 /// Largest request or response header on a data lane, in bytes.
@@ -111,8 +117,36 @@ pub const CORRUPT_GROUPS_MAX: u32 = 3;
 pub const ROTATE_AFTER_LEN: u64 = 64 << 30;
 /// Data lanes that work for one pull at once.
 pub const PULL_LANES_MAX: usize = 2;
+/// Data lanes of one session that work for pulls, for one side.
+pub const SESSION_PULL_LANES_MAX: usize = 4;
 /// Data lanes of one session, in both directions together.
-pub const SESSION_LANES_MAX: usize = 8;
+pub const SESSION_LANES_MAX: usize = 2 * (SESSION_PULL_LANES_MAX + DEMAND_LANES_MAX);
+/// Fine outlines that a served lane remembers, 2 KiB each. Each saves reading and hashing a group again.
+pub const FINE_OUTLINES_SERVED_MAX: usize = 256;
+/// Data lanes that work for readers at once. Pulls have others, so they can't starve a reader.
+pub const DEMAND_LANES_MAX: usize = 2;
+/// Bytes in flight on one such lane: about what it carries in 2 ms on a fast network, for so long may what is read ahead
+/// stand in the way of somebody who waits.
+pub const DEMAND_PIPELINE_LEN_MAX: u64 = 2 * 1024 * 1024;
+/// Bytes in flight on one such lane of which all were asked for by somebody who waits.
+pub const DEMAND_URGENT_LEN_MAX: u64 = 4 * 1024 * 1024;
+/// Pieces in flight on one such lane; each takes up to 33 requests.
+pub const DEMAND_PIPELINE_ORDERS_MAX: usize = 16;
+/// How long such a lane stays with its thread while nobody wants anything: longer than between two reads of one program.
+pub const DEMAND_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Groups that wait to be read ahead, of all files; more are not remembered.
+pub const DEMAND_AHEAD_COUNT_MAX: usize = 256;
+/// How long a reader waits for its bytes. Until then it may be a lost session that comes back.
+pub const READ_PATIENCE: Duration = Duration::from_secs(30);
+/// What is read ahead first when a reader turns out to be sequential, in bytes; it doubles from there.
+pub const READ_AHEAD_LEN_FIRST: u64 = 1024 * 1024;
+/// The most that is read ahead, in bytes: 16 ms on a fast network, a second and a half on 100 Mbit/s.
+pub const READ_AHEAD_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// How far from where a sequential reader is expected its next read may be, in bytes: the kernel reads ahead itself,
+/// in pieces that overtake each other.
+pub const READ_AHEAD_SLACK_LEN: u64 = 2 * 1024 * 1024;
+/// The same for a reader that is not known to be sequential yet.
+pub const READ_AHEAD_GAP_LEN: u64 = 128 * 1024;
 
 // ---- catalog ----
 

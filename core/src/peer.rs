@@ -7,6 +7,7 @@ mod config;
 mod connector;
 mod contact;
 mod control;
+mod demand;
 mod error;
 mod event;
 mod files;
@@ -44,7 +45,7 @@ use crate::rendezvous::RelayClient;
 use crate::session::SessionError;
 use crate::session::listener::Listener;
 use crate::session::tls::TlsIdentity;
-use crate::store::{Destination, Source};
+use crate::store::{Depot, Destination, Source};
 use crate::transfer::Progress;
 use config::Listen;
 use files::{Files, OnTaken, remembered, shared_file};
@@ -89,6 +90,7 @@ impl Peer {
             advertised if advertised.is_empty() => contact::candidates(local),
             advertised => advertised,
         };
+        let depot = open_depot(&config).await?;
         let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
         let parts = Parts {
             identity,
@@ -97,6 +99,7 @@ impl Peer {
             addresses,
             stale,
             files,
+            depot,
         };
         let shared = Arc::new(Shared::new(parts, config));
         let server = shared
@@ -319,6 +322,7 @@ impl Peer {
             session.say_goodbye();
         }
         self.shared.cancel.cancel();
+        self.shared.demand.close();
         if was_published {
             self.shared.withdraw().await;
         }
@@ -372,10 +376,22 @@ impl Drop for Peer {
     fn drop(&mut self) {
         // After `close` all of this has happened.
         self.shared.cancel.cancel();
+        self.shared.demand.close();
         if let Some(session) = self.shared.session() {
             session.end(DisconnectReason::Closed);
         }
     }
+}
+
+async fn open_depot(config: &PeerConfig) -> Result<Option<Depot>, StartError> {
+    let Some(dir) = config.store.clone() else {
+        return Ok(None);
+    };
+    let len_max = config.fetched_len_max;
+    let opened = tokio::task::spawn_blocking(move || Depot::open(&dir, len_max)).await;
+    Ok(Some(opened.map_err(|e| StartError::Socket {
+        source: std::io::Error::other(e),
+    })??))
 }
 
 fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {

@@ -1,9 +1,11 @@
-//! What this peer has on disk: the files it shares in place, and the files it is about to receive.
+//! What this peer has on disk: the files it shares in place, those it is about to receive, and its own store.
 //!
 //! Owns reading, hashing and writing of local files. Two invariants: a file that is shared is never copied or changed
 //! by us, and a file that is received is invisible under its name until every byte of it was verified and made
 //! durable. Knows contents (hash and length), not names in the catalog, and no peers.
 
+mod cached;
+mod depot;
 mod hashing;
 mod local_link;
 mod local_names;
@@ -12,12 +14,17 @@ mod part_file;
 mod positioned;
 mod source;
 
+pub(crate) use cached::{Cached, blocks_within, groups_of};
+pub(crate) use depot::Depot;
+pub use depot::DepotError;
 pub(crate) use hashing::hash_file;
 pub(crate) use local_link::LinkFate;
 pub use local_names::NameFault;
-pub(crate) use outline::{GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len};
+pub(crate) use outline::{
+    BLOCK_LEN, FineOutline, GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len, subtree_value,
+};
 pub use part_file::StoreError;
 pub(crate) use part_file::{Attributes, Destination, PartFile, publish_all};
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
-pub(crate) use source::{Source, Sources};
+pub(crate) use source::{Owner, Source, Sources};

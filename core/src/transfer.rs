@@ -1,22 +1,30 @@
 //! Moving the bytes of files between peers, verified.
 //!
-//! Owns what is said on a data lane after its greeting, the holder's side (`serve`) and the puller's side (`queue`,
-//! `fetch`). A group of bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk; a lane
+//! Owns what is said on a data lane after its greeting, the holder's side (`serve`), the puller's side (`queue`, `fetch`)
+//! and the side of those who read what is not here (`demand`, `supply`, `read_ahead`). A group of bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk; a lane
 //! that breaks gives its unfinished work back to the queue, so a pull survives it. Knows contents and destinations,
 //! not the catalog's names, and no sessions: lanes are handed to it.
 
+mod demand;
+mod fault;
 mod fetch;
 mod local;
 mod progress;
 mod protocol;
 mod queue;
+mod read_ahead;
 mod serve;
+mod supply;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use demand::{Demand, Done, Engage, Patience, Waiter};
+pub(crate) use fault::FetchFault;
 pub(crate) use fetch::{LaneEnd, fetch};
 pub(crate) use local::copy_local;
 pub use progress::Progress;
 pub(crate) use protocol::Refusal;
 pub(crate) use queue::{FileFailure, FileJob, Outcome, Queue};
+pub(crate) use read_ahead::{Plan, ReadAhead};
 pub(crate) use serve::{Holder, serve};
+pub(crate) use supply::{Patron, supply};

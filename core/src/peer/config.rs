@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -11,7 +12,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
-use crate::limits::{CONNECT_TIMEOUT, INITIATOR_PATIENCE};
+use crate::limits::{CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE};
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
 
@@ -29,6 +30,8 @@ pub struct PeerConfig {
     pub(crate) reconnect: ReconnectConfig,
     pub(crate) connect_timeout: Duration,
     pub(crate) initiator_patience: Duration,
+    pub(crate) store: Option<PathBuf>,
+    pub(crate) fetched_len_max: u64,
 }
 
 /// Where a peer lets its other half in.
@@ -56,6 +59,8 @@ impl PeerConfig {
             reconnect: ReconnectConfig::default(),
             connect_timeout: CONNECT_TIMEOUT,
             initiator_patience: INITIATOR_PATIENCE,
+            store: None,
+            fetched_len_max: DEPOT_FETCHED_LEN_MAX,
         }
     }
 
@@ -134,6 +139,21 @@ impl PeerConfig {
     #[must_use]
     pub fn initiator_patience(mut self, patience: Duration) -> Self {
         self.initiator_patience = patience;
+        self
+    }
+
+    /// Keeps in this directory what is fetched to be read and what is written through a mount. It is created if need be,
+    /// and belongs to one peer at a time. Without one a peer can't be mounted.
+    #[must_use]
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(path.into());
+        self
+    }
+
+    /// How much disk fetched contents may take that nobody uses at the moment, in bytes.
+    #[must_use]
+    pub fn fetched_len_max(mut self, len: u64) -> Self {
+        self.fetched_len_max = len;
         self
     }
 }

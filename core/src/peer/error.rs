@@ -13,7 +13,7 @@ use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
-use crate::store::{SourceError, StoreError};
+use crate::store::{DepotError, SourceError, StoreError};
 
 /// Why a peer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum StartError {
     /// The relay's URL can't be used.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] DepotError),
     /// TLS can't be prepared.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -16,7 +16,7 @@ use crate::catalog::{
     Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, SharePath,
     Shown,
 };
-use crate::store::{Attributes, Outline, Source, Sources};
+use crate::store::{Attributes, Cached, Outline, Owner, Source, SourceError, Sources};
 use crate::transfer::Holder;
 
 /// The catalog and the local files behind it.
@@ -118,6 +118,24 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// Notes that the content of `file` may be held soon, in the depot.
+    pub(crate) fn expect_content(&mut self, file: &SharedFile) {
+        self.held_for.entry(file.content).or_default().insert(file.entry);
+    }
+
+    /// From now on a content that is whole in the depot is served from there, and copied from there by pulls.
+    pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
+        let outline = cached.outline().cloned().unwrap_or_default();
+        let source = Source::owned(cached.path(), cached.content(), outline)?;
+        self.sources.insert(Arc::new(source));
+        Ok(())
+    }
+
+    /// Forgets a content of the depot that is about to go.
+    pub(crate) fn forget_cached(&mut self, cached: &Cached) {
+        self.sources.forget_path(&cached.content(), cached.path());
     }
 
     /// Whether some entry that is neither removed nor changed has this content.
@@ -223,6 +241,21 @@ impl Shared {
         }
     }
 
+    /// A file of the depot is what it was or it is of no use: nobody edits it.
+    fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
+        let is_sound = || {
+            source.open().ok()?;
+            let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok()?;
+            (read.content == source.content).then(|| source.clone())
+        };
+        let sound = is_sound();
+        if sound.is_none() && !self.cancel.is_cancelled() {
+            tracing::warn!("a file of the store is not what it was");
+            self.files().sources.forget(source);
+        }
+        sound
+    }
+
     fn mark(&self, touched: Vec<EntryId>) {
         if let Some(session) = self.session() {
             session.outgoing.mark(touched);
@@ -242,6 +275,9 @@ impl Holder for Shared {
 
     /// One that has vanished is not served any more.
     fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
+        if stale.owner == Owner::Depot {
+            return self.check_owned(stale);
+        }
         let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
         let mut files = self.files();
         files.sources.forget(stale);

@@ -9,26 +9,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::limits::SESSION_LANES_MAX;
+use crate::limits::{DEMAND_LANES_MAX, SESSION_LANES_MAX, SESSION_PULL_LANES_MAX};
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
 
 /// Half of the lanes are for what this side asks for.
 const ASKING_LANES_MAX: usize = SESSION_LANES_MAX / 2;
 
+/// What a lane is taken for. Each has its own turns, so that one can't starve the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To pull files.
+    Pull,
+    /// To fetch what somebody reads.
+    Demand,
+}
+
 /// All data lanes of a session.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     state: Arc<Mutex<State>>,
     /// Who works with such a lane; whoever comes beyond that waits.
-    turns: Arc<Semaphore>,
+    pull_turns: Arc<Semaphore>,
+    demand_turns: Arc<Semaphore>,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
         Self {
             state: Arc::default(),
-            turns: Arc::new(Semaphore::new(ASKING_LANES_MAX)),
+            pull_turns: Arc::new(Semaphore::new(SESSION_PULL_LANES_MAX)),
+            demand_turns: Arc::new(Semaphore::new(DEMAND_LANES_MAX)),
         }
     }
 }
@@ -101,8 +112,12 @@ impl Lanes {
     }
 
     /// Waits for this side's turn to ask; a lane is taken or opened with it.
-    pub(crate) async fn turn(&self) -> OwnedSemaphorePermit {
-        match self.turns.clone().acquire_owned().await {
+    pub(crate) async fn turn(&self, errand: Errand) -> OwnedSemaphorePermit {
+        let turns = match errand {
+            Errand::Pull => &self.pull_turns,
+            Errand::Demand => &self.demand_turns,
+        };
+        match turns.clone().acquire_owned().await {
             Ok(turn) => turn,
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
@@ -212,14 +227,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_of_the_lanes_may_ask_at_once() {
+    async fn as_many_lanes_may_ask_at_once_as_each_errand_has_turns() {
         let lanes = Lanes::default();
-        let mut turns = Vec::new();
-        for _ in 0..ASKING_LANES_MAX {
-            turns.push(lanes.turn().await);
+        for (errand, count) in [
+            (Errand::Pull, SESSION_PULL_LANES_MAX),
+            (Errand::Demand, DEMAND_LANES_MAX),
+        ] {
+            let mut turns = Vec::new();
+            for _ in 0..count {
+                turns.push(lanes.turn(errand).await);
+            }
+            let mut next = std::pin::pin!(lanes.turn(errand));
+            tokio::select! {
+                biased;
+                _ = &mut next => panic!("one turn too many"),
+                () = std::future::ready(()) => {}
+            }
+            turns.pop();
+            drop(next.await);
         }
-        assert_eq!(lanes.turns.available_permits(), 0);
-        turns.pop();
-        drop(lanes.turn().await);
     }
 }

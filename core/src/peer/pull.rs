@@ -12,6 +12,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::error::PullError;
 use super::files::{SharedFile, shared_file};
+use super::lanes::Errand;
 use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
@@ -206,7 +207,7 @@ async fn work(shared: Arc<Shared>, queue: Arc<Queue>) -> Result<(), Option<Sessi
     let mut moved = queue.progress().verified_len();
     while !queue.is_done() {
         let session = live_session(&shared).await?;
-        let broken = match session.lane(&shared).await {
+        let broken = match session.lane(&shared, Errand::Pull).await {
             Ok(lane) => work_with(&shared, &queue, &session, lane).await,
             Err(error) => Err(error),
         };
@@ -253,7 +254,7 @@ async fn work_with(
 }
 
 /// The session, or the next one if it is being taken up again.
-async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
+pub(crate) async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
     let mut slot = shared.watch_session();
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
     let mut status = shared.watch_status();

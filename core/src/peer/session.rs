@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
-use super::lanes::{DataLane, Lanes};
+use super::lanes::{DataLane, Errand, Lanes};
 use super::shared::Shared;
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
@@ -136,8 +136,8 @@ impl Session {
     }
 
     /// A lane on which this peer may ask for contents: a resting one or a new one.
-    pub(crate) async fn lane(&self, shared: &Shared) -> Result<DataLane, SessionError> {
-        let turn = self.ending.run_until_cancelled(self.lanes.turn()).await;
+    pub(crate) async fn lane(&self, shared: &Shared, errand: Errand) -> Result<DataLane, SessionError> {
+        let turn = self.ending.run_until_cancelled(self.lanes.turn(errand)).await;
         let turn = turn.ok_or(SessionError::Ended)?;
         if let Some(lane) = self.lanes.take_idle() {
             return Ok(lane.taken(turn));
@@ -152,6 +152,11 @@ impl Session {
     /// Tells the other side that what it serves as this content is not it.
     pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
+    }
+
+    /// The same, without waiting: a peer that does not listen is told again.
+    pub(crate) fn report_stale_soon(&self, content: crate::catalog::ContentId) {
+        self.send_soon(ControlMessage::Stale(content));
     }
 
     async fn dial_lane(&self, shared: &Shared, requester: Requester) -> Result<OpenLane, SessionError> {

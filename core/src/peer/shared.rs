@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +29,8 @@ use crate::session::SessionError;
 use crate::session::dial::Dialler;
 use crate::session::lane::OpenLane;
 use crate::session::tls::{Expected, TlsIdentity};
-use crate::store::Source;
+use crate::store::{Depot, Source};
+use crate::transfer::Demand;
 
 /// One running peer, as its tasks see it.
 #[derive(Debug)]
@@ -50,6 +52,10 @@ pub(crate) struct Shared {
     pub(crate) cancel: CancellationToken,
     /// Sources that the other side found to be wrong; `share` reads them again.
     pub(crate) stale: mpsc::Sender<Arc<Source>>,
+    /// Readers call from threads that know of no runtime.
+    pub(crate) runtime: Handle,
+    pub(crate) depot: Option<Depot>,
+    pub(crate) demand: Demand,
     files: Mutex<Files>,
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
@@ -70,9 +76,11 @@ pub(crate) struct Parts {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) stale: mpsc::Sender<Arc<Source>>,
     pub(crate) files: Files,
+    pub(crate) depot: Option<Depot>,
 }
 
 impl Shared {
+    /// The state of a peer that is about to start, on the runtime of the caller.
     pub(crate) fn new(parts: Parts, config: super::PeerConfig) -> Self {
         let fingerprint = parts.identity.fingerprint();
         Self {
@@ -92,6 +100,9 @@ impl Shared {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             stale: parts.stale,
+            runtime: Handle::current(),
+            depot: parts.depot,
+            demand: Demand::default(),
             files: Mutex::new(parts.files),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
@@ -103,15 +114,17 @@ impl Shared {
         }
     }
 
-    /// Starts a task of this peer; [`super::Peer::close`] waits for it.
+    /// Starts a task of this peer, from any thread; [`super::Peer::close`] waits for it.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task.instrument(self.span.clone()));
+        self.tasks
+            .spawn_on(task.instrument(self.span.clone()), &self.runtime);
     }
 
     /// Starts work of this peer that blocks; [`super::Peer::close`] waits for it.
     pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
         let span = self.span.clone();
-        self.tasks.spawn_blocking(move || span.in_scope(work));
+        self.tasks
+            .spawn_blocking_on(move || span.in_scope(work), &self.runtime);
     }
 
     /// What the log lines of this peer belong to.

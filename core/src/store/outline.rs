@@ -3,6 +3,9 @@
 //! With it every group can be checked as it arrives, in any order, from any source. It is the BLAKE3 tree cut at a
 //! subtree of 1024 chunks (BLAKE3 paper, section 2.4; `blake3::hazmat`), so checking costs no more than hashing, and
 //! the outline of a GiB takes 32 KiB. A file of at most one group has no outline: its root hash is its check.
+//!
+//! A group can be cut further into blocks of 16 KiB, by its fine outline: their chaining values, which fold to the
+//! group's own. It is asked for only where single blocks are read.
 
 use blake3::Hasher;
 use blake3::hazmat::{
@@ -11,6 +14,8 @@ use blake3::hazmat::{
 
 /// Length of a group in bytes: a whole subtree of the BLAKE3 tree.
 pub(crate) const GROUP_LEN: u64 = 1024 * 1024;
+/// Length of a block in bytes: a whole subtree as well, so that the blocks of a group are as many as a word has bits.
+pub(crate) const BLOCK_LEN: u64 = GROUP_LEN / u64::BITS as u64;
 /// Length of a chaining value in bytes.
 pub(crate) const VALUE_LEN: usize = 32;
 
@@ -49,7 +54,7 @@ impl Outline {
 
     /// The root hash that the values fold to; `None` for an outline of fewer than two groups.
     pub(crate) fn root(&self, len: u64) -> Option<[u8; 32]> {
-        let (left, right) = self.split(&self.0, len)?;
+        let (left, right) = split(&self.0, len, GROUP_LEN)?;
         Some(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes())
     }
 
@@ -57,26 +62,63 @@ impl Outline {
     pub(crate) fn value(&self, index: u64) -> Option<&ChainingValue> {
         self.0.get(usize::try_from(index).ok()?)
     }
+}
 
-    fn split(&self, values: &[ChainingValue], len: u64) -> Option<(ChainingValue, ChainingValue)> {
-        if values.len() < 2 {
-            return None;
-        }
-        let left_len = left_subtree_len(len);
-        let (left, right) = values.split_at_checked(usize::try_from(left_len / GROUP_LEN).ok()?)?;
-        Some((
-            self.fold(left, left_len)?,
-            self.fold(right, len.checked_sub(left_len)?)?,
-        ))
+/// The chaining values of the blocks of one group, in a file with more than one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FineOutline(Box<[ChainingValue]>);
+
+impl FineOutline {
+    /// Takes the values of all blocks of a group of `len` bytes, if they fold to the group's `value`.
+    pub(crate) fn new(values: Vec<ChainingValue>, len: u64, value: &ChainingValue) -> Option<Self> {
+        let complete = values.len() as u64 == len.div_ceil(BLOCK_LEN);
+        (complete && fold(&values, len, BLOCK_LEN)? == *value).then(|| Self(values.into()))
     }
 
-    fn fold(&self, values: &[ChainingValue], len: u64) -> Option<ChainingValue> {
-        if let [value] = values {
-            return Some(*value);
-        }
-        let (left, right) = self.split(values, len)?;
-        Some(merge_subtrees_non_root(&left, &right, Mode::Hash))
+    /// Reads a fine outline from the wire and checks it as [`FineOutline::new`].
+    pub(crate) fn verified(bytes: &[u8], len: u64, value: &ChainingValue) -> Option<Self> {
+        let (values, rest) = bytes.as_chunks::<VALUE_LEN>();
+        Self::new(values.to_vec(), len, value).filter(|_| rest.is_empty())
     }
+
+    /// The values one after the other, as they travel.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_flattened()
+    }
+
+    /// The value of block `index` of the group.
+    pub(crate) fn value(&self, index: u32) -> Option<&ChainingValue> {
+        self.0.get(index as usize)
+    }
+}
+
+/// The values of both halves of a tree of `len` bytes whose leaves are subtrees of `unit_len`.
+fn split(values: &[ChainingValue], len: u64, unit_len: u64) -> Option<(ChainingValue, ChainingValue)> {
+    if values.len() < 2 {
+        return None;
+    }
+    let left_len = left_subtree_len(len);
+    let (left, right) = values.split_at_checked(usize::try_from(left_len / unit_len).ok()?)?;
+    Some((
+        fold(left, left_len, unit_len)?,
+        fold(right, len.checked_sub(left_len)?, unit_len)?,
+    ))
+}
+
+fn fold(values: &[ChainingValue], len: u64, unit_len: u64) -> Option<ChainingValue> {
+    if let [value] = values {
+        return Some(*value);
+    }
+    let (left, right) = split(values, len, unit_len)?;
+    Some(merge_subtrees_non_root(&left, &right, Mode::Hash))
+}
+
+/// The chaining value of the block (or the group) `bytes` that starts at `offset` of its file.
+pub(crate) fn subtree_value(bytes: &[u8], offset: u64) -> ChainingValue {
+    let mut hasher = Hasher::new();
+    hasher.set_input_offset(offset);
+    hasher.update(bytes);
+    hasher.finalize_non_root()
 }
 
 /// Hashes one group piece by piece, wherever in the file it lies.
@@ -148,6 +190,28 @@ mod tests {
         assert!(Outline::verified(&wire[..96], len, &root).is_none());
         wire[50] ^= 1;
         assert!(Outline::verified(&wire, len, &root).is_none());
+    }
+
+    #[test]
+    fn blocks_fold_to_their_group_wherever_it_lies_and_whatever_its_length() {
+        let group = GROUP_LEN as usize;
+        for last in [1, 1024, 16_384, 16_385, 300_000, group] {
+            let bytes = bytes(2 * group + last);
+            let outline = outline_of(&bytes);
+            for (index, group) in bytes.chunks(group).enumerate() {
+                let offset = index as u64 * GROUP_LEN;
+                let blocks = group.chunks(BLOCK_LEN as usize).enumerate();
+                let values: Vec<_> = blocks
+                    .map(|(block, bytes)| subtree_value(bytes, offset + block as u64 * BLOCK_LEN))
+                    .collect();
+                let (len, value) = (group.len() as u64, outline.value(index as u64).unwrap());
+                let mut wire = values.as_flattened().to_vec();
+                assert!(FineOutline::new(values, len, value).is_some(), "{last} {index}");
+                assert!(FineOutline::verified(&wire[..wire.len() - 1], len, value).is_none());
+                wire[31] ^= 1;
+                assert!(FineOutline::verified(&wire, len, value).is_none());
+            }
+        }
     }
 
     #[test]

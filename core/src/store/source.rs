@@ -47,9 +47,19 @@ impl FileStamp {
     }
 }
 
+/// Whose file a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Somebody's, who may edit it: what it becomes is shared anew.
+    User,
+    /// The depot's, where nobody edits: one that is not what it was is of no use.
+    Depot,
+}
+
 /// A local file whose content is known.
 #[derive(Debug)]
 pub(crate) struct Source {
+    pub(crate) owner: Owner,
     pub(crate) path: PathBuf,
     pub(crate) content: ContentId,
     pub(crate) outline: Outline,
@@ -130,6 +140,7 @@ impl Source {
                 len: metadata.len(),
             };
             return Ok(Self {
+                owner: Owner::User,
                 path: path.to_owned(),
                 content,
                 outline,
@@ -150,11 +161,23 @@ impl Source {
         let (_, metadata) = open(path)?;
         let stamp = FileStamp::of(&metadata);
         Ok(Self {
+            owner: Owner::User,
             path: path.to_owned(),
             content,
             outline,
             metadata,
             stamp,
+        })
+    }
+
+    /// As [`Source::known`], of a file that is the depot's own.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn owned(path: &Path, content: ContentId, outline: Outline) -> Result<Self, SourceError> {
+        Ok(Self {
+            owner: Owner::Depot,
+            ..Self::known(path, content, outline)?
         })
     }
 
@@ -238,10 +261,15 @@ impl Sources {
 
     /// Forgets one file as a source of its content.
     pub(crate) fn forget(&mut self, source: &Source) {
-        if let Some(held) = self.0.get_mut(&source.content) {
-            held.retain(|other| other.path != source.path);
+        self.forget_path(&source.content, &source.path);
+    }
+
+    /// Forgets the file at `path` as a source of `content`.
+    pub(crate) fn forget_path(&mut self, content: &ContentId, path: &Path) {
+        if let Some(held) = self.0.get_mut(content) {
+            held.retain(|other| other.path != path);
             if held.is_empty() {
-                self.0.remove(&source.content);
+                self.0.remove(content);
             }
         }
     }

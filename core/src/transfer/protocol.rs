@@ -24,6 +24,13 @@ pub(crate) enum Request {
         /// How long it is, in bytes; at most `REQUEST_LEN_MAX`.
         len: u32,
     },
+    /// The fine outline of one group, of a content with more than one.
+    Fine {
+        /// Of which content.
+        content: ContentId,
+        /// Index of the group.
+        group: u64,
+    },
 }
 
 /// What the holder answers. The order of the variants is their number on the wire: append only.
@@ -70,6 +77,9 @@ mod tests {
             len: 128,
         };
         let golden = [&[1][..], &[7; 32], &[0xac, 2, 1, 0x80, 1]].concat();
+        assert_eq!(postcard::to_allocvec(&request).unwrap(), golden);
+        let request = Request::Fine { content, group: 200 };
+        let golden = [&[2][..], &[7; 32], &[0xac, 2, 0xc8, 1]].concat();
         assert_eq!(postcard::to_allocvec(&request).unwrap(), golden);
         assert_eq!(postcard::to_allocvec(&Response::Data { len: 5 }).unwrap(), [0, 5]);
         assert_eq!(

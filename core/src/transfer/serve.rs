@@ -4,18 +4,24 @@
 //! that turns out shorter in the middle of an answer ends the lane, because an answer that was begun can't be taken
 //! back, and the puller asks again and is then told.
 
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use blake3::hazmat::ChainingValue;
+
 use super::protocol::{Refusal, Request, Response};
 use crate::aligned::AlignedBuffer;
 use crate::catalog::ContentId;
-use crate::limits::{IO_BLOCK_LEN, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::limits::{FINE_OUTLINES_SERVED_MAX, IO_BLOCK_LEN, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
 use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
 use crate::session::wire::{read_blocking, write_blocking};
-use crate::store::{Source, SourceError, read_exact_at};
+use crate::store::{
+    BLOCK_LEN, FineOutline, GROUP_LEN, Source, SourceError, group_count, group_len, read_exact_at,
+    subtree_value,
+};
 
 /// What a lane is served from.
 pub(crate) trait Holder {
@@ -24,6 +30,8 @@ pub(crate) trait Holder {
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
     /// Blocks for as long as reading takes.
     fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
+    /// Told of every request before it is answered.
+    fn asked(&self, _request: &Request) {}
 }
 
 /// Serves one lane until the puller closes it.
@@ -35,11 +43,15 @@ pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), 
         holder,
         open: None,
         buffer: AlignedBuffer::new(IO_BLOCK_LEN),
+        fine: FineOutlines::default(),
     };
     lane.set_read_timeout(None)?;
     loop {
         match read_blocking(lane, LANE_FRAME_LEN_MAX) {
-            Ok(request) => server.answer(lane, request)?,
+            Ok(request) => {
+                holder.asked(&request);
+                server.answer(lane, request)?;
+            }
             Err(WireError::Closed) => return Ok(()),
             Err(error) => return Err(error),
         }
@@ -51,6 +63,7 @@ struct Server<'a> {
     /// The file of the latest request, kept open: a large file is asked for range by range.
     open: Option<(Arc<Source>, File)>,
     buffer: AlignedBuffer,
+    fine: FineOutlines,
 }
 
 impl Server<'_> {
@@ -58,6 +71,7 @@ impl Server<'_> {
         match request {
             Request::Outline { content } => self.send_outline(lane, &content)?,
             Request::Bytes { content, offset, len } => self.send_bytes(lane, &content, offset, len)?,
+            Request::Fine { content, group } => self.send_fine(lane, &content, group)?,
         }
         Ok(lane.flush()?)
     }
@@ -111,6 +125,43 @@ impl Server<'_> {
         Ok(())
     }
 
+    fn send_fine(
+        &mut self,
+        lane: &mut BlockingLane,
+        content: &ContentId,
+        group: u64,
+    ) -> Result<(), WireError> {
+        let count = group_count(content.len);
+        let fine = if count > 1 && group < count {
+            self.fine_outline(content, group)
+        } else {
+            Err(Refusal::OutOfRange)
+        };
+        match fine {
+            Ok(fine) => {
+                let len = fine.as_bytes().len() as u64;
+                respond(lane, Response::Data { len })?;
+                Ok(lane.write_all(fine.as_bytes())?)
+            }
+            Err(refusal) => respond(lane, Response::Refused(refusal)),
+        }
+    }
+
+    /// A known one needs no look at the bytes, only whether they may be had still.
+    fn fine_outline(&mut self, content: &ContentId, group: u64) -> Result<Arc<FineOutline>, Refusal> {
+        self.open(content)?;
+        if let Some(known) = self.fine.get(content, group) {
+            return Ok(known);
+        }
+        let (source, file) = self.open.as_ref().ok_or(Refusal::NotHeld)?;
+        let value = source.outline.value(group).ok_or(Refusal::Changed)?;
+        let len = group_len(content.len, group);
+        let values = block_values(file, group * GROUP_LEN, len, &mut self.buffer);
+        let values = values.map_err(|_| Refusal::Changed)?;
+        let fine = FineOutline::new(values, len, value).ok_or(Refusal::Changed)?;
+        Ok(self.fine.keep(content, group, fine))
+    }
+
     /// The open file for `content`, checked at every request to be unchanged and still shared.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
         let current = self
@@ -146,6 +197,55 @@ impl Server<'_> {
             }
         }
         Err(refusal)
+    }
+}
+
+/// The chaining values of the blocks of a group of `len` bytes at `offset`.
+fn block_values(
+    file: &File,
+    mut offset: u64,
+    len: u64,
+    buffer: &mut AlignedBuffer,
+) -> io::Result<Vec<ChainingValue>> {
+    let end = offset + len;
+    let block_len = usize::try_from(BLOCK_LEN).map_err(io::Error::other)?;
+    let mut values = Vec::new();
+    while offset < end {
+        let len = usize::try_from(end - offset)
+            .unwrap_or(IO_BLOCK_LEN)
+            .min(IO_BLOCK_LEN);
+        read_exact_at(file, &mut buffer[..len], offset)?;
+        for block in buffer[..len].chunks(block_len) {
+            values.push(subtree_value(block, offset));
+            offset += block.len() as u64;
+        }
+    }
+    Ok(values)
+}
+
+/// Fine outlines that were computed lately.
+#[derive(Default)]
+struct FineOutlines {
+    known: HashMap<(ContentId, u64), Arc<FineOutline>>,
+    /// In the order in which they were computed.
+    order: VecDeque<(ContentId, u64)>,
+}
+
+impl FineOutlines {
+    fn get(&self, content: &ContentId, group: u64) -> Option<Arc<FineOutline>> {
+        self.known.get(&(*content, group)).cloned()
+    }
+
+    fn keep(&mut self, content: &ContentId, group: u64, fine: FineOutline) -> Arc<FineOutline> {
+        if self.order.len() >= FINE_OUTLINES_SERVED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        let fine = Arc::new(fine);
+        self.known.insert((*content, group), fine.clone());
+        self.order.push_back((*content, group));
+        fine
     }
 }
 

@@ -1,5 +1,7 @@
 //! Both ends of a data lane over a real connection: honest holders, lying ones, and lanes that break.
 
+mod demand;
+
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;

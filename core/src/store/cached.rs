@@ -1,0 +1,285 @@
+//! One content on its way in for whoever reads it: a sparse file, and which blocks of it are there.
+//!
+//! Owns the invariant that a byte can be read only after it was verified and written: bytes are checked by the caller,
+//! written here, and only then is their bit set. The file takes no disk until something is written, and vanishes with the
+//! last handle.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::outline::{BLOCK_LEN, FineOutline, GROUP_LEN, Outline, group_count, group_len};
+use super::{read_exact_at, write_all_at};
+use crate::catalog::ContentId;
+use crate::limits::FINE_OUTLINES_KEPT_MAX;
+
+/// A content that may be here in part.
+#[derive(Debug)]
+pub(crate) struct Cached {
+    content: ContentId,
+    path: PathBuf,
+    file: File,
+    outline: OnceLock<Outline>,
+    fine: Mutex<HashMap<u64, Arc<FineOutline>>>,
+    /// One word for each group, one bit for each of its blocks.
+    present: Box<[AtomicU64]>,
+    missing_len: AtomicU64,
+    /// Bytes of all contents of the same depot.
+    stored_len: Arc<AtomicU64>,
+}
+
+impl Cached {
+    /// Creates the file at `path`, which nobody else may be able to read.
+    pub(super) fn create(path: PathBuf, content: ContentId, stored_len: Arc<AtomicU64>) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path)?;
+        let groups = content.len.div_ceil(GROUP_LEN);
+        let cached = Self {
+            content,
+            path,
+            file,
+            outline: OnceLock::new(),
+            fine: Mutex::default(),
+            present: (0..groups).map(|_| AtomicU64::new(0)).collect(),
+            missing_len: AtomicU64::new(content.len),
+            stored_len,
+        };
+        cached.file.set_len(content.len)?;
+        Ok(cached)
+    }
+
+    /// What it is the content of.
+    pub(crate) fn content(&self) -> ContentId {
+        self.content
+    }
+
+    /// The sparse file; what was not verified yet reads as zeros there.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where the sparse file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The outline, once it has arrived; a content of one group has an empty one from the start.
+    pub(crate) fn outline(&self) -> Option<&Outline> {
+        if group_count(self.content.len) == 1 {
+            return Some(self.outline.get_or_init(Outline::default));
+        }
+        self.outline.get()
+    }
+
+    /// Accepts the outline, which was verified.
+    pub(crate) fn outlined(&self, outline: Outline) {
+        // Fails when it came twice, and then it is the same.
+        drop(self.outline.set(outline));
+    }
+
+    /// The fine outline of a group, if it was asked for lately.
+    pub(crate) fn fine(&self, group: u64) -> Option<Arc<FineOutline>> {
+        self.kept().get(&group).cloned()
+    }
+
+    /// Keeps the fine outline of a group, which was verified.
+    pub(crate) fn keep_fine(&self, group: u64, fine: FineOutline) -> Arc<FineOutline> {
+        let fine = Arc::new(fine);
+        let mut kept = self.kept();
+        if kept.len() >= FINE_OUTLINES_KEPT_MAX {
+            // Rarely needed again by then, and cheap to be had again.
+            kept.clear();
+        }
+        kept.insert(group, fine.clone());
+        fine
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Arc<FineOutline>>> {
+        self.fine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all of `range` is here. What lies beyond the end never is.
+    pub(crate) fn has(&self, range: Range<u64>) -> bool {
+        range.end <= self.content.len
+            && groups_of(&range).all(|group| blocks_within(&range, group) & !self.present(group) == 0)
+    }
+
+    /// Which blocks of a group are here, a bit for each.
+    pub(crate) fn present(&self, group: u64) -> u64 {
+        let word = usize::try_from(group)
+            .ok()
+            .and_then(|group| self.present.get(group));
+        word.map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// All blocks that a group has, a bit for each.
+    pub(crate) fn blocks(&self, group: u64) -> u64 {
+        first_bits(group_len(self.content.len, group).div_ceil(BLOCK_LEN))
+    }
+
+    /// Whether every byte is here.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing_len.load(Ordering::Acquire) == 0
+    }
+
+    /// How many bytes are here.
+    pub(crate) fn present_len(&self) -> u64 {
+        self.content.len - self.missing_len.load(Ordering::Acquire)
+    }
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when not all of it is here, and what the system says.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if !end.is_some_and(|end| self.has(offset..end)) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        read_exact_at(&self.file, buffer, offset)
+    }
+
+    /// Writes verified blocks of `group` that follow each other, from block `first` on; they can be read from then on.
+    /// `true` for the write that made the content complete.
+    pub(crate) fn write(&self, group: u64, first: u32, bytes: &[u8]) -> io::Result<bool> {
+        let offset = group * GROUP_LEN + u64::from(first) * BLOCK_LEN;
+        let count = (bytes.len() as u64).div_ceil(BLOCK_LEN);
+        let word = usize::try_from(group)
+            .ok()
+            .and_then(|group| self.present.get(group));
+        let Some(word) = word.filter(|_| offset + bytes.len() as u64 <= self.content.len) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        write_all_at(&self.file, bytes, offset)?;
+        let bits = first_bits(count) << first;
+        let fresh = bits & !word.fetch_or(bits, Ordering::AcqRel);
+        let fresh_len = self.len_of(group, fresh);
+        self.stored_len.fetch_add(fresh_len, Ordering::Relaxed);
+        let missing_len = self.missing_len.fetch_sub(fresh_len, Ordering::AcqRel);
+        Ok(fresh_len > 0 && missing_len == fresh_len)
+    }
+
+    /// How many bytes the blocks `mask` of a group have.
+    pub(crate) fn len_of(&self, group: u64, mask: u64) -> u64 {
+        let last = self.blocks(group) ^ (self.blocks(group) >> 1);
+        let short =
+            BLOCK_LEN * u64::from(self.blocks(group).count_ones()) - group_len(self.content.len, group);
+        BLOCK_LEN * u64::from(mask.count_ones()) - if mask & last == 0 { 0 } else { short }
+    }
+}
+
+impl Drop for Cached {
+    fn drop(&mut self) {
+        self.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, "could not remove a file of the depot");
+        }
+    }
+}
+
+/// The groups that `range` touches.
+pub(crate) fn groups_of(range: &Range<u64>) -> Range<u64> {
+    if range.is_empty() {
+        return 0..0;
+    }
+    range.start / GROUP_LEN..range.end.div_ceil(GROUP_LEN)
+}
+
+/// The blocks of `group` that `range` touches, a bit for each.
+pub(crate) fn blocks_within(range: &Range<u64>, group: u64) -> u64 {
+    let start = group.saturating_mul(GROUP_LEN);
+    let from = range.start.clamp(start, start + GROUP_LEN) - start;
+    let to = range.end.clamp(start, start + GROUP_LEN) - start;
+    if from >= to {
+        return 0;
+    }
+    first_bits(to.div_ceil(BLOCK_LEN)) & !first_bits(from / BLOCK_LEN)
+}
+
+fn first_bits(count: u64) -> u64 {
+    match u32::try_from(count) {
+        Ok(count) if count < u64::BITS => (1 << count) - 1,
+        _ => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cached(root: &tempfile::TempDir, len: u64) -> Cached {
+        let content = ContentId { hash: [1; 32], len };
+        Cached::create(root.path().join("cached"), content, Arc::default()).unwrap()
+    }
+
+    #[test]
+    fn bytes_can_be_read_once_they_are_written_and_not_before() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, GROUP_LEN + 20_000);
+        let mut buffer = [0; 3];
+        assert!(cached.read_at(&mut buffer, GROUP_LEN + 17_000).is_err());
+        assert!(!cached.write(1, 1, &[7; 3_616]).unwrap());
+        cached.read_at(&mut buffer, GROUP_LEN + 17_000).unwrap();
+        assert_eq!(buffer, [7; 3]);
+        assert!(!cached.has(GROUP_LEN + 16_383..GROUP_LEN + 16_385));
+        assert!(cached.read_at(&mut buffer, GROUP_LEN + 19_998).is_err());
+    }
+
+    #[test]
+    fn what_fails_to_be_written_is_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let mut cached = cached(&root, 30_000);
+        cached.file = File::open(&cached.path).unwrap();
+        assert!(cached.write(0, 0, &[7; 30_000]).is_err());
+        assert!(!cached.has(0..1) && !cached.is_complete());
+    }
+
+    #[test]
+    fn a_content_is_complete_with_its_last_block_whatever_came_twice() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, GROUP_LEN + 20_000);
+        assert!(!cached.write(1, 0, &[7; 16_384]).unwrap());
+        assert!(!cached.write(1, 0, &[7; 20_000]).unwrap());
+        assert!(!cached.is_complete());
+        assert!(cached.write(0, 0, &[7; 1 << 20]).unwrap());
+        assert!(cached.is_complete() && cached.has(0..GROUP_LEN + 20_000));
+        assert!(!cached.write(0, 0, &[7; 1 << 20]).unwrap());
+        assert_eq!(cached.stored_len.load(Ordering::Relaxed), GROUP_LEN + 20_000);
+    }
+
+    #[test]
+    fn an_empty_content_is_complete_and_nothing_lies_beyond_its_end() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, 0);
+        assert!(cached.is_complete() && cached.has(0..0));
+        assert!(!cached.has(0..1) && cached.write(0, 0, &[1]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn creating_one_takes_no_disk_and_lets_nobody_else_read() {
+        use std::os::unix::fs::MetadataExt;
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, 10 << 30);
+        let metadata = cached.file.metadata().unwrap();
+        assert_eq!((metadata.blocks(), metadata.mode() & 0o777), (0, 0o600));
+    }
+
+    #[test]
+    fn blocks_of_a_range_are_those_it_touches() {
+        assert_eq!(blocks_within(&(0..1), 0), 1);
+        assert_eq!(blocks_within(&(16_383..16_385), 0), 3);
+        assert_eq!(blocks_within(&(0..GROUP_LEN), 0), u64::MAX);
+        assert_eq!(blocks_within(&(0..GROUP_LEN), 1), 0);
+        assert_eq!(blocks_within(&(GROUP_LEN - 1..GROUP_LEN + 1), 0), 1 << 63);
+        assert_eq!(groups_of(&(GROUP_LEN - 1..GROUP_LEN + 1)), 0..2);
+        assert_eq!(groups_of(&(5..5)), 0..0);
+    }
+}

@@ -1,0 +1,296 @@
+//! The directory in which a peer keeps what it does not share from where it is: contents that were fetched to be read, and
+//! files that were written through a mount.
+//!
+//! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the disk they take. What is
+//! in `written/` belongs to the mount; it is made room for and never touched.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::cached::Cached;
+use crate::catalog::ContentId;
+
+/// Why a directory can't be a peer's store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DepotError {
+    /// Another peer uses it.
+    #[error("`{}` is in use by another peer\nhint: give each peer a store of its own", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system refused a step.
+    #[error("could not {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A peer's own directory. One owner at a time; what was fetched is gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Depot {
+    fetched: PathBuf,
+    written: PathBuf,
+    /// Tells the files of this life from those of others that were not removed yet.
+    token: u64,
+    fetched_len_max: u64,
+    stored_len: Arc<AtomicU64>,
+    shelf: Mutex<Shelf>,
+    _lock: File,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    contents: HashMap<ContentId, Slot>,
+    use_count: u64,
+    file_count: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    cached: Arc<Cached>,
+    used_at: u64,
+}
+
+impl Depot {
+    /// Takes the directory at `dir`, which is created if need be. Fetched contents of which nobody makes use take at most
+    /// `fetched_len_max` bytes.
+    ///
+    /// # Errors
+    /// [`DepotError::InUse`] while another peer has it, and what the system says.
+    pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, DepotError> {
+        let (fetched, written) = (dir.join("fetched"), dir.join("written"));
+        create_folder(dir)?;
+        let lock = take_lock(dir)?;
+        for folder in [&fetched, &written] {
+            create_folder(folder)?;
+        }
+        empty(&fetched)?;
+        let token = getrandom::u64().map_err(|e| failed("name files in", &fetched, e.into()))?;
+        Ok(Self {
+            fetched,
+            written,
+            token,
+            fetched_len_max,
+            stored_len: Arc::default(),
+            shelf: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder for files that are written through a mount. Nothing in it is ever removed from here.
+    pub(crate) fn written_dir(&self) -> &Path {
+        &self.written
+    }
+
+    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no disk.
+    pub(crate) fn fetched(&self, content: ContentId) -> io::Result<Arc<Cached>> {
+        let mut shelf = self.shelf();
+        shelf.use_count += 1;
+        let used_at = shelf.use_count;
+        if let Some(slot) = shelf.contents.get_mut(&content) {
+            slot.used_at = used_at;
+            return Ok(slot.cached.clone());
+        }
+        shelf.file_count += 1;
+        let name = format!("{:016x}-{}", self.token, shelf.file_count);
+        let cached = Cached::create(self.fetched.join(name), content, self.stored_len.clone())?;
+        let cached = Arc::new(cached);
+        let slot = Slot {
+            cached: cached.clone(),
+            used_at,
+        };
+        shelf.contents.insert(content, slot);
+        Ok(cached)
+    }
+
+    /// The place of `content` if it has one.
+    pub(crate) fn find(&self, content: &ContentId) -> Option<Arc<Cached>> {
+        let mut shelf = self.shelf();
+        shelf.use_count += 1;
+        let used_at = shelf.use_count;
+        let slot = shelf.contents.get_mut(content)?;
+        slot.used_at = used_at;
+        Some(slot.cached.clone())
+    }
+
+    /// Takes the contents out that were not used for longest and that nobody holds, until the others fit. Their files go
+    /// with the last handle, so forget them as sources first.
+    #[must_use]
+    pub(crate) fn trim(&self) -> Vec<Arc<Cached>> {
+        let mut excess = self
+            .stored_len
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.fetched_len_max);
+        if excess == 0 {
+            return Vec::new();
+        }
+        let mut shelf = self.shelf();
+        // New handles are made under this lock only: one that is not held now will not be.
+        let idle = shelf
+            .contents
+            .iter()
+            .filter(|(_, slot)| Arc::strong_count(&slot.cached) == 1);
+        let mut idle: Vec<_> = idle.map(|(content, slot)| (slot.used_at, *content)).collect();
+        idle.sort_unstable_by_key(|(used_at, _)| *used_at);
+        let mut trimmed = Vec::new();
+        for (_, content) in idle {
+            if excess == 0 {
+                break;
+            }
+            if let Some(slot) = shelf.contents.remove(&content) {
+                excess = excess.saturating_sub(slot.cached.present_len());
+                trimmed.push(slot.cached);
+            }
+        }
+        trimmed
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn create_folder(path: &Path) -> Result<(), DepotError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|e| failed("create the folder", path, e))
+}
+
+fn take_lock(dir: &Path) -> Result<File, DepotError> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let lock = options.open(&path).map_err(|e| failed("open", &path, e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DepotError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed("lock", &path, source)),
+    }
+}
+
+/// Removes what an earlier life left behind.
+fn empty(fetched: &Path) -> Result<(), DepotError> {
+    let entries = std::fs::read_dir(fetched).map_err(|e| failed("read", fetched, e))?;
+    for entry in entries {
+        let path = entry.map_err(|e| failed("read", fetched, e))?.path();
+        std::fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+    }
+    Ok(())
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> DepotError {
+    DepotError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::DEPOT_FETCHED_LEN_MAX;
+
+    fn content(hash: u8, len: u64) -> ContentId {
+        ContentId {
+            hash: [hash; 32],
+            len,
+        }
+    }
+
+    fn fetched_count(root: &tempfile::TempDir) -> usize {
+        std::fs::read_dir(root.path().join("fetched")).unwrap().count()
+    }
+
+    #[test]
+    fn a_store_has_one_owner_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let second = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX);
+        assert!(matches!(second, Err(DepotError::InUse { path }) if path == root.path()));
+        drop(depot);
+        Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+    }
+
+    #[test]
+    fn what_was_fetched_goes_with_the_owner_and_what_was_written_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        drop(depot.fetched(content(1, 5)).unwrap());
+        std::fs::write(depot.written_dir().join("draft"), b"draft").unwrap();
+        assert_eq!(fetched_count(&root), 1);
+        drop(depot);
+        assert_eq!(fetched_count(&root), 0);
+        std::fs::write(root.path().join("fetched/left"), b"left").unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        assert_eq!(fetched_count(&root), 0);
+        assert!(depot.written_dir().join("draft").exists());
+    }
+
+    #[test]
+    fn the_same_content_has_one_place() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        assert!(depot.find(&content(1, 5)).is_none());
+        let first = depot.fetched(content(1, 5)).unwrap();
+        assert!(Arc::ptr_eq(&first, &depot.fetched(content(1, 5)).unwrap()));
+        assert!(Arc::ptr_eq(&first, &depot.find(&content(1, 5)).unwrap()));
+    }
+
+    #[test]
+    fn beyond_the_bound_those_go_that_nobody_holds_the_least_used_first() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), 3_000).unwrap();
+        let place = |hash| {
+            let cached = depot.fetched(content(hash, 1_000)).unwrap();
+            cached.write(0, 0, &[hash; 1_000]).unwrap();
+            cached
+        };
+        let held = place(1);
+        for hash in 2..=4 {
+            drop(place(hash));
+        }
+        drop(depot.find(&content(2, 1_000)));
+        let trimmed = depot.trim();
+        assert_eq!(
+            trimmed.iter().map(|cached| cached.content()).collect::<Vec<_>>(),
+            [content(3, 1_000)]
+        );
+        drop(trimmed);
+        assert!(depot.trim().is_empty());
+        assert_eq!(fetched_count(&root), 3);
+        assert!(depot.find(&held.content()).is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_look_into_a_store() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("store");
+        let depot = Depot::open(&dir, DEPOT_FETCHED_LEN_MAX).unwrap();
+        for folder in [&dir, &depot.fetched, &depot.written] {
+            assert_eq!(
+                std::fs::metadata(folder).unwrap().permissions().mode() & 0o777,
+                0o700
+            );
+        }
+    }
+}

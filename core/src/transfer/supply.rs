@@ -1,0 +1,369 @@
+//! A lane at work for readers: ask for what they want, check it, write it, and tell them.
+//!
+//! Owns one lane's share of a [`Demand`]. Requests are kept in flight, but few of them: what somebody begins to wait for
+//! goes behind what is in flight. What was in flight when a lane breaks goes back.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::demand::{Appetite, Check, Demand, LaneId, Order, Piece};
+use super::fault::FetchFault;
+use super::fetch::LaneEnd;
+use super::protocol::{Refusal, Request, Response};
+use crate::aligned::AlignedBuffer;
+use crate::catalog::ContentId;
+use crate::clock::Clock;
+use crate::limits::{
+    DEMAND_IDLE_TIMEOUT, DEMAND_PIPELINE_LEN_MAX, DEMAND_PIPELINE_ORDERS_MAX, DEMAND_URGENT_LEN_MAX,
+    LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, ROTATE_AFTER_LEN,
+};
+use crate::session::WireError;
+use crate::session::blocking::BlockingLane;
+use crate::session::wire::{read_blocking, write_blocking};
+use crate::store::{
+    BLOCK_LEN, Cached, FineOutline, GROUP_LEN, Outline, VALUE_LEN, group_count, group_len, subtree_value,
+};
+
+/// Whom a lane works for, as far as it concerns more than the readers.
+pub(crate) trait Patron {
+    /// Some of a content was written; it may be that the depot has to be trimmed.
+    fn stored(&self);
+    /// A content is here, whole.
+    fn completed(&self, cached: &Arc<Cached>);
+    /// What the other side serves as this content is not it.
+    fn corrupt(&self, content: ContentId);
+}
+
+/// Works for `demand` over one lane until nothing was wanted for a while. With [`LaneEnd::Done`] the seat of the worker has
+/// been given up, otherwise it has not.
+///
+/// # Errors
+/// How the lane broke. The orders it had taken are given back.
+pub(crate) fn supply(
+    lane: &mut BlockingLane,
+    demand: &Demand,
+    patron: &dyn Patron,
+    clock: &Clock,
+) -> Result<LaneEnd, WireError> {
+    lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
+    let mut supplier = Supplier {
+        lane,
+        demand,
+        patron,
+        clock,
+        id: demand.enlist(),
+        buffer: AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX)),
+        in_flight: VecDeque::new(),
+        in_flight_len: 0,
+        carried: 0,
+    };
+    let end = supplier.run();
+    demand.give_back(supplier.id, supplier.in_flight.drain(..));
+    end
+}
+
+struct Supplier<'a> {
+    lane: &'a mut BlockingLane,
+    demand: &'a Demand,
+    patron: &'a dyn Patron,
+    clock: &'a Clock,
+    id: LaneId,
+    buffer: AlignedBuffer,
+    /// Asked for and not yet answered, in the order of the requests.
+    in_flight: VecDeque<Order>,
+    in_flight_len: u64,
+    carried: u64,
+}
+
+/// What came of the blocks of one order.
+#[derive(Default)]
+struct Haul {
+    bad: u64,
+    completed: bool,
+    fault: Option<FetchFault>,
+}
+
+impl Supplier<'_> {
+    fn run(&mut self) -> Result<LaneEnd, WireError> {
+        loop {
+            if self.carried < ROTATE_AFTER_LEN {
+                self.ask_ahead()?;
+            }
+            if let Some(order) = self.in_flight.pop_front() {
+                self.receive(order)?;
+            } else if self.carried >= ROTATE_AFTER_LEN {
+                return Ok(LaneEnd::WornOut);
+            } else {
+                match self.demand.wait(self.id, DEMAND_IDLE_TIMEOUT) {
+                    Some(order) => self.ask(order)?,
+                    None => return Ok(LaneEnd::Done),
+                }
+            }
+        }
+    }
+
+    fn ask_ahead(&mut self) -> Result<(), WireError> {
+        while let Some(appetite) = self.appetite() {
+            let Some(order) = self.demand.take(self.id, appetite) else {
+                break;
+            };
+            self.ask(order)?;
+        }
+        Ok(self.lane.flush()?)
+    }
+
+    fn appetite(&self) -> Option<Appetite> {
+        if self.in_flight.len() >= DEMAND_PIPELINE_ORDERS_MAX {
+            return None;
+        }
+        match self.in_flight_len {
+            len if len < DEMAND_PIPELINE_LEN_MAX => Some(Appetite::Any),
+            len if len < DEMAND_URGENT_LEN_MAX => Some(Appetite::Urgent),
+            _ => None,
+        }
+    }
+
+    fn ask(&mut self, order: Order) -> Result<(), WireError> {
+        let requests = requests(&order);
+        self.in_flight_len += order_len(&order);
+        // In flight before it is written: if the write fails, it goes back with the others.
+        self.in_flight.push_back(order);
+        for request in requests {
+            write_blocking(self.lane, &request, LANE_FRAME_LEN_MAX)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, order: Order) -> Result<(), WireError> {
+        let received = match &order.piece {
+            Piece::Outline => self.receive_outline(&order),
+            Piece::Blocks { group, mask, check } => {
+                self.receive_blocks(&order.cached, *group, *mask, check.clone())
+            }
+        };
+        match received {
+            Ok(haul) => {
+                self.in_flight_len -= order_len(&order);
+                self.settle(order, haul);
+                Ok(())
+            }
+            Err(error) => {
+                self.in_flight.push_front(order);
+                Err(error)
+            }
+        }
+    }
+
+    fn settle(&mut self, order: Order, haul: Haul) {
+        let content = order.cached.content();
+        if let Some(fault) = haul.fault {
+            self.demand.fail(&content, &fault);
+            return;
+        }
+        match order.piece {
+            Piece::Outline if haul.bad == 0 => self.demand.outlined(&order),
+            Piece::Outline => {}
+            Piece::Blocks { .. } => {
+                // A source by the time a reader knows that all of it is here.
+                if haul.completed {
+                    self.patron.completed(&order.cached);
+                }
+                self.demand.arrived(&order, haul.bad, self.clock.now());
+                self.patron.stored();
+            }
+        }
+        if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
+            self.patron.corrupt(content);
+        }
+    }
+
+    /// The length of the answer, or the refusal.
+    fn answer(&mut self, expected: u64) -> Result<Result<(), Refusal>, WireError> {
+        match read_blocking(self.lane, LANE_FRAME_LEN_MAX)? {
+            Response::Refused(refusal) => Ok(Err(refusal)),
+            Response::Data { len } if len == expected => {
+                self.carried += len;
+                Ok(Ok(()))
+            }
+            Response::Data { len } => Err(WireError::Malformed {
+                reason: format!("an answer of `{len}` bytes where `{expected}` were asked for"),
+            }),
+        }
+    }
+
+    fn receive_outline(&mut self, order: &Order) -> Result<Haul, WireError> {
+        let content = order.cached.content();
+        let len = group_count(content.len) * VALUE_LEN as u64;
+        if let Err(refusal) = self.answer(len)? {
+            return Ok(Haul::refused(refusal));
+        }
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        self.lane.read_exact(&mut bytes)?;
+        let mut haul = Haul::default();
+        match Outline::verified(&bytes, content.len, &content.hash) {
+            Some(outline) => order.cached.outlined(outline),
+            None => haul.bad = u64::MAX,
+        }
+        Ok(haul)
+    }
+
+    /// Reads all answers to an order, whatever the first of them says.
+    fn receive_blocks(
+        &mut self,
+        cached: &Cached,
+        group: u64,
+        mask: u64,
+        mut check: Check,
+    ) -> Result<Haul, WireError> {
+        let mut haul = Haul::default();
+        if matches!(check, Check::FineToCome)
+            && let Some(fine) = self.receive_fine(cached, group, &mut haul)?
+        {
+            check = Check::Fine(cached.keep_fine(group, fine));
+        }
+        for run in runs(mask) {
+            let len = cached.len_of(group, bits(&run));
+            if let Err(refusal) = self.answer(len)? {
+                haul.fault.get_or_insert(refusal.into());
+                continue;
+            }
+            let len = usize::try_from(len).map_err(io::Error::other)?;
+            self.lane.read_exact(&mut self.buffer[..len])?;
+            haul.keep(cached, group, &run, (&self.buffer[..len], &check));
+        }
+        Ok(haul)
+    }
+
+    fn receive_fine(
+        &mut self,
+        cached: &Cached,
+        group: u64,
+        haul: &mut Haul,
+    ) -> Result<Option<FineOutline>, WireError> {
+        let len = group_len(cached.content().len, group);
+        let count = u64::from(cached.blocks(group).count_ones());
+        if let Err(refusal) = self.answer(count * VALUE_LEN as u64)? {
+            haul.fault = Some(refusal.into());
+            return Ok(None);
+        }
+        let mut bytes = [0; VALUE_LEN * u64::BITS as usize];
+        let bytes = &mut bytes[..usize::try_from(count).map_err(io::Error::other)? * VALUE_LEN];
+        self.lane.read_exact(bytes)?;
+        let value = cached.outline().and_then(|outline| outline.value(group));
+        Ok(value.and_then(|value| FineOutline::verified(bytes, len, value)))
+    }
+}
+
+impl Haul {
+    fn refused(refusal: Refusal) -> Self {
+        Self {
+            fault: Some(refusal.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Writes those blocks of a run that are genuine; the others are bad.
+    fn keep(&mut self, cached: &Cached, group: u64, run: &Range<u32>, (bytes, check): (&[u8], &Check)) {
+        let bad = bad_blocks(cached, group, run, (bytes, check));
+        self.bad |= bad;
+        if bad != 0 || self.fault.is_some() {
+            // One wrong block makes the rest of its run suspect, and it is all asked for again.
+            self.bad |= bits(run);
+            return;
+        }
+        match cached.write(group, run.start, bytes) {
+            Ok(completed) => self.completed |= completed,
+            Err(error) => self.fault = Some(error.into()),
+        }
+    }
+}
+
+/// Which blocks of a run are not what they should be.
+fn bad_blocks(cached: &Cached, group: u64, run: &Range<u32>, (bytes, check): (&[u8], &Check)) -> u64 {
+    let content = cached.content();
+    let offset = group * GROUP_LEN;
+    match check {
+        Check::Group if group_count(content.len) == 1 => {
+            wrong(*blake3::hash(bytes).as_bytes() == content.hash, bits(run))
+        }
+        Check::Group => {
+            let value = cached.outline().and_then(|outline| outline.value(group));
+            wrong(value == Some(&subtree_value(bytes, offset)), bits(run))
+        }
+        Check::Fine(fine) => {
+            let blocks = bytes.chunks(usize::try_from(BLOCK_LEN).unwrap_or(usize::MAX));
+            let each = run.clone().zip(blocks).map(|(index, block)| {
+                let value = subtree_value(block, offset + u64::from(index) * BLOCK_LEN);
+                wrong(fine.value(index) == Some(&value), 1 << index)
+            });
+            each.fold(0, |bad, block| bad | block)
+        }
+        Check::FineToCome => bits(run),
+    }
+}
+
+fn wrong(is_genuine: bool, mask: u64) -> u64 {
+    if is_genuine { 0 } else { mask }
+}
+
+fn requests(order: &Order) -> Vec<Request> {
+    let content = order.cached.content();
+    match &order.piece {
+        Piece::Outline => vec![Request::Outline { content }],
+        Piece::Blocks { group, mask, check } => {
+            let fine = matches!(check, Check::FineToCome).then_some(Request::Fine {
+                content,
+                group: *group,
+            });
+            let bytes = runs(*mask).map(|run| Request::Bytes {
+                content,
+                offset: group * GROUP_LEN + u64::from(run.start) * BLOCK_LEN,
+                len: u32::try_from(order.cached.len_of(*group, bits(&run))).unwrap_or(u32::MAX),
+            });
+            fine.into_iter().chain(bytes).collect()
+        }
+    }
+}
+
+/// How many bytes the answers to an order hold.
+fn order_len(order: &Order) -> u64 {
+    let content = order.cached.content();
+    match order.piece {
+        Piece::Outline => group_count(content.len) * VALUE_LEN as u64,
+        Piece::Blocks { group, mask, .. } => order.cached.len_of(group, mask),
+    }
+}
+
+/// The runs of bits in `mask`, from the lowest.
+fn runs(mut mask: u64) -> impl Iterator<Item = Range<u32>> {
+    std::iter::from_fn(move || {
+        if mask == 0 {
+            return None;
+        }
+        let start = mask.trailing_zeros();
+        let end = start + (mask >> start).trailing_ones();
+        mask &= !bits(&(start..end));
+        Some(start..end)
+    })
+}
+
+fn bits(run: &Range<u32>) -> u64 {
+    (u64::MAX >> (u64::BITS - (run.end - run.start))) << run.start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_at_both_ends_of_a_word_and_in_the_middle() {
+        assert_eq!(runs(0).count(), 0);
+        assert_eq!(runs(u64::MAX).collect::<Vec<_>>(), [0..64]);
+        assert_eq!(runs(1 << 63 | 0b110).collect::<Vec<_>>(), [1..3, 63..64]);
+        for run in [0..64, 0..1, 63..64, 5..9] {
+            assert_eq!(runs(bits(&run)).collect::<Vec<_>>(), [run]);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf, and how it fails.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::super::protocol::Request;
+use super::{GROUP, bytes, lane_pair, source};
+use crate::catalog::ContentId;
+use crate::clock::Clock;
+use crate::limits::{DEPOT_FETCHED_LEN_MAX, READ_PATIENCE};
+use crate::session::blocking::LaneCloser;
+use crate::store::{Cached, Depot, GROUP_LEN, Source};
+use crate::transfer::{
+    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, serve, supply,
+};
+
+type Outcome = Result<(), FetchFault>;
+
+/// Serves one source and writes down what it is asked for.
+#[derive(Debug)]
+struct Recorder {
+    source: Arc<Source>,
+    asked: Mutex<Vec<Request>>,
+    is_willing: AtomicBool,
+}
+
+impl Recorder {
+    fn new(source: Source) -> Arc<Self> {
+        Arc::new(Self {
+            source: Arc::new(source),
+            asked: Mutex::default(),
+            is_willing: AtomicBool::new(true),
+        })
+    }
+
+    fn asked(&self) -> Vec<Request> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn asked_len(&self) -> u64 {
+        let len = |request: &Request| match request {
+            Request::Bytes { len, .. } => u64::from(*len),
+            _ => 0,
+        };
+        self.asked().iter().map(len).sum()
+    }
+}
+
+impl Holder for Recorder {
+    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        let held = self.source.content == *content && self.is_willing.load(Ordering::SeqCst);
+        held.then(|| self.source.clone()).into_iter().collect()
+    }
+
+    fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
+        None
+    }
+
+    fn asked(&self, request: &Request) {
+        self.asked.lock().unwrap().push(*request);
+    }
+}
+
+/// Counts what it is told.
+#[derive(Debug, Default)]
+struct Watcher {
+    completed: AtomicU32,
+    corrupt: AtomicU32,
+}
+
+impl Patron for Watcher {
+    fn stored(&self) {}
+
+    fn completed(&self, cached: &Arc<Cached>) {
+        assert!(cached.is_complete());
+        self.completed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn corrupt(&self, _content: ContentId) {
+        self.corrupt.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A reader's side: a store, what is wanted, and lanes that work for it.
+struct Reader {
+    _store: TempDir,
+    depot: Depot,
+    demand: Arc<Demand>,
+    watcher: Arc<Watcher>,
+    clock: Clock,
+}
+
+type Worker = JoinHandle<Result<LaneEnd, crate::session::WireError>>;
+
+impl Reader {
+    fn new() -> Self {
+        let store = tempfile::tempdir().unwrap();
+        let depot = Depot::open(store.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        Self {
+            _store: store,
+            depot,
+            demand: Arc::default(),
+            watcher: Arc::default(),
+            clock: Clock::system(),
+        }
+    }
+
+    fn open(&self, content: ContentId) -> Open<'_> {
+        let cached = self.depot.fetched(content).unwrap();
+        let ahead = ReadAhead::new(content.len);
+        Open {
+            reader: self,
+            cached,
+            ahead,
+        }
+    }
+
+    /// Puts a lane to `holder` to work.
+    fn work(&self, holder: &Arc<Recorder>) -> (Worker, LaneCloser) {
+        let (mut reading, mut serving) = lane_pair();
+        let closer = serving.closer().unwrap();
+        let holder = holder.clone();
+        thread::spawn(move || drop(serve(&mut serving, holder.as_ref())));
+        let (demand, watcher, clock) = (self.demand.clone(), self.watcher.clone(), self.clock.clone());
+        let worker = thread::spawn(move || supply(&mut reading, &demand, watcher.as_ref(), &clock));
+        (worker, closer)
+    }
+
+    fn close(self, workers: impl IntoIterator<Item = Worker>) {
+        self.demand.close();
+        for worker in workers {
+            assert_eq!(worker.join().unwrap().unwrap(), LaneEnd::Done);
+        }
+    }
+}
+
+/// An open file.
+struct Open<'a> {
+    reader: &'a Reader,
+    cached: Arc<Cached>,
+    ahead: ReadAhead,
+}
+
+impl Open<'_> {
+    fn start(&mut self, range: Range<u64>) -> (Engage, Receiver<Outcome>) {
+        let plan = self.ahead.on_read(range.start, range.end - range.start);
+        self.start_planned(&plan, range)
+    }
+
+    fn start_planned(&self, plan: &Plan, range: Range<u64>) -> (Engage, Receiver<Outcome>) {
+        let (sender, receiver) = channel();
+        let waiter = Waiter {
+            range,
+            since: self.reader.clock.now(),
+            patience: Patience::InAll,
+            done: Box::new(move |outcome| sender.send(outcome).unwrap()),
+        };
+        (self.reader.demand.read(&self.cached, plan, waiter), receiver)
+    }
+
+    fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, FetchFault> {
+        let (_, outcome) = self.start(range.clone());
+        await_outcome(&outcome)?;
+        let mut buffer = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        self.cached.read_at(&mut buffer, range.start).unwrap();
+        Ok(buffer)
+    }
+}
+
+fn await_outcome(outcome: &Receiver<Outcome>) -> Outcome {
+    outcome.recv_timeout(Duration::from_secs(20)).unwrap()
+}
+
+fn shared(root: &Path, len: usize) -> (Vec<u8>, Arc<Recorder>) {
+    let bytes = bytes(len);
+    let holder = Recorder::new(source(root, &bytes));
+    (bytes, holder)
+}
+
+/// A holder of `honest` whose file is `actual` by now, and that does not know.
+fn lying(root: &Path, honest: &[u8], actual: &[u8]) -> Arc<Recorder> {
+    let honest = source(root, honest);
+    std::fs::write(&honest.path, actual).unwrap();
+    Recorder::new(Source::known(&honest.path, honest.content, honest.outline).unwrap())
+}
+
+#[test]
+fn a_sequential_reader_gets_every_byte_at_every_size_around_a_group() {
+    for len in [1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 5, 20 * GROUP + 1] {
+        let root = tempfile::tempdir().unwrap();
+        let (bytes, holder) = shared(root.path(), len);
+        let reader = Reader::new();
+        let lanes = [reader.work(&holder), reader.work(&holder)];
+        let mut file = reader.open(holder.source.content);
+        let mut read = Vec::new();
+        for start in (0..len).step_by(128 * 1024) {
+            let end = len.min(start + 128 * 1024);
+            read.extend(file.read(start as u64..end as u64).unwrap());
+        }
+        assert!(read == bytes, "{len}");
+        assert!(file.cached.is_complete(), "{len}");
+        assert_eq!(holder.asked_len(), len as u64, "nothing is fetched twice");
+        assert_eq!(reader.watcher.completed.load(Ordering::SeqCst), 1);
+        drop(file);
+        reader.close(lanes.map(|(worker, _)| worker));
+    }
+}
+
+#[test]
+fn random_small_reads_fetch_the_blocks_they_touch_and_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    let (bytes, holder) = shared(root.path(), 40 * GROUP + 100);
+    let reader = Reader::new();
+    let lane = reader.work(&holder);
+    let mut file = reader.open(holder.source.content);
+    for group in [39, 3, 17, 40, 3] {
+        let start = group * GROUP + 70;
+        let read = file.read(start as u64..start as u64 + 20).unwrap();
+        assert!(read == bytes[start..start + 20], "{group}");
+    }
+    let one = 16 * 1024;
+    assert_eq!(holder.asked_len(), 3 * one + 100);
+    assert!(file.cached.has(3 * GROUP_LEN..3 * GROUP_LEN + one));
+    assert!(!file.cached.has(3 * GROUP_LEN + one..3 * GROUP_LEN + one + 1));
+    drop(file);
+    reader.close([lane.0]);
+}
+
+#[test]
+fn a_range_that_two_want_is_fetched_once() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 4 * GROUP);
+    let reader = Reader::new();
+    let mut files = [
+        reader.open(holder.source.content),
+        reader.open(holder.source.content),
+    ];
+    let outcomes = files
+        .each_mut()
+        .map(|file| file.start(2 * GROUP_LEN..2 * GROUP_LEN + 5));
+    let lanes = [reader.work(&holder), reader.work(&holder)];
+    for (_, outcome) in &outcomes {
+        await_outcome(outcome).unwrap();
+    }
+    assert_eq!(holder.asked_len(), 16 * 1024);
+    drop(files);
+    reader.close(lanes.map(|(worker, _)| worker));
+}
+
+#[test]
+fn what_somebody_waits_for_comes_before_what_is_read_ahead() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let mut file = reader.open(holder.source.content);
+    let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
+    let (_, outcome) = file.start(8 * GROUP_LEN..8 * GROUP_LEN + 5);
+    let lane = reader.work(&holder);
+    await_outcome(&outcome).unwrap();
+    let asked = holder.asked();
+    assert!(matches!(asked[0], Request::Outline { .. }));
+    assert!(matches!(asked[1], Request::Bytes { offset, .. } if offset == 8 * GROUP_LEN));
+    drop(file);
+    reader.close([lane.0]);
+}
+
+#[test]
+fn the_whole_of_a_file_comes_group_by_group_without_what_is_here() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP + 7);
+    let reader = Reader::new();
+    let lanes = [reader.work(&holder), reader.work(&holder)];
+    let mut file = reader.open(holder.source.content);
+    file.read(4 * GROUP_LEN..4 * GROUP_LEN + 1).unwrap();
+    let (sender, outcome) = channel();
+    let waiter = Waiter {
+        range: 0..file.cached.content().len,
+        since: reader.clock.now(),
+        patience: Patience::WithProgress,
+        done: Box::new(move |outcome| sender.send(outcome).unwrap()),
+    };
+    let _ = reader.demand.read_all(&file.cached, waiter);
+    await_outcome(&outcome).unwrap();
+    assert!(file.cached.is_complete());
+    assert_eq!(holder.asked_len(), file.cached.content().len);
+    drop(file);
+    reader.close(lanes.map(|(worker, _)| worker));
+}
+
+#[test]
+fn a_wrong_block_is_never_written_and_in_the_end_reported() {
+    for (start, len) in [(0, 5), (0, 3 * GROUP), (GROUP, 3 * GROUP)] {
+        let root = tempfile::tempdir().unwrap();
+        let honest = bytes(len);
+        let mut wrong = honest.clone();
+        wrong[start] ^= 1;
+        let holder = lying(root.path(), &honest, &wrong);
+        let reader = Reader::new();
+        let lane = reader.work(&holder);
+        let mut file = reader.open(holder.source.content);
+        let fault = file.read(start as u64..start as u64 + 3).unwrap_err();
+        // A holder that is asked for a fine outline looks at the group itself.
+        let expected = if start == 0 {
+            FetchFault::Corrupt
+        } else {
+            FetchFault::Changed
+        };
+        assert_eq!(fault, expected, "{start} {len}");
+        assert!(!file.cached.has(start as u64..start as u64 + 1));
+        drop(file);
+        let watcher = reader.watcher.clone();
+        reader.close([lane.0]);
+        let reported = u32::from(fault == FetchFault::Corrupt);
+        assert_eq!(watcher.corrupt.load(Ordering::SeqCst), reported);
+    }
+}
+
+#[test]
+fn a_withdrawn_content_and_an_edited_file_fail_their_readers_with_the_reason() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 3 * GROUP);
+    let reader = Reader::new();
+    let lane = reader.work(&holder);
+    let mut file = reader.open(holder.source.content);
+    holder.is_willing.store(false, Ordering::SeqCst);
+    assert_eq!(file.read(0..5).unwrap_err(), FetchFault::NotHeld);
+    holder.is_willing.store(true, Ordering::SeqCst);
+    file.read(0..5).unwrap();
+    std::fs::write(&holder.source.path, b"edited").unwrap();
+    assert_eq!(
+        file.read(2 * GROUP_LEN..2 * GROUP_LEN + 5).unwrap_err(),
+        FetchFault::Changed
+    );
+    drop(file);
+    reader.close([lane.0]);
+}
+
+#[test]
+fn a_lane_that_breaks_gives_back_its_orders_and_the_next_one_carries_them_out() {
+    let root = tempfile::tempdir().unwrap();
+    let (bytes, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let (worker, closer) = reader.work(&holder);
+    closer.close();
+    let mut file = reader.open(holder.source.content);
+    let (_, outcome) = file.start(0..5);
+    assert!(worker.join().unwrap().is_err());
+    let lane = reader.work(&holder);
+    await_outcome(&outcome).unwrap();
+    assert!(file.read(5..3 * GROUP_LEN).unwrap() == bytes[5..3 * GROUP]);
+    drop(file);
+    reader.close([lane.0]);
+}
+
+#[test]
+fn whoever_waits_too_long_is_told_and_nobody_else() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let mut file = reader.open(holder.source.content);
+    let now = reader.clock.now();
+    let (engage, outcome) = file.start(0..5);
+    assert!(engage.timer && engage.worker);
+    assert!(reader.demand.expire(now).unwrap() >= now + READ_PATIENCE);
+    assert!(outcome.try_recv().is_err());
+    assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
+    assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
+    let (engage, _outcome) = file.start(0..5);
+    assert!(engage.timer, "the timer had ended");
+    drop(file);
+    reader.close([]);
+}
+
+#[test]
+fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let mut file = reader.open(holder.source.content);
+    let (_, outcome) = file.start(0..5);
+    reader.demand.close();
+    assert_eq!(await_outcome(&outcome), Err(FetchFault::Closed));
+    assert_eq!(file.read(0..5), Err(FetchFault::Closed));
+}
+
+#[test]
+fn a_disconnected_peer_fails_all_who_wait() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let mut file = reader.open(holder.source.content);
+    let (engage, outcome) = file.start(0..5);
+    assert!(engage.worker);
+    reader.demand.abandon(&FetchFault::Unreachable);
+    assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
+    let (engage, _outcome) = file.start(0..5);
+    assert!(engage.worker, "the seat was given up");
+    drop(file);
+    reader.close([]);
+}
