@@ -1,7 +1,7 @@
 //! The tandem peer: everything between a folder on this machine and the same folder on one other machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`], [`rendezvous`],
-//! [`session`], [`catalog`], [`store`], [`transfer`], [`peer`]. There is no server in this crate;
+//! [`session`], [`catalog`], [`store`], [`transfer`], [`peer`], [`mount`]. There is no server in this crate;
 //! the relay is `tandem_relay`, of which only the shared API is used here.
 
 mod aligned;
@@ -11,6 +11,8 @@ pub mod health;
 mod hex;
 pub mod identity;
 pub mod limits;
+#[cfg(unix)]
+pub mod mount;
 pub mod peer;
 pub mod reconnect;
 pub mod rendezvous;

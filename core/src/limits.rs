@@ -216,3 +216,30 @@ pub const LANE_RETRY_DELAY: Duration = Duration::from_millis(50);
 pub const STALE_CONTENTS_MAX: usize = 16;
 /// Until a record that could not be refreshed is offered again.
 pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+// ---- mount ----
+
+/// Largest file whose content is copied before it is written, so that its old content is served until the new one is
+/// shared (64 MiB, about 20 ms). A larger one is written in place and its old content is not served any more.
+pub const COPY_ON_WRITE_LEN_MAX: u64 = 64 << 20;
+/// Bytes that one call copies within the kernel; a larger copy is several calls.
+pub const COPY_CALL_LEN_MAX: usize = 1 << 30;
+/// Age from which a modification time tells two states of a file apart: two ticks of the slowest clock that stamps files.
+pub const UNSETTLED_TIME: Duration = Duration::from_millis(20);
+/// Largest file that is hashed once more because it was modified a moment ago; hashing a larger one takes longer.
+pub const UNSETTLED_LEN_MAX: u64 = 16 << 20;
+/// How long the kernel may believe what it was told of names and attributes. It is told when they change, so this only
+/// bounds what goes wrong.
+pub const KERNEL_TTL: Duration = Duration::from_secs(60);
+/// When the kernel is told of a change once more: by then an answer that crossed the first news has arrived.
+pub const KERNEL_ECHO_DELAY: Duration = Duration::from_secs(1);
+/// Requests for read-ahead that the kernel keeps in flight on one mount.
+pub const KERNEL_BACKGROUND_MAX: u16 = 64;
+/// Read-ahead of the kernel where it can be set, in KiB; in round trips of 1 MiB.
+pub const KERNEL_READ_AHEAD_KIB: u32 = 4096;
+/// Threads that answer the kernel on one mount. They never wait, so it takes few.
+pub const KERNEL_THREADS: usize = 2;
+/// Calls on one mount that may take long, at once; more wait for their turn.
+pub const SLOW_CALLS_MAX: usize = 64;
+/// Dead mounts on top of each other that are taken away before a new one is made.
+pub const DEAD_MOUNTS_MAX: usize = 16;

@@ -14,6 +14,7 @@ mod files;
 mod gate;
 mod keeper;
 mod lanes;
+mod mounted;
 mod pull;
 mod session;
 mod share;
@@ -32,10 +33,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use config::PeerConfig;
+pub(crate) use demand::RemoteFile;
 pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
+pub(crate) use files::{Files, SharedFile, shared_file, since_epoch_ns, system_time, unix_nanos};
 pub use pull::Pulled;
 pub use share::{AddedTree, SkippedFile};
+pub(crate) use shared::Shared;
 pub use status::{SessionState, Status};
 
 use crate::catalog::{Catalog, Kind, ReplicaId, SharePath, Shown};
@@ -48,9 +52,9 @@ use crate::session::tls::TlsIdentity;
 use crate::store::{Depot, Destination, Source};
 use crate::transfer::Progress;
 use config::Listen;
-use files::{Files, OnTaken, remembered, shared_file};
+use files::{OnTaken, remembered};
 use pull::Plan;
-use shared::{Parts, Shared};
+use shared::Parts;
 
 /// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
 #[derive(Debug)]
@@ -58,6 +62,9 @@ pub struct Peer {
     shared: Arc<Shared>,
     local: SocketAddr,
     keeper: Mutex<Option<(Fingerprint, CancellationToken)>>,
+    /// The share as mounts see it, once there is one.
+    #[cfg(unix)]
+    mounted: Mutex<Option<Arc<crate::mount::MountedShare>>>,
 }
 
 impl Peer {
@@ -115,6 +122,8 @@ impl Peer {
             shared,
             local,
             keeper: Mutex::new(None),
+            #[cfg(unix)]
+            mounted: Mutex::default(),
         })
     }
 
@@ -311,11 +320,25 @@ impl Peer {
         self.shared.events.subscribe()
     }
 
-    /// Says goodbye, withdraws the record from the relay, and waits until everything that this peer started has ended.
+    /// What the tasks of this peer share.
+    #[cfg(unix)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The share as mounts see it.
+    #[cfg(unix)]
+    pub(crate) fn mounted(&self) -> std::sync::MutexGuard<'_, Option<Arc<crate::mount::MountedShare>>> {
+        self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Unmounts, says goodbye, withdraws the record from the relay, and waits until everything that this peer started has ended.
     ///
     /// # Errors
     /// [`CloseError::TasksLeft`] when something did not end in time.
     pub async fn close(self) -> Result<(), CloseError> {
+        #[cfg(unix)]
+        self.unmount_all().await;
         let was_published = self.shared.expected.current().is_some();
         self.shared.expected.set(None);
         if let Some(session) = self.shared.session() {

@@ -19,7 +19,7 @@ mod supply;
 mod tests;
 
 pub(crate) use demand::{Demand, Done, Engage, Patience, Waiter};
-pub(crate) use fault::FetchFault;
+pub use fault::FetchFault;
 pub(crate) use fetch::{LaneEnd, fetch};
 pub(crate) use local::copy_local;
 pub use progress::Progress;

@@ -115,7 +115,7 @@ impl SharePath {
     }
 
     /// What is called `name` in `folder`, or at the top of the share.
-    pub(super) fn within(folder: Option<&Self>, name: &Name) -> Result<Self, PathError> {
+    pub(crate) fn within(folder: Option<&Self>, name: &Name) -> Result<Self, PathError> {
         folder.map_or_else(|| Ok(Self(name.0.clone())), |folder| folder.join(name))
     }
 

@@ -93,15 +93,35 @@ impl Files {
         Ok(change.touched)
     }
 
-    /// Forgets where a content is, unless some entry still has it.
-    fn let_go(&mut self, content: Option<ContentId>) {
+    /// Forgets where a content is, unless some entry still has it. What was written through a mount goes with it; whoever
+    /// has it open still has it.
+    pub(crate) fn let_go(&mut self, content: Option<ContentId>) {
         if let Some(content) = content.filter(|content| !self.is_shared(content)) {
             self.held_for.remove(&content);
-            self.sources.forget_content(&content);
+            for source in self.sources.forget_content(&content) {
+                source.discard();
+            }
         }
     }
 
-    fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
+    /// The files on this machine that had a content when they were hashed.
+    pub(crate) fn sources_of(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        self.sources.holding(content)
+    }
+
+    /// A source has moved.
+    pub(crate) fn rehome(&mut self, old: &Source, new: Source) {
+        self.sources.forget(old);
+        self.sources.insert(Arc::new(new));
+    }
+
+    /// A file is not a source of its content any more.
+    pub(crate) fn forget(&mut self, source: &Source) {
+        self.sources.forget(source);
+    }
+
+    /// From now on a content is served from there, for that entry.
+    pub(crate) fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
         self.held_for.entry(source.content).or_default().insert(entry);
         self.sources.insert(source);
     }
@@ -140,18 +160,10 @@ impl Files {
 
     /// Whether some entry that is neither removed nor changed has this content.
     fn is_shared(&self, content: &ContentId) -> bool {
-        let entries: Vec<_> = self
-            .held_for
-            .get(content)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        let states = self.catalog.states(&entries);
+        let entries = self.held_for.get(content).into_iter().flatten();
+        let mut states = entries.filter_map(|id| self.catalog.state(*id));
         let has = |kind: &Kind| matches!(kind, Kind::File(file) if file.content == *content);
-        states
-            .iter()
-            .any(|(_, state)| state.versions.values().any(|version| has(&version.kind)))
+        states.any(|state| state.versions.values().any(|version| has(&version.kind)))
     }
 
     /// The paths under which this peer shares the local file of `source`.
@@ -170,21 +182,32 @@ impl Shared {
         source: Source,
         on_taken: OnTaken,
     ) -> Result<(), ShareError> {
-        let touched = self.files().share(path, Arc::new(source), on_taken)?;
+        let mut files = self.files();
+        let touched = files.share(path, Arc::new(source), on_taken)?;
+        if !touched.is_empty() {
+            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
+        }
+        drop(files);
         self.mark(touched);
         Ok(())
     }
 
     /// Shares an empty folder.
     pub(crate) fn share_folder(&self, path: &SharePath) -> Result<(), CatalogError> {
-        let change = self.files().catalog.add_folder(path)?;
+        let mut files = self.files();
+        let change = files.catalog.add_folder(path)?;
+        self.tell_mounts(&files, &[CatalogEvent::Added { path: path.clone() }]);
+        drop(files);
         self.mark(change.touched);
         Ok(())
     }
 
     /// Removes a file or a whole folder from the share.
     pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
-        let change = self.files().catalog.remove(path)?;
+        let mut files = self.files();
+        let change = files.catalog.remove(path)?;
+        self.tell_mounts(&files, &[CatalogEvent::Removed { path: path.clone() }]);
+        drop(files);
         self.mark(change.touched);
         Ok(())
     }
@@ -194,6 +217,8 @@ impl Shared {
         let mut files = self.files();
         let change = files.catalog.rename(from, to)?;
         files.follow(change.touched.iter().copied());
+        let (from, to) = (from.clone(), to.clone());
+        self.tell_mounts(&files, &[CatalogEvent::Renamed { from, to }]);
         drop(files);
         self.mark(change.touched);
         Ok(())
@@ -256,7 +281,8 @@ impl Shared {
         sound
     }
 
-    fn mark(&self, touched: Vec<EntryId>) {
+    /// Tells the other side of these entries soon.
+    pub(crate) fn mark(&self, touched: Vec<EntryId>) {
         if let Some(session) = self.session() {
             session.outgoing.mark(touched);
         }
@@ -275,7 +301,7 @@ impl Holder for Shared {
 
     /// One that has vanished is not served any more.
     fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        if stale.owner == Owner::Depot {
+        if stale.owner != Owner::User {
             return self.check_owned(stale);
         }
         let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
@@ -295,6 +321,9 @@ impl Holder for Shared {
             .into_iter()
             .map(|path| (files.share(&path, fresh.clone(), OnTaken::Replace), path))
             .collect();
+        for (_, path) in &shared {
+            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
+        }
         drop(files);
         for (outcome, path) in shared {
             match outcome {
@@ -335,16 +364,27 @@ fn version_of(source: &Source) -> FileVersion {
     }
 }
 
-fn unix_nanos(metadata: &std::fs::Metadata) -> i64 {
+/// When a file was modified, in nanoseconds since 1970.
+pub(crate) fn unix_nanos(metadata: &std::fs::Metadata) -> i64 {
     let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+    since_epoch_ns(
+        modified
+            .duration_since(UNIX_EPOCH)
+            .map_err(|before| before.duration()),
+    )
+}
+
+/// So many nanoseconds after 1970, or before it.
+pub(crate) fn since_epoch_ns(distance: Result<Duration, Duration>) -> i64 {
     let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    match modified.duration_since(UNIX_EPOCH) {
+    match distance {
         Ok(after) => nanos(after),
-        Err(before) => -nanos(before.duration()),
+        Err(before) => -nanos(before),
     }
 }
 
-fn system_time(unix_nanos: i64) -> SystemTime {
+/// The time so many nanoseconds after 1970.
+pub(crate) fn system_time(unix_nanos: i64) -> SystemTime {
     let distance = Duration::from_nanos(unix_nanos.unsigned_abs());
     let time = if unix_nanos < 0 {
         UNIX_EPOCH.checked_sub(distance)

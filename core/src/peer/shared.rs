@@ -66,6 +66,9 @@ pub(crate) struct Shared {
     is_kept: AtomicBool,
     /// Tells the log lines of this peer from those of others in the same process.
     span: Span,
+    /// The share as mounts see it, once there is one.
+    #[cfg(unix)]
+    mounted: Mutex<std::sync::Weak<crate::mount::MountedShare>>,
 }
 
 /// What a peer is made of, besides its state.
@@ -111,6 +114,8 @@ impl Shared {
             crossing: Arc::default(),
             is_kept: AtomicBool::new(false),
             span: tracing::info_span!("peer", peer = fingerprint.fmt_short()),
+            #[cfg(unix)]
+            mounted: Mutex::default(),
         }
     }
 
@@ -140,6 +145,19 @@ impl Shared {
     /// The catalog and what is held of it. Don't keep it across an await.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The share as mounts see it, if there is one.
+    #[cfg(unix)]
+    pub(crate) fn mounted(&self) -> Option<Arc<crate::mount::MountedShare>> {
+        let mounted = self.mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        mounted.upgrade()
+    }
+
+    /// From now on mounts are told of changes.
+    #[cfg(unix)]
+    pub(crate) fn set_mounted(&self, share: &Arc<crate::mount::MountedShare>) {
+        *self.mounted.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(share);
     }
 
     /// The session there is at this moment.

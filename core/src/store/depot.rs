@@ -124,6 +124,11 @@ impl Depot {
         Some(slot.cached.clone())
     }
 
+    /// Forgets the place of a content whose file is put to another use; the next reader gets a new one.
+    pub(crate) fn release(&self, content: &ContentId) {
+        self.shelf().contents.remove(content);
+    }
+
     /// Takes the contents out that were not used for longest and that nobody holds, until the others fit. Their files go
     /// with the last handle, so forget them as sources first.
     #[must_use]

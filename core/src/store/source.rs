@@ -47,6 +47,14 @@ impl FileStamp {
     }
 }
 
+impl FileStamp {
+    /// Whether two stamps are of one file that was not written in between, whatever became of its name.
+    fn is_same_content(&self, other: &Self) -> bool {
+        let place = |stamp: &Self| stamp.inode.map(|(device, inode, _, _)| (device, inode));
+        self.len == other.len && self.modified == other.modified && place(self) == place(other)
+    }
+}
+
 /// Whose file a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -54,6 +62,8 @@ pub(crate) enum Owner {
     User,
     /// The depot's, where nobody edits: one that is not what it was is of no use.
     Depot,
+    /// A mount's, which shares what it becomes when it is closed, and has no use for it once nobody has the content.
+    Mount,
 }
 
 /// A local file whose content is known.
@@ -181,6 +191,30 @@ impl Source {
         })
     }
 
+    /// As [`Source::known`], of a file that was written through a mount.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn written(path: &Path, content: ContentId, outline: Outline) -> Result<Self, SourceError> {
+        Ok(Self {
+            owner: Owner::Mount,
+            ..Self::known(path, content, outline)?
+        })
+    }
+
+    /// Takes a file of a mount away that nobody has any use for. Others are not ours to remove.
+    pub(crate) fn discard(&self) {
+        if self.owner != Owner::Mount {
+            return;
+        }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, path = %self.path.display(), "could not remove a file of the store");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     /// Opens the file for serving, if it still is what was hashed.
     pub(crate) fn open(&self) -> Result<File, SourceError> {
         let (file, metadata) = open(&self.path)?;
@@ -194,7 +228,12 @@ impl Source {
 
     /// Whether `file` (opened by [`Source::open`]) is still what was hashed.
     pub(crate) fn is_unchanged(&self, file: &File) -> bool {
-        stamp_of(&self.path, file).is_ok_and(|stamp| stamp == self.stamp)
+        let is_same = |stamp: FileStamp| match self.owner {
+            Owner::User => stamp == self.stamp,
+            // Nobody edits it and sets its time back; but it may lose its name while it is open, and that is a change.
+            Owner::Depot | Owner::Mount => stamp.is_same_content(&self.stamp),
+        };
+        stamp_of(&self.path, file).is_ok_and(is_same)
     }
 }
 
@@ -254,9 +293,9 @@ impl Sources {
         self.0.get(content).into_iter().flatten().rev().cloned().collect()
     }
 
-    /// Forgets every source of a content.
-    pub(crate) fn forget_content(&mut self, content: &ContentId) {
-        self.0.remove(content);
+    /// Forgets every source of a content, and returns them.
+    pub(crate) fn forget_content(&mut self, content: &ContentId) -> Vec<Arc<Source>> {
+        self.0.remove(content).unwrap_or_default()
     }
 
     /// Forgets one file as a source of its content.

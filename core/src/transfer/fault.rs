@@ -6,7 +6,8 @@ use super::protocol::Refusal;
 
 /// Why a read of a remote content failed. Every waiter of the same trouble gets a copy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FetchFault {
+#[non_exhaustive]
+pub enum FetchFault {
     /// There is no session, and none to wait for.
     #[error("there is no connection to the other peer\nhint: connect first")]
     Unreachable,

@@ -1,0 +1,83 @@
+//! Telling the mounts of a share what looks different now, whoever changed it.
+//!
+//! Called with the catalog locked, right after a change: what it says of folders and inodes is true at that moment. The
+//! viewer that made the change knows it already and is left out.
+
+use super::share::{MountedShare, top};
+use super::viewers::{Stale, ViewerId};
+use crate::catalog::{CatalogEvent, EntryKey, SharePath};
+use crate::peer::Files;
+
+impl MountedShare {
+    /// The other side, or this peer outside of a mount, changed the catalog.
+    pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
+        for event in events {
+            match event {
+                CatalogEvent::Added { path } | CatalogEvent::Removed { path } => {
+                    self.tell_name(files, path, None);
+                }
+                CatalogEvent::Changed { path } => self.tell_content(files, path, None),
+                CatalogEvent::Renamed { from, to } => {
+                    self.tell_name(files, from, None);
+                    self.tell_name(files, to, None);
+                }
+                CatalogEvent::Conflict { path, copy } => {
+                    self.tell_content(files, path, None);
+                    self.tell_name(files, copy, None);
+                }
+            }
+        }
+    }
+
+    /// Something of that name appeared, went, or is something else; its folder was modified.
+    pub(super) fn tell_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        let Some(folder) = folder_key(files, path) else {
+            return;
+        };
+        let mut nodes = self.nodes();
+        let now = self.now_ns();
+        nodes.change_local(folder, |local| {
+            local.modified_ns = Some(now);
+            local.changed_ns = Some(now);
+        });
+        if let Some(inode) = nodes.known_inode(&folder).filter(|_| self.viewers.is_heard(by)) {
+            let name = path.name();
+            self.viewers.tell(by, &Stale::Name { folder: inode, name });
+            self.viewers.tell(by, &Stale::Attributes { inode });
+        }
+    }
+
+    /// The file of that name has another content, mode or time.
+    pub(super) fn tell_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        if !self.viewers.is_heard(by) {
+            return;
+        }
+        let Some(folder) = folder_key(files, path) else {
+            return;
+        };
+        let nodes = self.nodes();
+        if let Some(folder) = nodes.known_inode(&folder) {
+            let name = path.name();
+            self.viewers.tell(by, &Stale::Name { folder, name });
+        }
+        let shown = files.catalog.lookup(path);
+        let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
+        // One that is open keeps the content it was opened with; the name leads to its successor.
+        let open = |inode| self.open_file(&nodes, inode).is_some();
+        if let Some(inode) = inode {
+            let stale = if open(inode) && by.is_none() {
+                Stale::Attributes { inode }
+            } else {
+                Stale::Content { inode }
+            };
+            self.viewers.tell(by, &stale);
+        }
+    }
+}
+
+fn folder_key(files: &Files, path: &SharePath) -> Option<EntryKey> {
+    match path.parent() {
+        None => Some(top()),
+        Some(folder) => files.catalog.lookup(&folder).map(|shown| shown.key()),
+    }
+}

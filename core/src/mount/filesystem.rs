@@ -1,0 +1,118 @@
+//! A share as a file system, without a kernel: what a mount answers with, and what tests call directly.
+//!
+//! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the same share and the same
+//! open files. Everything blocks until it is done; the calls that may take long say so, and have a twin that tells
+//! whether they would. Names, files, folders and attributes have a file each.
+
+mod files;
+mod folders;
+mod meta;
+mod names;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::attributes::{Handle, Inode, OpenMode};
+use super::open_file::OpenFile;
+use super::share::MountedShare;
+use super::viewers::{Stale, ViewerId};
+use folders::FolderStream;
+
+pub use files::{Io, IoWish, Opened, Span, Whence};
+pub use folders::{FolderItem, Room};
+pub use meta::Statistics;
+pub use names::Renaming;
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct FileSystem {
+    share: Arc<MountedShare>,
+    viewer: ViewerId,
+    next_handle: AtomicU64,
+    open: RwLock<HashMap<Handle, OpenHandle>>,
+    folders: Mutex<HashMap<Handle, FolderStream>>,
+    /// How often each inode was looked up by this viewer and not forgotten.
+    lookups: Mutex<HashMap<Inode, u64>>,
+}
+
+/// One handle of an open file.
+#[derive(Debug, Clone)]
+struct OpenHandle {
+    inode: Inode,
+    file: Arc<OpenFile>,
+    mode: OpenMode,
+    io: Io,
+}
+
+impl FileSystem {
+    pub(crate) fn new(share: Arc<MountedShare>) -> Self {
+        Self {
+            viewer: share.viewers.add(),
+            share,
+            next_handle: AtomicU64::new(1),
+            open: RwLock::default(),
+            folders: Mutex::default(),
+            lookups: Mutex::default(),
+        }
+    }
+
+    /// From now on what others change arrives there.
+    pub(super) fn listen(&self) -> std::sync::mpsc::Receiver<Stale> {
+        self.share.viewers.listen(self.viewer)
+    }
+
+    /// Nobody is told any more.
+    pub(super) fn stop_listening(&self) {
+        self.share.viewers.leave(self.viewer);
+    }
+
+    /// The share that it shows.
+    pub(super) fn share(&self) -> &Arc<MountedShare> {
+        &self.share
+    }
+
+    /// Wall time in nanoseconds since 1970.
+    pub(super) fn now_ns(&self) -> i64 {
+        self.share.now_ns()
+    }
+
+    /// The peer whose share it is.
+    pub(super) fn shared(&self) -> &Arc<crate::peer::Shared> {
+        &self.share.shared
+    }
+
+    fn new_handle(&self) -> Handle {
+        Handle(self.next_handle.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn count_lookup(&self, inode: Inode) {
+        *self.lookups().entry(inode).or_default() += 1;
+    }
+
+    fn lookups(&self) -> MutexGuard<'_, HashMap<Inode, u64>> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for FileSystem {
+    /// A kernel that has let go of a mount does not say what it forgets.
+    fn drop(&mut self) {
+        self.stop_listening();
+        let open: Vec<_> = self
+            .open
+            .write()
+            .map(|mut open| open.drain().collect())
+            .unwrap_or_default();
+        for (_, handle) in open {
+            if let Err(error) = self.let_go(&handle) {
+                tracing::warn!(%error, "could not share a file that was open when its mount ended");
+            }
+        }
+        let lookups = std::mem::take(&mut *self.lookups());
+        let mut nodes = self.share.nodes();
+        for (inode, count) in lookups {
+            nodes.forget(inode, count);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Folders: listing them, in an order that holds while they change.
+//!
+//! An open folder is a snapshot of its names. What is made or removed meanwhile may or may not be in it, as POSIX allows,
+//! but nothing is listed twice or left out because something else changed. Reading from the start again takes a new one.
+
+use std::sync::PoisonError;
+
+use super::super::attributes::{Attributes, Handle, Inode, NodeKind};
+use super::super::error::FsError;
+use super::FileSystem;
+use crate::catalog::{EntryKey, Kind, SharePath, Shown};
+use crate::peer::Files;
+
+/// An open folder.
+#[derive(Debug, Default)]
+pub(super) struct FolderStream {
+    folder: Option<Inode>,
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    /// `None` for `.` and `..`.
+    key: Option<EntryKey>,
+    shown: FolderItem,
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderItem {
+    /// Where to go on after this one.
+    pub next: u64,
+    /// The name; `.` and `..` come first.
+    pub name: String,
+    /// What it names.
+    pub inode: Inode,
+    /// What that is.
+    pub kind: NodeKind,
+}
+
+impl FileSystem {
+    /// Opens a folder for listing.
+    ///
+    /// # Errors
+    /// [`FsError::NotAFolder`].
+    pub fn open_folder(&self, inode: Inode) -> Result<Handle, FsError> {
+        let files = self.share.shared.files();
+        self.share.folder(&files, &self.share.nodes(), inode)?;
+        let handle = self.new_handle();
+        let stream = FolderStream {
+            folder: Some(inode),
+            items: Vec::new(),
+        };
+        self.streams().insert(handle, stream);
+        Ok(handle)
+    }
+
+    /// The names from `offset` on, 0 for the start; `take` is called for each until it says that it has no room.
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`]; [`FsError::NotFound`] once the folder is gone.
+    pub fn read_folder(
+        &self,
+        handle: Handle,
+        offset: u64,
+        mut take: impl FnMut(&FolderItem) -> Room,
+    ) -> Result<(), FsError> {
+        self.refresh(handle, offset)?;
+        let streams = self.streams();
+        let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        for item in stream.items.iter().skip(first) {
+            if take(&item.shown) == Room::Full {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`FileSystem::read_folder`], with the attributes of each; every one but `.` and `..` that was taken counts as
+    /// a lookup.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read_folder_with_attributes(
+        &self,
+        handle: Handle,
+        offset: u64,
+        mut take: impl FnMut(&FolderItem, &Attributes) -> Room,
+    ) -> Result<(), FsError> {
+        self.refresh(handle, offset)?;
+        let files = self.share.shared.files();
+        let streams = self.streams();
+        let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
+        let first = usize::try_from(offset).unwrap_or(usize::MAX);
+        for item in stream.items.iter().skip(first) {
+            let Some((attributes, is_counted)) = self.attributes_of_item(&files, item) else {
+                // It went since the folder was opened.
+                continue;
+            };
+            let room = take(&item.shown, &attributes);
+            if is_counted && room == Room::Full {
+                self.uncount(attributes.inode);
+            }
+            if room == Room::Full {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes an open folder.
+    pub fn close_folder(&self, handle: Handle) {
+        self.streams().remove(&handle);
+    }
+
+    fn uncount(&self, inode: Inode) {
+        self.forget(inode, 1);
+    }
+
+    /// Takes a new snapshot when a listing starts.
+    fn refresh(&self, handle: Handle, offset: u64) -> Result<(), FsError> {
+        if offset > 0 {
+            return Ok(());
+        }
+        let files = self.share.shared.files();
+        let folder = self
+            .streams()
+            .get(&handle)
+            .and_then(|stream| stream.folder)
+            .ok_or(FsError::BadHandle)?;
+        let path = match self.share.folder(&files, &self.share.nodes(), folder) {
+            // A folder that was removed while it is open is empty.
+            Err(FsError::NotFound) => {
+                return self.fill(handle, Vec::new());
+            }
+            path => path?,
+        };
+        let items = self.snapshot(&files, folder, path.as_ref());
+        self.fill(handle, items)
+    }
+
+    fn fill(&self, handle: Handle, items: Vec<Item>) -> Result<(), FsError> {
+        let mut streams = self.streams();
+        streams.get_mut(&handle).ok_or(FsError::BadHandle)?.items = items;
+        Ok(())
+    }
+
+    fn snapshot(&self, files: &Files, folder: Inode, path: Option<&SharePath>) -> Vec<Item> {
+        let above = self.above(files, path);
+        let listed = files.catalog.list_folder(path).unwrap_or_default();
+        let nodes = self.share.nodes();
+        let mut items = Vec::with_capacity(listed.len() + 2);
+        for (name, inode) in [(".", folder), ("..", above)] {
+            items.push(item(None, name, inode, NodeKind::Folder));
+        }
+        for shown in listed {
+            let key = shown.key();
+            let inode = nodes.known_inode(&key).unwrap_or(Inode::preferred(&key));
+            items.push(item(
+                Some(key),
+                shown.path.name().as_str(),
+                inode,
+                kind_of(&shown),
+            ));
+        }
+        for (next, item) in (1..).zip(&mut items) {
+            item.shown.next = next;
+        }
+        items
+    }
+
+    fn above(&self, files: &Files, path: Option<&SharePath>) -> Inode {
+        let above = path.and_then(SharePath::parent);
+        let shown = above.and_then(|above| files.catalog.lookup(&above));
+        shown.map_or(Inode::ROOT, |shown| {
+            let key = shown.key();
+            let known = self.share.nodes().known_inode(&key);
+            known.unwrap_or(Inode::preferred(&key))
+        })
+    }
+
+    fn attributes_of_item(&self, files: &Files, item: &Item) -> Option<(Attributes, bool)> {
+        match item.key {
+            Some(key) => {
+                let shown = files.catalog.locate(key)?;
+                Some((self.introduce(&shown), true))
+            }
+            None => {
+                let nodes = self.share.nodes();
+                let attributes = self.share.attributes_of(files, &nodes, item.shown.inode);
+                Some((attributes.unwrap_or(self.share.top_attributes(&nodes)), false))
+            }
+        }
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<Handle, FolderStream>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether whoever lists a folder takes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It was taken, and there may be room for another one.
+    More,
+    /// It was not taken.
+    Full,
+}
+
+fn item(key: Option<EntryKey>, name: &str, inode: Inode, kind: NodeKind) -> Item {
+    let shown = FolderItem {
+        next: 0,
+        name: name.to_owned(),
+        inode,
+        kind,
+    };
+    Item { key, shown }
+}
+
+fn kind_of(shown: &Shown) -> NodeKind {
+    match shown.kind {
+        Kind::Folder => NodeKind::Folder,
+        Kind::File(_) => NodeKind::File,
+        Kind::Link(_) => NodeKind::Link,
+    }
+}

@@ -1,0 +1,250 @@
+//! Attributes: asking, changing, and what there is room for.
+
+use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
+use super::super::error::FsError;
+use super::super::open_file::{Body, Keep};
+use super::super::share::{Seen, top};
+use super::FileSystem;
+use super::files::IoWish;
+use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
+use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
+use crate::peer::Files;
+
+/// What statfs(2) says: the room in the store, which is where everything written goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// Bytes in one block.
+    pub block_len: u64,
+    /// Blocks in all.
+    pub block_count: u64,
+    /// Blocks that are free.
+    pub free_count: u64,
+    /// Blocks that are free for an ordinary user.
+    pub available_count: u64,
+    /// Files that there can be.
+    pub file_count: u64,
+    /// Files that there can be more.
+    pub free_file_count: u64,
+    /// Longest name in bytes.
+    pub name_len_max: u32,
+}
+
+impl FileSystem {
+    /// What stat(2) says.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`] for what is not there any more.
+    pub fn attributes(&self, inode: Inode) -> Result<Attributes, FsError> {
+        let files = self.share.shared.files();
+        let nodes = self.share.nodes();
+        self.share.attributes_of(&files, &nodes, inode)
+    }
+
+    /// Changes attributes; `handle` may name an open file to truncate. May take long when a file of the other side is
+    /// truncated to another length than 0, since the rest of it is fetched.
+    ///
+    /// # Errors
+    /// [`FsError::IsAFolder`] for the length of a folder, [`FsError::TooLarge`], [`FsError::Unavailable`].
+    pub fn set_attributes(
+        &self,
+        inode: Inode,
+        handle: Option<Handle>,
+        changes: &Changes,
+    ) -> Result<Attributes, FsError> {
+        if let Some(len) = changes.len {
+            self.truncate(inode, handle, len)?;
+        }
+        if changes.modified_ns.is_some() {
+            self.set_working_time(inode, changes)?;
+        }
+        let mut files = self.share.shared.files();
+        let nodes = self.share.nodes();
+        let seen = self.share.seen(&files, &nodes, inode)?;
+        drop(nodes);
+        let touched = match &seen {
+            Seen::Entry(shown) => self.set_version(&mut files, inode, shown, changes)?,
+            Seen::Top | Seen::Gone(_) => Vec::new(),
+        };
+        self.set_local(inode, &seen, changes);
+        let nodes = self.share.nodes();
+        let attributes = self.share.attributes_of(&files, &nodes, inode);
+        drop((nodes, files));
+        self.share.shared.mark(touched);
+        attributes
+    }
+
+    /// Whether [`FileSystem::set_attributes`] would be done at once.
+    #[must_use]
+    pub fn is_quickly_changed(&self, inode: Inode, changes: &Changes) -> bool {
+        let nodes = self.share.nodes();
+        let open = self.share.open_file(&nodes, inode);
+        let is_open = open.is_some_and(|open| open.is_writable_now());
+        matches!(changes.len, None | Some(0)) || is_open
+    }
+
+    /// What there is room for.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub fn statistics(&self) -> Result<Statistics, FsError> {
+        let store = rustix::fs::statvfs(self.share.shared.written_dir()?)?;
+        Ok(Statistics {
+            block_len: store.f_frsize,
+            block_count: store.f_blocks,
+            free_count: store.f_bfree,
+            available_count: store.f_bavail,
+            file_count: store.f_files,
+            free_file_count: store.f_ffree,
+            name_len_max: u32::try_from(SHARE_NAME_LEN_MAX).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn truncate(&self, inode: Inode, handle: Option<Handle>, len: u64) -> Result<(), FsError> {
+        if len > FILE_LEN_MAX {
+            return Err(FsError::TooLarge);
+        }
+        let given = handle.and_then(|handle| self.writable_handle(handle).ok());
+        let (handle, is_ours) = match given {
+            Some(_) => (handle.unwrap_or(Handle(0)), false),
+            None => (self.open(inode, OpenMode::WRITE, IoWish::Calls)?.handle, true),
+        };
+        let truncated = self.truncate_open(handle, len);
+        if is_ours {
+            self.release(handle)?;
+        }
+        truncated
+    }
+
+    fn truncate_open(&self, handle: Handle, len: u64) -> Result<(), FsError> {
+        let open = self.writable_handle(handle)?;
+        let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
+        let working = self.share.make_writable(&open.file, keep)?;
+        working.file.set_len(len)?;
+        working.note_write();
+        Ok(())
+    }
+
+    /// The time of a file that is being written is that of its working file.
+    fn set_working_time(&self, inode: Inode, changes: &Changes) -> Result<(), FsError> {
+        let open = self.share.open_file(&self.share.nodes(), inode);
+        if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
+            && let Body::Working(working) = open.body()
+        {
+            working.file.set_modified(crate::peer::system_time(modified_ns))?;
+            working.note_write();
+        }
+        Ok(())
+    }
+
+    /// Mode and time of a file, or time of a link, are a version of their own. The content stays, and so do its holders.
+    fn set_version(
+        &self,
+        files: &mut Files,
+        inode: Inode,
+        shown: &Shown,
+        changes: &Changes,
+    ) -> Result<Vec<crate::catalog::EntryId>, FsError> {
+        let Some(kind) = changed_kind(&shown.kind, changes) else {
+            return Ok(Vec::new());
+        };
+        let edited = files
+            .catalog
+            .edit(shown.key(), shown.dot, kind, Holding::NotHeld)?;
+        let nodes = self.share.nodes();
+        let mut is_told = true;
+        if let Some(open) = self.share.open_file(&nodes, inode) {
+            let mut state = open.state();
+            if state.version.is_some() {
+                state.version = Some((edited.shown.key(), edited.shown.dot));
+            }
+            is_told = state.news == super::super::open_file::News::Told;
+        }
+        drop(nodes);
+        self.share
+            .tell_content(files, &edited.shown.path, Some(self.viewer));
+        Ok(if is_told {
+            edited.change.touched
+        } else {
+            Vec::new()
+        })
+    }
+
+    fn set_local(&self, inode: Inode, seen: &Seen, changes: &Changes) {
+        let now = self.share.now_ns();
+        let (key, is_folder) = match seen {
+            Seen::Top => (top(), true),
+            Seen::Entry(shown) => (shown.key(), shown.kind == Kind::Folder),
+            Seen::Gone(_) => return self.set_gone(inode, changes),
+        };
+        let mut nodes = self.share.nodes();
+        let owner = self.owner_after(&nodes, &key, changes);
+        nodes.change_local(key, |local| {
+            local.owner = owner;
+            local.changed_ns = Some(now);
+            local.accessed_ns = changes.accessed_ns.or(local.accessed_ns);
+            match changes.mode {
+                Some(mode) if is_folder => local.mode = Some(mode & 0o7777),
+                Some(mode) => local.mode = Some(mode & 0o7000),
+                None => {}
+            }
+            if is_folder {
+                local.modified_ns = changes.modified_ns.or(local.modified_ns);
+            }
+        });
+    }
+
+    fn owner_after(
+        &self,
+        nodes: &super::super::nodes::Nodes,
+        key: &crate::catalog::EntryKey,
+        changes: &Changes,
+    ) -> Option<super::super::attributes::Owner> {
+        let before = nodes.local(key).owner;
+        if changes.uid.is_none() && changes.gid.is_none() {
+            return before;
+        }
+        let mut owner = before.unwrap_or(self.share.owner());
+        owner.uid = changes.uid.unwrap_or(owner.uid);
+        owner.gid = changes.gid.unwrap_or(owner.gid);
+        Some(owner)
+    }
+
+    /// A file that is removed but still open has attributes of its own.
+    fn set_gone(&self, inode: Inode, changes: &Changes) {
+        let now = self.share.now_ns();
+        self.share.nodes().change_gone(inode, |was| {
+            was.mode = changes.mode.map_or(was.mode, |mode| mode & 0o7777);
+            was.owner.uid = changes.uid.unwrap_or(was.owner.uid);
+            was.owner.gid = changes.gid.unwrap_or(was.owner.gid);
+            was.modified_ns = changes.modified_ns.unwrap_or(was.modified_ns);
+            was.accessed_ns = changes.accessed_ns.unwrap_or(was.accessed_ns);
+            was.changed_ns = now;
+        });
+    }
+}
+
+/// What an entry is with other attributes; `None` if the catalog has nothing to say of them.
+fn changed_kind(kind: &Kind, changes: &Changes) -> Option<Kind> {
+    let changed = match kind {
+        Kind::File(file) => Kind::File(FileVersion {
+            mode: changes.mode.map_or(file.mode, |mode| mode & 0o777),
+            mtime_ns: changes.modified_ns.unwrap_or(file.mtime_ns),
+            ..*file
+        }),
+        Kind::Link(link) => Kind::Link(LinkVersion {
+            mtime_ns: changes.modified_ns.unwrap_or(link.mtime_ns),
+            ..link.clone()
+        }),
+        Kind::Folder => return None,
+    };
+    (changed != *kind).then_some(changed)
+}
+
+/// Whether an inode of that kind has a length that can be set.
+pub(super) fn check_file(kind: NodeKind) -> Result<(), FsError> {
+    match kind {
+        NodeKind::File => Ok(()),
+        NodeKind::Folder => Err(FsError::IsAFolder),
+        NodeKind::Link => Err(FsError::Invalid),
+    }
+}

@@ -1,0 +1,351 @@
+//! Names: looking up, making, removing, renaming.
+
+use std::ffi::OsStr;
+
+use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
+use super::super::error::FsError;
+use super::super::share::Seen;
+use super::{FileSystem, IoWish};
+use crate::catalog::{
+    Change, ContentId, FileVersion, Kind, LinkTarget, LinkVersion, OnExisting, SharePath, Shown,
+};
+use crate::peer::Files;
+
+/// What renaming does with something that has the new name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renaming {
+    /// It is replaced, as rename(2) does.
+    Replace,
+    /// It is an error (`RENAME_NOREPLACE`).
+    NoReplace,
+    /// The two change places (`RENAME_EXCHANGE`).
+    Exchange,
+}
+
+impl FileSystem {
+    /// What is called `name` in a folder; counts as one lookup, to be taken back with [`FileSystem::forget`].
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`] if there is nothing.
+    pub fn lookup(&self, folder: Inode, name: &OsStr) -> Result<Attributes, FsError> {
+        let files = self.share.shared.files();
+        let path = self.child(&files, folder, name)?;
+        let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
+        Ok(self.introduce(&shown))
+    }
+
+    /// Takes back `count` lookups of an inode.
+    pub fn forget(&self, inode: Inode, count: u64) {
+        let mut lookups = self.lookups();
+        let Some(known) = lookups.get_mut(&inode) else {
+            return;
+        };
+        let count = count.min(*known);
+        *known -= count;
+        if *known == 0 {
+            lookups.remove(&inode);
+        }
+        drop(lookups);
+        self.share.nodes().forget(inode, count);
+    }
+
+    /// Makes a folder; counts as one lookup of it.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`], and those of names.
+    pub fn make_folder(
+        &self,
+        folder: Inode,
+        name: &OsStr,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<Attributes, FsError> {
+        let mut files = self.share.shared.files();
+        let path = self.free_child(&files, folder, name)?;
+        let change = files.catalog.add_folder(&path)?;
+        let attributes = self.made(&files, &path, (Some(mode & 0o7777), owner))?;
+        drop(files);
+        self.tell(change);
+        Ok(attributes)
+    }
+
+    /// Makes an empty file, which the other side is told of at once; counts as one lookup of it.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`], and those of names and of the store.
+    pub fn make_empty_file(
+        &self,
+        folder: Inode,
+        name: &OsStr,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<Attributes, FsError> {
+        let made = self.create((folder, name), (mode, owner), OpenMode::WRITE, IoWish::Calls)?;
+        let (attributes, opened) = made;
+        self.release(opened.handle)?;
+        Ok(attributes)
+    }
+
+    /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never followed here.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of names.
+    pub fn make_link(
+        &self,
+        folder: Inode,
+        name: &OsStr,
+        target: &str,
+        owner: Owner,
+    ) -> Result<Attributes, FsError> {
+        let target = LinkTarget::new(target).map_err(|_| FsError::Invalid)?;
+        let mut files = self.share.shared.files();
+        let path = self.free_child(&files, folder, name)?;
+        let mtime_ns = self.share.now_ns();
+        let change = files.catalog.add_link(&path, LinkVersion { target, mtime_ns })?;
+        let attributes = self.made(&files, &path, (None, owner))?;
+        drop(files);
+        self.tell(change);
+        Ok(attributes)
+    }
+
+    /// Where a symbolic link points to.
+    ///
+    /// # Errors
+    /// [`FsError::Invalid`] for what is no link.
+    pub fn read_link(&self, inode: Inode) -> Result<String, FsError> {
+        let files = self.share.shared.files();
+        let nodes = self.share.nodes();
+        match self.share.seen(&files, &nodes, inode)? {
+            Seen::Entry(Shown {
+                kind: Kind::Link(link),
+                ..
+            }) => Ok(link.target.as_str().to_owned()),
+            Seen::Entry(_) | Seen::Top | Seen::Gone(_) => Err(FsError::Invalid),
+        }
+    }
+
+    /// Removes a file or a link. Whoever has it open goes on using it.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`], [`FsError::IsAFolder`].
+    pub fn remove(&self, folder: Inode, name: &OsStr) -> Result<(), FsError> {
+        let mut files = self.share.shared.files();
+        let path = self.child(&files, folder, name)?;
+        let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
+        if shown.kind == Kind::Folder {
+            return Err(FsError::IsAFolder);
+        }
+        let change = files.catalog.remove(&path)?;
+        self.detach(&mut files, &shown);
+        self.share.tell_name(&files, &path, Some(self.viewer));
+        drop(files);
+        self.tell(change);
+        Ok(())
+    }
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`], [`FsError::NotAFolder`], [`FsError::NotEmpty`].
+    pub fn remove_folder(&self, folder: Inode, name: &OsStr) -> Result<(), FsError> {
+        let mut files = self.share.shared.files();
+        let path = self.child(&files, folder, name)?;
+        let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
+        match files.catalog.is_empty_folder(&path) {
+            None => return Err(FsError::NotAFolder),
+            Some(false) => return Err(FsError::NotEmpty),
+            Some(true) => {}
+        }
+        let change = files.catalog.remove(&path)?;
+        self.detach(&mut files, &shown);
+        self.share.tell_name(&files, &path, Some(self.viewer));
+        drop(files);
+        self.tell(change);
+        Ok(())
+    }
+
+    /// Gives something another name, or another folder, with all that is in it. An open file that was not published yet
+    /// is published first, so that what is replaced is replaced by what was written.
+    ///
+    /// # Errors
+    /// As rename(2).
+    pub fn rename(
+        &self,
+        (folder, name): (Inode, &OsStr),
+        (new_folder, new_name): (Inode, &OsStr),
+        renaming: Renaming,
+    ) -> Result<(), FsError> {
+        self.publish_before_renaming((folder, name))?;
+        let mut files = self.share.shared.files();
+        let from = self.child(&files, folder, name)?;
+        let to = self.child(&files, new_folder, new_name)?;
+        let moved = files.catalog.lookup(&from).ok_or(FsError::NotFound)?;
+        let replaced = files.catalog.lookup(&to);
+        if from == to {
+            return no_change(renaming);
+        }
+        let change = files.catalog.rename_with(&from, &to, on_existing(renaming))?;
+        match replaced {
+            Some(other) if renaming == Renaming::Exchange => self.follow(&files, &other, &from),
+            Some(other) => self.detach(&mut files, &other),
+            None => {}
+        }
+        self.follow(&files, &moved, &to);
+        for path in [&from, &to] {
+            self.share.tell_name(&files, path, Some(self.viewer));
+        }
+        drop(files);
+        self.tell(change);
+        Ok(())
+    }
+
+    /// Makes the entry of a new file, which the other side is told of when it is closed for the first time.
+    pub(super) fn make_file(
+        &self,
+        files: &mut Files,
+        (folder, name): (Inode, &OsStr),
+        (mode, owner): (u32, Owner),
+    ) -> Result<(Attributes, Shown), FsError> {
+        let path = self.free_child(files, folder, name)?;
+        let version = FileVersion {
+            content: empty(),
+            mtime_ns: self.share.now_ns(),
+            mode: mode & 0o777,
+        };
+        let _told_when_closed = files.catalog.add_file(&path, version)?;
+        let special = Some(mode & 0o7000).filter(|special| *special != 0);
+        let attributes = self.made(files, &path, (special, owner))?;
+        let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
+        Ok((attributes, shown))
+    }
+
+    /// The path of what is called `name`. A catalog is never asked for `.` and `..`.
+    pub(super) fn child(&self, files: &Files, folder: Inode, name: &OsStr) -> Result<SharePath, FsError> {
+        let nodes = self.share.nodes();
+        self.share.path_in(files, &nodes, folder, name)
+    }
+
+    fn free_child(&self, files: &Files, folder: Inode, name: &OsStr) -> Result<SharePath, FsError> {
+        let path = self.child(files, folder, name)?;
+        match files.catalog.lookup(&path) {
+            Some(_) => Err(FsError::Exists),
+            None => Ok(path),
+        }
+    }
+
+    /// The attributes of something that the kernel gets to know with this.
+    pub(super) fn introduce(&self, shown: &Shown) -> Attributes {
+        let mut nodes = self.share.nodes();
+        let inode = self.share.inode_of(&mut nodes, shown);
+        nodes.look_up(inode);
+        self.count_lookup(inode);
+        self.share.attributes(&nodes, inode, shown)
+    }
+
+    /// Finishes making something: its local attributes, its inode, and the news for others who look.
+    fn made(
+        &self,
+        files: &Files,
+        path: &SharePath,
+        (mode, owner): (Option<u32>, Owner),
+    ) -> Result<Attributes, FsError> {
+        let shown = files.catalog.lookup(path).ok_or(FsError::NotFound)?;
+        let now = self.share.now_ns();
+        let mut nodes = self.share.nodes();
+        nodes.forget_local(&shown.key());
+        nodes.change_local(shown.key(), |local| {
+            local.owner = Some(owner);
+            local.mode = mode;
+            local.changed_ns = Some(now);
+            local.modified_ns = Some(now);
+        });
+        drop(nodes);
+        self.share.tell_name(files, path, Some(self.viewer));
+        Ok(self.introduce(&shown))
+    }
+
+    /// What was shown there is removed: its inode stands for nothing, and what is open of it is not published any more.
+    fn detach(&self, files: &mut Files, shown: &Shown) {
+        let mut nodes = self.share.nodes();
+        if let Some(inode) = nodes.known_inode(&shown.key()) {
+            let was = self.share.attributes(&nodes, inode, shown);
+            if let Some(open) = self.share.open_file(&nodes, inode) {
+                open.state().version = None;
+            }
+            let now = self.share.now_ns();
+            let gone = Attributes {
+                link_count: 0,
+                changed_ns: now,
+                ..was
+            };
+            nodes.detach(inode, gone);
+        }
+        nodes.forget_local(&shown.key());
+        drop(nodes);
+        files.let_go(shown.file().map(|file| file.content));
+    }
+
+    /// After a rename: the inode that stood for `old` stands for what is shown at `path` now.
+    fn follow(&self, files: &Files, old: &Shown, path: &SharePath) {
+        let Some(now) = files.catalog.lookup(path) else {
+            return;
+        };
+        let mut nodes = self.share.nodes();
+        if let Some(inode) = nodes.known_inode(&old.key()) {
+            if now.key() != old.key() {
+                nodes.rekey(inode, now.key());
+            }
+            if let Some(open) = self.share.open_file(&nodes, inode) {
+                let mut state = open.state();
+                if state.version.is_some() {
+                    state.version = Some((now.key(), now.dot));
+                }
+            }
+        }
+        let changed = self.share.now_ns();
+        nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
+    }
+
+    fn publish_before_renaming(&self, (folder, name): (Inode, &OsStr)) -> Result<(), FsError> {
+        let open = {
+            let files = self.share.shared.files();
+            let path = self.child(&files, folder, name)?;
+            let nodes = self.share.nodes();
+            let shown = files.catalog.lookup(&path);
+            let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
+            inode.and_then(|inode| Some((inode, self.share.open_file(&nodes, inode)?)))
+        };
+        match open {
+            Some((inode, open)) => self.share.publish(inode, &open, Some(self.viewer)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the other side.
+    pub(super) fn tell(&self, change: Change) {
+        self.share.shared.mark(change.touched);
+    }
+}
+
+/// The content of an empty file.
+fn empty() -> ContentId {
+    ContentId {
+        hash: *blake3::hash(b"").as_bytes(),
+        len: 0,
+    }
+}
+
+fn on_existing(renaming: Renaming) -> OnExisting {
+    match renaming {
+        Renaming::Replace => OnExisting::Replace,
+        Renaming::NoReplace => OnExisting::Refuse,
+        Renaming::Exchange => OnExisting::Exchange,
+    }
+}
+
+fn no_change(renaming: Renaming) -> Result<(), FsError> {
+    match renaming {
+        Renaming::NoReplace => Err(FsError::Exists),
+        Renaming::Replace | Renaming::Exchange => Ok(()),
+    }
+}

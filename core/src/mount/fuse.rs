@@ -1,0 +1,527 @@
+//! The adapter from the kernel's requests to [`FileSystem`]. It translates and decides nothing.
+//!
+//! Invariants: no handler waits (what may take long is done by another thread, which answers), and none panics out of
+//! here, or every later call on the mount would hang. Answers that the kernel remembers: no extended attributes, no
+//! access checks of our own (it checks modes itself), no locks of our own (it keeps them, on this machine).
+
+mod backing;
+mod notify;
+mod translate;
+
+use std::ffi::OsStr;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
+    TimeOrNow, WriteFlags,
+};
+use tokio::sync::Semaphore;
+
+use super::attributes::{Changes, Handle, Inode};
+use super::error::FsError;
+use super::filesystem::{FileSystem, Room, Span};
+use crate::limits::{KERNEL_BACKGROUND_MAX, KERNEL_TTL, SLOW_CALLS_MAX};
+use backing::Chosen;
+use translate::{errno, file_attr, file_type, open_mode, renaming, time_ns, whence};
+
+pub(super) use backing::{Backings, Wished};
+pub(super) use notify::Notifying;
+
+/// Never used again for another file, so one generation is enough.
+const GENERATION: Generation = Generation(0);
+
+/// See the head of this file.
+pub(super) struct Adapter {
+    fs: Arc<FileSystem>,
+    backings: Backings,
+    slow_calls: Arc<Semaphore>,
+}
+
+impl Adapter {
+    /// An adapter for one mount.
+    pub(super) fn new(fs: Arc<FileSystem>, backings: Backings) -> Self {
+        Self {
+            fs,
+            backings,
+            slow_calls: Arc::new(Semaphore::new(SLOW_CALLS_MAX)),
+        }
+    }
+
+    /// Does `call` on another thread, which also answers.
+    fn later(&self, call: impl FnOnce(&FileSystem) + Send + 'static) {
+        let (fs, slow_calls) = (self.fs.clone(), self.slow_calls.clone());
+        let shared = self.fs.shared().clone();
+        shared.clone().spawn(async move {
+            // The semaphore is never closed.
+            if let Ok(turn) = slow_calls.acquire_owned().await {
+                shared.spawn_blocking(move || {
+                    guarded(|| call(&fs));
+                    drop(turn);
+                });
+            }
+        });
+    }
+
+    fn read_ready_or_later(&self, handle: Handle, offset: u64, len: usize, reply: ReplyData) {
+        let answer = move |read: Result<&[u8], FsError>| match read {
+            Ok(bytes) => reply.data(bytes),
+            Err(error) => reply.error(errno(&error)),
+        };
+        self.fs.read_with(handle, offset, len, Box::new(answer));
+    }
+}
+
+/// Runs one handler. One that panics leaves its reply unanswered, which fuser turns into EIO.
+fn guarded(handler: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(handler)).is_err() {
+        tracing::error!("a call on a mount panicked; it was answered with EIO");
+    }
+}
+
+fn done(outcome: Result<(), FsError>, reply: ReplyEmpty) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn entry(outcome: Result<super::attributes::Attributes, FsError>, reply: ReplyEntry) {
+    match outcome {
+        Ok(attributes) => reply.entry(&KERNEL_TTL, &file_attr(&attributes), GENERATION),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn attr(outcome: Result<super::attributes::Attributes, FsError>, reply: ReplyAttr) {
+    match outcome {
+        Ok(attributes) => reply.attr(&KERNEL_TTL, &file_attr(&attributes)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn written(outcome: Result<usize, FsError>, reply: ReplyWrite) {
+    match outcome {
+        Ok(len) => reply.written(u32::try_from(len).unwrap_or(u32::MAX)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn inode(ino: INodeNo) -> Inode {
+    Inode(ino.0)
+}
+
+fn handle(fh: FileHandle) -> Handle {
+    Handle(fh.0)
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let wanted = [
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_ASYNC_DIO,
+        ];
+        for flag in wanted {
+            // What a kernel does not know it does not need to be told.
+            let _known = config.add_capabilities(flag);
+        }
+        self.backings.negotiate(config);
+        // The nearest possible value is taken instead of one that is not.
+        let _nearest = config.set_max_background(KERNEL_BACKGROUND_MAX);
+        Ok(())
+    }
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        guarded(|| entry(self.fs.lookup(inode(parent), name), reply));
+    }
+
+    fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
+        guarded(|| {
+            self.backings.forget(inode(ino));
+            self.fs.forget(inode(ino), count);
+        });
+    }
+
+    fn getattr(&self, _request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        guarded(|| attr(self.fs.attributes(inode(ino)), reply));
+    }
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        len: Option<u64>,
+        accessed: Option<TimeOrNow>,
+        modified: Option<TimeOrNow>,
+        _changed: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        _created: Option<SystemTime>,
+        _change_time: Option<SystemTime>,
+        _backup_time: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let now = self.fs.now_ns();
+        let changes = Changes {
+            mode,
+            uid,
+            gid,
+            len,
+            accessed_ns: accessed.map(|time| time_ns(time, now)),
+            modified_ns: modified.map(|time| time_ns(time, now)),
+        };
+        let (ino, fh) = (inode(ino), fh.map(handle));
+        guarded(|| match self.fs.is_quickly_changed(ino, &changes) {
+            true => attr(self.fs.set_attributes(ino, fh, &changes), reply),
+            false => self.later(move |fs| attr(fs.set_attributes(ino, fh, &changes), reply)),
+        });
+    }
+
+    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
+        guarded(|| match self.fs.read_link(inode(ino)) {
+            Ok(target) => reply.data(target.as_bytes()),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let made = || match translate::is_regular(mode) {
+            true => self
+                .fs
+                .make_empty_file(inode(parent), name, mode & 0o7777, translate::owner(request)),
+            false => Err(FsError::NotPermitted),
+        };
+        guarded(|| entry(made(), reply));
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let owner = translate::owner(request);
+        guarded(|| entry(self.fs.make_folder(inode(parent), name, mode, owner), reply));
+    }
+
+    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        guarded(|| done(self.fs.remove(inode(parent), name), reply));
+    }
+
+    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        guarded(|| done(self.fs.remove_folder(inode(parent), name), reply));
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let owner = translate::owner(request);
+        let made = || {
+            let target = target.to_str().ok_or(FsError::NameNotUnicode)?;
+            self.fs.make_link(inode(parent), name, target, owner)
+        };
+        guarded(|| entry(made(), reply));
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let renamed = || {
+            let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
+            self.fs.rename(from, to, renaming(flags)?)
+        };
+        guarded(|| done(renamed(), reply));
+    }
+
+    fn link(&self, _request: &Request, _ino: INodeNo, _parent: INodeNo, _name: &OsStr, reply: ReplyEntry) {
+        reply.error(errno(&FsError::NotPermitted));
+    }
+
+    fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        guarded(|| {
+            match self
+                .backings
+                .open(&self.fs, inode(ino), open_mode(flags.0), &reply)
+            {
+                Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
+                Ok(Chosen::Backed(handle, backing)) => {
+                    reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
+                }
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        len: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        guarded(|| self.read_ready_or_later(handle(fh), offset, len, reply));
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        bytes: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let fh = handle(fh);
+        guarded(|| match self.fs.is_quickly_written(fh) {
+            true => written(self.fs.write(fh, offset, bytes), reply),
+            false => {
+                let bytes = bytes.to_vec();
+                self.later(move |fs| written(fs.write(fh, offset, &bytes), reply));
+            }
+        });
+    }
+
+    fn flush(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+        let fh = handle(fh);
+        guarded(|| match self.fs.is_quickly_flushed(fh) {
+            true => done(self.fs.flush(fh), reply),
+            false => self.later(move |fs| done(fs.flush(fh), reply)),
+        });
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let fh = handle(fh);
+        guarded(|| self.backings.release(inode(ino)));
+        guarded(|| match self.fs.is_quickly_flushed(fh) {
+            true => done(self.fs.release(fh), reply),
+            false => self.later(move |fs| done(fs.release(fh), reply)),
+        });
+    }
+
+    fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        let fh = handle(fh);
+        guarded(|| self.later(move |fs| done(fs.fsync(fh), reply)));
+    }
+
+    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        guarded(|| match self.fs.open_folder(inode(ino)) {
+            Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        guarded(|| {
+            let listed = self.fs.read_folder(handle(fh), offset, |item| {
+                room(reply.add(INodeNo(item.inode.0), item.next, file_type(item.kind), &item.name))
+            });
+            match listed {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        guarded(|| {
+            let listed = self
+                .fs
+                .read_folder_with_attributes(handle(fh), offset, |item, attributes| {
+                    let attr = file_attr(attributes);
+                    room(reply.add(attr.ino, item.next, &item.name, &KERNEL_TTL, &attr, GENERATION))
+                });
+            match listed {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        guarded(|| {
+            self.fs.close_folder(handle(fh));
+            reply.ok();
+        });
+    }
+
+    fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        guarded(|| match self.fs.statistics() {
+            Ok(room) => reply.statfs(
+                room.block_count,
+                room.free_count,
+                room.available_count,
+                room.file_count,
+                room.free_file_count,
+                u32::try_from(room.block_len).unwrap_or(u32::MAX),
+                room.name_len_max,
+                u32::try_from(room.block_len).unwrap_or(u32::MAX),
+            ),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let new = (mode & 0o7777, translate::owner(request));
+        guarded(|| {
+            let place = (inode(parent), name);
+            match self
+                .backings
+                .create(&self.fs, place, new, (open_mode(flags), &reply))
+            {
+                Ok((attributes, Chosen::Calls(handle, keep))) => {
+                    let attr = file_attr(&attributes);
+                    reply.created(&KERNEL_TTL, &attr, GENERATION, FileHandle(handle.0), keep);
+                }
+                Ok((attributes, Chosen::Backed(handle, backing))) => {
+                    let (attr, handle) = (file_attr(&attributes), FileHandle(handle.0));
+                    let none = FopenFlags::empty();
+                    reply.created_passthrough(&KERNEL_TTL, &attr, GENERATION, handle, none, &backing);
+                }
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let (fh, span) = (handle(fh), Span { offset, len });
+        let flags = mode.cast_unsigned();
+        guarded(|| match self.fs.is_quickly_written(fh) {
+            true => done(self.fs.allocate(fh, span, flags), reply),
+            false => self.later(move |fs| done(fs.allocate(fh, span, flags), reply)),
+        });
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        from: i32,
+        reply: ReplyLseek,
+    ) {
+        let found = || {
+            let offset = u64::try_from(offset).map_err(|_| FsError::Invalid)?;
+            self.fs.seek(handle(fh), offset, whence(from)?)
+        };
+        guarded(|| match found() {
+            Ok(offset) => reply.offset(i64::try_from(offset).unwrap_or(i64::MAX)),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _ino_in: INodeNo,
+        fh_in: FileHandle,
+        offset_in: u64,
+        _ino_out: INodeNo,
+        fh_out: FileHandle,
+        offset_out: u64,
+        len: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let span = Span {
+            offset: offset_in,
+            len,
+        };
+        let copy = move |fs: &FileSystem| {
+            let copied = fs.copy_range(handle(fh_in), span, handle(fh_out), offset_out);
+            written(
+                copied.map(|len| usize::try_from(len).unwrap_or(usize::MAX)),
+                reply,
+            );
+        };
+        guarded(|| self.later(copy));
+    }
+}
+
+fn room(is_full: bool) -> Room {
+    if is_full { Room::Full } else { Room::More }
+}

@@ -1,0 +1,226 @@
+//! Which open files the kernel reads and writes by itself (passthrough, Linux 6.9), one decision per inode.
+//!
+//! The kernel refuses (EIO) to have an inode open in both ways at once, so the first handle decides and the others
+//! follow, until the last one is closed. It also wants one and the same backing id for all handles of an inode. Only
+//! CAP_SYS_ADMIN in the initial user namespace may register one: a first refusal is remembered, and everything works
+//! through calls from then on.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig, ReplyCreate, ReplyOpen};
+
+use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::error::FsError;
+use super::super::filesystem::{FileSystem, IoWish, Opened};
+
+/// File systems that may lie below the store: ours is one, an overlay in a container another.
+const STACK_DEPTH: u32 = 2;
+
+/// Whether passthrough is wished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Wished {
+    /// Where it is possible.
+    Yes,
+    /// Not at all.
+    No,
+}
+
+/// How an open file was opened.
+pub(super) enum Chosen {
+    /// Its reads and writes come to us.
+    Calls(Handle, FopenFlags),
+    /// The kernel does them itself.
+    Backed(Handle, Arc<BackingId>),
+}
+
+/// See the head of this file.
+pub(in super::super) struct Backings {
+    /// Whether the kernel may be asked.
+    is_possible: AtomicBool,
+    inodes: Mutex<HashMap<Inode, InodeIo>>,
+    /// Of which content the kernel remembers pages.
+    remembered: Mutex<HashMap<Inode, [u8; 32]>>,
+}
+
+/// All handles of one inode.
+struct InodeIo {
+    count: usize,
+    backing: Option<Arc<BackingId>>,
+}
+
+/// Replies that can register a backing file.
+pub(super) trait Register {
+    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId>;
+}
+
+impl Register for ReplyOpen {
+    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId> {
+        self.open_backing(file.as_fd())
+    }
+}
+
+impl Register for ReplyCreate {
+    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId> {
+        self.open_backing(file.as_fd())
+    }
+}
+
+impl Backings {
+    /// Asks the kernel for passthrough if that is wished.
+    pub(in super::super) fn new(wished: Wished) -> Self {
+        Self {
+            is_possible: AtomicBool::new(wished == Wished::Yes),
+            inodes: Mutex::default(),
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Called when the mount begins.
+    pub(super) fn negotiate(&self, config: &mut KernelConfig) {
+        let is_agreed = self.is_possible()
+            && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+            && config.set_max_stack_depth(STACK_DEPTH).is_ok();
+        self.is_possible.store(is_agreed, Ordering::Relaxed);
+    }
+
+    /// Opens a file in the way in which it is open already, or in the best one.
+    pub(super) fn open(
+        &self,
+        fs: &FileSystem,
+        inode: Inode,
+        mode: OpenMode,
+        reply: &impl Register,
+    ) -> Result<Chosen, FsError> {
+        let mut inodes = self.lock();
+        let opened = fs.open(inode, mode, self.wish(&inodes, inode))?;
+        match self.settle(&mut inodes, inode, opened, reply) {
+            Ok(chosen) => Ok(chosen),
+            Err(refused) => {
+                fs.release(refused)?;
+                // Truncated it is already.
+                let mode = OpenMode {
+                    truncate: false,
+                    ..mode
+                };
+                let opened = fs.open(inode, mode, IoWish::Calls)?;
+                Ok(self.by_calls(&mut inodes, inode, &opened))
+            }
+        }
+    }
+
+    /// Makes a file and opens it.
+    pub(super) fn create(
+        &self,
+        fs: &FileSystem,
+        place: (Inode, &OsStr),
+        new: (u32, Owner),
+        (mode, reply): (OpenMode, &impl Register),
+    ) -> Result<(Attributes, Chosen), FsError> {
+        let mut inodes = self.lock();
+        let wish = if self.is_possible() {
+            IoWish::Either
+        } else {
+            IoWish::Calls
+        };
+        let (attributes, opened) = fs.create(place, new, mode, wish)?;
+        let inode = attributes.inode;
+        match self.settle(&mut inodes, inode, opened, reply) {
+            Ok(chosen) => Ok((attributes, chosen)),
+            Err(refused) => {
+                let opened = fs.open(inode, mode, IoWish::Calls);
+                fs.release(refused)?;
+                Ok((attributes, self.by_calls(&mut inodes, inode, &opened?)))
+            }
+        }
+    }
+
+    /// A handle of the inode was closed.
+    pub(super) fn release(&self, inode: Inode) {
+        let mut inodes = self.lock();
+        let Some(io) = inodes.get_mut(&inode) else { return };
+        io.count -= 1;
+        if io.count == 0 {
+            inodes.remove(&inode);
+        }
+    }
+
+    fn wish(&self, inodes: &HashMap<Inode, InodeIo>, inode: Inode) -> IoWish {
+        match inodes.get(&inode) {
+            Some(io) if io.backing.is_none() => IoWish::Calls,
+            Some(_) => IoWish::Either,
+            None if self.is_possible() => IoWish::Either,
+            None => IoWish::Calls,
+        }
+    }
+
+    /// Registers the backing file, if there is one. `Err` with the handle when the kernel refuses.
+    fn settle(
+        &self,
+        inodes: &mut HashMap<Inode, InodeIo>,
+        inode: Inode,
+        opened: Opened,
+        reply: &impl Register,
+    ) -> Result<Chosen, Handle> {
+        let Some(file) = &opened.backing else {
+            return Ok(self.by_calls(inodes, inode, &opened));
+        };
+        let known = inodes.get(&inode).and_then(|io| io.backing.clone());
+        let backing = match known.map_or_else(|| reply.register(file).map(Arc::new), Ok) {
+            Ok(backing) => backing,
+            Err(error) => {
+                tracing::info!(%error, "the kernel does not read files by itself here; they go through calls");
+                self.is_possible.store(false, Ordering::Relaxed);
+                return Err(opened.handle);
+            }
+        };
+        let io = inodes.entry(inode).or_insert(InodeIo {
+            count: 0,
+            backing: Some(backing.clone()),
+        });
+        io.count += 1;
+        self.remembered().remove(&inode);
+        Ok(Chosen::Backed(opened.handle, backing))
+    }
+
+    /// Pages of the same content may stay; a file that is open only for reading needs no flush.
+    fn by_calls(&self, inodes: &mut HashMap<Inode, InodeIo>, inode: Inode, opened: &Opened) -> Chosen {
+        let io = inodes.entry(inode).or_insert(InodeIo {
+            count: 0,
+            backing: None,
+        });
+        io.count += 1;
+        let mut remembered = self.remembered();
+        let before = match opened.content {
+            Some(content) => remembered.insert(inode, content),
+            None => remembered.remove(&inode),
+        };
+        let is_same = before.is_some() && before == opened.content;
+        let keep = if is_same {
+            FopenFlags::FOPEN_KEEP_CACHE
+        } else {
+            FopenFlags::empty()
+        };
+        Chosen::Calls(opened.handle, keep)
+    }
+
+    fn is_possible(&self) -> bool {
+        self.is_possible.load(Ordering::Relaxed)
+    }
+
+    /// Forgets which pages an inode has; the kernel has forgotten the inode.
+    pub(super) fn forget(&self, inode: Inode) {
+        self.remembered().remove(&inode);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Inode, InodeIo>> {
+        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<Inode, [u8; 32]>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

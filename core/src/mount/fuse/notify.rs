@@ -1,0 +1,98 @@
+//! Tells the kernel what it should not believe any more, from a thread of its own.
+//!
+//! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it takes the news. An
+//! answer that was on its way to the kernel when something changed may be remembered after the news of the change; so
+//! the news is told a second time, a little later.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+
+use fuser::{INodeNo, Notifier};
+use tokio::time::Instant;
+
+use super::super::viewers::Stale;
+use crate::clock::Clock;
+use crate::limits::KERNEL_ECHO_DELAY;
+
+/// The thread that tells; it ends when nobody can have news any more.
+pub(in super::super) struct Notifying(Option<JoinHandle<()>>);
+
+impl Notifying {
+    /// Starts it.
+    pub(in super::super) fn start(news: Receiver<Stale>, kernel: Notifier, clock: Clock) -> io::Result<Self> {
+        let thread = std::thread::Builder::new().name("tandem-notify".to_owned());
+        let thread = thread.spawn(move || Telling::new(kernel, clock).run(&news))?;
+        Ok(Self(Some(thread)))
+    }
+
+    /// Waits until it has ended.
+    pub(in super::super) fn join(&mut self) {
+        if let Some(thread) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that tells the kernel of changes panicked");
+        }
+    }
+}
+
+struct Telling {
+    kernel: Notifier,
+    clock: Clock,
+    echoes: VecDeque<(Instant, Stale)>,
+}
+
+impl Telling {
+    fn new(kernel: Notifier, clock: Clock) -> Self {
+        Self {
+            kernel,
+            clock,
+            echoes: VecDeque::new(),
+        }
+    }
+
+    fn run(&mut self, news: &Receiver<Stale>) {
+        loop {
+            let heard = match self.echoes.front() {
+                None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some((due, _)) => news.recv_timeout(due.saturating_duration_since(self.clock.now())),
+            };
+            match heard {
+                Ok(stale) => {
+                    self.tell(&stale);
+                    let due = self.clock.now() + KERNEL_ECHO_DELAY;
+                    self.echoes.push_back((due, stale));
+                }
+                Err(RecvTimeoutError::Timeout) => self.echo(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn echo(&mut self) {
+        let now = self.clock.now();
+        while let Some((_, stale)) = self.echoes.pop_front_if(|(due, _)| *due <= now) {
+            self.tell(&stale);
+        }
+    }
+
+    fn tell(&self, stale: &Stale) {
+        let told = match stale {
+            Stale::Name { folder, name } => {
+                let name = OsStr::new(name.as_str());
+                self.kernel.inval_entry(INodeNo(folder.0), name)
+            }
+            Stale::Content { inode } => self.kernel.inval_inode(INodeNo(inode.0), 0, 0),
+            Stale::Attributes { inode } => self.kernel.inval_inode(INodeNo(inode.0), -1, 0),
+        };
+        // A kernel that does not know the inode has nothing to forget.
+        match told {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::debug!(%error, "the kernel could not be told of a change");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A mount: made ready, and taken away so that nothing is left, also on panic.
+//!
+//! Owns the order of both. A mount is ready when it is handed out; it is gone when the kernel's table has lost it. What was
+//! left mounted by a process that died is cleared before something is mounted in its place. fuser's `AutoUnmount` is
+//! never used: with it, unmounting is asynchronous and joining hangs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fuser::{BackgroundSession, Config, MountOption, SessionACL};
+
+use super::filesystem::FileSystem;
+use super::fuse::{Adapter, Backings, Notifying, Wished};
+use super::mount_error::MountError;
+use super::options::{Access, MountOptions, Passthrough, Writing};
+use super::{SUBTYPE, mount_table, preflight};
+use crate::limits::{KERNEL_READ_AHEAD_KIB, KERNEL_THREADS};
+
+/// A mount in use. All handles to it mean the same one.
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    path: PathBuf,
+    /// `None` once it is unmounted.
+    parts: Mutex<Option<Parts>>,
+}
+
+struct Parts {
+    session: BackgroundSession,
+    notifying: Notifying,
+    fs: Arc<FileSystem>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts")
+    }
+}
+
+impl Mounted {
+    /// Mounts `fs` on the folder `at`. Blocks until the mount answers.
+    pub(super) fn new(fs: FileSystem, at: &Path, options: &MountOptions) -> Result<Self, MountError> {
+        preflight::check_device()?;
+        let path = preflight::prepare(at)?;
+        let fs = Arc::new(fs);
+        let wished = match options.passthrough {
+            Passthrough::Auto if preflight::may_pass_through() => Wished::Yes,
+            Passthrough::Auto | Passthrough::Off => Wished::No,
+        };
+        let adapter = Adapter::new(fs.clone(), Backings::new(wished));
+        let session = fuser::spawn_mount(adapter, &path, &config(options));
+        let session = session.map_err(|source| preflight::explain(&path, source))?;
+        let clock = fs.shared().clock.clone();
+        let notifying = Notifying::start(fs.listen(), session.notifier(), clock);
+        let notifying = notifying.map_err(|source| MountError::Refused {
+            path: path.clone(),
+            source,
+        })?;
+        widen_read_ahead(&path);
+        let parts = Parts {
+            session,
+            notifying,
+            fs,
+        };
+        Ok(Self {
+            path,
+            parts: Mutex::new(Some(parts)),
+        })
+    }
+
+    /// The mount point, absolute and without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Unmounts, and returns when the kernel has let go. Again it does nothing.
+    ///
+    /// # Errors
+    /// [`MountError::Busy`] when something was open there still; the mount point is free all the same.
+    pub(crate) fn unmount(&self) -> Result<(), MountError> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match parts {
+            Some(parts) => self.end(parts),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&self, parts: Parts) -> Result<(), MountError> {
+        let Parts {
+            session,
+            mut notifying,
+            fs,
+        } = parts;
+        let outcome = session.umount_and_join();
+        if outcome.is_err() {
+            mount_table::detach(&self.path);
+        }
+        fs.stop_listening();
+        notifying.join();
+        let path = self.path.clone();
+        if !mount_table::wait_until_gone(&self.path).is_ok_and(|gone| gone) {
+            return Err(MountError::StillThere { path });
+        }
+        outcome.map_err(|source| MountError::Busy { path, source })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // The safety net: whoever cares about the result has called `unmount`.
+        if let Err(error) = self.unmount() {
+            tracing::warn!(%error, "a mount did not end well");
+        }
+    }
+}
+
+fn config(options: &MountOptions) -> Config {
+    let mut config = Config::default();
+    config.mount_options = vec![
+        MountOption::FSName(SUBTYPE.to_owned()),
+        MountOption::Subtype(SUBTYPE.to_owned()),
+        MountOption::DefaultPermissions,
+    ];
+    if options.writing == Writing::Refused {
+        config.mount_options.push(MountOption::RO);
+    }
+    config.acl = match options.access {
+        Access::Owner => SessionACL::Owner,
+        Access::Everybody => SessionACL::All,
+    };
+    // Elsewhere fuser has one thread.
+    config.n_threads = cfg!(target_os = "linux").then_some(KERNEL_THREADS);
+    config
+}
+
+/// The kernel offers 128 KiB of read-ahead, so many round trips that they are what takes the time; root may ask for more.
+fn widen_read_ahead(path: &Path) {
+    let widened = || -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let device = path.metadata()?.dev();
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+        std::fs::write(file, KERNEL_READ_AHEAD_KIB.to_string())
+    };
+    if cfg!(target_os = "linux")
+        && let Err(error) = widened()
+    {
+        tracing::debug!(%error, "the kernel keeps its small read-ahead");
+    }
+}

@@ -1,0 +1,169 @@
+//! Whether a path is still a mount point, by the kernel's own table, and the wait until it no longer is.
+//!
+//! On Linux the table is `/proc/self/mountinfo`, which can be polled for changes, so that nothing sleeps. Elsewhere a
+//! mount point is a directory on another device than its parent, and unmounting is synchronous.
+
+use std::io;
+use std::path::Path;
+
+/// Waits until `path` is no mount point; false if it still is one after a generous time.
+///
+/// # Errors
+/// When the kernel's table cannot be read or polled.
+#[cfg(target_os = "linux")]
+pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::io::Read as _;
+
+    /// Between two changes of the table; only a mount that stays gets there.
+    const CHANGE_TIMEOUT: Timespec = Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+    /// Changes that others may make meanwhile.
+    const CHANGE_COUNT_MAX: usize = 1000;
+
+    for _ in 0..CHANGE_COUNT_MAX {
+        // Opened anew each time: a change after the opening wakes the poll, even one between reading and polling.
+        let mut table = std::fs::File::open("/proc/self/mountinfo")?;
+        let mut text = Vec::new();
+        table.read_to_end(&mut text)?;
+        if !lists(&text, path) {
+            return Ok(true);
+        }
+        let mut changes = [PollFd::new(&table, PollFlags::PRI)];
+        if poll(&mut changes, Some(&CHANGE_TIMEOUT))? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `path` is no mount point.
+///
+/// # Errors
+/// When `path` or its parent cannot be looked at.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let parent = path.parent().unwrap_or(path);
+    Ok(path.metadata()?.dev() == parent.metadata()?.dev())
+}
+
+/// Whether what is mounted on `path`, uppermost, is a share of tandem.
+#[cfg(target_os = "linux")]
+pub(super) fn is_ours(path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let kinds = table.split(|&byte| byte == b'\n').filter_map(|line| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let point = unescaped(fields.nth(4)?);
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        (point == path.as_os_str().as_bytes()).then_some(kind)
+    });
+    kinds
+        .last()
+        .is_some_and(|kind| kind == format!("fuse.{}", super::SUBTYPE).as_bytes())
+}
+
+/// Whether what is mounted on `path` is a share of tandem; macFUSE refuses a second mount by itself.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_ours(_path: &Path) -> bool {
+    false
+}
+
+/// Takes the mount out of sight even though it is in use or dead. Whether it worked shows in the table of mounts.
+#[cfg(target_os = "linux")]
+pub(super) fn detach(path: &Path) {
+    if let Err(error) = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH) {
+        tracing::debug!(%error, path = %path.display(), "could not detach a mount; asking fusermount3");
+        let mut program = std::process::Command::new("fusermount3");
+        program.args(["-u", "-z", "--"]).arg(path);
+        program
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        if let Err(error) = program.status() {
+            tracing::debug!(%error, "could not run fusermount3");
+        }
+    }
+}
+
+/// Takes the mount out of sight even though it is in use or dead.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn detach(path: &Path) {
+    let mut program = std::process::Command::new("umount");
+    program.arg("-f").arg(path);
+    program
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    if let Err(error) = program.status() {
+        tracing::debug!(%error, "could not run umount");
+    }
+}
+
+/// Whether the fifth field of a line, unescaped, is `path` (proc_pid_mountinfo(5)).
+#[cfg(target_os = "linux")]
+fn lists(table: &[u8], path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let lines = table.split(|&byte| byte == b'\n');
+    let points = lines.filter_map(|line| line.split(|&byte| byte == b' ').nth(4));
+    points
+        .map(unescaped)
+        .any(|point| point == path.as_os_str().as_bytes())
+}
+
+/// Undoes `\040` for a space, `\011` for a tab, `\012` for a newline and `\134` for the backslash.
+#[cfg(target_os = "linux")]
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let (byte, tail) = escape(first, tail).unwrap_or((first, tail));
+        bytes.push(byte);
+        rest = tail;
+    }
+    bytes
+}
+
+#[cfg(target_os = "linux")]
+fn escape(first: u8, tail: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, tail) = tail.split_at_checked(3).filter(|_| first == b'\\')?;
+    let byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()?;
+    Some((byte, tail))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"29 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+        61 29 0:51 / /tmp/a\\040b\\012c\\134d ro,nosuid - fuse tandem-probe ro\n";
+
+    #[test]
+    fn a_mount_point_is_found_under_its_unescaped_name() {
+        assert!(lists(TABLE, Path::new("/tmp/a b\nc\\d")));
+        assert!(lists(TABLE, Path::new("/")));
+    }
+
+    #[test]
+    fn another_path_is_no_mount_point() {
+        assert!(!lists(TABLE, Path::new("/tmp/a")));
+        assert!(!lists(TABLE, Path::new(r"/tmp/a\040b\012c\134d")));
+        assert!(!lists(b"", Path::new("/")));
+    }
+
+    #[test]
+    fn a_backslash_that_escapes_nothing_stays() {
+        assert_eq!(unescaped(br"a\9z\04"), br"a\9z\04");
+    }
+
+    #[test]
+    fn the_root_stays_mounted_and_a_fresh_directory_never_was() {
+        let directory = tempfile::tempdir().expect("TMPDIR is writable");
+        assert!(wait_until_gone(directory.path()).expect("the table is readable"));
+        assert!(lists(
+            &std::fs::read("/proc/self/mountinfo").expect("it is readable"),
+            Path::new("/")
+        ));
+    }
+}

@@ -1,0 +1,283 @@
+//! One file that is open, however many handles it has: where its bytes are, and how it becomes writable.
+//!
+//! All handles of an inode share one of these, so they always agree. Its content is what it was when the first of them was
+//! opened; a new content from the other side belongs to a new inode. Bytes come from a file on this machine that has
+//! the whole content, from what is fetched on demand, or from a working file once somebody writes. When a content is
+//! published is decided in `publish`.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::error::FsError;
+use super::working::Working;
+use crate::catalog::{ContentId, Dot, EntryKey, Shown};
+use crate::limits::COPY_ON_WRITE_LEN_MAX;
+use crate::peer::RemoteFile;
+use crate::store::{Owner, Source};
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    state: Mutex<State>,
+    /// Whoever publishes the file or makes it writable has the turn; both take their time.
+    turn: Mutex<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) body: Body,
+    /// The version of which entry the bytes come from; `None` once it was removed here, and is not published any more.
+    pub(super) version: Option<(EntryKey, Dot)>,
+    pub(super) content: ContentId,
+    /// Whether the entry was made here and the other side was not told yet.
+    pub(super) news: News,
+    pub(super) handle_count: usize,
+    /// Handles whose reads and writes the kernel passes to the body's file.
+    pub(super) backed_count: usize,
+}
+
+/// What a file was like before it becomes writable.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) body: Body,
+    pub(super) content: ContentId,
+    pub(super) backed_count: usize,
+}
+
+/// Whether the other side knows that there is such a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// It was told.
+    Told,
+    /// It will be told when the file is closed for the first time.
+    Untold,
+}
+
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// In a file that has all of the content.
+    Local(Arc<LocalFile>),
+    /// At the other side, and here as far as they were fetched.
+    Remote(Arc<RemoteFile>),
+    /// In a file that is ours to write.
+    Working(Arc<Working>),
+}
+
+/// A file on this machine with a known content.
+#[derive(Debug)]
+pub(super) struct LocalFile {
+    pub(super) source: Arc<Source>,
+    pub(super) file: File,
+}
+
+impl LocalFile {
+    /// Fills `buffer` with bytes that were there when the content was hashed.
+    fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), FsError> {
+        crate::store::read_exact_at(&self.file, buffer, offset)?;
+        // Looked at afterwards: whatever was written before the reading shows by now.
+        if self.source.is_unchanged(&self.file) {
+            Ok(())
+        } else {
+            Err(FsError::Changed)
+        }
+    }
+
+    fn is_in_depot(&self) -> bool {
+        self.source.owner != Owner::User
+    }
+}
+
+impl Body {
+    /// How long the file is, in bytes.
+    pub(super) fn len(&self, content: &ContentId) -> io::Result<u64> {
+        match self {
+            Self::Working(working) => Ok(working.file.metadata()?.len()),
+            Self::Local(_) | Self::Remote(_) => Ok(content.len),
+        }
+    }
+
+    /// The file that the kernel may read and write by itself: whole, and nobody else's.
+    pub(super) fn backing(&self) -> Option<&File> {
+        match self {
+            Self::Local(local) if local.is_in_depot() => Some(&local.file),
+            Self::Working(working) => Some(&working.file),
+            Self::Local(_) | Self::Remote(_) => None,
+        }
+    }
+
+    /// Reads bytes that are here: all of `buffer`, or fewer at the end of a working file.
+    pub(super) fn read_here(&self, buffer: &mut [u8], offset: u64) -> Result<usize, FsError> {
+        match self {
+            Self::Local(local) => local.read(buffer, offset).map(|()| buffer.len()),
+            Self::Remote(remote) => Ok(remote.cached().read_at(buffer, offset).map(|()| buffer.len())?),
+            Self::Working(working) => Ok(read_up_to(&working.file, buffer, offset)?),
+        }
+    }
+}
+
+/// Fills `buffer` unless the file ends before.
+fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match file.read_at(&mut buffer[len..], offset + len as u64) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
+}
+
+/// The part of `len` bytes from `offset` on that lies within a content of `content_len` bytes.
+pub(super) fn within(content_len: u64, offset: u64, len: usize) -> Range<u64> {
+    let start = offset.min(content_len);
+    start..start.saturating_add(len as u64).min(content_len)
+}
+
+impl OpenFile {
+    pub(super) fn new(body: Body, content: ContentId, version: (EntryKey, Dot), news: News) -> Self {
+        let state = State {
+            body,
+            version: Some(version),
+            content,
+            news,
+            handle_count: 0,
+            backed_count: 0,
+        };
+        Self {
+            state: Mutex::new(state),
+            turn: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of the catalog.
+    pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it is like now.
+    pub(super) fn before(&self) -> Before {
+        let state = self.state();
+        Before {
+            body: state.body.clone(),
+            content: state.content,
+            backed_count: state.backed_count,
+        }
+    }
+
+    /// Whether the entry has another content by now than this file was opened with. Another mode or time is taken over.
+    pub(super) fn is_outdated(&self, shown: &Shown) -> bool {
+        let mut state = self.state();
+        let Some((_, dot)) = state.version else {
+            return true;
+        };
+        if dot == shown.dot {
+            return false;
+        }
+        let same = shown.file().is_some_and(|file| file.content == state.content);
+        if same {
+            state.version = Some((shown.key(), shown.dot));
+        }
+        !same
+    }
+
+    /// Where the bytes are at this moment.
+    pub(super) fn body(&self) -> Body {
+        self.state().body.clone()
+    }
+
+    /// The body, and how many bytes it has.
+    pub(super) fn body_and_len(&self) -> Result<(Body, u64), FsError> {
+        let state = self.state();
+        let len = state.body.len(&state.content)?;
+        Ok((state.body.clone(), len))
+    }
+
+    /// The working file, if there is one.
+    pub(super) fn working(&self) -> Option<Arc<Working>> {
+        match &self.state().body {
+            Body::Working(working) => Some(working.clone()),
+            Body::Local(_) | Body::Remote(_) => None,
+        }
+    }
+
+    /// Whether a write can be done without waiting for the other side or copying much.
+    pub(super) fn is_writable_now(&self) -> bool {
+        let state = self.state();
+        matches!(state.body, Body::Working(_)) || state.content.len == 0
+    }
+}
+
+/// What the file has in it once it is writable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// What it had.
+    Content,
+    /// Nothing: whoever asks for it is about to truncate it.
+    Nothing,
+}
+
+/// A working file, and how it came about.
+pub(super) enum Made {
+    /// It is a file of its own; what it was copied from is as it was.
+    Copy(Working),
+    /// It is the file that had the content.
+    InPlace(Working, Arc<Source>),
+}
+
+/// Makes a working file out of a content, without touching what others may still be served. Only a file that the kernel
+/// reads by itself stays the same file, and so does a large one.
+pub(super) fn writable(before: &Before, keep: Keep, store: &Path) -> Result<Made, FsError> {
+    match &before.body {
+        Body::Local(local) if local.is_in_depot() => {
+            let is_large = keep == Keep::Content && before.content.len > COPY_ON_WRITE_LEN_MAX;
+            if before.backed_count == 0 && !is_large {
+                return Ok(Made::Copy(copied(&local.file, keep, store)?));
+            }
+            let working = taken_over(&local.source.path, keep, store)?;
+            Ok(Made::InPlace(working, local.source.clone()))
+        }
+        Body::Local(local) => {
+            let working = copied(&local.file, keep, store)?;
+            if keep == Keep::Nothing || local.source.is_unchanged(&local.file) {
+                return Ok(Made::Copy(working));
+            }
+            working.remove();
+            Err(FsError::Changed)
+        }
+        Body::Remote(remote) => Ok(Made::Copy(copied(remote.cached().file(), keep, store)?)),
+        Body::Working(_) => Err(FsError::Invalid),
+    }
+}
+
+fn copied(from: &File, keep: Keep, store: &Path) -> io::Result<Working> {
+    match keep {
+        Keep::Content => Working::copy_of(from, store),
+        Keep::Nothing => Working::create(store),
+    }
+}
+
+/// Turns a file of the depot into a working file. What was fetched leaves the folder of what can be fetched again.
+fn taken_over(path: &Path, keep: Keep, store: &Path) -> io::Result<Working> {
+    let file = File::options().read(true).write(true).open(path)?;
+    if keep == Keep::Nothing {
+        file.set_len(0)?;
+    }
+    if path.parent() == Some(store) {
+        return Ok(Working::adopt(file, path.to_owned()));
+    }
+    let token = getrandom::u64().map_err(io::Error::from)?;
+    let home = store.join(format!("{token:016x}"));
+    std::fs::rename(path, &home)?;
+    Ok(Working::adopt(file, home))
+}

@@ -1,0 +1,59 @@
+//! How a share is mounted.
+
+/// How a share is mounted. The default: for its owner, who may write, as fast as the kernel allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MountOptions {
+    pub(super) writing: Writing,
+    pub(super) access: Access,
+    pub(super) passthrough: Passthrough,
+}
+
+/// Whether anything can be changed through a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Writing {
+    #[default]
+    Allowed,
+    Refused,
+}
+
+/// Who may look into a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Access {
+    #[default]
+    Owner,
+    Everybody,
+}
+
+/// Whether the kernel may read and write whole files by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Passthrough {
+    /// Where it can: Linux 6.9 and newer, as root.
+    #[default]
+    Auto,
+    /// Everything goes through this process.
+    Off,
+}
+
+impl MountOptions {
+    /// Refuses every change (EROFS).
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.writing = Writing::Refused;
+        self
+    }
+
+    /// Lets every user of this machine in, as far as the modes of the files do. An ordinary user needs `user_allow_other` in
+    /// `/etc/fuse.conf` for it.
+    #[must_use]
+    pub fn allow_other(mut self) -> Self {
+        self.access = Access::Everybody;
+        self
+    }
+
+    /// Whether the kernel may read and write whole files by itself.
+    #[must_use]
+    pub fn passthrough(mut self, passthrough: Passthrough) -> Self {
+        self.passthrough = passthrough;
+        self
+    }
+}

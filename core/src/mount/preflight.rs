@@ -1,0 +1,103 @@
+//! What has to be right before a share can be mounted, and the cause when it is not.
+//!
+//! The kernel's and fuser's own errors mislead: a missing device reads "no such file or directory" of the mount point.
+//! Changes nothing but one thing: a mount of ours whose process is dead is taken away.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::mount_error::MountError;
+use super::mount_table;
+use crate::limits::DEAD_MOUNTS_MAX;
+
+#[cfg(target_os = "linux")]
+const DEVICE: &str = "/dev/fuse";
+/// Major and minor number of the FUSE device (Documentation/admin-guide/devices.txt).
+#[cfg(target_os = "linux")]
+const DEVICE_NUMBER: (u32, u32) = (10, 229);
+/// The bit of CAP_SYS_ADMIN in a mask of capabilities (linux/capability.h).
+#[cfg(target_os = "linux")]
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// Opens the FUSE device as fuser will.
+#[cfg(target_os = "linux")]
+pub(super) fn check_device() -> Result<(), MountError> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let device = DEVICE;
+    let opened = std::fs::File::options().read(true).write(true).open(device);
+    let metadata = opened.and_then(|file| file.metadata());
+    let metadata = metadata.map_err(|source| MountError::Device { device, source })?;
+    let number = (
+        rustix::fs::major(metadata.rdev()),
+        rustix::fs::minor(metadata.rdev()),
+    );
+    match metadata.file_type().is_char_device() && number == DEVICE_NUMBER {
+        true => Ok(()),
+        false => Err(MountError::NotTheDevice { device }),
+    }
+}
+
+/// macFUSE makes its device when it is asked for.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn check_device() -> Result<(), MountError> {
+    Ok(())
+}
+
+/// The mount point as the kernel's table will name it, free for a mount.
+pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
+    let no_mount_point = |source| MountError::NoMountPoint {
+        path: at.to_owned(),
+        source,
+    };
+    let absolute = std::path::absolute(at).map_err(no_mount_point)?;
+    clear_dead_mounts(&absolute);
+    let path = absolute.canonicalize().map_err(no_mount_point)?;
+    if !path.is_dir() {
+        return Err(MountError::NotAFolder { path });
+    }
+    if mount_table::is_ours(&path) {
+        return Err(MountError::AlreadyMounted { path });
+    }
+    Ok(path)
+}
+
+/// A mount whose process was killed answers every call with ENOTCONN, until somebody takes it away.
+fn clear_dead_mounts(at: &Path) {
+    for _ in 0..DEAD_MOUNTS_MAX {
+        let is_dead = std::fs::metadata(at)
+            .is_err_and(|error| error.raw_os_error() == Some(rustix::io::Errno::NOTCONN.raw_os_error()));
+        if !is_dead || !mount_table::is_ours(at) {
+            return;
+        }
+        tracing::info!(path = %at.display(), "taking away the mount of a process that died");
+        mount_table::detach(at);
+    }
+}
+
+/// Device and mount point exist when this is asked, so that only the program can be what was not found.
+pub(super) fn explain(path: &Path, source: io::Error) -> MountError {
+    match source.kind() {
+        io::ErrorKind::NotFound => MountError::NoMountProgram { source },
+        _ => MountError::Refused {
+            path: path.to_owned(),
+            source,
+        },
+    }
+}
+
+/// Whether the kernel would let this process register backing files: CAP_SYS_ADMIN in the initial user namespace.
+#[cfg(target_os = "linux")]
+pub(super) fn may_pass_through() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_initial = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    is_initial && mask.is_some_and(|mask| mask >> CAP_SYS_ADMIN & 1 == 1)
+}
+
+/// Only Linux can.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn may_pass_through() -> bool {
+    false
+}

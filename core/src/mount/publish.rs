@@ -1,0 +1,215 @@
+//! From a write to the other side: files become writable, and what was written becomes a version in the catalog.
+//!
+//! A write goes to a working file of the store and never waits for the other peer. When the file is closed or synced its
+//! content is hashed and shared, once, however much was written; nothing is shared while it is being written. A version is
+//! derived from the one that the writer saw: what the other side did meanwhile stays, as a conflict copy.
+
+use std::fs::Metadata;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::attributes::Inode;
+use super::error::FsError;
+use super::nodes::Standing;
+use super::open_file::{Body, Keep, Made, News, OpenFile, writable};
+use super::share::MountedShare;
+use super::viewers::ViewerId;
+use super::working::{Published, Working};
+use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
+use crate::limits::HASH_ATTEMPTS_MAX;
+use crate::peer::RemoteFile;
+use crate::store::{Outline, Source, hash_file};
+
+/// A content that a working file had for long enough to be read.
+struct Hashed {
+    content: ContentId,
+    outline: Outline,
+    metadata: Metadata,
+    look: Published,
+}
+
+impl MountedShare {
+    /// Makes an open file writable. Waits for the other side where the content has to be kept and is not here yet.
+    pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
+        let _turn = open.take_turn();
+        if let Some(working) = open.working() {
+            if keep == Keep::Nothing {
+                working.file.set_len(0)?;
+                working.note_write();
+            }
+            return Ok(working);
+        }
+        if let (Body::Remote(remote), Keep::Content) = (open.body(), keep) {
+            self.fetch_all(&remote)?;
+        }
+        loop {
+            let before = open.before();
+            let working = match writable(&before, keep, self.shared.written_dir()?)? {
+                Made::Copy(working) => working,
+                Made::InPlace(working, source) => {
+                    self.shared.rehome(&source, &working.path)?;
+                    working
+                }
+            };
+            if keep == Keep::Content {
+                self.keep_time(open, &working)?;
+            }
+            let mut state = open.state();
+            // Meanwhile the kernel may have been handed the old file to read by itself; then it is that one.
+            if before.backed_count == 0 && state.backed_count > 0 {
+                drop(state);
+                working.remove();
+                continue;
+            }
+            let working = Arc::new(working);
+            state.body = Body::Working(working.clone());
+            return Ok(working);
+        }
+    }
+
+    /// A copy is as old as what it was copied from, and nothing was written to it yet.
+    fn keep_time(&self, open: &OpenFile, working: &Working) -> Result<(), FsError> {
+        let version = open.state().version;
+        let shown = version.and_then(|(key, _)| self.shared.files().catalog.locate(key));
+        if let Some(file) = shown.as_ref().and_then(Shown::file) {
+            let modified = crate::peer::system_time(file.mtime_ns);
+            if working.file.metadata()?.modified()? != modified {
+                working.file.set_modified(modified)?;
+            }
+        }
+        let look = working.look(&working.file.metadata()?, self.now());
+        working.set_published(look);
+        Ok(())
+    }
+
+    fn fetch_all(&self, remote: &Arc<RemoteFile>) -> Result<(), FsError> {
+        let (done, outcome) = channel();
+        let done = Box::new(move |fetched| drop(done.send(fetched)));
+        remote.complete(&self.shared, done);
+        // It is dropped unanswered only when the peer is being closed.
+        let fetched = outcome.recv().unwrap_or(Err(crate::transfer::FetchFault::Closed));
+        Ok(fetched?)
+    }
+
+    /// Shares what was written, if anything was. A file that somebody goes on writing is left to whoever closes it next.
+    pub(super) fn publish(&self, inode: Inode, open: &OpenFile, by: Option<ViewerId>) -> Result<(), FsError> {
+        let _turn = open.take_turn();
+        let Some(working) = open.working() else {
+            return Ok(());
+        };
+        if open.state().version.is_none() {
+            return Ok(());
+        }
+        if open.state().news == News::Told && !working.is_dirty(self.now())? {
+            return Ok(());
+        }
+        match self.hash(&working)? {
+            Some(hashed) => self.share_written(inode, open, (&working, hashed), by),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether publishing will take longer than a call may.
+    pub(super) fn is_quickly_published(&self, open: &OpenFile) -> bool {
+        let Some(working) = open.working() else {
+            return true;
+        };
+        let len = working.file.metadata().map_or(0, |metadata| metadata.len());
+        len <= crate::store::GROUP_LEN || !working.is_dirty(self.now()).unwrap_or(true)
+    }
+
+    fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
+        let stop = || self.shared.cancel.is_cancelled();
+        for _ in 0..HASH_ATTEMPTS_MAX {
+            let metadata = working.file.metadata()?;
+            let look = working.look(&metadata, self.now());
+            let len = metadata.len();
+            let hashed = match hash_file(&working.file, len, &stop) {
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
+                hashed => hashed?,
+            };
+            let after = working.look(&working.file.metadata()?, self.now());
+            if after.is_same_state(&look) {
+                let (hash, outline) = hashed;
+                return Ok(Some(Hashed {
+                    content: ContentId { hash, len },
+                    outline,
+                    metadata,
+                    look,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn share_written(
+        &self,
+        inode: Inode,
+        open: &OpenFile,
+        (working, hashed): (&Working, Hashed),
+        by: Option<ViewerId>,
+    ) -> Result<(), FsError> {
+        let source = Source::written(&working.path, hashed.content, hashed.outline)?;
+        let mut files = self.shared.files();
+        let Some((key, base)) = open.state().version else {
+            return Ok(());
+        };
+        let shown = files.catalog.locate(key);
+        let mode = shown
+            .as_ref()
+            .and_then(Shown::file)
+            .map_or(0o644, |file| file.mode);
+        let version = FileVersion {
+            content: hashed.content,
+            mtime_ns: crate::peer::unix_nanos(&hashed.metadata),
+            mode,
+        };
+        let edited = files
+            .catalog
+            .edit(key, base, Kind::File(version), Holding::Held)?;
+        let touched = with(edited.change.touched, edited.shown.id);
+        files.hold(edited.shown.id, Arc::new(source));
+        let (replaced, by) = self.take_over((inode, open), &edited.shown, (hashed.content, by));
+        if replaced != hashed.content {
+            files.let_go(Some(replaced));
+        }
+        working.set_published(hashed.look);
+        self.tell_content(&files, &edited.shown.path, by);
+        drop(files);
+        self.shared.mark(touched);
+        Ok(())
+    }
+
+    /// The open file is that version now. Returns the content it had before, and who knows of the new one already: nobody
+    /// if the name had led to another inode meanwhile.
+    fn take_over(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        shown: &Shown,
+        (content, by): (ContentId, Option<ViewerId>),
+    ) -> (ContentId, Option<ViewerId>) {
+        let mut nodes = self.nodes();
+        let standing = nodes.get(inode).map(|node| node.standing);
+        let is_named = match standing {
+            Some(Standing::For(key)) if key == shown.key() => true,
+            Some(Standing::For(_)) => {
+                nodes.rekey(inode, shown.key());
+                true
+            }
+            Some(Standing::Gone(_)) | None => false,
+        };
+        let mut state = open.state();
+        state.version = Some((shown.key(), shown.dot));
+        state.news = News::Told;
+        let replaced = std::mem::replace(&mut state.content, content);
+        (replaced, by.filter(|_| is_named))
+    }
+}
+
+/// An entry that was made here is told even if this change of it is none.
+fn with(mut touched: Vec<EntryId>, entry: EntryId) -> Vec<EntryId> {
+    if !touched.contains(&entry) {
+        touched.push(entry);
+    }
+    touched
+}

@@ -1,0 +1,278 @@
+//! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told of changes.
+//!
+//! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says. Lock order, everywhere in
+//! this module: a file's turn, the catalog, the inode table, a file's state, the viewers.
+
+use std::ffi::OsStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::attributes::{Attributes, Inode, NodeKind, Owner};
+use super::error::FsError;
+use super::nodes::{Nodes, Standing};
+use super::open_file::{Body, OpenFile};
+use super::viewers::Viewers;
+use crate::catalog::{Kind, Name, SharePath, Shown};
+use crate::peer::{Files, Shared};
+
+/// Permission bits of a folder that nobody has changed.
+const FOLDER_MODE: u32 = 0o755;
+const LINK_MODE: u32 = 0o777;
+const FOLDER_LEN: u64 = 4096;
+const BLOCK_LEN: u64 = 512;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct MountedShare {
+    pub(super) shared: Arc<Shared>,
+    pub(super) viewers: Viewers,
+    nodes: Mutex<Nodes>,
+    owner: Owner,
+    started_ns: i64,
+    #[cfg(feature = "fuse")]
+    mounts: Mutex<Vec<std::sync::Weak<super::peer::Mounted>>>,
+}
+
+/// What an inode stands for at this moment.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// The top of the share.
+    Top,
+    /// Something in it.
+    Entry(Shown),
+    /// Nothing that is shared any more.
+    Gone(Attributes),
+}
+
+impl MountedShare {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let started_ns = now_ns(&shared);
+        let mut nodes = Nodes::default();
+        let root = nodes.inode_of(top());
+        nodes.look_up(root);
+        Self {
+            shared,
+            viewers: Viewers::default(),
+            nodes: Mutex::new(nodes),
+            owner: Owner::of_this_process(),
+            started_ns,
+            #[cfg(feature = "fuse")]
+            mounts: Mutex::default(),
+        }
+    }
+
+    /// Remembers a mount, to end it with its peer.
+    #[cfg(feature = "fuse")]
+    pub(super) fn remember_mount(&self, mounted: &Arc<super::peer::Mounted>) {
+        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        mounts.retain(|mounted| mounted.strong_count() > 0);
+        mounts.push(Arc::downgrade(mounted));
+    }
+
+    /// Ends all mounts that are left.
+    #[cfg(feature = "fuse")]
+    pub(super) fn unmount_all(&self) {
+        let mounts = std::mem::take(&mut *self.mounts.lock().unwrap_or_else(PoisonError::into_inner));
+        for mounted in mounts.iter().filter_map(std::sync::Weak::upgrade) {
+            if let Err(error) = mounted.unmount() {
+                tracing::warn!(%error, "a mount did not end well");
+            }
+        }
+    }
+
+    /// The inode table. Lock the catalog before it.
+    pub(super) fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose files are unless somebody made them or said otherwise.
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Wall time in nanoseconds since 1970.
+    pub(super) fn now_ns(&self) -> i64 {
+        now_ns(&self.shared)
+    }
+
+    /// Wall time.
+    pub(super) fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.shared.clock.unix_ms())
+    }
+
+    /// What the inode stands for.
+    pub(super) fn seen(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
+        if inode == Inode::ROOT {
+            return Ok(Seen::Top);
+        }
+        let node = nodes.get(inode).ok_or(FsError::NotFound)?;
+        match node.standing {
+            Standing::Gone(was) => Ok(Seen::Gone(was)),
+            Standing::For(key) => {
+                let shown = files.catalog.locate(key).ok_or(FsError::NotFound)?;
+                Ok(Seen::Entry(shown))
+            }
+        }
+    }
+
+    /// The path of the folder that an inode stands for; `None` for the top of the share.
+    pub(super) fn folder(
+        &self,
+        files: &Files,
+        nodes: &Nodes,
+        inode: Inode,
+    ) -> Result<Option<SharePath>, FsError> {
+        match self.seen(files, nodes, inode)? {
+            Seen::Top => Ok(None),
+            Seen::Entry(shown) if shown.kind == Kind::Folder => Ok(Some(shown.path)),
+            Seen::Entry(_) => Err(FsError::NotAFolder),
+            Seen::Gone(was) if was.kind == NodeKind::Folder => Err(FsError::NotFound),
+            Seen::Gone(_) => Err(FsError::NotAFolder),
+        }
+    }
+
+    /// The path of what is, or would be, called `name` in a folder.
+    pub(super) fn path_in(
+        &self,
+        files: &Files,
+        nodes: &Nodes,
+        folder: Inode,
+        name: &OsStr,
+    ) -> Result<SharePath, FsError> {
+        let folder = self.folder(files, nodes, folder)?;
+        let name = Name::new(name.to_str().ok_or(FsError::NameNotUnicode)?)?;
+        Ok(SharePath::within(folder.as_ref(), &name)?)
+    }
+
+    /// The inode of something shown. One that is open with another content than it has now gets a successor.
+    pub(super) fn inode_of(&self, nodes: &mut Nodes, shown: &Shown) -> Inode {
+        let inode = nodes.inode_of(shown.key());
+        let open = nodes.get(inode).and_then(|node| node.file.clone());
+        match open.filter(|open| open.is_outdated(shown)) {
+            None => inode,
+            Some(_) => {
+                let was = self.attributes(nodes, inode, shown);
+                nodes.detach(inode, was);
+                nodes.inode_of(shown.key())
+            }
+        }
+    }
+
+    /// What stat(2) says of an inode.
+    pub(super) fn attributes_of(
+        &self,
+        files: &Files,
+        nodes: &Nodes,
+        inode: Inode,
+    ) -> Result<Attributes, FsError> {
+        match self.seen(files, nodes, inode) {
+            Ok(Seen::Top) => Ok(self.top_attributes(nodes)),
+            Ok(Seen::Entry(shown)) => Ok(self.attributes(nodes, inode, &shown)),
+            Ok(Seen::Gone(was)) => Ok(with_open(was, nodes)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What stat(2) says of the top of the share.
+    pub(super) fn top_attributes(&self, nodes: &Nodes) -> Attributes {
+        self.folder_attributes(nodes, Inode::ROOT, &top())
+    }
+
+    /// What stat(2) says of something shown.
+    pub(super) fn attributes(&self, nodes: &Nodes, inode: Inode, shown: &Shown) -> Attributes {
+        let local = nodes.local(&shown.key());
+        let (kind, len, modified_ns, mode) = match &shown.kind {
+            Kind::Folder => return self.folder_attributes(nodes, inode, &shown.key()),
+            Kind::File(file) => {
+                let mode = file.mode | local.mode.unwrap_or(0);
+                (NodeKind::File, file.content.len, file.mtime_ns, mode)
+            }
+            Kind::Link(link) => {
+                let len = link.target.as_str().len() as u64;
+                (NodeKind::Link, len, link.mtime_ns, LINK_MODE)
+            }
+        };
+        let attributes = Attributes {
+            inode,
+            kind,
+            len,
+            block_count: len.div_ceil(BLOCK_LEN),
+            mode,
+            link_count: 1,
+            owner: local.owner.unwrap_or(self.owner),
+            modified_ns,
+            changed_ns: local.changed_ns.unwrap_or(modified_ns),
+            accessed_ns: local.accessed_ns.unwrap_or(modified_ns),
+        };
+        with_open(attributes, nodes)
+    }
+
+    fn folder_attributes(&self, nodes: &Nodes, inode: Inode, key: &crate::catalog::EntryKey) -> Attributes {
+        let local = nodes.local(key);
+        let modified_ns = local.modified_ns.unwrap_or(self.started_ns);
+        Attributes {
+            inode,
+            kind: NodeKind::Folder,
+            len: FOLDER_LEN,
+            block_count: FOLDER_LEN / BLOCK_LEN,
+            mode: local.mode.unwrap_or(FOLDER_MODE),
+            link_count: 1,
+            owner: local.owner.unwrap_or(self.owner),
+            modified_ns,
+            changed_ns: local.changed_ns.unwrap_or(modified_ns),
+            accessed_ns: local.accessed_ns.unwrap_or(modified_ns),
+        }
+    }
+
+    /// What is open of an inode.
+    pub(super) fn open_file(&self, nodes: &Nodes, inode: Inode) -> Option<Arc<OpenFile>> {
+        nodes.get(inode).and_then(|node| node.file.clone())
+    }
+}
+
+/// The key under which the local attributes of the top of the share are kept.
+pub(super) fn top() -> crate::catalog::EntryKey {
+    crate::catalog::EntryKey {
+        id: crate::catalog::EntryId::ROOT,
+        copy: None,
+    }
+}
+
+fn now_ns(shared: &Shared) -> i64 {
+    i64::try_from(shared.clock.unix_ms())
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000)
+}
+
+/// What is being written is as long and as new as its working file says.
+fn with_open(attributes: Attributes, nodes: &Nodes) -> Attributes {
+    let open = nodes.get(attributes.inode).and_then(|node| node.file.clone());
+    let Some(open) = open else { return attributes };
+    match open.body() {
+        Body::Working(working) => working
+            .file
+            .metadata()
+            .map_or(attributes, |metadata| with_metadata(attributes, &metadata)),
+        Body::Local(_) | Body::Remote(_) => {
+            let len = open.state().content.len;
+            Attributes {
+                len,
+                block_count: len.div_ceil(BLOCK_LEN),
+                ..attributes
+            }
+        }
+    }
+}
+
+fn with_metadata(attributes: Attributes, metadata: &std::fs::Metadata) -> Attributes {
+    use std::os::unix::fs::MetadataExt;
+    let ns = |secs: i64, ns: i64| secs.saturating_mul(1_000_000_000).saturating_add(ns);
+    let modified_ns = ns(metadata.mtime(), metadata.mtime_nsec());
+    Attributes {
+        len: metadata.len(),
+        block_count: metadata.blocks(),
+        modified_ns,
+        changed_ns: attributes.changed_ns.max(modified_ns),
+        ..attributes
+    }
+}
