@@ -108,10 +108,9 @@ impl Catalog {
         // Whoever edited the copy made it a file of its own, called as the copy was.
         let name = conflict_name(&spot.path.name(), (&copy, key.id), 0);
         let name = name.ok_or(CatalogError::NotShown { id: key.id })?;
-        let path = SharePath::within(spot.path.parent().as_ref(), &name)?;
         match self.slot(&spot.folder, name.as_str()).newest() {
             Some(id) => draft.add_version(id, version.clone()),
-            None => draft.create(&path, version.clone()),
+            None => draft.place(&spot.folder, name, version.clone()),
         }
     }
 
