@@ -12,6 +12,7 @@ mod hex;
 pub mod identity;
 pub mod limits;
 pub mod peer;
+mod printable;
 pub mod reconnect;
 pub mod rendezvous;
 pub mod session;

@@ -116,7 +116,7 @@ pub const SESSION_LANES_MAX: usize = 8;
 
 // ---- catalog ----
 
-/// Longest name of a file or folder, in bytes. What ext4, NTFS and APFS can hold, counted in the strictest way.
+/// Longest name of a file, link or folder, in bytes. What ext4, NTFS and APFS can hold, counted in the strictest way.
 pub const SHARE_NAME_LEN_MAX: usize = 255;
 /// Longest path inside a share, in bytes: PATH_MAX of Linux.
 pub const SHARE_PATH_LEN_MAX: usize = 4096;
