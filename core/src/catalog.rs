@@ -8,8 +8,7 @@
 //!
 //! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
 //! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` and `key` (what is
-//! shown, and where),
-//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
+//! shown, and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::BTreeMap;
 
