@@ -7,8 +7,8 @@
 //! is renamed here and removed there is removed.
 //!
 //! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
-//! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` (what is shown),
-//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
+//! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` and `key` (what is
+//! shown, and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,6 @@ mod key;
 mod link_target;
 mod merge;
 mod name_rules;
-mod printable;
 mod rename;
 mod revise;
 mod share_path;

@@ -14,6 +14,7 @@ pub mod limits;
 #[cfg(unix)]
 pub mod mount;
 pub mod peer;
+mod printable;
 pub mod reconnect;
 pub mod rendezvous;
 pub mod session;

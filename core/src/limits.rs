@@ -150,7 +150,7 @@ pub const READ_AHEAD_GAP_LEN: u64 = 128 * 1024;
 
 // ---- catalog ----
 
-/// Longest name of a file or folder, in bytes. What ext4, NTFS and APFS can hold, counted in the strictest way.
+/// Longest name of a file, link or folder, in bytes. What ext4, NTFS and APFS can hold, counted in the strictest way.
 pub const SHARE_NAME_LEN_MAX: usize = 255;
 /// Longest path inside a share, in bytes: PATH_MAX of Linux.
 pub const SHARE_PATH_LEN_MAX: usize = 4096;

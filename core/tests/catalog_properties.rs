@@ -25,8 +25,20 @@ enum Step {
     Add(usize, Target),
     AddFolder(usize, SharePath),
     Remove(usize, Target),
-    Rename(usize, Target, SharePath),
+    AddLink(usize, Target),
+    Rename(usize, Target, Target, OnExisting),
+    Open(usize, usize),
+    Edit(usize, usize, Rewrite),
     Send { from: usize, to: usize },
+}
+
+/// What a writer does that opened a file or link some time ago.
+#[derive(Debug, Clone, Copy)]
+enum Rewrite {
+    Content,
+    Target,
+    /// Without having the bytes.
+    Mode,
 }
 
 /// A path out of the blue, or that of something which is shown at that moment, conflict copies included.
@@ -68,18 +80,33 @@ fn some_step() -> impl Strategy<Value = Step> {
         4 => (replica(), some_target()).prop_map(|(replica, target)| Step::Add(replica, target)),
         1 => (replica(), some_path()).prop_map(|(replica, path)| Step::AddFolder(replica, path)),
         2 => (replica(), some_target()).prop_map(|(replica, target)| Step::Remove(replica, target)),
-        4 => (replica(), some_target(), some_path()).prop_map(|(replica, from, to)| Step::Rename(replica, from, to)),
+        2 => (replica(), some_target()).prop_map(|(replica, target)| Step::AddLink(replica, target)),
+        6 => (replica(), some_target(), some_target(), some_way())
+            .prop_map(|(replica, from, to, way)| Step::Rename(replica, from, to, way)),
+        3 => (replica(), 0_usize..100).prop_map(|(replica, index)| Step::Open(replica, index)),
+        3 => (replica(), 0_usize..100, select(vec![Rewrite::Content, Rewrite::Target, Rewrite::Mode]))
+            .prop_map(|(replica, index, rewrite)| Step::Edit(replica, index, rewrite)),
         3 => (replica(), replica()).prop_map(|(from, to)| Step::Send { from, to }),
     ]
 }
 
+fn some_way() -> impl Strategy<Value = OnExisting> {
+    select(vec![
+        OnExisting::Refuse,
+        OnExisting::Replace,
+        OnExisting::Exchange,
+    ])
+}
+
 fn some_history() -> impl Strategy<Value = Vec<Step>> {
-    vec(some_step(), 0..32)
+    vec(some_step(), 0..48)
 }
 
 /// Replicas with a history, and the contents that nobody who knew them has given up.
 struct Replicas {
     catalogs: Vec<Catalog>,
+    /// What each has opened, as it was shown then.
+    opened: [Vec<Shown>; REPLICA_COUNT],
     kept: BTreeSet<u64>,
     added: u64,
 }
@@ -94,6 +121,7 @@ impl Replicas {
         };
         Self {
             catalogs: (1..).take(REPLICA_COUNT).map(catalog).collect(),
+            opened: Default::default(),
             kept: BTreeSet::new(),
             added: 0,
         }
@@ -116,7 +144,21 @@ impl Replicas {
             }
             Step::AddFolder(replica, path) => drop(self.catalogs[replica].add_folder(&path)),
             Step::Remove(replica, target) => self.edit(replica, &target, None, Catalog::remove),
-            Step::Rename(replica, from, to) => self.rename(replica, &from, &to),
+            Step::AddLink(replica, target) => {
+                self.added += 1;
+                let link = link(self.added);
+                self.edit(replica, &target, Some(self.added), |catalog, path| {
+                    catalog.add_link(path, link)
+                });
+            }
+            Step::Rename(replica, from, to, way) => self.rename(replica, (&from, &to), way),
+            Step::Open(replica, index) => {
+                let mut leaves = self.catalogs[replica].list();
+                leaves.retain(|shown| shown.kind != Kind::Folder);
+                let count = leaves.len().max(1);
+                self.opened[replica].extend(leaves.into_iter().nth(index % count));
+            }
+            Step::Edit(replica, index, rewrite) => self.rewrite(replica, index, rewrite),
             Step::Send { from, to } => self.send(from, to),
         }
     }
@@ -132,27 +174,76 @@ impl Replicas {
         let catalog = &mut self.catalogs[replica];
         let Some(path) = target.of(catalog) else { return };
         let before = catalog.list();
-        let given_up: BTreeSet<_> =
-            contents(before.iter().filter(|shown| shown.path.starts_with(&path))).collect();
-        let changed = run(catalog, &path).is_ok();
         let mut expected: BTreeSet<_> = contents(before.iter()).collect();
-        if changed {
-            expected.retain(|content| !given_up.contains(content));
-            self.kept.retain(|content| !given_up.contains(content));
+        if run(catalog, &path).is_ok() {
+            expected = contents(before.iter().filter(|shown| !shown.path.starts_with(&path))).collect();
             expected.extend(added);
+            give_up(&mut self.kept, &before, &expected);
             self.kept.extend(added);
         }
         assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
     }
 
-    fn rename(&mut self, replica: usize, from: &Target, to: &SharePath) {
+    fn rename(&mut self, replica: usize, (from, to): (&Target, &Target), way: OnExisting) {
         let catalog = &mut self.catalogs[replica];
-        let Some(from) = from.of(catalog) else { return };
-        let before: Vec<_> = contents(catalog.list().iter()).collect();
-        let renamed = catalog.rename(&from, to).is_ok();
-        assert!(!renamed || catalog.lookup(to).is_some());
-        let after: Vec<_> = contents(catalog.list().iter()).collect();
-        assert_eq!(BTreeSet::from_iter(before), BTreeSet::from_iter(after));
+        let (Some(from), Some(to)) = (from.of(catalog), to.of(catalog)) else {
+            return;
+        };
+        let before = catalog.list();
+        let [source, target] = [&from, &to].map(|path| catalog.lookup(path));
+        let mut expected: BTreeSet<_> = contents(before.iter()).collect();
+        if catalog.rename_with(&from, &to, way).is_ok() {
+            let kind = |shown: &Option<Shown>| shown.as_ref().map(|shown| shown.kind.clone());
+            assert_eq!(kind(&catalog.lookup(&to)), kind(&source));
+            if way == OnExisting::Replace && from != to {
+                expected = contents(before.iter().filter(|shown| shown.path != to)).collect();
+            } else if way == OnExisting::Exchange {
+                assert_eq!(kind(&catalog.lookup(&from)), kind(&target));
+            }
+            give_up(&mut self.kept, &before, &expected);
+        }
+        assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
+    }
+
+    /// Edits what was opened, which gives up the version that was opened, if that is still there, and nothing else.
+    fn rewrite(&mut self, replica: usize, index: usize, rewrite: Rewrite) {
+        let count = self.opened[replica].len().max(1);
+        let Some(opened) = self.opened[replica].get(index % count) else {
+            return;
+        };
+        let catalog = &mut self.catalogs[replica];
+        let before = catalog.list();
+        let mut expected: BTreeSet<_> = contents(before.iter()).collect();
+        let base = catalog.locate(EntryKey {
+            id: opened.id,
+            copy: Some(opened.dot),
+        });
+        let (kind, holding) = match (rewrite, &opened.kind) {
+            (Rewrite::Mode, Kind::File(file)) => {
+                (Kind::File(FileVersion { mode: 0o600, ..*file }), Holding::NotHeld)
+            }
+            (Rewrite::Target, _) => (Kind::Link(link(self.added + 1)), Holding::Held),
+            _ => (Kind::File(file(self.added + 1)), Holding::Held),
+        };
+        let edited = catalog.edit(opened.key(), opened.dot, kind.clone(), holding);
+        if holding == Holding::NotHeld {
+            assert!(edited.is_ok() || base.is_none());
+        } else {
+            self.added += 1;
+            let shown = edited.unwrap().shown;
+            assert_eq!(shown.kind, kind);
+            assert_eq!(catalog.locate(shown.key()).as_ref(), Some(&shown));
+            expected = contents(
+                before
+                    .iter()
+                    .filter(|shown| Some(&shown.path) != base.as_ref().map(|base| &base.path)),
+            )
+            .collect();
+            expected.insert(self.added);
+            give_up(&mut self.kept, &before, &expected);
+            self.kept.insert(self.added);
+        }
+        assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
     }
 
     fn send(&mut self, from: usize, to: usize) {
@@ -202,15 +293,34 @@ fn file(number: u64) -> FileVersion {
     }
 }
 
+fn link(number: u64) -> LinkVersion {
+    LinkVersion {
+        target: LinkTarget::new(&number.to_string()).unwrap(),
+        mtime_ns: 0,
+    }
+}
+
+/// The numbers of files and links.
 fn contents<'a>(shown: impl Iterator<Item = &'a Shown>) -> impl Iterator<Item = u64> {
-    shown.filter_map(Shown::file).map(|file| file.content.len)
+    shown.filter_map(|shown| match &shown.kind {
+        Kind::Folder => None,
+        Kind::File(file) => Some(file.content.len),
+        Kind::Link(link) => link.target.as_str().parse().ok(),
+    })
+}
+
+/// Notes that whoever had `before` wants to keep of it only what is in `left`.
+fn give_up(kept: &mut BTreeSet<u64>, before: &[Shown], left: &BTreeSet<u64>) {
+    let gone = contents(before.iter()).filter(|content| !left.contains(content));
+    let gone: BTreeSet<_> = gone.collect();
+    kept.retain(|content| !gone.contains(content));
 }
 
 fn paths_of(catalog: &Catalog) -> BTreeSet<String> {
     catalog
         .list()
         .into_iter()
-        .map(|shown| shown.path.to_string())
+        .map(|shown| shown.path.as_str().to_owned())
         .collect()
 }
 
@@ -219,7 +329,7 @@ fn replayed(mut paths: BTreeSet<String>, events: &[CatalogEvent]) -> BTreeSet<St
     let moves: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            CatalogEvent::Renamed { from, to } => Some((from.to_string(), to.to_string())),
+            CatalogEvent::Renamed { from, to } => Some((from.as_str().to_owned(), to.as_str().to_owned())),
             _ => None,
         })
         .collect();
@@ -232,7 +342,7 @@ fn replayed(mut paths: BTreeSet<String>, events: &[CatalogEvent]) -> BTreeSet<St
     for event in events {
         match event {
             CatalogEvent::Added { path } | CatalogEvent::Conflict { copy: path, .. } => {
-                paths.insert(path.to_string());
+                paths.insert(path.as_str().to_owned());
             }
             _ => {}
         }
@@ -282,7 +392,8 @@ fn some_dot() -> impl Strategy<Value = Dot> {
 fn some_version() -> impl Strategy<Value = Version> {
     let kind = prop_oneof![
         Just(Kind::Folder),
-        (1_u64..4).prop_map(|number| Kind::File(file(number)))
+        (1_u64..4).prop_map(|number| Kind::File(file(number))),
+        (1_u64..4).prop_map(|number| Kind::Link(link(number)))
     ];
     (kind, btree_set(1_u8..4, 0..3)).prop_map(|(kind, holders)| {
         let holders = holders
@@ -371,6 +482,7 @@ proptest! {
             let anew = joined(&Catalog::new(catalog.replica()), &catalog);
             prop_assert_eq!(anew.list(), catalog.list());
             for shown in catalog.list() {
+                prop_assert_eq!(catalog.locate(shown.key()), Some(shown.clone()));
                 prop_assert_eq!(catalog.lookup(&shown.path), Some(shown));
             }
         }
@@ -407,6 +519,8 @@ proptest! {
         }
         for shown in catalog.list() {
             prop_assert_eq!(catalog.lookup(&shown.path), Some(shown.clone()));
+            prop_assert_eq!(catalog.locate(shown.key()), Some(shown.clone()));
+            drop(catalog.clone().edit(shown.key(), shown.dot, Kind::Link(link(9)), Holding::Held));
             drop(catalog.clone().remove(&shown.path).unwrap());
             drop(catalog.clone().rename(&shown.path, &SharePath::parse("elsewhere/deep").unwrap()).unwrap());
         }
@@ -439,6 +553,6 @@ proptest! {
         let name = path.name();
         let again = path.parent().map_or_else(|| SharePath::parse(name.as_str()), |parent| parent.join(&name));
         prop_assert_eq!(again, Ok(path.clone()));
-        prop_assert_eq!(path.names().collect::<Vec<_>>().join("/"), path.to_string());
+        prop_assert_eq!(path.names().collect::<Vec<_>>().join("/"), path.as_str());
     }
 }

@@ -108,7 +108,12 @@ impl<'a> Draft<'a> {
 
     /// Puts a new version under a free name. Takes up a tombstone of that name, if there is one, so that replacing a file
     /// by removing and adding it, as editors do, does not use up the catalog.
-    fn place(&mut self, folder: &[EntryId], name: Name, version: Version) -> Result<EntryId, CatalogError> {
+    pub(super) fn place(
+        &mut self,
+        folder: &[EntryId],
+        name: Name,
+        version: Version,
+    ) -> Result<EntryId, CatalogError> {
         let dot = self.next_dot()?;
         if let Some(id) = self.tombstone(folder, &name) {
             self.edit(id, |state| state.add(dot, version));

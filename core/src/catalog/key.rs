@@ -10,7 +10,8 @@ use super::view::{Item, LeafGroup, Shown, Slot};
 
 /// Names something visible across renames: the entry, and for a conflict copy its version too.
 ///
-/// An edit of a conflict copy, and a rename onto something, give what results another key; both return or show it.
+/// Two changes give a file another key: an edit of a conflict copy, which returns the new one, and a rename onto another
+/// file, after which it has the key of that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
     /// The entry; of several that are shown as one, any.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::limits::LINK_TARGET_LEN_MAX;
+use crate::printable::Printable;
 
 /// The text of a symbolic link: 1 to 4095 bytes without NUL. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -48,7 +49,7 @@ impl LinkTarget {
 /// Escaped, so that it is safe to print; [`LinkTarget::as_str`] is the text.
 impl fmt::Display for LinkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::printable::write(f, &self.0)
+        Printable(&self.0).fmt(f)
     }
 }
 

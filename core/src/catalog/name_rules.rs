@@ -2,7 +2,7 @@
 //!
 //! Owns the rules for single names and nothing about paths. Names are compared byte by byte, and no Unicode form is
 //! imposed. What a file system at hand can't hold, and which names collide there, is the business of the store; how a
-//! name is shown to people, that of `printable`.
+//! name is shown to people, that of `crate::printable`.
 
 use super::share_path::PathFault;
 use crate::limits::SHARE_NAME_LEN_MAX;

@@ -36,7 +36,7 @@ impl Catalog {
     /// Makes `kind` the new version of the file or link `key`, which was made from its version `base`.
     ///
     /// What is replaced is `base`, with whatever has the same content under that name. If `base` was replaced meanwhile,
-    /// both stay: ours has the name, the other is a conflict copy. If it was removed, this brings it back, with its
+    /// both stay: ours has the name, unless a folder took it, and the other is a conflict copy. If it was removed, this brings it back, with its
     /// folders. An edit of a conflict copy makes it a file of its own. Of the same content the holders are kept; we are
     /// one if we were, or if the bytes are [`Holding::Held`]. A new time alone is a change here.
     ///
@@ -108,10 +108,9 @@ impl Catalog {
         // Whoever edited the copy made it a file of its own, called as the copy was.
         let name = conflict_name(&spot.path.name(), (&copy, key.id), 0);
         let name = name.ok_or(CatalogError::NotShown { id: key.id })?;
-        let path = SharePath::within(spot.path.parent().as_ref(), &name)?;
         match self.slot(&spot.folder, name.as_str()).newest() {
             Some(id) => draft.add_version(id, version.clone()),
-            None => draft.create(&path, version.clone()),
+            None => draft.place(&spot.folder, name, version.clone()),
         }
     }
 

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{name_rules, printable};
+use super::name_rules;
 use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX};
+use crate::printable::Printable;
 
 /// How much of a refused path an error shows, in characters.
 const SHOWN_PATH_LEN_MAX: usize = 200;
@@ -46,7 +47,7 @@ impl Borrow<str> for Name {
 /// Escaped, so that it is safe to print; [`Name::as_str`] is the name.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        printable::write(f, &self.0)
+        Printable(&self.0).fmt(f)
     }
 }
 
@@ -171,7 +172,7 @@ impl PartialOrd for SharePath {
 /// Escaped, so that it is safe to print; [`SharePath::as_str`] is the path.
 impl fmt::Display for SharePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        printable::write(f, &self.0)
+        Printable(&self.0).fmt(f)
     }
 }
 

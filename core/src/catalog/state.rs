@@ -177,7 +177,7 @@ impl EntryState {
         }
     }
 
-    /// Whether it is a file or folder still, not a tombstone.
+    /// Whether it is a file, link or folder still, not a tombstone.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         !self.versions.is_empty()

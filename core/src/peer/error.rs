@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::catalog::{CatalogError, PathError, SharePath};
 use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
+use crate::printable;
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
 use crate::store::{DepotError, SourceError, StoreError};
@@ -108,7 +109,7 @@ pub enum ShareError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The name can't be used in a share.
-    #[error("`{}` can't be shared under its name: {source}", path.display())]
+    #[error("`{}` can't be shared under its name: {source}", printable::path(path))]
     Name {
         /// The local file.
         path: PathBuf,
@@ -116,13 +117,19 @@ pub enum ShareError {
         source: PathError,
     },
     /// The name of the local file is not valid Unicode.
-    #[error("the name of `{}` is not valid Unicode\nhint: share it under another name with `add_as`", path.display())]
+    #[error(
+        "the name of `{}` is not valid Unicode\nhint: share it under another name with `add_as`",
+        printable::path(path)
+    )]
     NotUnicode {
         /// The local file.
         path: PathBuf,
     },
     /// Something else is shared under that name.
-    #[error("`{name}` is shared already, from elsewhere\nhint: use `replace` to share `{}` in its place, or `add_as` with another name", path.display())]
+    #[error(
+        "`{name}` is shared already, from elsewhere\nhint: use `replace` to share `{}` in its place, or `add_as` with another name",
+        printable::path(path)
+    )]
     NameTaken {
         /// The name in the share.
         name: SharePath,

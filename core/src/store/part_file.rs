@@ -17,13 +17,17 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::local_names::{self, NameFault, Platform};
 use super::write_all_at;
+use crate::printable::{self, Printable};
 
 /// Why a file could not be received into its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The target names no file, as `/` or `..` do.
-    #[error("`{}` can't be the name of a file\nhint: give the path of the file to be written", path.display())]
+    #[error(
+        "`{}` can't be the name of a file\nhint: give the path of the file to be written",
+        printable::path(path)
+    )]
     NoName {
         /// The target.
         path: PathBuf,
@@ -37,13 +41,16 @@ pub enum StoreError {
         fault: NameFault,
     },
     /// The target is a folder.
-    #[error("`{}` is a folder\nhint: give the path of the file to be written", path.display())]
+    #[error(
+        "`{}` is a folder\nhint: give the path of the file to be written",
+        printable::path(path)
+    )]
     IsFolder {
         /// The target.
         path: PathBuf,
     },
     /// The system refused a step.
-    #[error("could not {action} `{}`: {source}", path.display())]
+    #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -103,7 +110,7 @@ impl Destination {
     pub(crate) fn join_name(&self, name: &str) -> Result<Self, StoreError> {
         let fits = local_names::check(name, Platform::HERE);
         fits.map_err(|fault| StoreError::Unfit {
-            name: name.escape_debug().to_string(),
+            name: Printable(name).to_string(),
             fault,
         })?;
         Ok(self.join(Path::new(name)))

@@ -14,6 +14,7 @@ use super::hashing::Stop;
 use super::{Outline, hash_file};
 use crate::catalog::ContentId;
 use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
+use crate::printable;
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,25 +83,34 @@ pub(crate) struct Source {
 #[non_exhaustive]
 pub enum SourceError {
     /// There is nothing at the path.
-    #[error("there is no file `{}`\nhint: check the path", path.display())]
+    #[error("there is no file `{}`\nhint: check the path", printable::path(path))]
     Missing {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The path names a folder.
-    #[error("`{}` is a folder, not a file\nhint: share the whole folder with `add_tree`", path.display())]
+    #[error(
+        "`{}` is a folder, not a file\nhint: share the whole folder with `add_tree`",
+        printable::path(path)
+    )]
     IsFolder {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The path names a device, a pipe or a socket.
-    #[error("`{}` is neither a file nor a folder\nhint: only regular files can be shared", path.display())]
+    #[error(
+        "`{}` is neither a file nor a folder\nhint: only regular files can be shared",
+        printable::path(path)
+    )]
     NotAFile {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The file can't be read.
-    #[error("could not read `{}`: {source}\nhint: check its permissions", path.display())]
+    #[error(
+        "could not read `{}`: {source}\nhint: check its permissions",
+        printable::path(path)
+    )]
     Unreadable {
         /// The path as it was given.
         path: PathBuf,
@@ -108,7 +118,10 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The file is larger than what can be shared.
-    #[error("`{}` has `{len}` bytes, at most `{limit}` can be shared", path.display())]
+    #[error(
+        "`{}` has `{len}` bytes, at most `{limit}` can be shared",
+        printable::path(path)
+    )]
     TooLarge {
         /// The path as it was given.
         path: PathBuf,
@@ -118,13 +131,19 @@ pub enum SourceError {
         limit: u64,
     },
     /// The file changed each time while it was being read.
-    #[error("`{}` keeps changing while it is read\nhint: share it again when its writer is done", path.display())]
+    #[error(
+        "`{}` keeps changing while it is read\nhint: share it again when its writer is done",
+        printable::path(path)
+    )]
     KeepsChanging {
         /// The path as it was given.
         path: PathBuf,
     },
     /// The file is not the one that was hashed any more.
-    #[error("`{}` has changed since it was shared\nhint: add it again to share the new content", path.display())]
+    #[error(
+        "`{}` has changed since it was shared\nhint: add it again to share the new content",
+        printable::path(path)
+    )]
     Changed {
         /// The path as it was given.
         path: PathBuf,

@@ -136,6 +136,21 @@ fn an_edit_of_a_copy_that_is_gone_does_not_take_the_name_beside_it() {
 }
 
 #[test]
+fn an_edit_of_a_copy_brings_it_back_where_its_folder_was() {
+    let (mut alice, mut bob) = pair();
+    add(&mut alice, "folder/a", 1);
+    add(&mut bob, "folder/a", 2);
+    sync(&mut alice, &mut bob);
+    let copy = alice.list().into_iter().find(|shown| shown.conflict).unwrap();
+    drop(alice.remove(&path("folder")).unwrap());
+    for seed in [None, Some(3)] {
+        let mut alice = alice.clone();
+        seed.into_iter().for_each(|seed| add(&mut alice, "folder", seed));
+        assert_eq!(edit(&mut alice, &copy, 5).path, copy.path);
+    }
+}
+
+#[test]
 fn a_new_mode_or_time_keeps_the_holders_and_nothing_else_does() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "notes", 1);

@@ -1,11 +1,25 @@
-//! How names, paths and link targets are shown to people: characters that steer a terminal or reorder text are escaped.
+//! How names, paths and link targets, which others may have chosen, are shown to people: characters that steer a terminal or reorder text are escaped.
 //!
 //! For messages and listings only. What is shown is not what something is called: a path is built from `as_str()`.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
-/// Writes `text` with control characters, separators of lines and controls of text direction escaped.
-pub(super) fn write(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+/// A local path as it is put into a message.
+pub(crate) fn path(path: &Path) -> String {
+    Printable(&path.to_string_lossy()).to_string()
+}
+
+/// Text with control characters, separators of lines and controls of text direction escaped.
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.0)
+    }
+}
+
+fn write(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     text.chars().try_for_each(|character| {
         if is_safe(character) {
             f.write_char(character)
@@ -30,7 +44,11 @@ fn reorders_text(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use crate::catalog::SharePath;
+    use crate::peer::ShareError;
+    use crate::store::{SourceError, StoreError};
 
     #[test]
     fn what_would_steer_a_terminal_or_reorder_text_is_escaped_and_nothing_else() {
@@ -40,6 +58,19 @@ mod tests {
         assert_eq!(shown("a\u{2028}b\u{85}"), "a\\u{2028}b\\u{85}");
         for plain in [r"C:\x", "it's \"quoted\"", "日本/Ångström", "e\u{301}"] {
             assert_eq!(shown(plain), plain);
+        }
+    }
+
+    #[test]
+    fn errors_about_local_files_steer_no_terminal_either() {
+        let path = PathBuf::from("got\u{1b}[2J");
+        let errors = [
+            StoreError::IsFolder { path: path.clone() }.to_string(),
+            SourceError::Missing { path: path.clone() }.to_string(),
+            ShareError::NotUnicode { path }.to_string(),
+        ];
+        for error in errors {
+            assert!(error.contains("`got\\u{1b}[2J`"), "{error}");
         }
     }
 }
