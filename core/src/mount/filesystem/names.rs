@@ -132,10 +132,7 @@ impl FileSystem {
         let mut files = self.share.shared.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
-        if shown.kind == Kind::Folder {
-            return Err(FsError::IsAFolder);
-        }
-        let change = files.catalog.remove(&path)?;
+        let change = files.catalog.remove_leaf(&path)?;
         self.detach(&mut files, &shown);
         self.share.tell_name(&files, &path, Some(self.viewer));
         drop(files);
@@ -151,12 +148,7 @@ impl FileSystem {
         let mut files = self.share.shared.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
-        match files.catalog.is_empty_folder(&path) {
-            None => return Err(FsError::NotAFolder),
-            Some(false) => return Err(FsError::NotEmpty),
-            Some(true) => {}
-        }
-        let change = files.catalog.remove(&path)?;
+        let change = files.catalog.remove_empty_folder(&path)?;
         self.detach(&mut files, &shown);
         self.share.tell_name(&files, &path, Some(self.viewer));
         drop(files);
@@ -185,6 +177,7 @@ impl FileSystem {
             return no_change(renaming);
         }
         let change = files.catalog.rename_with(&from, &to, on_existing(renaming))?;
+        files.follow(change.touched.iter().copied());
         match replaced {
             Some(other) if renaming == Renaming::Exchange => self.follow(&files, &other, &from),
             Some(other) => self.detach(&mut files, &other),
