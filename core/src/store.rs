@@ -26,7 +26,7 @@ pub(crate) use outline::{
 pub use part_file::StoreError;
 pub(crate) use part_file::{Attributes, Destination, PartFile, publish_all};
 pub(crate) use positioned::{read_exact_at, write_all_at};
-#[cfg(unix)]
-pub(crate) use source::FileStamp;
 pub use source::SourceError;
+#[cfg(unix)]
+pub(crate) use source::{FileStamp, remove_own};
 pub(crate) use source::{Owner, Source, Sources};

@@ -211,6 +211,12 @@ impl OpenFile {
         }
     }
 
+    /// Whether nobody was told of it yet and nothing was written to it.
+    pub(super) fn is_new_and_empty(&self) -> Result<bool, FsError> {
+        let state = self.state();
+        Ok(state.news == News::Untold && state.body.len(&state.content)? == 0)
+    }
+
     /// Whether a write can be done without waiting for the other side or copying much.
     pub(super) fn is_writable_now(&self) -> bool {
         let state = self.state();

@@ -171,6 +171,8 @@ impl MountedShare {
         files.hold(edited.shown.id, Arc::new(source));
         let (replaced, by) = self.take_over((inode, open), &edited.shown, (hashed.content, by));
         if replaced != hashed.content {
+            // The same file may have held it: it stays, with what it has in it now.
+            files.forget_path(&replaced, &working.path);
             files.let_go(Some(replaced));
         }
         working.set_published(hashed.look);

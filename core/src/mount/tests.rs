@@ -135,6 +135,17 @@ async fn writing_again_leaves_no_file_of_the_old_content_in_the_store() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_flushed_while_it_is_empty_keeps_what_is_written_to_it_afterwards() {
+    let alone = alone().await;
+    let (_, handle) = alone.create("a");
+    alone.fs.flush(handle).unwrap();
+    alone.fs.write(handle, 0, b"hi").unwrap();
+    alone.fs.flush(handle).unwrap();
+    alone.fs.release(handle).unwrap();
+    assert_eq!(alone.read("a"), b"hi");
+}
+
+#[tokio::test]
 async fn another_viewer_sees_the_same_file() {
     let alone = alone().await;
     let other = alone.peer.file_system().unwrap();

@@ -101,9 +101,7 @@ impl Working {
 
     /// Takes the file out of the store; whoever has it open still has it.
     pub(super) fn remove(&self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "could not remove a file of the store");
-        }
+        crate::store::remove_own(&self.path);
     }
 }
 

@@ -120,6 +120,11 @@ impl Files {
         self.sources.forget(source);
     }
 
+    /// The file at `path` does not have that content any more.
+    pub(crate) fn forget_path(&mut self, content: &ContentId, path: &Path) {
+        self.sources.forget_path(content, path);
+    }
+
     /// From now on a content is served from there, for that entry.
     pub(crate) fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
         self.held_for.entry(source.content).or_default().insert(entry);
@@ -275,7 +280,7 @@ impl Shared {
         };
         let sound = is_sound();
         if sound.is_none() && !self.cancel.is_cancelled() {
-            tracing::warn!("a file of the store is not what it was");
+            tracing::debug!("a file of the store is not what it was");
             self.files().sources.forget(source);
         }
         sound

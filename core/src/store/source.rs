@@ -226,12 +226,7 @@ impl Source {
         if self.owner != Owner::Mount {
             return;
         }
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, path = %self.path.display(), "could not remove a file of the store");
-            }
-            Ok(()) | Err(_) => {}
-        }
+        remove_own(&self.path);
     }
 
     /// Opens the file for serving, if it still is what was hashed.
@@ -253,6 +248,16 @@ impl Source {
             Owner::Depot | Owner::Mount => stamp.is_same_content(&self.stamp),
         };
         stamp_of(&self.path, file).is_ok_and(is_same)
+    }
+}
+
+/// Takes a file out of the store. One that is gone already is gone.
+pub(crate) fn remove_own(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %path.display(), "could not remove a file of the store");
+        }
+        Ok(()) | Err(_) => {}
     }
 }
 

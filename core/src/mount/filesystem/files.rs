@@ -211,16 +211,17 @@ impl FileSystem {
         })
     }
 
-    /// Shares what was written. Called for each close(2); that the other side can't be reached is no error.
+    /// Shares what was written. Called for each close(2); that the other side can't be reached is no error. A new file that
+    /// nothing was written to may be closed by a shell that is about to: it is shared when its last handle is closed.
     ///
     /// # Errors
     /// When what was written can't be read again, or the catalog is full.
     pub fn flush(&self, handle: Handle) -> Result<(), FsError> {
         let open = self.handle(handle)?;
-        if !open.mode.write {
-            return Ok(());
+        match open.mode.write && !open.file.is_new_and_empty()? {
+            true => self.share.publish(open.inode, &open.file, Some(self.viewer)),
+            false => Ok(()),
         }
-        self.share.publish(open.inode, &open.file, Some(self.viewer))
     }
 
     /// Makes what was written durable on this machine, and shares it.
@@ -232,7 +233,10 @@ impl FileSystem {
         if let Some(working) = open.file.working() {
             working.file.sync_all()?;
         }
-        self.flush(handle)
+        match open.mode.write {
+            true => self.share.publish(open.inode, &open.file, Some(self.viewer)),
+            false => Ok(()),
+        }
     }
 
     /// Closes a handle; the last one shares what was written since it was flushed.

@@ -51,6 +51,12 @@ impl FileSystem {
         handle: Option<Handle>,
         changes: &Changes,
     ) -> Result<Attributes, FsError> {
+        // A file of which nobody has said when it was read was read when it was modified: until it is modified again.
+        let accessed_ns = Some(self.attributes(inode)?.accessed_ns);
+        let changes = &Changes {
+            accessed_ns: changes.accessed_ns.or(accessed_ns),
+            ..*changes
+        };
         if let Some(len) = changes.len {
             self.truncate(inode, handle, len)?;
         }
