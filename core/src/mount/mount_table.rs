@@ -55,15 +55,23 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
 pub(super) fn is_ours(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt as _;
     let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let kinds = table.split(|&byte| byte == b'\n').filter_map(|line| {
+    is_share(&table, path.as_os_str().as_bytes())
+}
+
+/// Whether the last line for `path` is of a FUSE mount whose source is called as we call ours. The kind is `fuse` after
+/// mount(2) and `fuse.tandem` after `fusermount3`.
+#[cfg(target_os = "linux")]
+fn is_share(table: &[u8], path: &[u8]) -> bool {
+    let mounts = table.split(|&byte| byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|&byte| byte == b' ');
         let point = unescaped(fields.nth(4)?);
-        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        (point == path.as_os_str().as_bytes()).then_some(kind)
+        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+        let mount = (fields.next()?, fields.next()?);
+        (point == path).then_some(mount)
     });
-    kinds
+    mounts
         .last()
-        .is_some_and(|kind| kind == format!("fuse.{}", super::SUBTYPE).as_bytes())
+        .is_some_and(|(kind, source)| kind.starts_with(b"fuse") && source == super::SUBTYPE.as_bytes())
 }
 
 /// Whether what is mounted on `path` is a share of tandem; macFUSE refuses a second mount by itself.
@@ -143,6 +151,18 @@ mod tests {
     fn a_mount_point_is_found_under_its_unescaped_name() {
         assert!(lists(TABLE, Path::new("/tmp/a b\nc\\d")));
         assert!(lists(TABLE, Path::new("/")));
+    }
+
+    #[test]
+    fn only_the_uppermost_mount_of_a_path_counts_and_only_if_it_is_a_share() {
+        let share = |table: &str| is_share(table.as_bytes(), b"/mnt/a b");
+        let (ours, probe) = (
+            "61 29 0:51 / /mnt/a\\040b rw - fuse tandem rw\n",
+            "62 61 0:52 / /mnt/a\\040b rw - fuse other rw\n",
+        );
+        assert!(share(ours) && share("61 29 0:51 / /mnt/a\\040b rw master:1 - fuse.tandem tandem rw\n"));
+        assert!(!share(probe) && !share(&format!("{ours}{probe}")) && share(&format!("{probe}{ours}")));
+        assert!(!share(""));
     }
 
     #[test]
