@@ -64,8 +64,8 @@ pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
 /// A mount whose process was killed answers every call with ENOTCONN, until somebody takes it away.
 fn clear_dead_mounts(at: &Path) {
     for _ in 0..DEAD_MOUNTS_MAX {
-        let is_dead = std::fs::metadata(at)
-            .is_err_and(|error| error.raw_os_error() == Some(rustix::io::Errno::NOTCONN.raw_os_error()));
+        // Asked for what the kernel does not remember: attributes it may know still.
+        let is_dead = rustix::fs::statvfs(at).is_err_and(|error| error == rustix::io::Errno::NOTCONN);
         if !is_dead || !mount_table::is_ours(at) {
             return;
         }
