@@ -64,6 +64,8 @@ pub(crate) enum Appetite {
 /// A piece of work for one lane.
 #[derive(Debug)]
 pub(crate) struct Order {
+    /// Which target it is for: one that failed meanwhile is not the one that somebody wants now.
+    target: u64,
     pub(crate) cached: Arc<Cached>,
     pub(crate) piece: Piece,
     pub(crate) urgent: bool,
@@ -132,11 +134,13 @@ struct State {
     has_timer: bool,
     is_closed: bool,
     lane_count: u64,
+    target_count: u64,
     arrived_count: u64,
 }
 
 #[derive(Debug)]
 struct Target {
+    id: u64,
     cached: Arc<Cached>,
     groups: HashMap<u64, Claim>,
     waiters: Vec<Waiter>,
@@ -272,7 +276,7 @@ impl Demand {
     pub(crate) fn outlined(&self, order: &Order) {
         let mut state = self.lock();
         state.arrived_count += 1;
-        if let Some(target) = state.targets.get_mut(&order.cached.content()) {
+        if let Some(target) = state.target_of(order) {
             target.outline_asked = None;
         }
         // Lanes that had nothing to do but with this outline.
@@ -284,7 +288,7 @@ impl Demand {
         let content = order.cached.content();
         let mut state = self.lock();
         state.arrived_count += 1;
-        let Some(target) = state.targets.get_mut(&content) else {
+        let Some(target) = state.target_of(order) else {
             return;
         };
         target.progressed_at = Some(now);
@@ -304,9 +308,8 @@ impl Demand {
     /// Notes that something of the order was not genuine; it is asked for again. `true` when that has happened too often
     /// and everybody who waits for the content has been told.
     pub(crate) fn corrupt(&self, lane: LaneId, order: Order) -> bool {
-        let content = order.cached.content();
         let mut state = self.lock();
-        let Some(target) = state.targets.get_mut(&content) else {
+        let Some(target) = state.target_of(&order) else {
             return false;
         };
         target.corrupt += 1;
@@ -316,7 +319,7 @@ impl Demand {
             return false;
         }
         drop(state);
-        self.fail(&content, &FetchFault::Corrupt);
+        self.fail(&order, &FetchFault::Corrupt);
         true
     }
 
@@ -329,11 +332,18 @@ impl Demand {
         self.wake.notify_all();
     }
 
-    /// Tells everybody who waits for `content` that it can't be had, and wants nothing of it any more.
-    pub(crate) fn fail(&self, content: &ContentId, fault: &FetchFault) {
-        let target = self.lock().targets.remove(content);
-        let waiters = target.map(|target| target.waiters).unwrap_or_default();
-        answer(waiters, &Err(fault.clone()));
+    /// Tells everybody who waits for the content of `order` that it can't be had, and wants nothing of it any more.
+    pub(crate) fn fail(&self, order: &Order, fault: &FetchFault) {
+        let mut state = self.lock();
+        if state.target_of(order).is_none() {
+            return;
+        }
+        let target = state.targets.remove(&order.cached.content());
+        drop(state);
+        answer(
+            target.map(|target| target.waiters).unwrap_or_default(),
+            &Err(fault.clone()),
+        );
     }
 
     /// The same for every content, by a worker that gives up its seat with it.
@@ -391,8 +401,9 @@ impl Waiter {
 }
 
 impl Target {
-    fn new(cached: Arc<Cached>) -> Self {
+    fn new(id: u64, cached: Arc<Cached>) -> Self {
         Self {
+            id,
             cached,
             groups: HashMap::new(),
             waiters: Vec::new(),
@@ -477,6 +488,20 @@ impl Target {
         Piece::Blocks { group, mask, check }
     }
 
+    fn order(&self, piece: Piece) -> Order {
+        Order {
+            target: self.id,
+            cached: self.cached.clone(),
+            piece,
+            urgent: false,
+        }
+    }
+
+    fn ask_outline(&mut self, lane: LaneId) -> Order {
+        self.outline_asked = Some(lane);
+        self.order(Piece::Outline)
+    }
+
     /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to come before them.
     fn may_be_asked_by(&self, lane: LaneId) -> bool {
         self.cached.outline().is_some() || self.outline_asked.is_none_or(|asked_by| asked_by == lane)
@@ -502,9 +527,15 @@ impl State {
     }
 
     fn target(&mut self, cached: &Arc<Cached>) -> &mut Target {
-        self.targets
-            .entry(cached.content())
-            .or_insert_with(|| Target::new(cached.clone()))
+        self.targets.entry(cached.content()).or_insert_with(|| {
+            self.target_count += 1;
+            Target::new(self.target_count, cached.clone())
+        })
+    }
+
+    fn target_of(&mut self, order: &Order) -> Option<&mut Target> {
+        let target = self.targets.get_mut(&order.cached.content());
+        target.filter(|target| target.id == order.target)
     }
 
     fn want(&mut self, cached: &Arc<Cached>, plan: &Plan) {
@@ -563,16 +594,12 @@ impl State {
                 continue;
             }
             if target.needs_outline() {
-                return Some(ask_outline(target, lane));
+                return Some(target.ask_outline(lane));
             }
-            let (cached, piece) = (target.cached.clone(), target.claim(group));
+            let order = target.claim(group).map(|piece| target.order(piece));
             queue(self).remove(index);
-            if let Some(piece) = piece {
-                return Some(Order {
-                    cached,
-                    piece,
-                    urgent: false,
-                });
+            if order.is_some() {
+                return order;
             }
             self.forget_if_done(&content);
         }
@@ -591,15 +618,10 @@ impl State {
                 continue;
             }
             if target.needs_outline() {
-                return Some(ask_outline(target, lane));
+                return Some(target.ask_outline(lane));
             }
-            let cached = target.cached.clone();
             if let Some(piece) = target.claim_next() {
-                return Some(Order {
-                    cached,
-                    piece,
-                    urgent: false,
-                });
+                return Some(target.order(piece));
             }
             self.bulk.remove(index);
             self.forget_if_done(&content);
@@ -609,7 +631,7 @@ impl State {
 
     fn give_back(&mut self, lane: LaneId, order: &Order) {
         let content = order.cached.content();
-        let Some(target) = self.targets.get_mut(&content) else {
+        let Some(target) = self.target_of(order) else {
             return;
         };
         match order.piece {
@@ -655,15 +677,6 @@ impl State {
             .drain()
             .flat_map(|(_, target)| target.waiters)
             .collect()
-    }
-}
-
-fn ask_outline(target: &mut Target, lane: LaneId) -> Order {
-    target.outline_asked = Some(lane);
-    Order {
-        cached: target.cached.clone(),
-        piece: Piece::Outline,
-        urgent: true,
     }
 }
 

@@ -159,7 +159,7 @@ impl Supplier<'_> {
     fn settle(&mut self, order: Order, haul: Haul) {
         let content = order.cached.content();
         if let Some(fault) = haul.fault {
-            self.demand.fail(&content, &fault);
+            self.demand.fail(&order, &fault);
             return;
         }
         match order.piece {

@@ -18,7 +18,8 @@ use crate::limits::{DEPOT_FETCHED_LEN_MAX, READ_PATIENCE};
 use crate::session::blocking::LaneCloser;
 use crate::store::{Cached, Depot, GROUP_LEN, Source};
 use crate::transfer::{
-    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, serve, supply,
+    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, copy_fetched,
+    fetch, serve, supply,
 };
 
 type Outcome = Result<(), FetchFault>;
@@ -404,4 +405,51 @@ fn a_disconnected_peer_fails_all_who_wait() {
     assert!(engage.worker, "the seat was given up");
     drop(file);
     reader.close([]);
+}
+
+#[test]
+fn a_pull_does_not_fetch_again_what_was_read() {
+    let root = tempfile::tempdir().unwrap();
+    let (bytes, holder) = shared(root.path(), 40 * GROUP + 9);
+    let content = holder.source.content;
+    let reader = Reader::new();
+    let lane = reader.work(&holder);
+    let mut file = reader.open(content);
+    file.read(3 * GROUP_LEN..20 * GROUP_LEN).unwrap();
+    file.read(30 * GROUP_LEN..30 * GROUP_LEN + 5).unwrap();
+    let asked_len = holder.asked_len();
+    let queue = super::queue(root.path(), content);
+    copy_fetched(&queue, &reader.depot, &reader.clock);
+    let (mut pulling, mut serving) = lane_pair();
+    let served = holder.clone();
+    thread::spawn(move || drop(serve(&mut serving, served.as_ref())));
+    assert_eq!(fetch(&mut pulling, &queue, &reader.clock).unwrap(), LaneEnd::Done);
+    assert!(super::outcome(&queue).is_ok());
+    assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
+    assert_eq!(holder.asked_len() - asked_len, content.len - 17 * GROUP_LEN);
+    let outlines = holder
+        .asked()
+        .iter()
+        .filter(|request| matches!(request, Request::Outline { .. }))
+        .count();
+    assert_eq!(outlines, 1);
+    assert_eq!(queue.progress().verified_len(), content.len);
+    drop(file);
+    reader.close([lane.0]);
+}
+
+#[test]
+fn a_pull_of_what_is_whole_in_the_store_asks_for_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (bytes, holder) = shared(root.path(), 3 * GROUP + 9);
+    let reader = Reader::new();
+    let lane = reader.work(&holder);
+    let mut file = reader.open(holder.source.content);
+    file.read(0..3 * GROUP_LEN + 9).unwrap();
+    let queue = super::queue(root.path(), holder.source.content);
+    copy_fetched(&queue, &reader.depot, &reader.clock);
+    assert!(queue.is_done() && super::outcome(&queue).is_ok());
+    assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
+    drop(file);
+    reader.close([lane.0]);
 }
