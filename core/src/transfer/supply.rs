@@ -170,8 +170,8 @@ impl Supplier<'_> {
                 if haul.completed {
                     self.patron.completed(&order.cached);
                 }
-                self.demand.arrived(&order, haul.bad, self.clock.now());
                 self.patron.stored();
+                self.demand.arrived(&order, haul.bad, self.clock.now());
             }
         }
         if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
