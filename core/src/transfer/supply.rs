@@ -81,6 +81,8 @@ struct Supplier<'a> {
 #[derive(Default)]
 struct Haul {
     bad: u64,
+    /// What could not be checked, because the outline that came before it was no good.
+    unchecked: bool,
     completed: bool,
     fault: Option<FetchFault>,
 }
@@ -174,7 +176,9 @@ impl Supplier<'_> {
                 self.demand.arrived(&order, haul.bad, self.clock.now());
             }
         }
-        if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
+        if haul.unchecked {
+            self.demand.give_back(self.id, [order].into_iter());
+        } else if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
             self.patron.corrupt(content);
         }
     }
@@ -217,7 +221,10 @@ impl Supplier<'_> {
         mask: u64,
         mut check: Check,
     ) -> Result<Haul, WireError> {
-        let mut haul = Haul::default();
+        let mut haul = Haul {
+            unchecked: cached.outline().is_none(),
+            ..Haul::default()
+        };
         if matches!(check, Check::FineToCome)
             && let Some(fine) = self.receive_fine(cached, group, &mut haul)?
         {

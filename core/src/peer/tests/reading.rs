@@ -229,3 +229,20 @@ async fn a_store_that_is_in_use_is_refused() {
     assert!(error.to_string().contains("is in use by another peer"), "{error}");
     first.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spoilt_file_of_the_store_is_forgotten_and_never_shared_as_something_else() {
+    let pair = Pair::new().await;
+    let shared = pair.share(&bytes(GROUP)).await;
+    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    pair.read(&file, 0..5).await.unwrap();
+    let peer = &pair.alice.shared;
+    let source = peer.sources(&shared.content).remove(0);
+    assert!(peer.refresh(&source).is_some(), "it is what it was");
+    assert_eq!(peer.sources(&shared.content).len(), 1);
+    std::fs::write(file.cached().path(), b"spoilt").unwrap();
+    assert!(peer.refresh(&source).is_none());
+    assert!(peer.sources(&shared.content).is_empty());
+    assert_eq!(peer.files().file(&shared.path).unwrap().content, shared.content);
+    pair.close().await;
+}

@@ -1,5 +1,8 @@
 //! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf, and how it fails.
 
+mod faults;
+mod orders;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +17,8 @@ use super::super::protocol::Request;
 use super::{GROUP, bytes, lane_pair, source};
 use crate::catalog::ContentId;
 use crate::clock::Clock;
-use crate::limits::{DEPOT_FETCHED_LEN_MAX, READ_PATIENCE};
+use crate::limits::DEPOT_FETCHED_LEN_MAX;
+use crate::session::WireError;
 use crate::session::blocking::LaneCloser;
 use crate::store::{Cached, Depot, GROUP_LEN, Source};
 use crate::transfer::{
@@ -98,7 +102,7 @@ struct Reader {
     clock: Clock,
 }
 
-type Worker = JoinHandle<Result<LaneEnd, crate::session::WireError>>;
+type Worker = JoinHandle<Result<LaneEnd, WireError>>;
 
 impl Reader {
     fn new() -> Self {
@@ -183,13 +187,6 @@ fn shared(root: &Path, len: usize) -> (Vec<u8>, Arc<Recorder>) {
     let bytes = bytes(len);
     let holder = Recorder::new(source(root, &bytes));
     (bytes, holder)
-}
-
-/// A holder of `honest` whose file is `actual` by now, and that does not know.
-fn lying(root: &Path, honest: &[u8], actual: &[u8]) -> Arc<Recorder> {
-    let honest = source(root, honest);
-    std::fs::write(&honest.path, actual).unwrap();
-    Recorder::new(Source::known(&honest.path, honest.content, honest.outline).unwrap())
 }
 
 #[test]
@@ -293,118 +290,6 @@ fn the_whole_of_a_file_comes_group_by_group_without_what_is_here() {
     assert_eq!(holder.asked_len(), file.cached.content().len);
     drop(file);
     reader.close(lanes.map(|(worker, _)| worker));
-}
-
-#[test]
-fn a_wrong_block_is_never_written_and_in_the_end_reported() {
-    for (start, len) in [(0, 5), (0, 3 * GROUP), (GROUP, 3 * GROUP)] {
-        let root = tempfile::tempdir().unwrap();
-        let honest = bytes(len);
-        let mut wrong = honest.clone();
-        wrong[start] ^= 1;
-        let holder = lying(root.path(), &honest, &wrong);
-        let reader = Reader::new();
-        let lane = reader.work(&holder);
-        let mut file = reader.open(holder.source.content);
-        let fault = file.read(start as u64..start as u64 + 3).unwrap_err();
-        // A holder that is asked for a fine outline looks at the group itself.
-        let expected = if start == 0 {
-            FetchFault::Corrupt
-        } else {
-            FetchFault::Changed
-        };
-        assert_eq!(fault, expected, "{start} {len}");
-        assert!(!file.cached.has(start as u64..start as u64 + 1));
-        drop(file);
-        let watcher = reader.watcher.clone();
-        reader.close([lane.0]);
-        let reported = u32::from(fault == FetchFault::Corrupt);
-        assert_eq!(watcher.corrupt.load(Ordering::SeqCst), reported);
-    }
-}
-
-#[test]
-fn a_withdrawn_content_and_an_edited_file_fail_their_readers_with_the_reason() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 3 * GROUP);
-    let reader = Reader::new();
-    let lane = reader.work(&holder);
-    let mut file = reader.open(holder.source.content);
-    holder.is_willing.store(false, Ordering::SeqCst);
-    assert_eq!(file.read(0..5).unwrap_err(), FetchFault::NotHeld);
-    holder.is_willing.store(true, Ordering::SeqCst);
-    file.read(0..5).unwrap();
-    std::fs::write(&holder.source.path, b"edited").unwrap();
-    assert_eq!(
-        file.read(2 * GROUP_LEN..2 * GROUP_LEN + 5).unwrap_err(),
-        FetchFault::Changed
-    );
-    drop(file);
-    reader.close([lane.0]);
-}
-
-#[test]
-fn a_lane_that_breaks_gives_back_its_orders_and_the_next_one_carries_them_out() {
-    let root = tempfile::tempdir().unwrap();
-    let (bytes, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let (worker, closer) = reader.work(&holder);
-    closer.close();
-    let mut file = reader.open(holder.source.content);
-    let (_, outcome) = file.start(0..5);
-    assert!(worker.join().unwrap().is_err());
-    let lane = reader.work(&holder);
-    await_outcome(&outcome).unwrap();
-    assert!(file.read(5..3 * GROUP_LEN).unwrap() == bytes[5..3 * GROUP]);
-    drop(file);
-    reader.close([lane.0]);
-}
-
-#[test]
-fn whoever_waits_too_long_is_told_and_nobody_else() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let now = reader.clock.now();
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.timer && engage.worker);
-    assert!(reader.demand.expire(now).unwrap() >= now + READ_PATIENCE);
-    assert!(outcome.try_recv().is_err());
-    assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.timer, "the timer had ended");
-    drop(file);
-    reader.close([]);
-}
-
-#[test]
-fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let (_, outcome) = file.start(0..5);
-    reader.demand.close();
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::Closed));
-    assert_eq!(file.read(0..5), Err(FetchFault::Closed));
-}
-
-#[test]
-fn a_disconnected_peer_fails_all_who_wait() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.worker);
-    reader.demand.abandon(&FetchFault::Unreachable);
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.worker, "the seat was given up");
-    drop(file);
-    reader.close([]);
 }
 
 #[test]
