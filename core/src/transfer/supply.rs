@@ -367,10 +367,10 @@ mod tests {
     #[test]
     fn runs_are_found_at_both_ends_of_a_word_and_in_the_middle() {
         assert_eq!(runs(0).count(), 0);
-        assert_eq!(runs(u64::MAX).collect::<Vec<_>>(), [0..64]);
+        assert!(runs(u64::MAX).eq(std::iter::once(0..u64::BITS)));
         assert_eq!(runs(1 << 63 | 0b110).collect::<Vec<_>>(), [1..3, 63..64]);
         for run in [0..64, 0..1, 63..64, 5..9] {
-            assert_eq!(runs(bits(&run)).collect::<Vec<_>>(), [run]);
+            assert!(runs(bits(&run)).eq(std::iter::once(run)));
         }
     }
 }

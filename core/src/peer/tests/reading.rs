@@ -57,6 +57,14 @@ impl Pair {
             .unwrap();
     }
 
+    /// Bob hangs up.
+    async fn disconnect(&self) {
+        let mut status = self.alice.shared.watch_status();
+        self.bob.shared.session().unwrap().say_goodbye();
+        let disconnected = status.wait_for(|status| status.state == SessionState::Disconnected);
+        timeout(PATIENCE, disconnected).await.unwrap().unwrap();
+    }
+
     /// Shares `bytes` with bob and waits until alice sees them.
     pub(super) async fn share(&self, bytes: &[u8]) -> SharedFile {
         let name = SharePath::parse("film.mkv").unwrap();
@@ -135,15 +143,7 @@ async fn without_a_session_a_read_fails_at_once() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
     let file = pair.alice.shared.remote_file(&shared).unwrap();
-    let mut status = pair.alice.shared.watch_status();
-    pair.bob.shared.session().unwrap().say_goodbye();
-    timeout(
-        PATIENCE,
-        status.wait_for(|status| status.state == SessionState::Disconnected),
-    )
-    .await
-    .unwrap()
-    .unwrap();
+    pair.disconnect().await;
     assert_eq!(pair.read(&file, 0..5).await.unwrap_err(), FetchFault::Unreachable);
     pair.connect().await;
     pair.read(&file, 0..5).await.unwrap();
@@ -244,5 +244,24 @@ async fn a_spoilt_file_of_the_store_is_forgotten_and_never_shared_as_something_e
     assert!(peer.refresh(&source).is_none());
     assert!(peer.sources(&shared.content).is_empty());
     assert_eq!(peer.files().file(&shared.path).unwrap().content, shared.content);
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_of_what_was_read_needs_no_session() {
+    let pair = Pair::new().await;
+    let bytes = bytes(3 * GROUP + 1);
+    let shared = pair.share(&bytes).await;
+    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    pair.read(&file, 0..3 * GROUP_LEN + 1).await.unwrap();
+    pair.disconnect().await;
+    let target = pair.root.path().join("pulled.mkv");
+    pair.alice.pull(&shared.path, &target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == bytes);
+    // Not as a source this time, but group by group.
+    std::fs::remove_file(&target).unwrap();
+    pair.alice.shared.files().forget_cached(file.cached());
+    pair.alice.pull(&shared.path, &target).await.unwrap();
+    assert!(std::fs::read(&target).unwrap() == bytes);
     pair.close().await;
 }
