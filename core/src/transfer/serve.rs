@@ -30,8 +30,6 @@ pub(crate) trait Holder {
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
     /// Blocks for as long as reading takes.
     fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
-    /// Told of every request before it is answered.
-    fn asked(&self, _request: &Request) {}
 }
 
 /// Serves one lane until the puller closes it.
@@ -48,10 +46,7 @@ pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), 
     lane.set_read_timeout(None)?;
     loop {
         match read_blocking(lane, LANE_FRAME_LEN_MAX) {
-            Ok(request) => {
-                holder.asked(&request);
-                server.answer(lane, request)?;
-            }
+            Ok(request) => server.answer(lane, request)?,
             Err(WireError::Closed) => return Ok(()),
             Err(error) => return Err(error),
         }

@@ -59,9 +59,7 @@ pub(crate) fn supply(
         in_flight_len: 0,
         carried: 0,
     };
-    let end = supplier.run();
-    demand.give_back(supplier.id, supplier.in_flight.drain(..));
-    end
+    supplier.run()
 }
 
 struct Supplier<'a> {
@@ -75,6 +73,13 @@ struct Supplier<'a> {
     in_flight: VecDeque<Order>,
     in_flight_len: u64,
     carried: u64,
+}
+
+impl Drop for Supplier<'_> {
+    /// However it ends, also by a reader that panics when it is told.
+    fn drop(&mut self) {
+        self.demand.give_back(self.id, self.in_flight.drain(..));
+    }
 }
 
 /// What came of the blocks of one order.

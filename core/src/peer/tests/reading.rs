@@ -265,3 +265,19 @@ async fn a_pull_of_what_was_read_needs_no_session() {
     assert!(std::fs::read(&target).unwrap() == bytes);
     pair.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_finds_everything_ready_is_read_ahead_for_nevertheless() {
+    let pair = Pair::new().await;
+    let shared = pair.share(&bytes(9 * GROUP)).await;
+    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    pair.read(&file, 0..5).await.unwrap();
+    assert!(file.is_ready(&pair.alice.shared, 5..GROUP_LEN));
+    let fetched = async {
+        while !file.cached().has(2 * GROUP_LEN..3 * GROUP_LEN) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, fetched).await.unwrap();
+    pair.close().await;
+}

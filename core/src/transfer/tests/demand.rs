@@ -3,6 +3,7 @@
 mod faults;
 mod orders;
 
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::protocol::Request;
+use super::super::protocol::{Request, Response};
 use super::{GROUP, bytes, lane_pair, source};
 use crate::catalog::ContentId;
 use crate::clock::Clock;
-use crate::limits::DEPOT_FETCHED_LEN_MAX;
+use crate::limits::{DEPOT_FETCHED_LEN_MAX, LANE_FRAME_LEN_MAX};
 use crate::session::WireError;
-use crate::session::blocking::LaneCloser;
+use crate::session::blocking::{BlockingLane, LaneCloser};
+use crate::session::wire::{read_blocking, write_blocking};
 use crate::store::{Cached, Depot, GROUP_LEN, Source};
 use crate::transfer::{
     Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, copy_fetched,
@@ -45,6 +47,14 @@ impl Recorder {
         })
     }
 
+    /// Serves the other end of `asking` until that is closed.
+    fn serve_overheard(self: &Arc<Self>, mut asking: BlockingLane) {
+        let (mut forwarding, mut serving) = lane_pair();
+        let (holder, listener) = (self.clone(), self.clone());
+        thread::spawn(move || drop(serve(&mut serving, holder.as_ref())));
+        thread::spawn(move || drop(overhear(&mut asking, &mut forwarding, &listener.asked)));
+    }
+
     fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
@@ -67,9 +77,25 @@ impl Holder for Recorder {
     fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
         None
     }
+}
 
-    fn asked(&self, request: &Request) {
-        self.asked.lock().unwrap().push(*request);
+/// Stands between a reader and the one who serves it, and writes down what is asked for.
+fn overhear(
+    asking: &mut BlockingLane,
+    serving: &mut BlockingLane,
+    asked: &Mutex<Vec<Request>>,
+) -> Result<(), WireError> {
+    loop {
+        let request: Request = read_blocking(asking, LANE_FRAME_LEN_MAX)?;
+        asked.lock().unwrap().push(request);
+        write_blocking(serving, &request, LANE_FRAME_LEN_MAX)?;
+        serving.flush()?;
+        let response: Response = read_blocking(serving, LANE_FRAME_LEN_MAX)?;
+        write_blocking(asking, &response, LANE_FRAME_LEN_MAX)?;
+        if let Response::Data { len } = response {
+            std::io::copy(&mut serving.take(len), asking)?;
+        }
+        asking.flush()?;
     }
 }
 
@@ -129,10 +155,9 @@ impl Reader {
 
     /// Puts a lane to `holder` to work.
     fn work(&self, holder: &Arc<Recorder>) -> (Worker, LaneCloser) {
-        let (mut reading, mut serving) = lane_pair();
-        let closer = serving.closer().unwrap();
-        let holder = holder.clone();
-        thread::spawn(move || drop(serve(&mut serving, holder.as_ref())));
+        let (mut reading, asking) = lane_pair();
+        let closer = asking.closer().unwrap();
+        holder.serve_overheard(asking);
         let (demand, watcher, clock) = (self.demand.clone(), self.watcher.clone(), self.clock.clone());
         let worker = thread::spawn(move || supply(&mut reading, &demand, watcher.as_ref(), &clock));
         (worker, closer)
@@ -305,9 +330,8 @@ fn a_pull_does_not_fetch_again_what_was_read() {
     let asked_len = holder.asked_len();
     let queue = super::queue(root.path(), content);
     copy_fetched(&queue, &reader.depot, &reader.clock);
-    let (mut pulling, mut serving) = lane_pair();
-    let served = holder.clone();
-    thread::spawn(move || drop(serve(&mut serving, served.as_ref())));
+    let (mut pulling, asking) = lane_pair();
+    holder.serve_overheard(asking);
     assert_eq!(fetch(&mut pulling, &queue, &reader.clock).unwrap(), LaneEnd::Done);
     assert!(super::outcome(&queue).is_ok());
     assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
