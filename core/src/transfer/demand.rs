@@ -284,10 +284,16 @@ impl Demand {
         );
     }
 
-    /// The same for every content, by a worker that gives up its seat with it.
+    /// Gives up the seat of a worker that can't get a lane. With the last one everybody who waits is told, in one step:
+    /// who comes after that finds a free seat.
     pub(crate) fn abandon(&self, fault: &FetchFault) {
         let mut state = self.lock();
         state.leave();
+        if state.workers > 0 {
+            // What it leaves behind is for one that may be idle.
+            self.wake.notify_all();
+            return;
+        }
         let waiters = state.clear();
         drop(state);
         answer(waiters, &Err(fault.clone()));

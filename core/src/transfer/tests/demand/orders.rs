@@ -123,13 +123,16 @@ fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
 }
 
 #[test]
-fn a_disconnected_peer_fails_all_who_wait() {
+fn the_last_worker_that_gives_up_fails_all_who_wait() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
     let mut file = reader.open(holder.source.content);
     let (engage, outcome) = file.start(0..5);
-    assert!(engage.worker);
+    let (second, _outcome) = file.start(4 * GROUP_LEN..4 * GROUP_LEN + 5);
+    assert!(engage.worker && second.worker);
+    reader.demand.abandon(&FetchFault::Unreachable);
+    assert!(outcome.try_recv().is_err());
     reader.demand.abandon(&FetchFault::Unreachable);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
     let (engage, _outcome) = file.start(0..5);
