@@ -247,3 +247,24 @@ impl FineOutlines {
 fn respond(lane: &mut BlockingLane, response: Response) -> Result<(), WireError> {
     write_blocking(lane, &response, LANE_FRAME_LEN_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_fine_outlines_the_latest_are_remembered_up_to_the_limit() {
+        let content = ContentId {
+            hash: [1; 32],
+            len: 1 << 40,
+        };
+        let mut fine = FineOutlines::default();
+        for group in 0..=FINE_OUTLINES_SERVED_MAX as u64 {
+            let outline = FineOutline::new(vec![[7; 32]], 1, &[7; 32]).unwrap();
+            fine.keep(&content, group, outline);
+        }
+        assert!(fine.get(&content, 0).is_none());
+        assert!((1..=FINE_OUTLINES_SERVED_MAX as u64).all(|group| fine.get(&content, group).is_some()));
+        assert_eq!(fine.known.len(), FINE_OUTLINES_SERVED_MAX);
+    }
+}

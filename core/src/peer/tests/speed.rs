@@ -78,6 +78,9 @@ async fn sequential_and_random_reads() {
         });
         let rate = per_second(1024.0 * 1.048_576, pair.alice.shared.clock.now() - started);
         eprintln!("round {round}, sequential 1 GiB in pieces of 128 KiB: {rate:.0} MB/s");
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file.cached().file()).unwrap();
+        assert_eq!(*hasher.finalize().as_bytes(), shared.content.hash);
         drop(file);
         pair.close().await;
     }

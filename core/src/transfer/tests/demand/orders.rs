@@ -1,13 +1,17 @@
-//! What is wanted and who waits for it, without lanes: which orders there are, and who is told what.
+//! What is wanted and who waits for it: which orders there are, how many at once, and who is told what.
 
 use std::sync::mpsc::channel;
+use std::thread;
 
 use super::super::super::demand::{Appetite, Piece};
-use super::super::GROUP;
+use super::super::super::protocol::Request;
+use super::super::{GROUP, lane_pair};
 use super::{Reader, await_outcome, shared};
-use crate::limits::READ_PATIENCE;
+use crate::catalog::ContentId;
+use crate::limits::{DEMAND_AHEAD_COUNT_MAX, DEMAND_PIPELINE_LEN_MAX, LANE_FRAME_LEN_MAX, READ_PATIENCE};
+use crate::session::wire::read_blocking;
 use crate::store::GROUP_LEN;
-use crate::transfer::{FetchFault, Patience, Waiter};
+use crate::transfer::{FetchFault, Patience, Waiter, supply};
 
 #[test]
 fn a_refusal_that_comes_late_does_not_fail_who_asks_anew() {
@@ -139,4 +143,49 @@ fn the_last_worker_that_gives_up_fails_all_who_wait() {
     assert!(engage.worker, "the seat was given up");
     drop(file);
     reader.close([]);
+}
+
+#[test]
+fn what_is_read_ahead_is_remembered_up_to_the_limit() {
+    let reader = Reader::new();
+    let content = ContentId {
+        hash: [1; 32],
+        len: 1 << 40,
+    };
+    let file = reader.open(content);
+    let end = (DEMAND_AHEAD_COUNT_MAX as u64 + 1) * GROUP_LEN;
+    let _ = reader.demand.read_ahead(&file.cached, 0..end);
+    let lane = reader.demand.enlist();
+    let groups = std::iter::from_fn(|| reader.demand.take(lane, Appetite::Any));
+    assert_eq!(
+        groups.count(),
+        DEMAND_AHEAD_COUNT_MAX + 1,
+        "an outline and so many groups"
+    );
+}
+
+#[test]
+fn no_more_is_in_flight_than_an_urgent_read_can_wait_for() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 9 * GROUP);
+    let reader = Reader::new();
+    let file = reader.open(holder.source.content);
+    file.cached.outlined(holder.source.outline.clone());
+    let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
+    let (mut reading, mut serving) = lane_pair();
+    let closer = reading.closer().unwrap();
+    let (demand, watcher, clock) = (
+        reader.demand.clone(),
+        reader.watcher.clone(),
+        reader.clock.clone(),
+    );
+    let worker = thread::spawn(move || supply(&mut reading, &demand, watcher.as_ref(), &clock));
+    let mut asked_len = 0;
+    // All requests leave together, so none is missed when the lane is cut after the first.
+    while let Ok(Request::Bytes { len, .. }) = read_blocking(&mut serving, LANE_FRAME_LEN_MAX) {
+        asked_len += u64::from(len);
+        closer.close();
+    }
+    assert!(worker.join().unwrap().is_err());
+    assert_eq!(asked_len, DEMAND_PIPELINE_LEN_MAX);
 }
