@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use demand::{Demand, Done, Engage, Patience, Waiter};
 pub use fault::FetchFault;
 pub(crate) use fetch::{LaneEnd, fetch};
-pub(crate) use local::copy_local;
+pub(crate) use local::{copy_fetched, copy_local};
 pub use progress::Progress;
 pub(crate) use protocol::Refusal;
 pub(crate) use queue::{FileFailure, FileJob, Outcome, Queue};

@@ -62,7 +62,7 @@ pub(super) fn is_ours(path: &Path) -> bool {
 /// mount(2) and `fuse.tandem` after `fusermount3`.
 #[cfg(target_os = "linux")]
 fn is_share(table: &[u8], path: &[u8]) -> bool {
-    let mounts = table.split(|&byte| byte == b'\n').filter_map(|line| {
+    let mut mounts = table.split(|&byte| byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|&byte| byte == b' ');
         let point = unescaped(fields.nth(4)?);
         let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
@@ -70,7 +70,7 @@ fn is_share(table: &[u8], path: &[u8]) -> bool {
         (point == path).then_some(mount)
     });
     mounts
-        .last()
+        .next_back()
         .is_some_and(|(kind, source)| kind.starts_with(b"fuse") && source == super::SUBTYPE.as_bytes())
 }
 

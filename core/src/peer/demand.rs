@@ -81,6 +81,13 @@ impl RemoteFile {
         shared.engage(shared.demand.read_all(&self.cached, waiter));
     }
 
+    /// To be called when the file is closed: what would have been read ahead is not needed any more.
+    pub(crate) fn release(&self, shared: &Shared) {
+        if !self.cached.is_complete() {
+            shared.demand.forget_ahead(&self.cached.content());
+        }
+    }
+
     fn plan(&self, range: &Range<u64>) -> Plan {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.on_read(range.start, range.end - range.start)

@@ -23,7 +23,9 @@ use crate::limits::{
 };
 use crate::session::SessionError;
 use crate::store::{Destination, LinkFate, StoreError};
-use crate::transfer::{FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_local, fetch};
+use crate::transfer::{
+    FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
+};
 
 /// What a pull has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +165,12 @@ async fn run(shared: &Arc<Shared>, wanted: &[Wanted], progress: &Progress) -> Ve
     let queue = Arc::new(Queue::new(wanted.iter().map(job).collect(), progress.clone()));
     let _guard = CancelOnDrop(queue.clone());
     let (local, holder) = (queue.clone(), shared.clone());
-    let copying = move || copy_local(&local, holder.as_ref(), &holder.clock);
+    let copying = move || {
+        copy_local(&local, holder.as_ref(), &holder.clock);
+        if let Some(depot) = &holder.depot {
+            copy_fetched(&local, depot, &holder.clock);
+        }
+    };
     // Fails only when copying panicked, and then the lanes do it.
     drop(shared.tasks.spawn_blocking(copying).await);
     let unreachable = if queue.is_done() {

@@ -1,5 +1,8 @@
 //! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
 
+mod reading;
+mod speed;
+
 use std::path::{Path, PathBuf};
 
 use super::{Peer, PeerConfig, PullError};

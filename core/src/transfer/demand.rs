@@ -5,6 +5,8 @@
 //! and no sessions; it starts nothing by itself, but says what has to be started. Whoever waits is called outside of the
 //! lock, from whichever thread found out.
 
+mod target;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,18 +14,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use target::Target;
+pub(crate) use target::{Check, LaneId, Order, Piece};
+
 use super::fault::FetchFault;
 use super::read_ahead::Plan;
 use crate::catalog::ContentId;
 use crate::limits::{CORRUPT_GROUPS_MAX, DEMAND_AHEAD_COUNT_MAX, DEMAND_LANES_MAX, READ_PATIENCE};
-use crate::store::{Cached, FineOutline, blocks_within, group_count, groups_of};
+use crate::store::{Cached, blocks_within, groups_of};
 
 /// Called once, with what has become of a read.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), FetchFault>) + Send>;
-
-/// Which lane it is that takes an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LaneId(u64);
 
 /// How long a waiter waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,56 +62,6 @@ pub(crate) enum Appetite {
     Any,
 }
 
-/// A piece of work for one lane.
-#[derive(Debug)]
-pub(crate) struct Order {
-    pub(crate) cached: Arc<Cached>,
-    pub(crate) piece: Piece,
-    pub(crate) urgent: bool,
-}
-
-/// What is to be fetched.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    /// The outline.
-    Outline,
-    /// Blocks of one group, a bit for each.
-    Blocks {
-        /// Index of the group.
-        group: u64,
-        /// Which.
-        mask: u64,
-        /// By what they are checked.
-        check: Check,
-    },
-}
-
-/// By what blocks are checked.
-#[derive(Debug, Clone)]
-pub(crate) enum Check {
-    /// It is the whole group: by the outline, or by the root hash.
-    Group,
-    /// By a fine outline that is here.
-    Fine(Arc<FineOutline>),
-    /// By the fine outline, which is asked for with them.
-    FineToCome,
-}
-
-impl Order {
-    /// The same order of only some of its blocks.
-    pub(crate) fn only(self, blocks: u64) -> Self {
-        let piece = match self.piece {
-            Piece::Blocks { group, mask, check } => Piece::Blocks {
-                group,
-                mask: mask & blocks,
-                check,
-            },
-            Piece::Outline => Piece::Outline,
-        };
-        Self { piece, ..self }
-    }
-}
-
 /// What readers want.
 #[derive(Debug, Default)]
 pub(crate) struct Demand {
@@ -132,28 +83,8 @@ struct State {
     has_timer: bool,
     is_closed: bool,
     lane_count: u64,
+    target_count: u64,
     arrived_count: u64,
-}
-
-#[derive(Debug)]
-struct Target {
-    cached: Arc<Cached>,
-    groups: HashMap<u64, Claim>,
-    waiters: Vec<Waiter>,
-    outline_asked: Option<LaneId>,
-    corrupt: u32,
-    /// The next group to be fetched, of a content that is wanted as a whole.
-    bulk_next: Option<u64>,
-    progressed_at: Option<Instant>,
-}
-
-/// Blocks of one group that are not here yet.
-#[derive(Debug, Default)]
-struct Claim {
-    pending: u64,
-    in_flight: u64,
-    /// Whether it is in the urgent queue.
-    is_urgent: bool,
 }
 
 impl std::fmt::Debug for Waiter {
@@ -203,6 +134,17 @@ impl Demand {
             return Engage::default();
         }
         self.engage(state)
+    }
+
+    /// Wants nothing more of what would be read ahead of a content, unless somebody waits for some of it.
+    pub(crate) fn forget_ahead(&self, content: &ContentId) {
+        let mut state = self.lock();
+        if let Some(target) = state.targets.get_mut(content)
+            && target.waiters.is_empty()
+        {
+            target.forget_pending();
+        }
+        state.forget_if_done(content);
     }
 
     fn engage_with_timer(&self, mut state: MutexGuard<'_, State>) -> Engage {
@@ -272,7 +214,7 @@ impl Demand {
     pub(crate) fn outlined(&self, order: &Order) {
         let mut state = self.lock();
         state.arrived_count += 1;
-        if let Some(target) = state.targets.get_mut(&order.cached.content()) {
+        if let Some(target) = state.target_of(order) {
             target.outline_asked = None;
         }
         // Lanes that had nothing to do but with this outline.
@@ -284,7 +226,7 @@ impl Demand {
         let content = order.cached.content();
         let mut state = self.lock();
         state.arrived_count += 1;
-        let Some(target) = state.targets.get_mut(&content) else {
+        let Some(target) = state.target_of(order) else {
             return;
         };
         target.progressed_at = Some(now);
@@ -304,9 +246,8 @@ impl Demand {
     /// Notes that something of the order was not genuine; it is asked for again. `true` when that has happened too often
     /// and everybody who waits for the content has been told.
     pub(crate) fn corrupt(&self, lane: LaneId, order: Order) -> bool {
-        let content = order.cached.content();
         let mut state = self.lock();
-        let Some(target) = state.targets.get_mut(&content) else {
+        let Some(target) = state.target_of(&order) else {
             return false;
         };
         target.corrupt += 1;
@@ -316,7 +257,7 @@ impl Demand {
             return false;
         }
         drop(state);
-        self.fail(&content, &FetchFault::Corrupt);
+        self.fail(&order, &FetchFault::Corrupt);
         true
     }
 
@@ -329,17 +270,30 @@ impl Demand {
         self.wake.notify_all();
     }
 
-    /// Tells everybody who waits for `content` that it can't be had, and wants nothing of it any more.
-    pub(crate) fn fail(&self, content: &ContentId, fault: &FetchFault) {
-        let target = self.lock().targets.remove(content);
-        let waiters = target.map(|target| target.waiters).unwrap_or_default();
-        answer(waiters, &Err(fault.clone()));
+    /// Tells everybody who waits for the content of `order` that it can't be had, and wants nothing of it any more.
+    pub(crate) fn fail(&self, order: &Order, fault: &FetchFault) {
+        let mut state = self.lock();
+        if state.target_of(order).is_none() {
+            return;
+        }
+        let target = state.targets.remove(&order.cached.content());
+        drop(state);
+        answer(
+            target.map(|target| target.waiters).unwrap_or_default(),
+            &Err(fault.clone()),
+        );
     }
 
-    /// The same for every content, by a worker that gives up its seat with it.
+    /// Gives up the seat of a worker that can't get a lane. With the last one everybody who waits is told, in one step:
+    /// who comes after that finds a free seat.
     pub(crate) fn abandon(&self, fault: &FetchFault) {
         let mut state = self.lock();
         state.leave();
+        if state.workers > 0 {
+            // What it leaves behind is for one that may be idle.
+            self.wake.notify_all();
+            return;
+        }
         let waiters = state.clear();
         drop(state);
         answer(waiters, &Err(fault.clone()));
@@ -390,107 +344,6 @@ impl Waiter {
     }
 }
 
-impl Target {
-    fn new(cached: Arc<Cached>) -> Self {
-        Self {
-            cached,
-            groups: HashMap::new(),
-            waiters: Vec::new(),
-            outline_asked: None,
-            corrupt: 0,
-            bulk_next: None,
-            progressed_at: None,
-        }
-    }
-
-    /// `true` if that has to be queued: it is neither on its way nor among what is urgent already.
-    fn want_now(&mut self, group: u64, blocks: u64) -> bool {
-        let claim = self.groups.entry(group).or_default();
-        let wanted = blocks & !claim.in_flight;
-        claim.pending |= wanted;
-        wanted != 0 && !std::mem::replace(&mut claim.is_urgent, true)
-    }
-
-    /// `true` if that has to be queued: nobody else wants it yet.
-    fn want_ahead(&mut self, group: u64, blocks: u64) -> bool {
-        let claim = self.groups.entry(group).or_default();
-        let fresh = blocks & !claim.in_flight & !claim.pending;
-        claim.pending |= fresh;
-        fresh != 0 && !claim.is_urgent
-    }
-
-    fn release(&mut self, group: u64, mask: u64) {
-        if let Some(claim) = self.groups.get_mut(&group) {
-            claim.in_flight &= !mask;
-            if claim.in_flight == 0 && claim.pending == 0 {
-                self.groups.remove(&group);
-            }
-        }
-    }
-
-    /// Takes what is wanted of a group and not on its way.
-    fn claim(&mut self, group: u64) -> Option<Piece> {
-        let claim = self.groups.get_mut(&group)?;
-        let (all, present) = (self.cached.blocks(group), self.cached.present(group));
-        let mut mask = claim.pending & !present & !claim.in_flight;
-        claim.pending = 0;
-        claim.is_urgent = false;
-        if mask == 0 {
-            self.release(group, 0);
-            return None;
-        }
-        let covered = present | claim.in_flight | mask;
-        let is_small = group_count(self.cached.content().len) == 1;
-        if is_small {
-            mask = all;
-        } else if covered.count_ones() * 2 >= all.count_ones() {
-            // Where so much of a group is wanted, the rest is soon.
-            mask = all & !present & !claim.in_flight;
-        }
-        claim.in_flight |= mask;
-        Some(self.piece(group, mask))
-    }
-
-    /// Takes the next group of a content that is wanted as a whole.
-    fn claim_next(&mut self) -> Option<Piece> {
-        while let Some(group) = self.bulk_next {
-            if group >= self.cached.content().len.div_ceil(crate::store::GROUP_LEN) {
-                self.bulk_next = None;
-                break;
-            }
-            self.bulk_next = Some(group + 1);
-            self.groups.entry(group).or_default().pending |= self.cached.blocks(group);
-            let piece = self.claim(group);
-            if piece.is_some() {
-                return piece;
-            }
-        }
-        None
-    }
-
-    fn piece(&self, group: u64, mask: u64) -> Piece {
-        let check = if mask == self.cached.blocks(group) {
-            Check::Group
-        } else {
-            self.cached.fine(group).map_or(Check::FineToCome, Check::Fine)
-        };
-        Piece::Blocks { group, mask, check }
-    }
-
-    /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to come before them.
-    fn may_be_asked_by(&self, lane: LaneId) -> bool {
-        self.cached.outline().is_some() || self.outline_asked.is_none_or(|asked_by| asked_by == lane)
-    }
-
-    fn needs_outline(&self) -> bool {
-        self.cached.outline().is_none() && self.outline_asked.is_none()
-    }
-
-    fn is_done(&self) -> bool {
-        self.groups.is_empty() && self.waiters.is_empty() && self.bulk_next.is_none()
-    }
-}
-
 impl State {
     fn answer_now(&self, cached: &Cached, waiter: &Waiter) -> Option<Result<(), FetchFault>> {
         if self.is_closed {
@@ -502,9 +355,15 @@ impl State {
     }
 
     fn target(&mut self, cached: &Arc<Cached>) -> &mut Target {
-        self.targets
-            .entry(cached.content())
-            .or_insert_with(|| Target::new(cached.clone()))
+        self.targets.entry(cached.content()).or_insert_with(|| {
+            self.target_count += 1;
+            Target::new(self.target_count, cached.clone())
+        })
+    }
+
+    fn target_of(&mut self, order: &Order) -> Option<&mut Target> {
+        let target = self.targets.get_mut(&order.cached.content());
+        target.filter(|target| target.id == order.target)
     }
 
     fn want(&mut self, cached: &Arc<Cached>, plan: &Plan) {
@@ -563,16 +422,12 @@ impl State {
                 continue;
             }
             if target.needs_outline() {
-                return Some(ask_outline(target, lane));
+                return Some(target.ask_outline(lane));
             }
-            let (cached, piece) = (target.cached.clone(), target.claim(group));
+            let order = target.claim(group).map(|piece| target.order(piece));
             queue(self).remove(index);
-            if let Some(piece) = piece {
-                return Some(Order {
-                    cached,
-                    piece,
-                    urgent: false,
-                });
+            if order.is_some() {
+                return order;
             }
             self.forget_if_done(&content);
         }
@@ -591,15 +446,10 @@ impl State {
                 continue;
             }
             if target.needs_outline() {
-                return Some(ask_outline(target, lane));
+                return Some(target.ask_outline(lane));
             }
-            let cached = target.cached.clone();
             if let Some(piece) = target.claim_next() {
-                return Some(Order {
-                    cached,
-                    piece,
-                    urgent: false,
-                });
+                return Some(target.order(piece));
             }
             self.bulk.remove(index);
             self.forget_if_done(&content);
@@ -609,7 +459,7 @@ impl State {
 
     fn give_back(&mut self, lane: LaneId, order: &Order) {
         let content = order.cached.content();
-        let Some(target) = self.targets.get_mut(&content) else {
+        let Some(target) = self.target_of(order) else {
             return;
         };
         match order.piece {
@@ -655,15 +505,6 @@ impl State {
             .drain()
             .flat_map(|(_, target)| target.waiters)
             .collect()
-    }
-}
-
-fn ask_outline(target: &mut Target, lane: LaneId) -> Order {
-    target.outline_asked = Some(lane);
-    Order {
-        cached: target.cached.clone(),
-        piece: Piece::Outline,
-        urgent: true,
     }
 }
 

@@ -1,14 +1,20 @@
 //! Pulling what is on this machine already: a copy from file to file, verified like any other.
+//!
+//! Whole files come from wherever they are held; of what was fetched in part for a reader, the groups that are here.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
-use super::queue::Queue;
+use super::queue::{FileState, Queue};
 use super::serve::Holder;
 use crate::aligned::AlignedBuffer;
 use crate::clock::Clock;
 use crate::limits::IO_BLOCK_LEN;
-use crate::store::{PartFile, Source, StoreError, publish_all, read_exact_at};
+use crate::store::{
+    Cached, Depot, GROUP_LEN, Outline, PartFile, StoreError, group_count, group_len, publish_all,
+    read_exact_at, subtree_value,
+};
 
 /// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the lanes.
 pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
@@ -22,7 +28,8 @@ pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
                 .ok()
                 .and_then(|opened| copy(queue, index, &opened).ok().flatten());
             if let Some(part) = copied {
-                publish(queue, index, part, &source, clock);
+                queue.progress().verified(source.content.len);
+                publish(queue, index, part, (&source.outline, clock));
                 break;
             }
         }
@@ -58,10 +65,56 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
     Ok((genuine && !queue.is_cancelled()).then_some(part))
 }
 
-fn publish(queue: &Queue, index: usize, part: Arc<PartFile>, source: &Source, clock: &Clock) {
+/// Copies to the part files of `queue` those groups that `depot` has, and leaves only the others for the lanes.
+pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
+    let mut buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
+    for index in 0..queue.count() {
+        let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
+            return;
+        };
+        // A content of one group is here whole or not at all.
+        if queue.is_settled(index) || group_count(file.job.content.len) == 1 {
+            continue;
+        }
+        let Some(cached) = depot.find(&file.job.content) else {
+            continue;
+        };
+        let Some(outline) = cached.outline() else { continue };
+        let written = copy_groups(file, &cached, outline, &mut buffer);
+        let mut is_whole = false;
+        for group in &written {
+            is_whole |= queue.group_written(index, group_len(file.job.content.len, *group));
+        }
+        match file.part() {
+            Ok(part) if is_whole => publish(queue, index, part, (outline, clock)),
+            _ => queue.outlined_but(index, outline.clone(), &written),
+        }
+    }
+}
+
+/// Which groups were copied. One that is not genuine or can't be copied is not; the lanes will say what is the matter.
+fn copy_groups(
+    file: &FileState,
+    cached: &Cached,
+    outline: &Outline,
+    buffer: &mut AlignedBuffer,
+) -> HashSet<u64> {
+    let content = file.job.content;
+    let mut copy = |group: u64| {
+        let (offset, len) = (group * GROUP_LEN, group_len(content.len, group));
+        let bytes = &mut buffer[..usize::try_from(len).ok()?];
+        cached.read_at(bytes, offset).ok()?;
+        let genuine = outline.value(group) == Some(&subtree_value(bytes, offset));
+        let written = genuine.then(|| file.part().and_then(|part| part.write(bytes, offset)));
+        written.and_then(Result::ok)
+    };
+    let here = (0..group_count(content.len)).filter(|group| cached.present(*group) == cached.blocks(*group));
+    here.filter(|group| copy(*group).is_some()).collect()
+}
+
+fn publish(queue: &Queue, index: usize, part: Arc<PartFile>, (outline, clock): (&Outline, &Clock)) {
     let started = clock.now();
-    queue.progress().verified(source.content.len);
-    queue.adopt_outline(index, source.outline.clone());
+    queue.adopt_outline(index, outline.clone());
     for outcome in publish_all(&[part]) {
         queue.progress().published(1, clock.now() - started);
         queue.settle(index, outcome.map_err(super::FileFailure::Store));

@@ -3,7 +3,7 @@
 //! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken lane did not finish
 //! comes back and is fetched by another one; a file is published exactly once, when its last group has been verified.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -159,7 +159,7 @@ impl Queue {
             return None;
         }
         while let Some(unit) = state.units.pop_front() {
-            if !self.is_settled(unit.file()) {
+            if !self.is_moot(unit) {
                 return Some(unit);
             }
         }
@@ -174,7 +174,7 @@ impl Queue {
                 return None;
             }
             match state.units.pop_front() {
-                Some(unit) if self.is_settled(unit.file()) => {}
+                Some(unit) if self.is_moot(unit) => {}
                 Some(unit) => return Some(unit),
                 None => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
@@ -192,18 +192,17 @@ impl Queue {
 
     /// Accepts the outline of a file, and with it the file's ranges become work.
     pub(crate) fn outlined(&self, index: usize, outline: Outline) {
+        self.outlined_but(index, outline, &HashSet::new());
+    }
+
+    /// The same, of a file of which the groups `written` are in its part file already.
+    pub(crate) fn outlined_but(&self, index: usize, outline: Outline, written: &HashSet<u64>) {
         let Some(file) = self.file(index) else { return };
         if file.outline.set(outline).is_err() {
             return;
         }
-        let groups = group_count(file.job.content.len);
-        let firsts = (0..groups).step_by(usize::try_from(REQUEST_GROUPS_MAX).unwrap_or(1));
-        let ranges = firsts.map(|first| Unit::Groups {
-            file: index,
-            first,
-            count: REQUEST_GROUPS_MAX.min(groups - first),
-        });
-        self.give_back(ranges.collect::<Vec<_>>().into_iter());
+        let missing = (0..group_count(file.job.content.len)).filter(|group| !written.contains(group));
+        self.give_back(units_of(index, missing).into_iter());
     }
 
     /// Takes the outline of a file that was copied from here; it brings no work.
@@ -291,7 +290,17 @@ impl Queue {
         self.files.iter().map(&mut take).collect()
     }
 
-    fn is_settled(&self, index: usize) -> bool {
+    /// Whether nobody needs the answer to `unit` any more.
+    fn is_moot(&self, unit: Unit) -> bool {
+        let has_outline = || {
+            self.file(unit.file())
+                .is_some_and(|file| file.outline().is_some())
+        };
+        self.is_settled(unit.file()) || (matches!(unit, Unit::Outline { .. }) && has_outline())
+    }
+
+    /// Whether a file is published or has failed.
+    pub(crate) fn is_settled(&self, index: usize) -> bool {
         self.file(index)
             .is_none_or(|file| file.settled.load(Ordering::Acquire))
     }
@@ -339,6 +348,26 @@ impl Unit {
             Self::Outline { file } | Self::Groups { file, .. } => file,
         }
     }
+}
+
+/// The groups of a file as units: those that follow each other together, up to the length of a request.
+fn units_of(file: usize, groups: impl Iterator<Item = u64>) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    for group in groups {
+        match units.last_mut() {
+            Some(Unit::Groups { first, count, .. })
+                if *first + *count == group && *count < REQUEST_GROUPS_MAX =>
+            {
+                *count += 1;
+            }
+            _ => units.push(Unit::Groups {
+                file,
+                first: group,
+                count: 1,
+            }),
+        }
+    }
+    units
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -30,8 +30,6 @@ pub(crate) trait Holder {
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
     /// Blocks for as long as reading takes.
     fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
-    /// Told of every request before it is answered.
-    fn asked(&self, _request: &Request) {}
 }
 
 /// Serves one lane until the puller closes it.
@@ -48,10 +46,7 @@ pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), 
     lane.set_read_timeout(None)?;
     loop {
         match read_blocking(lane, LANE_FRAME_LEN_MAX) {
-            Ok(request) => {
-                holder.asked(&request);
-                server.answer(lane, request)?;
-            }
+            Ok(request) => server.answer(lane, request)?,
             Err(WireError::Closed) => return Ok(()),
             Err(error) => return Err(error),
         }
@@ -251,4 +246,25 @@ impl FineOutlines {
 
 fn respond(lane: &mut BlockingLane, response: Response) -> Result<(), WireError> {
     write_blocking(lane, &response, LANE_FRAME_LEN_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_fine_outlines_the_latest_are_remembered_up_to_the_limit() {
+        let content = ContentId {
+            hash: [1; 32],
+            len: 1 << 40,
+        };
+        let mut fine = FineOutlines::default();
+        for group in 0..=FINE_OUTLINES_SERVED_MAX as u64 {
+            let outline = FineOutline::new(vec![[7; 32]], 1, &[7; 32]).unwrap();
+            fine.keep(&content, group, outline);
+        }
+        assert!(fine.get(&content, 0).is_none());
+        assert!((1..=FINE_OUTLINES_SERVED_MAX as u64).all(|group| fine.get(&content, group).is_some()));
+        assert_eq!(fine.known.len(), FINE_OUTLINES_SERVED_MAX);
+    }
 }

@@ -358,8 +358,11 @@ impl FileSystem {
             node.file = None;
         }
         nodes.drop_unknown(inode);
-        if let (None, Body::Working(working)) = (state.version, &state.body) {
-            working.remove();
+        drop(nodes);
+        match (&state.body, state.version) {
+            (Body::Working(working), None) => working.remove(),
+            (Body::Remote(remote), _) => remote.release(&self.share.shared),
+            (Body::Working(_) | Body::Local(_), _) => {}
         }
     }
 

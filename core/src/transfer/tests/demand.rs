@@ -1,5 +1,9 @@
 //! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf, and how it fails.
 
+mod faults;
+mod orders;
+
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,15 +14,18 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::super::protocol::Request;
+use super::super::protocol::{Request, Response};
 use super::{GROUP, bytes, lane_pair, source};
 use crate::catalog::ContentId;
 use crate::clock::Clock;
-use crate::limits::{DEPOT_FETCHED_LEN_MAX, READ_PATIENCE};
-use crate::session::blocking::LaneCloser;
+use crate::limits::{DEPOT_FETCHED_LEN_MAX, LANE_FRAME_LEN_MAX};
+use crate::session::WireError;
+use crate::session::blocking::{BlockingLane, LaneCloser};
+use crate::session::wire::{read_blocking, write_blocking};
 use crate::store::{Cached, Depot, GROUP_LEN, Source};
 use crate::transfer::{
-    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, serve, supply,
+    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, copy_fetched,
+    fetch, serve, supply,
 };
 
 type Outcome = Result<(), FetchFault>;
@@ -38,6 +45,14 @@ impl Recorder {
             asked: Mutex::default(),
             is_willing: AtomicBool::new(true),
         })
+    }
+
+    /// Serves the other end of `asking` until that is closed.
+    fn serve_overheard(self: &Arc<Self>, mut asking: BlockingLane) {
+        let (mut forwarding, mut serving) = lane_pair();
+        let (holder, listener) = (self.clone(), self.clone());
+        thread::spawn(move || drop(serve(&mut serving, holder.as_ref())));
+        thread::spawn(move || drop(overhear(&mut asking, &mut forwarding, &listener.asked)));
     }
 
     fn asked(&self) -> Vec<Request> {
@@ -62,9 +77,25 @@ impl Holder for Recorder {
     fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
         None
     }
+}
 
-    fn asked(&self, request: &Request) {
-        self.asked.lock().unwrap().push(*request);
+/// Stands between a reader and the one who serves it, and writes down what is asked for.
+fn overhear(
+    asking: &mut BlockingLane,
+    serving: &mut BlockingLane,
+    asked: &Mutex<Vec<Request>>,
+) -> Result<(), WireError> {
+    loop {
+        let request: Request = read_blocking(asking, LANE_FRAME_LEN_MAX)?;
+        asked.lock().unwrap().push(request);
+        write_blocking(serving, &request, LANE_FRAME_LEN_MAX)?;
+        serving.flush()?;
+        let response: Response = read_blocking(serving, LANE_FRAME_LEN_MAX)?;
+        write_blocking(asking, &response, LANE_FRAME_LEN_MAX)?;
+        if let Response::Data { len } = response {
+            std::io::copy(&mut serving.take(len), asking)?;
+        }
+        asking.flush()?;
     }
 }
 
@@ -97,7 +128,7 @@ struct Reader {
     clock: Clock,
 }
 
-type Worker = JoinHandle<Result<LaneEnd, crate::session::WireError>>;
+type Worker = JoinHandle<Result<LaneEnd, WireError>>;
 
 impl Reader {
     fn new() -> Self {
@@ -124,10 +155,9 @@ impl Reader {
 
     /// Puts a lane to `holder` to work.
     fn work(&self, holder: &Arc<Recorder>) -> (Worker, LaneCloser) {
-        let (mut reading, mut serving) = lane_pair();
-        let closer = serving.closer().unwrap();
-        let holder = holder.clone();
-        thread::spawn(move || drop(serve(&mut serving, holder.as_ref())));
+        let (mut reading, asking) = lane_pair();
+        let closer = asking.closer().unwrap();
+        holder.serve_overheard(asking);
         let (demand, watcher, clock) = (self.demand.clone(), self.watcher.clone(), self.clock.clone());
         let worker = thread::spawn(move || supply(&mut reading, &demand, watcher.as_ref(), &clock));
         (worker, closer)
@@ -182,13 +212,6 @@ fn shared(root: &Path, len: usize) -> (Vec<u8>, Arc<Recorder>) {
     let bytes = bytes(len);
     let holder = Recorder::new(source(root, &bytes));
     (bytes, holder)
-}
-
-/// A holder of `honest` whose file is `actual` by now, and that does not know.
-fn lying(root: &Path, honest: &[u8], actual: &[u8]) -> Arc<Recorder> {
-    let honest = source(root, honest);
-    std::fs::write(&honest.path, actual).unwrap();
-    Recorder::new(Source::known(&honest.path, honest.content, honest.outline).unwrap())
 }
 
 #[test]
@@ -295,113 +318,47 @@ fn the_whole_of_a_file_comes_group_by_group_without_what_is_here() {
 }
 
 #[test]
-fn a_wrong_block_is_never_written_and_in_the_end_reported() {
-    for (start, len) in [(0, 5), (0, 3 * GROUP), (GROUP, 3 * GROUP)] {
-        let root = tempfile::tempdir().unwrap();
-        let honest = bytes(len);
-        let mut wrong = honest.clone();
-        wrong[start] ^= 1;
-        let holder = lying(root.path(), &honest, &wrong);
-        let reader = Reader::new();
-        let lane = reader.work(&holder);
-        let mut file = reader.open(holder.source.content);
-        let fault = file.read(start as u64..start as u64 + 3).unwrap_err();
-        // A holder that is asked for a fine outline looks at the group itself.
-        let expected = if start == 0 {
-            FetchFault::Corrupt
-        } else {
-            FetchFault::Changed
-        };
-        assert_eq!(fault, expected, "{start} {len}");
-        assert!(!file.cached.has(start as u64..start as u64 + 1));
-        drop(file);
-        let watcher = reader.watcher.clone();
-        reader.close([lane.0]);
-        let reported = u32::from(fault == FetchFault::Corrupt);
-        assert_eq!(watcher.corrupt.load(Ordering::SeqCst), reported);
-    }
-}
-
-#[test]
-fn a_withdrawn_content_and_an_edited_file_fail_their_readers_with_the_reason() {
+fn a_pull_does_not_fetch_again_what_was_read() {
     let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 3 * GROUP);
+    let (bytes, holder) = shared(root.path(), 40 * GROUP + 9);
+    let content = holder.source.content;
     let reader = Reader::new();
     let lane = reader.work(&holder);
-    let mut file = reader.open(holder.source.content);
-    holder.is_willing.store(false, Ordering::SeqCst);
-    assert_eq!(file.read(0..5).unwrap_err(), FetchFault::NotHeld);
-    holder.is_willing.store(true, Ordering::SeqCst);
-    file.read(0..5).unwrap();
-    std::fs::write(&holder.source.path, b"edited").unwrap();
-    assert_eq!(
-        file.read(2 * GROUP_LEN..2 * GROUP_LEN + 5).unwrap_err(),
-        FetchFault::Changed
-    );
+    let mut file = reader.open(content);
+    file.read(3 * GROUP_LEN..20 * GROUP_LEN).unwrap();
+    file.read(30 * GROUP_LEN..30 * GROUP_LEN + 5).unwrap();
+    let asked_len = holder.asked_len();
+    let queue = super::queue(root.path(), content);
+    copy_fetched(&queue, &reader.depot, &reader.clock);
+    let (mut pulling, asking) = lane_pair();
+    holder.serve_overheard(asking);
+    assert_eq!(fetch(&mut pulling, &queue, &reader.clock).unwrap(), LaneEnd::Done);
+    assert!(super::outcome(&queue).is_ok());
+    assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
+    assert_eq!(holder.asked_len() - asked_len, content.len - 17 * GROUP_LEN);
+    let outlines = holder
+        .asked()
+        .iter()
+        .filter(|request| matches!(request, Request::Outline { .. }))
+        .count();
+    assert_eq!(outlines, 1);
+    assert_eq!(queue.progress().verified_len(), content.len);
     drop(file);
     reader.close([lane.0]);
 }
 
 #[test]
-fn a_lane_that_breaks_gives_back_its_orders_and_the_next_one_carries_them_out() {
+fn a_pull_of_what_is_whole_in_the_store_asks_for_nothing() {
     let root = tempfile::tempdir().unwrap();
-    let (bytes, holder) = shared(root.path(), 9 * GROUP);
+    let (bytes, holder) = shared(root.path(), 3 * GROUP + 9);
     let reader = Reader::new();
-    let (worker, closer) = reader.work(&holder);
-    closer.close();
-    let mut file = reader.open(holder.source.content);
-    let (_, outcome) = file.start(0..5);
-    assert!(worker.join().unwrap().is_err());
     let lane = reader.work(&holder);
-    await_outcome(&outcome).unwrap();
-    assert!(file.read(5..3 * GROUP_LEN).unwrap() == bytes[5..3 * GROUP]);
+    let mut file = reader.open(holder.source.content);
+    file.read(0..3 * GROUP_LEN + 9).unwrap();
+    let queue = super::queue(root.path(), holder.source.content);
+    copy_fetched(&queue, &reader.depot, &reader.clock);
+    assert!(queue.is_done() && super::outcome(&queue).is_ok());
+    assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
     drop(file);
     reader.close([lane.0]);
-}
-
-#[test]
-fn whoever_waits_too_long_is_told_and_nobody_else() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let now = reader.clock.now();
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.timer && engage.worker);
-    assert!(reader.demand.expire(now).unwrap() >= now + READ_PATIENCE);
-    assert!(outcome.try_recv().is_err());
-    assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.timer, "the timer had ended");
-    drop(file);
-    reader.close([]);
-}
-
-#[test]
-fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let (_, outcome) = file.start(0..5);
-    reader.demand.close();
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::Closed));
-    assert_eq!(file.read(0..5), Err(FetchFault::Closed));
-}
-
-#[test]
-fn a_disconnected_peer_fails_all_who_wait() {
-    let root = tempfile::tempdir().unwrap();
-    let (_, holder) = shared(root.path(), 9 * GROUP);
-    let reader = Reader::new();
-    let mut file = reader.open(holder.source.content);
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.worker);
-    reader.demand.abandon(&FetchFault::Unreachable);
-    assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.worker, "the seat was given up");
-    drop(file);
-    reader.close([]);
 }
