@@ -254,11 +254,17 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let renamed = || {
+        let rename = move |fs: &FileSystem, name: &OsStr, new_name: &OsStr| {
             let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
-            self.fs.rename(from, to, renaming(flags)?)
+            fs.rename(from, to, renaming(flags)?)
         };
-        guarded(|| done(renamed(), reply));
+        guarded(|| match self.fs.is_quickly_renamed(inode(parent), name) {
+            true => done(rename(&self.fs, name, new_name), reply),
+            false => {
+                let (name, new_name) = (name.to_owned(), new_name.to_owned());
+                self.later(move |fs| done(rename(fs, &name, &new_name), reply));
+            }
+        });
     }
 
     fn link(&self, _request: &Request, _ino: INodeNo, _parent: INodeNo, _name: &OsStr, reply: ReplyEntry) {

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::error::FsError;
 use super::working::Working;
@@ -163,6 +163,11 @@ impl OpenFile {
     /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of the catalog.
     pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody has the turn.
+    pub(super) fn is_turn_free(&self) -> bool {
+        !matches!(self.turn.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// What it is like now.

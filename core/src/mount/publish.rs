@@ -31,12 +31,11 @@ struct Hashed {
 impl MountedShare {
     /// Makes an open file writable. Waits for the other side where the content has to be kept and is not here yet.
     pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
+        if let Some(working) = already_writable(open, keep)? {
+            return Ok(working);
+        }
         let _turn = open.take_turn();
-        if let Some(working) = open.working() {
-            if keep == Keep::Nothing {
-                working.file.set_len(0)?;
-                working.note_write();
-            }
+        if let Some(working) = already_writable(open, keep)? {
             return Ok(working);
         }
         if let (Body::Remote(remote), Keep::Content) = (open.body(), keep) {
@@ -115,7 +114,8 @@ impl MountedShare {
             return true;
         };
         let len = working.file.metadata().map_or(0, |metadata| metadata.len());
-        len <= crate::store::GROUP_LEN || !working.is_dirty(self.now()).unwrap_or(true)
+        let is_little = len <= crate::store::GROUP_LEN || !working.is_dirty(self.now()).unwrap_or(true);
+        is_little && open.is_turn_free()
     }
 
     fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
@@ -206,6 +206,16 @@ impl MountedShare {
         let replaced = std::mem::replace(&mut state.content, content);
         (replaced, by.filter(|_| is_named))
     }
+}
+
+/// A working file that there is already may be written whatever else is done with it.
+fn already_writable(open: &OpenFile, keep: Keep) -> Result<Option<Arc<Working>>, FsError> {
+    let working = open.working();
+    if let (Some(working), Keep::Nothing) = (&working, keep) {
+        working.file.set_len(0)?;
+        working.note_write();
+    }
+    Ok(working)
 }
 
 /// An entry that was made here is told even if this change of it is none.

@@ -18,6 +18,7 @@ use crate::peer::{Files, Shared};
 /// Permission bits of a folder that nobody has changed.
 const FOLDER_MODE: u32 = 0o755;
 const LINK_MODE: u32 = 0o777;
+const ORPHAN_MODE: u32 = 0o600;
 const FOLDER_LEN: u64 = 4096;
 const BLOCK_LEN: u64 = 512;
 
@@ -169,7 +170,28 @@ impl MountedShare {
             Ok(Seen::Top) => Ok(self.top_attributes(nodes)),
             Ok(Seen::Entry(shown)) => Ok(self.attributes(nodes, inode, &shown)),
             Ok(Seen::Gone(was)) => Ok(with_open(was, nodes)),
+            // The other side removed it, but it is open here.
+            Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
+                Ok(with_open(self.orphan(inode), nodes))
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// A file of which the catalog knows nothing any more.
+    fn orphan(&self, inode: Inode) -> Attributes {
+        let now = self.now_ns();
+        Attributes {
+            inode,
+            kind: NodeKind::File,
+            len: 0,
+            block_count: 0,
+            mode: ORPHAN_MODE,
+            link_count: 0,
+            owner: self.owner,
+            modified_ns: now,
+            changed_ns: now,
+            accessed_ns: now,
         }
     }
 

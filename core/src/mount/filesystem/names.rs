@@ -1,9 +1,11 @@
 //! Names: looking up, making, removing, renaming.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
 use super::super::error::FsError;
+use super::super::open_file::OpenFile;
 use super::super::share::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
@@ -299,16 +301,25 @@ impl FileSystem {
         nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
     }
 
+    /// Whether [`FileSystem::rename`] would be done at once: it would not for a large file that is being written.
+    #[must_use]
+    pub fn is_quickly_renamed(&self, folder: Inode, name: &OsStr) -> bool {
+        let open = self.open_at(folder, name).ok().flatten();
+        open.is_none_or(|(_, open)| self.share.is_quickly_published(&open))
+    }
+
+    /// What is open of what is called `name` in a folder.
+    fn open_at(&self, folder: Inode, name: &OsStr) -> Result<Option<(Inode, Arc<OpenFile>)>, FsError> {
+        let files = self.share.shared.files();
+        let path = self.child(&files, folder, name)?;
+        let nodes = self.share.nodes();
+        let shown = files.catalog.lookup(&path);
+        let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
+        Ok(inode.and_then(|inode| Some((inode, self.share.open_file(&nodes, inode)?))))
+    }
+
     fn publish_before_renaming(&self, (folder, name): (Inode, &OsStr)) -> Result<(), FsError> {
-        let open = {
-            let files = self.share.shared.files();
-            let path = self.child(&files, folder, name)?;
-            let nodes = self.share.nodes();
-            let shown = files.catalog.lookup(&path);
-            let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
-            inode.and_then(|inode| Some((inode, self.share.open_file(&nodes, inode)?)))
-        };
-        match open {
+        match self.open_at(folder, name)? {
             Some((inode, open)) => self.share.publish(inode, &open, Some(self.viewer)),
             None => Ok(()),
         }
