@@ -99,6 +99,13 @@ impl Working {
             .is_none_or(|last| !last.settled || !last.is_same_state(&look)))
     }
 
+    /// Whether the file is certain to have been written since it was published.
+    pub(super) fn is_changed(&self, now: SystemTime) -> io::Result<bool> {
+        let look = self.look(&self.file.metadata()?, now);
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(published.as_ref().is_none_or(|last| !last.is_same_state(&look)))
+    }
+
     /// Takes the file out of the store; whoever has it open still has it.
     pub(super) fn remove(&self) {
         crate::store::remove_own(&self.path);

@@ -271,17 +271,20 @@ impl Shared {
         }
     }
 
-    /// A file of the depot is what it was or it is of no use: nobody edits it.
+    /// A file of the store has what it had, whatever its times are now, or it is of no use as a source: it is being written,
+    /// and shared as what it becomes when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
-        let is_sound = || {
-            source.open().ok()?;
-            let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok()?;
-            (read.content == source.content).then(|| source.clone())
-        };
-        let sound = is_sound();
-        if sound.is_none() && !self.cancel.is_cancelled() {
-            tracing::debug!("a file of the store is not what it was");
-            self.files().sources.forget(source);
+        let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok();
+        if self.cancel.is_cancelled() {
+            return None;
+        }
+        let sound = read.filter(|read| read.content == source.content);
+        let sound = sound.map(|read| Arc::new(read.of(source.owner)));
+        let mut files = self.files();
+        files.sources.forget(source);
+        match &sound {
+            Some(sound) => files.sources.insert(sound.clone()),
+            None => tracing::debug!("a file of the store is not what it was"),
         }
         sound
     }

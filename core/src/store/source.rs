@@ -221,6 +221,11 @@ impl Source {
         })
     }
 
+    /// The same file, of that owner.
+    pub(crate) fn of(self, owner: Owner) -> Self {
+        Self { owner, ..self }
+    }
+
     /// Takes a file of a mount away that nobody has any use for. Others are not ours to remove.
     pub(crate) fn discard(&self) {
         if self.owner != Owner::Mount {

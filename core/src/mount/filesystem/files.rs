@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
+use super::super::nodes::Nodes;
 use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile, within};
 use super::super::share::Seen;
 use super::super::working::{Working, copy_range};
@@ -325,14 +326,32 @@ impl FileSystem {
         }
     }
 
-    /// Ends what a handle did.
+    /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
+    /// is published too.
     pub(super) fn let_go(&self, closed: &OpenHandle) -> Result<(), FsError> {
-        let published = match closed.mode.write {
-            true => self.share.publish(closed.inode, &closed.file, Some(self.viewer)),
-            false => Ok(()),
-        };
-        self.leave(closed.inode, &closed.file, closed.io);
-        published
+        if !closed.mode.write {
+            self.leave(closed.inode, &closed.file, closed.io);
+            return Ok(());
+        }
+        loop {
+            let published = self.share.publish(closed.inode, &closed.file, Some(self.viewer));
+            let nodes = self.share.nodes();
+            let is_complete = published.is_err() || !self.is_unpublished(&closed.file);
+            if is_complete {
+                self.leave_locked(nodes, (closed.inode, &closed.file), closed.io);
+                return published;
+            }
+        }
+    }
+
+    /// Whether this is the last handle of a file that was changed since it was published.
+    fn is_unpublished(&self, open: &OpenFile) -> bool {
+        let state = open.state();
+        let is_last = state.handle_count == 1 && state.version.is_some();
+        match &state.body {
+            Body::Working(working) if is_last => working.is_changed(self.share.now()).unwrap_or(false),
+            Body::Working(_) | Body::Local(_) | Body::Remote(_) => false,
+        }
     }
 
     /// Counts one handle more.
@@ -347,7 +366,10 @@ impl FileSystem {
 
     /// Counts one handle less. With the last one, what was removed is really gone.
     fn leave(&self, inode: Inode, open: &OpenFile, io: Io) {
-        let mut nodes = self.share.nodes();
+        self.leave_locked(self.share.nodes(), (inode, open), io);
+    }
+
+    fn leave_locked(&self, mut nodes: MutexGuard<'_, Nodes>, (inode, open): (Inode, &OpenFile), io: Io) {
         let mut state = open.state();
         state.handle_count -= 1;
         state.backed_count -= usize::from(io == Io::Backed);

@@ -132,7 +132,9 @@ impl FileSystem {
 
     /// The time of a file that is being written is that of its working file.
     fn set_working_time(&self, inode: Inode, changes: &Changes) -> Result<(), FsError> {
-        let open = self.share.open_file(&self.share.nodes(), inode);
+        // Under the lock, so that whoever closes the file sees it.
+        let nodes = self.share.nodes();
+        let open = self.share.open_file(&nodes, inode);
         if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
             && let Body::Working(working) = open.body()
         {
