@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer and a CI system run here, as one program.
 
+mod binary;
 mod capability;
 mod cargo;
 mod ci;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::Args;
+use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
@@ -195,11 +196,15 @@ impl<'a> Run<'a> {
 
     fn rerun_arguments(&self) -> String {
         let release = if self.args.build.release { " --release" } else { "" };
+        let fuse = match self.args.build.fuse {
+            FuseMode::Auto => String::new(),
+            mode => format!(" --fuse {}", mode.word()),
+        };
         let manifest = self.args.build.manifest_path.as_ref();
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("{release}{manifest}")
+        format!("{release}{fuse}{manifest}")
     }
 }
 
