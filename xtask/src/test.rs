@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
-    let directory = RunDir::create(&workspace.target_directory)?;
+    let directory = RunDir::create(&workspace.target_directory, "test")?;
     let run = Run::begin(args, workspace, directory);
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);

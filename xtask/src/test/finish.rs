@@ -14,7 +14,7 @@ use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::run::{Ending, Ran, Stage};
-use crate::rundir::RunDir;
+use crate::rundir::{RUN_ID, RunDir};
 use crate::shuffle;
 use crate::workspace::Workspace;
 
@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
     pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
         let settings = self.args.settings();
         let mut environment = found.environment.clone();
-        environment.set("XTASK_RUN_ID", &self.directory.id);
+        environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
