@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use features::Platform;
 pub(crate) use mode::FuseMode;
+pub(crate) use program::path as program_path;
 
 /// Something that this machine can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

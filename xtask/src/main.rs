@@ -5,6 +5,7 @@ mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod conformance;
 mod console;
 mod demo;
 mod discover;
@@ -45,6 +46,7 @@ enum Command {
     Ci(ci::Args),
     Doctor(doctor::Args),
     Mutations(mutations::Args),
+    Conformance(conformance::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Mutations(args) => mutations::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

@@ -3,9 +3,9 @@
 //! Decides when a test starts and what its result is called; how one process lives and dies is `process`'s matter, what
 //! its end means is `verdict`'s.
 
-mod capture;
+pub(crate) mod capture;
 mod environment;
-mod process;
+pub(crate) mod process;
 mod suites;
 mod verdict;
 

@@ -75,6 +75,13 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Lets other users pass through the temporary directory, though not list it: checks of their rights need that.
+    pub(crate) fn let_others_pass(&self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        std::fs::set_permissions(&self.scratch, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        Ok(())
+    }
+
     /// Writes the report beside the logs, then replaces the published one in a single step, and the one at `also`.
     pub(crate) fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
         let mine = self.path.join("junit.xml");

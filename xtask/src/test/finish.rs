@@ -185,16 +185,11 @@ impl<'a> Run<'a> {
             report.run_id,
             report.elapsed.as_secs_f64()
         ));
-        let rerun_arguments = self.rerun_arguments();
-        Summary {
-            report,
-            notes,
-            rerun_arguments,
-        }
-        .print(&self.console);
+        let rerun = self.rerun();
+        Summary { report, notes, rerun }.print(&self.console);
     }
 
-    fn rerun_arguments(&self) -> String {
+    fn rerun(&self) -> String {
         let release = if self.args.build.release { " --release" } else { "" };
         let fuse = match self.args.build.fuse {
             FuseMode::Auto => String::new(),
@@ -204,7 +199,7 @@ impl<'a> Run<'a> {
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("{release}{fuse}{manifest}")
+        format!("cargo xtask test{release}{fuse}{manifest}")
     }
 }
 
