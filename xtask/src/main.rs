@@ -1,5 +1,6 @@
 //! `cargo xtask`: what a developer and a CI system run here, as one program.
 
+mod bench;
 mod binary;
 mod capability;
 mod cargo;
@@ -47,6 +48,7 @@ enum Command {
     Doctor(doctor::Args),
     Mutations(mutations::Args),
     Conformance(conformance::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Mutations(args) => mutations::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

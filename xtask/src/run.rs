@@ -179,8 +179,7 @@ impl<'a> Runner<'a> {
                 Some(done) = self.running.join_next() => self.finish(done),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
-                    let name = request.name();
-                    self.halt(if request.count > 1 { Halt::AtOnce(name) } else { Halt::Interrupted(name) });
+                    self.halt(request.halt());
                 }
                 () = clock::passed(Some(deadline)), if matches!(ending, Ending::Complete) => {
                     ending = Ending::TimedOut;

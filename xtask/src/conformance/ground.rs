@@ -17,7 +17,7 @@ use crate::cargo;
 use crate::clock;
 use crate::mounts;
 use crate::os::{self, Kill};
-use crate::run::process::Halt;
+use crate::run::process::{self, Halt};
 
 /// Two peers meet and mount in less than a second; a busy machine gets more.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,7 +112,7 @@ impl Field {
             () = clock::after(MOUNT_TIMEOUT) => {
                 Err(format!("`mountpoint` had not mounted after {} s", MOUNT_TIMEOUT.as_secs()))
             }
-            _ = halt.wait_for(|halt| *halt != Halt::No) => Err("interrupted".to_owned()),
+            _ = process::halted(halt) => Err("interrupted".to_owned()),
         }
     }
 

@@ -19,6 +19,8 @@ use crate::run::capture::Capture;
 use crate::run::process::{self, End, Ended, Halt, Watch};
 use crate::rundir::{RUN_ID, RunDir};
 
+const INTERRUPTED: &str = "the run was interrupted";
+
 /// What the checks of one run share.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
@@ -56,9 +58,7 @@ impl Stage<'_> {
                 cases = &mut work => return (cases, interrupted),
                 request = interrupts.next() => {
                     interrupted = Some(request);
-                    let name = request.name();
-                    let halt = if request.count > 1 { Halt::AtOnce(name) } else { Halt::Interrupted(name) };
-                    sender.send_replace(halt);
+                    sender.send_replace(request.halt());
                 }
             }
         }
@@ -68,7 +68,9 @@ impl Stage<'_> {
         let mut cases = Vec::new();
         for (number, trial) in trials.iter().enumerate() {
             let started = clock::wall();
-            let done = match self.obstacle(trial, *halt.borrow()) {
+            // Not within the `match`: it would keep the lock, and who sends the signal would wait for it.
+            let halted = *halt.borrow();
+            let done = match self.obstacle(trial, halted) {
                 Some(skip) => Done::without_output(Outcome::Skipped(skip)),
                 None => self.one(number, trial, halt.clone()).await,
             };
@@ -97,7 +99,7 @@ impl Stage<'_> {
         if halt != Halt::No {
             return Some(Skip {
                 kind: "interrupted".to_owned(),
-                reason: "the run was interrupted".to_owned(),
+                reason: INTERRUPTED.to_owned(),
             });
         }
         let capabilities = trial.needs().filter_map(|name| self.capabilities.lookup(name));
@@ -144,6 +146,7 @@ impl Stage<'_> {
                 let done = self.check(number, trial, &setting, watch).await;
                 done.and(field.close().await)
             }
+            Err(_) if *halt.borrow() != Halt::No => Done::failed("interrupted", INTERRUPTED.to_owned()),
             Err(cause) => Done::failed("mount", cause),
         };
         tidy(&mut done, &scratch);
@@ -191,7 +194,7 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
                 vec![],
             );
         }
-        End::Halted(_) => return (errored("interrupted", "was interrupted".to_owned()), vec![]),
+        End::Halted(_) => return (errored("interrupted", INTERRUPTED.to_owned()), vec![]),
     };
     let said = Said {
         status,

@@ -134,7 +134,8 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
     end
 }
 
-async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
+/// Returns when the run is to end. Cancel safe.
+pub(crate) async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
     let halted = halt.wait_for(|halt| *halt != Halt::No).await.map(|halt| *halt);
     // The sender lives as long as the run.
     halted.unwrap_or(Halt::RunTimeout)
