@@ -5,6 +5,7 @@
 
 mod measurement;
 mod native;
+mod others;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::process::Command;
 use tokio::sync::watch;
 
@@ -29,6 +31,7 @@ use crate::rundir::{RUN_ID, RunDir};
 use crate::runtime;
 use crate::workspace::Workspace;
 use measurement::Measurement;
+use native::Source;
 
 /// The directory below `target/xtask`.
 const KIND: &str = "bench";
@@ -46,6 +49,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = native::FILE_MIB,
         value_parser = clap::value_parser!(u32).range(1..))]
     cp_mib: u32,
+    /// Leave out sshfs and rclone, also where they are installed
+    #[arg(long)]
+    alone: bool,
     /// Work on the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
@@ -144,7 +150,7 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// First what the disk gives, then what the binary finds.
     async fn measure(&self, interrupts: Interrupts) -> Result<Vec<Measurement>, Stop> {
-        let native = native::measure(self.scratch, self.args.cp_mib)?;
+        let compared = self.compare().await?;
         let echo = Echo {
             console: Arc::clone(self.console),
             name: self.bench.binary().to_owned(),
@@ -154,8 +160,30 @@ impl Trial<'_> {
         let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
         match interrupted {
             Some(request) => Err(request.stop()),
-            None => Ok(measured(self.bench, &ended)?.into_iter().chain(native).collect()),
+            None => Ok(measured(self.bench, &ended)?
+                .into_iter()
+                .chain(compared)
+                .collect()),
         }
+    }
+
+    /// What the disk and others give; their files are gone before the binary starts.
+    async fn compare(&self) -> anyhow::Result<Vec<Measurement>> {
+        let directory = self.scratch.join("compared");
+        std::fs::create_dir(&directory).context("could not create a directory")?;
+        let source = Source {
+            directory: &directory,
+            mib: self.args.cp_mib,
+        };
+        source.write()?;
+        let mut measurements = native::measure(&source)?;
+        if !self.args.alone {
+            let (figures, notes) = others::measure(self.scratch, &source).await;
+            notes.iter().for_each(|note| self.console.line(note));
+            measurements.extend(figures);
+        }
+        std::fs::remove_dir_all(&directory).context("could not remove the compared files")?;
+        Ok(measurements)
     }
 
     fn command(&self) -> Command {

@@ -54,7 +54,10 @@ fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {
         }
         Ok(evidence) => Capability::present(before.name, evidence),
         Err(_) if !before.available => before.clone(),
-        Err(cause) => Capability::missing(before.name, format!("{}, but {cause}", before.evidence)),
+        Err(cause) => Capability {
+            hint: before.hint.clone(),
+            ..Capability::missing(before.name, format!("{}, but {cause}", before.evidence))
+        },
     }
 }
 
@@ -205,7 +208,8 @@ mod tests {
             "the device opens: read"
         );
         assert_eq!(combine(&missing, Err("ENOENT".into())), missing);
-        let refused = combine(&present, Err("EPERM".into()));
+        let refused = combine(&present.with_hint("try"), Err("EPERM".into()));
+        assert_eq!(refused.hint.as_deref(), Some("try"));
         assert_eq!(
             (refused.available, refused.evidence.as_str()),
             (false, "the device opens, but EPERM")

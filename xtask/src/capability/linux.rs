@@ -93,15 +93,20 @@ fn judge_privilege(facts: &Facts) -> Capability {
     let opens = format!("`{DEVICE}` opens");
     match (&facts.privilege, &facts.mount_program) {
         (Privilege::SysAdmin(Namespace::Initial), _) => {
-            Capability::present("fuse", format!("{opens}, mounted as root (CAP_SYS_ADMIN)"))
+            Capability::present("fuse", format!("{opens}, way of mounting: root (CAP_SYS_ADMIN)"))
         }
         (Privilege::SysAdmin(Namespace::User), _) => Capability::present(
             "fuse",
-            format!("{opens}, mounted inside a user namespace (CAP_SYS_ADMIN there)"),
-        ),
+            format!("{opens}, way of mounting: this user namespace (CAP_SYS_ADMIN there)"),
+        )
+        // Said if the mount is refused all the same.
+        .with_hint("a user namespace can mount only with a mount namespace of its own: `unshare -Urm`"),
         (Privilege::Ordinary, MountProgram::Setuid(path)) => Capability::present(
             "fuse",
-            format!("{opens}, mounted by `{}`, which is setuid root", path.display()),
+            format!(
+                "{opens}, way of mounting: `{}`, which is setuid root",
+                path.display()
+            ),
         ),
         (Privilege::NoNewPrivileges, MountProgram::Setuid(path)) => refused(
             facts,
@@ -256,14 +261,14 @@ mod tests {
     fn the_way_of_mounting_is_part_of_the_evidence() {
         let inside = Privilege::SysAdmin(Namespace::User);
         let ways = [
-            (facts(Device::Opens, ROOT, setuid()), "as root"),
+            (facts(Device::Opens, ROOT, setuid()), "way of mounting: root"),
             (
                 facts(Device::Opens, inside, MountProgram::Absent),
-                "inside a user namespace",
+                "way of mounting: this user namespace",
             ),
             (
                 facts(Device::Opens, Privilege::Ordinary, setuid()),
-                "by `/usr/bin/fusermount3`",
+                "way of mounting: `/usr/bin/fusermount3`",
             ),
         ];
         for (facts, way) in ways {

@@ -157,7 +157,12 @@ fn a_check_that_does_not_exist_has_the_code_of_an_empty_selection() {
 
 #[test]
 fn a_bench_prints_each_figure_beside_its_budget() {
-    let run = start("bench", &["mount", "--cp-mib", "1", "--", "--quick"], &[]).finish();
+    let run = start(
+        "bench",
+        &["mount", "--alone", "--cp-mib", "1", "--", "--quick"],
+        &[],
+    )
+    .finish();
     assert_eq!(run.code, Some(0), "{run}");
     let row = |what: &str| {
         let line = run.stdout.lines().find(|line| line.starts_with(what));
@@ -185,7 +190,12 @@ fn a_bench_that_measures_nothing_has_failed() {
         ("dies", "`mount_bench` ended with"),
         ("says nothing", "printed no measurement"),
     ] {
-        let run = start("bench", &["mount", "--cp-mib", "1"], &[("STAND_IN_BENCH", how)]).finish();
+        let run = start(
+            "bench",
+            &["mount", "--alone", "--cp-mib", "1"],
+            &[("STAND_IN_BENCH", how)],
+        )
+        .finish();
         assert_eq!(run.code, Some(100), "{run}");
         assert!(run.stderr.contains(what), "{run}");
     }
