@@ -4,8 +4,8 @@
 //! the build, the time limit, the others, and the table.
 
 mod measurement;
-mod native;
 mod others;
+mod source;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use crate::binary;
-use crate::capability::FuseMode;
+use crate::capability::{Capabilities, FuseMode};
 use crate::cargo::{self, BuildArgs};
 use crate::console::{Console, plain_text};
 use crate::exit::{Exit, Stop};
@@ -31,7 +31,8 @@ use crate::rundir::{RUN_ID, RunDir};
 use crate::runtime;
 use crate::workspace::Workspace;
 use measurement::Measurement;
-use native::Source;
+use source::Source;
+use table::Served;
 
 /// The directory below `target/xtask`.
 const KIND: &str = "bench";
@@ -39,16 +40,19 @@ const KIND: &str = "bench";
 /// A gigabyte, five times, through a slow mount on a busy machine.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// As much as the binary moves by default.
+const OTHERS_MIB: u32 = 1024;
+
 /// Measure, and print each figure beside its budget
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to measure; without it, what there is
     #[arg(value_enum)]
     bench: Option<Bench>,
-    /// The size in MiB of the file that `cp` copies for comparison
-    #[arg(long, value_name = "MIB", default_value_t = native::FILE_MIB,
+    /// The size in MiB of the file that sshfs and rclone move
+    #[arg(long, value_name = "MIB", default_value_t = OTHERS_MIB,
         value_parser = clap::value_parser!(u32).range(1..))]
-    cp_mib: u32,
+    others_mib: u32,
     /// Leave out sshfs and rclone, also where they are installed
     #[arg(long)]
     alone: bool,
@@ -63,7 +67,7 @@ pub(crate) struct Args {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Bench {
-    /// Reading and writing through a mount, beside `cp` on the same disk
+    /// Reading and writing through a mount, beside the same on the bare disk
     Mount,
 }
 
@@ -117,10 +121,21 @@ async fn story(args: &Args, bench: Bench, workspace: &Workspace) -> Result<Exit,
     mounts::detach_below(&scratch);
     std::fs::remove_dir_all(&scratch).ok();
     console.line("");
-    table::table(&measurements?)
+    let served = args.served(&workspace.detect(FuseMode::Auto));
+    table::table(&measurements?, served)
         .iter()
         .for_each(|line| console.line(line));
     Ok(Exit::Success)
+}
+
+impl Args {
+    fn served(&self, capabilities: &Capabilities) -> Served {
+        let is_root = capabilities.lookup("root").is_some_and(|root| root.available);
+        match is_root && !self.rest.iter().any(|word| word == "--no-passthrough") {
+            true => Served::ByPassthrough,
+            false => Served::FromPages,
+        }
+    }
 }
 
 async fn build(bench: Bench, workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
@@ -148,7 +163,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// First what the disk gives, then what the binary finds.
+    /// First what others give, then what the binary finds.
     async fn measure(&self, interrupts: Interrupts) -> Result<Vec<Measurement>, Stop> {
         let compared = self.compare().await?;
         let echo = Echo {
@@ -167,21 +182,20 @@ impl Trial<'_> {
         }
     }
 
-    /// What the disk and others give; their files are gone before the binary starts.
+    /// What others give; their files are gone before the binary starts.
     async fn compare(&self) -> anyhow::Result<Vec<Measurement>> {
+        if self.args.alone || !others::any_installed() {
+            return Ok(vec![]);
+        }
         let directory = self.scratch.join("compared");
         std::fs::create_dir(&directory).context("could not create a directory")?;
         let source = Source {
             directory: &directory,
-            mib: self.args.cp_mib,
+            mib: self.args.others_mib,
         };
         source.write()?;
-        let mut measurements = native::measure(&source)?;
-        if !self.args.alone {
-            let (figures, notes) = others::measure(self.scratch, &source).await;
-            notes.iter().for_each(|note| self.console.line(note));
-            measurements.extend(figures);
-        }
+        let (measurements, notes) = others::measure(self.scratch, &source).await;
+        notes.iter().for_each(|note| self.console.line(note));
         std::fs::remove_dir_all(&directory).context("could not remove the compared files")?;
         Ok(measurements)
     }

@@ -1,6 +1,6 @@
 //! sshfs and rclone over loopback, where they are installed: what people mount today, in the same run.
 //!
-//! Each serves the directory of the file that was copied before, and is mounted beside it. They are there for
+//! Each serves the directory of a file, and is mounted beside it; `cp` reads and writes. They are there for
 //! comparison: what does not work is a note and no failure.
 
 use std::fs::File;
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::measurement::{Measurement, Unit};
-use super::native::{Source, copy};
+use super::measurement::{MEGABYTES_PER_SECOND, Measurement};
+use super::source::Source;
+use super::table::{READ, WRITE};
 use crate::clock;
 use crate::mounts;
 
@@ -87,10 +88,7 @@ impl Drop for Running {
 /// afterwards.
 pub(super) async fn measure(scratch: &Path, source: &Source<'_>) -> (Vec<Measurement>, Vec<String>) {
     let (mut measurements, mut notes) = (Vec::new(), Vec::new());
-    for other in &OTHERS {
-        if !other.programs.iter().all(|program| find(program).is_some()) {
-            continue;
-        }
+    for other in OTHERS.iter().filter(|other| other.is_installed()) {
         let own = scratch.join(other.name);
         match other.measure(&own, source).await {
             Ok(figures) => measurements.extend(figures),
@@ -102,7 +100,16 @@ pub(super) async fn measure(scratch: &Path, source: &Source<'_>) -> (Vec<Measure
     (measurements, notes)
 }
 
+/// Whether there is anything to measure.
+pub(super) fn any_installed() -> bool {
+    OTHERS.iter().any(Other::is_installed)
+}
+
 impl Other {
+    fn is_installed(&self) -> bool {
+        self.programs.iter().all(|program| find(program).is_some())
+    }
+
     async fn measure(&self, own: &Path, source: &Source<'_>) -> anyhow::Result<Vec<Measurement>> {
         let point = own.join("mount");
         std::fs::create_dir_all(&point).context("could not create a directory to mount on")?;
@@ -122,16 +129,16 @@ impl Other {
         running
             .start(commands.mount, &own.join("mount.log"), mounted)
             .await?;
-        let read = copy(&point.join(Source::NAME), Path::new("/dev/null"), source.mib)?;
-        let written = copy(&source.file(), &point.join("copy"), source.mib)?;
+        let read = source.copy(&point.join(Source::NAME), Path::new("/dev/null"))?;
+        let written = source.copy(&source.file(), &point.join("copy"))?;
         mounts::detach_below(own);
         let figure = |what: &str, value| Measurement {
             what: what.to_owned(),
-            by: self.name.to_owned(),
+            by: self.name,
             value,
-            unit: Unit::MegabytesPerSecond,
+            unit: MEGABYTES_PER_SECOND.to_owned(),
         };
-        Ok(vec![figure(Source::READ, read), figure(Source::WRITE, written)])
+        Ok(vec![figure(READ, read), figure(WRITE, written)])
     }
 }
 

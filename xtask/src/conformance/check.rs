@@ -134,6 +134,11 @@ impl Trial {
         format!("{SUITE}${}", self.name())
     }
 
+    /// Whether it acts as other users, too, whom the kernel keeps out of a mount unless they are let in.
+    pub(super) fn changes_users(&self) -> bool {
+        self.check.needs.contains(&"root")
+    }
+
     /// The capabilities that it needs, in the order in which their absence is told.
     pub(super) fn needs(&self) -> impl Iterator<Item = &'static str> {
         self.check.needs.iter().chain(self.ground.needs()).copied()

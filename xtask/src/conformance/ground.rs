@@ -29,7 +29,7 @@ const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The beginning of the line that says that the mounts are up.
-const READY: &str = "mounted ";
+const READY: &str = "mounted";
 
 /// Of what the child said, so much is quoted.
 const WORDS_LEN_MAX: usize = 300;
@@ -48,6 +48,8 @@ pub(super) struct Field {
 pub(super) struct Mounting<'a> {
     /// The binary; without it only plain ground can be had.
     pub(super) program: Option<&'a Path>,
+    /// Arguments for it, besides those that say where and how to mount.
+    pub(super) arguments: &'a [&'a str],
     /// Takes what it says.
     pub(super) log: &'a Path,
     /// Variables for it, as (name, value).
@@ -144,6 +146,7 @@ impl Mounting<'_> {
             .arg("--backing")
             .arg(backing)
             .args(["--passthrough", passthrough])
+            .args(self.arguments)
             .arg(mount);
         for name in cargo::variables_of_cargo_run() {
             command.env_remove(name);

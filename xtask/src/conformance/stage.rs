@@ -126,6 +126,11 @@ impl Stage<'_> {
         let mark = format!("XTASK_TEST_ID={}/{number}", self.directory.id);
         let mounting = Mounting {
             program: self.mountpoint,
+            arguments: if trial.changes_users() {
+                &["--allow-other"]
+            } else {
+                &[]
+            },
             log: &self.directory.log(number).with_extension("mount.log"),
             variables: &[(RUN_ID, &self.directory.id)],
         };

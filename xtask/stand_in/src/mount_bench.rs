@@ -7,8 +7,8 @@ fn main() {
         "says nothing" => println!("nothing"),
         _ => {
             println!("warming up {:?}", std::env::args().skip(1).collect::<Vec<_>>());
-            println!(r#"{{"what":"cold sequential read","mb_per_s":1.0,"runs":[700.0,701.0,999.0]}}"#);
-            println!(r#"{{"what":"mount and unmount","ms":20.5}}"#);
+            println!(r#"{{"what":"cold remote read","unit":"MB/s","median":701.0,"runs":[700.0,701.0,999.0]}}"#);
+            println!(r#"{{"what":"mount and unmount","unit":"ms","median":20.5,"runs":[20.5]}}"#);
         }
     }
 }

@@ -8,9 +8,11 @@ use std::process::Command;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [backing_flag, backing, passthrough_flag, _, directory] = arguments.as_slice() else {
+    let (directory, arguments) = arguments.split_last().unwrap();
+    let [backing_flag, backing, passthrough_flag, _, others @ ..] = arguments else {
         panic!("{arguments:?}");
     };
+    assert!(others.is_empty() || others == ["--allow-other"]);
     assert_eq!(
         [backing_flag.as_str(), passthrough_flag.as_str()],
         ["--backing", "--passthrough"]
@@ -28,7 +30,7 @@ fn main() {
         let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&alice).status();
         assert!(mount.unwrap().success());
     }
-    println!("mounted {} {}", alice.display(), bob.display());
+    println!("mounted\t{}\t{}", alice.display(), bob.display());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
     if how == "stays" {
         std::thread::sleep(std::time::Duration::from_secs(30));
