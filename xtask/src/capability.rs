@@ -11,6 +11,7 @@ mod features;
 mod linux;
 #[cfg(any(target_os = "macos", test))]
 mod macos;
+mod mode;
 mod network;
 mod program;
 mod storage;
@@ -24,6 +25,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use features::Platform;
+pub(crate) use mode::FuseMode;
+pub(crate) use program::path as program_path;
 
 /// Something that this machine can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,19 +71,40 @@ impl Capability {
 #[serde(transparent)]
 pub(crate) struct Capabilities {
     list: Vec<Capability>,
+    #[serde(skip)]
+    mode: FuseMode,
 }
 
-/// Stage 1: looks at the machine without building anything; a few milliseconds.
-pub(crate) fn detect() -> Capabilities {
-    let mut list = vec![fuse(), winfsp(), network::ipv6(), network::ipv4()];
+/// The names that tests may give, in the order of [`detect`]; the same on every platform.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    const MACHINE: [&str; 8] = [
+        "fuse",
+        "winfsp",
+        "ipv6",
+        "ipv4",
+        "unix-socket",
+        "symlinks",
+        "userns",
+        "root",
+    ];
+    MACHINE
+        .into_iter()
+        .chain(program::PROGRAMS.iter().map(|program| program.name))
+}
+
+/// Stage 1: looks at the machine without building anything; a few milliseconds. Programs are also looked for in the
+/// directory `tools`.
+pub(crate) fn detect(mode: FuseMode, tools: &Path) -> Capabilities {
+    let fuse = mode.overrule(fuse);
+    let mut list = vec![fuse, winfsp(), network::ipv6(), network::ipv4()];
     list.extend([
         storage::unix_socket(),
         storage::symlinks(),
         user_namespaces(),
         root(),
     ]);
-    list.extend(program::PROGRAMS.iter().map(program::Program::look));
-    Capabilities { list }
+    list.extend(program::PROGRAMS.iter().map(|program| program.look(tools)));
+    Capabilities { list, mode }
 }
 
 impl Capabilities {
@@ -102,7 +126,11 @@ impl Capabilities {
     /// Stage 2: replaces the verdict on `fuse` by what a real mount in a child says; takes at most a few seconds.
     ///
     /// `probe_binary` is the built `capability_probe`. Without one nothing is proven, and `fuse` counts as missing.
+    /// Where FUSE is switched off there is nothing to prove.
     pub(crate) fn confirm(&mut self, probe_binary: Option<&Path>) {
+        if self.mode == FuseMode::Off {
+            return;
+        }
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::confirmed(fuse, probe_binary);
         }
@@ -121,10 +149,7 @@ fn fuse() -> Capability {
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn fuse() -> Capability {
-    Capability::missing(
-        "fuse",
-        format!("there is no FUSE backend for `{}`", std::env::consts::OS),
-    )
+    Capability::missing("fuse", format!("no mount backend for `{}`", std::env::consts::OS))
 }
 
 #[cfg(windows)]
@@ -164,6 +189,10 @@ fn root() -> Capability {
 mod tests {
     use super::*;
 
+    fn detect() -> Capabilities {
+        super::detect(FuseMode::Auto, Path::new("/nonexistent/tools"))
+    }
+
     #[test]
     fn every_capability_has_one_name_and_some_evidence() {
         let capabilities = detect();
@@ -173,6 +202,7 @@ mod tests {
                 .iter()
                 .all(|capability| !capability.evidence.is_empty())
         );
+        assert_eq!(names, super::names().collect::<Vec<_>>());
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -210,6 +240,18 @@ mod tests {
                 "{capability:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_switched_off_is_missing_for_that_reason_and_stays_so() {
+        let mut capabilities = super::detect(FuseMode::Off, Path::new("/nonexistent/tools"));
+        capabilities.confirm(Some(Path::new("/nonexistent/probe")));
+        let fuse = capabilities.lookup("fuse").expect("`fuse` is always listed");
+        assert_eq!(
+            (fuse.available, fuse.evidence.as_str()),
+            (false, "switched off by `--fuse off`")
+        );
+        assert!(capabilities.features(&["fuse".to_owned()]).is_empty());
     }
 
     #[test]

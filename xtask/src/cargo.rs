@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use xshell::{Cmd, Shell};
 
+use crate::capability::FuseMode;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
 use crate::workspace::{Package, Workspace};
@@ -28,6 +29,15 @@ pub(crate) struct BuildArgs {
     /// Build and run the tests with optimisation
     #[arg(long, short)]
     pub(crate) release: bool,
+    /// Build with FUSE and run the tests that need it
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_FUSE"
+    )]
+    pub(crate) fuse: FuseMode,
     /// Fail if Cargo.lock would have to change
     #[arg(long)]
     pub(crate) locked: bool,
@@ -108,8 +118,12 @@ pub(crate) enum Selection<'a> {
     /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running executable), with
     /// these features, given as `package/feature`.
     Tests { features: &'a [String] },
-    /// One binary.
-    Binary { package: &'a str, name: &'a str },
+    /// Some binaries of one package, with these features, given as `package/feature`.
+    Binaries {
+        package: &'a str,
+        names: &'a [&'a str],
+        features: &'a [String],
+    },
 }
 
 /// Builds all that is selected in one go. What cargo says goes to our stderr as it comes.
@@ -187,23 +201,21 @@ fn build_command(workspace: &Workspace, selection: Selection<'_>, args: &BuildAr
 
 impl Selection<'_> {
     fn arguments(self, workspace: &Workspace) -> Vec<String> {
-        let this = env!("CARGO_PKG_NAME");
         let mut arguments = match self {
             Selection::Tests { .. } => vec!["--workspace", "--bins", "--tests"],
-            Selection::Binary { package, name } => vec!["--package", package, "--bin", name],
+            Selection::Binaries { package, .. } => vec!["--package", package],
         };
+        if let Selection::Binaries { names, .. } = self {
+            arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+        }
         // It is no member when the runner's own tests run it on a fixture.
+        let this = env!("CARGO_PKG_NAME");
         if matches!(self, Selection::Tests { .. }) && workspace.contains(this) {
             arguments.extend(["--exclude", this]);
         }
-        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-        if let Selection::Tests {
-            features: features @ [_, ..],
-        } = self
-        {
-            arguments.push(format!("--features={}", features.join(",")));
-        }
-        arguments
+        let (Selection::Tests { features } | Selection::Binaries { features, .. }) = self;
+        let features = features.iter().map(|feature| format!("--features={feature}"));
+        arguments.into_iter().map(str::to_owned).chain(features).collect()
     }
 }
 

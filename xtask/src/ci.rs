@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use xshell::{Cmd, Shell};
 
-use crate::capability;
+use crate::capability::Capabilities;
 use crate::cargo;
 use crate::clock;
 use crate::console::{Console, Style};
@@ -184,16 +184,20 @@ impl Bench {
         command.run().map_err(Into::into)
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.workspace.detect(self.test.build.fuse)
+    }
+
     /// What `cargo xtask test` builds with.
     fn test_features(&self) -> Vec<String> {
         self.workspace
-            .features(&capability::detect().features(&self.workspace.feature_names()))
+            .features(&self.capabilities().features(&self.workspace.feature_names()))
     }
 
     /// All features of the workspace but those of mount backends that cannot be built here.
     fn buildable_features(&self) -> Vec<String> {
         let names = self.workspace.feature_names();
-        let chosen = capability::detect().features(&names);
+        let chosen = self.capabilities().features(&names);
         let is_buildable = |name: &String| !MOUNT_BACKENDS.contains(&name.as_str()) || chosen.contains(name);
         self.workspace
             .features(&names.into_iter().filter(is_buildable).collect::<Vec<_>>())

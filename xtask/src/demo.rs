@@ -2,17 +2,17 @@
 //!
 //! What the demo does is that binary's business; xtask depends on neither the peer nor the relay.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-use crate::cargo::{self, BuildArgs, Selection};
-use crate::interrupt::Interrupts;
-use crate::runtime;
+use crate::binary;
+use crate::capability::FuseMode;
+use crate::cargo;
 use crate::workspace::Workspace;
 
-const PACKAGE: &str = "tandem-tests";
 const BINARY: &str = "demo";
 
 /// Let a real relay and two real peers exchange a folder, and check every byte
@@ -23,6 +23,18 @@ pub(crate) struct Args {
     /// Keep the directories of both peers and say where they are
     #[arg(long)]
     keep: bool,
+    /// Keep the mount up until Ctrl-C, to look at it
+    #[arg(long)]
+    hold: bool,
+    /// Build with FUSE and mount bob's side
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_FUSE"
+    )]
+    fuse: FuseMode,
     /// Further arguments of the demo; `-- --help` shows them
     #[arg(last = true)]
     rest: Vec<String>,
@@ -33,41 +45,35 @@ pub(crate) struct Args {
 /// # Errors
 /// When the demo cannot be built or started.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let executable = build()?;
+    let workspace = Workspace::load(None)?;
+    let capabilities = workspace.detect(args.fuse);
+    let executable = binary::release(&workspace, &capabilities, BINARY)?;
     let mut command = Command::new(&executable);
-    command
-        .args(&args.path)
-        .args(args.keep.then_some("--keep"))
-        .args(&args.rest);
+    command.args(args.of_the_demo());
     for name in cargo::variables_of_cargo_run() {
         command.env_remove(name);
     }
     become_it(command, &executable)
 }
 
-fn build() -> anyhow::Result<PathBuf> {
-    let workspace = Workspace::load(None)?;
-    let args = BuildArgs {
-        release: true,
-        ..BuildArgs::default()
-    };
-    let built = runtime::block_on(async {
-        let mut interrupts = Interrupts::listen()?;
-        let selection = Selection::Binary {
-            package: PACKAGE,
-            name: BINARY,
+impl Args {
+    fn of_the_demo(&self) -> Vec<OsString> {
+        let path = self.path.iter().map(|path| path.clone().into_os_string());
+        let switches = [(self.keep, "--keep"), (self.hold, "--hold")].into_iter();
+        let switches = switches.filter(|(on, _)| *on).map(|(_, flag)| flag.into());
+        // Said only if asked for: what `auto` does is the demo's own default.
+        let fuse = match self.fuse {
+            FuseMode::Auto => vec![],
+            mode => vec!["--fuse".into(), mode.word().into()],
         };
-        let build = cargo::build(&workspace, selection, &args, &mut interrupts).await?;
-        anyhow::Ok(build.bins.get(BINARY).cloned())
-    })?;
-    built?.with_context(|| format!("cargo built no binary `{BINARY}` of `{PACKAGE}`"))
+        let rest = self.rest.iter().map(OsString::from);
+        path.chain(switches).chain(fuse).chain(rest).collect()
+    }
 }
 
 /// Replaces this process, so that signals reach the demo and nobody else.
 #[cfg(unix)]
 fn become_it(mut command: Command, executable: &Path) -> anyhow::Result<ExitCode> {
-    // The build listened to signals; the demo must find them as we found them.
-    crate::os::reset_signals();
     let error = std::os::unix::process::CommandExt::exec(&mut command);
     Err(error).with_context(|| format!("could not run `{}`", executable.display()))
 }
@@ -83,4 +89,32 @@ fn become_it(mut command: Command, executable: &Path) -> anyhow::Result<ExitCode
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or(1),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn handed_on(words: &[&str]) -> Vec<OsString> {
+        let words = ["demo"].iter().chain(words);
+        Line::parse_from(words).args.of_the_demo()
+    }
+
+    #[test]
+    fn what_the_demo_understands_is_handed_on() {
+        assert_eq!(handed_on(&["--fuse", "auto"]), [""; 0]);
+        assert_eq!(handed_on(&["--hold", "src"]), ["src", "--hold"]);
+        assert_eq!(
+            handed_on(&["--keep", "--fuse", "off", "--", "--help"]),
+            ["--keep", "--fuse", "off", "--help"]
+        );
+    }
 }

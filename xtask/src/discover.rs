@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
@@ -17,9 +18,6 @@ use crate::plan::{Standing, Standings, Test};
 use crate::run::Environment;
 use crate::source::Sources;
 use crate::workspace::Workspace;
-
-/// The binary of the tests package that really mounts.
-const PROBE: &str = "capability_probe";
 
 /// What had to be found out before anything can be decided.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 
 mod machine;
 mod page;
-mod probe;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -12,7 +11,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::capability::{self, Capabilities};
+use crate::binary;
+use crate::capability::{Capabilities, FuseMode};
 use crate::exit::Exit;
 use crate::workspace::Workspace;
 use machine::Machine;
@@ -53,7 +53,8 @@ struct Findings {
 /// # Errors
 /// When cargo cannot read the workspace, or the output cannot be written.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let mut capabilities = capability::detect();
+    let workspace = Workspace::load(None)?;
+    let mut capabilities = workspace.detect(FuseMode::Auto);
     if let Some(unknown) = args
         .require
         .iter()
@@ -61,10 +62,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     {
         return refuse(unknown, &capabilities);
     }
-    let workspace = Workspace::load(None)?;
     let features = workspace.features(&capabilities.features(&workspace.feature_names()));
     if !args.quick {
-        capabilities.confirm(probe::build(&workspace, &features)?.as_deref());
+        capabilities.confirm(binary::probe(&workspace, &capabilities)?.as_deref());
     }
     let missing = missing(&args.require, &capabilities);
     let machine = Machine::look(&workspace.target_directory);

@@ -6,6 +6,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Stop};
+use crate::run::process::Halt;
 
 /// What asked us to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,14 @@ impl Request {
             "interrupted",
             format!("interrupted by {}", self.name()),
         )
+    }
+
+    /// What it means for what is running: the first asks, every further one insists.
+    pub(crate) fn halt(self) -> Halt {
+        match self.count {
+            0 | 1 => Halt::Interrupted(self.name()),
+            _ => Halt::AtOnce(self.name()),
+        }
     }
 
     /// The name of the signal.

@@ -7,14 +7,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::capability;
 use crate::cargo::BuildArgs;
 use crate::console::Console;
 use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
-use crate::plan::{Decision, Plan, Test, Wishes};
+use crate::plan::{Decision, Plan, Required, Test, Wishes};
 use crate::runtime;
 use crate::workspace::Workspace;
 
@@ -49,7 +48,7 @@ struct Entry<'a> {
 /// Builds, asks, prints.
 ///
 /// # Errors
-/// When there is no workspace, it cannot be built, or no test matches.
+/// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(runtime::block_on(story(args))??.into())
 }
@@ -58,9 +57,11 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
     let filter = args.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
-    let found = discover::discover(&workspace, capability::detect(), &args.build, &mut interrupts).await?;
+    let capabilities = workspace.detect(args.build.fuse);
+    let found = discover::discover(&workspace, capabilities, &args.build, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let plan = Plan::make(found.tests, &filter, &standings, &Wishes::default())?;
+    let wishes = args.wishes();
+    let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
     let entries: Vec<Entry<'_>> = plan
         .tests
         .iter()
@@ -73,7 +74,24 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
     } else {
         entries.iter().for_each(|entry| console.line(&entry.line()));
     }
-    Ok(Exit::Success)
+    match plan.missing(&standings, &wishes.required).is_empty() {
+        true => Ok(Exit::Success),
+        false => Ok(Exit::CapabilityMissing),
+    }
+}
+
+impl Args {
+    fn wishes(&self) -> Wishes {
+        let names = self.build.fuse.required().iter();
+        let required = Required {
+            names: names.map(|&name| name.to_owned()).collect(),
+            ..Required::default()
+        };
+        Wishes {
+            required,
+            ..Wishes::default()
+        }
+    }
 }
 
 fn entry<'a>(test: &'a Test, decision: &Decision) -> Entry<'a> {

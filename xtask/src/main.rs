@@ -1,9 +1,12 @@
 //! `cargo xtask`: what a developer and a CI system run here, as one program.
 
+mod bench;
+mod binary;
 mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod conformance;
 mod console;
 mod demo;
 mod discover;
@@ -44,6 +47,8 @@ enum Command {
     Ci(ci::Args),
     Doctor(doctor::Args),
     Mutations(mutations::Args),
+    Conformance(conformance::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +60,8 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Mutations(args) => mutations::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

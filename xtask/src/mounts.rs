@@ -31,7 +31,7 @@ fn detach(mount: &Path) {
 
 /// What the kernel lists (proc_pid_mountinfo(5): the fifth field is the mount point).
 #[cfg(target_os = "linux")]
-fn below(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = table
         .lines()
@@ -67,7 +67,7 @@ fn unescaped(field: &str) -> PathBuf {
 
 /// The entries of the directory that lie on another device.
 #[cfg(all(unix, not(target_os = "linux")))]
-fn below(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| path.symlink_metadata().map(|metadata| metadata.dev()).ok();
     let ours = device(directory);
@@ -81,7 +81,7 @@ fn below(directory: &Path) -> Vec<PathBuf> {
 
 /// Nothing is known about mounts here.
 #[cfg(not(unix))]
-fn below(_: &Path) -> Vec<PathBuf> {
+pub(crate) fn below(_: &Path) -> Vec<PathBuf> {
     Vec::new()
 }
 

@@ -177,3 +177,12 @@ pub(crate) fn environment_contains(process: Pid, assignment: &str) -> bool {
         .split(|byte| *byte == 0)
         .any(|entry| entry == assignment.as_bytes())
 }
+
+/// Kills every process that was started with `NAME=value` in its environment. Does nothing where the kernel does not
+/// tell.
+pub(crate) fn kill_all_with(assignment: &str) {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
+    pids.filter(|pid| environment_contains(*pid, assignment))
+        .for_each(|pid| kill(pid, Kill::Now));
+}

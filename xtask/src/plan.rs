@@ -34,10 +34,15 @@ impl Test {
     /// The capabilities that it says it needs.
     pub(crate) fn needs(&self) -> Vec<&str> {
         match &self.ignore {
-            Ignore::Because(reason) => reason.strip_prefix("needs ").map(names).unwrap_or_default(),
+            Ignore::Because(reason) => needs(reason),
             Ignore::No | Ignore::Bare => Vec::new(),
         }
     }
+}
+
+/// The capabilities that an `#[ignore = "needs …"]` names; none where the reason is another.
+pub(crate) fn needs(reason: &str) -> Vec<&str> {
+    reason.strip_prefix("needs ").map(names).unwrap_or_default()
 }
 
 /// `fuse, git` → `[fuse, git]`.

@@ -3,9 +3,9 @@
 //! Decides when a test starts and what its result is called; how one process lives and dies is `process`'s matter, what
 //! its end means is `verdict`'s.
 
-mod capture;
+pub(crate) mod capture;
 mod environment;
-mod process;
+pub(crate) mod process;
 mod suites;
 mod verdict;
 
@@ -179,8 +179,7 @@ impl<'a> Runner<'a> {
                 Some(done) = self.running.join_next() => self.finish(done),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
-                    let name = request.name();
-                    self.halt(if request.count > 1 { Halt::AtOnce(name) } else { Halt::Interrupted(name) });
+                    self.halt(request.halt());
                 }
                 () = clock::passed(Some(deadline)), if matches!(ending, Ending::Complete) => {
                     ending = Ending::TimedOut;

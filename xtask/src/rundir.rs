@@ -1,33 +1,34 @@
-//! The directories of one run: what it writes (`target/xtask/test/runs/ID`), where its tests may write (below
+//! The directories of one run: what it writes (`target/xtask/KIND/runs/ID`), where its children may write (below
 //! `TMPDIR`), and the published report.
 //!
 //! Nothing in here is ever read to decide what to run: there is no cache. Two runs at once have different directories,
-//! and each replaces the published report as a whole.
+//! and each replaces the published report as a whole. What a run left that was killed is taken away by the next one; see
+//! `leftovers`.
 
-use std::fs::{File, TryLockError};
+mod leftovers;
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 
 use crate::clock;
 use crate::junit;
-use anyhow::Context;
 
-/// Directories of so many runs are kept beside those of runs that are still going on.
-const RUNS_KEPT: usize = 10;
-
-/// The file that a live run holds locked; inside is the path of its temporary directory.
-const LOCK: &str = "lock";
-
-/// Where the report of the latest run lies, below cargo's target directory.
+/// Where the report of the latest run of the tests lies, below cargo's target directory.
 pub(crate) const PUBLISHED: &str = "xtask/test/junit.xml";
+
+/// The variable by which every process that a run starts is known to belong to it.
+pub(crate) const RUN_ID: &str = "XTASK_RUN_ID";
 
 /// The directories of this run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     /// Unique per run, sorts by time.
     pub(crate) id: String,
-    /// `target/xtask/test/runs/ID`.
+    /// `target/xtask/KIND/runs/ID`.
     pub(crate) path: PathBuf,
-    /// `target/xtask/test/junit.xml`.
+    /// `target/xtask/KIND/junit.xml`.
     pub(crate) published: PathBuf,
     /// Below `TMPDIR`, short, private.
     scratch: PathBuf,
@@ -35,19 +36,24 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directories, removes the report of the run before and the directories of runs long ago.
-    pub(crate) fn create(target_directory: &Path) -> anyhow::Result<RunDir> {
-        let home = target_directory.join("xtask").join("test");
+    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before, what killed runs
+    /// left, and the directories of runs long ago.
+    pub(crate) fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
+        let home = target_directory.join("xtask").join(kind);
         let runs = home.join("runs");
-        let published = target_directory.join(PUBLISHED);
+        let published = home.join("junit.xml");
         remove_file(&published)?;
+        std::fs::create_dir_all(&runs).with_context(|| format!("could not create `{}`", runs.display()))?;
+        // Until we hold our own lock, nobody may take us for dead.
+        let _turn = leftovers::take_turn(&home)?;
         let scratch = scratch()?;
         let id = format!("{}-{}", clock::stamp(clock::wall()), suffix(&scratch));
         let path = runs.join(&id);
         std::fs::create_dir_all(path.join("logs"))
             .with_context(|| format!("could not create `{}`", path.display()))?;
-        let lock = lock(&path, &scratch).with_context(|| format!("could not lock `{}`", path.display()))?;
-        prune(&runs);
+        let lock = leftovers::lock(&path, &scratch)
+            .with_context(|| format!("could not lock `{}`", path.display()))?;
+        leftovers::clear(&runs);
         Ok(RunDir {
             id,
             path,
@@ -69,6 +75,13 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Lets other users pass through the temporary directory, though not list it: checks of their rights need that.
+    pub(crate) fn let_others_pass(&self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        std::fs::set_permissions(&self.scratch, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        Ok(())
+    }
+
     /// Writes the report beside the logs, then replaces the published one in a single step, and the one at `also`.
     pub(crate) fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
         let mine = self.path.join("junit.xml");
@@ -81,8 +94,10 @@ impl RunDir {
 }
 
 impl Drop for RunDir {
-    /// Removes the run's temporary directory, unless a failed test's files are kept in it: then it is not empty.
+    /// Says that the run came to its end, and removes its temporary directory, unless a failed test's files are kept in
+    /// it: then it is not empty.
     fn drop(&mut self) {
+        leftovers::mark_ended(&self.path);
         std::fs::remove_dir(&self.scratch).ok();
     }
 }
@@ -91,7 +106,7 @@ fn scratch() -> anyhow::Result<PathBuf> {
     let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
     // Short: the paths of unix sockets below it may have 104 to 108 bytes.
-    builder.prefix("xt-").rand_bytes(4);
+    builder.prefix(leftovers::SCRATCH_PREFIX).rand_bytes(4);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
     let made = builder.tempdir_in(&parent).with_context(|| {
@@ -119,49 +134,7 @@ fn real(path: PathBuf) -> PathBuf {
 /// What makes the name of the temporary directory unique makes the run's id unique.
 fn suffix(scratch: &Path) -> String {
     let name = scratch.file_name().unwrap_or_default().to_string_lossy();
-    name.trim_start_matches("xt-").to_owned()
-}
-
-fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
-    let path = run.join(LOCK);
-    std::fs::write(&path, scratch.as_os_str().as_encoded_bytes())?;
-    let file = File::open(&path)?;
-    // A file system without locks: then a run that goes on is only protected by being recent.
-    file.try_lock().or_else(|error| match error {
-        TryLockError::Error(error) if error.kind() != std::io::ErrorKind::Unsupported => Err(error),
-        TryLockError::Error(_) | TryLockError::WouldBlock => Ok(()),
-    })?;
-    Ok(file)
-}
-
-/// Removes all but the latest runs, with what their failed tests left in the temporary directory. Never fails: what
-/// cannot be removed today can be tomorrow.
-fn prune(runs: &Path) {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut old: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
-    old.sort();
-    old.truncate(old.len().saturating_sub(RUNS_KEPT));
-    for run in old.iter().filter(|run| !is_live(run)) {
-        if let Some(scratch) = scratch_of(run) {
-            std::fs::remove_dir_all(scratch).ok();
-        }
-        std::fs::remove_dir_all(run).ok();
-    }
-}
-
-fn is_live(run: &Path) -> bool {
-    let lock = File::open(run.join(LOCK));
-    lock.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
-
-/// The temporary directory that an old run names, if it looks like one of ours.
-fn scratch_of(run: &Path) -> Option<PathBuf> {
-    let path = PathBuf::from(std::fs::read_to_string(run.join(LOCK)).ok()?);
-    let is_ours = path.is_absolute() && path.file_name()?.to_str()?.starts_with("xt-");
-    is_ours.then_some(path)
+    name.trim_start_matches(leftovers::SCRATCH_PREFIX).to_owned()
 }
 
 fn remove_file(path: &Path) -> anyhow::Result<()> {
@@ -177,17 +150,18 @@ fn remove_file(path: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn run_count(target: &Path) -> usize {
-        std::fs::read_dir(target.join("xtask/test/runs")).unwrap().count()
+    fn create(target: &tempfile::TempDir) -> RunDir {
+        RunDir::create(target.path(), "test").unwrap()
     }
 
     #[test]
     fn a_new_run_removes_the_published_report() {
         let target = tempfile::tempdir().unwrap();
-        let first = RunDir::create(target.path()).unwrap();
+        let first = create(&target);
         first.publish("<xml/>", None).unwrap();
+        assert_eq!(first.published, target.path().join(PUBLISHED));
         assert_eq!(std::fs::read_to_string(&first.published).unwrap(), "<xml/>");
-        let second = RunDir::create(target.path()).unwrap();
+        let second = create(&target);
         assert!(!second.published.exists() && first.path.join("junit.xml").exists());
         assert_ne!(first.id, second.id);
     }
@@ -195,27 +169,30 @@ mod tests {
     #[test]
     fn old_runs_go_and_live_ones_stay() {
         let target = tempfile::tempdir().unwrap();
-        let live = RunDir::create(target.path()).unwrap();
-        let count = 2 * RUNS_KEPT;
+        let live = create(&target);
+        let count = 2 * leftovers::RUNS_KEPT;
         for _ in 0..count {
-            RunDir::create(target.path()).unwrap();
+            create(&target);
         }
         assert!(live.path.exists());
+        let left = std::fs::read_dir(target.path().join("xtask/test/runs"))
+            .unwrap()
+            .count();
         // Not exactly the number kept: a child that another test of this process forks holds our locks for a moment.
-        assert!((RUNS_KEPT..count).contains(&run_count(target.path())));
+        assert!((leftovers::RUNS_KEPT..count).contains(&left));
     }
 
     #[test]
     fn the_temporary_directory_goes_unless_a_test_left_something() {
         let target = tempfile::tempdir().unwrap();
-        let run = RunDir::create(target.path()).unwrap();
+        let run = create(&target);
         let mine = run.scratch(3).unwrap();
         let root = mine.parent().unwrap().to_owned();
         drop(run);
         assert!(mine.exists());
         std::fs::remove_dir(&mine).unwrap();
         std::fs::remove_dir(&root).unwrap();
-        let run = RunDir::create(target.path()).unwrap();
+        let run = create(&target);
         let root = run.scratch.clone();
         drop(run);
         assert!(!root.exists());

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::capability;
 use crate::cargo::BuildArgs;
 use crate::clock::parse_duration;
 use crate::discover::{self, standings};
@@ -92,7 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
-    let directory = RunDir::create(&workspace.target_directory)?;
+    let directory = RunDir::create(&workspace.target_directory, "test")?;
     let run = Run::begin(args, workspace, directory);
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
@@ -105,8 +104,8 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
-    let capabilities = capability::detect();
-    let required = Required::parse(&run.args.require, &standings(&capabilities))?;
+    let capabilities = run.workspace.detect(run.args.build.fuse);
+    let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.ids());
@@ -123,6 +122,12 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
 }
 
 impl Args {
+    /// The capabilities that are required, by name or by `--fuse on`.
+    fn required(&self) -> Vec<String> {
+        let by_fuse = self.build.fuse.required().iter().map(|&name| name.to_owned());
+        self.require.iter().cloned().chain(by_fuse).collect()
+    }
+
     fn ignored(&self) -> Ignored {
         if self.run_ignored {
             Ignored::Run

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::capability;
+use crate::plan;
+
 /// Longer files are split.
 const LINES_MAX: usize = 600;
 
@@ -94,6 +97,9 @@ fn breaches(file: &Path, text: &str) -> Vec<Finding> {
                     .then(|| finding(number, "expect a lint, with its reason; never allow it")),
             );
         }
+        if let Some(message) = ignored_for_ever(file, code) {
+            findings.push(finding(number, &message));
+        }
         if is_test_code_that_may_not_sleep(file) && !code.starts_with("//") && code.contains("sleep(") {
             findings.push(finding(
                 number,
@@ -102,6 +108,25 @@ fn breaches(file: &Path, text: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and nothing else.
+fn ignored_for_ever(file: &Path, code: &str) -> Option<String> {
+    if !file.starts_with(Path::new("tests").join("suite")) || !code.starts_with("#[ignore") {
+        return None;
+    }
+    let reason = code.split('"').nth(1).unwrap_or_default();
+    let needs = plan::needs(reason);
+    let unknown = needs
+        .iter()
+        .find(|need| !capability::names().any(|name| name == **need));
+    match unknown {
+        Some(unknown) => Some(format!("it needs `{unknown}`, which is no capability")),
+        None if needs.is_empty() => {
+            Some("`#[ignore = \"needs CAPABILITY\"]` is the only reason to ignore a test".to_owned())
+        }
+        None => None,
+    }
 }
 
 fn is_test_code_that_may_not_sleep(file: &Path) -> bool {
@@ -196,6 +221,24 @@ mod tests {
         assert!(
             messages("tests/src/wait.rs", text).is_empty() && messages("core/src/clock.rs", text).is_empty()
         );
+    }
+
+    #[test]
+    fn a_test_that_no_machine_would_run_is_found() {
+        let found = |attribute: &str| {
+            let text = format!("//! Head.\n    {attribute}\n");
+            messages("tests/suite/a.rs", &text)
+        };
+        assert!(found("#[ignore = \"needs fuse, git\"]").is_empty());
+        for broken in [
+            "#[ignore]",
+            "#[ignore = \"needs fues\"]",
+            "#[ignore = \"need fuse\"]",
+            "#[ignore = \"needs fuse git\"]",
+        ] {
+            assert_eq!(found(broken).len(), 1, "{broken}");
+        }
+        assert!(messages("core/src/a.rs", "//! Head.\n#[ignore]\n").is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use xshell::Shell;
 
+use crate::capability::{self, Capabilities, FuseMode};
 use crate::cargo;
 
 /// The workspace that a subcommand works on.
@@ -70,6 +71,16 @@ impl Workspace {
                 .map(|p| (p.id.clone(), Arc::new(p)))
                 .collect(),
         })
+    }
+
+    /// Where tools lie that `cargo xtask conformance --install` has built.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target_directory.join("xtask").join("tools").join("bin")
+    }
+
+    /// Stage 1 of finding out what this machine can do.
+    pub(crate) fn detect(&self, fuse: FuseMode) -> Capabilities {
+        capability::detect(fuse, &self.tools())
     }
 
     /// Whether this package is a member.

@@ -33,7 +33,7 @@ struct Answer {
     evidence: String,
 }
 
-/// The verdict on `before` after a real attempt; what stage 1 found stays the explanation where the attempt failed.
+/// The verdict on `before` after a real attempt; what stage 1 found tells the way it was mounted, or explains why not.
 pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Capability {
     let Some(binary) = probe_binary else {
         return combine(
@@ -49,9 +49,15 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
 
 fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {
     match outcome {
+        Ok(evidence) if before.available => {
+            Capability::present(before.name, format!("{}: {evidence}", before.evidence))
+        }
         Ok(evidence) => Capability::present(before.name, evidence),
         Err(_) if !before.available => before.clone(),
-        Err(cause) => Capability::missing(before.name, format!("{}, but {cause}", before.evidence)),
+        Err(cause) => Capability {
+            hint: before.hint.clone(),
+            ..Capability::missing(before.name, format!("{}, but {cause}", before.evidence))
+        },
     }
 }
 
@@ -196,9 +202,14 @@ mod tests {
     fn the_attempt_decides_and_stage_one_explains() {
         let present = Capability::present("fuse", "the device opens");
         let missing = Capability::missing("fuse", "no device");
-        assert!(combine(&missing, Ok("mounted".into())).available);
+        assert_eq!(combine(&missing, Ok("read".into())).evidence, "read");
+        assert_eq!(
+            combine(&present, Ok("read".into())).evidence,
+            "the device opens: read"
+        );
         assert_eq!(combine(&missing, Err("ENOENT".into())), missing);
-        let refused = combine(&present, Err("EPERM".into()));
+        let refused = combine(&present.with_hint("try"), Err("EPERM".into()));
+        assert_eq!(refused.hint.as_deref(), Some("try"));
         assert_eq!(
             (refused.available, refused.evidence.as_str()),
             (false, "the device opens, but EPERM")

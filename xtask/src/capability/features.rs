@@ -3,7 +3,7 @@
 //! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac without macFUSE). A
 //! feature that builds but cannot *run* is selected all the same, so that its code is at least compiled.
 
-use super::Capabilities;
+use super::{Capabilities, FuseMode};
 
 /// The platforms that the decision tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,10 @@ pub(super) fn decide(platform: Platform, capabilities: &Capabilities, existing: 
             .lookup(name)
             .is_some_and(|capability| capability.available)
     };
+    let fuse = Some("fuse").filter(|_| capabilities.mode != FuseMode::Off);
     let wanted = match platform {
-        Platform::Linux => Some("fuse"),
-        Platform::MacOs => Some("fuse").filter(|_| holds("fuse")),
+        Platform::Linux => fuse,
+        Platform::MacOs => fuse.filter(|_| holds("fuse")),
         Platform::Windows => Some("winfsp").filter(|_| holds("winfsp")),
         Platform::Other => None,
     };
@@ -57,7 +58,10 @@ mod tests {
     use super::*;
 
     fn machine(list: Vec<Capability>) -> Capabilities {
-        Capabilities { list }
+        Capabilities {
+            list,
+            mode: FuseMode::Auto,
+        }
     }
 
     fn selected(platform: Platform, capability: Capability, existing: &[&str]) -> Vec<String> {
@@ -75,6 +79,15 @@ mod tests {
             ),
             ["fuse"]
         );
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_built() {
+        let mut capabilities = machine(vec![Capability::present("fuse", "works")]);
+        capabilities.mode = FuseMode::Off;
+        for platform in [Platform::Linux, Platform::MacOs] {
+            assert!(decide(platform, &capabilities, &["fuse".to_owned()]).is_empty());
+        }
     }
 
     #[test]

@@ -34,11 +34,20 @@ enum Device {
 #[derive(Debug, PartialEq, Eq)]
 enum Privilege {
     /// CAP_SYS_ADMIN is in effect: `mount(2)` will do.
-    SysAdmin,
+    SysAdmin(Namespace),
     /// Setuid programs work, so `fusermount3` can help.
     Ordinary,
     /// `no_new_privs` is set: setuid programs give no rights.
     NoNewPrivileges,
+}
+
+/// Where CAP_SYS_ADMIN holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Namespace {
+    /// Everywhere: this is root, who alone may let the kernel pass reads through to a file.
+    Initial,
+    /// In a user namespace, where file systems of FUSE may be mounted since Linux 4.18.
+    User,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -50,10 +59,10 @@ enum MountProgram {
 
 /// Whether this process could mount a FUSE file system, judged without mounting one.
 pub(super) fn fuse() -> Capability {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     judge(&Facts {
         device: look_at_device(Path::new(DEVICE)),
-        privilege: privilege(&status),
+        privilege: privilege(&read("/proc/self/status"), namespace(&read("/proc/self/uid_map"))),
         mount_program: look_for_mount_program(),
         container: container(),
     })
@@ -83,12 +92,22 @@ fn judge(facts: &Facts) -> Capability {
 fn judge_privilege(facts: &Facts) -> Capability {
     let opens = format!("`{DEVICE}` opens");
     match (&facts.privilege, &facts.mount_program) {
-        (Privilege::SysAdmin, _) => {
-            Capability::present("fuse", format!("{opens}, CAP_SYS_ADMIN is in effect"))
+        (Privilege::SysAdmin(Namespace::Initial), _) => {
+            Capability::present("fuse", format!("{opens}, way of mounting: root (CAP_SYS_ADMIN)"))
         }
-        (Privilege::Ordinary, MountProgram::Setuid(path)) => {
-            Capability::present("fuse", format!("{opens}, `{}` is setuid root", path.display()))
-        }
+        (Privilege::SysAdmin(Namespace::User), _) => Capability::present(
+            "fuse",
+            format!("{opens}, way of mounting: this user namespace (CAP_SYS_ADMIN there)"),
+        )
+        // Said if the mount is refused all the same.
+        .with_hint("a user namespace can mount only with a mount namespace of its own: `unshare -Urm`"),
+        (Privilege::Ordinary, MountProgram::Setuid(path)) => Capability::present(
+            "fuse",
+            format!(
+                "{opens}, way of mounting: `{}`, which is setuid root",
+                path.display()
+            ),
+        ),
         (Privilege::NoNewPrivileges, MountProgram::Setuid(path)) => refused(
             facts,
             format!("{opens}, but no_new_privs disarms `{}`", path.display()),
@@ -151,7 +170,15 @@ fn identify(file: &File) -> io::Result<Device> {
     })
 }
 
-fn privilege(status: &str) -> Privilege {
+/// The initial user namespace maps every id to itself (user_namespaces(7)).
+fn namespace(uid_map: &str) -> Namespace {
+    match uid_map.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [] | ["0", "0", "4294967295"] => Namespace::Initial,
+        _ => Namespace::User,
+    }
+}
+
+fn privilege(status: &str, namespace: Namespace) -> Privilege {
     let field = |name| {
         status
             .lines()
@@ -162,7 +189,7 @@ fn privilege(status: &str) -> Privilege {
         .and_then(|mask| u64::from_str_radix(mask, 16).ok())
         .unwrap_or(0);
     if effective >> CAP_SYS_ADMIN & 1 == 1 {
-        Privilege::SysAdmin
+        Privilege::SysAdmin(namespace)
     } else if field("NoNewPrivs:") == Some("1") {
         Privilege::NoNewPrivileges
     } else {
@@ -218,14 +245,45 @@ mod tests {
         }
     }
 
+    const ROOT: Privilege = Privilege::SysAdmin(Namespace::Initial);
+
     fn setuid() -> MountProgram {
         MountProgram::Setuid("/usr/bin/fusermount3".into())
     }
 
     #[test]
     fn an_open_device_and_one_way_to_mount_are_enough() {
-        assert!(judge(&facts(Device::Opens, Privilege::SysAdmin, MountProgram::Absent)).available);
+        assert!(judge(&facts(Device::Opens, ROOT, MountProgram::Absent)).available);
         assert!(judge(&facts(Device::Opens, Privilege::Ordinary, setuid())).available);
+    }
+
+    #[test]
+    fn the_way_of_mounting_is_part_of_the_evidence() {
+        let inside = Privilege::SysAdmin(Namespace::User);
+        let ways = [
+            (facts(Device::Opens, ROOT, setuid()), "way of mounting: root"),
+            (
+                facts(Device::Opens, inside, MountProgram::Absent),
+                "way of mounting: this user namespace",
+            ),
+            (
+                facts(Device::Opens, Privilege::Ordinary, setuid()),
+                "way of mounting: `/usr/bin/fusermount3`",
+            ),
+        ];
+        for (facts, way) in ways {
+            let verdict = judge(&facts);
+            assert!(verdict.available && verdict.evidence.contains(way), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_namespace_is_known_by_its_map() {
+        assert_eq!(
+            namespace("         0          0 4294967295\n"),
+            Namespace::Initial
+        );
+        assert_eq!(namespace("         0       1000          1\n"), Namespace::User);
     }
 
     #[test]
@@ -252,7 +310,7 @@ mod tests {
         let device = Device::Refused {
             error: "it does not exist".into(),
         };
-        let mut facts = facts(device, Privilege::SysAdmin, MountProgram::Absent);
+        let mut facts = facts(device, ROOT, MountProgram::Absent);
         facts.container = Some("/.dockerenv");
         assert!(
             judge(&facts)
@@ -270,13 +328,13 @@ mod tests {
                 found: "the character device 1:3".into()
             }
         );
-        assert!(!judge(&facts(device, Privilege::SysAdmin, MountProgram::Absent)).available);
+        assert!(!judge(&facts(device, ROOT, MountProgram::Absent)).available);
     }
 
     #[test]
     fn a_device_that_is_not_there_is_said_not_to_exist() {
         let device = look_at_device(Path::new("/nonexistent/fuse"));
-        let verdict = judge(&facts(device, Privilege::SysAdmin, MountProgram::Absent));
+        let verdict = judge(&facts(device, ROOT, MountProgram::Absent));
         assert!(
             verdict.evidence.ends_with("does not open: it does not exist"),
             "{verdict:?}"
@@ -286,17 +344,17 @@ mod tests {
     #[test]
     fn privilege_is_read_from_the_masks_of_the_kernel() {
         assert_eq!(
-            privilege("CapEff:\t0000000000200000\nNoNewPrivs:\t1\n"),
-            Privilege::SysAdmin
+            privilege("CapEff:\t0000000000200000\nNoNewPrivs:\t1\n", Namespace::Initial),
+            ROOT
         );
         assert_eq!(
-            privilege("CapEff:\tffffffffffdfffff\nNoNewPrivs:\t0\n"),
+            privilege("CapEff:\tffffffffffdfffff\nNoNewPrivs:\t0\n", Namespace::Initial),
             Privilege::Ordinary
         );
         assert_eq!(
-            privilege("CapEff:\t0000000000000000\nNoNewPrivs:\t1\n"),
+            privilege("CapEff:\t0000000000000000\nNoNewPrivs:\t1\n", Namespace::Initial),
             Privilege::NoNewPrivileges
         );
-        assert_eq!(privilege(""), Privilege::Ordinary);
+        assert_eq!(privilege("", Namespace::Initial), Privilege::Ordinary);
     }
 }

@@ -1,14 +1,20 @@
 //! Programs that a test may need beside Rust: looked for by running them, never by searching PATH for a name.
+//!
+//! Tools written in Rust that `cargo xtask conformance --install` fetches have a directory of their own, which comes
+//! before PATH.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Capability;
 
 /// A program and how it tells its version.
 pub(super) struct Program {
-    name: &'static str,
+    pub(super) name: &'static str,
     version_flag: &'static str,
-    purpose: &'static str,
+    /// What to do where it is missing.
+    hint: &'static str,
 }
 
 /// The only programs that tests may name; a longer list would be a hidden list of dependencies.
@@ -16,24 +22,57 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: "git",
         version_flag: "--version",
-        purpose: "clones a repository on a mount",
+        hint: "install `git`; it clones a repository on a mount",
+    },
+    Program {
+        name: "tar",
+        version_flag: "--version",
+        hint: "install `tar`; it unpacks a tree on a mount",
+    },
+    Program {
+        name: "rsync",
+        version_flag: "--version",
+        hint: "install `rsync`; it copies a tree onto a mount and compares every byte",
     },
     Program {
         name: "sqlite3",
         version_flag: "--version",
-        purpose: "runs a database on a mount",
+        hint: "install `sqlite3`; it runs a database on a mount",
+    },
+    Program {
+        name: "fsx",
+        version_flag: "--version",
+        hint: "`cargo xtask conformance --install` builds it; it does random operations on one file",
+    },
+    Program {
+        name: "pjdfstest",
+        version_flag: "--version",
+        hint: "`cargo xtask conformance --install` builds it; it checks what POSIX says of a file system",
     },
 ];
 
+/// How to start the program `name`: as a file in `tools` if there is one, else by PATH.
+pub(crate) fn path(name: &str, tools: &Path) -> OsString {
+    let file = tools.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if file.is_file() {
+        file.into_os_string()
+    } else {
+        name.into()
+    }
+}
+
 impl Program {
     /// Runs it with its version flag.
-    pub(super) fn look(&self) -> Capability {
+    pub(super) fn look(&self, tools: &Path) -> Capability {
         let Self {
             name,
             version_flag,
-            purpose,
+            hint,
         } = self;
-        let output = Command::new(name).arg(version_flag).stdin(Stdio::null()).output();
+        let output = Command::new(path(name, tools))
+            .arg(version_flag)
+            .stdin(Stdio::null())
+            .output();
         let capability = match output {
             Ok(output) if output.status.success() => {
                 return Capability::present(name, first_line(&output.stdout));
@@ -44,7 +83,7 @@ impl Program {
             ),
             Err(error) => Capability::missing(name, format!("`{name}` could not be started: {error}")),
         };
-        capability.with_hint(format!("install `{name}`; it {purpose}"))
+        capability.with_hint(*hint)
     }
 }
 
@@ -67,18 +106,24 @@ mod tests {
         let program = Program {
             name: "no-such-program-as-this",
             version_flag: "--version",
-            purpose: "does nothing",
+            hint: "install it",
         };
-        let capability = program.look();
+        let capability = program.look(Path::new("/nonexistent"));
         assert!(!capability.available);
         assert!(
             capability.evidence.contains("could not be started"),
             "{capability:?}"
         );
-        assert_eq!(
-            capability.hint.as_deref(),
-            Some("install `no-such-program-as-this`; it does nothing")
-        );
+        assert_eq!(capability.hint.as_deref(), Some("install it"));
+    }
+
+    #[test]
+    fn an_installed_tool_comes_before_path() {
+        let tools = tempfile::tempdir().unwrap();
+        assert_eq!(path("fsx", tools.path()), "fsx");
+        let file = tools.path().join(format!("fsx{}", std::env::consts::EXE_SUFFIX));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(path("fsx", tools.path()), file.as_os_str());
     }
 
     #[test]

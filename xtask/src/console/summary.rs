@@ -41,8 +41,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) report: &'a Report,
     /// What is worth knowing about the run as a whole, one line each.
     pub(crate) notes: Vec<String>,
-    /// Appended to `cargo xtask test` in the commands that run a test again.
-    pub(crate) rerun_arguments: String,
+    /// What runs a test again, if its id is appended: `cargo xtask test`.
+    pub(crate) rerun: String,
 }
 
 impl Summary<'_> {
@@ -105,10 +105,7 @@ impl Summary<'_> {
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
         let id = format!("{}${name}", suite.name);
-        console.line(&format!(
-            "  rerun: cargo xtask test{} '{id}'",
-            self.rerun_arguments
-        ));
+        console.line(&format!("  rerun: {} '{id}'", self.rerun));
     }
 }
 

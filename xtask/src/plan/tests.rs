@@ -177,3 +177,27 @@ fn a_seed_changes_the_order_but_not_the_selection() {
     assert_eq!(order(Some(5)), order(Some(5)));
     assert_ne!(order(Some(5)), order(None));
 }
+
+#[test]
+fn of_several_needs_the_first_that_is_missing_is_named() {
+    let missing = |name: &str| (name.to_owned(), Standing::Missing(format!("no {name} here")));
+    let standings = Standings::from([
+        ("fuse".to_owned(), Standing::Held),
+        missing("git"),
+        missing("rsync"),
+    ]);
+    let needs = because("needs fuse, git , rsync");
+    let plan = Plan::make(
+        tests(&[("t", needs)]),
+        &Filter::default(),
+        &standings,
+        &Wishes::default(),
+    );
+    let Decision::Skip(skip) = &plan.unwrap().tests[0].1 else {
+        panic!()
+    };
+    assert_eq!(
+        (skip.kind.as_str(), skip.reason.as_str()),
+        ("capability:git", "needs git: no git here")
+    );
+}

@@ -18,16 +18,16 @@ const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
 
 /// Both streams of one test.
 #[derive(Debug)]
-pub(super) struct Capture {
-    pub(super) stdout: Stream,
-    pub(super) stderr: Stream,
+pub(crate) struct Capture {
+    pub(crate) stdout: Stream,
+    pub(crate) stderr: Stream,
     log: Log,
     echo: Option<Echo>,
 }
 
 /// The beginning and the end of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     /// Bytes between head and tail that were not kept.
@@ -44,14 +44,14 @@ struct Log {
 
 /// Shows each line at once, with the test's name before it.
 #[derive(Debug)]
-pub(super) struct Echo {
-    pub(super) console: Arc<Console>,
-    pub(super) name: String,
+pub(crate) struct Echo {
+    pub(crate) console: Arc<Console>,
+    pub(crate) name: String,
 }
 
 impl Capture {
     /// Nothing captured yet.
-    pub(super) fn new(log: &Path, echo: Option<Echo>) -> Capture {
+    pub(crate) fn new(log: &Path, echo: Option<Echo>) -> Capture {
         let log = Log {
             path: log.to_owned(),
             file: None,
@@ -66,7 +66,7 @@ impl Capture {
     }
 
     /// Reads both streams to their ends.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &mut self,
         mut stdout: impl AsyncRead + Unpin,
         mut stderr: impl AsyncRead + Unpin,
@@ -122,7 +122,7 @@ impl Stream {
     }
 
     /// Everything, or the beginning and the end with a line between them that says how much is missing.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         let mut bytes = self.head;
         if self.dropped > 0 {
             bytes.extend_from_slice(format!("\n[... {} bytes left out ...]\n", self.dropped).as_bytes());

@@ -51,7 +51,11 @@ impl Environment {
             "CARGO_TARGET_TMPDIR".to_owned(),
             workspace.target_directory.join("tmp").into_os_string(),
         );
-        shared.insert(LIBRARY_PATH.to_owned(), library_path(build));
+        shared.insert("PATH".to_owned(), program_path(workspace));
+        shared.insert(
+            LIBRARY_PATH.to_owned(),
+            library_path(build, shared.get(LIBRARY_PATH)),
+        );
         shared.insert("XTASK_TEST".to_owned(), "1".into());
         if std::env::var_os("RUST_BACKTRACE").is_none() {
             shared.insert("RUST_BACKTRACE".to_owned(), "1".into());
@@ -142,8 +146,17 @@ fn of_package(package: &Package) -> BTreeMap<String, OsString> {
         .collect()
 }
 
-/// Where cargo lets a test find dynamic libraries, before what we were given ourselves.
-fn library_path(build: &Build) -> OsString {
+/// Where a test finds programs: what was installed for it, before what we were given ourselves.
+fn program_path(workspace: &Workspace) -> OsString {
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let tools = Some(workspace.tools()).filter(|tools| tools.is_dir());
+    let directories = tools.into_iter().chain(std::env::split_paths(&inherited));
+    std::env::join_paths(directories).unwrap_or(inherited)
+}
+
+/// Where cargo lets a test find dynamic libraries, before what we were given ourselves (on Windows that is PATH, in
+/// which tools may have been added).
+fn library_path(build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
     for executable in build.tests.iter().map(|binary| &binary.executable) {
         let deps = executable.parent().map(Path::to_path_buf);
@@ -153,7 +166,10 @@ fn library_path(build: &Build) -> OsString {
     directories.extend(build.linked_paths.iter().cloned());
     directories.sort();
     directories.dedup();
-    let inherited = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
+    let inherited = given
+        .cloned()
+        .or_else(|| std::env::var_os(LIBRARY_PATH))
+        .unwrap_or_default();
     directories.extend(std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty()));
     std::env::join_paths(directories).unwrap_or(inherited)
 }

@@ -39,7 +39,7 @@ pub(crate) enum Halt {
 
 /// How a test process ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// By itself.
     Exited(ExitStatus),
     /// It never began.
@@ -52,27 +52,27 @@ pub(super) enum End {
 
 /// A test process after its end.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) end: End,
-    pub(super) started: SystemTime,
-    pub(super) elapsed: Duration,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    pub(crate) started: SystemTime,
+    pub(crate) elapsed: Duration,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
     /// How many orphans had to be killed.
-    pub(super) orphans: usize,
+    pub(crate) orphans: usize,
 }
 
 /// What a test may use up, and how it is recognised.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pub(super) timeout: Duration,
-    pub(super) halt: watch::Receiver<Halt>,
+pub(crate) struct Watch {
+    pub(crate) timeout: Duration,
+    pub(crate) halt: watch::Receiver<Halt>,
     /// `NAME=value` in the environment of the test and of whatever it starts.
-    pub(super) mark: String,
+    pub(crate) mark: String,
 }
 
 /// Runs `command` to its end.
-pub(super) async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -> Ended {
+pub(crate) async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -> Ended {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -134,7 +134,8 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
     end
 }
 
-async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
+/// Returns when the run is to end. Cancel safe.
+pub(crate) async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
     let halted = halt.wait_for(|halt| *halt != Halt::No).await.map(|halt| *halt);
     // The sender lives as long as the run.
     halted.unwrap_or(Halt::RunTimeout)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::Args;
+use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
@@ -13,7 +14,7 @@ use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::run::{Ending, Ran, Stage};
-use crate::rundir::RunDir;
+use crate::rundir::{RUN_ID, RunDir};
 use crate::shuffle;
 use crate::workspace::Workspace;
 
@@ -83,7 +84,7 @@ impl<'a> Run<'a> {
     pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
         let settings = self.args.settings();
         let mut environment = found.environment.clone();
-        environment.set("XTASK_RUN_ID", &self.directory.id);
+        environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
@@ -184,22 +185,21 @@ impl<'a> Run<'a> {
             report.run_id,
             report.elapsed.as_secs_f64()
         ));
-        let rerun_arguments = self.rerun_arguments();
-        Summary {
-            report,
-            notes,
-            rerun_arguments,
-        }
-        .print(&self.console);
+        let rerun = self.rerun();
+        Summary { report, notes, rerun }.print(&self.console);
     }
 
-    fn rerun_arguments(&self) -> String {
+    fn rerun(&self) -> String {
         let release = if self.args.build.release { " --release" } else { "" };
+        let fuse = match self.args.build.fuse {
+            FuseMode::Auto => String::new(),
+            mode => format!(" --fuse {}", mode.word()),
+        };
         let manifest = self.args.build.manifest_path.as_ref();
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("{release}{manifest}")
+        format!("cargo xtask test{release}{fuse}{manifest}")
     }
 }
 

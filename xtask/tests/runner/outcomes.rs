@@ -1,6 +1,6 @@
 //! What becomes of tests, as exit codes, lines and reports tell it.
 
-use super::support::{Run, run};
+use super::support::{Run, Setup, run};
 
 #[test]
 fn a_green_run_exits_with_zero_and_ends_in_the_counts() {
@@ -114,7 +114,7 @@ fn skips_carry_their_reasons_and_unknown_needs_are_errors() {
     let run = run(&["skipped::"]);
     assert_eq!(
         (run.code, run.last_line()),
-        (Some(100), "1 passed, 1 failed, 3 skipped"),
+        (Some(100), "1 passed, 1 failed, 4 skipped"),
         "{run}"
     );
     for text in [run.stdout.clone(), run.junit()] {
@@ -147,11 +147,50 @@ fn a_required_capability_that_is_missing_fails_the_run_with_its_reason() {
 }
 
 #[test]
+fn fuse_can_be_switched_off_and_the_skip_says_so() {
+    let run = run(&["needs_what_cannot_be_proven_here", "--fuse", "off"]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(0), "0 passed, 0 failed, 1 skipped"),
+        "{run}"
+    );
+    for text in [run.stdout.clone(), run.junit()] {
+        assert!(
+            text.contains("needs fuse: switched off by `--fuse off`"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn fuse_can_be_insisted_on_by_an_option_or_the_environment() {
+    let words = ["needs_what_cannot_be_proven_here", "good::passes"];
+    let by_option = run(&[&words[..], &["--fuse", "on"]].concat());
+    let by_environment = Setup {
+        variables: &[("XTASK_TEST_FUSE", "on")],
+        ..Setup::new(&words)
+    }
+    .run();
+    for run in [by_option, by_environment] {
+        assert_eq!(
+            (run.code, run.last_line()),
+            (Some(107), "1 passed, 1 failed, 0 skipped"),
+            "{run}"
+        );
+        assert!(run.stdout.contains("`fuse` is required and missing: "), "{run}");
+        assert!(
+            run.stdout.contains("the build has no `capability_probe`"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
 fn no_match_a_bad_filter_and_bad_usage_have_codes_of_their_own() {
     let none = run(&["no_such_test"]);
     assert_eq!(none.code, Some(4), "{none}");
     assert!(
-        none.stdout.contains("no test matches `no_such_test` (of 24)"),
+        none.stdout.contains("no test matches `no_such_test` (of 26)"),
         "{none}"
     );
     assert_eq!(run(&["a$b"]).code, Some(94));

@@ -1,0 +1,262 @@
+//! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in one run.
+//!
+//! The loop that measures is a binary of the tests package, which prints lines of JSON; here is only what surrounds it:
+//! the build, the time limit, the others, and the table.
+
+mod measurement;
+mod others;
+mod source;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use crate::binary;
+use crate::capability::{Capabilities, FuseMode};
+use crate::cargo::{self, BuildArgs};
+use crate::console::{Console, plain_text};
+use crate::exit::{Exit, Stop};
+use crate::interrupt::{Interrupts, Request};
+use crate::mounts;
+use crate::os;
+use crate::run::capture::{Capture, Echo};
+use crate::run::process::{self, End, Ended, Halt, Watch};
+use crate::rundir::{RUN_ID, RunDir};
+use crate::runtime;
+use crate::workspace::Workspace;
+use measurement::Measurement;
+use source::Source;
+use table::Served;
+
+/// The directory below `target/xtask`.
+const KIND: &str = "bench";
+
+/// A gigabyte, five times, through a slow mount on a busy machine.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// As much as the binary moves by default.
+const OTHERS_MIB: u32 = 1024;
+
+/// Measure, and print each figure beside its budget
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure; without it, what there is
+    #[arg(value_enum)]
+    bench: Option<Bench>,
+    /// The size in MiB of the file that sshfs and rclone move
+    #[arg(long, value_name = "MIB", default_value_t = OTHERS_MIB,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    others_mib: u32,
+    /// Leave out sshfs and rclone, also where they are installed
+    #[arg(long)]
+    alone: bool,
+    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+    /// Further arguments of the binary that measures; `-- --help` shows them
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Bench {
+    /// Reading and writing through a mount, beside the same on the bare disk
+    Mount,
+}
+
+impl Bench {
+    /// The binary of the tests package that measures it.
+    fn binary(self) -> &'static str {
+        match self {
+            Bench::Mount => "mount_bench",
+        }
+    }
+}
+
+/// Measures, or lists what can be measured. A budget that is missed is told and no failure: machines differ.
+///
+/// # Errors
+/// When the binary cannot be built, fails, or says nothing.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(bench) = args.bench else {
+        list();
+        return Ok(Exit::Success.into());
+    };
+    let workspace = Workspace::load(args.manifest_path.as_deref())?;
+    Ok(runtime::block_on(story(args, bench, &workspace))??.into())
+}
+
+fn list() {
+    let console = Console::new();
+    for bench in <Bench as clap::ValueEnum>::value_variants() {
+        let value = clap::ValueEnum::to_possible_value(bench);
+        let help = value.as_ref().and_then(clap::builder::PossibleValue::get_help);
+        let name = value.as_ref().map_or("", |value| value.get_name());
+        console.line(&format!("{name:<8} {}", help.cloned().unwrap_or_default()));
+    }
+}
+
+async fn story(args: &Args, bench: Bench, workspace: &Workspace) -> Result<Exit, Stop> {
+    let console = Arc::new(Console::new());
+    let mut interrupts = Interrupts::listen()?;
+    let executable = build(bench, workspace, &mut interrupts).await?;
+    let directory = RunDir::create(&workspace.target_directory, KIND)?;
+    let scratch = directory.scratch(0).map_err(anyhow::Error::from)?;
+    let trial = Trial {
+        args,
+        bench,
+        executable: &executable,
+        directory: &directory,
+        scratch: &scratch,
+        console: &console,
+    };
+    let measurements = trial.measure(interrupts).await;
+    mounts::detach_below(&scratch);
+    std::fs::remove_dir_all(&scratch).ok();
+    console.line("");
+    let served = args.served(&workspace.detect(FuseMode::Auto));
+    table::table(&measurements?, served)
+        .iter()
+        .for_each(|line| console.line(line));
+    Ok(Exit::Success)
+}
+
+impl Args {
+    fn served(&self, capabilities: &Capabilities) -> Served {
+        let is_root = capabilities.lookup("root").is_some_and(|root| root.available);
+        match is_root && !self.rest.iter().any(|word| word == "--no-passthrough") {
+            true => Served::ByPassthrough,
+            false => Served::FromPages,
+        }
+    }
+}
+
+async fn build(bench: Bench, workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
+    let capabilities = workspace.detect(FuseMode::On);
+    let args = BuildArgs {
+        release: true,
+        ..BuildArgs::default()
+    };
+    let name = bench.binary();
+    let mut built = binary::build(workspace, &capabilities, &[name], &args, interrupts).await?;
+    built
+        .remove(name)
+        .ok_or_else(|| Stop::new(Exit::BuildFailed, "build", format!("cargo built no `{name}`")))
+}
+
+/// One run of a binary that measures.
+struct Trial<'a> {
+    args: &'a Args,
+    bench: Bench,
+    executable: &'a Path,
+    directory: &'a RunDir,
+    /// On the disk that is measured.
+    scratch: &'a Path,
+    console: &'a Arc<Console>,
+}
+
+impl Trial<'_> {
+    /// First what others give, then what the binary finds.
+    async fn measure(&self, interrupts: Interrupts) -> Result<Vec<Measurement>, Stop> {
+        let compared = self.compare().await?;
+        let echo = Echo {
+            console: Arc::clone(self.console),
+            name: self.bench.binary().to_owned(),
+        };
+        let capture = Capture::new(&self.directory.log(0), Some(echo));
+        let mark = format!("XTASK_TEST_ID={}/0", self.directory.id);
+        let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
+        match interrupted {
+            Some(request) => Err(request.stop()),
+            None => Ok(measured(self.bench, &ended)?
+                .into_iter()
+                .chain(compared)
+                .collect()),
+        }
+    }
+
+    /// What others give; their files are gone before the binary starts.
+    async fn compare(&self) -> anyhow::Result<Vec<Measurement>> {
+        if self.args.alone || !others::any_installed() {
+            return Ok(vec![]);
+        }
+        let directory = self.scratch.join("compared");
+        std::fs::create_dir(&directory).context("could not create a directory")?;
+        let source = Source {
+            directory: &directory,
+            mib: self.args.others_mib,
+        };
+        source.write()?;
+        let (measurements, notes) = others::measure(self.scratch, &source).await;
+        notes.iter().for_each(|note| self.console.line(note));
+        std::fs::remove_dir_all(&directory).context("could not remove the compared files")?;
+        Ok(measurements)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.executable);
+        command.args(&self.args.rest).env(RUN_ID, &self.directory.id);
+        for name in cargo::variables_of_cargo_run() {
+            command.env_remove(name);
+        }
+        for name in ["TMPDIR", "TMP", "TEMP"] {
+            command.env(name, self.scratch);
+        }
+        command
+    }
+}
+
+/// Runs it to its end; a signal ends it early.
+async fn attended(
+    mut command: Command,
+    capture: Capture,
+    mark: String,
+    mut interrupts: Interrupts,
+) -> (Ended, Option<Request>) {
+    os::adopt_orphans();
+    if let Some((name, value)) = mark.split_once('=') {
+        command.env(name, value);
+    }
+    let (sender, halt) = watch::channel(Halt::No);
+    let timeout = LIMIT;
+    let mut work = std::pin::pin!(process::run(command, capture, Watch { timeout, halt, mark }));
+    let mut interrupted = None;
+    loop {
+        tokio::select! {
+            ended = &mut work => return (ended, interrupted),
+            request = interrupts.next() => {
+                interrupted = Some(request);
+                sender.send_replace(request.halt());
+            }
+        }
+    }
+}
+
+/// What it printed, if it came to a good end.
+fn measured(bench: Bench, ended: &Ended) -> Result<Vec<Measurement>, Stop> {
+    let name = bench.binary();
+    let stop = |message: String| {
+        let mut stop = Stop::new(Exit::TestsFailed, "bench", message);
+        stop.detail = plain_text(&ended.stderr);
+        stop
+    };
+    match &ended.end {
+        End::Exited(status) if status.success() => {}
+        End::Exited(status) => return Err(stop(format!("`{name}` ended with {status}"))),
+        End::NotStarted(error) => return Err(stop(format!("`{name}` did not start: {error}"))),
+        End::TimedOut => return Err(stop(format!("`{name}` did not end within {} s", LIMIT.as_secs()))),
+        End::Halted(_) => return Err(stop(format!("`{name}` was interrupted"))),
+    }
+    let measurements = measurement::parse(&String::from_utf8_lossy(&ended.stdout));
+    if measurements.is_empty() {
+        return Err(stop(format!("`{name}` printed no measurement")));
+    }
+    Ok(measurements)
+}

@@ -1,0 +1,42 @@
+//! What a person decided about FUSE beforehand: `--fuse auto|on|off`.
+
+use super::Capability;
+
+/// Whether FUSE is used, whatever this machine can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FuseMode {
+    /// Where this machine can mount
+    #[default]
+    Auto,
+    /// It must work: where it does not, the exit code is 107
+    On,
+    /// Not built and not used; tests that need it are skipped
+    Off,
+}
+
+impl FuseMode {
+    /// As it stands on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            FuseMode::Auto => "auto",
+            FuseMode::On => "on",
+            FuseMode::Off => "off",
+        }
+    }
+
+    /// The capabilities that are required by this decision.
+    pub(crate) fn required(self) -> &'static [&'static str] {
+        match self {
+            FuseMode::On => &["fuse"],
+            FuseMode::Auto | FuseMode::Off => &[],
+        }
+    }
+
+    /// The verdict on `fuse` under this decision: what was `found`, unless nobody wants to know.
+    pub(super) fn overrule(self, found: impl FnOnce() -> Capability) -> Capability {
+        match self {
+            FuseMode::Auto | FuseMode::On => found(),
+            FuseMode::Off => Capability::missing("fuse", "switched off by `--fuse off`"),
+        }
+    }
+}
