@@ -154,6 +154,25 @@ async fn a_source_damaged_in_place_gives_an_error_and_no_damaged_byte() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
+async fn an_original_cut_short_under_its_own_reader_gives_an_error_and_no_early_end() {
+    let universe = Universe::new().await;
+    let payload = universe.payload("large.bin", 2 * MIB);
+    universe.alice.add("large.bin", &payload).await;
+    let mount = universe.alice.mount().await;
+    let file = begun(&mount, "large.bin").await;
+    let original = File::options()
+        .write(true)
+        .open(universe.alice.original("large.bin"))
+        .unwrap();
+    original.set_len(MIB as u64 + 5).unwrap();
+    drop(original);
+    let error = rest(&mount, file, MIB).await.unwrap_err();
+    assert!(is_io_error(&error), "{error}");
+    universe.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs fuse"]
 async fn a_source_that_changes_under_a_reader_never_mixes_two_versions() {
     let universe = Universe::new().await;
     let (old, new) = (universe.payload("old", 8 * MIB), universe.payload("new", 8 * MIB));
