@@ -4,6 +4,7 @@
 //! own error. Nothing is asserted here about contents: that is what tests do.
 
 mod history;
+mod mounting;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use history::History;
 
 use crate::failure::{Caller, OrFail, fail};
 use crate::log::Log;
+use crate::mounted::Mounted;
 use crate::wait::{Look, complete, wait_for};
 
 /// A handle to one party; clones mean the same one. The universe closes it.
@@ -37,6 +39,7 @@ struct Inner {
     /// `None` once it is closed.
     peer: Mutex<Option<Arc<Peer>>>,
     files: Mutex<BTreeSet<PathBuf>>,
+    mounts: Mutex<Vec<Mounted>>,
 }
 
 /// What an actor has besides its peer.
@@ -48,14 +51,28 @@ pub(crate) struct Home {
     pub(crate) dir: PathBuf,
 }
 
+impl Home {
+    /// Where the peer keeps what was fetched or written through a mount.
+    pub(crate) fn store(&self) -> PathBuf {
+        store_in(&self.dir)
+    }
+}
+
+/// The store of the peer whose directory is `dir`.
+pub(crate) fn store_in(dir: &Path) -> PathBuf {
+    dir.join("store")
+}
+
 impl Actor {
     pub(crate) fn new(name: &str, peer: Peer, home: Home) -> Actor {
+        let store = home.store();
         let inner = Inner {
             name: name.to_owned(),
             fingerprint: peer.fingerprint(),
             home,
             peer: Mutex::new(Some(Arc::new(peer))),
-            files: Mutex::default(),
+            files: Mutex::new(BTreeSet::from([store])),
+            mounts: Mutex::default(),
         };
         Actor {
             inner: Arc::new(inner),
@@ -280,6 +297,7 @@ impl Actor {
     }
 
     pub(crate) async fn close_at(&self, at: Caller) {
+        self.unmount_all(at).await;
         let Some(peer) = lock(&self.inner.peer).take() else {
             return;
         };
@@ -295,7 +313,7 @@ impl Actor {
             .or_fail(at, format_args!("close {name}"));
     }
 
-    /// Files that may be left in this party's directory when the universe closes.
+    /// Files, and folders with all that is in them, that may be left in this party's directory when the universe closes.
     pub(crate) fn known_files(&self) -> BTreeSet<PathBuf> {
         lock(&self.inner.files).clone()
     }

@@ -18,7 +18,7 @@ pub fn is_alone_in_process() -> bool {
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Every file under `root` that is not in `expected`.
+/// Every file under `root` that is not in `expected`, nor in a folder that is.
 pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![root.to_owned()];
@@ -26,8 +26,8 @@ pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             match entry.file_type()?.is_dir() {
+                _ if expected.contains(&entry.path()) => {}
                 true => pending.push(entry.path()),
-                false if expected.contains(&entry.path()) => {}
                 false => found.push(entry.path()),
             }
         }

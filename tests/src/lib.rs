@@ -5,17 +5,22 @@
 //! are in `suite/`.
 
 pub mod actor;
+#[cfg(unix)]
+pub mod conformance;
 pub mod failure;
 pub mod faults;
 pub mod leaks;
 pub mod link;
 pub mod log;
+pub mod mounted;
+pub mod mountpoint;
+pub mod offline;
+pub mod pair;
 pub mod ports;
 pub mod privileges;
-#[cfg(feature = "fuse")]
-pub mod probe_fs;
 pub mod relay;
 pub mod seed;
 pub mod temp;
+pub mod tree;
 pub mod universe;
 pub mod wait;

@@ -108,6 +108,11 @@ impl Link {
         self.state.corruption.is_armed()
     }
 
+    /// How many bytes have been delivered, counted over all connections and both directions.
+    pub fn carried_len(&self) -> u64 {
+        *self.state.carried_len.borrow()
+    }
+
     /// Waits until `len` more bytes have been delivered, counted over all connections and both directions.
     #[track_caller]
     pub fn carried(&self, len: u64) -> impl Future<Output = ()> + use<> {

@@ -35,6 +35,11 @@ impl Seed {
         }
     }
 
+    /// The number itself, for generators that take one.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// `len` bytes that depend on the seed and on `name`, so that no two files look alike by accident.
     pub fn payload(self, name: &str, len: usize) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_derive_key("tandem-tests 2026 payload");

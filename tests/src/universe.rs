@@ -7,7 +7,6 @@
 mod builder;
 mod closing;
 mod ground;
-mod mounts;
 
 use std::panic::Location;
 use std::path::Path;

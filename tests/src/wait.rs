@@ -13,6 +13,8 @@ use crate::failure::{Caller, fail};
 
 /// How long a wait may last before the test fails. Only wrong code (or a machine that stands still) gets there.
 pub const WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long another program may run that does many things on a mount.
+const PROGRAM_MAX: Duration = Duration::from_secs(25);
 /// How often a condition is looked at that nothing announces (a socket that the kernel releases, a task that ends).
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
@@ -45,6 +47,19 @@ pub async fn wait_for<T>(
 /// Waits for something that nothing announces: looks every millisecond.
 pub async fn poll<T>(at: Caller, what: &str, mut look: impl FnMut() -> Look<T>) -> T {
     wait_for(at, what, async || pause(POLL_EVERY).await, async || look()).await
+}
+
+/// The same where looking takes a while, such as a look at a mount: the kernel tells nobody when it has forgotten.
+pub async fn poll_for<T>(at: Caller, what: &str, look: impl AsyncFnMut() -> Look<T>) -> T {
+    wait_for(at, what, async || pause(POLL_EVERY).await, look).await
+}
+
+/// Waits for another program to end. Fails the test at `at` if it does not.
+pub async fn complete_program<T>(at: Caller, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PROGRAM_MAX, future).await {
+        Ok(value) => value,
+        Err(_) => fail(at, format_args!("waited for {what}, but not in {PROGRAM_MAX:?}")),
+    }
 }
 
 /// Waits for a future that must complete by itself. Fails the test at `at` if it does not.

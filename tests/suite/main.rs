@@ -2,9 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in here fails a test, as it should")]
 
+#[cfg(unix)]
+mod conformance_kernel_free;
+#[cfg(target_os = "linux")]
+mod conformance_mount;
+#[cfg(target_os = "linux")]
+mod conformance_plain;
 mod connect;
 mod error;
-mod fuse_probe;
+#[cfg(unix)]
+mod fuse;
+#[cfg(target_os = "linux")]
+mod fuse_faults;
+#[cfg(target_os = "linux")]
+mod fuse_fsx;
+#[cfg(unix)]
+mod fuse_mounts;
+#[cfg(unix)]
+mod fuse_programs;
+#[cfg(unix)]
+mod fuse_sqlite;
+#[cfg(unix)]
+mod fuse_sync;
 mod harness;
 mod nofuse;
 mod nofuse_sync;

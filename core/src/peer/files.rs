@@ -235,6 +235,7 @@ impl Shared {
         let mut files = self.files();
         let events = files.catalog.merge(states)?;
         files.follow(merged);
+        self.tell_mounts(&files, &events);
         drop(files);
         for event in events {
             self.events.emit(match event {

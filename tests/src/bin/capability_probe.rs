@@ -49,27 +49,47 @@ fn fuse() -> Result<String, String> {
 #[cfg(feature = "fuse")]
 fn mount_and_read() -> anyhow::Result<String> {
     use anyhow::{Context as _, ensure};
-    use tandem_tests::probe_fs::Mounted;
+    use tandem_core::mount::MountOptions;
+    use tandem_tests::offline::Offline;
 
     const CONTENT: &[u8] = b"read through a probe mount\n";
-    let directory = tempfile::Builder::new()
-        .prefix("probe-")
-        .tempdir()
-        .context("could not make a directory")?;
-    let mounted = Mounted::new(directory.path(), CONTENT)?;
-    let len = mounted
-        .file()
+    let mut offline = Offline::start()?;
+    let mounted = offline.mount(MountOptions::default())?;
+    let file = mounted.join("probe");
+    std::fs::write(&file, CONTENT).context("could not write a file in the mount")?;
+    let len = file
         .metadata()
         .context("could not stat the file in the mount")?
         .len();
-    let content = std::fs::read(mounted.file()).context("could not read the file in the mount")?;
-    mounted.unmount()?;
-    directory
-        .close()
-        .context("could not remove the directory after unmounting")?;
+    let content = std::fs::read(&file).context("could not read the file in the mount")?;
+    offline.close()?;
     ensure!(
         content == CONTENT && len == CONTENT.len() as u64,
         "the mount served {len} wrong bytes"
     );
-    Ok("a probe mount was made, read and unmounted".to_owned())
+    Ok(format!(
+        "a share was mounted {}, a file in it written and read",
+        way()
+    ))
+}
+
+/// How this process mounts, and whether the kernel reads and writes complete files by itself then.
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+fn way() -> &'static str {
+    use rustix::thread::{CapabilitySet, capabilities};
+
+    /// Of the initial user namespace: every user is itself (user_namespaces(7)).
+    const EVERYBODY: [&str; 3] = ["0", "0", "4294967295"];
+    let may_mount = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+    let users = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    match (may_mount, users.split_whitespace().eq(EVERYBODY)) {
+        (true, true) => "by `mount(2)`, with passthrough if the kernel has it",
+        (true, false) => "by `mount(2)` in a user namespace, without passthrough",
+        (false, _) => "by `fusermount3`, without passthrough",
+    }
+}
+
+#[cfg(all(feature = "fuse", not(target_os = "linux")))]
+fn way() -> &'static str {
+    "by the system's own means"
 }

@@ -70,7 +70,6 @@ impl Universe {
             actor.close_at(at).await;
         }
         self.relay.shutdown_at(at).await;
-        self.ground(at).mounts.unmount(at);
         let links = self
             .ground
             .as_mut()

@@ -11,8 +11,7 @@ use tracing::{Instrument, info_span};
 use url::Url;
 
 use super::builder::{Configure, Path, Paths};
-use super::mounts::Mounts;
-use crate::actor::{Actor, Home};
+use crate::actor::{Actor, Home, store_in};
 use crate::failure::{Caller, OrFail};
 use crate::link::Link;
 use crate::log::Log;
@@ -26,8 +25,6 @@ use crate::wait::complete;
 #[derive(Debug)]
 pub(super) struct Ground {
     pub(super) seed: Seed,
-    /// Before the directory they are in, because fields are dropped in their order.
-    pub(super) mounts: Mounts,
     pub(super) root: TempRoot,
     pub(super) link: Option<Link>,
     pub(super) relay_link: Option<Link>,
@@ -49,7 +46,6 @@ impl Ground {
         let root = TempRoot::create().or_fail(at, "make the directory of the universe");
         Ground {
             seed: Seed::choose(),
-            mounts: Mounts::default(),
             root,
             link,
             relay_link,
@@ -72,6 +68,7 @@ impl Ground {
         let public_key = identity.public_key();
         let config = PeerConfig::new(self.relay_url.clone())
             .listener(claim.listener)
+            .store(store_in(&home))
             .identity(identity);
         let config = self.differing(config, claim.addr, at);
         let span = info_span!("peer", peer = key);

@@ -1,18 +1,23 @@
 //! The demo: a real relay, two real peers and a real folder, told step by step.
 //!
 //! It uses only what `tandem_core` and `tandem_relay` offer to everybody. Which files are shared, and whether they
-//! arrived, is the work of `files`; what the peers do is told in `pair`; how it is printed is decided in `story`.
+//! arrived, is the work of `files`; what the peers do is told in `pair`, what a mount shows in `look`; how it is printed is
+//! decided in `story`.
 
 mod files;
+mod look;
 mod pair;
 mod story;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
 use clap::Parser;
+
+use look::Then;
 
 /// Share every file under PATH from one peer to another, through a relay on this machine, and check every byte.
 #[derive(Debug, Parser)]
@@ -22,6 +27,9 @@ struct Args {
     /// Keep the received files; their directory and that of the originals are printed at the end
     #[arg(long)]
     keep: bool,
+    /// Keep bob's side mounted, where it can be mounted, until Ctrl-C, so that you can look around in it
+    #[arg(long)]
+    hold: bool,
 }
 
 #[tokio::main]
@@ -45,9 +53,26 @@ async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         pair::Received::Remove
     };
+    let then = if args.hold {
+        Then::Hold(AtomicBool::new(false))
+    } else {
+        Then::Unmount
+    };
     tokio::select! {
-        outcome = pair::run(&path, received) => outcome,
-        // Dropping the run removes what it wrote.
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        outcome = pair::run(&path, received, &then) => outcome,
+        // Dropping the run unmounts and removes what it wrote.
+        () = interrupted(&then) => bail!("interrupted"),
+    }
+}
+
+/// Returns when Ctrl-C is pressed, but not for the one that ends the holding.
+async fn interrupted(then: &Then) {
+    loop {
+        // Without a handler the signal itself ends the process.
+        let is_heard = tokio::signal::ctrl_c().await.is_ok();
+        match then {
+            Then::Hold(is_holding) if is_heard && is_holding.swap(false, Ordering::SeqCst) => {}
+            _ => return,
+        }
     }
 }

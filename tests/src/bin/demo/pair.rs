@@ -1,21 +1,23 @@
 //! What the relay and the two peers do, in the order in which it happens.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
+use indicatif::ProgressBar;
 use tandem_core::catalog::SharePath;
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, Initiator, Peer, PeerConfig};
 use tandem_core::transfer::Progress;
-use tandem_relay::{Relay, RelayConfig};
+use tandem_relay::Relay;
+use tandem_tests::pair;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use url::Url;
 
 use crate::files::{self, Inventory, Original};
+use crate::look::{self, Then};
 use crate::story::{Story, amount, pace, progress_bar};
 
 /// Files that are being hashed at the same time.
@@ -33,10 +35,10 @@ pub(crate) enum Received {
 }
 
 /// The whole demo.
-pub(crate) async fn run(path: &Path, received: Received) -> anyhow::Result<()> {
+pub(crate) async fn run(path: &Path, received: Received, then: &Then) -> anyhow::Result<()> {
     let story = Story::begin();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let inventory = Inventory::of(&path)?;
+    let mut inventory = Inventory::of(&path)?;
     story.tell(
         "files",
         format_args!("{} in `{}`", inventory.amount(), path.display()),
@@ -44,21 +46,25 @@ pub(crate) async fn run(path: &Path, received: Received) -> anyhow::Result<()> {
     for reason in &inventory.left_out {
         story.tell("files", format_args!("left out {reason}"))?;
     }
-    let (relay, alice, bob) = start(&story).await?;
+    let store = tempfile::Builder::new().prefix("tandem-store-").tempdir();
+    let store = store.context("could not make a directory for bob's store")?;
+    let (relay, alice, bob) = start(&story, store.path()).await?;
     connect(&story, &alice, &bob).await?;
     let mut news = bob.events();
-    let alice = share(&story, alice, &inventory).await?;
+    let alice = share(&story, alice, &mut inventory).await?;
     listed(&story, &bob, &mut news, inventory.files.len()).await?;
     let target = tempfile::Builder::new().prefix("tandem-demo-").tempdir();
     let target = target.context("could not make a directory for the received files")?;
     pull(&story, &bob, &inventory, target.path()).await?;
-    check(&story, inventory, target.path()).await?;
+    check(&story, &inventory, target.path()).await?;
+    look::look(&story, &bob, &inventory, then).await?;
     close(&story, relay, [alice, bob]).await?;
+    store.close().context("could not remove bob's store")?;
     finish(&story, received, &path, target)
 }
 
-async fn start(story: &Story) -> anyhow::Result<(Relay, Peer, Peer)> {
-    let relay = start_relay().await?;
+async fn start(story: &Story, store: &Path) -> anyhow::Result<(Relay, Peer, Peer)> {
+    let relay = pair::relay().await?;
     story.tell("relay", format_args!("listens on {}", relay.url()))?;
     let url: Url = relay
         .url()
@@ -74,7 +80,9 @@ async fn start(story: &Story) -> anyhow::Result<(Relay, Peer, Peer)> {
             alice.fingerprint()
         ),
     )?;
-    let bob = Peer::start(config()).await.context("could not start bob")?;
+    let bob = Peer::start(config().store(store))
+        .await
+        .context("could not start bob")?;
     story.tell(
         "bob",
         format_args!(
@@ -86,22 +94,9 @@ async fn start(story: &Story) -> anyhow::Result<(Relay, Peer, Peer)> {
     Ok((relay, alice, bob))
 }
 
-/// A relay on the loopback of this machine, with IPv6 where there is any.
-async fn start_relay() -> anyhow::Result<Relay> {
-    let on = |addr: SocketAddr| Relay::bind(RelayConfig::listen_on(addr));
-    match on((Ipv6Addr::LOCALHOST, 0).into()).await {
-        Ok(relay) => Ok(relay),
-        Err(_) => on((Ipv4Addr::LOCALHOST, 0).into())
-            .await
-            .context("could not start the relay"),
-    }
-}
-
 async fn connect(story: &Story, alice: &Peer, bob: &Peer) -> anyhow::Result<()> {
     let started = story.now();
-    let (alices, bobs) = (alice.fingerprint(), bob.fingerprint());
-    tokio::try_join!(alice.connect(&bobs), bob.connect(&alices))
-        .context("could not connect alice and bob")?;
+    pair::connect(alice, bob).await?;
     let dialled = match alice.status().initiator {
         Some(Initiator::Us) => "alice dialled bob",
         _ => "bob dialled alice",
@@ -114,20 +109,24 @@ async fn connect(story: &Story, alice: &Peer, bob: &Peer) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn share(story: &Story, alice: Peer, inventory: &Inventory) -> anyhow::Result<Peer> {
+/// Shares every file of the inventory; those that can't be shared are taken out of it, and it is said why.
+async fn share(story: &Story, alice: Peer, inventory: &mut Inventory) -> anyhow::Result<Peer> {
     let (started, alice) = (story.now(), Arc::new(alice));
     let bar = progress_bar(inventory.total_len());
-    let mut adding = JoinSet::new();
-    for file in inventory.files.clone() {
+    let (mut adding, mut shared) = (JoinSet::new(), Vec::new());
+    for file in std::mem::take(&mut inventory.files) {
         if adding.len() == ADDS_AT_ONCE {
-            bar.inc(next(&mut adding).await?);
+            shared.extend(next(story, &mut adding, &bar).await?);
         }
         adding.spawn(add(alice.clone(), file));
     }
     while !adding.is_empty() {
-        bar.inc(next(&mut adding).await?);
+        shared.extend(next(story, &mut adding, &bar).await?);
     }
     bar.finish_and_clear();
+    ensure!(!shared.is_empty(), "none of the files can be shared");
+    shared.sort_by(|a, b| a.name.cmp(&b.name));
+    inventory.files = shared;
     let pace = pace(inventory.total_len(), story.now() - started);
     story.tell(
         "alice",
@@ -136,18 +135,35 @@ async fn share(story: &Story, alice: Peer, inventory: &Inventory) -> anyhow::Res
     Arc::into_inner(alice).context("alice is still busy")
 }
 
-async fn add(alice: Arc<Peer>, file: Original) -> anyhow::Result<u64> {
-    let name =
-        SharePath::parse(&file.name).with_context(|| format!("could not share `{}`", file.path.display()))?;
-    alice
-        .add_as(&file.path, &name)
-        .await
-        .context("could not share a file")?;
-    Ok(file.len)
+/// The file, and why it is not shared if it is not.
+async fn add(alice: Arc<Peer>, file: Original) -> (Original, Option<String>) {
+    let refusal = match SharePath::parse(&file.name) {
+        Err(error) => Some(error.to_string()),
+        Ok(name) => alice
+            .add_as(&file.path, &name)
+            .await
+            .err()
+            .map(|error| error.to_string()),
+    };
+    (file, refusal)
 }
 
-async fn next(adding: &mut JoinSet<anyhow::Result<u64>>) -> anyhow::Result<u64> {
-    adding.join_next().await.context("nothing is being added")??
+/// The next file that was shared; one that was not is told.
+async fn next(
+    story: &Story,
+    adding: &mut JoinSet<(Original, Option<String>)>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Option<Original>> {
+    let (file, refusal) = adding.join_next().await.context("nothing is being added")??;
+    bar.inc(file.len);
+    match refusal {
+        None => Ok(Some(file)),
+        Some(why) => {
+            let why = why.replace('\n', "; ");
+            bar.suspend(|| story.tell("alice", format_args!("left out `{}`: {why}", file.path.display())))?;
+            Ok(None)
+        }
+    }
 }
 
 /// Waits until bob lists all files. Each event brings at most one of them, so between two looks as many must come as
@@ -214,10 +230,11 @@ async fn pull(story: &Story, bob: &Peer, inventory: &Inventory, target: &Path) -
     Ok(())
 }
 
-async fn check(story: &Story, inventory: Inventory, target: &Path) -> anyhow::Result<()> {
+async fn check(story: &Story, inventory: &Inventory, target: &Path) -> anyhow::Result<()> {
     let started = story.now();
     let (total, amount, target) = (inventory.total_len(), inventory.amount(), target.to_owned());
-    let comparing = tokio::task::spawn_blocking(move || files::compare(&inventory.files, &target));
+    let files = inventory.files.clone();
+    let comparing = tokio::task::spawn_blocking(move || files::compare(&files, &target));
     comparing.await.context("could not compare the files")??;
     let pace = pace(2 * total, story.now() - started);
     story.tell(
@@ -228,13 +245,10 @@ async fn check(story: &Story, inventory: Inventory, target: &Path) -> anyhow::Re
 }
 
 async fn close(story: &Story, relay: Relay, peers: [Peer; 2]) -> anyhow::Result<()> {
-    for peer in peers {
-        peer.close().await.context("could not close a peer")?;
-    }
-    let drained = relay.shutdown().await;
+    let cut_off_count = pair::close(relay, peers).await?;
     story.tell(
         "all",
-        format_args!("closed; the relay cut {} requests off", drained.cut_off_count),
+        format_args!("closed; the relay cut {cut_off_count} requests off"),
     )?;
     Ok(())
 }
