@@ -3,9 +3,10 @@
 //! Called with the catalog locked, right after a change: what it says of folders and inodes is true at that moment. The
 //! viewer that made the change knows it already and is left out.
 
+use super::attributes::Inode;
 use super::share::{MountedShare, top};
 use super::viewers::{Stale, ViewerId};
-use crate::catalog::{CatalogEvent, EntryKey, SharePath};
+use crate::catalog::{CatalogEvent, EntryKey, Kind, SharePath};
 use crate::peer::Files;
 
 impl MountedShare {
@@ -13,38 +14,50 @@ impl MountedShare {
     pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
         for event in events {
             match event {
-                CatalogEvent::Added { path } | CatalogEvent::Removed { path } => {
-                    self.tell_name(files, path, None);
-                }
+                CatalogEvent::Added { path } => self.tell_new(files, path, None),
+                CatalogEvent::Removed { path } => self.tell_name(files, path, None),
                 CatalogEvent::Changed { path } => self.tell_content(files, path, None),
                 CatalogEvent::Renamed { from, to } => {
                     self.tell_name(files, from, None);
-                    self.tell_name(files, to, None);
+                    self.tell_new(files, to, None);
                 }
                 CatalogEvent::Conflict { path, copy } => {
                     self.tell_content(files, path, None);
-                    self.tell_name(files, copy, None);
+                    self.tell_new(files, copy, None);
                 }
             }
         }
     }
 
-    /// Something of that name appeared, went, or is something else; its folder was modified.
+    /// Something of a name that named nothing appeared. No kernel remembers that there was nothing; and one that uses the
+    /// new thing already must not be told to forget it.
+    pub(super) fn tell_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        let folder = self.touch_folder(files, path);
+        if let Some(inode) = folder {
+            self.viewers.tell(by, &Stale::Attributes { inode });
+        }
+    }
+
+    /// What had that name has it no more.
     pub(super) fn tell_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        let Some(folder) = folder_key(files, path) else {
-            return;
-        };
+        let folder = self.touch_folder(files, path);
+        if let Some(inode) = folder.filter(|_| self.viewers.is_heard(by)) {
+            let name = path.name();
+            self.viewers.tell(by, &Stale::Name { folder: inode, name });
+            self.viewers.tell(by, &Stale::Attributes { inode });
+        }
+    }
+
+    /// The folder of `path` was modified. Returns its inode, if anybody knows it.
+    fn touch_folder(&self, files: &Files, path: &SharePath) -> Option<Inode> {
+        let folder = folder_key(files, path)?;
         let mut nodes = self.nodes();
         let now = self.now_ns();
         nodes.change_local(folder, |local| {
             local.modified_ns = Some(now);
             local.changed_ns = Some(now);
         });
-        if let Some(inode) = nodes.known_inode(&folder).filter(|_| self.viewers.is_heard(by)) {
-            let name = path.name();
-            self.viewers.tell(by, &Stale::Name { folder: inode, name });
-            self.viewers.tell(by, &Stale::Attributes { inode });
-        }
+        nodes.known_inode(&folder)
     }
 
     /// The file of that name has another content, mode or time.
@@ -56,11 +69,12 @@ impl MountedShare {
             return;
         };
         let nodes = self.nodes();
-        if let Some(folder) = nodes.known_inode(&folder) {
+        let shown = files.catalog.lookup(path);
+        let is_folder = shown.as_ref().is_some_and(|shown| shown.kind == Kind::Folder);
+        if let Some(folder) = nodes.known_inode(&folder).filter(|_| !is_folder) {
             let name = path.name();
             self.viewers.tell(by, &Stale::Name { folder, name });
         }
-        let shown = files.catalog.lookup(path);
         let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
         // One that is open keeps the content it was opened with; the name leads to its successor.
         let open = |inode| self.open_file(&nodes, inode).is_some();

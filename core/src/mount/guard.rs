@@ -50,8 +50,7 @@ impl Mounted {
         let adapter = Adapter::new(fs.clone(), Backings::new(wished));
         let session = fuser::spawn_mount(adapter, &path, &config(options));
         let session = session.map_err(|source| preflight::explain(&path, source))?;
-        let clock = fs.shared().clock.clone();
-        let notifying = Notifying::start(fs.listen(), session.notifier(), clock);
+        let notifying = Notifying::start(&fs, session.notifier());
         let notifying = notifying.map_err(|source| MountError::Refused {
             path: path.clone(),
             source,

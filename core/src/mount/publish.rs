@@ -20,6 +20,9 @@ use crate::limits::HASH_ATTEMPTS_MAX;
 use crate::peer::RemoteFile;
 use crate::store::{Outline, Source, hash_file};
 
+/// Permission bits of a file whose entry is gone.
+const NEW_FILE_MODE: u32 = 0o644;
+
 /// A content that a working file had for long enough to be read.
 struct Hashed {
     content: ContentId,

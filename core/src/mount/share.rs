@@ -132,6 +132,16 @@ impl MountedShare {
         }
     }
 
+    /// Whether `name` is a folder in a folder.
+    #[cfg(feature = "fuse")]
+    pub(super) fn is_folder(&self, folder: Inode, name: &Name) -> bool {
+        let files = self.shared.files();
+        let nodes = self.nodes();
+        let path = self.path_in(&files, &nodes, folder, OsStr::new(name.as_str()));
+        let shown = path.ok().and_then(|path| files.catalog.lookup(&path));
+        shown.is_some_and(|shown| shown.kind == Kind::Folder)
+    }
+
     /// The path of what is, or would be, called `name` in a folder.
     pub(super) fn path_in(
         &self,

@@ -255,7 +255,7 @@ impl FileSystem {
             local.modified_ns = Some(now);
         });
         drop(nodes);
-        self.share.tell_name(files, path, Some(self.viewer));
+        self.share.tell_new(files, path, Some(self.viewer));
         Ok(self.introduce(&shown))
     }
 

@@ -2,17 +2,21 @@
 //!
 //! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it takes the news. An
 //! answer that was on its way to the kernel when something changed may be remembered after the news of the change; so
-//! the news is told a second time, a little later.
+//! the news is told a second time, a little later. Not of a folder's name, though: by then somebody may be in it, and
+//! would find himself nowhere.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 
 use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
 
+use super::super::filesystem::FileSystem;
+use super::super::share::MountedShare;
 use super::super::viewers::Stale;
 use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;
@@ -22,9 +26,16 @@ pub(in super::super) struct Notifying(Option<JoinHandle<()>>);
 
 impl Notifying {
     /// Starts it.
-    pub(in super::super) fn start(news: Receiver<Stale>, kernel: Notifier, clock: Clock) -> io::Result<Self> {
+    pub(in super::super) fn start(fs: &FileSystem, kernel: Notifier) -> io::Result<Self> {
+        let news = fs.listen();
+        let telling = Telling {
+            kernel,
+            clock: fs.shared().clock.clone(),
+            share: fs.share().clone(),
+            echoes: VecDeque::new(),
+        };
         let thread = std::thread::Builder::new().name("tandem-notify".to_owned());
-        let thread = thread.spawn(move || Telling::new(kernel, clock).run(&news))?;
+        let thread = thread.spawn(move || telling.run(&news))?;
         Ok(Self(Some(thread)))
     }
 
@@ -41,19 +52,12 @@ impl Notifying {
 struct Telling {
     kernel: Notifier,
     clock: Clock,
+    share: Arc<MountedShare>,
     echoes: VecDeque<(Instant, Stale)>,
 }
 
 impl Telling {
-    fn new(kernel: Notifier, clock: Clock) -> Self {
-        Self {
-            kernel,
-            clock,
-            echoes: VecDeque::new(),
-        }
-    }
-
-    fn run(&mut self, news: &Receiver<Stale>) {
+    fn run(mut self, news: &Receiver<Stale>) {
         loop {
             let heard = match self.echoes.front() {
                 None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -74,7 +78,16 @@ impl Telling {
     fn echo(&mut self) {
         let now = self.clock.now();
         while let Some((_, stale)) = self.echoes.pop_front_if(|(due, _)| *due <= now) {
-            self.tell(&stale);
+            if !self.is_folder(&stale) {
+                self.tell(&stale);
+            }
+        }
+    }
+
+    fn is_folder(&self, stale: &Stale) -> bool {
+        match stale {
+            Stale::Name { folder, name } => self.share.is_folder(*folder, name),
+            Stale::Content { .. } | Stale::Attributes { .. } => false,
         }
     }
 
