@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use tandem_core::mount::MountOptions;
 use tandem_tests::universe::Universe;
@@ -93,6 +94,31 @@ async fn an_edit_of_the_peer_that_keeps_the_size_shows_in_the_mount() {
     alices.reads("flag.txt", b"on!!").await;
     alices.write("flag.txt", b"off?").await;
     bobs.reads("flag.txt", b"off?").await;
+    universe.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs fuse"]
+async fn who_only_looks_at_a_file_notices_edits_that_keep_the_size() {
+    let universe = Universe::new().await;
+    let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
+    // Again and again: the news of the file itself may be told twice, and an edit must not need that.
+    for round in 0..40 {
+        let edited = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890 + round);
+        let edit = bobs.within(move |path| {
+            let mut file = std::fs::File::create(path.join("flag.txt"))?;
+            io::Write::write_all(&mut file, format!("{round:04}").as_bytes())?;
+            file.set_modified(edited)
+        });
+        edit.await.unwrap();
+        // Nobody opens it in between, which would make a kernel ask again.
+        alices
+            .tells("flag.txt", move |stat| {
+                stat.modified().is_ok_and(|time| time == edited)
+            })
+            .await;
+    }
+    alices.reads("flag.txt", b"0039").await;
     universe.close().await;
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in here fails a test, as it should")]
 
+#[cfg(target_os = "linux")]
+mod conformance_flaws;
 #[cfg(unix)]
 mod conformance_kernel_free;
 #[cfg(target_os = "linux")]
