@@ -225,8 +225,11 @@ fn complaint(flaw: Flaw, fact: impl FnOnce(&Flawed)) -> String {
         plain: Plain::new(root.path()),
         flaw,
     };
-    let payload = catch_unwind(AssertUnwindSafe(|| fact(&flawed))).expect_err("the fact did not notice");
+    let outcome = catch_unwind(AssertUnwindSafe(|| fact(&flawed)));
     root.close().unwrap();
+    let Err(payload) = outcome else {
+        panic!("the fact did not notice: {flaw:?}");
+    };
     payload.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
