@@ -4,6 +4,7 @@
 //! own error. Nothing is asserted here about contents: that is what tests do.
 
 mod history;
+#[cfg(unix)]
 mod mounting;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub use history::History;
 
 use crate::failure::{Caller, OrFail, fail};
 use crate::log::Log;
+#[cfg(unix)]
 use crate::mounted::Mounted;
 use crate::wait::{Look, complete, wait_for};
 
@@ -39,6 +41,7 @@ struct Inner {
     /// `None` once it is closed.
     peer: Mutex<Option<Arc<Peer>>>,
     files: Mutex<BTreeSet<PathBuf>>,
+    #[cfg(unix)]
     mounts: Mutex<Vec<Mounted>>,
 }
 
@@ -72,6 +75,7 @@ impl Actor {
             home,
             peer: Mutex::new(Some(Arc::new(peer))),
             files: Mutex::new(BTreeSet::from([store])),
+            #[cfg(unix)]
             mounts: Mutex::default(),
         };
         Actor {
@@ -297,6 +301,7 @@ impl Actor {
     }
 
     pub(crate) async fn close_at(&self, at: Caller) {
+        #[cfg(unix)]
         self.unmount_all(at).await;
         let Some(peer) = lock(&self.inner.peer).take() else {
             return;

@@ -12,8 +12,11 @@ pub mod faults;
 pub mod leaks;
 pub mod link;
 pub mod log;
+#[cfg(unix)]
 pub mod mounted;
+#[cfg(unix)]
 pub mod mountpoint;
+#[cfg(unix)]
 pub mod offline;
 pub mod pair;
 pub mod ports;

@@ -36,17 +36,17 @@ fn main() -> io::Result<()> {
     writeln!(io::stdout(), "{}", serde_json::to_string(&answer)?)
 }
 
-#[cfg(not(feature = "fuse"))]
+#[cfg(not(all(unix, feature = "fuse")))]
 fn fuse() -> Result<String, String> {
     Err("built without feature `fuse`".to_owned())
 }
 
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 fn fuse() -> Result<String, String> {
     mount_and_read().map_err(|error| format!("{error:#}").replace('\n', "; "))
 }
 
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 fn mount_and_read() -> anyhow::Result<String> {
     use anyhow::{Context as _, ensure};
     use tandem_core::mount::MountOptions;
@@ -89,7 +89,7 @@ fn way() -> &'static str {
     }
 }
 
-#[cfg(all(feature = "fuse", not(target_os = "linux")))]
+#[cfg(all(unix, feature = "fuse", not(target_os = "linux")))]
 fn way() -> &'static str {
     "by the system's own means"
 }

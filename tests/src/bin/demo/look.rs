@@ -2,16 +2,12 @@
 //!
 //! Where it can't be done it says why, and the demo goes on: a mount is one of two ways to the same files.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
-use tandem_core::mount::{Mount, MountOptions};
-use tandem_core::peer::Peer;
-use tempfile::TempDir;
-
-use crate::files::{self, Inventory};
-use crate::story::{Story, amount, pace};
+#[cfg(unix)]
+pub(crate) use mounted::look;
+#[cfg(not(unix))]
+pub(crate) use unmounted::look;
 
 /// What becomes of the mount when everything has been read.
 #[derive(Debug)]
@@ -23,85 +19,124 @@ pub(crate) enum Then {
     Hold(AtomicBool),
 }
 
-/// Lists, reads and compares through a mount of bob's; holds it if that is wished.
-pub(crate) async fn look(
-    story: &Story,
-    bob: &Peer,
-    inventory: &Inventory,
-    then: &Then,
-) -> anyhow::Result<()> {
-    let point = tempfile::Builder::new().prefix("tandem-bob-").tempdir();
-    let point = point.context("could not make a directory to mount on")?;
-    let started = story.now();
-    let mount = match bob.mount(point.path(), MountOptions::default()).await {
-        Ok(mount) => mount,
-        Err(error) => {
-            let why = error.to_string().replace('\n', "; ");
-            return Ok(story.tell("bob", format_args!("does not mount the share: {why}"))?);
+#[cfg(unix)]
+mod mounted {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use anyhow::Context;
+    use tandem_core::mount::{Mount, MountOptions};
+    use tandem_core::peer::Peer;
+    use tempfile::TempDir;
+
+    use super::Then;
+    use crate::files::{self, Inventory};
+    use crate::story::{Story, amount, pace};
+
+    /// Lists, reads and compares through a mount of bob's; holds it if that is wished.
+    pub(crate) async fn look(
+        story: &Story,
+        bob: &Peer,
+        inventory: &Inventory,
+        then: &Then,
+    ) -> anyhow::Result<()> {
+        let point = tempfile::Builder::new().prefix("tandem-bob-").tempdir();
+        let point = point.context("could not make a directory to mount on")?;
+        let started = story.now();
+        let mount = match bob.mount(point.path(), MountOptions::default()).await {
+            Ok(mount) => mount,
+            Err(error) => {
+                let why = error.to_string().replace('\n', "; ");
+                return Ok(story.tell("bob", format_args!("does not mount the share: {why}"))?);
+            }
+        };
+        let millis = (story.now() - started).as_secs_f64() * 1e3;
+        story.tell(
+            "bob",
+            format_args!(
+                "mounted the share on `{}` in {millis:.1} ms",
+                mount.path().display()
+            ),
+        )?;
+        // A failure drops the mount, which unmounts it.
+        list(story, mount.path()).await?;
+        read(story, mount.path(), inventory).await?;
+        if let Then::Hold(is_holding) = then {
+            hold(story, mount.path(), is_holding).await?;
         }
-    };
-    let millis = (story.now() - started).as_secs_f64() * 1e3;
-    story.tell(
-        "bob",
-        format_args!(
-            "mounted the share on `{}` in {millis:.1} ms",
-            mount.path().display()
-        ),
-    )?;
-    // A failure drops the mount, which unmounts it.
-    list(story, mount.path()).await?;
-    read(story, mount.path(), inventory).await?;
-    if let Then::Hold(is_holding) = then {
-        hold(story, mount.path(), is_holding).await?;
+        unmount(story, mount, point).await
     }
-    unmount(story, mount, point).await
+
+    async fn list(story: &Story, mounted: &Path) -> anyhow::Result<()> {
+        let (started, path) = (story.now(), mounted.to_owned());
+        let listing = tokio::task::spawn_blocking(move || Inventory::of(&path));
+        let shown = listing.await.context("could not list the mount")??;
+        let millis = (story.now() - started).as_secs_f64() * 1e3;
+        story.tell(
+            "bob",
+            format_args!("lists {} through the mount in {millis:.1} ms", shown.amount()),
+        )?;
+        Ok(())
+    }
+
+    async fn read(story: &Story, mounted: &Path, inventory: &Inventory) -> anyhow::Result<()> {
+        let (started, path, files) = (story.now(), mounted.to_owned(), inventory.files.clone());
+        let comparing = tokio::task::spawn_blocking(move || files::compare(&files, &path));
+        comparing
+            .await
+            .context("could not compare the files in the mount")??;
+        let (count, len) = (inventory.files.len(), inventory.total_len());
+        let pace = pace(2 * len, story.now() - started);
+        story.tell(
+            "check",
+            format_args!(
+                "{}: every byte is the same through the mount {pace}",
+                amount(count, len)
+            ),
+        )?;
+        Ok(())
+    }
+
+    async fn hold(story: &Story, mounted: &Path, is_holding: &AtomicBool) -> anyhow::Result<()> {
+        is_holding.store(true, Ordering::SeqCst);
+        story.tell(
+            "hold",
+            format_args!("look around in `{}`; Ctrl-C ends it", mounted.display()),
+        )?;
+        tokio::signal::ctrl_c().await.context("could not wait for Ctrl-C")
+    }
+
+    async fn unmount(story: &Story, mount: Mount, point: TempDir) -> anyhow::Result<()> {
+        let started = story.now();
+        mount.unmount().await.context("could not unmount")?;
+        let millis = (story.now() - started).as_secs_f64() * 1e3;
+        story.tell("bob", format_args!("unmounted in {millis:.1} ms"))?;
+        point
+            .close()
+            .context("could not remove the directory that was mounted on")
+    }
 }
 
-async fn list(story: &Story, mounted: &Path) -> anyhow::Result<()> {
-    let (started, path) = (story.now(), mounted.to_owned());
-    let listing = tokio::task::spawn_blocking(move || Inventory::of(&path));
-    let shown = listing.await.context("could not list the mount")??;
-    let millis = (story.now() - started).as_secs_f64() * 1e3;
-    story.tell(
-        "bob",
-        format_args!("lists {} through the mount in {millis:.1} ms", shown.amount()),
-    )?;
-    Ok(())
-}
+#[cfg(not(unix))]
+mod unmounted {
+    use tandem_core::peer::Peer;
 
-async fn read(story: &Story, mounted: &Path, inventory: &Inventory) -> anyhow::Result<()> {
-    let (started, path, files) = (story.now(), mounted.to_owned(), inventory.files.clone());
-    let comparing = tokio::task::spawn_blocking(move || files::compare(&files, &path));
-    comparing
-        .await
-        .context("could not compare the files in the mount")??;
-    let (count, len) = (inventory.files.len(), inventory.total_len());
-    let pace = pace(2 * len, story.now() - started);
-    story.tell(
-        "check",
-        format_args!(
-            "{}: every byte is the same through the mount {pace}",
-            amount(count, len)
-        ),
-    )?;
-    Ok(())
-}
+    use super::Then;
+    use crate::files::Inventory;
+    use crate::story::Story;
 
-async fn hold(story: &Story, mounted: &Path, is_holding: &AtomicBool) -> anyhow::Result<()> {
-    is_holding.store(true, Ordering::SeqCst);
-    story.tell(
-        "hold",
-        format_args!("look around in `{}`; Ctrl-C ends it", mounted.display()),
-    )?;
-    tokio::signal::ctrl_c().await.context("could not wait for Ctrl-C")
-}
-
-async fn unmount(story: &Story, mount: Mount, point: TempDir) -> anyhow::Result<()> {
-    let started = story.now();
-    mount.unmount().await.context("could not unmount")?;
-    let millis = (story.now() - started).as_secs_f64() * 1e3;
-    story.tell("bob", format_args!("unmounted in {millis:.1} ms"))?;
-    point
-        .close()
-        .context("could not remove the directory that was mounted on")
+    /// Says that there is nothing to look at.
+    #[expect(clippy::unused_async, reason = "the same call on every system")]
+    pub(crate) async fn look(
+        story: &Story,
+        _bob: &Peer,
+        _all: &Inventory,
+        _then: &Then,
+    ) -> anyhow::Result<()> {
+        story.tell(
+            "bob",
+            "does not mount the share: there are no mounts on this system",
+        )?;
+        Ok(())
+    }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use tandem_tests::pair;
 use tokio::runtime::Runtime;
 
-use crate::Wishes;
+use crate::args::Wishes;
 use crate::plan::Bench;
 
 /// Makes the ground, measures, and removes everything.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Wishes;
+use crate::args::Wishes;
 use crate::files;
 use crate::lead::Remote;
 

@@ -1,11 +1,7 @@
-//! A relay and two connected peers in one process, each mounted, until standard input closes or a signal comes.
-//!
-//! For other programs that need a mount to work on: conformance suites, and tests that kill the process. Prints one line
-//! when it is ready, `mounted`, the path of alice's mount and that of bob's, with tabs between.
+//! The relay, the two peers, their mounts, and the end.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
@@ -13,6 +9,7 @@ use tandem_core::mount::{Mount, MountOptions, Passthrough};
 use tandem_core::peer::{Peer, PeerConfig};
 use tandem_relay::Relay;
 use tandem_tests::pair;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Mount the shares of two connected peers at DIR/alice and DIR/bob, until standard input closes.
@@ -52,19 +49,13 @@ impl Args {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell if that fails.
-            let _written = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Runs until it is told to end.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let args = Args::parse();
+    Runtime::new()?.block_on(serve(&args))
 }
 
-async fn run(args: &Args) -> anyhow::Result<()> {
+async fn serve(args: &Args) -> anyhow::Result<()> {
     let temporary = tempfile::Builder::new()
         .prefix("tandem-mountpoint-")
         .tempdir()
