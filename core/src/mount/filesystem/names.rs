@@ -253,6 +253,7 @@ impl FileSystem {
             local.mode = mode;
             local.changed_ns = Some(now);
             local.modified_ns = Some(now);
+            local.accessed_ns = Some(now);
         });
         drop(nodes);
         self.share.tell_new(files, path, Some(self.viewer));
