@@ -224,10 +224,8 @@ pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 pub const COPY_ON_WRITE_LEN_MAX: u64 = 64 << 20;
 /// Bytes that one call copies within the kernel; a larger copy is several calls.
 pub const COPY_CALL_LEN_MAX: usize = 1 << 30;
-/// Age from which a modification time tells two states of a file apart: two ticks of the slowest clock that stamps files.
-pub const UNSETTLED_TIME: Duration = Duration::from_millis(20);
-/// Largest file that is hashed once more because it was modified a moment ago; hashing a larger one takes longer.
-pub const UNSETTLED_LEN_MAX: u64 = 16 << 20;
+/// How often a file is looked for again while it is opened or read and its content moves away meanwhile.
+pub const OPEN_ATTEMPTS_MAX: u32 = 8;
 /// How long the kernel may believe what it was told of names and attributes. It is told when they change, so this only
 /// bounds what goes wrong.
 pub const KERNEL_TTL: Duration = Duration::from_secs(60);

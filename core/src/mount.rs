@@ -1,8 +1,8 @@
 //! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
 //!
 //! [`FileSystem`] is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
-//! only file that names an errno. Reading order: `attributes error errno viewers nodes working open_file share changes
-//! publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any number of peers, per
+//! only file that names an errno. Reading order: `attributes error errno viewers uses nodes working open_file share
+//! changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any number of peers, per
 //! process. Without the feature `fuse` the API is there and answers [`MountError::NoBackend`].
 
 mod attributes;
@@ -27,8 +27,10 @@ mod publish;
 mod share;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod viewers;
 mod working;
+mod writing;
 
 pub use attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode, Owner};
 pub use error::FsError;

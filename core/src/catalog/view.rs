@@ -33,6 +33,12 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// Whether it is a file with that content.
+    #[must_use]
+    pub fn has_content(&self, content: &ContentId) -> bool {
+        self.file().is_some_and(|file| file.content == *content)
+    }
+
     /// The file, if it is one.
     #[must_use]
     pub fn file(&self) -> Option<&FileVersion> {
@@ -131,6 +137,15 @@ impl Catalog {
                 .filter_map(|(name, item)| self.shown_in(folder, name, item))
                 .collect(),
         )
+    }
+
+    /// What is shown at a path, and everything in it.
+    pub(crate) fn list_at(&self, path: &SharePath) -> Vec<Shown> {
+        match self.find(path) {
+            Some(Item::Folder(entries)) => self.list_below(&entries, Some(path)),
+            Some(item) => self.shown(path, &item).into_iter().collect(),
+            None => Vec::new(),
+        }
     }
 
     pub(super) fn list_below(&self, entries: &[EntryId], folder: Option<&SharePath>) -> Vec<Shown> {

@@ -6,7 +6,7 @@
 use super::attributes::Inode;
 use super::share::{MountedShare, top};
 use super::viewers::{Stale, ViewerId};
-use crate::catalog::{CatalogEvent, EntryKey, Kind, SharePath};
+use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath};
 use crate::peer::Files;
 
 impl MountedShare {
@@ -26,6 +26,24 @@ impl MountedShare {
                     self.tell_new(files, copy, None);
                 }
             }
+        }
+    }
+
+    /// Entries have other states. What is not there any more is forgotten: an entry that is made anew under the same name is
+    /// another file, even if it has the same id. What was written to the old one is shared all the same when it is closed.
+    pub(crate) fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
+        let mut nodes = self.nodes();
+        for id in entries {
+            let key = EntryKey { id: *id, copy: None };
+            if files.catalog.locate(key).is_some() {
+                continue;
+            }
+            if let Some(inode) = nodes.known_inode(&key) {
+                let was = self.attributes_of(files, &nodes, inode);
+                let was = was.unwrap_or_else(|_| self.orphan(inode));
+                nodes.detach(inode, was);
+            }
+            nodes.forget_local(&key);
         }
     }
 

@@ -8,21 +8,25 @@ mod files;
 mod folders;
 mod meta;
 mod names;
+mod opening;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::attributes::{Handle, Inode, OpenMode};
+use super::error::FsError;
 use super::open_file::OpenFile;
+use super::publish::Check;
 use super::share::MountedShare;
 use super::viewers::{Stale, ViewerId};
 use folders::FolderStream;
 
-pub use files::{Io, IoWish, Opened, Span, Whence};
+pub use files::{Span, Whence};
 pub use folders::{FolderItem, Room};
 pub use meta::Statistics;
 pub use names::Renaming;
+pub use opening::{Io, IoWish, Opened};
 
 /// See the module's head.
 #[derive(Debug)]
@@ -43,6 +47,17 @@ struct OpenHandle {
     file: Arc<OpenFile>,
     mode: OpenMode,
     io: Io,
+}
+
+impl OpenHandle {
+    /// How to tell with the last handle whether there is anything to publish: what is mapped into memory of a file that the
+    /// kernel writes by itself can be written after everything was closed, and nothing shows it.
+    fn last_check(&self) -> Check {
+        match self.io {
+            Io::Backed => Check::Content,
+            Io::Calls => Check::Stamp,
+        }
+    }
 }
 
 impl FileSystem {
@@ -86,6 +101,15 @@ impl FileSystem {
         Handle(self.next_handle.fetch_add(1, Ordering::Relaxed))
     }
 
+    fn handle(&self, handle: Handle) -> Result<OpenHandle, FsError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.get(&handle).cloned().ok_or(FsError::BadHandle)
+    }
+
+    fn handles_mut(&self) -> RwLockWriteGuard<'_, HashMap<Handle, OpenHandle>> {
+        self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn count_lookup(&self, inode: Inode) {
         *self.lookups().entry(inode).or_default() += 1;
     }
@@ -99,11 +123,7 @@ impl Drop for FileSystem {
     /// A kernel that has let go of a mount does not say what it forgets.
     fn drop(&mut self) {
         self.stop_listening();
-        let open: Vec<_> = self
-            .open
-            .write()
-            .map(|mut open| open.drain().collect())
-            .unwrap_or_default();
+        let open: Vec<_> = self.handles_mut().drain().collect();
         for (_, handle) in open {
             if let Err(error) = self.let_go(&handle) {
                 tracing::warn!(%error, "could not share a file that was open when its mount ended");

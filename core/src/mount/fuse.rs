@@ -39,7 +39,7 @@ const GENERATION: Generation = Generation(0);
 /// See the head of this file.
 pub(super) struct Adapter {
     fs: Arc<FileSystem>,
-    backings: Backings,
+    backings: Arc<Backings>,
     slow_calls: Arc<Semaphore>,
 }
 
@@ -48,7 +48,7 @@ impl Adapter {
     pub(super) fn new(fs: Arc<FileSystem>, backings: Backings) -> Self {
         Self {
             fs,
-            backings,
+            backings: Arc::new(backings),
             slow_calls: Arc::new(Semaphore::new(SLOW_CALLS_MAX)),
         }
     }
@@ -272,18 +272,20 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        guarded(|| {
-            match self
-                .backings
-                .open(&self.fs, inode(ino), open_mode(flags.0), &reply)
-            {
-                Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
-                Ok(Chosen::Backed(handle, backing)) => {
-                    reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
-                }
-                Err(error) => reply.error(errno(&error)),
+        let (ino, mode, backings) = (inode(ino), open_mode(flags.0), self.backings.clone());
+        let open = move |fs: &FileSystem| match backings.open(fs, ino, mode, &reply) {
+            Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
+            Ok(Chosen::Backed(handle, backing)) => {
+                reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
             }
-        });
+            Err(error) => reply.error(errno(&error)),
+        };
+        guarded(
+            || match self.fs.is_quickly_opened(ino, mode) && self.backings.is_free(ino) {
+                true => open(&self.fs),
+                false => self.later(open),
+            },
+        );
     }
 
     fn read(
@@ -341,12 +343,17 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let fh = handle(fh);
-        guarded(|| self.backings.release(inode(ino)));
-        guarded(|| match self.fs.is_quickly_flushed(fh) {
-            true => done(self.fs.release(fh), reply),
-            false => self.later(move |fs| done(fs.release(fh), reply)),
-        });
+        let (ino, fh, backings) = (inode(ino), handle(fh), self.backings.clone());
+        let release = move |fs: &FileSystem| {
+            backings.release(ino);
+            done(fs.release(fh), reply);
+        };
+        guarded(
+            || match self.fs.is_quickly_released(fh) && self.backings.is_free(ino) {
+                true => release(&self.fs),
+                false => self.later(release),
+            },
+        );
     }
 
     fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {

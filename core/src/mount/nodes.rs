@@ -101,7 +101,7 @@ impl Nodes {
                 ..
             }) = self.nodes.remove(&inode)
         {
-            self.by_key.remove(&key);
+            self.unlink(key, inode);
         }
     }
 
@@ -110,9 +110,15 @@ impl Nodes {
         if let Some(node) = self.nodes.get_mut(&inode)
             && let Standing::For(key) = std::mem::replace(&mut node.standing, Standing::Gone(was))
         {
-            self.by_key.remove(&key);
+            self.unlink(key, inode);
         }
         self.drop_unknown(inode);
+    }
+
+    fn unlink(&mut self, key: EntryKey, inode: Inode) {
+        if self.by_key.get(&key) == Some(&inode) {
+            self.by_key.remove(&key);
+        }
     }
 
     /// Changes what an inode that stands for nothing was.
@@ -130,7 +136,7 @@ impl Nodes {
         let Standing::For(old) = std::mem::replace(&mut node.standing, Standing::For(key)) else {
             return;
         };
-        self.by_key.remove(&old);
+        self.unlink(old, inode);
         self.by_key.insert(key, inode);
         if let Some(local) = self.locals.remove(&old) {
             self.locals.insert(key, local);

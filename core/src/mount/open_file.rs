@@ -2,20 +2,19 @@
 //!
 //! All handles of an inode share one of these, so they always agree. Its content is what it was when the first of them was
 //! opened; a new content from the other side belongs to a new inode. Bytes come from a file on this machine that has
-//! the whole content, from what is fetched on demand, or from a working file once somebody writes. When a content is
-//! published is decided in `publish`.
+//! the whole content, from what is fetched on demand, or from a working file once somebody writes. How a
+//! file becomes writable is decided in `writing`, when a content is published in `publish`.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::error::FsError;
+use super::uses::InUse;
 use super::working::Working;
 use crate::catalog::{ContentId, Dot, EntryKey, Shown};
-use crate::limits::COPY_ON_WRITE_LEN_MAX;
 use crate::peer::RemoteFile;
 use crate::store::{Owner, Source};
 
@@ -46,6 +45,8 @@ pub(super) struct Before {
     pub(super) body: Body,
     pub(super) content: ContentId,
     pub(super) backed_count: usize,
+    /// Entries that have the content because of this file.
+    pub(super) entry_count: usize,
 }
 
 /// Whether the other side knows that there is such a file.
@@ -73,6 +74,8 @@ pub(super) enum Body {
 pub(super) struct LocalFile {
     pub(super) source: Arc<Source>,
     pub(super) file: File,
+    /// Counts as a use of the file for as long as it is open.
+    pub(super) _in_use: InUse,
 }
 
 impl LocalFile {
@@ -87,7 +90,8 @@ impl LocalFile {
         }
     }
 
-    fn is_in_depot(&self) -> bool {
+    /// Whether the file is in the store of the peer, where nobody else writes.
+    pub(super) fn is_in_store(&self) -> bool {
         self.source.owner != Owner::User
     }
 }
@@ -101,10 +105,10 @@ impl Body {
         }
     }
 
-    /// The file that the kernel may read and write by itself: whole, and nobody else's.
+    /// The file that the kernel could read and write by itself: whole, and in the store.
     pub(super) fn backing(&self) -> Option<&File> {
         match self {
-            Self::Local(local) if local.is_in_depot() => Some(&local.file),
+            Self::Local(local) if local.is_in_store() => Some(&local.file),
             Self::Working(working) => Some(&working.file),
             Self::Local(_) | Self::Remote(_) => None,
         }
@@ -177,6 +181,7 @@ impl OpenFile {
             body: state.body.clone(),
             content: state.content,
             backed_count: state.backed_count,
+            entry_count: usize::from(state.version.is_some()),
         }
     }
 
@@ -189,7 +194,7 @@ impl OpenFile {
         if dot == shown.dot {
             return false;
         }
-        let same = shown.file().is_some_and(|file| file.content == state.content);
+        let same = shown.has_content(&state.content);
         if same {
             state.version = Some((shown.key(), shown.dot));
         }
@@ -236,59 +241,4 @@ pub(super) enum Keep {
     Content,
     /// Nothing: whoever asks for it is about to truncate it.
     Nothing,
-}
-
-/// A working file, and how it came about.
-pub(super) enum Made {
-    /// It is a file of its own; what it was copied from is as it was.
-    Copy(Working),
-    /// It is the file that had the content.
-    InPlace(Working, Arc<Source>),
-}
-
-/// Makes a working file out of a content, without touching what others may still be served. Only a file that the kernel
-/// reads by itself stays the same file, and so does a large one.
-pub(super) fn writable(before: &Before, keep: Keep, store: &Path) -> Result<Made, FsError> {
-    match &before.body {
-        Body::Local(local) if local.is_in_depot() => {
-            let is_large = keep == Keep::Content && before.content.len > COPY_ON_WRITE_LEN_MAX;
-            if before.backed_count == 0 && !is_large {
-                return Ok(Made::Copy(copied(&local.file, keep, store)?));
-            }
-            let working = taken_over(&local.source.path, keep, store)?;
-            Ok(Made::InPlace(working, local.source.clone()))
-        }
-        Body::Local(local) => {
-            let working = copied(&local.file, keep, store)?;
-            if keep == Keep::Nothing || local.source.is_unchanged(&local.file) {
-                return Ok(Made::Copy(working));
-            }
-            working.remove();
-            Err(FsError::Changed)
-        }
-        Body::Remote(remote) => Ok(Made::Copy(copied(remote.cached().file(), keep, store)?)),
-        Body::Working(_) => Err(FsError::Invalid),
-    }
-}
-
-fn copied(from: &File, keep: Keep, store: &Path) -> io::Result<Working> {
-    match keep {
-        Keep::Content => Working::copy_of(from, store),
-        Keep::Nothing => Working::create(store),
-    }
-}
-
-/// Turns a file of the depot into a working file. What was fetched leaves the folder of what can be fetched again.
-fn taken_over(path: &Path, keep: Keep, store: &Path) -> io::Result<Working> {
-    let file = File::options().read(true).write(true).open(path)?;
-    if keep == Keep::Nothing {
-        file.set_len(0)?;
-    }
-    if path.parent() == Some(store) {
-        return Ok(Working::adopt(file, path.to_owned()));
-    }
-    let token = getrandom::u64().map_err(io::Error::from)?;
-    let home = store.join(format!("{token:016x}"));
-    std::fs::rename(path, &home)?;
-    Ok(Working::adopt(file, home))
 }

@@ -5,14 +5,14 @@
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::attributes::{Attributes, Inode, NodeKind, Owner};
 use super::error::FsError;
 use super::nodes::{Nodes, Standing};
 use super::open_file::{Body, OpenFile};
+use super::uses::Uses;
 use super::viewers::Viewers;
-use crate::catalog::{Kind, Name, SharePath, Shown};
+use crate::catalog::{ContentId, Kind, Name, SharePath, Shown};
 use crate::peer::{Files, Shared};
 
 /// Permission bits of a folder that nobody has changed.
@@ -27,6 +27,7 @@ const BLOCK_LEN: u64 = 512;
 pub(crate) struct MountedShare {
     pub(super) shared: Arc<Shared>,
     pub(super) viewers: Viewers,
+    pub(super) uses: Uses,
     nodes: Mutex<Nodes>,
     owner: Owner,
     started_ns: i64,
@@ -54,6 +55,7 @@ impl MountedShare {
         Self {
             shared,
             viewers: Viewers::default(),
+            uses: Uses::default(),
             nodes: Mutex::new(nodes),
             owner: Owner::of_this_process(),
             started_ns,
@@ -96,11 +98,6 @@ impl MountedShare {
         now_ns(&self.shared)
     }
 
-    /// Wall time.
-    pub(super) fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.shared.clock.unix_ms())
-    }
-
     /// What the inode stands for.
     pub(super) fn seen(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         if inode == Inode::ROOT {
@@ -113,6 +110,16 @@ impl MountedShare {
                 let shown = files.catalog.locate(key).ok_or(FsError::NotFound)?;
                 Ok(Seen::Entry(shown))
             }
+        }
+    }
+
+    /// As [`MountedShare::seen`]; a file that the other side removed while it is open here is one that is gone.
+    pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
+        match self.seen(files, nodes, inode) {
+            Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
+                Ok(Seen::Gone(self.orphan(inode)))
+            }
+            seen => seen,
         }
     }
 
@@ -158,15 +165,13 @@ impl MountedShare {
     /// The inode of something shown. One that is open with another content than it has now gets a successor.
     pub(super) fn inode_of(&self, nodes: &mut Nodes, shown: &Shown) -> Inode {
         let inode = nodes.inode_of(shown.key());
-        let open = nodes.get(inode).and_then(|node| node.file.clone());
-        match open.filter(|open| open.is_outdated(shown)) {
-            None => inode,
-            Some(_) => {
-                let was = self.attributes(nodes, inode, shown);
-                nodes.detach(inode, was);
-                nodes.inode_of(shown.key())
-            }
+        let open = self.open_file(nodes, inode);
+        if open.is_none_or(|open| !open.is_outdated(shown)) {
+            return inode;
         }
+        let was = self.attributes(nodes, inode, shown);
+        nodes.detach(inode, was);
+        nodes.inode_of(shown.key())
     }
 
     /// What stat(2) says of an inode.
@@ -176,20 +181,15 @@ impl MountedShare {
         nodes: &Nodes,
         inode: Inode,
     ) -> Result<Attributes, FsError> {
-        match self.seen(files, nodes, inode) {
-            Ok(Seen::Top) => Ok(self.top_attributes(nodes)),
-            Ok(Seen::Entry(shown)) => Ok(self.attributes(nodes, inode, &shown)),
-            Ok(Seen::Gone(was)) => Ok(with_open(was, nodes)),
-            // The other side removed it, but it is open here.
-            Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
-                Ok(with_open(self.orphan(inode), nodes))
-            }
-            Err(error) => Err(error),
+        match self.seen_if_open(files, nodes, inode)? {
+            Seen::Top => Ok(self.top_attributes(nodes)),
+            Seen::Entry(shown) => Ok(self.attributes(nodes, inode, &shown)),
+            Seen::Gone(was) => Ok(with_open(was, nodes)),
         }
     }
 
     /// A file of which the catalog knows nothing any more.
-    fn orphan(&self, inode: Inode) -> Attributes {
+    pub(super) fn orphan(&self, inode: Inode) -> Attributes {
         let now = self.now_ns();
         Attributes {
             inode,
@@ -254,6 +254,26 @@ impl MountedShare {
             changed_ns: local.changed_ns.unwrap_or(modified_ns),
             accessed_ns: local.accessed_ns.unwrap_or(modified_ns),
         }
+    }
+
+    /// Whether the kernel may be handed the file of a body: nobody else reads it, so it can be written in place.
+    pub(super) fn may_be_backed(&self, body: &Body, content: &ContentId) -> bool {
+        match body {
+            Body::Working(_) => true,
+            Body::Local(local) => {
+                self.uses.count(&local.source.path) == 1 && !self.shared.is_read_elsewhere(content)
+            }
+            Body::Remote(_) => false,
+        }
+    }
+
+    /// From now on the inode stands for what is shown there. Another inode that did so stands for nothing.
+    pub(super) fn rekey(&self, nodes: &mut Nodes, inode: Inode, shown: &Shown) {
+        if let Some(other) = nodes.known_inode(&shown.key()).filter(|other| *other != inode) {
+            let was = self.attributes(nodes, other, shown);
+            nodes.detach(other, was);
+        }
+        nodes.rekey(inode, shown.key());
     }
 
     /// What is open of an inode.

@@ -7,6 +7,8 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod encounters;
+
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 
 struct Alone {

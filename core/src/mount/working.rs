@@ -1,17 +1,17 @@
 //! The file in the store that a file of the share is written into.
 //!
 //! Owns making it (empty, or as a copy of what there was) and the question whether it was written since it was last
-//! published. It may be written past us, by the kernel itself; so what decides is its stamp, not only our own count.
+//! published. It may be written past us, by the kernel itself; so its stamp counts as well as our own count.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
-use crate::limits::{COPY_CALL_LEN_MAX, UNSETTLED_LEN_MAX, UNSETTLED_TIME};
-use crate::store::FileStamp;
+use super::uses::{InUse, Uses};
+use crate::limits::COPY_CALL_LEN_MAX;
+use crate::store::{FileStamp, write_all_at};
 
 /// A file of the store that is open for reading and writing.
 #[derive(Debug)]
@@ -19,39 +19,48 @@ pub(super) struct Working {
     pub(super) file: File,
     pub(super) path: PathBuf,
     writes: AtomicU64,
-    published: Mutex<Option<Published>>,
+    /// Writes that have begun and not ended.
+    active_writes: AtomicU64,
+    published: Mutex<Option<Look>>,
+    /// Whether it is a source of some content; one that is not is of no use to anybody once it is closed.
+    is_source: AtomicBool,
+    /// Whoever appends has the turn: finding the end and writing there are two steps.
+    appending: Mutex<()>,
+    _in_use: InUse,
 }
 
-/// What a working file was like when it was published.
+/// What a working file is like at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Published {
+pub(super) struct Look {
     writes: u64,
     stamp: FileStamp,
-    settled: bool,
 }
 
-impl Published {
-    /// Whether nothing was written between the two looks, as far as stamps can tell.
-    pub(super) fn is_same_state(&self, other: &Self) -> bool {
-        self.writes == other.writes && self.stamp == other.stamp
+/// A change of a working file that is going on.
+#[must_use]
+pub(super) struct Writing<'a>(&'a Working);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.writes.fetch_add(1, Ordering::AcqRel);
+        self.0.active_writes.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Working {
     /// An empty one in the folder `store`.
-    pub(super) fn create(store: &Path) -> io::Result<Self> {
-        let token = getrandom::u64().map_err(io::Error::from)?;
-        let path = store.join(format!("{token:016x}"));
+    pub(super) fn create(store: &Path, uses: &Uses) -> io::Result<Self> {
+        let path = fresh_path(store)?;
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path)?;
-        Ok(Self::adopt(file, path))
+        Ok(Self::adopt(file, path, uses))
     }
 
     /// A copy of `source`, by reference where the file system can do that.
-    pub(super) fn copy_of(source: &File, store: &Path) -> io::Result<Self> {
-        let working = Self::create(store)?;
+    pub(super) fn copy_of(source: &File, store: &Path, uses: &Uses) -> io::Result<Self> {
+        let working = Self::create(store, uses)?;
         match copy(source, &working.file) {
             Ok(()) => Ok(working),
             Err(error) => {
@@ -62,48 +71,80 @@ impl Working {
     }
 
     /// A file of the store that becomes a working file as it is.
-    pub(super) fn adopt(file: File, path: PathBuf) -> Self {
+    pub(super) fn adopt(file: File, path: PathBuf, uses: &Uses) -> Self {
         Self {
             file,
+            _in_use: uses.begin(&path),
             path,
             writes: AtomicU64::new(0),
+            active_writes: AtomicU64::new(0),
             published: Mutex::new(None),
+            is_source: AtomicBool::new(false),
+            appending: Mutex::new(()),
         }
     }
 
-    /// To be called after each write that goes through us.
-    pub(super) fn note_write(&self) {
-        self.writes.fetch_add(1, Ordering::AcqRel);
+    /// Writes bytes at an offset.
+    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let _writing = self.begin_write();
+        write_all_at(&self.file, bytes, offset)
     }
 
-    /// What the file is like at this moment; compare it with that after reading all of it.
-    pub(super) fn look(&self, metadata: &Metadata, now: SystemTime) -> Published {
-        Published {
+    /// Writes at the end of the file, wherever that is by then.
+    pub(super) fn append(&self, bytes: &[u8], len_max: u64) -> io::Result<()> {
+        let _turn = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.file.metadata()?.len();
+        if end.saturating_add(bytes.len() as u64) > len_max {
+            return Err(rustix::io::Errno::FBIG.into());
+        }
+        self.write(bytes, end)
+    }
+
+    /// Sets the length of the file.
+    pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
+        let _writing = self.begin_write();
+        self.file.set_len(len)
+    }
+
+    /// To be held during each change of the file that goes through us.
+    pub(super) fn begin_write(&self) -> Writing<'_> {
+        self.active_writes.fetch_add(1, Ordering::AcqRel);
+        Writing(self)
+    }
+
+    /// Whether a change is going on, so that a look tells nothing.
+    pub(super) fn is_being_written(&self) -> bool {
+        self.active_writes.load(Ordering::Acquire) > 0
+    }
+
+    /// What the file is like, given its metadata of this moment; compare it with that after reading all of it.
+    pub(super) fn look(&self, metadata: &Metadata) -> Look {
+        Look {
             writes: self.writes.load(Ordering::Acquire),
             stamp: FileStamp::of(metadata),
-            settled: is_settled(metadata, now),
         }
     }
 
     /// Notes that the content which the file had at that look is published.
-    pub(super) fn set_published(&self, look: Published) {
+    pub(super) fn set_published(&self, look: Look) {
         *self.published.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
     }
 
-    /// Whether the file may have been written since it was published.
-    pub(super) fn is_dirty(&self, now: SystemTime) -> io::Result<bool> {
-        let look = self.look(&self.file.metadata()?, now);
-        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(published
-            .as_ref()
-            .is_none_or(|last| !last.settled || !last.is_same_state(&look)))
+    /// Notes that the file is a source.
+    pub(super) fn set_source(&self) {
+        self.is_source.store(true, Ordering::Release);
     }
 
-    /// Whether the file is certain to have been written since it was published.
-    pub(super) fn is_changed(&self, now: SystemTime) -> io::Result<bool> {
-        let look = self.look(&self.file.metadata()?, now);
+    /// Whether the file was written since it was published, as far as its stamp tells.
+    pub(super) fn is_dirty(&self) -> io::Result<bool> {
+        let look = self.look(&self.file.metadata()?);
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(published.as_ref().is_none_or(|last| !last.is_same_state(&look)))
+        Ok(published.as_ref() != Some(&look))
+    }
+
+    /// Whether nobody will miss the file once it is closed.
+    pub(super) fn is_useless(&self) -> bool {
+        !self.is_source.load(Ordering::Acquire) && self.is_dirty().is_ok_and(|dirty| !dirty)
     }
 
     /// Takes the file out of the store; whoever has it open still has it.
@@ -112,14 +153,10 @@ impl Working {
     }
 }
 
-/// Some file systems count time in ticks: two writes within one leave the same stamp. A small file that was modified
-/// that recently is read once more; of a large one the reading takes longer than a tick.
-fn is_settled(metadata: &Metadata, now: SystemTime) -> bool {
-    let age = metadata
-        .modified()
-        .ok()
-        .and_then(|time| now.duration_since(time).ok());
-    metadata.len() > UNSETTLED_LEN_MAX || age.is_some_and(|age: Duration| age > UNSETTLED_TIME)
+/// A name in the store that nothing has.
+pub(super) fn fresh_path(store: &Path) -> io::Result<PathBuf> {
+    let token = getrandom::u64().map_err(io::Error::from)?;
+    Ok(store.join(format!("{token:016x}")))
 }
 
 fn copy(from: &File, to: &File) -> io::Result<()> {
@@ -159,6 +196,6 @@ pub(super) fn copy_range(
     }
     let mut buffer = crate::aligned::AlignedBuffer::new(call_len.min(crate::limits::IO_BLOCK_LEN));
     let read = std::os::unix::fs::FileExt::read_at(from, &mut buffer, from_offset)?;
-    crate::store::write_all_at(to, &buffer[..read], to_offset)?;
+    write_all_at(to, &buffer[..read], to_offset)?;
     Ok(read as u64)
 }

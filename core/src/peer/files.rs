@@ -109,6 +109,37 @@ impl Files {
         self.sources.holding(content)
     }
 
+    /// How many entries have a content that is held.
+    pub(crate) fn entry_count(&self, content: &ContentId) -> usize {
+        self.entries_with(content).count()
+    }
+
+    fn entries_with(&self, content: &ContentId) -> impl Iterator<Item = EntryId> {
+        let entries = self.held_for.get(content).into_iter().flatten().copied();
+        entries.filter(|id| {
+            let versions = self
+                .catalog
+                .state(*id)
+                .into_iter()
+                .flat_map(|state| state.versions.values());
+            let mut kinds = versions.map(|version| &version.kind);
+            kinds.any(|kind| matches!(kind, Kind::File(file) if file.content == *content))
+        })
+    }
+
+    /// The contents of entries that are about to change, as far as they are held.
+    fn held_contents(&self, entries: impl IntoIterator<Item = EntryId>) -> Vec<ContentId> {
+        let states = entries.into_iter().filter_map(|id| self.catalog.state(id));
+        let versions = states.flat_map(|state| state.versions.values());
+        let contents = versions.filter_map(|version| match &version.kind {
+            Kind::File(file) => Some(file.content),
+            Kind::Folder | Kind::Link(_) => None,
+        });
+        contents
+            .filter(|content| self.held_for.contains_key(content))
+            .collect()
+    }
+
     /// A source has moved.
     pub(crate) fn rehome(&mut self, old: &Source, new: Source) {
         self.sources.forget(old);
@@ -165,10 +196,7 @@ impl Files {
 
     /// Whether some entry that is neither removed nor changed has this content.
     fn is_shared(&self, content: &ContentId) -> bool {
-        let entries = self.held_for.get(content).into_iter().flatten();
-        let mut states = entries.filter_map(|id| self.catalog.state(*id));
-        let has = |kind: &Kind| matches!(kind, Kind::File(file) if file.content == *content);
-        states.any(|state| state.versions.values().any(|version| has(&version.kind)))
+        self.entries_with(content).next().is_some()
     }
 
     /// The paths under which this peer shares the local file of `source`.
@@ -210,7 +238,16 @@ impl Shared {
     /// Removes a file or a whole folder from the share.
     pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
+        let shown = files.catalog.list_at(path);
+        let contents: Vec<_> = shown
+            .iter()
+            .filter_map(|shown| Some(shown.file()?.content))
+            .collect();
         let change = files.catalog.remove(path)?;
+        contents
+            .into_iter()
+            .for_each(|content| files.let_go(Some(content)));
+        self.tell_removed(&files, &change.touched);
         self.tell_mounts(&files, &[CatalogEvent::Removed { path: path.clone() }]);
         drop(files);
         self.mark(change.touched);
@@ -233,8 +270,13 @@ impl Shared {
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let merged: Vec<_> = states.iter().map(|(id, _)| *id).collect();
         let mut files = self.files();
+        let contents = files.held_contents(merged.iter().copied());
         let events = files.catalog.merge(states)?;
-        files.follow(merged);
+        files.follow(merged.iter().copied());
+        contents
+            .into_iter()
+            .for_each(|content| files.let_go(Some(content)));
+        self.tell_removed(&files, &merged);
         self.tell_mounts(&files, &events);
         drop(files);
         for event in events {

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::files::Files;
 use super::shared::Shared;
-use crate::catalog::CatalogEvent;
 #[cfg(unix)]
-use crate::store::{Source, SourceError};
+use crate::catalog::ContentId;
+use crate::catalog::{CatalogEvent, EntryId};
+#[cfg(unix)]
+use crate::store::Source;
 
 impl Shared {
     /// Tells the mounts of a change of the catalog that was not made through one of them.
@@ -31,22 +33,41 @@ impl Shared {
         Ok(depot.written_dir())
     }
 
-    /// A content is written in place: what was fetched of it lies at `path` now, as long as it is what it was.
+    /// The bytes of a content lie at `path` from now on.
     #[cfg(unix)]
-    pub(crate) fn rehome(&self, source: &Source, path: &Path) -> Result<(), SourceError> {
-        if source.path == path {
-            return Ok(());
-        }
-        if let Some(depot) = &self.depot {
-            depot.release(&source.content);
-        }
-        match Source::written(path, source.content, source.outline.clone()) {
-            Ok(moved) => self.files().rehome(source, moved),
+    pub(crate) fn rehome(&self, source: &Source, path: &Path) {
+        let moved = Source::written(path, source.content, source.outline.clone());
+        let mut files = self.files();
+        match moved {
+            Ok(moved) => files.rehome(source, moved),
             Err(error) => {
-                self.files().forget(source);
-                return Err(error);
+                tracing::warn!(%error, "a file of the store can't be a source any more");
+                files.forget(source);
             }
         }
-        Ok(())
     }
+
+    /// Whether somebody reads a content from what is being fetched, or was.
+    #[cfg(unix)]
+    pub(crate) fn is_read_elsewhere(&self, content: &ContentId) -> bool {
+        self.depot.as_ref().is_some_and(|depot| depot.is_held(content))
+    }
+
+    /// Takes the file of a fetched content out of what can be fetched again, to be written. `false` while somebody reads it.
+    #[cfg(unix)]
+    pub(crate) fn release_fetched(&self, content: &ContentId) -> bool {
+        self.depot.as_ref().is_none_or(|depot| depot.release(content))
+    }
+
+    /// The mounts forget what they knew of entries that are not there any more.
+    #[cfg(unix)]
+    pub(crate) fn tell_removed(&self, files: &Files, entries: &[EntryId]) {
+        if let Some(mounted) = self.mounted() {
+            mounted.entries_changed(files, entries);
+        }
+    }
+
+    /// There are no mounts on this system.
+    #[cfg(not(unix))]
+    pub(crate) fn tell_removed(&self, _files: &Files, _entries: &[EntryId]) {}
 }

@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::outline::{BLOCK_LEN, FineOutline, GROUP_LEN, Outline, group_count, group_len};
@@ -30,6 +30,7 @@ pub(crate) struct Cached {
     missing_len: AtomicU64,
     /// Bytes of all contents of the same depot.
     stored_len: Arc<AtomicU64>,
+    is_given_away: AtomicBool,
 }
 
 impl Cached {
@@ -50,6 +51,7 @@ impl Cached {
             present: (0..groups).map(|_| AtomicU64::new(0)).collect(),
             missing_len: AtomicU64::new(content.len),
             stored_len,
+            is_given_away: AtomicBool::new(false),
         };
         cached.file.set_len(content.len)?;
         Ok(cached)
@@ -166,6 +168,11 @@ impl Cached {
         Ok(fresh_len > 0 && missing_len == fresh_len)
     }
 
+    /// The file stays when this is dropped: somebody else has a use for it.
+    pub(crate) fn give_away(&self) {
+        self.is_given_away.store(true, Ordering::Release);
+    }
+
     /// How many bytes the blocks `mask` of a group have.
     pub(crate) fn len_of(&self, group: u64, mask: u64) -> u64 {
         let last = self.blocks(group) ^ (self.blocks(group) >> 1);
@@ -178,6 +185,9 @@ impl Cached {
 impl Drop for Cached {
     fn drop(&mut self) {
         self.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
+        if *self.is_given_away.get_mut() {
+            return;
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(%error, "could not remove a file of the depot");
         }

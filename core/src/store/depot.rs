@@ -124,9 +124,24 @@ impl Depot {
         Some(slot.cached.clone())
     }
 
-    /// Forgets the place of a content whose file is put to another use; the next reader gets a new one.
-    pub(crate) fn release(&self, content: &ContentId) {
-        self.shelf().contents.remove(content);
+    /// Whether somebody besides this depot has a handle to the place of a content.
+    pub(crate) fn is_held(&self, content: &ContentId) -> bool {
+        let shelf = self.shelf();
+        let slot = shelf.contents.get(content);
+        slot.is_some_and(|slot| Arc::strong_count(&slot.cached) > 1)
+    }
+
+    /// Gives the file of a content away; the next reader gets a new place for it. `false` while somebody has a handle to it.
+    pub(crate) fn release(&self, content: &ContentId) -> bool {
+        let mut shelf = self.shelf();
+        let slot = shelf.contents.get(content);
+        if slot.is_some_and(|slot| Arc::strong_count(&slot.cached) > 1) {
+            return false;
+        }
+        if let Some(slot) = shelf.contents.remove(content) {
+            slot.cached.give_away();
+        }
+        true
     }
 
     /// Takes the contents out that were not used for longest and that nobody holds, until the others fit. Their files go

@@ -92,15 +92,18 @@ impl FileSystem {
         let files = self.share.shared.files();
         let streams = self.streams();
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
+        let folder = stream.folder.ok_or(FsError::BadHandle)?;
+        let folder = self.share.folder(&files, &self.share.nodes(), folder);
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
         for item in stream.items.iter().skip(first) {
-            let Some((attributes, is_counted)) = self.attributes_of_item(&files, item) else {
+            let path = folder.as_ref().ok().map(Option::as_ref);
+            let Some((attributes, is_counted)) = self.attributes_of_item(&files, path, item) else {
                 // It went since the folder was opened.
                 continue;
             };
             let room = take(&item.shown, &attributes);
             if is_counted && room == Room::Full {
-                self.uncount(attributes.inode);
+                self.forget(attributes.inode, 1);
             }
             if room == Room::Full {
                 break;
@@ -112,10 +115,6 @@ impl FileSystem {
     /// Closes an open folder.
     pub fn close_folder(&self, handle: Handle) {
         self.streams().remove(&handle);
-    }
-
-    fn uncount(&self, inode: Inode) {
-        self.forget(inode, 1);
     }
 
     /// Takes a new snapshot when a listing starts.
@@ -180,11 +179,19 @@ impl FileSystem {
         })
     }
 
-    fn attributes_of_item(&self, files: &Files, item: &Item) -> Option<(Attributes, bool)> {
+    /// The attributes of an item that still has its name in that folder, and whether they count as a lookup.
+    fn attributes_of_item(
+        &self,
+        files: &Files,
+        folder: Option<Option<&SharePath>>,
+        item: &Item,
+    ) -> Option<(Attributes, bool)> {
         match item.key {
             Some(key) => {
                 let shown = files.catalog.locate(key)?;
-                Some((self.introduce(&shown), true))
+                let is_here = folder == Some(shown.path.parent().as_ref());
+                let is_named = shown.path.name().as_str() == item.shown.name;
+                (is_here && is_named).then(|| (self.introduce(&shown), true))
             }
             None => {
                 let nodes = self.share.nodes();

@@ -2,10 +2,9 @@
 
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
 use super::super::error::FsError;
-use super::super::open_file::{Body, Keep};
+use super::super::open_file::{Body, Keep, News};
 use super::super::share::{Seen, top};
-use super::FileSystem;
-use super::files::IoWish;
+use super::{FileSystem, IoWish};
 use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
 use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
 use crate::peer::Files;
@@ -65,7 +64,7 @@ impl FileSystem {
         }
         let mut files = self.share.shared.files();
         let nodes = self.share.nodes();
-        let seen = self.share.seen(&files, &nodes, inode)?;
+        let seen = self.share.seen_if_open(&files, &nodes, inode)?;
         drop(nodes);
         let touched = match &seen {
             Seen::Entry(shown) => self.set_version(&mut files, inode, shown, changes)?,
@@ -84,8 +83,11 @@ impl FileSystem {
     pub fn is_quickly_changed(&self, inode: Inode, changes: &Changes) -> bool {
         let nodes = self.share.nodes();
         let open = self.share.open_file(&nodes, inode);
-        let is_open = open.is_some_and(|open| open.is_writable_now());
-        matches!(changes.len, None | Some(0)) || is_open
+        match (open, changes.len) {
+            (_, None) => true,
+            (Some(open), Some(len)) => open.is_writable_now() || (len == 0 && open.is_turn_free()),
+            (None, Some(len)) => len == 0,
+        }
     }
 
     /// What there is room for.
@@ -125,9 +127,7 @@ impl FileSystem {
         let open = self.writable_handle(handle)?;
         let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
         let working = self.share.make_writable(&open.file, keep)?;
-        working.file.set_len(len)?;
-        working.note_write();
-        Ok(())
+        Ok(working.set_len(len)?)
     }
 
     /// The time of a file that is being written is that of its working file.
@@ -138,8 +138,8 @@ impl FileSystem {
         if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
             && let Body::Working(working) = open.body()
         {
+            let _writing = working.begin_write();
             working.file.set_modified(crate::peer::system_time(modified_ns))?;
-            working.note_write();
         }
         Ok(())
     }
@@ -158,23 +158,29 @@ impl FileSystem {
         let edited = files
             .catalog
             .edit(shown.key(), shown.dot, kind, Holding::NotHeld)?;
-        let nodes = self.share.nodes();
-        let mut is_told = true;
+        // A conflict copy has become a file of its own.
+        files.follow(edited.change.touched.iter().copied().chain([edited.shown.id]));
+        let mut nodes = self.share.nodes();
+        if edited.shown.key() != shown.key() {
+            self.share.rekey(&mut nodes, inode, &edited.shown);
+        }
+        let mut news = News::Told;
         if let Some(open) = self.share.open_file(&nodes, inode) {
             let mut state = open.state();
-            if state.version.is_some() {
+            // Whoever writes on from an older version does not know of this one: it stays, whatever he writes.
+            let is_current = state.version == Some((shown.key(), shown.dot));
+            if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));
             }
-            is_told = state.news == super::super::open_file::News::Told;
+            news = state.news;
         }
         drop(nodes);
-        self.share
-            .tell_content(files, &edited.shown.path, Some(self.viewer));
-        Ok(if is_told {
-            edited.change.touched
-        } else {
-            Vec::new()
-        })
+        let path = &edited.shown.path;
+        self.share.tell_content(files, path, Some(self.viewer));
+        match news {
+            News::Told => Ok(edited.change.touched),
+            News::Untold => Ok(Vec::new()),
+        }
     }
 
     fn set_local(&self, inode: Inode, seen: &Seen, changes: &Changes) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::open_file::OpenFile;
+use super::super::publish::Check;
 use super::super::share::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
@@ -281,19 +282,23 @@ impl FileSystem {
         files.let_go(shown.file().map(|file| file.content));
     }
 
-    /// After a rename: the inode that stood for `old` stands for what is shown at `path` now.
+    /// After a rename: the inode that stood for `old` stands for what is shown at `path` now. A file that is open with another
+    /// content than `old` had does not come along: it is what the other side has replaced.
     fn follow(&self, files: &Files, old: &Shown, path: &SharePath) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
         };
         let mut nodes = self.share.nodes();
         if let Some(inode) = nodes.known_inode(&old.key()) {
-            if now.key() != old.key() {
-                nodes.rekey(inode, now.key());
-            }
-            if let Some(open) = self.share.open_file(&nodes, inode) {
-                let mut state = open.state();
-                if state.version.is_some() {
+            let open = self.share.open_file(&nodes, inode);
+            if open.as_ref().is_some_and(|open| open.is_outdated(old)) {
+                let was = self.share.attributes(&nodes, inode, old);
+                nodes.detach(inode, was);
+            } else {
+                self.share.rekey(&mut nodes, inode, &now);
+                if let Some(mut state) = open.as_ref().map(|open| open.state())
+                    && state.version.is_some()
+                {
                     state.version = Some((now.key(), now.dot));
                 }
             }
@@ -306,7 +311,7 @@ impl FileSystem {
     #[must_use]
     pub fn is_quickly_renamed(&self, folder: Inode, name: &OsStr) -> bool {
         let open = self.open_at(folder, name).ok().flatten();
-        open.is_none_or(|(_, open)| self.share.is_quickly_published(&open))
+        open.is_none_or(|(_, open)| self.share.is_quickly_published(&open, Check::Stamp))
     }
 
     /// What is open of what is called `name` in a folder.
@@ -321,7 +326,10 @@ impl FileSystem {
 
     fn publish_before_renaming(&self, (folder, name): (Inode, &OsStr)) -> Result<(), FsError> {
         match self.open_at(folder, name)? {
-            Some((inode, open)) => self.share.publish(inode, &open, Some(self.viewer)),
+            Some((inode, open)) => {
+                let by = Some(self.viewer);
+                self.share.publish((inode, &open), by, Check::Stamp)
+            }
             None => Ok(()),
         }
     }

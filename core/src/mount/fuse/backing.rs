@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig, ReplyCreate, ReplyOpen};
 
@@ -41,12 +41,13 @@ pub(super) enum Chosen {
 pub(in super::super) struct Backings {
     /// Whether the kernel may be asked.
     is_possible: AtomicBool,
-    inodes: Mutex<HashMap<Inode, InodeIo>>,
+    inodes: Mutex<HashMap<Inode, Arc<Mutex<InodeIo>>>>,
     /// Of which content the kernel remembers pages.
     remembered: Mutex<HashMap<Inode, [u8; 32]>>,
 }
 
 /// All handles of one inode.
+#[derive(Default)]
 struct InodeIo {
     count: usize,
     backing: Option<Arc<BackingId>>,
@@ -87,7 +88,14 @@ impl Backings {
         self.is_possible.store(is_agreed, Ordering::Relaxed);
     }
 
-    /// Opens a file in the way in which it is open already, or in the best one.
+    /// Whether nobody is opening or closing the inode at this moment.
+    pub(super) fn is_free(&self, inode: Inode) -> bool {
+        let inodes = self.lock();
+        let io = inodes.get(&inode);
+        io.is_none_or(|io| !matches!(io.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Opens a file in the way in which it is open already, or in the best one. Waits for whoever opens it as well.
     pub(super) fn open(
         &self,
         fs: &FileSystem,
@@ -95,20 +103,25 @@ impl Backings {
         mode: OpenMode,
         reply: &impl Register,
     ) -> Result<Chosen, FsError> {
-        let mut inodes = self.lock();
-        let opened = fs.open(inode, mode, self.wish(&inodes, inode))?;
-        match self.settle(&mut inodes, inode, opened, reply) {
-            Ok(chosen) => Ok(chosen),
-            Err(refused) => {
-                fs.release(refused)?;
-                // Truncated it is already.
-                let mode = OpenMode {
-                    truncate: false,
-                    ..mode
-                };
-                let opened = fs.open(inode, mode, IoWish::Calls)?;
-                Ok(self.by_calls(&mut inodes, inode, &opened))
+        let entry = self.entry(inode);
+        let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = match fs.open(inode, mode, self.wish(&io)) {
+            Ok(opened) => opened,
+            Err(error) => {
+                drop(io);
+                drop(entry);
+                self.drop_closed(inode);
+                return Err(error);
             }
+        };
+        // Truncated it is already.
+        let again = OpenMode {
+            truncate: false,
+            ..mode
+        };
+        match self.settle(&mut io, inode, opened, reply) {
+            Ok(chosen) => Ok(chosen),
+            Err(refused) => self.open_by_calls(fs, (&mut io, inode), again, refused),
         }
     }
 
@@ -120,55 +133,79 @@ impl Backings {
         new: (u32, Owner),
         (mode, reply): (OpenMode, &impl Register),
     ) -> Result<(Attributes, Chosen), FsError> {
-        let mut inodes = self.lock();
-        let wish = if self.is_possible() {
-            IoWish::Either
-        } else {
-            IoWish::Calls
-        };
-        let (attributes, opened) = fs.create(place, new, mode, wish)?;
+        let (attributes, opened) = fs.create(place, new, mode, self.wish(&InodeIo::default()))?;
         let inode = attributes.inode;
-        match self.settle(&mut inodes, inode, opened, reply) {
-            Ok(chosen) => Ok((attributes, chosen)),
-            Err(refused) => {
-                let opened = fs.open(inode, mode, IoWish::Calls);
-                fs.release(refused)?;
-                Ok((attributes, self.by_calls(&mut inodes, inode, &opened?)))
-            }
-        }
+        let entry = self.entry(inode);
+        let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = match self.settle(&mut io, inode, opened, reply) {
+            Ok(chosen) => chosen,
+            Err(refused) => self.open_by_calls(fs, (&mut io, inode), mode, refused)?,
+        };
+        Ok((attributes, chosen))
+    }
+
+    /// Opens a file anew whose handle the kernel refused to serve by itself.
+    fn open_by_calls(
+        &self,
+        fs: &FileSystem,
+        (io, inode): (&mut InodeIo, Inode),
+        mode: OpenMode,
+        refused: Handle,
+    ) -> Result<Chosen, FsError> {
+        let opened = fs.open(inode, mode, IoWish::Calls);
+        fs.release(refused)?;
+        Ok(self.by_calls(io, inode, &opened?))
     }
 
     /// A handle of the inode was closed.
     pub(super) fn release(&self, inode: Inode) {
+        let entry = self.entry(inode);
+        let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
+        io.count = io.count.saturating_sub(1);
+        if io.count > 0 {
+            return;
+        }
+        io.backing = None;
+        drop(io);
+        drop(entry);
+        self.drop_closed(inode);
+    }
+
+    fn drop_closed(&self, inode: Inode) {
         let mut inodes = self.lock();
-        let Some(io) = inodes.get_mut(&inode) else { return };
-        io.count -= 1;
-        if io.count == 0 {
+        // Unless somebody is about to open it.
+        if inodes
+            .get(&inode)
+            .is_some_and(|entry| Arc::strong_count(entry) == 1 && !is_open(entry))
+        {
             inodes.remove(&inode);
         }
     }
 
-    fn wish(&self, inodes: &HashMap<Inode, InodeIo>, inode: Inode) -> IoWish {
-        match inodes.get(&inode) {
-            Some(io) if io.backing.is_none() => IoWish::Calls,
-            Some(_) => IoWish::Either,
-            None if self.is_possible() => IoWish::Either,
-            None => IoWish::Calls,
+    fn entry(&self, inode: Inode) -> Arc<Mutex<InodeIo>> {
+        self.lock().entry(inode).or_default().clone()
+    }
+
+    fn wish(&self, io: &InodeIo) -> IoWish {
+        match (io.count, &io.backing) {
+            (0, _) if self.is_possible() => IoWish::Either,
+            (0, _) | (_, None) => IoWish::Calls,
+            (_, Some(_)) => IoWish::Either,
         }
     }
 
     /// Registers the backing file, if there is one. `Err` with the handle when the kernel refuses.
     fn settle(
         &self,
-        inodes: &mut HashMap<Inode, InodeIo>,
+        io: &mut InodeIo,
         inode: Inode,
         opened: Opened,
         reply: &impl Register,
     ) -> Result<Chosen, Handle> {
         let Some(file) = &opened.backing else {
-            return Ok(self.by_calls(inodes, inode, &opened));
+            return Ok(self.by_calls(io, inode, &opened));
         };
-        let known = inodes.get(&inode).and_then(|io| io.backing.clone());
+        let known = io.backing.clone();
         let backing = match known.map_or_else(|| reply.register(file).map(Arc::new), Ok) {
             Ok(backing) => backing,
             Err(error) => {
@@ -177,21 +214,14 @@ impl Backings {
                 return Err(opened.handle);
             }
         };
-        let io = inodes.entry(inode).or_insert(InodeIo {
-            count: 0,
-            backing: Some(backing.clone()),
-        });
+        io.backing = Some(backing.clone());
         io.count += 1;
         self.remembered().remove(&inode);
         Ok(Chosen::Backed(opened.handle, backing))
     }
 
-    /// Pages of the same content may stay; a file that is open only for reading needs no flush.
-    fn by_calls(&self, inodes: &mut HashMap<Inode, InodeIo>, inode: Inode, opened: &Opened) -> Chosen {
-        let io = inodes.entry(inode).or_insert(InodeIo {
-            count: 0,
-            backing: None,
-        });
+    /// Pages of the same content may stay.
+    fn by_calls(&self, io: &mut InodeIo, inode: Inode, opened: &Opened) -> Chosen {
         io.count += 1;
         let mut remembered = self.remembered();
         let before = match opened.content {
@@ -216,11 +246,15 @@ impl Backings {
         self.remembered().remove(&inode);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Inode, InodeIo>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Inode, Arc<Mutex<InodeIo>>>> {
         self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<Inode, [u8; 32]>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_open(entry: &Mutex<InodeIo>) -> bool {
+    entry.try_lock().map_or(true, |io| io.count > 0)
 }

@@ -1,0 +1,358 @@
+//! Opening files, and the books of who has them open.
+//!
+//! Owns where the bytes of a content are found, how a new handle is served, and what happens with the last one. All
+//! handles of an inode share one [`OpenFile`].
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, MutexGuard};
+
+use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::error::FsError;
+use super::super::nodes::{Nodes, Standing};
+use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
+use super::super::publish::Check;
+use super::super::share::Seen;
+use super::super::working::Working;
+use super::meta::check_file;
+use super::{FileSystem, OpenHandle};
+use crate::catalog::Shown;
+use crate::limits::OPEN_ATTEMPTS_MAX;
+use crate::peer::{SharedFile, shared_file};
+use crate::store::{self, GROUP_LEN, Source, SourceError};
+use crate::transfer::Holder;
+
+/// How the bytes of an open file reach its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Io {
+    /// Through [`FileSystem::read`] and [`FileSystem::write`].
+    Calls,
+    /// Straight from and to the file that [`Opened::backing`] is, without us.
+    Backed,
+}
+
+/// Which of the two whoever opens a file can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IoWish {
+    /// Calls only.
+    Calls,
+    /// Backed where the content allows it, calls otherwise.
+    Either,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct Opened {
+    /// Names it.
+    pub handle: Handle,
+    /// The file to read and write past us, if its handles are [`Io::Backed`].
+    pub backing: Option<OwnedFd>,
+    /// The hash of the content: whoever remembers bytes of another one must forget them. `None` while it is being written.
+    pub content: Option<[u8; 32]>,
+}
+
+impl FileSystem {
+    /// Makes a file and opens it; counts as one lookup of it.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`], and those of names and of the store.
+    pub fn create(
+        &self,
+        (folder, name): (Inode, &OsStr),
+        (mode, owner): (u32, Owner),
+        open_mode: OpenMode,
+        wish: IoWish,
+    ) -> Result<(Attributes, Opened), FsError> {
+        let working = Working::create(self.share.shared.written_dir()?, &self.share.uses)?;
+        let mut files = self.share.shared.files();
+        let (attributes, shown) = match self.make_file(&mut files, (folder, name), (mode, owner)) {
+            Ok(made) => made,
+            Err(error) => {
+                working.remove();
+                return Err(error);
+            }
+        };
+        let content = shown.file().ok_or(FsError::Invalid)?.content;
+        let body = Body::Working(Arc::new(working));
+        let open = OpenFile::new(body, content, (shown.key(), shown.dot), News::Untold);
+        let open = self.enter(attributes.inode, Arc::new(open))?;
+        let opened = self.install(attributes.inode, open, open_mode, wish)?;
+        let nodes = self.share.nodes();
+        let attributes = self.share.attributes_of(&files, &nodes, attributes.inode)?;
+        Ok((attributes, opened))
+    }
+
+    /// Opens a file. Costs no download, however large it is. May take long for a large file that was edited by its owner, or
+    /// that is opened for writing.
+    ///
+    /// # Errors
+    /// [`FsError::IsAFolder`], and those of the store.
+    pub fn open(&self, inode: Inode, mode: OpenMode, wish: IoWish) -> Result<Opened, FsError> {
+        let open = self.enter_any(inode)?;
+        // The kernel writes to a backing file by itself: it must be ours before it does.
+        let keep = if mode.truncate {
+            Keep::Nothing
+        } else {
+            Keep::Content
+        };
+        let is_next = mode.truncate || (wish == IoWish::Either && open.body().backing().is_some());
+        if mode.write
+            && is_next
+            && let Err(error) = self.share.make_writable(&open, keep)
+        {
+            self.leave(self.share.nodes(), (inode, &open), Io::Calls);
+            return Err(error);
+        }
+        self.install(inode, open, mode, wish)
+    }
+
+    /// Whether [`FileSystem::open`] would be done at once.
+    #[must_use]
+    pub fn is_quickly_opened(&self, inode: Inode, mode: OpenMode) -> bool {
+        let files = self.share.shared.files();
+        let nodes = self.share.nodes();
+        if let Some(open) = self.share.open_file(&nodes, inode) {
+            let is_ready = !mode.write || open.working().is_some();
+            let is_small = open.state().content.len <= GROUP_LEN;
+            return is_ready || ((mode.truncate || is_small) && open.is_turn_free());
+        }
+        match self.share.seen(&files, &nodes, inode) {
+            Ok(Seen::Entry(shown)) => shown.file().is_none_or(|file| {
+                // One that is its owner's may have to be hashed again.
+                let is_theirs = |source: &Arc<Source>| source.owner == store::Owner::User;
+                let is_stable = !files.sources_of(&file.content).iter().any(is_theirs);
+                file.content.len <= GROUP_LEN || (is_stable && (!mode.write || mode.truncate))
+            }),
+            Ok(Seen::Top | Seen::Gone(_)) | Err(_) => true,
+        }
+    }
+
+    /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
+    /// is published too.
+    pub(super) fn let_go(&self, closed: &OpenHandle) -> Result<(), FsError> {
+        if !closed.mode.write {
+            self.leave(self.share.nodes(), (closed.inode, &closed.file), closed.io);
+            return Ok(());
+        }
+        let mut check = closed.last_check();
+        loop {
+            let by = Some(self.viewer);
+            let published = self.share.publish((closed.inode, &closed.file), by, check);
+            let nodes = self.share.nodes();
+            if published.is_err() || !is_unpublished(&closed.file) {
+                self.leave(nodes, (closed.inode, &closed.file), closed.io);
+                return published;
+            }
+            check = Check::Stamp;
+        }
+    }
+
+    /// Counts one handle more of an inode.
+    fn enter_any(&self, inode: Inode) -> Result<Arc<OpenFile>, FsError> {
+        for _ in 0..OPEN_ATTEMPTS_MAX {
+            match self.open_file(inode)? {
+                None => {}
+                Some(open) => match self.enter(inode, open) {
+                    Err(FsError::Changed) => {}
+                    entered => return entered,
+                },
+            }
+        }
+        Err(FsError::Changed)
+    }
+
+    /// Counts one handle more. Fails with [`FsError::Changed`] if the inode stands for something else by now.
+    fn enter(&self, inode: Inode, open: Arc<OpenFile>) -> Result<Arc<OpenFile>, FsError> {
+        let mut nodes = self.share.nodes();
+        let node = nodes.get_mut(inode).ok_or(FsError::NotFound)?;
+        let entry = open.state().version.map(|(key, _)| key);
+        // Two may open it at once: the first one's file is everybody's.
+        let open = match (&node.file, node.standing) {
+            (Some(open), _) => open.clone(),
+            (None, Standing::For(key)) if Some(key) == entry => node.file.insert(open).clone(),
+            (None, Standing::For(_)) => return Err(FsError::Changed),
+            (None, Standing::Gone(_)) => return Err(FsError::NotFound),
+        };
+        open.state().handle_count += 1;
+        Ok(open)
+    }
+
+    /// Counts one handle less. With the last one, what nobody needs is really gone.
+    fn leave(&self, mut nodes: MutexGuard<'_, Nodes>, (inode, open): (Inode, &OpenFile), io: Io) {
+        let mut state = open.state();
+        state.handle_count -= 1;
+        state.backed_count -= usize::from(io == Io::Backed);
+        if state.handle_count > 0 {
+            return;
+        }
+        if let Some(node) = nodes.get_mut(inode) {
+            node.file = None;
+        }
+        nodes.drop_unknown(inode);
+        drop(nodes);
+        match &state.body {
+            Body::Working(working) if state.version.is_none() || working.is_useless() => working.remove(),
+            Body::Remote(remote) => remote.release(&self.share.shared),
+            Body::Working(_) | Body::Local(_) => {}
+        }
+    }
+
+    /// What is open of an inode, or would be. `None` when the catalog should be asked again.
+    fn open_file(&self, inode: Inode) -> Result<Option<Arc<OpenFile>>, FsError> {
+        let files = self.share.shared.files();
+        let nodes = self.share.nodes();
+        if let Some(open) = self.share.open_file(&nodes, inode) {
+            return Ok(Some(open));
+        }
+        let shown = match self.share.seen(&files, &nodes, inode)? {
+            Seen::Entry(shown) => shown,
+            Seen::Top => return Err(FsError::IsAFolder),
+            Seen::Gone(was) => return Err(check_file(was.kind).err().unwrap_or(FsError::NotFound)),
+        };
+        let file = file_of(&shown)?;
+        let sources = files.sources_of(&file.content);
+        drop((nodes, files));
+        let body = self.body(&file, sources)?;
+        Ok(body.map(|body| {
+            let version = (shown.key(), shown.dot);
+            Arc::new(OpenFile::new(body, file.content, version, News::Told))
+        }))
+    }
+
+    /// Where the bytes of a content are. `None` after a file on this machine turned out to be changed or gone: the catalog
+    /// may show another content by now.
+    fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>) -> Result<Option<Body>, FsError> {
+        let (mut is_outdated, mut unusable_count) = (false, 0);
+        // One that nobody else reads, if there is one: it can be handed to the kernel.
+        let mut sources = sources;
+        sources.sort_by_key(|source| self.share.uses.count(&source.path));
+        for source in sources {
+            match source.open() {
+                Ok(file) => {
+                    let _in_use = self.share.uses.begin(&source.path);
+                    let local = LocalFile {
+                        source,
+                        file,
+                        _in_use,
+                    };
+                    return Ok(Some(Body::Local(Arc::new(local))));
+                }
+                Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
+                    // Looked at again, and shared anew if it is its owner's; what it is now is found in the next round.
+                    is_outdated |= self.share.shared.refresh(&source).is_some();
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a file that has the content can't be used");
+                    unusable_count += 1;
+                }
+            }
+        }
+        let files = self.share.shared.files();
+        is_outdated |= files.sources_of(&file.content).len() > unusable_count;
+        is_outdated |= files
+            .file(&file.path)
+            .is_none_or(|now| now.content != file.content);
+        drop(files);
+        if is_outdated {
+            return Ok(None);
+        }
+        let remote = self.share.shared.remote_file(file)?;
+        Ok(Some(Body::Remote(Arc::new(remote))))
+    }
+
+    /// Lets an open file be read from somewhere else than `body`, which is not what it was.
+    pub(super) fn find_elsewhere(&self, open: &OpenFile, body: &Body) -> Result<(), FsError> {
+        let Body::Local(stale) = body else {
+            return Err(FsError::Changed);
+        };
+        let (version, content) = {
+            let state = open.state();
+            (state.version, state.content)
+        };
+        let files = self.share.shared.files();
+        let shown = version.and_then(|(key, _)| files.catalog.locate(key));
+        let file = shown
+            .as_ref()
+            .and_then(shared_file)
+            .filter(|file| file.content == content);
+        let file = file.ok_or(FsError::Changed)?;
+        let sources = files.sources_of(&content);
+        drop(files);
+        let found = self.body(&file, sources)?;
+        let mut state = open.state();
+        let is_stale = |body: &Body| matches!(body, Body::Local(local) if Arc::ptr_eq(local, stale));
+        if let Some(found) = found.filter(|_| is_stale(&state.body)) {
+            if state.backed_count > 0 {
+                // The kernel reads the old file by itself; there is no other for it.
+                return Err(FsError::Changed);
+            }
+            state.body = found;
+        }
+        Ok(())
+    }
+
+    /// Hands out a handle for a file that was entered.
+    fn install(
+        &self,
+        inode: Inode,
+        open: Arc<OpenFile>,
+        mode: OpenMode,
+        wish: IoWish,
+    ) -> Result<Opened, FsError> {
+        let mut state = open.state();
+        let is_possible = state.backed_count > 0 || self.share.may_be_backed(&state.body, &state.content);
+        let backing = state
+            .body
+            .backing()
+            .filter(|_| wish == IoWish::Either && is_possible);
+        let backing = backing.map(File::try_clone).transpose();
+        let is_written = matches!(state.body, Body::Working(_));
+        let content = Some(state.content.hash).filter(|_| !is_written);
+        let io = match &backing {
+            Ok(Some(_)) => Io::Backed,
+            Ok(None) | Err(_) => Io::Calls,
+        };
+        state.backed_count += usize::from(io == Io::Backed);
+        drop(state);
+        let handle = self.new_handle();
+        let installed = OpenHandle {
+            inode,
+            file: open.clone(),
+            mode,
+            io,
+        };
+        match backing {
+            Ok(backing) => {
+                self.handles_mut().insert(handle, installed);
+                let backing = backing.map(Into::into);
+                Ok(Opened {
+                    handle,
+                    backing,
+                    content,
+                })
+            }
+            Err(error) => {
+                self.leave(self.share.nodes(), (inode, &open), io);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Whether this is the last handle of a file that was changed since it was published.
+fn is_unpublished(open: &OpenFile) -> bool {
+    let state = open.state();
+    let is_last = state.handle_count == 1 && state.version.is_some();
+    match &state.body {
+        Body::Working(working) if is_last => working.is_dirty().unwrap_or(false),
+        Body::Working(_) | Body::Local(_) | Body::Remote(_) => false,
+    }
+}
+
+fn file_of(shown: &Shown) -> Result<SharedFile, FsError> {
+    shared_file(shown).ok_or(match shown.link() {
+        Some(_) => FsError::Invalid,
+        None => FsError::IsAFolder,
+    })
+}

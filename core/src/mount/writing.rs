@@ -1,0 +1,185 @@
+//! How an open file becomes writable: a working file of the store takes the place of what it was read from.
+//!
+//! Nothing that others may still read is touched: a content is copied first. Only a file that the kernel reads by itself
+//! stays the same file, and so does a large one that nobody else has; if others need its content, they get a copy.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::error::FsError;
+use super::open_file::{Before, Body, Keep, LocalFile, OpenFile};
+use super::share::MountedShare;
+use super::working::{Working, fresh_path};
+use crate::catalog::Shown;
+use crate::limits::COPY_ON_WRITE_LEN_MAX;
+use crate::peer::{RemoteFile, system_time};
+use crate::store::Owner;
+use crate::transfer::FetchFault;
+
+/// How a working file came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// It is a file of its own.
+    Copy,
+    /// It is the file that had the content.
+    InPlace,
+}
+
+impl MountedShare {
+    /// Makes an open file writable. Waits for the other side where the content has to be kept and is not here yet.
+    pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
+        if let Some(working) = already_writable(open, keep)? {
+            return Ok(working);
+        }
+        if let (Body::Remote(remote), Keep::Content) = (open.body(), keep) {
+            self.fetch_all(&remote)?;
+        }
+        let _turn = open.take_turn();
+        if let Some(working) = already_writable(open, keep)? {
+            return Ok(working);
+        }
+        loop {
+            let before = open.before();
+            let (working, made) = self.make_working(&before, keep)?;
+            if keep == Keep::Content {
+                self.keep_time(open, &working)?;
+            }
+            let mut state = open.state();
+            // Meanwhile the kernel may have been handed the old file to read by itself; then it is that one.
+            if made == Made::Copy && state.backed_count > before.backed_count {
+                drop(state);
+                working.remove();
+                continue;
+            }
+            let working = Arc::new(working);
+            state.body = Body::Working(working.clone());
+            return Ok(working);
+        }
+    }
+
+    fn make_working(&self, before: &Before, keep: Keep) -> Result<(Working, Made), FsError> {
+        let store = self.shared.written_dir()?;
+        let from = match &before.body {
+            Body::Local(local) if self.is_written_in_place(before, local, keep) => {
+                return Ok((self.take_over_file(before, local, keep)?, Made::InPlace));
+            }
+            Body::Local(local) => &local.file,
+            Body::Remote(remote) => remote.cached().file(),
+            Body::Working(_) => return Err(FsError::Invalid),
+        };
+        let working = match keep {
+            Keep::Content => Working::copy_of(from, store, &self.uses)?,
+            Keep::Nothing => Working::create(store, &self.uses)?,
+        };
+        match &before.body {
+            Body::Local(local) if keep == Keep::Content && !local.source.is_unchanged(&local.file) => {
+                working.remove();
+                Err(FsError::Changed)
+            }
+            _ => Ok((working, Made::Copy)),
+        }
+    }
+
+    fn is_written_in_place(&self, before: &Before, local: &LocalFile, keep: Keep) -> bool {
+        let is_large = keep == Keep::Content && before.content.len > COPY_ON_WRITE_LEN_MAX;
+        local.is_in_store() && (before.backed_count > 0 || (is_large && !self.is_needed(before, local)))
+    }
+
+    /// Whether somebody else reads the file, or has its content from nowhere else.
+    fn is_needed(&self, before: &Before, local: &LocalFile) -> bool {
+        self.uses.count(&local.source.path) > 1
+            || self.shared.files().entry_count(&before.content) > before.entry_count
+            || self.shared.is_read_elsewhere(&before.content)
+    }
+
+    /// Turns a file of the store into a working file. What was fetched leaves the folder of what can be fetched again.
+    fn take_over_file(&self, before: &Before, local: &LocalFile, keep: Keep) -> Result<Working, FsError> {
+        let (source, store) = (&local.source, self.shared.written_dir()?);
+        let is_needed = self.is_needed(before, local);
+        if source.owner == Owner::Depot && !self.shared.release_fetched(&before.content) {
+            return Err(FsError::Changed);
+        }
+        if is_needed {
+            self.keep_copy(local)?;
+        }
+        let file = reopened(local)?;
+        let mut home = source.path.clone();
+        if home.parent() != Some(store) {
+            home = fresh_path(store)?;
+            std::fs::rename(&source.path, &home)?;
+        }
+        let working = Working::adopt(file, home, &self.uses);
+        match keep {
+            Keep::Nothing => {
+                self.shared.files().forget(source);
+                working.file.set_len(0)?;
+            }
+            Keep::Content if is_needed => {}
+            Keep::Content => {
+                self.shared.rehome(source, &working.path);
+                working.set_source();
+            }
+        }
+        Ok(working)
+    }
+
+    /// Puts a copy of a content where others find it.
+    fn keep_copy(&self, local: &LocalFile) -> Result<(), FsError> {
+        let copy = Working::copy_of(&local.file, self.shared.written_dir()?, &self.uses)?;
+        if !local.source.is_unchanged(&local.file) {
+            copy.remove();
+            return Err(FsError::Changed);
+        }
+        self.shared.rehome(&local.source, &copy.path);
+        Ok(())
+    }
+
+    /// A copy is as old as what it was copied from, and nothing was written to it yet.
+    fn keep_time(&self, open: &OpenFile, working: &Working) -> Result<(), FsError> {
+        let version = open.state().version;
+        let shown = version.and_then(|(key, _)| self.shared.files().catalog.locate(key));
+        if let Some(file) = shown.as_ref().and_then(Shown::file) {
+            let modified = system_time(file.mtime_ns);
+            if working.file.metadata()?.modified()? != modified {
+                working.file.set_modified(modified)?;
+            }
+        }
+        let look = working.look(&working.file.metadata()?);
+        working.set_published(look);
+        Ok(())
+    }
+
+    fn fetch_all(&self, remote: &Arc<RemoteFile>) -> Result<(), FsError> {
+        let (done, outcome) = channel();
+        let done = Box::new(move |fetched| drop(done.send(fetched)));
+        remote.complete(&self.shared, done);
+        // It is dropped unanswered only when the peer is being closed.
+        let fetched = outcome.recv().unwrap_or(Err(FetchFault::Closed));
+        Ok(fetched?)
+    }
+}
+
+/// A working file that there is already may be written whatever else is done with it.
+fn already_writable(open: &OpenFile, keep: Keep) -> Result<Option<Arc<Working>>, FsError> {
+    let working = open.working();
+    if let (Some(working), Keep::Nothing) = (&working, keep) {
+        working.set_len(0)?;
+    }
+    Ok(working)
+}
+
+/// The same file for writing, even if it has lost its name.
+fn reopened(local: &LocalFile) -> io::Result<File> {
+    let opened = File::options().read(true).write(true).open(&local.source.path);
+    match opened {
+        #[cfg(target_os = "linux")]
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            use std::os::fd::AsRawFd;
+            let name = format!("/proc/self/fd/{}", local.file.as_raw_fd());
+            File::options().read(true).write(true).open(name)
+        }
+        opened => opened,
+    }
+}
