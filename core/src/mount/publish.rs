@@ -4,7 +4,6 @@
 //! content is hashed and shared, once, however much was written; nothing is shared while it is being written. A version is
 //! derived from the one that the writer saw: what the other side did meanwhile stays, as a conflict copy.
 
-use std::fs::Metadata;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -27,7 +26,6 @@ const NEW_FILE_MODE: u32 = 0o644;
 struct Hashed {
     content: ContentId,
     outline: Outline,
-    metadata: Metadata,
     look: Published,
 }
 
@@ -137,7 +135,6 @@ impl MountedShare {
                 return Ok(Some(Hashed {
                     content: ContentId { hash, len },
                     outline,
-                    metadata,
                     look,
                 }));
             }
@@ -159,9 +156,10 @@ impl MountedShare {
         };
         let shown = files.catalog.locate(key);
         let current = shown.as_ref().and_then(Shown::file);
+        // Looked at under the lock: a time that was set since the file was hashed is in the catalog by now, or will be.
         let version = FileVersion {
             content: hashed.content,
-            mtime_ns: crate::peer::unix_nanos(&hashed.metadata),
+            mtime_ns: crate::peer::unix_nanos(&working.file.metadata()?),
             mode: current.map_or(NEW_FILE_MODE, |file| file.mode),
         };
         let is_told = open.state().news == News::Told && open.state().content == hashed.content;
