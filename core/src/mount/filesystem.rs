@@ -54,8 +54,8 @@ impl OpenHandle {
     /// kernel writes by itself can be written after everything was closed, and nothing shows it.
     fn last_check(&self) -> Check {
         match self.io {
-            Io::Backed => Check::Content,
-            Io::Calls => Check::Stamp,
+            Io::Backed if self.mode.write => Check::Content,
+            Io::Backed | Io::Calls => Check::Stamp,
         }
     }
 }

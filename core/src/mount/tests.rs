@@ -148,6 +148,25 @@ async fn a_file_that_is_flushed_while_it_is_empty_keeps_what_is_written_to_it_af
 }
 
 #[tokio::test]
+async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
+    let alone = alone().await;
+    let place = (Inode::ROOT, OsStr::new("a"));
+    let made = alone
+        .fs
+        .create(place, (0o640, OWNER), OpenMode::READ, IoWish::Calls);
+    let (made, opened) = made.unwrap();
+    alone.fs.release(opened.handle).unwrap();
+    let listed = alone.peer.list();
+    assert_eq!(listed[0].file().unwrap().mtime_ns, made.modified_ns);
+    assert_eq!(
+        alone.fs.attributes(made.inode).unwrap().modified_ns,
+        made.modified_ns
+    );
+    let content = listed[0].file().unwrap().content;
+    assert_eq!(alone.peer.shared().files().sources_of(&content).len(), 1);
+}
+
+#[tokio::test]
 async fn another_viewer_sees_the_same_file() {
     let alone = alone().await;
     let other = alone.peer.file_system().unwrap();

@@ -117,9 +117,8 @@ impl FileSystem {
     /// Whether [`FileSystem::release`] would be done at once.
     #[must_use]
     pub fn is_quickly_released(&self, handle: Handle) -> bool {
-        self.handle(handle).map_or(true, |open| {
-            !open.mode.write || self.share.is_quickly_published(&open.file, open.last_check())
-        })
+        let is_quick = |open: OpenHandle| self.share.is_quickly_published(&open.file, open.last_check());
+        self.handle(handle).map_or(true, is_quick)
     }
 
     fn publish(&self, open: &OpenHandle, check: Check) -> Result<(), FsError> {

@@ -131,7 +131,8 @@ impl FileSystem {
     /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
     /// is published too.
     pub(super) fn let_go(&self, closed: &OpenHandle) -> Result<(), FsError> {
-        if !closed.mode.write {
+        // A new file is told of even if nothing could be written to it.
+        if !closed.mode.write && closed.file.state().news == News::Told {
             self.leave(self.share.nodes(), (closed.inode, &closed.file), closed.io);
             return Ok(());
         }
