@@ -241,3 +241,11 @@ pub const KERNEL_THREADS: usize = 2;
 pub const SLOW_CALLS_MAX: usize = 64;
 /// Dead mounts on top of each other that are taken away before a new one is made.
 pub const DEAD_MOUNTS_MAX: usize = 16;
+/// What is called the preferred length of reads and writes: as many bytes as the kernel puts into one request.
+pub const KERNEL_IO_LEN: u32 = 1024 * 1024;
+/// File systems that may lie below the store for passthrough: ours is one, an overlay in a container another.
+pub const KERNEL_STACK_DEPTH: u32 = 2;
+/// Between two changes of the kernel's table of mounts while we wait for a mount to be gone; only one that stays gets there.
+pub const MOUNT_TABLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Changes that others may make to that table meanwhile.
+pub const MOUNT_TABLE_CHANGES_MAX: usize = 1000;

@@ -36,7 +36,9 @@ pub use config::PeerConfig;
 pub(crate) use demand::RemoteFile;
 pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
-pub(crate) use files::{Files, SharedFile, shared_file, since_epoch_ns, system_time, unix_nanos};
+#[cfg(feature = "fuse")]
+pub(crate) use files::since_epoch_ns;
+pub(crate) use files::{Files, SharedFile, shared_file, system_time, unix_nanos};
 pub use pull::Pulled;
 pub use share::{AddedTree, SkippedFile};
 pub(crate) use shared::Shared;

@@ -19,7 +19,9 @@ use super::error::FsError;
 use super::open_file::OpenFile;
 use super::publish::Check;
 use super::share::MountedShare;
-use super::viewers::{Stale, ViewerId};
+#[cfg(feature = "fuse")]
+use super::viewers::Stale;
+use super::viewers::ViewerId;
 use folders::FolderStream;
 
 pub use files::{Span, Whence};
@@ -73,6 +75,7 @@ impl FileSystem {
     }
 
     /// From now on what others change arrives there.
+    #[cfg(feature = "fuse")]
     pub(super) fn listen(&self) -> std::sync::mpsc::Receiver<Stale> {
         self.share.viewers.listen(self.viewer)
     }
@@ -83,16 +86,19 @@ impl FileSystem {
     }
 
     /// The share that it shows.
+    #[cfg(feature = "fuse")]
     pub(super) fn share(&self) -> &Arc<MountedShare> {
         &self.share
     }
 
     /// Wall time in nanoseconds since 1970.
+    #[cfg(feature = "fuse")]
     pub(super) fn now_ns(&self) -> i64 {
         self.share.now_ns()
     }
 
     /// The peer whose share it is.
+    #[cfg(feature = "fuse")]
     pub(super) fn shared(&self) -> &Arc<crate::peer::Shared> {
         &self.share.shared
     }

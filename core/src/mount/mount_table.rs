@@ -12,18 +12,12 @@ use std::path::Path;
 /// When the kernel's table cannot be read or polled.
 #[cfg(target_os = "linux")]
 pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
+    use crate::limits::{MOUNT_TABLE_CHANGES_MAX, MOUNT_TABLE_TIMEOUT};
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use std::io::Read as _;
 
-    /// Between two changes of the table; only a mount that stays gets there.
-    const CHANGE_TIMEOUT: Timespec = Timespec {
-        tv_sec: 5,
-        tv_nsec: 0,
-    };
-    /// Changes that others may make meanwhile.
-    const CHANGE_COUNT_MAX: usize = 1000;
-
-    for _ in 0..CHANGE_COUNT_MAX {
+    let limit = Timespec::try_from(MOUNT_TABLE_TIMEOUT).map_err(io::Error::other)?;
+    for _ in 0..MOUNT_TABLE_CHANGES_MAX {
         // Opened anew each time: a change after the opening wakes the poll, even one between reading and polling.
         let mut table = std::fs::File::open("/proc/self/mountinfo")?;
         let mut text = Vec::new();
@@ -32,7 +26,7 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
             return Ok(true);
         }
         let mut changes = [PollFd::new(&table, PollFlags::PRI)];
-        if poll(&mut changes, Some(&CHANGE_TIMEOUT))? == 0 {
+        if poll(&mut changes, Some(&limit))? == 0 {
             return Ok(false);
         }
     }

@@ -1,6 +1,7 @@
 //! The file system of one peer that is connected to nobody: what it does with names, contents and handles.
 
 use std::ffi::OsStr;
+#[cfg(feature = "fuse")]
 use std::sync::Arc;
 
 use super::*;

@@ -3,7 +3,9 @@
 //! Owns the list of viewers. What a viewer does with the news is its own business; telling never waits for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Sender;
+#[cfg(feature = "fuse")]
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::attributes::Inode;
@@ -49,6 +51,7 @@ impl Viewers {
     }
 
     /// From now on the viewer hears what the others do.
+    #[cfg(feature = "fuse")]
     pub(super) fn listen(&self, viewer: ViewerId) -> Receiver<Stale> {
         let (sender, receiver) = channel();
         self.lock().push((viewer, sender));

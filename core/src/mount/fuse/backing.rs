@@ -16,9 +16,7 @@ use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig, ReplyCreate, ReplyOp
 use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::filesystem::{FileSystem, IoWish, Opened};
-
-/// File systems that may lie below the store: ours is one, an overlay in a container another.
-const STACK_DEPTH: u32 = 2;
+use crate::limits::KERNEL_STACK_DEPTH;
 
 /// Whether passthrough is wished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +82,7 @@ impl Backings {
     pub(super) fn negotiate(&self, config: &mut KernelConfig) {
         let is_agreed = self.is_possible()
             && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
-            && config.set_max_stack_depth(STACK_DEPTH).is_ok();
+            && config.set_max_stack_depth(KERNEL_STACK_DEPTH).is_ok();
         self.is_possible.store(is_agreed, Ordering::Relaxed);
     }
 

@@ -7,13 +7,11 @@ use fuser::{Errno, FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow}
 use super::super::attributes::{Attributes, NodeKind, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::filesystem::{Renaming, Whence};
+use crate::limits::KERNEL_IO_LEN;
 use crate::peer::{since_epoch_ns, system_time};
 
-/// What statx calls the preferred length of reads and writes: as many bytes as the kernel puts into one request.
-const IO_LEN: u32 = 1024 * 1024;
-
 pub(super) fn errno(error: &FsError) -> Errno {
-    Errno::from_i32(super::super::errno::errno(error))
+    Errno::from_i32(error.errno())
 }
 
 pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
@@ -32,7 +30,7 @@ pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
         uid: attributes.owner.uid,
         gid: attributes.owner.gid,
         rdev: 0,
-        blksize: IO_LEN,
+        blksize: KERNEL_IO_LEN,
         flags: 0,
     }
 }
