@@ -259,7 +259,7 @@ impl Mounted {
 
     /// Drops the guard here and now, as a test that panics does.
     pub fn drop_guard(&self) {
-        drop(self.take());
+        let _unmounted_here = self.take();
     }
 
     pub(crate) async fn unmount_at(&self, at: Caller) {
