@@ -168,6 +168,30 @@ async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_set_while_a_file_is_written_is_shared_with_what_was_written() {
+    let alone = alone().await;
+    let inode = alone.write("a", b"first");
+    let handle = alone
+        .fs
+        .open(inode, OpenMode::WRITE, IoWish::Calls)
+        .unwrap()
+        .handle;
+    alone.fs.write(handle, 0, b"other").unwrap();
+    let before = alone.peer.list();
+    let changes = Changes {
+        modified_ns: Some(86_400_000_000_000),
+        ..Changes::default()
+    };
+    let changed = alone.fs.set_attributes(inode, Some(handle), &changes).unwrap();
+    assert_eq!(changed.modified_ns, 86_400_000_000_000);
+    assert_eq!(alone.peer.list(), before);
+    alone.fs.release(handle).unwrap();
+    let after = *alone.peer.list()[0].file().unwrap();
+    assert_eq!(after.mtime_ns, 86_400_000_000_000);
+    assert_eq!(after.content.hash, *blake3::hash(b"other").as_bytes());
+}
+
+#[tokio::test]
 async fn another_viewer_sees_the_same_file() {
     let alone = alone().await;
     let other = alone.peer.file_system().unwrap();

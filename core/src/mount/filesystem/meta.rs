@@ -152,6 +152,13 @@ impl FileSystem {
         shown: &Shown,
         changes: &Changes,
     ) -> Result<Vec<crate::catalog::EntryId>, FsError> {
+        let open = self.share.open_file(&self.share.nodes(), inode);
+        let is_written = open.is_some_and(|open| open.working().is_some());
+        // The time of a file that is being written is that of its working file, and shared with what was written.
+        let changes = &Changes {
+            modified_ns: changes.modified_ns.filter(|_| !is_written),
+            ..*changes
+        };
         let Some(kind) = changed_kind(&shown.kind, changes) else {
             return Ok(Vec::new());
         };

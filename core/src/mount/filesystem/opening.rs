@@ -18,7 +18,7 @@ use super::super::working::Working;
 use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;
-use crate::limits::OPEN_ATTEMPTS_MAX;
+use crate::limits::{HASH_ATTEMPTS_MAX, OPEN_ATTEMPTS_MAX};
 use crate::peer::{SharedFile, shared_file};
 use crate::store::{self, GROUP_LEN, Source, SourceError};
 use crate::transfer::Holder;
@@ -137,7 +137,7 @@ impl FileSystem {
             return Ok(());
         }
         let mut check = closed.last_check();
-        loop {
+        for _ in 0..HASH_ATTEMPTS_MAX {
             let by = Some(self.viewer);
             let published = self.share.publish((closed.inode, &closed.file), by, check);
             let nodes = self.share.nodes();
@@ -147,6 +147,10 @@ impl FileSystem {
             }
             check = Check::Stamp;
         }
+        // It is written all the time, and stays in the store.
+        tracing::warn!("a file was closed while it was being written, and was not shared as it is now");
+        self.leave(self.share.nodes(), (closed.inode, &closed.file), closed.io);
+        Ok(())
     }
 
     /// Counts one handle more of an inode.
