@@ -9,6 +9,25 @@ pub(crate) use mounted::look;
 #[cfg(not(unix))]
 pub(crate) use unmounted::look;
 
+/// What is to be done with mounts.
+#[derive(Debug)]
+pub(crate) struct Wishes {
+    pub(crate) fuse: Fuse,
+    pub(crate) then: Then,
+}
+
+/// Whether to mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Fuse {
+    /// Where it can be done.
+    #[default]
+    Auto,
+    /// It must be done.
+    On,
+    /// It is not even tried.
+    Off,
+}
+
 /// What becomes of the mount when everything has been read.
 #[derive(Debug)]
 pub(crate) enum Then {
@@ -29,7 +48,7 @@ mod mounted {
     use tandem_core::peer::Peer;
     use tempfile::TempDir;
 
-    use super::Then;
+    use super::{Fuse, Then, Wishes};
     use crate::files::{self, Inventory};
     use crate::story::{Story, amount, pace};
 
@@ -38,13 +57,17 @@ mod mounted {
         story: &Story,
         bob: &Peer,
         inventory: &Inventory,
-        then: &Then,
+        wishes: &Wishes,
     ) -> anyhow::Result<()> {
+        if wishes.fuse == Fuse::Off {
+            return Ok(story.tell("bob", "does not mount the share: switched off by `--fuse off`")?);
+        }
         let point = tempfile::Builder::new().prefix("tandem-bob-").tempdir();
         let point = point.context("could not make a directory to mount on")?;
         let started = story.now();
         let mount = match bob.mount(point.path(), MountOptions::default()).await {
             Ok(mount) => mount,
+            Err(error) if wishes.fuse == Fuse::On => return Err(error).context("could not mount the share"),
             Err(error) => {
                 let why = error.to_string().replace('\n', "; ");
                 return Ok(story.tell("bob", format_args!("does not mount the share: {why}"))?);
@@ -61,7 +84,7 @@ mod mounted {
         // A failure drops the mount, which unmounts it.
         list(story, mount.path()).await?;
         read(story, mount.path(), inventory).await?;
-        if let Then::Hold(is_holding) = then {
+        if let Then::Hold(is_holding) = &wishes.then {
             hold(story, mount.path(), is_holding).await?;
         }
         unmount(story, mount, point).await
@@ -121,7 +144,7 @@ mod mounted {
 mod unmounted {
     use tandem_core::peer::Peer;
 
-    use super::Then;
+    use super::Wishes;
     use crate::files::Inventory;
     use crate::story::Story;
 
@@ -131,7 +154,7 @@ mod unmounted {
         story: &Story,
         _bob: &Peer,
         _all: &Inventory,
-        _then: &Then,
+        _wishes: &Wishes,
     ) -> anyhow::Result<()> {
         story.tell(
             "bob",

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::bail;
 use clap::Parser;
 
-use look::Then;
+use look::{Fuse, Then, Wishes};
 
 /// Share every file under PATH from one peer to another, through a relay on this machine, and check every byte.
 #[derive(Debug, Parser)]
@@ -30,6 +30,9 @@ struct Args {
     /// Keep bob's side mounted, where it can be mounted, until Ctrl-C, so that you can look around in it
     #[arg(long)]
     hold: bool,
+    /// Whether bob mounts: where it can be done, in any case (or it is an error), or not at all
+    #[arg(long, value_enum, default_value_t)]
+    fuse: Fuse,
 }
 
 #[tokio::main]
@@ -58,10 +61,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         Then::Unmount
     };
+    let wishes = Wishes {
+        fuse: args.fuse,
+        then,
+    };
     tokio::select! {
-        outcome = pair::run(&path, received, &then) => outcome,
+        outcome = pair::run(&path, received, &wishes) => outcome,
         // Dropping the run unmounts and removes what it wrote.
-        () = interrupted(&then) => bail!("interrupted"),
+        () = interrupted(&wishes.then) => bail!("interrupted"),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::files::{self, Inventory, Original};
-use crate::look::{self, Then};
+use crate::look::{self, Wishes};
 use crate::story::{Story, amount, pace, progress_bar};
 
 /// Files that are being hashed at the same time.
@@ -35,7 +35,7 @@ pub(crate) enum Received {
 }
 
 /// The whole demo.
-pub(crate) async fn run(path: &Path, received: Received, then: &Then) -> anyhow::Result<()> {
+pub(crate) async fn run(path: &Path, received: Received, wishes: &Wishes) -> anyhow::Result<()> {
     let story = Story::begin();
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut inventory = Inventory::of(&path)?;
@@ -57,7 +57,7 @@ pub(crate) async fn run(path: &Path, received: Received, then: &Then) -> anyhow:
     let target = target.context("could not make a directory for the received files")?;
     pull(&story, &bob, &inventory, target.path()).await?;
     check(&story, &inventory, target.path()).await?;
-    look::look(&story, &bob, &inventory, then).await?;
+    look::look(&story, &bob, &inventory, wishes).await?;
     close(&story, relay, [alice, bob]).await?;
     store.close().context("could not remove bob's store")?;
     finish(&story, received, &path, target)
