@@ -11,7 +11,6 @@ pub mod health;
 mod hex;
 pub mod identity;
 pub mod limits;
-#[cfg(unix)]
 pub mod mount;
 pub mod peer;
 mod printable;

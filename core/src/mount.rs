@@ -1,45 +1,64 @@
 //! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
 //!
-//! [`FileSystem`] is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
+//! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
 //! only file that names an errno. Reading order: `attributes error errno viewers uses nodes working open_file share
-//! changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any number of peers, per
-//! process. Without the feature `fuse` the API is there and answers [`MountError::NoBackend`].
+//! changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any
+//! number of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
+//! [`MountError::NoBackend`].
 
+#[cfg(unix)]
 mod attributes;
+#[cfg(unix)]
 mod changes;
+#[cfg(unix)]
 mod errno;
+#[cfg(unix)]
 mod error;
+#[cfg(unix)]
 mod filesystem;
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 mod fuse;
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 mod guard;
 mod mount_error;
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 mod mount_table;
+#[cfg(unix)]
 mod nodes;
+#[cfg(unix)]
 mod open_file;
 mod options;
 mod peer;
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 mod preflight;
+#[cfg(unix)]
 mod publish;
+#[cfg(unix)]
 mod share;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
+#[cfg(unix)]
 mod uses;
+#[cfg(unix)]
 mod viewers;
+#[cfg(unix)]
 mod working;
+#[cfg(unix)]
 mod writing;
 
+#[cfg(unix)]
 pub use attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode, Owner};
+#[cfg(unix)]
 pub use error::FsError;
+#[cfg(unix)]
 pub use filesystem::{FileSystem, FolderItem, Io, IoWish, Opened, Renaming, Room, Span, Statistics, Whence};
 pub use mount_error::MountError;
 pub use options::{MountOptions, Passthrough};
 pub use peer::Mount;
+#[cfg(unix)]
 pub(crate) use share::MountedShare;
 
 /// What mounts of tandem are called in the table of mounts.
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 const SUBTYPE: &str = "tandem";

@@ -3,23 +3,26 @@
 //! All mounts of a peer look at one [`MountedShare`], which is made with the first of them.
 
 use std::path::Path;
+#[cfg(unix)]
 use std::sync::Arc;
 
+#[cfg(unix)]
 use super::filesystem::FileSystem;
 use super::mount_error::MountError;
 use super::options::MountOptions;
+#[cfg(unix)]
 use super::share::MountedShare;
 use crate::peer::Peer;
 
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 pub(crate) use super::guard::Mounted;
 
 /// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its peer is closed.
 #[derive(Debug)]
 pub struct Mount {
-    #[cfg(feature = "fuse")]
+    #[cfg(all(unix, feature = "fuse"))]
     mounted: Arc<Mounted>,
-    #[cfg(not(feature = "fuse"))]
+    #[cfg(not(all(unix, feature = "fuse")))]
     never: std::convert::Infallible,
 }
 
@@ -28,6 +31,7 @@ impl Peer {
     ///
     /// # Errors
     /// [`MountError::NoStore`] for a peer without a store.
+    #[cfg(unix)]
     pub fn file_system(&self) -> Result<FileSystem, MountError> {
         if self.shared().depot.is_none() {
             return Err(MountError::NoStore);
@@ -49,7 +53,7 @@ impl Peer {
     ///
     /// # Errors
     /// [`MountError`] names the cause: the device, the mount point, the program, the store.
-    #[cfg(feature = "fuse")]
+    #[cfg(all(unix, feature = "fuse"))]
     pub async fn mount(&self, at: impl AsRef<Path>, options: MountOptions) -> Result<Mount, MountError> {
         let fs = self.file_system()?;
         let at = at.as_ref().to_owned();
@@ -68,29 +72,30 @@ impl Peer {
     ///
     /// # Errors
     /// [`MountError::NoBackend`].
-    #[cfg(not(feature = "fuse"))]
+    #[cfg(not(all(unix, feature = "fuse")))]
     #[expect(clippy::unused_async, reason = "the same call in every build")]
     pub async fn mount(&self, _at: impl AsRef<Path>, _options: MountOptions) -> Result<Mount, MountError> {
         Err(MountError::NoBackend)
     }
 }
 
+#[cfg(unix)]
 impl Peer {
     /// Ends what is mounted still, and what file systems do not know of: from now on nobody is told.
     pub(crate) async fn unmount_all(&self) {
         let share = self.mounted().take();
-        #[cfg(feature = "fuse")]
+        #[cfg(all(unix, feature = "fuse"))]
         if let Some(share) = share {
             let unmounting = move || share.unmount_all();
             // Fails only when it panicked.
             drop(tokio::task::spawn_blocking(unmounting).await);
         }
-        #[cfg(not(feature = "fuse"))]
+        #[cfg(not(all(unix, feature = "fuse")))]
         drop(share);
     }
 }
 
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 impl Mount {
     /// The mount point, absolute and without links.
     #[must_use]
@@ -110,7 +115,7 @@ impl Mount {
     }
 }
 
-#[cfg(feature = "fuse")]
+#[cfg(all(unix, feature = "fuse"))]
 impl Drop for Mount {
     fn drop(&mut self) {
         // The safety net: whoever cares about the result has called `unmount`.
@@ -120,7 +125,7 @@ impl Drop for Mount {
     }
 }
 
-#[cfg(not(feature = "fuse"))]
+#[cfg(not(all(unix, feature = "fuse")))]
 impl Mount {
     /// The mount point.
     #[must_use]
