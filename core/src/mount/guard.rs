@@ -4,6 +4,7 @@
 //! left mounted by a process that died is cleared before something is mounted in its place. fuser's `AutoUnmount` is
 //! never used: with it, unmounting is asynchronous and joining hangs.
 
+#[cfg(target_os = "linux")]
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use super::fuse::{Adapter, Backings, Notifying, Wished};
 use super::mount_error::MountError;
 use super::options::{Access, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
-use crate::limits::{KERNEL_READ_AHEAD_KIB, KERNEL_THREADS};
+use crate::limits::KERNEL_THREADS;
 
 /// A mount in use. All handles to it mean the same one.
 #[derive(Debug)]
@@ -133,17 +134,20 @@ fn config(options: &MountOptions) -> Config {
 }
 
 /// The kernel offers 128 KiB of read-ahead, so many round trips that they are what takes the time; root may ask for more.
+#[cfg(target_os = "linux")]
 fn widen_read_ahead(path: &Path) {
     let widened = || -> io::Result<()> {
         use std::os::unix::fs::MetadataExt;
         let device = path.metadata()?.dev();
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
-        std::fs::write(file, KERNEL_READ_AHEAD_KIB.to_string())
+        std::fs::write(file, crate::limits::KERNEL_READ_AHEAD_KIB.to_string())
     };
-    if cfg!(target_os = "linux")
-        && let Err(error) = widened()
-    {
+    if let Err(error) = widened() {
         tracing::debug!(%error, "the kernel keeps its small read-ahead");
     }
 }
+
+/// Elsewhere the kernel decides.
+#[cfg(not(target_os = "linux"))]
+fn widen_read_ahead(_path: &Path) {}
