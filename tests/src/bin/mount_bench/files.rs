@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use rustix::fs::{Advice, fadvise};
 use tandem_tests::conformance::exerciser::Numbers;
 use tandem_tests::wait::now;
 
@@ -114,10 +113,22 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<Duration> {
     Ok(elapsed)
 }
 
+/// Tells the kernel to read nothing ahead.
+#[cfg(target_os = "linux")]
+fn expect_random_reads(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random)?)
+}
+
+/// There is no such advice everywhere.
+#[cfg(not(target_os = "linux"))]
+fn expect_random_reads(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Reads `count` random pages with as many threads as `at_once`, and returns how long all of it took.
 pub(crate) fn read_randomly(path: &Path, len: u64, count: usize, at_once: usize) -> anyhow::Result<Duration> {
     let file = File::open(path).with_context(|| format!("could not open `{}`", path.display()))?;
-    fadvise(&file, 0, None, Advice::Random)?;
+    expect_random_reads(&file)?;
     let started = now();
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..at_once)
