@@ -129,6 +129,8 @@ impl MountedShare {
             .catalog
             .edit(key, base, Kind::File(version), Holding::Held)?;
         let touched = with(edited.change.touched, edited.shown.id);
+        files.tell(key.id);
+        files.tell(edited.shown.id);
         files.hold(edited.shown.id, Arc::new(hashed.source));
         working.set_source();
         working.set_published(hashed.look);

@@ -192,6 +192,26 @@ async fn a_time_that_is_set_while_a_file_is_written_is_shared_with_what_was_writ
 }
 
 #[tokio::test]
+async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
+    let alone = alone().await;
+    let (_, handle) = alone.create("a");
+    let told = || {
+        let files = alone.peer.shared().files();
+        let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
+        files.told(all).len()
+    };
+    alone.rename("a", "b").unwrap();
+    assert_eq!(told(), 1, "it is published before it is renamed");
+    let (_, other) = alone.create("c");
+    assert_eq!(told(), 1);
+    alone.fs.write(other, 0, b"hello").unwrap();
+    alone.fs.flush(other).unwrap();
+    assert_eq!(told(), 2);
+    alone.fs.release(other).unwrap();
+    alone.fs.release(handle).unwrap();
+}
+
+#[tokio::test]
 async fn another_viewer_sees_the_same_file() {
     let alone = alone().await;
     let other = alone.peer.file_system().unwrap();

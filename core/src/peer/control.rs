@@ -116,7 +116,10 @@ impl Speaker {
         if page.is_empty() {
             return Ok(());
         }
-        let states = self.shared.files().catalog.states(&page);
+        let states = {
+            let files = self.shared.files();
+            files.catalog.states(&files.told(page))
+        };
         for states in split(states)? {
             self.say(&ControlMessage::Entries(states)).await?;
         }

@@ -4,7 +4,7 @@
 //! it, and tells the session which entries the other side should see. A content is served only while some visible entry
 //! has it: what was removed or replaced can't be fetched any more.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,6 +26,8 @@ pub(crate) struct Files {
     sources: Sources,
     /// Which local file a version was shared from by this peer.
     origins: HashMap<(EntryId, Dot), PathBuf>,
+    /// Files that were made through a mount and not closed yet: the other side is not told of them, whatever else it is told.
+    untold: HashSet<EntryId>,
     /// For which entries a content is held. It is served while one of them still has it.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
 }
@@ -56,7 +58,24 @@ impl Files {
             sources: Sources::default(),
             origins: HashMap::new(),
             held_for: HashMap::new(),
+            untold: HashSet::new(),
         }
+    }
+
+    /// Keeps an entry to ourselves until [`Files::tell`].
+    pub(crate) fn keep_untold(&mut self, entry: EntryId) {
+        self.untold.insert(entry);
+    }
+
+    /// From now on the other side may know of the entry.
+    pub(crate) fn tell(&mut self, entry: EntryId) {
+        self.untold.remove(&entry);
+    }
+
+    /// Those of `entries` that the other side may know of.
+    pub(crate) fn told(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
+        entries.retain(|entry| !self.untold.contains(entry));
+        entries
     }
 
     /// The file that is visible at `path`.

@@ -274,7 +274,8 @@ impl Session {
             ControlMessage::Ping { nonce } => self.send_soon(ControlMessage::Pong { nonce }),
             ControlMessage::Pong { nonce } => return Some(HealthEvent::PongReceived { nonce }),
             ControlMessage::Digest(digest) => {
-                let differing = shared.files().catalog.differing(&digest);
+                let files = shared.files();
+                let differing = files.told(files.catalog.differing(&digest));
                 self.outgoing.mark(differing);
             }
             ControlMessage::Entries(states) => {

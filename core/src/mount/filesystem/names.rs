@@ -209,6 +209,9 @@ impl FileSystem {
             mode: mode & 0o777,
         };
         let _told_when_closed = files.catalog.add_file(&path, version)?;
+        if let Some(made) = files.catalog.lookup(&path) {
+            files.keep_untold(made.id);
+        }
         let special = Some(mode & 0o7000).filter(|special| *special != 0);
         let attributes = self.made(files, &path, (special, owner))?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
@@ -279,6 +282,7 @@ impl FileSystem {
         }
         nodes.forget_local(&shown.key());
         drop(nodes);
+        files.tell(shown.id);
         files.let_go(shown.file().map(|file| file.content));
     }
 
