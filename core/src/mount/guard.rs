@@ -101,7 +101,11 @@ impl Mounted {
         if !mount_table::wait_until_gone(&self.path).is_ok_and(|gone| gone) {
             return Err(MountError::StillThere { path });
         }
-        outcome.map_err(|source| MountError::Busy { path, source })
+        match outcome {
+            // So the kernel says to whoever was waiting for the next call when the mount went; it is gone, as it should be.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ok(()),
+            outcome => outcome.map_err(|source| MountError::Busy { path, source }),
+        }
     }
 }
 

@@ -212,6 +212,27 @@ async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_set_while_only_a_reader_has_the_file_open_is_shared_when_he_closes_it() {
+    let alone = alone().await;
+    let (inode, writer) = alone.create("a");
+    alone.fs.write(writer, 0, b"hello").unwrap();
+    alone.fs.flush(writer).unwrap();
+    let reader = alone
+        .fs
+        .open(inode, OpenMode::READ, IoWish::Calls)
+        .unwrap()
+        .handle;
+    alone.fs.release(writer).unwrap();
+    let changes = Changes {
+        modified_ns: Some(86_400_000_000_000),
+        ..Changes::default()
+    };
+    alone.fs.set_attributes(inode, None, &changes).unwrap();
+    alone.fs.release(reader).unwrap();
+    assert_eq!(alone.peer.list()[0].file().unwrap().mtime_ns, 86_400_000_000_000);
+}
+
+#[tokio::test]
 async fn another_viewer_sees_the_same_file() {
     let alone = alone().await;
     let other = alone.peer.file_system().unwrap();

@@ -131,10 +131,14 @@ impl FileSystem {
     /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
     /// is published too.
     pub(super) fn let_go(&self, closed: &OpenHandle) -> Result<(), FsError> {
-        // A new file is told of even if nothing could be written to it.
+        // A new file is told of even if nothing could be written to it, and a file whose time was set while it was closed by
+        // its writer by whoever has it open last.
         if !closed.mode.write && closed.file.state().news == News::Told {
-            self.leave(self.share.nodes(), (closed.inode, &closed.file), closed.io);
-            return Ok(());
+            let nodes = self.share.nodes();
+            if !is_unpublished(&closed.file) {
+                self.leave(nodes, (closed.inode, &closed.file), closed.io);
+                return Ok(());
+            }
         }
         let mut check = closed.last_check();
         for _ in 0..HASH_ATTEMPTS_MAX {
