@@ -10,7 +10,8 @@ use super::super::publish::Check;
 use super::super::share::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
-    Change, ContentId, FileVersion, Kind, LinkTarget, LinkVersion, OnExisting, SharePath, Shown,
+    Catalog, CatalogError, Change, ContentId, FileVersion, Kind, LinkTarget, LinkVersion, OnExisting,
+    SharePath, Shown,
 };
 use crate::peer::Files;
 
@@ -132,15 +133,7 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::NotFound`], [`FsError::IsAFolder`].
     pub fn remove(&self, folder: Inode, name: &OsStr) -> Result<(), FsError> {
-        let mut files = self.share.shared.files();
-        let path = self.child(&files, folder, name)?;
-        let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
-        let change = files.catalog.remove_leaf(&path)?;
-        self.detach(&mut files, &shown);
-        self.share.tell_name(&files, &path, Some(self.viewer));
-        drop(files);
-        self.tell(change);
-        Ok(())
+        self.take_away(folder, name, Catalog::remove_leaf)
     }
 
     /// Removes an empty folder.
@@ -148,10 +141,19 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::NotFound`], [`FsError::NotAFolder`], [`FsError::NotEmpty`].
     pub fn remove_folder(&self, folder: Inode, name: &OsStr) -> Result<(), FsError> {
+        self.take_away(folder, name, Catalog::remove_empty_folder)
+    }
+
+    fn take_away(
+        &self,
+        folder: Inode,
+        name: &OsStr,
+        from_catalog: fn(&mut Catalog, &SharePath) -> Result<Change, CatalogError>,
+    ) -> Result<(), FsError> {
         let mut files = self.share.shared.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
-        let change = files.catalog.remove_empty_folder(&path)?;
+        let change = from_catalog(&mut files.catalog, &path)?;
         self.detach(&mut files, &shown);
         self.share.tell_name(&files, &path, Some(self.viewer));
         drop(files);
