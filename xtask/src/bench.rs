@@ -108,7 +108,7 @@ async fn story(args: &Args, bench: Bench, workspace: &Workspace) -> Result<Exit,
     let mut interrupts = Interrupts::listen()?;
     let executable = build(bench, workspace, &mut interrupts).await?;
     let directory = RunDir::create(&workspace.target_directory, KIND)?;
-    let scratch = directory.scratch(0).map_err(anyhow::Error::from)?;
+    let scratch = directory.scratch("0").map_err(anyhow::Error::from)?;
     let trial = Trial {
         args,
         bench,
@@ -170,7 +170,7 @@ impl Trial<'_> {
             console: Arc::clone(self.console),
             name: self.bench.binary().to_owned(),
         };
-        let capture = Capture::new(&self.directory.log(0), Some(echo));
+        let capture = Capture::new(&self.directory.log("0"), Some(echo));
         let mark = format!("XTASK_TEST_ID={}/0", self.directory.id);
         let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
         match interrupted {

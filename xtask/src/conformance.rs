@@ -23,7 +23,7 @@ use crate::exit::{Exit, Stop};
 use crate::filter::{Filter, Match};
 use crate::interrupt::{Interrupts, Request};
 use crate::junit::{self, Dialect};
-use crate::report::{Case, Failure, Outcome, Report, Suite};
+use crate::report::{Case, Failure, Report, Suite};
 use crate::rundir::RunDir;
 use crate::runtime;
 use crate::shuffle;
@@ -102,6 +102,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         started,
         elapsed: clock::now() - start,
         properties: vec![("seed".to_owned(), seed.to_string())],
+        phases: Vec::new(),
         suites: vec![suite(started, cases)],
         setup_failure: interrupted.map(interruption),
     };
@@ -177,7 +178,7 @@ fn interruption(request: Request) -> Failure {
 }
 
 fn exit(report: &Report, interrupted: Option<Request>) -> Exit {
-    let failed = |case: &Case| matches!(case.outcome, Outcome::Failed(_) | Outcome::Errored(_));
+    let failed = |case: &Case| case.failure().is_some();
     match interrupted {
         Some(request) => request.exit(),
         None if report.suites.iter().flat_map(|suite| &suite.cases).any(failed) => Exit::TestsFailed,

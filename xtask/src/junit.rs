@@ -88,16 +88,12 @@ fn suites(report: &Report) -> Vec<Suite> {
 
 fn setup_suite(report: &Report, failure: &Failure) -> Suite {
     let stage = if failure.kind == "build" { "build" } else { "setup" };
+    let outcome = Outcome::Errored(failure.clone());
+    let classname = format!("xtask.{stage}");
     let case = Case {
-        classname: format!("xtask.{stage}"),
-        name: stage.to_owned(),
-        file: None,
-        line: None,
         started: Some(report.started),
         elapsed: report.elapsed,
-        outcome: Outcome::Errored(failure.clone()),
-        stdout: Vec::new(),
-        stderr: Vec::new(),
+        ..Case::new(format!("@{stage}"), classname, stage.to_owned(), outcome)
     };
     Suite {
         name: format!("@{stage}"),

@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One run of `cargo xtask test`, whole or cut short.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Unique per run; also the name of the run's directory.
     pub(crate) run_id: String,
@@ -18,14 +18,27 @@ pub(crate) struct Report {
     pub(crate) elapsed: Duration,
     /// What describes the run as a whole, as (name, value): versions, features, capabilities, seed, `cached=false`, ...
     pub(crate) properties: Vec<(String, String)>,
+    /// What the runner itself did, in order, from the start of the run: probing, building, listing, running.
+    pub(crate) phases: Vec<Phase>,
     /// One per test binary, in the order they were listed.
     pub(crate) suites: Vec<Suite>,
     /// Why no test ran, where the run failed before (the build, the listing, a missing capability) or was interrupted.
     pub(crate) setup_failure: Option<Failure>,
 }
 
+/// A part of the run that is not a test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    /// `probe`, `build`, `list`, `tests`.
+    pub(crate) name: String,
+    /// From the start of the run to the beginning of this phase.
+    pub(crate) after: Duration,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
 /// The tests of one test binary.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Suite {
     /// `package::target`, for example `tandem-tests::suite`.
     pub(crate) name: String,
@@ -38,8 +51,12 @@ pub(crate) struct Suite {
 }
 
 /// One test and its outcome.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Case {
+    /// `package::binary$module::test`, as filters take it; equal for every round of the same test.
+    pub(crate) id: String,
+    /// Which run of this test it is, from 1: more than one where tests are repeated.
+    pub(crate) round: u32,
     /// Dotted and unique together with `name`: `tandem_tests.suite.relay`.
     pub(crate) classname: String,
     /// The name of the function.
@@ -58,10 +75,80 @@ pub(crate) struct Case {
     pub(crate) stdout: Vec<u8>,
     /// What it wrote to standard error, raw bytes, possibly cut in the middle by the runner.
     pub(crate) stderr: Vec<u8>,
+    /// The slot in which it ran, from 0; `None` if it never did.
+    pub(crate) slot: Option<usize>,
+    /// Attempts before the last one, all of which failed. With some of them and a success the test is flaky.
+    pub(crate) earlier: Vec<Attempt>,
+    /// What it left behind; all of it was cleaned up.
+    pub(crate) leaks: Vec<Leak>,
+    /// Files that belong to it: its log, forensics. Absolute paths.
+    pub(crate) attachments: Vec<PathBuf>,
+    /// Whether it ran for longer than a test should.
+    pub(crate) slow: bool,
+}
+
+impl Case {
+    /// A case that has not run.
+    pub(crate) fn new(id: String, classname: String, name: String, outcome: Outcome) -> Case {
+        Case {
+            id,
+            round: 1,
+            classname,
+            name,
+            file: None,
+            line: None,
+            started: None,
+            elapsed: Duration::ZERO,
+            outcome,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            slot: None,
+            earlier: Vec::new(),
+            leaks: Vec::new(),
+            attachments: Vec::new(),
+            slow: false,
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
+            Outcome::Passed | Outcome::Skipped(_) => None,
+        }
+    }
+}
+
+/// An attempt at a test that failed and was followed by another one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// When it started, by the wall clock.
+    pub(crate) started: SystemTime,
+    /// How long it ran.
+    pub(crate) elapsed: Duration,
+    /// The slot in which it ran, from 0.
+    pub(crate) slot: usize,
+    /// `Failed` or `Errored`.
+    pub(crate) outcome: Outcome,
+    /// As [`Case::stdout`].
+    pub(crate) stdout: Vec<u8>,
+    /// As [`Case::stderr`].
+    pub(crate) stderr: Vec<u8>,
+    /// As [`Case::leaks`].
+    pub(crate) leaks: Vec<Leak>,
+}
+
+/// Something that a test left behind when it had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leak {
+    /// What kind of thing: `process`, `socket`, `mount`, `file`, `unix-socket`, `shared-memory`.
+    pub(crate) kind: String,
+    /// The evidence, in one line: a command line with its listening sockets, a path, an address.
+    pub(crate) what: String,
 }
 
 /// What became of a test.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// It ran and succeeded.
     Passed,
@@ -74,9 +161,10 @@ pub(crate) enum Outcome {
 }
 
 /// Why a test failed, or why a run could not start.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Failure {
-    /// The kind, as CI systems group by it: `panic`, `exit`, `timeout`, `signal:SIGABRT`, `exec`, `build`, `interrupted`.
+    /// The kind, as CI systems group by it: `panic`, `exit`, `timeout`, `signal:SIGABRT`, `exec`, `build`,
+    /// `interrupted`, `leak`.
     pub(crate) kind: String,
     /// One line for a person.
     pub(crate) message: String,
@@ -85,7 +173,7 @@ pub(crate) struct Failure {
 }
 
 /// Why a test did not run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Skip {
     /// The kind: `capability:fuse`, `ignored`, `interrupted`.
     pub(crate) kind: String,

@@ -3,6 +3,7 @@
 //! Decides when a test starts and what its result is called; how one process lives and dies is `process`'s matter, what
 //! its end means is `verdict`'s.
 
+mod attempt;
 pub(crate) mod capture;
 mod environment;
 pub(crate) mod process;
@@ -10,7 +11,7 @@ mod suites;
 mod verdict;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,15 +21,13 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock;
 use crate::console::Console;
 use crate::interrupt::{Interrupts, Request};
-use crate::mounts;
 use crate::os;
 use crate::plan::{Decision, Plan, Test};
-use crate::report::{Case, Failure, Outcome, Skip, Suite};
+use crate::report::{Case, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
-use capture::{Capture, Echo};
+use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
-use environment::Own;
-use process::{Ended, Halt, Watch};
+use process::Halt;
 use suites::case;
 
 /// How to run.
@@ -126,14 +125,6 @@ struct Runner<'a> {
     orphans: usize,
 }
 
-/// A test that has run.
-struct Done {
-    number: usize,
-    slot: usize,
-    case: Case,
-    orphans: usize,
-}
-
 impl<'a> Runner<'a> {
     fn new(stage: &'a Arc<Stage>) -> Runner<'a> {
         let waiting = stage.plan.order.iter().copied().collect();
@@ -201,17 +192,23 @@ impl<'a> Runner<'a> {
         {
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
             stage.console.started(number, &stage.plan.test(number).id());
+            let ticket = Ticket {
+                number,
+                round: 1,
+                attempt: 1,
+                slot,
+            };
             self.running
-                .spawn(async move { stage.run_one(number, slot, halt).await });
+                .spawn(async move { stage.attempt(ticket, halt).await });
         }
     }
 
     fn finish(&mut self, done: Result<Done, JoinError>) {
         // A task of ours can only panic by a mistake of ours; its test then has no case and counts as not run.
         let Ok(done) = done else { return };
-        self.free_slots.insert(done.slot);
+        self.free_slots.insert(done.ticket.slot);
         self.orphans += done.orphans;
-        self.record(done.number, done.case);
+        self.record(done.ticket.number, done.case);
     }
 
     fn record(&mut self, number: usize, case: Case) {
@@ -227,7 +224,7 @@ impl<'a> Runner<'a> {
     }
 
     fn keep(&mut self, number: usize, case: Case) {
-        self.failed |= matches!(case.outcome, Outcome::Failed(_) | Outcome::Errored(_));
+        self.failed |= case.failure().is_some();
         if let Some(place) = self.cases.get_mut(number) {
             *place = Some(case);
         }
@@ -255,107 +252,4 @@ impl<'a> Runner<'a> {
             .map(|(case, (test, _))| case.unwrap_or_else(|| not_run(test)))
             .collect()
     }
-}
-
-impl Stage {
-    async fn run_one(&self, number: usize, slot: usize, halt: watch::Receiver<Halt>) -> Done {
-        let test = self.plan.test(number);
-        let scratch = match self.directory.scratch(number) {
-            Ok(scratch) => scratch,
-            Err(error) => return unplaceable(number, slot, test, &error),
-        };
-        let mark = format!("XTASK_TEST_ID={}/{number}", self.directory.id);
-        let command = self.environment.test_command(&Own {
-            test,
-            scratch: &scratch,
-            slot,
-            mark: &mark,
-        });
-        let echo = (self.settings.output == Output::Show).then(|| Echo {
-            console: Arc::clone(&self.console),
-            name: test.name.clone(),
-        });
-        let capture = Capture::new(&self.directory.log(number), echo);
-        let watch = Watch {
-            timeout: self.settings.timeout,
-            halt,
-            mark,
-        };
-        let ended = process::run(command, capture, watch).await;
-        let orphans = ended.orphans;
-        let mut case = self.judge(test, ended);
-        tidy(&mut case, &scratch);
-        Done {
-            number,
-            slot,
-            case,
-            orphans,
-        }
-    }
-
-    fn judge(&self, test: &Test, ended: Ended) -> Case {
-        let limits = verdict::Limits {
-            timeout: self.settings.timeout,
-            run_timeout: self.settings.run_timeout,
-        };
-        let (outcome, panic) = verdict::judge(&test.name, &ended, limits);
-        let mut case = case(test, outcome);
-        let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
-        if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
-            (case.file, case.line) = (Some(file), Some(line));
-        }
-        case.started = Some(ended.started);
-        case.elapsed = ended.elapsed;
-        case.stdout = crate::libtest::unframed(&ended.stdout, &test.name).to_vec();
-        case.stderr = ended.stderr;
-        case
-    }
-
-    /// A source file as the compiler names it, if it belongs to the workspace.
-    fn within_root(&self, file: &Path) -> Option<PathBuf> {
-        let relative = file.strip_prefix(&self.root).unwrap_or(file);
-        (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
-    }
-}
-
-/// After a success nothing stays; after a failure everything does, and the failure says where.
-fn tidy(case: &mut Case, scratch: &Path) {
-    mounts::detach_below(scratch);
-    let failure = match &mut case.outcome {
-        Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
-        Outcome::Passed | Outcome::Skipped(_) => None,
-    };
-    let is_interrupted = failure
-        .as_ref()
-        .is_some_and(|failure| failure.kind == "interrupted");
-    let removed = match failure.is_none() || is_interrupted {
-        true => std::fs::remove_dir_all(scratch),
-        false => std::fs::remove_dir(scratch),
-    };
-    if let (Some(failure), Err(_)) = (failure, removed) {
-        append(&mut failure.detail, &format!("kept: {}", scratch.display()));
-    }
-}
-
-/// The result of a test for which no temporary directory could be made.
-fn unplaceable(number: usize, slot: usize, test: &Test, error: &std::io::Error) -> Done {
-    let message = format!("could not create its temporary directory: {error}");
-    let failure = Failure {
-        kind: "exec".to_owned(),
-        message,
-        detail: String::new(),
-    };
-    Done {
-        number,
-        slot,
-        case: case(test, Outcome::Errored(failure)),
-        orphans: 0,
-    }
-}
-
-fn append(detail: &mut String, line: &str) {
-    if !detail.is_empty() {
-        detail.push('\n');
-    }
-    detail.push_str(line);
 }

@@ -63,14 +63,14 @@ impl RunDir {
         })
     }
 
-    /// The log of the test with this number.
-    pub(crate) fn log(&self, number: usize) -> PathBuf {
-        self.path.join("logs").join(format!("{number}.log"))
+    /// The log of the attempt that is called so.
+    pub(crate) fn log(&self, label: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{label}.log"))
     }
 
-    /// A fresh directory that is `TMPDIR` for the test with this number.
-    pub(crate) fn scratch(&self, number: usize) -> std::io::Result<PathBuf> {
-        let path = self.scratch.join(number.to_string());
+    /// A fresh directory that is `TMPDIR` for the attempt that is called so.
+    pub(crate) fn scratch(&self, label: &str) -> std::io::Result<PathBuf> {
+        let path = self.scratch.join(label);
         std::fs::create_dir(&path)?;
         Ok(path)
     }
@@ -186,7 +186,7 @@ mod tests {
     fn the_temporary_directory_goes_unless_a_test_left_something() {
         let target = tempfile::tempdir().unwrap();
         let run = create(&target);
-        let mine = run.scratch(3).unwrap();
+        let mine = run.scratch("3").unwrap();
         let root = mine.parent().unwrap().to_owned();
         drop(run);
         assert!(mine.exists());

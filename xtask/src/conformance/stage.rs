@@ -79,16 +79,14 @@ impl Stage<'_> {
                 let result = (&done.outcome, done.elapsed);
                 self.console.finished(number, SUITE, &trial.name(), result);
             }
+            let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
+            let id = format!("{SUITE}${}", trial.name());
             cases.push(Case {
-                classname: format!("{}.{}", SUITE.replace("::", "."), trial.check.name),
-                name: trial.ground.name().to_owned(),
-                file: None,
-                line: None,
                 started: Some(started),
                 elapsed: done.elapsed,
-                outcome: done.outcome,
                 stdout: done.stdout,
                 stderr: done.stderr,
+                ..Case::new(id, classname, trial.ground.name().to_owned(), done.outcome)
             });
         }
         cases
@@ -119,7 +117,7 @@ impl Stage<'_> {
     }
 
     async fn one(&self, number: usize, trial: &Trial, mut halt: watch::Receiver<Halt>) -> Done {
-        let scratch = match self.directory.scratch(number) {
+        let scratch = match self.directory.scratch(&number.to_string()) {
             Ok(scratch) => scratch,
             Err(error) => return Done::failed("exec", format!("could not create a directory: {error}")),
         };
@@ -131,7 +129,10 @@ impl Stage<'_> {
             } else {
                 &[]
             },
-            log: &self.directory.log(number).with_extension("mount.log"),
+            log: &self
+                .directory
+                .log(&number.to_string())
+                .with_extension("mount.log"),
             variables: &[(RUN_ID, &self.directory.id)],
         };
         let mut done = match Field::open(trial.ground, &scratch, &mounting, &mut halt).await {
@@ -164,7 +165,7 @@ impl Stage<'_> {
             Err(error) => return Done::failed("exec", format!("could not be prepared: {error}")),
         };
         self.set_environment(&mut command, &watch.mark);
-        let log = self.directory.log(number);
+        let log = self.directory.log(&number.to_string());
         let ended = process::run(command, Capture::new(&log, None), watch).await;
         let (outcome, lines) = judge(trial, setting, &ended);
         lines.iter().for_each(|line| self.console.line(line));

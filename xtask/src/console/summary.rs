@@ -160,19 +160,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     fn case(classname: &str, outcome: Outcome) -> Case {
-        let (file, line, started, elapsed) = (None, None, None, Duration::ZERO);
-        let (classname, name) = (classname.to_owned(), "f".to_owned());
-        Case {
-            classname,
-            name,
-            file,
-            line,
-            started,
-            elapsed,
-            outcome,
-            stdout: vec![],
-            stderr: vec![],
-        }
+        Case::new(String::new(), classname.to_owned(), "f".to_owned(), outcome)
     }
 
     #[test]

@@ -11,16 +11,18 @@ use crate::report::Skip;
 const DIALECTS: [Dialect; 2] = [Dialect::Rich, Dialect::Jenkins];
 
 fn case(name: &str, outcome: Outcome) -> Case {
+    let classname = "tandem_tests.suite.relay".to_owned();
     Case {
-        classname: "tandem_tests.suite.relay".to_owned(),
-        name: name.to_owned(),
         file: Some("tests/suite/relay.rs".into()),
         line: Some(12),
         started: Some(UNIX_EPOCH + Duration::from_millis(1_795_485_675_123)),
         elapsed: Duration::from_micros(1_234_500),
-        outcome,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
+        ..Case::new(
+            format!("tandem-tests::suite$relay::{name}"),
+            classname,
+            name.to_owned(),
+            outcome,
+        )
     }
 }
 
@@ -52,6 +54,7 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
         started,
         elapsed: Duration::from_millis(9000),
         properties: vec![("cached".to_owned(), "false".to_owned())],
+        phases: Vec::new(),
         suites: if suite.cases.is_empty() {
             Vec::new()
         } else {

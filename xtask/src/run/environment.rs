@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
+use super::attempt::Ticket;
 use crate::cargo::{self, Build, TestBinary};
 use crate::plan::Test;
 use crate::workspace::{Package, Workspace};
@@ -34,8 +35,7 @@ pub(super) struct Own<'a> {
     pub(super) test: &'a Test,
     /// Its temporary directory.
     pub(super) scratch: &'a Path,
-    /// Small numbers, each used by one test at a time.
-    pub(super) slot: usize,
+    pub(super) ticket: Ticket,
     /// `NAME=value`, by which its descendants are recognised.
     pub(super) mark: &'a str,
 }
@@ -95,8 +95,8 @@ impl Environment {
         }
         command.env("XTASK_TEST_NAME", &own.test.name);
         command.env("XTASK_TEST_BINARY", own.test.binary.id());
-        command.env("XTASK_TEST_ATTEMPT", "1");
-        command.env("XTASK_TEST_SLOT", own.slot.to_string());
+        command.env("XTASK_TEST_ATTEMPT", own.ticket.attempt.to_string());
+        command.env("XTASK_TEST_SLOT", own.ticket.slot.to_string());
         if let Some((name, value)) = own.mark.split_once('=') {
             command.env(name, value);
         }

@@ -8,17 +8,12 @@ use crate::report::{Case, Outcome, Suite};
 /// A case of `test` that has not run.
 pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
     let (module, function) = test.name.rsplit_once("::").unwrap_or(("", &test.name));
+    let classname = class_name(&test.binary.id(), module);
     let place = test.place.clone();
     Case {
-        classname: class_name(&test.binary.id(), module),
-        name: function.to_owned(),
         file: place.as_ref().map(|(file, _)| file.clone()),
         line: place.map(|(_, line)| line),
-        started: None,
-        elapsed: Duration::ZERO,
-        outcome,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
+        ..Case::new(test.id(), classname, function.to_owned(), outcome)
     }
 }
 

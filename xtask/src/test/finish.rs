@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
             started: self.started,
             elapsed: clock::now() - self.start,
             properties: self.properties(ended.as_ref().ok()),
+            phases: Vec::new(),
             suites,
             setup_failure,
         }
