@@ -2,6 +2,7 @@
 
 mod bench;
 mod binary;
+mod calibration;
 mod capability;
 mod cargo;
 mod ci;
@@ -14,12 +15,16 @@ mod doctor;
 mod exit;
 mod filter;
 mod interrupt;
+mod isolation;
 mod junit;
+#[cfg(target_os = "linux")]
+mod keeper;
 mod libtest;
 mod list;
 mod mounts;
 mod mutations;
 mod os;
+mod ownership;
 mod plan;
 mod report;
 mod run;
@@ -53,6 +58,10 @@ enum Command {
 
 fn main() -> ExitCode {
     os::reset_signals();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = keeper::run_if_asked() {
+        return code;
+    }
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args),
         Command::List(args) => list::run(&args),

@@ -6,8 +6,11 @@
 mod attempt;
 pub(crate) mod capture;
 mod environment;
+mod owner;
 pub(crate) mod process;
 mod suites;
+#[cfg(target_os = "linux")]
+mod supervised;
 mod verdict;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -22,11 +25,13 @@ use crate::clock;
 use crate::console::Console;
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
+use crate::ownership::LeakPolicy;
 use crate::plan::{Decision, Plan, Test};
 use crate::report::{Case, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
+pub(crate) use owner::Owner;
 use process::Halt;
 use suites::case;
 
@@ -37,6 +42,12 @@ pub(crate) struct Settings {
     pub(crate) jobs: usize,
     /// Each test has this much time.
     pub(crate) timeout: Duration,
+    /// Between being asked to end and being killed it has this much.
+    pub(crate) grace: Duration,
+    /// One that takes longer is slow.
+    pub(crate) slow: Duration,
+    /// What it means that a test leaves something behind.
+    pub(crate) leaks: LeakPolicy,
     /// All of them together have this much.
     pub(crate) run_timeout: Duration,
     pub(crate) on_failure: OnFailure,
@@ -67,6 +78,7 @@ pub(crate) struct Stage {
     pub(crate) plan: Plan,
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) console: Arc<Console>,
     pub(crate) settings: Settings,
     /// The root of the workspace, to which file names in the report are relative.
@@ -104,7 +116,7 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     // No test runs any more: every child that we did not have before was left behind by one of them.
-    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await;
+    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await.len();
     stage.console.end();
     let orphans = runner.orphans;
     Ran {

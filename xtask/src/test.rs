@@ -7,15 +7,16 @@ mod finish;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cargo::BuildArgs;
-use crate::clock::parse_duration;
 use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
+use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
@@ -43,12 +44,6 @@ pub(crate) struct Args {
     /// Run so many tests at a time [default: twice the number of processors]
     #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// End a test that takes longer, with all it started
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT", help_heading = "Run")]
-    pub(crate) timeout: Duration,
-    /// End the run when the tests together take longer; building does not count
-    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT", help_heading = "Run")]
-    pub(crate) global_timeout: Duration,
     /// Start no further test after the first failure
     #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
     pub(crate) fail_fast: bool,
@@ -76,6 +71,8 @@ pub(crate) struct Args {
     )]
     pub(crate) junit_dialect: Dialect,
 
+    #[command(flatten)]
+    pub(crate) ownership: OwnershipArgs,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 }
@@ -106,6 +103,11 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let filter = run.args.filter.parse()?;
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let factor = tokio::task::spawn_blocking({
+        let stretch = run.args.ownership.stretch;
+        move || stretch.resolve()
+    });
+    let owner = Arc::new(run.owner()?);
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.ids());
@@ -117,7 +119,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
-    let ran = run::run(&run.stage(plan, &found), interrupts).await;
+    let settings = run.args.settings(factor.await.unwrap_or(1.0));
+    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner)));
+    let ran = run::run(&stage, interrupts).await;
+    drop(stage);
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
     Ok(Finished { ran, missing, found })
 }
 
@@ -136,11 +144,20 @@ impl Args {
         }
     }
 
-    fn settings(&self) -> Settings {
+    fn jobs(&self) -> usize {
+        self.jobs.map_or_else(default_jobs, NonZeroUsize::get)
+    }
+
+    /// With all limits stretched by this factor.
+    fn settings(&self, factor: f64) -> Settings {
+        let stretched = |limit: Duration| limit.mul_f64(factor);
         Settings {
-            jobs: self.jobs.map_or_else(default_jobs, NonZeroUsize::get),
-            timeout: self.timeout,
-            run_timeout: self.global_timeout,
+            jobs: self.jobs(),
+            timeout: stretched(self.ownership.timeout),
+            grace: stretched(self.ownership.grace),
+            slow: stretched(self.ownership.slow),
+            run_timeout: stretched(self.ownership.global_timeout),
+            leaks: self.ownership.leaks,
             on_failure: if self.fail_fast {
                 OnFailure::Stop
             } else {

@@ -37,6 +37,9 @@ pub(super) fn judge(name: &str, ended: &Ended, limits: Limits) -> (Outcome, Opti
     let outcome = match &ended.end {
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::TooManyProcesses(count) => {
+            errored("processes", format!("was killed when it had {count} processes"))
+        }
         End::TimedOut => errored(
             "timeout",
             format!("did not end within {}", seconds(limits.timeout)),
@@ -195,7 +198,8 @@ mod tests {
                 elapsed,
                 stdout,
                 stderr,
-                orphans: 0,
+                leaks: vec![],
+                attachments: vec![],
             },
             LIMITS,
         )

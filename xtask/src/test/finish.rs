@@ -13,7 +13,7 @@ use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
-use crate::run::{Ending, Ran, Stage};
+use crate::run::{Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::shuffle;
 use crate::workspace::Workspace;
@@ -56,6 +56,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Who will own the tests' processes; says so where it is not what was hoped for.
+    pub(super) fn owner(&self) -> Result<Owner, Stop> {
+        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        if let Some(why) = owner.why() {
+            let level = owner.level().name();
+            self.console.line(&format!("isolation: {level}; no box: {why}"));
+        }
+        Ok(owner)
+    }
+
     /// Says what is about to run.
     pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
         for word in unmatched {
@@ -69,7 +79,7 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
-        let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
+        let (count, jobs) = (plan.order.len(), self.args.jobs());
         let order = self
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"))
@@ -81,8 +91,12 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
-        let settings = self.args.settings();
+    pub(super) fn stage(
+        &self,
+        plan: Plan,
+        found: &Discovered,
+        (settings, owner): (Settings, Arc<Owner>),
+    ) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -97,6 +111,7 @@ impl<'a> Run<'a> {
             plan,
             environment,
             directory,
+            owner,
             console,
             settings,
             root: self.workspace.root.clone(),
@@ -121,7 +136,6 @@ impl<'a> Run<'a> {
     }
 
     fn properties(&self, finished: Option<&Finished>) -> Vec<(String, String)> {
-        let settings = self.args.settings();
         let mut properties = vec![
             ("run_id", self.directory.id.clone()),
             ("cached", "false".to_owned()),
@@ -131,7 +145,7 @@ impl<'a> Run<'a> {
                 "profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
-            ("jobs", settings.jobs.to_string()),
+            ("jobs", self.args.jobs().to_string()),
             (
                 "seed",
                 self.seed

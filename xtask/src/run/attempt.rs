@@ -1,0 +1,184 @@
+//! One attempt at a test: its directory, its command, its process, and the case that comes of it.
+//!
+//! Whether there is another attempt is the runner's decision.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::capture::{Capture, Echo};
+use super::environment::Own;
+use super::owner::{Fate, Job, Settled};
+use super::process::{Ended, Halt, Watch};
+use super::suites::case;
+use super::{Output, Stage, verdict};
+use crate::ownership::LeakPolicy;
+use crate::plan::Test;
+use crate::report::{Case, Failure, Leak, Outcome};
+
+/// Which attempt at which test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// The test's number in the plan.
+    pub(super) number: usize,
+    /// From 1; more than one where tests are repeated.
+    pub(super) round: u32,
+    /// From 1; more than one where a failed test is tried again.
+    pub(super) attempt: u32,
+    /// A small number that no other running test has.
+    pub(super) slot: usize,
+}
+
+/// A test that has run.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) ticket: Ticket,
+    pub(super) case: Case,
+    /// How many processes it had left behind.
+    pub(super) orphans: usize,
+}
+
+impl Ticket {
+    /// A short name for its files, unique within the run.
+    fn label(self) -> String {
+        match self {
+            Ticket {
+                number,
+                round: 1,
+                attempt: 1,
+                ..
+            } => number.to_string(),
+            Ticket {
+                number,
+                round,
+                attempt,
+                ..
+            } => format!("{number}-{round}-{attempt}"),
+        }
+    }
+}
+
+impl Stage {
+    /// Makes one attempt.
+    pub(super) async fn attempt(&self, ticket: Ticket, halt: watch::Receiver<Halt>) -> Done {
+        let (test, label) = (self.plan.test(ticket.number), ticket.label());
+        let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
+        let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
+        let command = self.environment.test_command(&Own {
+            test,
+            scratch: &scratch,
+            ticket,
+            mark: &mark,
+        });
+        let watch = Watch {
+            timeout: self.settings.timeout,
+            grace: self.settings.grace,
+            halt,
+            mark,
+        };
+        let job = Job {
+            command,
+            scratch: &scratch,
+            artefacts: &self.directory.artefacts(&label),
+        };
+        let capture = Capture::new(&log, self.echo(test));
+        let (ended, remains) = self.owner.run(job, capture, watch).await;
+        let mut case = self.judge(test, ended);
+        (case.slot, case.round) = (Some(ticket.slot), ticket.round);
+        case.attachments.extend(log.exists().then_some(log));
+        let settled = remains.settle(fate(&case)).await;
+        account(&mut case, settled, self.settings.leaks);
+        let orphans = case.leaks.iter().filter(|leak| leak.kind == "process").count();
+        Done {
+            ticket,
+            case,
+            orphans,
+        }
+    }
+
+    fn echo(&self, test: &Test) -> Option<Echo> {
+        (self.settings.output == Output::Show).then(|| Echo {
+            console: Arc::clone(&self.console),
+            name: test.name.clone(),
+        })
+    }
+
+    fn judge(&self, test: &Test, ended: Ended) -> Case {
+        let limits = verdict::Limits {
+            timeout: self.settings.timeout,
+            run_timeout: self.settings.run_timeout,
+        };
+        let (outcome, panic) = verdict::judge(&test.name, &ended, limits);
+        let mut case = case(test, outcome);
+        let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
+        if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
+            (case.file, case.line) = (Some(file), Some(line));
+        }
+        case.started = Some(ended.started);
+        case.elapsed = ended.elapsed;
+        case.stdout = crate::libtest::unframed(&ended.stdout, &test.name).to_vec();
+        case.stderr = ended.stderr;
+        case.leaks = ended.leaks;
+        case.attachments = ended.attachments;
+        case.slow = case.elapsed > self.settings.slow;
+        case
+    }
+
+    /// A source file as the compiler names it, if it belongs to the workspace.
+    fn within_root(&self, file: &Path) -> Option<PathBuf> {
+        let relative = file.strip_prefix(&self.root).unwrap_or(file);
+        (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
+    }
+}
+
+/// After a success nothing stays; after a failure everything does.
+fn fate(case: &Case) -> Fate {
+    match &case.outcome {
+        Outcome::Passed => Fate::Remove,
+        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != "interrupted" => {
+            Fate::Preserve
+        }
+        Outcome::Failed(_) | Outcome::Errored(_) | Outcome::Skipped(_) => Fate::Discard,
+    }
+}
+
+/// Adds what was found out when the test's files were settled; a leak may fail a test that had passed.
+fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
+    case.leaks.extend(settled.leaks);
+    if policy == LeakPolicy::Off {
+        case.leaks.clear();
+    }
+    if let (Outcome::Failed(failure) | Outcome::Errored(failure), Some(kept)) =
+        (&mut case.outcome, &settled.kept)
+    {
+        append(&mut failure.detail, &format!("kept: {}", kept.display()));
+    }
+    if policy == LeakPolicy::Fail && matches!(case.outcome, Outcome::Passed) && !case.leaks.is_empty() {
+        case.outcome = Outcome::Errored(leaked(&case.leaks));
+    }
+}
+
+/// The failure of a test that passed and left something.
+fn leaked(leaks: &[Leak]) -> Failure {
+    let lines: Vec<String> = leaks
+        .iter()
+        .map(|leak| format!("{}: {}", leak.kind, leak.what))
+        .collect();
+    let more = match leaks.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    Failure {
+        kind: "leak".to_owned(),
+        message: format!("left behind: {}{more}", lines.first().map_or("", String::as_str)),
+        detail: lines.join("\n"),
+    }
+}
+
+fn append(detail: &mut String, line: &str) {
+    if !detail.is_empty() {
+        detail.push('\n');
+    }
+    detail.push_str(line);
+}
