@@ -7,6 +7,9 @@ use crate::calibration::Factor;
 use crate::clock::parse_duration;
 use crate::isolation::Isolation;
 
+/// The file, among those that are kept of a test, that says what it was doing when its time was up.
+pub(crate) const FORENSICS: &str = "forensics.txt";
+
 /// What it means that a test leaves something behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LeakPolicy {

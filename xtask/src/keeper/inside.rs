@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::sys::{self, Fork, Reaping};
@@ -44,7 +44,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     sys::disregard_signals();
     let socket = UnixStream::from(sys::take_stdin()?);
     if level == Level::Box
-        && let Err(error) = namespaces::enter(&PathBuf::from(scratch))
+        && let Err(error) = namespaces::enter(Path::new(&scratch))
     {
         hello(&socket, &Hello::Refused(format!("{error:#}")));
         return Ok(());
@@ -52,7 +52,14 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
     let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
     hello(&socket, &Hello::Ready { ipv4, ipv6 });
-    keep(socket, level)
+    keep(socket, level)?;
+    if level == Level::Tree {
+        // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
+        while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+        // Not empty if files of failed tests are kept.
+        std::fs::remove_dir(scratch).ok();
+    }
+    Ok(())
 }
 
 fn hello(mut socket: &UnixStream, hello: &Hello) {
@@ -72,10 +79,6 @@ fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
             supervisor::supervise(order, descriptors, level);
             sys::exit(0);
         }
-    }
-    // The supervisors have lost the runner, too. In the box our end is theirs; outside they need their time.
-    if level == Level::Tree {
-        while rustix::process::waitpid(None, rustix::process::WaitOptions::empty()).is_ok() {}
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, poll};
 use rustix::mount::{UnmountFlags, unmount};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 use super::bounded::bounded;
 use super::processes::{self, Process};
@@ -60,7 +60,7 @@ fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
 /// Collects children that have ended. Returns whether there are others.
 pub(super) fn reap() -> bool {
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
             Ok(None) => return true,
             Err(_) => return false,

@@ -17,6 +17,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::ownership::FORENSICS;
 use crate::report::Leak;
 
 /// No order is longer: the kernel takes 2 MiB of arguments and environment.
@@ -59,7 +60,7 @@ impl Order {
             directory: command.get_current_dir().unwrap_or(Path::new(".")).to_owned(),
             scratch: scratch.to_owned(),
             kept: artefacts.join("files"),
-            forensics: artefacts.join("forensics.txt"),
+            forensics: artefacts.join(FORENSICS),
         }
     }
 

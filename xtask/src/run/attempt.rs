@@ -13,7 +13,7 @@ use super::owner::{Fate, Job, Settled};
 use super::process::{Ended, Halt, Watch};
 use super::suites::case;
 use super::{Output, Stage, verdict};
-use crate::ownership::LeakPolicy;
+use crate::ownership::{FORENSICS, LeakPolicy};
 use crate::plan::Test;
 use crate::report::{Case, Failure, Leak, Outcome};
 
@@ -149,10 +149,12 @@ fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
     if policy == LeakPolicy::Off {
         case.leaks.clear();
     }
-    if let (Outcome::Failed(failure) | Outcome::Errored(failure), Some(kept)) =
-        (&mut case.outcome, &settled.kept)
-    {
-        append(&mut failure.detail, &format!("kept: {}", kept.display()));
+    if let Outcome::Failed(failure) | Outcome::Errored(failure) = &mut case.outcome {
+        let found = case.attachments.iter().filter(|path| path.ends_with(FORENSICS));
+        found.for_each(|path| append(&mut failure.detail, &format!("found: {}", path.display())));
+        if let Some(kept) = &settled.kept {
+            append(&mut failure.detail, &format!("kept: {}", kept.display()));
+        }
     }
     if policy == LeakPolicy::Fail && matches!(case.outcome, Outcome::Passed) && !case.leaks.is_empty() {
         case.outcome = Outcome::Errored(leaked(&case.leaks));

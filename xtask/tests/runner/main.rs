@@ -6,5 +6,6 @@
 
 mod heavy;
 mod outcomes;
+mod ownership;
 mod support;
 mod unfriendly;
