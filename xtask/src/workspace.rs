@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use xshell::Shell;
 
 use crate::capability::{self, Capabilities, FuseMode};
 use crate::cargo;
+use crate::exit::{Exit, Stop};
 
 /// The workspace that a subcommand works on.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) target_directory: PathBuf,
     /// Its members, by package id.
     pub(crate) packages: BTreeMap<String, Arc<Package>>,
+    /// `[workspace.metadata.xtask]` of the root manifest, as it stands there; null where there is none.
+    metadata: Value,
 }
 
 /// A member of the workspace, with what cargo tells a test of it through `CARGO_PKG_*`.
@@ -49,6 +53,9 @@ struct Metadata {
     packages: Vec<Package>,
     workspace_root: PathBuf,
     target_directory: PathBuf,
+    /// `[workspace.metadata]`.
+    #[serde(default)]
+    metadata: Value,
 }
 
 impl Workspace {
@@ -62,7 +69,7 @@ impl Workspace {
         let json = command.quiet().read().context("could not read the workspace")?;
         let metadata: Metadata =
             serde_json::from_str(&json).context("could not understand `cargo metadata`")?;
-        Ok(Workspace {
+        let workspace = Workspace {
             root: metadata.workspace_root,
             target_directory: metadata.target_directory,
             packages: metadata
@@ -70,7 +77,29 @@ impl Workspace {
                 .into_iter()
                 .map(|p| (p.id.clone(), Arc::new(p)))
                 .collect(),
-        })
+            metadata: metadata.metadata.get("xtask").cloned().unwrap_or_default(),
+        };
+        workspace.test_table()?;
+        Ok(workspace)
+    }
+
+    /// The table `[workspace.metadata.xtask.test]`, as it stands in the root manifest; empty where there is none.
+    ///
+    /// # Errors
+    /// When it is something else than a table.
+    pub(crate) fn test_table(&self) -> Result<Map<String, Value>, Stop> {
+        match self.metadata.get("test") {
+            None => Ok(Map::new()),
+            Some(Value::Object(table)) => Ok(table.clone()),
+            Some(other) => Err(Stop::new(
+                Exit::SetupFailed,
+                "config",
+                format!(
+                    "could not understand `{}`: `workspace.metadata.xtask.test` is a table, not `{other}`",
+                    self.root.join("Cargo.toml").display()
+                ),
+            )),
+        }
     }
 
     /// Where tools lie that `cargo xtask conformance --install` has built.
