@@ -20,7 +20,7 @@ use crate::cargo::BuildArgs;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::exit::{Exit, Stop};
-use crate::filter::{Filter, Match};
+use crate::filter::{Filter, Match, Subject};
 use crate::interrupt::{Interrupts, Request};
 use crate::junit::{self, Dialect};
 use crate::report::{Case, Failure, Report, Suite};
@@ -114,8 +114,9 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
 fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
     let filter = Filter::parse(&args.names, Match::Substring)?;
     let trials = check::trials(args.on);
-    let ids: Vec<String> = trials.iter().map(Trial::id).collect();
-    match filter.unmatched(&ids).first() {
+    let names: Vec<String> = trials.iter().map(Trial::name).collect();
+    let subjects: Vec<Subject<'_>> = names.iter().map(|name| check::subject(name)).collect();
+    match filter.unmatched(&subjects).first() {
         Some(word) => {
             let hint = "hint: `cargo xtask conformance --list` prints them all";
             let message = format!("no check matches `{word}`\n{hint}");
@@ -123,7 +124,7 @@ fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
         }
         None => Ok(trials
             .into_iter()
-            .filter(|trial| filter.selects(&trial.id()))
+            .filter(|trial| filter.selects(&check::subject(&trial.name())))
             .collect()),
     }
 }

@@ -12,6 +12,7 @@ use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
+use crate::filter::Subject;
 use crate::interrupt::Interrupts;
 use crate::libtest::{self, Listed};
 use crate::plan::{Standing, Standings, Test};
@@ -52,9 +53,9 @@ pub(crate) async fn discover(
 }
 
 impl Discovered {
-    /// The ids of all tests.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.tests.iter().map(Test::id).collect()
+    /// What filters see of all tests.
+    pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
+        self.tests.iter().map(Test::subject).collect()
     }
 }
 

@@ -108,7 +108,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let unmatched = filter.unmatched(&found.ids());
+    let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),

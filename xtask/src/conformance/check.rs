@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::{fsx, pjdfstest};
+use crate::filter::Subject;
 
 /// The name under which the checks are reported.
 pub(super) const SUITE: &str = "xtask::conformance";
@@ -120,6 +121,17 @@ impl Ground {
             Ground::Served => &["fuse"],
             Ground::Passthrough => &["fuse", "root"],
         }
+    }
+}
+
+/// What a filter sees of the trial with this name.
+pub(super) fn subject(name: &str) -> Subject<'_> {
+    let (package, binary) = SUITE.split_once("::").unwrap_or(("", SUITE));
+    Subject {
+        package,
+        binary,
+        name,
+        needs: Vec::new(),
     }
 }
 

@@ -6,5 +6,6 @@
 
 mod heavy;
 mod outcomes;
+mod selection;
 mod support;
 mod unfriendly;
