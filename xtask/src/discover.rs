@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
@@ -37,10 +36,12 @@ pub(crate) async fn discover(
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Discovered, Stop> {
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
+    let features = workspace.features(&capabilities.features(&workspace.config));
     let selection = Selection::Tests { features: &features };
     let build = cargo::build(workspace, selection, args, interrupts).await?;
-    capabilities.confirm(build.bins.get(PROBE).map(PathBuf::as_path));
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
+    capabilities.confirm(probe.map(PathBuf::as_path));
     let environment = Arc::new(Environment::new(workspace, &build));
     let tests = tests(workspace, &build, &environment).await?;
     let environment = Arc::unwrap_or_clone(environment);
@@ -67,7 +68,7 @@ pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
     };
     capabilities
         .iter()
-        .map(|capability| (capability.name.to_owned(), standing(capability)))
+        .map(|capability| (capability.name.to_string(), standing(capability)))
         .collect()
 }
 

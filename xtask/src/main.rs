@@ -6,6 +6,7 @@ mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod config;
 mod conformance;
 mod console;
 mod demo;
@@ -21,6 +22,7 @@ mod mounts;
 mod mutations;
 mod os;
 mod plan;
+mod profile;
 mod report;
 mod run;
 mod rundir;
@@ -31,6 +33,7 @@ mod test;
 mod tidy;
 mod workspace;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -51,10 +54,15 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// The command line after the name of the subcommand.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}
+
 fn main() -> ExitCode {
     os::reset_signals();
     let outcome = match Command::parse() {
-        Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(&args, &words()),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

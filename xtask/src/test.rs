@@ -4,6 +4,7 @@
 
 mod finish;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::profile::{self, ProfileArgs};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -78,19 +80,21 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
 }
 
-/// Runs the tests. The exit code says how it went.
+/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
-/// When there is not even a report: there is no workspace or no temporary directory.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    Ok(runtime::block_on(story(args))??.into())
+/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (args, workspace) = profile::apply(args, words)?;
+    Ok(runtime::block_on(story(&args, workspace))??.into())
 }
 
-async fn story(args: &Args) -> Result<Exit, Stop> {
+async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
     let run = Run::begin(args, workspace, directory);
     let ended = tests(&run, interrupts).await;
@@ -136,12 +140,17 @@ impl Args {
         }
     }
 
+    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.fail_fast && !self.no_fail_fast
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             jobs: self.jobs.map_or_else(default_jobs, NonZeroUsize::get),
             timeout: self.timeout,
             run_timeout: self.global_timeout,
-            on_failure: if self.fail_fast {
+            on_failure: if self.stops_early() {
                 OnFailure::Stop
             } else {
                 OnFailure::GoOn

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use xshell::Shell;
 
 use crate::capability::{self, Capabilities, FuseMode};
 use crate::cargo;
-use crate::exit::{Exit, Stop};
+use crate::config::Config;
 
 /// The workspace that a subcommand works on.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Workspace {
     pub(crate) target_directory: PathBuf,
     /// Its members, by package id.
     pub(crate) packages: BTreeMap<String, Arc<Package>>,
-    /// `[workspace.metadata.xtask]` of the root manifest, as it stands there; null where there is none.
-    metadata: Value,
+    /// What its root manifest tells the runner.
+    pub(crate) config: Config,
 }
 
 /// A member of the workspace, with what cargo tells a test of it through `CARGO_PKG_*`.
@@ -69,7 +69,10 @@ impl Workspace {
         let json = command.quiet().read().context("could not read the workspace")?;
         let metadata: Metadata =
             serde_json::from_str(&json).context("could not understand `cargo metadata`")?;
-        let workspace = Workspace {
+        let manifest = metadata.workspace_root.join("Cargo.toml");
+        let table = metadata.metadata.get("xtask").unwrap_or(&Value::Null);
+        Ok(Workspace {
+            config: Config::parse(table, &manifest)?,
             root: metadata.workspace_root,
             target_directory: metadata.target_directory,
             packages: metadata
@@ -77,29 +80,21 @@ impl Workspace {
                 .into_iter()
                 .map(|p| (p.id.clone(), Arc::new(p)))
                 .collect(),
-            metadata: metadata.metadata.get("xtask").cloned().unwrap_or_default(),
-        };
-        workspace.test_table()?;
-        Ok(workspace)
+        })
     }
 
-    /// The table `[workspace.metadata.xtask.test]`, as it stands in the root manifest; empty where there is none.
-    ///
-    /// # Errors
-    /// When it is something else than a table.
-    pub(crate) fn test_table(&self) -> Result<Map<String, Value>, Stop> {
-        match self.metadata.get("test") {
-            None => Ok(Map::new()),
-            Some(Value::Object(table)) => Ok(table.clone()),
-            Some(other) => Err(Stop::new(
-                Exit::SetupFailed,
-                "config",
-                format!(
-                    "could not understand `{}`: `workspace.metadata.xtask.test` is a table, not `{other}`",
-                    self.root.join("Cargo.toml").display()
-                ),
-            )),
-        }
+    /// The root manifest.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.root.join("Cargo.toml")
+    }
+
+    /// What reports call it: the name that it gives itself, else that of its directory.
+    pub(crate) fn name(&self) -> String {
+        let directory = || self.root.file_name().unwrap_or_default().to_string_lossy();
+        self.config
+            .name
+            .clone()
+            .unwrap_or_else(|| directory().into_owned())
     }
 
     /// Where tools lie that `cargo xtask conformance --install` has built.
@@ -109,7 +104,7 @@ impl Workspace {
 
     /// Stage 1 of finding out what this machine can do.
     pub(crate) fn detect(&self, fuse: FuseMode) -> Capabilities {
-        capability::detect(fuse, &self.tools())
+        capability::detect(fuse, &self.tools(), &self.config)
     }
 
     /// Whether this package is a member.

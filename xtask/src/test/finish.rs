@@ -69,6 +69,9 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
+        if let Some(line) = self.args.profile.line() {
+            self.console.line(&line);
+        }
         let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
         let order = self
             .seed
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
         Report {
+            name: self.workspace.name(),
             run_id: self.directory.id.clone(),
             started: self.started,
             elapsed: clock::now() - self.start,
@@ -127,8 +131,9 @@ impl<'a> Run<'a> {
             ("cached", "false".to_owned()),
             ("os", std::env::consts::OS.to_owned()),
             ("arch", std::env::consts::ARCH.to_owned()),
+            ("profile", self.args.profile.name().to_owned()),
             (
-                "profile",
+                "cargo_profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
             ("jobs", settings.jobs.to_string()),
@@ -237,12 +242,12 @@ fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
         })
 }
 
-fn held(found: &Discovered) -> Vec<&'static str> {
+fn held(found: &Discovered) -> Vec<&str> {
     found
         .capabilities
         .iter()
         .filter(|capability| capability.available)
-        .map(|capability| capability.name)
+        .map(|capability| capability.name.as_ref())
         .collect()
 }
 

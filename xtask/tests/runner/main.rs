@@ -6,6 +6,7 @@
 
 mod heavy;
 mod outcomes;
+mod profiles;
 mod selection;
 mod support;
 mod unfriendly;
