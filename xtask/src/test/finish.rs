@@ -205,7 +205,9 @@ impl<'a> Run<'a> {
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("cargo xtask test{release}{fuse}{manifest}")
+        let words = self.args.build.words();
+        let words: String = words.iter().map(|word| format!(" {word}")).collect();
+        format!("cargo xtask test{release}{fuse}{manifest}{words}")
     }
 }
 
