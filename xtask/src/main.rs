@@ -7,6 +7,7 @@ mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod config;
 mod conformance;
 mod console;
 mod demo;
@@ -26,6 +27,7 @@ mod mutations;
 mod os;
 mod ownership;
 mod plan;
+mod profile;
 mod report;
 mod run;
 mod rundir;
@@ -36,6 +38,7 @@ mod test;
 mod tidy;
 mod workspace;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -56,6 +59,11 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// The command line after the name of the subcommand.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}
+
 fn main() -> ExitCode {
     os::reset_signals();
     #[cfg(target_os = "linux")]
@@ -63,7 +71,7 @@ fn main() -> ExitCode {
         return code;
     }
     let outcome = match Command::parse() {
-        Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(&args, &words()),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::cargo::TestBinary;
 use crate::exit::{Exit, Stop};
-use crate::filter::Filter;
+use crate::filter::{Filter, Subject};
 use crate::libtest::Ignore;
 use crate::report::{Failure, Skip};
 use crate::shuffle;
@@ -23,12 +23,32 @@ pub(crate) struct Test {
     pub(crate) ignore: Ignore,
     /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
     pub(crate) place: Option<(PathBuf, u32)>,
+    pub(crate) form: Form,
+}
+
+/// What a test is to its binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the process exits with 0.
+    One,
+    /// All of a binary with a harness of its own: it passes if the process exits with 0.
+    Whole,
 }
 
 impl Test {
     /// `package::binary$module::test`, unique within the workspace.
     pub(crate) fn id(&self) -> String {
         format!("{}${}", self.binary.id(), self.name)
+    }
+
+    /// What a filter sees of it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            package: &self.binary.package.name,
+            binary: &self.binary.target,
+            name: &self.name,
+            needs: self.needs(),
+        }
     }
 
     /// The capabilities that it says it needs.
@@ -124,14 +144,13 @@ impl Plan {
         standings: &Standings,
         wishes: &Wishes,
     ) -> Result<Plan, Stop> {
-        let ids: Vec<String> = tests.iter().map(Test::id).collect();
+        if !tests.iter().any(|test| filter.selects(&test.subject())) {
+            return Err(nothing_selected(&tests, filter));
+        }
         let selected: Vec<Test> = tests
             .into_iter()
-            .filter(|test| filter.selects(&test.id()))
+            .filter(|test| filter.selects(&test.subject()))
             .collect();
-        if selected.is_empty() {
-            return Err(nothing_selected(&filter.unmatched(&ids), ids.len()));
-        }
         let decide = |test: Test| {
             let decision = decide(&test, standings, wishes);
             (test, decision)
@@ -201,15 +220,16 @@ fn unknown(who: &str, name: &str, standings: &Standings) -> String {
     )
 }
 
-fn nothing_selected(unmatched: &[&str], count: usize) -> Stop {
-    let message = if count == 0 {
-        "there are no tests in this workspace".to_owned()
-    } else {
-        let words: Vec<String> = unmatched.iter().map(|word| format!("`{word}`")).collect();
-        format!(
-            "no test matches {} (of {count})\nhint: `cargo xtask list` prints them all",
-            words.join(" or ")
-        )
+fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
+    let subjects: Vec<Subject<'_>> = tests.iter().map(Test::subject).collect();
+    let words = filter.unmatched(&subjects);
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let (count, words) = (tests.len(), words.join(" or "));
+    let hint = "hint: `cargo xtask list` prints them all";
+    let message = match (count, words.as_str()) {
+        (0, _) => "there are no tests in this workspace".to_owned(),
+        (_, "") => format!("no test matches all of the filters (of {count})\n{hint}"),
+        (_, words) => format!("no test matches {words} (of {count})\n{hint}"),
     };
     Stop::new(Exit::NoTests, "no-tests", message)
 }

@@ -4,6 +4,7 @@
 
 mod finish;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::profile::{self, ProfileArgs};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -75,19 +77,21 @@ pub(crate) struct Args {
     pub(crate) ownership: OwnershipArgs,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
 }
 
-/// Runs the tests. The exit code says how it went.
+/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
-/// When there is not even a report: there is no workspace or no temporary directory.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    Ok(runtime::block_on(story(args))??.into())
+/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (args, workspace) = profile::apply(args, words)?;
+    Ok(runtime::block_on(story(&args, workspace))??.into())
 }
 
-async fn story(args: &Args) -> Result<Exit, Stop> {
+async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
     let run = Run::begin(args, workspace, directory);
     let ended = tests(&run, interrupts).await;
@@ -110,7 +114,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let owner = Arc::new(run.owner()?);
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let unmatched = filter.unmatched(&found.ids());
+    let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
@@ -144,6 +148,11 @@ impl Args {
         }
     }
 
+    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.fail_fast && !self.no_fail_fast
+    }
+
     fn jobs(&self) -> usize {
         self.jobs.map_or_else(default_jobs, NonZeroUsize::get)
     }
@@ -158,7 +167,7 @@ impl Args {
             slow: stretched(self.ownership.slow),
             run_timeout: stretched(self.ownership.global_timeout),
             leaks: self.ownership.leaks,
-            on_failure: if self.fail_fast {
+            on_failure: if self.stops_early() {
                 OnFailure::Stop
             } else {
                 OnFailure::GoOn

@@ -80,7 +80,7 @@ impl Stage<'_> {
                 self.console.finished(number, SUITE, &trial.name(), result);
             }
             let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
-            let id = format!("{SUITE}${}", trial.name());
+            let id = trial.id();
             cases.push(Case {
                 started: Some(started),
                 elapsed: done.elapsed,

@@ -7,5 +7,7 @@
 mod heavy;
 mod outcomes;
 mod ownership;
+mod profiles;
+mod selection;
 mod support;
 mod unfriendly;
