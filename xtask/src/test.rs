@@ -16,10 +16,14 @@ use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
+use crate::list::{self, Form, Listing};
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
+use crate::schedule::ScheduleArgs;
+use crate::shuffle;
+use crate::treatment::Rules;
 use crate::workspace::Workspace;
 use finish::{Finished, Run};
 
@@ -46,16 +50,17 @@ pub(crate) struct Args {
     /// End a test that takes longer, with all it started
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT", help_heading = "Run")]
     pub(crate) timeout: Duration,
-    /// End the run when the tests together take longer; building does not count
-    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT", help_heading = "Run")]
-    pub(crate) global_timeout: Duration,
+    /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
+    /// are repeated by --count, --copies, --stress or --until-fail]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT", help_heading = "Run")]
+    pub(crate) global_timeout: Option<Duration>,
     /// Start no further test after the first failure
     #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
     pub(crate) fail_fast: bool,
     /// Run everything, whatever fails (the default)
     #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
     pub(crate) no_fail_fast: bool,
-    /// Run in random order; the seed is printed and gives the same order again
+    /// Run in random order, another one in each round; the seed is printed and gives the same orders again
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, help_heading = "Run")]
     pub(crate) shuffle: Option<Option<u64>>,
     /// Show what tests write while they run
@@ -77,26 +82,36 @@ pub(crate) struct Args {
     pub(crate) junit_dialect: Dialect,
 
     #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+    #[command(flatten)]
     pub(crate) build: BuildArgs,
 }
+
+/// The whole run has so much time, unless another limit is given.
+const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Runs the tests. The exit code says how it went.
 ///
 /// # Errors
 /// When there is not even a report: there is no workspace or no temporary directory.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(form) = args.preview() {
+        return list::show(&args.listing(form));
+    }
     Ok(runtime::block_on(story(args))??.into())
 }
 
 async fn story(args: &Args) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
+    let settings = args.settings()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
-    let run = Run::begin(args, workspace, directory);
+    let run = Run::begin(args, settings, workspace, directory);
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
     let published = run.publish(&report);
+    run.remember(&report);
     run.summarise(&ended, &report);
     Ok(published.map_or_else(|stop| stop.exit, |()| exit))
 }
@@ -104,6 +119,7 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
+    let rules = Rules::parse(&run.workspace.test_table()?)?;
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
@@ -113,12 +129,21 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         required,
         ignored: run.args.ignored(),
         seed: run.seed,
+        rules,
+        subset: run.args.schedule.subset.read(&run.workspace.target_directory),
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
-    let ran = run::run(&run.stage(plan, &found), interrupts).await;
-    Ok(Finished { ran, missing, found })
+    let outstanding = plan.outstanding;
+    let mut ran = run::run(&run.stage(plan, &found), interrupts).await;
+    wishes.subset.history.annotate(&mut ran.suites);
+    Ok(Finished {
+        ran,
+        missing,
+        outstanding,
+        found,
+    })
 }
 
 impl Args {
@@ -136,11 +161,20 @@ impl Args {
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
-            jobs: self.jobs.map_or_else(default_jobs, NonZeroUsize::get),
+    /// How to run.
+    ///
+    /// # Errors
+    /// When there are more copies than slots.
+    fn settings(&self) -> Result<Settings, Stop> {
+        let copies = self.schedule.repeat.slots();
+        let jobs = self
+            .jobs
+            .map_or_else(|| default_jobs().max(copies), NonZeroUsize::get);
+        Ok(Settings {
+            jobs,
             timeout: self.timeout,
-            run_timeout: self.global_timeout,
+            run_timeout: self.run_timeout(),
+            repeat: self.schedule.repeat.parse(jobs)?,
             on_failure: if self.fail_fast {
                 OnFailure::Stop
             } else {
@@ -151,6 +185,41 @@ impl Args {
             } else {
                 Output::Keep
             },
+        })
+    }
+
+    /// A limit that nobody has set must not end what somebody wants to be long.
+    fn run_timeout(&self) -> Duration {
+        match self.global_timeout {
+            Some(limit) => limit,
+            None if self.schedule.repeat.is_asked_for() => Duration::MAX,
+            None => RUN_TIMEOUT,
+        }
+    }
+
+    /// The seed of the order, if it is random.
+    fn seed(&self) -> Option<u64> {
+        self.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed))
+    }
+
+    /// How to list the tests, if that is all.
+    fn preview(&self) -> Option<Form> {
+        match (self.schedule.list, self.schedule.dry_run) {
+            (true, _) => Some(Form::Lines),
+            (false, true) => Some(Form::Order),
+            (false, false) => None,
+        }
+    }
+
+    fn listing(&self, form: Form) -> Listing<'_> {
+        Listing {
+            filter: &self.filter,
+            subset: &self.schedule.subset,
+            build: &self.build,
+            required: self.required(),
+            ignored: self.ignored(),
+            seed: self.seed(),
+            form,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Done {
 
 impl Ticket {
     /// A short name for its files, unique within the run.
-    fn label(self) -> String {
+    pub(super) fn label(self) -> String {
         match self {
             Ticket {
                 number,

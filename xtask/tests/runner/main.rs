@@ -6,6 +6,8 @@
 
 mod heavy;
 mod outcomes;
+mod repeats;
 mod selection;
+mod subsets;
 mod support;
 mod unfriendly;
