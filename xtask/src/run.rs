@@ -239,7 +239,7 @@ impl<'a> Runner<'a> {
     fn settle(&mut self, ticket: Ticket, case: Case) {
         self.queue.ended(ticket);
         let mut case = self.results.join(ticket, case);
-        self.stage.forget_log(ticket, &case);
+        self.stage.forget_log(ticket, &mut case);
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             self.stage.tell(ticket, &case);
@@ -325,9 +325,11 @@ impl Stage {
     }
 
     /// The logs of thousands of rounds that passed would fill the disk.
-    fn forget_log(&self, ticket: Ticket, case: &Case) {
+    fn forget_log(&self, ticket: Ticket, case: &mut Case) {
         if ticket.round > 1 && matches!(case.outcome, Outcome::Passed) {
-            std::fs::remove_file(self.directory.log(&ticket.label())).ok();
+            let log = self.directory.log(&ticket.label());
+            case.attachments.retain(|path| *path != log);
+            std::fs::remove_file(log).ok();
         }
     }
 }

@@ -84,6 +84,16 @@ impl SubsetArgs {
 }
 
 impl Subset {
+    /// Of a choice that these records, `(test, verdict)`, are all that is known for.
+    #[cfg(test)]
+    pub(crate) fn knowing(choice: Choice, records: &[(&str, Verdict)]) -> Subset {
+        Subset {
+            choice,
+            history: History::knowing(records),
+            ..Subset::default()
+        }
+    }
+
     /// Of tests with these ids, whether each is in the shard.
     pub(crate) fn in_shard(&self, ids: &[String]) -> Vec<bool> {
         match self.shard {

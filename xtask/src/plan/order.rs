@@ -36,3 +36,38 @@ fn urgency(treatment: Treatment) -> (Reverse<i32>, bool) {
     let priority = treatment.priority.unwrap_or_default();
     (Reverse(priority), treatment.exclusive == Some(true))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plain_tests;
+
+    #[test]
+    fn priorities_go_first_and_tests_that_run_alone_last() {
+        let treatment = |priority, exclusive| Treatment {
+            priority,
+            exclusive,
+            ..Treatment::default()
+        };
+        let treatments = [
+            treatment(None, Some(true)),
+            treatment(None, None),
+            treatment(Some(-1), None),
+            treatment(Some(5), None),
+        ];
+        let tests = plain_tests(&["a", "b", "c", "d"]);
+        let tests: Vec<_> = tests.into_iter().map(|test| (test, Decision::Run)).collect();
+        assert_eq!(order(&tests, &treatments, &Wishes::default()), [3, 1, 0, 2]);
+        let shuffled = Wishes {
+            seed: Some(4),
+            ..Wishes::default()
+        };
+        let mut expected = [0, 1, 2, 3];
+        shuffle::shuffle(&mut expected, 4);
+        assert_eq!(
+            order(&tests, &treatments, &shuffled),
+            expected,
+            "a seed decides alone"
+        );
+    }
+}

@@ -82,3 +82,73 @@ pub(super) fn outstanding(part: &[(Test, Decision)], others: &[(Test, Decision)]
         .filter(|(_, decision)| !matches!(decision, Decision::Run));
     skipped.chain(others).filter(has_to_pass).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::{Filter, Match};
+    use crate::plan::{Plan, Standings, Wishes, plain_tests};
+
+    const RECORDS: [(&str, Verdict); 3] = [
+        ("p::suite$failed", Verdict::Failed),
+        ("p::suite$flaky", Verdict::Flaky),
+        ("p::suite$passed", Verdict::Passed),
+    ];
+
+    fn plan(choice: Choice, words: &[&str]) -> Result<Plan, Stop> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let wishes = Wishes {
+            subset: Subset::knowing(choice, &RECORDS),
+            ..Wishes::default()
+        };
+        let filter = Filter::parse(&words, Match::Substring)?;
+        let tests = plain_tests(&["passed", "flaky", "new", "failed"]);
+        Plan::make(tests, &filter, &Standings::new(), &wishes)
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        let order = plan.order.iter();
+        order.map(|number| plan.test(*number).name.as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_failed_runs_and_what_never_ran_has_still_to_pass() {
+        let plan = plan(Choice::FailedOnly, &[]).unwrap();
+        assert_eq!((names(&plan), plan.outstanding), (vec!["failed"], 1));
+        let words = "omitted: 2 that passed when they last ran, 1 that never ran";
+        assert_eq!(plan.omitted.words(), words);
+    }
+
+    #[test]
+    fn what_failed_and_is_skipped_now_has_still_to_pass() {
+        let skip = Decision::Skip(crate::report::Skip {
+            kind: "ignored".to_owned(),
+            reason: String::new(),
+        });
+        let mut tests = plain_tests(&["failed", "new", "passed"]).into_iter();
+        let skipped: Vec<_> = tests.by_ref().map(|test| (test, skip.clone())).collect();
+        let subset = Subset::knowing(Choice::FailedOnly, &RECORDS);
+        assert_eq!(outstanding(&skipped, &[], &subset), 1);
+        assert_eq!(outstanding(&[], &skipped, &subset), 1);
+        assert_eq!(
+            outstanding(&[], &skipped, &Subset::knowing(Choice::All, &RECORDS)),
+            0
+        );
+    }
+
+    #[test]
+    fn a_failure_outside_the_selection_has_still_to_pass() {
+        assert_eq!(
+            plan(Choice::FailedOnly, &["passed"]).unwrap_err().exit,
+            Exit::NoTests
+        );
+        let all = plan(Choice::All, &["passed"]).unwrap();
+        assert_eq!((names(&all), all.outstanding), (vec!["passed"], 0));
+    }
+
+    #[test]
+    fn what_failed_goes_first_and_the_rest_keeps_its_order() {
+        let plan = plan(Choice::FailedFirst, &[]).unwrap();
+        assert_eq!(names(&plan), ["failed", "passed", "flaky", "new"]);
+    }
+}
