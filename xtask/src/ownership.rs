@@ -53,9 +53,10 @@ pub(crate) struct OwnershipArgs {
     /// Between asking a test to end (TERM) and killing it, wait so long
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, env = "XTASK_TEST_GRACE")]
     pub(crate) grace: Duration,
-    /// End the run when the tests together take longer; building does not count
-    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT")]
-    pub(crate) global_timeout: Duration,
+    /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
+    /// are repeated by --count, --copies, --stress or --until-fail]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT")]
+    pub(crate) global_timeout: Option<Duration>,
     /// Stretch all limits by this factor; `auto` measures how slow this machine is
     #[arg(
         long,

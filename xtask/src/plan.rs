@@ -1,7 +1,10 @@
 //! Which of the listed tests run, which are skipped and why, and in which order.
 //!
-//! A pure function of the list, the filter, the capabilities and the wishes of a person. `#[ignore = "needs fuse, git"]`
+//! A pure function of the list, the filter, the capabilities, the history and the wishes of a person. `#[ignore = "needs fuse, git"]`
 //! is a condition: the test runs where every named capability is there.
+
+mod order;
+mod part;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +15,10 @@ use crate::exit::{Exit, Stop};
 use crate::filter::{Filter, Subject};
 use crate::libtest::Ignore;
 use crate::report::{Failure, Skip};
-use crate::shuffle;
+use crate::run::room::Demand;
+use crate::subset::Subset;
+use crate::treatment::{Rules, Treatment};
+pub(crate) use part::Omitted;
 
 /// A test of the workspace.
 #[derive(Debug, Clone)]
@@ -94,6 +100,10 @@ pub(crate) struct Wishes {
     pub(crate) ignored: Ignored,
     /// The seed of a random order; `None` keeps the order of the list.
     pub(crate) seed: Option<u64>,
+    /// How the workspace wants single tests to be treated.
+    pub(crate) rules: Rules,
+    /// Which part of the suite is meant.
+    pub(crate) subset: Subset,
 }
 
 /// Capabilities that may not be missing.
@@ -132,8 +142,17 @@ pub(crate) enum Decision {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tests: Vec<(Test, Decision)>,
-    /// Indices of the tests that run, in the order in which they start.
+    /// Indices of the tests that run, in the order in which they start in the first round.
     pub(crate) order: Vec<usize>,
+    /// What made that order, and makes those of later rounds.
+    pub(crate) seed: Option<u64>,
+    /// By the number of a group: how many of its tests run at a time.
+    pub(crate) group_max: Vec<usize>,
+    /// Tests that were selected and are not part of this run.
+    pub(crate) omitted: Omitted,
+    /// How many tests have still to pass when those of this run have: not 0 only where it is about failures of before.
+    pub(crate) outstanding: usize,
+    treatments: Vec<Treatment>,
 }
 
 impl Plan {
@@ -147,23 +166,44 @@ impl Plan {
         if !tests.iter().any(|test| filter.selects(&test.subject())) {
             return Err(nothing_selected(&tests, filter));
         }
-        let selected: Vec<Test> = tests
+        let (selected, rest): (Vec<Test>, Vec<Test>) = tests
             .into_iter()
-            .filter(|test| filter.selects(&test.subject()))
-            .collect();
-        let decide = |test: Test| {
+            .partition(|test| filter.selects(&test.subject()));
+        let (part, omitted, others) = part::part(selected, &wishes.subset)?;
+        let decided = |test: Test| {
             let decision = decide(&test, standings, wishes);
             (test, decision)
         };
-        let tests: Vec<(Test, Decision)> = selected.into_iter().map(decide).collect();
-        let runs = |(index, (_, decision)): (usize, &(Test, Decision))| {
-            matches!(decision, Decision::Run).then_some(index)
-        };
-        let mut order: Vec<usize> = tests.iter().enumerate().filter_map(runs).collect();
-        if let Some(seed) = wishes.seed {
-            shuffle::shuffle(&mut order, seed);
-        }
-        Ok(Plan { tests, order })
+        let tests: Vec<(Test, Decision)> = part.into_iter().map(decided).collect();
+        let treatments: Vec<Treatment> = tests
+            .iter()
+            .map(|(test, _)| wishes.rules.treatment(test))
+            .collect();
+        let order = order::order(&tests, &treatments, wishes);
+        let others: Vec<(Test, Decision)> = others.into_iter().chain(rest).map(decided).collect();
+        let outstanding = part::outstanding(&tests, &others, &wishes.subset);
+        Ok(Plan {
+            tests,
+            order,
+            seed: wishes.seed,
+            group_max: wishes.rules.group_max(),
+            omitted,
+            outstanding,
+            treatments,
+        })
+    }
+
+    /// How the test with this number is treated.
+    pub(crate) fn treatment(&self, number: usize) -> Treatment {
+        self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// What each test takes while it runs.
+    pub(crate) fn demands(&self) -> Vec<Demand> {
+        self.treatments
+            .iter()
+            .map(|treatment| treatment.demand())
+            .collect()
     }
 
     /// The test with this number, which must come from this plan.
@@ -287,3 +327,5 @@ fn failure(capability: &str, message: String) -> Failure {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::plain_tests;

@@ -241,12 +241,12 @@ mod tests {
         });
         let args = parsed(table.clone(), "ci", &["--jobs", "7"]).unwrap();
         assert_eq!(args.ownership.timeout, Duration::from_secs(1));
-        assert_eq!(args.ownership.global_timeout, Duration::from_secs(3));
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(3)));
         assert_eq!(args.jobs.map(|jobs| jobs.get()), Some(7));
         assert!(args.build.locked);
         assert_eq!(args.require, ["git", "ipv4"]);
         let args = parsed(table, "default", &["--require", "root"]).unwrap();
-        assert_eq!(args.ownership.global_timeout, Duration::from_secs(2));
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(2)));
         assert!(!args.build.locked && args.jobs.is_none());
         assert_eq!(args.require, ["root"]);
     }

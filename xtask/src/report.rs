@@ -119,6 +119,14 @@ impl Case {
             Outcome::Passed | Outcome::Skipped(_) => None,
         }
     }
+
+    /// The same, to add to it.
+    pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match &mut self.outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
+            Outcome::Passed | Outcome::Skipped(_) => None,
+        }
+    }
 }
 
 /// An attempt at a test that failed and was followed by another one.

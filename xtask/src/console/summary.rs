@@ -104,8 +104,7 @@ impl Summary<'_> {
         detail(failure).for_each(|line| console.line(&format!("  {line}")));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
-        let id = format!("{}${name}", suite.name);
-        console.line(&format!("  rerun: {} '{id}'", self.rerun));
+        console.line(&format!("  rerun: {} '{}'", self.rerun, case.id));
     }
 }
 
@@ -114,7 +113,7 @@ fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
     failure
         .detail
         .lines()
-        .filter(|line| failure.kind != "panic" || line.starts_with("kept: "))
+        .filter(|line| failure.kind != "panic" || line.starts_with("kept: ") || line.starts_with("history: "))
 }
 
 /// `module::function`, as libtest names it.

@@ -32,6 +32,12 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
     ignores.iter().map(test).collect()
 }
 
+/// Tests with these names that need nothing, for tests of others.
+pub(crate) fn plain_tests(names: &[&str]) -> Vec<Test> {
+    let plain: Vec<(&str, Ignore)> = names.iter().map(|name| (*name, Ignore::No)).collect();
+    tests(&plain)
+}
+
 fn because(reason: &str) -> Ignore {
     Ignore::Because(reason.to_owned())
 }

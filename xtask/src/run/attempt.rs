@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -12,7 +13,7 @@ use super::environment::Own;
 use super::owner::{Fate, Job, Settled};
 use super::process::{Ended, Halt, Watch};
 use super::suites::case;
-use super::{Output, Stage, verdict};
+use super::{Output, Stage, stretch, verdict};
 use crate::ownership::{FORENSICS, LeakPolicy};
 use crate::plan::Test;
 use crate::report::{Case, Failure, Leak, Outcome};
@@ -41,7 +42,7 @@ pub(super) struct Done {
 
 impl Ticket {
     /// A short name for its files, unique within the run.
-    fn label(self) -> String {
+    pub(super) fn label(self) -> String {
         match self {
             Ticket {
                 number,
@@ -71,8 +72,9 @@ impl Stage {
             ticket,
             mark: &mark,
         });
+        let limits = self.limits(ticket.number);
         let watch = Watch {
-            timeout: self.settings.timeout,
+            timeout: limits.timeout,
             grace: self.settings.grace,
             halt,
             mark,
@@ -84,7 +86,7 @@ impl Stage {
         };
         let capture = Capture::new(&log, self.echo(test));
         let (ended, remains) = self.owner.run(job, capture, watch).await;
-        let mut case = self.judge(test, ended);
+        let mut case = self.judge(test, ended, limits);
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         case.attachments.extend(log.exists().then_some(log));
         let settled = remains.settle(fate(&case)).await;
@@ -97,6 +99,17 @@ impl Stage {
         }
     }
 
+    /// The limits of the test with this number.
+    fn limits(&self, number: usize) -> verdict::Limits {
+        let treatment = self.plan.treatment(number);
+        let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
+        verdict::Limits {
+            timeout: own(treatment.timeout).unwrap_or(self.settings.timeout),
+            slow: own(treatment.slow).unwrap_or(self.settings.slow),
+            run_timeout: self.settings.run_timeout,
+        }
+    }
+
     fn echo(&self, test: &Test) -> Option<Echo> {
         (self.settings.output == Output::Show).then(|| Echo {
             console: Arc::clone(&self.console),
@@ -104,11 +117,7 @@ impl Stage {
         })
     }
 
-    fn judge(&self, test: &Test, ended: Ended) -> Case {
-        let limits = verdict::Limits {
-            timeout: self.settings.timeout,
-            run_timeout: self.settings.run_timeout,
-        };
+    fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
         let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
@@ -121,7 +130,7 @@ impl Stage {
         case.stderr = ended.stderr;
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;
-        case.slow = case.elapsed > self.settings.slow;
+        case.slow = case.elapsed > limits.slow;
         case
     }
 

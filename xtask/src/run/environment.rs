@@ -99,6 +99,7 @@ impl Environment {
         }
         command.env("XTASK_TEST_NAME", &own.test.name);
         command.env("XTASK_TEST_BINARY", own.test.binary.id());
+        command.env("XTASK_TEST_ROUND", own.ticket.round.to_string());
         command.env("XTASK_TEST_ATTEMPT", own.ticket.attempt.to_string());
         command.env("XTASK_TEST_SLOT", own.ticket.slot.to_string());
         if let Some((name, value)) = own.mark.split_once('=') {

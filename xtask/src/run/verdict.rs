@@ -29,6 +29,8 @@ pub(super) struct Panic {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
+    /// From then on the test is slow.
+    pub(super) slow: Duration,
     pub(super) run_timeout: Duration,
 }
 
@@ -185,6 +187,7 @@ mod tests {
     const PASSED: &[u8] = b"\nrunning 1 test\n.\ntest result: ok. 1 passed; 0 failed\n\n";
     const LIMITS: Limits = Limits {
         timeout: Duration::from_secs(30),
+        slow: Duration::from_secs(10),
         run_timeout: Duration::from_secs(180),
     };
 

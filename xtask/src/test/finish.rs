@@ -13,9 +13,9 @@ use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
-use crate::run::{Ending, Owner, Ran, Settings, Stage};
+use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
-use crate::shuffle;
+use crate::schedule::NoTests;
 use crate::workspace::Workspace;
 
 /// A run from its beginning on: what is known before anything was probed or built.
@@ -25,6 +25,7 @@ pub(super) struct Run<'a> {
     pub(super) workspace: Workspace,
     /// The seed of the order, if it is random.
     pub(super) seed: Option<u64>,
+    pub(super) settings: Settings,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     started: SystemTime,
@@ -37,18 +38,26 @@ pub(super) struct Finished {
     pub(super) ran: Ran,
     /// Required capabilities that are missing, each with its reason.
     pub(super) missing: BTreeMap<String, String>,
+    /// How many tests have still to pass, of those that failed last time or never ran and were not selected now.
+    pub(super) outstanding: usize,
     pub(super) found: Discovered,
 }
 
 impl<'a> Run<'a> {
     /// Starts the clock.
-    pub(super) fn begin(args: &'a Args, workspace: Workspace, directory: RunDir) -> Run<'a> {
-        let seed = args.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed));
+    pub(super) fn begin(
+        args: &'a Args,
+        settings: Settings,
+        workspace: Workspace,
+        directory: RunDir,
+    ) -> Run<'a> {
+        let seed = args.seed();
         let (directory, console) = (Arc::new(directory), Arc::new(Console::new()));
         Run {
             args,
             workspace,
             seed,
+            settings,
             directory,
             console,
             started: clock::wall(),
@@ -82,14 +91,21 @@ impl<'a> Run<'a> {
         if let Some(line) = self.args.profile.line() {
             self.console.line(&line);
         }
-        let (count, jobs) = (plan.order.len(), self.args.jobs());
+        let omitted = plan.omitted.words();
+        if !omitted.is_empty() {
+            self.console.line(&omitted);
+        }
+        let (count, jobs) = (plan.order.len(), self.settings.jobs);
         let order = self
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"))
             .unwrap_or_default();
+        let shard = self.args.schedule.subset.shard;
+        let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests, {jobs} at a time{order}",
-            plan.tests.len()
+            "running {count} of {} tests{shard}, {jobs} at a time{order}{}",
+            plan.tests.len(),
+            self.args.schedule.repeat.words()
         ));
     }
 
@@ -124,7 +140,8 @@ impl<'a> Run<'a> {
     /// The whole run as data.
     pub(super) fn report(&self, ended: &Result<Finished, Stop>) -> Report {
         let (suites, setup_failure) = match ended {
-            Ok(finished) => (finished.ran.suites.clone(), finished.setup_failure()),
+            Ok(finished) => (finished.ran.suites.clone(), self.setup_failure(finished)),
+            Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
         Report {
@@ -140,6 +157,7 @@ impl<'a> Run<'a> {
     }
 
     fn properties(&self, finished: Option<&Finished>) -> Vec<(String, String)> {
+        let shard = self.args.schedule.subset.shard;
         let mut properties = vec![
             ("run_id", self.directory.id.clone()),
             ("cached", "false".to_owned()),
@@ -150,11 +168,15 @@ impl<'a> Run<'a> {
                 "cargo_profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
-            ("jobs", self.args.jobs().to_string()),
+            ("jobs", self.settings.jobs.to_string()),
             (
                 "seed",
                 self.seed
                     .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
+            ),
+            (
+                "shard",
+                shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
             ),
         ];
         if let Some(Finished { found, .. }) = finished {
@@ -171,14 +193,48 @@ impl<'a> Run<'a> {
     pub(super) fn exit(&self, ended: &Result<Finished, Stop>, report: &Report) -> Exit {
         let finished = match ended {
             Ok(finished) => finished,
+            Err(stop) if stop.exit == Exit::NoTests => return self.args.schedule.no_tests.exit(),
             Err(stop) => return stop.exit,
         };
+        let skips = self.args.schedule.too_many_skips(&report.suites);
         match finished.ran.ending {
             Ending::Interrupted(request) => request.exit(),
             Ending::TimedOut => Exit::RunTimedOut,
-            Ending::Complete if any_failed(report, &finished.missing) => Exit::TestsFailed,
+            Ending::Complete if any_failed(report, &finished.missing) || skips.is_some() => Exit::TestsFailed,
             Ending::Complete if !finished.missing.is_empty() => Exit::CapabilityMissing,
+            Ending::Complete if finished.outstanding > 0 => Exit::Outstanding,
             Ending::Complete => Exit::Success,
+        }
+    }
+
+    /// Why the run as a whole has failed, whatever became of its tests.
+    fn setup_failure(&self, finished: &Finished) -> Option<Failure> {
+        match finished.ran.ending {
+            Ending::Interrupted(request) => {
+                let message = format!("the run was interrupted by {}", request.name());
+                Some(failure("interrupted", &message, ""))
+            }
+            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
+            Ending::Complete => match finished.missing.iter().next() {
+                None => self.args.schedule.too_many_skips(&finished.ran.suites),
+                Some((name, reason)) => {
+                    let message = format!("`{name}` is required and missing: {reason}");
+                    Some(failure(&format!("capability:{name}"), &message, ""))
+                }
+            },
+        }
+    }
+
+    /// Whether it was said that a run without tests is all right.
+    fn is_content_with(&self, stop: &Stop) -> bool {
+        stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
+    }
+
+    /// Adds the results to the history.
+    pub(super) fn remember(&self, report: &Report) {
+        let place = self.args.schedule.subset.place(&self.workspace.target_directory);
+        if let Err(error) = place.add(report) {
+            self.console.line(&format!("warning: {error:#}"));
         }
     }
 
@@ -194,11 +250,11 @@ impl<'a> Run<'a> {
 
     /// Says on the console how the run went.
     pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
-        let orphans = ended.as_ref().map_or(0, |finished| finished.ran.orphans);
-        let mut notes = Vec::new();
-        if orphans > 0 {
-            notes.push(format!("killed {orphans} processes that tests had left behind"));
-        }
+        let mut notes = match ended {
+            Ok(finished) => finished.notes(),
+            Err(stop) if self.is_content_with(stop) => vec![stop.message.clone()],
+            Err(_) => Vec::new(),
+        };
         notes.push(format!("report: {}", self.directory.published.display()));
         notes.push(format!(
             "run {} took {:.2} s",
@@ -226,19 +282,20 @@ impl<'a> Run<'a> {
 }
 
 impl Finished {
-    fn setup_failure(&self) -> Option<Failure> {
-        match self.ran.ending {
-            Ending::Interrupted(request) => {
-                let message = format!("the run was interrupted by {}", request.name());
-                Some(failure("interrupted", &message, ""))
-            }
-            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
-            Ending::Complete => {
-                let (name, reason) = self.missing.iter().next()?;
-                let message = format!("`{name}` is required and missing: {reason}");
-                Some(failure(&format!("capability:{name}"), &message, ""))
-            }
-        }
+    /// What is worth knowing about the run as a whole, one line each.
+    fn notes(&self) -> Vec<String> {
+        let (orphans, dropped, outstanding) = (self.ran.orphans, self.ran.dropped, self.outstanding);
+        let notes = [
+            (orphans > 0).then(|| format!("killed {orphans} processes that tests had left behind")),
+            (dropped != Dropped::default()).then(|| {
+                let Dropped { passed, failed } = dropped;
+                format!("{passed} more rounds passed and {failed} failed that the report leaves out")
+            }),
+            (outstanding > 0).then(|| {
+                format!("{outstanding} other tests have still to pass: they failed when they last ran, or never ran")
+            }),
+        ];
+        notes.into_iter().flatten().collect()
     }
 }
 

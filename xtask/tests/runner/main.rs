@@ -8,6 +8,8 @@ mod heavy;
 mod outcomes;
 mod ownership;
 mod profiles;
+mod repeats;
 mod selection;
+mod subsets;
 mod support;
 mod unfriendly;

@@ -268,6 +268,13 @@ impl Scratch {
         Scratch { directory }
     }
 
+    /// Adds to its `Cargo.toml`.
+    pub(crate) fn add_to_manifest(&self, text: &str) {
+        let path = self.directory.path().join("Cargo.toml");
+        let manifest = must("read the manifest", std::fs::read_to_string(&path));
+        must("write the manifest", std::fs::write(&path, manifest + text));
+    }
+
     /// Runs `xtask test` on it.
     pub(crate) fn test(&self) -> Run {
         let manifest = self.directory.path().join("Cargo.toml");
@@ -313,6 +320,7 @@ fn mark(own: &Path) -> String {
     format!("runner-test-{}", own.file_name().unwrap_or_default().display())
 }
 
-fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
+/// What can only fail where the machine is at fault.
+pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("could not {what}: {error}"))
 }
