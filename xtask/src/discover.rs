@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
 use crate::libtest::{self, Listed};
@@ -29,18 +30,22 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
-/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks.
+/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
+/// phase among the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
     args: &BuildArgs,
-    interrupts: &mut Interrupts,
+    (interrupts, events): (&mut Interrupts, &Events),
 ) -> Result<Discovered, Stop> {
     let features = workspace.features(&capabilities.features(&workspace.feature_names()));
     let selection = Selection::Tests { features: &features };
+    events.phase("build");
     let build = cargo::build(workspace, selection, args, interrupts).await?;
+    events.phase("probe");
     capabilities.confirm(build.bins.get(PROBE).map(PathBuf::as_path));
     let environment = Arc::new(Environment::new(workspace, &build));
+    events.phase("list");
     let tests = tests(workspace, &build, &environment).await?;
     let environment = Arc::unwrap_or_clone(environment);
     Ok(Discovered {

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::cargo::BuildArgs;
+use crate::clock;
 use crate::console::Console;
 use crate::discover::{self, standings};
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
@@ -57,8 +59,9 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
     let filter = args.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let events = Events::new(clock::now());
     let capabilities = workspace.detect(args.build.fuse);
-    let found = discover::discover(&workspace, capabilities, &args.build, &mut interrupts).await?;
+    let found = discover::discover(&workspace, capabilities, &args.build, (&mut interrupts, &events)).await?;
     let standings = standings(&found.capabilities);
     let wishes = args.wishes();
     let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;

@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod discover;
 mod doctor;
+mod events;
 mod exit;
 mod filter;
 mod interrupt;
@@ -22,6 +23,7 @@ mod mutations;
 mod os;
 mod plan;
 mod report;
+mod reports;
 mod run;
 mod rundir;
 mod runtime;
@@ -42,6 +44,7 @@ use exit::{Exit, Stop};
 #[command(bin_name = "cargo xtask")]
 enum Command {
     Test(test::Args),
+    Report(reports::Args),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     os::reset_signals();
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args),
+        Command::Report(args) => reports::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

@@ -20,6 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::clock;
 use crate::console::Console;
+use crate::events::{Events, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
 use crate::plan::{Decision, Plan, Test};
@@ -68,6 +69,7 @@ pub(crate) struct Stage {
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
     pub(crate) console: Arc<Console>,
+    pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
     /// The root of the workspace, to which file names in the report are relative.
     pub(crate) root: PathBuf,
@@ -100,6 +102,8 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     os::adopt_orphans();
     let inherited = os::children(std::process::id());
     let mut runner = Runner::new(stage);
+    stage.events.discovered(suites::planned(&stage.plan));
+    stage.events.phase("tests");
     stage.console.begin(stage.plan.order.len());
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
@@ -198,6 +202,13 @@ impl<'a> Runner<'a> {
                 attempt: 1,
                 slot,
             };
+            let id = stage.plan.test(number).id();
+            stage.events.started(Start {
+                id: &id,
+                round: ticket.round,
+                attempt: ticket.attempt,
+                slot,
+            });
             self.running
                 .spawn(async move { stage.attempt(ticket, halt).await });
         }
@@ -208,6 +219,10 @@ impl<'a> Runner<'a> {
         let Ok(done) = done else { return };
         self.free_slots.insert(done.ticket.slot);
         self.orphans += done.orphans;
+        let suite = self.stage.plan.test(done.ticket.number).binary.id();
+        self.stage
+            .events
+            .finished(&suite, done.ticket.attempt, &done.case);
         self.record(done.ticket.number, done.case);
     }
 

@@ -17,6 +17,7 @@ use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::reports::OutputArgs;
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -75,6 +76,8 @@ pub(crate) struct Args {
         help_heading = "Report"
     )]
     pub(crate) junit_dialect: Dialect,
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
     pub(crate) build: BuildArgs,
@@ -92,11 +95,11 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
-    let run = Run::begin(args, workspace, directory);
+    let run = Run::begin(args, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
-    let published = run.publish(&report);
+    let published = run.publish(exit, &report);
     run.summarise(&ended, &report);
     Ok(published.map_or_else(|stop| stop.exit, |()| exit))
 }
@@ -104,9 +107,16 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
+    run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
-    let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
+    let found = discover::discover(
+        &run.workspace,
+        capabilities,
+        &run.args.build,
+        (&mut interrupts, &run.events),
+    )
+    .await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.ids());
     let wishes = Wishes {

@@ -6,5 +6,6 @@
 
 mod heavy;
 mod outcomes;
+mod reports;
 mod support;
 mod unfriendly;

@@ -190,7 +190,7 @@ fn no_match_a_bad_filter_and_bad_usage_have_codes_of_their_own() {
     let none = run(&["no_such_test"]);
     assert_eq!(none.code, Some(4), "{none}");
     assert!(
-        none.stdout.contains("no test matches `no_such_test` (of 26)"),
+        none.stdout.contains("no test matches `no_such_test` (of "),
         "{none}"
     );
     assert_eq!(run(&["a$b"]).code, Some(94));

@@ -148,6 +148,8 @@ impl<'a> Setup<'a> {
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
+        // A scratch package has a target directory of its own, whatever ours is.
+        command.env_remove("CARGO_TARGET_DIR");
         if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
             command.env(
                 "CARGO_TARGET_DIR",
@@ -295,6 +297,6 @@ fn mark(own: &Path) -> String {
     format!("runner-test-{}", own.file_name().unwrap_or_default().display())
 }
 
-fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
+pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("could not {what}: {error}"))
 }
