@@ -12,8 +12,8 @@ mod text;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-pub(crate) use summary::Summary;
-pub(crate) use text::plain_text;
+pub(crate) use summary::{Counts, Summary};
+pub(crate) use text::{plain_line, plain_text};
 
 use crate::report::Outcome;
 use live::Live;

@@ -4,16 +4,21 @@
 mod diff;
 #[cfg(test)]
 pub(crate) mod examples;
+mod github;
+mod markdown;
 mod merge;
 mod outputs;
 pub(crate) mod slowest;
+mod spans;
+mod timeline;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
-use crate::console::Console;
+use crate::console::{Console, plain_line};
 use crate::events;
 use crate::exit::Exit;
 use crate::junit::{self, Dialect};
@@ -39,6 +44,12 @@ enum What {
         #[arg(long, value_name = "DIALECT", value_enum, default_value_t)]
         dialect: Dialect,
     },
+    /// A summary in Markdown
+    Markdown(Source),
+    /// A page that shows what ran when, for a browser
+    Timeline(Source),
+    /// The same for Perfetto or chrome://tracing
+    Trace(Source),
     /// The slowest tests, all attempts together
     Slowest {
         #[command(flatten)]
@@ -89,6 +100,9 @@ struct Place {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Junit { source, dialect } => source.tell(&junit::to_xml(&source.report()?, *dialect)?),
+        What::Markdown(source) => source.tell(&markdown::to_markdown(&source.report()?, markdown::LEN_MAX)),
+        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?)),
+        What::Trace(source) => source.tell(&trace::to_json(&source.report()?)),
         What::Slowest { source, count } => source.tell(&slowest::to_text(&source.report()?, *count)),
         What::Diff {
             before,

@@ -1,7 +1,7 @@
 //! What is worth a line at the end of a run although no test failed of it: tests that were flaky, slow, or left
 //! something behind.
 
-use super::text::plain_text;
+use super::text::plain_line;
 use super::{Paint, Style};
 use crate::report::{Case, Report};
 
@@ -33,7 +33,7 @@ fn name(case: &Case) -> String {
 fn flaky_line(case: &Case) -> String {
     let before = case.earlier.first().and_then(|attempt| attempt.outcome.failure());
     let why = before
-        .map(|failure| format!("; at first {}: {}", failure.kind, plain(&failure.message)))
+        .map(|failure| format!("; at first {}: {}", failure.kind, plain_line(&failure.message)))
         .unwrap_or_default();
     format!("{} passed at attempt {}{why}", name(case), case.earlier.len() + 1)
 }
@@ -41,16 +41,16 @@ fn flaky_line(case: &Case) -> String {
 fn leak_lines(case: &Case) -> impl Iterator<Item = String> {
     let shown = case.leaks.iter().take(LEAKS_MAX);
     let line = |leak: &crate::report::Leak| {
-        format!("{} left behind: {}: {}", name(case), leak.kind, plain(&leak.what))
+        format!(
+            "{} left behind: {}: {}",
+            name(case),
+            leak.kind,
+            plain_line(&leak.what)
+        )
     };
     let more = case.leaks.len().saturating_sub(LEAKS_MAX);
     let more = (more > 0).then(|| format!("{} left behind {more} more", name(case)));
     shown.map(line).chain(more).collect::<Vec<_>>().into_iter()
-}
-
-/// In one line.
-fn plain(text: &str) -> String {
-    plain_text(text.as_bytes()).replace('\n', " ")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::remarks::remarks;
-use super::text::{plain_text, result_line};
+use super::text::{disarmed, plain_text, result_line};
 use super::{Console, Style};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 
@@ -105,7 +105,7 @@ impl Summary<'_> {
         if let Some(place) = case.place().filter(|_| case.line.is_some()) {
             console.line(&format!("  at {place}"));
         }
-        detail(failure).for_each(|line| console.line(&format!("  {line}")));
+        detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(line))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
         console.line(&format!("  rerun: {} '{}'", self.rerun, case.id));
@@ -145,7 +145,7 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
             console.line(&format!("  [... {omitted} lines left out ...]"));
         }
         if omitted == 0 || index < half || index >= half + omitted {
-            console.line(&format!("  {}", cut(line)));
+            console.line(&format!("  {}", disarmed(&cut(line))));
         }
     }
 }

@@ -101,12 +101,7 @@ impl Diff {
             // Writing to a string cannot fail.
             writeln!(text, "{title} ({}):", lines.len()).ok();
             for line in *lines {
-                writeln!(
-                    text,
-                    "  {}",
-                    crate::console::plain_text(line.as_bytes()).replace('\n', " ")
-                )
-                .ok();
+                writeln!(text, "  {}", super::plain_line(line)).ok();
             }
         }
         if text.is_empty() {

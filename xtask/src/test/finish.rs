@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
         let xml = junit::to_xml(report, self.args.junit_dialect);
         let published = xml
             .and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()))
-            .and_then(|()| self.args.outputs.write(report, &self.directory));
+            .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));
             Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
