@@ -13,6 +13,7 @@ mod console;
 mod demo;
 mod discover;
 mod doctor;
+mod events;
 mod exit;
 mod filter;
 mod history;
@@ -31,6 +32,7 @@ mod plan;
 mod profile;
 mod repeat;
 mod report;
+mod reports;
 mod run;
 mod rundir;
 mod runtime;
@@ -55,6 +57,7 @@ use exit::{Exit, Stop};
 #[command(bin_name = "cargo xtask")]
 enum Command {
     Test(test::Args),
+    Report(reports::Args),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
     }
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args, &words()),
+        Command::Report(args) => reports::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

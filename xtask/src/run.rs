@@ -27,6 +27,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock;
 use crate::console::Console;
+use crate::events::{Events, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
 use crate::ownership::LeakPolicy;
@@ -112,6 +113,7 @@ pub(crate) struct Stage {
     pub(crate) directory: Arc<RunDir>,
     pub(crate) owner: Arc<Owner>,
     pub(crate) console: Arc<Console>,
+    pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
     /// The root of the workspace, to which file names in the report are relative.
     pub(crate) root: PathBuf,
@@ -146,6 +148,8 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     os::adopt_orphans();
     let inherited = os::children(std::process::id());
     let mut runner = Runner::new(stage);
+    stage.events.discovered(suites::planned(&stage.plan));
+    stage.events.phase("tests");
     stage.console.begin(runner.expected);
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
@@ -237,9 +241,14 @@ impl<'a> Runner<'a> {
     fn start_more(&mut self) {
         for ticket in self.queue.start(clock::now()) {
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
-            stage
-                .console
-                .started(ticket.slot, &stage.plan.test(ticket.number).id());
+            let id = stage.plan.test(ticket.number).id();
+            stage.console.started(ticket.slot, &id);
+            stage.events.started(Start {
+                id: &id,
+                round: ticket.round,
+                attempt: ticket.attempt,
+                slot: ticket.slot,
+            });
             let task = self
                 .running
                 .spawn(async move { stage.attempt(ticket, halt).await });
@@ -352,6 +361,7 @@ impl Stage {
         if ticket.attempt > 1 || case.failure().is_some() && attempts > 1 {
             name.push_str(&format!(" (attempt {} of {attempts})", ticket.attempt));
         }
+        self.events.finished(&test.binary.id(), ticket.attempt, case);
         let result = (&case.outcome, case.elapsed);
         self.console
             .finished(ticket.slot, &test.binary.id(), &name, result);

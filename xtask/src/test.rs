@@ -21,6 +21,7 @@ use crate::list::{self, Form, Listing};
 use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
+use crate::reports::OutputArgs;
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -76,6 +77,8 @@ pub(crate) struct Args {
         help_heading = "Report"
     )]
     pub(crate) junit_dialect: Dialect,
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
     pub(crate) ownership: OwnershipArgs,
@@ -106,11 +109,11 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
-    let run = Run::begin(args, settings, workspace, directory);
+    let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
-    let published = run.publish(&report);
+    let published = run.publish(exit, &report);
     run.remember(&report);
     run.summarise(&ended, &report);
     Ok(published.map_or_else(|stop| stop.exit, |()| exit))
@@ -120,6 +123,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
     let rules = Rules::parse(&run.workspace.config.test)?;
+    run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let factor = tokio::task::spawn_blocking({
@@ -127,7 +131,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         move || stretch.resolve()
     });
     let owner = Arc::new(run.owner()?);
-    let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
+    let found = discover::discover(
+        &run.workspace,
+        capabilities,
+        &run.args.build,
+        (&mut interrupts, &run.events),
+    )
+    .await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {

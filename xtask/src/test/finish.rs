@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
+use crate::reports::slowest;
 use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
@@ -28,6 +30,7 @@ pub(super) struct Run<'a> {
     pub(super) settings: Settings,
     directory: Arc<RunDir>,
     console: Arc<Console>,
+    pub(super) events: Arc<Events>,
     started: SystemTime,
     start: Instant,
 }
@@ -44,24 +47,46 @@ pub(super) struct Finished {
 }
 
 impl<'a> Run<'a> {
-    /// Starts the clock.
+    /// Starts the clock, and the events.
     pub(super) fn begin(
         args: &'a Args,
         settings: Settings,
         workspace: Workspace,
         directory: RunDir,
-    ) -> Run<'a> {
-        let seed = args.seed();
-        let (directory, console) = (Arc::new(directory), Arc::new(Console::new()));
-        Run {
+    ) -> anyhow::Result<Run<'a>> {
+        let console = match args.outputs.events_take_stdout() {
+            true => Console::beside_stdout(),
+            false => Console::new(),
+        };
+        let start = clock::now();
+        let run = Run {
             args,
+            seed: args.seed(),
             workspace,
-            seed,
             settings,
-            directory,
-            console,
+            directory: Arc::new(directory),
+            console: Arc::new(console),
+            events: Arc::new(Events::new(start)),
             started: clock::wall(),
-            start: clock::now(),
+            start,
+        };
+        args.outputs.begin(&run.directory, &run.events)?;
+        run.events
+            .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
+        Ok(run)
+    }
+
+    /// The report before anything was done.
+    fn nothing_yet(&self) -> Report {
+        Report {
+            name: self.workspace.name(),
+            run_id: self.directory.id.clone(),
+            started: self.started,
+            elapsed: Duration::ZERO,
+            properties: self.properties(None),
+            phases: Vec::new(),
+            suites: Vec::new(),
+            setup_failure: None,
         }
     }
 
@@ -125,13 +150,14 @@ impl<'a> Run<'a> {
         if !self.args.no_capture {
             environment.set("NO_COLOR", "1");
         }
-        let (directory, console) = (Arc::clone(&self.directory), Arc::clone(&self.console));
+        self.events.described(self.properties(Some(found)));
         Arc::new(Stage {
             plan,
             environment,
-            directory,
+            directory: Arc::clone(&self.directory),
             owner,
-            console,
+            console: Arc::clone(&self.console),
+            events: Arc::clone(&self.events),
             settings,
             root: self.workspace.root.clone(),
         })
@@ -144,19 +170,18 @@ impl<'a> Run<'a> {
             Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
+        let elapsed = clock::now() - self.start;
         Report {
-            name: self.workspace.name(),
-            run_id: self.directory.id.clone(),
-            started: self.started,
-            elapsed: clock::now() - self.start,
-            properties: self.properties(ended.as_ref().ok()),
-            phases: Vec::new(),
+            elapsed,
+            properties: self.properties(ended.as_ref().ok().map(|finished| &finished.found)),
+            phases: self.events.phases(elapsed),
             suites,
             setup_failure,
+            ..self.nothing_yet()
         }
     }
 
-    fn properties(&self, finished: Option<&Finished>) -> Vec<(String, String)> {
+    fn properties(&self, found: Option<&Discovered>) -> Vec<(String, String)> {
         let shard = self.args.schedule.subset.shard;
         let mut properties = vec![
             ("run_id", self.directory.id.clone()),
@@ -179,7 +204,7 @@ impl<'a> Run<'a> {
                 shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
             ),
         ];
-        if let Some(Finished { found, .. }) = finished {
+        if let Some(found) = found {
             properties.push(("features", found.features.join(",")));
             properties.push(("capabilities", held(found).join(",")));
         }
@@ -238,10 +263,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Writes the report.
-    pub(super) fn publish(&self, report: &Report) -> Result<(), Stop> {
+    /// Ends the events and writes the reports, JUnit first.
+    pub(super) fn publish(&self, exit: Exit, report: &Report) -> Result<(), Stop> {
+        self.events.run_ended(exit, report);
+        if let Some(trouble) = self.events.trouble() {
+            self.console
+                .line(&format!("warning: could not write all events: {trouble}"));
+        }
         let xml = junit::to_xml(report, self.args.junit_dialect);
-        let published = xml.and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()));
+        let published = xml
+            .and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()))
+            .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));
             Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
@@ -250,11 +282,13 @@ impl<'a> Run<'a> {
 
     /// Says on the console how the run went.
     pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
-        let mut notes = match ended {
-            Ok(finished) => finished.notes(),
-            Err(stop) if self.is_content_with(stop) => vec![stop.message.clone()],
-            Err(_) => Vec::new(),
-        };
+        let slowest = slowest::to_text(report, self.args.outputs.durations);
+        let mut notes: Vec<String> = slowest.lines().map(str::to_owned).collect();
+        match ended {
+            Ok(finished) => notes.extend(finished.notes()),
+            Err(stop) if self.is_content_with(stop) => notes.push(stop.message.clone()),
+            Err(_) => {}
+        }
         notes.push(format!("report: {}", self.directory.published.display()));
         notes.push(format!(
             "run {} took {:.2} s",

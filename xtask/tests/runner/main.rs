@@ -9,6 +9,7 @@ mod outcomes;
 mod ownership;
 mod profiles;
 mod repeats;
+mod reports;
 mod selection;
 mod subsets;
 mod support;
