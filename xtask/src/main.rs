@@ -56,7 +56,7 @@ use exit::{Exit, Stop};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    Test(test::Args),
+    Test(Box<test::Args>),
     Report(reports::Args),
     List(list::Args),
     Demo(demo::Args),

@@ -34,11 +34,6 @@ pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
     }
 }
 
-/// Gives the case of a later round a name of its own, as readers of a report tell cases apart by their names.
-pub(super) fn number(case: &mut Case) {
-    case.name = format!("{}#{}", case.name, case.round);
-}
-
 /// `tandem-tests::suite` and `relay::limits` → `tandem_tests.suite.relay.limits`: CI systems split at the dots.
 fn class_name(binary: &str, module: &str) -> String {
     let path = format!("{binary}::{module}");

@@ -119,7 +119,7 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     shelf.run("green", &["reported::"]);
     shelf.run_with("red", &["reported::"], &[("FIXTURE_FAILS", "1")]);
     let (text, code) = report(&["diff"], &[&green, &red]);
-    let id = "fixture::suite$reported::fails_if_told";
+    let id = "fixture::suite$reported::can_be_told_to_fail";
     assert!(
         text.contains(&format!("newly failing (1):\n  {id}: told to fail")),
         "{text}"
