@@ -12,6 +12,7 @@ use crate::discover::Discovered;
 use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::junit;
+use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::reports::slowest;
@@ -139,7 +140,7 @@ impl<'a> Run<'a> {
         &self,
         plan: Plan,
         found: &Discovered,
-        (settings, owner): (Settings, Arc<Owner>),
+        (settings, owner, pauses): (Settings, Arc<Owner>, Pauses),
     ) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
@@ -156,6 +157,7 @@ impl<'a> Run<'a> {
             environment,
             directory: Arc::clone(&self.directory),
             owner,
+            pauses,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
             settings,
