@@ -9,12 +9,12 @@ use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
-use crate::events::Events;
+use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
-use crate::reports::slowest;
+use crate::reports::{Versions, slowest};
 use crate::run::{Ending, Ran, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::shuffle;
@@ -27,6 +27,7 @@ pub(super) struct Run<'a> {
     pub(super) workspace: Workspace,
     /// The seed of the order, if it is random.
     pub(super) seed: Option<u64>,
+    versions: Versions,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     pub(super) events: Arc<Events>,
@@ -45,7 +46,7 @@ pub(super) struct Finished {
 
 impl<'a> Run<'a> {
     /// Starts the clock, and the events.
-    pub(super) fn begin(args: &'a Args, workspace: Workspace, directory: RunDir) -> anyhow::Result<Run<'a>> {
+    pub(super) fn begin(args: &'a Args, workspace: Workspace, directory: RunDir) -> Result<Run<'a>, Stop> {
         let seed = args.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed));
         let console = match args.outputs.events_take_stdout() {
             true => Console::beside_stdout(),
@@ -54,6 +55,7 @@ impl<'a> Run<'a> {
         let start = clock::now();
         let run = Run {
             args,
+            versions: Versions::ask(&workspace.root),
             workspace,
             seed,
             directory: Arc::new(directory),
@@ -62,7 +64,8 @@ impl<'a> Run<'a> {
             started: clock::wall(),
             start,
         };
-        args.outputs.begin(&run.directory, &run.events)?;
+        let begun = args.outputs.begin(&run.directory, &run.events);
+        begun.map_err(|error| Stop::new(Exit::ReportFailed, "report", format!("{error:#}")))?;
         run.events
             .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
         Ok(run)
@@ -74,7 +77,7 @@ impl<'a> Run<'a> {
             run_id: self.directory.id.clone(),
             started: self.started,
             elapsed: Duration::ZERO,
-            properties: self.properties(None),
+            properties: self.basics(),
             phases: Vec::new(),
             suites: Vec::new(),
             setup_failure: None,
@@ -146,9 +149,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn properties(&self, found: Option<&Discovered>) -> Vec<(String, String)> {
+    /// Everything that describes the run.
+    fn properties(&self, found: Option<&Discovered>) -> Properties {
+        let mut properties = self.basics();
+        properties.extend(self.versions.told().iter().cloned());
+        if let Some(found) = found {
+            properties.push(("features".to_owned(), found.features.join(",")));
+            properties.push(("capabilities".to_owned(), held(found).join(",")));
+        }
+        properties
+    }
+
+    /// What is known without asking anybody.
+    fn basics(&self) -> Properties {
         let settings = self.args.settings();
-        let mut properties = vec![
+        let properties = [
             ("run_id", self.directory.id.clone()),
             ("cached", "false".to_owned()),
             ("os", std::env::consts::OS.to_owned()),
@@ -164,10 +179,6 @@ impl<'a> Run<'a> {
                     .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
             ),
         ];
-        if let Some(found) = found {
-            properties.push(("features", found.features.join(",")));
-            properties.push(("capabilities", held(found).join(",")));
-        }
         properties
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))

@@ -89,7 +89,7 @@ fn every_attempt_has_a_bar_and_every_test_a_row() {
         "r",
         vec![flaky, case("a", Outcome::Passed), case("s", skipped("off"))],
     ));
-    let bars = |class: &str| page.matches(&format!("<rect class=\"{class}\"")).count();
+    let bars = |class: &str| page.matches(&format!("<rect class=\"{class}")).count();
     assert_eq!(
         (bars("passed"), bars("failed"), bars("flaky"), bars("phase")),
         (1, 1, 1, 2)
