@@ -12,6 +12,7 @@ pub(crate) mod slowest;
 mod spans;
 mod timeline;
 mod trace;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use crate::report::{Case, Report};
 use crate::rundir::PUBLISHED;
 use crate::workspace::Workspace;
 pub(crate) use outputs::OutputArgs;
+pub(crate) use versions::Versions;
 
 /// Tell of a run again, of several as one, or of the difference between two
 #[derive(Debug, clap::Args)]

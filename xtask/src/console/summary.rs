@@ -101,7 +101,7 @@ impl Summary<'_> {
         let name = path(case);
         let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
         console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
-        console.line(&format!("  {}: {}", failure.kind, failure.message));
+        console.line(&disarmed(&format!("  {}: {}", failure.kind, failure.message)));
         if let Some(place) = case.place().filter(|_| case.line.is_some()) {
             console.line(&format!("  at {place}"));
         }

@@ -306,8 +306,8 @@ mod tests {
 
     #[test]
     fn the_page_is_never_longer_than_it_may_be_and_counts_what_is_left_out() {
-        let long = "x".repeat(100_000);
-        let cases = (0..3000).map(|number| Case {
+        let long = "x".repeat(10_000);
+        let cases = (0..400).map(|number| Case {
             stdout: long.clone().into_bytes(),
             leaks: vec![Leak {
                 kind: "file".into(),
@@ -315,7 +315,7 @@ mod tests {
             }],
             ..case(&format!("t{number}"), failed(&long))
         });
-        let report = report("r", cases.take(400).collect());
+        let report = report("r", cases.collect());
         for limit in [LEN_MAX, 20_000, 2000, 0] {
             let page = to_markdown(&report, limit);
             assert!(page.len() <= limit.max(RESERVE_LEN), "{} of {limit}", page.len());

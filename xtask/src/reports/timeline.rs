@@ -59,11 +59,25 @@ fn body(report: &Report, rows: &[table::Row<'_>]) -> String {
         "<header>\n<h1>{}</h1>\n<p>run {}, started {} UTC, took {}</p>\n{}</header>\n{}{}",
         headline(report),
         escape_line(&report.run_id),
-        clock::stamp(report.started),
+        date(&clock::stamp(report.started)),
         seconds(report.elapsed),
         failure.unwrap_or_default(),
         chart::to_html(report, rows),
         table::to_html(rows)
+    )
+}
+
+/// `20261124-020115` → `2026-11-24 02:01:15`.
+fn date(stamp: &str) -> String {
+    let part = |from: usize, to: usize| stamp.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{} {}:{}:{}",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(9, 11),
+        part(11, 13),
+        part(13, 15)
     )
 }
 

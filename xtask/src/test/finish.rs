@@ -1,5 +1,6 @@
 //! What a run of the tests amounts to: the report, the exit code, and the last words.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,13 +10,13 @@ use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
-use crate::events::Events;
+use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
-use crate::reports::slowest;
+use crate::reports::{Versions, slowest};
 use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
@@ -29,6 +30,9 @@ pub(super) struct Run<'a> {
     /// The seed of the order, if it is random.
     pub(super) seed: Option<u64>,
     pub(super) settings: Settings,
+    versions: Versions,
+    /// How far the tests are kept apart, once that is known.
+    isolation: OnceCell<&'static str>,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     pub(super) events: Arc<Events>,
@@ -54,7 +58,7 @@ impl<'a> Run<'a> {
         settings: Settings,
         workspace: Workspace,
         directory: RunDir,
-    ) -> anyhow::Result<Run<'a>> {
+    ) -> Result<Run<'a>, Stop> {
         let console = match args.outputs.events_take_stdout() {
             true => Console::beside_stdout(),
             false => Console::new(),
@@ -63,6 +67,8 @@ impl<'a> Run<'a> {
         let run = Run {
             args,
             seed: args.seed(),
+            versions: Versions::ask(&workspace.root),
+            isolation: OnceCell::new(),
             workspace,
             settings,
             directory: Arc::new(directory),
@@ -71,7 +77,8 @@ impl<'a> Run<'a> {
             started: clock::wall(),
             start,
         };
-        args.outputs.begin(&run.directory, &run.events)?;
+        let begun = args.outputs.begin(&run.directory, &run.events);
+        begun.map_err(|error| Stop::new(Exit::ReportFailed, "report", format!("{error:#}")))?;
         run.events
             .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
         Ok(run)
@@ -84,7 +91,7 @@ impl<'a> Run<'a> {
             run_id: self.directory.id.clone(),
             started: self.started,
             elapsed: Duration::ZERO,
-            properties: self.properties(None),
+            properties: self.basics(),
             phases: Vec::new(),
             suites: Vec::new(),
             setup_failure: None,
@@ -94,8 +101,9 @@ impl<'a> Run<'a> {
     /// Who will own the tests' processes; says so where it is not what was hoped for.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
         let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        let level = owner.level().name();
+        self.isolation.set(level).ok();
         if let Some(why) = owner.why() {
-            let level = owner.level().name();
             self.console.line(&format!("isolation: {level}; no box: {why}"));
         }
         Ok(owner)
@@ -183,9 +191,25 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn properties(&self, found: Option<&Discovered>) -> Vec<(String, String)> {
+    /// Everything that describes the run.
+    fn properties(&self, found: Option<&Discovered>) -> Properties {
+        let mut properties = self.basics();
+        properties.extend(self.versions.told().iter().cloned());
+        let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
+        if let Some(level) = self.isolation.get() {
+            add("isolation", (*level).to_owned());
+        }
+        if let Some(found) = found {
+            add("features", found.features.join(","));
+            add("capabilities", held(found).join(","));
+        }
+        properties
+    }
+
+    /// What is known without asking anybody.
+    fn basics(&self) -> Properties {
         let shard = self.args.schedule.subset.shard;
-        let mut properties = vec![
+        let properties = [
             ("run_id", self.directory.id.clone()),
             ("cached", "false".to_owned()),
             ("os", std::env::consts::OS.to_owned()),
@@ -206,10 +230,6 @@ impl<'a> Run<'a> {
                 shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
             ),
         ];
-        if let Some(found) = found {
-            properties.push(("features", found.features.join(",")));
-            properties.push(("capabilities", held(found).join(",")));
-        }
         properties
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))

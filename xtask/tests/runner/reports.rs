@@ -116,8 +116,8 @@ fn two_shards_as_one_are_the_whole_run() {
 fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
     let (green, red) = (shelf.path("green"), shelf.path("red"));
-    shelf.run("green", &["reported::"]);
-    shelf.run_with("red", &["reported::"], &[("FIXTURE_FAILS", "1")]);
+    shelf.run("green", &["fails_if_told"]);
+    shelf.run_with("red", &["fails_if_told"], &[("FIXTURE_FAILS", "1")]);
     let (text, code) = report(&["diff"], &[&green, &red]);
     let id = "fixture::suite$reported::can_be_told_to_fail";
     assert!(
@@ -154,4 +154,72 @@ fn events_that_cannot_be_read_are_named_with_a_hint() {
         "{text}"
     );
     assert_eq!(code, Some(96), "{text}");
+}
+
+#[test]
+fn summary_timeline_and_trace_go_where_they_are_asked_to() {
+    let shelf = Shelf::new();
+    let [summary, timeline, trace] = ["s", "t", "x"].map(|name| shelf.path(name).display().to_string());
+    let places = ["--summary", &summary, "--timeline", &timeline, "--trace", &trace];
+    shelf.run(
+        "events",
+        &[&["bad::panics", "good::passes"], &places[..]].concat(),
+    );
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    assert!(read(&summary).contains("### `fixture::suite$bad::panics`\n\n`panic` at `suite/bad.rs:8`"));
+    assert!(read(&timeline).contains("<h1>1 passed, 2 failed, 0 skipped</h1>"));
+    assert!(read(&trace).contains("\"traceEvents\""));
+    for (what, path) in [("markdown", &summary), ("timeline", &timeline), ("trace", &trace)] {
+        let (text, code) = report(&[what, "--from"], &[&shelf.path("events")]);
+        assert_eq!(
+            (text.trim_end(), code),
+            (read(path).trim_end(), Some(0)),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn github_is_told_of_failures_where_they_are_and_no_test_can_tell_it_anything() {
+    let shelf = Shelf::new();
+    let summary = shelf.path("summary");
+    let variables = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+    ];
+    let run = shelf.run_with("events", &["bad::panics", "reported::forges"], &variables);
+    let commands: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.trim_start().starts_with("::"))
+        .collect();
+    assert_eq!(commands.len(), 3, "{run}");
+    assert!(
+        commands[0].starts_with(
+            "::error file=suite/bad.rs,line=8,title=fixture%3A%3Asuite$bad%3A%3Apanics::panic: "
+        ),
+        "{run}"
+    );
+    assert_eq!(run.last_line(), "0 passed, 3 failed, 0 skipped", "{run}");
+    assert!(
+        std::fs::read_to_string(&summary)
+            .unwrap()
+            .starts_with("# 0 passed, 3 failed")
+    );
+}
+
+#[test]
+fn a_report_says_what_it_was_made_with() {
+    let junit = Setup::new(&["good::passes"]).run().junit();
+    assert!(
+        junit.contains(r#"<property name="rustc" value="rustc 1."#),
+        "{junit}"
+    );
+}
+
+#[test]
+fn events_that_cannot_be_written_have_the_code_of_a_report_that_cannot_be_written() {
+    let run = Setup::new(&["good::passes", "--events", "/nowhere/events"]).run();
+    assert_eq!(run.code, Some(110), "{run}");
+    assert!(run.stderr.contains("could not create `/nowhere/events`"), "{run}");
 }

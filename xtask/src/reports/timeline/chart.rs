@@ -19,6 +19,9 @@ const BAR: usize = 22;
 /// Bars at least this wide, in per cent, have their names in them.
 const LABEL_MIN: f64 = 4.0;
 
+/// Bars thinner than this, in per cent, are drawn without a border.
+const THIN_MAX: f64 = 0.5;
+
 /// So many marks of time at most.
 const TICKS_MAX: u32 = 6;
 
@@ -39,7 +42,13 @@ struct Bar {
 pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
     let (phases, first_slot) = phases(report);
     let attempts = attempts(report, rows, first_slot);
-    let bars: Vec<Bar> = phases.into_iter().chain(attempts).collect();
+    let mut bars: Vec<Bar> = phases.into_iter().chain(attempts).collect();
+    // Where bars are thinner than a pixel, the ones to look at lie on top.
+    bars.sort_by_key(|bar| {
+        ["phase", "passed", "flaky", "failed"]
+            .iter()
+            .position(|&class| class == bar.class)
+    });
     let end = bars
         .iter()
         .map(|bar| bar.after + bar.elapsed)
@@ -123,8 +132,9 @@ fn draw(picture: &mut String, bar: &Bar, total: Duration) {
     let percent = |time: Duration| 100.0 * time.as_secs_f64() / total.as_secs_f64();
     let (x, width, y) = (percent(bar.after), percent(bar.elapsed), LANE * bar.lane + 2);
     let title = format!("<title>{}</title>", escape_line(&bar.hint));
+    let thin = if width < THIN_MAX { " thin" } else { "" };
     let rect = format!(
-        "<rect class=\"{}\" x=\"{x:.3}%\" y=\"{y}\" width=\"{width:.3}%\" height=\"{BAR}\">{title}</rect>",
+        "<rect class=\"{}{thin}\" x=\"{x:.3}%\" y=\"{y}\" width=\"{width:.3}%\" height=\"{BAR}\">{title}</rect>",
         bar.class
     );
     let label = match width >= LABEL_MIN {

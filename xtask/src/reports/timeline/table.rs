@@ -81,7 +81,6 @@ fn facts(case: &Case) -> String {
         case.slot.map(|slot| format!("slot {slot}")),
         (!case.earlier.is_empty()).then(|| format!("{} attempts", case.earlier.len() + 1)),
         case.slow.then(|| "slow".to_owned()),
-        (!case.leaks.is_empty()).then(|| format!("left {} things behind", case.leaks.len())),
     ];
     let facts: Vec<String> = facts.into_iter().flatten().collect();
     match facts.is_empty() {
