@@ -98,6 +98,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
     };
     let (cases, interrupted) = stage.make(&trials, interrupts).await;
     let report = Report {
+        name: workspace.name(),
         run_id: directory.id.clone(),
         started,
         elapsed: clock::now() - start,
@@ -143,9 +144,11 @@ async fn prepare(
         release: true,
         ..BuildArgs::default()
     };
-    let names = [MOUNTPOINT, binary::PROBE];
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.map(|probe| probe.binary.as_str());
+    let names: Vec<&str> = [MOUNTPOINT].into_iter().chain(probe).collect();
     let mut built = binary::build(workspace, &capabilities, &names, &build, interrupts).await?;
-    capabilities.confirm(built.get(binary::PROBE).map(PathBuf::as_path));
+    capabilities.confirm(probe.and_then(|probe| built.get(probe)).map(PathBuf::as_path));
     Ok((capabilities, built.remove(MOUNTPOINT)))
 }
 

@@ -8,14 +8,13 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
-use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
+use crate::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
 use crate::exit::{Exit, Stop};
 use crate::filter::Subject;
 use crate::interrupt::Interrupts;
-use crate::libtest::{self, Listed};
-use crate::plan::{Standing, Standings, Test};
+use crate::libtest::{self, Ignore, Listed};
+use crate::plan::{self, Form, Standing, Standings, Test};
 use crate::run::Environment;
 use crate::source::Sources;
 use crate::workspace::Workspace;
@@ -37,10 +36,13 @@ pub(crate) async fn discover(
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Discovered, Stop> {
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
     let selection = Selection::Tests { features: &features };
     let build = cargo::build(workspace, selection, args, interrupts).await?;
-    capabilities.confirm(build.bins.get(PROBE).map(PathBuf::as_path));
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
+    capabilities.confirm(probe.map(PathBuf::as_path));
     let environment = Arc::new(Environment::new(workspace, &build));
     let tests = tests(workspace, &build, &environment).await?;
     let environment = Arc::unwrap_or_clone(environment);
@@ -67,7 +69,7 @@ pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
     };
     capabilities
         .iter()
-        .map(|capability| (capability.name.to_owned(), standing(capability)))
+        .map(|capability| (capability.name.to_string(), standing(capability)))
         .collect()
 }
 
@@ -94,11 +96,19 @@ async fn tests(
         .collect())
 }
 
-async fn list(binary: &Arc<TestBinary>, environment: &Environment) -> Result<Vec<Listed>, Stop> {
-    libtest::list(&binary.id(), || environment.command(binary)).await
+/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one test.
+async fn list(binary: &Arc<TestBinary>, environment: &Environment) -> Result<Option<Vec<Listed>>, Stop> {
+    let command = || environment.command(binary);
+    match binary.harness {
+        Harness::Libtest => libtest::list(&binary.id(), command).await.map(Some),
+        Harness::Custom => Ok(libtest::list_if_understood(&binary.id(), command).await),
+    }
 }
 
-fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Vec<Listed>) -> Vec<Test> {
+fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<Listed>>) -> Vec<Test> {
+    let Some(listed) = listed else {
+        return vec![whole(workspace, binary)];
+    };
     if listed.is_empty() {
         return Vec::new();
     }
@@ -110,11 +120,38 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Vec<Listed>)
         Test {
             binary: Arc::clone(binary),
             name,
-            ignore,
+            ignore: if workspace.is_configured {
+                ignore
+            } else {
+                unconditional(ignore)
+            },
             place,
+            form: Form::One,
         }
     };
     listed.into_iter().map(test).collect()
+}
+
+/// A test that is all of its binary.
+fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
+    let name = binary.target.rsplit('/').next().unwrap_or(&binary.target);
+    Test {
+        binary: Arc::clone(binary),
+        name: name.to_owned(),
+        ignore: Ignore::No,
+        place: Some((relative(&binary.source, &workspace.root), 1)),
+        form: Form::Whole,
+    }
+}
+
+/// In a workspace that does not know this runner, "needs x" is a reason like any other.
+fn unconditional(ignore: Ignore) -> Ignore {
+    match ignore {
+        Ignore::Because(reason) if !plan::needs(&reason).is_empty() => {
+            Ignore::Because(format!("it {reason}"))
+        }
+        other => other,
+    }
 }
 
 fn relative(file: &Path, root: &Path) -> PathBuf {

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     {
         return refuse(unknown, &capabilities);
     }
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
+    let features = workspace.features(&capabilities.features(&workspace.config));
     if !args.quick {
         capabilities.confirm(binary::probe(&workspace, &capabilities)?.as_deref());
     }
@@ -95,7 +95,8 @@ fn missing(required: &[String], capabilities: &Capabilities) -> Vec<String> {
 }
 
 fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
-    let names: Vec<&str> = capabilities.iter().map(|capability| capability.name).collect();
+    let names = capabilities.iter().map(|capability| capability.name.as_ref());
+    let names: Vec<&str> = names.collect();
     writeln!(
         std::io::stderr(),
         "error: there is no capability `{unknown}`\nhint: there are: {}",

@@ -6,6 +6,7 @@ mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod config;
 mod conformance;
 mod console;
 mod demo;
@@ -22,6 +23,7 @@ mod mounts;
 mod mutations;
 mod os;
 mod plan;
+mod profile;
 mod repeat;
 mod report;
 mod run;
@@ -36,6 +38,7 @@ mod tidy;
 mod treatment;
 mod workspace;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -46,7 +49,7 @@ use exit::{Exit, Stop};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    Test(test::Args),
+    Test(Box<test::Args>),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -56,10 +59,15 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// The command line after the name of the subcommand.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}
+
 fn main() -> ExitCode {
     os::reset_signals();
     let outcome = match Command::parse() {
-        Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(&args, &words()),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

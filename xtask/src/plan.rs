@@ -29,6 +29,16 @@ pub(crate) struct Test {
     pub(crate) ignore: Ignore,
     /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
     pub(crate) place: Option<(PathBuf, u32)>,
+    pub(crate) form: Form,
+}
+
+/// What a test is to its binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the process exits with 0.
+    One,
+    /// All of a binary with a harness of its own: it passes if the process exits with 0.
+    Whole,
 }
 
 impl Test {

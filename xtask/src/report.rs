@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 /// One run of `cargo xtask test`, whole or cut short.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// What the project is called.
+    pub(crate) name: String,
     /// Unique per run; also the name of the run's directory.
     pub(crate) run_id: String,
     /// When the run started, by the wall clock.

@@ -4,6 +4,7 @@
 
 mod finish;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::list::{self, Form, Listing};
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::profile::{self, ProfileArgs};
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -85,26 +87,28 @@ pub(crate) struct Args {
     pub(crate) schedule: ScheduleArgs,
     #[command(flatten)]
     pub(crate) build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
 }
 
 /// The whole run has so much time, unless another limit is given.
 const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Runs the tests. The exit code says how it went.
+/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
-/// When there is not even a report: there is no workspace or no temporary directory.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (args, workspace) = profile::apply(args, words)?;
     if let Some(form) = args.preview() {
-        return list::show(&args.listing(form));
+        return list::show(&args.listing(form), &workspace);
     }
-    Ok(runtime::block_on(story(args))??.into())
+    Ok(runtime::block_on(story(&args, workspace))??.into())
 }
 
-async fn story(args: &Args) -> Result<Exit, Stop> {
+async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
     let run = Run::begin(args, settings, workspace, directory);
     let ended = tests(&run, interrupts).await;
@@ -119,7 +123,7 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
-    let rules = Rules::parse(&run.workspace.test_table()?)?;
+    let rules = Rules::parse(&run.workspace.config.test)?;
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
@@ -161,6 +165,11 @@ impl Args {
         }
     }
 
+    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.fail_fast && !self.no_fail_fast
+    }
+
     /// How to run.
     ///
     /// # Errors
@@ -175,7 +184,7 @@ impl Args {
             timeout: self.timeout,
             run_timeout: self.run_timeout(),
             repeat: self.schedule.repeat.parse(jobs)?,
-            on_failure: if self.fail_fast {
+            on_failure: if self.stops_early() {
                 OnFailure::Stop
             } else {
                 OnFailure::GoOn

@@ -1,6 +1,6 @@
 //! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and cleans up after it.
 //!
-//! What is mounted and how is the probe binary's business (`capability_probe` of the tests package). xtask never links
+//! What is mounted and how is the probe binary's business (the workspace names it in its manifest). xtask never links
 //! fuser, which does not even build on a Mac without macFUSE.
 
 use std::io::Read as _;
@@ -38,7 +38,7 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
     let Some(binary) = probe_binary else {
         return combine(
             before,
-            Err("not proven: the build has no `capability_probe`".to_owned()),
+            Err("not proven: there is no `workspace.metadata.xtask.probe`, or it was not built".to_owned()),
         );
     };
     let start = clock::now();
@@ -50,13 +50,13 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
 fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {
     match outcome {
         Ok(evidence) if before.available => {
-            Capability::present(before.name, format!("{}: {evidence}", before.evidence))
+            Capability::present(before.name.clone(), format!("{}: {evidence}", before.evidence))
         }
-        Ok(evidence) => Capability::present(before.name, evidence),
+        Ok(evidence) => Capability::present(before.name.clone(), evidence),
         Err(_) if !before.available => before.clone(),
         Err(cause) => Capability {
             hint: before.hint.clone(),
-            ..Capability::missing(before.name, format!("{}, but {cause}", before.evidence))
+            ..Capability::missing(before.name.clone(), format!("{}, but {cause}", before.evidence))
         },
     }
 }

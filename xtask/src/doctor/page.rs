@@ -135,7 +135,7 @@ mod tests {
     fn a_missing_capability_shows_cause_and_hint() {
         let hint = Some("install it".to_owned());
         let capability = Capability {
-            name: "fuse",
+            name: "fuse".into(),
             available: false,
             evidence: "no device".to_owned(),
             hint,

@@ -50,6 +50,7 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
         cases,
     };
     Report {
+        name: "tandem".to_owned(),
         run_id: "20261124-020115-1".to_owned(),
         started,
         elapsed: Duration::from_millis(9000),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::cargo::Harness;
 use crate::filter::Match;
 
 fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
@@ -16,6 +17,7 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
         target,
         executable,
         source,
+        harness: Harness::Libtest,
     });
     let test = |(name, ignore): &(&str, Ignore)| {
         let (name, ignore) = ((*name).to_owned(), ignore.clone());
@@ -24,6 +26,7 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
             name,
             ignore,
             place: None,
+            form: Form::One,
         }
     };
     ignores.iter().map(test).collect()

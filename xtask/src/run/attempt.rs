@@ -100,7 +100,7 @@ impl Stage {
             timeout: self.settings.timeout,
             run_timeout: self.settings.run_timeout,
         };
-        let (outcome, panic) = verdict::judge(&test.name, &ended, limits);
+        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {

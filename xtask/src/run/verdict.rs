@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::process::{End, Ended, Halt};
 use crate::console::plain_text;
 use crate::libtest;
+use crate::plan::Form;
 use crate::report::{Failure, Outcome};
 
 /// The message of a failure is cut to about one line.
@@ -32,9 +33,10 @@ pub(super) struct Limits {
 }
 
 /// The outcome of the test `name`, and the panic that decided it.
-pub(super) fn judge(name: &str, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
+pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
     let panic = find_panic(&String::from_utf8_lossy(&ended.stderr), name);
     let outcome = match &ended.end {
+        End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
         End::TimedOut => errored(
@@ -189,6 +191,7 @@ mod tests {
         let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
         judge(
             "a::b",
+            Form::One,
             &Ended {
                 end,
                 started,

@@ -78,6 +78,9 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
+        if let Some(line) = self.args.profile.line() {
+            self.console.line(&line);
+        }
         let omitted = plan.omitted.words();
         if !omitted.is_empty() {
             self.console.line(&omitted);
@@ -127,6 +130,7 @@ impl<'a> Run<'a> {
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
         Report {
+            name: self.workspace.name(),
             run_id: self.directory.id.clone(),
             started: self.started,
             elapsed: clock::now() - self.start,
@@ -145,8 +149,9 @@ impl<'a> Run<'a> {
             ("cached", "false".to_owned()),
             ("os", std::env::consts::OS.to_owned()),
             ("arch", std::env::consts::ARCH.to_owned()),
+            ("profile", self.args.profile.name().to_owned()),
             (
-                "profile",
+                "cargo_profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
             ("jobs", settings.jobs.to_string()),
@@ -256,7 +261,9 @@ impl<'a> Run<'a> {
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("cargo xtask test{release}{fuse}{manifest}")
+        let words = self.args.build.words();
+        let words: String = words.iter().map(|word| format!(" {word}")).collect();
+        format!("cargo xtask test{release}{fuse}{manifest}{words}")
     }
 }
 
@@ -294,12 +301,12 @@ fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
         })
 }
 
-fn held(found: &Discovered) -> Vec<&'static str> {
+fn held(found: &Discovered) -> Vec<&str> {
     found
         .capabilities
         .iter()
         .filter(|capability| capability.available)
-        .map(|capability| capability.name)
+        .map(|capability| capability.name.as_ref())
         .collect()
 }
 

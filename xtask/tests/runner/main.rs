@@ -6,6 +6,7 @@
 
 mod heavy;
 mod outcomes;
+mod profiles;
 mod repeats;
 mod selection;
 mod subsets;

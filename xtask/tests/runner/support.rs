@@ -148,6 +148,8 @@ impl<'a> Setup<'a> {
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
+        // A workspace elsewhere is built where it is.
+        command.env_remove("CARGO_TARGET_DIR");
         if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
             command.env(
                 "CARGO_TARGET_DIR",
