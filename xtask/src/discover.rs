@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::capability::{Capabilities, Capability};
 use crate::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::Subject;
 use crate::interrupt::Interrupts;
@@ -29,21 +30,25 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
-/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks.
+/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
+/// phase among the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
     args: &BuildArgs,
-    interrupts: &mut Interrupts,
+    (interrupts, events): (&mut Interrupts, &Events),
 ) -> Result<Discovered, Stop> {
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
     let selection = Selection::Tests { features: &features };
+    events.phase("build");
     let build = cargo::build(workspace, selection, args, interrupts).await?;
+    events.phase("probe");
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     capabilities.confirm(probe.map(PathBuf::as_path));
     let environment = Arc::new(Environment::new(workspace, &build));
+    events.phase("list");
     let tests = tests(workspace, &build, &environment).await?;
     let environment = Arc::unwrap_or_clone(environment);
     Ok(Discovered {

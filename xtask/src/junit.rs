@@ -6,6 +6,7 @@
 
 mod enrich;
 mod model;
+mod reruns;
 mod sanitise;
 mod structure;
 

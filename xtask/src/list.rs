@@ -8,8 +8,10 @@ mod entry;
 use std::process::ExitCode;
 
 use crate::cargo::BuildArgs;
+use crate::clock;
 use crate::console::Console;
 use crate::discover::{self, standings};
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
@@ -91,7 +93,9 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let rules = Rules::parse(&workspace.config.test)?;
     let capabilities = workspace.detect(listing.build.fuse);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
-    let found = discover::discover(workspace, capabilities, listing.build, &mut interrupts).await?;
+    let events = Events::new(clock::now());
+    let found =
+        discover::discover(workspace, capabilities, listing.build, (&mut interrupts, &events)).await?;
     let standings = standings(&found.capabilities);
     let wishes = Wishes {
         required,

@@ -2,6 +2,7 @@
 
 mod bench;
 mod binary;
+mod calibration;
 mod capability;
 mod cargo;
 mod ci;
@@ -12,20 +13,26 @@ mod console;
 mod demo;
 mod discover;
 mod doctor;
+mod events;
 mod exit;
 mod filter;
 mod history;
 mod interrupt;
+mod isolation;
 mod junit;
+#[cfg(target_os = "linux")]
+mod keeper;
 mod libtest;
 mod list;
 mod mounts;
 mod mutations;
 mod os;
+mod ownership;
 mod plan;
 mod profile;
 mod repeat;
 mod report;
+mod reports;
 mod run;
 mod rundir;
 mod runtime;
@@ -50,6 +57,7 @@ use exit::{Exit, Stop};
 #[command(bin_name = "cargo xtask")]
 enum Command {
     Test(Box<test::Args>),
+    Report(reports::Args),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -66,8 +74,13 @@ fn words() -> Vec<OsString> {
 
 fn main() -> ExitCode {
     os::reset_signals();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = keeper::run_if_asked() {
+        return code;
+    }
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args, &words()),
+        Command::Report(args) => reports::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

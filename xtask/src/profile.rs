@@ -240,13 +240,13 @@ mod tests {
             "ci": {"global-timeout": "3s", "jobs": 4, "locked": true},
         });
         let args = parsed(table.clone(), "ci", &["--jobs", "7"]).unwrap();
-        assert_eq!(args.timeout, Duration::from_secs(1));
-        assert_eq!(args.global_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(args.ownership.timeout, Duration::from_secs(1));
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(3)));
         assert_eq!(args.jobs.map(|jobs| jobs.get()), Some(7));
         assert!(args.build.locked);
         assert_eq!(args.require, ["git", "ipv4"]);
         let args = parsed(table, "default", &["--require", "root"]).unwrap();
-        assert_eq!(args.global_timeout, Some(Duration::from_secs(2)));
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(2)));
         assert!(!args.build.locked && args.jobs.is_none());
         assert_eq!(args.require, ["root"]);
     }

@@ -1,6 +1,10 @@
 //! What a run was and what became of each test: plain data that every output is a function of.
 //!
-//! Nothing here reads a clock, a file or the environment. The runner fills it in; `junit` and the terminal print it.
+//! Nothing here reads a clock, a file or the environment. The runner fills it in; `junit`, `reports` and the terminal
+//! print it; `events` writes it down piece by piece and puts it together again. Its form in JSON is `wire`'s matter.
+
+mod base64;
+pub(crate) mod wire;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -15,8 +19,10 @@ pub(crate) struct Report {
     /// Unique per run; also the name of the run's directory.
     pub(crate) run_id: String,
     /// When the run started, by the wall clock.
+    #[serde(with = "wire::time", rename = "started_ns")]
     pub(crate) started: SystemTime,
     /// From the start of the run to its end, build included.
+    #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub(crate) elapsed: Duration,
     /// What describes the run as a whole, as (name, value): versions, features, capabilities, seed, `cached=false`, ...
     pub(crate) properties: Vec<(String, String)>,
@@ -34,8 +40,10 @@ pub(crate) struct Phase {
     /// `probe`, `build`, `list`, `tests`.
     pub(crate) name: String,
     /// From the start of the run to the beginning of this phase.
+    #[serde(with = "wire::duration", rename = "after_ns")]
     pub(crate) after: Duration,
     /// How long it took.
+    #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub(crate) elapsed: Duration,
 }
 
@@ -45,11 +53,32 @@ pub(crate) struct Suite {
     /// `package::target`, for example `tandem-tests::suite`.
     pub(crate) name: String,
     /// When its first test started.
+    #[serde(with = "wire::time", rename = "started_ns")]
     pub(crate) started: SystemTime,
     /// From its first test's start to its last test's end.
+    #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub(crate) elapsed: Duration,
     /// In the order in which they were listed.
     pub(crate) cases: Vec<Case>,
+}
+
+impl Report {
+    /// All cases, in order.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.suites.iter().flat_map(|suite| &suite.cases)
+    }
+}
+
+impl Suite {
+    /// Its time is that of its tests, from the first start to the last end; nothing changes where none of them ran.
+    pub(crate) fn set_times(&mut self) {
+        let spans = || self.cases.iter().flat_map(Case::spans);
+        let first = spans().map(|(start, _)| start).min();
+        let last = spans().map(|(_, end)| end).max();
+        if let (Some(first), Some(last)) = (first, last) {
+            (self.started, self.elapsed) = (first, last.duration_since(first).unwrap_or_default());
+        }
+    }
 }
 
 /// One test and its outcome.
@@ -64,28 +93,52 @@ pub(crate) struct Case {
     /// The name of the function.
     pub(crate) name: String,
     /// Of the source, relative to the workspace root, with `/`.
+    #[serde(
+        default,
+        serialize_with = "wire::paths::one",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) file: Option<PathBuf>,
     /// Of the failure where there is one, of the function otherwise; from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<u32>,
     /// When it started, by the wall clock; `None` if it never did.
+    #[serde(
+        default,
+        with = "wire::maybe_time",
+        rename = "started_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) started: Option<SystemTime>,
     /// How long it ran; zero if it never did.
+    #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub(crate) elapsed: Duration,
     /// What became of it.
     pub(crate) outcome: Outcome,
     /// What it wrote to standard output, raw bytes, possibly cut in the middle by the runner.
+    #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
     pub(crate) stdout: Vec<u8>,
     /// What it wrote to standard error, raw bytes, possibly cut in the middle by the runner.
+    #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
     pub(crate) stderr: Vec<u8>,
     /// The slot in which it ran, from 0; `None` if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slot: Option<usize>,
     /// Attempts before the last one, all of which failed. With some of them and a success the test is flaky.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) earlier: Vec<Attempt>,
     /// What it left behind; all of it was cleaned up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) leaks: Vec<Leak>,
     /// Files that belong to it: its log, forensics. Absolute paths.
+    #[serde(
+        default,
+        serialize_with = "wire::paths::all",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub(crate) attachments: Vec<PathBuf>,
     /// Whether it ran for longer than a test should.
+    #[serde(default)]
     pub(crate) slow: bool,
 }
 
@@ -112,12 +165,42 @@ impl Case {
         }
     }
 
+    /// Beginning and end of every attempt.
+    fn spans(&self) -> impl Iterator<Item = (SystemTime, SystemTime)> {
+        let earlier = self
+            .earlier
+            .iter()
+            .map(|attempt| (attempt.started, attempt.elapsed));
+        let last = self.started.map(|started| (started, self.elapsed));
+        earlier
+            .chain(last)
+            .map(|(started, elapsed)| (started, started + elapsed))
+    }
+
+    /// Whether it passed in the end, and not at once.
+    pub(crate) fn is_flaky(&self) -> bool {
+        matches!(self.outcome, Outcome::Passed) && !self.earlier.is_empty()
+    }
+
+    /// `module::function`, as libtest names it.
+    pub(crate) fn path(&self) -> &str {
+        self.id
+            .split_once('$')
+            .map_or(self.name.as_str(), |(_, path)| path)
+    }
+
+    /// Where it stands or failed: `tests/suite/relay.rs:12`, with `/` everywhere.
+    pub(crate) fn place(&self) -> Option<String> {
+        let file = self.file.as_ref()?.to_string_lossy().replace('\\', "/");
+        Some(
+            self.line
+                .map_or_else(|| file.clone(), |line| format!("{file}:{line}")),
+        )
+    }
+
     /// Why it failed, if it did.
     pub(crate) fn failure(&self) -> Option<&Failure> {
-        match &self.outcome {
-            Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
-            Outcome::Passed | Outcome::Skipped(_) => None,
-        }
+        self.outcome.failure()
     }
 
     /// The same, to add to it.
@@ -133,18 +216,23 @@ impl Case {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     /// When it started, by the wall clock.
+    #[serde(with = "wire::time", rename = "started_ns")]
     pub(crate) started: SystemTime,
     /// How long it ran.
+    #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub(crate) elapsed: Duration,
     /// The slot in which it ran, from 0.
     pub(crate) slot: usize,
     /// `Failed` or `Errored`.
     pub(crate) outcome: Outcome,
     /// As [`Case::stdout`].
+    #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
     pub(crate) stdout: Vec<u8>,
     /// As [`Case::stderr`].
+    #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
     pub(crate) stderr: Vec<u8>,
     /// As [`Case::leaks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) leaks: Vec<Leak>,
 }
 
@@ -159,6 +247,7 @@ pub(crate) struct Leak {
 
 /// What became of a test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     /// It ran and succeeded.
     Passed,
@@ -168,6 +257,16 @@ pub(crate) enum Outcome {
     Errored(Failure),
     /// It did not run.
     Skipped(Skip),
+}
+
+impl Outcome {
+    /// Why it is a failure, if it is one.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
+            Outcome::Passed | Outcome::Skipped(_) => None,
+        }
+    }
 }
 
 /// Why a test failed, or why a run could not start.

@@ -6,12 +6,15 @@
 mod attempt;
 pub(crate) mod capture;
 mod environment;
+mod owner;
 pub(crate) mod process;
 mod queue;
 mod results;
 pub(crate) mod room;
 mod rounds;
 mod suites;
+#[cfg(target_os = "linux")]
+mod supervised;
 mod verdict;
 
 use std::collections::HashMap;
@@ -24,14 +27,17 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock;
 use crate::console::Console;
+use crate::events::{Events, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
+use crate::ownership::LeakPolicy;
 use crate::plan::{Decision, Plan};
 use crate::repeat::{Goal, Repeat};
 use crate::report::{Case, Failure, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
+pub(crate) use owner::Owner;
 use process::Halt;
 use queue::Queue;
 pub(crate) use results::Dropped;
@@ -47,11 +53,38 @@ pub(crate) struct Settings {
     pub(crate) jobs: usize,
     /// Each test has this much time.
     pub(crate) timeout: Duration,
+    /// Between being asked to end and being killed it has this much.
+    pub(crate) grace: Duration,
+    /// One that takes longer is slow.
+    pub(crate) slow: Duration,
+    /// What it means that a test leaves something behind.
+    pub(crate) leaks: LeakPolicy,
     /// All of them together have this much; `Duration::MAX` where there is no limit.
     pub(crate) run_timeout: Duration,
+    /// The factor by which these limits are stretched, and others must be.
+    pub(crate) stretch: f64,
     pub(crate) repeat: Repeat,
     pub(crate) on_failure: OnFailure,
     pub(crate) output: Output,
+}
+
+impl Settings {
+    /// With all limits stretched by this factor.
+    pub(crate) fn stretched(self, factor: f64) -> Settings {
+        Settings {
+            timeout: stretch(self.timeout, factor),
+            grace: stretch(self.grace, factor),
+            slow: stretch(self.slow, factor),
+            run_timeout: stretch(self.run_timeout, factor),
+            stretch: factor,
+            ..self
+        }
+    }
+}
+
+/// A limit on a machine that is so many times slower.
+pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 /// What a failed test means for those that have not started.
@@ -78,7 +111,9 @@ pub(crate) struct Stage {
     pub(crate) plan: Plan,
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) console: Arc<Console>,
+    pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
     /// The root of the workspace, to which file names in the report are relative.
     pub(crate) root: PathBuf,
@@ -113,11 +148,13 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     os::adopt_orphans();
     let inherited = os::children(std::process::id());
     let mut runner = Runner::new(stage);
+    stage.events.discovered(suites::planned(&stage.plan));
+    stage.events.phase("tests");
     stage.console.begin(runner.expected);
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     // No test runs any more: every child that we did not have before was left behind by one of them.
-    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await;
+    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await.len();
     stage.console.end();
     let orphans = runner.orphans;
     let (cases, dropped) = runner.into_cases(ending);
@@ -204,9 +241,14 @@ impl<'a> Runner<'a> {
     fn start_more(&mut self) {
         for ticket in self.queue.start(clock::now()) {
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
-            stage
-                .console
-                .started(ticket.slot, &stage.plan.test(ticket.number).id());
+            let id = stage.plan.test(ticket.number).id();
+            stage.console.started(ticket.slot, &id);
+            stage.events.started(Start {
+                id: &id,
+                round: ticket.round,
+                attempt: ticket.attempt,
+                slot: ticket.slot,
+            });
             let task = self
                 .running
                 .spawn(async move { stage.attempt(ticket, halt).await });
@@ -319,6 +361,7 @@ impl Stage {
         if ticket.attempt > 1 || case.failure().is_some() && attempts > 1 {
             name.push_str(&format!(" (attempt {} of {attempts})", ticket.attempt));
         }
+        self.events.finished(&test.binary.id(), ticket.attempt, case);
         let result = (&case.outcome, case.elapsed);
         self.console
             .finished(ticket.slot, &test.binary.id(), &name, result);

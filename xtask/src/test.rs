@@ -8,18 +8,20 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cargo::BuildArgs;
-use crate::clock::parse_duration;
 use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::list::{self, Form, Listing};
+use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
+use crate::reports::OutputArgs;
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
@@ -49,13 +51,6 @@ pub(crate) struct Args {
     /// Run so many tests at a time [default: twice the number of processors]
     #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// End a test that takes longer, with all it started
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT", help_heading = "Run")]
-    pub(crate) timeout: Duration,
-    /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
-    /// are repeated by --count, --copies, --stress or --until-fail]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT", help_heading = "Run")]
-    pub(crate) global_timeout: Option<Duration>,
     /// Start no further test after the first failure
     #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
     pub(crate) fail_fast: bool,
@@ -82,7 +77,11 @@ pub(crate) struct Args {
         help_heading = "Report"
     )]
     pub(crate) junit_dialect: Dialect,
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
 
+    #[command(flatten)]
+    pub(crate) ownership: OwnershipArgs,
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
     #[command(flatten)]
@@ -110,11 +109,11 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
-    let run = Run::begin(args, settings, workspace, directory);
+    let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
-    let published = run.publish(&report);
+    let published = run.publish(exit, &report);
     run.remember(&report);
     run.summarise(&ended, &report);
     Ok(published.map_or_else(|stop| stop.exit, |()| exit))
@@ -124,9 +123,21 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
     let rules = Rules::parse(&run.workspace.config.test)?;
+    run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
-    let found = discover::discover(&run.workspace, capabilities, &run.args.build, &mut interrupts).await?;
+    let factor = tokio::task::spawn_blocking({
+        let stretch = run.args.ownership.stretch;
+        move || stretch.resolve()
+    });
+    let owner = Arc::new(run.owner()?);
+    let found = discover::discover(
+        &run.workspace,
+        capabilities,
+        &run.args.build,
+        (&mut interrupts, &run.events),
+    )
+    .await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {
@@ -140,7 +151,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
     let outstanding = plan.outstanding;
-    let mut ran = run::run(&run.stage(plan, &found), interrupts).await;
+    let settings = run.settings.stretched(factor.await.unwrap_or(1.0));
+    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner)));
+    let mut ran = run::run(&stage, interrupts).await;
+    drop(stage);
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
     wishes.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,
@@ -170,7 +187,7 @@ impl Args {
         self.fail_fast && !self.no_fail_fast
     }
 
-    /// How to run.
+    /// How to run, on a machine as it should be.
     ///
     /// # Errors
     /// When there are more copies than slots.
@@ -181,8 +198,12 @@ impl Args {
             .map_or_else(|| default_jobs().max(copies), NonZeroUsize::get);
         Ok(Settings {
             jobs,
-            timeout: self.timeout,
+            timeout: self.ownership.timeout,
+            grace: self.ownership.grace,
+            slow: self.ownership.slow,
             run_timeout: self.run_timeout(),
+            leaks: self.ownership.leaks,
+            stretch: 1.0,
             repeat: self.schedule.repeat.parse(jobs)?,
             on_failure: if self.stops_early() {
                 OnFailure::Stop
@@ -199,7 +220,7 @@ impl Args {
 
     /// A limit that nobody has set must not end what somebody wants to be long.
     fn run_timeout(&self) -> Duration {
-        match self.global_timeout {
+        match self.ownership.global_timeout {
             Some(limit) => limit,
             None if self.schedule.repeat.is_asked_for() => Duration::MAX,
             None => RUN_TIMEOUT,

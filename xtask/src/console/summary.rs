@@ -1,8 +1,9 @@
-//! The end of a run on the console: skips with their reasons, failures with all that helps, and the counts.
+//! The end of a run on the console: skips with their reasons, remarks, failures with all that helps, and the counts.
 
 use std::borrow::Cow;
 
-use super::text::{plain_text, result_line};
+use super::remarks::remarks;
+use super::text::{disarmed, plain_text, result_line};
 use super::{Console, Style};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 
@@ -50,6 +51,9 @@ impl Summary<'_> {
     pub(crate) fn print(&self, console: &Console) {
         self.cases()
             .for_each(|(suite, case)| self.print_skip(console, suite, case));
+        remarks(self.report, console.paint())
+            .iter()
+            .for_each(|line| console.line(line));
         self.cases()
             .for_each(|(suite, case)| self.print_failure(console, suite, case));
         if let Some(failure) = &self.report.setup_failure {
@@ -79,7 +83,7 @@ impl Summary<'_> {
 
     fn print_skip(&self, console: &Console, suite: &Suite, case: &Case) {
         if let Outcome::Skipped(_) = case.outcome {
-            let name = path(suite, case);
+            let name = path(case);
             console.line(&result_line(
                 console.paint(),
                 &suite.name,
@@ -94,14 +98,14 @@ impl Summary<'_> {
         let (Outcome::Failed(failure) | Outcome::Errored(failure)) = &case.outcome else {
             return;
         };
-        let name = path(suite, case);
+        let name = path(case);
         let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
         console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
         console.line(&format!("  {}: {}", failure.kind, failure.message));
-        if let (Some(file), Some(line)) = (&case.file, case.line) {
-            console.line(&format!("  at {}:{line}", file.display()));
+        if let Some(place) = case.place().filter(|_| case.line.is_some()) {
+            console.line(&format!("  at {place}"));
         }
-        detail(failure).for_each(|line| console.line(&format!("  {line}")));
+        detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(line))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
         console.line(&format!("  rerun: {} '{}'", self.rerun, case.id));
@@ -116,12 +120,12 @@ fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
         .filter(|line| failure.kind != "panic" || line.starts_with("kept: ") || line.starts_with("history: "))
 }
 
-/// `module::function`, as libtest names it.
-fn path(suite: &Suite, case: &Case) -> String {
-    // The class name is the suite's, dotted, and then the module's.
-    let depth = suite.name.split("::").count();
-    let module = case.classname.split('.').skip(depth);
-    module.chain([case.name.as_str()]).collect::<Vec<_>>().join("::")
+/// `module::function`, and the round where it is not the first.
+fn path(case: &Case) -> Cow<'_, str> {
+    match case.round {
+        1 => case.path().into(),
+        round => format!("{} #{round}", case.path()).into(),
+    }
 }
 
 fn print_output(console: &Console, name: &str, bytes: &[u8]) {
@@ -141,7 +145,7 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
             console.line(&format!("  [... {omitted} lines left out ...]"));
         }
         if omitted == 0 || index < half || index >= half + omitted {
-            console.line(&format!("  {}", cut(line)));
+            console.line(&format!("  {}", disarmed(&cut(line))));
         }
     }
 }
@@ -156,25 +160,13 @@ fn cut(line: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
-
-    fn case(classname: &str, outcome: Outcome) -> Case {
-        Case::new(String::new(), classname.to_owned(), "f".to_owned(), outcome)
-    }
+    use crate::reports::examples;
 
     #[test]
-    fn a_case_is_named_as_libtest_names_it() {
-        let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
-        let suite = Suite {
-            name: "p-q::suite".into(),
-            started,
-            elapsed,
-            cases: vec![],
-        };
-        assert_eq!(
-            path(&suite, &case("p_q.suite.relay.limits", Outcome::Passed)),
-            "relay::limits::f"
-        );
-        assert_eq!(path(&suite, &case("p_q.suite", Outcome::Passed)), "f");
+    fn a_case_is_named_as_libtest_names_it_and_by_its_round() {
+        let mut case = examples::case("f", Outcome::Passed);
+        assert_eq!(path(&case), "m::f");
+        case.round = 2;
+        assert_eq!(path(&case), "m::f #2");
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     fn report(cases: Vec<Case>) -> Report {
         let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
         Report {
-            name: "n".to_owned(),
+            name: String::new(),
             run_id: "r".to_owned(),
             started,
             elapsed,

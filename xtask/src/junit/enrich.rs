@@ -1,5 +1,5 @@
 //! One pass over the XML of `junit-report` that writes what it cannot: names and totals at the root, wall times with
-//! three decimals, skip counts, properties, file and line of a test, indentation.
+//! three decimals, skip counts, properties, file and line of a test, its earlier attempts, indentation.
 //!
 //! Elements and text pass through as they are; only the attributes of `testsuites`, `testsuite` and `testcase` are
 //! written anew, from the report and in its order.
@@ -11,7 +11,7 @@ use junit_report::OffsetDateTime;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 use quick_xml::{Reader, Writer};
 
-use super::{Dialect, sanitise};
+use super::{Dialect, model, reruns, sanitise};
 use crate::report::{Case, Outcome, Report, Suite};
 
 /// What the pass writes down.
@@ -61,11 +61,12 @@ struct Pass<'a> {
     writer: Writer<Vec<u8>>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     fn take(&mut self, event: Event<'_>) -> Result<()> {
         match event {
             Event::Start(element) => self.start(&element, Content::Follows)?,
             Event::Empty(element) => self.start(&element, Content::None)?,
+            Event::End(element) if element.name().as_ref() == b"testcase" => self.end_case()?,
             other => self.writer.write_event(other)?,
         }
         Ok(())
@@ -75,10 +76,7 @@ impl Pass<'_> {
         match element.name().as_ref() {
             b"testsuites" => self.write("testsuites", &self.run.root_attributes(), content)?,
             b"testsuite" => self.start_suite(content)?,
-            b"testcase" => {
-                let attributes = self.case_attributes()?;
-                self.write("testcase", &attributes, content)?;
-            }
+            b"testcase" => self.start_case(content)?,
             _ => self.writer.write_event(content.event(element.to_owned()))?,
         }
         Ok(())
@@ -93,37 +91,57 @@ impl Pass<'_> {
             .context("the XML has more suites than the report")?;
         (self.next_suite, self.next_case) = (self.next_suite + 1, 0);
         self.write("testsuite", &suite_attributes(suite), Content::Follows)?;
-        self.write_properties()?;
+        self.write_properties(&self.run.report.properties)?;
         if content == Content::None {
             self.writer.write_event(Event::End(BytesEnd::new("testsuite")))?;
         }
         Ok(())
     }
 
-    fn write_properties(&mut self) -> Result<()> {
-        let properties = &self.run.report.properties;
+    fn write_properties<N: AsRef<str>>(&mut self, properties: &[(N, String)]) -> Result<()> {
         if properties.is_empty() {
             return Ok(());
         }
         self.writer
             .write_event(Event::Start(BytesStart::new("properties")))?;
         for (name, value) in properties {
-            let attributes = [("name", sanitise::line(name)), ("value", sanitise::line(value))];
+            let attributes = [
+                ("name", sanitise::line(name.as_ref())),
+                ("value", sanitise::line(value)),
+            ];
             self.write("property", &attributes, Content::None)?;
         }
         Ok(self.writer.write_event(Event::End(BytesEnd::new("properties")))?)
     }
 
-    fn case_attributes(&mut self) -> Result<Attributes> {
-        let suite = self
-            .next_suite
-            .checked_sub(1)
-            .and_then(|index| self.run.suites.get(index));
-        let case = suite.and_then(|suite| suite.cases.get(self.next_case));
+    fn start_case(&mut self, content: Content) -> Result<()> {
         self.next_case += 1;
-        Ok(self
-            .run
-            .case_attributes(case.context("the XML has more testcases than the report")?))
+        let case = self.case()?;
+        let properties = match self.run.dialect {
+            Dialect::Rich => reruns::properties(case),
+            Dialect::Jenkins => Vec::new(),
+        };
+        if content == Content::None && properties.is_empty() && case.earlier.is_empty() {
+            return self.write("testcase", &self.run.case_attributes(case), content);
+        }
+        self.write("testcase", &self.run.case_attributes(case), Content::Follows)?;
+        self.write_properties(&properties)?;
+        match content {
+            Content::Follows => Ok(()),
+            Content::None => self.end_case(),
+        }
+    }
+
+    fn end_case(&mut self) -> Result<()> {
+        reruns::write(self.case()?, &mut self.writer)?;
+        Ok(self.writer.write_event(Event::End(BytesEnd::new("testcase")))?)
+    }
+
+    /// The one that was begun last.
+    fn case(&self) -> Result<&'a Case> {
+        let indices = self.next_suite.checked_sub(1).zip(self.next_case.checked_sub(1));
+        let case = indices.and_then(|(suite, case)| self.run.suites.get(suite)?.cases.get(case));
+        case.context("the XML has more testcases than the report")
     }
 
     fn write(&mut self, name: &str, attributes: &[(&str, String)], content: Content) -> Result<()> {
@@ -163,7 +181,7 @@ impl Run<'_> {
     }
 
     fn case_attributes(&self, case: &Case) -> Attributes {
-        let (name, classname) = (sanitise::line(&case.name), sanitise::line(&case.classname));
+        let (name, classname) = (model::name(case), sanitise::line(&case.classname));
         let mut attributes = vec![
             ("name", name),
             ("classname", classname),

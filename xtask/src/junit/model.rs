@@ -5,7 +5,7 @@
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
 
-use super::sanitise;
+use super::{reruns, sanitise};
 use crate::report::{Case, Failure, Outcome, Suite};
 
 /// One suite for each of `suites`, one testcase for each of their cases, in the same order.
@@ -28,11 +28,19 @@ fn suite(suite: &Suite) -> TestSuite {
 }
 
 fn case(case: &Case) -> TestCase {
-    let mut model = TestCase::success(&sanitise::line(&case.name), junit_report::Duration::ZERO);
+    let mut model = TestCase::success(&name(case), junit_report::Duration::ZERO);
     model.result = result(&case.outcome);
-    model.system_out = (!case.stdout.is_empty()).then(|| sanitise::output(&case.stdout));
-    model.system_err = (!case.stderr.is_empty()).then(|| sanitise::output(&case.stderr));
+    model.system_out = reruns::stdout(case);
+    model.system_err = reruns::stderr(case);
     model
+}
+
+/// Unique for every round: readers take two testcases of the same name for one.
+pub(super) fn name(case: &Case) -> String {
+    match case.round {
+        1 => sanitise::line(&case.name),
+        round => sanitise::line(&format!("{}#{round}", case.name)),
+    }
 }
 
 /// The reason stands twice: some readers show only the attribute, others only the text.

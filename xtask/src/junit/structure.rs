@@ -44,7 +44,7 @@ struct Rule {
 
 const VERDICTS: [&str; 3] = ["failure", "error", "skipped"];
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 11] = [
     Rule {
         name: "testsuites",
         required: &["name", "tests", "failures", "errors", "time"],
@@ -88,7 +88,31 @@ const RULES: [Rule; 9] = [
         required: &["name", "classname", "time"],
         optional: &["group"],
         rich: &["file", "line", "timestamp"],
-        children: &["failure", "error", "skipped", "system-out", "system-err"],
+        children: &[
+            "failure",
+            "error",
+            "skipped",
+            "system-out",
+            "system-err",
+            "flakyFailure",
+            "flakyError",
+            "rerunFailure",
+            "rerunError",
+        ],
+    },
+    Rule {
+        name: "rerun",
+        required: &["type", "message"],
+        optional: &[],
+        rich: &[],
+        children: &["stackTrace", "system-out", "system-err"],
+    },
+    Rule {
+        name: "stackTrace",
+        required: &[],
+        optional: &[],
+        rich: &[],
+        children: &[],
     },
     Rule {
         name: "failure",
@@ -121,10 +145,10 @@ const RULES: [Rule; 9] = [
 ];
 
 fn rule(element: &str) -> Option<&'static Rule> {
-    let name = if matches!(element, "system-out" | "system-err") {
-        "system-"
-    } else {
-        element
+    let name = match element {
+        "system-out" | "system-err" => "system-",
+        "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError" => "rerun",
+        element => element,
     };
     RULES.iter().find(|rule| rule.name == name)
 }
@@ -201,6 +225,8 @@ impl Check {
         let parent = self.open.last().map(|open| open.name.as_str());
         let fits = match parent {
             None => name == "testsuites",
+            // Properties of a test are beyond the schema.
+            Some("testcase") if name == "properties" => self.dialect == Dialect::Rich,
             Some(parent) => rule(parent).is_some_and(|rule| rule.children.contains(&name)),
         };
         if !fits {
@@ -250,7 +276,13 @@ impl Check {
         let Some(open) = self.open.pop() else { return };
         match open.name.as_str() {
             "testsuites" | "testsuite" => self.check_counts(&open),
-            "testcase" => self.check_unique(&open),
+            "testcase" => {
+                self.check_unique(&open);
+                self.check_reruns(&open);
+            }
+            "stackTrace" if open.text_len == 0 => {
+                self.found.push("<stackTrace> must not be empty".to_owned());
+            }
             name if VERDICTS.contains(&name) && open.text_len == 0 => {
                 self.found
                     .push(format!("<{name}> must have its reason as text, too"));
@@ -278,6 +310,20 @@ impl Check {
                 self.found
                     .push(format!("`{key}` of <{}> is not {counted}", open.name));
             }
+        }
+    }
+
+    /// A test that failed is not flaky, and one that did not was not run again.
+    fn check_reruns(&mut self, open: &Open) {
+        let has = |name: &str| open.below.contains_key(name);
+        let failed = has("failure") || has("error");
+        if failed && (has("flakyFailure") || has("flakyError")) {
+            self.found
+                .push("a <testcase> that failed may not have flaky attempts".to_owned());
+        }
+        if !failed && (has("rerunFailure") || has("rerunError")) {
+            self.found
+                .push("a <testcase> that did not fail may not have failed again".to_owned());
         }
     }
 
@@ -375,6 +421,29 @@ mod tests {
             r#"<testcase name="n" classname="c" time="0"><skipped type="t" message="m"/></testcase>"#;
         let said = found(&SUITE.replace(r#"skipped="0""#, r#"skipped="1""#), skipped);
         assert_eq!(said, "<skipped> must have its reason as text, too");
+    }
+
+    #[test]
+    fn properties_of_a_test_are_for_the_rich_dialect() {
+        let case = r#"<testcase name="n" classname="c" time="0"><properties><property name="a" value="b"/></properties></testcase>"#;
+        assert_eq!(found(SUITE, case), "<properties> may not stand in testcase");
+        assert_eq!(violations(&document(SUITE, case), Dialect::Rich), [""; 0]);
+    }
+
+    #[test]
+    fn attempts_that_do_not_fit_the_outcome_are_found() {
+        let case = |inside: &str| format!(r#"<testcase name="n" classname="c" time="0">{inside}</testcase>"#);
+        let attempt = |name: &str, inside: &str| format!(r#"<{name} type="t" message="m">{inside}</{name}>"#);
+        let flaky = attempt("flakyError", "<stackTrace>at x</stackTrace>");
+        assert_eq!(found(SUITE, &case(&flaky)), "");
+        let rerun = attempt("rerunFailure", "<stackTrace/>");
+        assert_eq!(
+            found(SUITE, &case(&rerun)),
+            "<stackTrace> must not be empty; a <testcase> that did not fail may not have failed again"
+        );
+        let failed = attempt("failure", "m") + &flaky;
+        assert!(found(SUITE, &case(&failed)).contains("may not have flaky attempts"));
+        assert!(found(SUITE, &case(&attempt("flakyFailure", "text"))).contains("may not contain text"));
     }
 
     #[test]

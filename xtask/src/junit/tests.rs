@@ -6,7 +6,7 @@ use quick_xml::events::Event;
 use quick_xml::{Reader, XmlVersion};
 
 use super::*;
-use crate::report::Skip;
+use crate::report::{Attempt, Leak, Skip};
 
 const DIALECTS: [Dialect; 2] = [Dialect::Rich, Dialect::Jenkins];
 
@@ -121,6 +121,138 @@ fn hostile_output_gives_a_document_that_parses_and_keeps_the_rules() {
             assert!(words.contains(kept), "`{kept}` is lost");
         }
         assert!(xml.len() < 6 * 256 * 1024, "the document has {} bytes", xml.len());
+    }
+}
+
+fn attempt(outcome: Outcome) -> Attempt {
+    Attempt {
+        started: UNIX_EPOCH,
+        elapsed: Duration::from_millis(1),
+        slot: 0,
+        outcome,
+        stdout: b"first out\n".to_vec(),
+        stderr: Vec::new(),
+        leaks: Vec::new(),
+    }
+}
+
+fn leak(what: &str) -> Leak {
+    Leak {
+        kind: "process".to_owned(),
+        what: what.to_owned(),
+    }
+}
+
+#[test]
+fn attempts_leaks_and_attachments_as_hostile_as_output_break_nothing() {
+    let text = String::from_utf8_lossy(&hostile()).into_owned();
+    for (dialect, last) in [
+        (Dialect::Rich, Outcome::Passed),
+        (Dialect::Jenkins, Outcome::Failed(failure(&text, ""))),
+    ] {
+        let earlier = [
+            Outcome::Failed(failure(&text, &text)),
+            Outcome::Errored(failure("", "")),
+        ]
+        .map(|outcome| Attempt {
+            stdout: hostile(),
+            stderr: hostile(),
+            leaks: vec![leak(&text)],
+            ..attempt(outcome)
+        });
+        let hit = Case {
+            earlier: earlier.to_vec(),
+            leaks: vec![leak(&text)],
+            attachments: vec![text.clone().into(), "/tmp/]]>.log".into()],
+            slow: true,
+            round: 3,
+            ..case("hostile", last)
+        };
+        let xml = to_xml(&report_of(vec![hit]), dialect).expect("it can be written");
+        assert_eq!(violations(&xml, dialect), [""; 0]);
+        let words = words(&xml);
+        assert!(words.contains("[[ATTACHMENT|/tmp/]]>.log]]"), "{}", words.len());
+        assert!(
+            xml.len() < 12 * 256 * 1024,
+            "the document has {} bytes",
+            xml.len()
+        );
+    }
+}
+
+#[test]
+fn a_flaky_test_has_passed_and_tells_of_the_failure_before() {
+    let flaky = Case {
+        earlier: vec![attempt(Outcome::Failed(failure("no", "at x.rs:1")))],
+        ..case("flaky", Outcome::Passed)
+    };
+    let xml = to_xml(&report_of(vec![flaky]), Dialect::Rich).expect("it can be written");
+    let expected = r#"timestamp="2026-11-24T02:01:15.123Z">
+      <properties>
+        <property name="attempts" value="2"/>
+      </properties>
+      <flakyFailure message="no" type="panic">
+        <stackTrace><![CDATA[no
+at x.rs:1]]></stackTrace>
+        <system-out><![CDATA[first out
+]]></system-out>
+      </flakyFailure>
+    </testcase>"#;
+    assert!(xml.contains(expected), "{xml}");
+    assert!(xml.contains(r#"tests="1" failures="0" errors="0""#), "{xml}");
+}
+
+#[test]
+fn a_test_that_failed_again_and_again_is_one_failure_with_its_reruns() {
+    let failed = Case {
+        earlier: vec![
+            attempt(Outcome::Failed(failure("first", ""))),
+            attempt(Outcome::Errored(failure("second", ""))),
+        ],
+        ..case("fails", Outcome::Failed(failure("third", "")))
+    };
+    let xml = to_xml(&report_of(vec![failed]), Dialect::Jenkins).expect("it can be written");
+    assert!(xml.contains(r#"tests="1" failures="1" errors="0""#), "{xml}");
+    for part in [
+        r#"<rerunFailure message="first""#,
+        r#"<rerunError message="second""#,
+    ] {
+        assert!(xml.contains(part), "{part}\n{xml}");
+    }
+}
+
+#[test]
+fn every_round_has_a_name_of_its_own() {
+    let round = |round| Case {
+        round,
+        ..case("again", Outcome::Passed)
+    };
+    let xml = to_xml(&report_of(vec![round(1), round(2)]), Dialect::Jenkins).expect("it can be written");
+    assert_eq!(violations(&xml, Dialect::Jenkins), [""; 0]);
+    assert!(
+        xml.contains(r#"name="again" "#) && xml.contains(r##"name="again#2" "##),
+        "{xml}"
+    );
+}
+
+#[test]
+fn what_a_passed_test_left_behind_is_told_in_both_dialects() {
+    let leaky = Case {
+        leaks: vec![leak("sleep 100")],
+        ..case("leaks", Outcome::Passed)
+    };
+    let report = report_of(vec![leaky]);
+    let rich = to_xml(&report, Dialect::Rich).expect("it can be written");
+    assert!(
+        rich.contains(r#"<property name="leak" value="process: sleep 100"/>"#),
+        "{rich}"
+    );
+    for dialect in DIALECTS {
+        let xml = to_xml(&report, dialect).expect("it can be written");
+        assert!(
+            xml.contains("left behind: process: sleep 100\n]]></system-err>"),
+            "{xml}"
+        );
     }
 }
 

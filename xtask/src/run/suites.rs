@@ -2,8 +2,25 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, Test};
-use crate::report::{Case, Outcome, Suite};
+use crate::plan::{Decision, Plan, Test};
+use crate::report::{Case, Outcome, Skip, Suite};
+
+/// Every test of the plan with its suite, and what becomes of it if the run ends before it starts.
+pub(super) fn planned(plan: &Plan) -> Vec<(String, Case)> {
+    let planned = |(test, decision): &(Test, Decision)| {
+        let outcome = match decision {
+            Decision::Run => Outcome::Skipped(Skip {
+                kind: "interrupted".to_owned(),
+                reason: "the run was killed before it started".to_owned(),
+            }),
+            Decision::Skip(skip) => Outcome::Skipped(skip.clone()),
+            Decision::Fail(failure) => Outcome::Failed(failure.clone()),
+            Decision::Reject(failure) => Outcome::Errored(failure.clone()),
+        };
+        (test.binary.id(), case(test, outcome))
+    };
+    plan.tests.iter().map(planned).collect()
+}
 
 /// A case of `test` that has not run.
 pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
@@ -15,11 +32,6 @@ pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
         line: place.map(|(_, line)| line),
         ..Case::new(test.id(), classname, function.to_owned(), outcome)
     }
-}
-
-/// Gives the case of a later round a name of its own, as readers of a report tell cases apart by their names.
-pub(super) fn number(case: &mut Case) {
-    case.name = format!("{}#{}", case.name, case.round);
 }
 
 /// `tandem-tests::suite` and `relay::limits` → `tandem_tests.suite.relay.limits`: CI systems split at the dots.
@@ -41,7 +53,7 @@ pub(super) fn group(plan: &Plan, cases: Vec<Vec<Case>>, run_started: SystemTime)
             None => suites.push(suite(name, rounds, run_started)),
         }
     }
-    suites.iter_mut().for_each(set_times);
+    suites.iter_mut().for_each(Suite::set_times);
     suites
 }
 
@@ -52,22 +64,6 @@ fn suite(name: String, cases: Vec<Case>, started: SystemTime) -> Suite {
         elapsed: Duration::ZERO,
         cases,
     }
-}
-
-fn set_times(suite: &mut Suite) {
-    let spans = || {
-        suite
-            .cases
-            .iter()
-            .filter_map(|case| Some((case.started?, case.started? + case.elapsed)))
-    };
-    let (Some(first), Some(last)) = (
-        spans().map(|(start, _)| start).min(),
-        spans().map(|(_, end)| end).max(),
-    ) else {
-        return;
-    };
-    (suite.started, suite.elapsed) = (first, last.duration_since(first).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(super) struct Panic {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
+    /// From then on the test is slow.
+    pub(super) slow: Duration,
     pub(super) run_timeout: Duration,
 }
 
@@ -39,6 +41,9 @@ pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (O
         End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::TooManyProcesses(count) => {
+            errored("processes", format!("was killed when it had {count} processes"))
+        }
         End::TimedOut => errored(
             "timeout",
             format!("did not end within {}", seconds(limits.timeout)),
@@ -182,6 +187,7 @@ mod tests {
     const PASSED: &[u8] = b"\nrunning 1 test\n.\ntest result: ok. 1 passed; 0 failed\n\n";
     const LIMITS: Limits = Limits {
         timeout: Duration::from_secs(30),
+        slow: Duration::from_secs(10),
         run_timeout: Duration::from_secs(180),
     };
 
@@ -198,7 +204,8 @@ mod tests {
                 elapsed,
                 stdout,
                 stderr,
-                orphans: 0,
+                leaks: vec![],
+                attachments: vec![],
             },
             LIMITS,
         )

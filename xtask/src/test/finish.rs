@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::discover::Discovered;
+use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
-use crate::run::{Dropped, Ending, Ran, Settings, Stage};
+use crate::reports::slowest;
+use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
 use crate::workspace::Workspace;
@@ -25,9 +27,10 @@ pub(super) struct Run<'a> {
     pub(super) workspace: Workspace,
     /// The seed of the order, if it is random.
     pub(super) seed: Option<u64>,
-    settings: Settings,
+    pub(super) settings: Settings,
     directory: Arc<RunDir>,
     console: Arc<Console>,
+    pub(super) events: Arc<Events>,
     started: SystemTime,
     start: Instant,
 }
@@ -44,25 +47,57 @@ pub(super) struct Finished {
 }
 
 impl<'a> Run<'a> {
-    /// Starts the clock.
+    /// Starts the clock, and the events.
     pub(super) fn begin(
         args: &'a Args,
         settings: Settings,
         workspace: Workspace,
         directory: RunDir,
-    ) -> Run<'a> {
-        let seed = args.seed();
-        let (directory, console) = (Arc::new(directory), Arc::new(Console::new()));
-        Run {
+    ) -> anyhow::Result<Run<'a>> {
+        let console = match args.outputs.events_take_stdout() {
+            true => Console::beside_stdout(),
+            false => Console::new(),
+        };
+        let start = clock::now();
+        let run = Run {
             args,
+            seed: args.seed(),
             workspace,
-            seed,
             settings,
-            directory,
-            console,
+            directory: Arc::new(directory),
+            console: Arc::new(console),
+            events: Arc::new(Events::new(start)),
             started: clock::wall(),
-            start: clock::now(),
+            start,
+        };
+        args.outputs.begin(&run.directory, &run.events)?;
+        run.events
+            .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
+        Ok(run)
+    }
+
+    /// The report before anything was done.
+    fn nothing_yet(&self) -> Report {
+        Report {
+            name: self.workspace.name(),
+            run_id: self.directory.id.clone(),
+            started: self.started,
+            elapsed: Duration::ZERO,
+            properties: self.properties(None),
+            phases: Vec::new(),
+            suites: Vec::new(),
+            setup_failure: None,
         }
+    }
+
+    /// Who will own the tests' processes; says so where it is not what was hoped for.
+    pub(super) fn owner(&self) -> Result<Owner, Stop> {
+        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        if let Some(why) = owner.why() {
+            let level = owner.level().name();
+            self.console.line(&format!("isolation: {level}; no box: {why}"));
+        }
+        Ok(owner)
     }
 
     /// Says what is about to run.
@@ -100,8 +135,12 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
-        let settings = self.settings;
+    pub(super) fn stage(
+        &self,
+        plan: Plan,
+        found: &Discovered,
+        (settings, owner): (Settings, Arc<Owner>),
+    ) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -111,12 +150,14 @@ impl<'a> Run<'a> {
         if !self.args.no_capture {
             environment.set("NO_COLOR", "1");
         }
-        let (directory, console) = (Arc::clone(&self.directory), Arc::clone(&self.console));
+        self.events.described(self.properties(Some(found)));
         Arc::new(Stage {
             plan,
             environment,
-            directory,
-            console,
+            directory: Arc::clone(&self.directory),
+            owner,
+            console: Arc::clone(&self.console),
+            events: Arc::clone(&self.events),
             settings,
             root: self.workspace.root.clone(),
         })
@@ -129,20 +170,18 @@ impl<'a> Run<'a> {
             Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
+        let elapsed = clock::now() - self.start;
         Report {
-            name: self.workspace.name(),
-            run_id: self.directory.id.clone(),
-            started: self.started,
-            elapsed: clock::now() - self.start,
-            properties: self.properties(ended.as_ref().ok()),
-            phases: Vec::new(),
+            elapsed,
+            properties: self.properties(ended.as_ref().ok().map(|finished| &finished.found)),
+            phases: self.events.phases(elapsed),
             suites,
             setup_failure,
+            ..self.nothing_yet()
         }
     }
 
-    fn properties(&self, finished: Option<&Finished>) -> Vec<(String, String)> {
-        let settings = self.settings;
+    fn properties(&self, found: Option<&Discovered>) -> Vec<(String, String)> {
         let shard = self.args.schedule.subset.shard;
         let mut properties = vec![
             ("run_id", self.directory.id.clone()),
@@ -154,7 +193,7 @@ impl<'a> Run<'a> {
                 "cargo_profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
-            ("jobs", settings.jobs.to_string()),
+            ("jobs", self.settings.jobs.to_string()),
             (
                 "seed",
                 self.seed
@@ -165,7 +204,7 @@ impl<'a> Run<'a> {
                 shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
             ),
         ];
-        if let Some(Finished { found, .. }) = finished {
+        if let Some(found) = found {
             properties.push(("features", found.features.join(",")));
             properties.push(("capabilities", held(found).join(",")));
         }
@@ -224,10 +263,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Writes the report.
-    pub(super) fn publish(&self, report: &Report) -> Result<(), Stop> {
+    /// Ends the events and writes the reports, JUnit first.
+    pub(super) fn publish(&self, exit: Exit, report: &Report) -> Result<(), Stop> {
+        self.events.run_ended(exit, report);
+        if let Some(trouble) = self.events.trouble() {
+            self.console
+                .line(&format!("warning: could not write all events: {trouble}"));
+        }
         let xml = junit::to_xml(report, self.args.junit_dialect);
-        let published = xml.and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()));
+        let published = xml
+            .and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()))
+            .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));
             Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
@@ -236,11 +282,13 @@ impl<'a> Run<'a> {
 
     /// Says on the console how the run went.
     pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
-        let mut notes = match ended {
-            Ok(finished) => finished.notes(),
-            Err(stop) if self.is_content_with(stop) => vec![stop.message.clone()],
-            Err(_) => Vec::new(),
-        };
+        let slowest = slowest::to_text(report, self.args.outputs.durations);
+        let mut notes: Vec<String> = slowest.lines().map(str::to_owned).collect();
+        match ended {
+            Ok(finished) => notes.extend(finished.notes()),
+            Err(stop) if self.is_content_with(stop) => notes.push(stop.message.clone()),
+            Err(_) => {}
+        }
         notes.push(format!("report: {}", self.directory.published.display()));
         notes.push(format!(
             "run {} took {:.2} s",

@@ -6,8 +6,10 @@
 
 mod heavy;
 mod outcomes;
+mod ownership;
 mod profiles;
 mod repeats;
+mod reports;
 mod selection;
 mod subsets;
 mod support;

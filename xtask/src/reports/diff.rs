@@ -1,0 +1,204 @@
+//! What changed from one run to another: what fails now, what fails no longer, what is new, gone, slower or faster.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::report::{Case, Outcome, Report};
+
+/// Times below this are noise: a test that goes from 1 ms to 3 ms is no news.
+const NOISE: Duration = Duration::from_millis(50);
+
+/// The tests of which something changed, by what, each in the order of the later run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Diff {
+    /// Failed in the later run and not in the earlier one; tests that are new among them.
+    pub(super) newly_failing: Vec<String>,
+    fixed: Vec<String>,
+    still_failing: Vec<String>,
+    new: Vec<String>,
+    removed: Vec<String>,
+    /// Ran in the earlier run, and not in the later one, with the reason.
+    no_longer_run: Vec<String>,
+    slower: Vec<String>,
+    faster: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+/// Compares; times are told of where they differ by more than `ratio`.
+pub(super) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
+    let old: BTreeMap<(&str, u32), &Case> = before.cases().map(|case| (key(case), case)).collect();
+    let mut diff = Diff::default();
+    for case in after.cases() {
+        match old.get(&key(case)) {
+            Some(known) => diff.compare(known, case, ratio),
+            None => diff.add(case),
+        }
+    }
+    let new: BTreeMap<(&str, u32), &Case> = after.cases().map(|case| (key(case), case)).collect();
+    let removed = before.cases().filter(|case| !new.contains_key(&key(case)));
+    diff.removed.extend(removed.map(name));
+    diff
+}
+
+impl Diff {
+    fn add(&mut self, case: &Case) {
+        self.new.push(name(case));
+        if standing(case) == Standing::Failed {
+            self.newly_failing.push(told(case));
+        }
+    }
+
+    fn compare(&mut self, before: &Case, after: &Case, ratio: f64) {
+        match (standing(before), standing(after)) {
+            (Standing::Failed, Standing::Failed) => self.still_failing.push(told(after)),
+            (_, Standing::Failed) => self.newly_failing.push(told(after)),
+            (Standing::Failed, Standing::Passed) => self.fixed.push(name(after)),
+            (Standing::Passed | Standing::Failed, Standing::Skipped) => self.no_longer_run.push(told(after)),
+            (Standing::Passed, Standing::Passed) => self.time(before, after, ratio),
+            (Standing::Skipped, Standing::Passed | Standing::Skipped) => {}
+        }
+    }
+
+    fn time(&mut self, before: &Case, after: &Case, ratio: f64) {
+        let (old, new) = (before.elapsed, after.elapsed);
+        let line = format!(
+            "{} ({:.3} s, was {:.3} s)",
+            name(after),
+            new.as_secs_f64(),
+            old.as_secs_f64()
+        );
+        let exceeds = |long: Duration, short: Duration| {
+            long >= NOISE && long.as_secs_f64() > short.as_secs_f64() * ratio
+        };
+        if exceeds(new, old) {
+            self.slower.push(line);
+        } else if exceeds(old, new) {
+            self.faster.push(line);
+        }
+    }
+
+    /// One section for each kind of change that there is.
+    pub(super) fn to_text(&self) -> String {
+        let sections = [
+            ("newly failing", &self.newly_failing),
+            ("fixed", &self.fixed),
+            ("still failing", &self.still_failing),
+            ("no longer run", &self.no_longer_run),
+            ("new", &self.new),
+            ("removed", &self.removed),
+            ("slower", &self.slower),
+            ("faster", &self.faster),
+        ];
+        let mut text = String::new();
+        for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
+            // Writing to a string cannot fail.
+            writeln!(text, "{title} ({}):", lines.len()).ok();
+            for line in *lines {
+                writeln!(text, "  {}", super::plain_line(line)).ok();
+            }
+        }
+        if text.is_empty() {
+            text.push_str("no difference\n");
+        }
+        text
+    }
+}
+
+fn key(case: &Case) -> (&str, u32) {
+    (&case.id, case.round)
+}
+
+fn standing(case: &Case) -> Standing {
+    match case.outcome {
+        Outcome::Passed => Standing::Passed,
+        Outcome::Failed(_) | Outcome::Errored(_) => Standing::Failed,
+        Outcome::Skipped(_) => Standing::Skipped,
+    }
+}
+
+fn name(case: &Case) -> String {
+    super::title(case)
+}
+
+/// With the reason.
+fn told(case: &Case) -> String {
+    let reason = match &case.outcome {
+        Outcome::Failed(failure) | Outcome::Errored(failure) => &failure.message,
+        Outcome::Skipped(skip) => &skip.reason,
+        Outcome::Passed => return name(case),
+    };
+    format!("{}: {reason}", name(case))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reports::examples::{case, failed, report, skipped};
+
+    fn timed(name: &str, ms: u64) -> Case {
+        Case {
+            elapsed: Duration::from_millis(ms),
+            ..case(name, Outcome::Passed)
+        }
+    }
+
+    #[test]
+    fn every_kind_of_change_is_told_and_what_stayed_is_not() {
+        let before = report(
+            "1",
+            vec![
+                case("breaks", Outcome::Passed),
+                case("heals", failed("no")),
+                case("stays_broken", failed("no")),
+                case("stays", Outcome::Passed),
+                case("hides", failed("no")),
+                case("goes", Outcome::Passed),
+            ],
+        );
+        let after = report(
+            "2",
+            vec![
+                case("breaks", failed("left: 1\nright: 2")),
+                case("heals", Outcome::Passed),
+                case("stays_broken", failed("no")),
+                case("stays", Outcome::Passed),
+                case("hides", skipped("ignored now")),
+                case("comes", failed("new")),
+            ],
+        );
+        let expected = "newly failing (2):\n  p::suite$m::breaks: left: 1 right: 2\n  p::suite$m::comes: new\n\
+            fixed (1):\n  p::suite$m::heals\nstill failing (1):\n  p::suite$m::stays_broken: no\n\
+            no longer run (1):\n  p::suite$m::hides: ignored now\nnew (1):\n  p::suite$m::comes\n\
+            removed (1):\n  p::suite$m::goes\n";
+        assert_eq!(diff(&before, &after, 1.5).to_text(), expected);
+        assert_eq!(diff(&before, &before, 1.5).newly_failing, [""; 0]);
+    }
+
+    #[test]
+    fn times_are_told_beyond_the_ratio_and_above_the_noise() {
+        let before = report(
+            "1",
+            vec![timed("a", 100), timed("b", 100), timed("c", 1), timed("d", 300)],
+        );
+        let after = report(
+            "2",
+            vec![timed("a", 150), timed("b", 151), timed("c", 49), timed("d", 100)],
+        );
+        let Diff { slower, faster, .. } = diff(&before, &after, 1.5);
+        assert_eq!(slower, ["p::suite$m::b (0.151 s, was 0.100 s)"]);
+        assert_eq!(faster, ["p::suite$m::d (0.100 s, was 0.300 s)"]);
+    }
+
+    #[test]
+    fn without_a_difference_it_says_so() {
+        let same = report("1", vec![case("a", Outcome::Passed)]);
+        assert_eq!(diff(&same, &same, 1.5).to_text(), "no difference\n");
+    }
+}

@@ -1,0 +1,157 @@
+//! What is told of a run beside its JUnit report, and what `xtask report` makes of its events afterwards.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::support::{Run, Running, Setup, must};
+
+/// Runs whose events are kept.
+struct Shelf {
+    directory: TempDir,
+}
+
+impl Shelf {
+    fn new() -> Shelf {
+        Shelf {
+            directory: must("make a temporary directory", tempfile::tempdir()),
+        }
+    }
+
+    /// A file on it.
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs these tests of the fixture; their events are called `name`.
+    fn run(&self, name: &str, arguments: &[&str]) -> Run {
+        self.run_with(name, arguments, &[])
+    }
+
+    fn run_with(&self, name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        let events = self.path(name).display().to_string();
+        let arguments = [arguments, &["--events", &events]].concat();
+        Setup {
+            variables,
+            ..Setup::new(&arguments)
+        }
+        .run()
+    }
+}
+
+/// What `xtask report` says, and its exit code.
+fn report(what: &[&str], paths: &[&Path]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let output = must(
+        "start xtask",
+        command.arg("report").args(what).args(paths).output(),
+    );
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (text, output.status.code())
+}
+
+/// The class and the name of each test of a JUnit report, in order.
+fn names(junit: &str) -> Vec<&str> {
+    let cases = junit.split("<testcase ").skip(1);
+    let mut names: Vec<&str> = cases.filter_map(|case| case.split(" time=").next()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_events_of_a_run_tell_exactly_what_its_report_tells() {
+    let shelf = Shelf::new();
+    let run = shelf.run("events", &["bad::", "good::", "skipped::"]);
+    assert_eq!(
+        report(&["junit", "--from"], &[&shelf.path("events")]),
+        (run.junit(), Some(0))
+    );
+}
+
+#[test]
+fn of_a_killed_run_the_events_tell_what_ran_and_what_did_not_end() {
+    let shelf = Shelf::new();
+    let events = shelf.path("events");
+    let mut running = Running::start(&[
+        "good::passes",
+        "slow::hangs",
+        "-j2",
+        "--events",
+        events.to_str().unwrap(),
+    ]);
+    running.wait_for_line("PASS");
+    let run = running.interrupt(Signal::KILL);
+    assert_eq!((run.code, run.junit().as_str()), (None, ""));
+    let (junit, code) = report(&["junit", "--from"], &[&events]);
+    assert_eq!(code, Some(0), "{junit}");
+    assert!(junit.contains(r#"<testcase name="passes" "#), "{junit}");
+    assert!(
+        junit.contains(r#"<error type="interrupted" message="was running when the run was killed">"#),
+        "{junit}"
+    );
+    assert!(
+        junit.contains("the run was killed: its events have no end"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn two_shards_as_one_are_the_whole_run() {
+    let shelf = Shelf::new();
+    shelf.run("whole", &["good::passes", "bad::panics"]);
+    shelf.run("first", &["good::passes"]);
+    shelf.run("second", &["bad::panics"]);
+    let (whole, _) = report(&["junit", "--from"], &[&shelf.path("whole")]);
+    let (merged, _) = report(
+        &["junit", "--from"],
+        &[&shelf.path("first"), &shelf.path("second")],
+    );
+    assert_eq!(names(&merged), names(&whole), "{merged}");
+    assert_eq!(names(&whole).len(), 3, "{whole}");
+}
+
+#[test]
+fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
+    let shelf = Shelf::new();
+    let (green, red) = (shelf.path("green"), shelf.path("red"));
+    shelf.run("green", &["reported::"]);
+    shelf.run_with("red", &["reported::"], &[("FIXTURE_FAILS", "1")]);
+    let (text, code) = report(&["diff"], &[&green, &red]);
+    let id = "fixture::suite$reported::can_be_told_to_fail";
+    assert!(
+        text.contains(&format!("newly failing (1):\n  {id}: told to fail")),
+        "{text}"
+    );
+    assert_eq!(code, Some(100), "{text}");
+    let (text, code) = report(&["diff"], &[&red, &green]);
+    assert!(text.contains(&format!("fixed (1):\n  {id}")), "{text}");
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn events_can_take_standard_output_for_themselves() {
+    let run = Setup::new(&["good::passes", "--events", "-"]).run();
+    assert!(
+        run.stdout.lines().all(|line| line.starts_with("{\"v\":1,")),
+        "{run}"
+    );
+    assert!(run.stderr.ends_with("1 passed, 0 failed, 0 skipped\n"), "{run}");
+}
+
+#[test]
+fn the_slowest_tests_are_shown_where_they_are_asked_for() {
+    let run = Setup::new(&["good::passes", "--durations", "3"]).run();
+    assert!(run.stdout.contains("s  fixture::suite$good::passes\n"), "{run}");
+}
+
+#[test]
+fn events_that_cannot_be_read_are_named_with_a_hint() {
+    let (text, code) = report(&["slowest", "--from"], &[Path::new("/nowhere/events.ndjson")]);
+    assert!(
+        text.contains("`/nowhere/events.ndjson`") && text.contains("hint: "),
+        "{text}"
+    );
+    assert_eq!(code, Some(96), "{text}");
+}
