@@ -22,10 +22,12 @@ mod windows;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::config::Config;
+pub(crate) use confirm::PROBE_TIMEOUT;
 pub(crate) use mode::FuseMode;
 pub(crate) use program::path as program_path;
 
@@ -137,6 +139,32 @@ impl Capabilities {
         }
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::confirmed(fuse, probe_binary);
+        }
+    }
+
+    /// Whether there is something for a probe to prove.
+    pub(crate) fn want_proof(&self) -> bool {
+        self.mode != FuseMode::Off
+    }
+
+    /// The same as [`Capabilities::confirm`], where somebody else ran the probe, in the surroundings that the tests will
+    /// have: with what it printed, or why it did not come to that.
+    pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
+        if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
+            *fuse = confirm::answered(fuse, outcome);
+        }
+    }
+
+    /// What was found of `name` in the surroundings that the tests will have.
+    pub(crate) fn found_there(&mut self, name: &str, found: &Result<(), String>) {
+        if let Some(capability) = self.list.iter_mut().find(|capability| capability.name == name) {
+            *capability = match found {
+                Ok(()) => Capability::present(capability.name.clone(), "bound in the box of the tests"),
+                Err(cause) => Capability::missing(
+                    capability.name.clone(),
+                    format!("in the box of the tests: {cause}"),
+                ),
+            };
         }
     }
 }

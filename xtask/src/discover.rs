@@ -16,7 +16,7 @@ use crate::filter::Subject;
 use crate::interrupt::Interrupts;
 use crate::libtest::{self, Ignore, Listed};
 use crate::plan::{self, Form, Standing, Standings, Test};
-use crate::run::Environment;
+use crate::run::{Environment, Owner};
 use crate::source::Sources;
 use crate::workspace::Workspace;
 
@@ -30,14 +30,28 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
+/// What else it takes.
+#[derive(Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) interrupts: &'a mut Interrupts,
+    pub(crate) events: &'a Events,
+    /// Who will own the tests, in whose surroundings the capabilities must hold.
+    pub(crate) owner: &'a Owner,
+}
+
 /// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
 /// phase among the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
     args: &BuildArgs,
-    (interrupts, events): (&mut Interrupts, &Events),
+    means: Means<'_>,
 ) -> Result<Discovered, Stop> {
+    let Means {
+        interrupts,
+        events,
+        owner,
+    } = means;
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
     let selection = Selection::Tests { features: &features };
@@ -46,7 +60,7 @@ pub(crate) async fn discover(
     events.phase("probe");
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
-    capabilities.confirm(probe.map(PathBuf::as_path));
+    owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
     let environment = Arc::new(Environment::new(workspace, &build));
     events.phase("list");
     let tests = tests(workspace, &build, &environment).await?;

@@ -19,7 +19,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Keeper {
     socket: UnixStream,
     process: Child,
+    /// The directory in which all scratch directories are made.
+    pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
     /// Why it is not the box, if a person might have expected it.
     pub(crate) why: Option<String>,
@@ -141,6 +143,7 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
         Ok(Hello::Ready { ipv4, ipv6 }) => Ok(Keeper {
             socket,
             process,
+            scratch: scratch.to_owned(),
             level,
             why,
             loopback: Loopback { ipv4, ipv6 },

@@ -7,15 +7,19 @@ mod entry;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use crate::cargo::BuildArgs;
 use crate::clock;
 use crate::console::Console;
-use crate::discover::{self, standings};
+use crate::discover::{self, Means, standings};
 use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
+use crate::isolation::Isolation;
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::run::Owner;
 use crate::runtime;
 use crate::subset::SubsetArgs;
 use crate::treatment::Rules;
@@ -39,6 +43,8 @@ pub(crate) struct Args {
 /// What to list and how.
 #[derive(Debug)]
 pub(crate) struct Listing<'a> {
+    /// How the tests would be kept apart.
+    pub(crate) isolation: Isolation,
     pub(crate) filter: &'a FilterArgs,
     pub(crate) subset: &'a SubsetArgs,
     pub(crate) build: &'a BuildArgs,
@@ -68,6 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let names = args.build.fuse.required().iter();
     let listing = Listing {
+        isolation: Isolation::default(),
         filter: &args.filter,
         subset: &args.subset,
         build: &args.build,
@@ -94,8 +101,15 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let capabilities = workspace.detect(listing.build.fuse);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
-    let found =
-        discover::discover(workspace, capabilities, listing.build, (&mut interrupts, &events)).await?;
+    let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
+    let owner = Owner::choose(listing.isolation, scratch.path())?;
+    let means = Means {
+        interrupts: &mut interrupts,
+        events: &events,
+        owner: &owner,
+    };
+    let found = discover::discover(workspace, capabilities, listing.build, means).await?;
+    owner.close().await;
     let standings = standings(&found.capabilities);
     let wishes = Wishes {
         required,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cargo::BuildArgs;
-use crate::discover::{self, standings};
+use crate::discover::{self, Means, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
@@ -135,7 +135,11 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         &run.workspace,
         capabilities,
         &run.args.build,
-        (&mut interrupts, &run.events),
+        Means {
+            interrupts: &mut interrupts,
+            events: &run.events,
+            owner: &owner,
+        },
     )
     .await?;
     let standings = standings(&found.capabilities);
@@ -243,6 +247,7 @@ impl Args {
 
     fn listing(&self, form: Form) -> Listing<'_> {
         Listing {
+            isolation: self.ownership.isolate,
             filter: &self.filter,
             subset: &self.schedule.subset,
             build: &self.build,

@@ -52,14 +52,14 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
     let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
     hello(&socket, &Hello::Ready { ipv4, ipv6 });
-    keep(socket, level)?;
+    let kept = keep(socket, level);
     if level == Level::Tree {
         // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
         // Not empty if files of failed tests are kept.
         std::fs::remove_dir(scratch).ok();
     }
-    Ok(())
+    kept
 }
 
 fn hello(mut socket: &UnixStream, hello: &Hello) {

@@ -142,7 +142,7 @@ impl Order {
             &mut control,
             RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL,
         )?;
-        if received.bytes == 0 {
+        if received.bytes < len.len() {
             return Ok(None);
         }
         let mut descriptors = Vec::new();
@@ -156,7 +156,11 @@ impl Order {
             return Err(io::Error::other("an order of impossible length"));
         }
         let mut bytes = vec![0; len];
-        socket.read_exact(&mut bytes)?;
+        match socket.read_exact(&mut bytes) {
+            // The other end was killed while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
         let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
         let descriptors = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors);
         let descriptors = descriptors.map_err(|_| io::Error::other("an order without its descriptors"))?;

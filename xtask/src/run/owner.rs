@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::capture::Capture;
 use super::process::{self, Ended, Watch};
+use crate::capability::Capabilities;
 use crate::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
 use crate::keeper::{Control, Keeper, Order};
@@ -107,6 +108,22 @@ impl Owner {
             Owner::Keeper(keeper) => keeper.why.as_deref(),
             Owner::Group { why } => why.as_deref(),
         }
+    }
+
+    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built probe, if there is one.
+    pub(crate) async fn probe(&self, capabilities: &mut Capabilities, binary: Option<&Path>) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self
+            && keeper.level == Level::Box
+        {
+            capabilities.found_there("ipv4", &keeper.loopback.ipv4);
+            capabilities.found_there("ipv6", &keeper.loopback.ipv6);
+            if let Some(binary) = binary.filter(|_| capabilities.want_proof()) {
+                capabilities.confirm_by(super::supervised::ask(keeper, binary).await);
+                return;
+            }
+        }
+        capabilities.confirm(binary);
     }
 
     /// Runs it to its end; what it started has ended, too, when this returns.

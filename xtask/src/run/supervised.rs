@@ -4,13 +4,16 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 use super::capture::Capture;
 use super::owner::{Fate, Settled};
 use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
+use crate::capability::PROBE_TIMEOUT;
 use crate::clock;
 use crate::keeper::{Control, Keeper, Order, Said, Tell};
 use crate::report::Leak;
@@ -146,6 +149,35 @@ async fn end_of(control: &mut Control) -> Option<Said> {
             Said::Examined => {}
             said => return Some(said),
         }
+    }
+}
+
+/// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
+pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
+    let scratch = keeper.scratch.join("probe");
+    let mut command = std::process::Command::new(probe);
+    command
+        .arg("fuse")
+        .envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, &scratch)));
+    let order = Order::of(&command, &scratch, &scratch);
+    let (_never, halt) = watch::channel(Halt::No);
+    let watch = Watch {
+        timeout: PROBE_TIMEOUT,
+        grace: Duration::from_millis(100),
+        halt,
+        mark: String::new(),
+    };
+    let (ended, control) = run(keeper, &order, Capture::new(Path::new("/dev/null"), None), watch).await;
+    if let Some(control) = control {
+        settle(control, Fate::Discard).await;
+    }
+    match ended.end {
+        End::Exited(_) => Ok((ended.stdout, ended.elapsed)),
+        End::NotStarted(error) => Err(format!("the probe did not start: {error}")),
+        End::TimedOut | End::Halted(_) | End::TooManyProcesses(_) => Err(format!(
+            "the probe mount hung for {} s and was killed",
+            PROBE_TIMEOUT.as_secs_f32()
+        )),
     }
 }
 
