@@ -101,7 +101,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
     let (args, workspace) = profile::apply(args, words)?;
     if let Some(form) = args.preview() {
-        return list::show(&args.listing(form));
+        return list::show(&args.listing(form), &workspace);
     }
     Ok(runtime::block_on(story(&args, workspace))??.into())
 }
