@@ -26,7 +26,7 @@ use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
 use crate::run::capture::{Capture, Echo};
-use crate::run::process::{self, End, Ended, Halt, Watch};
+use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::runtime;
 use crate::workspace::Workspace;
@@ -226,7 +226,16 @@ async fn attended(
     }
     let (sender, halt) = watch::channel(Halt::No);
     let timeout = LIMIT;
-    let mut work = std::pin::pin!(process::run(command, capture, Watch { timeout, halt, mark }));
+    let mut work = std::pin::pin!(process::run(
+        command,
+        capture,
+        Watch {
+            timeout,
+            grace: GRACE,
+            halt,
+            mark
+        }
+    ));
     let mut interrupted = None;
     loop {
         tokio::select! {
@@ -252,7 +261,9 @@ fn measured(bench: Bench, ended: &Ended) -> Result<Vec<Measurement>, Stop> {
         End::Exited(status) => return Err(stop(format!("`{name}` ended with {status}"))),
         End::NotStarted(error) => return Err(stop(format!("`{name}` did not start: {error}"))),
         End::TimedOut => return Err(stop(format!("`{name}` did not end within {} s", LIMIT.as_secs()))),
-        End::Halted(_) => return Err(stop(format!("`{name}` was interrupted"))),
+        End::Halted(_) | End::TooManyProcesses(_) => {
+            return Err(stop(format!("`{name}` was interrupted")));
+        }
     }
     let measurements = measurement::parse(&String::from_utf8_lossy(&ended.stdout));
     if measurements.is_empty() {

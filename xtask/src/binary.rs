@@ -1,4 +1,5 @@
-//! Builds binaries of the tests package, each with the features that fit this machine, and finds where cargo put them.
+//! Builds binaries of the package that has the probe, with the features that fit this machine, and finds where cargo
+//! put them.
 //!
 //! xtask depends on nothing of what it tests: whatever needs the peer or fuser is such a binary.
 
@@ -15,11 +16,6 @@ use crate::os;
 use crate::runtime;
 use crate::workspace::Workspace;
 
-/// Mounts for real, in the second stage of the capability probe.
-pub(crate) const PROBE: &str = "capability_probe";
-
-const PACKAGE: &str = "tandem-tests";
-
 /// Builds these binaries in one go. The result has each of `names`.
 pub(crate) async fn build(
     workspace: &Workspace,
@@ -28,16 +24,17 @@ pub(crate) async fn build(
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<BTreeMap<String, PathBuf>, Stop> {
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
+    let package = package(workspace)?;
+    let features = workspace.features(&capabilities.features(&workspace.config));
     let selection = Selection::Binaries {
-        package: PACKAGE,
+        package,
         names,
-        features: &ours(features),
+        features: &of(package, features),
     };
     let bins = cargo::build(workspace, selection, args, interrupts).await?.bins;
     match names.iter().find(|&&name| !bins.contains_key(name)) {
         Some(name) => {
-            let message = format!("cargo built no binary `{name}` of `{PACKAGE}`");
+            let message = format!("cargo built no binary `{name}` of `{package}`");
             Err(Stop::new(Exit::BuildFailed, "build", message))
         }
         None => Ok(bins),
@@ -60,12 +57,16 @@ pub(crate) fn release(
     one(workspace, capabilities, name, &args)
 }
 
-/// Builds the probe that mounts for real; `None` where the build fails (cargo has then said why on standard error).
+/// Builds the probe that mounts for real; `None` where the workspace has none or the build fails (cargo has then said why
+/// on standard error).
 ///
 /// # Errors
 /// When cargo cannot be started, or a signal ends it.
 pub(crate) fn probe(workspace: &Workspace, capabilities: &Capabilities) -> anyhow::Result<Option<PathBuf>> {
-    match one(workspace, capabilities, PROBE, &BuildArgs::default()) {
+    let Some(probe) = &workspace.config.probe else {
+        return Ok(None);
+    };
+    match one(workspace, capabilities, &probe.binary, &BuildArgs::default()) {
         Err(error) if is_failed_build(&error) => Ok(None),
         built => built.map(Some),
     }
@@ -95,11 +96,21 @@ fn one(
         .with_context(|| format!("cargo built no binary `{name}`"))
 }
 
-/// Of `package/feature` those of the tests package; its features turn on those of the others.
-fn ours(mut features: Vec<String>) -> Vec<String> {
+/// The package whose binaries these are.
+fn package(workspace: &Workspace) -> Result<&str, Stop> {
+    let probe = workspace.config.probe.as_ref();
+    probe.map(|probe| probe.package.as_str()).ok_or_else(|| {
+        let message =
+            "this workspace has no `workspace.metadata.xtask.probe`, so no package with such binaries";
+        Stop::new(Exit::SetupFailed, "config", message)
+    })
+}
+
+/// Of `package/feature` those of this package; its features turn on those of the others.
+fn of(package: &str, mut features: Vec<String>) -> Vec<String> {
     features.retain(|feature| {
         feature
-            .strip_prefix(PACKAGE)
+            .strip_prefix(package)
             .is_some_and(|rest| rest.starts_with('/'))
     });
     features
@@ -111,7 +122,8 @@ mod tests {
 
     #[test]
     fn only_the_packages_own_features_are_asked_for() {
-        let features = ["tandem-core/fuse", "tandem-tests/fuse", "tandem-tests-more/fuse"];
-        assert_eq!(ours(features.map(str::to_owned).to_vec()), ["tandem-tests/fuse"]);
+        let features = ["core/fuse", "tests/fuse", "tests-more/fuse"];
+        let features = features.map(str::to_owned).to_vec();
+        assert_eq!(of("tests", features), ["tests/fuse"]);
     }
 }

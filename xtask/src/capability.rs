@@ -20,11 +20,14 @@ mod userns;
 #[cfg(any(windows, test))]
 mod windows;
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use features::Platform;
+use crate::config::Config;
+pub(crate) use confirm::PROBE_TIMEOUT;
 pub(crate) use mode::FuseMode;
 pub(crate) use program::path as program_path;
 
@@ -32,7 +35,7 @@ pub(crate) use program::path as program_path;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Capability {
     /// As tests name it in `#[ignore = "needs NAME"]`; the same names exist on every platform.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Whether a test that needs it can run.
     pub(crate) available: bool,
     /// What was seen, in one line; where the capability is missing, the cause.
@@ -42,18 +45,18 @@ pub(crate) struct Capability {
 }
 
 impl Capability {
-    fn present(name: &'static str, evidence: impl Into<String>) -> Self {
+    fn present(name: impl Into<Cow<'static, str>>, evidence: impl Into<String>) -> Self {
         Self {
-            name,
+            name: name.into(),
             available: true,
             evidence: evidence.into(),
             hint: None,
         }
     }
 
-    fn missing(name: &'static str, evidence: impl Into<String>) -> Self {
+    fn missing(name: impl Into<Cow<'static, str>>, evidence: impl Into<String>) -> Self {
         Self {
-            name,
+            name: name.into(),
             available: false,
             evidence: evidence.into(),
             hint: None,
@@ -75,26 +78,28 @@ pub(crate) struct Capabilities {
     mode: FuseMode,
 }
 
-/// The names that tests may give, in the order of [`detect`]; the same on every platform.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    const MACHINE: [&str; 8] = [
-        "fuse",
-        "winfsp",
-        "ipv6",
-        "ipv4",
-        "unix-socket",
-        "symlinks",
-        "userns",
-        "root",
-    ];
+/// The names of what is looked for on every machine, in the order of [`detect`]; the same on every platform.
+const MACHINE: [&str; 8] = [
+    "fuse",
+    "winfsp",
+    "ipv6",
+    "ipv4",
+    "unix-socket",
+    "symlinks",
+    "userns",
+    "root",
+];
+
+/// The names that tests of a workspace may give: what every machine is asked for, and the programs that it names.
+pub(crate) fn names(config: &Config) -> impl Iterator<Item = &str> {
     MACHINE
         .into_iter()
-        .chain(program::PROGRAMS.iter().map(|program| program.name))
+        .chain(config.programs.keys().map(String::as_str))
 }
 
 /// Stage 1: looks at the machine without building anything; a few milliseconds. Programs are also looked for in the
 /// directory `tools`.
-pub(crate) fn detect(mode: FuseMode, tools: &Path) -> Capabilities {
+pub(crate) fn detect(mode: FuseMode, tools: &Path, config: &Config) -> Capabilities {
     let fuse = mode.overrule(fuse);
     let mut list = vec![fuse, winfsp(), network::ipv6(), network::ipv4()];
     list.extend([
@@ -103,7 +108,8 @@ pub(crate) fn detect(mode: FuseMode, tools: &Path) -> Capabilities {
         user_namespaces(),
         root(),
     ]);
-    list.extend(program::PROGRAMS.iter().map(|program| program.look(tools)));
+    let programs = config.programs.iter();
+    list.extend(programs.map(|(name, program)| program::look(name, program, tools)));
     Capabilities { list, mode }
 }
 
@@ -118,14 +124,14 @@ impl Capabilities {
         self.list.iter()
     }
 
-    /// The cargo features worth building here, out of those that `existing` in the workspace.
-    pub(crate) fn features(&self, existing: &[String]) -> Vec<String> {
-        features::decide(Platform::CURRENT, self, existing)
+    /// Of the features that a workspace names, those worth building here.
+    pub(crate) fn features(&self, config: &Config) -> Vec<String> {
+        features::decide(std::env::consts::OS, self, &config.features)
     }
 
     /// Stage 2: replaces the verdict on `fuse` by what a real mount in a child says; takes at most a few seconds.
     ///
-    /// `probe_binary` is the built `capability_probe`. Without one nothing is proven, and `fuse` counts as missing.
+    /// `probe_binary` is the probe that the workspace has. Without one nothing is proven, and `fuse` counts as missing.
     /// Where FUSE is switched off there is nothing to prove.
     pub(crate) fn confirm(&mut self, probe_binary: Option<&Path>) {
         if self.mode == FuseMode::Off {
@@ -133,6 +139,32 @@ impl Capabilities {
         }
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::confirmed(fuse, probe_binary);
+        }
+    }
+
+    /// Whether there is something for a probe to prove.
+    pub(crate) fn want_proof(&self) -> bool {
+        self.mode != FuseMode::Off
+    }
+
+    /// The same as [`Capabilities::confirm`], where somebody else ran the probe, in the surroundings that the tests will
+    /// have: with what it printed, or why it did not come to that.
+    pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
+        if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
+            *fuse = confirm::answered(fuse, outcome);
+        }
+    }
+
+    /// What was found of `name` in the surroundings that the tests will have.
+    pub(crate) fn found_there(&mut self, name: &str, found: &Result<(), String>) {
+        if let Some(capability) = self.list.iter_mut().find(|capability| capability.name == name) {
+            *capability = match found {
+                Ok(()) => Capability::present(capability.name.clone(), "bound in the box of the tests"),
+                Err(cause) => Capability::missing(
+                    capability.name.clone(),
+                    format!("in the box of the tests: {cause}"),
+                ),
+            };
         }
     }
 }
@@ -190,19 +222,30 @@ mod tests {
     use super::*;
 
     fn detect() -> Capabilities {
-        super::detect(FuseMode::Auto, Path::new("/nonexistent/tools"))
+        super::detect(FuseMode::Auto, Path::new("/nonexistent/tools"), &config())
+    }
+
+    fn config() -> Config {
+        let table = serde_json::json!({
+            "programs": {"git": {"hint": "install it"}},
+            "features": {"fuse": {"capability": "fuse", "always": ["linux"]}},
+        });
+        Config::parse(&table, Path::new("/Cargo.toml")).unwrap()
     }
 
     #[test]
     fn every_capability_has_one_name_and_some_evidence() {
         let capabilities = detect();
-        let mut names: Vec<_> = capabilities.iter().map(|capability| capability.name).collect();
+        let mut names: Vec<_> = capabilities
+            .iter()
+            .map(|capability| capability.name.as_ref())
+            .collect();
         assert!(
             capabilities
                 .iter()
                 .all(|capability| !capability.evidence.is_empty())
         );
-        assert_eq!(names, super::names().collect::<Vec<_>>());
+        assert_eq!(names, super::names(&config()).collect::<Vec<_>>());
         names.sort_unstable();
         let count = names.len();
         names.dedup();
@@ -224,7 +267,9 @@ mod tests {
             "git",
         ] {
             assert_eq!(
-                capabilities.lookup(name).map(|capability| capability.name),
+                capabilities
+                    .lookup(name)
+                    .map(|capability| capability.name.as_ref()),
                 Some(name)
             );
         }
@@ -244,14 +289,14 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_is_missing_for_that_reason_and_stays_so() {
-        let mut capabilities = super::detect(FuseMode::Off, Path::new("/nonexistent/tools"));
+        let mut capabilities = super::detect(FuseMode::Off, Path::new("/nonexistent/tools"), &config());
         capabilities.confirm(Some(Path::new("/nonexistent/probe")));
         let fuse = capabilities.lookup("fuse").expect("`fuse` is always listed");
         assert_eq!(
             (fuse.available, fuse.evidence.as_str()),
             (false, "switched off by `--fuse off`")
         );
-        assert!(capabilities.features(&["fuse".to_owned()]).is_empty());
+        assert!(capabilities.features(&config()).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does that a person cannot.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ struct Bench {
     sh: Shell,
     workspace: Workspace,
     test: test::Args,
+    /// Those that `test` was read from.
+    words: Vec<OsString>,
 }
 
 /// A name and what to do.
@@ -59,6 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sh: Shell::new().context("could not read the current directory")?,
         workspace: Workspace::load(None)?,
         test: arguments("cargo xtask ci --", &args.test),
+        words: args.test.iter().map(OsString::from).collect(),
     };
     let console = Console::new();
     let mut failed = Vec::new();
@@ -123,7 +127,7 @@ fn clippy(bench: &Bench) -> anyhow::Result<()> {
 }
 
 fn tidy_rules(bench: &Bench) -> anyhow::Result<()> {
-    let findings = tidy::check(&bench.workspace.root)?;
+    let findings = tidy::check(&bench.workspace)?;
     if findings.is_empty() {
         return Ok(());
     }
@@ -150,7 +154,7 @@ fn mutations_apply(_: &Bench) -> anyhow::Result<()> {
 }
 
 fn tests(bench: &Bench) -> anyhow::Result<()> {
-    succeed(test::run(&bench.test)?, "the tests failed")
+    succeed(test::run(&bench.test, &bench.words)?, "the tests failed")
 }
 
 fn succeed(exit: ExitCode, otherwise: &str) -> anyhow::Result<()> {
@@ -191,18 +195,16 @@ impl Bench {
     /// What `cargo xtask test` builds with.
     fn test_features(&self) -> Vec<String> {
         self.workspace
-            .features(&self.capabilities().features(&self.workspace.feature_names()))
+            .features(&self.capabilities().features(&self.workspace.config))
     }
 
-    /// All features of the workspace but those of mount backends that cannot be built here.
+    /// All features of the workspace but those that cannot be built here.
     fn buildable_features(&self) -> Vec<String> {
+        let chosen = self.capabilities().features(&self.workspace.config);
+        let rules = &self.workspace.config.features;
+        let is_buildable = |name: &String| !rules.contains_key(name) || chosen.contains(name);
         let names = self.workspace.feature_names();
-        let chosen = self.capabilities().features(&names);
-        let is_buildable = |name: &String| !MOUNT_BACKENDS.contains(&name.as_str()) || chosen.contains(name);
         self.workspace
             .features(&names.into_iter().filter(is_buildable).collect::<Vec<_>>())
     }
 }
-
-/// The features that need something installed on some platforms.
-const MOUNT_BACKENDS: [&str; 2] = ["fuse", "winfsp"];

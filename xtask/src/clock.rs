@@ -55,6 +55,9 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+/// Nobody waits longer than this, and no clock overflows by it.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+
 /// Understands `30`, `30s`, `500ms` and `2m`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -70,7 +73,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let positive = Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|duration| !duration.is_zero());
+        .filter(|duration| (Duration::from_nanos(1)..=DURATION_MAX).contains(duration));
     positive.ok_or_else(|| format!("`{text}` is not a length of time"))
 }
 
@@ -92,7 +95,8 @@ mod tests {
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "s", "0", "-1", "1h", "1e999"] {
+        assert_eq!(parse_duration("31622400"), Ok(DURATION_MAX));
+        for bad in ["", "s", "0", "-1", "1h", "1e999", "31622401s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

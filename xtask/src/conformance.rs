@@ -20,7 +20,7 @@ use crate::cargo::BuildArgs;
 use crate::clock;
 use crate::console::{Console, Summary};
 use crate::exit::{Exit, Stop};
-use crate::filter::{Filter, Match};
+use crate::filter::{Filter, Match, Subject};
 use crate::interrupt::{Interrupts, Request};
 use crate::junit::{self, Dialect};
 use crate::report::{Case, Failure, Report, Suite};
@@ -98,6 +98,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
     };
     let (cases, interrupted) = stage.make(&trials, interrupts).await;
     let report = Report {
+        name: workspace.name(),
         run_id: directory.id.clone(),
         started,
         elapsed: clock::now() - start,
@@ -114,8 +115,9 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
 fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
     let filter = Filter::parse(&args.names, Match::Substring)?;
     let trials = check::trials(args.on);
-    let ids: Vec<String> = trials.iter().map(Trial::id).collect();
-    match filter.unmatched(&ids).first() {
+    let names: Vec<String> = trials.iter().map(Trial::name).collect();
+    let subjects: Vec<Subject<'_>> = names.iter().map(|name| check::subject(name)).collect();
+    match filter.unmatched(&subjects).first() {
         Some(word) => {
             let hint = "hint: `cargo xtask conformance --list` prints them all";
             let message = format!("no check matches `{word}`\n{hint}");
@@ -123,7 +125,7 @@ fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
         }
         None => Ok(trials
             .into_iter()
-            .filter(|trial| filter.selects(&trial.id()))
+            .filter(|trial| filter.selects(&check::subject(&trial.name())))
             .collect()),
     }
 }
@@ -142,9 +144,11 @@ async fn prepare(
         release: true,
         ..BuildArgs::default()
     };
-    let names = [MOUNTPOINT, binary::PROBE];
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.map(|probe| probe.binary.as_str());
+    let names: Vec<&str> = [MOUNTPOINT].into_iter().chain(probe).collect();
     let mut built = binary::build(workspace, &capabilities, &names, &build, interrupts).await?;
-    capabilities.confirm(built.get(binary::PROBE).map(PathBuf::as_path));
+    capabilities.confirm(probe.and_then(|probe| built.get(probe)).map(PathBuf::as_path));
     Ok((capabilities, built.remove(MOUNTPOINT)))
 }
 

@@ -127,6 +127,13 @@ impl Console {
         }
     }
 
+    /// One more than was said at the beginning.
+    pub(crate) fn expect_one_more(&self) {
+        if let Some(live) = &self.live {
+            live.expect_one_more();
+        }
+    }
+
     /// The test with this number started.
     pub(crate) fn started(&self, number: usize, name: &str) {
         if let Some(live) = &self.live {

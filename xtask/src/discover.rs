@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::binary::PROBE;
 use crate::capability::{Capabilities, Capability};
-use crate::cargo::{self, Build, BuildArgs, Selection, TestBinary};
+use crate::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
 use crate::events::Events;
 use crate::exit::{Exit, Stop};
+use crate::filter::Subject;
 use crate::interrupt::Interrupts;
-use crate::libtest::{self, Listed};
-use crate::plan::{Standing, Standings, Test};
-use crate::run::Environment;
+use crate::libtest::{self, Ignore, Listed};
+use crate::plan::{self, Form, Standing, Standings, Test};
+use crate::run::{Environment, Owner};
 use crate::source::Sources;
 use crate::workspace::Workspace;
 
@@ -30,20 +30,37 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
+/// What else it takes.
+#[derive(Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) interrupts: &'a mut Interrupts,
+    pub(crate) events: &'a Events,
+    /// Who will own the tests, in whose surroundings the capabilities must hold.
+    pub(crate) owner: &'a Owner,
+}
+
 /// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
 /// phase among the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
     args: &BuildArgs,
-    (interrupts, events): (&mut Interrupts, &Events),
+    means: Means<'_>,
 ) -> Result<Discovered, Stop> {
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
+    let Means {
+        interrupts,
+        events,
+        owner,
+    } = means;
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
     let selection = Selection::Tests { features: &features };
     events.phase("build");
     let build = cargo::build(workspace, selection, args, interrupts).await?;
     events.phase("probe");
-    capabilities.confirm(build.bins.get(PROBE).map(PathBuf::as_path));
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
+    owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
     let environment = Arc::new(Environment::new(workspace, &build));
     events.phase("list");
     let tests = tests(workspace, &build, &environment).await?;
@@ -57,9 +74,9 @@ pub(crate) async fn discover(
 }
 
 impl Discovered {
-    /// The ids of all tests.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.tests.iter().map(Test::id).collect()
+    /// What filters see of all tests.
+    pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
+        self.tests.iter().map(Test::subject).collect()
     }
 }
 
@@ -71,7 +88,7 @@ pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
     };
     capabilities
         .iter()
-        .map(|capability| (capability.name.to_owned(), standing(capability)))
+        .map(|capability| (capability.name.to_string(), standing(capability)))
         .collect()
 }
 
@@ -98,11 +115,19 @@ async fn tests(
         .collect())
 }
 
-async fn list(binary: &Arc<TestBinary>, environment: &Environment) -> Result<Vec<Listed>, Stop> {
-    libtest::list(&binary.id(), || environment.command(binary)).await
+/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one test.
+async fn list(binary: &Arc<TestBinary>, environment: &Environment) -> Result<Option<Vec<Listed>>, Stop> {
+    let command = || environment.command(binary);
+    match binary.harness {
+        Harness::Libtest => libtest::list(&binary.id(), command).await.map(Some),
+        Harness::Custom => Ok(libtest::list_if_understood(&binary.id(), command).await),
+    }
 }
 
-fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Vec<Listed>) -> Vec<Test> {
+fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<Listed>>) -> Vec<Test> {
+    let Some(listed) = listed else {
+        return vec![whole(workspace, binary)];
+    };
     if listed.is_empty() {
         return Vec::new();
     }
@@ -114,11 +139,38 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Vec<Listed>)
         Test {
             binary: Arc::clone(binary),
             name,
-            ignore,
+            ignore: if workspace.is_configured {
+                ignore
+            } else {
+                unconditional(ignore)
+            },
             place,
+            form: Form::One,
         }
     };
     listed.into_iter().map(test).collect()
+}
+
+/// A test that is all of its binary.
+fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
+    let name = binary.target.rsplit('/').next().unwrap_or(&binary.target);
+    Test {
+        binary: Arc::clone(binary),
+        name: name.to_owned(),
+        ignore: Ignore::No,
+        place: Some((relative(&binary.source, &workspace.root), 1)),
+        form: Form::Whole,
+    }
+}
+
+/// In a workspace that does not know this runner, "needs x" is a reason like any other.
+fn unconditional(ignore: Ignore) -> Ignore {
+    match ignore {
+        Ignore::Because(reason) if !plan::needs(&reason).is_empty() => {
+            Ignore::Because(format!("it {reason}"))
+        }
+        other => other,
+    }
 }
 
 fn relative(file: &Path, root: &Path) -> PathBuf {

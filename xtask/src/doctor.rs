@@ -14,6 +14,9 @@ use serde::Serialize;
 use crate::binary;
 use crate::capability::{Capabilities, FuseMode};
 use crate::exit::Exit;
+use crate::isolation::Isolation;
+use crate::run::Owner;
+use crate::runtime;
 use crate::workspace::Workspace;
 use machine::Machine;
 
@@ -42,10 +45,29 @@ struct Findings {
     capabilities: Capabilities,
     /// What a build here selects, as `package/feature`.
     features: Vec<String>,
+    /// How far tests are kept apart here.
+    isolation: IsolationFound,
     /// Whether `fuse` was proven by a real mount, or only judged by what it needs.
     proven: bool,
     /// What `--require` asked for and this machine lacks.
     missing: Vec<String>,
+}
+
+/// How far tests are kept apart here.
+#[derive(Debug, Serialize)]
+struct IsolationFound {
+    level: &'static str,
+    /// Why no further.
+    reason: Option<String>,
+}
+
+impl IsolationFound {
+    fn of(owner: &Owner) -> IsolationFound {
+        IsolationFound {
+            level: owner.level().name(),
+            reason: owner.why().map(str::to_owned),
+        }
+    }
 }
 
 /// Looks, prints, and decides the exit code: 0, 107 for a required capability that is missing, 2 for an unknown one.
@@ -62,10 +84,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     {
         return refuse(unknown, &capabilities);
     }
-    let features = workspace.features(&capabilities.features(&workspace.feature_names()));
-    if !args.quick {
-        capabilities.confirm(binary::probe(&workspace, &capabilities)?.as_deref());
-    }
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let probe = match args.quick {
+        true => None,
+        false => binary::probe(&workspace, &capabilities)?,
+    };
+    let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
+    let isolation = runtime::block_on(async {
+        let owner = Owner::choose(Isolation::Auto, scratch.path())?;
+        let isolation = IsolationFound::of(&owner);
+        if !args.quick {
+            owner.probe(&mut capabilities, probe.as_deref()).await;
+        }
+        owner.close().await;
+        anyhow::Ok(isolation)
+    })??;
     let missing = missing(&args.require, &capabilities);
     let machine = Machine::look(&workspace.target_directory);
     let findings = Findings {
@@ -73,6 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         machine,
         capabilities,
         features,
+        isolation,
         proven: !args.quick,
         missing,
     };
@@ -95,7 +129,8 @@ fn missing(required: &[String], capabilities: &Capabilities) -> Vec<String> {
 }
 
 fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
-    let names: Vec<&str> = capabilities.iter().map(|capability| capability.name).collect();
+    let names = capabilities.iter().map(|capability| capability.name.as_ref());
+    let names: Vec<&str> = names.collect();
     writeln!(
         std::io::stderr(),
         "error: there is no capability `{unknown}`\nhint: there are: {}",

@@ -95,6 +95,7 @@ impl Events {
     pub(crate) fn run_started(&self, report: &Report, args: Vec<String>) {
         self.state().properties.clone_from(&report.properties);
         self.write(&Event::RunStart {
+            name: report.name.clone(),
             run_id: report.run_id.clone(),
             started: report.started,
             args,

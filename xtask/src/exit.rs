@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The filters selected no test.
     NoTests = 4,
+    /// What failed last time passed now; others, which did not run, have still to pass.
+    Outstanding = 5,
     /// A filter could not be understood.
     BadFilter = 94,
     /// The run could not be set up: no workspace, no temporary directory, ...

@@ -1,13 +1,32 @@
-//! Which tests a person asked for: substrings, exact ids, or everything.
+//! Which tests a person asked for: words, expressions, or everything, without those to skip.
+//!
+//! A pure function of a test's names and needs. Words are `word`'s matter, the language of expressions is `expression`'s.
 
-use crate::exit::{Exit, Stop};
+mod expression;
+mod parse;
+mod pattern;
+mod subject;
+mod word;
 
-/// The words of a command line that select tests.
+use crate::exit::Stop;
+pub(crate) use expression::Expression;
+pub(crate) use subject::Subject;
+pub(crate) use word::Match;
+use word::Word;
+
+/// The part of a command line that selects tests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FilterArgs {
     /// Select tests whose id `package::binary$module::test` contains one of these; a whole id selects that test
     pub(crate) filters: Vec<String>,
-    /// Take the filters as whole names `module::test` instead of parts
+    /// Of those, select what an expression holds for: `test(PATTERN)`, `module(..)`, `package(..)`, `binary(..)`,
+    /// `cap(..)`, `all()`, `none()`, `and`, `or`, `not`; a PATTERN is text, `=text`, `~text`, `#glob` or `/regex/`
+    #[arg(long = "filterset", short = 'E', value_name = "EXPR")]
+    filterset: Vec<String>,
+    /// Leave out tests whose id contains this
+    #[arg(long, value_name = "WORD")]
+    skip: Vec<String>,
+    /// Take words as whole names `module::test` instead of parts
     #[arg(long)]
     exact: bool,
 }
@@ -15,155 +34,134 @@ pub(crate) struct FilterArgs {
 impl FilterArgs {
     /// Understands them.
     pub(crate) fn parse(&self) -> Result<Filter, Stop> {
-        Filter::parse(
-            &self.filters,
-            if self.exact {
-                Match::Exact
-            } else {
-                Match::Substring
-            },
-        )
+        let how = if self.exact {
+            Match::Exact
+        } else {
+            Match::Substring
+        };
+        Ok(Filter {
+            words: words(&self.filters, how)?,
+            expressions: self
+                .filterset
+                .iter()
+                .map(|text| Ok((text.clone(), Expression::parse(text)?)))
+                .collect::<Result<_, Stop>>()?,
+            skipped: words(&self.skip, how)?,
+        })
     }
 }
 
-/// The filters of one command line; a test is selected if any of them matches.
+/// The filters of one command line. A test is selected if any of the words (if there are any) and any of the
+/// expressions (if there are any) select it, and it is not among those to skip.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    patterns: Vec<Pattern>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Pattern {
-    /// Somewhere in `package::binary$module::test`.
-    Substring(String),
-    /// The id `package::binary$module::test`, whole.
-    Id(String),
-    /// The part after the `$`, whole.
-    Name(String),
-}
-
-/// How plain words on the command line are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Match {
-    /// As parts of a test's id.
-    Substring,
-    /// As whole names.
-    Exact,
+    words: Vec<Word>,
+    /// Each with the text that it was.
+    expressions: Vec<(String, Expression)>,
+    skipped: Vec<Word>,
 }
 
 impl Filter {
-    /// Understands the words of a command line. A word with a `$` is always a whole id.
-    pub(crate) fn parse(words: &[String], how: Match) -> Result<Filter, Stop> {
-        let patterns = words
+    /// Of plain words only.
+    pub(crate) fn parse(texts: &[String], how: Match) -> Result<Filter, Stop> {
+        Ok(Filter {
+            words: words(texts, how)?,
+            ..Filter::default()
+        })
+    }
+
+    /// Whether this test is selected.
+    pub(crate) fn selects(&self, test: &Subject<'_>) -> bool {
+        let named = self.words.is_empty() || self.words.iter().any(|word| word.selects(test));
+        let meant = || self.expressions.is_empty() || self.expressions.iter().any(|(_, e)| e.selects(test));
+        named && meant() && !self.skipped.iter().any(|word| word.selects(test))
+    }
+
+    /// The words and expressions that select none of `tests`, as they were typed.
+    pub(crate) fn unmatched(&self, tests: &[Subject<'_>]) -> Vec<&str> {
+        let idle_words = self
+            .words
             .iter()
-            .map(|word| Pattern::parse(word, how))
-            .collect::<Result<_, _>>()?;
-        Ok(Filter { patterns })
-    }
-
-    /// Whether `id`, a `package::binary$module::test`, is selected.
-    pub(crate) fn selects(&self, id: &str) -> bool {
-        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(id))
-    }
-
-    /// The words that match none of `ids`, as they were typed.
-    pub(crate) fn unmatched<'a>(&'a self, ids: &[String]) -> Vec<&'a str> {
-        let idle = |pattern: &&Pattern| !ids.iter().any(|id| pattern.matches(id));
-        self.patterns.iter().filter(idle).map(Pattern::word).collect()
+            .filter(|word| !tests.iter().any(|test| word.selects(test)));
+        let idle_expressions = self
+            .expressions
+            .iter()
+            .filter(|(_, expression)| !tests.iter().any(|test| expression.selects(test)));
+        idle_words
+            .map(Word::text)
+            .chain(idle_expressions.map(|(text, _)| text.as_str()))
+            .collect()
     }
 }
 
-impl Pattern {
-    fn parse(word: &str, how: Match) -> Result<Pattern, Stop> {
-        let bad = |why: &str| {
-            let hint = "hint: give a part of a test's name, or a whole id as `cargo xtask list` prints it";
-            Stop::new(
-                Exit::BadFilter,
-                "filter",
-                format!("could not understand the filter `{word}`: {why}\n{hint}"),
-            )
-        };
-        if word.trim().is_empty() {
-            return Err(bad("it is empty"));
-        }
-        let parts: Vec<&str> = word.split('$').collect();
-        match (parts.as_slice(), how) {
-            ([_], Match::Substring) => Ok(Pattern::Substring(word.to_owned())),
-            ([_], Match::Exact) => Ok(Pattern::Name(word.to_owned())),
-            ([binary, name], _) if binary.contains("::") && !name.is_empty() => {
-                Ok(Pattern::Id(word.to_owned()))
-            }
-            _ => Err(bad(
-                "`$` stands once, between `package::binary` and the test's name",
-            )),
-        }
-    }
-
-    fn matches(&self, id: &str) -> bool {
-        match self {
-            Pattern::Substring(part) => id.contains(part.as_str()),
-            Pattern::Id(whole) => id == whole,
-            Pattern::Name(name) => id.split_once('$').is_some_and(|(_, test)| test == name),
-        }
-    }
-
-    fn word(&self) -> &str {
-        match self {
-            Pattern::Substring(word) | Pattern::Id(word) | Pattern::Name(word) => word,
-        }
-    }
+fn words(texts: &[String], how: Match) -> Result<Vec<Word>, Stop> {
+    texts.iter().map(|text| Word::parse(text, how)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::subject::subject;
     use super::*;
+    use clap::{Args as _, FromArgMatches as _};
 
-    const IDS: [&str; 3] = [
-        "t::suite$relay::fetch",
-        "t::suite$relay::fetch_unknown",
-        "r::r$store::fetch",
-    ];
+    fn subjects() -> [Subject<'static>; 3] {
+        [
+            subject("t", "suite", "relay::fetch"),
+            subject("t", "suite", "relay::fetch_unknown"),
+            subject("r", "r", "store::fetch"),
+        ]
+    }
 
-    fn selected(words: &[&str], how: Match) -> Vec<&'static str> {
-        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let filter = Filter::parse(&words, how).unwrap();
-        IDS.into_iter().filter(|id| filter.selects(id)).collect()
+    fn filter(line: &[&str]) -> Filter {
+        let command = FilterArgs::augment_args(clap::Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(line).unwrap();
+        FilterArgs::from_arg_matches(&matches).unwrap().parse().unwrap()
+    }
+
+    /// The numbers of the subjects that these arguments select.
+    fn selected(line: &[&str]) -> Vec<usize> {
+        let (filter, subjects) = (filter(line), subjects());
+        (0..subjects.len())
+            .filter(|&number| filter.selects(&subjects[number]))
+            .collect()
     }
 
     #[test]
     fn no_filter_selects_everything() {
-        assert_eq!(selected(&[], Match::Substring), IDS);
+        assert_eq!(selected(&[]), [0, 1, 2]);
     }
 
     #[test]
-    fn substrings_select_what_any_of_them_matches() {
-        assert_eq!(
-            selected(&["unknown", "store"], Match::Substring),
-            [IDS[1], IDS[2]]
-        );
-        assert_eq!(selected(&["t::suite"], Match::Substring), [IDS[0], IDS[1]]);
+    fn words_select_what_any_of_them_matches() {
+        assert_eq!(selected(&["unknown", "store"]), [1, 2]);
+        assert_eq!(selected(&["t::suite"]), [0, 1]);
     }
 
     #[test]
     fn an_id_and_an_exact_name_select_only_themselves() {
-        assert_eq!(selected(&["t::suite$relay::fetch"], Match::Substring), [IDS[0]]);
-        assert_eq!(selected(&["relay::fetch"], Match::Exact), [IDS[0]]);
-        assert_eq!(selected(&["fetch"], Match::Exact), [""; 0]);
+        assert_eq!(selected(&["t::suite$relay::fetch"]), [0]);
+        assert_eq!(selected(&["relay::fetch", "--exact"]), [0]);
+        assert_eq!(selected(&["fetch", "--exact"]), [0; 0]);
     }
 
     #[test]
-    fn what_is_not_a_filter_is_refused_with_its_own_code() {
-        for word in ["", "  ", "$name", "suite$name", "t::suite$", "a::b$c$d"] {
-            let stop = Filter::parse(&[word.to_owned()], Match::Substring).unwrap_err();
-            assert_eq!(stop.exit, Exit::BadFilter, "{word:?}");
-            assert!(stop.message.contains("hint: "));
-        }
+    fn expressions_are_alternatives_and_narrow_down_what_words_select() {
+        assert_eq!(selected(&["-E", "test(unknown)", "-E", "package(r)"]), [1, 2]);
+        assert_eq!(
+            selected(&["relay", "-E", "test(unknown)", "-E", "package(r)"]),
+            [1]
+        );
     }
 
     #[test]
-    fn a_word_without_any_match_is_named() {
-        let words = ["fetch".to_owned(), "fecth".to_owned()];
-        let filter = Filter::parse(&words, Match::Substring).unwrap();
-        assert_eq!(filter.unmatched(&IDS.map(str::to_owned)), ["fecth"]);
+    fn what_is_to_be_skipped_is_not_selected() {
+        assert_eq!(selected(&["--skip", "store", "--skip", "unknown"]), [0]);
+        assert_eq!(selected(&["--skip", "relay::fetch", "--exact"]), [1, 2]);
+    }
+
+    #[test]
+    fn whatever_matches_no_test_is_named() {
+        let line = ["fetch", "fecth", "-E", "test(x)", "-E", "all()"];
+        assert_eq!(filter(&line).unmatched(&subjects()), ["fecth", "test(x)"]);
     }
 }

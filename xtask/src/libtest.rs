@@ -40,14 +40,34 @@ pub(crate) enum Ignore {
 
 /// Asks a binary for its tests. `command` makes a fresh command that runs it in the environment of its tests.
 pub(crate) async fn list(id: &str, command: impl Fn() -> Command) -> Result<Vec<Listed>, Stop> {
-    let all = names(&ask(id, &command, &["--list", "--format", "terse"]).await?);
-    let ignored = names(&ask(id, &command, &["--list", "--format", "terse", "--ignored"]).await?);
+    let all = names(&ask(id, &command, &LIST).await?);
+    annotated(id, all, &command).await
+}
+
+/// The same, for a binary that may not understand the question; `None` if its answer is no list.
+pub(crate) async fn list_if_understood(id: &str, command: impl Fn() -> Command) -> Option<Vec<Listed>> {
+    let answer = ask(id, &command, &LIST).await.ok()?;
+    let all = is_list(&answer).then(|| names(&answer))?;
+    annotated(id, all, &command).await.ok()
+}
+
+/// The question for the tests of a binary.
+const LIST: [&str; 3] = ["--list", "--format", "terse"];
+
+/// Whether this is what libtest answers: at least one line, and in each line a test or a benchmark.
+fn is_list(answer: &str) -> bool {
+    let is_entry = |line: &str| line.ends_with(": test") || line.ends_with(": benchmark");
+    !answer.trim().is_empty() && answer.lines().all(is_entry)
+}
+
+async fn annotated(id: &str, all: Vec<String>, command: &impl Fn() -> Command) -> Result<Vec<Listed>, Stop> {
+    let ignored = names(&ask(id, command, &[&LIST[..], &["--ignored"]].concat()).await?);
     let mut reasons = BTreeMap::new();
     for batch in batches(&ignored) {
         // Without `--ignored` these tests are named and not run. Nothing else may be named: it would run.
         let mut args = vec!["--exact", "--format", "pretty"];
         args.extend(batch.iter().map(String::as_str));
-        reasons.extend(ignore_reasons(&ask(id, &command, &args).await?));
+        reasons.extend(ignore_reasons(&ask(id, command, &args).await?));
     }
     Ok(annotate(all, &ignored.into_iter().collect(), &reasons))
 }
@@ -202,6 +222,14 @@ mod tests {
             names("a::b: test\nc: benchmark\nd: test\n\n2 tests, 1 benchmark\n"),
             ["a::b", "d"]
         );
+    }
+
+    #[test]
+    fn an_answer_of_another_harness_is_no_list() {
+        assert!(is_list("a::b: test\nsome case (fast): test\nc: benchmark\n"));
+        for other in ["", "\n", "running everything\nall fine\n", "a: test\nhello\n"] {
+            assert!(!is_list(other), "{other:?}");
+        }
     }
 
     #[test]

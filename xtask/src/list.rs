@@ -1,23 +1,30 @@
 //! `cargo xtask list`: every test, where it stands, what it needs, and whether it would run here.
 //!
-//! Decides as `test` does, and then runs nothing.
+//! Decides as `test` does, and then runs nothing. `cargo xtask test --list` and `--dry-run` are the same with the options
+//! of `test`.
 
-use std::path::PathBuf;
+mod entry;
+
 use std::process::ExitCode;
 
-use serde::Serialize;
+use anyhow::Context as _;
 
 use crate::cargo::BuildArgs;
 use crate::clock;
 use crate::console::Console;
-use crate::discover::{self, standings};
+use crate::discover::{self, Means, standings};
 use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
-use crate::plan::{Decision, Plan, Required, Test, Wishes};
+use crate::isolation::Isolation;
+use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::run::Owner;
 use crate::runtime;
+use crate::subset::SubsetArgs;
+use crate::treatment::Rules;
 use crate::workspace::Workspace;
+use entry::Entry;
 
 /// List the tests, and say which of them would run here and why the others would not
 #[derive(Debug, clap::Args)]
@@ -28,23 +35,35 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    subset: SubsetArgs,
+    #[command(flatten)]
     build: BuildArgs,
 }
 
-/// One test, as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct Entry<'a> {
-    id: String,
-    binary: String,
-    name: &'a str,
-    /// Relative to the workspace root; absent where the function was not found.
-    file: Option<PathBuf>,
-    line: Option<u32>,
-    needs: Vec<&'a str>,
-    /// Whether `cargo xtask test` would run it on this machine.
-    runs: bool,
-    /// Why not.
-    reason: Option<String>,
+/// What to list and how.
+#[derive(Debug)]
+pub(crate) struct Listing<'a> {
+    /// How the tests would be kept apart.
+    pub(crate) isolation: Isolation,
+    pub(crate) filter: &'a FilterArgs,
+    pub(crate) subset: &'a SubsetArgs,
+    pub(crate) build: &'a BuildArgs,
+    /// The capabilities that are required, by name.
+    pub(crate) required: Vec<String>,
+    pub(crate) ignored: Ignored,
+    pub(crate) seed: Option<u64>,
+    pub(crate) form: Form,
+}
+
+/// How to print the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One line per test, in the order of the list.
+    Lines,
+    /// One JSON document.
+    Json,
+    /// What would run, numbered in the order of the start, and then what would not.
+    Order,
 }
 
 /// Builds, asks, prints.
@@ -52,81 +71,96 @@ struct Entry<'a> {
 /// # Errors
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    Ok(runtime::block_on(story(args))??.into())
+    let names = args.build.fuse.required().iter();
+    show(&Listing {
+        isolation: Isolation::default(),
+        filter: &args.filter,
+        subset: &args.subset,
+        build: &args.build,
+        required: names.map(|&name| name.to_owned()).collect(),
+        ignored: Ignored::Skip,
+        seed: None,
+        form: if args.json { Form::Json } else { Form::Lines },
+    })
 }
 
-async fn story(args: &Args) -> Result<Exit, Stop> {
-    let filter = args.filter.parse()?;
+/// The same for any listing.
+///
+/// # Errors
+/// As for [`run`].
+pub(crate) fn show(listing: &Listing<'_>) -> anyhow::Result<ExitCode> {
+    Ok(runtime::block_on(story(listing))??.into())
+}
+
+async fn story(listing: &Listing<'_>) -> Result<Exit, Stop> {
+    let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let workspace = Workspace::load(listing.build.manifest_path.as_deref())?;
+    let rules = Rules::parse(&workspace.config.test)?;
+    let capabilities = workspace.detect(listing.build.fuse);
+    let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
-    let capabilities = workspace.detect(args.build.fuse);
-    let found = discover::discover(&workspace, capabilities, &args.build, (&mut interrupts, &events)).await?;
+    let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
+    let owner = Owner::choose(listing.isolation, scratch.path())?;
+    let means = Means {
+        interrupts: &mut interrupts,
+        events: &events,
+        owner: &owner,
+    };
+    let found = discover::discover(&workspace, capabilities, listing.build, means).await?;
+    owner.close().await;
     let standings = standings(&found.capabilities);
-    let wishes = args.wishes();
+    let wishes = Wishes {
+        required,
+        ignored: listing.ignored,
+        seed: listing.seed,
+        rules,
+        subset: listing.subset.read(&workspace.target_directory),
+    };
     let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
-    let entries: Vec<Entry<'_>> = plan
-        .tests
-        .iter()
-        .map(|(test, decision)| entry(test, decision))
-        .collect();
-    let console = Console::new();
-    if args.json {
-        let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
-        console.line(&json);
-    } else {
-        entries.iter().for_each(|entry| console.line(&entry.line()));
-    }
+    listing.print(&plan, &wishes)?;
     match plan.missing(&standings, &wishes.required).is_empty() {
         true => Ok(Exit::Success),
         false => Ok(Exit::CapabilityMissing),
     }
 }
 
-impl Args {
-    fn wishes(&self) -> Wishes {
-        let names = self.build.fuse.required().iter();
-        let required = Required {
-            names: names.map(|&name| name.to_owned()).collect(),
-            ..Required::default()
-        };
-        Wishes {
-            required,
-            ..Wishes::default()
+impl Listing<'_> {
+    fn print(&self, plan: &Plan, wishes: &Wishes) -> anyhow::Result<()> {
+        let entries: Vec<Entry<'_>> = (0..plan.tests.len())
+            .filter_map(|n| Entry::of(plan, n, wishes))
+            .collect();
+        let console = Console::new();
+        match self.form {
+            Form::Json => console.line(&serde_json::to_string_pretty(&entries)?),
+            Form::Lines => entries.iter().for_each(|entry| console.line(&entry.line())),
+            Form::Order => {
+                console.line(&self.headline(plan, wishes));
+                let order = plan.order.iter().filter_map(|number| entries.get(*number));
+                for (place, entry) in (1..).zip(order) {
+                    console.line(&format!("{place:>5}  {}", entry.line()));
+                }
+                let rest = entries.iter().filter(|entry| !entry.runs());
+                rest.for_each(|entry| console.line(&format!("    -  {}", entry.line())));
+            }
         }
+        let omitted = plan.omitted.words();
+        if self.form != Form::Json && !omitted.is_empty() {
+            console.line(&omitted);
+        }
+        Ok(())
     }
-}
 
-fn entry<'a>(test: &'a Test, decision: &Decision) -> Entry<'a> {
-    let reason = match decision {
-        Decision::Run => None,
-        Decision::Skip(skip) => Some(skip.reason.clone()),
-        Decision::Fail(failure) | Decision::Reject(failure) => Some(failure.message.clone()),
-    };
-    Entry {
-        id: test.id(),
-        binary: test.binary.id(),
-        name: &test.name,
-        file: test.place.as_ref().map(|(file, _)| file.clone()),
-        line: test.place.as_ref().map(|(_, line)| *line),
-        needs: test.needs(),
-        runs: reason.is_none(),
-        reason,
-    }
-}
-
-impl Entry<'_> {
-    /// `id  file:line  [needs x] [skipped: why]`
-    fn line(&self) -> String {
-        let mut line = self.id.clone();
-        if let (Some(file), Some(number)) = (&self.file, self.line) {
-            line.push_str(&format!("  {}:{number}", file.display()));
-        }
-        match &self.reason {
-            Some(reason) => line.push_str(&format!("  skipped: {reason}")),
-            None if !self.needs.is_empty() => line.push_str(&format!("  needs {}", self.needs.join(", "))),
-            None => {}
-        }
-        line
+    fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {
+        let (count, all) = (plan.order.len(), plan.tests.len());
+        let seed = self
+            .seed
+            .map(|seed| format!(", in the random order of seed {seed}"));
+        let shard = wishes.subset.shard.map(|shard| format!(", shard {shard}"));
+        format!(
+            "would run {count} of {all} tests{}{}",
+            shard.unwrap_or_default(),
+            seed.unwrap_or_default()
+        )
     }
 }

@@ -2,10 +2,12 @@
 
 mod bench;
 mod binary;
+mod calibration;
 mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod config;
 mod conformance;
 mod console;
 mod demo;
@@ -14,25 +16,36 @@ mod doctor;
 mod events;
 mod exit;
 mod filter;
+mod history;
 mod interrupt;
+mod isolation;
 mod junit;
+#[cfg(target_os = "linux")]
+mod keeper;
 mod libtest;
 mod list;
 mod mounts;
 mod mutations;
 mod os;
+mod ownership;
 mod plan;
+mod profile;
+mod repeat;
 mod report;
 mod reports;
 mod run;
 mod rundir;
 mod runtime;
+mod schedule;
 mod shuffle;
 mod source;
+mod subset;
 mod test;
 mod tidy;
+mod treatment;
 mod workspace;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -43,7 +56,7 @@ use exit::{Exit, Stop};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    Test(test::Args),
+    Test(Box<test::Args>),
     Report(reports::Args),
     List(list::Args),
     Demo(demo::Args),
@@ -54,10 +67,19 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// The command line after the name of the subcommand.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}
+
 fn main() -> ExitCode {
     os::reset_signals();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = keeper::run_if_asked() {
+        return code;
+    }
     let outcome = match Command::parse() {
-        Command::Test(args) => test::run(&args),
+        Command::Test(args) => test::run(&args, &words()),
         Command::Report(args) => reports::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -14,7 +14,7 @@ pub(crate) fn detach_below(directory: &Path) -> usize {
 }
 
 /// Tries what works for an ordinary user first; what cannot be detached will be noticed when its directory is removed.
-fn detach(mount: &Path) {
+pub(crate) fn detach(mount: &Path) {
     for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
         let mut command = Command::new(program);
         command

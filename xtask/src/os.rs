@@ -169,6 +169,13 @@ pub(crate) fn descendants(of: Pid) -> Vec<Pid> {
     found
 }
 
+/// How a process was called; empty where the kernel does not tell.
+pub(crate) fn command_line(of: Pid) -> String {
+    let bytes = std::fs::read(format!("/proc/{of}/cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim_end_matches('\0').replace(|c: char| c.is_control(), " ")
+}
+
 /// Whether the environment with which `process` was started contains `NAME=value`. False where the kernel does not
 /// tell.
 pub(crate) fn environment_contains(process: Pid, assignment: &str) -> bool {

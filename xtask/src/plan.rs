@@ -1,7 +1,10 @@
 //! Which of the listed tests run, which are skipped and why, and in which order.
 //!
-//! A pure function of the list, the filter, the capabilities and the wishes of a person. `#[ignore = "needs fuse, git"]`
+//! A pure function of the list, the filter, the capabilities, the history and the wishes of a person. `#[ignore = "needs fuse, git"]`
 //! is a condition: the test runs where every named capability is there.
+
+mod order;
+mod part;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,10 +12,13 @@ use std::sync::Arc;
 
 use crate::cargo::TestBinary;
 use crate::exit::{Exit, Stop};
-use crate::filter::Filter;
+use crate::filter::{Filter, Subject};
 use crate::libtest::Ignore;
 use crate::report::{Failure, Skip};
-use crate::shuffle;
+use crate::run::room::Demand;
+use crate::subset::Subset;
+use crate::treatment::{Rules, Treatment};
+pub(crate) use part::Omitted;
 
 /// A test of the workspace.
 #[derive(Debug, Clone)]
@@ -23,12 +29,32 @@ pub(crate) struct Test {
     pub(crate) ignore: Ignore,
     /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
     pub(crate) place: Option<(PathBuf, u32)>,
+    pub(crate) form: Form,
+}
+
+/// What a test is to its binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the process exits with 0.
+    One,
+    /// All of a binary with a harness of its own: it passes if the process exits with 0.
+    Whole,
 }
 
 impl Test {
     /// `package::binary$module::test`, unique within the workspace.
     pub(crate) fn id(&self) -> String {
         format!("{}${}", self.binary.id(), self.name)
+    }
+
+    /// What a filter sees of it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            package: &self.binary.package.name,
+            binary: &self.binary.target,
+            name: &self.name,
+            needs: self.needs(),
+        }
     }
 
     /// The capabilities that it says it needs.
@@ -74,6 +100,10 @@ pub(crate) struct Wishes {
     pub(crate) ignored: Ignored,
     /// The seed of a random order; `None` keeps the order of the list.
     pub(crate) seed: Option<u64>,
+    /// How the workspace wants single tests to be treated.
+    pub(crate) rules: Rules,
+    /// Which part of the suite is meant.
+    pub(crate) subset: Subset,
 }
 
 /// Capabilities that may not be missing.
@@ -112,8 +142,17 @@ pub(crate) enum Decision {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tests: Vec<(Test, Decision)>,
-    /// Indices of the tests that run, in the order in which they start.
+    /// Indices of the tests that run, in the order in which they start in the first round.
     pub(crate) order: Vec<usize>,
+    /// What made that order, and makes those of later rounds.
+    pub(crate) seed: Option<u64>,
+    /// By the number of a group: how many of its tests run at a time.
+    pub(crate) group_max: Vec<usize>,
+    /// Tests that were selected and are not part of this run.
+    pub(crate) omitted: Omitted,
+    /// How many tests have still to pass when those of this run have: not 0 only where it is about failures of before.
+    pub(crate) outstanding: usize,
+    treatments: Vec<Treatment>,
 }
 
 impl Plan {
@@ -124,27 +163,47 @@ impl Plan {
         standings: &Standings,
         wishes: &Wishes,
     ) -> Result<Plan, Stop> {
-        let ids: Vec<String> = tests.iter().map(Test::id).collect();
-        let selected: Vec<Test> = tests
-            .into_iter()
-            .filter(|test| filter.selects(&test.id()))
-            .collect();
-        if selected.is_empty() {
-            return Err(nothing_selected(&filter.unmatched(&ids), ids.len()));
+        if !tests.iter().any(|test| filter.selects(&test.subject())) {
+            return Err(nothing_selected(&tests, filter));
         }
-        let decide = |test: Test| {
+        let (selected, rest): (Vec<Test>, Vec<Test>) = tests
+            .into_iter()
+            .partition(|test| filter.selects(&test.subject()));
+        let (part, omitted, others) = part::part(selected, &wishes.subset)?;
+        let decided = |test: Test| {
             let decision = decide(&test, standings, wishes);
             (test, decision)
         };
-        let tests: Vec<(Test, Decision)> = selected.into_iter().map(decide).collect();
-        let runs = |(index, (_, decision)): (usize, &(Test, Decision))| {
-            matches!(decision, Decision::Run).then_some(index)
-        };
-        let mut order: Vec<usize> = tests.iter().enumerate().filter_map(runs).collect();
-        if let Some(seed) = wishes.seed {
-            shuffle::shuffle(&mut order, seed);
-        }
-        Ok(Plan { tests, order })
+        let tests: Vec<(Test, Decision)> = part.into_iter().map(decided).collect();
+        let treatments: Vec<Treatment> = tests
+            .iter()
+            .map(|(test, _)| wishes.rules.treatment(test))
+            .collect();
+        let order = order::order(&tests, &treatments, wishes);
+        let others: Vec<(Test, Decision)> = others.into_iter().chain(rest).map(decided).collect();
+        let outstanding = part::outstanding(&tests, &others, &wishes.subset);
+        Ok(Plan {
+            tests,
+            order,
+            seed: wishes.seed,
+            group_max: wishes.rules.group_max(),
+            omitted,
+            outstanding,
+            treatments,
+        })
+    }
+
+    /// How the test with this number is treated.
+    pub(crate) fn treatment(&self, number: usize) -> Treatment {
+        self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// What each test takes while it runs.
+    pub(crate) fn demands(&self) -> Vec<Demand> {
+        self.treatments
+            .iter()
+            .map(|treatment| treatment.demand())
+            .collect()
     }
 
     /// The test with this number, which must come from this plan.
@@ -201,15 +260,16 @@ fn unknown(who: &str, name: &str, standings: &Standings) -> String {
     )
 }
 
-fn nothing_selected(unmatched: &[&str], count: usize) -> Stop {
-    let message = if count == 0 {
-        "there are no tests in this workspace".to_owned()
-    } else {
-        let words: Vec<String> = unmatched.iter().map(|word| format!("`{word}`")).collect();
-        format!(
-            "no test matches {} (of {count})\nhint: `cargo xtask list` prints them all",
-            words.join(" or ")
-        )
+fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
+    let subjects: Vec<Subject<'_>> = tests.iter().map(Test::subject).collect();
+    let words = filter.unmatched(&subjects);
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let (count, words) = (tests.len(), words.join(" or "));
+    let hint = "hint: `cargo xtask list` prints them all";
+    let message = match (count, words.as_str()) {
+        (0, _) => "there are no tests in this workspace".to_owned(),
+        (_, "") => format!("no test matches all of the filters (of {count})\n{hint}"),
+        (_, words) => format!("no test matches {words} (of {count})\n{hint}"),
     };
     Stop::new(Exit::NoTests, "no-tests", message)
 }
@@ -267,3 +327,5 @@ fn failure(capability: &str, message: String) -> Failure {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::plain_tests;

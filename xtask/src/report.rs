@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 /// One run of `cargo xtask test`, whole or cut short.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// What the project is called.
+    pub(crate) name: String,
     /// Unique per run; also the name of the run's directory.
     pub(crate) run_id: String,
     /// When the run started, by the wall clock.
@@ -199,6 +201,14 @@ impl Case {
     /// Why it failed, if it did.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.outcome.failure()
+    }
+
+    /// The same, to add to it.
+    pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match &mut self.outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
+            Outcome::Passed | Outcome::Skipped(_) => None,
+        }
     }
 }
 

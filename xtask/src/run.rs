@@ -1,34 +1,49 @@
 //! Running a plan: one process per test, several at a time, until all have ended or the run is halted.
 //!
-//! Decides when a test starts and what its result is called; how one process lives and dies is `process`'s matter, what
-//! its end means is `verdict`'s.
+//! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one process lives and dies
+//! is `process`'s matter, what its end means is `verdict`'s.
 
 mod attempt;
 pub(crate) mod capture;
 mod environment;
+mod owner;
 pub(crate) mod process;
+mod queue;
+mod results;
+pub(crate) mod room;
+mod rounds;
 mod suites;
+#[cfg(target_os = "linux")]
+mod supervised;
 mod verdict;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock;
 use crate::console::Console;
 use crate::events::{Events, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
-use crate::plan::{Decision, Plan, Test};
-use crate::report::{Case, Outcome, Skip, Suite};
+use crate::ownership::LeakPolicy;
+use crate::plan::{Decision, Plan};
+use crate::repeat::{Goal, Repeat};
+use crate::report::{Case, Failure, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
+pub(crate) use owner::Owner;
 use process::Halt;
+use queue::Queue;
+pub(crate) use results::Dropped;
+use results::Results;
+use room::Room;
+use rounds::Rounds;
 use suites::case;
 
 /// How to run.
@@ -38,10 +53,38 @@ pub(crate) struct Settings {
     pub(crate) jobs: usize,
     /// Each test has this much time.
     pub(crate) timeout: Duration,
-    /// All of them together have this much.
+    /// Between being asked to end and being killed it has this much.
+    pub(crate) grace: Duration,
+    /// One that takes longer is slow.
+    pub(crate) slow: Duration,
+    /// What it means that a test leaves something behind.
+    pub(crate) leaks: LeakPolicy,
+    /// All of them together have this much; `Duration::MAX` where there is no limit.
     pub(crate) run_timeout: Duration,
+    /// The factor by which these limits are stretched, and others must be.
+    pub(crate) stretch: f64,
+    pub(crate) repeat: Repeat,
     pub(crate) on_failure: OnFailure,
     pub(crate) output: Output,
+}
+
+impl Settings {
+    /// With all limits stretched by this factor.
+    pub(crate) fn stretched(self, factor: f64) -> Settings {
+        Settings {
+            timeout: stretch(self.timeout, factor),
+            grace: stretch(self.grace, factor),
+            slow: stretch(self.slow, factor),
+            run_timeout: stretch(self.run_timeout, factor),
+            stretch: factor,
+            ..self
+        }
+    }
+}
+
+/// A limit on a machine that is so many times slower.
+pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 /// What a failed test means for those that have not started.
@@ -68,6 +111,7 @@ pub(crate) struct Stage {
     pub(crate) plan: Plan,
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) console: Arc<Console>,
     pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
@@ -81,6 +125,8 @@ pub(crate) struct Ran {
     /// One per test binary.
     pub(crate) suites: Vec<Suite>,
     pub(crate) ending: Ending,
+    /// Rounds that are in none of the suites.
+    pub(crate) dropped: Dropped,
     /// How many processes tests had left behind.
     pub(crate) orphans: usize,
 }
@@ -104,46 +150,47 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     let mut runner = Runner::new(stage);
     stage.events.discovered(suites::planned(&stage.plan));
     stage.events.phase("tests");
-    stage.console.begin(stage.plan.order.len());
+    stage.console.begin(runner.expected);
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     // No test runs any more: every child that we did not have before was left behind by one of them.
-    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await;
+    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await.len();
     stage.console.end();
     let orphans = runner.orphans;
+    let (cases, dropped) = runner.into_cases(ending);
     Ran {
-        suites: suites::group(&stage.plan, runner.into_cases(ending), started),
+        suites: suites::group(&stage.plan, cases, started),
         ending,
+        dropped,
         orphans,
     }
 }
 
 struct Runner<'a> {
     stage: &'a Arc<Stage>,
-    waiting: VecDeque<usize>,
+    queue: Queue,
     running: JoinSet<Done>,
-    free_slots: BTreeSet<usize>,
+    tickets: HashMap<Id, Ticket>,
+    /// How many attempts the display has been told to expect.
+    expected: usize,
+    started: usize,
     halt: watch::Sender<Halt>,
-    cases: Vec<Option<Case>>,
-    failed: bool,
+    results: Results,
     orphans: usize,
 }
 
 impl<'a> Runner<'a> {
     fn new(stage: &'a Arc<Stage>) -> Runner<'a> {
-        let waiting = stage.plan.order.iter().copied().collect();
-        let free_slots = (0..stage.settings.jobs.max(1)).collect();
-        let cases = stage.plan.tests.iter().map(|_| None).collect();
         let (halt, _) = watch::channel(Halt::No);
-        let running = JoinSet::new();
         Runner {
             stage,
-            waiting,
-            running,
-            free_slots,
+            queue: stage.queue(),
+            running: JoinSet::new(),
+            tickets: HashMap::new(),
+            expected: stage.expected(),
+            started: 0,
             halt,
-            cases,
-            failed: false,
+            results: Results::new(stage.plan.tests.len()),
             orphans: 0,
         }
     }
@@ -158,25 +205,27 @@ impl<'a> Runner<'a> {
                 Decision::Fail(failure) => Outcome::Failed(failure.clone()),
                 Decision::Reject(failure) => Outcome::Errored(failure.clone()),
             };
-            self.keep(number, case(test, outcome));
+            self.results.keep(number, case(test, outcome));
         }
     }
 
     async fn drive(&mut self, mut interrupts: Interrupts) -> Ending {
-        let deadline = clock::now() + self.stage.settings.run_timeout;
+        let deadline = clock::now().checked_add(self.stage.settings.run_timeout);
         let mut ending = Ending::Complete;
         loop {
             self.start_more();
-            if self.running.is_empty() {
+            let wake = self.queue.wake();
+            if self.running.is_empty() && wake.is_none() {
                 return ending;
             }
             tokio::select! {
-                Some(done) = self.running.join_next() => self.finish(done),
+                Some(done) = self.running.join_next_with_id() => self.finish(done),
+                () = clock::passed(wake) => {}
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
                     self.halt(request.halt());
                 }
-                () = clock::passed(Some(deadline)), if matches!(ending, Ending::Complete) => {
+                () = clock::passed(deadline), if matches!(ending, Ending::Complete) => {
                     ending = Ending::TimedOut;
                     self.halt(Halt::RunTimeout);
                 }
@@ -185,68 +234,79 @@ impl<'a> Runner<'a> {
     }
 
     fn halt(&mut self, halt: Halt) {
-        self.waiting.clear();
+        self.queue.stop();
         self.halt.send_replace(halt);
     }
 
     fn start_more(&mut self) {
-        while !self.waiting.is_empty()
-            && let Some(slot) = self.free_slots.pop_first()
-            && let Some(number) = self.waiting.pop_front()
-        {
+        for ticket in self.queue.start(clock::now()) {
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
-            stage.console.started(number, &stage.plan.test(number).id());
-            let ticket = Ticket {
-                number,
-                round: 1,
-                attempt: 1,
-                slot,
-            };
-            let id = stage.plan.test(number).id();
+            let id = stage.plan.test(ticket.number).id();
+            stage.console.started(ticket.slot, &id);
             stage.events.started(Start {
                 id: &id,
                 round: ticket.round,
                 attempt: ticket.attempt,
-                slot,
+                slot: ticket.slot,
             });
-            self.running
+            let task = self
+                .running
                 .spawn(async move { stage.attempt(ticket, halt).await });
+            self.tickets.insert(task.id(), ticket);
+            self.started += 1;
+            if self.started > self.expected {
+                self.stage.console.expect_one_more();
+            }
         }
     }
 
-    fn finish(&mut self, done: Result<Done, JoinError>) {
-        // A task of ours can only panic by a mistake of ours; its test then has no case and counts as not run.
-        let Ok(done) = done else { return };
-        self.free_slots.insert(done.ticket.slot);
-        self.orphans += done.orphans;
-        let suite = self.stage.plan.test(done.ticket.number).binary.id();
-        self.stage
-            .events
-            .finished(&suite, done.ticket.attempt, &done.case);
-        self.record(done.ticket.number, done.case);
-    }
-
-    fn record(&mut self, number: usize, case: Case) {
-        let test = self.stage.plan.test(number);
-        let result = (&case.outcome, case.elapsed);
-        self.stage
-            .console
-            .finished(number, &test.binary.id(), &test.name, result);
-        self.keep(number, case);
-        if self.failed && self.stage.settings.on_failure == OnFailure::Stop {
-            self.waiting.clear();
+    fn finish(&mut self, done: Result<(Id, Done), JoinError>) {
+        match done {
+            Ok((id, done)) => {
+                self.tickets.remove(&id);
+                self.orphans += done.orphans;
+                self.settle(done.ticket, done.case);
+            }
+            // A task of ours can only panic by a mistake of ours; that must not look like a test that passed.
+            Err(error) => {
+                if let Some(ticket) = self.tickets.remove(&error.id()) {
+                    let test = self.stage.plan.test(ticket.number);
+                    self.settle(ticket, case(test, lost(&error)));
+                }
+            }
         }
     }
 
-    fn keep(&mut self, number: usize, case: Case) {
-        self.failed |= case.failure().is_some();
-        if let Some(place) = self.cases.get_mut(number) {
-            *place = Some(case);
+    /// An attempt has ended: either there will be another one, or this is the result.
+    fn settle(&mut self, ticket: Ticket, case: Case) {
+        self.queue.ended(ticket);
+        let mut case = self.results.join(ticket, case);
+        self.stage.forget_log(ticket, &mut case);
+        let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
+        if results::deserves_another(&case) && !is_last && !self.is_over() {
+            self.stage.tell(ticket, &case);
+            self.results.wait(ticket, case);
+            let delay = self.stage.settings.repeat.retry_delay;
+            self.queue.retry(ticket, clock::now() + delay);
+            return;
         }
+        results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
+        self.stage.tell(ticket, &case);
+        self.results.keep(ticket.number, case);
+        if self.is_over() {
+            self.queue.stop();
+        }
+    }
+
+    /// Whether a failure has ended the run.
+    fn is_over(&self) -> bool {
+        let settings = &self.stage.settings;
+        let is_end = settings.on_failure == OnFailure::Stop || settings.repeat.goal == Goal::Failure;
+        is_end && self.results.have_failed()
     }
 
     /// The cases in the order of the plan; tests that never ran are skipped for the reason that `ending` gives.
-    fn into_cases(self, ending: Ending) -> Vec<Case> {
+    fn into_cases(self, ending: Ending) -> (Vec<Vec<Case>>, Dropped) {
         let why = match ending {
             Ending::Complete => "not started after the first failure".to_owned(),
             Ending::Interrupted(request) => format!("run interrupted by {}", request.name()),
@@ -255,16 +315,72 @@ impl<'a> Runner<'a> {
                 self.stage.settings.run_timeout.as_secs_f64()
             ),
         };
-        let not_run = |test: &Test| {
-            let skip = Skip {
-                kind: "interrupted".to_owned(),
-                reason: why.clone(),
-            };
-            case(test, Outcome::Skipped(skip))
+        let skip = Skip {
+            kind: "interrupted".to_owned(),
+            reason: why,
         };
-        let cases = self.cases.into_iter().zip(&self.stage.plan.tests);
-        cases
-            .map(|(case, (test, _))| case.unwrap_or_else(|| not_run(test)))
-            .collect()
+        let (mut cases, dropped) = self.results.into_cases();
+        for (rounds, (test, _)) in cases.iter_mut().zip(&self.stage.plan.tests) {
+            if rounds.is_empty() {
+                rounds.push(case(test, Outcome::Skipped(skip.clone())));
+            }
+        }
+        (cases, dropped)
     }
+}
+
+impl Stage {
+    /// How many tests will run, as far as that is known.
+    fn expected(&self) -> usize {
+        let Repeat { count, copies, .. } = self.settings.repeat;
+        self.plan.order.len() * (count.unwrap_or(1) as usize) * (copies as usize)
+    }
+
+    fn queue(&self) -> Queue {
+        let Settings { repeat, jobs, .. } = self.settings;
+        let until = repeat.stress.and_then(|time| clock::now().checked_add(time));
+        let rounds = Rounds::new(self.plan.order.clone(), self.plan.seed, repeat.count, until);
+        let room = Room::new(jobs, self.plan.group_max.clone());
+        Queue::new(rounds, repeat.copies, self.plan.demands(), room)
+    }
+
+    /// How often this test is tried again.
+    fn retries(&self, number: usize) -> u32 {
+        let own = self.plan.treatment(number).retries;
+        own.unwrap_or(self.settings.repeat.retries)
+    }
+
+    /// Shows how an attempt ended.
+    fn tell(&self, ticket: Ticket, case: &Case) {
+        let test = self.plan.test(ticket.number);
+        let mut name = test.name.clone();
+        if ticket.round > 1 {
+            name.push_str(&format!("#{}", ticket.round));
+        }
+        let attempts = self.retries(ticket.number).saturating_add(1);
+        if ticket.attempt > 1 || case.failure().is_some() && attempts > 1 {
+            name.push_str(&format!(" (attempt {} of {attempts})", ticket.attempt));
+        }
+        self.events.finished(&test.binary.id(), ticket.attempt, case);
+        let result = (&case.outcome, case.elapsed);
+        self.console
+            .finished(ticket.slot, &test.binary.id(), &name, result);
+    }
+
+    /// The logs of thousands of rounds that passed would fill the disk.
+    fn forget_log(&self, ticket: Ticket, case: &mut Case) {
+        if ticket.round > 1 && matches!(case.outcome, Outcome::Passed) {
+            let log = self.directory.log(&ticket.label());
+            case.attachments.retain(|path| *path != log);
+            std::fs::remove_file(log).ok();
+        }
+    }
+}
+
+fn lost(error: &JoinError) -> Outcome {
+    Outcome::Errored(Failure {
+        kind: "exec".to_owned(),
+        message: format!("the runner lost it by a mistake of its own: {error}"),
+        detail: String::new(),
+    })
 }

@@ -68,7 +68,22 @@ impl RunDir {
         self.path.join("logs").join(format!("{label}.log"))
     }
 
-    /// A fresh directory that is `TMPDIR` for the attempt that is called so.
+    /// Where the attempt that is called so leaves files that are kept.
+    pub(crate) fn artefacts(&self, label: &str) -> PathBuf {
+        self.path.join("artefacts").join(label)
+    }
+
+    /// The directory below which all scratch directories of this run are.
+    pub(crate) fn scratch_root(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// What will be `TMPDIR` for the attempt that is called so.
+    pub(crate) fn scratch_path(&self, label: &str) -> PathBuf {
+        self.scratch.join(label)
+    }
+
+    /// A fresh directory that is `TMPDIR` for what is called so.
     pub(crate) fn scratch(&self, label: &str) -> std::io::Result<PathBuf> {
         let path = self.scratch.join(label);
         std::fs::create_dir(&path)?;

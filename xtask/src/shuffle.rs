@@ -21,6 +21,14 @@ pub(crate) fn shuffle<T>(items: &mut [T], seed: u64) {
     }
 }
 
+/// The seed for a later round of a run with this seed; the first round has the seed itself.
+pub(crate) fn seed_of_round(seed: u64, round: u32) -> u64 {
+    match round {
+        0 | 1 => seed,
+        round => SplitMix64(seed ^ (u64::from(round) << 32)).next(),
+    }
+}
+
 /// A seed that nobody chose, short enough to be typed.
 pub(crate) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};

@@ -4,23 +4,30 @@
 
 mod finish;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cargo::BuildArgs;
-use crate::clock::parse_duration;
-use crate::discover::{self, standings};
+use crate::discover::{self, Means, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
+use crate::list::{self, Form, Listing};
+use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
+use crate::profile::{self, ProfileArgs};
 use crate::reports::OutputArgs;
 use crate::run::{self, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
+use crate::schedule::ScheduleArgs;
+use crate::shuffle;
+use crate::treatment::Rules;
 use crate::workspace::Workspace;
 use finish::{Finished, Run};
 
@@ -44,19 +51,13 @@ pub(crate) struct Args {
     /// Run so many tests at a time [default: twice the number of processors]
     #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// End a test that takes longer, with all it started
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT", help_heading = "Run")]
-    pub(crate) timeout: Duration,
-    /// End the run when the tests together take longer; building does not count
-    #[arg(long, value_name = "TIME", default_value = "180s", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT", help_heading = "Run")]
-    pub(crate) global_timeout: Duration,
     /// Start no further test after the first failure
     #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
     pub(crate) fail_fast: bool,
     /// Run everything, whatever fails (the default)
     #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
     pub(crate) no_fail_fast: bool,
-    /// Run in random order; the seed is printed and gives the same order again
+    /// Run in random order, another one in each round; the seed is printed and gives the same orders again
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, help_heading = "Run")]
     pub(crate) shuffle: Option<Option<u64>>,
     /// Show what tests write while they run
@@ -80,26 +81,40 @@ pub(crate) struct Args {
     pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
+    pub(crate) ownership: OwnershipArgs,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+    #[command(flatten)]
     pub(crate) build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
 }
 
-/// Runs the tests. The exit code says how it went.
+/// The whole run has so much time, unless another limit is given.
+const RUN_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
-/// When there is not even a report: there is no workspace or no temporary directory.
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    Ok(runtime::block_on(story(args))??.into())
+/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (args, workspace) = profile::apply(args, words)?;
+    if let Some(form) = args.preview() {
+        return list::show(&args.listing(form));
+    }
+    Ok(runtime::block_on(story(&args, workspace))??.into())
 }
 
-async fn story(args: &Args) -> Result<Exit, Stop> {
+async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let settings = args.settings()?;
     let directory = RunDir::create(&workspace.target_directory, "test")?;
-    let run = Run::begin(args, workspace, directory)?;
+    let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);
     let exit = run.exit(&ended, &report);
     let published = run.publish(exit, &report);
+    run.remember(&report);
     run.summarise(&ended, &report);
     Ok(published.map_or_else(|stop| stop.exit, |()| exit))
 }
@@ -107,28 +122,53 @@ async fn story(args: &Args) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
+    let rules = Rules::parse(&run.workspace.config.test)?;
     run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let factor = tokio::task::spawn_blocking({
+        let stretch = run.args.ownership.stretch;
+        move || stretch.resolve()
+    });
+    let owner = Arc::new(run.owner()?);
     let found = discover::discover(
         &run.workspace,
         capabilities,
         &run.args.build,
-        (&mut interrupts, &run.events),
+        Means {
+            interrupts: &mut interrupts,
+            events: &run.events,
+            owner: &owner,
+        },
     )
     .await?;
     let standings = standings(&found.capabilities);
-    let unmatched = filter.unmatched(&found.ids());
+    let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
         seed: run.seed,
+        rules,
+        subset: run.args.schedule.subset.read(&run.workspace.target_directory),
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
-    let ran = run::run(&run.stage(plan, &found), interrupts).await;
-    Ok(Finished { ran, missing, found })
+    let outstanding = plan.outstanding;
+    let settings = run.settings.stretched(factor.await.unwrap_or(1.0));
+    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner)));
+    let mut ran = run::run(&stage, interrupts).await;
+    drop(stage);
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
+    wishes.subset.history.annotate(&mut ran.suites);
+    Ok(Finished {
+        ran,
+        missing,
+        outstanding,
+        found,
+    })
 }
 
 impl Args {
@@ -146,12 +186,30 @@ impl Args {
         }
     }
 
-    fn settings(&self) -> Settings {
-        Settings {
-            jobs: self.jobs.map_or_else(default_jobs, NonZeroUsize::get),
-            timeout: self.timeout,
-            run_timeout: self.global_timeout,
-            on_failure: if self.fail_fast {
+    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.fail_fast && !self.no_fail_fast
+    }
+
+    /// How to run, on a machine as it should be.
+    ///
+    /// # Errors
+    /// When there are more copies than slots.
+    fn settings(&self) -> Result<Settings, Stop> {
+        let copies = self.schedule.repeat.slots();
+        let jobs = self
+            .jobs
+            .map_or_else(|| default_jobs().max(copies), NonZeroUsize::get);
+        Ok(Settings {
+            jobs,
+            timeout: self.ownership.timeout,
+            grace: self.ownership.grace,
+            slow: self.ownership.slow,
+            run_timeout: self.run_timeout(),
+            leaks: self.ownership.leaks,
+            stretch: 1.0,
+            repeat: self.schedule.repeat.parse(jobs)?,
+            on_failure: if self.stops_early() {
                 OnFailure::Stop
             } else {
                 OnFailure::GoOn
@@ -161,6 +219,42 @@ impl Args {
             } else {
                 Output::Keep
             },
+        })
+    }
+
+    /// A limit that nobody has set must not end what somebody wants to be long.
+    fn run_timeout(&self) -> Duration {
+        match self.ownership.global_timeout {
+            Some(limit) => limit,
+            None if self.schedule.repeat.is_asked_for() => Duration::MAX,
+            None => RUN_TIMEOUT,
+        }
+    }
+
+    /// The seed of the order, if it is random.
+    fn seed(&self) -> Option<u64> {
+        self.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed))
+    }
+
+    /// How to list the tests, if that is all.
+    fn preview(&self) -> Option<Form> {
+        match (self.schedule.list, self.schedule.dry_run) {
+            (true, _) => Some(Form::Lines),
+            (false, true) => Some(Form::Order),
+            (false, false) => None,
+        }
+    }
+
+    fn listing(&self, form: Form) -> Listing<'_> {
+        Listing {
+            isolation: self.ownership.isolate,
+            filter: &self.filter,
+            subset: &self.schedule.subset,
+            build: &self.build,
+            required: self.required(),
+            ignored: self.ignored(),
+            seed: self.seed(),
+            form,
         }
     }
 }

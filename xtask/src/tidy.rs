@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::capability;
 use crate::plan;
+use crate::workspace::Workspace;
 
 /// Longer files are split.
 const LINES_MAX: usize = 600;
@@ -27,16 +28,22 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks every Rust source below `root`; empty if all is well.
+/// Checks every Rust source of a workspace; empty if all is well.
 ///
 /// # Errors
 /// When a source cannot be read.
-pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
+    let known: Vec<&str> = capability::names(&workspace.config).collect();
+    check_below(&workspace.root, &known)
+}
+
+/// The same, for a directory and the capabilities that tests may need.
+fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for file in sources(root)? {
         let text = std::fs::read_to_string(root.join(&file))
             .with_context(|| format!("could not read `{}`", file.display()))?;
-        findings.extend(breaches(&file, &text));
+        findings.extend(breaches(&file, &text, known));
         findings.extend(undeclared(root, &file));
     }
     Ok(findings)
@@ -69,7 +76,7 @@ fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// What is wrong with one file.
-fn breaches(file: &Path, text: &str) -> Vec<Finding> {
+fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
     let finding = |line: usize, message: &str| Finding {
         file: file.to_owned(),
         line,
@@ -97,7 +104,7 @@ fn breaches(file: &Path, text: &str) -> Vec<Finding> {
                     .then(|| finding(number, "expect a lint, with its reason; never allow it")),
             );
         }
-        if let Some(message) = ignored_for_ever(file, code) {
+        if let Some(message) = ignored_for_ever(file, code, known) {
             findings.push(finding(number, &message));
         }
         if is_test_code_that_may_not_sleep(file) && !code.starts_with("//") && code.contains("sleep(") {
@@ -111,15 +118,13 @@ fn breaches(file: &Path, text: &str) -> Vec<Finding> {
 }
 
 /// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and nothing else.
-fn ignored_for_ever(file: &Path, code: &str) -> Option<String> {
+fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
     if !file.starts_with(Path::new("tests").join("suite")) || !code.starts_with("#[ignore") {
         return None;
     }
     let reason = code.split('"').nth(1).unwrap_or_default();
     let needs = plan::needs(reason);
-    let unknown = needs
-        .iter()
-        .find(|need| !capability::names().any(|name| name == **need));
+    let unknown = needs.iter().find(|need| !known.contains(need));
     match unknown {
         Some(unknown) => Some(format!("it needs `{unknown}`, which is no capability")),
         None if needs.is_empty() => {
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     fn messages(file: &str, text: &str) -> Vec<String> {
-        breaches(Path::new(file), text)
+        breaches(Path::new(file), text, &["fuse", "git"])
             .iter()
             .map(Finding::to_string)
             .collect()
@@ -255,7 +260,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(suite.join(name), format!("//! Head.\n{text}")).unwrap();
         }
-        let found = check(root.path()).unwrap();
+        let found = check_below(root.path(), &[]).unwrap();
         let files: Vec<_> = found.iter().map(|finding| finding.file.as_path()).collect();
         assert_eq!(files, [Path::new("tests/suite/forgotten.rs")]);
     }

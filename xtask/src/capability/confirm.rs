@@ -1,6 +1,6 @@
 //! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and cleans up after it.
 //!
-//! What is mounted and how is the probe binary's business (`capability_probe` of the tests package). xtask never links
+//! What is mounted and how is the probe binary's business (the workspace names it in its manifest). xtask never links
 //! fuser, which does not even build on a Mac without macFUSE.
 
 use std::io::Read as _;
@@ -17,7 +17,7 @@ use crate::clock;
 use crate::mounts;
 
 /// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
 /// ... unless it gets a fraction of a processor: at a quota of 20 % everything takes four times longer.
 const SLOW_MACHINE_MARGIN: u64 = 4;
 /// How long a killed child may take to be gone.
@@ -38,7 +38,7 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
     let Some(binary) = probe_binary else {
         return combine(
             before,
-            Err("not proven: the build has no `capability_probe`".to_owned()),
+            Err("not proven: there is no `workspace.metadata.xtask.probe`, or it was not built".to_owned()),
         );
     };
     let start = clock::now();
@@ -47,16 +47,25 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
     combine(before, outcome.map(|evidence| format!("{evidence} in {ms} ms")))
 }
 
+/// The verdict on `before` after somebody else has run the probe.
+pub(super) fn answered(before: &Capability, outcome: Result<(Vec<u8>, Duration), String>) -> Capability {
+    let evidence = outcome.and_then(|(printed, took)| {
+        let answer = answer(&printed).unwrap_or_else(|| Err("the probe gave no answer".to_owned()));
+        answer.map(|evidence| format!("{evidence} in {} ms", took.as_millis()))
+    });
+    combine(before, evidence)
+}
+
 fn combine(before: &Capability, outcome: Result<String, String>) -> Capability {
     match outcome {
         Ok(evidence) if before.available => {
-            Capability::present(before.name, format!("{}: {evidence}", before.evidence))
+            Capability::present(before.name.clone(), format!("{}: {evidence}", before.evidence))
         }
-        Ok(evidence) => Capability::present(before.name, evidence),
+        Ok(evidence) => Capability::present(before.name.clone(), evidence),
         Err(_) if !before.available => before.clone(),
         Err(cause) => Capability {
             hint: before.hint.clone(),
-            ..Capability::missing(before.name, format!("{}, but {cause}", before.evidence))
+            ..Capability::missing(before.name.clone(), format!("{}, but {cause}", before.evidence))
         },
     }
 }
@@ -109,20 +118,21 @@ fn read_to_end(output: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
 }
 
 fn read_answer(bytes: &[u8], child: &mut Child) -> Result<String, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let answer = text
-        .lines()
-        .rev()
-        .find_map(|line| serde_json::from_str::<Answer>(line).ok());
-    match answer.filter(|answer| answer.capability == "fuse") {
-        Some(Answer {
-            available: true,
-            evidence,
-            ..
-        }) => Ok(evidence),
-        Some(Answer { evidence, .. }) => Err(evidence),
-        None => Err(format!("the probe gave no answer: {}", last_words(child))),
-    }
+    answer(bytes).unwrap_or_else(|| Err(format!("the probe gave no answer: {}", last_words(child))))
+}
+
+/// The answer among what the probe printed, if there is one.
+fn answer(printed: &[u8]) -> Option<Result<String, String>> {
+    let text = String::from_utf8_lossy(printed);
+    let mut lines = text.lines().rev();
+    let answer = lines.find_map(|line| serde_json::from_str::<Answer>(line).ok())?;
+    let Answer {
+        capability,
+        available,
+        evidence,
+    } = answer;
+    let verdict = if available { Ok(evidence) } else { Err(evidence) };
+    (capability == "fuse").then_some(verdict)
 }
 
 fn last_words(child: &mut Child) -> String {

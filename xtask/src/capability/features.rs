@@ -1,55 +1,31 @@
-//! Which cargo features to build with: a pure decision over capabilities, platform and the features that exist.
+//! Which cargo features to build with: a pure decision over the workspace's rules, the system and its capabilities.
 //!
 //! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac without macFUSE). A
-//! feature that builds but cannot *run* is selected all the same, so that its code is at least compiled.
+//! feature that builds but cannot *run* may be selected all the same, so that its code is at least compiled.
+
+use std::collections::BTreeMap;
 
 use super::{Capabilities, FuseMode};
+use crate::config::Feature;
 
-/// The platforms that the decision tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Platform {
-    /// fuser mounts in pure Rust; nothing has to be installed to build it.
-    Linux,
-    /// fuser links macFUSE's libfuse.
-    MacOs,
-    /// Mounts would go through WinFsp.
-    Windows,
-    /// No mount backend.
-    Other,
+/// The features to select on `system`, which is named as by [`std::env::consts::OS`].
+pub(super) fn decide(
+    system: &str,
+    capabilities: &Capabilities,
+    rules: &BTreeMap<String, Feature>,
+) -> Vec<String> {
+    let selected = rules
+        .iter()
+        .filter(|(_, rule)| is_worth_building(rule, system, capabilities));
+    selected.map(|(name, _)| name.clone()).collect()
 }
 
-impl Platform {
-    /// The one that this xtask was built for.
-    pub(crate) const CURRENT: Self = if cfg!(target_os = "linux") {
-        Self::Linux
-    } else if cfg!(target_os = "macos") {
-        Self::MacOs
-    } else if cfg!(windows) {
-        Self::Windows
-    } else {
-        Self::Other
-    };
-}
-
-/// The features to select, in the order of `existing`'s names below.
-pub(super) fn decide(platform: Platform, capabilities: &Capabilities, existing: &[String]) -> Vec<String> {
-    let holds = |name| {
-        capabilities
-            .lookup(name)
-            .is_some_and(|capability| capability.available)
-    };
-    let fuse = Some("fuse").filter(|_| capabilities.mode != FuseMode::Off);
-    let wanted = match platform {
-        Platform::Linux => fuse,
-        Platform::MacOs => fuse.filter(|_| holds("fuse")),
-        Platform::Windows => Some("winfsp").filter(|_| holds("winfsp")),
-        Platform::Other => None,
-    };
-    wanted
-        .into_iter()
-        .filter(|name| existing.iter().any(|feature| feature == name))
-        .map(str::to_owned)
-        .collect()
+fn is_worth_building(rule: &Feature, system: &str, capabilities: &Capabilities) -> bool {
+    let names = |systems: &[String]| systems.iter().any(|name| name == system);
+    let is_off = rule.capability == "fuse" && capabilities.mode == FuseMode::Off;
+    let found = capabilities.lookup(&rule.capability);
+    let holds = || found.is_some_and(|capability| capability.available);
+    !is_off && (names(&rule.always) || names(&rule.where_found) && holds())
 }
 
 #[cfg(test)]
@@ -57,90 +33,49 @@ mod tests {
     use super::super::Capability;
     use super::*;
 
-    fn machine(list: Vec<Capability>) -> Capabilities {
-        Capabilities {
-            list,
-            mode: FuseMode::Auto,
-        }
+    fn rules() -> BTreeMap<String, Feature> {
+        let rules = serde_json::json!({
+            "fuse": {"capability": "fuse", "always": ["linux"], "where-found": ["macos"]},
+            "winfsp": {"capability": "winfsp", "where-found": ["windows"]},
+        });
+        serde_json::from_value(rules).unwrap()
     }
 
-    fn selected(platform: Platform, capability: Capability, existing: &[&str]) -> Vec<String> {
-        let existing: Vec<String> = existing.iter().map(|&name| name.to_owned()).collect();
-        decide(platform, &machine(vec![capability]), &existing)
+    fn selected(system: &str, capability: Capability, mode: FuseMode) -> Vec<String> {
+        let list = vec![capability];
+        decide(system, &Capabilities { list, mode }, &rules())
+    }
+
+    fn present(name: &'static str) -> Capability {
+        Capability::present(name, "works")
+    }
+
+    fn missing(name: &'static str) -> Capability {
+        Capability::missing(name, "is not there")
     }
 
     #[test]
-    fn linux_builds_fuse_even_where_it_cannot_run() {
-        assert_eq!(
-            selected(
-                Platform::Linux,
-                Capability::missing("fuse", "no device"),
-                &["default", "fuse"]
-            ),
-            ["fuse"]
-        );
+    fn what_always_builds_is_built_even_where_it_cannot_run() {
+        assert_eq!(selected("linux", missing("fuse"), FuseMode::Auto), ["fuse"]);
     }
 
     #[test]
     fn what_is_switched_off_is_not_built() {
-        let mut capabilities = machine(vec![Capability::present("fuse", "works")]);
-        capabilities.mode = FuseMode::Off;
-        for platform in [Platform::Linux, Platform::MacOs] {
-            assert!(decide(platform, &capabilities, &["fuse".to_owned()]).is_empty());
+        for system in ["linux", "macos"] {
+            assert_eq!(selected(system, present("fuse"), FuseMode::Off), [""; 0]);
         }
     }
 
     #[test]
-    fn macos_builds_fuse_only_with_macfuse() {
-        assert_eq!(
-            selected(
-                Platform::MacOs,
-                Capability::present("fuse", "macFUSE 5"),
-                &["fuse"]
-            ),
-            ["fuse"]
-        );
-        assert!(
-            selected(
-                Platform::MacOs,
-                Capability::missing("fuse", "no macFUSE"),
-                &["fuse"]
-            )
-            .is_empty()
-        );
+    fn what_needs_something_installed_is_built_only_where_that_is_found() {
+        assert_eq!(selected("macos", present("fuse"), FuseMode::Auto), ["fuse"]);
+        assert_eq!(selected("macos", missing("fuse"), FuseMode::Auto), [""; 0]);
+        assert_eq!(selected("windows", present("winfsp"), FuseMode::Auto), ["winfsp"]);
+        assert_eq!(selected("windows", missing("winfsp"), FuseMode::Auto), [""; 0]);
     }
 
     #[test]
-    fn windows_builds_winfsp_only_where_the_feature_exists() {
-        assert!(selected(Platform::Windows, Capability::present("winfsp", "2.1"), &["fuse"]).is_empty());
-        assert_eq!(
-            selected(
-                Platform::Windows,
-                Capability::present("winfsp", "2.1"),
-                &["winfsp"]
-            ),
-            ["winfsp"]
-        );
-        assert!(
-            selected(
-                Platform::Windows,
-                Capability::missing("winfsp", "none"),
-                &["winfsp"]
-            )
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn a_feature_that_does_not_exist_is_never_selected() {
-        assert!(selected(Platform::Linux, Capability::present("fuse", "works"), &["server"]).is_empty());
-        assert!(
-            selected(
-                Platform::Other,
-                Capability::present("fuse", "works"),
-                &["fuse", "winfsp"]
-            )
-            .is_empty()
-        );
+    fn a_system_that_no_rule_names_gets_nothing() {
+        assert_eq!(selected("freebsd", present("fuse"), FuseMode::Auto), [""; 0]);
     }
 }

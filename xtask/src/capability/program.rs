@@ -8,48 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Capability;
-
-/// A program and how it tells its version.
-pub(super) struct Program {
-    pub(super) name: &'static str,
-    version_flag: &'static str,
-    /// What to do where it is missing.
-    hint: &'static str,
-}
-
-/// The only programs that tests may name; a longer list would be a hidden list of dependencies.
-pub(super) const PROGRAMS: &[Program] = &[
-    Program {
-        name: "git",
-        version_flag: "--version",
-        hint: "install `git`; it clones a repository on a mount",
-    },
-    Program {
-        name: "tar",
-        version_flag: "--version",
-        hint: "install `tar`; it unpacks a tree on a mount",
-    },
-    Program {
-        name: "rsync",
-        version_flag: "--version",
-        hint: "install `rsync`; it copies a tree onto a mount and compares every byte",
-    },
-    Program {
-        name: "sqlite3",
-        version_flag: "--version",
-        hint: "install `sqlite3`; it runs a database on a mount",
-    },
-    Program {
-        name: "fsx",
-        version_flag: "--version",
-        hint: "`cargo xtask conformance --install` builds it; it does random operations on one file",
-    },
-    Program {
-        name: "pjdfstest",
-        version_flag: "--version",
-        hint: "`cargo xtask conformance --install` builds it; it checks what POSIX says of a file system",
-    },
-];
+use crate::config::Program;
 
 /// How to start the program `name`: as a file in `tools` if there is one, else by PATH.
 pub(crate) fn path(name: &str, tools: &Path) -> OsString {
@@ -61,30 +20,21 @@ pub(crate) fn path(name: &str, tools: &Path) -> OsString {
     }
 }
 
-impl Program {
-    /// Runs it with its version flag.
-    pub(super) fn look(&self, tools: &Path) -> Capability {
-        let Self {
-            name,
-            version_flag,
-            hint,
-        } = self;
-        let output = Command::new(path(name, tools))
-            .arg(version_flag)
-            .stdin(Stdio::null())
-            .output();
-        let capability = match output {
-            Ok(output) if output.status.success() => {
-                return Capability::present(name, first_line(&output.stdout));
-            }
-            Ok(output) => Capability::missing(
-                name,
-                format!("`{name} {version_flag}` ended with {}", output.status),
-            ),
-            Err(error) => Capability::missing(name, format!("`{name}` could not be started: {error}")),
-        };
-        capability.with_hint(*hint)
-    }
+/// Runs the program `name` with its version flag.
+pub(super) fn look(name: &str, program: &Program, tools: &Path) -> Capability {
+    let Program { hint, version_flag } = program;
+    let output = Command::new(path(name, tools))
+        .arg(version_flag)
+        .stdin(Stdio::null())
+        .output();
+    let missing = match output {
+        Ok(output) if output.status.success() => {
+            return Capability::present(name.to_owned(), first_line(&output.stdout));
+        }
+        Ok(output) => format!("`{name} {version_flag}` ended with {}", output.status),
+        Err(error) => format!("`{name}` could not be started: {error}"),
+    };
+    Capability::missing(name.to_owned(), missing).with_hint(hint.clone())
 }
 
 fn first_line(output: &[u8]) -> String {
@@ -104,11 +54,10 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_missing_with_the_way_to_get_it() {
         let program = Program {
-            name: "no-such-program-as-this",
-            version_flag: "--version",
-            hint: "install it",
+            version_flag: "--version".to_owned(),
+            hint: "install it".to_owned(),
         };
-        let capability = program.look(Path::new("/nonexistent"));
+        let capability = look("no-such-program-as-this", &program, Path::new("/nonexistent"));
         assert!(!capability.available);
         assert!(
             capability.evidence.contains("could not be started"),

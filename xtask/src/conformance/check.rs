@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::{fsx, pjdfstest};
+use crate::filter::Subject;
 
 /// The name under which the checks are reported.
 pub(super) const SUITE: &str = "xtask::conformance";
@@ -123,6 +124,17 @@ impl Ground {
     }
 }
 
+/// What a filter sees of the trial with this name.
+pub(super) fn subject(name: &str) -> Subject<'_> {
+    let (package, binary) = SUITE.split_once("::").unwrap_or(("", SUITE));
+    Subject {
+        package,
+        binary,
+        name,
+        needs: Vec::new(),
+    }
+}
+
 impl Trial {
     /// `fsx::served`.
     pub(super) fn name(&self) -> String {
@@ -159,13 +171,14 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability;
+    use crate::{capability, config};
 
     #[test]
     fn every_check_needs_only_what_is_probed() {
+        let config = config::ours();
         for trial in [On::Mount, On::Plain].into_iter().flat_map(trials) {
             for need in trial.needs() {
-                assert!(capability::names().any(|name| name == need), "{need}");
+                assert!(capability::names(&config).any(|name| name == need), "{need}");
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::mounts;
 use crate::os;
 use crate::report::{Case, Failure, Outcome, Skip};
 use crate::run::capture::Capture;
-use crate::run::process::{self, End, Ended, Halt, Watch};
+use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
 use crate::rundir::{RUN_ID, RunDir};
 
 const INTERRUPTED: &str = "the run was interrupted";
@@ -80,7 +80,7 @@ impl Stage<'_> {
                 self.console.finished(number, SUITE, &trial.name(), result);
             }
             let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
-            let id = format!("{SUITE}${}", trial.name());
+            let id = trial.id();
             cases.push(Case {
                 started: Some(started),
                 elapsed: done.elapsed,
@@ -146,6 +146,7 @@ impl Stage<'_> {
                 };
                 let watch = Watch {
                     timeout: trial.check.limit,
+                    grace: GRACE,
                     halt,
                     mark,
                 };
@@ -200,7 +201,9 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
                 vec![],
             );
         }
-        End::Halted(_) => return (errored("interrupted", INTERRUPTED.to_owned()), vec![]),
+        End::Halted(_) | End::TooManyProcesses(_) => {
+            return (errored("interrupted", INTERRUPTED.to_owned()), vec![]);
+        }
     };
     let said = Said {
         status,

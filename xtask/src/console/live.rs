@@ -41,6 +41,11 @@ impl Live {
         self.total.enable_steady_tick(TICK);
     }
 
+    /// Makes the bar longer.
+    pub(super) fn expect_one_more(&self) {
+        self.total.inc_length(1);
+    }
+
     /// Shows a line for a test, if there is room.
     pub(super) fn started(&self, number: usize, name: &str) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

@@ -117,7 +117,7 @@ fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
     failure
         .detail
         .lines()
-        .filter(|line| failure.kind != "panic" || line.starts_with("kept: "))
+        .filter(|line| failure.kind != "panic" || line.starts_with("kept: ") || line.starts_with("history: "))
 }
 
 /// `module::function`, and the round where it is not the first.

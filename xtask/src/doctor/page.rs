@@ -21,6 +21,15 @@ pub(super) fn page(findings: &Findings) -> String {
         &mut page,
         &format!("\nfeatures: {}", features(&findings.features)),
     );
+    let isolation = &findings.isolation;
+    let reason = isolation
+        .reason
+        .as_ref()
+        .map(|reason| format!(" (no box: {reason})"));
+    line(
+        &mut page,
+        &format!("isolation: {}{}", isolation.level, reason.unwrap_or_default()),
+    );
     line(&mut page, proof(findings.proven));
     if !findings.missing.is_empty() {
         line(
@@ -135,7 +144,7 @@ mod tests {
     fn a_missing_capability_shows_cause_and_hint() {
         let hint = Some("install it".to_owned());
         let capability = Capability {
-            name: "fuse",
+            name: "fuse".into(),
             available: false,
             evidence: "no device".to_owned(),
             hint,

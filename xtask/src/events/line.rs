@@ -32,6 +32,9 @@ pub(super) struct Line<'a> {
 pub(super) enum Event<'a> {
     /// Always the first one.
     RunStart {
+        /// What the project is called.
+        #[serde(default)]
+        name: String,
         run_id: String,
         #[serde(with = "wire::time", rename = "started_ns")]
         started: SystemTime,

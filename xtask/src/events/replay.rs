@@ -59,7 +59,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Line<'static>> {
 /// What is known so far.
 #[derive(Debug, Default)]
 struct Replay {
-    run: Option<(String, SystemTime)>,
+    run: Option<(String, String, SystemTime)>,
     properties: Vec<(String, String)>,
     phases: Vec<(String, Duration)>,
     /// The place of each test, by id: in the order in which they were first told of.
@@ -93,11 +93,12 @@ impl Replay {
         self.last = self.last.max(line.after);
         match line.event {
             Event::RunStart {
+                name,
                 run_id,
                 started,
                 properties,
                 args: _,
-            } => (self.run, self.properties) = (Some((run_id, started)), properties),
+            } => (self.run, self.properties) = (Some((name, run_id, started)), properties),
             Event::Properties { properties } => self.properties = properties,
             Event::Phase { name } => self.phases.push((name.into_owned(), line.after)),
             Event::Discovered { suite, case } => {
@@ -152,7 +153,7 @@ impl Replay {
     }
 
     fn into_report(self) -> anyhow::Result<Report> {
-        let Some((run_id, started)) = self.run else {
+        let Some((name, run_id, started)) = self.run else {
             bail!("there is no `run-start`");
         };
         let (elapsed, setup_failure) = self.end.unwrap_or_else(|| (self.last, Some(killed())));
@@ -179,6 +180,7 @@ impl Replay {
             }
         }
         Ok(Report {
+            name,
             run_id,
             started,
             elapsed,

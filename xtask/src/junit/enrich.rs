@@ -14,9 +14,6 @@ use quick_xml::{Reader, Writer};
 use super::{Dialect, model, reruns, sanitise};
 use crate::report::{Case, Outcome, Report, Suite};
 
-/// Name of the root element, which some readers show as the title.
-const ROOT_NAME: &str = "tandem";
-
 /// What the pass writes down.
 pub(super) struct Run<'a> {
     pub(super) report: &'a Report,
@@ -174,7 +171,7 @@ impl Content {
 impl Run<'_> {
     fn root_attributes(&self) -> Attributes {
         let counts = Counts::of(self.suites.iter().flat_map(|suite| &suite.cases));
-        let mut attributes = vec![("name", ROOT_NAME.to_owned())];
+        let mut attributes = vec![("name", sanitise::line(&self.report.name))];
         attributes.extend(counts.attributes());
         if self.dialect == Dialect::Rich {
             attributes.push(("skipped", counts.skipped.to_string()));

@@ -39,7 +39,7 @@ fn case(case: &Case) -> TestCase {
 pub(super) fn name(case: &Case) -> String {
     match case.round {
         1 => sanitise::line(&case.name),
-        round => sanitise::line(&format!("{} #{round}", case.name)),
+        round => sanitise::line(&format!("{}#{round}", case.name)),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::cargo::Harness;
 use crate::filter::Match;
 
 fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
@@ -16,6 +17,7 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
         target,
         executable,
         source,
+        harness: Harness::Libtest,
     });
     let test = |(name, ignore): &(&str, Ignore)| {
         let (name, ignore) = ((*name).to_owned(), ignore.clone());
@@ -24,9 +26,16 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
             name,
             ignore,
             place: None,
+            form: Form::One,
         }
     };
     ignores.iter().map(test).collect()
+}
+
+/// Tests with these names that need nothing, for tests of others.
+pub(crate) fn plain_tests(names: &[&str]) -> Vec<Test> {
+    let plain: Vec<(&str, Ignore)> = names.iter().map(|name| (*name, Ignore::No)).collect();
+    tests(&plain)
 }
 
 fn because(reason: &str) -> Ignore {

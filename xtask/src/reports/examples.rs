@@ -72,6 +72,7 @@ pub(crate) fn report(run_id: &str, cases: Vec<Case>) -> Report {
     };
     suite.set_times();
     Report {
+        name: "tandem".into(),
         run_id: run_id.into(),
         started: start(),
         elapsed: Duration::from_secs(3),

@@ -34,6 +34,7 @@ fn two(mut first: Report, mut second: Report) -> Report {
     }
     suites.iter_mut().for_each(Suite::set_times);
     Report {
+        name: first.name,
         run_id: format!("{}+{}", first.run_id, second.run_id),
         started,
         elapsed: end.duration_since(started).unwrap_or_default(),

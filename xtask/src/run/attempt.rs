@@ -4,17 +4,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::capture::{Capture, Echo};
 use super::environment::Own;
-use super::process::{self, Ended, Halt, Watch};
+use super::owner::{Fate, Job, Settled};
+use super::process::{Ended, Halt, Watch};
 use super::suites::case;
-use super::{Output, Stage, verdict};
-use crate::mounts;
+use super::{Output, Stage, stretch, verdict};
+use crate::ownership::{FORENSICS, LeakPolicy};
 use crate::plan::Test;
-use crate::report::{Case, Failure, Outcome};
+use crate::report::{Case, Failure, Leak, Outcome};
 
 /// Which attempt at which test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(super) struct Done {
 
 impl Ticket {
     /// A short name for its files, unique within the run.
-    fn label(self) -> String {
+    pub(super) fn label(self) -> String {
         match self {
             Ticket {
                 number,
@@ -62,10 +64,7 @@ impl Stage {
     /// Makes one attempt.
     pub(super) async fn attempt(&self, ticket: Ticket, halt: watch::Receiver<Halt>) -> Done {
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
-        let scratch = match self.directory.scratch(&label) {
-            Ok(scratch) => scratch,
-            Err(error) => return unplaceable(ticket, test, &error),
-        };
+        let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
         let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
         let command = self.environment.test_command(&Own {
             test,
@@ -73,21 +72,26 @@ impl Stage {
             ticket,
             mark: &mark,
         });
-        let echo = (self.settings.output == Output::Show).then(|| Echo {
-            console: Arc::clone(&self.console),
-            name: test.name.clone(),
-        });
-        let capture = Capture::new(&self.directory.log(&label), echo);
+        let limits = self.limits(ticket.number);
         let watch = Watch {
-            timeout: self.settings.timeout,
+            timeout: limits.timeout,
+            grace: self.settings.grace,
             halt,
             mark,
         };
-        let ended = process::run(command, capture, watch).await;
-        let orphans = ended.orphans;
-        let mut case = self.judge(test, ended);
-        tidy(&mut case, &scratch);
+        let job = Job {
+            command,
+            scratch: &scratch,
+            artefacts: &self.directory.artefacts(&label),
+        };
+        let capture = Capture::new(&log, self.echo(test));
+        let (ended, remains) = self.owner.run(job, capture, watch).await;
+        let mut case = self.judge(test, ended, limits);
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
+        case.attachments.extend(log.exists().then_some(log));
+        let settled = remains.settle(fate(&case)).await;
+        account(&mut case, settled, self.settings.leaks);
+        let orphans = case.leaks.iter().filter(|leak| leak.kind == "process").count();
         Done {
             ticket,
             case,
@@ -95,12 +99,26 @@ impl Stage {
         }
     }
 
-    fn judge(&self, test: &Test, ended: Ended) -> Case {
-        let limits = verdict::Limits {
-            timeout: self.settings.timeout,
+    /// The limits of the test with this number.
+    fn limits(&self, number: usize) -> verdict::Limits {
+        let treatment = self.plan.treatment(number);
+        let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
+        verdict::Limits {
+            timeout: own(treatment.timeout).unwrap_or(self.settings.timeout),
+            slow: own(treatment.slow).unwrap_or(self.settings.slow),
             run_timeout: self.settings.run_timeout,
-        };
-        let (outcome, panic) = verdict::judge(&test.name, &ended, limits);
+        }
+    }
+
+    fn echo(&self, test: &Test) -> Option<Echo> {
+        (self.settings.output == Output::Show).then(|| Echo {
+            console: Arc::clone(&self.console),
+            name: test.name.clone(),
+        })
+    }
+
+    fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
+        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
@@ -110,6 +128,9 @@ impl Stage {
         case.elapsed = ended.elapsed;
         case.stdout = crate::libtest::unframed(&ended.stdout, &test.name).to_vec();
         case.stderr = ended.stderr;
+        case.leaks = ended.leaks;
+        case.attachments = ended.attachments;
+        case.slow = case.elapsed > limits.slow;
         case
     }
 
@@ -120,37 +141,49 @@ impl Stage {
     }
 }
 
-/// After a success nothing stays; after a failure everything does, and the failure says where.
-fn tidy(case: &mut Case, scratch: &Path) {
-    mounts::detach_below(scratch);
-    let failure = match &mut case.outcome {
-        Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
-        Outcome::Passed | Outcome::Skipped(_) => None,
-    };
-    let is_interrupted = failure
-        .as_ref()
-        .is_some_and(|failure| failure.kind == "interrupted");
-    let removed = match failure.is_none() || is_interrupted {
-        true => std::fs::remove_dir_all(scratch),
-        false => std::fs::remove_dir(scratch),
-    };
-    if let (Some(failure), Err(_)) = (failure, removed) {
-        append(&mut failure.detail, &format!("kept: {}", scratch.display()));
+/// After a success nothing stays; after a failure everything does.
+fn fate(case: &Case) -> Fate {
+    match &case.outcome {
+        Outcome::Passed => Fate::Remove,
+        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != "interrupted" => {
+            Fate::Preserve
+        }
+        Outcome::Failed(_) | Outcome::Errored(_) | Outcome::Skipped(_) => Fate::Discard,
     }
 }
 
-/// The result of a test for which no temporary directory could be made.
-fn unplaceable(ticket: Ticket, test: &Test, error: &std::io::Error) -> Done {
-    let message = format!("could not create its temporary directory: {error}");
-    let failure = Failure {
-        kind: "exec".to_owned(),
-        message,
-        detail: String::new(),
+/// Adds what was found out when the test's files were settled; a leak may fail a test that had passed.
+fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
+    case.leaks.extend(settled.leaks);
+    if policy == LeakPolicy::Off {
+        case.leaks.clear();
+    }
+    if let Outcome::Failed(failure) | Outcome::Errored(failure) = &mut case.outcome {
+        let found = case.attachments.iter().filter(|path| path.ends_with(FORENSICS));
+        found.for_each(|path| append(&mut failure.detail, &format!("found: {}", path.display())));
+        if let Some(kept) = &settled.kept {
+            append(&mut failure.detail, &format!("kept: {}", kept.display()));
+        }
+    }
+    if policy == LeakPolicy::Fail && matches!(case.outcome, Outcome::Passed) && !case.leaks.is_empty() {
+        case.outcome = Outcome::Errored(leaked(&case.leaks));
+    }
+}
+
+/// The failure of a test that passed and left something.
+fn leaked(leaks: &[Leak]) -> Failure {
+    let lines: Vec<String> = leaks
+        .iter()
+        .map(|leak| format!("{}: {}", leak.kind, leak.what))
+        .collect();
+    let more = match leaks.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
     };
-    Done {
-        ticket,
-        case: case(test, Outcome::Errored(failure)),
-        orphans: 0,
+    Failure {
+        kind: "leak".to_owned(),
+        message: format!("left behind: {}{more}", lines.first().map_or("", String::as_str)),
+        detail: lines.join("\n"),
     }
 }
 

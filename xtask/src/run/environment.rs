@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::process::Command;
 
 use super::attempt::Ticket;
-use crate::cargo::{self, Build, TestBinary};
-use crate::plan::Test;
+use crate::cargo::{self, Build, TestBinary, settings};
+use crate::plan::{Form, Test};
 use crate::workspace::{Package, Workspace};
 
 /// Where dynamic libraries are looked for.
@@ -26,7 +26,8 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
 pub(crate) struct Environment {
     removed: Vec<String>,
     shared: BTreeMap<String, OsString>,
-    out_dirs: BTreeMap<String, PathBuf>,
+    /// What only the tests of one package are told, by its id.
+    of_packages: BTreeMap<String, BTreeMap<String, OsString>>,
 }
 
 /// What distinguishes one test from the others.
@@ -43,10 +44,8 @@ pub(super) struct Own<'a> {
 impl Environment {
     /// For the tests of `build`.
     pub(crate) fn new(workspace: &Workspace, build: &Build) -> Environment {
-        let mut shared = BTreeMap::new();
-        for (name, path) in &build.bins {
-            shared.insert(format!("CARGO_BIN_EXE_{name}"), path.clone().into_os_string());
-        }
+        let mut shared = settings::variables(&workspace.root);
+        shared.extend(executables(&build.bins));
         shared.insert(
             "CARGO_TARGET_TMPDIR".to_owned(),
             workspace.target_directory.join("tmp").into_os_string(),
@@ -54,16 +53,21 @@ impl Environment {
         shared.insert("PATH".to_owned(), program_path(workspace));
         shared.insert(
             LIBRARY_PATH.to_owned(),
-            library_path(build, shared.get(LIBRARY_PATH)),
+            library_path(workspace, build, shared.get(LIBRARY_PATH)),
         );
         shared.insert("XTASK_TEST".to_owned(), "1".into());
-        if std::env::var_os("RUST_BACKTRACE").is_none() {
-            shared.insert("RUST_BACKTRACE".to_owned(), "1".into());
+        // A panic shows where it was; an error that a test prints looks as under `cargo test`.
+        let backtraces = [("RUST_BACKTRACE", "1"), ("RUST_LIB_BACKTRACE", "0")];
+        if backtraces
+            .iter()
+            .all(|(name, _)| std::env::var_os(name).is_none())
+        {
+            shared.extend(backtraces.map(|(name, value)| (name.to_owned(), value.into())));
         }
         Environment {
             removed: removed(),
             shared,
-            out_dirs: build.out_dirs.clone(),
+            of_packages: of_packages(workspace, build),
         }
     }
 
@@ -80,21 +84,22 @@ impl Environment {
             command.env_remove(name);
         });
         command.envs(&self.shared).envs(of_package(&binary.package));
-        if let Some(out_dir) = self.out_dirs.get(&binary.package.id) {
-            command.env("OUT_DIR", out_dir);
-        }
+        command.envs(self.of_packages.get(&binary.package.id).into_iter().flatten());
         command
     }
 
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
         let mut command = self.command(&own.test.binary);
-        command.args(crate::libtest::run_arguments(&own.test.name));
+        if own.test.form == Form::One {
+            command.args(crate::libtest::run_arguments(&own.test.name));
+        }
         for name in ["TMPDIR", "TMP", "TEMP"] {
             command.env(name, own.scratch);
         }
         command.env("XTASK_TEST_NAME", &own.test.name);
         command.env("XTASK_TEST_BINARY", own.test.binary.id());
+        command.env("XTASK_TEST_ROUND", own.ticket.round.to_string());
         command.env("XTASK_TEST_ATTEMPT", own.ticket.attempt.to_string());
         command.env("XTASK_TEST_SLOT", own.ticket.slot.to_string());
         if let Some((name, value)) = own.mark.split_once('=') {
@@ -113,6 +118,24 @@ fn removed() -> Vec<String> {
         .into_iter()
         .chain(switches)
         .collect()
+}
+
+/// What each build script said, where it wrote, and the binaries of its package.
+fn of_packages(workspace: &Workspace, build: &Build) -> BTreeMap<String, BTreeMap<String, OsString>> {
+    let of = |id: &String| {
+        let mut variables = build.bins_of.get(id).map(executables).unwrap_or_default();
+        let said = build.variables.get(id).into_iter().flatten();
+        variables.extend(said.map(|(name, value)| (name.clone(), OsString::from(value))));
+        let out_dir = build.out_dirs.get(id);
+        variables.extend(out_dir.map(|path| ("OUT_DIR".to_owned(), path.clone().into())));
+        variables
+    };
+    workspace.packages.keys().map(|id| (id.clone(), of(id))).collect()
+}
+
+fn executables(bins: &BTreeMap<String, PathBuf>) -> BTreeMap<String, OsString> {
+    let variable = |(name, path): (&String, &PathBuf)| (format!("CARGO_BIN_EXE_{name}"), path.clone().into());
+    bins.iter().map(variable).collect()
 }
 
 fn of_package(package: &Package) -> BTreeMap<String, OsString> {
@@ -138,6 +161,8 @@ fn of_package(package: &Package) -> BTreeMap<String, OsString> {
         ("CARGO_PKG_HOMEPAGE", text(&package.homepage)),
         ("CARGO_PKG_REPOSITORY", text(&package.repository)),
         ("CARGO_PKG_LICENSE", text(&package.license)),
+        ("CARGO_PKG_LICENSE_FILE", text(&package.license_file)),
+        ("CARGO_PKG_README", text(&package.readme)),
         ("CARGO_PKG_RUST_VERSION", text(&package.rust_version)),
     ];
     variables
@@ -156,7 +181,7 @@ fn program_path(workspace: &Workspace) -> OsString {
 
 /// Where cargo lets a test find dynamic libraries, before what we were given ourselves (on Windows that is PATH, in
 /// which tools may have been added).
-fn library_path(build: &Build, given: Option<&OsString>) -> OsString {
+fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
     for executable in build.tests.iter().map(|binary| &binary.executable) {
         let deps = executable.parent().map(Path::to_path_buf);
@@ -166,10 +191,29 @@ fn library_path(build: &Build, given: Option<&OsString>) -> OsString {
     directories.extend(build.linked_paths.iter().cloned());
     directories.sort();
     directories.dedup();
+    directories.extend(
+        build
+            .has_macros
+            .then(|| compiler_libraries(&workspace.root))
+            .flatten(),
+    );
     let inherited = given
         .cloned()
         .or_else(|| std::env::var_os(LIBRARY_PATH))
         .unwrap_or_default();
     directories.extend(std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty()));
     std::env::join_paths(directories).unwrap_or(inherited)
+}
+
+/// Where the libraries lie that a test of a procedural macro is linked with.
+fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = std::process::Command::new(rustc);
+    let output = command
+        .args(["--print", "target-libdir"])
+        .current_dir(directory)
+        .output()
+        .ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| PathBuf::from(path.trim_end()))
 }

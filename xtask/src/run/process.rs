@@ -4,22 +4,25 @@
 //! no orphan that carries its mark is alive any more.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::io::AsyncRead;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::capture::Capture;
 use crate::clock;
 use crate::os::{self, Kill};
+use crate::report::Leak;
 
-/// Between being asked to end and being killed, a test that took too long has this much time.
-const GRACE: Duration = Duration::from_secs(1);
+/// Between being asked to end and being killed, a process has this much time by default.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// After a test has ended and its tree is dead, this much time for reading what is left in the pipes.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Killing orphans is repeated, as they may fork meanwhile; but not for ever.
 const SWEEPS_MAX: usize = 20;
@@ -46,6 +49,8 @@ pub(crate) enum End {
     NotStarted(std::io::Error),
     /// It was killed at its time limit.
     TimedOut,
+    /// It was killed when it had started so many processes.
+    TooManyProcesses(usize),
     /// It was killed because the run was halted.
     Halted(Halt),
 }
@@ -58,14 +63,33 @@ pub(crate) struct Ended {
     pub(crate) elapsed: Duration,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// How many orphans had to be killed.
-    pub(crate) orphans: usize,
+    /// What it left behind, as far as that was looked for; none of it is left now.
+    pub(crate) leaks: Vec<Leak>,
+    /// Files about its end.
+    pub(crate) attachments: Vec<PathBuf>,
+}
+
+impl Ended {
+    /// One that never began.
+    pub(super) fn not_started(error: std::io::Error) -> Ended {
+        Ended {
+            end: End::NotStarted(error),
+            started: clock::wall(),
+            elapsed: Duration::ZERO,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            leaks: Vec::new(),
+            attachments: Vec::new(),
+        }
+    }
 }
 
 /// What a test may use up, and how it is recognised.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) timeout: Duration,
+    /// Between being asked to end and being killed.
+    pub(crate) grace: Duration,
     pub(crate) halt: watch::Receiver<Halt>,
     /// `NAME=value` in the environment of the test and of whatever it starts.
     pub(crate) mark: String,
@@ -80,16 +104,17 @@ pub(crate) async fn run(mut command: Command, mut capture: Capture, mut watch: W
         .kill_on_drop(true);
     os::own_group(&mut command);
     let (started, start) = (clock::wall(), clock::now());
-    let (mut elapsed, mut orphans) = (Duration::ZERO, 0);
+    let (mut elapsed, mut leaks) = (Duration::ZERO, Vec::new());
     let end = match command.spawn() {
         Ok(mut child) => {
-            let mut reading = Reading::of(&mut child, &mut capture);
+            let streams = child.stdout.take().zip(child.stderr.take());
+            let mut reading = Reading::of(streams, &mut capture);
             let group = child.id();
             let end = attend(&mut child, &mut reading, &mut watch, start).await;
             elapsed = clock::now() - start;
             // First those who can be recognised: a process that is dying can't be, and the children that it still has
             // are not ours yet.
-            orphans = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
+            leaks = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
             os::kill_group(group, Kill::Now);
             reading.finish(DRAIN_TIMEOUT).await;
             end
@@ -103,18 +128,19 @@ pub(crate) async fn run(mut command: Command, mut capture: Capture, mut watch: W
         elapsed,
         stdout,
         stderr,
-        orphans,
+        leaks,
+        attachments: Vec::new(),
     }
 }
 
 /// Waits for the child; kills its tree when its time or that of the run is over.
 async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch, start: Instant) -> End {
     let group = child.id();
-    let deadline = start + watch.timeout;
+    let deadline = start.checked_add(watch.timeout);
     let end = tokio::select! {
         status = child.wait() => status.map_or_else(End::NotStarted, End::Exited),
         never = reading.go_on() => match never {},
-        () = clock::passed(Some(deadline)) => End::TimedOut,
+        () = clock::passed(deadline) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
     if !matches!(end, End::Exited(_) | End::Halted(Halt::AtOnce(_))) {
@@ -122,7 +148,7 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
         tokio::select! {
             _ = child.wait() => {}
             never = reading.go_on() => match never {},
-            () = clock::after(GRACE) => {}
+            () = clock::after(watch.grace) => {}
             () = insisted(&mut watch.halt) => {}
         }
     }
@@ -141,7 +167,8 @@ pub(crate) async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
     halted.unwrap_or(Halt::RunTimeout)
 }
 
-async fn insisted(halt: &mut watch::Receiver<Halt>) {
+/// Returns when the run is to end without grace. Cancel safe.
+pub(super) async fn insisted(halt: &mut watch::Receiver<Halt>) {
     halt.wait_for(|halt| matches!(halt, Halt::AtOnce(_))).await.ok();
 }
 
@@ -152,10 +179,10 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
     strayed.into_iter().for_each(|pid| os::kill(pid, how));
 }
 
-/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are none. Returns how
-/// many there were. It must not pick a child that somebody else waits for.
-pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> usize {
-    let mut count = 0;
+/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are none. Returns
+/// them as leaks. It must not pick a child that somebody else waits for.
+pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
+    let mut leaks = Vec::new();
     for _ in 0..SWEEPS_MAX {
         let children = os::children(std::process::id()).into_iter();
         let orphans: Vec<os::Pid> = children
@@ -164,17 +191,17 @@ pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> usize {
         if orphans.is_empty() {
             break;
         }
-        count += kill_all(&orphans).await;
+        leaks.extend(kill_all(&orphans).await);
     }
-    count
+    leaks
 }
 
-/// Kills these orphans with all their descendants and waits until they are gone. Returns how many there were.
-async fn kill_all(orphans: &[os::Pid]) -> usize {
+/// Kills these orphans with all their descendants and waits until they are gone. Returns them as leaks.
+async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
     let below: Vec<os::Pid> = orphans.iter().flat_map(|pid| os::descendants(*pid)).collect();
-    for pid in orphans.iter().chain(&below) {
-        os::kill(*pid, Kill::Now);
-    }
+    let all = || orphans.iter().chain(&below);
+    let leaks = all().map(|pid| leak(*pid)).collect();
+    all().for_each(|pid| os::kill(*pid, Kill::Now));
     let mut left = orphans.to_vec();
     for _ in 0..SWEEPS_MAX {
         left.retain(|pid| !os::reap(*pid));
@@ -183,17 +210,29 @@ async fn kill_all(orphans: &[os::Pid]) -> usize {
         }
         clock::after(Duration::from_millis(2)).await;
     }
-    orphans.len() + below.len()
+    leaks
+}
+
+fn leak(pid: os::Pid) -> Leak {
+    Leak {
+        kind: "process".to_owned(),
+        what: format!("`{}` (pid {pid})", os::command_line(pid)),
+    }
 }
 
 /// The capture at work. Survives being dropped out of a `select!`, because the future stays here.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     future: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
 impl<'a> Reading<'a> {
-    fn of(child: &mut Child, capture: &'a mut Capture) -> Reading<'a> {
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+    /// Of these two streams, standard output and standard error, if there are any.
+    pub(super) fn of<O, E>(streams: Option<(O, E)>, capture: &'a mut Capture) -> Reading<'a>
+    where
+        O: AsyncRead + Unpin + Send + 'a,
+        E: AsyncRead + Unpin + Send + 'a,
+    {
+        let Some((stdout, stderr)) = streams else {
             return Reading { future: None };
         };
         Reading {
@@ -201,14 +240,23 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Reads while something else is waited for.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
+        tokio::select! {
+            value = other => value,
+            never = self.go_on() => match never {},
+        }
+    }
+
     /// Reads for as long as it is polled; never returns.
-    async fn go_on(&mut self) -> Infallible {
+    pub(super) async fn go_on(&mut self) -> Infallible {
         self.exhaust().await;
         std::future::pending().await
     }
 
     /// Reads to the end, but not longer than `limit`.
-    async fn finish(&mut self, limit: Duration) {
+    pub(super) async fn finish(&mut self, limit: Duration) {
         tokio::select! {
             () = self.exhaust() => {}
             () = clock::after(limit) => {}

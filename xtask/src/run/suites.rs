@@ -42,27 +42,27 @@ fn class_name(binary: &str, module: &str) -> String {
         .replace(['-', '/'], "_")
 }
 
-/// One suite per test binary, with the cases in the order of the plan. A suite of which nothing ran started with the
-/// run.
-pub(super) fn group(plan: &Plan, cases: Vec<Case>, run_started: SystemTime) -> Vec<Suite> {
+/// One suite per test binary, with the cases in the order of the plan, all rounds of a test together. A suite of which
+/// nothing ran started with the run.
+pub(super) fn group(plan: &Plan, cases: Vec<Vec<Case>>, run_started: SystemTime) -> Vec<Suite> {
     let mut suites: Vec<Suite> = Vec::new();
-    for ((test, _), case) in plan.tests.iter().zip(cases) {
+    for ((test, _), rounds) in plan.tests.iter().zip(cases) {
         let name = test.binary.id();
         match suites.last_mut().filter(|suite| suite.name == name) {
-            Some(suite) => suite.cases.push(case),
-            None => suites.push(suite(name, case, run_started)),
+            Some(suite) => suite.cases.extend(rounds),
+            None => suites.push(suite(name, rounds, run_started)),
         }
     }
     suites.iter_mut().for_each(Suite::set_times);
     suites
 }
 
-fn suite(name: String, first: Case, started: SystemTime) -> Suite {
+fn suite(name: String, cases: Vec<Case>, started: SystemTime) -> Suite {
     Suite {
         name,
         started,
         elapsed: Duration::ZERO,
-        cases: vec![first],
+        cases,
     }
 }
 

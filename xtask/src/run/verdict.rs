@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::process::{End, Ended, Halt};
 use crate::console::plain_text;
 use crate::libtest;
+use crate::plan::Form;
 use crate::report::{Failure, Outcome};
 
 /// The message of a failure is cut to about one line.
@@ -28,15 +29,21 @@ pub(super) struct Panic {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
+    /// From then on the test is slow.
+    pub(super) slow: Duration,
     pub(super) run_timeout: Duration,
 }
 
 /// The outcome of the test `name`, and the panic that decided it.
-pub(super) fn judge(name: &str, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
+pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
     let panic = find_panic(&String::from_utf8_lossy(&ended.stderr), name);
     let outcome = match &ended.end {
+        End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::TooManyProcesses(count) => {
+            errored("processes", format!("was killed when it had {count} processes"))
+        }
         End::TimedOut => errored(
             "timeout",
             format!("did not end within {}", seconds(limits.timeout)),
@@ -180,6 +187,7 @@ mod tests {
     const PASSED: &[u8] = b"\nrunning 1 test\n.\ntest result: ok. 1 passed; 0 failed\n\n";
     const LIMITS: Limits = Limits {
         timeout: Duration::from_secs(30),
+        slow: Duration::from_secs(10),
         run_timeout: Duration::from_secs(180),
     };
 
@@ -189,13 +197,15 @@ mod tests {
         let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
         judge(
             "a::b",
+            Form::One,
             &Ended {
                 end,
                 started,
                 elapsed,
                 stdout,
                 stderr,
-                orphans: 0,
+                leaks: vec![],
+                attachments: vec![],
             },
             LIMITS,
         )

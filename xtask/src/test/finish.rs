@@ -15,9 +15,9 @@ use crate::junit;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::reports::{Versions, slowest};
-use crate::run::{Ending, Ran, Stage};
+use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
-use crate::shuffle;
+use crate::schedule::NoTests;
 use crate::workspace::Workspace;
 
 /// A run from its beginning on: what is known before anything was probed or built.
@@ -27,6 +27,7 @@ pub(super) struct Run<'a> {
     pub(super) workspace: Workspace,
     /// The seed of the order, if it is random.
     pub(super) seed: Option<u64>,
+    pub(super) settings: Settings,
     versions: Versions,
     directory: Arc<RunDir>,
     console: Arc<Console>,
@@ -41,13 +42,19 @@ pub(super) struct Finished {
     pub(super) ran: Ran,
     /// Required capabilities that are missing, each with its reason.
     pub(super) missing: BTreeMap<String, String>,
+    /// How many tests have still to pass, of those that failed last time or never ran and were not selected now.
+    pub(super) outstanding: usize,
     pub(super) found: Discovered,
 }
 
 impl<'a> Run<'a> {
     /// Starts the clock, and the events.
-    pub(super) fn begin(args: &'a Args, workspace: Workspace, directory: RunDir) -> Result<Run<'a>, Stop> {
-        let seed = args.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed));
+    pub(super) fn begin(
+        args: &'a Args,
+        settings: Settings,
+        workspace: Workspace,
+        directory: RunDir,
+    ) -> Result<Run<'a>, Stop> {
         let console = match args.outputs.events_take_stdout() {
             true => Console::beside_stdout(),
             false => Console::new(),
@@ -55,9 +62,10 @@ impl<'a> Run<'a> {
         let start = clock::now();
         let run = Run {
             args,
+            seed: args.seed(),
             versions: Versions::ask(&workspace.root),
             workspace,
-            seed,
+            settings,
             directory: Arc::new(directory),
             console: Arc::new(console),
             events: Arc::new(Events::new(start)),
@@ -74,6 +82,7 @@ impl<'a> Run<'a> {
     /// The report before anything was done.
     fn nothing_yet(&self) -> Report {
         Report {
+            name: self.workspace.name(),
             run_id: self.directory.id.clone(),
             started: self.started,
             elapsed: Duration::ZERO,
@@ -82,6 +91,16 @@ impl<'a> Run<'a> {
             suites: Vec::new(),
             setup_failure: None,
         }
+    }
+
+    /// Who will own the tests' processes; says so where it is not what was hoped for.
+    pub(super) fn owner(&self) -> Result<Owner, Stop> {
+        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        if let Some(why) = owner.why() {
+            let level = owner.level().name();
+            self.console.line(&format!("isolation: {level}; no box: {why}"));
+        }
+        Ok(owner)
     }
 
     /// Says what is about to run.
@@ -97,20 +116,34 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
-        let (count, jobs) = (plan.order.len(), self.args.settings().jobs);
+        if let Some(line) = self.args.profile.line() {
+            self.console.line(&line);
+        }
+        let omitted = plan.omitted.words();
+        if !omitted.is_empty() {
+            self.console.line(&omitted);
+        }
+        let (count, jobs) = (plan.order.len(), self.settings.jobs);
         let order = self
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"))
             .unwrap_or_default();
+        let shard = self.args.schedule.subset.shard;
+        let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests, {jobs} at a time{order}",
-            plan.tests.len()
+            "running {count} of {} tests{shard}, {jobs} at a time{order}{}",
+            plan.tests.len(),
+            self.args.schedule.repeat.words()
         ));
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, found: &Discovered) -> Arc<Stage> {
-        let settings = self.args.settings();
+    pub(super) fn stage(
+        &self,
+        plan: Plan,
+        found: &Discovered,
+        (settings, owner): (Settings, Arc<Owner>),
+    ) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -125,6 +158,7 @@ impl<'a> Run<'a> {
             plan,
             environment,
             directory: Arc::clone(&self.directory),
+            owner,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
             settings,
@@ -135,7 +169,8 @@ impl<'a> Run<'a> {
     /// The whole run as data.
     pub(super) fn report(&self, ended: &Result<Finished, Stop>) -> Report {
         let (suites, setup_failure) = match ended {
-            Ok(finished) => (finished.ran.suites.clone(), finished.setup_failure()),
+            Ok(finished) => (finished.ran.suites.clone(), self.setup_failure(finished)),
+            Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
             Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
         };
         let elapsed = clock::now() - self.start;
@@ -162,21 +197,26 @@ impl<'a> Run<'a> {
 
     /// What is known without asking anybody.
     fn basics(&self) -> Properties {
-        let settings = self.args.settings();
+        let shard = self.args.schedule.subset.shard;
         let properties = [
             ("run_id", self.directory.id.clone()),
             ("cached", "false".to_owned()),
             ("os", std::env::consts::OS.to_owned()),
             ("arch", std::env::consts::ARCH.to_owned()),
+            ("profile", self.args.profile.name().to_owned()),
             (
-                "profile",
+                "cargo_profile",
                 if self.args.build.release { "release" } else { "dev" }.to_owned(),
             ),
-            ("jobs", settings.jobs.to_string()),
+            ("jobs", self.settings.jobs.to_string()),
             (
                 "seed",
                 self.seed
                     .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
+            ),
+            (
+                "shard",
+                shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
             ),
         ];
         properties
@@ -189,14 +229,48 @@ impl<'a> Run<'a> {
     pub(super) fn exit(&self, ended: &Result<Finished, Stop>, report: &Report) -> Exit {
         let finished = match ended {
             Ok(finished) => finished,
+            Err(stop) if stop.exit == Exit::NoTests => return self.args.schedule.no_tests.exit(),
             Err(stop) => return stop.exit,
         };
+        let skips = self.args.schedule.too_many_skips(&report.suites);
         match finished.ran.ending {
             Ending::Interrupted(request) => request.exit(),
             Ending::TimedOut => Exit::RunTimedOut,
-            Ending::Complete if any_failed(report, &finished.missing) => Exit::TestsFailed,
+            Ending::Complete if any_failed(report, &finished.missing) || skips.is_some() => Exit::TestsFailed,
             Ending::Complete if !finished.missing.is_empty() => Exit::CapabilityMissing,
+            Ending::Complete if finished.outstanding > 0 => Exit::Outstanding,
             Ending::Complete => Exit::Success,
+        }
+    }
+
+    /// Why the run as a whole has failed, whatever became of its tests.
+    fn setup_failure(&self, finished: &Finished) -> Option<Failure> {
+        match finished.ran.ending {
+            Ending::Interrupted(request) => {
+                let message = format!("the run was interrupted by {}", request.name());
+                Some(failure("interrupted", &message, ""))
+            }
+            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
+            Ending::Complete => match finished.missing.iter().next() {
+                None => self.args.schedule.too_many_skips(&finished.ran.suites),
+                Some((name, reason)) => {
+                    let message = format!("`{name}` is required and missing: {reason}");
+                    Some(failure(&format!("capability:{name}"), &message, ""))
+                }
+            },
+        }
+    }
+
+    /// Whether it was said that a run without tests is all right.
+    fn is_content_with(&self, stop: &Stop) -> bool {
+        stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
+    }
+
+    /// Adds the results to the history.
+    pub(super) fn remember(&self, report: &Report) {
+        let place = self.args.schedule.subset.place(&self.workspace.target_directory);
+        if let Err(error) = place.add(report) {
+            self.console.line(&format!("warning: {error:#}"));
         }
     }
 
@@ -219,11 +293,12 @@ impl<'a> Run<'a> {
 
     /// Says on the console how the run went.
     pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
-        let orphans = ended.as_ref().map_or(0, |finished| finished.ran.orphans);
         let slowest = slowest::to_text(report, self.args.outputs.durations);
         let mut notes: Vec<String> = slowest.lines().map(str::to_owned).collect();
-        if orphans > 0 {
-            notes.push(format!("killed {orphans} processes that tests had left behind"));
+        match ended {
+            Ok(finished) => notes.extend(finished.notes()),
+            Err(stop) if self.is_content_with(stop) => notes.push(stop.message.clone()),
+            Err(_) => {}
         }
         notes.push(format!("report: {}", self.directory.published.display()));
         notes.push(format!(
@@ -245,24 +320,27 @@ impl<'a> Run<'a> {
         let manifest = manifest
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
-        format!("cargo xtask test{release}{fuse}{manifest}")
+        let words = self.args.build.words();
+        let words: String = words.iter().map(|word| format!(" {word}")).collect();
+        format!("cargo xtask test{release}{fuse}{manifest}{words}")
     }
 }
 
 impl Finished {
-    fn setup_failure(&self) -> Option<Failure> {
-        match self.ran.ending {
-            Ending::Interrupted(request) => {
-                let message = format!("the run was interrupted by {}", request.name());
-                Some(failure("interrupted", &message, ""))
-            }
-            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
-            Ending::Complete => {
-                let (name, reason) = self.missing.iter().next()?;
-                let message = format!("`{name}` is required and missing: {reason}");
-                Some(failure(&format!("capability:{name}"), &message, ""))
-            }
-        }
+    /// What is worth knowing about the run as a whole, one line each.
+    fn notes(&self) -> Vec<String> {
+        let (orphans, dropped, outstanding) = (self.ran.orphans, self.ran.dropped, self.outstanding);
+        let notes = [
+            (orphans > 0).then(|| format!("killed {orphans} processes that tests had left behind")),
+            (dropped != Dropped::default()).then(|| {
+                let Dropped { passed, failed } = dropped;
+                format!("{passed} more rounds passed and {failed} failed that the report leaves out")
+            }),
+            (outstanding > 0).then(|| {
+                format!("{outstanding} other tests have still to pass: they failed when they last ran, or never ran")
+            }),
+        ];
+        notes.into_iter().flatten().collect()
     }
 }
 
@@ -282,12 +360,12 @@ fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
         })
 }
 
-fn held(found: &Discovered) -> Vec<&'static str> {
+fn held(found: &Discovered) -> Vec<&str> {
     found
         .capabilities
         .iter()
         .filter(|capability| capability.available)
-        .map(|capability| capability.name)
+        .map(|capability| capability.name.as_ref())
         .collect()
 }
 

@@ -6,6 +6,11 @@
 
 mod heavy;
 mod outcomes;
+mod ownership;
+mod profiles;
+mod repeats;
 mod reports;
+mod selection;
+mod subsets;
 mod support;
 mod unfriendly;

@@ -90,14 +90,6 @@ fn what_a_test_leaves_behind_is_killed_and_counted() {
 }
 
 #[test]
-fn what_a_test_left_mounted_is_detached_and_its_directory_removed() {
-    let run = run(&["leaves_a_mount_behind"]);
-    assert_eq!(run.code, Some(0), "{run}");
-    assert!(run.mounts().is_empty(), "{:?}", run.mounts());
-    assert_eq!(run.kept(), ["junit.xml"]);
-}
-
-#[test]
 fn the_limit_of_the_whole_run_ends_it_with_a_report() {
     let run = run(&["slow::hangs", "good::passes", "-j1", "--global-timeout", "600ms"]);
     assert_eq!(run.code, Some(124), "{run}");
@@ -179,7 +171,8 @@ fn fuse_can_be_insisted_on_by_an_option_or_the_environment() {
         );
         assert!(run.stdout.contains("`fuse` is required and missing: "), "{run}");
         assert!(
-            run.stdout.contains("the build has no `capability_probe`"),
+            run.stdout
+                .contains("there is no `workspace.metadata.xtask.probe`"),
             "{run}"
         );
     }

@@ -33,6 +33,17 @@ impl Run {
         std::fs::read_to_string(self.own.path().join("junit.xml")).unwrap_or_default()
     }
 
+    /// A file of this name that the report names as an attachment; empty where there is none.
+    pub(crate) fn attachment(&self, name: &str) -> String {
+        let line = self
+            .stdout
+            .lines()
+            .find(|line| line.ends_with(name))
+            .unwrap_or_default();
+        let path = line.split_once(": ").map_or("", |(_, path)| path);
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// What is still mounted below its temporary directory.
     pub(crate) fn mounts(&self) -> Vec<String> {
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -208,13 +219,18 @@ impl Running {
         }
     }
 
-    /// Sends it a signal and waits for its end.
-    pub(crate) fn interrupt(self, signal: Signal) -> Run {
+    /// Sends it a signal.
+    pub(crate) fn send(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         must(
             "send the signal",
             kill_process(must("know its id", pid.ok_or("it has none")), signal),
         );
+    }
+
+    /// Sends it a signal and waits for its end, and for that of everything that could still write to its standard error.
+    pub(crate) fn interrupt(self, signal: Signal) -> Run {
+        self.send(signal);
         self.finish()
     }
 
@@ -253,6 +269,13 @@ impl Scratch {
             std::fs::write(directory.path().join("src/main.rs"), source),
         );
         Scratch { directory }
+    }
+
+    /// Adds to its `Cargo.toml`.
+    pub(crate) fn add_to_manifest(&self, text: &str) {
+        let path = self.directory.path().join("Cargo.toml");
+        let manifest = must("read the manifest", std::fs::read_to_string(&path));
+        must("write the manifest", std::fs::write(&path, manifest + text));
     }
 
     /// Runs `xtask test` on it.
@@ -300,6 +323,7 @@ fn mark(own: &Path) -> String {
     format!("runner-test-{}", own.file_name().unwrap_or_default().display())
 }
 
+/// What can only fail where the machine is at fault.
 pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("could not {what}: {error}"))
 }

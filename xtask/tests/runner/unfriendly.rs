@@ -146,19 +146,6 @@ fn two_runs_at_once_do_not_mix() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_gone_after_the_next() {
-    let mut killed = Running::start(&["sits_in_a_mount", "--no-capture"]);
-    killed.wait_for_line("slow::sits_in_a_mount | sitting");
-    let killed = killed.interrupt(Signal::KILL);
-    assert_eq!(killed.code, None, "{killed}");
-    assert!(!killed.survivors().is_empty() && !killed.kept().is_empty());
-    assert_eq!(run(&["good::passes"]).code, Some(0));
-    assert_eq!(killed.mounts(), [""; 0]);
-    assert_eq!(killed.kept(), [""; 0]);
-    assert_eq!(killed.survivors(), [""; 0]);
-}
-
-#[test]
 fn a_closed_stdout_does_not_stop_the_run() {
     let run = Setup {
         script: Some("exec \"$@\" >&-"),

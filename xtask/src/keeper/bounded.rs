@@ -1,0 +1,46 @@
+//! Work that may hang, done by a child that is killed then.
+//!
+//! Reading the command line of a process can take for ever: the kernel waits for the process's memory map, which a page
+//! fault on a file system holds that answers no more. The wait ends when the reader is killed.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+
+use super::sys::{self, Fork};
+
+/// What `work` returns; `None` if it takes longer than `limit`.
+pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+    let (mut result, mut sender) = std::io::pipe().ok()?;
+    match sys::fork().ok()? {
+        Fork::Child => {
+            sender.write_all(&work()).ok();
+            sys::exit(0);
+        }
+        Fork::Parent(child) => {
+            drop(sender);
+            let read = read(&mut result, limit);
+            kill_process(child, Signal::KILL).ok();
+            waitpid(Some(child), WaitOptions::empty()).ok();
+            read
+        }
+    }
+}
+
+/// Everything up to the end, if each part of it comes in time.
+fn read(from: &mut std::io::PipeReader, limit: Duration) -> Option<Vec<u8>> {
+    let timeout = Timespec::try_from(limit).ok()?;
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let mut events = [PollFd::new(&*from, PollFlags::IN)];
+        if poll(&mut events, Some(&timeout)).ok()? == 0 {
+            return None;
+        }
+        match from.read(&mut buffer).ok()? {
+            0 => return Some(bytes),
+            len => bytes.extend_from_slice(buffer.get(..len)?),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The keeper: a small process with one thread, which forks a supervisor for each order and ends when the runner does.
+//!
+//! In the box it is the first process, so that its end is the end of all others.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::sys::{self, Fork, Reaping};
+use super::wire::{Hello, Order};
+use super::{namespaces, supervisor};
+use crate::isolation::Level;
+
+/// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
+/// directories; the socket to the runner is its standard input.
+pub(super) const ARGUMENT: &str = "__keeper";
+
+/// Runs as a keeper if the arguments say so; `None` if they say something else.
+pub(crate) fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != ARGUMENT {
+        return None;
+    }
+    let code = match run(arguments.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            writeln!(std::io::stderr(), "error: the keeper of the tests: {error:#}").ok();
+            ExitCode::FAILURE
+        }
+    };
+    Some(code)
+}
+
+fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    let [level, scratch] = <[OsString; 2]>::try_from(arguments)
+        .map_err(|_| anyhow::anyhow!("it is started by `cargo xtask test` and by nobody else"))?;
+    let level = level
+        .to_str()
+        .and_then(Level::parse)
+        .ok_or_else(|| anyhow::anyhow!("an unknown level"))?;
+    sys::disregard_signals();
+    let socket = UnixStream::from(sys::take_stdin()?);
+    if level == Level::Box
+        && let Err(error) = namespaces::enter(Path::new(&scratch))
+    {
+        hello(&socket, &Hello::Refused(format!("{error:#}")));
+        return Ok(());
+    }
+    let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
+    let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
+    hello(&socket, &Hello::Ready { ipv4, ipv6 });
+    let kept = keep(socket, level);
+    if level == Level::Tree {
+        // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
+        while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+        // Not empty if files of failed tests are kept.
+        std::fs::remove_dir(scratch).ok();
+    }
+    kept
+}
+
+fn hello(mut socket: &UnixStream, hello: &Hello) {
+    let mut line = serde_json::to_vec(hello).unwrap_or_default();
+    line.push(b'\n');
+    socket.write_all(&line).ok();
+}
+
+/// Takes orders until the runner closes its end or dies.
+fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
+    sys::keep_ended_children(Reaping::ByTheKernel);
+    while let Some((order, descriptors)) = Order::receive(&socket)? {
+        if sys::fork()? == Fork::Child {
+            // It has a socket of its own; ours must close when the runner's end does.
+            drop(socket);
+            sys::keep_ended_children(Reaping::ByUs);
+            supervisor::supervise(order, descriptors, level);
+            sys::exit(0);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The box: namespaces in which the tests run, made without privilege where the kernel allows.
+//!
+//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. Nothing in it can reach a
+//! network outside. Real root gets no user namespace: kernel passthrough of FUSE needs the initial one.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::process::{WaitOptions, waitpid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use super::sys::{self, Fork};
+
+/// So many processes and threads fit into the box, so that a fork bomb is one in the box only. (Linux 6.14 and newer;
+/// older kernels have no such limit per namespace.)
+const PROCESSES_MAX: &str = "16384";
+
+/// Where programs keep POSIX shared memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// Enters the box; returns in its first process. This process stays outside, waits for that one's end, removes the
+/// directory `scratch` (over which the box has mounted a file system of its own) and ends.
+pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
+    unshare_outer()?;
+    match sys::fork().context("could not fork into the process namespace")? {
+        Fork::Parent(child) => {
+            // A closed standard input would not end us; we are here for the child alone.
+            while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
+            std::fs::remove_dir(scratch).ok();
+            sys::exit(0)
+        }
+        Fork::Child => furnish(scratch),
+    }
+}
+
+/// With the right to it: no user namespace. Without: one in which this user has it.
+fn unshare_outer() -> anyhow::Result<()> {
+    let inner = libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    if user.is_root() && sys::unshare(inner).is_ok() {
+        return Ok(());
+    }
+    sys::unshare(libc::CLONE_NEWUSER).context("the kernel refused a user namespace")?;
+    // In a file system without `setgroups` nobody asks for it (Linux before 3.19).
+    std::fs::write("/proc/self/setgroups", "deny").ok();
+    for (file, id) in [("uid_map", user.as_raw()), ("gid_map", group.as_raw())] {
+        std::fs::write(format!("/proc/self/{file}"), format!("{id} {id} 1"))
+            .with_context(|| format!("could not write `/proc/self/{file}`"))?;
+    }
+    sys::unshare(inner).context("the kernel refused a process, network or IPC namespace")
+}
+
+fn furnish(scratch: &Path) -> anyhow::Result<()> {
+    sys::unshare(libc::CLONE_NEWNS).context("the kernel refused a mount namespace")?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .context("could not make the mounts private")?;
+    let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("proc", "/proc", "proc", quiet | MountFlags::NOEXEC, None)
+        .context("could not mount `/proc` for the process namespace")?;
+    mount("tmpfs", scratch, "tmpfs", quiet, Some(c"mode=0711"))
+        .with_context(|| format!("could not mount a file system on `{}`", scratch.display()))?;
+    sys::raise_loopback().context("could not raise the loopback interface")?;
+    std::fs::write("/proc/sys/kernel/pid_max", PROCESSES_MAX).ok();
+    if loopback(Ipv4Addr::LOCALHOST.into()).is_err() && loopback(Ipv6Addr::LOCALHOST.into()).is_err() {
+        bail!("the loopback interface has neither an IPv4 nor an IPv6 address");
+    }
+    hand_down_rights()
+}
+
+/// A FUSE mount inside needs CAP_SYS_ADMIN, which an ordinary user's program keeps only as an ambient capability.
+fn hand_down_rights() -> anyhow::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let rights = CapabilitySet::SYS_ADMIN;
+    let own = rustix::thread::capabilities(None).context("could not read our capabilities")?;
+    let inheritable = own.inheritable | rights;
+    rustix::thread::set_capabilities(None, CapabilitySets { inheritable, ..own })
+        .context("could not make CAP_SYS_ADMIN inheritable")?;
+    rustix::thread::configure_capability_in_ambient_set(rights, true)
+        .context("could not hand CAP_SYS_ADMIN down")
+}
+
+/// Whether this address of the loopback interface can be used here.
+pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
+    match TcpListener::bind((address, 0)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("binding to {address} failed: {error}")),
+    }
+}
+
+/// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it.
+pub(super) fn seclude() -> io::Result<()> {
+    sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)?;
+    if Path::new(SHARED_MEMORY).is_dir() {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", SHARED_MEMORY, "tmpfs", flags, Some(c"mode=1777"))?;
+    }
+    Ok(())
+}
+
+/// What lies in the shared memory of a process that has [`seclude`]d itself, in one line each.
+pub(super) fn shared_memory() -> Vec<String> {
+    let entries = std::fs::read_dir(SHARED_MEMORY).into_iter().flatten().flatten();
+    let mut found: Vec<String> = entries.map(|entry| entry.path().display().to_string()).collect();
+    for (table, name) in [("shm", "segment"), ("sem", "semaphores"), ("msg", "queue")] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap_or_default();
+        let rows = text
+            .lines()
+            .skip(1)
+            .map(|row| row.split_whitespace().collect::<Vec<_>>());
+        found.extend(rows.filter_map(|row| {
+            Some(format!(
+                "System V {name} with key {} and id {}",
+                row.first()?,
+                row.get(1)?
+            ))
+        }));
+    }
+    found
+}

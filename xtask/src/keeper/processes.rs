@@ -1,0 +1,188 @@
+//! Processes as the kernel shows them in `/proc`: who descends from whom, what each is doing, how it was called.
+//!
+//! See proc_pid_stat(5). A process that ends while it is looked at is one that is not there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::os::Pid;
+
+/// Of a command line so many characters are evidence enough.
+const COMMAND_LEN_MAX: usize = 200;
+
+/// Set in the kernel's flags of a process that is on its way out (linux/sched.h, `PF_EXITING`).
+const EXITING: u64 = 0x4;
+
+/// The bit of SIGKILL in a mask of pending signals.
+const KILLED: u64 = 1 << (libc::SIGKILL - 1);
+
+/// What a process was doing when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) parent: Pid,
+    /// `R`, `S`, `D`, `T`, `Z`, …
+    pub(super) state: char,
+    /// Whether it is ending already.
+    exiting: bool,
+    /// Processor time that it has used, in ticks.
+    ticks: u64,
+}
+
+impl Process {
+    /// Looks at one.
+    pub(super) fn look(pid: Pid) -> Option<Process> {
+        Process::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Reads the `stat` of one of its threads.
+    pub(super) fn look_at_thread(pid: Pid, stat: &str) -> Option<Process> {
+        Process::parse(pid, stat)
+    }
+
+    fn parse(pid: Pid, stat: &str) -> Option<Process> {
+        // The name in parentheses may contain anything, also parentheses.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        Some(Process {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            state: fields.first()?.chars().next()?,
+            exiting: number(6)? & EXITING != 0,
+            ticks: number(11)? + number(12)?,
+        })
+    }
+
+    /// Whether it neither runs nor is about to end: it waits for something, and would do so for who knows how long.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, 'S' | 'D' | 'T' | 't' | 'I') && !self.exiting && !is_killed(self.pid)
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
+    /// How it was called, in one line.
+    pub(super) fn command(&self) -> String {
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let name = || std::fs::read(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        let bytes = if arguments.is_empty() { name() } else { arguments };
+        one_line(&bytes)
+    }
+}
+
+/// A command line as the kernel keeps it, for people.
+fn one_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let words = text.trim_end_matches(['\0', '\n']).replace('\0', " ");
+    let plain: String = words
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(COMMAND_LEN_MAX)
+        .collect();
+    plain
+}
+
+/// Whether a SIGKILL is on its way to it.
+fn is_killed(pid: Pid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|line| {
+        line.strip_prefix("SigPnd:")
+            .or_else(|| line.strip_prefix("ShdPnd:"))
+    });
+    masks
+        .filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .any(|mask| mask & KILLED != 0)
+}
+
+/// All living descendants of `of`, nearest first.
+pub(super) fn descendants(of: Pid) -> Vec<Process> {
+    let mut children: BTreeMap<Pid, Vec<Process>> = BTreeMap::new();
+    for process in all() {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let mut found = children.remove(&of).unwrap_or_default();
+    let mut next = 0;
+    while let Some(pid) = found.get(next).map(|process| process.pid) {
+        found.extend(children.remove(&pid).unwrap_or_default());
+        next += 1;
+    }
+    found.retain(|process| !process.is_dead());
+    found
+}
+
+fn all() -> impl Iterator<Item = Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
+    pids.filter_map(Process::look)
+}
+
+/// How many processes and threads there are, here and in all namespaces below: cheap, and only good for a suspicion.
+pub(super) fn load() -> usize {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let tasks = text.split(' ').nth(3).and_then(|field| field.split_once('/'));
+    tasks.and_then(|(_, total)| total.parse().ok()).unwrap_or(0)
+}
+
+/// The sockets that a process holds, by inode.
+pub(super) fn socket_inodes(pid: Pid) -> Vec<u64> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter_map(inode).collect()
+}
+
+/// `socket:[4711]` → 4711.
+fn inode(target: PathBuf) -> Option<u64> {
+    target
+        .to_str()?
+        .strip_prefix("socket:[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_hides_nothing() {
+        let stat = "7 (a) S (b) R 3 7 7 0 -1 4194308 0 0 0 0 12 30 0 0 20 0 1";
+        let process = Process::parse(7, stat).unwrap();
+        assert_eq!(
+            (process.parent, process.state, process.exiting, process.ticks),
+            (3, 'R', true, 42)
+        );
+        assert_eq!(Process::parse(7, "7 (cut"), None);
+    }
+
+    #[test]
+    fn we_are_found_among_the_descendants_of_our_parent() {
+        let me = Process::look(std::process::id()).unwrap();
+        assert!(descendants(me.parent).iter().any(|process| process.pid == me.pid));
+        assert!(me.command().contains("xtask") && !me.is_dead());
+    }
+
+    #[test]
+    fn a_command_line_is_one_plain_line() {
+        assert_eq!(
+            one_line(b"sh\0-c\0sleep 7\n\x1b[0m\0"),
+            "sh -c sleep 7\u{fffd}\u{fffd}[0m"
+        );
+        assert_eq!(one_line(&[b'x'; 1000]).len(), COMMAND_LEN_MAX);
+    }
+
+    #[test]
+    fn only_sockets_have_socket_inodes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(!socket_inodes(std::process::id()).is_empty());
+        drop(listener);
+        assert_eq!(inode("/dev/null".into()), None);
+        assert_eq!(inode("socket:[12]".into()), Some(12));
+    }
+}

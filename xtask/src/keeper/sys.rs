@@ -1,0 +1,124 @@
+//! The system calls that neither std nor rustix offers safely: forking, entering namespaces, raising an interface.
+//!
+//! The keeper and its supervisors have one thread each, which is what makes forking without executing sound.
+#![expect(
+    unsafe_code,
+    reason = "fork, unshare, signal handlers and interface flags are only to be had through libc"
+)]
+
+use std::io;
+use std::mem::{MaybeUninit, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Who we are after a fork.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fork {
+    /// The new process.
+    Child,
+    /// The old one; the id is the child's.
+    Parent(rustix::process::Pid),
+}
+
+/// Duplicates this process, which must have one thread.
+pub(super) fn fork() -> io::Result<Fork> {
+    // SAFETY: there is no second thread that could hold a lock in the child.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => rustix::process::Pid::from_raw(pid)
+            .map(Fork::Parent)
+            .ok_or_else(|| io::Error::other("fork returned no process id")),
+    }
+}
+
+/// Ends this process without running anything that the process it was forked from would run at its own end.
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: takes no pointer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Moves this process (and, for `CLONE_NEWPID`, its future children) into new namespaces.
+pub(super) fn unshare(namespaces: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes flags and no pointer; there is no second thread that would have to share what is unshared.
+    match unsafe { libc::unshare(namespaces) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// From now on these signals do nothing to us. What we execute gets their default disposition back, which it would not
+/// if they were ignored.
+pub(super) fn disregard_signals() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    for signal in [
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGTSTP,
+    ] {
+        // SAFETY: the handler does nothing, so it may run at any time; the struct is plain data, for which zeros are valid.
+        unsafe {
+            let mut action: libc::sigaction = zeroed();
+            action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Whether children become zombies when they end, to be waited for, or vanish by themselves.
+pub(super) fn keep_ended_children(keep: Reaping) {
+    let disposition = match keep {
+        Reaping::ByUs => libc::SIG_DFL,
+        Reaping::ByTheKernel => libc::SIG_IGN,
+    };
+    // SAFETY: both dispositions are valid for SIGCHLD.
+    unsafe { libc::signal(libc::SIGCHLD, disposition) };
+}
+
+/// Who takes care of children that have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reaping {
+    /// Somebody here waits for each of them.
+    ByUs,
+    /// Nobody wants to know how they ended.
+    ByTheKernel,
+}
+
+/// Our standard input as a descriptor of its own, which what we execute does not get.
+pub(super) fn take_stdin() -> io::Result<OwnedFd> {
+    let taken = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(taken)
+}
+
+/// Sets the loopback interface of this network namespace up, by IPv4 or, in a kernel without it, by IPv6.
+pub(super) fn raise_loopback() -> io::Result<()> {
+    raise("lo", libc::AF_INET).or_else(|_| raise("lo", libc::AF_INET6))
+}
+
+fn raise(interface: &str, family: libc::c_int) -> io::Result<()> {
+    // SAFETY: creates a descriptor and takes no pointer.
+    let socket = match unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) } {
+        -1 => return Err(io::Error::last_os_error()),
+        // SAFETY: it was just made and belongs to nobody else.
+        raw => unsafe { OwnedFd::from_raw_fd(raw) },
+    };
+    // SAFETY: the request is plain data, for which zeros are valid; the name is shorter than its field and ends in a zero.
+    unsafe {
+        let mut request = MaybeUninit::<libc::ifreq>::zeroed().assume_init();
+        for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+            *to = libc::c_char::from_ne_bytes([from]);
+        }
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        request.ifr_ifru.ifru_flags |= libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
+        match libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}

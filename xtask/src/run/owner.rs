@@ -1,0 +1,191 @@
+//! Who owns the processes of a test: the keeper, where there is one, else this process by way of process groups.
+//!
+//! Both give the same account of how a test ended; they differ in what they find of what it left.
+
+use std::path::{Path, PathBuf};
+
+use super::capture::Capture;
+use super::process::{self, Ended, Watch};
+use crate::capability::Capabilities;
+use crate::isolation::{Isolation, Level};
+#[cfg(target_os = "linux")]
+use crate::keeper::{Control, Keeper, Order};
+use crate::mounts;
+use crate::report::Leak;
+
+/// Who starts tests, and sees to it that nothing of them remains.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// A process of its own, in the box or outside.
+    #[cfg(target_os = "linux")]
+    Keeper(Box<Keeper>),
+    /// This process.
+    Group {
+        /// Why it is no better one.
+        why: Option<String>,
+    },
+}
+
+/// What is to be started, and where its files are.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    pub(super) command: tokio::process::Command,
+    /// Its temporary directory, which does not exist yet.
+    pub(super) scratch: &'a Path,
+    /// Where what outlives it is written.
+    pub(super) artefacts: &'a Path,
+}
+
+/// What becomes of a test's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It passed: none should be there.
+    Remove,
+    /// It failed: they are kept for a person to look.
+    Preserve,
+    /// It was not its fault that it did not come to its end: they go.
+    Discard,
+}
+
+/// The files of a test that has ended.
+#[derive(Debug)]
+pub(super) enum Remains {
+    #[cfg(target_os = "linux")]
+    Supervised(Control),
+    Ours(PathBuf),
+    /// There are none.
+    None,
+}
+
+/// What has become of them.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) leaks: Vec<Leak>,
+    pub(super) kept: Option<PathBuf>,
+}
+
+impl Owner {
+    /// The best owner that `isolation` allows and this machine gives.
+    ///
+    /// # Errors
+    /// When the box was insisted on and cannot be had.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
+        match Keeper::start(isolation, scratch) {
+            Ok(keeper) => Ok(Owner::Keeper(Box::new(keeper))),
+            Err(error) if isolation == Isolation::Box => Err(error),
+            Err(error) => Ok(Owner::Group {
+                why: Some(format!("{error:#}")),
+            }),
+        }
+    }
+
+    /// Only Linux has more than process groups.
+    ///
+    /// # Errors
+    /// When the box was insisted on.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn choose(isolation: Isolation, _: &Path) -> anyhow::Result<Owner> {
+        match isolation {
+            Isolation::Box => anyhow::bail!("the box cannot be had: only Linux has namespaces"),
+            Isolation::Auto | Isolation::Process => Ok(Owner::Group { why: None }),
+        }
+    }
+
+    /// How far it keeps tests apart.
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.level,
+            Owner::Group { .. } => Level::Group,
+        }
+    }
+
+    /// Why it is no better one.
+    pub(crate) fn why(&self) -> Option<&str> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.why.as_deref(),
+            Owner::Group { why } => why.as_deref(),
+        }
+    }
+
+    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built probe, if there is one.
+    pub(crate) async fn probe(&self, capabilities: &mut Capabilities, binary: Option<&Path>) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self
+            && keeper.level == Level::Box
+        {
+            capabilities.found_there("ipv4", &keeper.loopback.ipv4);
+            capabilities.found_there("ipv6", &keeper.loopback.ipv6);
+            if let Some(binary) = binary.filter(|_| capabilities.want_proof()) {
+                capabilities.confirm_by(super::supervised::ask(keeper, binary).await);
+                return;
+            }
+        }
+        capabilities.confirm(binary);
+    }
+
+    /// Runs it to its end; what it started has ended, too, when this returns.
+    pub(super) async fn run(&self, job: Job<'_>, capture: Capture, watch: Watch) -> (Ended, Remains) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => {
+                let order = Order::of(job.command.as_std(), job.scratch, job.artefacts);
+                let (ended, control) = super::supervised::run(keeper, &order, capture, watch).await;
+                (ended, control.map_or(Remains::None, Remains::Supervised))
+            }
+            Owner::Group { .. } => match std::fs::create_dir(job.scratch) {
+                Ok(()) => {
+                    let ended = process::run(job.command, capture, watch).await;
+                    (ended, Remains::Ours(job.scratch.to_owned()))
+                }
+                Err(error) => (Ended::not_started(error), Remains::None),
+            },
+        }
+    }
+
+    /// When nothing it started is left.
+    pub(crate) async fn close(self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.close().await,
+            Owner::Group { .. } => {}
+        }
+    }
+}
+
+impl Remains {
+    /// Has them removed or kept.
+    pub(super) async fn settle(self, fate: Fate) -> Settled {
+        match self {
+            #[cfg(target_os = "linux")]
+            Remains::Supervised(control) => super::supervised::settle(control, fate).await,
+            Remains::Ours(scratch) => settle(&scratch, fate),
+            Remains::None => Settled::default(),
+        }
+    }
+}
+
+fn settle(scratch: &Path, fate: Fate) -> Settled {
+    let mounted = mounts::below(scratch);
+    mounts::detach_below(scratch);
+    let leak = |kind: &str, what: String| Leak {
+        kind: kind.to_owned(),
+        what,
+    };
+    let mut leaks: Vec<Leak> = mounted
+        .iter()
+        .map(|point| leak("mount", point.display().to_string()))
+        .collect();
+    let is_empty = std::fs::remove_dir(scratch).is_ok();
+    if fate == Fate::Remove && !is_empty {
+        let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
+        leaks.extend(entries.map(|entry| leak("file", entry.file_name().display().to_string())));
+    }
+    if fate != Fate::Preserve && !is_empty {
+        std::fs::remove_dir_all(scratch).ok();
+    }
+    let kept = (fate == Fate::Preserve && !is_empty).then(|| scratch.to_owned());
+    Settled { leaks, kept }
+}

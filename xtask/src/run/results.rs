@@ -1,0 +1,282 @@
+//! What has become of the tests so far: one case for each test and round, however many attempts it took.
+//!
+//! Decides whether a failure deserves another attempt and what a late success counts as. Keeps a bounded number of cases
+//! of a test that runs over and over; the others are only counted.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::attempt::Ticket;
+use crate::repeat::Flaky;
+use crate::report::{Attempt, Case, Failure, Outcome};
+
+/// Of all rounds after the first, so many cases are kept in all.
+const ROUNDS_KEPT_MAX: usize = 20_000;
+
+/// Of the failures among them, and of those that failed at first, so many keep their output (each up to half a megabyte).
+const OUTPUTS_KEPT_MAX: usize = 100;
+
+/// The results of a run.
+#[derive(Debug)]
+pub(super) struct Results {
+    /// By the number of the test, then by round.
+    cases: Vec<Vec<Case>>,
+    /// Failed, and waiting for another attempt.
+    unfinished: BTreeMap<(usize, u32), Case>,
+    rounds_kept: usize,
+    outputs_kept: usize,
+    /// Passes and failures that are only counted.
+    dropped: Dropped,
+    has_failed: bool,
+}
+
+/// Rounds that are not among the cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl Results {
+    /// For so many tests.
+    pub(super) fn new(count: usize) -> Results {
+        Results {
+            cases: vec![Vec::new(); count],
+            unfinished: BTreeMap::new(),
+            rounds_kept: 0,
+            outputs_kept: 0,
+            dropped: Dropped::default(),
+            has_failed: false,
+        }
+    }
+
+    /// Whether a test has failed for good.
+    pub(super) fn have_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Adds the attempts before this one to a case.
+    pub(super) fn join(&mut self, ticket: Ticket, mut case: Case) -> Case {
+        if let Some(mut before) = self.unfinished.remove(&(ticket.number, ticket.round)) {
+            case.earlier = std::mem::take(&mut before.earlier);
+            case.earlier.push(attempt(before));
+        }
+        case
+    }
+
+    /// This case will be tried again.
+    pub(super) fn wait(&mut self, ticket: Ticket, case: Case) {
+        self.unfinished.insert((ticket.number, ticket.round), case);
+    }
+
+    /// This case is final.
+    pub(super) fn keep(&mut self, number: usize, mut case: Case) {
+        self.has_failed |= case.failure().is_some();
+        let Some(rounds) = self.cases.get_mut(number) else {
+            return;
+        };
+        if case.round > 1 {
+            let (failed, is_notable) = (
+                case.failure().is_some(),
+                !case.earlier.is_empty() || case.failure().is_some(),
+            );
+            if self.rounds_kept >= ROUNDS_KEPT_MAX && !(is_notable && self.outputs_kept < OUTPUTS_KEPT_MAX) {
+                self.dropped.count(failed);
+                return;
+            }
+            self.rounds_kept += 1;
+            self.outputs_kept += usize::from(is_notable);
+            if !is_notable || self.outputs_kept > OUTPUTS_KEPT_MAX {
+                forget_output(&mut case);
+            }
+        }
+        rounds.push(case);
+    }
+
+    /// The cases, by the number of the test. What was to be tried again and was not has failed.
+    pub(super) fn into_cases(mut self) -> (Vec<Vec<Case>>, Dropped) {
+        for ((number, _), case) in std::mem::take(&mut self.unfinished) {
+            self.keep(number, case);
+        }
+        for rounds in &mut self.cases {
+            rounds.sort_by_key(|case| case.round);
+        }
+        (self.cases, self.dropped)
+    }
+}
+
+impl Dropped {
+    fn count(&mut self, failed: bool) {
+        let counter = if failed {
+            &mut self.failed
+        } else {
+            &mut self.passed
+        };
+        *counter += 1;
+    }
+}
+
+fn forget_output(case: &mut Case) {
+    (case.stdout, case.stderr) = (Vec::new(), Vec::new());
+    for attempt in &mut case.earlier {
+        (attempt.stdout, attempt.stderr) = (Vec::new(), Vec::new());
+    }
+}
+
+/// Whether another attempt could say something new about the test: not about a leak, a signal from outside, or a machine
+/// that cannot start it.
+pub(super) fn deserves_another(case: &Case) -> bool {
+    let is_of_the_test = |failure: &Failure| {
+        let kind = failure.kind.as_str();
+        !matches!(kind, "interrupted" | "leak" | "exec") && !kind.starts_with("capability:")
+    };
+    case.failure().is_some_and(is_of_the_test)
+}
+
+/// What a success after failures counts as.
+pub(super) fn judge_flaky(case: &mut Case, flaky: Flaky) {
+    let Some(Outcome::Failed(first) | Outcome::Errored(first)) = case.earlier.first().map(|a| &a.outcome)
+    else {
+        return;
+    };
+    if flaky == Flaky::Fail && matches!(case.outcome, Outcome::Passed) {
+        let attempts = case.earlier.len() + 1;
+        case.outcome = Outcome::Failed(Failure {
+            kind: "flaky".to_owned(),
+            message: format!(
+                "passed only on attempt {attempts}; the first: {}: {}",
+                first.kind, first.message
+            ),
+            detail: first.detail.clone(),
+        });
+    }
+}
+
+fn attempt(case: Case) -> Attempt {
+    Attempt {
+        started: case.started.unwrap_or(SystemTime::UNIX_EPOCH),
+        elapsed: case.elapsed,
+        slot: case.slot.unwrap_or_default(),
+        outcome: case.outcome,
+        stdout: case.stdout,
+        stderr: case.stderr,
+        leaks: case.leaks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(kind: &str) -> Outcome {
+        Outcome::Failed(Failure {
+            kind: kind.to_owned(),
+            message: "m".to_owned(),
+            detail: "d".to_owned(),
+        })
+    }
+
+    fn case(round: u32, outcome: Outcome) -> Case {
+        Case {
+            round,
+            stdout: b"out".to_vec(),
+            ..Case::new("p::t$f".to_owned(), "p.t".to_owned(), "f".to_owned(), outcome)
+        }
+    }
+
+    fn ticket(attempt: u32) -> Ticket {
+        Ticket {
+            number: 0,
+            round: 1,
+            attempt,
+            slot: 0,
+        }
+    }
+
+    #[test]
+    fn attempts_become_one_case_with_the_earlier_ones_in_order() {
+        let mut results = Results::new(1);
+        for (n, kind) in [(1, "panic"), (2, "timeout")] {
+            let case = results.join(ticket(n), case(1, failed(kind)));
+            results.wait(ticket(n), case);
+        }
+        let last = results.join(ticket(3), case(1, Outcome::Passed));
+        results.keep(0, last);
+        assert!(!results.have_failed());
+        let (cases, _) = results.into_cases();
+        let kinds = cases[0][0].earlier.iter().map(|attempt| match &attempt.outcome {
+            Outcome::Failed(failure) => failure.kind.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), ["panic", "timeout"]);
+    }
+
+    #[test]
+    fn what_waits_for_another_attempt_when_the_run_ends_has_failed() {
+        let mut results = Results::new(1);
+        results.wait(ticket(1), case(1, failed("panic")));
+        let (cases, _) = results.into_cases();
+        assert!(cases[0][0].failure().is_some());
+    }
+
+    #[test]
+    fn only_what_a_test_itself_does_deserves_another_attempt() {
+        for (kind, expected) in [
+            ("panic", true),
+            ("timeout", true),
+            ("signal:SIGSEGV", true),
+            ("leak", false),
+            ("interrupted", false),
+            ("exec", false),
+            ("capability:fuse", false),
+        ] {
+            assert_eq!(deserves_another(&case(1, failed(kind))), expected, "{kind}");
+        }
+        assert!(!deserves_another(&case(1, Outcome::Passed)));
+    }
+
+    #[test]
+    fn a_late_success_is_a_failure_if_that_is_wished() {
+        let mut results = Results::new(1);
+        results.wait(ticket(1), case(1, failed("panic")));
+        let mut flaky = results.join(ticket(2), case(1, Outcome::Passed));
+        judge_flaky(&mut flaky, Flaky::Pass);
+        assert!(flaky.failure().is_none());
+        judge_flaky(&mut flaky, Flaky::Fail);
+        assert_eq!(
+            flaky.failure().map(|failure| failure.kind.as_str()),
+            Some("flaky")
+        );
+    }
+
+    #[test]
+    fn successes_of_later_rounds_have_no_output() {
+        let mut results = Results::new(1);
+        [2, 1]
+            .into_iter()
+            .for_each(|round| results.keep(0, case(round, Outcome::Passed)));
+        results.keep(0, case(3, failed("panic")));
+        let (cases, _) = results.into_cases();
+        let told: Vec<_> = cases[0]
+            .iter()
+            .map(|case| (case.round, case.stdout.len()))
+            .collect();
+        assert_eq!(told, [(1, 3), (2, 0), (3, 3)]);
+    }
+
+    #[test]
+    fn a_long_stress_keeps_a_bounded_number_of_cases_and_loses_count_of_none() {
+        let mut results = Results::new(1);
+        let count = ROUNDS_KEPT_MAX + 501;
+        for round in (1..).take(count) {
+            results.keep(0, case(round, Outcome::Passed));
+        }
+        for round in (30_000..).take(2 * OUTPUTS_KEPT_MAX) {
+            results.keep(0, case(round, failed("panic")));
+        }
+        assert!(results.have_failed());
+        let (cases, dropped) = results.into_cases();
+        assert_eq!(cases[0].len(), ROUNDS_KEPT_MAX + 1 + OUTPUTS_KEPT_MAX);
+        assert_eq!((dropped.passed, dropped.failed), (500, OUTPUTS_KEPT_MAX));
+    }
+}

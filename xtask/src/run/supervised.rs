@@ -1,0 +1,210 @@
+//! A test that the keeper owns, from the order to start it until its files are settled.
+//!
+//! Says when a test is to end; that it then does, with all it started, is the supervisor's work.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::capture::Capture;
+use super::owner::{Fate, Settled};
+use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
+use crate::capability::PROBE_TIMEOUT;
+use crate::clock;
+use crate::keeper::{Control, Keeper, Order, Said, Tell};
+use crate::report::Leak;
+
+/// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
+const EXAMINE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Killing a tree and taking away its mounts takes some milliseconds, unless the kernel is in trouble.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Removing or copying the files of a test; they may be many.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs one order to its end. Without a control nothing can be settled: nobody is there any more.
+pub(super) async fn run(
+    keeper: &Keeper,
+    order: &Order,
+    mut capture: Capture,
+    mut watch: Watch,
+) -> (Ended, Option<Control>) {
+    let (started, start) = (clock::wall(), clock::now());
+    let ward = match keeper.launch(order) {
+        Ok(ward) => ward,
+        Err(error) => return (Ended::not_started(gone(&error)), None),
+    };
+    let mut control = ward.control;
+    let mut reading = Reading::of(Some((ward.stdout, ward.stderr)), &mut capture);
+    let (end, said) = attend(&mut control, &mut reading, &mut watch, start).await;
+    reading.finish(DRAIN_TIMEOUT).await;
+    drop(reading);
+    let mut ended = Ended {
+        end: End::NotStarted(io::Error::other("its supervisor died, and the test with it")),
+        started,
+        elapsed: clock::now() - start,
+        stdout: capture.stdout.into_bytes(),
+        stderr: capture.stderr.into_bytes(),
+        leaks: Vec::new(),
+        attachments: existing(order.forensics.clone()),
+    };
+    let goes_on = believe(&mut ended, said);
+    if let Some(end) = end {
+        ended.end = end;
+    }
+    (ended, goes_on.then_some(control))
+}
+
+fn gone(error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("the keeper of the tests does not answer: {error}"),
+    )
+}
+
+fn existing(file: PathBuf) -> Vec<PathBuf> {
+    file.exists().then_some(file).into_iter().collect()
+}
+
+/// Takes over what the supervisor says of the end. Returns whether it still listens.
+fn believe(ended: &mut Ended, said: Option<Said>) -> bool {
+    match said {
+        Some(Said::Ended {
+            status,
+            elapsed_us,
+            leaks,
+            processes,
+        }) => {
+            ended.elapsed = Duration::from_micros(elapsed_us);
+            ended.leaks = leaks;
+            ended.end = match processes {
+                Some(count) => End::TooManyProcesses(count),
+                None => End::Exited(ExitStatus::from_raw(status)),
+            };
+            true
+        }
+        Some(Said::NotStarted(reason)) => {
+            ended.end = End::NotStarted(io::Error::other(reason));
+            false
+        }
+        Some(Said::Examined | Said::Settled { .. }) | None => false,
+    }
+}
+
+/// Waits for the end of the test; brings it about, and says why, when its time or that of the run is over.
+async fn attend(
+    control: &mut Control,
+    reading: &mut Reading<'_>,
+    watch: &mut Watch,
+    start: Instant,
+) -> (Option<End>, Option<Said>) {
+    let deadline = start.checked_add(watch.timeout);
+    let end = tokio::select! {
+        said = end_of(control) => return (None, said),
+        never = reading.go_on() => match never {},
+        () = clock::passed(deadline) => End::TimedOut,
+        halt = halted(&mut watch.halt) => End::Halted(halt),
+    };
+    if matches!(end, End::TimedOut) {
+        control.tell(Tell::Examine).await;
+        if let Some(said) = reading
+            .during(within(EXAMINE_TIMEOUT, control.hear()))
+            .await
+            .flatten()
+            && said != Said::Examined
+        {
+            return (Some(end), Some(said));
+        }
+    }
+    if !matches!(end, End::Halted(Halt::AtOnce(_))) {
+        control.tell(Tell::Terminate).await;
+        let grace = async {
+            tokio::select! {
+                said = end_of(control) => said,
+                () = clock::after(watch.grace) => None,
+                () = insisted(&mut watch.halt) => None,
+            }
+        };
+        if let Some(said) = reading.during(grace).await {
+            return (Some(end), Some(said));
+        }
+    }
+    control.tell(Tell::Kill).await;
+    let said = reading
+        .during(within(END_TIMEOUT, end_of(control)))
+        .await
+        .flatten();
+    (Some(end), said)
+}
+
+/// What the supervisor says of the test's end; `None` when it is gone.
+async fn end_of(control: &mut Control) -> Option<Said> {
+    loop {
+        match control.hear().await? {
+            Said::Examined => {}
+            said => return Some(said),
+        }
+    }
+}
+
+/// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
+pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
+    let scratch = keeper.scratch.join("probe");
+    let mut command = std::process::Command::new(probe);
+    command
+        .arg("fuse")
+        .envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, &scratch)));
+    let order = Order::of(&command, &scratch, &scratch);
+    let (_never, halt) = watch::channel(Halt::No);
+    let watch = Watch {
+        timeout: PROBE_TIMEOUT,
+        grace: Duration::from_millis(100),
+        halt,
+        mark: String::new(),
+    };
+    let (ended, control) = run(keeper, &order, Capture::new(Path::new("/dev/null"), None), watch).await;
+    if let Some(control) = control {
+        settle(control, Fate::Discard).await;
+    }
+    match ended.end {
+        End::Exited(_) => Ok((ended.stdout, ended.elapsed)),
+        End::NotStarted(error) => Err(format!("the probe did not start: {error}")),
+        End::TimedOut | End::Halted(_) | End::TooManyProcesses(_) => Err(format!(
+            "the probe mount hung for {} s and was killed",
+            PROBE_TIMEOUT.as_secs_f32()
+        )),
+    }
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        value = future => Some(value),
+        () = clock::after(limit) => None,
+    }
+}
+
+/// Has the files of a test removed or kept.
+pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
+    control
+        .tell(match fate {
+            Fate::Remove => Tell::Remove,
+            Fate::Preserve => Tell::Preserve,
+            Fate::Discard => Tell::Discard,
+        })
+        .await;
+    match within(SETTLE_TIMEOUT, control.hear()).await.flatten() {
+        Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
+        said => Settled {
+            leaks: vec![Leak {
+                kind: "file".to_owned(),
+                what: format!("its temporary directory could not be settled ({said:?})"),
+            }],
+            kept: None,
+        },
+    }
+}

@@ -1,0 +1,175 @@
+//! What tests start and leave is found, told of, and gone; however a run ends, nothing of it remains.
+#![cfg(target_os = "linux")]
+
+use rustix::process::Signal;
+
+use super::support::{Run, Running, Setup, run};
+
+/// How the runner may keep tests apart. Where there is no box, that is said in the output.
+const LEVELS: [&str; 2] = ["auto", "process"];
+
+/// The kind of leak, the test that has it, and what the evidence contains.
+const KINDS: [(&str, &str, &str); 7] = [
+    ("a_child_that_holds_stdout", "process", "`sleep 31`"),
+    ("a_child_with_closed_streams", "process", "`sleep 32`"),
+    ("a_daemon", "process", "`sleep 33`"),
+    ("a_daemon_without_an_environment", "process", "sleep 34"),
+    ("a_listener", "socket", "tcp 127.0.0.1:"),
+    ("a_directory", "file", "left behind"),
+    ("a_mount", "mount", "mount point"),
+];
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn assert_nothing_remains(run: &Run) {
+    assert_eq!((run.survivors(), run.mounts()), (vec![], vec![]), "{run}");
+    let kept: Vec<String> = run
+        .kept()
+        .into_iter()
+        .filter(|name| name != "junit.xml")
+        .collect();
+    assert_eq!(kept, [""; 0], "{run}");
+}
+
+#[test]
+fn each_kind_of_leak_is_found_told_and_gone() {
+    for level in LEVELS {
+        for (test, kind, evidence) in KINDS {
+            if kind == "mount" && !is_root() {
+                continue;
+            }
+            let id = format!("fixture::suite$leaks::{test}");
+            let run = run(&[&id, "--leaks", "fail", "--isolate", level]);
+            assert_eq!(
+                (run.code, run.last_line()),
+                (Some(100), "0 passed, 1 failed, 0 skipped"),
+                "{run}"
+            );
+            assert!(run.stdout.contains("  leak: left behind: "), "{run}");
+            let told = run
+                .stdout
+                .lines()
+                .any(|line| line.contains(&format!("{kind}: ")) && line.contains(evidence));
+            assert!(told, "{kind}: {evidence}\n{run}");
+            assert_nothing_remains(&run);
+        }
+    }
+}
+
+#[test]
+fn unix_sockets_and_in_the_box_shared_memory_are_found_too() {
+    let sockets = run(&["leaks::a_unix_socket", "--leaks", "fail"]);
+    assert!(
+        sockets.stdout.contains("leak: left behind: unix-socket: socket"),
+        "{sockets}"
+    );
+    let memory = run(&["leaks::shared_memory", "--leaks", "fail"]);
+    if !memory.stdout.contains("isolation: ") {
+        assert!(
+            memory.stdout.contains("shared-memory: /dev/shm/left-behind"),
+            "{memory}"
+        );
+    }
+    assert!(!std::path::Path::new("/dev/shm/left-behind").exists());
+}
+
+#[test]
+fn what_ends_with_the_test_is_no_leak() {
+    for level in LEVELS {
+        let run = run(&["leaks::nothing", "--leaks", "fail", "--isolate", level]);
+        assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
+    }
+}
+
+#[test]
+fn leaks_are_told_by_default_and_can_be_left_out() {
+    let words = ["leaks::a_directory", "leaks::a_daemon"];
+    let warned = run(&words);
+    assert_eq!(warned.last_line(), "3 passed, 0 failed, 0 skipped", "{warned}");
+    assert!(warned.stdout.contains("left behind"), "{warned}");
+    let off = run(&[&words[..], &["--leaks", "off"]].concat());
+    assert!(
+        off.code == Some(0) && !off.stdout.contains("left behind"),
+        "{off}"
+    );
+    assert_nothing_remains(&off);
+}
+
+#[test]
+fn however_a_run_is_ended_nothing_of_it_remains() {
+    let words = ["leaks::", "slow::", "hostile::ignores", "good::", "--shuffle=3"];
+    for level in LEVELS {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+            for lines in 0..5 {
+                let arguments = [&words[..], &["--isolate", level]].concat();
+                let mut running = Running::start(&arguments);
+                running.wait_for_line("running ");
+                for _ in 0..lines {
+                    running.wait_for_line("PASS");
+                }
+                assert_nothing_remains(&running.interrupt(signal));
+            }
+        }
+    }
+}
+
+#[test]
+fn two_signals_end_a_run_at_once() {
+    let mut running = Running::start(&["hostile::ignores", "--grace", "60s"]);
+    running.wait_for_line("running ");
+    running.send(Signal::INT);
+    let run = running.interrupt(Signal::INT);
+    assert_eq!(run.code, Some(130), "{run}");
+    assert_nothing_remains(&run);
+}
+
+#[test]
+fn a_test_that_hangs_is_looked_at_before_it_is_ended() {
+    let run = run(&["hangs_with_a_family", "--timeout", "700ms"]);
+    let looked = run.attachment("forensics.txt");
+    for part in ["slow::hangs_with_a_family", "sleep 22", "hrtimer_nanosleep"] {
+        assert!(looked.contains(part), "{part}\n{looked}\n{run}");
+    }
+    assert_nothing_remains(&run);
+}
+
+#[test]
+fn what_is_hostile_is_told_as_what_it_is() {
+    for (test, told) in [
+        ("overflows_its_stack", "signal:SIGABRT: died of SIGABRT"),
+        ("writes_to_nowhere", "signal:SIGSEGV: died of SIGSEGV"),
+        ("closes_all_descriptors", "before the test had ended"),
+        ("ignores_being_asked_to_end", "timeout: did not end within 2 s"),
+        (
+            "starts_processes_without_end",
+            "processes: was killed when it had ",
+        ),
+    ] {
+        let limit = if test.starts_with("starts") { "60s" } else { "2s" };
+        let run = run(&[&format!("hostile::{test}"), "--timeout", limit]);
+        assert_eq!(run.code, Some(100), "{run}");
+        assert!(run.stdout.contains(told), "{told}\n{run}");
+        assert_nothing_remains(&run);
+    }
+    let run = run(&["hostile::writes_fifty_megabytes"]);
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    assert!(run.junit().contains("bytes left out"));
+}
+
+#[test]
+fn the_box_has_ports_of_its_own_and_no_way_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let run = Setup {
+        variables: &[("RUNNER_PEER", &address)],
+        ..Setup::new(&["surroundings::reaches_nobody_outside", "--isolate", "box"])
+    }
+    .run();
+    if run.code == Some(96) {
+        assert!(run.stdout.contains("the box cannot be had"), "{run}");
+        return;
+    }
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+}

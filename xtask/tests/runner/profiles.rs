@@ -1,0 +1,56 @@
+//! Options that stand in the manifest: which profile applies, what it beats and what beats it.
+
+use super::support::{Run, Setup, run};
+
+fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+    Setup {
+        variables,
+        ..Setup::new(arguments)
+    }
+    .run()
+}
+
+#[test]
+fn a_profile_is_told_reported_and_applied() {
+    let run = run(&["slow::hangs", "--profile", "hurried"]);
+    assert!(run.stdout.contains("profile: hurried\n"), "{run}");
+    assert!(run.stdout.contains("timeout: did not end within 0.7 s"), "{run}");
+    let junit = run.junit();
+    for part in [
+        "<testsuites name=\"the fixture\"",
+        "name=\"profile\" value=\"hurried\"",
+    ] {
+        assert!(junit.contains(part), "{junit}");
+    }
+}
+
+#[test]
+fn a_variable_beats_the_profile_and_an_option_beats_both() {
+    let profile = ("XTASK_TEST_PROFILE", "hurried");
+    let run = with_variables(&["good::passes"], &[profile]);
+    assert!(run.stdout.contains("tests, 3 at a time"), "{run}");
+    let run = with_variables(&["good::passes"], &[profile, ("XTASK_TEST_JOBS", "4")]);
+    assert!(run.stdout.contains("tests, 4 at a time"), "{run}");
+    let run = with_variables(&["good::passes", "-j5"], &[profile, ("XTASK_TEST_JOBS", "4")]);
+    assert!(run.stdout.contains("tests, 5 at a time"), "{run}");
+}
+
+#[test]
+fn without_a_profile_for_ci_nothing_is_chosen_there() {
+    let run = with_variables(&["good::passes"], &[("CI", "true")]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(!run.stdout.contains("profile: "), "{run}");
+}
+
+#[test]
+fn a_profile_that_makes_no_sense_is_refused_with_file_and_key() {
+    for (name, code, parts) in [
+        ("misspelt", 96, ["profiles.misspelt.tiemout` in `", "--timeout"]),
+        ("nonsense", 96, ["profiles.nonsense.timeout` in `", "soon"]),
+        ("nobodys", 2, ["no profile `nobodys`", "`hurried`"]),
+    ] {
+        let run = run(&["--profile", name]);
+        assert_eq!(run.code, Some(code), "{run}");
+        assert!(parts.iter().all(|part| run.stderr.contains(part)), "{run}");
+    }
+}
