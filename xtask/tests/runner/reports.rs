@@ -116,8 +116,8 @@ fn two_shards_as_one_are_the_whole_run() {
 fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
     let (green, red) = (shelf.path("green"), shelf.path("red"));
-    shelf.run("green", &["fails_if_told"]);
-    shelf.run_with("red", &["fails_if_told"], &[("FIXTURE_FAILS", "1")]);
+    shelf.run("green", &["can_be_told_to_fail"]);
+    shelf.run_with("red", &["can_be_told_to_fail"], &[("FIXTURE_FAILS", "1")]);
     let (text, code) = report(&["diff"], &[&green, &red]);
     let id = "fixture::suite$reported::can_be_told_to_fail";
     assert!(

@@ -165,8 +165,11 @@ impl<'a> Setup<'a> {
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
-        // A workspace elsewhere is built where it is.
-        command.env_remove("CARGO_TARGET_DIR");
+        // A scratch package has a target directory of its own, whatever ours is; and what a run tells a CI system that
+        // it runs in is none of the CI system's business here.
+        for variable in ["CARGO_TARGET_DIR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+            command.env_remove(variable);
+        }
         if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
             command.env(
                 "CARGO_TARGET_DIR",
