@@ -13,7 +13,7 @@ use crate::discover::{self, standings};
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
-use crate::plan::{Decision, Plan, Required, Test, Wishes};
+use crate::plan::{Decision, Form, Plan, Required, Test, Wishes};
 use crate::runtime;
 use crate::workspace::Workspace;
 
@@ -39,6 +39,8 @@ struct Entry<'a> {
     file: Option<PathBuf>,
     line: Option<u32>,
     needs: Vec<&'a str>,
+    /// Whether it is all of a binary with a harness of its own.
+    whole: bool,
     /// Whether `cargo xtask test` would run it on this machine.
     runs: bool,
     /// Why not.
@@ -107,6 +109,7 @@ fn entry<'a>(test: &'a Test, decision: &Decision) -> Entry<'a> {
         file: test.place.as_ref().map(|(file, _)| file.clone()),
         line: test.place.as_ref().map(|(_, line)| *line),
         needs: test.needs(),
+        whole: test.form == Form::Whole,
         runs: reason.is_none(),
         reason,
     }
