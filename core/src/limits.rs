@@ -226,6 +226,11 @@ pub const COPY_ON_WRITE_LEN_MAX: u64 = 64 << 20;
 pub const COPY_CALL_LEN_MAX: usize = 1 << 30;
 /// How often a file is looked for again while it is opened or read and its content moves away meanwhile.
 pub const OPEN_ATTEMPTS_MAX: u32 = 8;
+/// Until it is looked at for the first time whether a closed file that somebody can still write to is mapped into memory, or
+/// only about to be closed by the kernel. Doubles from there.
+pub const MAPPED_LOOK_INTERVAL_FIRST: Duration = Duration::from_millis(1);
+/// Between two such looks at most: a look takes a microsecond, and what was stored is shared so much later than it could be.
+pub const MAPPED_LOOK_INTERVAL_MAX: Duration = Duration::from_millis(256);
 /// How long the kernel may believe what it was told of names and attributes. It is told when they change, so this only
 /// bounds what goes wrong.
 pub const KERNEL_TTL: Duration = Duration::from_secs(60);

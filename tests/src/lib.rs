@@ -13,6 +13,8 @@ pub mod leaks;
 pub mod link;
 pub mod log;
 #[cfg(unix)]
+pub mod mapping;
+#[cfg(unix)]
 pub mod mounted;
 #[cfg(unix)]
 pub mod mountpoint;
