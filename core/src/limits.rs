@@ -138,6 +138,8 @@ pub const DEMAND_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 pub const DEMAND_AHEAD_COUNT_MAX: usize = 256;
 /// How long a reader waits for its bytes. Until then it may be a lost session that comes back.
 pub const READ_PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever asks so soon for what a reader has just given up is told the same at once.
+pub const READ_AGAIN_DELAY_MAX: Duration = Duration::from_millis(50);
 /// What is read ahead first when a reader turns out to be sequential, in bytes; it doubles from there.
 pub const READ_AHEAD_LEN_FIRST: u64 = 1024 * 1024;
 /// The most that is read ahead, in bytes: 16 ms on a fast network, a second and a half on 100 Mbit/s.
