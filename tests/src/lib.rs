@@ -23,6 +23,7 @@ pub mod offline;
 pub mod pair;
 pub mod ports;
 pub mod privileges;
+pub mod program;
 pub mod relay;
 pub mod seed;
 pub mod temp;
