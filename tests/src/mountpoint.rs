@@ -42,6 +42,8 @@ impl Mountpoint {
             command
                 .arg(directory)
                 .args(arguments)
+                // When it is killed its files stay; here they go with the mount points.
+                .env("TMPDIR", directory)
                 .kill_on_drop(true)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped());

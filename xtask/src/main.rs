@@ -42,6 +42,7 @@ mod schedule;
 mod shuffle;
 mod source;
 mod subset;
+mod sweep;
 mod test;
 mod tidy;
 mod treatment;
@@ -60,6 +61,7 @@ use exit::{Exit, Stop};
 enum Command {
     Test(Box<test::Args>),
     Report(reports::Args),
+    Sweep(sweep::Args),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Test(args) => test::run(&args, &words()),
         Command::Report(args) => reports::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),

@@ -5,7 +5,7 @@
 //! and each replaces the published report as a whole. What a run left that was killed is taken away by the next one; see
 //! `leftovers`.
 
-mod leftovers;
+pub(crate) mod leftovers;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

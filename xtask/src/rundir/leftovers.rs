@@ -76,6 +76,68 @@ pub(super) fn mark_ended(run: &Path) {
     std::fs::write(run.join(ENDED), "").ok();
 }
 
+/// What is left of an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leftover {
+    /// The run's directory.
+    pub(crate) run: PathBuf,
+    /// Its temporary directory, if that still exists.
+    pub(crate) scratch: Option<PathBuf>,
+    pub(crate) state: State,
+}
+
+/// Whose leftovers they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The run was killed: nobody wants them.
+    Killed,
+    /// It came to its end: they are logs, and files of failed tests, for a person to look at.
+    Kept,
+}
+
+/// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
+pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
+    let directories = |path: &Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .collect();
+        found.sort();
+        found
+    };
+    let homes = directories(home_of_all);
+    let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
+    runs.filter_map(|run| {
+        let state = match fate(&run) {
+            Fate::Killed => State::Killed,
+            Fate::Ended => State::Kept,
+            Fate::Alive | Fate::Unknown => return None,
+        };
+        let scratch = scratch_of(&run).filter(|scratch| scratch.exists());
+        Some(Leftover { run, scratch, state })
+    })
+    .collect()
+}
+
+/// Ends, unmounts and removes all that is left of one run. Returns whether nothing of it remains.
+///
+/// # Errors
+/// When other runs cannot be kept waiting meanwhile.
+pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
+    let home = leftover
+        .run
+        .parent()
+        .and_then(Path::parent)
+        .context("a run without a home")?;
+    let _turn = take_turn(home)?;
+    match leftover.state {
+        State::Killed => bury(&leftover.run),
+        State::Kept => remove(&leftover.run),
+    }
+    Ok(!leftover.run.exists())
+}
+
 /// Removes killed runs at once, and of the others all but the latest. Never fails: what cannot be removed today can be
 /// tomorrow. To be called with the turn taken.
 pub(super) fn clear(runs: &Path) {

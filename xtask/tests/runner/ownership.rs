@@ -3,7 +3,7 @@
 
 use rustix::process::Signal;
 
-use super::support::{Run, Running, Setup, run};
+use super::support::{Run, Running, Scratch, Setup, run};
 
 /// How the runner may keep tests apart. Where there is no box, that is said in the output.
 const LEVELS: [&str; 2] = ["auto", "process"];
@@ -203,4 +203,24 @@ fn a_run_that_is_suspended_stops_its_tests_and_goes_on_when_it_is_told() {
             "{run}"
         );
     }
+}
+
+#[test]
+fn what_a_killed_run_left_can_be_swept_by_hand() {
+    // In a workspace of its own: other runs would sweep it before us.
+    let package = Scratch::package(
+        "fn main() {}\n#[test]\nfn hangs() { println!(\"hanging\"); loop { std::thread::park() } }",
+    );
+    let mut running = package.start("test", &["--no-capture"]);
+    running.wait_for_line("hangs | hanging");
+    let killed = running.interrupt(Signal::KILL);
+    assert_nothing_remains(&killed);
+    let sweep = |words: &[&str]| package.run("sweep", words);
+    let dry = sweep(&["--dry-run"]);
+    assert!(
+        dry.stdout.contains("would sweep (killed) ") && dry.last_line() == "1 runs would be swept",
+        "{dry}"
+    );
+    assert_eq!(sweep(&[]).last_line(), "1 runs swept");
+    assert_eq!(sweep(&["--kept"]).last_line(), "nothing to sweep");
 }

@@ -315,12 +315,23 @@ impl Scratch {
 
     /// Runs `xtask test` on it.
     pub(crate) fn test(&self) -> Run {
+        self.run("test", &[])
+    }
+
+    /// Runs `xtask SUBCOMMAND` on it.
+    pub(crate) fn run(&self, subcommand: &str, arguments: &[&str]) -> Run {
+        self.start(subcommand, arguments).finish()
+    }
+
+    /// Starts `xtask SUBCOMMAND` on it.
+    pub(crate) fn start(&self, subcommand: &str, arguments: &[&str]) -> Running {
         let manifest = self.directory.path().join("Cargo.toml");
         Setup {
+            subcommand,
             manifest,
-            ..Setup::new(&[])
+            ..Setup::new(arguments)
         }
-        .run()
+        .start()
     }
 
     /// The report that everybody reads.
