@@ -9,6 +9,8 @@
 )]
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -185,9 +187,24 @@ pub(crate) fn environment_contains(process: Pid, assignment: &str) -> bool {
         .any(|entry| entry == assignment.as_bytes())
 }
 
+/// How long it may take to find out which processes were started with some variable.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Kills every process that was started with `NAME=value` in its environment. Does nothing where the kernel does not
-/// tell.
+/// tell, and stops where it does not answer: a page fault on a file system that hangs keeps the memory of its process
+/// locked, and whoever asks for that waits.
 pub(crate) fn kill_all_with(assignment: &str) {
+    let (done, wait) = mpsc::channel();
+    let assignment = assignment.to_owned();
+    std::thread::spawn(move || {
+        kill_marked(&assignment);
+        // Nobody waits any more if it took too long.
+        done.send(()).ok();
+    });
+    wait.recv_timeout(LOOK_TIMEOUT).ok();
+}
+
+fn kill_marked(assignment: &str) {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
     pids.filter(|pid| environment_contains(*pid, assignment))
