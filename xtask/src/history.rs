@@ -75,8 +75,8 @@ impl Place {
 
 impl History {
     fn of(mut records: Vec<Record>) -> History {
-        // The ids of runs sort by time.
-        records.sort_by(|a, b| a.run.cmp(&b.run));
+        // The ids of runs begin with the second of their start; within one, the order of the lines is that of the ends.
+        records.sort_by(|a, b| a.second().cmp(b.second()));
         let mut history = History::default();
         for record in records {
             history
@@ -172,7 +172,7 @@ mod tests {
 
     fn record(run: u32, verdict: Verdict, ms: u64) -> Record {
         Record {
-            run: format!("2026-{run:03}"),
+            run: format!("2026-{run:03}-x"),
             test: "p::t$f".to_owned(),
             verdict,
             attempts: 1,
@@ -186,6 +186,19 @@ mod tests {
         let history = History::of(vec![record(2, Verdict::Passed, 5), record(1, Verdict::Failed, 9)]);
         assert_eq!(history.last("p::t$f"), Some(Verdict::Passed));
         assert_eq!(history.last("p::t$g"), None);
+    }
+
+    #[test]
+    fn of_two_runs_in_one_second_the_later_line_is_the_later_run() {
+        let named = |run: &str, verdict| Record {
+            run: run.to_owned(),
+            ..record(1, verdict, 1)
+        };
+        let lines = vec![
+            named("20261126-100000-zzzz", Verdict::Failed),
+            named("20261126-100000-aaaa", Verdict::Passed),
+        ];
+        assert_eq!(History::of(lines).last("p::t$f"), Some(Verdict::Passed));
     }
 
     #[test]

@@ -44,6 +44,11 @@ struct Line<T> {
 }
 
 impl Record {
+    /// When the run began, `20261126-020115`.
+    pub(super) fn second(&self) -> &str {
+        self.run.rsplit_once('-').map_or(&self.run, |(second, _)| second)
+    }
+
     /// The line, without its end.
     pub(super) fn to_line(&self) -> serde_json::Result<String> {
         serde_json::to_string(&Line {

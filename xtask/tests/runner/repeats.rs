@@ -167,6 +167,21 @@ fn exclusive_tests_are_alone_groups_keep_their_limit_and_heavy_tests_their_slots
 }
 
 #[test]
+fn an_override_gives_a_test_its_own_limit_and_its_own_retries() {
+    let scratch = Scratch::package("fn main() {}\n#[test] fn hangs() { loop { std::thread::park() } }");
+    let rule = "filter = \"test(=hangs)\"\ntimeout = \"200ms\"\nretries = 1\n";
+    scratch.add_to_manifest(&format!("[[workspace.metadata.xtask.test.overrides]]\n{rule}"));
+    let run = scratch.test();
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(100), "0 passed, 1 failed, 0 skipped"),
+        "{run}"
+    );
+    assert!(run.stdout.contains("hangs (attempt 2 of 2)"), "{run}");
+    assert!(run.stdout.contains("timeout: did not end within 0."), "{run}");
+}
+
+#[test]
 fn an_override_that_makes_no_sense_is_named_by_its_key() {
     let scratch = Scratch::package("fn main() {}");
     scratch.add_to_manifest("[[workspace.metadata.xtask.test.overrides]]\nfilter = \"all()\"\nretires = 1\n");
