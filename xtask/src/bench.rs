@@ -25,6 +25,7 @@ use crate::exit::{Exit, Stop};
 use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
+use crate::pauses::Pauses;
 use crate::run::capture::{Capture, Echo};
 use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
 use crate::rundir::{RUN_ID, RunDir};
@@ -232,6 +233,7 @@ async fn attended(
         Watch {
             timeout,
             grace: GRACE,
+            pauses: Pauses::none(),
             halt,
             mark
         }

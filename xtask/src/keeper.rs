@@ -113,6 +113,14 @@ impl Keeper {
         })
     }
 
+    /// Stops everything that it has started, or lets it go on.
+    ///
+    /// # Errors
+    /// When the keeper is gone or does not answer.
+    pub(crate) fn tell_all(&self, tell: Tell) -> io::Result<()> {
+        wire::tell_all(&self.socket, tell)
+    }
+
     /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it takes too long.
     pub(crate) async fn close(self) {
         let Keeper {

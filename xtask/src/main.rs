@@ -28,6 +28,7 @@ mod mounts;
 mod mutations;
 mod os;
 mod ownership;
+mod pauses;
 mod plan;
 mod profile;
 mod repeat;

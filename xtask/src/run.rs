@@ -31,6 +31,7 @@ use crate::events::{Events, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
 use crate::ownership::LeakPolicy;
+use crate::pauses::Pauses;
 use crate::plan::{Decision, Plan};
 use crate::repeat::{Goal, Repeat};
 use crate::report::{Case, Failure, Outcome, Skip, Suite};
@@ -112,6 +113,7 @@ pub(crate) struct Stage {
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
     pub(crate) owner: Arc<Owner>,
+    pub(crate) pauses: Pauses,
     pub(crate) console: Arc<Console>,
     pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
@@ -210,7 +212,9 @@ impl<'a> Runner<'a> {
     }
 
     async fn drive(&mut self, mut interrupts: Interrupts) -> Ending {
-        let deadline = clock::now().checked_add(self.stage.settings.run_timeout);
+        let (start, limit) = (clock::now(), self.stage.settings.run_timeout);
+        let pauses = self.stage.pauses.clone();
+        let mut time_is_up = std::pin::pin!(pauses.passed(start, limit));
         let mut ending = Ending::Complete;
         loop {
             self.start_more();
@@ -225,7 +229,7 @@ impl<'a> Runner<'a> {
                     ending = Ending::Interrupted(request);
                     self.halt(request.halt());
                 }
-                () = clock::passed(deadline), if matches!(ending, Ending::Complete) => {
+                () = &mut time_is_up, if matches!(ending, Ending::Complete) => {
                     ending = Ending::TimedOut;
                     self.halt(Halt::RunTimeout);
                 }

@@ -19,6 +19,7 @@ use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::list::{self, Form, Listing};
 use crate::ownership::OwnershipArgs;
+use crate::pauses::Pauses;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
 use crate::reports::OutputArgs;
@@ -131,6 +132,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         move || stretch.resolve()
     });
     let owner = Arc::new(run.owner()?);
+    let pauses = Pauses::follow(&owner)?;
     let found = discover::discover(
         &run.workspace,
         capabilities,
@@ -156,7 +158,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     run.announce(&plan, &found, &unmatched);
     let outstanding = plan.outstanding;
     let settings = run.settings.stretched(factor.await.unwrap_or(1.0));
-    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner)));
+    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner), pauses));
     let mut ran = run::run(&stage, interrupts).await;
     drop(stage);
     if let Some(owner) = Arc::into_inner(owner) {

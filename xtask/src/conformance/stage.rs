@@ -14,6 +14,7 @@ use crate::console::{Console, plain_text};
 use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
+use crate::pauses::Pauses;
 use crate::report::{Case, Failure, Outcome, Skip};
 use crate::run::capture::Capture;
 use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
@@ -147,6 +148,7 @@ impl Stage<'_> {
                 let watch = Watch {
                     timeout: trial.check.limit,
                     grace: GRACE,
+                    pauses: Pauses::none(),
                     halt,
                     mark,
                 };

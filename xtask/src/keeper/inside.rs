@@ -9,9 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::process::Signal;
+
 use super::sys::{self, Fork, Reaping};
-use super::wire::{Hello, Order};
-use super::{namespaces, supervisor};
+use super::wire::{Hello, Order, Request, Tell};
+use super::{namespaces, processes, supervisor};
 use crate::isolation::Level;
 
 /// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
@@ -68,15 +70,39 @@ fn hello(mut socket: &UnixStream, hello: &Hello) {
     socket.write_all(&line).ok();
 }
 
+/// Stops all tests, or lets them go on; not their supervisors, which go on listening.
+fn signal_all(tell: Tell) {
+    let us = std::process::id();
+    let signal = match tell {
+        Tell::Suspend => Signal::STOP,
+        Tell::Resume => Signal::CONT,
+        _ => return,
+    };
+    for process in processes::descendants(us)
+        .iter()
+        .filter(|process| process.parent != us)
+    {
+        processes::send(process.pid, signal);
+    }
+}
+
 /// Takes orders until the runner closes its end or dies.
 fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
-    while let Some((order, descriptors)) = Order::receive(&socket)? {
+    while let Some(request) = Order::receive(&socket)? {
+        let (order, descriptors) = match request {
+            Request::Start(order, descriptors) => (order, descriptors),
+            Request::All(tell) => {
+                signal_all(tell);
+                (&socket).write_all(b"\n")?;
+                continue;
+            }
+        };
         if sys::fork()? == Fork::Child {
             // It has a socket of its own; ours must close when the runner's end does.
             drop(socket);
             sys::keep_ended_children(Reaping::ByUs);
-            supervisor::supervise(order, descriptors, level);
+            supervisor::supervise(*order, descriptors, level);
             sys::exit(0);
         }
     }

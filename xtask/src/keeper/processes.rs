@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rustix::process::{Signal, kill_process};
+
 use crate::os::Pid;
 
 /// Of a command line so many characters are evidence enough.
@@ -111,6 +113,14 @@ pub(super) fn descendants(of: Pid) -> Vec<Process> {
     }
     found.retain(|process| !process.is_dead());
     found
+}
+
+/// Sends a signal to one process.
+pub(super) fn send(pid: Pid, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        // An error means that it has ended.
+        kill_process(pid, signal).ok();
+    }
 }
 
 fn all() -> impl Iterator<Item = Process> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, poll};
 use rustix::mount::{UnmountFlags, unmount};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
 use super::processes::{self, Process};
@@ -129,14 +129,7 @@ fn idle_descendants() -> Vec<Process> {
 /// Sends a signal to every descendant.
 pub(super) fn signal_all(signal: Signal) {
     for process in processes::descendants(std::process::id()) {
-        send(process.pid, signal);
-    }
-}
-
-fn send(pid: crate::os::Pid, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // An error means that it has ended.
-        kill_process(pid, signal).ok();
+        processes::send(process.pid, signal);
     }
 }
 

@@ -130,8 +130,8 @@ impl Order {
         socket.write_all(&bytes)
     }
 
-    /// Waits for the next one; `None` when the other end is closed.
-    pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<(Order, [OwnedFd; DESCRIPTORS])>> {
+    /// Waits for the next request; `None` when the other end is closed.
+    pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
         let mut len = [0; 4];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -152,6 +152,11 @@ impl Order {
             }
         }
         let len = usize::try_from(u32::from_le_bytes(len)).map_err(io::Error::other)?;
+        if len == 0 {
+            let mut byte = [0];
+            socket.read_exact(&mut byte)?;
+            return Ok(Tell::of(byte[0]).map(Request::All));
+        }
         if len > ORDER_LEN_MAX {
             return Err(io::Error::other("an order of impossible length"));
         }
@@ -164,8 +169,23 @@ impl Order {
         let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
         let descriptors = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors);
         let descriptors = descriptors.map_err(|_| io::Error::other("an order without its descriptors"))?;
-        Ok(Some((order, descriptors)))
+        Ok(Some(Request::Start(Box::new(order), descriptors)))
     }
+}
+
+/// What the keeper is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To start this.
+    Start(Box<Order>, [OwnedFd; DESCRIPTORS]),
+    /// To do this with everything that it has started. It answers with one byte when it is done.
+    All(Tell),
+}
+
+/// Asks the keeper to do this with everything that it has started; returns when it is done.
+pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
+    socket.write_all(&[0, 0, 0, 0, tell as u8])?;
+    socket.read_exact(&mut [0])
 }
 
 /// What the keeper says once, when it is ready or has given up.
@@ -270,8 +290,10 @@ mod tests {
         assert!(!sent.environment.iter().any(|(name, _)| name == "HOME"));
         let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
         sent.send(&ours, descriptors).unwrap();
-        let (received, descriptors) = Order::receive(&theirs).unwrap().unwrap();
-        assert_eq!(received, sent);
+        let Some(Request::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
+            panic!("it is an order");
+        };
+        assert_eq!(*received, sent);
         // They are the sender's own socket: what is written to one of them comes out at the other end.
         UnixStream::from(descriptors.into_iter().next().unwrap())
             .write_all(b"!")

@@ -76,6 +76,7 @@ impl Stage {
         let watch = Watch {
             timeout: limits.timeout,
             grace: self.settings.grace,
+            pauses: self.pauses.clone(),
             halt,
             mark,
         };

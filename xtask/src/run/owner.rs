@@ -9,7 +9,7 @@ use super::process::{self, Ended, Watch};
 use crate::capability::Capabilities;
 use crate::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
-use crate::keeper::{Control, Keeper, Order};
+use crate::keeper::{Control, Keeper, Order, Tell};
 use crate::mounts;
 use crate::report::Leak;
 
@@ -142,6 +142,22 @@ impl Owner {
                 }
                 Err(error) => (Ended::not_started(error), Remains::None),
             },
+        }
+    }
+
+    /// Stops all tests. Where they are only groups they go on.
+    pub(crate) fn suspend(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self {
+            keeper.tell_all(Tell::Suspend).ok();
+        }
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self {
+            keeper.tell_all(Tell::Resume).ok();
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::capture::Capture;
 use crate::clock;
 use crate::os::{self, Kill};
+use crate::pauses::Pauses;
 use crate::report::Leak;
 
 /// Between being asked to end and being killed, a process has this much time by default.
@@ -90,6 +91,8 @@ pub(crate) struct Watch {
     pub(crate) timeout: Duration,
     /// Between being asked to end and being killed.
     pub(crate) grace: Duration,
+    /// What does not count.
+    pub(crate) pauses: Pauses,
     pub(crate) halt: watch::Receiver<Halt>,
     /// `NAME=value` in the environment of the test and of whatever it starts.
     pub(crate) mark: String,
@@ -136,11 +139,10 @@ pub(crate) async fn run(mut command: Command, mut capture: Capture, mut watch: W
 /// Waits for the child; kills its tree when its time or that of the run is over.
 async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch, start: Instant) -> End {
     let group = child.id();
-    let deadline = start.checked_add(watch.timeout);
     let end = tokio::select! {
         status = child.wait() => status.map_or_else(End::NotStarted, End::Exited),
         never = reading.go_on() => match never {},
-        () = clock::passed(deadline) => End::TimedOut,
+        () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
     if !matches!(end, End::Exited(_) | End::Halted(Halt::AtOnce(_))) {

@@ -16,6 +16,7 @@ use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, in
 use crate::capability::PROBE_TIMEOUT;
 use crate::clock;
 use crate::keeper::{Control, Keeper, Order, Said, Tell};
+use crate::pauses::Pauses;
 use crate::report::Leak;
 
 /// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
@@ -103,11 +104,10 @@ async fn attend(
     watch: &mut Watch,
     start: Instant,
 ) -> (Option<End>, Option<Said>) {
-    let deadline = start.checked_add(watch.timeout);
     let end = tokio::select! {
         said = end_of(control) => return (None, said),
         never = reading.go_on() => match never {},
-        () = clock::passed(deadline) => End::TimedOut,
+        () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
     if matches!(end, End::TimedOut) {
@@ -164,6 +164,7 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     let watch = Watch {
         timeout: PROBE_TIMEOUT,
         grace: Duration::from_millis(100),
+        pauses: Pauses::none(),
         halt,
         mark: String::new(),
     };

@@ -1,5 +1,6 @@
 //! What a run of the tests amounts to: the report, the exit code, and the last words.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +13,7 @@ use crate::discover::Discovered;
 use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
 use crate::junit;
+use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, Report};
 use crate::reports::{Versions, slowest};
@@ -29,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) seed: Option<u64>,
     pub(super) settings: Settings,
     versions: Versions,
+    /// How far the tests are kept apart, once that is known.
+    isolation: OnceCell<&'static str>,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     pub(super) events: Arc<Events>,
@@ -64,6 +68,7 @@ impl<'a> Run<'a> {
             args,
             seed: args.seed(),
             versions: Versions::ask(&workspace.root),
+            isolation: OnceCell::new(),
             workspace,
             settings,
             directory: Arc::new(directory),
@@ -96,8 +101,9 @@ impl<'a> Run<'a> {
     /// Who will own the tests' processes; says so where it is not what was hoped for.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
         let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        let level = owner.level().name();
+        self.isolation.set(level).ok();
         if let Some(why) = owner.why() {
-            let level = owner.level().name();
             self.console.line(&format!("isolation: {level}; no box: {why}"));
         }
         Ok(owner)
@@ -142,7 +148,7 @@ impl<'a> Run<'a> {
         &self,
         plan: Plan,
         found: &Discovered,
-        (settings, owner): (Settings, Arc<Owner>),
+        (settings, owner, pauses): (Settings, Arc<Owner>, Pauses),
     ) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
@@ -159,6 +165,7 @@ impl<'a> Run<'a> {
             environment,
             directory: Arc::clone(&self.directory),
             owner,
+            pauses,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
             settings,
@@ -188,9 +195,13 @@ impl<'a> Run<'a> {
     fn properties(&self, found: Option<&Discovered>) -> Properties {
         let mut properties = self.basics();
         properties.extend(self.versions.told().iter().cloned());
+        let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
+        if let Some(level) = self.isolation.get() {
+            add("isolation", (*level).to_owned());
+        }
         if let Some(found) = found {
-            properties.push(("features".to_owned(), found.features.join(",")));
-            properties.push(("capabilities".to_owned(), held(found).join(",")));
+            add("features", found.features.join(","));
+            add("capabilities", held(found).join(","));
         }
         properties
     }

@@ -173,3 +173,27 @@ fn the_box_has_ports_of_its_own_and_no_way_out() {
     }
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
 }
+
+#[test]
+fn a_run_that_is_suspended_stops_its_tests_and_goes_on_when_it_is_told() {
+    for level in LEVELS {
+        let mut running = Running::start(&["slow::takes_a_moment", "--no-capture", "--isolate", level]);
+        running.wait_for_line("slow::takes_a_moment | started");
+        running.send(Signal::TSTP);
+        running.wait_until_stopped();
+        assert!(
+            running
+                .states_of("slow::takes_a_moment")
+                .iter()
+                .all(|state| *state == 'T'),
+            "{level}"
+        );
+        running.send(Signal::CONT);
+        let run = running.finish();
+        assert_eq!(
+            (run.code, run.last_line()),
+            (Some(0), "1 passed, 0 failed, 0 skipped"),
+            "{run}"
+        );
+    }
+}

@@ -81,6 +81,12 @@ impl Run {
     }
 }
 
+/// `R`, `S`, `T`, … as proc_pid_stat(5) has it.
+fn state(process: &str) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("{process}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// The words that NUL bytes separate, in one line.
 fn words(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
@@ -226,6 +232,30 @@ impl Running {
             "send the signal",
             kill_process(must("know its id", pid.ok_or("it has none")), signal),
         );
+    }
+
+    /// Waits until it stands still.
+    pub(crate) fn wait_until_stopped(&self) {
+        while state(&format!("/proc/{}", self.child.id())) != Some('T') {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The states of the processes that it started whose command line contains this.
+    pub(crate) fn states_of(&self, part: &str) -> Vec<char> {
+        let mark = mark(self.own.path());
+        let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
+        let read = |path: &Path, name| words(std::fs::read(path.join(name)).unwrap_or_default());
+        let paths = processes.map(|process| process.path());
+        let own = paths
+            .filter(|path| read(path, "cmdline").contains(part) && read(path, "environ").contains(&mark));
+        // Our own runner has the name among its arguments, too.
+        let tests = own.filter(|path| !read(path, "cmdline").contains(" test "));
+        let states: Vec<char> = tests
+            .filter_map(|path| state(&path.display().to_string()))
+            .collect();
+        assert!(!states.is_empty(), "no process is called `{part}`");
+        states
     }
 
     /// Sends it a signal and waits for its end, and for that of everything that could still write to its standard error.

@@ -62,7 +62,7 @@ fn to_row(row: &Row<'_>, number: usize, room: &mut usize) -> String {
     };
     let round = match case.round {
         1 => String::new(),
-        round => format!(" #{round}"),
+        round => format!("#{round}"),
     };
     format!(
         "<tr id=\"t{number}\"><td><b class=\"{word}\">{word}</b></td>\
