@@ -138,6 +138,8 @@ pub const DEMAND_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 pub const DEMAND_AHEAD_COUNT_MAX: usize = 256;
 /// How long a reader waits for its bytes. Until then it may be a lost session that comes back.
 pub const READ_PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever asks so soon for what a reader has just given up is told the same at once.
+pub const READ_AGAIN_DELAY_MAX: Duration = Duration::from_millis(50);
 /// What is read ahead first when a reader turns out to be sequential, in bytes; it doubles from there.
 pub const READ_AHEAD_LEN_FIRST: u64 = 1024 * 1024;
 /// The most that is read ahead, in bytes: 16 ms on a fast network, a second and a half on 100 Mbit/s.
@@ -226,6 +228,11 @@ pub const COPY_ON_WRITE_LEN_MAX: u64 = 64 << 20;
 pub const COPY_CALL_LEN_MAX: usize = 1 << 30;
 /// How often a file is looked for again while it is opened or read and its content moves away meanwhile.
 pub const OPEN_ATTEMPTS_MAX: u32 = 8;
+/// Until it is looked at for the first time whether a closed file that somebody can still write to is mapped into memory, or
+/// only about to be closed by the kernel. Doubles from there.
+pub const MAPPED_LOOK_INTERVAL_FIRST: Duration = Duration::from_millis(1);
+/// Between two such looks at most: a look takes a microsecond, and what was stored is shared so much later than it could be.
+pub const MAPPED_LOOK_INTERVAL_MAX: Duration = Duration::from_millis(256);
 /// How long the kernel may believe what it was told of names and attributes. It is told when they change, so this only
 /// bounds what goes wrong.
 pub const KERNEL_TTL: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
 //!
 //! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
-//! only file that names an errno. Reading order: `attributes error errno viewers uses nodes working open_file share
+//! only file that names an errno. Reading order: `attributes error errno viewers uses writers nodes working open_file share
 //! changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any
 //! number of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
 //! [`MountError::NoBackend`].
@@ -44,6 +44,8 @@ mod uses;
 mod viewers;
 #[cfg(unix)]
 mod working;
+#[cfg(unix)]
+mod writers;
 #[cfg(unix)]
 mod writing;
 

@@ -13,6 +13,8 @@ pub mod leaks;
 pub mod link;
 pub mod log;
 #[cfg(unix)]
+pub mod mapping;
+#[cfg(unix)]
 pub mod mounted;
 #[cfg(unix)]
 pub mod mountpoint;
@@ -21,6 +23,7 @@ pub mod offline;
 pub mod pair;
 pub mod ports;
 pub mod privileges;
+pub mod program;
 pub mod relay;
 pub mod seed;
 pub mod temp;

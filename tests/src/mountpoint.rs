@@ -26,11 +26,22 @@ impl Mountpoint {
     /// Starts `program`, the path of the binary `mountpoint`, on `directory`; returns when both mounts are ready.
     #[track_caller]
     pub fn start<'a>(program: &'a str, directory: &'a Path) -> impl Future<Output = Mountpoint> + use<'a> {
+        Mountpoint::start_with(program, directory, &[])
+    }
+
+    /// The same, with further arguments of the binary.
+    #[track_caller]
+    pub fn start_with<'a>(
+        program: &'a str,
+        directory: &'a Path,
+        arguments: &'a [&str],
+    ) -> impl Future<Output = Mountpoint> + use<'a> {
         let at = Location::caller();
         async move {
             let mut command = Command::new(program);
             command
                 .arg(directory)
+                .args(arguments)
                 .kill_on_drop(true)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped());

@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
+use tandem_tests::link::{Fault, Link};
 use tandem_tests::mounted::Mounted;
 use tandem_tests::universe::Universe;
+use tandem_tests::wait::now;
 
 use crate::temper::quick_to_return;
 
@@ -79,6 +82,40 @@ async fn a_read_that_begins_while_apart_ends_when_the_peer_is_back() {
     cut.heal();
     assert!(reading.await.unwrap() == payload);
     universe.close().await;
+}
+
+/// How long readers wait where a test wants them to give up.
+const READ_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A read that gets nothing fails, not before its time and not with zeros, and the next one may be luckier.
+async fn a_read_gives_up(fault: impl FnOnce(&Link) -> Fault) {
+    let impatient = |config| quick_to_return(config).read_patience(READ_PATIENCE);
+    let universe = Universe::builder().linked().configure(impatient).build().await;
+    let payload = universe.payload("file.bin", MIB);
+    universe.bob.add("file.bin", &payload).await;
+    let mount = universe.alice.mount().await;
+    mount.shows("file.bin").await;
+    let fault = fault(universe.link());
+    let begun_at = now();
+    let error = mount.try_read("file.bin").await.unwrap_err();
+    assert!(is_io_error(&error), "{error}");
+    let elapsed = now() - begun_at;
+    assert!(elapsed >= READ_PATIENCE, "{elapsed:?}");
+    fault.heal();
+    mount.reads("file.bin", &payload).await;
+    universe.close().await;
+}
+
+#[tokio::test]
+#[ignore = "needs fuse"]
+async fn a_read_without_a_peer_gives_up_when_its_time_is_over() {
+    a_read_gives_up(Link::cut).await;
+}
+
+#[tokio::test]
+#[ignore = "needs fuse"]
+async fn a_read_on_a_silent_link_gives_up_when_its_time_is_over() {
+    a_read_gives_up(Link::half_open).await;
 }
 
 #[tokio::test]

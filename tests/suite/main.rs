@@ -18,6 +18,8 @@ mod fuse;
 mod fuse_faults;
 #[cfg(target_os = "linux")]
 mod fuse_fsx;
+#[cfg(target_os = "linux")]
+mod fuse_mapping;
 #[cfg(unix)]
 mod fuse_mounts;
 #[cfg(unix)]

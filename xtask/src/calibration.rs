@@ -74,7 +74,7 @@ fn decide(took: Duration, processors: f64) -> f64 {
     if factor < NOISE {
         1.0
     } else {
-        factor.min(FACTOR_MAX)
+        factor.min(FACTOR_MAX).round()
     }
 }
 

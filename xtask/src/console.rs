@@ -151,6 +151,13 @@ impl Console {
         self.line(&line);
     }
 
+    /// The test with this number ended as it did many times before: no line for that.
+    pub(crate) fn ended_again(&self, number: usize) {
+        if let Some(live) = &self.live {
+            live.finished(number);
+        }
+    }
+
     /// All tests ended; the live display goes.
     pub(crate) fn end(&self) {
         if let Some(live) = &self.live {

@@ -157,15 +157,12 @@ fn annotate(all: Vec<String>, ignored: &BTreeSet<String>, reasons: &BTreeMap<Str
         .collect()
 }
 
-/// The arguments that run exactly one test, uncaptured; the runner itself captures.
-pub(crate) fn run_arguments(name: &str) -> [&str; 5] {
-    [
-        name,
-        "--exact",
-        "--nocapture",
-        "--format=terse",
-        "--include-ignored",
-    ]
+/// The arguments that run exactly one test, uncaptured; the runner itself captures. Nothing that forks of libtest, which
+/// some harnesses are, do not know.
+pub(crate) fn run_arguments<'a>(name: &'a str, ignore: &Ignore) -> Vec<&'a str> {
+    let mut arguments = vec![name, "--exact", "--nocapture", "--format=terse"];
+    arguments.extend((*ignore != Ignore::No).then_some("--ignored"));
+    arguments
 }
 
 /// Whether libtest, at the end of `stdout`, says that the one test passed.

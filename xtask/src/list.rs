@@ -71,8 +71,9 @@ pub(crate) enum Form {
 /// # Errors
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let names = args.build.fuse.required().iter();
-    show(&Listing {
+    let listing = Listing {
         isolation: Isolation::default(),
         filter: &args.filter,
         subset: &args.subset,
@@ -81,21 +82,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ignored: Ignored::Skip,
         seed: None,
         form: if args.json { Form::Json } else { Form::Lines },
-    })
+    };
+    show(&listing, &workspace)
 }
 
 /// The same for any listing.
 ///
 /// # Errors
 /// As for [`run`].
-pub(crate) fn show(listing: &Listing<'_>) -> anyhow::Result<ExitCode> {
-    Ok(runtime::block_on(story(listing))??.into())
+pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+    Ok(runtime::block_on(story(listing, workspace))??.into())
 }
 
-async fn story(listing: &Listing<'_>) -> Result<Exit, Stop> {
+async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
     let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let workspace = Workspace::load(listing.build.manifest_path.as_deref())?;
     let rules = Rules::parse(&workspace.config.test)?;
     let capabilities = workspace.detect(listing.build.fuse);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
@@ -107,7 +108,7 @@ async fn story(listing: &Listing<'_>) -> Result<Exit, Stop> {
         events: &events,
         owner: &owner,
     };
-    let found = discover::discover(&workspace, capabilities, listing.build, means).await?;
+    let found = discover::discover(workspace, capabilities, listing.build, means).await?;
     owner.close().await;
     let standings = standings(&found.capabilities);
     let wishes = Wishes {

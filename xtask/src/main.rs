@@ -7,6 +7,7 @@ mod capability;
 mod cargo;
 mod ci;
 mod clock;
+mod compat;
 mod config;
 mod conformance;
 mod console;
@@ -66,6 +67,7 @@ enum Command {
     Mutations(mutations::Args),
     Conformance(conformance::Args),
     Bench(bench::Args),
+    Compat(compat::Args),
 }
 
 /// The command line after the name of the subcommand.
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Mutations(args) => mutations::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Compat(args) => compat::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

@@ -17,7 +17,7 @@ mod suites;
 mod supervised;
 mod verdict;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) use owner::Owner;
 use process::Halt;
 use queue::Queue;
 pub(crate) use results::Dropped;
-use results::Results;
+use results::{Admission, Results};
 use room::Room;
 use rounds::Rounds;
 use suites::case;
@@ -173,6 +173,8 @@ struct Runner<'a> {
     queue: Queue,
     running: JoinSet<Done>,
     tickets: HashMap<Id, Ticket>,
+    /// The test and round of every start that the events tell and whose end they do not tell yet.
+    told: BTreeSet<(usize, u32)>,
     /// How many attempts the display has been told to expect.
     expected: usize,
     started: usize,
@@ -189,6 +191,7 @@ impl<'a> Runner<'a> {
             queue: stage.queue(),
             running: JoinSet::new(),
             tickets: HashMap::new(),
+            told: BTreeSet::new(),
             expected: stage.expected(),
             started: 0,
             halt,
@@ -207,7 +210,7 @@ impl<'a> Runner<'a> {
                 Decision::Fail(failure) => Outcome::Failed(failure.clone()),
                 Decision::Reject(failure) => Outcome::Errored(failure.clone()),
             };
-            self.results.keep(number, case(test, outcome));
+            self.results.conclude(number, case(test, outcome));
         }
     }
 
@@ -247,12 +250,16 @@ impl<'a> Runner<'a> {
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
             let id = stage.plan.test(ticket.number).id();
             stage.console.started(ticket.slot, &id);
-            stage.events.started(Start {
-                id: &id,
-                round: ticket.round,
-                attempt: ticket.attempt,
-                slot: ticket.slot,
-            });
+            // Of a stress without end not everything is told, or it would fill the disk.
+            if ticket.round == 1 || !self.results.are_full() {
+                self.told.insert((ticket.number, ticket.round));
+                stage.events.started(Start {
+                    id: &id,
+                    round: ticket.round,
+                    attempt: ticket.attempt,
+                    slot: ticket.slot,
+                });
+            }
             let task = self
                 .running
                 .spawn(async move { stage.attempt(ticket, halt).await });
@@ -295,8 +302,15 @@ impl<'a> Runner<'a> {
             return;
         }
         results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
-        self.stage.tell(ticket, &case);
-        self.results.keep(ticket.number, case);
+        let is_told = self.told.remove(&(ticket.number, ticket.round));
+        match self.results.admit(&mut case) {
+            Admission::Kept => {
+                self.stage.tell(ticket, &case);
+                self.results.keep(ticket.number, case);
+            }
+            Admission::Counted if is_told => self.stage.tell(ticket, &case),
+            Admission::Counted => self.stage.console.ended_again(ticket.slot),
+        }
         if self.is_over() {
             self.queue.stop();
         }

@@ -101,7 +101,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
     let (args, workspace) = profile::apply(args, words)?;
     if let Some(form) = args.preview() {
-        return list::show(&args.listing(form));
+        return list::show(&args.listing(form), &workspace);
     }
     Ok(runtime::block_on(story(&args, workspace))??.into())
 }
@@ -157,7 +157,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
     let outstanding = plan.outstanding;
-    let settings = run.settings.stretched(factor.await.unwrap_or(1.0));
+    let settings = run.stretched(factor.await.unwrap_or(1.0));
     let stage = run.stage(plan, &found, (settings, Arc::clone(&owner), pauses));
     let mut ran = run::run(&stage, interrupts).await;
     drop(stage);

@@ -4,6 +4,7 @@
 //! open files. Everything blocks until it is done; the calls that may take long say so, and have a twin that tells
 //! whether they would. Names, files, folders and attributes have a file each.
 
+mod closing;
 mod files;
 mod folders;
 mod meta;
@@ -17,7 +18,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use super::attributes::{Handle, Inode, OpenMode};
 use super::error::FsError;
 use super::open_file::OpenFile;
-use super::publish::Check;
 use super::share::MountedShare;
 #[cfg(feature = "fuse")]
 use super::viewers::Stale;
@@ -49,17 +49,6 @@ struct OpenHandle {
     file: Arc<OpenFile>,
     mode: OpenMode,
     io: Io,
-}
-
-impl OpenHandle {
-    /// How to tell with the last handle whether there is anything to publish: what is mapped into memory of a file that the
-    /// kernel writes by itself can be written after everything was closed, and nothing shows it.
-    fn last_check(&self) -> Check {
-        match self.io {
-            Io::Backed if self.mode.write => Check::Content,
-            Io::Backed | Io::Calls => Check::Stamp,
-        }
-    }
 }
 
 impl FileSystem {
@@ -131,7 +120,7 @@ impl Drop for FileSystem {
         self.stop_listening();
         let open: Vec<_> = self.handles_mut().drain().collect();
         for (_, handle) in open {
-            if let Err(error) = self.let_go(&handle) {
+            if let Err(error) = self.share.let_go(&handle, self.viewer) {
                 tracing::warn!(%error, "could not share a file that was open when its mount ended");
             }
         }

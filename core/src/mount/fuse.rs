@@ -273,7 +273,8 @@ impl Filesystem for Adapter {
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (ino, mode, backings) = (inode(ino), open_mode(flags.0), self.backings.clone());
-        let open = move |fs: &FileSystem| match backings.open(fs, ino, mode, &reply) {
+        let open = move |fs: &FileSystem| match backings.open(fs, ino, mode, &|file| reply.open_backing(file))
+        {
             Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
             Ok(Chosen::Backed(handle, backing)) => {
                 reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
@@ -452,10 +453,12 @@ impl Filesystem for Adapter {
         let new = (mode & 0o7777, translate::owner(request));
         guarded(|| {
             let place = (inode(parent), name);
-            match self
-                .backings
-                .create(&self.fs, place, new, (open_mode(flags), &reply))
-            {
+            match self.backings.create(
+                &self.fs,
+                place,
+                new,
+                (open_mode(flags), &|file| reply.open_backing(file)),
+            ) {
                 Ok((attributes, Chosen::Calls(handle, keep))) => {
                     let attr = file_attr(&attributes);
                     reply.created(&KERNEL_TTL, &attr, GENERATION, FileHandle(handle.0), keep);

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) handle_count: usize,
     /// Handles whose reads and writes the kernel passes to the body's file.
     pub(super) backed_count: usize,
+    /// Whether somebody could still write past us after a handle was closed.
+    pub(super) may_be_mapped: bool,
 }
 
 /// What a file was like before it becomes writable.
@@ -153,6 +155,7 @@ impl OpenFile {
             news,
             handle_count: 0,
             backed_count: 0,
+            may_be_mapped: false,
         };
         Self {
             state: Mutex::new(state),

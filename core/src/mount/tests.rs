@@ -1,7 +1,6 @@
 //! The file system of one peer that is connected to nobody: what it does with names, contents and handles.
 
 use std::ffi::OsStr;
-#[cfg(feature = "fuse")]
 use std::sync::Arc;
 
 use super::*;
@@ -48,6 +47,19 @@ impl Alone {
         self.fs.flush(handle).unwrap();
         self.fs.release(handle).unwrap();
         inode
+    }
+
+    /// Shares a file that is its owner's, or what it has become.
+    async fn share(&self, name: &str, bytes: &[u8]) {
+        let original = self._store.path().join("original");
+        std::fs::write(&original, bytes).unwrap();
+        let name = SharePath::parse(name).unwrap();
+        self.peer.add_as(&original, &name).await.unwrap();
+    }
+
+    fn open_to_write(&self, inode: Inode) -> Handle {
+        let opened = self.fs.open(inode, OpenMode::WRITE, IoWish::Calls);
+        opened.unwrap().handle
     }
 
     fn inode(&self, name: &str) -> Result<Inode, FsError> {

@@ -12,7 +12,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
-use crate::limits::{CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE};
+use crate::limits::{CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE, READ_PATIENCE};
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
 
@@ -30,6 +30,7 @@ pub struct PeerConfig {
     pub(crate) reconnect: ReconnectConfig,
     pub(crate) connect_timeout: Duration,
     pub(crate) initiator_patience: Duration,
+    pub(crate) read_patience: Duration,
     pub(crate) store: Option<PathBuf>,
     pub(crate) fetched_len_max: u64,
 }
@@ -59,6 +60,7 @@ impl PeerConfig {
             reconnect: ReconnectConfig::default(),
             connect_timeout: CONNECT_TIMEOUT,
             initiator_patience: INITIATOR_PATIENCE,
+            read_patience: READ_PATIENCE,
             store: None,
             fetched_len_max: DEPOT_FETCHED_LEN_MAX,
         }
@@ -139,6 +141,13 @@ impl PeerConfig {
     #[must_use]
     pub fn initiator_patience(mut self, patience: Duration) -> Self {
         self.initiator_patience = patience;
+        self
+    }
+
+    /// How long a read of what is not here waits for it, through a lost session as well, before it fails.
+    #[must_use]
+    pub fn read_patience(mut self, patience: Duration) -> Self {
+        self.read_patience = patience;
         self
     }
 

@@ -105,7 +105,7 @@ impl Shared {
             stale: parts.stale,
             runtime: Handle::current(),
             depot: parts.depot,
-            demand: Demand::default(),
+            demand: Demand::new(config.read_patience),
             files: Mutex::new(parts.files),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),

@@ -20,7 +20,9 @@ pub(crate) use target::{Check, LaneId, Order, Piece};
 use super::fault::FetchFault;
 use super::read_ahead::Plan;
 use crate::catalog::ContentId;
-use crate::limits::{CORRUPT_GROUPS_MAX, DEMAND_AHEAD_COUNT_MAX, DEMAND_LANES_MAX, READ_PATIENCE};
+use crate::limits::{
+    CORRUPT_GROUPS_MAX, DEMAND_AHEAD_COUNT_MAX, DEMAND_LANES_MAX, READ_AGAIN_DELAY_MAX, READ_PATIENCE,
+};
 use crate::store::{Cached, blocks_within, groups_of};
 
 /// Called once, with what has become of a read.
@@ -29,9 +31,9 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), FetchFault>) + Send>;
 /// How long a waiter waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// [`READ_PATIENCE`] in all.
+    /// For that of a reader in all.
     InAll,
-    /// As long as something of the content arrives within [`READ_PATIENCE`].
+    /// As long as something of the content arrives within that time.
     WithProgress,
 }
 
@@ -63,8 +65,10 @@ pub(crate) enum Appetite {
 }
 
 /// What readers want.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Demand {
+    /// How long a reader waits.
+    patience: Duration,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -82,9 +86,18 @@ struct State {
     idle: usize,
     has_timer: bool,
     is_closed: bool,
+    /// Those who gave up last.
+    gave_up: Option<GaveUp>,
     lane_count: u64,
     target_count: u64,
     arrived_count: u64,
+}
+
+/// What some waiters have waited for in vain.
+#[derive(Debug)]
+struct GaveUp {
+    at: Instant,
+    ranges: Vec<(ContentId, Range<u64>)>,
 }
 
 impl std::fmt::Debug for Waiter {
@@ -93,7 +106,22 @@ impl std::fmt::Debug for Waiter {
     }
 }
 
+impl Default for Demand {
+    fn default() -> Self {
+        Self::new(READ_PATIENCE)
+    }
+}
+
 impl Demand {
+    /// Nothing is wanted yet; readers will wait for as long as `patience`.
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
     /// Wants what `plan` says, for somebody who waits for it.
     pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> Engage {
         let mut state = self.lock();
@@ -312,16 +340,17 @@ impl Demand {
     /// Tells those who have waited too long; `None` when nobody waits any more, and then the timer ends.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
-        let (mut late, mut next) = (Vec::new(), None::<Instant>);
-        for target in state.targets.values_mut() {
-            let progressed_at = target.progressed_at;
-            late.extend(
-                target
-                    .waiters
-                    .extract_if(.., |waiter| waiter.deadline(progressed_at) <= now),
-            );
-            let deadlines = target.waiters.iter().map(|waiter| waiter.deadline(progressed_at));
-            next = deadlines.chain(next).min();
+        let (mut late, mut next, mut ranges) = (Vec::new(), None::<Instant>, Vec::new());
+        for (content, target) in &mut state.targets {
+            let (progressed_at, known_count) = (target.progressed_at, late.len());
+            let deadline = |waiter: &Waiter| waiter.waits_since(progressed_at) + self.patience;
+            late.extend(target.waiters.extract_if(.., |waiter| deadline(waiter) <= now));
+            next = target.waiters.iter().map(deadline).chain(next).min();
+            let in_vain = late.iter().skip(known_count);
+            ranges.extend(in_vain.map(|waiter: &Waiter| (*content, waiter.range.clone())));
+        }
+        if !ranges.is_empty() {
+            state.gave_up = Some(GaveUp { at: now, ranges });
         }
         state.has_timer = next.is_some();
         drop(state);
@@ -335,23 +364,40 @@ impl Demand {
 }
 
 impl Waiter {
-    fn deadline(&self, progressed_at: Option<Instant>) -> Instant {
-        let from = match (self.patience, progressed_at) {
+    fn waits_since(&self, progressed_at: Option<Instant>) -> Instant {
+        match (self.patience, progressed_at) {
             (Patience::WithProgress, Some(progressed_at)) => progressed_at.max(self.since),
             _ => self.since,
-        };
-        from + READ_PATIENCE
+        }
+    }
+}
+
+impl GaveUp {
+    /// Whether somebody asks a moment later for some of it, as the kernel does by itself after reading ahead has failed:
+    /// whoever reads a file would wait twice as long.
+    fn is_asked_again(&self, content: &ContentId, waiter: &Waiter) -> bool {
+        let overlaps = |range: &Range<u64>| range.start < waiter.range.end && waiter.range.start < range.end;
+        let is_soon = waiter.since <= self.at + READ_AGAIN_DELAY_MAX;
+        is_soon
+            && self
+                .ranges
+                .iter()
+                .any(|(other, range)| other == content && overlaps(range))
     }
 }
 
 impl State {
     fn answer_now(&self, cached: &Cached, waiter: &Waiter) -> Option<Result<(), FetchFault>> {
         if self.is_closed {
-            Some(Err(FetchFault::Closed))
-        } else {
-            // Under the lock: what arrives from here on finds the waiter.
-            cached.has(waiter.range.clone()).then_some(Ok(()))
+            return Some(Err(FetchFault::Closed));
         }
+        // Under the lock: what arrives from here on finds the waiter.
+        if cached.has(waiter.range.clone()) {
+            return Some(Ok(()));
+        }
+        let gave_up = self.gave_up.as_ref();
+        let is_again = gave_up.is_some_and(|gave_up| gave_up.is_asked_again(&cached.content(), waiter));
+        is_again.then_some(Err(FetchFault::TimedOut))
     }
 
     fn target(&mut self, cached: &Arc<Cached>) -> &mut Target {

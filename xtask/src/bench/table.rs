@@ -26,10 +26,16 @@ const fn row(what: &'static str, native: Option<&'static str>, budget: Budget) -
 }
 
 /// The rows of `mount_bench`, in the order of the table.
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     row(READ, Some("cp beside it"), Budget::AtLeast(700.0)),
     row("re-read", Some("native read"), Budget::OfNative(0.95, 0.9)),
     row("re-read again", Some("native read"), Budget::OfNative(0.95, 0.9)),
+    // Beside a native file that is cached as the kernel caches what comes through FUSE.
+    row(
+        "re-read beside single pages",
+        Some("native read of single pages"),
+        Budget::OfNative(0.95, 0.9),
+    ),
     row(WRITE, Some("native write"), Budget::AtLeast(500.0)),
     row(
         "cold random reads of 4 KiB, one at once",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::plan::{Decision, Plan, Wishes};
+use crate::plan::{Decision, Form, Plan, Wishes};
 
 /// One test, as `--json` shows it.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,8 @@ pub(super) struct Entry<'a> {
     treatment: String,
     /// How long it usually takes, in seconds; absent where it never ran.
     seconds: Option<f64>,
+    /// Whether it is all of a binary with a harness of its own.
+    whole: bool,
     /// Whether `cargo xtask test` would run it on this machine.
     runs: bool,
     /// Why not.
@@ -50,6 +52,7 @@ impl<'a> Entry<'a> {
                 .duration(&id)
                 .as_ref()
                 .map(Duration::as_secs_f64),
+            whole: test.form == Form::Whole,
             runs: reason.is_none(),
             reason,
             id,

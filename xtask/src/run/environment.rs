@@ -92,7 +92,7 @@ impl Environment {
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
         let mut command = self.command(&own.test.binary);
         if own.test.form == Form::One {
-            command.args(crate::libtest::run_arguments(&own.test.name));
+            command.args(crate::libtest::run_arguments(&own.test.name, &own.test.ignore));
         }
         for name in ["TMPDIR", "TMP", "TEMP"] {
             command.env(name, own.scratch);

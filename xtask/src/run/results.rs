@@ -30,6 +30,15 @@ pub(super) struct Results {
     has_failed: bool,
 }
 
+/// What becomes of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is in the report.
+    Kept,
+    /// It is only counted.
+    Counted,
+}
+
 /// Rounds that are not among the cases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Dropped {
@@ -69,34 +78,49 @@ impl Results {
         self.unfinished.insert((ticket.number, ticket.round), case);
     }
 
-    /// This case is final.
-    pub(super) fn keep(&mut self, number: usize, mut case: Case) {
-        self.has_failed |= case.failure().is_some();
-        let Some(rounds) = self.cases.get_mut(number) else {
-            return;
-        };
-        if case.round > 1 {
-            let (failed, is_notable) = (
-                case.failure().is_some(),
-                !case.earlier.is_empty() || case.failure().is_some(),
-            );
-            if self.rounds_kept >= ROUNDS_KEPT_MAX && !(is_notable && self.outputs_kept < OUTPUTS_KEPT_MAX) {
-                self.dropped.count(failed);
-                return;
-            }
-            self.rounds_kept += 1;
-            self.outputs_kept += usize::from(is_notable);
-            if !is_notable || self.outputs_kept > OUTPUTS_KEPT_MAX {
-                forget_output(&mut case);
-            }
+    /// Whether of further rounds only what is notable has a place.
+    pub(super) fn are_full(&self) -> bool {
+        self.rounds_kept >= ROUNDS_KEPT_MAX
+    }
+
+    /// Finds a place for a case that is final, and takes from it what is not worth keeping.
+    pub(super) fn admit(&mut self, case: &mut Case) -> Admission {
+        let failed = case.failure().is_some();
+        let is_notable = failed || !case.earlier.is_empty();
+        self.has_failed |= failed;
+        if case.round == 1 {
+            return Admission::Kept;
         }
-        rounds.push(case);
+        if self.are_full() && !(is_notable && self.outputs_kept < OUTPUTS_KEPT_MAX) {
+            self.dropped.count(failed);
+            return Admission::Counted;
+        }
+        self.rounds_kept += 1;
+        self.outputs_kept += usize::from(is_notable);
+        if !is_notable || self.outputs_kept > OUTPUTS_KEPT_MAX {
+            forget_output(case);
+        }
+        Admission::Kept
+    }
+
+    /// Keeps a case for which there is a place.
+    pub(super) fn keep(&mut self, number: usize, case: Case) {
+        if let Some(rounds) = self.cases.get_mut(number) {
+            rounds.push(case);
+        }
+    }
+
+    /// This case is final.
+    pub(super) fn conclude(&mut self, number: usize, mut case: Case) {
+        if self.admit(&mut case) == Admission::Kept {
+            self.keep(number, case);
+        }
     }
 
     /// The cases, by the number of the test. What was to be tried again and was not has failed.
     pub(super) fn into_cases(mut self) -> (Vec<Vec<Case>>, Dropped) {
         for ((number, _), case) in std::mem::take(&mut self.unfinished) {
-            self.keep(number, case);
+            self.conclude(number, case);
         }
         for rounds in &mut self.cases {
             rounds.sort_by_key(|case| case.round);
@@ -201,7 +225,7 @@ mod tests {
             results.wait(ticket(n), case);
         }
         let last = results.join(ticket(3), case(1, Outcome::Passed));
-        results.keep(0, last);
+        results.conclude(0, last);
         assert!(!results.have_failed());
         let (cases, _) = results.into_cases();
         let kinds = cases[0][0].earlier.iter().map(|attempt| match &attempt.outcome {
@@ -254,8 +278,8 @@ mod tests {
         let mut results = Results::new(1);
         [2, 1]
             .into_iter()
-            .for_each(|round| results.keep(0, case(round, Outcome::Passed)));
-        results.keep(0, case(3, failed("panic")));
+            .for_each(|round| results.conclude(0, case(round, Outcome::Passed)));
+        results.conclude(0, case(3, failed("panic")));
         let (cases, _) = results.into_cases();
         let told: Vec<_> = cases[0]
             .iter()
@@ -269,10 +293,10 @@ mod tests {
         let mut results = Results::new(1);
         let count = ROUNDS_KEPT_MAX + 501;
         for round in (1..).take(count) {
-            results.keep(0, case(round, Outcome::Passed));
+            results.conclude(0, case(round, Outcome::Passed));
         }
         for round in (30_000..).take(2 * OUTPUTS_KEPT_MAX) {
-            results.keep(0, case(round, failed("panic")));
+            results.conclude(0, case(round, failed("panic")));
         }
         assert!(results.have_failed());
         let (cases, dropped) = results.into_cases();

@@ -109,6 +109,16 @@ impl<'a> Run<'a> {
         Ok(owner)
     }
 
+    /// How to run on this machine; says so where it is a slow one.
+    pub(super) fn stretched(&self, factor: f64) -> Settings {
+        if factor > 1.0 {
+            let line =
+                format!("this machine is {factor} times slower than usual just now: so are all time limits");
+            self.console.line(&line);
+        }
+        self.settings.stretched(factor)
+    }
+
     /// Says what is about to run.
     pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
         for word in unmatched {

@@ -4,6 +4,7 @@
 //! directory, so the fixture is compiled once; reports and temporary directories are each test's own.
 #![cfg(unix)]
 
+mod foreign;
 mod heavy;
 mod outcomes;
 mod ownership;

@@ -177,17 +177,24 @@ fn the_box_has_ports_of_its_own_and_no_way_out() {
 #[test]
 fn a_run_that_is_suspended_stops_its_tests_and_goes_on_when_it_is_told() {
     for level in LEVELS {
-        let mut running = Running::start(&["slow::takes_a_moment", "--no-capture", "--isolate", level]);
-        running.wait_for_line("slow::takes_a_moment | started");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("go on");
+        let mut running = Setup {
+            variables: &[("RUNNER_FILE", file.to_str().unwrap())],
+            ..Setup::new(&["slow::waits_to_be_told", "--no-capture", "--isolate", level])
+        }
+        .start();
+        running.wait_for_line("slow::waits_to_be_told | started");
         running.send(Signal::TSTP);
         running.wait_until_stopped();
         assert!(
             running
-                .states_of("slow::takes_a_moment")
+                .states_of("slow::waits_to_be_told")
                 .iter()
                 .all(|state| *state == 'T'),
             "{level}"
         );
+        std::fs::write(&file, "").unwrap();
         running.send(Signal::CONT);
         let run = running.finish();
         assert_eq!(

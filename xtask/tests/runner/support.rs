@@ -114,6 +114,8 @@ pub(crate) struct Running {
 pub(crate) struct Setup<'a> {
     pub(crate) subcommand: &'a str,
     pub(crate) manifest: PathBuf,
+    /// The directory that it is built in, unless it lies elsewhere.
+    pub(crate) target: &'a str,
     pub(crate) arguments: &'a [&'a str],
     pub(crate) variables: &'a [(&'a str, &'a str)],
     /// A shell script that becomes `"$@"` in the end. Shells change signals.
@@ -139,6 +141,7 @@ impl<'a> Setup<'a> {
         Setup {
             subcommand: "test",
             manifest,
+            target: "fixture",
             arguments,
             variables: &[],
             script: None,
@@ -173,11 +176,13 @@ impl<'a> Setup<'a> {
         if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
             command.env(
                 "CARGO_TARGET_DIR",
-                Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixture"),
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join(self.target),
             );
         }
         command
             .env("TMPDIR", own.path())
+            // Limits that a test gives are meant, however busy the machine is.
+            .env("XTASK_TEST_STRETCH", "1")
             .env("RUNNER_TEST", mark(own.path()))
             .envs(self.variables.iter().copied());
         command

@@ -154,13 +154,14 @@ impl FileSystem {
         }
     }
 
-    /// Closes a handle; the last one shares what was written since it was flushed.
+    /// Closes a handle; the last one shares what was written since it was flushed, but not before nobody can write to a
+    /// backed file any more, as whoever has mapped it into memory can.
     ///
     /// # Errors
     /// As [`FileSystem::flush`]; the handle is closed all the same.
     pub fn release(&self, handle: Handle) -> Result<(), FsError> {
         let closed = self.handles_mut().remove(&handle);
-        self.let_go(&closed.ok_or(FsError::BadHandle)?)
+        self.share.close(closed.ok_or(FsError::BadHandle)?, self.viewer)
     }
 
     /// Makes room for a part of a file, or takes it away, as fallocate(2) does with these flags.

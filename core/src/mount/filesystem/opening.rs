@@ -6,19 +6,18 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
-use super::super::nodes::{Nodes, Standing};
+use super::super::nodes::Standing;
 use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
-use super::super::publish::Check;
 use super::super::share::Seen;
 use super::super::working::Working;
 use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;
-use crate::limits::{HASH_ATTEMPTS_MAX, OPEN_ATTEMPTS_MAX};
+use crate::limits::OPEN_ATTEMPTS_MAX;
 use crate::peer::{SharedFile, shared_file};
 use crate::store::{self, GROUP_LEN, Source, SourceError};
 use crate::transfer::Holder;
@@ -101,7 +100,7 @@ impl FileSystem {
             && is_next
             && let Err(error) = self.share.make_writable(&open, keep)
         {
-            self.leave(self.share.nodes(), (inode, &open), Io::Calls);
+            self.share.leave(self.share.nodes(), (inode, &open), Io::Calls);
             return Err(error);
         }
         self.install(inode, open, mode, wish)
@@ -126,35 +125,6 @@ impl FileSystem {
             }),
             Ok(Seen::Top | Seen::Gone(_)) | Err(_) => true,
         }
-    }
-
-    /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
-    /// is published too.
-    pub(super) fn let_go(&self, closed: &OpenHandle) -> Result<(), FsError> {
-        // A new file is told of even if nothing could be written to it, and a file whose time was set while it was closed by
-        // its writer by whoever has it open last.
-        if !closed.mode.write && closed.file.state().news == News::Told {
-            let nodes = self.share.nodes();
-            if !is_unpublished(&closed.file) {
-                self.leave(nodes, (closed.inode, &closed.file), closed.io);
-                return Ok(());
-            }
-        }
-        let mut check = closed.last_check();
-        for _ in 0..HASH_ATTEMPTS_MAX {
-            let by = Some(self.viewer);
-            let published = self.share.publish((closed.inode, &closed.file), by, check);
-            let nodes = self.share.nodes();
-            if published.is_err() || !is_unpublished(&closed.file) {
-                self.leave(nodes, (closed.inode, &closed.file), closed.io);
-                return published;
-            }
-            check = Check::Stamp;
-        }
-        // It is written all the time, and stays in the store.
-        tracing::warn!("a file was closed while it was being written, and was not shared as it is now");
-        self.leave(self.share.nodes(), (closed.inode, &closed.file), closed.io);
-        Ok(())
     }
 
     /// Counts one handle more of an inode.
@@ -185,26 +155,6 @@ impl FileSystem {
         };
         open.state().handle_count += 1;
         Ok(open)
-    }
-
-    /// Counts one handle less. With the last one, what nobody needs is really gone.
-    fn leave(&self, mut nodes: MutexGuard<'_, Nodes>, (inode, open): (Inode, &OpenFile), io: Io) {
-        let mut state = open.state();
-        state.handle_count -= 1;
-        state.backed_count -= usize::from(io == Io::Backed);
-        if state.handle_count > 0 {
-            return;
-        }
-        if let Some(node) = nodes.get_mut(inode) {
-            node.file = None;
-        }
-        nodes.drop_unknown(inode);
-        drop(nodes);
-        match &state.body {
-            Body::Working(working) if state.version.is_none() || working.is_useless() => working.remove(),
-            Body::Remote(remote) => remote.release(&self.share.shared),
-            Body::Working(_) | Body::Local(_) => {}
-        }
     }
 
     /// What is open of an inode, or would be. `None` when the catalog should be asked again.
@@ -342,20 +292,10 @@ impl FileSystem {
                 })
             }
             Err(error) => {
-                self.leave(self.share.nodes(), (inode, &open), io);
+                self.share.leave(self.share.nodes(), (inode, &open), io);
                 Err(error.into())
             }
         }
-    }
-}
-
-/// Whether this is the last handle of a file that was changed since it was published.
-fn is_unpublished(open: &OpenFile) -> bool {
-    let state = open.state();
-    let is_last = state.handle_count == 1 && state.version.is_some();
-    match &state.body {
-        Body::Working(working) if is_last => working.is_dirty().unwrap_or(false),
-        Body::Working(_) | Body::Local(_) | Body::Remote(_) => false,
     }
 }
 

@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig, ReplyCreate, ReplyOpen};
+use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig};
 
 use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
@@ -51,22 +51,8 @@ struct InodeIo {
     backing: Option<Arc<BackingId>>,
 }
 
-/// Replies that can register a backing file.
-pub(super) trait Register {
-    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId>;
-}
-
-impl Register for ReplyOpen {
-    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId> {
-        self.open_backing(file.as_fd())
-    }
-}
-
-impl Register for ReplyCreate {
-    fn register(&self, file: &OwnedFd) -> std::io::Result<BackingId> {
-        self.open_backing(file.as_fd())
-    }
-}
+/// Registers a backing file with the kernel, as only the reply to an opening can.
+pub(super) type Register<'a> = &'a dyn Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>;
 
 impl Backings {
     /// Asks the kernel for passthrough if that is wished.
@@ -99,7 +85,7 @@ impl Backings {
         fs: &FileSystem,
         inode: Inode,
         mode: OpenMode,
-        reply: &impl Register,
+        register: Register<'_>,
     ) -> Result<Chosen, FsError> {
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +103,7 @@ impl Backings {
             truncate: false,
             ..mode
         };
-        match self.settle(&mut io, inode, opened, reply) {
+        match self.settle(&mut io, inode, opened, register) {
             Ok(chosen) => Ok(chosen),
             Err(refused) => self.open_by_calls(fs, (&mut io, inode), again, refused),
         }
@@ -129,13 +115,13 @@ impl Backings {
         fs: &FileSystem,
         place: (Inode, &OsStr),
         new: (u32, Owner),
-        (mode, reply): (OpenMode, &impl Register),
+        (mode, register): (OpenMode, Register<'_>),
     ) -> Result<(Attributes, Chosen), FsError> {
         let (attributes, opened) = fs.create(place, new, mode, self.wish(&InodeIo::default()))?;
         let inode = attributes.inode;
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        let chosen = match self.settle(&mut io, inode, opened, reply) {
+        let chosen = match self.settle(&mut io, inode, opened, register) {
             Ok(chosen) => chosen,
             Err(refused) => self.open_by_calls(fs, (&mut io, inode), mode, refused)?,
         };
@@ -198,13 +184,13 @@ impl Backings {
         io: &mut InodeIo,
         inode: Inode,
         opened: Opened,
-        reply: &impl Register,
+        register: Register<'_>,
     ) -> Result<Chosen, Handle> {
         let Some(file) = &opened.backing else {
             return Ok(self.by_calls(io, inode, &opened));
         };
         let known = io.backing.clone();
-        let backing = match known.map_or_else(|| reply.register(file).map(Arc::new), Ok) {
+        let backing = match known.map_or_else(|| register(file.as_fd()).map(Arc::new), Ok) {
             Ok(backing) => backing,
             Err(error) => {
                 tracing::info!(%error, "the kernel does not read files by itself here; they go through calls");

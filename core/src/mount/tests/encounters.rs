@@ -57,19 +57,11 @@ async fn backed_writer_of_a_copy_does_not_write_into_the_other() {
 async fn a_change_of_mode_does_not_make_a_writer_know_what_it_has_not_seen() {
     for chmod in [false, true] {
         let alone = alone().await;
-        let original = alone._store.path().join("original");
-        std::fs::write(&original, b"first").unwrap();
-        let name = SharePath::parse("a").unwrap();
-        alone.peer.add_as(&original, &name).await.unwrap();
+        alone.share("a", b"first").await;
         let inode = alone.inode("a").unwrap();
-        let handle = alone
-            .fs
-            .open(inode, OpenMode::WRITE, IoWish::Calls)
-            .unwrap()
-            .handle;
+        let handle = alone.open_to_write(inode);
         alone.fs.write(handle, 0, b"mine!").unwrap();
-        std::fs::write(&original, b"theirs, meanwhile").unwrap();
-        alone.peer.add_as(&original, &name).await.unwrap();
+        alone.share("a", b"theirs, meanwhile").await;
         if chmod {
             let changes = Changes {
                 mode: Some(0o600),
@@ -85,18 +77,10 @@ async fn a_change_of_mode_does_not_make_a_writer_know_what_it_has_not_seen() {
 #[tokio::test]
 async fn a_rename_does_not_make_a_writer_know_what_it_has_not_seen() {
     let alone = alone().await;
-    let original = alone._store.path().join("original");
-    std::fs::write(&original, b"first").unwrap();
-    let name = SharePath::parse("a").unwrap();
-    alone.peer.add_as(&original, &name).await.unwrap();
+    alone.share("a", b"first").await;
     let inode = alone.inode("a").unwrap();
-    let handle = alone
-        .fs
-        .open(inode, OpenMode::WRITE, IoWish::Calls)
-        .unwrap()
-        .handle;
-    std::fs::write(&original, b"theirs, meanwhile").unwrap();
-    alone.peer.add_as(&original, &name).await.unwrap();
+    let handle = alone.open_to_write(inode);
+    alone.share("a", b"theirs, meanwhile").await;
     alone.rename("a", "b").unwrap();
     let seen = alone.read("b");
     // What it was opened with is nowhere any more: there is nothing to change.
@@ -112,19 +96,11 @@ async fn a_rename_does_not_make_a_writer_know_what_it_has_not_seen() {
 #[tokio::test]
 async fn the_mode_of_a_conflict_copy_can_be_changed() {
     let alone = alone().await;
-    let original = alone._store.path().join("original");
-    std::fs::write(&original, b"first").unwrap();
-    let name = SharePath::parse("a").unwrap();
-    alone.peer.add_as(&original, &name).await.unwrap();
+    alone.share("a", b"first").await;
     let inode = alone.inode("a").unwrap();
-    let handle = alone
-        .fs
-        .open(inode, OpenMode::WRITE, IoWish::Calls)
-        .unwrap()
-        .handle;
+    let handle = alone.open_to_write(inode);
     alone.fs.write(handle, 0, b"mine!").unwrap();
-    std::fs::write(&original, b"theirs, meanwhile").unwrap();
-    alone.peer.add_as(&original, &name).await.unwrap();
+    alone.share("a", b"theirs, meanwhile").await;
     alone.fs.release(handle).unwrap();
     let copy = alone
         .peer
@@ -172,11 +148,7 @@ async fn what_is_removed_outside_of_the_mount_leaves_the_store() {
 async fn an_open_file_that_was_removed_elsewhere_can_be_truncated() {
     let alone = alone().await;
     let inode = alone.write("a", b"first");
-    let handle = alone
-        .fs
-        .open(inode, OpenMode::WRITE, IoWish::Calls)
-        .unwrap()
-        .handle;
+    let handle = alone.open_to_write(inode);
     alone.peer.remove(&SharePath::parse("a").unwrap()).unwrap();
     let changes = Changes {
         len: Some(2),
@@ -272,11 +244,7 @@ fn large(alone: &Alone, name: &str) -> Inode {
 async fn a_large_file_that_is_removed_while_open_can_be_written() {
     let alone = alone().await;
     let inode = large(&alone, "a");
-    let handle = alone
-        .fs
-        .open(inode, OpenMode::WRITE, IoWish::Calls)
-        .unwrap()
-        .handle;
+    let handle = alone.open_to_write(inode);
     alone.fs.remove(Inode::ROOT, OsStr::new("a")).unwrap();
     alone.fs.write(handle, 0, b"tail").unwrap();
 }
@@ -398,46 +366,61 @@ async fn a_new_file_of_the_other_side_has_nothing_of_the_one_it_removed() {
         .unwrap();
     alone.fs.release(opened.handle).unwrap();
     alone.peer.remove(&SharePath::parse("a").unwrap()).unwrap();
-    let original = alone._store.path().join("original");
-    std::fs::write(&original, b"theirs").unwrap();
-    alone
-        .peer
-        .add_as(&original, &SharePath::parse("a").unwrap())
-        .await
-        .unwrap();
+    alone.share("a", b"theirs").await;
     let seen = alone.fs.lookup(Inode::ROOT, OsStr::new("a")).unwrap();
     assert_eq!(seen.mode & 0o7000, 0);
     assert_ne!(seen.owner, OWNER);
 }
 
+const FETCHED: &[u8] = b"fetched content";
+
+/// Two files of one content that is not here.
+struct Twins {
+    a: Inode,
+    b: Inode,
+    /// Where the content will be.
+    cached: Arc<crate::store::Cached>,
+}
+
+fn twins(alone: &Alone) -> Twins {
+    let content = crate::catalog::ContentId {
+        hash: *blake3::hash(FETCHED).as_bytes(),
+        len: FETCHED.len() as u64,
+    };
+    let shared = alone.peer.shared();
+    for name in ["a", "b"] {
+        let (name, version) = (
+            SharePath::parse(name).unwrap(),
+            crate::catalog::FileVersion {
+                content,
+                mtime_ns: 5,
+                mode: 0o644,
+            },
+        );
+        let mut files = shared.files();
+        let _change = files.catalog.add_file(&name, version).unwrap();
+        let file = files.file(&name).unwrap();
+        files.expect_content(&file);
+    }
+    Twins {
+        a: alone.inode("a").unwrap(),
+        b: alone.inode("b").unwrap(),
+        cached: shared.depot.as_ref().unwrap().fetched(content).unwrap(),
+    }
+}
+
+/// From now on the content is here.
+fn fetch(alone: &Alone, cached: &crate::store::Cached) {
+    cached.write(0, 0, FETCHED).unwrap();
+    alone.peer.shared().files().hold_cached(cached).unwrap();
+}
+
 #[tokio::test]
 async fn truncating_what_was_fetched_does_not_truncate_its_twin() {
     let alone = alone().await;
-    let bytes = b"fetched content";
-    let content = crate::catalog::ContentId {
-        hash: *blake3::hash(bytes).as_bytes(),
-        len: bytes.len() as u64,
-    };
-    let shared = alone.peer.shared().clone();
-    let cached = shared.depot.as_ref().unwrap().fetched(content).unwrap();
-    cached.write(0, 0, bytes).unwrap();
-    for name in ["a", "b"] {
-        let version = crate::catalog::FileVersion {
-            content,
-            mtime_ns: 5,
-            mode: 0o644,
-        };
-        let mut files = shared.files();
-        let _change = files
-            .catalog
-            .add_file(&SharePath::parse(name).unwrap(), version)
-            .unwrap();
-        let file = files.file(&SharePath::parse(name).unwrap()).unwrap();
-        files.expect_content(&file);
-    }
-    shared.files().hold_cached(&cached).unwrap();
+    let Twins { a, b, cached } = twins(&alone);
+    fetch(&alone, &cached);
     drop(cached);
-    let (a, b) = (alone.inode("a").unwrap(), alone.inode("b").unwrap());
     let _ra = alone.fs.open(a, OpenMode::READ, IoWish::Either).unwrap();
     let truncate = OpenMode {
         truncate: true,
@@ -446,7 +429,7 @@ async fn truncating_what_was_fetched_does_not_truncate_its_twin() {
     let wa = alone.fs.open(a, truncate, IoWish::Either).unwrap();
     let rb = alone.fs.open(b, OpenMode::READ, IoWish::Either).unwrap();
     if rb.backing.is_some() {
-        assert_eq!(backing_bytes(rb), bytes);
+        assert_eq!(backing_bytes(rb), FETCHED);
     }
     alone.fs.release(wa.handle).unwrap();
 }
@@ -454,35 +437,13 @@ async fn truncating_what_was_fetched_does_not_truncate_its_twin() {
 #[tokio::test]
 async fn writing_a_fetched_file_in_place_does_not_change_its_twin_that_is_being_read() {
     let alone = alone().await;
-    let bytes = b"fetched content";
-    let content = crate::catalog::ContentId {
-        hash: *blake3::hash(bytes).as_bytes(),
-        len: bytes.len() as u64,
-    };
-    let shared = alone.peer.shared().clone();
-    let cached = shared.depot.as_ref().unwrap().fetched(content).unwrap();
-    for name in ["a", "b"] {
-        let version = crate::catalog::FileVersion {
-            content,
-            mtime_ns: 5,
-            mode: 0o644,
-        };
-        let mut files = shared.files();
-        let _change = files
-            .catalog
-            .add_file(&SharePath::parse(name).unwrap(), version)
-            .unwrap();
-        let file = files.file(&SharePath::parse(name).unwrap()).unwrap();
-        files.expect_content(&file);
-    }
-    let (a, b) = (alone.inode("a").unwrap(), alone.inode("b").unwrap());
+    let Twins { a, b, cached } = twins(&alone);
     let hb = alone.fs.open(b, OpenMode::READ, IoWish::Either).unwrap().handle;
-    cached.write(0, 0, bytes).unwrap();
-    shared.files().hold_cached(&cached).unwrap();
+    fetch(&alone, &cached);
     let _ra = alone.fs.open(a, OpenMode::READ, IoWish::Either).unwrap();
     let wa = alone.fs.open(a, OpenMode::WRITE, IoWish::Either).unwrap();
     alone.fs.write(wa.handle, 0, b"WRITTEN").unwrap();
-    assert_eq!(alone.fs.read(hb, 0, 100).unwrap(), bytes);
+    assert_eq!(alone.fs.read(hb, 0, 100).unwrap(), FETCHED);
 }
 
 #[tokio::test]

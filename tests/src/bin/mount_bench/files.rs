@@ -44,7 +44,17 @@ impl Buffer {
 
 /// Writes `len` bytes that follow from `seed` to a new file, and returns how long it took until it was closed.
 pub(crate) fn write(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration> {
-    let mut buffer = Buffer::new(BLOCK_LEN);
+    write_in_blocks(path, len, seed, BLOCK_LEN)
+}
+
+/// The same page by page. A file system that caches a file in pieces as large as its writes, as ext4 and XFS do, then
+/// caches it in single pages.
+pub(crate) fn write_in_pages(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration> {
+    write_in_blocks(path, len, seed, PAGE_LEN)
+}
+
+fn write_in_blocks(path: &Path, len: u64, seed: u64, block_len: usize) -> anyhow::Result<Duration> {
+    let mut buffer = Buffer::new(block_len);
     let mut content = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
     content.fill(buffer.get());
     let started = now();
@@ -56,7 +66,7 @@ pub(crate) fn write(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration
         if let Some(head) = block.first_chunk_mut::<8>() {
             *head = offset.to_le_bytes();
         }
-        let count = usize::try_from(len - offset).unwrap_or(BLOCK_LEN).min(BLOCK_LEN);
+        let count = usize::try_from(len - offset).unwrap_or(block_len).min(block_len);
         file.write_all_at(block.get(..count).unwrap_or_default(), offset)?;
         offset += count as u64;
     }

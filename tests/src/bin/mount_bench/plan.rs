@@ -129,7 +129,21 @@ impl<'a> Bench<'a> {
         self.note_rate("re-read", files::read(&shown, len)?);
         self.note_rate("re-read again", files::read(&shown, len)?);
         self.note_rate("native read", files::read(&original, len)?);
+        self.read_beside_single_pages(&shown)?;
         files::compare(&original, &shown)
+    }
+
+    /// The kernel caches what comes through FUSE in single pages, and a native file in pieces as large as they were written:
+    /// what one read costs more than the other for that reason is nothing that a file system behind FUSE can mend.
+    fn read_beside_single_pages(&mut self, shown: &Path) -> anyhow::Result<()> {
+        let (single, len) = (self.beside.join("single-pages"), self.wishes.len);
+        files::write_in_pages(&single, len, 1)?;
+        for _ in 0..2 {
+            self.note_rate("re-read beside single pages", files::read(shown, len)?);
+            self.note_rate("native read of single pages", files::read(&single, len)?);
+        }
+        std::fs::remove_file(single)?;
+        Ok(())
     }
 
     fn write_large(&mut self, run: usize) -> anyhow::Result<()> {

@@ -6,26 +6,12 @@
 #[cfg(unix)]
 mod serve;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nobody is left to tell if that fails.
-            let _written = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(unix)]
-fn run() -> anyhow::Result<()> {
-    serve::run()
-}
-
-#[cfg(not(unix))]
-fn run() -> anyhow::Result<()> {
-    anyhow::bail!("there are no mounts on this system")
+    #[cfg(unix)]
+    let outcome = serve::run();
+    #[cfg(not(unix))]
+    let outcome = tandem_tests::program::no_mounts();
+    tandem_tests::program::end(outcome)
 }

@@ -1,17 +1,21 @@
 //! What is wanted and who waits for it: which orders there are, how many at once, and who is told what.
 
+use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use super::super::super::demand::{Appetite, Piece};
 use super::super::super::protocol::Request;
 use super::super::{GROUP, lane_pair};
 use super::{Reader, await_outcome, shared};
 use crate::catalog::ContentId;
-use crate::limits::{DEMAND_AHEAD_COUNT_MAX, DEMAND_PIPELINE_LEN_MAX, LANE_FRAME_LEN_MAX, READ_PATIENCE};
+use crate::limits::{
+    DEMAND_AHEAD_COUNT_MAX, DEMAND_PIPELINE_LEN_MAX, LANE_FRAME_LEN_MAX, READ_AGAIN_DELAY_MAX, READ_PATIENCE,
+};
 use crate::session::wire::read_blocking;
 use crate::store::GROUP_LEN;
-use crate::transfer::{FetchFault, Patience, Waiter, supply};
+use crate::transfer::{Engage, FetchFault, Patience, Plan, Waiter, supply};
 
 #[test]
 fn a_refusal_that_comes_late_does_not_fail_who_asks_anew() {
@@ -79,6 +83,42 @@ fn whoever_wants_it_all_waits_as_long_as_something_arrives() {
 }
 
 #[test]
+fn who_asks_a_moment_later_for_what_was_given_up_is_told_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let (_, holder) = shared(root.path(), 3 * GROUP);
+    let reader = Reader::new();
+    let file = reader.open(holder.source.content);
+    let ask = |range: Range<u64>, since| {
+        let (sender, outcome) = channel();
+        let plan = Plan {
+            now: range.clone(),
+            ahead: 0..0,
+        };
+        let waiter = Waiter {
+            range,
+            since,
+            patience: Patience::InAll,
+            done: Box::new(move |outcome| sender.send(outcome).unwrap()),
+        };
+        (reader.demand.read(&file.cached, &plan, waiter), outcome)
+    };
+    let since = reader.clock.now();
+    let (_, first) = ask(0..100, since);
+    let gave_up_at = since + READ_PATIENCE;
+    assert_eq!(reader.demand.expire(gave_up_at), None);
+    assert_eq!(await_outcome(&first), Err(FetchFault::TimedOut));
+    let (engage, again) = ask(50..60, gave_up_at + READ_AGAIN_DELAY_MAX);
+    assert_eq!(await_outcome(&again), Err(FetchFault::TimedOut));
+    assert_eq!(engage, Engage::default());
+    let (_, later) = ask(
+        50..60,
+        gave_up_at + READ_AGAIN_DELAY_MAX + Duration::from_millis(1),
+    );
+    let (_, elsewhere) = ask(100..200, gave_up_at);
+    assert!(later.try_recv().is_err() && elsewhere.try_recv().is_err());
+}
+
+#[test]
 fn what_is_read_ahead_of_a_closed_file_is_not_fetched() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
@@ -108,7 +148,7 @@ fn whoever_waits_too_long_is_told_and_nobody_else() {
     assert!(outcome.try_recv().is_err());
     assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
-    let (engage, _outcome) = file.start(0..5);
+    let (engage, _outcome) = file.start(5..9);
     assert!(engage.timer, "the timer had ended");
     drop(file);
     reader.close([]);

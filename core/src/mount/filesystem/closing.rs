@@ -1,0 +1,142 @@
+//! Closing: the last handle of a file shares what was written since it was shared last, and takes away what nobody needs.
+//!
+//! What a program has mapped into memory it can write after it closed the file. Where the writes go through us, the kernel
+//! closes the file only once it is unmapped. Where it writes by itself, it closes the file at once and tells nobody of the
+//! mapping: then the last handle lingers here until nobody else can write to the file any more.
+
+use std::sync::{Arc, MutexGuard};
+
+use super::super::attributes::Inode;
+use super::super::error::FsError;
+use super::super::nodes::Nodes;
+use super::super::open_file::{Body, News, OpenFile};
+use super::super::publish::Check;
+use super::super::share::MountedShare;
+use super::super::viewers::ViewerId;
+use super::super::writers::has_other_writers;
+use super::{Io, OpenHandle};
+use crate::limits::{HASH_ATTEMPTS_MAX, MAPPED_LOOK_INTERVAL_FIRST, MAPPED_LOOK_INTERVAL_MAX};
+
+impl OpenHandle {
+    /// How to tell with the last handle whether there is anything to publish: a store into mapped memory of a file that the
+    /// kernel writes by itself need not show.
+    pub(super) fn last_check(&self) -> Check {
+        match self.io {
+            Io::Backed if self.mode.write || self.file.state().may_be_mapped => Check::Content,
+            Io::Backed | Io::Calls => Check::Stamp,
+        }
+    }
+
+    /// Whether it is the last one of a file that somebody may still write to past us.
+    fn must_linger(&self) -> bool {
+        if self.io == Io::Calls {
+            return false;
+        }
+        let is_written = self.is_written_past_us();
+        let mut state = self.file.state();
+        state.may_be_mapped |= self.mode.write && is_written;
+        state.may_be_mapped && is_written && state.handle_count == 1
+    }
+
+    /// Also true while other handles of the file are open for writing.
+    fn is_written_past_us(&self) -> bool {
+        let working = self.file.working();
+        working.is_some_and(|working| has_other_writers(&working.file))
+    }
+}
+
+impl MountedShare {
+    /// Ends what a handle did, now or when nobody else can write to the file any more.
+    pub(super) fn close(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
+        if !closed.must_linger() {
+            return self.let_go(&closed, viewer);
+        }
+        let share = self.clone();
+        self.shared.spawn(async move {
+            let cancel = share.shared.cancel.clone();
+            let lingering = share.linger(&closed);
+            if cancel.run_until_cancelled(lingering).await.is_some() {
+                share.let_go_later(closed, viewer);
+            }
+        });
+        Ok(())
+    }
+
+    /// Returns when nobody else can write to the file any more.
+    async fn linger(&self, closed: &OpenHandle) {
+        let clock = &self.shared.clock;
+        let mut interval = MAPPED_LOOK_INTERVAL_FIRST;
+        while closed.is_written_past_us() {
+            clock.sleep_until(clock.now() + interval).await;
+            interval = (interval * 2).min(MAPPED_LOOK_INTERVAL_MAX);
+        }
+    }
+
+    fn let_go_later(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) {
+        let share = self.clone();
+        self.shared.spawn_blocking(move || {
+            if let Err(error) = share.let_go(&closed, viewer) {
+                tracing::warn!(%error, "could not share what was written to a file after it was closed");
+            }
+        });
+    }
+
+    /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
+    /// is published too.
+    pub(super) fn let_go(&self, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
+        // A new file is told of even if nothing could be written to it, and a file whose time was set while it was closed by
+        // its writer by whoever has it open last.
+        let mut check = closed.last_check();
+        if check == Check::Stamp && !closed.mode.write && closed.file.state().news == News::Told {
+            let nodes = self.nodes();
+            if !is_unpublished(&closed.file) {
+                self.leave(nodes, (closed.inode, &closed.file), closed.io);
+                return Ok(());
+            }
+        }
+        for _ in 0..HASH_ATTEMPTS_MAX {
+            let by = Some(viewer);
+            let published = self.publish((closed.inode, &closed.file), by, check);
+            let nodes = self.nodes();
+            if published.is_err() || !is_unpublished(&closed.file) {
+                self.leave(nodes, (closed.inode, &closed.file), closed.io);
+                return published;
+            }
+            check = Check::Stamp;
+        }
+        // It is written all the time, and stays in the store.
+        tracing::warn!("a file was closed while it was being written, and was not shared as it is now");
+        self.leave(self.nodes(), (closed.inode, &closed.file), closed.io);
+        Ok(())
+    }
+
+    /// Counts one handle less. With the last one, what nobody needs is really gone.
+    pub(super) fn leave(&self, mut nodes: MutexGuard<'_, Nodes>, (inode, open): (Inode, &OpenFile), io: Io) {
+        let mut state = open.state();
+        state.handle_count -= 1;
+        state.backed_count -= usize::from(io == Io::Backed);
+        if state.handle_count > 0 {
+            return;
+        }
+        if let Some(node) = nodes.get_mut(inode) {
+            node.file = None;
+        }
+        nodes.drop_unknown(inode);
+        drop(nodes);
+        match &state.body {
+            Body::Working(working) if state.version.is_none() || working.is_useless() => working.remove(),
+            Body::Remote(remote) => remote.release(&self.shared),
+            Body::Working(_) | Body::Local(_) => {}
+        }
+    }
+}
+
+/// Whether this is the last handle of a file that was changed since it was published.
+fn is_unpublished(open: &OpenFile) -> bool {
+    let state = open.state();
+    let is_last = state.handle_count == 1 && state.version.is_some();
+    match &state.body {
+        Body::Working(working) if is_last => working.is_dirty().unwrap_or(false),
+        Body::Working(_) | Body::Local(_) | Body::Remote(_) => false,
+    }
+}

@@ -1,0 +1,5 @@
+//! Says whose it is.
+
+fn main() {
+    println!("plain");
+}

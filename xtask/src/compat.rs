@@ -1,0 +1,207 @@
+//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`.
+//!
+//! Their published sources are unpacked below the target directory. Both must find the same tests and come to the same
+//! outcomes; what that costs in time is shown and not judged.
+
+mod outcomes;
+mod sources;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::clock;
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::workspace::Workspace;
+use outcomes::{Listed, Outcomes};
+use sources::{Crate, Unpacked};
+
+/// Crates with many tests, that build quickly and publish their tests: unit tests by the hundred (memchr, nom), many
+/// integration tests (bytes, indexmap), tests that write files (walkdir), a harness of its own (url), tests that should
+/// panic (arrayvec).
+const CRATES: [&str; 8] = [
+    "arrayvec@0.7.8",
+    "bytes@1.12.2",
+    "indexmap@2.14.2",
+    "memchr@2.8.3",
+    "nom@8.0.0",
+    "semver@1.0.28",
+    "url@2.5.8",
+    "walkdir@2.5.1",
+];
+
+/// Run the tests of well-known crates with `cargo test` and with this runner, and compare
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The crates, as `name@version` [default: eight well-known ones]
+    crates: Vec<Crate>,
+    /// Measure each so often and take the shortest time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+/// What came of one crate.
+#[derive(Debug)]
+struct Comparison {
+    name: String,
+    test_count: usize,
+    differences: Vec<String>,
+    cargo: Duration,
+    ours: Duration,
+    /// Where it is installed.
+    nextest: Option<Duration>,
+}
+
+/// Fetches, compares, tells. Exit code 100 if anything differs.
+///
+/// # Errors
+/// When a crate cannot be fetched, or one of the programs cannot be started.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(None)?;
+    let directory = workspace.target_directory.join("xtask").join("compat");
+    let crates = args.crates()?;
+    let console = Console::new();
+    let has_nextest =
+        cargo(&directory, &["nextest", "--version"]).is_ok_and(|output| output.status.success());
+    let mut equal = true;
+    console.line(HEADER);
+    for unpacked in sources::unpack(&crates, &directory)? {
+        let comparison = compare(&unpacked, args.rounds, has_nextest)
+            .with_context(|| format!("could not compare the tests of `{}`", unpacked.name))?;
+        console.line(&comparison.line());
+        comparison.differences.iter().for_each(|line| console.line(line));
+        equal &= comparison.differences.is_empty();
+    }
+    Ok(if equal { Exit::Success } else { Exit::TestsFailed }.into())
+}
+
+impl Args {
+    fn crates(&self) -> anyhow::Result<Vec<Crate>> {
+        if self.crates.is_empty() {
+            return CRATES.iter().map(|text| text.parse()).collect();
+        }
+        Ok(self.crates.clone())
+    }
+}
+
+const HEADER: &str = "crate                 tests  cargo test  xtask test  ratio  nextest  ratio  same";
+
+impl Comparison {
+    fn line(&self) -> String {
+        let (ours, cargo) = (self.ours.as_secs_f64(), self.cargo.as_secs_f64());
+        let nextest = match self.nextest.map(|time| time.as_secs_f64()) {
+            Some(nextest) => format!("{nextest:>6.2}s {:>6.2}", ours / nextest),
+            None => format!("{:>7} {:>6}", "-", "-"),
+        };
+        let same = if self.differences.is_empty() { "yes" } else { "NO" };
+        format!(
+            "{:<20} {:>6} {cargo:>10.2}s {ours:>10.2}s {:>6.2}  {nextest}  {same}",
+            self.name,
+            self.test_count,
+            ours / cargo
+        )
+    }
+}
+
+fn compare(unpacked: &Unpacked, rounds: u32, has_nextest: bool) -> anyhow::Result<Comparison> {
+    // Builds for both, so that only running is measured.
+    let built = cargo(
+        &unpacked.directory,
+        &[&unpacked.cargo_test()[..], &["--no-run"]].concat(),
+    )?;
+    anyhow::ensure!(
+        built.status.success(),
+        "it cannot be built:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let listed = listed(unpacked)?;
+    let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut differences = Vec::new();
+    for _ in 0..rounds {
+        let (theirs, time) = timed(|| cargo(&unpacked.directory, &unpacked.cargo_test()))?;
+        cargo_times.push(time);
+        let (ours, time) = timed(|| xtask(unpacked, &TEST))?;
+        our_times.push(time);
+        if has_nextest {
+            nextest_times.push(timed(|| cargo(&unpacked.directory, &NEXTEST))?.1);
+        }
+        differences
+            .extend(Outcomes::of_cargo(&theirs, &listed).differences(&Outcomes::of_xtask(&ours, &listed)));
+        differences.extend(exit_codes(&theirs, &ours));
+    }
+    differences.sort();
+    differences.dedup();
+    Ok(Comparison {
+        name: unpacked.name.clone(),
+        test_count: listed.len(),
+        differences,
+        cargo: cargo_times.into_iter().min().unwrap_or_default(),
+        ours: our_times.into_iter().min().unwrap_or_default(),
+        nextest: nextest_times.into_iter().min(),
+    })
+}
+
+/// Crates may have slow tests; `cargo test` has no limit at all.
+const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
+
+const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
+
+fn listed(unpacked: &Unpacked) -> anyhow::Result<Vec<Listed>> {
+    let output = xtask(unpacked, &["list", "--json"])?;
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "`cargo xtask list` gave no list:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+fn exit_codes(theirs: &Output, ours: &Output) -> Option<String> {
+    let (theirs, ours) = (theirs.status, ours.status);
+    (theirs.success() != ours.success())
+        .then(|| format!("  `cargo test` ended with {theirs}, `cargo xtask test` with {ours}"))
+}
+
+fn timed(run: impl FnOnce() -> anyhow::Result<Output>) -> anyhow::Result<(Output, Duration)> {
+    let start = clock::now();
+    let output = run()?;
+    Ok((output, clock::now() - start))
+}
+
+/// This runner, on the crate.
+fn xtask(unpacked: &Unpacked, arguments: &[&str]) -> anyhow::Result<Output> {
+    let program = std::env::current_exe().context("could not find this program")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .arg("--manifest-path")
+        .arg(unpacked.manifest());
+    output(command, &unpacked.directory)
+}
+
+fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    output(command, directory)
+}
+
+/// Both build in one directory, and libtest writes whole lines only if it may run several tests at a time.
+fn output(mut command: Command, directory: &Path) -> anyhow::Result<Output> {
+    for name in crate::cargo::variables_of_cargo_run() {
+        command.env_remove(name);
+    }
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
+    let target = directory.ancestors().find(|path| path.ends_with("compat"));
+    command
+        .current_dir(directory)
+        .env("CARGO_TARGET_DIR", target.unwrap_or(directory).join("target"))
+        .env("RUST_TEST_THREADS", threads.to_string())
+        .stdin(Stdio::null());
+    let program = command.get_program().display().to_string();
+    command
+        .output()
+        .with_context(|| format!("could not start `{program}`"))
+}

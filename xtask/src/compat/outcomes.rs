@@ -1,0 +1,172 @@
+//! Which tests ran and what became of each, read from what `cargo test` and this runner print. Pure.
+
+use std::collections::BTreeMap;
+use std::process::Output;
+
+use serde::Deserialize;
+
+/// Of so many differences each is shown.
+const SHOWN_MAX: usize = 20;
+
+/// A test, as `cargo xtask list --json` tells it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listed {
+    binary: String,
+    name: String,
+    /// Whether it is all of a binary with a harness of its own.
+    whole: bool,
+}
+
+/// How often each line `name outcome` is there: two binaries may have tests of the same name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcomes(BTreeMap<String, usize>);
+
+impl Outcomes {
+    /// What `cargo test` says. A binary that runs whole failed if cargo names it among the targets that did.
+    pub(super) fn of_cargo(output: &Output, listed: &[Listed]) -> Outcomes {
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        let mut outcomes = Outcomes::default();
+        let lines = stdout.lines().filter_map(cargos_line);
+        lines.for_each(|(name, outcome)| outcomes.add(name, outcome));
+        for Listed { name, .. } in listed.iter().filter(|test| test.whole) {
+            let failed = stderr.contains(&format!("--test {name}`"));
+            outcomes.add(name, if failed { "failed" } else { "passed" });
+        }
+        outcomes
+    }
+
+    /// What this runner says.
+    pub(super) fn of_xtask(output: &Output, listed: &[Listed]) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for line in text(&output.stdout).lines() {
+            let Some((outcome, rest)) = our_line(line) else {
+                continue;
+            };
+            // The reason of a skip follows its name.
+            let is_it = |test: &&Listed| {
+                let rest = rest.strip_prefix(test.binary.as_str());
+                let rest = rest.and_then(|rest| rest.strip_prefix(' '));
+                let rest = rest.and_then(|rest| rest.strip_prefix(test.name.as_str()));
+                rest.is_some_and(|rest| rest.is_empty() || outcome == "ignored" && rest.starts_with(": "))
+            };
+            let name = listed.iter().find(is_it).map_or(rest, |test| &test.name);
+            outcomes.add(name, outcome);
+        }
+        outcomes
+    }
+
+    fn add(&mut self, name: &str, outcome: &str) {
+        *self.0.entry(format!("{name} {outcome}")).or_default() += 1;
+    }
+
+    /// One line for each `name outcome` that the two have in different numbers.
+    pub(super) fn differences(&self, ours: &Outcomes) -> Vec<String> {
+        let count = |outcomes: &Outcomes, line: &String| outcomes.0.get(line).copied().unwrap_or_default();
+        let mut lines: Vec<&String> = self.0.keys().chain(ours.0.keys()).collect();
+        lines.sort();
+        lines.dedup();
+        let differing = lines
+            .into_iter()
+            .map(|line| (line, count(self, line), count(ours, line)))
+            .filter(|(_, theirs, ours)| theirs != ours);
+        let told = differing.map(|(line, theirs, ours)| {
+            format!("  {line}: {theirs} by `cargo test`, {ours} by `cargo xtask test`")
+        });
+        let mut told: Vec<String> = told.collect();
+        let hidden = told.len().saturating_sub(SHOWN_MAX);
+        told.truncate(SHOWN_MAX);
+        told.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
+        told
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// `test NAME - should panic ... ignored, REASON`
+fn cargos_line(line: &str) -> Option<(&str, &'static str)> {
+    let rest = line.strip_prefix("test ")?;
+    let (name, outcome) = [(" ... ok", "passed"), (" ... FAILED", "failed")]
+        .into_iter()
+        .find_map(|(end, outcome)| Some((rest.strip_suffix(end)?, outcome)))
+        .or_else(|| Some((rest.split_once(" ... ignored")?.0, "ignored")))?;
+    Some((name.strip_suffix(" - should panic").unwrap_or(name), outcome))
+}
+
+/// `PASS [   0.012s] package::binary NAME`
+fn our_line(line: &str) -> Option<(&'static str, &str)> {
+    let outcome = match line.get(..6)? {
+        "PASS [" => "passed",
+        "FAIL [" | "DIED [" | "TIME [" => "failed",
+        "SKIP [" => "ignored",
+        _ => return None,
+    };
+    Some((outcome, line.split_once("] ")?.1))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    fn output(stdout: &str, stderr: &str) -> Output {
+        Output {
+            status: ExitStatus::from_raw(0),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        }
+    }
+
+    fn listed() -> Vec<Listed> {
+        let test = |(binary, name, whole): (&str, &str, bool)| Listed {
+            binary: binary.to_owned(),
+            name: name.to_owned(),
+            whole,
+        };
+        [
+            ("p::p", "a::b", false),
+            ("p::t", "a::b", false),
+            ("p::t", "slow", false),
+            ("p::ui", "ui", true),
+        ]
+        .map(test)
+        .into()
+    }
+
+    const CARGO: &str = "\nrunning 1 test\ntest a::b - should panic ... ok\n\ntest result: ok. 1 passed\n\
+        test a::b ... FAILED\ntest slow ... ignored, takes: long\n";
+    const OURS: &str = "running 3 of 4 tests, 2 at a time\nPASS [   0.001s] p::p a::b\nFAIL [   0.001s] p::t a::b\n\
+        SKIP [         ] p::t slow: takes: long\nPASS [   0.001s] p::ui ui\n\na failure, again: FAIL\n";
+
+    #[test]
+    fn equal_outcomes_are_equal_whoever_tells_them() {
+        let theirs = Outcomes::of_cargo(&output(CARGO, ""), &listed());
+        let ours = Outcomes::of_xtask(&output(OURS, ""), &listed());
+        assert_eq!(theirs, ours);
+        assert_eq!(theirs.differences(&ours), [""; 0]);
+        assert_eq!(theirs.0.values().sum::<usize>(), 4);
+    }
+
+    #[test]
+    fn another_outcome_and_a_test_that_only_one_has_are_differences() {
+        let theirs = Outcomes::of_cargo(
+            &output(CARGO, "error: 1 target failed:\n    `--test ui`\n"),
+            &listed(),
+        );
+        let ours = Outcomes::of_xtask(
+            &output(
+                &OURS.replace("PASS [   0.001s] p::p", "DIED [   0.001s] p::p"),
+                "",
+            ),
+            &listed(),
+        );
+        let told = theirs.differences(&ours);
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert_eq!(
+            told[0],
+            "  a::b failed: 1 by `cargo test`, 2 by `cargo xtask test`"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! The runner on a workspace that knows nothing of it: the same tests and outcomes as with `cargo test`.
+
+use std::path::{Path, PathBuf};
+
+use super::support::{Run, Setup};
+
+fn manifest(of: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(of)
+}
+
+fn foreign(manifest_of: &str, arguments: &[&str]) -> Run {
+    Setup {
+        manifest: manifest(manifest_of),
+        target: "foreign",
+        ..Setup::new(arguments)
+    }
+    .run()
+}
+
+#[test]
+fn every_kind_of_target_runs_as_it_does_under_cargo_test() {
+    let run = foreign("Cargo.toml", &[]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(0), "8 passed, 0 failed, 1 skipped"),
+        "{run}"
+    );
+    for part in [
+        "] macros::macros a_macro_can_have_unit_tests\n",
+        "] plain::plain tests::panics\n",
+        "] plain::test/plain finds_the_binary_of_its_package\n",
+        "] plain::mute mute\n",
+        "is_ignored_for_a_reason_that_looks_like_a_need: it needs patience\n",
+    ] {
+        assert!(run.stdout.contains(part), "{part}\n{run}");
+    }
+}
+
+#[test]
+fn packages_and_features_are_selected_as_by_cargo() {
+    for (manifest_of, arguments, line) in [
+        (
+            "Cargo.toml",
+            &["-p", "macros"][..],
+            "2 passed, 0 failed, 0 skipped",
+        ),
+        ("macros/Cargo.toml", &[], "2 passed, 0 failed, 0 skipped"),
+        (
+            "macros/Cargo.toml",
+            &["--workspace"],
+            "8 passed, 0 failed, 1 skipped",
+        ),
+        (
+            "plain/Cargo.toml",
+            &["--no-default-features"],
+            "5 passed, 0 failed, 1 skipped",
+        ),
+    ] {
+        let run = foreign(manifest_of, arguments);
+        assert_eq!(run.last_line(), line, "{arguments:?}\n{run}");
+    }
+}
+
+#[test]
+fn a_harness_of_its_own_that_fails_is_a_failed_test() {
+    let run = foreign("Cargo.toml", &["-F", "plain/extra"]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(100), "8 passed, 2 failed, 1 skipped"),
+        "{run}"
+    );
+    for part in [
+        "FAIL",
+        "plain::failing failing",
+        "something extra",
+        "--features=plain/extra",
+    ] {
+        assert!(run.stdout.contains(part), "{part}\n{run}");
+    }
+}
