@@ -170,6 +170,6 @@ fn load(path: &Path) -> anyhow::Result<Report> {
 fn title(case: &Case) -> String {
     match case.round {
         1 => case.id.clone(),
-        round => format!("{} #{round}", case.id),
+        round => format!("{}#{round}", case.id),
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn remarks(report: &Report, paint: Paint) -> Vec<String> {
 fn name(case: &Case) -> String {
     let round = match case.round {
         1 => String::new(),
-        round => format!(" #{round}"),
+        round => format!("#{round}"),
     };
     format!("{}{round}", case.id.replacen('$', " ", 1))
 }
@@ -89,8 +89,8 @@ mod tests {
         );
         assert_eq!(
             lines[2],
-            "LEAK p::suite m::leaky #2 left behind: process: sleep 5 forged line"
+            "LEAK p::suite m::leaky#2 left behind: process: sleep 5 forged line"
         );
-        assert_eq!(lines[12], "LEAK p::suite m::leaky #2 left behind 2 more");
+        assert_eq!(lines[12], "LEAK p::suite m::leaky#2 left behind 2 more");
     }
 }

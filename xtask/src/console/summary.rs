@@ -124,7 +124,7 @@ fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
 fn path(case: &Case) -> Cow<'_, str> {
     match case.round {
         1 => case.path().into(),
-        round => format!("{} #{round}", case.path()).into(),
+        round => format!("{}#{round}", case.path()).into(),
     }
 }
 
@@ -167,6 +167,6 @@ mod tests {
         let mut case = examples::case("f", Outcome::Passed);
         assert_eq!(path(&case), "m::f");
         case.round = 2;
-        assert_eq!(path(&case), "m::f #2");
+        assert_eq!(path(&case), "m::f#2");
     }
 }

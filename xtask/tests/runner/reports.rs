@@ -71,6 +71,18 @@ fn the_events_of_a_run_tell_exactly_what_its_report_tells() {
 }
 
 #[test]
+fn rounds_attempts_and_leaks_come_back_from_the_events_as_they_were_told() {
+    let shelf = Shelf::new();
+    let again = ["flaky::", "leaks::a_directory", "--retries", "1", "--count", "3"];
+    let run = shelf.run("events", &again);
+    let (junit, code) = report(&["junit", "--from"], &[&shelf.path("events")]);
+    assert_eq!((junit.as_str(), code), (run.junit().as_str(), Some(0)));
+    for part in ["<flakyFailure ", "<rerunFailure ", "left behind: ", "#3\""] {
+        assert!(junit.contains(part), "{part}\n{junit}");
+    }
+}
+
+#[test]
 fn of_a_killed_run_the_events_tell_what_ran_and_what_did_not_end() {
     let shelf = Shelf::new();
     let events = shelf.path("events");

@@ -39,7 +39,7 @@
     close.addEventListener("click", () => choose(null));
     const parts = [...row.children].flatMap((cell) => [...cell.cloneNode(true).childNodes]);
     panel.replaceChildren(close, ...parts);
-    const details = one("details", panel);
+    const details = [...panel.querySelectorAll("details")].pop();
     if (details) details.open = true;
     panel.scrollIntoView({ block: "nearest" });
   };

@@ -62,7 +62,7 @@ fn to_row(row: &Row<'_>, number: usize, room: &mut usize) -> String {
     };
     let round = match case.round {
         1 => String::new(),
-        round => format!(" #{round}"),
+        round => format!("#{round}"),
     };
     format!(
         "<tr id=\"t{number}\"><td><b class=\"{word}\">{word}</b></td>\
@@ -125,11 +125,14 @@ fn failure(name: &str, outcome: &Outcome, streams: [&Vec<u8>; 2], room: &mut usi
     let text: String = parts
         .map(|(head, text)| format!("{head}{}\n", text.trim_end()))
         .collect();
-    format!(
-        "<details><summary>{}</summary><pre>{}</pre></details>",
-        escape_line(summary.trim_start()),
-        escape(&text)
-    )
+    let summary = escape_line(summary.trim_start());
+    match text.is_empty() {
+        true => format!("<div class=\"why\">{summary}</div>"),
+        false => format!(
+            "<details><summary>{summary}</summary><pre>{}</pre></details>",
+            escape(&text)
+        ),
+    }
 }
 
 /// The end of it, as long as there is room on the page.
