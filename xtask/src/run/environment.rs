@@ -56,14 +56,6 @@ impl Environment {
             library_path(workspace, build, shared.get(LIBRARY_PATH)),
         );
         shared.insert("XTASK_TEST".to_owned(), "1".into());
-        // A panic shows where it was; an error that a test prints looks as under `cargo test`.
-        let backtraces = [("RUST_BACKTRACE", "1"), ("RUST_LIB_BACKTRACE", "0")];
-        if backtraces
-            .iter()
-            .all(|(name, _)| std::env::var_os(name).is_none())
-        {
-            shared.extend(backtraces.map(|(name, value)| (name.to_owned(), value.into())));
-        }
         Environment {
             removed: removed(),
             shared,
