@@ -121,6 +121,8 @@ impl<'a> Run<'a> {
 
     /// Says what is about to run.
     pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
+        // While tests run, they are all that we have started.
+        self.versions.told();
         for word in unmatched {
             self.console.line(&format!("warning: no test matches `{word}`"));
         }
