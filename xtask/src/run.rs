@@ -129,8 +129,6 @@ pub(crate) struct Ran {
     pub(crate) ending: Ending,
     /// Rounds that are in none of the suites.
     pub(crate) dropped: Dropped,
-    /// How many processes tests had left behind.
-    pub(crate) orphans: usize,
 }
 
 /// How a run ended.
@@ -156,15 +154,13 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     // No test runs any more: every child that we did not have before was left behind by one of them.
-    runner.orphans += process::sweep(|pid| !inherited.contains(&pid)).await.len();
+    process::sweep(|pid| !inherited.contains(&pid)).await;
     stage.console.end();
-    let orphans = runner.orphans;
     let (cases, dropped) = runner.into_cases(ending);
     Ran {
         suites: suites::group(&stage.plan, cases, started),
         ending,
         dropped,
-        orphans,
     }
 }
 
@@ -180,7 +176,6 @@ struct Runner<'a> {
     started: usize,
     halt: watch::Sender<Halt>,
     results: Results,
-    orphans: usize,
 }
 
 impl<'a> Runner<'a> {
@@ -196,7 +191,6 @@ impl<'a> Runner<'a> {
             started: 0,
             halt,
             results: Results::new(stage.plan.tests.len()),
-            orphans: 0,
         }
     }
 
@@ -275,7 +269,6 @@ impl<'a> Runner<'a> {
         match done {
             Ok((id, done)) => {
                 self.tickets.remove(&id);
-                self.orphans += done.orphans;
                 self.settle(done.ticket, done.case);
             }
             // A task of ours can only panic by a mistake of ours; that must not look like a test that passed.

@@ -3,27 +3,26 @@
 //! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends in a report.
 
 mod finish;
+mod ground;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cargo::BuildArgs;
-use crate::discover::{self, Means, standings};
+use crate::discover::standings;
 use crate::exit::{Exit, Stop};
 use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::list::{self, Form, Listing};
 use crate::ownership::OwnershipArgs;
-use crate::pauses::Pauses;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
 use crate::reports::OutputArgs;
-use crate::run::{self, OnFailure, Output, Settings};
+use crate::run::{OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
 use crate::schedule::ScheduleArgs;
@@ -31,6 +30,7 @@ use crate::shuffle;
 use crate::treatment::Rules;
 use crate::workspace::Workspace;
 use finish::{Finished, Run};
+use ground::Ground;
 
 /// Build the workspace and run its tests, each in a process of its own
 #[derive(Debug, clap::Args)]
@@ -127,23 +127,8 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
-    let factor = tokio::task::spawn_blocking({
-        let stretch = run.args.ownership.stretch;
-        move || stretch.resolve()
-    });
-    let owner = Arc::new(run.owner()?);
-    let pauses = Pauses::follow(&owner)?;
-    let found = discover::discover(
-        &run.workspace,
-        capabilities,
-        &run.args.build,
-        Means {
-            interrupts: &mut interrupts,
-            events: &run.events,
-            owner: &owner,
-        },
-    )
-    .await?;
+    let ground = Ground::prepare(run)?;
+    let found = ground.discover(run, capabilities, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
     let unmatched = filter.unmatched(&found.subjects());
     let wishes = Wishes {
@@ -157,13 +142,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &unmatched);
     let outstanding = plan.outstanding;
-    let settings = run.stretched(factor.await.unwrap_or(1.0));
-    let stage = run.stage(plan, &found, (settings, Arc::clone(&owner), pauses));
-    let mut ran = run::run(&stage, interrupts).await;
-    drop(stage);
-    if let Some(owner) = Arc::into_inner(owner) {
-        owner.close().await;
-    }
+    let mut ran = ground.run(run, (plan, &found), interrupts).await;
     wishes.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,

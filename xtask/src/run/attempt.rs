@@ -36,8 +36,6 @@ pub(super) struct Ticket {
 pub(super) struct Done {
     pub(super) ticket: Ticket,
     pub(super) case: Case,
-    /// How many processes it had left behind.
-    pub(super) orphans: usize,
 }
 
 impl Ticket {
@@ -92,12 +90,7 @@ impl Stage {
         case.attachments.extend(log.exists().then_some(log));
         let settled = remains.settle(fate(&case)).await;
         account(&mut case, settled, self.settings.leaks);
-        let orphans = case.leaks.iter().filter(|leak| leak.kind == "process").count();
-        Done {
-            ticket,
-            case,
-            orphans,
-        }
+        Done { ticket, case }
     }
 
     /// The limits of the test with this number.

@@ -32,7 +32,7 @@ pub(super) struct Run<'a> {
     pub(super) settings: Settings,
     versions: Versions,
     /// How far the tests are kept apart, once that is known.
-    isolation: OnceCell<&'static str>,
+    isolation: OnceCell<String>,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     pub(super) events: Arc<Events>,
@@ -102,10 +102,14 @@ impl<'a> Run<'a> {
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
         let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
         let level = owner.level().name();
-        self.isolation.set(level).ok();
-        if let Some(why) = owner.why() {
-            self.console.line(&format!("isolation: {level}; no box: {why}"));
+        let told = match owner.why() {
+            Some(why) => format!("{level}; no box: {why}"),
+            None => level.to_owned(),
+        };
+        if owner.why().is_some() {
+            self.console.line(&format!("isolation: {told}"));
         }
+        self.isolation.set(told).ok();
         Ok(owner)
     }
 
@@ -149,10 +153,19 @@ impl<'a> Run<'a> {
         let shard = self.args.schedule.subset.shard;
         let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests{shard}, {jobs} at a time{order}{}",
+            "running {count} of {} tests{shard}, {jobs} at a time{}{order}{}",
             plan.tests.len(),
+            self.place(),
             self.args.schedule.repeat.words()
         ));
+    }
+
+    /// Where the tests run.
+    fn place(&self) -> &'static str {
+        match self.isolation.get().map(String::as_str) {
+            Some("box") => " in the box",
+            _ => "",
+        }
     }
 
     /// Everything that the tests of this run share.
@@ -209,7 +222,7 @@ impl<'a> Run<'a> {
         properties.extend(self.versions.told().iter().cloned());
         let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
         if let Some(level) = self.isolation.get() {
-            add("isolation", (*level).to_owned());
+            add("isolation", level.clone());
         }
         if let Some(found) = found {
             add("features", found.features.join(","));
@@ -352,9 +365,8 @@ impl<'a> Run<'a> {
 impl Finished {
     /// What is worth knowing about the run as a whole, one line each.
     fn notes(&self) -> Vec<String> {
-        let (orphans, dropped, outstanding) = (self.ran.orphans, self.ran.dropped, self.outstanding);
+        let (dropped, outstanding) = (self.ran.dropped, self.outstanding);
         let notes = [
-            (orphans > 0).then(|| format!("killed {orphans} processes that tests had left behind")),
             (dropped != Dropped::default()).then(|| {
                 let Dropped { passed, failed } = dropped;
                 format!("{passed} more rounds passed and {failed} failed that the report leaves out")

@@ -224,3 +224,65 @@ fn what_a_killed_run_left_can_be_swept_by_hand() {
     assert_eq!(sweep(&[]).last_line(), "1 runs swept");
     assert_eq!(sweep(&["--kept"]).last_line(), "nothing to sweep");
 }
+
+/// Makes the kernel refuse namespaces to what it becomes.
+const WITHOUT_NAMESPACES: &str = r#"exec unshare --user --map-root-user sh -c '
+    echo 0 > /proc/sys/user/max_net_namespaces; echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"' sh "$@""#;
+
+fn may_make_namespaces() -> bool {
+    let mut unshare = std::process::Command::new("unshare");
+    unshare
+        .args(["--user", "--map-root-user", "true"])
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[test]
+fn where_the_box_is_refused_the_tests_run_all_the_same_and_the_reason_is_told() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let start = |words: &[&str]| {
+        Setup {
+            script: Some(WITHOUT_NAMESPACES),
+            ..Setup::new(words)
+        }
+        .run()
+    };
+    let refused = start(&["good::passes", "leaks::a_daemon"]);
+    assert_eq!(refused.last_line(), "3 passed, 0 failed, 0 skipped", "{refused}");
+    let reason = "tree; no box: the kernel refused a user namespace: No space left on device";
+    assert!(
+        refused.stdout.contains(&format!("isolation: {reason}")),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .junit()
+            .contains(&format!("name=\"isolation\" value=\"{reason}")),
+        "{}",
+        refused.junit()
+    );
+    assert_nothing_remains(&refused);
+    let insisted = start(&["good::passes", "--isolate", "box"]);
+    assert_eq!(insisted.code, Some(96), "{insisted}");
+    assert!(
+        insisted
+            .stdout
+            .contains("the box cannot be had: the kernel refused"),
+        "{insisted}"
+    );
+}
+
+#[test]
+fn a_test_in_the_box_is_told_so() {
+    let run = run(&["good::passes"]);
+    let boxed = run.stdout.contains("at a time in the box\n");
+    assert!(boxed != run.stdout.contains("isolation: "), "{run}");
+    assert_eq!(
+        run.junit().contains("name=\"isolation\" value=\"box\""),
+        boxed,
+        "{}",
+        run.junit()
+    );
+}
