@@ -8,6 +8,7 @@ mod cargo;
 mod ci;
 mod clock;
 mod compat;
+mod completions;
 mod config;
 mod conformance;
 mod console;
@@ -62,6 +63,7 @@ enum Command {
     Test(Box<test::Args>),
     Report(reports::Args),
     Sweep(sweep::Args),
+    Completions(completions::Args),
     List(list::Args),
     Demo(demo::Args),
     Ci(ci::Args),
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, &words()),
         Command::Report(args) => reports::run(&args),
         Command::Sweep(args) => sweep::run(&args),
+        Command::Completions(args) => completions::run(&args),
         Command::List(args) => list::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),
