@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
     let isolation = runtime::block_on(async {
-        let owner = Owner::choose(Isolation::Auto, scratch.path())?;
+        let owner = Owner::choose(Isolation::Auto, &scratch.path().join("box"))?;
         let isolation = IsolationFound::of(&owner);
         if !args.quick {
             owner.probe(&mut capabilities, probe.as_deref()).await;

@@ -102,7 +102,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
-    let owner = Owner::choose(listing.isolation, scratch.path())?;
+    let owner = Owner::choose(listing.isolation, &scratch.path().join("box"))?;
     let means = Means {
         interrupts: &mut interrupts,
         events: &events,

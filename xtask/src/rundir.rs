@@ -39,6 +39,15 @@ impl RunDir {
     /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before, what killed runs
     /// left, and the directories of runs long ago.
     pub(crate) fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
+        let directory = RunDir::without_scratch(target_directory, kind)?;
+        make_scratch(&directory.scratch)
+            .with_context(|| format!("could not create `{}`", directory.scratch.display()))?;
+        Ok(directory)
+    }
+
+    /// The same, but the directory for its children is made by somebody who also removes it when this process is killed;
+    /// that one can be made there is known.
+    pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let home = target_directory.join("xtask").join(kind);
         let runs = home.join("runs");
         let published = home.join("junit.xml");
@@ -117,6 +126,7 @@ impl Drop for RunDir {
     }
 }
 
+/// The path of a directory that can be made.
 fn scratch() -> anyhow::Result<PathBuf> {
     let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
@@ -131,7 +141,17 @@ fn scratch() -> anyhow::Result<PathBuf> {
             parent.display()
         )
     });
-    made.map(tempfile::TempDir::keep)
+    let path = made?.keep();
+    std::fs::remove_dir(&path).with_context(|| format!("could not remove `{}`", path.display()))?;
+    Ok(path)
+}
+
+/// Makes the directory below which all scratch directories of a run are; private.
+pub(crate) fn make_scratch(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Without links, as the kernel names it where something is mounted below it.

@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
-    let directory = RunDir::create(&workspace.target_directory, "test")?;
+    let directory = RunDir::without_scratch(&workspace.target_directory, "test")?;
     let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
     let report = run.report(&ended);

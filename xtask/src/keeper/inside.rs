@@ -9,12 +9,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use rustix::process::Signal;
 
 use super::sys::{self, Fork, Reaping};
 use super::wire::{Hello, Order, Request, Tell};
 use super::{namespaces, processes, supervisor};
 use crate::isolation::Level;
+use crate::rundir::make_scratch;
 
 /// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
 /// directories; the socket to the runner is its standard input.
@@ -45,9 +47,9 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
         .ok_or_else(|| anyhow::anyhow!("an unknown level"))?;
     sys::disregard_signals();
     let socket = UnixStream::from(sys::take_stdin()?);
-    if level == Level::Box
-        && let Err(error) = namespaces::enter(Path::new(&scratch))
-    {
+    let scratch = Path::new(&scratch);
+    if let Err(error) = prepare(level, scratch) {
+        std::fs::remove_dir(scratch).ok();
         hello(&socket, &Hello::Refused(format!("{error:#}")));
         return Ok(());
     }
@@ -62,6 +64,15 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
         std::fs::remove_dir(scratch).ok();
     }
     kept
+}
+
+/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner; enters the box.
+fn prepare(level: Level, scratch: &Path) -> anyhow::Result<()> {
+    make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
+    match level {
+        Level::Box => namespaces::enter(scratch),
+        Level::Tree | Level::Group => Ok(()),
+    }
 }
 
 fn hello(mut socket: &UnixStream, hello: &Hello) {

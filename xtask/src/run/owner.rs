@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::capture::Capture;
 use super::process::{self, Ended, Watch};
 use crate::capability::Capabilities;
@@ -12,6 +14,7 @@ use crate::isolation::{Isolation, Level};
 use crate::keeper::{Control, Keeper, Order, Tell};
 use crate::mounts;
 use crate::report::Leak;
+use crate::rundir::make_scratch;
 
 /// Who starts tests, and sees to it that nothing of them remains.
 #[derive(Debug)]
@@ -74,9 +77,7 @@ impl Owner {
         match Keeper::start(isolation, scratch) {
             Ok(keeper) => Ok(Owner::Keeper(Box::new(keeper))),
             Err(error) if isolation == Isolation::Box => Err(error),
-            Err(error) => Ok(Owner::Group {
-                why: Some(format!("{error:#}")),
-            }),
+            Err(error) => Owner::group(scratch, Some(format!("{error:#}"))),
         }
     }
 
@@ -85,11 +86,17 @@ impl Owner {
     /// # Errors
     /// When the box was insisted on.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn choose(isolation: Isolation, _: &Path) -> anyhow::Result<Owner> {
+    pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
         match isolation {
             Isolation::Box => anyhow::bail!("the box cannot be had: only Linux has namespaces"),
-            Isolation::Auto | Isolation::Process => Ok(Owner::Group { why: None }),
+            Isolation::Auto | Isolation::Process => Owner::group(scratch, None),
         }
+    }
+
+    /// This process, with a directory for all scratch directories.
+    fn group(scratch: &Path, why: Option<String>) -> anyhow::Result<Owner> {
+        make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
+        Ok(Owner::Group { why })
     }
 
     /// How far it keeps tests apart.
