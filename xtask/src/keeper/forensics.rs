@@ -70,7 +70,7 @@ fn describe_process(text: &mut String, process: &Process) {
         .flatten();
     for thread in threads.take(THREADS_MAX) {
         let read = |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
-        let state = Process::look_at_thread(pid, &read("stat")).map_or('?', |process| process.state);
+        let state = Process::parse(pid, &read("stat")).map_or('?', |process| process.state);
         let (name, place) = (read("comm"), read("wchan"));
         let call = read("syscall");
         let call = call.split(' ').next().unwrap_or_default().trim();

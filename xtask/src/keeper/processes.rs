@@ -18,17 +18,60 @@ const EXITING: u64 = 0x4;
 /// The bit of SIGKILL in a mask of pending signals.
 const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 
-/// What a process was doing when it was looked at.
+/// A process when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: Pid,
     pub(super) parent: Pid,
-    /// `R`, `S`, `D`, `T`, `Z`, …
+    /// `R`, `S`, `D`, `T`, `Z`, … of its first thread.
     pub(super) state: char,
     /// Whether it is ending already.
     exiting: bool,
-    /// Processor time that it has used, in ticks.
-    ticks: u64,
+    /// How many threads it has; the first one may have ended before the others.
+    threads: usize,
+}
+
+/// What all threads of a process were doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Activity {
+    pid: Pid,
+    /// Whether each of them waits for something, and would do so for who knows how long.
+    is_waiting: bool,
+    /// Processor time that they have used, in nanoseconds.
+    used_ns: u64,
+}
+
+impl Activity {
+    /// Looks at a process.
+    pub(super) fn of(process: &Process) -> Activity {
+        let pid = process.pid;
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let (mut is_waiting, mut used_ns) = (!process.exiting && !is_killed(pid), 0);
+        for thread in threads {
+            let read = |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+            let state = Process::parse(pid, &read("stat")).map_or('R', |process| process.state);
+            // Not those that wait for a disk: they go on by themselves.
+            is_waiting &= matches!(state, 'S' | 'T' | 't' | 'I' | 'Z');
+            let used = read("schedstat")
+                .split(' ')
+                .next()
+                .and_then(|ns| ns.parse::<u64>().ok());
+            used_ns += used.unwrap_or_default();
+        }
+        Activity {
+            pid,
+            is_waiting,
+            used_ns,
+        }
+    }
+
+    /// Whether it neither runs nor is about to.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
 }
 
 impl Process {
@@ -37,12 +80,8 @@ impl Process {
         Process::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// Reads the `stat` of one of its threads.
-    pub(super) fn look_at_thread(pid: Pid, stat: &str) -> Option<Process> {
-        Process::parse(pid, stat)
-    }
-
-    fn parse(pid: Pid, stat: &str) -> Option<Process> {
+    /// Reads the `stat` of a process or of one of its threads.
+    pub(super) fn parse(pid: Pid, stat: &str) -> Option<Process> {
         // The name in parentheses may contain anything, also parentheses.
         let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
@@ -52,18 +91,13 @@ impl Process {
             parent: fields.get(1)?.parse().ok()?,
             state: fields.first()?.chars().next()?,
             exiting: number(6)? & EXITING != 0,
-            ticks: number(11)? + number(12)?,
+            threads: usize::try_from(number(17)?).ok()?,
         })
     }
 
-    /// Whether it neither runs nor is about to end: it waits for something, and would do so for who knows how long.
-    pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state, 'S' | 'D' | 'T' | 't' | 'I') && !self.exiting && !is_killed(self.pid)
-    }
-
-    /// Whether it has ended.
+    /// Whether it has ended, with all its threads.
     pub(super) fn is_dead(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 
     /// How it was called, in one line.
@@ -162,12 +196,14 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_hides_nothing() {
-        let stat = "7 (a) S (b) R 3 7 7 0 -1 4194308 0 0 0 0 12 30 0 0 20 0 1";
+        let stat = "7 (a) S (b) Z 3 7 7 0 -1 4194308 0 0 0 0 12 30 0 0 20 0 2 0";
         let process = Process::parse(7, stat).unwrap();
         assert_eq!(
-            (process.parent, process.state, process.exiting, process.ticks),
-            (3, 'R', true, 42)
+            (process.parent, process.state, process.exiting, process.threads),
+            (3, 'Z', true, 2)
         );
+        // Its first thread has ended and another one has not.
+        assert!(!process.is_dead());
         assert_eq!(Process::parse(7, "7 (cut"), None);
     }
 
@@ -176,6 +212,23 @@ mod tests {
         let me = Process::look(std::process::id()).unwrap();
         assert!(descendants(me.parent).iter().any(|process| process.pid == me.pid));
         assert!(me.command().contains("xtask") && !me.is_dead());
+    }
+
+    #[test]
+    fn one_thread_that_runs_makes_a_process_busy() {
+        let me = Process::look(std::process::id()).unwrap();
+        // This thread runs, whatever the first one does.
+        assert!(!Activity::of(&me).is_waiting());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let sleeper = loop {
+            match Process::look(child.id()) {
+                Some(process) if Activity::of(&process).is_waiting() => break process,
+                _ => std::thread::yield_now(),
+            }
+        };
+        assert!(sleeper.command().contains("sleep"));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
-use super::processes::{self, Process};
+use super::processes::{self, Activity, Process};
 use super::sockets;
 use crate::clock;
 use crate::mounts;
@@ -93,7 +93,8 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     let listeners = sockets::listeners();
     let mut sockets = Vec::new();
     let mut commands = Vec::new();
-    for process in left {
+    // Whoever has ended meanwhile is none.
+    for process in left.iter().filter(|process| Process::look(process.pid).is_some()) {
         let command = process.command();
         let held: BTreeSet<u64> = processes::socket_inodes(process.pid).into_iter().collect();
         let own = listeners.iter().filter(|listener| held.contains(&listener.inode));
@@ -116,12 +117,14 @@ fn idle_descendants() -> Vec<Process> {
             return Vec::new();
         }
         let left = processes::descendants(std::process::id());
-        let unchanged = left == before && left.iter().all(Process::is_idle);
-        looks = if unchanged { looks + 1 } else { 0 };
+        let now: Vec<Activity> = left.iter().map(Activity::of).collect();
+        // There are children: where none is found, one is being replaced by another just now.
+        let is_idle = !now.is_empty() && now == before && now.iter().all(Activity::is_waiting);
+        looks = if is_idle { looks + 1 } else { 0 };
         if looks >= IDLE_LOOKS || is_over(start, PATIENCE) {
             return left;
         }
-        before = left;
+        before = now;
         pause(LOOK_INTERVAL);
     }
 }

@@ -57,9 +57,10 @@ pub(super) fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
     let path = run.join(LOCK);
     std::fs::write(&path, scratch.as_os_str().as_encoded_bytes())?;
     let file = File::open(&path)?;
-    match file.try_lock() {
-        Ok(()) | Err(TryLockError::WouldBlock) => Ok(file),
-        Err(TryLockError::Error(error)) => unless_unsupported(error, file),
+    // Whoever looks whether we are alive holds it for a moment.
+    match file.lock() {
+        Ok(()) => Ok(file),
+        Err(error) => unless_unsupported(error, file),
     }
 }
 
@@ -131,9 +132,11 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
         .and_then(Path::parent)
         .context("a run without a home")?;
     let _turn = take_turn(home)?;
-    match leftover.state {
-        State::Killed => bury(&leftover.run),
-        State::Kept => remove(&leftover.run),
+    // Judged again: whoever was being made when it was found is alive now.
+    match fate(&leftover.run) {
+        Fate::Killed => bury(&leftover.run),
+        Fate::Ended => remove(&leftover.run),
+        Fate::Alive | Fate::Unknown => return Ok(true),
     }
     Ok(!leftover.run.exists())
 }
