@@ -56,6 +56,18 @@ mod unix {
         }
     }
 
+    /// Allows us and what we start as many open descriptors as we may have at all: by default it is often 1024, and each
+    /// running test takes some of ours.
+    pub(crate) fn raise_open_files() {
+        let limit = sys::getrlimit(sys::Resource::Nofile);
+        let raised = sys::Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        // Where it cannot be raised the old one holds.
+        sys::setrlimit(sys::Resource::Nofile, raised).ok();
+    }
+
     /// Makes the child the leader of a process group of its own.
     pub(crate) fn own_group(command: &mut Command) {
         command.process_group(0);
@@ -128,6 +140,8 @@ mod elsewhere {
 
     /// There is nothing to reset.
     pub(crate) fn reset_signals() {}
+    /// There is no such limit.
+    pub(crate) fn raise_open_files() {}
     /// There are no process groups.
     pub(crate) fn own_group(_: &mut Command) {}
     /// There are no process groups; tokio kills the child itself.

@@ -22,6 +22,29 @@ pub(crate) enum LeakPolicy {
     Fail,
 }
 
+impl OwnershipArgs {
+    /// What differs from the defaults and may decide whether a test fails, as words of a command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        match self.isolate {
+            Isolation::Auto => {}
+            Isolation::Box => add("--isolate", "box".to_owned()),
+            Isolation::Process => add("--isolate", "process".to_owned()),
+        }
+        if self.leaks == LeakPolicy::Fail {
+            add("--leaks", "fail".to_owned());
+        }
+        if self.timeout != TIMEOUT {
+            add("--timeout", format!("{}ms", self.timeout.as_millis()));
+        }
+        words
+    }
+}
+
+/// A test has so much time, unless another limit is given.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The options.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ownership and time")]

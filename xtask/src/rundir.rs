@@ -134,13 +134,11 @@ fn scratch() -> anyhow::Result<PathBuf> {
     builder.prefix(leftovers::SCRATCH_PREFIX).rand_bytes(4);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    let made = builder.tempdir_in(&parent).with_context(|| {
-        let hint = "hint: set TMPDIR to a directory that you may write to";
-        format!(
-            "could not create a temporary directory in `{}`\n{hint}",
-            parent.display()
-        )
-    });
+    let made = builder
+        .tempdir_in(&parent)
+        .with_context(|| format!("could not create a temporary directory in `{}`", parent.display()));
+    let hint = "hint: set TMPDIR to a directory that you may write to";
+    let made = made.map_err(|error| anyhow::anyhow!("{error:#}\n{hint}"));
     let path = made?.keep();
     std::fs::remove_dir(&path).with_context(|| format!("could not remove `{}`", path.display()))?;
     Ok(path)

@@ -108,7 +108,7 @@ impl Summary<'_> {
         detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(line))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
-        console.line(&format!("  rerun: {} '{}'", self.rerun, case.id));
+        console.line(&format!("  rerun: {} {}", self.rerun, quoted(&case.id)));
     }
 }
 
@@ -155,6 +155,11 @@ fn cut(line: &str) -> Cow<'_, str> {
         Some((end, _)) => format!("{}… ({} bytes)", line.get(..end).unwrap_or_default(), line.len()).into(),
         None => line.into(),
     }
+}
+
+/// As one word of a shell.
+fn quoted(id: &str) -> String {
+    format!("'{}'", super::text::plain_line(id).replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 const KILLS_MAX: usize = 500;
 
 /// So many leaks of one kind are told one by one.
-const TOLD_MAX: usize = 10;
+const TOLD_MAX: usize = 9;
 
 fn leak(kind: &str, what: impl Into<String>) -> Leak {
     Leak {

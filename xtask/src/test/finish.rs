@@ -357,8 +357,14 @@ impl<'a> Run<'a> {
             .map(|path| format!(" --manifest-path '{}'", path.display()))
             .unwrap_or_default();
         let words = self.args.build.words();
-        let words: String = words.iter().map(|word| format!(" {word}")).collect();
-        format!("cargo xtask test{release}{fuse}{manifest}{words}")
+        let own = self.args.ownership.words();
+        let words: String = words.iter().chain(&own).map(|word| format!(" {word}")).collect();
+        let ignored = if self.args.run_ignored {
+            " --run-ignored"
+        } else {
+            ""
+        };
+        format!("cargo xtask test{release}{fuse}{manifest}{words}{ignored}")
     }
 }
 

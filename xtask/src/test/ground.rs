@@ -9,6 +9,7 @@ use crate::capability::Capabilities;
 use crate::discover::{self, Discovered, Means};
 use crate::exit::Stop;
 use crate::interrupt::Interrupts;
+use crate::os;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::run::{self, Owner, Ran};
@@ -26,6 +27,8 @@ impl Ground {
     /// Finds an owner, listens to Ctrl-Z, measures the machine.
     pub(super) fn prepare(run: &Run<'_>) -> Result<Ground, Stop> {
         let owner = Arc::new(run.owner()?);
+        // The tests have what they would have without us; we need some for each of them.
+        os::raise_open_files();
         let pauses = Pauses::follow(&owner)?;
         let stretch = run.args.ownership.stretch;
         let factor = tokio::task::spawn_blocking(move || stretch.resolve());

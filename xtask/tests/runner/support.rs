@@ -165,12 +165,17 @@ impl<'a> Setup<'a> {
             .args([self.subcommand, "--manifest-path"])
             .arg(&self.manifest)
             .args(self.arguments);
+        // Whatever our caller wants of its own run is not meant for this one.
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_")) {
+            command.env_remove(name);
+        }
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
         // A scratch package has a target directory of its own, whatever ours is; and what a run tells a CI system that
         // it runs in is none of the CI system's business here.
-        for variable in ["CARGO_TARGET_DIR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+        for variable in ["CARGO_TARGET_DIR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CI"] {
             command.env_remove(variable);
         }
         if self.manifest.starts_with(env!("CARGO_MANIFEST_DIR")) {
