@@ -14,9 +14,9 @@ use crate::events::Events;
 use crate::exit::{Exit, Stop};
 use crate::filter::Subject;
 use crate::interrupt::Interrupts;
-use crate::libtest::{self, Ignore, Listed};
+use crate::libtest::{self, Asked, Ignore, Listed};
 use crate::plan::{self, Form, Standing, Standings, Test};
-use crate::run::{Environment, Owner};
+use crate::run::{Asker, Environment, Owner};
 use crate::source::Sources;
 use crate::workspace::Workspace;
 
@@ -36,7 +36,7 @@ pub(crate) struct Means<'a> {
     pub(crate) interrupts: &'a mut Interrupts,
     pub(crate) events: &'a Events,
     /// Who will own the tests, in whose surroundings the capabilities must hold.
-    pub(crate) owner: &'a Owner,
+    pub(crate) owner: &'a Arc<Owner>,
 }
 
 /// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
@@ -63,7 +63,11 @@ pub(crate) async fn discover(
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
     let environment = Arc::new(Environment::new(workspace, &build));
     events.phase("list");
-    let tests = tests(workspace, &build, &environment).await?;
+    let listing = listing(&build, &environment, owner);
+    let tests = tokio::select! {
+        tests = tests(workspace, &build, listing) => tests?,
+        signal = interrupts.next() => return Err(signal.stop()),
+    };
     let environment = Arc::unwrap_or_clone(environment);
     Ok(Discovered {
         features,
@@ -92,17 +96,26 @@ pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
         .collect()
 }
 
+/// What became of asking the binary with this number.
+type Answer = (usize, Result<Option<Vec<Listed>>, Stop>);
+
+/// Asks all binaries at once. Who is dropped before it has answered ends, with all that it started.
+fn listing(build: &Build, environment: &Arc<Environment>, owner: &Arc<Owner>) -> JoinSet<Answer> {
+    let mut listing = JoinSet::new();
+    for (number, binary) in build.tests.iter().enumerate() {
+        let (binary, environment) = (Arc::clone(binary), Arc::clone(environment));
+        let asker = Asker::new(Arc::clone(owner), number);
+        listing.spawn(async move { (number, list(&binary, &environment, &asker).await) });
+    }
+    listing
+}
+
 /// All tests of `build`, in the order of the binaries and, within one, in libtest's order.
 async fn tests(
     workspace: &Workspace,
     build: &Build,
-    environment: &Arc<Environment>,
+    mut listing: JoinSet<Answer>,
 ) -> Result<Vec<Test>, Stop> {
-    let mut listing = JoinSet::new();
-    for (number, binary) in build.tests.iter().enumerate() {
-        let (binary, environment) = (Arc::clone(binary), Arc::clone(environment));
-        listing.spawn(async move { (number, list(&binary, &environment).await) });
-    }
     let mut listed = BTreeMap::new();
     while let Some(answer) = listing.join_next().await {
         let (number, tests) =
@@ -116,11 +129,19 @@ async fn tests(
 }
 
 /// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one test.
-async fn list(binary: &Arc<TestBinary>, environment: &Environment) -> Result<Option<Vec<Listed>>, Stop> {
-    let command = || environment.command(binary);
+async fn list(
+    binary: &Arc<TestBinary>,
+    environment: &Environment,
+    asker: &Asker,
+) -> Result<Option<Vec<Listed>>, Stop> {
+    let asked = Asked {
+        id: &binary.id(),
+        command: || environment.command(binary),
+        asker,
+    };
     match binary.harness {
-        Harness::Libtest => libtest::list(&binary.id(), command).await.map(Some),
-        Harness::Custom => Ok(libtest::list_if_understood(&binary.id(), command).await),
+        Harness::Libtest => libtest::list(&asked).await.map(Some),
+        Harness::Custom => Ok(libtest::list_if_understood(&asked).await),
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::clock;
 use crate::exit::{Exit, Stop};
+use crate::run::Asker;
 
 /// How long a binary may take to list its tests.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,17 +38,25 @@ pub(crate) enum Ignore {
     Because(String),
 }
 
-/// Asks a binary for its tests. `command` makes a fresh command that runs it in the environment of its tests.
-pub(crate) async fn list(id: &str, command: impl Fn() -> Command) -> Result<Vec<Listed>, Stop> {
-    let all = names(&ask(id, &command, &LIST).await?);
-    annotated(id, all, &command).await
+/// A binary that can be asked for its tests.
+pub(crate) struct Asked<'a, C> {
+    pub(crate) id: &'a str,
+    /// Makes a fresh command that runs it in the environment of its tests.
+    pub(crate) command: C,
+    pub(crate) asker: &'a Asker,
+}
+
+/// Asks a binary for its tests.
+pub(crate) async fn list(binary: &Asked<'_, impl Fn() -> Command>) -> Result<Vec<Listed>, Stop> {
+    let all = names(&ask(binary, &LIST).await?);
+    annotated(binary, all).await
 }
 
 /// The same, for a binary that may not understand the question; `None` if its answer is no list.
-pub(crate) async fn list_if_understood(id: &str, command: impl Fn() -> Command) -> Option<Vec<Listed>> {
-    let answer = ask(id, &command, &LIST).await.ok()?;
+pub(crate) async fn list_if_understood(binary: &Asked<'_, impl Fn() -> Command>) -> Option<Vec<Listed>> {
+    let answer = ask(binary, &LIST).await.ok()?;
     let all = is_list(&answer).then(|| names(&answer))?;
-    annotated(id, all, &command).await.ok()
+    annotated(binary, all).await.ok()
 }
 
 /// The question for the tests of a binary.
@@ -60,36 +68,28 @@ fn is_list(answer: &str) -> bool {
     !answer.trim().is_empty() && answer.lines().all(is_entry)
 }
 
-async fn annotated(id: &str, all: Vec<String>, command: &impl Fn() -> Command) -> Result<Vec<Listed>, Stop> {
-    let ignored = names(&ask(id, command, &[&LIST[..], &["--ignored"]].concat()).await?);
+async fn annotated(binary: &Asked<'_, impl Fn() -> Command>, all: Vec<String>) -> Result<Vec<Listed>, Stop> {
+    let ignored = names(&ask(binary, &[&LIST[..], &["--ignored"]].concat()).await?);
     let mut reasons = BTreeMap::new();
     for batch in batches(&ignored) {
         // Without `--ignored` these tests are named and not run. Nothing else may be named: it would run.
         let mut args = vec!["--exact", "--format", "pretty"];
         args.extend(batch.iter().map(String::as_str));
-        reasons.extend(ignore_reasons(&ask(id, command, &args).await?));
+        reasons.extend(ignore_reasons(&ask(binary, &args).await?));
     }
     Ok(annotate(all, &ignored.into_iter().collect(), &reasons))
 }
 
-async fn ask(id: &str, command: &impl Fn() -> Command, args: &[&str]) -> Result<String, Stop> {
-    let mut command = command();
-    command.args(args).kill_on_drop(true);
-    let deadline = clock::now() + LIST_TIMEOUT;
-    let output = tokio::select! {
-        output = command.output() => output.map_err(|error| refused(id, &format!("it could not be started: {error}"), &[]))?,
-        () = clock::passed(Some(deadline)) => {
-            return Err(refused(id, &format!("no answer within {} s", LIST_TIMEOUT.as_secs()), &[]));
-        }
-    };
+async fn ask(binary: &Asked<'_, impl Fn() -> Command>, args: &[&str]) -> Result<String, Stop> {
+    let mut command = (binary.command)();
+    command.args(args);
+    let answer = binary.asker.ask(command, LIST_TIMEOUT).await;
+    let output = answer.map_err(|why| refused(binary.id, &why, &[]))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(refused(
-        id,
-        &format!("`{}` ended with {}", args.join(" "), output.status),
-        &output.stderr,
-    ))
+    let what = format!("`{}` ended with {}", args.join(" "), output.status);
+    Err(refused(binary.id, &what, &output.stderr))
 }
 
 fn refused(id: &str, what: &str, stderr: &[u8]) -> Stop {

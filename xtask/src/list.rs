@@ -6,6 +6,7 @@
 mod entry;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -102,14 +103,16 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
-    let owner = Owner::choose(listing.isolation, &scratch.path().join("box"))?;
+    let owner = Arc::new(Owner::choose(listing.isolation, &scratch.path().join("box"))?);
     let means = Means {
         interrupts: &mut interrupts,
         events: &events,
         owner: &owner,
     };
     let found = discover::discover(workspace, capabilities, listing.build, means).await?;
-    owner.close().await;
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
     let standings = standings(&found.capabilities);
     let wishes = Wishes {
         required,

@@ -3,6 +3,7 @@
 //! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one process lives and dies
 //! is `process`'s matter, what its end means is `verdict`'s.
 
+mod asker;
 mod attempt;
 pub(crate) mod capture;
 mod environment;
@@ -36,6 +37,7 @@ use crate::plan::{Decision, Plan};
 use crate::repeat::{Goal, Repeat};
 use crate::report::{Case, Failure, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
+pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
 pub(crate) use owner::Owner;

@@ -13,6 +13,10 @@ use crate::console::{Console, plain_text};
 /// So much of the beginning and so much of the end of each stream is kept in memory.
 const KEPT_LEN_MAX: usize = 128 * 1024;
 
+/// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests have 10 MiB.
+#[cfg(target_os = "linux")]
+const WHOLE_LEN_MAX: usize = 64 * 1024 * 1024;
+
 /// So much goes into the log; a test that writes more is stuck in a loop.
 const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
 
@@ -21,13 +25,15 @@ const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
 pub(crate) struct Capture {
     pub(crate) stdout: Stream,
     pub(crate) stderr: Stream,
-    log: Log,
+    log: Option<Log>,
     echo: Option<Echo>,
 }
 
 /// The beginning and the end of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stream {
+    /// So many bytes of the beginning and so many of the end.
+    kept_max: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     /// Bytes between head and tail that were not kept.
@@ -58,10 +64,21 @@ impl Capture {
             len: 0,
         };
         Capture {
-            stdout: Stream::default(),
-            stderr: Stream::default(),
-            log,
+            stdout: Stream::new(KEPT_LEN_MAX),
+            stderr: Stream::new(KEPT_LEN_MAX),
+            log: Some(log),
             echo,
+        }
+    }
+
+    /// The same, of a program that is asked for something: all of it is kept, and there is no log.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn whole() -> Capture {
+        Capture {
+            stdout: Stream::new(WHOLE_LEN_MAX),
+            stderr: Stream::new(KEPT_LEN_MAX),
+            log: None,
+            echo: None,
         }
     }
 
@@ -94,7 +111,9 @@ impl Capture {
             Source::Stdout => self.stdout.push(chunk),
             Source::Stderr => self.stderr.push(chunk),
         }
-        self.log.push(chunk);
+        if let Some(log) = &mut self.log {
+            log.push(chunk);
+        }
         if let Some(Echo { console, name }) = &self.echo {
             plain_text(chunk)
                 .lines()
@@ -111,12 +130,21 @@ enum Source {
 }
 
 impl Stream {
+    fn new(kept_max: usize) -> Stream {
+        Stream {
+            kept_max,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
     fn push(&mut self, chunk: &[u8]) {
-        let room = KEPT_LEN_MAX.saturating_sub(self.head.len()).min(chunk.len());
+        let room = self.kept_max.saturating_sub(self.head.len()).min(chunk.len());
         let (first, rest) = chunk.split_at(room);
         self.head.extend_from_slice(first);
         self.tail.extend(rest);
-        let excess = self.tail.len().saturating_sub(KEPT_LEN_MAX);
+        let excess = self.tail.len().saturating_sub(self.kept_max);
         self.tail.drain(..excess);
         self.dropped += excess as u64;
     }
@@ -151,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_short_stream_is_kept_whole() {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(KEPT_LEN_MAX);
         stream.push(b"hello ");
         stream.push(b"world");
         assert_eq!(stream.into_bytes(), b"hello world");
@@ -159,7 +187,7 @@ mod tests {
 
     #[test]
     fn of_a_long_stream_the_beginning_and_the_end_are_kept() {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(KEPT_LEN_MAX);
         let all: Vec<u8> = (0..3 * KEPT_LEN_MAX + 5)
             .map(|n| b'a' + u8::try_from(n % 26).unwrap())
             .collect();

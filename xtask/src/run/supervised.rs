@@ -5,7 +5,7 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -156,33 +156,54 @@ async fn end_of(control: &mut Control) -> Option<Said> {
 
 /// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
 pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
-    let scratch = keeper.scratch.join("probe");
     let mut command = std::process::Command::new(probe);
-    command
-        .arg("fuse")
-        .envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, &scratch)));
-    let order = Order::of(&command, &scratch, &scratch);
+    command.arg("fuse");
+    let start = clock::now();
+    let output = output(keeper, &command, ("probe", PROBE_TIMEOUT)).await;
+    let output = output.map_err(|why| format!("the probe failed: {why}"))?;
+    Ok((output.stdout, clock::now() - start))
+}
+
+/// Runs a command to its end, in a scratch directory that is called so and goes with it, and returns all that it wrote.
+pub(super) async fn output(
+    keeper: &Keeper,
+    command: &std::process::Command,
+    (label, limit): (&str, Duration),
+) -> Result<Output, String> {
+    let scratch = keeper.scratch.join(label);
+    let mut order = Order::of(command, &scratch, &scratch);
+    order
+        .environment
+        .retain(|(name, _)| !TEMPORARY.iter().any(|temporary| name == temporary));
+    let temporary = TEMPORARY.map(|name| (name.into(), scratch.clone().into_os_string()));
+    order.environment.extend(temporary);
     let (_never, halt) = watch::channel(Halt::No);
     let watch = Watch {
-        timeout: PROBE_TIMEOUT,
+        timeout: limit,
         grace: Duration::from_millis(100),
         pauses: Pauses::none(),
         halt,
         mark: String::new(),
     };
-    let (ended, control) = run(keeper, &order, Capture::new(Path::new("/dev/null"), None), watch).await;
+    let (ended, control) = run(keeper, &order, Capture::whole(), watch).await;
     if let Some(control) = control {
         settle(control, Fate::Discard).await;
     }
+    let (stdout, stderr) = (ended.stdout, ended.stderr);
     match ended.end {
-        End::Exited(_) => Ok((ended.stdout, ended.elapsed)),
-        End::NotStarted(error) => Err(format!("the probe did not start: {error}")),
-        End::TimedOut | End::Halted(_) | End::TooManyProcesses(_) => Err(format!(
-            "the probe mount hung for {} s and was killed",
-            PROBE_TIMEOUT.as_secs_f32()
-        )),
+        End::Exited(status) => Ok(Output {
+            status,
+            stdout,
+            stderr,
+        }),
+        End::NotStarted(error) => Err(format!("it could not be started: {error}")),
+        End::TimedOut => Err(format!("no answer within {} s", limit.as_secs_f32())),
+        End::Halted(_) | End::TooManyProcesses(_) => Err("it started so many processes".to_owned()),
     }
 }
+
+/// The variables that name the temporary directory.
+const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
