@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in one run.
 //!
-//! The loop that measures is a binary of the tests package, which prints lines of JSON; here is only what surrounds it:
-//! the build, the time limit, the others, and the table.
+//! The loop that measures mounts is a binary of the tests package, which prints lines of JSON; here is only what surrounds
+//! it: the build, the time limit, the others, and the table. What measures the runner is in `runner`.
 
 mod measurement;
 mod others;
+mod runner;
 mod source;
 mod table;
 
@@ -60,6 +61,8 @@ pub(crate) struct Args {
     /// Work on the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
+    #[command(flatten)]
+    runner: runner::RunnerArgs,
     /// Further arguments of the binary that measures; `-- --help` shows them
     #[arg(last = true)]
     rest: Vec<String>,
@@ -70,16 +73,12 @@ pub(crate) struct Args {
 enum Bench {
     /// Reading and writing through a mount, beside the same on the bare disk
     Mount,
+    /// What running tests costs, beside nextest and `cargo test`
+    Runner,
 }
 
-impl Bench {
-    /// The binary of the tests package that measures it.
-    fn binary(self) -> &'static str {
-        match self {
-            Bench::Mount => "mount_bench",
-        }
-    }
-}
+/// The binary of the tests package that measures mounts.
+const BINARY: &str = "mount_bench";
 
 /// Measures, or lists what can be measured. A budget that is missed is told and no failure: machines differ.
 ///
@@ -91,7 +90,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(Exit::Success.into());
     };
     let workspace = Workspace::load(args.manifest_path.as_deref())?;
-    Ok(runtime::block_on(story(args, bench, &workspace))??.into())
+    match bench {
+        Bench::Mount => Ok(runtime::block_on(story(args, &workspace))??.into()),
+        Bench::Runner => runner::run(&args.runner, &workspace).map(|()| Exit::Success.into()),
+    }
 }
 
 fn list() {
@@ -104,15 +106,14 @@ fn list() {
     }
 }
 
-async fn story(args: &Args, bench: Bench, workspace: &Workspace) -> Result<Exit, Stop> {
+async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
     let console = Arc::new(Console::new());
     let mut interrupts = Interrupts::listen()?;
-    let executable = build(bench, workspace, &mut interrupts).await?;
+    let executable = build(workspace, &mut interrupts).await?;
     let directory = RunDir::create(&workspace.target_directory, KIND)?;
     let scratch = directory.scratch("0").map_err(anyhow::Error::from)?;
     let trial = Trial {
         args,
-        bench,
         executable: &executable,
         directory: &directory,
         scratch: &scratch,
@@ -139,23 +140,21 @@ impl Args {
     }
 }
 
-async fn build(bench: Bench, workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
+async fn build(workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
     let capabilities = workspace.detect(FuseMode::On);
     let args = BuildArgs {
         release: true,
         ..BuildArgs::default()
     };
-    let name = bench.binary();
-    let mut built = binary::build(workspace, &capabilities, &[name], &args, interrupts).await?;
+    let mut built = binary::build(workspace, &capabilities, &[BINARY], &args, interrupts).await?;
     built
-        .remove(name)
-        .ok_or_else(|| Stop::new(Exit::BuildFailed, "build", format!("cargo built no `{name}`")))
+        .remove(BINARY)
+        .ok_or_else(|| Stop::new(Exit::BuildFailed, "build", format!("cargo built no `{BINARY}`")))
 }
 
 /// One run of a binary that measures.
 struct Trial<'a> {
     args: &'a Args,
-    bench: Bench,
     executable: &'a Path,
     directory: &'a RunDir,
     /// On the disk that is measured.
@@ -169,17 +168,14 @@ impl Trial<'_> {
         let compared = self.compare().await?;
         let echo = Echo {
             console: Arc::clone(self.console),
-            name: self.bench.binary().to_owned(),
+            name: BINARY.to_owned(),
         };
         let capture = Capture::new(&self.directory.log("0"), Some(echo));
         let mark = format!("XTASK_TEST_ID={}/0", self.directory.id);
         let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
         match interrupted {
             Some(request) => Err(request.stop()),
-            None => Ok(measured(self.bench, &ended)?
-                .into_iter()
-                .chain(compared)
-                .collect()),
+            None => Ok(measured(&ended)?.into_iter().chain(compared).collect()),
         }
     }
 
@@ -251,8 +247,8 @@ async fn attended(
 }
 
 /// What it printed, if it came to a good end.
-fn measured(bench: Bench, ended: &Ended) -> Result<Vec<Measurement>, Stop> {
-    let name = bench.binary();
+fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
+    let name = BINARY;
     let stop = |message: String| {
         let mut stop = Stop::new(Exit::TestsFailed, "bench", message);
         stop.detail = plain_text(&ended.stderr);

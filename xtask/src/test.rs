@@ -241,6 +241,6 @@ impl Args {
 }
 
 /// Integration tests wait more than they compute.
-fn default_jobs() -> usize {
+pub(crate) fn default_jobs() -> usize {
     2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
