@@ -127,6 +127,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let subset = run.read_subset();
     let ground = Ground::prepare(run)?;
     let found = ground.discover(run, capabilities, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
@@ -136,7 +137,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         ignored: run.args.ignored(),
         seed: run.seed,
         rules,
-        subset: run.args.schedule.subset.read(&run.workspace.target_directory),
+        subset: subset.await.map_err(anyhow::Error::from)?,
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::task::JoinHandle;
+
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
@@ -20,6 +22,7 @@ use crate::reports::{Versions, slowest};
 use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
+use crate::subset::Subset;
 use crate::workspace::Workspace;
 
 /// A run from its beginning on: what is known before anything was probed or built.
@@ -111,6 +114,13 @@ impl<'a> Run<'a> {
         }
         self.isolation.set(told).ok();
         Ok(owner)
+    }
+
+    /// What is known of earlier runs, read while the build goes on.
+    pub(super) fn read_subset(&self) -> JoinHandle<Subset> {
+        let args = self.args.schedule.subset.clone();
+        let place = self.workspace.target_directory.clone();
+        tokio::task::spawn_blocking(move || args.read(&place))
     }
 
     /// How to run on this machine; says so where it is a slow one.
