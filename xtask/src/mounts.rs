@@ -5,16 +5,33 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Detaches every mount below `directory`, the deepest first. Returns how many there were.
+/// One mount may hide others, which can be reached only when it is gone; but a mount that resists does so for ever.
+const ROUNDS_MAX: usize = 100;
+
+/// Detaches every mount below `directory`, the latest first. Returns how many there were.
 pub(crate) fn detach_below(directory: &Path) -> usize {
-    let mut mounts = below(directory);
-    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.components().count()));
-    mounts.iter().for_each(|mount| detach(mount));
-    mounts.len()
+    let mut count = 0;
+    for _ in 0..ROUNDS_MAX {
+        let mounts = below(directory);
+        if mounts.is_empty() {
+            break;
+        }
+        mounts.iter().rev().for_each(|mount| detach(mount));
+        let left = below(directory).len();
+        if left >= mounts.len() {
+            break;
+        }
+        count += mounts.len() - left;
+    }
+    count
 }
 
-/// Tries what works for an ordinary user first; what cannot be detached will be noticed when its directory is removed.
+/// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its directory is removed.
 pub(crate) fn detach(mount: &Path) {
+    #[cfg(target_os = "linux")]
+    if rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH).is_ok() {
+        return;
+    }
     for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
         let mut command = Command::new(program);
         command
@@ -41,14 +58,27 @@ pub(crate) fn table() -> String {
     std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
-/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below `directory`.
+/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below `directory`, the oldest
+/// first.
 #[cfg(target_os = "linux")]
 pub(crate) fn points(table: &str, directory: &Path) -> Vec<PathBuf> {
-    let points = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(unescaped);
-    points.filter(|point| point.starts_with(directory)).collect()
+    entries(table, directory)
+        .into_iter()
+        .map(|(_, point)| point)
+        .collect()
+}
+
+/// The same with the id of each mount: several may have one point.
+#[cfg(target_os = "linux")]
+pub(crate) fn entries<'a>(table: &'a str, directory: &Path) -> Vec<(&'a str, PathBuf)> {
+    let entry = |line: &'a str| {
+        let mut fields = line.split(' ');
+        Some((fields.next()?, unescaped(fields.nth(3)?)))
+    };
+    let entries = table.lines().filter_map(entry);
+    entries
+        .filter(|(_, point)| point.starts_with(directory))
+        .collect()
 }
 
 /// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.

@@ -2,6 +2,7 @@
 //!
 //! In the box it is the first process, so that its end is the end of all others.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,15 +13,20 @@ use std::process::ExitCode;
 use anyhow::Context;
 use rustix::process::Signal;
 
+use super::processes::{self, Process};
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Order, Request, Tell};
-use super::{namespaces, processes, supervisor};
+use super::{namespaces, supervisor};
 use crate::isolation::Level;
+use crate::os::Pid;
 use crate::rundir::make_scratch;
 
 /// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
 /// directories; the socket to the runner is its standard input.
 pub(super) const ARGUMENT: &str = "__keeper";
+
+/// Strays are ended again and again, as they may fork meanwhile; but not for ever.
+const STRAY_ROUNDS_MAX: usize = 100;
 
 /// Runs as a keeper if the arguments say so; `None` if they say something else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
@@ -71,7 +77,10 @@ fn prepare(level: Level, scratch: &Path) -> anyhow::Result<()> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
     match level {
         Level::Box => namespaces::enter(scratch),
-        Level::Tree | Level::Group => Ok(()),
+        // Whatever loses its supervisor becomes ours, as it does in the box.
+        Level::Tree | Level::Group => Ok(rustix::process::set_child_subreaper(Some(
+            rustix::process::getpid(),
+        ))?),
     }
 }
 
@@ -97,24 +106,54 @@ fn signal_all(tell: Tell) {
     }
 }
 
+/// Ends what has lost its supervisor: it is ours now, and nobody's test.
+fn end_strays(supervisors: &BTreeSet<Pid>) {
+    let us = std::process::id();
+    for _ in 0..STRAY_ROUNDS_MAX {
+        let all = processes::descendants(us);
+        let is_stray = |process: &&Process| process.parent == us && !supervisors.contains(&process.pid);
+        let strays: Vec<Pid> = all.iter().filter(is_stray).map(|process| process.pid).collect();
+        if strays.is_empty() {
+            return;
+        }
+        for stray in strays {
+            let below = processes::descendants(stray);
+            let tree = || std::iter::once(stray).chain(below.iter().map(|process| process.pid));
+            tree().for_each(|pid| processes::send(pid, Signal::STOP));
+            tree().for_each(|pid| processes::send(pid, Signal::KILL));
+        }
+    }
+}
+
 /// Takes orders until the runner closes its end or dies.
 fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
+    let mut supervisors = BTreeSet::new();
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {
             Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
             Request::All(tell) => {
-                signal_all(tell);
+                match tell {
+                    Tell::Kill => end_strays(&supervisors),
+                    tell => signal_all(tell),
+                }
                 (&socket).write_all(b"\n")?;
                 continue;
             }
         };
-        if sys::fork()? == Fork::Child {
-            // It has a socket of its own; ours must close when the runner's end does.
-            drop(socket);
-            sys::keep_ended_children(Reaping::ByUs);
-            supervisor::supervise(*order, descriptors, level);
-            sys::exit(0);
+        match sys::fork() {
+            Ok(Fork::Child) => {
+                // It has a socket of its own; ours must close when the runner's end does.
+                drop(socket);
+                sys::keep_ended_children(Reaping::ByUs);
+                supervisor::supervise(*order, descriptors, level);
+                sys::exit(0);
+            }
+            Ok(Fork::Parent(pid)) => {
+                supervisors.insert(pid.as_raw_nonzero().get().unsigned_abs());
+            }
+            // There are too many processes; there may be fewer soon.
+            Err(error) => supervisor::refuse(descriptors, &error),
         }
     }
     Ok(())

@@ -23,6 +23,8 @@ const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 pub(super) struct Process {
     pub(super) pid: Pid,
     pub(super) parent: Pid,
+    /// The id of its process group.
+    group: Pid,
     /// `R`, `S`, `D`, `T`, `Z`, … of its first thread.
     pub(super) state: char,
     /// Whether it is ending already.
@@ -89,6 +91,7 @@ impl Process {
         Some(Process {
             pid,
             parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
             state: fields.first()?.chars().next()?,
             exiting: number(6)? & EXITING != 0,
             threads: usize::try_from(number(17)?).ok()?,
@@ -147,6 +150,23 @@ pub(super) fn descendants(of: Pid) -> Vec<Process> {
     }
     found.retain(|process| !process.is_dead());
     found
+}
+
+/// Sends a signal to each of these, and to the groups that one of them leads or that `group` is: who forks and ends all
+/// the time is never where it was seen, but stays in its group.
+pub(super) fn send_all(tree: &[Process], group: Option<Pid>, signal: Signal) {
+    let leads = |group: Pid| tree.iter().any(|process| process.pid == group);
+    let mut groups: Vec<Pid> = tree.iter().map(|process| process.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups.retain(|id| Some(*id) == group || leads(*id));
+    let groups = groups
+        .into_iter()
+        .filter_map(|id| i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw));
+    for group in groups {
+        rustix::process::kill_process_group(group, signal).ok();
+    }
+    tree.iter().for_each(|process| send(process.pid, signal));
 }
 
 /// Sends a signal to one process.

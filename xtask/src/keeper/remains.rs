@@ -6,11 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, poll};
-use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
@@ -18,6 +17,8 @@ use super::processes::{self, Activity, Process};
 use super::sockets;
 use crate::clock;
 use crate::mounts;
+use crate::os::Pid;
+use crate::removal;
 use crate::report::Leak;
 
 /// Between two looks at processes that may be about to end.
@@ -34,6 +35,12 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Killing is repeated, as the killed may fork meanwhile; but not for ever.
 const KILLS_MAX: usize = 500;
+
+/// Detaching is repeated, as one mount may hide another; but not for ever.
+const DETACHES_MAX: usize = 20;
+
+/// So often they are stopped first.
+const STOPS_MAX: usize = 3;
 
 /// So many leaks of one kind are told one by one.
 const TOLD_MAX: usize = 9;
@@ -70,9 +77,14 @@ pub(super) fn reap() -> bool {
 
 /// The processes that the test left behind, with the sockets on which they listen.
 pub(super) fn processes_left() -> Vec<Leak> {
-    let left = idle_descendants();
-    if left.is_empty() {
+    let Some(left) = idle_descendants() else {
         return Vec::new();
+    };
+    if left.is_empty() {
+        return vec![leak(
+            "process",
+            "processes that start each other and end, faster than they can be seen",
+        )];
     }
     let evidence = bounded(EVIDENCE_TIMEOUT, || {
         serde_json::to_vec(&evidence(&left)).unwrap_or_default()
@@ -109,12 +121,12 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
         .collect()
 }
 
-/// Waits until each descendant has ended or is idle.
-fn idle_descendants() -> Vec<Process> {
+/// Waits until each descendant has ended or is idle. `None` if there are none any more.
+fn idle_descendants() -> Option<Vec<Process>> {
     let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
     loop {
         if !reap() {
-            return Vec::new();
+            return None;
         }
         let left = processes::descendants(std::process::id());
         let now: Vec<Activity> = left.iter().map(Activity::of).collect();
@@ -122,64 +134,80 @@ fn idle_descendants() -> Vec<Process> {
         let is_idle = !now.is_empty() && now == before && now.iter().all(Activity::is_waiting);
         looks = if is_idle { looks + 1 } else { 0 };
         if looks >= IDLE_LOOKS || is_over(start, PATIENCE) {
-            return left;
+            return Some(left);
         }
         before = now;
         pause(LOOK_INTERVAL);
     }
 }
 
-/// Sends a signal to every descendant.
-pub(super) fn signal_all(signal: Signal) {
-    for process in processes::descendants(std::process::id()) {
-        processes::send(process.pid, signal);
-    }
+/// Sends a signal to every descendant; `group` is the process group that the test led.
+pub(super) fn signal_all(group: Option<Pid>, signal: Signal) {
+    let tree = processes::descendants(std::process::id());
+    processes::send_all(&tree, group, signal);
 }
 
 /// Ends all descendants. First they are stopped, so that none of them can fork out of it.
-pub(super) fn kill_all() {
+pub(super) fn kill_all(group: Option<Pid>) {
     for round in 0..KILLS_MAX {
         if !reap() {
             return;
         }
-        if round < 3 {
-            signal_all(Signal::STOP);
+        if round < STOPS_MAX {
+            signal_all(group, Signal::STOP);
         }
-        signal_all(Signal::KILL);
-        pause(Duration::from_millis(1).min(LOOK_INTERVAL * u32::try_from(round).unwrap_or(1)));
+        signal_all(group, Signal::KILL);
+        pause(if round < STOPS_MAX {
+            Duration::ZERO
+        } else {
+            LOOK_INTERVAL
+        });
     }
 }
 
 /// The mounts that are there now and were not when the kernel's table was `before`, detached.
 pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
-    let table = mounts::table();
-    if table == before {
-        return Vec::new();
-    }
-    let before: BTreeSet<PathBuf> = mounts::points(before, scope).into_iter().collect();
-    let mut new: Vec<PathBuf> = mounts::points(&table, scope)
-        .into_iter()
-        .filter(|point| !before.contains(point))
-        .collect();
-    if new.is_empty() {
-        return Vec::new();
-    }
-    // The deepest first, and the latest of those at one place.
-    new.sort();
-    for point in new.iter().rev() {
-        if unmount(point, UnmountFlags::DETACH).is_err() {
+    let old: BTreeSet<&str> = before.lines().filter_map(|line| line.split(' ').next()).collect();
+    let mut left: Vec<String> = Vec::new();
+    for _ in 0..DETACHES_MAX {
+        let table = mounts::table();
+        if table == before {
+            break;
+        }
+        let mut new = mounts::entries(&table, scope);
+        new.retain(|(id, _)| !old.contains(id));
+        if new.is_empty() {
+            break;
+        }
+        for (_, point) in new.iter().rev() {
+            let point_told = point.display().to_string();
+            if !left.contains(&point_told) {
+                left.push(point_told);
+            }
             mounts::detach(point);
         }
     }
-    told(
-        "mount",
-        new.iter().map(|point| point.display().to_string()).collect(),
-    )
+    left.sort();
+    told("mount", left)
+}
+
+/// Takes a test's directory away. What cannot be taken away is a leak, whatever else is told.
+pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
+    match removal::remove(scratch) {
+        Ok(()) => Vec::new(),
+        Err(why) => vec![leak(
+            "file",
+            format!("`{}` could not be removed: {why}", scratch.display()),
+        )],
+    }
 }
 
 /// What lies in the directory, which should be empty.
 pub(super) fn files_left(scratch: &Path) -> Vec<Leak> {
-    let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
+    let entries = match std::fs::read_dir(scratch) {
+        Ok(entries) => entries.flatten(),
+        Err(error) => return vec![leak("file", format!("a directory that cannot be read: {error}"))],
+    };
     let (mut files, mut sockets) = (Vec::new(), Vec::new());
     for entry in entries {
         let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());

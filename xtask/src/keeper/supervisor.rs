@@ -25,8 +25,9 @@ use super::{forensics, keepsake, namespaces, processes, remains};
 use crate::clock;
 use crate::isolation::Level;
 use crate::mounts;
+use crate::report::Leak;
 
-/// A test that has so many processes at once is taken for a fork bomb.
+/// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
 const PROCESSES_MAX: usize = 2000;
 
 /// How often their number is looked at, as well as a rough count is.
@@ -39,6 +40,8 @@ const COUNT_INTERVAL: Timespec = Timespec {
 struct Surroundings {
     level: Level,
     control: UnixStream,
+    /// A test with more processes is ended.
+    processes_max: usize,
     /// The table of mounts that each test finds. Empty where it may change without the test: no mount that matters is in
     /// it, as all that matter are below a directory that is made for the test.
     mounted: String,
@@ -59,6 +62,13 @@ struct Running {
     start: Instant,
     /// How many processes it had when it was ended for having so many.
     processes: Option<usize>,
+}
+
+impl Running {
+    /// The process group that it leads.
+    fn group(&self) -> Option<crate::os::Pid> {
+        u32::try_from(self.pid.as_raw_nonzero().get()).ok()
+    }
 }
 
 /// The runner is gone.
@@ -92,6 +102,14 @@ pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], l
     }
 }
 
+/// Tells that there is no supervisor for an order.
+pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
+    say(
+        &control.into(),
+        &Said::NotStarted(format!("there is no supervisor for it: {error}")),
+    );
+}
+
 impl Surroundings {
     fn make(control: UnixStream, level: Level) -> Result<Surroundings, (UnixStream, std::io::Error)> {
         let made = rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -108,6 +126,7 @@ impl Surroundings {
             Ok(()) => Ok(Surroundings {
                 level,
                 control,
+                processes_max: processes_max(),
                 mounted,
             }),
             Err(error) => Err((control, error)),
@@ -125,10 +144,14 @@ impl Surroundings {
         let started = scratch.and_then(|()| supervisor.start(streams));
         let seen = match started {
             Ok(running) => supervisor.see_through(running),
-            Err(error) => supervisor.not_started(&error),
+            Err(error) => {
+                // It may have begun all the same, and cannot be watched.
+                remains::kill_all(None);
+                supervisor.not_started(&error)
+            }
         };
         seen.unwrap_or_else(|Abandoned| {
-            remains::kill_all();
+            remains::kill_all(None);
             supervisor.clear();
             After::Nothing
         })
@@ -190,7 +213,7 @@ impl Supervisor<'_> {
         self.attend(&mut running)?;
         let elapsed = clock::now() - running.start;
         let status = wait_for(running.pid);
-        let leaks = self.leaks();
+        let leaks = self.leaks(running.group());
         let clean = leaks.is_empty()
             && running.processes.is_none()
             && std::fs::remove_dir(&self.order.scratch).is_ok()
@@ -214,13 +237,10 @@ impl Supervisor<'_> {
             let settled = match self.hear()? {
                 Tell::Remove => self.remove(),
                 Tell::Preserve => self.preserve(),
-                Tell::Discard => {
-                    self.clear();
-                    Said::Settled {
-                        leaks: Vec::new(),
-                        kept: None,
-                    }
-                }
+                Tell::Discard => Said::Settled {
+                    leaks: self.clear(),
+                    kept: None,
+                },
                 // Too late: it has ended.
                 Tell::Terminate | Tell::Kill | Tell::Examine | Tell::Suspend | Tell::Resume => continue,
             };
@@ -236,9 +256,9 @@ impl Supervisor<'_> {
     }
 
     /// What the test has left but files; all of it is gone afterwards.
-    fn leaks(&self) -> Vec<crate::report::Leak> {
+    fn leaks(&self, group: Option<crate::os::Pid>) -> Vec<Leak> {
         let mut leaks = remains::processes_left();
-        remains::kill_all();
+        remains::kill_all(group);
         leaks.extend(self.mounts_left());
         if self.around.level == Level::Box {
             leaks.extend(remains::memory_left(namespaces::shared_memory()));
@@ -246,7 +266,7 @@ impl Supervisor<'_> {
         leaks
     }
 
-    fn mounts_left(&self) -> Vec<crate::report::Leak> {
+    fn mounts_left(&self) -> Vec<Leak> {
         let scope = match self.around.level {
             Level::Box => Path::new("/"),
             Level::Tree | Level::Group => &self.order.scratch,
@@ -274,14 +294,15 @@ impl Supervisor<'_> {
 
     /// Ends a test that has too many processes.
     fn count(&self, running: &mut Running) {
-        if processes::load() < self.load + PROCESSES_MAX {
+        let most = self.around.processes_max;
+        if processes::load() < self.load + most {
             return;
         }
         let count = processes::descendants(std::process::id()).len();
-        if count >= PROCESSES_MAX {
+        if count >= most {
             running.processes = Some(count);
-            remains::signal_all(Signal::STOP);
-            remains::signal_all(Signal::KILL);
+            remains::signal_all(running.group(), Signal::STOP);
+            remains::signal_all(running.group(), Signal::KILL);
         }
     }
 
@@ -304,10 +325,10 @@ impl Supervisor<'_> {
 
     fn obey(&self) -> Result<(), Abandoned> {
         match self.hear()? {
-            Tell::Terminate => remains::signal_all(Signal::TERM),
-            Tell::Kill => remains::signal_all(Signal::KILL),
-            Tell::Suspend => remains::signal_all(Signal::STOP),
-            Tell::Resume => remains::signal_all(Signal::CONT),
+            Tell::Terminate => remains::signal_all(None, Signal::TERM),
+            Tell::Kill => remains::signal_all(None, Signal::KILL),
+            Tell::Suspend => remains::signal_all(None, Signal::STOP),
+            Tell::Resume => remains::signal_all(None, Signal::CONT),
             Tell::Examine => {
                 forensics::write(&self.order.forensics, &self.order.scratch);
                 self.say(&Said::Examined);
@@ -321,12 +342,12 @@ impl Supervisor<'_> {
     /// A test that passed leaves nothing; what it left all the same is told.
     fn remove(&self) -> Said {
         let is_empty = std::fs::remove_dir(&self.order.scratch).is_ok();
-        let leaks = if is_empty {
+        let mut leaks = if is_empty {
             Vec::new()
         } else {
             remains::files_left(&self.order.scratch)
         };
-        self.clear();
+        leaks.extend(self.clear());
         Said::Settled { leaks, kept: None }
     }
 
@@ -338,28 +359,28 @@ impl Supervisor<'_> {
             Err(_) if self.around.level == Level::Box => keepsake::copy(scratch, &self.order.kept),
             Err(_) => Some(scratch.clone()),
         };
-        if self.around.level == Level::Box {
-            self.clear();
-        }
-        Said::Settled {
-            leaks: Vec::new(),
-            kept,
-        }
+        let leaks = match self.around.level {
+            Level::Box => self.clear(),
+            Level::Tree | Level::Group => Vec::new(),
+        };
+        Said::Settled { leaks, kept }
     }
 
-    /// Nothing is kept.
-    fn clear(&self) {
-        let scratch = &self.order.scratch;
-        if !scratch.exists() {
-            return;
-        }
+    /// Nothing is kept. What resists is a leak.
+    fn clear(&self) -> Vec<Leak> {
         self.mounts_left();
-        std::fs::remove_dir_all(scratch).ok();
+        remains::remove(&self.order.scratch)
     }
 
     fn say(&self, said: &Said) {
         say(&self.around.control, said);
     }
+}
+
+fn processes_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nproc).current;
+    let half = limit.and_then(|limit| usize::try_from(limit / 2).ok());
+    half.map_or(PROCESSES_MAX, |half| half.min(PROCESSES_MAX))
 }
 
 /// How a child ended, as waitpid(2) gives it.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::capture::{Capture, Echo};
 use super::environment::Own;
 use super::owner::{Fate, Job, Settled};
-use super::process::{Ended, Halt, Watch};
+use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
 use super::{Output, Stage, stretch, verdict};
 use crate::ownership::{FORENSICS, LeakPolicy};
@@ -60,7 +60,7 @@ impl Ticket {
 
 impl Stage {
     /// Makes one attempt.
-    pub(super) async fn attempt(&self, ticket: Ticket, halt: watch::Receiver<Halt>) -> Done {
+    pub(super) async fn attempt(&self, ticket: Ticket, mut halt: watch::Receiver<Halt>) -> Done {
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
         let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
         let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
@@ -75,7 +75,7 @@ impl Stage {
             timeout: limits.timeout,
             grace: self.settings.grace,
             pauses: self.pauses.clone(),
-            halt,
+            halt: halt.clone(),
             mark,
         };
         let job = Job {
@@ -88,7 +88,11 @@ impl Stage {
         let mut case = self.judge(test, ended, limits);
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         case.attachments.extend(log.exists().then_some(log));
-        let settled = remains.settle(fate(&case)).await;
+        let settled = tokio::select! {
+            settled = remains.settle(fate(&case)) => settled,
+            // Who owns the files sees that we are gone, and removes them.
+            () = insisted(&mut halt) => Settled::default(),
+        };
         account(&mut case, settled, self.settings.leaks);
         Done { ticket, case }
     }

@@ -13,6 +13,7 @@ use crate::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
 use crate::keeper::{Control, Keeper, Order, Tell};
 use crate::mounts;
+use crate::removal;
 use crate::report::Leak;
 use crate::rundir::make_scratch;
 
@@ -190,7 +191,11 @@ impl Remains {
     }
 }
 
-fn settle(scratch: &Path, fate: Fate) -> Settled {
+/// So many files are told one by one.
+const LEAKS_MAX: usize = 10;
+
+/// Has the files of a test removed or kept by this process.
+pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
     let leak = |kind: &str, what: String| Leak {
@@ -204,10 +209,18 @@ fn settle(scratch: &Path, fate: Fate) -> Settled {
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
         let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
-        leaks.extend(entries.map(|entry| leak("file", entry.file_name().display().to_string())));
+        let names = entries
+            .take(LEAKS_MAX)
+            .map(|entry| entry.file_name().display().to_string());
+        leaks.extend(names.map(|name| leak("file", name)));
     }
-    if fate != Fate::Preserve && !is_empty {
-        std::fs::remove_dir_all(scratch).ok();
+    if fate != Fate::Preserve
+        && let Err(why) = removal::remove(scratch)
+    {
+        leaks.push(leak(
+            "file",
+            format!("`{}` could not be removed: {why}", scratch.display()),
+        ));
     }
     let kept = (fate == Fate::Preserve && !is_empty).then(|| scratch.to_owned());
     Settled { leaks, kept }

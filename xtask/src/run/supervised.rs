@@ -15,6 +15,7 @@ use super::owner::{Fate, Settled};
 use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::capability::PROBE_TIMEOUT;
 use crate::clock;
+use crate::isolation::Level;
 use crate::keeper::{Control, Keeper, Order, Said, Tell};
 use crate::pauses::Pauses;
 use crate::report::Leak;
@@ -46,7 +47,7 @@ pub(super) async fn run(
     reading.finish(DRAIN_TIMEOUT).await;
     drop(reading);
     let mut ended = Ended {
-        end: End::NotStarted(io::Error::other("its supervisor died, and the test with it")),
+        end: End::NotStarted(io::Error::other("its supervisor was killed, and it was ended")),
         started,
         elapsed: clock::now() - start,
         stdout: capture.stdout.into_bytes(),
@@ -66,7 +67,19 @@ pub(super) async fn run(
             keeper.rest(control);
             (ended, None)
         }
-        Listens::No => (ended, None),
+        Listens::No => {
+            abandon(keeper, order);
+            (ended, None)
+        }
+    }
+}
+
+/// Nobody sees to what was started any more, if it was: the keeper ends it.
+fn abandon(keeper: &Keeper, order: &Order) {
+    // Without a keeper nobody is left.
+    keeper.tell_all(Tell::Kill).ok();
+    if keeper.level == Level::Tree {
+        super::owner::settle(&order.scratch, Fate::Discard);
     }
 }
 
@@ -129,6 +142,7 @@ async fn attend(
     start: Instant,
 ) -> (Option<End>, Option<Said>) {
     let end = tokio::select! {
+        biased;
         said = end_of(control) => return (None, said),
         never = reading.go_on() => match never {},
         () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
@@ -149,6 +163,7 @@ async fn attend(
         control.tell(Tell::Terminate).await;
         let grace = async {
             tokio::select! {
+                biased;
                 said = end_of(control) => said,
                 () = clock::after(watch.grace) => None,
                 () = insisted(&mut watch.halt) => None,
@@ -229,6 +244,8 @@ const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
+        // After we stood still for long, both are there.
+        biased;
         value = future => Some(value),
         () = clock::after(limit) => None,
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::RUN_ID;
-use crate::mounts;
 use crate::os;
+use crate::removal;
 
 /// Directories of so many ended runs are kept.
 pub(super) const RUNS_KEPT: usize = 10;
@@ -189,10 +189,7 @@ fn remove(run: &Path) {
 
 /// Detaches what is mounted in it, then removes it. Where a mount resists, the files stay: they may be somebody's.
 fn removed(directory: &Path) -> bool {
-    mounts::detach_below(directory);
-    if mounts::below(directory).is_empty() {
-        std::fs::remove_dir_all(directory).ok();
-    }
+    removal::remove(directory).ok();
     !directory.exists()
 }
 

@@ -9,11 +9,13 @@ use super::support::{Run, Running, Scratch, Setup, run};
 const LEVELS: [&str; 2] = ["auto", "process"];
 
 /// The kind of leak, the test that has it, and what the evidence contains.
-const KINDS: [(&str, &str, &str); 7] = [
+const KINDS: [(&str, &str, &str); 9] = [
     ("a_child_that_holds_stdout", "process", "`sleep 31`"),
     ("a_child_with_closed_streams", "process", "`sleep 32`"),
     ("a_daemon", "process", "`sleep 33`"),
     ("a_daemon_without_an_environment", "process", "sleep 34"),
+    ("a_process_without_its_first_thread", "process", "bystander"),
+    ("processes_that_start_each_other_and_end", "process", ""),
     ("a_listener", "socket", "tcp 127.0.0.1:"),
     ("a_directory", "file", "left behind"),
     ("a_mount", "mount", "mount point"),
@@ -79,7 +81,7 @@ fn unix_sockets_and_in_the_box_shared_memory_are_found_too() {
 fn what_ends_with_the_test_is_no_leak() {
     for level in LEVELS {
         let run = run(&["leaks::nothing", "--leaks", "fail", "--isolate", level]);
-        assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
+        assert_eq!(run.last_line(), "3 passed, 0 failed, 0 skipped", "{run}");
     }
 }
 
@@ -295,6 +297,57 @@ fn what_a_binary_starts_when_it_is_asked_for_its_tests_does_not_outlive_the_answ
     for level in LEVELS {
         let run = package.run("test", &["--isolate", level]);
         assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+        assert_nothing_remains(&run);
+    }
+}
+
+#[test]
+fn somebodys_files_are_not_removed_through_mounts_that_hide_each_other() {
+    if !is_root() {
+        return;
+    }
+    for level in LEVELS {
+        let somebodys = tempfile::tempdir().unwrap();
+        std::fs::write(somebodys.path().join("file"), "mine").unwrap();
+        let run = Setup {
+            variables: &[("RUNNER_FILE", somebodys.path().to_str().unwrap())],
+            ..Setup::new(&[
+                "leaks::mounts_that_hide_each_other",
+                "--leaks",
+                "fail",
+                "--isolate",
+                level,
+            ])
+        }
+        .run();
+        assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
+        assert!(somebodys.path().join("file").exists(), "{run}");
+        assert_nothing_remains(&run);
+    }
+}
+
+#[test]
+fn a_test_that_kills_its_supervisor_is_ended_with_all_it_started() {
+    for level in LEVELS {
+        let words = [
+            "hostile::kills_its_supervisor",
+            "meets_nobody",
+            "good::passes",
+            "-j1",
+            "--isolate",
+            level,
+        ];
+        let run = run(&words);
+        assert!(
+            run.stdout
+                .contains("exec: could not be started: its supervisor was killed"),
+            "{run}"
+        );
+        assert!(run.stdout.contains("] fixture::suite good::passes\n"), "{run}");
+        assert!(
+            !run.stdout.contains("took 2"),
+            "it ended long before it would have by itself\n{run}"
+        );
         assert_nothing_remains(&run);
     }
 }
