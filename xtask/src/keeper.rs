@@ -16,11 +16,12 @@ mod sys;
 mod wire;
 
 use std::io::{self, BufRead, BufReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,6 +46,8 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Keeper {
     socket: UnixStream,
     process: Child,
+    /// Supervisors that wait for another order.
+    idle: Mutex<Vec<Control>>,
     /// The directory in which all scratch directories are made.
     pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
@@ -72,8 +75,9 @@ pub(crate) struct Ward {
 /// The line to a supervisor.
 #[derive(Debug)]
 pub(crate) struct Control {
-    lines: tokio::io::Lines<tokio::io::BufReader<tokio::net::unix::OwnedReadHalf>>,
-    tells: tokio::net::unix::OwnedWriteHalf,
+    lines: tokio::io::Lines<tokio::io::BufReader<tokio::net::UnixStream>>,
+    /// Whether it was told anything since its order: it may hear of it only after the end of its test.
+    told: bool,
 }
 
 impl Keeper {
@@ -97,20 +101,53 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper is gone, or there are no more descriptors.
-    pub(crate) fn launch(&self, order: &Order) -> io::Result<Ward> {
+    pub(crate) async fn launch(&self, order: &Order) -> io::Result<Ward> {
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
-        let (control, their_control) = UnixStream::pair()?;
-        let theirs = [their_stdout.as_fd(), their_stderr.as_fd(), their_control.as_fd()];
-        order.send(&self.socket, theirs)?;
-        control.set_nonblocking(true)?;
-        let (lines, tells) = tokio::net::UnixStream::from_std(control)?.into_split();
-        let lines = tokio::io::BufReader::new(lines).lines();
+        let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
+        let control = match self.reuse(order, streams).await {
+            Some(control) => control,
+            None => self.hire(order, streams)?,
+        };
         Ok(Ward {
             stdout: pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?,
             stderr: pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?,
-            control: Control { lines, tells },
+            control,
         })
+    }
+
+    /// Gives the order to a supervisor that waits for one, if there is one.
+    async fn reuse(&self, order: &Order, streams: [BorrowedFd<'_>; 2]) -> Option<Control> {
+        loop {
+            let mut control = self.idle().pop()?;
+            // One that does not take it is gone; it has not started anything.
+            if control.order(order, streams).await.is_ok() {
+                return Some(control);
+            }
+        }
+    }
+
+    /// Has a new supervisor made for the order.
+    fn hire(&self, order: &Order, [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
+        let (control, theirs) = UnixStream::pair()?;
+        order.send(&self.socket, &[stdout, stderr, theirs.as_fd()])?;
+        control.set_nonblocking(true)?;
+        let stream = tokio::net::UnixStream::from_std(control)?;
+        Ok(Control {
+            lines: tokio::io::BufReader::new(stream).lines(),
+            told: false,
+        })
+    }
+
+    /// Takes back the line to a supervisor that waits for another order.
+    pub(crate) fn rest(&self, control: Control) {
+        if !control.told {
+            self.idle().push(control);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Control>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops everything that it has started, or lets it go on.
@@ -124,9 +161,12 @@ impl Keeper {
     /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it takes too long.
     pub(crate) async fn close(self) {
         let Keeper {
-            socket, mut process, ..
+            socket,
+            mut process,
+            idle,
+            ..
         } = self;
-        drop(socket);
+        drop((socket, idle));
         let deadline = clock::now() + END_TIMEOUT;
         while process.try_wait().is_ok_and(|status| status.is_none()) && clock::now() < deadline {
             clock::after(Duration::from_millis(1)).await;
@@ -151,6 +191,7 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
         Ok(Hello::Ready { ipv4, ipv6 }) => Ok(Keeper {
             socket,
             process,
+            idle: Mutex::default(),
             scratch: scratch.to_owned(),
             level,
             why,
@@ -178,7 +219,20 @@ fn hear(socket: &UnixStream) -> io::Result<Hello> {
 impl Control {
     /// Tells the supervisor something. That it is gone is noticed by whoever listens to it.
     pub(crate) async fn tell(&mut self, tell: Tell) {
-        self.tells.write_all(&[tell as u8]).await.ok();
+        self.told = true;
+        self.stream().write_all(&[tell as u8]).await.ok();
+    }
+
+    /// Gives an order to a supervisor that waits for one.
+    async fn order(&mut self, order: &Order, streams: [BorrowedFd<'_>; 2]) -> io::Result<()> {
+        let bytes = order.encode();
+        // There is room for it: nothing is on its way.
+        wire::send_len(self.stream().as_fd(), bytes.len(), &streams)?;
+        self.stream().write_all(&bytes).await
+    }
+
+    fn stream(&mut self) -> &mut tokio::net::UnixStream {
+        self.lines.get_mut().get_mut()
     }
 
     /// What the supervisor says next; `None` when it is gone. Cancel safe.

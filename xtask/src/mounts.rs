@@ -29,10 +29,21 @@ pub(crate) fn detach(mount: &Path) {
     }
 }
 
-/// What the kernel lists (proc_pid_mountinfo(5): the fifth field is the mount point).
+/// What the kernel lists.
 #[cfg(target_os = "linux")]
 pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    points(&table(), directory)
+}
+
+/// Everything that is mounted where this process sees it, as the kernel lists it.
+#[cfg(target_os = "linux")]
+pub(crate) fn table() -> String {
+    std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
+}
+
+/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below `directory`.
+#[cfg(target_os = "linux")]
+pub(crate) fn points(table: &str, directory: &Path) -> Vec<PathBuf> {
     let points = table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))

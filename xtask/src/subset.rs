@@ -41,7 +41,7 @@ pub(crate) struct Subset {
     pub(crate) shard: Option<Shard>,
     pub(crate) choice: Choice,
     pub(crate) history: History,
-    /// What the shards have in common; they must not see each other's results.
+    /// What the shards have in common, if there are shards; they must not see each other's results.
     shared: History,
 }
 
@@ -78,7 +78,7 @@ impl SubsetArgs {
                 (false, false) => Choice::All,
             },
             history: place.read(),
-            shared: place.read_shared(),
+            shared: self.shard.map(|_| place.read_shared()).unwrap_or_default(),
         }
     }
 }

@@ -131,6 +131,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         let stretch = run.args.ownership.stretch;
         move || stretch.resolve()
     });
+    let subset = tokio::task::spawn_blocking({
+        let (args, place) = (
+            run.args.schedule.subset.clone(),
+            run.workspace.target_directory.clone(),
+        );
+        move || args.read(&place)
+    });
     let owner = Arc::new(run.owner()?);
     let pauses = Pauses::follow(&owner)?;
     let found = discover::discover(
@@ -151,7 +158,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         ignored: run.args.ignored(),
         seed: run.seed,
         rules,
-        subset: run.args.schedule.subset.read(&run.workspace.target_directory),
+        subset: subset.await.map_err(anyhow::Error::from)?,
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);

@@ -1,4 +1,4 @@
-//! The keeper: a small process with one thread, which forks a supervisor for each order and ends when the runner does.
+//! The keeper: a small process with one thread, which forks supervisors and ends when the runner does.
 //!
 //! In the box it is the first process, so that its end is the end of all others.
 
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use rustix::process::Signal;
 
 use super::sys::{self, Fork, Reaping};
-use super::wire::{Hello, Order, Request, Tell};
+use super::wire::{self, Hello, Order, Request, Tell};
 use super::{namespaces, processes, supervisor};
 use crate::isolation::Level;
 
@@ -91,7 +91,7 @@ fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {
-            Request::Start(order, descriptors) => (order, descriptors),
+            Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
             Request::All(tell) => {
                 signal_all(tell);
                 (&socket).write_all(b"\n")?;

@@ -102,6 +102,11 @@ pub(super) fn seclude() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives a process that has [`seclude`]d itself System V shared memory and POSIX message queues that nobody has seen.
+pub(super) fn renew() -> io::Result<()> {
+    sys::unshare(libc::CLONE_NEWIPC)
+}
+
 /// What lies in the shared memory of a process that has [`seclude`]d itself, in one line each.
 pub(super) fn shared_memory() -> Vec<String> {
     let entries = std::fs::read_dir(SHARED_MEMORY).into_iter().flatten().flatten();

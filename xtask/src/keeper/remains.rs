@@ -147,9 +147,14 @@ pub(super) fn kill_all() {
     }
 }
 
-/// The mounts that are there now and were not in `before`, detached.
-pub(super) fn mounts_left(before: &BTreeSet<PathBuf>, scope: &Path) -> Vec<Leak> {
-    let mut new: Vec<PathBuf> = mounts::below(scope)
+/// The mounts that are there now and were not when the kernel's table was `before`, detached.
+pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
+    let table = mounts::table();
+    if table == before {
+        return Vec::new();
+    }
+    let before: BTreeSet<PathBuf> = mounts::points(before, scope).into_iter().collect();
+    let mut new: Vec<PathBuf> = mounts::points(&table, scope)
         .into_iter()
         .filter(|point| !before.contains(point))
         .collect();

@@ -1,26 +1,30 @@
-//! One supervisor per test: starts it, owns whatever comes of it, and takes away what it leaves.
+//! One supervisor per running test: starts it, owns whatever comes of it, and takes away what it leaves.
 //!
 //! A process of its own, forked by the keeper. It is the subreaper of the test's whole tree and never executes anything
 //! else, so it sees everything and can be deceived by nothing. It decides nothing: when to end a test and what its end
 //! means is said by the runner. When the runner is gone, everything goes.
+//!
+//! After a test that left nothing whatever (no process, no mount or other change to the table of mounts, no shared
+//! memory, no file) it takes another order: what the next test finds is then what a new supervisor would have made, and
+//! costs less. After any other test it ends, and its namespaces with it.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
 
-use super::wire::{Order, Said, Tell};
+use super::wire::{self, Order, Request, Said, Tell};
 use super::{forensics, keepsake, namespaces, processes, remains};
 use crate::clock;
 use crate::isolation::Level;
+use crate::mounts;
 
 /// A test that has so many processes at once is taken for a fork bomb.
 const PROCESSES_MAX: usize = 2000;
@@ -31,14 +35,20 @@ const COUNT_INTERVAL: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
-/// What one supervisor has to do with.
-struct Supervisor {
-    order: Order,
+/// What a supervisor has for all its tests.
+struct Surroundings {
     level: Level,
     control: UnixStream,
-    /// Where something was mounted before the test began.
-    mounted: BTreeSet<PathBuf>,
-    /// How many processes and threads there were then.
+    /// The table of mounts that each test finds. Empty where it may change without the test: no mount that matters is in
+    /// it, as all that matter are below a directory that is made for the test.
+    mounted: String,
+}
+
+/// What a supervisor has to do with while it has an order.
+struct Supervisor<'a> {
+    order: Order,
+    around: &'a Surroundings,
+    /// How many processes and threads there were before the test began.
     load: usize,
 }
 
@@ -54,22 +64,91 @@ struct Running {
 /// The runner is gone.
 struct Abandoned;
 
-/// Runs one order to its end and returns when nothing of it is left.
-pub(super) fn supervise(order: Order, [stdout, stderr, control]: [OwnedFd; 3], level: Level) {
-    let supervisor = match Supervisor::new(order, control.into(), level) {
-        Ok(supervisor) => supervisor,
+/// Whether a supervisor can have another test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// All is as it was before this one.
+    Next,
+    /// Nothing is left of it, but who knows.
+    Nothing,
+}
+
+/// Runs an order to its end, and further ones while each leaves nothing. Returns when nothing of them is left.
+pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], level: Level) {
+    let control = UnixStream::from(control);
+    let around = match Surroundings::make(control, level) {
+        Ok(around) => around,
         Err((control, error)) => {
-            say(&control, &Said::NotStarted(error));
-            return;
+            let reason = format!("its surroundings could not be made: {error}");
+            return say(&control, &Said::NotStarted(reason));
         }
     };
-    let seen = match supervisor.start(stdout, stderr) {
-        Ok(running) => supervisor.see_through(running),
-        Err(error) => supervisor.not_started(&error),
-    };
-    if let Err(Abandoned) = seen {
-        remains::kill_all();
-        supervisor.clear();
+    let (mut order, mut streams) = (first, [stdout, stderr]);
+    while around.run(order, streams) == After::Next {
+        match around.next() {
+            Some(next) => (order, streams) = next,
+            None => return,
+        }
+    }
+}
+
+impl Surroundings {
+    fn make(control: UnixStream, level: Level) -> Result<Surroundings, (UnixStream, std::io::Error)> {
+        let made = rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(Into::into)
+            .and_then(|()| match level {
+                Level::Box => namespaces::seclude(),
+                Level::Tree | Level::Group => Ok(()),
+            });
+        let mounted = match level {
+            Level::Box => mounts::table(),
+            Level::Tree | Level::Group => String::new(),
+        };
+        match made {
+            Ok(()) => Ok(Surroundings {
+                level,
+                control,
+                mounted,
+            }),
+            Err(error) => Err((control, error)),
+        }
+    }
+
+    /// Runs one order to its end.
+    fn run(&self, order: Order, streams: [OwnedFd; 2]) -> After {
+        let scratch = std::fs::DirBuilder::new().mode(0o755).create(&order.scratch);
+        let supervisor = Supervisor {
+            order,
+            around: self,
+            load: processes::load(),
+        };
+        let started = scratch.and_then(|()| supervisor.start(streams));
+        let seen = match started {
+            Ok(running) => supervisor.see_through(running),
+            Err(error) => supervisor.not_started(&error),
+        };
+        seen.unwrap_or_else(|Abandoned| {
+            remains::kill_all();
+            supervisor.clear();
+            After::Nothing
+        })
+    }
+
+    /// Waits for another order; `None` when the runner has none any more, or the surroundings cannot be made as good as
+    /// new.
+    fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
+        if self.level == Level::Box {
+            namespaces::renew().ok()?;
+        }
+        match Order::receive(&self.control) {
+            Ok(Some(Request::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
+            Ok(Some(Request::All(_)) | None) | Err(_) => None,
+        }
+    }
+
+    /// Whether a test could tell these mounts from those of a new supervisor.
+    fn are_as_before(&self) -> bool {
+        self.level != Level::Box || mounts::table() == self.mounted
     }
 }
 
@@ -80,32 +159,8 @@ fn say(mut control: &UnixStream, said: &Said) {
     control.write_all(&line).ok();
 }
 
-impl Supervisor {
-    fn new(order: Order, control: UnixStream, level: Level) -> Result<Supervisor, (UnixStream, String)> {
-        let prepared = (|| {
-            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-            if level == Level::Box {
-                namespaces::seclude()?;
-            }
-            std::fs::DirBuilder::new().mode(0o755).create(&order.scratch)
-        })();
-        if let Err(error) = prepared {
-            return Err((control, format!("its surroundings could not be made: {error}")));
-        }
-        let mounted = crate::mounts::below(scope(level, &order.scratch))
-            .into_iter()
-            .collect();
-        let load = processes::load();
-        Ok(Supervisor {
-            order,
-            level,
-            control,
-            mounted,
-            load,
-        })
-    }
-
-    fn start(&self, stdout: OwnedFd, stderr: OwnedFd) -> std::io::Result<Running> {
+impl Supervisor<'_> {
+    fn start(&self, [stdout, stderr]: [OwnedFd; 2]) -> std::io::Result<Running> {
         let order = &self.order;
         let mut command = Command::new(&order.program);
         command.args(&order.arguments).current_dir(&order.directory);
@@ -131,17 +186,30 @@ impl Supervisor {
     }
 
     /// Waits for the test's end, tells of it, and waits to hear what becomes of its files.
-    fn see_through(&self, mut running: Running) -> Result<(), Abandoned> {
+    fn see_through(&self, mut running: Running) -> Result<After, Abandoned> {
         self.attend(&mut running)?;
         let elapsed = clock::now() - running.start;
         let status = wait_for(running.pid);
         let leaks = self.leaks();
+        let clean = leaks.is_empty()
+            && running.processes.is_none()
+            && std::fs::remove_dir(&self.order.scratch).is_ok()
+            && self.around.are_as_before();
         self.say(&Said::Ended {
             status,
             elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             leaks,
             processes: running.processes,
+            clean,
         });
+        if clean {
+            return Ok(After::Next);
+        }
+        self.settle()
+    }
+
+    /// Waits to hear what becomes of the test's files, and does it.
+    fn settle(&self) -> Result<After, Abandoned> {
         loop {
             let settled = match self.hear()? {
                 Tell::Remove => self.remove(),
@@ -157,28 +225,33 @@ impl Supervisor {
                 Tell::Terminate | Tell::Kill | Tell::Examine | Tell::Suspend | Tell::Resume => continue,
             };
             self.say(&settled);
-            return Ok(());
+            return Ok(After::Nothing);
         }
     }
 
-    fn not_started(&self, error: &std::io::Error) -> Result<(), Abandoned> {
+    fn not_started(&self, error: &std::io::Error) -> Result<After, Abandoned> {
         self.clear();
         self.say(&Said::NotStarted(error.to_string()));
-        Ok(())
+        Ok(After::Nothing)
     }
 
     /// What the test has left but files; all of it is gone afterwards.
     fn leaks(&self) -> Vec<crate::report::Leak> {
         let mut leaks = remains::processes_left();
         remains::kill_all();
-        leaks.extend(remains::mounts_left(
-            &self.mounted,
-            scope(self.level, &self.order.scratch),
-        ));
-        if self.level == Level::Box {
+        leaks.extend(self.mounts_left());
+        if self.around.level == Level::Box {
             leaks.extend(remains::memory_left(namespaces::shared_memory()));
         }
         leaks
+    }
+
+    fn mounts_left(&self) -> Vec<crate::report::Leak> {
+        let scope = match self.around.level {
+            Level::Box => Path::new("/"),
+            Level::Tree | Level::Group => &self.order.scratch,
+        };
+        remains::mounts_left(&self.around.mounted, scope)
     }
 
     /// Does what it is told until the test has ended.
@@ -186,7 +259,7 @@ impl Supervisor {
         loop {
             let mut events = [
                 PollFd::new(&running.pidfd, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.around.control.as_fd(), PollFlags::IN),
             ];
             let polled = poll(&mut events, Some(&COUNT_INTERVAL));
             let [ended, told] = events.map(|event| !event.revents().is_empty());
@@ -215,7 +288,7 @@ impl Supervisor {
     fn hear(&self) -> Result<Tell, Abandoned> {
         let mut byte = [0];
         loop {
-            match (&self.control).read(&mut byte) {
+            match (&self.around.control).read(&mut byte) {
                 Ok(1..) => {
                     if let [byte] = byte
                         && let Some(tell) = Tell::of(byte)
@@ -262,10 +335,10 @@ impl Supervisor {
         let scratch = &self.order.scratch;
         let kept = match std::fs::remove_dir(scratch) {
             Ok(()) => None,
-            Err(_) if self.level == Level::Box => keepsake::copy(scratch, &self.order.kept),
+            Err(_) if self.around.level == Level::Box => keepsake::copy(scratch, &self.order.kept),
             Err(_) => Some(scratch.clone()),
         };
-        if self.level == Level::Box {
+        if self.around.level == Level::Box {
             self.clear();
         }
         Said::Settled {
@@ -280,20 +353,12 @@ impl Supervisor {
         if !scratch.exists() {
             return;
         }
-        remains::mounts_left(&self.mounted, scope(self.level, scratch));
+        self.mounts_left();
         std::fs::remove_dir_all(scratch).ok();
     }
 
     fn say(&self, said: &Said) {
-        say(&self.control, said);
-    }
-}
-
-/// Where a mount can only be this test's.
-fn scope(level: Level, scratch: &Path) -> &Path {
-    match level {
-        Level::Box => Path::new("/"),
-        Level::Tree | Level::Group => scratch,
+        say(&self.around.control, said);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the runner, its keeper and the supervisors say to each other, and how descriptors travel with it.
 //!
-//! An order goes to the keeper as one frame: its length, then texts that end in a zero byte each, which no path, argument
-//! or variable can contain. A supervisor hears single bytes and answers in lines of JSON.
+//! An order is one frame: its length, then texts that end in a zero byte each, which no path, argument or variable can
+//! contain. It goes to the keeper, which makes a supervisor for it, or to a supervisor that has nothing to do. A supervisor
+//! that has an order hears single bytes and answers in lines of JSON.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -23,8 +24,9 @@ use crate::report::Leak;
 /// No order is longer: the kernel takes 2 MiB of arguments and environment.
 const ORDER_LEN_MAX: usize = 8 << 20;
 
-/// The descriptors that go with an order: standard output, standard error, the supervisor's end of its control socket.
-const DESCRIPTORS: usize = 3;
+/// The descriptors that go with an order: standard output, standard error and, to the keeper, the supervisor's end of its
+/// control socket.
+const DESCRIPTORS_MAX: usize = 3;
 
 /// A process to be started and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +66,8 @@ impl Order {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// As one frame without its length.
+    pub(super) fn encode(&self) -> Vec<u8> {
         let paths = [&self.directory, &self.scratch, &self.kept, &self.forensics];
         let count = OsString::from(self.arguments.len().to_string());
         let mut bytes = Vec::with_capacity(8192);
@@ -108,32 +111,16 @@ impl Order {
     }
 
     /// Sends it, with the descriptors that the process and its supervisor get.
-    pub(crate) fn send(
-        &self,
-        mut socket: &UnixStream,
-        descriptors: [BorrowedFd<'_>; DESCRIPTORS],
-    ) -> io::Result<()> {
+    pub(super) fn send(&self, mut socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = self.encode();
-        let len = u32::try_from(bytes.len())
-            .map_err(io::Error::other)?
-            .to_le_bytes();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        // Four bytes are never sent in part.
-        sendmsg(
-            socket.as_fd(),
-            &[IoSlice::new(&len)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
+        send_len(socket.as_fd(), bytes.len(), descriptors)?;
         socket.write_all(&bytes)
     }
 
     /// Waits for the next request; `None` when the other end is closed.
     pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
         let mut len = [0; 4];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut into = [IoSliceMut::new(&mut len)];
         let received = recvmsg(
@@ -167,17 +154,32 @@ impl Order {
             read => read?,
         }
         let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
-        let descriptors = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors);
-        let descriptors = descriptors.map_err(|_| io::Error::other("an order without its descriptors"))?;
         Ok(Some(Request::Start(Box::new(order), descriptors)))
     }
+}
+
+/// Sends the length of an order, and the descriptors that go with it.
+pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let len = u32::try_from(len).map_err(io::Error::other)?.to_le_bytes();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(descriptors));
+    // Four bytes are never sent in part.
+    sendmsg(socket, &[IoSlice::new(&len)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// The descriptors of an order, if they are as many as there should be.
+pub(super) fn expect<const COUNT: usize>(descriptors: Vec<OwnedFd>) -> io::Result<[OwnedFd; COUNT]> {
+    let descriptors = <[OwnedFd; COUNT]>::try_from(descriptors);
+    descriptors.map_err(|_| io::Error::other("an order without its descriptors"))
 }
 
 /// What the keeper is asked for.
 #[derive(Debug)]
 pub(super) enum Request {
     /// To start this.
-    Start(Box<Order>, [OwnedFd; DESCRIPTORS]),
+    Start(Box<Order>, Vec<OwnedFd>),
     /// To do this with everything that it has started. It answers with one byte when it is done.
     All(Tell),
 }
@@ -258,6 +260,8 @@ pub(crate) enum Said {
         leaks: Vec<Leak>,
         /// It was killed because it had started so many processes.
         processes: Option<usize>,
+        /// It left nothing whatever. There is nothing to settle, and the supervisor takes another order.
+        clean: bool,
     },
     /// The last word: its files are gone, or kept there.
     Settled {
@@ -289,10 +293,11 @@ mod tests {
         );
         assert!(!sent.environment.iter().any(|(name, _)| name == "HOME"));
         let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
-        sent.send(&ours, descriptors).unwrap();
+        sent.send(&ours, &descriptors).unwrap();
         let Some(Request::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
             panic!("it is an order");
         };
+        assert_eq!(descriptors.len(), 3);
         assert_eq!(*received, sent);
         // They are the sender's own socket: what is written to one of them comes out at the other end.
         UnixStream::from(descriptors.into_iter().next().unwrap())

@@ -28,7 +28,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(20);
 /// Removing or copying the files of a test; they may be many.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs one order to its end. Without a control nothing can be settled: nobody is there any more.
+/// Runs one order to its end. Without a control there is nothing to settle, or nobody who would.
 pub(super) async fn run(
     keeper: &Keeper,
     order: &Order,
@@ -36,7 +36,7 @@ pub(super) async fn run(
     mut watch: Watch,
 ) -> (Ended, Option<Control>) {
     let (started, start) = (clock::wall(), clock::now());
-    let ward = match keeper.launch(order) {
+    let ward = match keeper.launch(order).await {
         Ok(ward) => ward,
         Err(error) => return (Ended::not_started(gone(&error)), None),
     };
@@ -54,13 +54,31 @@ pub(super) async fn run(
         leaks: Vec::new(),
         attachments: existing(order.forensics.clone()),
     };
-    let goes_on = believe(&mut ended, said);
+    let listens = believe(&mut ended, said);
     if let Some(end) = end {
         ended.end = end;
         // It had no time to clean up: that it was made to end is told, and what it was doing then is in the forensics.
         ended.leaks.clear();
     }
-    (ended, goes_on.then_some(control))
+    match listens {
+        Listens::ForFate => (ended, Some(control)),
+        Listens::ForOrders => {
+            keeper.rest(control);
+            (ended, None)
+        }
+        Listens::No => (ended, None),
+    }
+}
+
+/// What a supervisor waits for after the end of its test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listens {
+    /// To hear what becomes of the test's files.
+    ForFate,
+    /// Nothing was left; it could have another test.
+    ForOrders,
+    /// It is gone.
+    No,
 }
 
 fn gone(error: &io::Error) -> io::Error {
@@ -74,14 +92,15 @@ fn existing(file: PathBuf) -> Vec<PathBuf> {
     file.exists().then_some(file).into_iter().collect()
 }
 
-/// Takes over what the supervisor says of the end. Returns whether it still listens.
-fn believe(ended: &mut Ended, said: Option<Said>) -> bool {
+/// Takes over what the supervisor says of the end.
+fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
     match said {
         Some(Said::Ended {
             status,
             elapsed_us,
             leaks,
             processes,
+            clean,
         }) => {
             ended.elapsed = Duration::from_micros(elapsed_us);
             ended.leaks = leaks;
@@ -89,13 +108,16 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> bool {
                 Some(count) => End::TooManyProcesses(count),
                 None => End::Exited(ExitStatus::from_raw(status)),
             };
-            true
+            match clean {
+                true => Listens::ForOrders,
+                false => Listens::ForFate,
+            }
         }
         Some(Said::NotStarted(reason)) => {
             ended.end = End::NotStarted(io::Error::other(reason));
-            false
+            Listens::No
         }
-        Some(Said::Examined | Said::Settled { .. }) | None => false,
+        Some(Said::Examined | Said::Settled { .. }) | None => Listens::No,
     }
 }
 

@@ -12,6 +12,7 @@ mod profiles;
 mod repeats;
 mod reports;
 mod selection;
+mod shared;
 mod subsets;
 mod support;
 mod unfriendly;
