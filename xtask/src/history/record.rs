@@ -105,7 +105,8 @@ fn verdict(case: &Case) -> Option<Verdict> {
     match &case.outcome {
         Outcome::Skipped(_) => None,
         Outcome::Failed(failure) | Outcome::Errored(failure) => {
-            let says_nothing = failure.kind == "interrupted" || failure.kind.starts_with("capability:");
+            let says_nothing = ["interrupted", "exec"].contains(&failure.kind.as_str())
+                || failure.kind.starts_with("capability:");
             (!says_nothing).then_some(if failure.kind == "flaky" {
                 Verdict::Flaky
             } else {

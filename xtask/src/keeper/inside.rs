@@ -52,6 +52,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
         .and_then(Level::parse)
         .ok_or_else(|| anyhow::anyhow!("an unknown level"))?;
     sys::disregard_signals();
+    sys::hand_down_no_descriptors();
     let socket = UnixStream::from(sys::take_stdin()?);
     let scratch = Path::new(&scratch);
     if let Err(error) = prepare(level, scratch) {

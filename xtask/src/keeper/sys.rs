@@ -86,6 +86,19 @@ pub(super) enum Reaping {
     ByTheKernel,
 }
 
+/// What we execute gets no descriptor that we were given by chance.
+pub(super) fn hand_down_no_descriptors() {
+    // SAFETY: only marks descriptors of this process; a kernel before 5.11 refuses, and they are handed down then.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+}
+
 /// Our standard input as a descriptor of its own, which what we execute does not get.
 pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     let taken = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;

@@ -351,3 +351,14 @@ fn a_test_that_kills_its_supervisor_is_ended_with_all_it_started() {
         assert_nothing_remains(&run);
     }
 }
+
+#[test]
+fn a_test_has_no_descriptors_by_chance() {
+    // The shell opens one more, which everything that it becomes inherits.
+    let run = Setup {
+        script: Some("exec 9</dev/null; exec \"$@\""),
+        ..Setup::new(&["surroundings::has_no_descriptors"])
+    }
+    .run();
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+}
