@@ -10,6 +10,7 @@ use xshell::{Cmd, Shell};
 use crate::capability::Capabilities;
 use crate::cargo;
 use crate::clock;
+use crate::compat;
 use crate::console::{Console, Style};
 use crate::exit::Exit;
 use crate::junit;
@@ -19,7 +20,8 @@ use crate::test;
 use crate::tidy;
 use crate::workspace::Workspace;
 
-/// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests
+/// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests, also with
+/// `cargo test` and nextest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Go on after a step has failed
@@ -42,7 +44,7 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tidy", tidy_rules),
@@ -51,6 +53,7 @@ const STEPS: [Step; 8] = [
     ("mutations", mutations_apply),
     ("tests", tests),
     ("report", report),
+    ("other runners", other_runners),
 ];
 
 /// Takes the steps. Succeeds if each of them does.
@@ -176,6 +179,11 @@ fn report(bench: &Bench) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Nobody must need this runner to run the tests.
+fn other_runners(bench: &Bench) -> anyhow::Result<()> {
+    compat::own::check(&bench.workspace, &bench.test_features())
 }
 
 impl Bench {

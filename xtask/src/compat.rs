@@ -1,9 +1,10 @@
-//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`.
+//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`; and others on our own suite.
 //!
-//! Their published sources are unpacked below the target directory. Both must find the same tests and come to the same
-//! outcomes; what that costs in time is shown and not judged.
+//! The published sources of crates are unpacked below the target directory. Both must find the same tests and come to the
+//! same outcomes; what that costs in time is shown and not judged.
 
 mod outcomes;
+pub(crate) mod own;
 mod sources;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::capability::FuseMode;
 use crate::clock;
 use crate::console::Console;
 use crate::exit::Exit;
@@ -41,6 +43,17 @@ pub(crate) struct Args {
     /// Measure each so often and take the shortest time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Instead, run this workspace's suite with `cargo test` and, where it is installed, nextest: both must pass, and run
+    /// what needs nothing
+    #[arg(long, conflicts_with_all = ["crates", "rounds"])]
+    own: bool,
+}
+
+/// Where a runner is started, and where it finds and puts what is built.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    directory: &'a Path,
+    target: &'a Path,
 }
 
 /// What came of one crate.
@@ -61,15 +74,27 @@ struct Comparison {
 /// When a crate cannot be fetched, or one of the programs cannot be started.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(None)?;
+    if args.own {
+        let capabilities = workspace.detect(FuseMode::Auto);
+        let features = workspace.features(&capabilities.features(&workspace.config));
+        return own::check(&workspace, &features).map(|()| Exit::Success.into());
+    }
     let directory = workspace.target_directory.join("xtask").join("compat");
     let crates = args.crates()?;
     let console = Console::new();
-    let has_nextest =
-        cargo(&directory, &["nextest", "--version"]).is_ok_and(|output| output.status.success());
+    let place = Place {
+        directory: &workspace.root,
+        target: &directory.join("target"),
+    };
+    let has_nextest = cargo(place, &["nextest", "--version"]).is_ok_and(|output| output.status.success());
     let mut equal = true;
     console.line(HEADER);
     for unpacked in sources::unpack(&crates, &directory)? {
-        match compare(&unpacked, args.rounds, has_nextest) {
+        let place = Place {
+            directory: &unpacked.directory,
+            ..place
+        };
+        match compare(&unpacked, place, (args.rounds, has_nextest)) {
             Ok(comparison) => {
                 console.line(&comparison.line());
                 comparison.differences.iter().for_each(|line| console.line(line));
@@ -112,30 +137,38 @@ impl Comparison {
     }
 }
 
-fn compare(unpacked: &Unpacked, rounds: u32, has_nextest: bool) -> anyhow::Result<Comparison> {
+fn compare(
+    unpacked: &Unpacked,
+    place: Place<'_>,
+    (rounds, has_nextest): (u32, bool),
+) -> anyhow::Result<Comparison> {
     // Builds for both, so that only running is measured.
-    let built = cargo(
-        &unpacked.directory,
-        &[&unpacked.cargo_test()[..], &["--no-run"]].concat(),
-    )?;
+    let built = cargo(place, &[&unpacked.cargo_test()[..], &["--no-run"]].concat())?;
     anyhow::ensure!(
         built.status.success(),
         "it cannot be built:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    let listed = listed(unpacked)?;
+    let listed = listed(place)?;
     let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
     let mut differences = Vec::new();
     for _ in 0..rounds {
-        let (theirs, time) = timed(|| cargo(&unpacked.directory, &unpacked.cargo_test()))?;
+        let (theirs, time) = timed(|| cargo(place, &unpacked.cargo_test()))?;
         cargo_times.push(time);
-        let (ours, time) = timed(|| xtask(unpacked, &TEST))?;
+        let (ours, time) = timed(|| xtask(place, &TEST))?;
         our_times.push(time);
         if has_nextest {
-            nextest_times.push(timed(|| cargo(&unpacked.directory, &NEXTEST))?.1);
+            nextest_times.push(timed(|| cargo(place, &NEXTEST))?.1);
         }
-        differences
-            .extend(Outcomes::of_cargo(&theirs, &listed).differences(&Outcomes::of_xtask(&ours, &listed)));
+        let outcomes = (
+            Outcomes::of_cargo(&theirs, &listed),
+            Outcomes::of_xtask(&ours, &listed),
+        );
+        differences.extend(
+            outcomes
+                .0
+                .differences(&outcomes.1, ["`cargo test`", "`cargo xtask test`"]),
+        );
         differences.extend(exit_codes(&theirs, &ours));
     }
     differences.sort();
@@ -155,8 +188,8 @@ const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
 
 const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
 
-fn listed(unpacked: &Unpacked) -> anyhow::Result<Vec<Listed>> {
-    let output = xtask(unpacked, &["list", "--json"])?;
+fn listed(place: Place<'_>) -> anyhow::Result<Vec<Listed>> {
+    let output = xtask(place, &["list", "--json"])?;
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!(
             "`cargo xtask list` gave no list:\n{}",
@@ -177,33 +210,36 @@ fn timed(run: impl FnOnce() -> anyhow::Result<Output>) -> anyhow::Result<(Output
     Ok((output, clock::now() - start))
 }
 
-/// This runner, on the crate.
-fn xtask(unpacked: &Unpacked, arguments: &[&str]) -> anyhow::Result<Output> {
+/// This runner.
+fn xtask(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
     let program = std::env::current_exe().context("could not find this program")?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .arg("--manifest-path")
-        .arg(unpacked.manifest());
-    output(command, &unpacked.directory)
+        .arg(place.directory.join("Cargo.toml"));
+    captured(command, place)
 }
 
-fn cargo(directory: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+fn cargo(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
+    let mut command = cargo_command();
     command.args(arguments);
-    output(command, directory)
+    captured(command, place)
 }
 
-/// Both build in one directory, and libtest writes whole lines only if it may run several tests at a time.
-fn output(mut command: Command, directory: &Path) -> anyhow::Result<Output> {
+fn cargo_command() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// All build in one directory, and libtest writes whole lines only if it may run several tests at a time.
+fn captured(mut command: Command, place: Place<'_>) -> anyhow::Result<Output> {
     for name in crate::cargo::variables_of_cargo_run() {
         command.env_remove(name);
     }
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
-    let target = directory.ancestors().find(|path| path.ends_with("compat"));
     command
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", target.unwrap_or(directory).join("target"))
+        .current_dir(place.directory)
+        .env("CARGO_TARGET_DIR", place.target)
         .env("RUST_TEST_THREADS", threads.to_string())
         .stdin(Stdio::null());
     let program = command.get_program().display().to_string();
@@ -221,6 +257,7 @@ mod tests {
         let args = Args {
             crates: Vec::new(),
             rounds: 1,
+            own: false,
         };
         assert_eq!(args.crates().unwrap().len(), CRATES.len());
     }

@@ -1,4 +1,4 @@
-//! Which tests ran and what became of each, read from what `cargo test` and this runner print. Pure.
+//! Which tests ran and what became of each, read from what `cargo test`, nextest and this runner print. Pure.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -15,6 +15,11 @@ pub(super) struct Listed {
     name: String,
     /// Whether it is all of a binary with a harness of its own.
     whole: bool,
+    #[serde(default)]
+    needs: Vec<String>,
+    /// Why it would not run.
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// How often each line `name outcome` is there: two binaries may have tests of the same name.
@@ -31,6 +36,26 @@ impl Outcomes {
         for Listed { name, .. } in listed.iter().filter(|test| test.whole) {
             let failed = stderr.contains(&format!("--test {name}`"));
             outcomes.add(name, if failed { "failed" } else { "passed" });
+        }
+        outcomes
+    }
+
+    /// What nextest says, a line `STATUS [TIME] (NUMBER) BINARY NAME` for each test.
+    pub(super) fn of_nextest(output: &Output) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        let stderr = text(&output.stderr);
+        let lines = stderr.lines().filter_map(nextests_line);
+        lines.for_each(|(name, outcome)| outcomes.add(name, outcome));
+        outcomes
+    }
+
+    /// What should become of them where nobody knows what the machine has: what needs something is ignored, the rest
+    /// passes.
+    pub(super) fn expected(listed: &[Listed]) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for test in listed {
+            let is_ignored = !test.needs.is_empty() || test.reason.is_some();
+            outcomes.add(&test.name, if is_ignored { "ignored" } else { "passed" });
         }
         outcomes
     }
@@ -59,8 +84,8 @@ impl Outcomes {
         *self.0.entry(format!("{name} {outcome}")).or_default() += 1;
     }
 
-    /// One line for each `name outcome` that the two have in different numbers.
-    pub(super) fn differences(&self, ours: &Outcomes) -> Vec<String> {
+    /// One line for each `name outcome` that the two have in different numbers; by whom, is said in `by`.
+    pub(super) fn differences(&self, ours: &Outcomes, by: [&str; 2]) -> Vec<String> {
         let count = |outcomes: &Outcomes, line: &String| outcomes.0.get(line).copied().unwrap_or_default();
         let mut lines: Vec<&String> = self.0.keys().chain(ours.0.keys()).collect();
         lines.sort();
@@ -69,9 +94,9 @@ impl Outcomes {
             .into_iter()
             .map(|line| (line, count(self, line), count(ours, line)))
             .filter(|(_, theirs, ours)| theirs != ours);
-        let told = differing.map(|(line, theirs, ours)| {
-            format!("  {line}: {theirs} by `cargo test`, {ours} by `cargo xtask test`")
-        });
+        let [them, us] = by;
+        let told =
+            differing.map(|(line, theirs, ours)| format!("  {line}: {theirs} by {them}, {ours} by {us}"));
         let mut told: Vec<String> = told.collect();
         let hidden = told.len().saturating_sub(SHOWN_MAX);
         told.truncate(SHOWN_MAX);
@@ -92,6 +117,21 @@ fn cargos_line(line: &str) -> Option<(&str, &'static str)> {
         .find_map(|(end, outcome)| Some((rest.strip_suffix(end)?, outcome)))
         .or_else(|| Some((rest.split_once(" ... ignored")?.0, "ignored")))?;
     Some((name.strip_suffix(" - should panic").unwrap_or(name), outcome))
+}
+
+/// `SIGABRT [   0.012s] ( 1/14) package::binary NAME`
+fn nextests_line(line: &str) -> Option<(&str, &'static str)> {
+    let (status, rest) = line.trim_start().split_once(" [")?;
+    let (_, rest) = rest.split_once("] (")?;
+    let (_, name) = rest.split_once(") ")?.1.split_once(' ')?;
+    let outcome = match status {
+        // One that is slow is told of again.
+        "SLOW" => return None,
+        "PASS" | "LEAK" => "passed",
+        "SKIP" => "ignored",
+        _ => "failed",
+    };
+    Some((name, outcome))
 }
 
 /// `PASS [   0.012s] package::binary NAME`
@@ -124,6 +164,8 @@ mod tests {
             binary: binary.to_owned(),
             name: name.to_owned(),
             whole,
+            needs: Vec::new(),
+            reason: None,
         };
         [
             ("p::p", "a::b", false),
@@ -140,12 +182,36 @@ mod tests {
     const OURS: &str = "running 3 of 4 tests, 2 at a time\nPASS [   0.001s] p::p a::b\nFAIL [   0.001s] p::t a::b\n\
         SKIP [         ] p::t slow: takes: long\nPASS [   0.001s] p::ui ui\n\na failure, again: FAIL\n";
 
+    const BY: [&str; 2] = ["`cargo test`", "`cargo xtask test`"];
+
+    #[test]
+    fn what_needs_something_is_expected_to_be_ignored_and_the_rest_to_pass() {
+        let mut listed = listed();
+        listed[1].needs = vec!["fuse".to_owned()];
+        listed[2].reason = Some("measures".to_owned());
+        let nextest = "    Starting 2 tests across 3 binaries\n        PASS [   0.012s] (1/2) p a::b\n\
+            \x20       SKIP [         ] (───) p::t a::b\n        SKIP [         ] (───) p::t slow\n\
+            \x20       SLOW [> 60.000s] (───) p::ui ui\n        LEAK [  61.000s] (2/2) p::ui ui\n";
+        let theirs = Outcomes::of_nextest(&output("", nextest));
+        let expected = Outcomes::expected(&listed);
+        assert_eq!(theirs, expected);
+        let died = nextest.replace("PASS", "SIGABRT");
+        let told = Outcomes::of_nextest(&output("", &died)).differences(&expected, ["nextest", "us"]);
+        assert_eq!(
+            told,
+            [
+                "  a::b failed: 1 by nextest, 0 by us",
+                "  a::b passed: 0 by nextest, 1 by us"
+            ]
+        );
+    }
+
     #[test]
     fn equal_outcomes_are_equal_whoever_tells_them() {
         let theirs = Outcomes::of_cargo(&output(CARGO, ""), &listed());
         let ours = Outcomes::of_xtask(&output(OURS, ""), &listed());
         assert_eq!(theirs, ours);
-        assert_eq!(theirs.differences(&ours), [""; 0]);
+        assert_eq!(theirs.differences(&ours, BY), [""; 0]);
         assert_eq!(theirs.0.values().sum::<usize>(), 4);
     }
 
@@ -162,7 +228,7 @@ mod tests {
             ),
             &listed(),
         );
-        let told = theirs.differences(&ours);
+        let told = theirs.differences(&ours, BY);
         assert_eq!(told.len(), 4, "{told:?}");
         assert_eq!(
             told[0],

@@ -45,10 +45,6 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    pub(super) fn manifest(&self) -> PathBuf {
-        self.directory.join("Cargo.toml")
-    }
-
     /// `cargo test`, for what this runner runs.
     pub(super) fn cargo_test(&self) -> Vec<&'static str> {
         let mut arguments = vec!["test", "--no-fail-fast", "--bins", "--tests"];
