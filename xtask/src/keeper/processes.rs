@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
@@ -68,6 +69,11 @@ impl Activity {
             is_waiting,
             used_ns,
         }
+    }
+
+    /// Processor time that it has used.
+    pub(super) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used_ns)
     }
 
     /// Whether it neither runs nor is about to.

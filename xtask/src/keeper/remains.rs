@@ -14,7 +14,7 @@ use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
 use super::processes::{self, Activity, Process};
-use super::sockets;
+use super::{sockets, sys};
 use crate::clock;
 use crate::mounts;
 use crate::os::Pid;
@@ -27,8 +27,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// A process that is idle in so many looks in a row, without having used processor time, waits for something.
 const IDLE_LOOKS: u32 = 3;
 
-/// Who runs all the time gets so long to end by itself; then it is a leak that runs.
+/// Who runs all the time gets so much processor time to end by itself, however long that takes on a busy machine; then it
+/// is a leak that runs.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who waits for a disk, or gets no processor at all, has so long.
+const PATIENCE_MAX: Duration = Duration::from_secs(20);
 
 /// How long it may take to find out who was left.
 const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -124,6 +128,7 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
 /// Waits until each descendant has ended or is idle. `None` if there are none any more.
 fn idle_descendants() -> Option<Vec<Process>> {
     let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
+    let mut used_at_first = None;
     loop {
         if !reap() {
             return None;
@@ -133,7 +138,9 @@ fn idle_descendants() -> Option<Vec<Process>> {
         // There are children: where none is found, one is being replaced by another just now.
         let is_idle = !now.is_empty() && now == before && now.iter().all(Activity::is_waiting);
         looks = if is_idle { looks + 1 } else { 0 };
-        if looks >= IDLE_LOOKS || is_over(start, PATIENCE) {
+        let used = sys::time_of_ended_children() + now.iter().map(Activity::used).sum::<Duration>();
+        let used = used.saturating_sub(*used_at_first.get_or_insert(used));
+        if looks >= IDLE_LOOKS || used > PATIENCE || is_over(start, PATIENCE_MAX) {
             return Some(left);
         }
         before = now;

@@ -9,6 +9,7 @@
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Who we are after a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,21 @@ pub(super) enum Reaping {
     ByUs,
     /// Nobody wants to know how they ended.
     ByTheKernel,
+}
+
+/// The processor time of all children that have ended and were waited for, with that of their own such children.
+pub(super) fn time_of_ended_children() -> Duration {
+    // SAFETY: the struct is plain data, for which zeros are valid, and is only written to.
+    let usage = unsafe {
+        let mut usage: libc::rusage = zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        usage
+    };
+    let duration = |time: libc::timeval| {
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or_default())
+    };
+    duration(usage.ru_utime) + duration(usage.ru_stime)
 }
 
 /// What we execute gets no descriptor that we were given by chance.
