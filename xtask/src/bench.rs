@@ -259,7 +259,7 @@ fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
         End::Exited(status) => return Err(stop(format!("`{name}` ended with {status}"))),
         End::NotStarted(error) => return Err(stop(format!("`{name}` did not start: {error}"))),
         End::TimedOut => return Err(stop(format!("`{name}` did not end within {} s", LIMIT.as_secs()))),
-        End::Halted(_) | End::TooManyProcesses(_) => {
+        End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
             return Err(stop(format!("`{name}` was interrupted")));
         }
     }

@@ -18,6 +18,7 @@ use anyhow::Context as _;
 
 use crate::clock;
 use crate::exit::Exit;
+use crate::regular;
 use crate::report::{Case, Outcome, Phase, Report};
 pub(crate) use line::Properties;
 use line::{Event, Line};
@@ -65,6 +66,14 @@ pub(crate) struct Start<'a> {
     pub(crate) slot: usize,
 }
 
+/// A file of ours; a device is written to as it is, and a pipe would wait for a reader.
+fn create(path: &Path) -> std::io::Result<File> {
+    if !regular::is_device(path) {
+        regular::is_free(path)?;
+    }
+    File::create(path)
+}
+
 impl Events {
     /// Events of a run that started at `start`; nobody hears of them yet.
     pub(crate) fn new(start: Instant) -> Events {
@@ -78,9 +87,9 @@ impl Events {
     pub(crate) fn write_to(&self, path: &Path) -> anyhow::Result<()> {
         let sink = match path.as_os_str() == "-" {
             true => Sink::Stdout,
-            false => Sink::File(
-                File::create(path).with_context(|| format!("could not create `{}`", path.display()))?,
-            ),
+            false => {
+                Sink::File(create(path).with_context(|| format!("could not create `{}`", path.display()))?)
+            }
         };
         self.state().sinks.push(sink);
         Ok(())

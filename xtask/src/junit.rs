@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 
 pub(crate) use structure::violations;
 
+use crate::regular;
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 
 /// What the file may contain.
@@ -61,6 +62,11 @@ pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<()> {
         .unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).with_context(|| format!("could not make `{}`", parent.display()))?;
     let replace = || -> std::io::Result<()> {
+        // Nobody means a device to be replaced.
+        if regular::is_device(path) {
+            return std::fs::write(path, text);
+        }
+        regular::is_free(path)?;
         let mut file = temporary_file(parent)?;
         file.write_all(text.as_bytes())?;
         file.persist(path)?;

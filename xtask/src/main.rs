@@ -33,6 +33,7 @@ mod ownership;
 mod pauses;
 mod plan;
 mod profile;
+mod regular;
 mod removal;
 mod repeat;
 mod report;

@@ -58,7 +58,9 @@ mod unix {
 
     /// Allows us and what we start as many open descriptors as we may have at all: by default it is often 1024, and each
     /// running test takes some of ours.
-    pub(crate) fn raise_open_files() {
+    ///
+    /// Returns how many that are; `None` where there is no limit.
+    pub(crate) fn raise_open_files() -> Option<u64> {
         let limit = sys::getrlimit(sys::Resource::Nofile);
         let raised = sys::Rlimit {
             current: limit.maximum,
@@ -66,6 +68,7 @@ mod unix {
         };
         // Where it cannot be raised the old one holds.
         sys::setrlimit(sys::Resource::Nofile, raised).ok();
+        sys::getrlimit(sys::Resource::Nofile).current
     }
 
     /// Makes the child the leader of a process group of its own.
@@ -141,7 +144,9 @@ mod elsewhere {
     /// There is nothing to reset.
     pub(crate) fn reset_signals() {}
     /// There is no such limit.
-    pub(crate) fn raise_open_files() {}
+    pub(crate) fn raise_open_files() -> Option<u64> {
+        None
+    }
     /// There are no process groups.
     pub(crate) fn own_group(_: &mut Command) {}
     /// There are no process groups; tokio kills the child itself.

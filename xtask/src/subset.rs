@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::exit::{Exit, Stop};
 use crate::history::{History, Place, Verdict};
+use crate::regular;
 
 /// Run a part of the suite
 #[derive(Debug, Clone, clap::Args)]
@@ -58,6 +60,18 @@ pub(crate) enum Choice {
 }
 
 impl SubsetArgs {
+    /// Whether there can be a history where it was asked for.
+    ///
+    /// # Errors
+    /// When something else is there than a file.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        let Some(path) = &self.history else { return Ok(()) };
+        regular::is_free(path).map_err(|why| {
+            let message = format!("there can be no history at `{}`: {why}", path.display());
+            Stop::new(Exit::Usage, "usage", message)
+        })
+    }
+
     /// Where the history of this run lies.
     pub(crate) fn place(&self, target_directory: &Path) -> Place {
         Place::new(

@@ -123,6 +123,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
+    run.args.schedule.subset.check()?;
     let rules = Rules::parse(&run.workspace.config.test)?;
     run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse);

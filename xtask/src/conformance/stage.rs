@@ -203,7 +203,7 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
                 vec![],
             );
         }
-        End::Halted(_) | End::TooManyProcesses(_) => {
+        End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
             return (errored("interrupted", INTERRUPTED.to_owned()), vec![]);
         }
     };

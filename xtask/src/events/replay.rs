@@ -11,14 +11,18 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use super::line::{self, Event, Line, VERSION};
+use crate::regular;
 use crate::report::{Attempt, Case, Failure, Outcome, Report, Suite};
+
+/// A run of a hundred thousand tests that all print much has less.
+const LEN_MAX: u64 = 4 << 30;
 
 /// The report of the run whose events are in this file.
 ///
 /// # Errors
 /// When the file cannot be read, or holds something else.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
-    let bytes = std::fs::read(path).with_context(|| {
+    let bytes = regular::read(path, LEN_MAX).with_context(|| {
         let hint = "hint: `cargo xtask test` writes the events of its latest run there";
         format!("could not read events from `{}`\n{hint}", path.display())
     })?;

@@ -10,13 +10,17 @@ use anyhow::Context;
 
 use super::record::Record;
 use crate::junit::write_atomically;
+use crate::regular;
 
 /// A longer file loses the older half of its lines. One line has about 130 bytes.
 const LEN_MAX: u64 = 4 * 1024 * 1024;
 
+/// A file that somebody put together from many may be longer, but not without end.
+const READ_LEN_MAX: u64 = 64 * LEN_MAX;
+
 /// The records in the file; none if it cannot be read.
 pub(super) fn read(path: &Path) -> Vec<Record> {
-    let bytes = std::fs::read(path).unwrap_or_default();
+    let bytes = regular::read(path, READ_LEN_MAX).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     text.lines().filter_map(Record::from_line).collect()
 }
@@ -56,6 +60,7 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
         text.push('\n');
     }
     let add = || -> std::io::Result<()> {
+        regular::is_free(path)?;
         let _lock = lock(path)?;
         let mut file = OpenOptions::new()
             .create(true)
@@ -97,7 +102,7 @@ fn is_torn(file: &mut File) -> std::io::Result<bool> {
 
 /// Keeps the newer half of the lines; a reader sees the old file or the new one.
 fn shorten(path: &Path) -> std::io::Result<()> {
-    let text = String::from_utf8_lossy(&std::fs::read(path)?).into_owned();
+    let text = String::from_utf8_lossy(&regular::read(path, READ_LEN_MAX)?).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     let kept = lines.get(lines.len() / 2..).unwrap_or_default().join("\n") + "\n";
     write_atomically(path, &kept).map_err(std::io::Error::other)

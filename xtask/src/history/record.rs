@@ -105,7 +105,7 @@ fn verdict(case: &Case) -> Option<Verdict> {
     match &case.outcome {
         Outcome::Skipped(_) => None,
         Outcome::Failed(failure) | Outcome::Errored(failure) => {
-            let says_nothing = ["interrupted", "exec"].contains(&failure.kind.as_str())
+            let says_nothing = ["interrupted", "exec", "lost"].contains(&failure.kind.as_str())
                 || failure.kind.starts_with("capability:");
             (!says_nothing).then_some(if failure.kind == "flaky" {
                 Verdict::Flaky

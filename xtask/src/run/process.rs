@@ -48,6 +48,8 @@ pub(crate) enum End {
     Exited(ExitStatus),
     /// It never began.
     NotStarted(std::io::Error),
+    /// Who owned it was killed, and it was ended then.
+    Lost,
     /// It was killed at its time limit.
     TimedOut,
     /// It was killed when it had started so many processes.

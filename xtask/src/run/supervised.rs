@@ -47,7 +47,7 @@ pub(super) async fn run(
     reading.finish(DRAIN_TIMEOUT).await;
     drop(reading);
     let mut ended = Ended {
-        end: End::NotStarted(io::Error::other("its supervisor was killed, and it was ended")),
+        end: End::Lost,
         started,
         elapsed: clock::now() - start,
         stdout: capture.stdout.into_bytes(),
@@ -235,6 +235,7 @@ pub(super) async fn output(
         }),
         End::NotStarted(error) => Err(format!("it could not be started: {error}")),
         End::TimedOut => Err(format!("no answer within {} s", limit.as_secs_f32())),
+        End::Lost => Err("its supervisor was killed".to_owned()),
         End::Halted(_) | End::TooManyProcesses(_) => Err("it started so many processes".to_owned()),
     }
 }

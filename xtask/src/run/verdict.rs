@@ -41,6 +41,11 @@ pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (O
         End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::Lost => errored(
+            "lost",
+            "its supervisor was killed, by this test or by another one that kills whatever it can; it was ended then"
+                .to_owned(),
+        ),
         End::TooManyProcesses(count) => {
             errored("processes", format!("was killed when it had {count} processes"))
         }

@@ -1,0 +1,100 @@
+//! Regular files, where a person names a path: what is something else is neither read for ever nor replaced.
+
+use std::fs::FileType;
+use std::io::{Error, ErrorKind, Read as _};
+use std::path::Path;
+
+/// All of a regular file, if it is no longer than this.
+///
+/// # Errors
+/// When it cannot be read, is too long, or is a folder, a pipe or a device, which might never end.
+pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
+    if let Some(kind) = other_kind(path) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("it is {kind} and no regular file"),
+        ));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(len_max + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > len_max {
+        let why = format!("it has more than {} MiB", len_max / (1024 * 1024));
+        return Err(Error::new(ErrorKind::InvalidInput, why));
+    }
+    Ok(bytes)
+}
+
+/// Whether a file can be put here: nothing is there, or a regular file.
+///
+/// # Errors
+/// When something else is there, which would be destroyed or would hang.
+pub(crate) fn is_free(path: &Path) -> std::io::Result<()> {
+    match other_kind(path) {
+        Some(kind) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("it is {kind} and no regular file"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether it is a device that takes what is written, such as a terminal.
+pub(crate) fn is_device(path: &Path) -> bool {
+    other_kind(path) == Some("a device")
+}
+
+/// What is there, if it is something else than a regular file.
+fn other_kind(path: &Path) -> Option<&'static str> {
+    let kind = std::fs::metadata(path).ok()?.file_type();
+    (!kind.is_file()).then(|| name(kind))
+}
+
+#[cfg(unix)]
+fn name(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_char_device() => "a device",
+        _ => "something special",
+    }
+}
+
+#[cfg(not(unix))]
+fn name(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a folder"
+    } else {
+        "something special"
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_sane_length_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, pipe) = (directory.path().join("file"), directory.path().join("pipe"));
+        std::fs::write(&file, [7; 100]).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        assert_eq!(read(&file, 100).unwrap().len(), 100);
+        assert!(read(&file, 99).is_err());
+        for other in [directory.path(), &pipe, Path::new("/dev/zero")] {
+            let error = read(other, 100).unwrap_err();
+            assert!(error.to_string().contains("no regular file"), "{error}");
+        }
+        assert!(is_free(&file).is_ok() && is_free(&directory.path().join("new")).is_ok());
+        assert!(is_free(&pipe).is_err() && is_device(Path::new("/dev/null")));
+    }
+}
