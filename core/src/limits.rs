@@ -254,5 +254,8 @@ pub const KERNEL_IO_LEN: u32 = 1024 * 1024;
 pub const KERNEL_STACK_DEPTH: u32 = 2;
 /// Between two changes of the kernel's table of mounts while we wait for a mount to be gone; only one that stays gets there.
 pub const MOUNT_TABLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long unmounting waits for the last calls of the kernel. They take milliseconds, unless another mount name space has a copy of
+/// the mount.
+pub const UNMOUNT_PATIENCE: Duration = Duration::from_secs(3);
 /// Changes that others may make to that table meanwhile.
 pub const MOUNT_TABLE_CHANGES_MAX: usize = 1000;

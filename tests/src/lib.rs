@@ -18,6 +18,8 @@ pub mod mapping;
 pub mod mounted;
 #[cfg(unix)]
 pub mod mountpoint;
+#[cfg(target_os = "linux")]
+pub mod namespace;
 #[cfg(unix)]
 pub mod offline;
 pub mod pair;

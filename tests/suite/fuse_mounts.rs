@@ -47,6 +47,24 @@ async fn the_same_folder_can_be_mounted_again_and_again() {
     universe.close().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs fuse, root"]
+async fn unmounting_does_not_wait_for_a_copy_of_the_mount_in_another_name_space() {
+    let universe = Universe::new().await;
+    let point = universe.alice.mount_point();
+    let mount = universe.alice.try_mount(&point).await.unwrap();
+    mount.write("notes.txt", b"shared").await;
+    let elsewhere = tandem_tests::namespace::MountNamespace::new().unwrap();
+    mount.unmount().await;
+    assert!(mounts_under(universe.root()).is_empty());
+    universe.bob.sees("notes.txt", b"shared").await;
+    let again = universe.alice.try_mount(&point).await.unwrap();
+    assert_eq!(again.read("notes.txt").await, b"shared");
+    drop(elsewhere);
+    universe.close().await;
+}
+
 #[tokio::test]
 #[ignore = "needs fuse"]
 async fn two_mounts_of_one_peer_agree() {

@@ -4,9 +4,9 @@
 //! left mounted by a process that died is cleared before something is mounted in its place. fuser's `AutoUnmount` is
 //! never used: with it, unmounting is asynchronous and joining hangs.
 
-#[cfg(target_os = "linux")]
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
@@ -16,7 +16,7 @@ use super::fuse::{Adapter, Backings, Notifying, Wished};
 use super::mount_error::MountError;
 use super::options::{Access, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
-use crate::limits::KERNEL_THREADS;
+use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 
 /// A mount in use. All handles to it mean the same one.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Mounted {
             mut notifying,
             fs,
         } = parts;
-        let outcome = session.umount_and_join();
+        let outcome = self.end_session(session);
         if outcome.is_err() {
             mount_table::detach(&self.path);
         }
@@ -106,6 +106,20 @@ impl Mounted {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ok(()),
             outcome => outcome.map_err(|source| MountError::Busy { path, source }),
         }
+    }
+
+    /// Unmounts and waits until the kernel has no more calls. A mount name space that was made meanwhile has a mount of its own,
+    /// which can last for as long as it likes: it is served, but not waited for.
+    fn end_session(&self, session: BackgroundSession) -> io::Result<()> {
+        let (sender, ended) = channel();
+        let thread = std::thread::Builder::new().name("tandem-unmount".to_owned());
+        thread.spawn(move || drop(sender.send(session.umount_and_join())))?;
+        let outcome = ended.recv_timeout(UNMOUNT_PATIENCE);
+        outcome.unwrap_or_else(|_| {
+            let path = self.path.display();
+            tracing::warn!(%path, "it is unmounted here, but lasts in another mount name space");
+            Ok(())
+        })
     }
 }
 
