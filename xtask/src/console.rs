@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) use summary::{Counts, Summary};
 pub(crate) use text::{plain_line, plain_text};
 
+use crate::exit::{Exit, Stop};
 use crate::report::Outcome;
 use live::Live;
 
@@ -73,6 +74,22 @@ pub(crate) fn stderr_is_a_terminal() -> bool {
 /// Whether colours are welcome (<https://no-color.org>).
 pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints what somebody has asked for, where it must not be lost in silence. Who stops reading has read enough.
+///
+/// # Errors
+/// When standard output cannot be written, with the exit code that says so.
+pub(crate) fn print(text: &str) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match printed {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let message = format!("could not write to standard output: {error}");
+            Err(Stop::new(Exit::ReportFailed, "report", message))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 impl Console {

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use crate::cargo::BuildArgs;
 use crate::clock;
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::discover::{self, Means, standings};
 use crate::events::Events;
 use crate::exit::{Exit, Stop};
@@ -136,8 +136,11 @@ impl Listing<'_> {
             .collect();
         let console = Console::new();
         match self.form {
-            Form::Json => console.line(&serde_json::to_string_pretty(&entries)?),
-            Form::Lines => entries.iter().for_each(|entry| console.line(&entry.line())),
+            Form::Json => console::print(&serde_json::to_string_pretty(&entries)?)?,
+            Form::Lines => {
+                let lines: Vec<String> = entries.iter().map(Entry::line).collect();
+                console::print(&lines.join("\n"))?;
+            }
             Form::Order => {
                 console.line(&self.headline(plan, wishes));
                 let order = plan.order.iter().filter_map(|number| entries.get(*number));

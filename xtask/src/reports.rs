@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 
-use crate::console::{Console, plain_line};
+use crate::console::{self, plain_line};
 use crate::events;
 use crate::exit::Exit;
 use crate::junit::{self, Dialect};
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
     ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
     let diff = diff::diff(before, after, ratio);
-    Console::new().line(diff.to_text().trim_end());
+    console::print(diff.to_text().trim_end())?;
     let exit = match diff.newly_failing.is_empty() {
         true => Exit::Success,
         false => Exit::TestsFailed,
@@ -145,7 +145,7 @@ impl Source {
     fn tell(&self, text: &str) -> anyhow::Result<ExitCode> {
         match &self.output {
             Some(path) => junit::write_atomically(path, text)?,
-            None => Console::new().line(text.trim_end_matches('\n')),
+            None => console::print(text)?,
         }
         Ok(Exit::Success.into())
     }

@@ -22,9 +22,10 @@ const LEN_MAX: u64 = 4 << 30;
 /// # Errors
 /// When the file cannot be read, or holds something else.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
-    let bytes = regular::read(path, LEN_MAX).with_context(|| {
-        let hint = "hint: `cargo xtask test` writes the events of its latest run there";
-        format!("could not read events from `{}`\n{hint}", path.display())
+    let bytes = regular::read(path, LEN_MAX).map_err(|why| {
+        let hint =
+            "hint: `cargo xtask test` writes the events of its latest run, `--events PATH` those of any run";
+        anyhow::anyhow!("could not read events from `{}`: {why}\n{hint}", path.display())
     })?;
     replay(&bytes).with_context(|| format!("could not understand the events in `{}`", path.display()))
 }
