@@ -38,10 +38,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     console.line(&match (found.len(), left) {
         (0, _) => "nothing to sweep".to_owned(),
-        (count, _) if args.dry_run => format!("{count} runs would be swept"),
-        (count, 0) => format!("{count} runs swept"),
+        (count, _) if args.dry_run => format!("would sweep {}", runs(count)),
+        (count, 0) => format!("swept {}", runs(count)),
         (count, left) => {
-            format!("{left} of {count} runs resist; is something still mounted or in use there?")
+            let all = runs(count);
+            format!("{left} of {all} resist; is something still mounted or in use there?")
         }
     });
     Ok(if left == 0 {
@@ -50,6 +51,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Exit::TestsFailed
     }
     .into())
+}
+
+fn runs(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "run" } else { "runs" })
 }
 
 fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {

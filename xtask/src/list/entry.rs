@@ -27,6 +27,8 @@ pub(super) struct Entry<'a> {
     runs: bool,
     /// Why not.
     reason: Option<String>,
+    /// Whether `cargo xtask test` would count it as failed without running it.
+    fails: bool,
 }
 
 impl<'a> Entry<'a> {
@@ -54,6 +56,7 @@ impl<'a> Entry<'a> {
                 .map(Duration::as_secs_f64),
             whole: test.form == Form::Whole,
             runs: reason.is_none(),
+            fails: matches!(decision, Decision::Fail(_) | Decision::Reject(_)),
             reason,
             id,
         })
@@ -77,6 +80,7 @@ impl<'a> Entry<'a> {
             line.push_str(&format!("  [{}]", self.treatment));
         }
         match &self.reason {
+            Some(reason) if self.fails => line.push_str(&format!("  would fail: {reason}")),
             Some(reason) => line.push_str(&format!("  skipped: {reason}")),
             None if !self.needs.is_empty() => line.push_str(&format!("  needs {}", self.needs.join(", "))),
             None => {}

@@ -219,10 +219,10 @@ fn what_a_killed_run_left_can_be_swept_by_hand() {
     let sweep = |words: &[&str]| package.run("sweep", words);
     let dry = sweep(&["--dry-run"]);
     assert!(
-        dry.stdout.contains("would sweep (killed) ") && dry.last_line() == "1 runs would be swept",
+        dry.stdout.contains("would sweep (killed) ") && dry.last_line() == "would sweep 1 run",
         "{dry}"
     );
-    assert_eq!(sweep(&[]).last_line(), "1 runs swept");
+    assert_eq!(sweep(&[]).last_line(), "swept 1 run");
     assert_eq!(sweep(&["--kept"]).last_line(), "nothing to sweep");
 }
 
