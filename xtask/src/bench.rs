@@ -27,6 +27,7 @@ use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
 use crate::pauses::Pauses;
+use crate::run::TEMPORARY;
 use crate::run::capture::{Capture, Echo};
 use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
 use crate::rundir::{RUN_ID, RunDir};
@@ -203,7 +204,7 @@ impl Trial<'_> {
         for name in cargo::variables_of_cargo_run() {
             command.env_remove(name);
         }
-        for name in ["TMPDIR", "TMP", "TEMP"] {
+        for name in TEMPORARY {
             command.env(name, self.scratch);
         }
         command

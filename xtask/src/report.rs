@@ -236,6 +236,31 @@ pub(crate) struct Attempt {
     pub(crate) leaks: Vec<Leak>,
 }
 
+/// What a case amounts to when another attempt follows it.
+impl From<Case> for Attempt {
+    fn from(case: Case) -> Attempt {
+        Attempt {
+            started: case.started.unwrap_or(SystemTime::UNIX_EPOCH),
+            elapsed: case.elapsed,
+            slot: case.slot.unwrap_or_default(),
+            outcome: case.outcome,
+            stdout: case.stdout,
+            stderr: case.stderr,
+            leaks: case.leaks,
+        }
+    }
+}
+
+impl Leak {
+    /// A thing of this kind, with its evidence.
+    pub(crate) fn new(kind: &str, what: impl Into<String>) -> Leak {
+        Leak {
+            kind: kind.to_owned(),
+            what: what.into(),
+        }
+    }
+}
+
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leak {

@@ -39,7 +39,7 @@ use crate::report::{Case, Failure, Outcome, Skip, Suite};
 use crate::rundir::RunDir;
 pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
-pub(crate) use environment::Environment;
+pub(crate) use environment::{Environment, TEMPORARY};
 pub(crate) use owner::Owner;
 use process::Halt;
 use queue::Queue;

@@ -15,6 +15,7 @@ use super::Capability;
 use super::storage::fresh_directory;
 use crate::clock;
 use crate::mounts;
+use crate::run::TEMPORARY;
 
 /// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
@@ -99,7 +100,7 @@ fn start(mut command: Command, directory: &Path) -> std::io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    command.envs(["TMPDIR", "TMP", "TEMP"].map(|name| (name, directory)));
+    command.envs(TEMPORARY.map(|name| (name, directory)));
     // A group of its own: a Ctrl-C meant for us must not end it between mounting and unmounting.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

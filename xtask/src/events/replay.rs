@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
@@ -213,7 +213,7 @@ impl Progress {
         };
         Some(match last.earlier.is_empty() {
             true => Case {
-                earlier: self.finished.into_values().map(attempt).collect(),
+                earlier: self.finished.into_values().map(Attempt::from).collect(),
                 ..last
             },
             false => last,
@@ -233,18 +233,6 @@ fn interrupted(planned: &Case, started: &Started, run_started: SystemTime, run_e
         outcome: Outcome::Errored(failure),
         slot: Some(started.slot),
         ..planned.clone()
-    }
-}
-
-fn attempt(case: Case) -> Attempt {
-    Attempt {
-        started: case.started.unwrap_or(UNIX_EPOCH),
-        elapsed: case.elapsed,
-        slot: case.slot.unwrap_or_default(),
-        outcome: case.outcome,
-        stdout: case.stdout,
-        stderr: case.stderr,
-        leaks: case.leaks,
     }
 }
 

@@ -49,22 +49,15 @@ const STOPS_MAX: usize = 3;
 /// So many leaks of one kind are told one by one.
 const TOLD_MAX: usize = 9;
 
-fn leak(kind: &str, what: impl Into<String>) -> Leak {
-    Leak {
-        kind: kind.to_owned(),
-        what: what.into(),
-    }
-}
-
 /// At most [`TOLD_MAX`] of them, and how many more there are.
 fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
     let more = all.len().saturating_sub(TOLD_MAX);
     let mut leaks: Vec<Leak> = all
         .into_iter()
         .take(TOLD_MAX)
-        .map(|what| leak(kind, what))
+        .map(|what| Leak::new(kind, what))
         .collect();
-    leaks.extend((more > 0).then(|| leak(kind, format!("and {more} more"))));
+    leaks.extend((more > 0).then(|| Leak::new(kind, format!("and {more} more"))));
     leaks
 }
 
@@ -85,7 +78,7 @@ pub(super) fn processes_left() -> Vec<Leak> {
         return Vec::new();
     };
     if left.is_empty() {
-        return vec![leak(
+        return vec![Leak::new(
             "process",
             "processes that start each other and end, faster than they can be seen",
         )];
@@ -202,7 +195,7 @@ pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
 pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
     match removal::remove(scratch) {
         Ok(()) => Vec::new(),
-        Err(why) => vec![leak(
+        Err(why) => vec![Leak::new(
             "file",
             format!("`{}` could not be removed: {why}", scratch.display()),
         )],
@@ -213,7 +206,12 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
 pub(super) fn files_left(scratch: &Path) -> Vec<Leak> {
     let entries = match std::fs::read_dir(scratch) {
         Ok(entries) => entries.flatten(),
-        Err(error) => return vec![leak("file", format!("a directory that cannot be read: {error}"))],
+        Err(error) => {
+            return vec![Leak::new(
+                "file",
+                format!("a directory that cannot be read: {error}"),
+            )];
+        }
     };
     let (mut files, mut sockets) = (Vec::new(), Vec::new());
     for entry in entries {

@@ -21,6 +21,9 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
     "LD_LIBRARY_PATH"
 };
 
+/// The variables that name the temporary directory, on one system or another.
+pub(crate) const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
+
 /// What all tests of a run have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
@@ -86,7 +89,7 @@ impl Environment {
         if own.test.form == Form::One {
             command.args(crate::libtest::run_arguments(&own.test.name, &own.test.ignore));
         }
-        for name in ["TMPDIR", "TMP", "TEMP"] {
+        for name in TEMPORARY {
             command.env(name, own.scratch);
         }
         command.env("XTASK_TEST_NAME", &own.test.name);

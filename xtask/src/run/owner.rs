@@ -198,13 +198,9 @@ const LEAKS_MAX: usize = 10;
 pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
-    let leak = |kind: &str, what: String| Leak {
-        kind: kind.to_owned(),
-        what,
-    };
     let mut leaks: Vec<Leak> = mounted
         .iter()
-        .map(|point| leak("mount", point.display().to_string()))
+        .map(|point| Leak::new("mount", point.display().to_string()))
         .collect();
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
@@ -212,12 +208,12 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
         let names = entries
             .take(LEAKS_MAX)
             .map(|entry| entry.file_name().display().to_string());
-        leaks.extend(names.map(|name| leak("file", name)));
+        leaks.extend(names.map(|name| Leak::new("file", name)));
     }
     if fate != Fate::Preserve
         && let Err(why) = removal::remove(scratch)
     {
-        leaks.push(leak(
+        leaks.push(Leak::new(
             "file",
             format!("`{}` could not be removed: {why}", scratch.display()),
         ));

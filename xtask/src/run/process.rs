@@ -218,10 +218,7 @@ async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
 }
 
 fn leak(pid: os::Pid) -> Leak {
-    Leak {
-        kind: "process".to_owned(),
-        what: format!("`{}` (pid {pid})", os::command_line(pid)),
-    }
+    Leak::new("process", format!("`{}` (pid {pid})", os::command_line(pid)))
 }
 
 /// The capture at work. Survives being dropped out of a `select!`, because the future stays here.

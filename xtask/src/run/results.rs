@@ -4,11 +4,10 @@
 //! of a test that runs over and over; the others are only counted.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use super::attempt::Ticket;
 use crate::repeat::Flaky;
-use crate::report::{Attempt, Case, Failure, Outcome};
+use crate::report::{Case, Failure, Outcome};
 
 /// Of all rounds after the first, so many cases are kept in all.
 const ROUNDS_KEPT_MAX: usize = 20_000;
@@ -68,7 +67,7 @@ impl Results {
     pub(super) fn join(&mut self, ticket: Ticket, mut case: Case) -> Case {
         if let Some(mut before) = self.unfinished.remove(&(ticket.number, ticket.round)) {
             case.earlier = std::mem::take(&mut before.earlier);
-            case.earlier.push(attempt(before));
+            case.earlier.push(before.into());
         }
         case
     }
@@ -173,18 +172,6 @@ pub(super) fn judge_flaky(case: &mut Case, flaky: Flaky) {
             ),
             detail: first.detail.clone(),
         });
-    }
-}
-
-fn attempt(case: Case) -> Attempt {
-    Attempt {
-        started: case.started.unwrap_or(SystemTime::UNIX_EPOCH),
-        elapsed: case.elapsed,
-        slot: case.slot.unwrap_or_default(),
-        outcome: case.outcome,
-        stdout: case.stdout,
-        stderr: case.stderr,
-        leaks: case.leaks,
     }
 }
 

@@ -5,12 +5,13 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::capture::Capture;
+use super::environment::TEMPORARY;
 use super::owner::{Fate, Settled};
 use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::capability::PROBE_TIMEOUT;
@@ -193,10 +194,10 @@ async fn end_of(control: &mut Control) -> Option<Said> {
 
 /// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
 pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
-    let mut command = std::process::Command::new(probe);
+    let mut command = Command::new(probe);
     command.arg("fuse");
     let start = clock::now();
-    let output = output(keeper, &command, ("probe", PROBE_TIMEOUT)).await;
+    let output = output(keeper, command, ("probe", PROBE_TIMEOUT)).await;
     let output = output.map_err(|why| format!("the probe failed: {why}"))?;
     Ok((output.stdout, clock::now() - start))
 }
@@ -204,16 +205,12 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
 /// Runs a command to its end, in a scratch directory that is called so and goes with it, and returns all that it wrote.
 pub(super) async fn output(
     keeper: &Keeper,
-    command: &std::process::Command,
+    mut command: Command,
     (label, limit): (&str, Duration),
 ) -> Result<Output, String> {
     let scratch = keeper.scratch.join(label);
-    let mut order = Order::of(command, &scratch, &scratch);
-    order
-        .environment
-        .retain(|(name, _)| !TEMPORARY.iter().any(|temporary| name == temporary));
-    let temporary = TEMPORARY.map(|name| (name.into(), scratch.clone().into_os_string()));
-    order.environment.extend(temporary);
+    command.envs(TEMPORARY.map(|name| (name, &scratch)));
+    let order = Order::of(&command, &scratch, &scratch);
     let (_never, halt) = watch::channel(Halt::No);
     let watch = Watch {
         timeout: limit,
@@ -240,9 +237,6 @@ pub(super) async fn output(
     }
 }
 
-/// The variables that name the temporary directory.
-const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
-
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         // After we stood still for long, both are there.
@@ -264,10 +258,10 @@ pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
     match within(SETTLE_TIMEOUT, control.hear()).await.flatten() {
         Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
         said => Settled {
-            leaks: vec![Leak {
-                kind: "file".to_owned(),
-                what: format!("its temporary directory could not be settled ({said:?})"),
-            }],
+            leaks: vec![Leak::new(
+                "file",
+                format!("its temporary directory could not be settled ({said:?})"),
+            )],
             kept: None,
         },
     }

@@ -98,15 +98,6 @@ pub(crate) enum State {
 
 /// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
 pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
-    let directories = |path: &Path| {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut found: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.is_dir())
-            .collect();
-        found.sort();
-        found
-    };
     let homes = directories(home_of_all);
     let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
     runs.filter_map(|run| {
@@ -144,12 +135,7 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
 /// Removes killed runs at once, and of the others all but the latest. Never fails: what cannot be removed today can be
 /// tomorrow. To be called with the turn taken.
 pub(super) fn clear(runs: &Path) {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut all: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect();
-    all.sort();
+    let all = directories(runs);
     let old_count = all.len().saturating_sub(RUNS_KEPT);
     for (number, run) in all.iter().enumerate() {
         match fate(run) {
@@ -159,6 +145,15 @@ pub(super) fn clear(runs: &Path) {
             Fate::Ended | Fate::Unknown => {}
         }
     }
+}
+
+/// The directories in this one, in the order of their names.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
 }
 
 fn fate(run: &Path) -> Fate {
