@@ -10,10 +10,13 @@ use std::time::Duration;
 use crate::clock;
 
 /// How long the piece of work takes on an ordinary machine that does nothing else, unoptimised.
-const USUAL: Duration = Duration::from_millis(12);
+const USUAL: Duration = Duration::from_millis(3);
 
 /// Rounds of the piece of work.
-const ROUNDS: u64 = 400_000;
+const ROUNDS: u64 = 100_000;
+
+/// The piece of work is done so often before it counts as slow.
+const ATTEMPTS: usize = 8;
 
 /// What is less than so many times slower is noise.
 const NOISE: f64 = 2.0;
@@ -57,7 +60,7 @@ impl fmt::Display for Factor {
 }
 
 impl Factor {
-    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`], times the factor.
+    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`] where it is 1.
     pub(crate) fn resolve(self) -> f64 {
         match self {
             Factor::Fixed(factor) => factor,
@@ -78,14 +81,21 @@ fn decide(took: Duration, processors: f64) -> f64 {
     }
 }
 
-/// The shortest of three, so that a single interruption does not count.
+/// The first that is not slow, else the shortest, so that an interruption does not count.
 fn measure() -> Duration {
-    let once = |_| {
+    let once = || {
         let start = clock::now();
         std::hint::black_box((0..ROUNDS).fold(1_u64, |sum, n| sum.rotate_left(5).wrapping_mul(31) ^ n));
         clock::now() - start
     };
-    (0..3).map(once).min().unwrap_or(USUAL)
+    let mut shortest = once();
+    for _ in 1..ATTEMPTS {
+        if shortest < USUAL.mul_f64(NOISE) {
+            break;
+        }
+        shortest = shortest.min(once());
+    }
+    shortest
 }
 
 /// How many processors the control group of this process may use on average, where that is limited.

@@ -16,6 +16,7 @@ use xshell::{Cmd, Shell};
 
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
+use crate::leash::{Line, leashed};
 use crate::workspace::Workspace;
 use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
@@ -63,7 +64,8 @@ pub(crate) async fn build(
     args: &BuildArgs,
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
-    let mut child = spawn(build_command(workspace, selection, args)?)?;
+    let (command, line) = build_command(workspace, selection, args)?;
+    let mut child = spawn(command)?;
     let group = child.id();
     let mut stderr = Vec::new();
     let output = async {
@@ -74,7 +76,8 @@ pub(crate) async fn build(
     let (status, built) = tokio::select! {
         ended = output => ended,
         signal = interrupts.next() => {
-            crate::os::kill_group(group, crate::os::Kill::Now);
+            line.cut(group);
+            child.wait().await.ok();
             return Err(signal.stop());
         }
     };
@@ -89,7 +92,12 @@ pub(crate) async fn build(
     }
 }
 
-fn build_command(workspace: &Workspace, selection: Selection<'_>, args: &BuildArgs) -> Result<Command, Stop> {
+/// Cargo with its streams, and what it is held by.
+fn build_command(
+    workspace: &Workspace,
+    selection: Selection<'_>,
+    args: &BuildArgs,
+) -> Result<(Command, Line), Stop> {
     let sh = Shell::new().map_err(anyhow::Error::from)?;
     let command = command(&sh)
         .args([
@@ -99,28 +107,24 @@ fn build_command(workspace: &Workspace, selection: Selection<'_>, args: &BuildAr
         ])
         .arg(workspace.root.join("Cargo.toml"))
         .args(selection.arguments(workspace, args));
-    let mut command = Command::from(std::process::Command::from(command));
-    command
-        .current_dir(&workspace.root)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut command = std::process::Command::from(command);
+    command.current_dir(&workspace.root);
     if crate::console::stderr_is_a_terminal() {
+        let colour = if crate::console::colours() {
+            "always"
+        } else {
+            "never"
+        };
         command
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
-            .env("CARGO_TERM_PROGRESS_WIDTH", "100");
-        command.env(
-            "CARGO_TERM_COLOR",
-            if crate::console::colours() {
-                "always"
-            } else {
-                "never"
-            },
-        );
+            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
+            .env("CARGO_TERM_COLOR", colour);
     }
+    let (command, line) = leashed(&command).map_err(anyhow::Error::from)?;
+    let mut command = Command::from(command);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     crate::os::own_group(&mut command);
-    command.kill_on_drop(true);
-    Ok(command)
+    Ok((command, line))
 }
 
 fn spawn(mut command: Command) -> Result<Child, Stop> {

@@ -64,8 +64,10 @@ struct Comparison {
     differences: Vec<String>,
     cargo: Duration,
     ours: Duration,
-    /// Where it is installed.
+    /// Where it is installed and runs the tests.
     nextest: Option<Duration>,
+    /// Why it does not run them.
+    refused: Option<String>,
 }
 
 /// Fetches, compares, tells. Exit code 100 if anything differs.
@@ -97,6 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         match compare(&unpacked, place, (args.rounds, has_nextest)) {
             Ok(comparison) => {
                 console.line(&comparison.line());
+                comparison.refused.iter().for_each(|line| console.line(line));
                 comparison.differences.iter().for_each(|line| console.line(line));
                 equal &= comparison.differences.is_empty();
             }
@@ -151,14 +154,17 @@ fn compare(
     );
     let listed = listed(place)?;
     let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut refused = None;
     let mut differences = Vec::new();
     for _ in 0..rounds {
         let (theirs, time) = timed(|| cargo(place, &unpacked.cargo_test()))?;
         cargo_times.push(time);
         let (ours, time) = timed(|| xtask(place, &TEST))?;
         our_times.push(time);
-        if has_nextest {
-            nextest_times.push(timed(|| cargo(place, &NEXTEST))?.1);
+        if has_nextest && refused.is_none() {
+            let (nextest, time) = timed(|| cargo(place, &NEXTEST))?;
+            refused = refusal(&nextest);
+            nextest_times.push(time);
         }
         let outcomes = (
             Outcomes::of_cargo(&theirs, &listed),
@@ -179,7 +185,24 @@ fn compare(
         differences,
         cargo: cargo_times.into_iter().min().unwrap_or_default(),
         ours: our_times.into_iter().min().unwrap_or_default(),
-        nextest: nextest_times.into_iter().min(),
+        nextest: nextest_times.into_iter().min().filter(|_| refused.is_none()),
+        refused,
+    })
+}
+
+/// How nextest says that tests failed.
+const NEXTEST_FAILED: i32 = 100;
+
+/// Why it ran nothing; that takes it no time, which is not to be compared with.
+fn refusal(nextest: &Output) -> Option<String> {
+    let ran = nextest.status.success() || nextest.status.code() == Some(NEXTEST_FAILED);
+    let stderr = String::from_utf8_lossy(&nextest.stderr);
+    let error = stderr.lines().find(|line| line.starts_with("error"));
+    (!ran).then(|| {
+        format!(
+            "  nextest ran nothing: {}",
+            error.unwrap_or("it does not say why")
+        )
     })
 }
 

@@ -7,6 +7,7 @@ mod bounded;
 mod forensics;
 mod inside;
 mod keepsake;
+mod leash;
 mod namespaces;
 mod processes;
 mod remains;
@@ -29,6 +30,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
 pub(crate) use inside::run_if_asked;
+pub(crate) use leash::leash;
 pub(crate) use wire::{Order, Said, Tell};
 
 use crate::clock;
@@ -176,10 +178,7 @@ impl Keeper {
 
 fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Keeper> {
     let (socket, theirs) = UnixStream::pair().context("no pair of sockets could be made")?;
-    // Our own executable, also when its file was replaced meanwhile.
-    let mut process = Command::new("/proc/self/exe")
-        .arg0("xtask")
-        .arg(inside::ARGUMENT)
+    let mut process = ourselves(inside::ARGUMENT)
         .arg(level.name())
         .arg(scratch)
         .stdin(OwnedFd::from(theirs))
@@ -207,6 +206,13 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
             Err(error).context("the keeper of the tests did not come up")
         }
     }
+}
+
+/// Our own executable, also when its file was replaced meanwhile, as what `argument` says.
+fn ourselves(argument: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("xtask").arg(argument);
+    command
 }
 
 fn hear(socket: &UnixStream) -> io::Result<Hello> {

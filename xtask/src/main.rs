@@ -24,6 +24,7 @@ mod isolation;
 mod junit;
 #[cfg(target_os = "linux")]
 mod keeper;
+mod leash;
 mod libtest;
 mod list;
 mod mounts;

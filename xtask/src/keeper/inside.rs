@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use super::processes::{self, Process};
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Order, Request, Tell};
-use super::{namespaces, supervisor};
+use super::{leash, namespaces, supervisor};
 use crate::isolation::Level;
 use crate::os::Pid;
 use crate::rundir::make_scratch;
@@ -28,19 +28,22 @@ pub(super) const ARGUMENT: &str = "__keeper";
 /// Strays are ended again and again, as they may fork meanwhile; but not for ever.
 const STRAY_ROUNDS_MAX: usize = 100;
 
-/// Runs as a keeper if the arguments say so; `None` if they say something else.
+/// Runs as a keeper, or as a leash, if the arguments say so; `None` if they say something else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != ARGUMENT {
-        return None;
-    }
-    let code = match run(arguments.collect()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            writeln!(std::io::stderr(), "error: the keeper of the tests: {error:#}").ok();
-            ExitCode::FAILURE
-        }
+    let first = arguments.next()?;
+    let (name, ended) = match first.to_str()? {
+        ARGUMENT => (
+            "the keeper of the tests",
+            run(arguments.collect()).map(|()| ExitCode::SUCCESS),
+        ),
+        leash::ARGUMENT => ("a leash", leash::run(&arguments.collect::<Vec<_>>())),
+        _ => return None,
     };
+    let code = ended.unwrap_or_else(|error| {
+        writeln!(std::io::stderr(), "error: {name}: {error:#}").ok();
+        ExitCode::FAILURE
+    });
     Some(code)
 }
 

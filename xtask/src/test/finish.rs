@@ -157,8 +157,6 @@ impl<'a> Run<'a> {
 
     /// Says what is about to run.
     pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
-        // While tests run, they are all that we have started.
-        self.versions.told();
         for word in unmatched {
             self.console.line(&format!("warning: no test matches `{word}`"));
         }
@@ -216,7 +214,8 @@ impl<'a> Run<'a> {
         if !self.args.no_capture {
             environment.set("NO_COLOR", "1");
         }
-        self.events.described(self.properties(Some(found)));
+        self.events
+            .described(self.properties(Some(found), self.versions.known()));
         Arc::new(Stage {
             plan,
             environment,
@@ -240,7 +239,10 @@ impl<'a> Run<'a> {
         let elapsed = clock::now() - self.start;
         Report {
             elapsed,
-            properties: self.properties(ended.as_ref().ok().map(|finished| &finished.found)),
+            properties: self.properties(
+                ended.as_ref().ok().map(|finished| &finished.found),
+                self.versions.told(),
+            ),
             phases: self.events.phases(elapsed),
             suites,
             setup_failure,
@@ -249,9 +251,9 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that describes the run.
-    fn properties(&self, found: Option<&Discovered>) -> Properties {
+    fn properties(&self, found: Option<&Discovered>, versions: &[(String, String)]) -> Properties {
         let mut properties = self.basics();
-        properties.extend(self.versions.told().iter().cloned());
+        properties.extend_from_slice(versions);
         let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
         if let Some(level) = self.isolation.get() {
             add("isolation", level.clone());

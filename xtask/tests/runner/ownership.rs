@@ -1,6 +1,8 @@
 //! What tests start and leave is found, told of, and gone; however a run ends, nothing of it remains.
 #![cfg(target_os = "linux")]
 
+use std::hash::{BuildHasher as _, Hasher as _};
+
 use rustix::process::Signal;
 
 use super::support::{Run, Running, Scratch, Setup, run};
@@ -27,12 +29,7 @@ fn is_root() -> bool {
 
 fn assert_nothing_remains(run: &Run) {
     assert_eq!((run.survivors(), run.mounts()), (vec![], vec![]), "{run}");
-    let kept: Vec<String> = run
-        .kept()
-        .into_iter()
-        .filter(|name| name != "junit.xml")
-        .collect();
-    assert_eq!(kept, [""; 0], "{run}");
+    assert_eq!(run.scratch(), [""; 0], "{run}");
 }
 
 #[test]
@@ -99,22 +96,108 @@ fn leaks_are_told_by_default_and_can_be_left_out() {
     assert_nothing_remains(&off);
 }
 
+/// So many moments are tried with each signal at each level.
+const MOMENTS: usize = 5;
+
+/// A moment in the life of a run: when it has told of this, so many times, and after so many turns of somebody else.
+#[derive(Debug)]
+struct Moment {
+    event: &'static str,
+    count: u64,
+    turns: u64,
+}
+
+impl Moment {
+    /// Any, from the first probe to the twelfth end of a test.
+    fn random() -> Moment {
+        let mut random = std::hash::RandomState::new().build_hasher().finish();
+        let mut below = |limit: u64| {
+            let rest = random % limit;
+            random /= limit;
+            rest
+        };
+        let (event, count) = match below(16) {
+            0 => ("\"run-start\"", 1),
+            1 => ("\"name\":\"probe\"", 1),
+            2 => ("\"name\":\"build\"", 1),
+            3 => ("\"name\":\"list\"", 1),
+            count => ("\"finish\"", count - 3),
+        };
+        Moment {
+            event,
+            count,
+            turns: below(5000),
+        }
+    }
+
+    fn wait(&self, running: &mut Running) {
+        (0..self.count).for_each(|_| running.wait_for_part(self.event));
+        (0..self.turns).for_each(|_| std::thread::yield_now());
+    }
+}
+
 #[test]
-fn however_a_run_is_ended_nothing_of_it_remains() {
-    let words = ["leaks::", "slow::", "hostile::ignores", "good::", "--shuffle=3"];
+fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
+    let words = [
+        "leaks::",
+        "slow::",
+        "hostile::ignores",
+        "good::",
+        "--shuffle=3",
+        "--events=-",
+    ];
     for level in LEVELS {
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
-            for lines in 0..5 {
+            for _ in 0..MOMENTS {
+                let moment = Moment::random();
                 let arguments = [&words[..], &["--isolate", level]].concat();
                 let mut running = Running::start(&arguments);
-                running.wait_for_line("running ");
-                for _ in 0..lines {
-                    running.wait_for_line("PASS");
-                }
-                assert_nothing_remains(&running.interrupt(signal));
+                moment.wait(&mut running);
+                let run = running.interrupt(signal);
+                let remains = (run.survivors(), run.mounts(), run.scratch());
+                assert_eq!(
+                    remains,
+                    (vec![], vec![], vec![]),
+                    "{level}, {signal:?} at {moment:?}\n{run}"
+                );
             }
         }
     }
+}
+
+#[test]
+fn a_build_that_hangs_ends_with_the_run_and_so_does_all_that_it_started() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let package = Scratch::package("fn main() {}");
+        let script = "fn main() {
+            std::process::Command::new(\"setsid\").args([\"-f\", \"sleep\", \"61\"]).status().unwrap();
+            std::process::Command::new(\"sleep\").arg(\"62\").spawn().unwrap();
+            loop { std::thread::park() }
+        }";
+        package.add_file("build.rs", script);
+        let running = package.start("test", &[]);
+        running.wait_for_process("sleep 61");
+        running.wait_for_process("sleep 62");
+        assert_nothing_remains(&running.interrupt(signal));
+    }
+}
+
+#[test]
+fn what_a_build_that_ends_leaves_running_is_its_own_business() {
+    let package = Scratch::package("fn main() {}");
+    let script = "fn main() {
+        let mut server = std::process::Command::new(\"setsid\");
+        let null = std::process::Stdio::null;
+        server.args([\"-f\", \"sleep\", \"63\"]).stdout(null()).stderr(null()).status().unwrap();
+    }";
+    package.add_file("build.rs", script);
+    let run = package.run("test", &["--no-tests", "pass"]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(
+        run.end("sleep 63"),
+        1,
+        "a compiler cache would start its server again and again\n{run}"
+    );
 }
 
 #[test]

@@ -13,6 +13,10 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
     Running::start(arguments).finish()
 }
 
+/// So often is looked at all processes, of which each look takes some milliseconds; what the fixture starts is there for
+/// much longer.
+const LOOKS_MAX: usize = 500;
+
 /// A run that has ended.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -63,22 +67,59 @@ impl Run {
             .collect()
     }
 
-    /// Processes that it started, directly or not, and that are still alive.
-    pub(crate) fn survivors(&self) -> Vec<String> {
-        let mark = mark(self.own.path());
-        let processes = Path::new("/proc")
-            .read_dir()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|process| process.path());
-        let read = |path: &Path, name| std::fs::read(path.join(name)).unwrap_or_default();
-        let described = processes.map(|path| [read(&path, "cmdline"), read(&path, "environ")].map(words));
-        described
-            .filter(|texts| texts.iter().any(|text| text.contains(&mark)))
-            .map(|[command, _]| command)
-            .collect()
+    /// What tests left in its temporary directory.
+    pub(crate) fn scratch(&self) -> Vec<String> {
+        let mut kept = self.kept();
+        kept.retain(|name| name != "junit.xml");
+        kept
     }
+
+    /// Processes that it started, directly or not, and that stay alive. One that is just being ended does not.
+    pub(crate) fn survivors(&self) -> Vec<String> {
+        let looks = (0..LOOKS_MAX).map(|_| self.alive());
+        let mut alive = Vec::new();
+        for look in looks {
+            alive = look;
+            if alive.is_empty() {
+                break;
+            }
+        }
+        alive
+    }
+
+    fn alive(&self) -> Vec<String> {
+        let marked = marked(self.own.path());
+        marked.into_iter().map(|(_, command)| command).collect()
+    }
+
+    /// Ends those of its processes that are called so; returns how many there were.
+    pub(crate) fn end(&self, command: &str) -> usize {
+        let mut marked = marked(self.own.path());
+        marked.retain(|(_, called)| called.trim_end() == command);
+        let pids = marked.iter().filter_map(|(pid, _)| Pid::from_raw(*pid));
+        pids.for_each(|pid| must("end a process", kill_process(pid, Signal::KILL)));
+        marked.len()
+    }
+}
+
+/// The processes with the mark of a run in their command line or environment, and how they are called.
+fn marked(own: &Path) -> Vec<(i32, String)> {
+    let mark = mark(own);
+    let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
+    let read = |process: &str, name| {
+        let file = Path::new("/proc").join(process).join(name);
+        words(std::fs::read(file).unwrap_or_default())
+    };
+    let described = processes.filter_map(|process| {
+        let process = process.file_name().into_string().ok()?;
+        let pid = process.parse().ok()?;
+        let texts = ["cmdline", "environ"].map(|name| read(&process, name));
+        texts
+            .iter()
+            .any(|text| text.contains(&mark))
+            .then_some((pid, texts))
+    });
+    described.map(|(pid, [command, _])| (pid, command)).collect()
 }
 
 /// `R`, `S`, `T`, … as proc_pid_stat(5) has it.
@@ -224,14 +265,21 @@ impl Running {
 
     /// Waits until it has printed a line with this beginning.
     pub(crate) fn wait_for_line(&mut self, beginning: &str) {
-        let from = self.read.len();
-        while !self
-            .read
-            .get(from..)
-            .is_some_and(|new| new.lines().any(|line| line.starts_with(beginning)))
-        {
-            let len = must("read its stdout", self.stdout.read_line(&mut self.read));
-            assert!(len > 0, "it ended without `{beginning}`:\n{}", self.read);
+        self.wait_for(beginning, |line| line.starts_with(beginning));
+    }
+
+    /// Waits until it has printed a line that contains this.
+    pub(crate) fn wait_for_part(&mut self, part: &str) {
+        self.wait_for(part, |line| line.contains(part));
+    }
+
+    fn wait_for(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {
+        let mut line = String::new();
+        while !is_it(&line) {
+            line.clear();
+            let len = must("read its stdout", self.stdout.read_line(&mut line));
+            self.read.push_str(&line);
+            assert!(len > 0, "it ended without `{what}`:\n{}", self.read);
         }
     }
 
@@ -247,6 +295,17 @@ impl Running {
     /// Waits until it stands still.
     pub(crate) fn wait_until_stopped(&self) {
         while state(&format!("/proc/{}", self.child.id())) != Some('T') {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until it has started a process that is called so.
+    pub(crate) fn wait_for_process(&self, command: &str) {
+        let is_there = || {
+            let marked = marked(self.own.path());
+            marked.iter().any(|(_, called)| called.trim_end() == command)
+        };
+        while !is_there() {
             std::thread::yield_now();
         }
     }
@@ -309,6 +368,14 @@ impl Scratch {
             std::fs::write(directory.path().join("src/main.rs"), source),
         );
         Scratch { directory }
+    }
+
+    /// Adds a file to it.
+    pub(crate) fn add_file(&self, name: &str, text: &str) {
+        must(
+            "write a file",
+            std::fs::write(self.directory.path().join(name), text),
+        );
     }
 
     /// Adds to its `Cargo.toml`.
