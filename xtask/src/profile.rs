@@ -147,9 +147,9 @@ fn positive<'a>(
     value: &Value,
     profile: &'a str,
 ) -> (String, (Value, &'a str)) {
-    let positive = option
-        .strip_prefix("no-")
-        .filter(|flag| id(command, flag).is_some());
+    let exists = |option: &str| id(command, option).is_some();
+    let flag = option.strip_prefix("no-");
+    let positive = flag.filter(|flag| exists(option) && exists(flag));
     match (positive, value) {
         (Some(flag), Value::Bool(value)) => (flag.to_owned(), (Value::Bool(!value), profile)),
         _ => (option.to_owned(), (value.clone(), profile)),
@@ -272,6 +272,7 @@ mod tests {
                 json!({"tiemout": "1s"}),
                 ["ci.tiemout` in `/p/Cargo.toml`", "`--timeout`"],
             ),
+            (json!({"no-release": false}), ["ci.no-release`", "`--no-release`"]),
             (json!({"timeout": "soon"}), ["ci.timeout`", "soon"]),
             (json!({"jobs": 0}), ["ci.jobs`", "0"]),
             (json!({"jobs": {}}), ["ci.jobs`", "it is text, a number"]),

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn without_tables_nothing_is_special() {
-        let rules = rules(json!({"other": 1})).unwrap();
+        let rules = rules(json!({"profiles": {}})).unwrap();
         assert_eq!(rules.treatment(&plain_tests(&["a"])[0]), Treatment::default());
         assert_eq!(Treatment::default().demand(), Demand::default());
     }
