@@ -132,7 +132,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let ground = Ground::prepare(run)?;
     let found = ground.discover(run, capabilities, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let unmatched = filter.unmatched(&found.subjects());
+    let warnings = run.idle(&filter, &rules, &found);
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
@@ -142,7 +142,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
-    run.announce(&plan, &found, &unmatched);
+    run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
     let mut ran = ground.run(run, (plan, &found), interrupts).await;
     wishes.subset.history.annotate(&mut ran.suites);

@@ -1,6 +1,6 @@
-//! Options that stand in the manifest: which profile applies, what it beats and what beats it.
+//! What stands in the manifest: which profile applies, what it beats and what beats it; overrides that mean nothing.
 
-use super::support::{Run, Setup, run};
+use super::support::{Run, Scratch, Setup, run};
 
 fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     Setup {
@@ -53,4 +53,23 @@ fn a_profile_that_makes_no_sense_is_refused_with_file_and_key() {
         assert_eq!(run.code, Some(code), "{run}");
         assert!(parts.iter().all(|part| run.stderr.contains(part)), "{run}");
     }
+}
+
+#[test]
+fn an_override_that_means_no_test_is_a_warning_where_all_packages_are_built() {
+    let package = Scratch::package("fn main() {}\n#[test]\nfn passes() {}\n");
+    package.add_dependency("below", "#[test]\nfn passes() {}\n");
+    package.add_to_manifest(
+        "[[workspace.metadata.xtask.test.overrides]]\nfilter = \"package(below)\"\nretries = 1\n\
+         [[workspace.metadata.xtask.test.overrides]]\nfilter = \"module(gone)\"\nretries = 1\n",
+    );
+    let warnings = |arguments: &[&str]| -> Vec<String> {
+        let run = package.run("test", arguments);
+        assert_eq!(run.code, Some(0), "{run}");
+        let lines = run.stdout.lines().filter(|line| line.starts_with("warning: "));
+        lines.map(str::to_owned).collect()
+    };
+    let expected = "warning: no test matches `module(gone)`, which is `workspace.metadata.xtask.test.overrides[1].filter`";
+    assert_eq!(warnings(&["--workspace"]), [expected]);
+    assert_eq!(warnings(&[]), [""; 0], "`below` is no default member");
 }
