@@ -23,8 +23,9 @@ const ALWAYS: &str = "default";
 /// The profile that is chosen where the variable `CI` says that this is one.
 const CI: &str = "ci";
 
-/// Options that must be known before a profile can be.
-const NOT_IN_A_PROFILE: [&str; 3] = ["manifest-path", "profile", "help"];
+/// Options that must be known before a profile can be, those with which nothing runs, and the one that is about words of
+/// the command line, where nobody could take it back.
+const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
 
 /// Which profile to use.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -281,6 +282,10 @@ mod tests {
                 json!({"manifest-path": "x"}),
                 ["ci.manifest-path`", "does not belong"],
             ),
+            (json!({"list": true}), ["ci.list`", "does not belong"]),
+            (json!({"dry-run": true}), ["ci.dry-run`", "does not belong"]),
+            (json!({"exact": true}), ["ci.exact`", "does not belong"]),
+            (json!({"no-list": false}), ["ci.no-list`", "`--no-list`"]),
         ] {
             let message = parsed(json!({ "ci": options }), "ci", &[]).unwrap_err();
             for part in parts {
