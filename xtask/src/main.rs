@@ -49,6 +49,7 @@ mod sweep;
 mod test;
 mod tidy;
 mod treatment;
+mod variables;
 mod workspace;
 
 use std::ffi::OsString;
@@ -87,7 +88,7 @@ fn main() -> ExitCode {
     if let Some(code) = keeper::run_if_asked() {
         return code;
     }
-    let outcome = match Command::parse() {
+    let outcome = match variables::parse() {
         Command::Test(args) => test::run(&args, &words()),
         Command::Report(args) => reports::run(&args),
         Command::Sweep(args) => sweep::run(&args),

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::config;
 use crate::exit::{Exit, Stop};
 use crate::test::Args;
+use crate::variables;
 use crate::workspace::Workspace;
 
 /// The profile that applies whenever it exists; others apply on top of it.
@@ -72,7 +73,8 @@ pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace)
     let chosen = profiles.choose(args.profile.profile.as_deref(), is_ci)?;
     let command = profiles.defaults(command(), &chosen)?;
     let words = std::iter::once(OsString::from("cargo xtask test")).chain(words.iter().cloned());
-    let matches = command.get_matches_from(words);
+    let words: Vec<OsString> = words.collect();
+    let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
     let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     args.profile.chosen = Some(chosen);
     Ok((args, workspace))
@@ -171,8 +173,7 @@ fn set_default(command: Command, option: &str, value: &Value) -> Result<Command,
         (false, _) => texts.iter().map(|text| format!("--{option}={text}")).collect(),
     };
     let name = std::iter::once("cargo xtask test".to_owned());
-    command
-        .clone()
+    variables::ignored(command.clone())
         .try_get_matches_from(name.chain(words))
         .map_err(|error| reason(&error))?;
     let Some((id, _)) = id(&command, option) else {

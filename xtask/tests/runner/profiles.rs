@@ -1,6 +1,9 @@
 //! What stands in the manifest: which profile applies, what it beats and what beats it; overrides that mean nothing.
+//! Variables that are empty or make no sense.
 
-use super::support::{Run, Scratch, Setup, run};
+use std::process::Command;
+
+use super::support::{Run, Scratch, Setup, must, run};
 
 fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     Setup {
@@ -33,6 +36,66 @@ fn a_variable_beats_the_profile_and_an_option_beats_both() {
     assert!(run.stdout.contains("tests, 4 at a time"), "{run}");
     let run = with_variables(&["good::passes", "-j5"], &[profile, ("XTASK_TEST_JOBS", "4")]);
     assert!(run.stdout.contains("tests, 5 at a time"), "{run}");
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let names = [
+        "JOBS",
+        "TIMEOUT",
+        "FUSE",
+        "MAX_SKIPS",
+        "JUNIT_DIALECT",
+        "HISTORY",
+        "PROFILE",
+    ];
+    let names = names.map(|name| format!("XTASK_TEST_{name}"));
+    let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let run = with_variables(&["good::passes"], &variables);
+    assert_eq!(run.code, Some(0), "{run}");
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named() {
+    for (name, value, wrong) in [
+        ("JOBS", "x", "invalid value 'x' for '--jobs <N>'"),
+        ("ISOLATE", "bix", "invalid value 'bix' for '--isolate <HOW>'"),
+        ("RETRIES", "$(printf '\\377')", "invalid UTF-8"),
+    ] {
+        // The one before it is all right.
+        let script = format!("export XTASK_TEST_REQUIRE=ipv4 XTASK_TEST_{name}=\"{value}\"; exec \"$@\"");
+        let setup = Setup {
+            script: Some(&script),
+            ..Setup::new(&["good::passes"])
+        };
+        let run = setup.run();
+        assert_eq!(run.code, Some(2), "{run}");
+        let tip = format!("comes from the variable XTASK_TEST_{name}\n");
+        assert!(run.stderr.contains(wrong) && run.stderr.contains(&tip), "{run}");
+    }
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named_where_the_tests_are_one_step_of_many() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let command = command.arg("ci").env("XTASK_TEST_JOBS", "x");
+    let output = must("start xtask", command.output());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("comes from the variable XTASK_TEST_JOBS"), "{said}");
+}
+
+#[test]
+fn a_variable_that_an_option_beats_may_make_no_sense_and_one_that_is_at_no_fault_is_not_named() {
+    let variable = [("XTASK_TEST_JOBS", "x"), ("XTASK_TEST_PROFILE", "hurried")];
+    let run = with_variables(&["good::passes", "--jobs", "2"], &variable);
+    assert_eq!(run.code, Some(0), "{run}");
+    let run = with_variables(&["--jobs", "y", "--nonsense"], &[("XTASK_TEST_RETRIES", "1")]);
+    assert_eq!(
+        (run.code, run.stderr.contains("variable")),
+        (Some(2), false),
+        "{run}"
+    );
 }
 
 #[test]
