@@ -13,7 +13,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 pub(crate) use summary::{Counts, Summary};
-pub(crate) use text::{plain_line, plain_text};
+pub(crate) use text::{plain_line, plain_text, report_text, steers};
 
 use crate::exit::{Exit, Stop};
 use crate::report::Outcome;
@@ -154,7 +154,7 @@ impl Console {
     /// The test with this number started.
     pub(crate) fn started(&self, number: usize, name: &str) {
         if let Some(live) = &self.live {
-            live.started(number, name);
+            live.started(number, &plain_line(name));
         }
     }
 

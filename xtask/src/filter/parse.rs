@@ -292,7 +292,7 @@ impl Fault {
         let from = self.at.saturating_sub(SHOWN_MAX);
         let shown = text.iter().skip(from).take(2 * SHOWN_MAX);
         let shown: String = shown
-            .map(|one| if one.is_control() { ' ' } else { *one })
+            .map(|one| if crate::console::steers(*one) { ' ' } else { *one })
             .collect();
         let caret = " ".repeat(self.at - from);
         let hint = "hint: for example `test(fetch) and not module(relay::limits)`; quote it for the shell";

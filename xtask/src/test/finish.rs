@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
-use crate::console::{Console, Summary};
+use crate::console::{Console, Summary, plain_line};
 use crate::discover::Discovered;
 use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
         // While tests run, they are all that we have started.
         self.versions.told();
         for warning in warnings {
-            self.console.line(&format!("warning: {warning}"));
+            self.console.line(&format!("warning: {}", plain_line(warning)));
         }
         if !found.features.is_empty() {
             let fuse = found.capabilities.lookup("fuse");
