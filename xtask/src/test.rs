@@ -117,7 +117,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let published = run.publish(exit, &report);
     run.remember(&report);
     run.summarise(&ended, &report);
-    Ok(published.map_or_else(|stop| stop.exit, |()| exit))
+    Ok(published.map_or_else(|stop| stop.after(exit).exit, |()| exit))
 }
 
 /// The part of the story that may stop anywhere.

@@ -143,6 +143,27 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_difference_that_cannot_be_printed_is_a_failure_all_the_same() {
+    let shelf = Shelf::new();
+    let (green, red) = (shelf.path("green"), shelf.path("red"));
+    shelf.run("green", &["can_be_told_to_fail"]);
+    shelf.run_with("red", &["can_be_told_to_fail"], &[("FIXTURE_FAILS", "1")]);
+    for (before, after, expected) in [(&green, &red, 100), (&red, &green, 110)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let full = must("open /dev/full", std::fs::File::create("/dev/full"));
+        let command = command
+            .args(["report", "diff"])
+            .args([before, after])
+            .stdout(full);
+        let output = must("start xtask", command.output());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("could not write to standard output"), "{said}");
+    }
+}
+
+#[test]
 fn events_can_take_standard_output_for_themselves() {
     let run = Setup::new(&["good::passes", "--events", "-"]).run();
     assert!(

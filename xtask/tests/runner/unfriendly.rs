@@ -82,6 +82,20 @@ fn a_report_that_cannot_be_written_has_a_code_of_its_own() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let run = run(&["bad::panics", "--junit", "/proc/nowhere/junit.xml"]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(100), "0 passed, 2 failed, 0 skipped"),
+        "{run}"
+    );
+    assert!(
+        run.stdout.contains("error: could not") && run.stdout.contains("`/proc/nowhere"),
+        "{run}"
+    );
+}
+
+#[test]
 fn a_temporary_directory_that_does_not_exist_is_a_setup_error_with_a_hint() {
     let run = Setup {
         variables: &[("TMPDIR", "/proc/nowhere")],
@@ -154,6 +168,24 @@ fn a_closed_stdout_does_not_stop_the_run() {
     .run();
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.junit().contains("tests=\"6\""), "{}", run.junit());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_list_that_cannot_be_printed_has_the_code_of_a_report_unless_there_is_another_failure() {
+    for (arguments, expected) in [(&["good"][..], 110), (&["good", "--fuse", "on", "--json"], 107)] {
+        let list = Setup {
+            subcommand: "list",
+            script: Some("exec \"$@\" >/dev/full"),
+            ..Setup::new(arguments)
+        }
+        .run();
+        assert_eq!(list.code, Some(expected), "{list}");
+        assert!(
+            list.stderr.contains("could not write to standard output"),
+            "{list}"
+        );
+    }
 }
 
 #[test]
