@@ -47,6 +47,7 @@ pub(crate) enum Style {
     Good,
     Bad,
     Skipped,
+    Interrupted,
     Faint,
     Bold,
 }
@@ -59,6 +60,7 @@ impl Paint {
             (Paint::Colours, Style::Good) => "32;1",
             (Paint::Colours, Style::Bad) => "31;1",
             (Paint::Colours, Style::Skipped) => "33;1",
+            (Paint::Colours, Style::Interrupted) => "35;1",
             (Paint::Colours, Style::Faint) => "2",
             (Paint::Colours, Style::Bold) => "1",
         };

@@ -66,6 +66,13 @@ impl Summary<'_> {
         }
         console.line("");
         self.notes.iter().for_each(|note| console.line(note));
+        let interrupted = self.report.cases().filter(|case| case.outcome.is_interrupted());
+        let interrupted = interrupted.count();
+        if interrupted > 0 {
+            console.line(&format!(
+                "interrupted: {interrupted} of the tests that count as failed"
+            ));
+        }
         let Counts {
             passed,
             failed,

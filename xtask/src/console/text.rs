@@ -16,6 +16,7 @@ pub(super) fn result_line(
     let (suite, name) = (plain_line(suite), plain_line(name));
     let (word, style) = match outcome {
         Outcome::Passed => ("PASS", Style::Good),
+        outcome if outcome.is_interrupted() => ("INTR", Style::Interrupted),
         Outcome::Failed(_) => ("FAIL", Style::Bad),
         Outcome::Errored(failure) if failure.kind == "timeout" => ("TIME", Style::Bad),
         Outcome::Errored(_) => ("DIED", Style::Bad),
@@ -100,7 +101,7 @@ fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Skip;
+    use crate::report::{Failure, Skip};
 
     #[test]
     fn hostile_output_cannot_reach_the_terminal() {
@@ -153,6 +154,15 @@ mod tests {
         assert_eq!(
             line(Outcome::Skipped(skip)),
             "SKIP [         ] p::suite a::b: slow one"
+        );
+        let interrupted = Failure {
+            kind: "interrupted".into(),
+            message: "was killed".into(),
+            detail: String::new(),
+        };
+        assert_eq!(
+            line(Outcome::Errored(interrupted)),
+            "INTR [   1.234s] p::suite a::b"
         );
     }
 }

@@ -16,6 +16,12 @@ fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
         "{run}"
     );
     assert!(run.junit().contains("interrupted by SIGINT"), "{}", run.junit());
+    for line in [
+        "\nINTR [",
+        "\ninterrupted: 1 of the tests that count as failed\n0 passed, 1 failed, 1 skipped\n",
+    ] {
+        assert!(run.stdout.contains(line), "{line}\n{run}");
+    }
     assert!(run.survivors().is_empty(), "{:?}", run.survivors());
 }
 
