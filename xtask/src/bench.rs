@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::binary;
 use crate::capability::{Capabilities, FuseMode};
 use crate::cargo::{self, BuildArgs};
-use crate::console::{Console, plain_text};
+use crate::console::{Console, report_text};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
@@ -252,7 +252,7 @@ fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
     let name = BINARY;
     let stop = |message: String| {
         let mut stop = Stop::new(Exit::TestsFailed, "bench", message);
-        stop.detail = plain_text(&ended.stderr);
+        stop.detail = report_text(&ended.stderr);
         stop
     };
     match &ended.end {

@@ -153,7 +153,7 @@ async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
 }
 
 fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
-    let text = crate::console::plain_text(stderr);
+    let text = crate::console::report_text(stderr);
     let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("Building ["));

@@ -18,6 +18,7 @@ use crate::mutations;
 use crate::rundir::PUBLISHED;
 use crate::test;
 use crate::tidy;
+use crate::variables;
 use crate::workspace::Workspace;
 
 /// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests, also with
@@ -96,7 +97,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The arguments of another subcommand. Ends the process, as clap does, if they make no sense.
 fn arguments<A: clap::Args>(command: &'static str, words: &[String]) -> A {
     let words = std::iter::once(command).chain(words.iter().map(String::as_str));
-    let matches = A::augment_args(clap::Command::new(command)).get_matches_from(words);
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    let command = A::augment_args(clap::Command::new(command));
+    let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 

@@ -63,6 +63,9 @@ fn version_flag() -> String {
     "--version".to_owned()
 }
 
+/// What may stand in `[workspace.metadata.xtask.test]`.
+const TABLES_OF_TEST: [&str; 3] = ["profiles", "overrides", "groups"];
+
 /// The sections of the table, each as it stands there.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,8 +89,24 @@ impl Config {
             features: section(&sections.features, ".features", file)?,
             probe: section(&sections.probe, ".probe", file)?,
             programs: section(&sections.programs, ".programs", file)?,
-            test: section(&sections.test, ".test", file)?,
+            test: tables_of_test(section(&sections.test, ".test", file)?, file)?,
         })
+    }
+}
+
+/// The same tables, if all of them are known; each is understood only where it is used.
+fn tables_of_test(tables: Map<String, Value>, file: &Path) -> Result<Map<String, Value>, Stop> {
+    match tables.keys().find(|key| !TABLES_OF_TEST.contains(&key.as_str())) {
+        None => Ok(tables),
+        Some(key) => {
+            let known = TABLES_OF_TEST.map(|known| format!("`{known}`")).join(", ");
+            let why = format!("there is no such key\nhint: there are {known}");
+            Err(misunderstood(
+                file,
+                &format!("workspace.metadata.xtask.test.{key}"),
+                &why,
+            ))
+        }
     }
 }
 
@@ -163,6 +182,13 @@ mod tests {
             (
                 json!({"test": []}),
                 ["`workspace.metadata.xtask.test`", "expected a map"],
+            ),
+            (
+                json!({"test": {"profiles": {}, "overides": []}}),
+                [
+                    "`workspace.metadata.xtask.test.overides`",
+                    "hint: there are `profiles`, `overrides`, `groups`",
+                ],
             ),
             (json!("x"), ["`workspace.metadata.xtask`", "expected struct"]),
         ] {

@@ -13,7 +13,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 pub(crate) use summary::{Counts, Summary};
-pub(crate) use text::{plain_line, plain_text};
+pub(crate) use text::{plain_line, plain_text, report_text, steers};
 
 use crate::exit::{Exit, Stop};
 use crate::report::Outcome;
@@ -47,6 +47,7 @@ pub(crate) enum Style {
     Good,
     Bad,
     Skipped,
+    Interrupted,
     Faint,
     Bold,
 }
@@ -59,6 +60,7 @@ impl Paint {
             (Paint::Colours, Style::Good) => "32;1",
             (Paint::Colours, Style::Bad) => "31;1",
             (Paint::Colours, Style::Skipped) => "33;1",
+            (Paint::Colours, Style::Interrupted) => "35;1",
             (Paint::Colours, Style::Faint) => "2",
             (Paint::Colours, Style::Bold) => "1",
         };
@@ -154,7 +156,7 @@ impl Console {
     /// The test with this number started.
     pub(crate) fn started(&self, number: usize, name: &str) {
         if let Some(live) = &self.live {
-            live.started(number, name);
+            live.started(number, &plain_line(name));
         }
     }
 

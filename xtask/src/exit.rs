@@ -30,7 +30,7 @@ pub(crate) enum Exit {
     ListFailed = 104,
     /// A capability named by `--require` is missing.
     CapabilityMissing = 107,
-    /// The report could not be written.
+    /// The report could not be written, and everything else was a success.
     ReportFailed = 110,
     /// The time limit of the whole run was reached.
     RunTimedOut = 124,
@@ -42,6 +42,16 @@ pub(crate) enum Exit {
     Quit = 131,
     /// SIGTERM.
     Terminated = 143,
+}
+
+impl Exit {
+    /// What the shell is told where something else goes wrong at the end: no failure is hidden by it.
+    fn or(self, other: Exit) -> Exit {
+        match self {
+            Exit::Success => other,
+            failure => failure,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -73,6 +83,12 @@ impl Stop {
             message: message.into(),
             detail: String::new(),
         }
+    }
+
+    /// The same at the end of what would else have exited with `exit`.
+    pub(crate) fn after(self, exit: Exit) -> Self {
+        let exit = exit.or(self.exit);
+        Stop { exit, ..self }
     }
 }
 

@@ -94,7 +94,7 @@ async fn ask(binary: &Asked<'_, impl Fn() -> Command>, args: &[&str]) -> Result<
 
 fn refused(id: &str, what: &str, stderr: &[u8]) -> Stop {
     let message = format!("could not list the tests of `{id}`: {what}");
-    let detail = crate::console::plain_text(stderr);
+    let detail = crate::console::report_text(stderr);
     Stop {
         exit: Exit::ListFailed,
         kind: "list",

@@ -122,21 +122,26 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         subset: listing.subset.read(&workspace.target_directory),
     };
     let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
-    listing.print(&plan, &wishes)?;
-    match plan.missing(&standings, &wishes.required).is_empty() {
-        true => Ok(Exit::Success),
-        false => Ok(Exit::CapabilityMissing),
-    }
+    let exit = match plan.missing(&standings, &wishes.required).is_empty() {
+        true => Exit::Success,
+        false => Exit::CapabilityMissing,
+    };
+    let printed = listing.print(&plan, &wishes);
+    printed.map_err(|stop| stop.after(exit))?;
+    Ok(exit)
 }
 
 impl Listing<'_> {
-    fn print(&self, plan: &Plan, wishes: &Wishes) -> anyhow::Result<()> {
+    fn print(&self, plan: &Plan, wishes: &Wishes) -> Result<(), Stop> {
         let entries: Vec<Entry<'_>> = (0..plan.tests.len())
             .filter_map(|n| Entry::of(plan, n, wishes))
             .collect();
         let console = Console::new();
         match self.form {
-            Form::Json => console::print(&serde_json::to_string_pretty(&entries)?)?,
+            Form::Json => {
+                let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
+                console::print(&json)?;
+            }
             Form::Lines => {
                 let lines: Vec<String> = entries.iter().map(Entry::line).collect();
                 console::print(&lines.join("\n"))?;

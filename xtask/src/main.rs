@@ -50,6 +50,7 @@ mod sweep;
 mod test;
 mod tidy;
 mod treatment;
+mod variables;
 mod workspace;
 
 use std::ffi::OsString;
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
     if let Some(code) = keeper::run_if_asked() {
         return code;
     }
-    let outcome = match Command::parse() {
+    let outcome = match variables::parse() {
         Command::Test(args) => test::run(&args, &words()),
         Command::Report(args) => reports::run(&args),
         Command::Sweep(args) => sweep::run(&args),
@@ -104,7 +105,8 @@ fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.
-        writeln!(std::io::stderr(), "error: {error:#}").ok();
+        let message = console::plain_text(format!("{error:#}").as_bytes());
+        writeln!(std::io::stderr(), "error: {message}").ok();
         error
             .downcast_ref::<Stop>()
             .map_or(Exit::SetupFailed, |stop| stop.exit)

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::config;
 use crate::exit::{Exit, Stop};
 use crate::test::Args;
+use crate::variables;
 use crate::workspace::Workspace;
 
 /// The profile that applies whenever it exists; others apply on top of it.
@@ -23,8 +24,9 @@ const ALWAYS: &str = "default";
 /// The profile that is chosen where the variable `CI` says that this is one.
 const CI: &str = "ci";
 
-/// Options that must be known before a profile can be.
-const NOT_IN_A_PROFILE: [&str; 3] = ["manifest-path", "profile", "help"];
+/// Options that must be known before a profile can be, those with which nothing runs, and the one that is about words of
+/// the command line, where nobody could take it back.
+const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
 
 /// Which profile to use.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -71,7 +73,8 @@ pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace)
     let chosen = profiles.choose(args.profile.profile.as_deref(), is_ci)?;
     let command = profiles.defaults(command(), &chosen)?;
     let words = std::iter::once(OsString::from("cargo xtask test")).chain(words.iter().cloned());
-    let matches = command.get_matches_from(words);
+    let words: Vec<OsString> = words.collect();
+    let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
     let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     args.profile.chosen = Some(chosen);
     Ok((args, workspace))
@@ -147,9 +150,9 @@ fn positive<'a>(
     value: &Value,
     profile: &'a str,
 ) -> (String, (Value, &'a str)) {
-    let positive = option
-        .strip_prefix("no-")
-        .filter(|flag| id(command, flag).is_some());
+    let exists = |option: &str| id(command, option).is_some();
+    let flag = option.strip_prefix("no-");
+    let positive = flag.filter(|flag| exists(option) && exists(flag));
     match (positive, value) {
         (Some(flag), Value::Bool(value)) => (flag.to_owned(), (Value::Bool(!value), profile)),
         _ => (option.to_owned(), (value.clone(), profile)),
@@ -170,8 +173,7 @@ fn set_default(command: Command, option: &str, value: &Value) -> Result<Command,
         (false, _) => texts.iter().map(|text| format!("--{option}={text}")).collect(),
     };
     let name = std::iter::once("cargo xtask test".to_owned());
-    command
-        .clone()
+    variables::ignored(command.clone())
         .try_get_matches_from(name.chain(words))
         .map_err(|error| reason(&error))?;
     let Some((id, _)) = id(&command, option) else {
@@ -272,6 +274,7 @@ mod tests {
                 json!({"tiemout": "1s"}),
                 ["ci.tiemout` in `/p/Cargo.toml`", "`--timeout`"],
             ),
+            (json!({"no-release": false}), ["ci.no-release`", "`--no-release`"]),
             (json!({"timeout": "soon"}), ["ci.timeout`", "soon"]),
             (json!({"jobs": 0}), ["ci.jobs`", "0"]),
             (json!({"jobs": {}}), ["ci.jobs`", "it is text, a number"]),
@@ -280,6 +283,10 @@ mod tests {
                 json!({"manifest-path": "x"}),
                 ["ci.manifest-path`", "does not belong"],
             ),
+            (json!({"list": true}), ["ci.list`", "does not belong"]),
+            (json!({"dry-run": true}), ["ci.dry-run`", "does not belong"]),
+            (json!({"exact": true}), ["ci.exact`", "does not belong"]),
+            (json!({"no-list": false}), ["ci.no-list`", "`--no-list`"]),
         ] {
             let message = parsed(json!({ "ci": options }), "ci", &[]).unwrap_err();
             for part in parts {

@@ -292,6 +292,12 @@ impl Outcome {
             Outcome::Passed | Outcome::Skipped(_) => None,
         }
     }
+
+    /// Whether it was ended with the run, so that nobody knows what would have become of it.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.failure()
+            .is_some_and(|failure| failure.kind == "interrupted")
+    }
 }
 
 /// Why a test failed, or why a run could not start.

@@ -123,11 +123,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
     ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
     let diff = diff::diff(before, after, ratio);
-    console::print(diff.to_text().trim_end())?;
     let exit = match diff.newly_failing.is_empty() {
         true => Exit::Success,
         false => Exit::TestsFailed,
     };
+    console::print(diff.to_text().trim_end()).map_err(|stop| stop.after(exit))?;
     Ok(exit.into())
 }
 

@@ -117,7 +117,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let published = run.publish(exit, &report);
     run.remember(&report);
     run.summarise(&ended, &report);
-    Ok(published.map_or_else(|stop| stop.exit, |()| exit))
+    Ok(published.map_or_else(|stop| stop.after(exit).exit, |()| exit))
 }
 
 /// The part of the story that may stop anywhere.
@@ -132,7 +132,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let ground = Ground::prepare(run)?;
     let found = ground.discover(run, capabilities, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let unmatched = filter.unmatched(&found.subjects());
+    let warnings = run.idle(&filter, &rules, &found);
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
@@ -142,7 +142,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
     let missing = plan.missing(&standings, &wishes.required);
-    run.announce(&plan, &found, &unmatched);
+    run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
     let mut ran = ground.run(run, (plan, &found), interrupts).await;
     wishes.subset.history.annotate(&mut ran.suites);

@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::exit::Stop;
-use crate::filter::Expression;
+use crate::filter::{Expression, Subject};
 use crate::plan::Test;
 use crate::run::room::{Company, Demand};
 
@@ -57,6 +57,8 @@ pub(crate) struct Rules {
 
 #[derive(Debug)]
 struct Override {
+    /// The filter as it stands there.
+    text: String,
     filter: Expression,
     treatment: Treatment,
 }
@@ -75,6 +77,17 @@ impl Rules {
         let subject = test.subject();
         let matching = self.overrides.iter().filter(|rule| rule.filter.selects(&subject));
         matching.fold(Treatment::default(), |all, rule| all.or(rule.treatment))
+    }
+
+    /// A sentence about each override that none of `tests` is meant by.
+    pub(crate) fn unmatched(&self, tests: &[Subject<'_>]) -> Vec<String> {
+        let overrides = self.overrides.iter().enumerate();
+        let idle = overrides.filter(|(_, rule)| !tests.iter().any(|test| rule.filter.selects(test)));
+        idle.map(|(number, rule)| {
+            let (text, key) = (&rule.text, read::path_of(number));
+            format!("no test matches `{text}`, which is `{key}.filter`")
+        })
+        .collect()
     }
 
     /// By the number of the group: how many of it run at a time.
@@ -163,9 +176,20 @@ mod tests {
 
     #[test]
     fn without_tables_nothing_is_special() {
-        let rules = rules(json!({"other": 1})).unwrap();
+        let rules = rules(json!({"profiles": {}})).unwrap();
         assert_eq!(rules.treatment(&plain_tests(&["a"])[0]), Treatment::default());
         assert_eq!(Treatment::default().demand(), Demand::default());
+    }
+
+    #[test]
+    fn an_override_that_means_no_test_is_named_with_its_filter() {
+        let overrides = ["test(=a)", "module(b)"].map(|filter| json!({"filter": filter, "retries": 1}));
+        let rules = rules(json!({ "overrides": overrides })).unwrap();
+        let tests = plain_tests(&["a"]);
+        assert_eq!(
+            rules.unmatched(&[tests[0].subject()]),
+            ["no test matches `module(b)`, which is `workspace.metadata.xtask.test.overrides[1].filter`"]
+        );
     }
 
     #[test]

@@ -150,15 +150,20 @@ impl BuildArgs {
                 .collect();
         }
         let this = env!("CARGO_PKG_NAME");
-        let members = self.members(workspace);
-        if members.len() < workspace.packages.len() {
-            let others = members.iter().filter(|member| member.name != this);
+        if !self.takes_all(workspace) {
+            let members = self.members(workspace).into_iter();
+            let others = members.filter(|member| member.name != this);
             return others
                 .map(|member| format!("--package={}", member.name))
                 .collect();
         }
         let exclude = workspace.contains(this).then(|| format!("--exclude={this}"));
         ["--workspace".to_owned()].into_iter().chain(exclude).collect()
+    }
+
+    /// Whether every member of the workspace is meant.
+    pub(crate) fn takes_all(&self, workspace: &Workspace) -> bool {
+        self.members(workspace).len() == workspace.packages.len()
     }
 
     fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {

@@ -164,7 +164,7 @@ impl Mounting<'_> {
 
     fn last_words(&self) -> String {
         let text = std::fs::read(self.log).unwrap_or_default();
-        let text = crate::console::plain_text(&text);
+        let text = crate::console::report_text(&text);
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
         let last: String = last
             .unwrap_or("it said nothing")

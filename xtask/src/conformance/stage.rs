@@ -10,7 +10,7 @@ use super::check::{SUITE, Said, Setting, Trial, Verdict};
 use super::ground::{Field, Mounting};
 use crate::capability::Capabilities;
 use crate::clock;
-use crate::console::{Console, plain_text};
+use crate::console::{Console, report_text};
 use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
@@ -209,8 +209,8 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
     };
     let said = Said {
         status,
-        stdout: plain_text(&ended.stdout),
-        stderr: plain_text(&ended.stderr),
+        stdout: report_text(&ended.stdout),
+        stderr: report_text(&ended.stderr),
     };
     let Verdict { failure, lines } = (trial.check.judge)(setting, &said);
     let outcome = failure.map_or(Outcome::Passed, |message| {

@@ -26,7 +26,7 @@ fn name(case: &Case) -> String {
         1 => String::new(),
         round => format!("#{round}"),
     };
-    format!("{}{round}", case.id.replacen('$', " ", 1))
+    format!("{}{round}", plain_line(&case.id).replacen('$', " ", 1))
 }
 
 /// With why it failed first.

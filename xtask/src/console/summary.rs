@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::remarks::remarks;
-use super::text::{disarmed, plain_text, result_line};
+use super::text::{disarmed, plain_line, plain_text, result_line};
 use super::{Console, Style};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 
@@ -60,12 +60,19 @@ impl Summary<'_> {
             let headline = format!(
                 "{}: {}",
                 console.paint().on(Style::Bad, &failure.kind),
-                failure.message
+                plain_text(failure.message.as_bytes())
             );
             console.line(&format!("\n{headline}"));
         }
         console.line("");
         self.notes.iter().for_each(|note| console.line(note));
+        let interrupted = self.report.cases().filter(|case| case.outcome.is_interrupted());
+        let interrupted = interrupted.count();
+        if interrupted > 0 {
+            console.line(&format!(
+                "interrupted: {interrupted} of the tests that count as failed"
+            ));
+        }
         let Counts {
             passed,
             failed,
@@ -101,11 +108,12 @@ impl Summary<'_> {
         let name = path(case);
         let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
         console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
-        console.line(&disarmed(&format!("  {}: {}", failure.kind, failure.message)));
+        let message = plain_line(&failure.message);
+        console.line(&disarmed(&format!("  {}: {message}", failure.kind)));
         if let Some(place) = case.place().filter(|_| case.line.is_some()) {
-            console.line(&format!("  at {place}"));
+            console.line(&format!("  at {}", plain_line(&place)));
         }
-        detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(line))));
+        detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(&plain_line(line)))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
         console.line(&format!("  rerun: {} {}", self.rerun, quoted(&case.id)));
@@ -159,7 +167,7 @@ fn cut(line: &str) -> Cow<'_, str> {
 
 /// As one word of a shell.
 fn quoted(id: &str) -> String {
-    format!("'{}'", super::text::plain_line(id).replace('\'', r"'\''"))
+    format!("'{}'", plain_line(id).replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

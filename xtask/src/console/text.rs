@@ -13,8 +13,10 @@ pub(super) fn result_line(
     outcome: &Outcome,
     elapsed: Duration,
 ) -> String {
+    let (suite, name) = (plain_line(suite), plain_line(name));
     let (word, style) = match outcome {
         Outcome::Passed => ("PASS", Style::Good),
+        outcome if outcome.is_interrupted() => ("INTR", Style::Interrupted),
         Outcome::Failed(_) => ("FAIL", Style::Bad),
         Outcome::Errored(failure) if failure.kind == "timeout" => ("TIME", Style::Bad),
         Outcome::Errored(_) => ("DIED", Style::Bad),
@@ -32,15 +34,33 @@ pub(super) fn result_line(
                 "{} [ {:>8}] {suite} {name}: {}",
                 paint.on(style, word),
                 "",
-                skip.reason
+                plain_line(&skip.reason)
             )
         }
     }
 }
 
-/// Bytes of a program as text that can do nothing to a terminal: escape sequences are removed, other control
-/// characters shown as `\u{..}`, wrong UTF-8 as U+FFFD.
+/// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is read: escape sequences
+/// are removed, other control characters and those that reorder text shown as `\u{..}`, wrong UTF-8 as U+FFFD.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {
+    without_controls(bytes, steers)
+}
+
+/// As [`plain_text`], but what only reorders text stays: for a report, whose readers may want it.
+pub(crate) fn report_text(bytes: &[u8]) -> String {
+    without_controls(bytes, char::is_control)
+}
+
+/// Whether it is a control character, or one that reorders the text around it (Unicode Standard Annex 9, 2).
+pub(crate) fn steers(scalar: char) -> bool {
+    let reorders = matches!(
+        scalar,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    reorders || scalar.is_control()
+}
+
+fn without_controls(bytes: &[u8], is_control: impl Fn(char) -> bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -49,7 +69,7 @@ pub(crate) fn plain_text(bytes: &[u8]) -> String {
             '\x1b' if rest.next_if_eq(&'[').is_some() => skip_sequence(&mut rest),
             '\n' | '\t' => plain.push(c),
             '\r' => plain.push('\n'),
-            c if c.is_control() => plain.extend(c.escape_unicode()),
+            c if is_control(c) => plain.extend(c.escape_unicode()),
             c => plain.push(c),
         }
     }
@@ -81,7 +101,7 @@ fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Skip;
+    use crate::report::{Failure, Skip};
 
     #[test]
     fn hostile_output_cannot_reach_the_terminal() {
@@ -90,6 +110,22 @@ mod tests {
             "red \\u{1b}]0;title\\u{7} \\u{0} \u{fffd}"
         );
         assert_eq!(plain_text(b"a\r\nb\rc\td"), "a\n\nb\nc\td");
+    }
+
+    #[test]
+    fn what_reorders_text_is_shown_on_a_terminal_and_stays_in_a_report() {
+        let reordered = "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}a\u{202f}\u{5d0}";
+        assert_eq!(
+            plain_line(reordered),
+            "\\u{202a}\\u{202e}\\u{2066}\\u{2069}\\u{200e}\\u{200f}\\u{61c}a\u{202f}\u{5d0}"
+        );
+        assert_eq!(report_text(reordered.as_bytes()), reordered);
+        let name = "a\u{202e}b\x1b]0;x\x07";
+        let line = result_line(Paint::Plain, name, name, &Outcome::Passed, Duration::ZERO);
+        assert!(
+            !line.contains(steers) && line.ends_with("a\\u{202e}b\\u{1b}]0;x\\u{7}"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -118,6 +154,15 @@ mod tests {
         assert_eq!(
             line(Outcome::Skipped(skip)),
             "SKIP [         ] p::suite a::b: slow one"
+        );
+        let interrupted = Failure {
+            kind: "interrupted".into(),
+            message: "was killed".into(),
+            detail: String::new(),
+        };
+        assert_eq!(
+            line(Outcome::Errored(interrupted)),
+            "INTR [   1.234s] p::suite a::b"
         );
     }
 }

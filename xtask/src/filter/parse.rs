@@ -8,8 +8,6 @@
 //! pattern   = "=" text | "~" text | "#" glob | "/" regex "/" | text
 //! ```
 
-use regex_lite::Regex;
-
 use super::expression::{Expression, Field, Predicate};
 use super::pattern::{self, Pattern};
 use crate::exit::{Exit, Stop};
@@ -20,6 +18,10 @@ const DEPTH_MAX: usize = 64;
 /// An expression that is longer did not come from a person.
 const LEN_MAX: usize = 64 * 1024;
 
+/// So many regular expressions, and groups in them. Each takes some 100 KiB when it is compared, if all are as long as
+/// they may be.
+const REGEX_PARTS_MAX: usize = 200;
+
 /// Of an expression, this much is shown on each side of an error.
 const SHOWN_MAX: usize = 60;
 
@@ -29,6 +31,7 @@ pub(super) fn expression(text: &str) -> Result<Expression, Stop> {
         text: text.chars().collect(),
         at: 0,
         depth: 0,
+        regex_parts: 0,
     };
     parser.whole().map_err(|fault| fault.stop(&parser.text))
 }
@@ -37,6 +40,8 @@ struct Parser {
     text: Vec<char>,
     at: usize,
     depth: usize,
+    /// Regular expressions and their groups so far.
+    regex_parts: usize,
 }
 
 /// Where the text stops to make sense, and what should stand there.
@@ -49,8 +54,10 @@ type Parsed<T> = Result<T, Fault>;
 
 impl Parser {
     fn whole(&mut self) -> Parsed<Expression> {
-        if self.text.len() > LEN_MAX {
-            return Err(self.expected_at(LEN_MAX, &format!("at most {LEN_MAX} characters")));
+        let len = self.text.len();
+        if len > LEN_MAX {
+            let expected = format!("at most {LEN_MAX} characters instead of {len}");
+            return Err(self.expected_at(LEN_MAX, &expected));
         }
         let expression = self.any()?;
         self.skip_space();
@@ -192,9 +199,16 @@ impl Parser {
                 _ => source.push(one),
             }
         }
-        Regex::new(&source)
-            .map(Pattern::Regex)
-            .map_err(|error| self.expected_at(start, &format!("a regular expression ({error})")))
+        let regex = pattern::regex(&source).map_err(|expected| self.expected_at(start, &expected))?;
+        // The whole of it counts as a group.
+        self.regex_parts += regex.captures_len();
+        match self.regex_parts > REGEX_PARTS_MAX {
+            true => Err(self.expected_at(
+                start,
+                &format!("at most {REGEX_PARTS_MAX} regular expressions and groups in them"),
+            )),
+            false => Ok(Pattern::Regex(regex)),
+        }
     }
 
     fn peek(&self) -> Option<char> {
@@ -278,7 +292,7 @@ impl Fault {
         let from = self.at.saturating_sub(SHOWN_MAX);
         let shown = text.iter().skip(from).take(2 * SHOWN_MAX);
         let shown: String = shown
-            .map(|one| if one.is_control() { ' ' } else { *one })
+            .map(|one| if crate::console::steers(*one) { ' ' } else { *one })
             .collect();
         let caret = " ".repeat(self.at - from);
         let hint = "hint: for example `test(fetch) and not module(relay::limits)`; quote it for the shell";

@@ -2,7 +2,16 @@
 
 use std::fmt;
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
+
+/// A regular expression of more characters did not come from a person.
+const REGEX_LEN_MAX: usize = 1000;
+
+/// Compiled it has at most so many bytes: two thousand characters, each repetition written out.
+const REGEX_SIZE_MAX: usize = 64 * 1024;
+
+/// Groups and repetitions within each other.
+const REGEX_DEPTH_MAX: u32 = 50;
 
 /// A pattern. [`Display`](fmt::Display) writes it so that it can be read again.
 #[derive(Debug, Clone)]
@@ -68,6 +77,27 @@ pub(super) fn glob(text: &[(char, bool)]) -> Result<Vec<Piece>, &'static str> {
     }
     pieces.dedup_by(|a, b| *a == Piece::Many && *b == Piece::Many);
     Ok(pieces)
+}
+
+/// Understands a regular expression; the error is what should stand there.
+pub(super) fn regex(source: &str) -> Result<Regex, String> {
+    let len = source.chars().count();
+    if len > REGEX_LEN_MAX {
+        return Err(format!(
+            "a regular expression of at most {REGEX_LEN_MAX} characters instead of {len}"
+        ));
+    }
+    let mut builder = RegexBuilder::new(source);
+    builder.size_limit(REGEX_SIZE_MAX).nest_limit(REGEX_DEPTH_MAX);
+    builder.build().map_err(|error| {
+        let mut why = error.to_string();
+        if why.ends_with("size limit") {
+            why.push_str(&format!(" of {REGEX_SIZE_MAX} bytes"));
+        } else if why.ends_with("nesting") {
+            why.push_str(&format!(", more than {REGEX_DEPTH_MAX} levels"));
+        }
+        format!("a regular expression ({why})")
+    })
 }
 
 /// `!a-cx`: ranges and single characters.

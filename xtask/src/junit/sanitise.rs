@@ -128,8 +128,8 @@ mod tests {
             "\u{fffd}".repeat(7)
         );
         assert_eq!(
-            text("\t\n\u{7f}\u{85}\u{e000}\u{1f600}"),
-            "\t\n\u{7f}\u{85}\u{e000}\u{1f600}"
+            text("\t\n\u{7f}\u{85}\u{202e}\u{e000}\u{1f600}"),
+            "\t\n\u{7f}\u{85}\u{202e}\u{e000}\u{1f600}"
         );
     }
 

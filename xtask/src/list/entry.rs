@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::console::plain_line;
 use crate::plan::{Decision, Form, Plan, Wishes};
 
 /// One test, as `--json` shows it.
@@ -85,6 +86,6 @@ impl<'a> Entry<'a> {
             None if !self.needs.is_empty() => line.push_str(&format!("  needs {}", self.needs.join(", "))),
             None => {}
         }
-        line
+        plain_line(&line)
     }
 }

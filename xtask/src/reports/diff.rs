@@ -20,6 +20,8 @@ pub(super) struct Diff {
     removed: Vec<String>,
     /// Ran in the earlier run, and not in the later one, with the reason.
     no_longer_run: Vec<String>,
+    /// Ended with the later run, which says nothing about them.
+    interrupted: Vec<String>,
     slower: Vec<String>,
     faster: Vec<String>,
 }
@@ -29,6 +31,7 @@ enum Standing {
     Passed,
     Failed,
     Skipped,
+    Interrupted,
 }
 
 /// Compares; times are told of where they differ by more than `ratio`.
@@ -50,8 +53,10 @@ pub(super) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
 impl Diff {
     fn add(&mut self, case: &Case) {
         self.new.push(name(case));
-        if standing(case) == Standing::Failed {
-            self.newly_failing.push(told(case));
+        match standing(case) {
+            Standing::Failed => self.newly_failing.push(told(case)),
+            Standing::Interrupted => self.interrupted.push(told(case)),
+            Standing::Passed | Standing::Skipped => {}
         }
     }
 
@@ -59,10 +64,11 @@ impl Diff {
         match (standing(before), standing(after)) {
             (Standing::Failed, Standing::Failed) => self.still_failing.push(told(after)),
             (_, Standing::Failed) => self.newly_failing.push(told(after)),
+            (_, Standing::Interrupted) => self.interrupted.push(told(after)),
             (Standing::Failed, Standing::Passed) => self.fixed.push(name(after)),
             (Standing::Passed | Standing::Failed, Standing::Skipped) => self.no_longer_run.push(told(after)),
             (Standing::Passed, Standing::Passed) => self.time(before, after, ratio),
-            (Standing::Skipped, Standing::Passed | Standing::Skipped) => {}
+            (Standing::Skipped | Standing::Interrupted, Standing::Passed | Standing::Skipped) => {}
         }
     }
 
@@ -91,6 +97,7 @@ impl Diff {
             ("fixed", &self.fixed),
             ("still failing", &self.still_failing),
             ("no longer run", &self.no_longer_run),
+            ("interrupted", &self.interrupted),
             ("new", &self.new),
             ("removed", &self.removed),
             ("slower", &self.slower),
@@ -117,6 +124,7 @@ fn key(case: &Case) -> (&str, u32) {
 
 fn standing(case: &Case) -> Standing {
     match case.outcome {
+        _ if case.outcome.is_interrupted() => Standing::Interrupted,
         Outcome::Passed => Standing::Passed,
         Outcome::Failed(_) | Outcome::Errored(_) => Standing::Failed,
         Outcome::Skipped(_) => Standing::Skipped,
@@ -140,6 +148,7 @@ fn told(case: &Case) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Failure;
     use crate::reports::examples::{case, failed, report, skipped};
 
     fn timed(name: &str, ms: u64) -> Case {
@@ -179,6 +188,39 @@ mod tests {
             removed (1):\n  p::suite$m::goes\n";
         assert_eq!(diff(&before, &after, 1.5).to_text(), expected);
         assert_eq!(diff(&before, &before, 1.5).newly_failing, [""; 0]);
+    }
+
+    #[test]
+    fn what_was_interrupted_is_no_failure_and_heals_none() {
+        let interrupted = |name: &str| {
+            let failure = Failure {
+                kind: "interrupted".into(),
+                message: "was killed".into(),
+                detail: String::new(),
+            };
+            case(name, Outcome::Errored(failure))
+        };
+        let passed = |name: &str| case(name, Outcome::Passed);
+        let before = report(
+            "1",
+            vec![
+                passed("a"),
+                case("b", failed("no")),
+                interrupted("c"),
+                interrupted("d"),
+            ],
+        );
+        let after = ["a", "b", "e"]
+            .map(interrupted)
+            .into_iter()
+            .chain([passed("c"), case("d", failed("no"))]);
+        let diff = diff(&before, &report("2", after.collect()), 1.5);
+        let of = |name: &str| format!("p::suite$m::{name}: was killed");
+        assert_eq!(diff.interrupted, ["a", "b", "e"].map(of));
+        assert_eq!(
+            (diff.newly_failing, diff.fixed),
+            (vec!["p::suite$m::d: no".to_owned()], vec![])
+        );
     }
 
     #[test]

@@ -47,9 +47,12 @@ fn two(mut first: Report, mut second: Report) -> Report {
 
 /// Lanes are not shared: the second one's come after the first one's.
 fn move_slots(report: &mut Report, by: usize) {
+    let moved = |slot: usize| slot.saturating_add(by);
     for case in report.suites.iter_mut().flat_map(|suite| &mut suite.cases) {
-        case.slot = case.slot.map(|slot| slot + by);
-        case.earlier.iter_mut().for_each(|attempt| attempt.slot += by);
+        case.slot = case.slot.map(moved);
+        case.earlier
+            .iter_mut()
+            .for_each(|attempt| attempt.slot = moved(attempt.slot));
     }
 }
 
@@ -58,7 +61,11 @@ fn slot_count(report: &Report) -> usize {
         let earlier = case.earlier.iter().map(|attempt| attempt.slot);
         earlier.chain(case.slot).max()
     };
-    report.cases().filter_map(slots).max().map_or(0, |slot| slot + 1)
+    report
+        .cases()
+        .filter_map(slots)
+        .max()
+        .map_or(0, |slot| slot.saturating_add(1))
 }
 
 /// The phases as seen from an earlier start.
@@ -179,6 +186,18 @@ mod tests {
         ]);
         let slots: Vec<Option<usize>> = merged.unwrap().cases().map(|case| case.slot).collect();
         assert_eq!(slots, [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_slot_of_any_number_can_be_merged() {
+        let far = Case {
+            slot: Some(usize::MAX),
+            ..case("a", Outcome::Passed)
+        };
+        let second = report("2", vec![case("b", Outcome::Passed)]);
+        let merged = merge(vec![report("1", vec![far]), second]);
+        let slots: Vec<Option<usize>> = merged.unwrap().cases().map(|case| case.slot).collect();
+        assert_eq!(slots, [Some(usize::MAX); 2]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) fn to_text(report: &Report, count: usize) -> String {
             text,
             "{:>9.3}s  {}{attempts}",
             elapsed.as_secs_f64(),
-            super::title(case)
+            super::plain_line(&super::title(case))
         )
         .ok();
     }

@@ -29,6 +29,32 @@ impl Span<'_> {
     }
 }
 
+/// A lane for each slot that occurs, in order, however large its number is.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    slots: Vec<usize>,
+}
+
+impl Lanes {
+    /// Of all these.
+    pub(super) fn of(spans: &[Span<'_>]) -> Lanes {
+        let mut slots: Vec<usize> = spans.iter().map(|span| span.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        Lanes { slots }
+    }
+
+    /// The number of the lane of a slot that occurs, from 0.
+    pub(super) fn number(&self, slot: usize) -> usize {
+        self.slots.partition_point(|&other| other < slot)
+    }
+
+    /// `slot 3`, by the number of the lane.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.slots.iter().map(|slot| format!("slot {slot}"))
+    }
+}
+
 /// As [`Span::word`], of a test.
 pub(super) fn word(case: &Case) -> &'static str {
     match case.outcome {

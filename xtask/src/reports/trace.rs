@@ -1,11 +1,10 @@
 //! `trace.json`: a run in the Trace Event Format that Chrome and Perfetto open: a track per slot, a slice per attempt.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::spans::{Span, spans};
+use super::spans::{Lanes, Span, spans};
 use crate::report::Report;
 
 /// The one process.
@@ -21,14 +20,17 @@ pub(super) fn to_json(report: &Report) -> String {
         "args": {"name": format!("run {}", report.run_id)},
     })];
     let spans = spans(report);
-    let slots: BTreeSet<usize> = spans.iter().map(|span| span.slot).collect();
+    let lanes = Lanes::of(&spans);
     events.push(track(PHASES, "run"));
-    events.extend(slots.iter().map(|slot| track(slot + 1, &format!("slot {slot}"))));
+    events.extend((1..).zip(lanes.names()).map(|(tid, name)| track(tid, &name)));
     events.extend(report.phases.iter().map(|phase| {
         let times = (phase.after, phase.elapsed);
         slice(&phase.name, "phase", PHASES, times)
     }));
-    events.extend(spans.iter().map(attempt));
+    let attempts = spans
+        .iter()
+        .map(|span| attempt(span, lanes.number(span.slot) + 1));
+    events.extend(attempts);
     let document = json!({
         "displayTimeUnit": "ms",
         "otherData": report.properties.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
@@ -50,11 +52,11 @@ fn slice(name: &str, category: &str, tid: usize, (after, elapsed): (Duration, Du
     })
 }
 
-fn attempt(span: &Span<'_>) -> Value {
+fn attempt(span: &Span<'_>, tid: usize) -> Value {
     let mut event = slice(
         &super::title(span.case),
         span.word(),
-        span.slot + 1,
+        tid,
         (span.after, span.elapsed),
     );
     let message = span.outcome.failure().map(|failure| failure.message.as_str());
@@ -88,5 +90,19 @@ mod tests {
             (&last["ts"], &last["dur"], &last["args"]["attempt"], &last["cat"]),
             (&json!(2_000_000), &json!(10_000), &json!(2), &json!("flaky"))
         );
+    }
+
+    #[test]
+    fn a_slot_of_any_number_has_the_next_track() {
+        let far = Case {
+            slot: Some(usize::MAX),
+            ..case("far", Outcome::Passed)
+        };
+        let run = report("1", vec![far, case("near", Outcome::Passed)]);
+        let trace: Value = serde_json::from_str(&to_json(&run)).unwrap();
+        let tracks = trace["traceEvents"].as_array().unwrap().iter();
+        let tracks = tracks.filter(|event| event["name"] == "thread_name");
+        let tids: Vec<&Value> = tracks.map(|event| &event["tid"]).collect();
+        assert_eq!(tids, [0, 1, 2]);
     }
 }

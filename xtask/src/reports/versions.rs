@@ -64,25 +64,3 @@ fn answer(command: &Command) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     output.status.success().then_some(text)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_compiler_says_its_version() {
-        let versions = Versions::ask(Path::new("."));
-        let rustc = versions.told().iter().find(|(name, _)| name == "rustc");
-        assert!(
-            rustc.is_some_and(|(_, version)| version.starts_with("rustc 1.")),
-            "{versions:?}"
-        );
-        assert_eq!(versions.told(), versions.told());
-    }
-
-    #[test]
-    fn who_does_not_answer_is_left_out() {
-        let versions = Versions::ask(Path::new("/nowhere"));
-        assert_eq!(*versions.told(), []);
-    }
-}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::console::{Console, plain_text};
+use crate::console::{Console, plain_line, plain_text};
 
 /// So much of the beginning and so much of the end of each stream is kept in memory.
 const KEPT_LEN_MAX: usize = 128 * 1024;
@@ -115,6 +115,7 @@ impl Capture {
             log.push(chunk);
         }
         if let Some(Echo { console, name }) = &self.echo {
+            let name = plain_line(name);
             plain_text(chunk)
                 .lines()
                 .for_each(|line| console.line(&format!("{name} | {line}")));

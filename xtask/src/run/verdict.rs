@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::process::{End, Ended, Halt};
-use crate::console::plain_text;
+use crate::console::report_text;
 use crate::libtest;
 use crate::plan::Form;
 use crate::report::{Failure, Outcome};
@@ -95,7 +95,7 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
             format!("{place}\n{}", panic.message),
         );
     }
-    let stderr = plain_text(&ended.stderr);
+    let stderr = report_text(&ended.stderr);
     let returned = stderr.lines().find(|line| line.starts_with("Error: "));
     match (libtest::note(&ended.stdout), returned) {
         (Some(note), _) => failed("panic", note, format!("libtest says so of `{name}`")),
@@ -159,7 +159,7 @@ fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
         line.starts_with("note: ") || **line == "stack backtrace:" || line.starts_with("thread '")
     };
     let message: Vec<&str> = rest.iter().take_while(|line| !ends(line)).copied().collect();
-    let message = plain_text(message.join("\n").trim_end().as_bytes());
+    let message = report_text(message.join("\n").trim_end().as_bytes());
     Some((
         thread,
         Panic {
@@ -251,6 +251,12 @@ mod tests {
         );
         assert_eq!(find_panic(stderr, "c").unwrap().message, "first");
         assert_eq!(find_panic("thread 'x' panicked at nowhere", "x"), None);
+    }
+
+    #[test]
+    fn what_only_reorders_text_stays_in_the_message() {
+        let stderr = "thread 'a::b' (1) panicked at tests/a.rs:10:5:\n\x1b[1ma\u{202e}b\n";
+        assert_eq!(failure(judged(101 << 8, b"", stderr)).1, "a\u{202e}b");
     }
 
     #[test]

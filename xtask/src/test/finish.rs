@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
-use crate::console::{Console, Summary};
+use crate::console::{Console, Summary, plain_line};
 use crate::discover::Discovered;
 use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
+use crate::filter::Filter;
 use crate::junit;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
@@ -23,6 +24,7 @@ use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
 use crate::subset::Subset;
+use crate::treatment::Rules;
 use crate::workspace::Workspace;
 
 /// A running test takes so many of our descriptors: two streams, the line to its supervisor, its log, and each of the
@@ -155,10 +157,22 @@ impl<'a> Run<'a> {
         Settings { jobs, ..settings }
     }
 
+    /// What to say of filters that match no test. Those of the workspace may be about packages that were not built.
+    pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
+        let tests = found.subjects();
+        let words = filter.unmatched(&tests).into_iter();
+        let words = words.map(|word| format!("no test matches `{word}`"));
+        let overrides = match self.args.build.takes_all(&self.workspace) {
+            true => rules.unmatched(&tests),
+            false => Vec::new(),
+        };
+        words.chain(overrides).collect()
+    }
+
     /// Says what is about to run.
-    pub(super) fn announce(&self, plan: &Plan, found: &Discovered, unmatched: &[&str]) {
-        for word in unmatched {
-            self.console.line(&format!("warning: no test matches `{word}`"));
+    pub(super) fn announce(&self, plan: &Plan, found: &Discovered, warnings: &[String]) {
+        for warning in warnings {
+            self.console.line(&format!("warning: {}", plain_line(warning)));
         }
         if !found.features.is_empty() {
             let fuse = found.capabilities.lookup("fuse");

@@ -19,6 +19,11 @@ struct Entry<'a> {
     value: &'a Value,
 }
 
+/// The key of the override with this number.
+pub(super) fn path_of(number: usize) -> String {
+    format!("{HOME}.overrides[{number}]")
+}
+
 /// Both tables.
 pub(super) fn rules(table: &Map<String, Value>) -> Result<Rules, Stop> {
     let mut rules = Rules::default();
@@ -74,7 +79,12 @@ fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Stop> {
         }
     }
     let filter = filter.ok_or_else(|| bad(&format!("{}.filter", entry.path), "it is missing"))?;
-    Ok(Override { filter, treatment })
+    let (text, filter) = filter;
+    Ok(Override {
+        text,
+        filter,
+        treatment,
+    })
 }
 
 impl<'a> Entry<'a> {
@@ -102,9 +112,10 @@ impl<'a> Entry<'a> {
         parse_duration(&text).map_err(|why| bad(&self.path, &why))
     }
 
-    fn expression(&self) -> Result<Expression, Stop> {
+    fn expression(&self) -> Result<(String, Expression), Stop> {
         let text: String = self.read("a filter expression")?;
-        Expression::parse(&text).map_err(|stop| bad(&self.path, &stop.message))
+        let filter = Expression::parse(&text).map_err(|stop| bad(&self.path, &stop.message))?;
+        Ok((text, filter))
     }
 
     fn group(&self, groups: &[Group]) -> Result<usize, Stop> {

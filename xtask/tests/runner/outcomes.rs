@@ -1,6 +1,6 @@
 //! What becomes of tests, as exit codes, lines and reports tell it.
 
-use super::support::{Run, Setup, run};
+use super::support::{Run, Scratch, Setup, run};
 
 #[test]
 fn a_green_run_exits_with_zero_and_ends_in_the_counts() {
@@ -41,6 +41,38 @@ fn hostile_output_reaches_neither_the_terminal_nor_the_report() {
         "{}",
         run.junit()
     );
+}
+
+#[test]
+fn what_reorders_text_is_shown_on_the_terminal_and_kept_in_the_report() {
+    let run = run(&["reported::reorders_text"]);
+    for part in ["printed \\u{202e}txt", "panicked \\u{2066}txt"] {
+        assert!(run.stdout.contains(part), "{part}\n{run}");
+    }
+    assert!(!run.stdout.contains(['\u{202e}', '\u{2066}']), "{run}");
+    let junit = run.junit();
+    assert!(
+        junit.contains("printed \u{202e}txt") && junit.contains("message=\"panicked \u{2066}txt\""),
+        "{junit}"
+    );
+}
+
+#[test]
+fn a_test_whose_name_would_steer_the_terminal_does_not() {
+    let name = r"a\u{202e}b\u{1b}]0;x\u{7}";
+    let source = format!(
+        "fn main() {{ let args = std::env::args().collect::<Vec<_>>().join(\" \");\n\
+         if !args.contains(\"--list\") {{ println!(\"running 1 test\\ntest result: ok. 1 passed; 0 failed\") }}\n\
+         else if !args.contains(\"--ignored\") {{ println!(\"{name}: test\") }} }}\n"
+    );
+    let package = Scratch::package(&source);
+    package.add_to_manifest("[[test]]\nname = \"odd\"\npath = \"src/main.rs\"\nharness = false\n");
+    let (ran, listed) = (package.test(), package.run("list", &[]));
+    assert_eq!(ran.last_line(), "1 passed, 0 failed, 0 skipped", "{ran}");
+    for run in [ran, listed] {
+        assert!(run.stdout.contains(name), "{run}");
+        assert!(!run.stdout.contains(['\u{202e}', '\u{1b}', '\u{7}']), "{run}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! Options that stand in the manifest: which profile applies, what it beats and what beats it.
+//! What stands in the manifest: which profile applies, what it beats and what beats it; overrides that mean nothing.
+//! Variables that are empty or make no sense.
 
-use super::support::{Run, Setup, run};
+use std::process::Command;
+
+use super::support::{Run, Scratch, Setup, must, run};
 
 fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     Setup {
@@ -36,6 +39,66 @@ fn a_variable_beats_the_profile_and_an_option_beats_both() {
 }
 
 #[test]
+fn an_empty_variable_is_none() {
+    let names = [
+        "JOBS",
+        "TIMEOUT",
+        "FUSE",
+        "MAX_SKIPS",
+        "JUNIT_DIALECT",
+        "HISTORY",
+        "PROFILE",
+    ];
+    let names = names.map(|name| format!("XTASK_TEST_{name}"));
+    let variables: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let run = with_variables(&["good::passes"], &variables);
+    assert_eq!(run.code, Some(0), "{run}");
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named() {
+    for (name, value, wrong) in [
+        ("JOBS", "x", "invalid value 'x' for '--jobs <N>'"),
+        ("ISOLATE", "bix", "invalid value 'bix' for '--isolate <HOW>'"),
+        ("RETRIES", "$(printf '\\377')", "invalid UTF-8"),
+    ] {
+        // The one before it is all right.
+        let script = format!("export XTASK_TEST_REQUIRE=ipv4 XTASK_TEST_{name}=\"{value}\"; exec \"$@\"");
+        let setup = Setup {
+            script: Some(&script),
+            ..Setup::new(&["good::passes"])
+        };
+        let run = setup.run();
+        assert_eq!(run.code, Some(2), "{run}");
+        let tip = format!("comes from the variable XTASK_TEST_{name}\n");
+        assert!(run.stderr.contains(wrong) && run.stderr.contains(&tip), "{run}");
+    }
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named_where_the_tests_are_one_step_of_many() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let command = command.arg("ci").env("XTASK_TEST_JOBS", "x");
+    let output = must("start xtask", command.output());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("comes from the variable XTASK_TEST_JOBS"), "{said}");
+}
+
+#[test]
+fn a_variable_that_an_option_beats_may_make_no_sense_and_one_that_is_at_no_fault_is_not_named() {
+    let variable = [("XTASK_TEST_JOBS", "x"), ("XTASK_TEST_PROFILE", "hurried")];
+    let run = with_variables(&["good::passes", "--jobs", "2"], &variable);
+    assert_eq!(run.code, Some(0), "{run}");
+    let run = with_variables(&["--jobs", "y", "--nonsense"], &[("XTASK_TEST_RETRIES", "1")]);
+    assert_eq!(
+        (run.code, run.stderr.contains("variable")),
+        (Some(2), false),
+        "{run}"
+    );
+}
+
+#[test]
 fn without_a_profile_for_ci_nothing_is_chosen_there() {
     let run = with_variables(&["good::passes"], &[("CI", "true")]);
     assert_eq!(run.code, Some(0), "{run}");
@@ -53,4 +116,23 @@ fn a_profile_that_makes_no_sense_is_refused_with_file_and_key() {
         assert_eq!(run.code, Some(code), "{run}");
         assert!(parts.iter().all(|part| run.stderr.contains(part)), "{run}");
     }
+}
+
+#[test]
+fn an_override_that_means_no_test_is_a_warning_where_all_packages_are_built() {
+    let package = Scratch::package("fn main() {}\n#[test]\nfn passes() {}\n");
+    package.add_dependency("below", "#[test]\nfn passes() {}\n");
+    package.add_to_manifest(
+        "[[workspace.metadata.xtask.test.overrides]]\nfilter = \"package(below)\"\nretries = 1\n\
+         [[workspace.metadata.xtask.test.overrides]]\nfilter = \"module(gone)\"\nretries = 1\n",
+    );
+    let warnings = |arguments: &[&str]| -> Vec<String> {
+        let run = package.run("test", arguments);
+        assert_eq!(run.code, Some(0), "{run}");
+        let lines = run.stdout.lines().filter(|line| line.starts_with("warning: "));
+        lines.map(str::to_owned).collect()
+    };
+    let expected = "warning: no test matches `module(gone)`, which is `workspace.metadata.xtask.test.overrides[1].filter`";
+    assert_eq!(warnings(&["--workspace"]), [expected]);
+    assert_eq!(warnings(&[]), [""; 0], "`below` is no default member");
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::support::{Run, Running, Setup, must};
+use super::support::{Run, Running, Scratch, Setup, must};
 
 /// Runs whose events are kept.
 struct Shelf {
@@ -143,6 +143,27 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_difference_that_cannot_be_printed_is_a_failure_all_the_same() {
+    let shelf = Shelf::new();
+    let (green, red) = (shelf.path("green"), shelf.path("red"));
+    shelf.run("green", &["can_be_told_to_fail"]);
+    shelf.run_with("red", &["can_be_told_to_fail"], &[("FIXTURE_FAILS", "1")]);
+    for (before, after, expected) in [(&green, &red, 100), (&red, &green, 110)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let full = must("open /dev/full", std::fs::File::create("/dev/full"));
+        let command = command
+            .args(["report", "diff"])
+            .args([before, after])
+            .stdout(full);
+        let output = must("start xtask", command.output());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(said.contains("could not write to standard output"), "{said}");
+    }
+}
+
+#[test]
 fn events_can_take_standard_output_for_themselves() {
     let run = Setup::new(&["good::passes", "--events", "-"]).run();
     assert!(
@@ -223,10 +244,16 @@ fn github_is_told_of_failures_where_they_are_and_no_test_can_tell_it_anything() 
 #[test]
 fn a_report_says_what_it_was_made_with() {
     let junit = Setup::new(&["good::passes"]).run().junit();
-    assert!(
-        junit.contains(r#"<property name="rustc" value="rustc 1."#),
-        "{junit}"
-    );
+    for (name, beginning) in [("rustc", "rustc 1."), ("cargo", "cargo 1.")] {
+        let property = format!("<property name=\"{name}\" value=\"{beginning}");
+        assert!(junit.contains(&property), "{property}\n{junit}");
+    }
+    // Nobody can say which commit this is.
+    let elsewhere = Scratch::package("fn main() {}\n#[test]\nfn passes() {}")
+        .test()
+        .junit();
+    assert!(elsewhere.contains("value=\"rustc 1."), "{elsewhere}");
+    assert!(!elsewhere.contains("<property name=\"commit\""), "{elsewhere}");
 }
 
 #[test]

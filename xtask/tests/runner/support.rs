@@ -385,6 +385,22 @@ impl Scratch {
         must("write the manifest", std::fs::write(&path, manifest + text));
     }
 
+    /// Adds a package below it that it depends on, whose library has this source; so it is a member of the workspace.
+    pub(crate) fn add_dependency(&self, name: &str, source: &str) {
+        let home = self.directory.path().join(name);
+        let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n");
+        must("make its `src`", std::fs::create_dir_all(home.join("src")));
+        must(
+            "write its manifest",
+            std::fs::write(home.join("Cargo.toml"), manifest),
+        );
+        must(
+            "write its source",
+            std::fs::write(home.join("src/lib.rs"), source),
+        );
+        self.add_to_manifest(&format!("[dependencies.{name}]\npath = \"{name}\"\n"));
+    }
+
     /// Runs `xtask test` on it.
     pub(crate) fn test(&self) -> Run {
         self.run("test", &[])

@@ -16,6 +16,12 @@ fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
         "{run}"
     );
     assert!(run.junit().contains("interrupted by SIGINT"), "{}", run.junit());
+    for line in [
+        "\nINTR [",
+        "\ninterrupted: 1 of the tests that count as failed\n0 passed, 1 failed, 1 skipped\n",
+    ] {
+        assert!(run.stdout.contains(line), "{line}\n{run}");
+    }
     assert!(run.survivors().is_empty(), "{:?}", run.survivors());
 }
 
@@ -77,6 +83,20 @@ fn a_report_that_cannot_be_written_has_a_code_of_its_own() {
     assert_eq!(
         (run.code, run.last_line()),
         (Some(110), "1 passed, 0 failed, 0 skipped"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_failure() {
+    let run = run(&["bad::panics", "--junit", "/proc/nowhere/junit.xml"]);
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(100), "0 passed, 2 failed, 0 skipped"),
+        "{run}"
+    );
+    assert!(
+        run.stdout.contains("error: could not") && run.stdout.contains("`/proc/nowhere"),
         "{run}"
     );
 }
@@ -154,6 +174,24 @@ fn a_closed_stdout_does_not_stop_the_run() {
     .run();
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.junit().contains("tests=\"6\""), "{}", run.junit());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_list_that_cannot_be_printed_has_the_code_of_a_report_unless_there_is_another_failure() {
+    for (arguments, expected) in [(&["good"][..], 110), (&["good", "--fuse", "on", "--json"], 107)] {
+        let list = Setup {
+            subcommand: "list",
+            script: Some("exec \"$@\" >/dev/full"),
+            ..Setup::new(arguments)
+        }
+        .run();
+        assert_eq!(list.code, Some(expected), "{list}");
+        assert!(
+            list.stderr.contains("could not write to standard output"),
+            "{list}"
+        );
+    }
 }
 
 #[test]

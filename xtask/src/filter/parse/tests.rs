@@ -140,6 +140,48 @@ fn nesting_has_a_limit_and_chains_have_none() {
     assert!(Expression::parse(&"all() & ".repeat(LEN_MAX)).is_err());
 }
 
+#[test]
+fn a_regular_expression_that_would_fill_the_memory_is_refused_with_its_limit() {
+    let regex = |source: &str| Expression::parse(&format!("test(/{source}/)"));
+    let many = |count| Expression::parse(&vec!["test(/a/)"; count].join(" or "));
+    for most in [
+        regex(&"a".repeat(1000)),
+        regex("((a{20}){10}){9}"),
+        regex(&"()".repeat(199)),
+        many(200),
+    ] {
+        drop(selected(&most.unwrap()));
+    }
+    for (refused, limit) in [
+        (
+            regex(&"a".repeat(1001)),
+            "at most 1000 characters instead of 1001",
+        ),
+        (
+            regex(&"()".repeat(15_000)),
+            "at most 1000 characters instead of 30000",
+        ),
+        (regex("((a{100}){100}){100}"), "size limit of 65536 bytes"),
+        (regex(&"(".repeat(60)), "more than 50 levels"),
+        (
+            regex(&"()".repeat(200)),
+            "at most 200 regular expressions and groups",
+        ),
+        (many(201), "at most 200 regular expressions and groups"),
+        (
+            Expression::parse(&"x".repeat(70_000)),
+            "at most 65536 characters instead of 70000",
+        ),
+    ] {
+        let stop = refused.unwrap_err();
+        assert!(
+            stop.message.contains(limit) && stop.message.len() < 1000,
+            "{}",
+            stop.message
+        );
+    }
+}
+
 /// Draws numbers for what the tests below make up.
 struct Random(u64);
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::table::Row;
 use super::{escape_line, seconds};
 use crate::report::Report;
-use crate::reports::spans::{Span, spans};
+use crate::reports::spans::{Lanes, Span, spans};
 
 /// Height of a lane and of the bar in it, in pixels.
 const LANE: usize = 26;
@@ -40,8 +40,10 @@ struct Bar {
 
 /// The picture with its controls; nothing where nothing took any time.
 pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
-    let (phases, first_slot) = phases(report);
-    let attempts = attempts(report, rows, first_slot);
+    let (phases, first_lane) = phases(report);
+    let spans = spans(report);
+    let slots = Lanes::of(&spans);
+    let attempts = attempts(&spans, rows, |slot| first_lane + slots.number(slot));
     let mut bars: Vec<Bar> = phases.into_iter().chain(attempts).collect();
     // Where bars are thinner than a pixel, the ones to look at lie on top.
     bars.sort_by_key(|bar| {
@@ -70,7 +72,7 @@ pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
          <button id=\"closer\" type=\"button\" aria-label=\"zoom in\" hidden>+</button>\
          <button id=\"wider\" type=\"button\" aria-label=\"zoom out\" hidden>−</button></section>\n\
          <section id=\"panel\" aria-live=\"polite\" hidden></section>\n",
-        labels(lanes, first_slot)
+        labels(std::iter::repeat_n("run".to_owned(), first_lane).chain(slots.names()))
     )
 }
 
@@ -98,21 +100,21 @@ fn phases(report: &Report) -> (Vec<Bar>, usize) {
     (bars, ends.len())
 }
 
-fn attempts(report: &Report, rows: &[Row<'_>], first_lane: usize) -> Vec<Bar> {
+fn attempts(spans: &[Span<'_>], rows: &[Row<'_>], lane: impl Fn(usize) -> usize) -> Vec<Bar> {
     let row_of = rows.iter().enumerate();
     let row_of: BTreeMap<(&str, u32), usize> = row_of
         .map(|(number, row)| ((row.case.id.as_str(), row.case.round), number))
         .collect();
-    let bar = |span: Span<'_>| Bar {
-        lane: first_lane + span.slot,
+    let bar = |span: &Span<'_>| Bar {
+        lane: lane(span.slot),
         after: span.after,
         elapsed: span.elapsed,
         class: span.word(),
         label: span.case.name.clone(),
-        hint: hint(&span),
+        hint: hint(span),
         row: row_of.get(&(span.case.id.as_str(), span.case.round)).copied(),
     };
-    spans(report).into_iter().map(bar).collect()
+    spans.iter().map(bar).collect()
 }
 
 fn hint(span: &Span<'_>) -> String {
@@ -187,13 +189,10 @@ fn tick_step(total: f64) -> f64 {
     format!("{step:.6}").parse().unwrap_or(step)
 }
 
-fn labels(lanes: usize, first_slot: usize) -> String {
+/// The names of the lanes, from top to bottom.
+fn labels(names: impl Iterator<Item = String>) -> String {
     let mut text = String::new();
-    for lane in 0..lanes {
-        let name = match lane.checked_sub(first_slot) {
-            Some(slot) => format!("slot {slot}"),
-            None => "run".to_owned(),
-        };
+    for (lane, name) in names.enumerate() {
         write!(text, "<text x=\"0\" y=\"{}\">{name}</text>", LANE * lane + 17).ok();
     }
     text

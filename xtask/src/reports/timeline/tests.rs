@@ -102,6 +102,39 @@ fn every_attempt_has_a_bar_and_every_test_a_row() {
 }
 
 #[test]
+fn lanes_are_the_slots_that_occur_however_large_their_numbers_are() {
+    let in_slot = |name: &str, slot| Case {
+        slot: Some(slot),
+        ..case(name, Outcome::Passed)
+    };
+    let cases = vec![
+        in_slot("a", 4_000_000_000),
+        in_slot("b", 7),
+        in_slot("c", usize::MAX),
+    ];
+    let page = to_html(&report("r", cases));
+    let lanes = page.split("<svg class=\"lanes\"").nth(1).unwrap();
+    let names: Vec<&str> = lanes
+        .split("</text>")
+        .take(4)
+        .filter_map(|text| text.rsplit('>').next())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "run",
+            "slot 7",
+            "slot 4000000000",
+            &format!("slot {}", usize::MAX)
+        ]
+    );
+    assert!(
+        page.contains("<svg id=\"picture\" width=\"100%\" height=\"130\">"),
+        "{page}"
+    );
+}
+
+#[test]
 fn a_page_of_five_thousand_failures_is_of_a_bearable_size() {
     let cases = (0..5000).map(|number| Case {
         stdout: vec![b'x'; 9000],
