@@ -148,8 +148,7 @@ fn told(case: &Case) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Failure;
-    use crate::reports::examples::{case, failed, report, skipped};
+    use crate::reports::examples::{case, failed, interrupted, report, skipped};
 
     fn timed(name: &str, ms: u64) -> Case {
         Case {
@@ -192,14 +191,7 @@ mod tests {
 
     #[test]
     fn what_was_interrupted_is_no_failure_and_heals_none() {
-        let interrupted = |name: &str| {
-            let failure = Failure {
-                kind: "interrupted".into(),
-                message: "was killed".into(),
-                detail: String::new(),
-            };
-            case(name, Outcome::Errored(failure))
-        };
+        let interrupted = |name: &str| case(name, interrupted());
         let passed = |name: &str| case(name, Outcome::Passed);
         let before = report(
             "1",

@@ -36,6 +36,15 @@ pub(crate) fn failed(message: &str) -> Outcome {
     })
 }
 
+/// Ended with the run.
+pub(crate) fn interrupted() -> Outcome {
+    Outcome::Errored(Failure {
+        kind: "interrupted".into(),
+        message: "was killed".into(),
+        detail: String::new(),
+    })
+}
+
 /// Ignored.
 pub(crate) fn skipped(reason: &str) -> Outcome {
     Outcome::Skipped(Skip {

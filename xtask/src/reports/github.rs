@@ -28,7 +28,10 @@ pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
 
 /// Workflow commands for the first failures.
 fn annotations(report: &Report) -> Vec<String> {
-    let failed = report.cases().filter(|case| case.failure().is_some());
+    // The line of a test that was ended with the run has nothing to do with it.
+    let failed = report
+        .cases()
+        .filter(|case| case.failure().is_some() && !case.outcome.is_interrupted());
     failed.take(ANNOTATIONS_MAX).filter_map(annotation).collect()
 }
 
@@ -73,13 +76,17 @@ fn append_summary(report: &Report, path: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::report::Outcome;
-    use crate::reports::examples::{case, failed, report};
+    use crate::reports::examples::{case, failed, interrupted, report};
 
     #[test]
     fn a_failure_is_marked_at_its_line() {
         let report = report(
             "1",
-            vec![case("a", Outcome::Passed), case("b", failed("100 % wrong"))],
+            vec![
+                case("a", Outcome::Passed),
+                case("b", failed("100 % wrong")),
+                case("c", interrupted()),
+            ],
         );
         assert_eq!(
             annotations(&report),

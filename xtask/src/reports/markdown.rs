@@ -31,7 +31,12 @@ pub(super) fn to_markdown(report: &Report, len_max: usize) -> String {
     };
     page.add(&head(report));
     let cases = |wanted: fn(&Case) -> bool| report.cases().filter(move |case| wanted(case));
-    page.section("Failed", cases(|case| case.failure().is_some()).map(failed));
+    let failures = cases(|case| case.failure().is_some() && !case.outcome.is_interrupted());
+    page.section("Failed", failures.map(failed));
+    page.section(
+        "Interrupted",
+        cases(|case| case.outcome.is_interrupted()).map(failed),
+    );
     page.section("Flaky", cases(Case::is_flaky).map(flaky));
     page.section("Left something behind", report.cases().flat_map(leaks));
     page.section("Skipped", report.cases().filter_map(skipped));
@@ -210,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::report::Leak;
-    use crate::reports::examples::{attempt, case, failed, report, skipped};
+    use crate::reports::examples::{attempt, case, failed, interrupted, report, skipped};
 
     #[test]
     fn the_page_tells_what_a_reader_looks_for() {
@@ -230,13 +235,23 @@ mod tests {
             ..case("broken", failed("left: 1"))
         };
         let page = to_markdown(
-            &report("r1", vec![flaky, leaky, broken, case("off", skipped("slow one"))]),
+            &report(
+                "r1",
+                vec![
+                    flaky,
+                    leaky,
+                    broken,
+                    case("off", skipped("slow one")),
+                    case("cut", interrupted()),
+                ],
+            ),
             LEN_MAX,
         );
         for part in [
-            "# 2 passed, 1 failed, 1 skipped\n\nrun `r1`, 3.00 s\n",
+            "# 2 passed, 2 failed, 1 skipped\n\nrun `r1`, 3.00 s\n",
             "## Failed\n\n### `p::suite$m::broken`\n\n`panic` at `suite/m.rs:12`, 0.010 s\n\n```text\nleft: 1\n```\n",
             "<details><summary>standard error</summary>\n\n```text\nthe last words\n```\n",
+            "## Interrupted\n\n### `p::suite$m::cut`\n\n`interrupted` at ",
             "## Flaky\n\n- `p::suite$m::flaky` passed at attempt 2; at first `timing`\n",
             "## Left something behind\n\n- `p::suite$m::leaky`: `process` `sleep 5`\n",
             "## Skipped\n\n- `p::suite$m::off`: `slow one`\n",

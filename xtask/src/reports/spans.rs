@@ -20,7 +20,7 @@ pub(super) struct Span<'a> {
 }
 
 impl Span<'_> {
-    /// `passed`, `flaky`, `failed`, `skipped`.
+    /// `passed`, `flaky`, `failed`, `interrupted`, `skipped`.
     pub(super) fn word(&self) -> &'static str {
         match self.is_last {
             true => word(self.case),
@@ -60,6 +60,7 @@ pub(super) fn word(case: &Case) -> &'static str {
     match case.outcome {
         Outcome::Passed if case.is_flaky() => "flaky",
         Outcome::Passed => "passed",
+        _ if case.outcome.is_interrupted() => "interrupted",
         Outcome::Failed(_) | Outcome::Errored(_) => "failed",
         Outcome::Skipped(_) => "skipped",
     }

@@ -47,7 +47,7 @@ pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
     let mut bars: Vec<Bar> = phases.into_iter().chain(attempts).collect();
     // Where bars are thinner than a pixel, the ones to look at lie on top.
     bars.sort_by_key(|bar| {
-        ["phase", "passed", "flaky", "failed"]
+        ["phase", "passed", "interrupted", "flaky", "failed"]
             .iter()
             .position(|&class| class == bar.class)
     });
@@ -68,7 +68,7 @@ pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
         "<section class=\"chart\" aria-hidden=\"true\">\n<svg class=\"lanes\" width=\"52\" height=\"{height}\">{}</svg>\n\
          <div class=\"scroll\"><svg id=\"picture\" width=\"100%\" height=\"{height}\">\n{picture}</svg></div>\n</section>\n\
          <section class=\"legend\"><span class=\"passed\">passed</span><span class=\"failed\">failed</span>\
-         <span class=\"flaky\">flaky</span><span class=\"phase\">the run itself</span>\
+         <span class=\"flaky\">flaky</span><span class=\"interrupted\">interrupted</span><span class=\"phase\">the run itself</span>\
          <button id=\"closer\" type=\"button\" aria-label=\"zoom in\" hidden>+</button>\
          <button id=\"wider\" type=\"button\" aria-label=\"zoom out\" hidden>−</button></section>\n\
          <section id=\"panel\" aria-live=\"polite\" hidden></section>\n",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::report::{Case, Leak, Outcome};
-use crate::reports::examples::{attempt, case, failed, report, skipped};
+use crate::reports::examples::{attempt, case, failed, interrupted, report, skipped};
 
 const EVIL: &str = "</script><!--<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\x1b[31m]]>";
 
@@ -87,14 +87,19 @@ fn every_attempt_has_a_bar_and_every_test_a_row() {
     };
     let page = to_html(&report(
         "r",
-        vec![flaky, case("a", Outcome::Passed), case("s", skipped("off"))],
+        vec![
+            flaky,
+            case("a", Outcome::Passed),
+            case("s", skipped("off")),
+            case("i", interrupted()),
+        ],
     ));
     let bars = |class: &str| page.matches(&format!("<rect class=\"{class}")).count();
     assert_eq!(
-        (bars("passed"), bars("failed"), bars("flaky"), bars("phase")),
-        (1, 1, 1, 2)
+        ["passed", "failed", "flaky", "interrupted", "phase"].map(bars),
+        [1, 1, 1, 1, 2]
     );
-    assert_eq!(page.matches("<tr id=").count(), 3);
+    assert_eq!(page.matches("<tr id=").count(), 4);
     assert!(
         page.contains("<b class=\"skipped\">skipped</b>") && page.contains(">off<"),
         "{page}"
