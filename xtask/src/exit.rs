@@ -2,9 +2,8 @@
 //!
 //! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new ones.
 
+use std::fmt;
 use std::process::ExitCode;
-
-use thiserror::Error;
 
 /// How a subcommand ended, as the shell sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +60,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// Why a subcommand stopped before it could do its work, with the exit code that says so.
-#[derive(Debug, Clone, Error)]
-#[error("{message}")]
+#[derive(Debug, Clone)]
 pub(crate) struct Stop {
     /// The code to exit with.
     pub(crate) exit: Exit,
@@ -89,6 +87,15 @@ impl Stop {
     pub(crate) fn after(self, exit: Exit) -> Self {
         let exit = exit.or(self.exit);
         Stop { exit, ..self }
+    }
+}
+
+// The only error type of its own: a crate that derives these lines is built before anything else can be.
+impl std::error::Error for Stop {}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
