@@ -160,6 +160,11 @@ impl Console {
         }
     }
 
+    /// A test has run for longer than this, which it should not.
+    pub(crate) fn slow(&self, suite: &str, name: &str, passed: Duration) {
+        self.line(&text::slow_line(self.paint, suite, name, passed));
+    }
+
     /// The test with this number ended.
     pub(crate) fn finished(&self, number: usize, suite: &str, name: &str, result: (&Outcome, Duration)) {
         if let Some(live) = &self.live {

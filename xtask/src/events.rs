@@ -66,6 +66,19 @@ pub(crate) struct Start<'a> {
     pub(crate) slot: usize,
 }
 
+/// An attempt that goes on for longer than it should.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slow<'a> {
+    /// As [`Case::id`].
+    pub(crate) id: &'a str,
+    /// As [`Case::round`].
+    pub(crate) round: u32,
+    /// From 1.
+    pub(crate) attempt: u32,
+    /// More time than this, not counting pauses.
+    pub(crate) passed: Duration,
+}
+
 /// A file of ours; a device is written to as it is, and a pipe would wait for a reader.
 fn create(path: &Path) -> std::io::Result<File> {
     if !regular::is_device(path) {
@@ -167,6 +180,22 @@ impl Events {
             round,
             attempt,
             slot,
+        });
+    }
+
+    /// An attempt takes longer than it should.
+    pub(crate) fn slow(&self, slow: Slow<'_>) {
+        let Slow {
+            id,
+            round,
+            attempt,
+            passed,
+        } = slow;
+        self.write(&Event::Slow {
+            id: id.into(),
+            round,
+            attempt,
+            passed,
         });
     }
 

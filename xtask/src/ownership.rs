@@ -70,7 +70,7 @@ pub(crate) struct OwnershipArgs {
     /// End a test that takes longer, with all it started; like all limits, stretched on a slow machine
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT")]
     pub(crate) timeout: Duration,
-    /// Mark a test that takes longer as slow
+    /// Mark a test that takes longer as slow: while it runs, each time that so much time has passed, and at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, env = "XTASK_TEST_SLOW")]
     pub(crate) slow: Duration,
     /// Between asking a test to end (TERM) and killing it, wait so long

@@ -32,13 +32,32 @@ impl Pauses {
         }
     }
 
+    /// How long we have stood still so far.
+    pub(crate) fn stood(&self) -> Duration {
+        *self.total.borrow()
+    }
+
+    /// The time, by a clock that stands still while we do.
+    pub(crate) fn now(&self) -> Instant {
+        self.by_that_clock(clock::now())
+    }
+
+    fn by_that_clock(&self, time: Instant) -> Instant {
+        time.checked_sub(self.stood()).unwrap_or(time)
+    }
+
     /// Returns when so much time has passed since `start`, in which we did not stand still. To be called soon after.
     pub(crate) async fn passed(&self, start: Instant, limit: Duration) {
+        let end = self.by_that_clock(start).checked_add(limit);
+        self.reached(end).await;
+    }
+
+    /// Returns when that clock, which stands still while we do, has passed `deadline`; never, without one.
+    pub(crate) async fn reached(&self, deadline: Option<Instant>) {
         let mut total = self.total.clone();
-        let before = *total.borrow_and_update();
         loop {
-            let stood = total.borrow_and_update().saturating_sub(before);
-            let deadline = start.checked_add(limit).and_then(|end| end.checked_add(stood));
+            let stood = *total.borrow_and_update();
+            let deadline = deadline.and_then(|deadline| deadline.checked_add(stood));
             tokio::select! {
                 () = clock::passed(deadline) => return,
                 changed = total.changed() => if changed.is_err() {
@@ -97,5 +116,16 @@ mod tests {
         };
         tokio::join!(pauses.passed(start, limit), stand_still);
         assert!(clock::now() - start >= 2 * limit);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_stands_still_with_us_shows_less() {
+        let (sender, total) = watch::channel(Duration::ZERO);
+        let (pauses, pause) = (Pauses { total }, Duration::from_secs(600));
+        let before = pauses.now();
+        sender.send_modify(|total| *total += pause);
+        assert_eq!(pauses.stood(), pause);
+        assert!(pauses.now() < before);
+        pauses.reached(before.checked_sub(pause)).await;
     }
 }

@@ -7,6 +7,7 @@ mod asker;
 mod attempt;
 pub(crate) mod capture;
 mod environment;
+mod marks;
 mod owner;
 pub(crate) mod process;
 mod queue;
@@ -28,7 +29,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock;
 use crate::console::Console;
-use crate::events::{Events, Start};
+use crate::events::{Events, Slow, Start};
 use crate::interrupt::{Interrupts, Request};
 use crate::os;
 use crate::ownership::LeakPolicy;
@@ -40,6 +41,7 @@ use crate::rundir::RunDir;
 pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
 pub(crate) use environment::{Environment, TEMPORARY};
+use marks::Marks;
 pub(crate) use owner::Owner;
 use process::Halt;
 use queue::Queue;
@@ -173,6 +175,8 @@ struct Runner<'a> {
     tickets: HashMap<Id, Ticket>,
     /// The test and round of every start that the events tell and whose end they do not tell yet.
     told: BTreeSet<(usize, u32)>,
+    /// When those that run are slow.
+    marks: Marks,
     /// How many attempts the display has been told to expect.
     expected: usize,
     started: usize,
@@ -189,6 +193,7 @@ impl<'a> Runner<'a> {
             running: JoinSet::new(),
             tickets: HashMap::new(),
             told: BTreeSet::new(),
+            marks: Marks::default(),
             expected: stage.expected(),
             started: 0,
             halt,
@@ -224,6 +229,7 @@ impl<'a> Runner<'a> {
             tokio::select! {
                 Some(done) = self.running.join_next_with_id() => self.finish(done),
                 () = clock::passed(wake) => {}
+                () = pauses.reached(self.marks.wake()) => self.tell_slow(),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
                     self.halt(request.halt());
@@ -249,6 +255,8 @@ impl<'a> Runner<'a> {
             // Of a stress without end not everything is told, or it would fill the disk.
             if ticket.round == 1 || !self.results.are_full() {
                 self.told.insert((ticket.number, ticket.round));
+                let limits = stage.limits(ticket.number);
+                self.marks.started(ticket, stage.pauses.now(), limits);
                 stage.events.started(Start {
                     id: &id,
                     round: ticket.round,
@@ -264,6 +272,13 @@ impl<'a> Runner<'a> {
             if self.started > self.expected {
                 self.stage.console.expect_one_more();
             }
+        }
+    }
+
+    /// Shows which tests take longer than they should.
+    fn tell_slow(&mut self) {
+        for (ticket, passed) in self.marks.due(self.stage.pauses.now()) {
+            self.stage.tell_slow(ticket, passed);
         }
     }
 
@@ -286,6 +301,7 @@ impl<'a> Runner<'a> {
     /// An attempt has ended: either there will be another one, or this is the result.
     fn settle(&mut self, ticket: Ticket, case: Case) {
         self.queue.ended(ticket);
+        self.marks.ended(ticket);
         let mut case = self.results.join(ticket, case);
         self.stage.forget_log(ticket, &mut case);
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
@@ -363,21 +379,49 @@ impl Stage {
         own.unwrap_or(self.settings.repeat.retries)
     }
 
+    /// What a line calls a test: by its name, and its round where there are several.
+    fn title(&self, ticket: Ticket) -> String {
+        let name = &self.plan.test(ticket.number).name;
+        match ticket.round {
+            1 => name.clone(),
+            round => format!("{name}#{round}"),
+        }
+    }
+
+    /// Which attempt it is, as it follows a title.
+    fn nth_attempt(&self, ticket: Ticket) -> String {
+        let attempts = self.retries(ticket.number).saturating_add(1);
+        format!(" (attempt {} of {attempts})", ticket.attempt)
+    }
+
+    /// Shows that an attempt goes on for longer than it should.
+    fn tell_slow(&self, ticket: Ticket, passed: Duration) {
+        let test = self.plan.test(ticket.number);
+        let mut title = self.title(ticket);
+        if ticket.attempt > 1 {
+            title.push_str(&self.nth_attempt(ticket));
+        }
+        self.events.slow(Slow {
+            id: &test.id(),
+            round: ticket.round,
+            attempt: ticket.attempt,
+            passed,
+        });
+        self.console.slow(&test.binary.id(), &title, passed);
+    }
+
     /// Shows how an attempt ended.
     fn tell(&self, ticket: Ticket, case: &Case) {
         let test = self.plan.test(ticket.number);
-        let mut name = test.name.clone();
-        if ticket.round > 1 {
-            name.push_str(&format!("#{}", ticket.round));
-        }
-        let attempts = self.retries(ticket.number).saturating_add(1);
-        if ticket.attempt > 1 || case.failure().is_some() && attempts > 1 {
-            name.push_str(&format!(" (attempt {} of {attempts})", ticket.attempt));
+        let mut title = self.title(ticket);
+        let is_first_of_several = case.failure().is_some() && self.retries(ticket.number) > 0;
+        if ticket.attempt > 1 || is_first_of_several {
+            title.push_str(&self.nth_attempt(ticket));
         }
         self.events.finished(&test.binary.id(), ticket.attempt, case);
         let result = (&case.outcome, case.elapsed);
         self.console
-            .finished(ticket.slot, &test.binary.id(), &name, result);
+            .finished(ticket.slot, &test.binary.id(), &title, result);
     }
 
     /// The logs of thousands of rounds that passed would fill the disk.

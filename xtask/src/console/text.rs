@@ -40,6 +40,12 @@ pub(super) fn result_line(
     }
 }
 
+/// `SLOW [>  5.000s] tandem-tests::suite relay::fetch`, of a test that still runs
+pub(super) fn slow_line(paint: Paint, suite: &str, name: &str, passed: Duration) -> String {
+    let word = paint.on(Style::Skipped, "SLOW");
+    format!("{word} [>{:>7.3}s] {suite} {name}", passed.as_secs_f64())
+}
+
 /// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is read: escape sequences
 /// are removed, other control characters and those that reorder text shown as `\u{..}`, wrong UTF-8 as U+FFFD.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {
@@ -133,6 +139,12 @@ mod tests {
         assert_eq!(disarmed("  ::add-mask::x"), "  : :add-mask::x");
         assert_eq!(disarmed("a ##[error]b"), "a # #[error]b");
         assert_eq!(disarmed("tandem::core"), "tandem::core");
+    }
+
+    #[test]
+    fn a_slow_test_is_told_of_in_the_columns_of_the_results() {
+        let line = slow_line(Paint::Plain, "p::suite", "a::b", Duration::from_secs(5));
+        assert_eq!(line, "SLOW [>  5.000s] p::suite a::b");
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub(super) enum Event<'a> {
         attempt: u32,
         slot: usize,
     },
+    /// An attempt goes on and has taken more time than this, pauses not counted: its limit, or a multiple of that. How long
+    /// it took in the end is said by its `finish`.
+    Slow {
+        id: Cow<'a, str>,
+        round: u32,
+        attempt: u32,
+        #[serde(with = "wire::duration", rename = "passed_ns")]
+        passed: Duration,
+    },
     /// A test left something behind. Its `finish` says so, too; this is for those who watch for nothing else.
     Leak {
         id: Cow<'a, str>,

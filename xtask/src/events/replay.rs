@@ -137,7 +137,7 @@ impl Replay {
                 setup_failure,
                 ..
             } => self.end = Some((elapsed, setup_failure)),
-            Event::Leak { .. } | Event::Unknown => {}
+            Event::Slow { .. } | Event::Leak { .. } | Event::Unknown => {}
         }
     }
 

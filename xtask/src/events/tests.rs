@@ -217,6 +217,28 @@ fn each_leak_has_a_line_of_its_own() {
 }
 
 #[test]
+fn that_a_test_is_slow_is_told_while_it_runs_and_changes_nothing_of_the_report() {
+    let told = report("r", vec![case("a", Outcome::Passed)]);
+    let written = Written::begun(&told);
+    let first = told.cases().next().unwrap();
+    written.start(first, 1);
+    written.events.slow(Slow {
+        id: &first.id,
+        round: 1,
+        attempt: 1,
+        passed: Duration::from_secs(5),
+    });
+    let line = written.lines().pop().unwrap();
+    assert_eq!(
+        (&line["type"], &line["id"], &line["passed_ns"]),
+        (&"slow".into(), &"p::suite$m::a".into(), &5_000_000_000_u64.into())
+    );
+    written.events.finished("p::suite", 1, first);
+    written.events.run_ended(Exit::Success, &told);
+    assert_eq!(json(&written.read()), json(&told));
+}
+
+#[test]
 fn a_torn_last_line_and_unknown_types_and_fields_are_skipped() {
     let told = report("r", vec![case("a", Outcome::Passed)]);
     let written = Written::begun(&told);

@@ -84,8 +84,10 @@ impl Stage {
             artefacts: &self.directory.artefacts(&label),
         };
         let capture = Capture::new(&log, self.echo(test));
+        let began = self.pauses.stood();
         let (ended, remains) = self.owner.run(job, capture, watch).await;
         let mut case = self.judge(test, ended, limits);
+        case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         case.attachments.extend(log.exists().then_some(log));
         let settled = tokio::select! {
@@ -98,7 +100,7 @@ impl Stage {
     }
 
     /// The limits of the test with this number.
-    fn limits(&self, number: usize) -> verdict::Limits {
+    pub(super) fn limits(&self, number: usize) -> verdict::Limits {
         let treatment = self.plan.treatment(number);
         let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
         verdict::Limits {
@@ -128,7 +130,6 @@ impl Stage {
         case.stderr = ended.stderr;
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;
-        case.slow = case.elapsed > limits.slow;
         case
     }
 

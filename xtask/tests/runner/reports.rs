@@ -83,6 +83,31 @@ fn rounds_attempts_and_leaks_come_back_from_the_events_as_they_were_told() {
 }
 
 #[test]
+fn a_slow_test_is_told_of_again_and_again_while_it_runs_on_the_console_and_in_the_events() {
+    let shelf = Shelf::new();
+    let (go_on, events) = (shelf.path("go on"), shelf.path("events"));
+    let slow = ["slow::waits_to_be_told", "--slow", "200ms", "--events"];
+    let mut running = Setup {
+        variables: &[("RUNNER_FILE", go_on.to_str().unwrap())],
+        ..Setup::new(&[&slow[..], &[events.to_str().unwrap()]].concat())
+    }
+    .start();
+    running.wait_for_line("SLOW [> ");
+    running.wait_for_line("SLOW [> ");
+    let told = std::fs::read_to_string(&events).unwrap();
+    assert!(told.matches(r#""type":"slow""#).count() >= 2, "{told}");
+    std::fs::write(&go_on, "").unwrap();
+    let run = running.finish();
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    assert!(
+        run.stdout.contains("s] fixture::suite slow::waits_to_be_told\n"),
+        "{run}"
+    );
+    let (junit, _) = report(&["junit", "--from"], &[&events]);
+    assert_eq!(junit, run.junit());
+}
+
+#[test]
 fn of_a_killed_run_the_events_tell_what_ran_and_what_did_not_end() {
     let shelf = Shelf::new();
     let events = shelf.path("events");
