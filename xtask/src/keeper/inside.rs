@@ -132,6 +132,7 @@ fn end_strays(supervisors: &BTreeSet<Pid>) {
 /// Takes orders until the runner closes its end or dies.
 fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
+    let is_parted = level == Level::Box && namespaces::can_part();
     let mut supervisors = BTreeSet::new();
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {
@@ -145,7 +146,12 @@ fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
                 continue;
             }
         };
-        match sys::fork() {
+        let parted = if is_parted {
+            namespaces::part_next_child()
+        } else {
+            Ok(())
+        };
+        match parted.and_then(|()| sys::fork()) {
             Ok(Fork::Child) => {
                 // It has a socket of its own; ours must close when the runner's end does.
                 drop(socket);

@@ -1,22 +1,32 @@
 //! The box: namespaces in which the tests run, made without privilege where the kernel allows.
 //!
 //! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. Nothing in it can reach a
-//! network outside. Real root gets no user namespace: kernel passthrough of FUSE needs the initial one.
+//! network outside, and no test another one's processes: each supervisor is the first of a process namespace. Real root gets no user namespace: kernel passthrough of FUSE needs the initial one.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{WaitOptions, waitpid};
-use rustix::thread::{CapabilitySet, CapabilitySets};
+use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space};
 
 use super::sys::{self, Fork};
 
 /// So many processes and threads fit into the box, so that a fork bomb is one in the box only. (Linux 6.14 and newer;
 /// older kernels have no such limit per namespace.)
 const PROCESSES_MAX: &str = "16384";
+
+/// The id after which a process namespace goes on counting, where the kernel lets itself be told (a kernel that can restore
+/// processes; most can).
+const LAST_ID: &str = "/proc/sys/kernel/ns_last_pid";
+
+/// Ids of two supervisors that follow each other come to lie so far apart in the namespaces that these have for their
+/// tests. A prime, so that no two have the same.
+const IDS_APART: u32 = 9973;
 
 /// Where programs keep POSIX shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -92,9 +102,39 @@ pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
     }
 }
 
+/// Whether a supervisor in the box can have a process namespace for its tests: only where their ids can be made to differ
+/// from those of the neighbours, as programs take their id for a name that nobody else has.
+pub(super) fn can_part() -> bool {
+    Path::new(LAST_ID).exists()
+}
+
+/// Lets the next child of this process be the first one of a process namespace, beyond which nothing in it reaches.
+pub(super) fn part_next_child() -> io::Result<()> {
+    let own = File::open("/proc/self/ns/pid")?;
+    // Only from there another one can be made, and the child before has got one.
+    move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
+    sys::unshare(libc::CLONE_NEWPID)
+}
+
+/// Shows the process namespace of which this process is the first one, and counts on from where no neighbour does.
+fn furnish_part(id_in_the_box: u32) -> io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "/proc", "proc", flags, None)?;
+    let ids = std::fs::read_to_string("/proc/sys/kernel/pid_max")?;
+    let ids: u32 = ids.trim().parse().map_err(io::Error::other)?;
+    let last = id_in_the_box.wrapping_mul(IDS_APART) % ids.max(2);
+    std::fs::write(LAST_ID, last.max(1).to_string())
+}
+
 /// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it.
 pub(super) fn seclude() -> io::Result<()> {
+    // This is still the box's `/proc`, which has no names of ours yet.
+    let id_in_the_box = std::fs::read_link("/proc/self")?;
+    let id_in_the_box = id_in_the_box.to_str().and_then(|id| id.parse().ok());
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)?;
+    if let (1, Some(id)) = (std::process::id(), id_in_the_box) {
+        furnish_part(id)?;
+    }
     if Path::new(SHARED_MEMORY).is_dir() {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         mount("tmpfs", SHARED_MEMORY, "tmpfs", flags, Some(c"mode=1777"))?;

@@ -411,24 +411,40 @@ fn somebodys_files_are_not_removed_through_mounts_that_hide_each_other() {
 
 #[test]
 fn a_test_that_kills_its_supervisor_is_ended_with_all_it_started() {
-    for level in LEVELS {
-        let words = [
-            "hostile::kills_its_supervisor",
-            "meets_nobody",
-            "good::passes",
-            "-j1",
-            "--isolate",
-            level,
-        ];
-        let run = run(&words);
-        assert!(run.stdout.contains("lost: its supervisor was killed"), "{run}");
-        assert!(run.stdout.contains("] fixture::suite good::passes\n"), "{run}");
-        assert!(
-            !run.stdout.contains("took 2"),
-            "it ended long before it would have by itself\n{run}"
-        );
-        assert_nothing_remains(&run);
+    let words = [
+        "hostile::kills_its_supervisor",
+        "meets_nobody",
+        "good::passes",
+        "-j1",
+    ];
+    let run = run(&[&words[..], &["--isolate", "process"]].concat());
+    assert!(run.stdout.contains("lost: its supervisor was killed"), "{run}");
+    assert!(run.stdout.contains("] fixture::suite good::passes\n"), "{run}");
+    assert!(
+        !run.stdout.contains("took 2"),
+        "it ended long before it would have by itself\n{run}"
+    );
+    assert_nothing_remains(&run);
+}
+
+#[test]
+fn in_the_box_a_test_that_kills_whatever_it_can_reaches_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (start, go_on) = (directory.path().join("start"), directory.path().join("go on"));
+    let words = ["hostile::kills", "slow::waits_to_be_told", "-j3", "--no-capture"];
+    let mut running = Setup {
+        variables: &[
+            ("RUNNER_START", start.to_str().unwrap()),
+            ("RUNNER_FILE", go_on.to_str().unwrap()),
+        ],
+        ..Setup::new(&[&words[..], &["--isolate", "box"]].concat())
     }
+    .start();
+    running.wait_for_line("slow::waits_to_be_told | started");
+    std::fs::write(&start, "").unwrap();
+    let run = running.finish();
+    assert_eq!(run.last_line(), "3 passed, 0 failed, 0 skipped", "{run}");
+    assert_nothing_remains(&run);
 }
 
 #[test]
