@@ -11,6 +11,7 @@ mod leash;
 mod namespaces;
 mod processes;
 mod remains;
+mod room;
 mod sockets;
 mod supervisor;
 mod sys;

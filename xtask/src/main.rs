@@ -43,6 +43,7 @@ mod run;
 mod rundir;
 mod runtime;
 mod schedule;
+mod shortage;
 mod shuffle;
 mod source;
 mod subset;

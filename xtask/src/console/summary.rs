@@ -122,10 +122,12 @@ impl Summary<'_> {
 
 /// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
+    let added = ["kept: ", "history: ", "no room: "];
+    let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
     failure
         .detail
         .lines()
-        .filter(|line| failure.kind != "panic" || line.starts_with("kept: ") || line.starts_with("history: "))
+        .filter(move |line| failure.kind != "panic" || is_added(line))
 }
 
 /// `module::function`, and the round where it is not the first.

@@ -21,11 +21,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
 
 use super::wire::{self, Order, Request, Said, Tell};
-use super::{forensics, keepsake, namespaces, processes, remains};
+use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::clock;
 use crate::isolation::Level;
 use crate::mounts;
 use crate::report::Leak;
+use crate::shortage::Shortage;
 
 /// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
 const PROCESSES_MAX: usize = 2000;
@@ -213,22 +214,30 @@ impl Supervisor<'_> {
         self.attend(&mut running)?;
         let elapsed = clock::now() - running.start;
         let status = wait_for(running.pid);
+        let shortage = self.shortage(status);
         let leaks = self.leaks(running.group());
         let clean = leaks.is_empty()
             && running.processes.is_none()
-            && std::fs::remove_dir(&self.order.scratch).is_ok()
-            && self.around.are_as_before();
+            && self.around.are_as_before()
+            && std::fs::remove_dir(&self.order.scratch).is_ok();
         self.say(&Said::Ended {
             status,
             elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             leaks,
             processes: running.processes,
+            shortage,
             clean,
         });
         if clean {
             return Ok(After::Next);
         }
         self.settle()
+    }
+
+    /// Whether there is no room for files, which may be why a test has failed.
+    fn shortage(&self, status: i32) -> Option<Shortage> {
+        let home = self.order.scratch.parent().filter(|_| status != 0)?;
+        room::shortage(home)
     }
 
     /// Waits to hear what becomes of the test's files, and does it.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ownership::FORENSICS;
 use crate::report::Leak;
+use crate::shortage::Shortage;
 
 /// No order is longer: the kernel takes 2 MiB of arguments and environment.
 const ORDER_LEN_MAX: usize = 8 << 20;
@@ -260,6 +261,8 @@ pub(crate) enum Said {
         leaks: Vec<Leak>,
         /// It was killed because it had started so many processes.
         processes: Option<usize>,
+        /// It failed where there was no room for files.
+        shortage: Option<Shortage>,
         /// It left nothing whatever. There is nothing to settle, and the supervisor takes another order.
         clean: bool,
     },

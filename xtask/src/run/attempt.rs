@@ -56,6 +56,13 @@ impl Ticket {
             } => format!("{number}-{round}-{attempt}"),
         }
     }
+
+    /// Number and round of the test whose label this is.
+    fn of_label(label: &str) -> Option<(usize, u32)> {
+        let mut parts = label.split('-');
+        let number = parts.next()?.parse().ok()?;
+        Some((number, parts.next().map_or(Some(1), |round| round.parse().ok())?))
+    }
 }
 
 impl Stage {
@@ -121,6 +128,9 @@ impl Stage {
         let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
+        if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {
+            append(&mut failure.detail, &shortage.words(|label| self.holder(label)));
+        }
         if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
             (case.file, case.line) = (Some(file), Some(line));
         }
@@ -131,6 +141,16 @@ impl Stage {
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;
         case
+    }
+
+    /// Whose temporary directory has this name.
+    fn holder(&self, label: &str) -> String {
+        let known = Ticket::of_label(label).filter(|(number, _)| *number < self.plan.tests.len());
+        match known {
+            Some((number, 1)) => self.plan.test(number).id(),
+            Some((number, round)) => format!("{}#{round}", self.plan.test(number).id()),
+            None => label.to_owned(),
+        }
     }
 
     /// A source file as the compiler names it, if it belongs to the workspace.

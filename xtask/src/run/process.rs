@@ -18,6 +18,7 @@ use crate::clock;
 use crate::os::{self, Kill};
 use crate::pauses::Pauses;
 use crate::report::Leak;
+use crate::shortage::Shortage;
 
 /// Between being asked to end and being killed, a process has this much time by default.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
@@ -68,6 +69,8 @@ pub(crate) struct Ended {
     pub(crate) stderr: Vec<u8>,
     /// What it left behind, as far as that was looked for; none of it is left now.
     pub(crate) leaks: Vec<Leak>,
+    /// There was no room for files when it ended, as far as that was looked for.
+    pub(crate) shortage: Option<Shortage>,
     /// Files about its end.
     pub(crate) attachments: Vec<PathBuf>,
 }
@@ -82,6 +85,7 @@ impl Ended {
             stdout: Vec::new(),
             stderr: Vec::new(),
             leaks: Vec::new(),
+            shortage: None,
             attachments: Vec::new(),
         }
     }
@@ -134,6 +138,7 @@ pub(crate) async fn run(mut command: Command, mut capture: Capture, mut watch: W
         stdout,
         stderr,
         leaks,
+        shortage: None,
         attachments: Vec::new(),
     }
 }

@@ -54,6 +54,7 @@ pub(super) async fn run(
         stdout: capture.stdout.into_bytes(),
         stderr: capture.stderr.into_bytes(),
         leaks: Vec::new(),
+        shortage: None,
         attachments: existing(order.forensics.clone()),
     };
     let listens = believe(&mut ended, said);
@@ -114,10 +115,11 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
             elapsed_us,
             leaks,
             processes,
+            shortage,
             clean,
         }) => {
             ended.elapsed = Duration::from_micros(elapsed_us);
-            ended.leaks = leaks;
+            (ended.leaks, ended.shortage) = (leaks, shortage);
             ended.end = match processes {
                 Some(count) => End::TooManyProcesses(count),
                 None => End::Exited(ExitStatus::from_raw(status)),

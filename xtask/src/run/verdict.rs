@@ -210,6 +210,7 @@ mod tests {
                 stdout,
                 stderr,
                 leaks: vec![],
+                shortage: None,
                 attachments: vec![],
             },
             LIMITS,
