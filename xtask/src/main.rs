@@ -33,6 +33,7 @@ mod os;
 mod ownership;
 mod pauses;
 mod plan;
+mod procfs;
 mod profile;
 mod regular;
 mod removal;

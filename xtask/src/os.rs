@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::procfs;
+
 /// A process id.
 pub(crate) type Pid = u32;
 
@@ -169,11 +171,8 @@ pub(crate) fn adopt_orphans() {
 /// The living children of a process; empty where the kernel does not tell.
 pub(crate) fn children(of: Pid) -> BTreeSet<Pid> {
     let mut found = BTreeSet::new();
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{of}/task")) else {
-        return found;
-    };
-    for thread in threads.flatten() {
-        let list = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    for thread in procfs::threads(of) {
+        let list = procfs::text(&thread, "children");
         found.extend(list.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok()));
     }
     found
@@ -192,7 +191,7 @@ pub(crate) fn descendants(of: Pid) -> Vec<Pid> {
 
 /// How a process was called; empty where the kernel does not tell.
 pub(crate) fn command_line(of: Pid) -> String {
-    let bytes = std::fs::read(format!("/proc/{of}/cmdline")).unwrap_or_default();
+    let bytes = procfs::bytes(&procfs::directory(of), "cmdline");
     let text = String::from_utf8_lossy(&bytes);
     text.trim_end_matches('\0').replace(|c: char| c.is_control(), " ")
 }
@@ -200,7 +199,7 @@ pub(crate) fn command_line(of: Pid) -> String {
 /// Whether the environment with which `process` was started contains `NAME=value`. False where the kernel does not
 /// tell.
 pub(crate) fn environment_contains(process: Pid, assignment: &str) -> bool {
-    let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+    let environment = procfs::bytes(&procfs::directory(process), "environ");
     environment
         .split(|byte| *byte == 0)
         .any(|entry| entry == assignment.as_bytes())
@@ -224,8 +223,7 @@ pub(crate) fn kill_all_with(assignment: &str) {
 }
 
 fn kill_marked(assignment: &str) {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
-    pids.filter(|pid| environment_contains(*pid, assignment))
+    procfs::processes()
+        .filter(|pid| environment_contains(*pid, assignment))
         .for_each(|pid| kill(pid, Kill::Now));
 }

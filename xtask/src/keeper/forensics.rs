@@ -10,6 +10,7 @@ use super::bounded::bounded;
 use super::processes::{self, Process};
 use super::sockets;
 use crate::os::Pid;
+use crate::procfs;
 
 /// How long it may take.
 const TIMEOUT: Duration = Duration::from_millis(1500);
@@ -64,12 +65,8 @@ fn describe(root: Pid, scratch: &Path) -> String {
 fn describe_process(text: &mut String, process: &Process) {
     let pid = process.pid;
     writeln!(text, "\nProcess {pid}: {}", process.command()).ok();
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for thread in threads.take(THREADS_MAX) {
-        let read = |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+    for thread in procfs::threads(pid).take(THREADS_MAX) {
+        let read = |name: &str| procfs::text(&thread, name);
         let state = Process::parse(pid, &read("stat")).map_or('?', |process| process.state);
         let (name, place) = (read("comm"), read("wchan"));
         let call = read("syscall");
@@ -77,7 +74,7 @@ fn describe_process(text: &mut String, process: &Process) {
         writeln!(
             text,
             "  thread {} `{}` {state} in {place} (system call {call})",
-            thread.file_name().display(),
+            thread.file_name().unwrap_or_default().display(),
             name.trim()
         )
         .ok();
@@ -86,19 +83,9 @@ fn describe_process(text: &mut String, process: &Process) {
             writeln!(text, "    {frame}").ok();
         });
     }
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    for descriptor in descriptors.take(DESCRIPTORS_MAX) {
-        let target = std::fs::read_link(descriptor.path()).unwrap_or_default();
-        writeln!(
-            text,
-            "  descriptor {} → {}",
-            descriptor.file_name().display(),
-            target.display()
-        )
-        .ok();
+    for (number, path) in procfs::descriptors(pid).take(DESCRIPTORS_MAX) {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        writeln!(text, "  descriptor {} → {}", number.display(), target.display()).ok();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Processes as the kernel shows them in `/proc`: who descends from whom, what each is doing, how it was called.
+//! What processes are, of what `procfs` reads of them: who descends from whom, what each is doing, how it was called.
 //!
 //! See proc_pid_stat(5). A process that ends while it is looked at is one that is not there.
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Signal, kill_process};
 
 use crate::os::Pid;
+use crate::procfs;
 
 /// Of a command line so many characters are evidence enough.
 const COMMAND_LEN_MAX: usize = 200;
@@ -48,17 +49,13 @@ impl Activity {
     /// Looks at a process.
     pub(super) fn of(process: &Process) -> Activity {
         let pid = process.pid;
-        let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
-            .into_iter()
-            .flatten()
-            .flatten();
         let (mut is_waiting, mut used_ns) = (!process.exiting && !is_killed(pid), 0);
-        for thread in threads {
-            let read = |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
-            let state = Process::parse(pid, &read("stat")).map_or('R', |process| process.state);
+        for thread in procfs::threads(pid) {
+            let state =
+                Process::parse(pid, &procfs::text(&thread, "stat")).map_or('R', |process| process.state);
             // Not those that wait for a disk: they go on by themselves.
             is_waiting &= matches!(state, 'S' | 'T' | 't' | 'I' | 'Z');
-            let used = read("schedstat")
+            let used = procfs::text(&thread, "schedstat")
                 .split(' ')
                 .next()
                 .and_then(|ns| ns.parse::<u64>().ok());
@@ -85,7 +82,7 @@ impl Activity {
 impl Process {
     /// Looks at one.
     pub(super) fn look(pid: Pid) -> Option<Process> {
-        Process::parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Process::parse(pid, &procfs::text(&procfs::directory(pid), "stat"))
     }
 
     /// Reads the `stat` of a process or of one of its threads.
@@ -111,10 +108,13 @@ impl Process {
 
     /// How it was called, in one line.
     pub(super) fn command(&self) -> String {
-        let arguments = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
-        let name = || std::fs::read(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
-        let bytes = if arguments.is_empty() { name() } else { arguments };
-        one_line(&bytes)
+        let read = |name: &str| procfs::bytes(&procfs::directory(self.pid), name);
+        let arguments = read("cmdline");
+        one_line(&if arguments.is_empty() {
+            read("comm")
+        } else {
+            arguments
+        })
     }
 }
 
@@ -132,7 +132,7 @@ fn one_line(bytes: &[u8]) -> String {
 
 /// Whether a SIGKILL is on its way to it.
 fn is_killed(pid: Pid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = procfs::text(&procfs::directory(pid), "status");
     let masks = status.lines().filter_map(|line| {
         line.strip_prefix("SigPnd:")
             .or_else(|| line.strip_prefix("ShdPnd:"))
@@ -145,7 +145,7 @@ fn is_killed(pid: Pid) -> bool {
 /// All living descendants of `of`, nearest first.
 pub(super) fn descendants(of: Pid) -> Vec<Process> {
     let mut children: BTreeMap<Pid, Vec<Process>> = BTreeMap::new();
-    for process in all() {
+    for process in procfs::processes().filter_map(Process::look) {
         children.entry(process.parent).or_default().push(process);
     }
     let mut found = children.remove(&of).unwrap_or_default();
@@ -183,12 +183,6 @@ pub(super) fn send(pid: Pid, signal: Signal) {
     }
 }
 
-fn all() -> impl Iterator<Item = Process> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<Pid>().ok());
-    pids.filter_map(Process::look)
-}
-
 /// How many processes and threads there are, here and in all namespaces below: cheap, and only good for a suspicion.
 pub(super) fn load() -> usize {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -198,11 +192,7 @@ pub(super) fn load() -> usize {
 
 /// The sockets that a process holds, by inode.
 pub(super) fn socket_inodes(pid: Pid) -> Vec<u64> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let targets = procfs::descriptors(pid).filter_map(|(_, path)| std::fs::read_link(path).ok());
     targets.filter_map(inode).collect()
 }
 

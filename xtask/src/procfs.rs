@@ -1,0 +1,60 @@
+//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that has ended, and on systems
+//! that have nothing of the kind, there is nothing.
+//!
+//! Only reads; what it means is said by who asks.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::os::Pid;
+
+/// All processes.
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
+    entries(Path::new("/proc")).filter_map(|(name, _)| name.to_str()?.parse().ok())
+}
+
+/// The directories of the threads of a process, which have files of the same names as its own.
+pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
+    entries(&directory(process).join("task")).map(|(_, path)| path)
+}
+
+/// The open descriptors of a process, by their numbers, each with the path of its link.
+#[cfg(target_os = "linux")]
+pub(crate) fn descriptors(process: Pid) -> impl Iterator<Item = (OsString, PathBuf)> {
+    entries(&directory(process).join("fd"))
+}
+
+/// The directory of a process.
+pub(crate) fn directory(process: Pid) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}"))
+}
+
+/// A file in the directory of a process or of a thread. Reading one that needs the memory of a process may hang.
+pub(crate) fn bytes(directory: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(directory.join(name)).unwrap_or_default()
+}
+
+/// The same as text; nothing, where it is none.
+pub(crate) fn text(directory: &Path, name: &str) -> String {
+    String::from_utf8(bytes(directory, name)).unwrap_or_default()
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| (entry.file_name(), entry.path()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_are_there_with_a_thread_and_descriptors_and_who_is_gone_is_not() {
+        let (us, nobody) = (std::process::id(), Pid::MAX);
+        assert!(processes().any(|process| process == us) && !processes().any(|process| process == nobody));
+        assert!(threads(us).count() > 0 && threads(nobody).next().is_none());
+        assert!(descriptors(us).any(|(number, _)| number == "0"));
+        assert!(text(&directory(us), "status").contains("Pid:"));
+        assert_eq!(text(&directory(nobody), "status"), "");
+    }
+}
