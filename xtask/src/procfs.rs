@@ -34,9 +34,9 @@ pub(crate) fn bytes(directory: &Path, name: &str) -> Vec<u8> {
     std::fs::read(directory.join(name)).unwrap_or_default()
 }
 
-/// The same as text; nothing, where it is none.
+/// The same as text. Among its lines stand names that a process gives itself, which need not be text.
 pub(crate) fn text(directory: &Path, name: &str) -> String {
-    String::from_utf8(bytes(directory, name)).unwrap_or_default()
+    String::from_utf8_lossy(&bytes(directory, name)).into_owned()
 }
 
 fn entries(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {

@@ -224,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn a_process_whose_name_is_no_text_is_seen_all_the_same() {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::process::CommandExt;
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = std::process::Command::new(&program)
+            .arg0("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let seen = Process::look(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(seen.is_some_and(|process| process.parent == std::process::id()));
+    }
+
+    #[test]
     fn we_are_found_among_the_descendants_of_our_parent() {
         let me = Process::look(std::process::id()).unwrap();
         assert!(descendants(me.parent).iter().any(|process| process.pid == me.pid));

@@ -11,12 +11,13 @@ use super::support::{Run, Running, Scratch, Setup, run};
 const LEVELS: [&str; 2] = ["auto", "process"];
 
 /// The test that leaks, the kind of leak, and what the evidence contains.
-const KINDS: [(&str, &str, &str); 8] = [
+const KINDS: [(&str, &str, &str); 9] = [
     ("a_child_that_holds_stdout", "process", "`sleep 31`"),
     ("a_child_with_closed_streams", "process", "`sleep 32`"),
     ("a_daemon", "process", "`sleep 33`"),
     ("a_daemon_without_an_environment", "process", "sleep 34"),
     ("a_process_without_its_first_thread", "process", "bystander"),
+    ("a_process_whose_name_is_no_text", "process", "`sleep 36`"),
     ("processes_that_start_each_other_and_end", "process", ""),
     ("a_listener", "socket", "tcp 127.0.0.1:"),
     ("a_directory", "file", "left behind"),
