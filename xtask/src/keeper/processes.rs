@@ -49,12 +49,10 @@ impl Activity {
     /// Looks at a process.
     pub(super) fn of(process: &Process) -> Activity {
         let pid = process.pid;
-        let (mut is_waiting, mut used_ns) = (!process.exiting && !is_killed(pid), 0);
+        let (mut is_waiting, mut used_ns) = (!is_killed(pid), 0);
         for thread in procfs::threads(pid) {
-            let state =
-                Process::parse(pid, &procfs::text(&thread, "stat")).map_or('R', |process| process.state);
-            // Not those that wait for a disk: they go on by themselves.
-            is_waiting &= matches!(state, 'S' | 'T' | 't' | 'I' | 'Z');
+            let seen = Process::parse(pid, &procfs::text(&thread, "stat"));
+            is_waiting &= seen.is_some_and(|thread| thread.is_waiting());
             let used = procfs::text(&thread, "schedstat")
                 .split(' ')
                 .next()
@@ -104,6 +102,16 @@ impl Process {
     /// Whether it has ended, with all its threads.
     pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
+    }
+
+    /// Whether one that was read from a thread waits for something, or has ended before the others. Not, if it waits for a
+    /// disk or is ending: then it goes on by itself.
+    fn is_waiting(&self) -> bool {
+        match self.state {
+            'S' | 'T' | 't' | 'I' => !self.exiting,
+            'Z' => true,
+            _ => false,
+        }
     }
 
     /// How it was called, in one line.
@@ -221,6 +229,16 @@ mod tests {
         // Its first thread has ended and another one has not.
         assert!(!process.is_dead());
         assert_eq!(Process::parse(7, "7 (cut"), None);
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_keeps_nobody_waiting_and_one_that_is_ending_does() {
+        let thread = |state: char, flags: u64| {
+            let stat = format!("7 (a) {state} 3 7 7 0 -1 {flags} 0 0 0 0 12 30 0 0 20 0 2 0");
+            Process::parse(7, &stat).unwrap()
+        };
+        assert!(thread('Z', EXITING).is_waiting() && thread('S', 0).is_waiting());
+        assert!(!thread('S', EXITING).is_waiting() && !thread('D', 0).is_waiting());
     }
 
     #[test]
