@@ -69,14 +69,15 @@ pub(super) async fn run(
             keeper.rest(control);
             (ended, None)
         }
-        Listens::No => {
+        Listens::Gone => {
             abandon(keeper, order);
             (ended, None)
         }
+        Listens::Done => (ended, None),
     }
 }
 
-/// Nobody sees to what was started any more, if it was: the keeper ends it.
+/// Nobody sees any more to what was started: the keeper ends it.
 fn abandon(keeper: &Keeper, order: &Order) {
     // Without a keeper nobody is left.
     keeper.tell_all(Tell::Kill).ok();
@@ -92,8 +93,10 @@ enum Listens {
     ForFate,
     /// Nothing was left; it could have another test.
     ForOrders,
-    /// It is gone.
-    No,
+    /// To nothing: it has started nothing, and has said its last word.
+    Done,
+    /// To nothing: it is gone, and what it has started may still be there.
+    Gone,
 }
 
 fn gone(error: &io::Error) -> io::Error {
@@ -131,9 +134,9 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
         }
         Some(Said::NotStarted(reason)) => {
             ended.end = End::NotStarted(io::Error::other(reason));
-            Listens::No
+            Listens::Done
         }
-        Some(Said::Examined | Said::Settled { .. }) | None => Listens::No,
+        Some(Said::Examined | Said::Settled { .. }) | None => Listens::Gone,
     }
 }
 
@@ -266,5 +269,27 @@ pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
             )],
             kept: None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_supervisor_may_have_left_when_it_was_killed_is_ended_by_the_keeper() {
+        let believed = |said| believe(&mut Ended::not_started(io::Error::other("x")), said);
+        let ended = |clean| Said::Ended {
+            status: 0,
+            elapsed_us: 1,
+            leaks: Vec::new(),
+            processes: None,
+            shortage: None,
+            clean,
+        };
+        assert_eq!(believed(None), Listens::Gone);
+        assert_eq!(believed(Some(Said::NotStarted("no".into()))), Listens::Done);
+        assert_eq!(believed(Some(ended(false))), Listens::ForFate);
+        assert_eq!(believed(Some(ended(true))), Listens::ForOrders);
     }
 }
