@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 pub(crate) use confirm::PROBE_TIMEOUT;
-pub(crate) use mode::FuseMode;
+pub(crate) use mode::{FuseArgs, FuseMode};
 pub(crate) use program::path as program_path;
 
 /// Something that this machine can or cannot do.

@@ -215,7 +215,7 @@ impl Bench {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.workspace.detect(self.test.build.fuse)
+        self.workspace.detect(self.test.build.fuse.mode)
     }
 
     /// What `cargo xtask test` builds with.

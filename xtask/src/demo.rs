@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 
 use crate::binary;
-use crate::capability::FuseMode;
+use crate::capability::{FuseArgs, FuseMode};
 use crate::cargo;
 use crate::workspace::Workspace;
 
@@ -26,15 +26,9 @@ pub(crate) struct Args {
     /// Keep the mount up until Ctrl-C, to look at it
     #[arg(long)]
     hold: bool,
-    /// Build with FUSE and mount bob's side
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        env = "XTASK_TEST_FUSE"
-    )]
-    fuse: FuseMode,
+    /// Whether bob's side is mounted.
+    #[command(flatten)]
+    fuse: FuseArgs,
     /// Further arguments of the demo; `-- --help` shows them
     #[arg(last = true)]
     rest: Vec<String>,
@@ -46,7 +40,7 @@ pub(crate) struct Args {
 /// When the demo cannot be built or started.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(None)?;
-    let capabilities = workspace.detect(args.fuse);
+    let capabilities = workspace.detect(args.fuse.mode);
     let executable = binary::release(&workspace, &capabilities, BINARY)?;
     let mut command = Command::new(&executable);
     command.args(args.of_the_demo());
@@ -62,7 +56,7 @@ impl Args {
         let switches = [(self.keep, "--keep"), (self.hold, "--hold")].into_iter();
         let switches = switches.filter(|(on, _)| *on).map(|(_, flag)| flag.into());
         // Said only if asked for: what `auto` does is the demo's own default.
-        let fuse = match self.fuse {
+        let fuse = match self.fuse.mode {
             FuseMode::Auto => vec![],
             mode => vec!["--fuse".into(), mode.word().into()],
         };

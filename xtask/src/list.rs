@@ -73,7 +73,7 @@ pub(crate) enum Form {
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
-    let names = args.build.fuse.required().iter();
+    let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),
         filter: &args.filter,
@@ -99,7 +99,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
     let rules = Rules::parse(&workspace.config.test)?;
-    let capabilities = workspace.detect(listing.build.fuse);
+    let capabilities = workspace.detect(listing.build.fuse.mode);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;

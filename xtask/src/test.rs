@@ -126,7 +126,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     run.args.schedule.subset.check()?;
     let rules = Rules::parse(&run.workspace.config.test)?;
     run.events.phase("probe");
-    let capabilities = run.workspace.detect(run.args.build.fuse);
+    let capabilities = run.workspace.detect(run.args.build.fuse.mode);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let subset = run.read_subset();
     let ground = Ground::prepare(run)?;
@@ -157,7 +157,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
 impl Args {
     /// The capabilities that are required, by name or by `--fuse on`.
     fn required(&self) -> Vec<String> {
-        let by_fuse = self.build.fuse.required().iter().map(|&name| name.to_owned());
+        let by_fuse = self
+            .build
+            .fuse
+            .mode
+            .required()
+            .iter()
+            .map(|&name| name.to_owned());
         self.require.iter().cloned().chain(by_fuse).collect()
     }
 

@@ -14,6 +14,21 @@ pub(crate) enum FuseMode {
     Off,
 }
 
+/// The option, as all subcommands have it that build for mounts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct FuseArgs {
+    /// Build with FUSE, and do what needs it
+    #[arg(
+        id = "fuse",
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_FUSE"
+    )]
+    pub(crate) mode: FuseMode,
+}
+
 impl FuseMode {
     /// As it stands on the command line.
     pub(crate) fn word(self) -> &'static str {

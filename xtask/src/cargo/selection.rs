@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::capability::FuseMode;
+use crate::capability::FuseArgs;
 use crate::workspace::{Package, Workspace};
 
 /// The options that a subcommand hands on to cargo.
@@ -13,15 +13,8 @@ pub(crate) struct BuildArgs {
     /// Build and run the tests with optimisation
     #[arg(long, short)]
     pub(crate) release: bool,
-    /// Build with FUSE and run the tests that need it
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        env = "XTASK_TEST_FUSE"
-    )]
-    pub(crate) fuse: FuseMode,
+    #[command(flatten)]
+    pub(crate) fuse: FuseArgs,
     /// Fail if Cargo.lock would have to change
     #[arg(long)]
     pub(crate) locked: bool,

@@ -396,7 +396,7 @@ impl<'a> Run<'a> {
 
     fn rerun(&self) -> String {
         let release = if self.args.build.release { " --release" } else { "" };
-        let fuse = match self.args.build.fuse {
+        let fuse = match self.args.build.fuse.mode {
             FuseMode::Auto => String::new(),
             mode => format!(" --fuse {}", mode.word()),
         };
