@@ -33,11 +33,14 @@ impl Shortage {
             .next()
             .map(|_| format!("others hold {}", size(rest.map(|(_, len)| len).sum())));
         let holders: Vec<String> = named.chain(more).collect();
+        let holders = match holders.is_empty() {
+            true => "who holds the rest was not found".to_owned(),
+            false => holders.join(", "),
+        };
         format!(
-            "no room: of {} for temporary directories {} are free; {}",
+            "no room: of {} for temporary directories {} are free; {holders}",
             size(self.len),
-            size(self.free_len),
-            holders.join(", ")
+            size(self.free_len)
         )
     }
 }
@@ -63,6 +66,12 @@ mod tests {
             shortage.words(|name| format!("p::{name}")),
             "no room: of 50.0 MiB for temporary directories 0.5 MiB are free; p::t9 holds 9.0 MiB, p::t8 holds 8.0 MiB, \
              p::t7 holds 7.0 MiB, p::t6 holds 6.0 MiB, p::t5 holds 5.0 MiB, others hold 7.0 MiB"
+        );
+        let held = Vec::new();
+        let unknown = Shortage { held, ..shortage }.words(str::to_owned);
+        assert!(
+            unknown.ends_with("are free; who holds the rest was not found"),
+            "{unknown}"
         );
     }
 }

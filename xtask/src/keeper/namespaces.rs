@@ -1,7 +1,8 @@
 //! The box: namespaces in which the tests run, made without privilege where the kernel allows.
 //!
 //! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. Nothing in it can reach a
-//! network outside, and no test another one's processes: each supervisor is the first of a process namespace. Real root gets no user namespace: kernel passthrough of FUSE needs the initial one.
+//! network outside, and no test another one's processes: each supervisor is the first of a process namespace. Real root
+//! gets no user namespace: kernel passthrough of FUSE needs the initial one.
 
 use std::fs::File;
 use std::io;
