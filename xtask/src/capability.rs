@@ -255,17 +255,7 @@ mod tests {
     #[test]
     fn lookup_knows_the_names_and_nothing_else() {
         let capabilities = detect();
-        for name in [
-            "fuse",
-            "winfsp",
-            "ipv6",
-            "ipv4",
-            "unix-socket",
-            "symlinks",
-            "userns",
-            "root",
-            "git",
-        ] {
+        for name in super::names(&config()) {
             assert_eq!(
                 capabilities
                     .lookup(name)

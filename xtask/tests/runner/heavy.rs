@@ -60,55 +60,46 @@ fn a_check_without_its_tool_is_skipped_with_the_way_to_get_it() {
     );
 }
 
+/// Its only check has failed, and it says so with all of these.
+fn assert_failed(run: &Run, told: &[&str]) {
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(100), "0 passed, 1 failed, 0 skipped"),
+        "{run}"
+    );
+    for part in told {
+        assert!(run.stdout.contains(part), "{part}\n{run}");
+    }
+}
+
 #[test]
 fn a_check_that_fails_is_shown_with_what_its_tool_said() {
     let run = conformance(
         &["fsx_random::plain", "--on", "plain", "--seed", "5"],
         &[("STAND_IN_FSX", "fails")],
     );
-    assert_eq!(
-        (run.code, run.last_line()),
-        (Some(100), "0 passed, 1 failed, 0 skipped"),
-        "{run}"
-    );
-    for part in [
+    let parts = [
         "check: with seed 5, exit status: 1: miscompare at 7",
         "-S 5 -N 100000 ",
         "kept: ",
         "rerun: cargo xtask conformance --on plain 'xtask::conformance$fsx_random::plain'",
-    ] {
-        assert!(run.stdout.contains(part), "{part}\n{run}");
-    }
+    ];
+    assert_failed(&run, &parts);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_test_that_fails_and_is_not_in_the_table_is_a_failure() {
     let run = conformance(&["pjdfstest", "--on", "plain"], &[]);
-    assert_eq!(
-        (run.code, run.last_line()),
-        (Some(100), "0 passed, 1 failed, 0 skipped"),
-        "{run}"
-    );
-    assert!(
-        run.stdout
-            .contains("unexpected: open::broken failed: not as it should be"),
-        "{run}"
-    );
+    assert_failed(&run, &["unexpected: open::broken failed: not as it should be"]);
 }
 
 #[test]
 fn a_mount_that_does_not_come_up_is_told_with_its_last_words() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_MOUNT", "dies")]);
-    assert_eq!(
-        (run.code, run.last_line()),
-        (Some(100), "0 passed, 1 failed, 0 skipped"),
-        "{run}"
-    );
-    assert!(
-        run.stdout
-            .contains("mount: `mountpoint` ended before it had mounted; its last words: last words"),
-        "{run}"
+    assert_failed(
+        &run,
+        &["mount: `mountpoint` ended before it had mounted; its last words: last words"],
     );
 }
 
@@ -116,16 +107,7 @@ fn a_mount_that_does_not_come_up_is_told_with_its_last_words() {
 #[ignore = "needs root"]
 fn a_mount_that_stays_fails_the_check_and_is_detached() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_MOUNT", "leaves")]);
-    assert_eq!(
-        (run.code, run.last_line()),
-        (Some(100), "0 passed, 1 failed, 0 skipped"),
-        "{run}"
-    );
-    assert!(
-        run.stdout
-            .contains("unmount: `mountpoint` left 1 file systems mounted"),
-        "{run}"
-    );
+    assert_failed(&run, &["unmount: `mountpoint` left 1 file systems mounted"]);
     assert_eq!(run.mounts(), [""; 0]);
 }
 
