@@ -45,7 +45,8 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-/// Of xtask's own tests, those that need something. Each builds and runs a workspace.
+/// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is required of the suite is
+/// required of them, too.
 const OWN_TESTS_WITH_NEEDS: [&str; 4] = [
     "--package=xtask",
     "--filterset=cap(/./)",
@@ -157,7 +158,8 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     let names = std::env::vars_os().map(|(name, _)| name);
     let wishes = names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_TEST_"));
     let command = wishes.fold(command, |command, name| command.env_remove(name));
-    bench.run(command.args(OWN_TESTS_WITH_NEEDS))
+    let required = bench.test.require.iter().map(|name| format!("--require={name}"));
+    bench.run(command.args(OWN_TESTS_WITH_NEEDS).args(required))
 }
 
 /// With the features of the tests, so that both share what is compiled.

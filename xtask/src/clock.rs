@@ -58,7 +58,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 /// Nobody waits longer than this, and no clock overflows by it.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-/// Understands `30`, `30s`, `500ms` and `2m`; a number alone is seconds.
+/// Understands `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
@@ -69,7 +69,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "s" => number,
         "ms" => number / 1000.0,
         "m" | "min" => number * 60.0,
-        unit => return Err(format!("`{unit}` is not a unit; use `ms`, `s` or `m`")),
+        "h" => number * 3600.0,
+        unit => return Err(format!("`{unit}` is not a unit; use `ms`, `s`, `m` or `h`")),
     };
     let positive = Duration::try_from_secs_f64(seconds)
         .ok()
@@ -95,8 +96,9 @@ mod tests {
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("8h"), Ok(Duration::from_secs(28_800)));
         assert_eq!(parse_duration("31622400"), Ok(DURATION_MAX));
-        for bad in ["", "s", "0", "-1", "1h", "1e999", "31622401s"] {
+        for bad in ["", "s", "0", "-1", "1d", "1e999", "31622401s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -57,6 +57,17 @@ impl Request {
         }
     }
 
+    /// What becomes of so many running tests, for whoever has asked.
+    pub(crate) fn words(self, running: usize) -> String {
+        let (name, tests) = (self.name(), if running == 1 { "test" } else { "tests" });
+        match self.count {
+            0 | 1 => {
+                format!("{name}: {running} {tests} asked to end; once more, and they are ended at once")
+            }
+            _ => format!("{name} again: {running} {tests} ended at once"),
+        }
+    }
+
     /// The name of the signal.
     pub(crate) fn name(self) -> &'static str {
         match self.signal {

@@ -232,6 +232,7 @@ impl<'a> Runner<'a> {
                 () = pauses.reached(self.marks.wake()) => self.tell_slow(),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
+                    self.stage.console.line(&request.words(self.running.len()));
                     self.halt(request.halt());
                 }
                 () = &mut time_is_up, if matches!(ending, Ending::Complete) => {

@@ -1,23 +1,35 @@
 //! What a run was made with: the versions of `rustc` and `cargo`, and the commit. Asked for while the build goes on, so
-//! that nobody waits for the answers.
+//! that nobody waits for the answers, except at the end and not for long: a compiler that is fetched on demand, or a file
+//! system that does not answer, is no reason to have no report.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use crate::clock;
 use crate::events::Properties;
 use crate::leash::leashed;
 
-/// A question that is being asked: the answer has the name of who gave it.
-type Question = JoinHandle<Option<(String, String)>>;
+/// At the end of a run those who have not answered get so long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The answers, or the questions.
+/// The answers, as they come.
 #[derive(Debug)]
 pub(crate) struct Versions {
-    asked: Mutex<Vec<Question>>,
-    told: OnceLock<Properties>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Ends when all have answered that will.
+    answers: Receiver<(&'static str, String)>,
+    heard: BTreeMap<&'static str, String>,
+    /// Nobody is listened to any more.
+    is_over: bool,
 }
 
 impl Versions {
@@ -29,32 +41,68 @@ impl Versions {
             ("cargo", program("CARGO", "cargo"), &["--version"]),
             ("commit", "git".into(), &["rev-parse", "HEAD"]),
         ];
-        let ask = |(name, program, arguments): (&'static str, OsString, &[&str])| {
+        let (sender, answers) = channel();
+        for (name, program, arguments) in questions {
             let mut command = Command::new(program);
             command.args(arguments).current_dir(root);
-            std::thread::spawn(move || Some((name.to_owned(), answer(&command)?)))
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                if let Some(answer) = answer(&command) {
+                    // Whoever does not listen any more does without.
+                    sender.send((name, answer)).ok();
+                }
+            });
+        }
+        let state = State {
+            answers,
+            heard: BTreeMap::new(),
+            is_over: false,
         };
         Versions {
-            asked: Mutex::new(questions.map(ask).into()),
-            told: OnceLock::new(),
+            state: Mutex::new(state),
         }
     }
 
-    /// As properties; waits until all have answered. Who does not answer is left out.
-    pub(crate) fn told(&self) -> &Properties {
-        self.told.get_or_init(|| {
-            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            let answers = asked.drain(..).filter_map(|asked| asked.join().ok().flatten());
-            answers.collect()
-        })
+    /// As properties. Waits for those who have not answered, and leaves out who does not.
+    pub(crate) fn told(&self) -> Properties {
+        let mut state = self.state();
+        let deadline = clock::now() + PATIENCE;
+        while !state.is_over {
+            let patience = deadline.saturating_duration_since(clock::now());
+            let answer = state.answers.recv_timeout(patience);
+            state.take(answer.ok());
+        }
+        state.properties()
     }
 
     /// The same without waiting: nothing where somebody has still to answer.
-    pub(crate) fn known(&self) -> &[(String, String)] {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = asked.iter().all(Question::is_finished);
-        drop(asked);
-        if is_known { self.told() } else { &[] }
+    pub(crate) fn known(&self) -> Properties {
+        let mut state = self.state();
+        while !state.is_over {
+            match state.answers.try_recv() {
+                Err(TryRecvError::Empty) => return Properties::new(),
+                answer => state.take(answer.ok()),
+            }
+        }
+        state.properties()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, answer: Option<(&'static str, String)>) {
+        self.is_over = answer.is_none();
+        self.heard.extend(answer);
+    }
+
+    fn properties(&self) -> Properties {
+        let heard = self.heard.iter();
+        heard
+            .map(|(name, answer)| ((*name).to_owned(), answer.clone()))
+            .collect()
     }
 }
 

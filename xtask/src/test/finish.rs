@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
             environment.set("NO_COLOR", "1");
         }
         self.events
-            .described(self.properties(Some(found), self.versions.known()));
+            .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
             plan,
             environment,
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
             elapsed,
             properties: self.properties(
                 ended.as_ref().ok().map(|finished| &finished.found),
-                self.versions.told(),
+                &self.versions.told(),
             ),
             phases: self.events.phases(elapsed),
             suites,

@@ -1,11 +1,11 @@
 //! What tests start and leave is found, told of, and gone; however a run ends, nothing of it remains.
 #![cfg(target_os = "linux")]
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 
 use rustix::process::Signal;
 
-use super::support::{Run, Running, Scratch, Setup, run};
+use super::support::{Run, Running, Scratch, Setup, must, run};
 
 /// How the runner may keep tests apart. Where there is no box, that is said in the output.
 const LEVELS: [&str; 2] = ["auto", "process"];
@@ -102,7 +102,7 @@ fn leaks_are_told_by_default_and_can_be_left_out() {
 }
 
 /// So many moments are tried with each signal at each level.
-const MOMENTS: usize = 5;
+const MOMENTS: u64 = 20;
 
 /// A moment in the life of a run: when it has told of this, so many times, and after so many turns of somebody else.
 #[derive(Debug)]
@@ -113,9 +113,11 @@ struct Moment {
 }
 
 impl Moment {
-    /// Any, from the first probe to the twelfth end of a test.
-    fn random() -> Moment {
-        let mut random = std::hash::RandomState::new().build_hasher().finish();
+    /// Any, from the first probe to the twelfth end of a test; the same for the same seed.
+    fn random(seed: u64) -> Moment {
+        let mut hasher = DefaultHasher::new();
+        seed.hash(&mut hasher);
+        let mut random = hasher.finish();
         let mut below = |limit: u64| {
             let rest = random % limit;
             random /= limit;
@@ -141,8 +143,18 @@ impl Moment {
     }
 }
 
+/// What the moments of this run are drawn from: `RUNNER_SEED`, or another number each time.
+fn seed() -> u64 {
+    let given = std::env::var("RUNNER_SEED").ok();
+    given.map_or_else(
+        || RandomState::new().build_hasher().finish() >> 32,
+        |text| must("understand RUNNER_SEED", text.parse()),
+    )
+}
+
 #[test]
 fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
+    let seed = seed();
     let words = [
         "leaks::",
         "slow::",
@@ -153,8 +165,8 @@ fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
     ];
     for level in LEVELS {
         for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
-            for _ in 0..MOMENTS {
-                let moment = Moment::random();
+            for number in 0..MOMENTS {
+                let moment = Moment::random(seed + number);
                 let arguments = [&words[..], &["--isolate", level]].concat();
                 let mut running = Running::start(&arguments);
                 moment.wait(&mut running);
@@ -163,7 +175,7 @@ fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
                 assert_eq!(
                     remains,
                     (vec![], vec![], vec![]),
-                    "{level}, {signal:?} at {moment:?}\n{run}"
+                    "{level}, {signal:?} at {moment:?}, RUNNER_SEED={seed}\n{run}"
                 );
             }
         }
@@ -207,9 +219,11 @@ fn what_a_build_that_ends_leaves_running_is_its_own_business() {
 
 #[test]
 fn two_signals_end_a_run_at_once() {
-    let mut running = Running::start(&["hostile::ignores", "--grace", "60s"]);
+    // Asked only once, the test would go on for a day.
+    let mut running = Running::start(&["hostile::ignores", "--grace", "24h"]);
     running.wait_for_line("running ");
     running.send(Signal::INT);
+    running.wait_for_line("SIGINT: 1 test asked to end; once more");
     let run = running.interrupt(Signal::INT);
     assert_eq!(run.code, Some(130), "{run}");
     assert_nothing_remains(&run);

@@ -1,5 +1,6 @@
 //! What is told of a run beside its JUnit report, and what `xtask report` makes of its events afterwards.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -279,6 +280,29 @@ fn a_report_says_what_it_was_made_with() {
         .junit();
     assert!(elsewhere.contains("value=\"rustc 1."), "{elsewhere}");
     assert!(!elsewhere.contains("<property name=\"commit\""), "{elsewhere}");
+}
+
+#[test]
+fn nobody_waits_for_a_program_that_does_not_say_its_version() {
+    let directory = must("make a directory", tempfile::tempdir());
+    let git = directory.path().join("git");
+    std::fs::write(&git, "#!/bin/sh\nexec sleep 64\n").unwrap();
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", directory.path().display());
+    let run = Setup {
+        variables: &[("PATH", &path)],
+        ..Setup::new(&["good::passes"])
+    }
+    .run();
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    // It was asked, it is not waited for, and it does not outlive the run.
+    let junit = run.junit();
+    assert!(
+        junit.contains("<property name=\"rustc\"") && !junit.contains("<property name=\"commit\""),
+        "{junit}"
+    );
+    assert_eq!((run.survivors(), run.end("sleep 64")), (vec![], 0), "{run}");
 }
 
 #[test]
