@@ -17,8 +17,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into
 
 use super::sys::{self, Fork};
 
-/// So many processes and threads fit into the box, so that a fork bomb is one in the box only. (Linux 6.14 and newer;
-/// older kernels have no such limit per namespace.)
+/// So many processes and threads fit into the box, so that a fork bomb is one in the box only; where the kernel has such a
+/// limit [for each namespace](has_limits_of_its_own).
 const PROCESSES_MAX: &str = "16384";
 
 /// The id after which a process namespace goes on counting, where the kernel lets itself be told (a kernel that can restore
@@ -74,11 +74,31 @@ fn furnish(scratch: &Path) -> anyhow::Result<()> {
     mount("tmpfs", scratch, "tmpfs", quiet, Some(c"mode=0711"))
         .with_context(|| format!("could not mount a file system on `{}`", scratch.display()))?;
     sys::raise_loopback().context("could not raise the loopback interface")?;
-    std::fs::write("/proc/sys/kernel/pid_max", PROCESSES_MAX).ok();
+    limit_processes();
     if loopback(Ipv4Addr::LOCALHOST.into()).is_err() && loopback(Ipv6Addr::LOCALHOST.into()).is_err() {
         bail!("the loopback interface has neither an IPv4 nor an IPv6 address");
     }
     hand_down_rights()
+}
+
+/// Without the limit it is a box all the same.
+fn limit_processes() {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if has_limits_of_its_own(&release) {
+        std::fs::write("/proc/sys/kernel/pid_max", PROCESSES_MAX).ok();
+    }
+}
+
+/// Whether a process namespace has a `pid_max` of its own in this release of Linux: since 6.14. Before, there was one for
+/// the whole machine, which real root can change from anywhere, so it is not even tried.
+fn has_limits_of_its_own(release: &str) -> bool {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (6, 14),
+        _ => false,
+    }
 }
 
 /// A FUSE mount inside needs CAP_SYS_ADMIN, which an ordinary user's program keeps only as an ambient capability.
@@ -167,4 +187,19 @@ pub(super) fn shared_memory() -> Vec<String> {
         }));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_the_whole_machine_is_left_alone() {
+        for release in ["6.14.0-rc1\n", "6.18.44-fc", "7.0", "10.2.1"] {
+            assert!(has_limits_of_its_own(release), "{release}");
+        }
+        for release in ["6.13.12", "6.2.14", "5.15.0-91-generic", "2.6.32", "6", "", "odd"] {
+            assert!(!has_limits_of_its_own(release), "{release}");
+        }
+    }
 }

@@ -365,6 +365,16 @@ fn where_the_box_is_refused_the_tests_run_all_the_same_and_the_reason_is_told() 
 }
 
 #[test]
+#[ignore = "needs root"]
+fn the_box_changes_no_limit_of_the_machine() {
+    let limit = || std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap();
+    let before = limit();
+    let run = run(&["good::passes", "--isolate", "box"]);
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    assert_eq!(limit(), before);
+}
+
+#[test]
 fn a_test_in_the_box_is_told_so() {
     let run = run(&["good::passes"]);
     let boxed = run.stdout.contains("at a time in the box\n");
