@@ -57,7 +57,7 @@ struct Findings {
 #[derive(Debug, Serialize)]
 struct IsolationFound {
     level: &'static str,
-    /// Why no further.
+    /// What is missing, and why.
     reason: Option<String>,
 }
 

@@ -10,6 +10,7 @@ mod keepsake;
 mod leash;
 mod namespaces;
 mod processes;
+mod rehearsal;
 mod remains;
 mod room;
 mod sockets;
@@ -54,7 +55,7 @@ pub(crate) struct Keeper {
     /// The directory in which all scratch directories are made.
     pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
-    /// Why it is not the box, if a person might have expected it.
+    /// What a person might have expected and does not get, and why: the box, or that tests in it share no processes.
     pub(crate) why: Option<String>,
     /// Whether each loopback address can be used by what it starts, with the reason where it cannot.
     pub(crate) loopback: Loopback,
@@ -94,7 +95,7 @@ impl Keeper {
         }
         match start(Level::Box, scratch, None) {
             Err(error) if isolation == Isolation::Auto => {
-                start(Level::Tree, scratch, Some(format!("{error:#}")))
+                start(Level::Tree, scratch, Some(format!("no box: {error:#}")))
             }
             started => started.context("the box cannot be had"),
         }
@@ -188,13 +189,13 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
         .spawn()
         .context("the keeper of the tests could not be started")?;
     match hear(&socket) {
-        Ok(Hello::Ready { ipv4, ipv6 }) => Ok(Keeper {
+        Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
             socket,
             process,
             idle: Mutex::default(),
             scratch: scratch.to_owned(),
             level,
-            why,
+            why: why.or_else(|| Some(format!("tests share their processes: {}", shared?))),
             loopback: Loopback { ipv4, ipv6 },
         }),
         Ok(Hello::Refused(reason)) => {

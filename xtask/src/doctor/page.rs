@@ -22,10 +22,7 @@ pub(super) fn page(findings: &Findings) -> String {
         &format!("\nfeatures: {}", features(&findings.features)),
     );
     let isolation = &findings.isolation;
-    let reason = isolation
-        .reason
-        .as_ref()
-        .map(|reason| format!(" (no box: {reason})"));
+    let reason = isolation.reason.as_ref().map(|reason| format!(" ({reason})"));
     line(
         &mut page,
         &format!("isolation: {}{}", isolation.level, reason.unwrap_or_default()),

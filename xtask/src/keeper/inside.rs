@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use super::processes::{self, Process};
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Order, Request, Tell};
-use super::{leash, namespaces, supervisor};
+use super::{leash, namespaces, rehearsal, supervisor};
 use crate::isolation::Level;
 use crate::os::Pid;
 use crate::rundir::make_scratch;
@@ -58,15 +58,19 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     sys::hand_down_no_descriptors();
     let socket = UnixStream::from(sys::take_stdin()?);
     let scratch = Path::new(&scratch);
-    if let Err(error) = prepare(level, scratch) {
-        std::fs::remove_dir(scratch).ok();
-        hello(&socket, &Hello::Refused(format!("{error:#}")));
-        return Ok(());
-    }
+    let shared = match prepare(level, scratch) {
+        Ok(shared) => shared,
+        Err(error) => {
+            std::fs::remove_dir(scratch).ok();
+            hello(&socket, &Hello::Refused(format!("{error:#}")));
+            return Ok(());
+        }
+    };
     let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
     let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
-    hello(&socket, &Hello::Ready { ipv4, ipv6 });
-    let kept = keep(socket, level);
+    let is_parted = level == Level::Box && shared.is_none();
+    hello(&socket, &Hello::Ready { ipv4, ipv6, shared });
+    let kept = keep(socket, level, is_parted);
     if level == Level::Tree {
         // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
@@ -76,15 +80,20 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     kept
 }
 
-/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner; enters the box.
-fn prepare(level: Level, scratch: &Path) -> anyhow::Result<()> {
+/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner; enters the box. Returns why
+/// tests in it share their processes, if they do.
+fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
     match level {
-        Level::Box => namespaces::enter(scratch),
+        Level::Box => {
+            namespaces::enter(scratch)?;
+            rehearsal::refusal_of_parts()
+        }
         // Whatever loses its supervisor becomes ours, as it does in the box.
-        Level::Tree | Level::Group => Ok(rustix::process::set_child_subreaper(Some(
-            rustix::process::getpid(),
-        ))?),
+        Level::Tree | Level::Group => {
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+            Ok(None)
+        }
     }
 }
 
@@ -129,10 +138,9 @@ fn end_strays(supervisors: &BTreeSet<Pid>) {
     }
 }
 
-/// Takes orders until the runner closes its end or dies.
-fn keep(socket: UnixStream, level: Level) -> anyhow::Result<()> {
+/// Takes orders until the runner closes its end or dies; each supervisor has a process namespace of its own or none has.
+fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
-    let is_parted = level == Level::Box && namespaces::can_part();
     let mut supervisors = BTreeSet::new();
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {

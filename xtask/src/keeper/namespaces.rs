@@ -123,12 +123,6 @@ pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
     }
 }
 
-/// Whether a supervisor in the box can have a process namespace for its tests: only where their ids can be made to differ
-/// from those of the neighbours, as programs take their id for a name that nobody else has.
-pub(super) fn can_part() -> bool {
-    Path::new(LAST_ID).exists()
-}
-
 /// Lets the next child of this process be the first one of a process namespace, beyond which nothing in it reaches.
 pub(super) fn part_next_child() -> io::Result<()> {
     let own = File::open("/proc/self/ns/pid")?;
@@ -137,28 +131,32 @@ pub(super) fn part_next_child() -> io::Result<()> {
     sys::unshare(libc::CLONE_NEWPID)
 }
 
-/// Shows the process namespace of which this process is the first one, and counts on from where no neighbour does.
-fn furnish_part(id_in_the_box: u32) -> io::Result<()> {
+/// Shows the process namespace of which this process is the first one, and counts on from where no neighbour does: programs
+/// take their id for a name that nobody else has, so where the kernel does not let itself be told there is no such namespace.
+fn furnish_part(id_in_the_box: u32) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", "/proc", "proc", flags, None)?;
+    mount("proc", "/proc", "proc", flags, None)
+        .context("could not mount `/proc` for a process namespace of its own")?;
     let ids = std::fs::read_to_string("/proc/sys/kernel/pid_max")?;
-    let ids: u32 = ids.trim().parse().map_err(io::Error::other)?;
+    let ids: u32 = ids.trim().parse()?;
     let last = id_in_the_box.wrapping_mul(IDS_APART) % ids.max(2);
-    std::fs::write(LAST_ID, last.max(1).to_string())
+    std::fs::write(LAST_ID, last.max(1).to_string()).with_context(|| format!("could not write `{LAST_ID}`"))
 }
 
 /// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it.
-pub(super) fn seclude() -> io::Result<()> {
+pub(super) fn seclude() -> anyhow::Result<()> {
     // This is still the box's `/proc`, which has no names of ours yet.
     let id_in_the_box = std::fs::read_link("/proc/self")?;
     let id_in_the_box = id_in_the_box.to_str().and_then(|id| id.parse().ok());
-    sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)?;
+    sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)
+        .context("the kernel refused a mount or IPC namespace of its own")?;
     if let (1, Some(id)) = (std::process::id(), id_in_the_box) {
         furnish_part(id)?;
     }
     if Path::new(SHARED_MEMORY).is_dir() {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", SHARED_MEMORY, "tmpfs", flags, Some(c"mode=1777"))?;
+        mount("tmpfs", SHARED_MEMORY, "tmpfs", flags, Some(c"mode=1777"))
+            .with_context(|| format!("could not mount a file system on `{SHARED_MEMORY}`"))?;
     }
     Ok(())
 }

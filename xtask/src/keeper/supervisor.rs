@@ -90,7 +90,7 @@ pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], l
     let around = match Surroundings::make(control, level) {
         Ok(around) => around,
         Err((control, error)) => {
-            let reason = format!("its surroundings could not be made: {error}");
+            let reason = format!("its surroundings could not be made: {error:#}");
             return say(&control, &Said::NotStarted(reason));
         }
     };
@@ -112,7 +112,7 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
 }
 
 impl Surroundings {
-    fn make(control: UnixStream, level: Level) -> Result<Surroundings, (UnixStream, std::io::Error)> {
+    fn make(control: UnixStream, level: Level) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
         let made = rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(Into::into)
             .and_then(|()| match level {

@@ -200,6 +200,8 @@ pub(crate) enum Hello {
         ipv4: Result<(), String>,
         /// The same of IPv6.
         ipv6: Result<(), String>,
+        /// Why tests in the box share their processes, where they do.
+        shared: Option<String>,
     },
     /// It cannot do what it was asked to.
     Refused(String),

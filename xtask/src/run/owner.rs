@@ -25,7 +25,7 @@ pub(crate) enum Owner {
     Keeper(Box<Keeper>),
     /// This process.
     Group {
-        /// Why it is no better one.
+        /// What it lacks, and why.
         why: Option<String>,
     },
 }
@@ -78,7 +78,7 @@ impl Owner {
         match Keeper::start(isolation, scratch) {
             Ok(keeper) => Ok(Owner::Keeper(Box::new(keeper))),
             Err(error) if isolation == Isolation::Box => Err(error),
-            Err(error) => Owner::group(scratch, Some(format!("{error:#}"))),
+            Err(error) => Owner::group(scratch, Some(format!("no box: {error:#}"))),
         }
     }
 
@@ -109,7 +109,7 @@ impl Owner {
         }
     }
 
-    /// Why it is no better one.
+    /// What it lacks, and why.
     pub(crate) fn why(&self) -> Option<&str> {
         match self {
             #[cfg(target_os = "linux")]

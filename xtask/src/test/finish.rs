@@ -15,6 +15,7 @@ use crate::discover::Discovered;
 use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
 use crate::filter::Filter;
+use crate::isolation::Level;
 use crate::junit;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
@@ -115,7 +116,7 @@ impl<'a> Run<'a> {
         let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
         let level = owner.level().name();
         let told = match owner.why() {
-            Some(why) => format!("{level}; no box: {why}"),
+            Some(why) => format!("{level}; {why}"),
             None => level.to_owned(),
         };
         if owner.why().is_some() {
@@ -206,8 +207,8 @@ impl<'a> Run<'a> {
 
     /// Where the tests run.
     fn place(&self) -> &'static str {
-        match self.isolation.get().map(String::as_str) {
-            Some("box") => " in the box",
+        match self.isolation.get() {
+            Some(told) if told.starts_with(Level::Box.name()) => " in the box",
             _ => "",
         }
     }

@@ -364,6 +364,51 @@ fn where_the_box_is_refused_the_tests_run_all_the_same_and_the_reason_is_told() 
     );
 }
 
+/// Makes the kernel refuse a second namespace of one kind to what it becomes: the first is the box.
+fn with_one(kind: &str) -> String {
+    format!(
+        r#"exec unshare --user --map-root-user sh -c '
+            echo 1 > /proc/sys/user/max_{kind}_namespaces; exec "$@"' sh "$@""#
+    )
+}
+
+#[test]
+#[ignore = "needs userns"]
+fn where_tests_are_refused_namespaces_of_their_own_they_run_all_the_same_and_the_reason_is_told() {
+    let start = |kind: &str, words: &[&str]| {
+        Setup {
+            script: Some(&with_one(kind)),
+            ..Setup::new(words)
+        }
+        .run()
+    };
+    for (kind, told) in [
+        (
+            "pid",
+            "box; tests share their processes: the kernel refused a process namespace: No space left on device",
+        ),
+        (
+            "ipc",
+            "tree; no box: the kernel refused a mount or IPC namespace of its own: No space left on device",
+        ),
+    ] {
+        let run = start(kind, &["good::passes", "leaks::a_daemon"]);
+        assert_eq!(run.last_line(), "3 passed, 0 failed, 0 skipped", "{run}");
+        assert!(run.stdout.contains(&format!("isolation: {told}")), "{run}");
+        let junit = run.junit();
+        assert!(
+            junit.contains(&format!("name=\"isolation\" value=\"{told}")),
+            "{junit}"
+        );
+        assert_nothing_remains(&run);
+    }
+    let boxed = start("pid", &["good::passes", "--isolate", "box"]);
+    assert!(
+        boxed.code == Some(0) && boxed.stdout.contains(" in the box\n"),
+        "{boxed}"
+    );
+}
+
 #[test]
 #[ignore = "needs root"]
 fn the_box_changes_no_limit_of_the_machine() {
@@ -378,9 +423,9 @@ fn the_box_changes_no_limit_of_the_machine() {
 fn a_test_in_the_box_is_told_so() {
     let run = run(&["good::passes"]);
     let boxed = run.stdout.contains("at a time in the box\n");
-    assert!(boxed != run.stdout.contains("isolation: "), "{run}");
+    assert!(boxed != run.stdout.contains("isolation: tree"), "{run}");
     assert_eq!(
-        run.junit().contains("name=\"isolation\" value=\"box\""),
+        run.junit().contains("name=\"isolation\" value=\"box"),
         boxed,
         "{}",
         run.junit()

@@ -1,0 +1,47 @@
+//! What a supervisor can have in the box, found out before there is one: a child makes it, says so and ends.
+//!
+//! That the kernel knows a namespace is not enough: limits of the machine, or of a container around us, may forbid one more.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::bounded::bounded;
+use super::namespaces;
+
+/// How long the child may take, which needs some milliseconds; and whoever waits for it in a child of its own.
+const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT_AROUND: Duration = Duration::from_secs(3);
+
+/// Why supervisors cannot have a process namespace each, so that tests share their processes; `None` if they can.
+///
+/// # Errors
+/// When a supervisor could not even have mounts and shared memory of its own.
+pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
+    let Err(refusal) = understood(bounded(LIMIT_AROUND, parted)) else {
+        return Ok(None);
+    };
+    understood(bounded(LIMIT, secluded)).map_err(anyhow::Error::msg)?;
+    Ok(Some(refusal))
+}
+
+/// What comes of a supervisor with a process namespace of its own, whose first process only the next child can be.
+fn parted() -> Vec<u8> {
+    match namespaces::part_next_child().context("the kernel refused a process namespace") {
+        Ok(()) => bounded(LIMIT, secluded).unwrap_or_default(),
+        Err(error) => answer(Err(error)),
+    }
+}
+
+fn secluded() -> Vec<u8> {
+    answer(namespaces::seclude())
+}
+
+fn answer(made: anyhow::Result<()>) -> Vec<u8> {
+    serde_json::to_vec(&made.map_err(|error| format!("{error:#}"))).unwrap_or_default()
+}
+
+fn understood(answer: Option<Vec<u8>>) -> Result<(), String> {
+    let understood = answer.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    understood.unwrap_or_else(|| Err("a child that tried it did not answer".to_owned()))
+}
