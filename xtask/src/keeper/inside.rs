@@ -2,7 +2,7 @@
 //!
 //! In the box it is the first process, so that its end is the end of all others.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -119,12 +119,29 @@ fn signal_all(tell: Tell) {
     }
 }
 
+/// The supervisors that we have started: when, by their ids. Others come to have the ids of those that have ended.
+#[derive(Debug, Default)]
+struct Supervisors(BTreeMap<Pid, u64>);
+
+impl Supervisors {
+    /// Remembers a process that has just been started, unless it has ended already.
+    fn add(&mut self, pid: Pid) {
+        if let Some(process) = Process::look(pid) {
+            self.0.insert(pid, process.start);
+        }
+    }
+
+    fn contains(&self, process: &Process) -> bool {
+        self.0.get(&process.pid) == Some(&process.start)
+    }
+}
+
 /// Ends what has lost its supervisor: it is ours now, and nobody's test.
-fn end_strays(supervisors: &BTreeSet<Pid>) {
+fn end_strays(supervisors: &Supervisors) {
     let us = std::process::id();
     for _ in 0..STRAY_ROUNDS_MAX {
         let all = processes::descendants(us);
-        let is_stray = |process: &&Process| process.parent == us && !supervisors.contains(&process.pid);
+        let is_stray = |process: &&Process| process.parent == us && !supervisors.contains(process);
         let strays: Vec<Pid> = all.iter().filter(is_stray).map(|process| process.pid).collect();
         if strays.is_empty() {
             return;
@@ -141,7 +158,7 @@ fn end_strays(supervisors: &BTreeSet<Pid>) {
 /// Takes orders until the runner closes its end or dies; each supervisor has a process namespace of its own or none has.
 fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
-    let mut supervisors = BTreeSet::new();
+    let mut supervisors = Supervisors::default();
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {
             Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
@@ -168,11 +185,29 @@ fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()>
                 sys::exit(0);
             }
             Ok(Fork::Parent(pid)) => {
-                supervisors.insert(pid.as_raw_nonzero().get().unsigned_abs());
+                supervisors.add(pid.as_raw_nonzero().get().unsigned_abs());
             }
             // There are too many processes; there may be fewer soon.
             Err(error) => supervisor::refuse(descriptors, &error),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_id_of_a_supervisor_that_has_ended_is_none() {
+        let us = std::process::id();
+        let mut supervisors = Supervisors::default();
+        supervisors.add(us);
+        let mut process = Process::look(us).unwrap();
+        assert!(supervisors.contains(&process));
+        process.start += 1;
+        assert!(!supervisors.contains(&process));
+        supervisors.add(Pid::MAX);
+        assert_eq!(supervisors.0.len(), 1, "what is not there is not remembered");
+    }
 }

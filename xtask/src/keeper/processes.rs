@@ -33,6 +33,8 @@ pub(super) struct Process {
     exiting: bool,
     /// How many threads it has; the first one may have ended before the others.
     threads: usize,
+    /// When it started, in ticks of the kernel: two that have had one id, one after the other, differ in it.
+    pub(super) start: u64,
 }
 
 /// What all threads of a process were doing.
@@ -96,6 +98,7 @@ impl Process {
             state: fields.first()?.chars().next()?,
             exiting: number(6)? & EXITING != 0,
             threads: usize::try_from(number(17)?).ok()?,
+            start: number(19)?,
         })
     }
 
@@ -220,12 +223,13 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_hides_nothing() {
-        let stat = "7 (a) S (b) Z 3 7 7 0 -1 4194308 0 0 0 0 12 30 0 0 20 0 2 0";
+        let stat = "7 (a) S (b) Z 3 7 7 0 -1 4194308 0 0 0 0 12 30 0 0 20 0 2 0 4711";
         let process = Process::parse(7, stat).unwrap();
         assert_eq!(
             (process.parent, process.state, process.exiting, process.threads),
             (3, 'Z', true, 2)
         );
+        assert_eq!(process.start, 4711);
         // Its first thread has ended and another one has not.
         assert!(!process.is_dead());
         assert_eq!(Process::parse(7, "7 (cut"), None);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn a_thread_that_has_ended_keeps_nobody_waiting_and_one_that_is_ending_does() {
         let thread = |state: char, flags: u64| {
-            let stat = format!("7 (a) {state} 3 7 7 0 -1 {flags} 0 0 0 0 12 30 0 0 20 0 2 0");
+            let stat = format!("7 (a) {state} 3 7 7 0 -1 {flags} 0 0 0 0 12 30 0 0 20 0 2 0 4711");
             Process::parse(7, &stat).unwrap()
         };
         assert!(thread('Z', EXITING).is_waiting() && thread('S', 0).is_waiting());
