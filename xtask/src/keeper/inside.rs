@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use rustix::process::Signal;
 
+use super::namespaces::Part;
 use super::processes::{self, Process};
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Order, Request, Tell};
@@ -159,6 +160,7 @@ fn end_strays(supervisors: &Supervisors) {
 fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()> {
     sys::keep_ended_children(Reaping::ByTheKernel);
     let mut supervisors = Supervisors::default();
+    let mut next_part = is_parted.then_some(Part(0));
     while let Some(request) = Order::receive(&socket)? {
         let (order, descriptors) = match request {
             Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
@@ -171,17 +173,18 @@ fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()>
                 continue;
             }
         };
-        let parted = if is_parted {
-            namespaces::part_next_child()
-        } else {
-            Ok(())
+        let part = next_part;
+        next_part = part.map(Part::next);
+        let parted = match part {
+            Some(_) => namespaces::part_next_child(),
+            None => Ok(()),
         };
         match parted.and_then(|()| sys::fork()) {
             Ok(Fork::Child) => {
                 // It has a socket of its own; ours must close when the runner's end does.
                 drop(socket);
                 sys::keep_ended_children(Reaping::ByUs);
-                supervisor::supervise(*order, descriptors, level);
+                supervisor::supervise(*order, descriptors, level, part);
                 sys::exit(0);
             }
             Ok(Fork::Parent(pid)) => {

@@ -25,9 +25,11 @@ const PROCESSES_MAX: &str = "16384";
 /// processes; most can).
 const LAST_ID: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// Ids of two supervisors that follow each other come to lie so far apart in the namespaces that these have for their
-/// tests. A prime, so that no two have the same.
-const IDS_APART: u32 = 9973;
+/// The first id that the kernel gives again after it has given all (linux/pid.h, `RESERVED_PIDS`).
+const REUSED_FROM: u32 = 300;
+
+/// The golden ratio's part after the point, in 2^-32: the multiples of no other number are spread so evenly around a circle.
+const GOLDEN_PART: u32 = 0x9E37_79B9;
 
 /// Where programs keep POSIX shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -123,6 +125,24 @@ pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
     }
 }
 
+/// A process namespace of a supervisor, by its number among all of them in the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part(pub(super) u32);
+
+impl Part {
+    pub(super) fn next(self) -> Part {
+        Part(self.0.wrapping_add(1))
+    }
+
+    /// The id after which this one starts to count, if ids are below `ids`. Among any 64 that follow each other, two are at
+    /// least a 124th of all ids apart; what starts more processes than that meets the ids of a neighbour.
+    fn last_id(self, ids: u32) -> u32 {
+        let span = u64::from(ids.saturating_sub(REUSED_FROM).max(1));
+        let turn = u64::from(self.0.wrapping_mul(GOLDEN_PART));
+        REUSED_FROM + u32::try_from((turn * span) >> 32).unwrap_or_default()
+    }
+}
+
 /// Lets the next child of this process be the first one of a process namespace, beyond which nothing in it reaches.
 pub(super) fn part_next_child() -> io::Result<()> {
     let own = File::open("/proc/self/ns/pid")?;
@@ -133,25 +153,23 @@ pub(super) fn part_next_child() -> io::Result<()> {
 
 /// Shows the process namespace of which this process is the first one, and counts on from where no neighbour does: programs
 /// take their id for a name that nobody else has, so where the kernel does not let itself be told there is no such namespace.
-fn furnish_part(id_in_the_box: u32) -> anyhow::Result<()> {
+fn furnish_part(part: Part) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)
         .context("could not mount `/proc` for a process namespace of its own")?;
     let ids = std::fs::read_to_string("/proc/sys/kernel/pid_max")?;
     let ids: u32 = ids.trim().parse()?;
-    let last = id_in_the_box.wrapping_mul(IDS_APART) % ids.max(2);
-    std::fs::write(LAST_ID, last.max(1).to_string()).with_context(|| format!("could not write `{LAST_ID}`"))
+    std::fs::write(LAST_ID, part.last_id(ids).to_string())
+        .with_context(|| format!("could not write `{LAST_ID}`"))
 }
 
-/// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it.
-pub(super) fn seclude() -> anyhow::Result<()> {
-    // This is still the box's `/proc`, which has no names of ours yet.
-    let id_in_the_box = std::fs::read_link("/proc/self")?;
-    let id_in_the_box = id_in_the_box.to_str().and_then(|id| id.parse().ok());
+/// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it. If it is the
+/// first one of a process namespace, `part` says which.
+pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)
         .context("the kernel refused a mount or IPC namespace of its own")?;
-    if let (1, Some(id)) = (std::process::id(), id_in_the_box) {
-        furnish_part(id)?;
+    if let Some(part) = part {
+        furnish_part(part)?;
     }
     if Path::new(SHARED_MEMORY).is_dir() {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -190,6 +208,23 @@ pub(super) fn shared_memory() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_neighbours_lie_far_apart_however_many_there_are() {
+        for ids in [16_384, 32_768, 4_194_304] {
+            for first in [0, 1, 1000, u32::MAX - 30] {
+                let all = (0..64).map(|number| Part(first.wrapping_add(number)).last_id(ids));
+                let mut all: Vec<u32> = all.collect();
+                all.sort_unstable();
+                assert!(all[0] >= REUSED_FROM && all[63] < ids);
+                // After the last id comes the first one again.
+                all.push(all[0] + ids - REUSED_FROM);
+                let apart = all.windows(2).map(|two| two[1] - two[0]).min().unwrap();
+                assert!(apart >= ids / 200, "{apart} of {ids}, from {first}");
+            }
+        }
+        assert_eq!(Part(7).last_id(1), REUSED_FROM);
+    }
 
     #[test]
     fn the_limit_of_the_whole_machine_is_left_alone() {

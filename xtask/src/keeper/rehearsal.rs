@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::bounded::bounded;
-use super::namespaces;
+use super::namespaces::{self, Part};
 
 /// How long the child may take, which needs some milliseconds; and whoever waits for it in a child of its own.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -21,20 +21,20 @@ pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
     let Err(refusal) = understood(bounded(LIMIT_AROUND, parted)) else {
         return Ok(None);
     };
-    understood(bounded(LIMIT, secluded)).map_err(anyhow::Error::msg)?;
+    understood(bounded(LIMIT, || secluded(None))).map_err(anyhow::Error::msg)?;
     Ok(Some(refusal))
 }
 
 /// What comes of a supervisor with a process namespace of its own, whose first process only the next child can be.
 fn parted() -> Vec<u8> {
     match namespaces::part_next_child().context("the kernel refused a process namespace") {
-        Ok(()) => bounded(LIMIT, secluded).unwrap_or_default(),
+        Ok(()) => bounded(LIMIT, || secluded(Some(Part(0)))).unwrap_or_default(),
         Err(error) => answer(Err(error)),
     }
 }
 
-fn secluded() -> Vec<u8> {
-    answer(namespaces::seclude())
+fn secluded(part: Option<Part>) -> Vec<u8> {
+    answer(namespaces::seclude(part))
 }
 
 fn answer(made: anyhow::Result<()>) -> Vec<u8> {

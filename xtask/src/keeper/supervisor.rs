@@ -20,6 +20,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
 
+use super::namespaces::Part;
 use super::wire::{self, Order, Request, Said, Tell};
 use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::clock;
@@ -84,10 +85,15 @@ enum After {
     Nothing,
 }
 
-/// Runs an order to its end, and further ones while each leaves nothing. Returns when nothing of them is left.
-pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], level: Level) {
+/// Runs an order to its end, in the process namespace of which this is the first process if there is one, and further ones while each leaves nothing. Returns when nothing of them is left.
+pub(super) fn supervise(
+    first: Order,
+    [stdout, stderr, control]: [OwnedFd; 3],
+    level: Level,
+    part: Option<Part>,
+) {
     let control = UnixStream::from(control);
-    let around = match Surroundings::make(control, level) {
+    let around = match Surroundings::make(control, level, part) {
         Ok(around) => around,
         Err((control, error)) => {
             let reason = format!("its surroundings could not be made: {error:#}");
@@ -112,11 +118,15 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
 }
 
 impl Surroundings {
-    fn make(control: UnixStream, level: Level) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
+    fn make(
+        control: UnixStream,
+        level: Level,
+        part: Option<Part>,
+    ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
         let made = rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(Into::into)
             .and_then(|()| match level {
-                Level::Box => namespaces::seclude(),
+                Level::Box => namespaces::seclude(part),
                 Level::Tree | Level::Group => Ok(()),
             });
         let mounted = match level {
