@@ -194,7 +194,8 @@ pub(super) fn send(pid: Pid, signal: Signal) {
     }
 }
 
-/// How many processes and threads there are, here and in all namespaces below: cheap, and only good for a suspicion.
+/// How many processes and threads there are on the whole machine, those of others included, whatever namespace we are in:
+/// cheap, and no more than a reason to look closer.
 pub(super) fn load() -> usize {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let tasks = text.split(' ').nth(3).and_then(|field| field.split_once('/'));

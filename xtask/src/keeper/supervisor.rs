@@ -32,7 +32,7 @@ use crate::shortage::Shortage;
 /// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
 const PROCESSES_MAX: usize = 2000;
 
-/// How often their number is looked at, as well as a rough count is.
+/// How often it is looked whether there are so many more on the machine than before; only then are the test's own counted.
 const COUNT_INTERVAL: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 100_000_000,
@@ -53,7 +53,7 @@ struct Surroundings {
 struct Supervisor<'a> {
     order: Order,
     around: &'a Surroundings,
-    /// How many processes and threads there were before the test began.
+    /// How many processes and threads there were on the machine before the test began.
     load: usize,
 }
 
