@@ -1,4 +1,5 @@
-//! Whether there is room left where the temporary directories lie, and if not, how much each of them holds.
+//! Whether there is room left where the temporary directories lie, for contents and for files, and if not, how much each of
+//! them holds.
 //!
 //! Enters no other file system. Directories of other tests may hold anything, so a child looks, which may hang.
 
@@ -6,11 +7,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::bounded::bounded;
-use crate::shortage::Shortage;
+use rustix::fs::StatVfs;
 
-/// With less than this, a file system has no room; also with less than a [`PART_MIN`]th of all that it has.
+use super::bounded::bounded;
+use crate::shortage::{Scarce, Shortage};
+
+/// With fewer free bytes than this, a file system has no room; a small one has, until it is less than a [`PART_MIN`]th of all
+/// that it has.
 const FREE_LEN_MIN: u64 = 32 << 20;
+
+/// The same of inodes, of which each file and each directory takes one.
+const FREE_FILES_MIN: u64 = 1000;
 
 const PART_MIN: u64 = 20;
 
@@ -20,47 +27,67 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// What there is to say of the file system on which `home`, the directory of all temporary directories, lies; `None` if
 /// there is room.
 pub(super) fn shortage(home: &Path) -> Option<Shortage> {
-    let status = rustix::fs::statvfs(home).ok()?;
-    let [free_len, len] =
-        [status.f_bavail, status.f_blocks].map(|count| count.saturating_mul(status.f_frsize));
-    if free_len >= FREE_LEN_MIN.min(len / PART_MIN) {
-        return None;
-    }
-    let held = bounded(TIMEOUT, || serde_json::to_vec(&held(home)).unwrap_or_default());
+    let (of, free, total) = scarce(&rustix::fs::statvfs(home).ok()?)?;
+    let held = bounded(TIMEOUT, || {
+        serde_json::to_vec(&held(home, of)).unwrap_or_default()
+    });
     let held = held.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Some(Shortage {
-        free_len,
-        len,
+        of,
+        free,
+        total,
         held: held.unwrap_or_default(),
     })
 }
 
+/// What a file system has too little of, how much of that is free, and how much there is. One that has none in all does not
+/// count it.
+fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
+    let [free_len, len] =
+        [status.f_bavail, status.f_blocks].map(|count| count.saturating_mul(status.f_frsize));
+    let looks = [
+        (Scarce::Bytes, free_len, len, FREE_LEN_MIN),
+        (Scarce::Files, status.f_favail, status.f_files, FREE_FILES_MIN),
+    ];
+    let is_scarce = |(_, free, total, min): &(Scarce, u64, u64, u64)| *free < *min.min(&(total / PART_MIN));
+    let (of, free, total, _) = looks.into_iter().find(is_scarce)?;
+    Some((of, free, total))
+}
+
 /// What each directory in `home` holds, most first.
-fn held(home: &Path) -> Vec<(String, u64)> {
+fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
     let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
-    let held = |entry: std::fs::DirEntry| (entry.file_name().display().to_string(), len_of(&entry.path()));
+    let held = |entry: std::fs::DirEntry| {
+        (
+            entry.file_name().display().to_string(),
+            held_in(&entry.path(), of),
+        )
+    };
     let mut all: Vec<(String, u64)> = entries.map(held).collect();
-    all.sort_by_key(|(_, len)| std::cmp::Reverse(*len));
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     all
 }
 
-/// The bytes that a directory takes on its file system, with all that is below.
-fn len_of(directory: &Path) -> u64 {
+/// The bytes or the files in a directory, with all that is below.
+fn held_in(directory: &Path, of: Scarce) -> u64 {
     let Ok(top) = directory.symlink_metadata() else {
         return 0;
     };
-    let (mut left, mut len) = (vec![directory.to_owned()], 0);
+    let (mut left, mut count) = (vec![directory.to_owned()], 0);
     while let Some(directory) = left.pop() {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         for (path, metadata) in entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))) {
             if metadata.dev() == top.dev() {
-                // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
-                len += metadata.blocks() * 512;
+                count += match of {
+                    // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
+                    Scarce::Bytes => metadata.blocks() * 512,
+                    Scarce::Files => 1,
+                };
                 left.extend(metadata.is_dir().then_some(path));
             }
         }
     }
-    len
+    count
 }
 
 #[cfg(test)]
@@ -75,9 +102,43 @@ mod tests {
             std::fs::write(home.path().join(name).join("file"), vec![7; len]).unwrap();
         }
         std::os::unix::fs::symlink("../large", home.path().join("small/link")).unwrap();
-        let held = held(home.path());
-        assert_eq!([&*held[0].0, &*held[1].0], ["large", "small"]);
-        assert!(held[0].1 >= 500_000 && held[1].1 < 100_000, "{held:?}");
+        let bytes = held(home.path(), Scarce::Bytes);
+        assert_eq!([&*bytes[0].0, &*bytes[1].0], ["large", "small"]);
+        assert!(bytes[0].1 >= 500_000 && bytes[1].1 < 100_000, "{bytes:?}");
+        // A directory, a file and a link; a directory and a file.
+        let files = held(home.path(), Scarce::Files);
+        assert_eq!(files, [("small".to_owned(), 3), ("large".to_owned(), 2)]);
+    }
+
+    /// Of a file system with blocks of 1 KiB: how many are free, how many there are, and the same of files.
+    fn status([f_bavail, f_blocks]: [u64; 2], [f_favail, f_files]: [u64; 2]) -> StatVfs {
+        let frame = rustix::fs::statvfs("/").unwrap();
+        StatVfs {
+            f_frsize: 1024,
+            f_bavail,
+            f_blocks,
+            f_favail,
+            f_files,
+            ..frame
+        }
+    }
+
+    #[test]
+    fn no_room_is_little_and_a_small_part_of_what_there_is_of_bytes_or_of_files() {
+        let (much, mib) = ([1 << 30, 1 << 31], 1024);
+        let of = |status: StatVfs| scarce(&status).map(|(of, ..)| of);
+        assert_eq!(of(status(much, [1000, 1 << 20])), None);
+        assert_eq!(of(status(much, [999, 1 << 20])), Some(Scarce::Files));
+        assert_eq!(of(status(much, [2, 40])), None);
+        assert_eq!(scarce(&status(much, [1, 40])), Some((Scarce::Files, 1, 40)));
+        assert_eq!(of(status(much, [0, 0])), None, "it does not count them");
+        assert_eq!(of(status([32 * mib, 4000 * mib], [0, 0])), None);
+        assert_eq!(
+            of(status([32 * mib - 1, 4000 * mib], [0, 40])),
+            Some(Scarce::Bytes)
+        );
+        assert_eq!(of(status([2 * mib, 40 * mib], [0, 0])), None);
+        assert_eq!(of(status([2 * mib - 1, 40 * mib], [0, 0])), Some(Scarce::Bytes));
     }
 
     #[test]

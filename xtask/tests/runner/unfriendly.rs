@@ -198,25 +198,32 @@ fn a_list_that_cannot_be_printed_has_the_code_of_a_report_unless_there_is_anothe
 #[cfg(target_os = "linux")]
 #[ignore = "needs root"]
 fn a_test_that_finds_no_room_for_files_is_told_who_holds_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let (full, go_on) = (directory.path().join("full"), directory.path().join("go on"));
-    let mut running = Setup {
-        variables: &[
-            ("RUNNER_FILE", full.to_str().unwrap()),
-            ("RUNNER_START", go_on.to_str().unwrap()),
-        ],
-        ..Setup::new(&["hungry::", "-j2", "--isolate", "box"])
-    }
-    .start();
-    running.wait_for_line("FAIL");
-    std::fs::write(&go_on, "").unwrap();
-    let run = running.finish();
-    assert_eq!(run.last_line(), "1 passed, 1 failed, 0 skipped", "{run}");
-    assert!(!run.stdout.contains("LEAK"), "{run}");
-    let culprit = "fixture::suite$hungry::takes_all_the_room holds 4.0 MiB";
-    for text in [run.stdout.clone(), run.junit()] {
-        let told = "no room: of 4.0 MiB for temporary directories 0.0 MiB are free; ";
-        assert!(text.contains(&format!("{told}{culprit}")), "{text}");
+    for (room, total, free, held) in [
+        ("size=4m", "4.0 MiB", "0.0 MiB", "4.0 MiB"),
+        // The others are the directories of both tests and the one around them.
+        ("nr_inodes=50", "50 files", "0 files", "47 files"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let (full, go_on) = (directory.path().join("full"), directory.path().join("go on"));
+        let mut running = Setup {
+            variables: &[
+                ("RUNNER_FILE", full.to_str().unwrap()),
+                ("RUNNER_START", go_on.to_str().unwrap()),
+                ("RUNNER_ROOM", room),
+            ],
+            ..Setup::new(&["hungry::", "-j2", "--isolate", "box"])
+        }
+        .start();
+        running.wait_for_line("FAIL");
+        std::fs::write(&go_on, "").unwrap();
+        let run = running.finish();
+        assert_eq!(run.last_line(), "1 passed, 1 failed, 0 skipped", "{run}");
+        assert!(!run.stdout.contains("LEAK"), "{run}");
+        let told = format!("no room: of {total} for temporary directories {free} are free; ");
+        let culprit = format!("fixture::suite$hungry::takes_all_the_room holds {held}");
+        for text in [run.stdout.clone(), run.junit()] {
+            assert!(text.contains(&format!("{told}{culprit}")), "{text}");
+        }
     }
 }
 
