@@ -55,7 +55,7 @@ pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
 /// Everything that is mounted where this process sees it, as the kernel lists it.
 #[cfg(target_os = "linux")]
 pub(crate) fn table() -> String {
-    std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
+    crate::procfs::system("self/mountinfo")
 }
 
 /// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below `directory`, the oldest

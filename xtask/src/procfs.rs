@@ -5,12 +5,42 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::os::Pid;
 
+/// Whether the current directory of this process is the `/proc` that it reads.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process reads the `/proc` that is there now, whatever is mounted over it or becomes of its mount; it
+/// moves into it for that.
+///
+/// # Errors
+/// When there is none.
+#[cfg(target_os = "linux")]
+pub(crate) fn hold() -> std::io::Result<()> {
+    std::env::set_current_dir("/proc")?;
+    HELD.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+fn root() -> &'static Path {
+    Path::new(if HELD.load(Ordering::Relaxed) {
+        "."
+    } else {
+        "/proc"
+    })
+}
+
+/// A file that tells of the system, or by way of `self` of this process.
+#[cfg(target_os = "linux")]
+pub(crate) fn system(name: &str) -> String {
+    text(root(), name)
+}
+
 /// All processes.
 pub(crate) fn processes() -> impl Iterator<Item = Pid> {
-    entries(Path::new("/proc")).filter_map(|(name, _)| name.to_str()?.parse().ok())
+    entries(root()).filter_map(|(name, _)| name.to_str()?.parse().ok())
 }
 
 /// The directories of the threads of a process, which have files of the same names as its own.
@@ -26,7 +56,7 @@ pub(crate) fn descriptors(process: Pid) -> impl Iterator<Item = (OsString, PathB
 
 /// The directory of a process.
 pub(crate) fn directory(process: Pid) -> PathBuf {
-    PathBuf::from(format!("/proc/{process}"))
+    root().join(process.to_string())
 }
 
 /// A file in the directory of a process or of a thread. Reading one that needs the memory of a process may hang.

@@ -11,7 +11,7 @@ use crate::os;
 /// So many directories have their modes mended; a test that makes more unreadable ones means it.
 const MENDED_MAX: usize = 100_000;
 
-/// Detaches what is mounted in it and removes it. It need not exist.
+/// Detaches what is mounted in it and removes it. It need not exist, and may be a file or a link by now.
 ///
 /// # Errors
 /// Why it is still there, for a person. Where a mount resists nothing is removed: it may be somebody's files.
@@ -20,15 +20,24 @@ pub(crate) fn remove(directory: &Path) -> Result<(), String> {
     if let Some(mount) = mounts::below(directory).first() {
         return Err(format!("`{}` is mounted and cannot be detached", mount.display()));
     }
-    let removed = fs::remove_dir_all(directory).or_else(|_| {
-        mend(directory);
-        os::raise_open_files();
-        fs::remove_dir_all(directory)
-    });
+    let is_other = fs::symlink_metadata(directory).is_ok_and(|metadata| !metadata.is_dir());
+    let removed = if is_other {
+        fs::remove_file(directory)
+    } else {
+        remove_tree(directory)
+    };
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+fn remove_tree(directory: &Path) -> io::Result<()> {
+    fs::remove_dir_all(directory).or_else(|_| {
+        mend(directory);
+        os::raise_open_files();
+        fs::remove_dir_all(directory)
+    })
 }
 
 /// Makes every directory below readable and writable for us. Follows no links.
@@ -81,5 +90,16 @@ mod tests {
         );
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "mine");
         assert_eq!(remove(&directory), Ok(()));
+    }
+
+    #[test]
+    fn what_has_come_in_its_place_goes_and_what_a_link_leads_to_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let [file, link, outside] = ["file", "link", "outside"].map(|name| root.path().join(name));
+        fs::write(&file, "").unwrap();
+        fs::create_dir(&outside).unwrap();
+        symlink(&outside, &link).unwrap();
+        assert_eq!((remove(&file), remove(&link)), (Ok(()), Ok(())));
+        assert!(!file.exists() && fs::symlink_metadata(&link).is_err() && outside.exists());
     }
 }

@@ -1,7 +1,11 @@
 //! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to look at.
+//!
+//! Nothing else is copied, whatever a test has put in the place of its directory, and nobody may read the copies who might
+//! not read the files.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// So many bytes of contents are kept.
@@ -16,19 +20,34 @@ struct Budget {
     entries: usize,
 }
 
+/// Of modes these bits are kept: not those by which a program runs as its owner, who is another one here.
+const MODE_KEPT: u32 = 0o777;
+
+/// Who owns the copies may look at them.
+const MODE_FOLDER: u32 = 0o700;
+const MODE_FILE: u32 = 0o600;
+
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
 pub(super) fn copy(from: &Path, to: &Path) -> Option<PathBuf> {
     let mut budget = Budget {
         len: LEN_MAX,
         entries: ENTRIES_MAX,
     };
+    // A link in its place leads to other people's files.
+    let mode = fs::symlink_metadata(from)
+        .ok()
+        .filter(fs::Metadata::is_dir)?
+        .mode();
+    fs::create_dir_all(to.parent()?).ok()?;
     // What cannot be copied, or is too much, is missing there; the failure itself is told elsewhere.
-    folder(from, to, &mut budget).ok();
+    folder((from, mode), to, &mut budget).ok();
     to.exists().then(|| to.to_owned())
 }
 
-fn folder(from: &Path, to: &Path, budget: &mut Budget) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+fn folder((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Result<()> {
+    DirBuilder::new()
+        .mode(mode & MODE_KEPT | MODE_FOLDER)
+        .create(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         budget.entries = budget
@@ -36,27 +55,36 @@ fn folder(from: &Path, to: &Path, budget: &mut Budget) -> io::Result<()> {
             .checked_sub(1)
             .ok_or_else(|| io::Error::other("too many entries"))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        // One that fails does not hinder the others.
+        // Of the entry itself, not of what a link leads to. One that fails does not hinder the others.
+        let metadata = entry.metadata()?;
+        let (kind, mode) = (metadata.file_type(), metadata.mode());
         if kind.is_dir() {
-            folder(&source, &target, budget).ok();
+            folder((&source, mode), &target, budget).ok();
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(&source)?, &target).ok();
         } else if kind.is_file() {
-            file(&source, &target, budget).ok();
+            file((&source, mode), &target, budget).ok();
         }
     }
     Ok(())
 }
 
-fn file(from: &Path, to: &Path, budget: &mut Budget) -> io::Result<()> {
-    let copied = io::copy(&mut File::open(from)?.take(budget.len), &mut File::create(to)?)?;
+fn file((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Result<()> {
+    let mode = mode & MODE_KEPT | MODE_FILE;
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(to)?;
+    let copied = io::copy(&mut File::open(from)?.take(budget.len), &mut copy)?;
     budget.len -= copied;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -78,7 +106,20 @@ mod tests {
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::write(&from, [7; 100]).unwrap();
         let mut budget = Budget { len: 60, entries: 1 };
-        file(&from, &to, &mut budget).unwrap();
+        file((&from, 0o644), &to, &mut budget).unwrap();
         assert_eq!((fs::metadata(&to).unwrap().len(), budget.len), (60, 0));
+    }
+
+    #[test]
+    fn a_link_in_its_place_leads_nowhere_and_nobody_may_read_more_than_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to, link] = ["from", "to", "link"].map(|name| directory.path().join(name));
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("secret"), "mine").unwrap();
+        fs::set_permissions(from.join("secret"), fs::Permissions::from_mode(0o4600)).unwrap();
+        std::os::unix::fs::symlink(&from, &link).unwrap();
+        assert_eq!(copy(&link, &to), None);
+        assert_eq!(copy(&from, &to), Some(to.clone()));
+        assert_eq!(fs::metadata(to.join("secret")).unwrap().mode() & 0o7777, 0o600);
     }
 }

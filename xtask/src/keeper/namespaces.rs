@@ -189,7 +189,7 @@ pub(super) fn shared_memory() -> Vec<String> {
     let entries = std::fs::read_dir(SHARED_MEMORY).into_iter().flatten().flatten();
     let mut found: Vec<String> = entries.map(|entry| entry.path().display().to_string()).collect();
     for (table, name) in [("shm", "segment"), ("sem", "semaphores"), ("msg", "queue")] {
-        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap_or_default();
+        let text = crate::procfs::system(&format!("sysvipc/{table}"));
         let rows = text
             .lines()
             .skip(1)

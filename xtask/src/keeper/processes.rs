@@ -197,7 +197,7 @@ pub(super) fn send(pid: Pid, signal: Signal) {
 /// How many processes and threads there are on the whole machine, those of others included, whatever namespace we are in:
 /// cheap, and no more than a reason to look closer.
 pub(super) fn load() -> usize {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let text = procfs::system("loadavg");
     let tasks = text.split(' ').nth(3).and_then(|field| field.split_once('/'));
     tasks.and_then(|(_, total)| total.parse().ok()).unwrap_or(0)
 }

@@ -70,7 +70,7 @@ fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
 
 /// The bytes or the files in a directory, with all that is below.
 fn held_in(directory: &Path, of: Scarce) -> u64 {
-    let Ok(top) = directory.symlink_metadata() else {
+    let Some(top) = directory.symlink_metadata().ok().filter(|top| top.is_dir()) else {
         return 0;
     };
     let (mut left, mut count) = (vec![directory.to_owned()], 0);

@@ -22,7 +22,7 @@ pub(super) struct Listener {
 /// All that listen.
 pub(super) fn listeners() -> Vec<Listener> {
     let tables = [("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp")];
-    let read = |table: &str| std::fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
+    let read = |table: &str| crate::procfs::system(&format!("self/net/{table}"));
     let mut found = Vec::new();
     for (table, protocol) in tables {
         found.extend(

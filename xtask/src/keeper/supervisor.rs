@@ -18,14 +18,15 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
 
 use super::namespaces::Part;
 use super::wire::{self, Order, Request, Said, Tell};
-use super::{forensics, keepsake, namespaces, processes, remains, room};
+use super::{forensics, keepsake, namespaces, processes, remains, room, sys};
 use crate::clock;
 use crate::isolation::Level;
 use crate::mounts;
+use crate::procfs;
 use crate::report::Leak;
 use crate::shortage::Shortage;
 
@@ -64,9 +65,23 @@ struct Running {
     start: Instant,
     /// How many processes it had when it was ended for having so many.
     processes: Option<usize>,
+    /// How it ended, as waitpid(2) gives it, if that was heard of by chance.
+    status: Option<i32>,
 }
 
 impl Running {
+    /// Collects whoever has ended meanwhile. A thread of the test that let itself be traced by its parent is among them: the
+    /// test does not end before. Returns whether the test itself has.
+    fn reap(&mut self) -> bool {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let is_end = status.exited() || status.signaled();
+            self.status = self
+                .status
+                .or((pid == self.pid && is_end).then(|| status.as_raw()));
+        }
+        self.status.is_some()
+    }
+
     /// The process group that it leads.
     fn group(&self) -> Option<crate::os::Pid> {
         u32::try_from(self.pid.as_raw_nonzero().get()).ok()
@@ -128,7 +143,10 @@ impl Surroundings {
             .and_then(|()| match level {
                 Level::Box => namespaces::seclude(part),
                 Level::Tree | Level::Group => Ok(()),
-            });
+            })
+            .and_then(|()| Ok(procfs::hold()?))
+            // A test could write there as to a file of its parent's.
+            .and_then(|()| Ok(sys::close_stderr()?));
         let mounted = match level {
             Level::Box => mounts::table(),
             Level::Tree | Level::Group => String::new(),
@@ -216,6 +234,7 @@ impl Supervisor<'_> {
             pidfd,
             start,
             processes: None,
+            status: None,
         })
     }
 
@@ -223,7 +242,7 @@ impl Supervisor<'_> {
     fn see_through(&self, mut running: Running) -> Result<After, Abandoned> {
         self.attend(&mut running)?;
         let elapsed = clock::now() - running.start;
-        let status = wait_for(running.pid);
+        let status = running.status.unwrap_or_else(|| wait_for(running.pid));
         let shortage = self.shortage(status);
         let leaks = self.leaks(running.group());
         let clean = leaks.is_empty()
@@ -303,7 +322,12 @@ impl Supervisor<'_> {
             let polled = poll(&mut events, Some(&COUNT_INTERVAL));
             let [ended, told] = events.map(|event| !event.revents().is_empty());
             match polled {
-                Ok(0) => self.count(running),
+                Ok(0) => {
+                    self.count(running);
+                    if running.reap() {
+                        return Ok(());
+                    }
+                }
                 Ok(_) if ended => return Ok(()),
                 Ok(_) if told => self.obey()?,
                 Ok(_) | Err(_) => {}
@@ -373,14 +397,14 @@ impl Supervisor<'_> {
     /// What a failed test wrote helps to understand it. In the box it is copied out.
     fn preserve(&self) -> Said {
         let scratch = &self.order.scratch;
-        let kept = match std::fs::remove_dir(scratch) {
-            Ok(()) => None,
-            Err(_) if self.around.level == Level::Box => keepsake::copy(scratch, &self.order.kept),
-            Err(_) => Some(scratch.clone()),
-        };
-        let leaks = match self.around.level {
-            Level::Box => self.clear(),
-            Level::Tree | Level::Group => Vec::new(),
+        let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
+        if !is_directory || std::fs::remove_dir(scratch).is_ok() {
+            let leaks = self.clear();
+            return Said::Settled { leaks, kept: None };
+        }
+        let (kept, leaks) = match self.around.level {
+            Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear()),
+            Level::Tree | Level::Group => (Some(scratch.clone()), Vec::new()),
         };
         Said::Settled { leaks, kept }
     }

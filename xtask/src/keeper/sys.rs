@@ -123,6 +123,12 @@ pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
+/// What is written to our standard error goes nowhere from now on.
+pub(super) fn close_stderr() -> io::Result<()> {
+    let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
+}
+
 /// Sets the loopback interface of this network namespace up, by IPv4 or, in a kernel without it, by IPv6.
 pub(super) fn raise_loopback() -> io::Result<()> {
     raise("lo", libc::AF_INET).or_else(|_| raise("lo", libc::AF_INET6))

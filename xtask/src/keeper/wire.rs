@@ -60,11 +60,35 @@ impl Order {
             program: command.get_program().to_owned(),
             arguments: command.get_args().map(OsStr::to_owned).collect(),
             environment: environment.into_iter().collect(),
-            directory: command.get_current_dir().unwrap_or(Path::new(".")).to_owned(),
+            directory: command.get_current_dir().map_or_else(
+                || std::env::current_dir().unwrap_or_else(|_| "/".into()),
+                Path::to_owned,
+            ),
             scratch: scratch.to_owned(),
             kept: artefacts.join("files"),
             forensics: artefacts.join(FORENSICS),
         }
+    }
+
+    /// Whether a process could be started from it; a test may be called anything.
+    ///
+    /// # Errors
+    /// What stands in the way, for a person.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
+        let mut texts = self.arguments.iter().chain(variables);
+        if texts.any(|text| text.as_bytes().contains(&0)) {
+            return Err(io::Error::other(
+                "there is a zero byte in its name, which no argument of a program can have",
+            ));
+        }
+        let len = self.encode().len();
+        if len > ORDER_LEN_MAX {
+            return Err(io::Error::other(format!(
+                "its name and environment are {len} bytes long, and at most {ORDER_LEN_MAX} can be handed over"
+            )));
+        }
+        Ok(())
     }
 
     /// As one frame without its length.
@@ -313,6 +337,22 @@ mod tests {
         assert_eq!(byte, *b"!");
         drop(ours);
         assert!(Order::receive(&theirs).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_no_process_can_have_is_said_before_anybody_is_asked() {
+        let with = |argument: &str| {
+            let mut order = order();
+            order.arguments.push(argument.into());
+            order.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(with("fine"), Ok(()));
+        assert!(with("a\0b").unwrap_err().contains("zero byte"));
+        assert!(
+            with(&"x".repeat(ORDER_LEN_MAX))
+                .unwrap_err()
+                .contains("bytes long")
+        );
     }
 
     #[test]

@@ -83,7 +83,82 @@ fn in_the_box_shared_memory_is_found_too() {
 fn what_ends_with_the_test_is_no_leak() {
     for level in LEVELS {
         let run = run(&["leaks::nothing", "--leaks", "fail", "--isolate", level]);
-        assert_eq!(run.last_line(), "3 passed, 0 failed, 0 skipped", "{run}");
+        assert_eq!(run.last_line(), "4 passed, 0 failed, 0 skipped", "{run}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_mounted_over_the_list_of_processes_hides_none() {
+    let run = run(&[
+        "leaks::a_mount_over",
+        "--leaks",
+        "fail",
+        "--isolate",
+        "box",
+        "--timeout",
+        "9s",
+    ]);
+    assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
+    for leak in ["mount: /proc", "process: `sleep 37`"] {
+        assert!(run.stdout.contains(leak), "{leak}\n{run}");
+    }
+    assert_nothing_remains(&run);
+}
+
+#[test]
+fn a_test_with_a_thread_that_is_traced_by_its_parent_ends_like_any_other() {
+    for level in LEVELS {
+        let run = run(&["hostile::lets_its_parent", "--timeout", "9s", "--isolate", level]);
+        assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_the_temporary_directory_leads_nowhere() {
+    for level in LEVELS {
+        for (has_failed, start) in [(true, None), (false, Some(("RUNNER_START", "1")))] {
+            let somebodys = tempfile::tempdir().unwrap();
+            std::fs::write(somebodys.path().join("secret"), "mine").unwrap();
+            let target = somebodys.path().to_str().unwrap();
+            let variables: Vec<_> = std::iter::once(("RUNNER_FILE", target)).chain(start).collect();
+            let words = ["hostile::puts_a_link", "--leaks", "fail", "--isolate", level];
+            let run = Setup {
+                variables: &variables,
+                ..Setup::new(&words)
+            }
+            .run();
+            // If it passed, what it left is its failure.
+            assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
+            assert_eq!(run.stdout.contains("leak: "), !has_failed, "{run}");
+            assert!(
+                !run.stdout.contains("secret") && !run.stdout.contains("kept: "),
+                "{run}"
+            );
+            assert!(somebodys.path().join("secret").exists(), "{run}");
+        }
+    }
+}
+
+#[test]
+fn a_test_whose_name_cannot_be_handed_over_hurts_no_other() {
+    let package = Scratch::package(
+        "fn main() {
+            let is_told = |what: &str| std::env::args().any(|word| word == what);
+            if is_told(\"--ignored\") {
+            } else if is_told(\"--list\") {
+                println!(\"odd\\0name: test\");
+                (0..9).for_each(|number| println!(\"fine{number}: test\"));
+            } else {
+                println!(\"\\nrunning 1 test\\n.\\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s\");
+            }
+        }",
+    );
+    package.add_to_manifest("[[test]]\nname = \"odd\"\npath = \"src/main.rs\"\nharness = false\n");
+    for level in LEVELS {
+        let run = package.run("test", &["--isolate", level]);
+        assert_eq!(run.last_line(), "9 passed, 1 failed, 0 skipped", "{run}");
+        assert!(run.stdout.contains("there is a zero byte in its name"), "{run}");
     }
 }
 
