@@ -20,6 +20,7 @@ use super::wire::{self, Hello, Order, Request, Tell};
 use super::{leash, namespaces, rehearsal, supervisor};
 use crate::isolation::Level;
 use crate::os::Pid;
+use crate::removal;
 use crate::rundir::make_scratch;
 
 /// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
@@ -75,6 +76,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     if level == Level::Tree {
         // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+        remove_strangers(scratch);
         // Not empty if files of failed tests are kept.
         std::fs::remove_dir(scratch).ok();
     }
@@ -95,6 +97,19 @@ fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
             Ok(None)
         }
+    }
+}
+
+/// Takes away what tests have put beside their own directories, which are called by numbers.
+fn remove_strangers(home: &Path) {
+    let is_stranger = |name: &OsString| {
+        let bytes = name.as_encoded_bytes();
+        !bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+    };
+    let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
+    for stranger in entries.filter(|entry| is_stranger(&entry.file_name())) {
+        // What resists is still there for the next run, and for people.
+        removal::remove(&stranger.path()).ok();
     }
 }
 

@@ -88,6 +88,15 @@ fn what_ends_with_the_test_is_no_leak() {
 }
 
 #[test]
+fn what_a_test_has_put_beside_its_directory_goes_with_the_run() {
+    for level in LEVELS {
+        let run = run(&["leaks::its_directory_under", "--isolate", level]);
+        assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+        assert_nothing_remains(&run);
+    }
+}
+
+#[test]
 #[ignore = "needs root"]
 fn what_is_mounted_over_the_list_of_processes_hides_none() {
     let run = run(&[
