@@ -6,8 +6,9 @@ use super::support::{Running, Scratch, Setup, Signals, run};
 
 #[test]
 fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
-    let mut running = Running::start(&["hangs_with_a_family", "good::passes", "-j1", "--shuffle=1"]);
+    let mut running = Running::start(&["hangs_with_a_family", "good::passes", "-j1", "--shuffle=2"]);
     running.wait_for_line("running 2 of 2 tests");
+    running.wait_for_process("sleep 22");
     let run = running.interrupt(Signal::INT);
     assert_eq!(run.code, Some(130), "{run}");
     assert!(
