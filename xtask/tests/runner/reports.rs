@@ -169,6 +169,30 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
 }
 
 #[test]
+fn a_later_run_that_did_not_come_to_its_end_is_a_difference_with_an_exit_code() {
+    let shelf = Shelf::new();
+    let [green, killed, late] = ["green", "killed", "late"].map(|name| shelf.path(name));
+    shelf.run("green", &["good::passes"]);
+    shelf.run("late", &["good::passes", "--require", "winfsp"]);
+    let events = std::fs::read_to_string(&green).unwrap();
+    let lines: Vec<&str> = events.lines().filter(|line| !line.contains("run-end")).collect();
+    std::fs::write(&killed, lines.join("\n") + "\n").unwrap();
+    for (after, words) in [
+        (&killed, "interrupted: the run was killed: its events have no end"),
+        (&late, "capability:winfsp: `winfsp` is required and missing: "),
+    ] {
+        let (text, code) = report(&["diff"], &[&green, after]);
+        assert!(
+            text.starts_with(&format!("the later run failed (1):\n  {words}")),
+            "{text}"
+        );
+        assert_eq!(code, Some(100), "{text}");
+        let (text, code) = report(&["diff"], &[after, &green]);
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_difference_that_cannot_be_printed_is_a_failure_all_the_same() {
     let shelf = Shelf::new();
