@@ -259,7 +259,18 @@ impl Leak {
             what: what.into(),
         }
     }
+
+    /// Things of this kind: at most [`TOLD_MAX`] of them, and how many more there are.
+    pub(crate) fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
+        let more = all.len().saturating_sub(TOLD_MAX);
+        let told = all.into_iter().take(TOLD_MAX);
+        let rest = (more > 0).then(|| format!("and {more} more"));
+        told.chain(rest).map(|what| Leak::new(kind, what)).collect()
+    }
 }
+
+/// So many leaks of one kind are told one by one.
+const TOLD_MAX: usize = 9;
 
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
