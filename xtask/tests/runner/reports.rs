@@ -150,6 +150,60 @@ fn two_shards_as_one_are_the_whole_run() {
     assert_eq!(names(&whole).len(), 3, "{whole}");
 }
 
+/// Each test of a JUnit report with its round, what became of it and how many attempts failed before, sorted.
+fn outcomes(junit: &str) -> Vec<(&str, &str, usize)> {
+    const KINDS: [(&str, &str); 3] = [
+        ("<skipped", "skipped"),
+        ("<failure ", "failed"),
+        ("<error ", "died"),
+    ];
+    let outcome = |case: &str| {
+        let kind = KINDS.iter().find(|(tag, _)| case.contains(tag));
+        kind.map_or("passed", |(_, outcome)| *outcome)
+    };
+    let again = |case: &str| {
+        let tags = ["<flakyFailure ", "<flakyError ", "<rerunFailure ", "<rerunError "];
+        tags.iter().map(|tag| case.matches(tag).count()).sum()
+    };
+    let cases = junit.split("<testcase ").skip(1);
+    let mut outcomes: Vec<(&str, &str, usize)> = cases
+        .filter_map(|case| Some((case.split(" time=").next()?, outcome(case), again(case))))
+        .collect();
+    outcomes.sort_unstable();
+    outcomes
+}
+
+#[test]
+fn two_shards_of_repeated_tests_as_one_are_what_one_whole_run_is() {
+    const WORDS: [&str; 4] = ["good::passes", "flaky::", "bad::aborts", "skipped::is_ignored"];
+    for (repeats, count) in [
+        (
+            &["--retries", "1", "--count", "2", "--copies", "2", "-j2"][..],
+            22,
+        ),
+        (&["--retries", "1", "--copies", "3", "-j3"], 17),
+        (&["--count", "3"], 17),
+        (&[], 7),
+    ] {
+        let shelf = Shelf::new();
+        let history = shelf.path("history.ndjson").display().to_string();
+        let words = [&WORDS[..], repeats, &["--history", &history]].concat();
+        for (name, shard) in [("first", "1/2"), ("second", "2/2")] {
+            let run = shelf.run(name, &[&words[..], &["--shard", shard]].concat());
+            assert!(!run.last_line().starts_with("0 passed, 0 failed, 0"), "{run}");
+        }
+        shelf.run("whole", &words);
+        let junit = |names: &[&str]| {
+            let paths: Vec<PathBuf> = names.iter().map(|name| shelf.path(name)).collect();
+            let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+            report(&["junit", "--from"], &paths).0
+        };
+        let (merged, whole) = (junit(&["first", "second"]), junit(&["whole"]));
+        assert_eq!(outcomes(&merged), outcomes(&whole), "{repeats:?}");
+        assert_eq!(outcomes(&whole).len(), count, "{repeats:?}\n{whole}");
+    }
+}
+
 #[test]
 fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
