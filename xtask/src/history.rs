@@ -79,12 +79,7 @@ impl History {
         records.sort_by(|a, b| a.second().cmp(b.second()));
         let mut history = History::default();
         for record in records {
-            history
-                .tests
-                .entry(record.test.clone())
-                .or_default()
-                .records
-                .push(record);
+            history.tests.entry(record.test.clone()).or_default().add(record);
         }
         history
     }
@@ -134,6 +129,16 @@ impl History {
 }
 
 impl Past {
+    /// Adds what comes after all that is known. A run has one record of a test; where a shard's file lies beside the
+    /// history into which it was put, that one is read twice.
+    fn add(&mut self, record: Record) {
+        let latest = self.records.iter().rev();
+        let mut same_second = latest.take_while(|known| known.second() == record.second());
+        if !same_second.any(|known| known.run == record.run) {
+            self.records.push(record);
+        }
+    }
+
     /// The median of the latest successes; of the latest failures where there is no success.
     fn duration(&self) -> Option<Duration> {
         let median = |passed: bool| {
@@ -186,6 +191,20 @@ mod tests {
         let history = History::of(vec![record(2, Verdict::Passed, 5), record(1, Verdict::Failed, 9)]);
         assert_eq!(history.last("p::t$f"), Some(Verdict::Passed));
         assert_eq!(history.last("p::t$g"), None);
+    }
+
+    #[test]
+    fn what_stands_in_a_shards_file_and_in_the_history_put_together_counts_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        let line = |run| record(run, Verdict::Failed, 1).to_line().unwrap() + "\n";
+        std::fs::write(directory.path().join("history.1-of-2.ndjson"), line(1)).unwrap();
+        std::fs::write(&path, line(1) + &line(2) + &line(1)).unwrap();
+        let place = Place::new(Some(&path), Path::new("/nowhere"), None);
+        for history in [place.read(), place.read_shared()] {
+            let words = history.past("p::t$f").map(Past::words);
+            assert_eq!(words.as_deref(), Some("failed in 2 of the last 2 runs"));
+        }
     }
 
     #[test]

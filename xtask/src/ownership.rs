@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::calibration::Factor;
 use crate::clock::parse_duration;
 use crate::isolation::Isolation;
+use crate::run::process::GRACE;
 
 /// The file, among those that are kept of a test, that says what it was doing when its time was up.
 pub(crate) const FORENSICS: &str = "forensics.txt";
@@ -45,6 +46,11 @@ impl OwnershipArgs {
 /// A test has so much time, unless another limit is given.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// As it is written on a command line.
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
 /// The options.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ownership and time")]
@@ -68,13 +74,25 @@ pub(crate) struct OwnershipArgs {
     )]
     pub(crate) leaks: LeakPolicy,
     /// End a test that takes longer, with all it started; like all limits, stretched on a slow machine
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration, env = "XTASK_TEST_TIMEOUT")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = seconds(TIMEOUT),
+        value_parser = parse_duration,
+        env = "XTASK_TEST_TIMEOUT"
+    )]
     pub(crate) timeout: Duration,
     /// Mark a test that takes longer as slow: while it runs, each time that so much time has passed, and at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, env = "XTASK_TEST_SLOW")]
     pub(crate) slow: Duration,
     /// Between asking a test to end (TERM) and killing it, wait so long
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration, env = "XTASK_TEST_GRACE")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = seconds(GRACE),
+        value_parser = parse_duration,
+        env = "XTASK_TEST_GRACE"
+    )]
     pub(crate) grace: Duration,
     /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
     /// are repeated by --count, --copies, --stress or --until-fail]

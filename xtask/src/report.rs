@@ -259,7 +259,18 @@ impl Leak {
             what: what.into(),
         }
     }
+
+    /// Things of this kind: at most [`TOLD_MAX`] of them, and how many more there are.
+    pub(crate) fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
+        let more = all.len().saturating_sub(TOLD_MAX);
+        let told = all.into_iter().take(TOLD_MAX);
+        let rest = (more > 0).then(|| format!("and {more} more"));
+        told.chain(rest).map(|what| Leak::new(kind, what)).collect()
+    }
 }
+
+/// So many leaks of one kind are told one by one.
+const TOLD_MAX: usize = 9;
 
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,8 +306,7 @@ impl Outcome {
 
     /// Whether it was ended with the run, so that nobody knows what would have become of it.
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.failure()
-            .is_some_and(|failure| failure.kind == "interrupted")
+        self.failure().is_some_and(Failure::is_of_the_run)
     }
 }
 
@@ -304,13 +314,23 @@ impl Outcome {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// The kind, as CI systems group by it: `panic`, `exit`, `timeout`, `signal:SIGABRT`, `exec`, `build`,
-    /// `interrupted`, `leak`.
+    /// `interrupted`, `run-timeout`, `leak`.
     pub(crate) kind: String,
     /// One line for a person.
     pub(crate) message: String,
     /// The rest: location and the end of the output.
     pub(crate) detail: String,
 }
+
+impl Failure {
+    /// Whether the end of the run was the end of the test: a signal, or the run's own limit.
+    pub(crate) fn is_of_the_run(&self) -> bool {
+        matches!(self.kind.as_str(), "interrupted" | RUN_TIMEOUT)
+    }
+}
+
+/// The kind of what was ended because the run took too long; `timeout` is a test's own limit.
+pub(crate) const RUN_TIMEOUT: &str = "run-timeout";
 
 /// Why a test did not run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

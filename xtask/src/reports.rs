@@ -60,7 +60,8 @@ enum What {
         #[arg(long, value_name = "N", default_value_t = 10)]
         count: usize,
     },
-    /// What changed from one run to another; exit code 100 if a test fails that did not
+    /// What changed from one run to another; exit code 100 if a test fails that did not, or if the later run failed to
+    /// build, was killed or ran out of time
     Diff {
         /// The events of the earlier run, or the directory of that run
         before: PathBuf,
@@ -123,9 +124,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
     ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
     let diff = diff::diff(before, after, ratio);
-    let exit = match diff.newly_failing.is_empty() {
-        true => Exit::Success,
-        false => Exit::TestsFailed,
+    let exit = match diff.is_for_the_worse() {
+        true => Exit::TestsFailed,
+        false => Exit::Success,
     };
     console::print(diff.to_text().trim_end()).map_err(|stop| stop.after(exit))?;
     Ok(exit.into())

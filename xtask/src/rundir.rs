@@ -51,7 +51,7 @@ impl RunDir {
         let home = target_directory.join("xtask").join(kind);
         let runs = home.join("runs");
         let published = home.join("junit.xml");
-        remove_file(&published)?;
+        remove_report(&published)?;
         std::fs::create_dir_all(&runs).with_context(|| format!("could not create `{}`", runs.display()))?;
         // Until we hold our own lock, nobody may take us for dead.
         let _turn = leftovers::take_turn(&home)?;
@@ -170,7 +170,8 @@ fn suffix(scratch: &Path) -> String {
     name.trim_start_matches(leftovers::SCRATCH_PREFIX).to_owned()
 }
 
-fn remove_file(path: &Path) -> anyhow::Result<()> {
+/// Takes away what an earlier run published there, if it did.
+pub(crate) fn remove_report(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("could not remove the old report `{}`", path.display()))

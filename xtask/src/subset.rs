@@ -18,7 +18,8 @@ pub(crate) struct SubsetArgs {
     /// be the same for all parts
     #[arg(long, value_name = "I/N", env = "XTASK_TEST_SHARD")]
     pub(crate) shard: Option<Shard>,
-    /// Run only what failed when it last ran; exit code 5 if all of it passes and there are others that have not passed
+    /// Run only what failed when it last ran; exit code 5 if all of it passes and there are others that have not passed,
+    /// those of other shards aside
     #[arg(long, visible_alias = "lf")]
     pub(crate) rerun_failed: bool,
     /// Start with what failed when it last ran
@@ -117,6 +118,12 @@ impl Subset {
                 shards.into_iter().map(|index| index == shard.index - 1).collect()
             }
         }
+    }
+
+    /// Whether the test failed when it last ran, or had failed before the shards of this run began: then one of them may
+    /// have healed it meanwhile.
+    pub(crate) fn may_have_failed(&self, id: &str) -> bool {
+        self.has_failed(id) || self.shared.last(id) == Some(Verdict::Failed)
     }
 
     /// Whether the test failed when it last ran.

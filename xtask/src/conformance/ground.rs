@@ -17,16 +17,13 @@ use crate::cargo;
 use crate::clock;
 use crate::mounts;
 use crate::os::{self, Kill};
-use crate::run::process::{self, Halt};
+use crate::run::process::{self, GRACE, Halt};
 
 /// Two peers meet and mount in less than a second; a busy machine gets more.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Unmounting takes milliseconds; what has not ended by then is stuck.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What was asked to end gets this long before it is killed.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The beginning of the line that says that the mounts are up.
 const READY: &str = "mounted";

@@ -105,7 +105,8 @@ fn verdict(case: &Case) -> Option<Verdict> {
     match &case.outcome {
         Outcome::Skipped(_) => None,
         Outcome::Failed(failure) | Outcome::Errored(failure) => {
-            let says_nothing = ["interrupted", "exec", "lost"].contains(&failure.kind.as_str())
+            let says_nothing = failure.is_of_the_run()
+                || ["exec", "lost"].contains(&failure.kind.as_str())
                 || failure.kind.starts_with("capability:");
             (!says_nothing).then_some(if failure.kind == "flaky" {
                 Verdict::Flaky
@@ -180,6 +181,7 @@ mod tests {
         let outcomes = [
             Outcome::Skipped(skip),
             failed("interrupted"),
+            failed("run-timeout"),
             failed("capability:fuse"),
         ];
         let cases = outcomes

@@ -46,21 +46,6 @@ const DETACHES_MAX: usize = 20;
 /// So often they are stopped first.
 const STOPS_MAX: usize = 3;
 
-/// So many leaks of one kind are told one by one.
-const TOLD_MAX: usize = 9;
-
-/// At most [`TOLD_MAX`] of them, and how many more there are.
-fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
-    let more = all.len().saturating_sub(TOLD_MAX);
-    let mut leaks: Vec<Leak> = all
-        .into_iter()
-        .take(TOLD_MAX)
-        .map(|what| Leak::new(kind, what))
-        .collect();
-    leaks.extend((more > 0).then(|| Leak::new(kind, format!("and {more} more"))));
-    leaks
-}
-
 /// Collects children that have ended. Returns whether there are others.
 pub(super) fn reap() -> bool {
     loop {
@@ -89,7 +74,7 @@ pub(super) fn processes_left() -> Vec<Leak> {
     let leaks = evidence.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     // Who they are cannot be read; that they are there is known all the same.
     leaks.unwrap_or_else(|| {
-        told(
+        Leak::told(
             "process",
             left.iter()
                 .map(|process| format!("pid {}", process.pid))
@@ -112,9 +97,9 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     }
     sockets.sort();
     sockets.dedup();
-    told("process", commands)
+    Leak::told("process", commands)
         .into_iter()
-        .chain(told("socket", sockets))
+        .chain(Leak::told("socket", sockets))
         .collect()
 }
 
@@ -188,7 +173,7 @@ pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
         }
     }
     left.sort();
-    told("mount", left)
+    Leak::told("mount", left)
 }
 
 /// Takes a test's directory away. What cannot be taken away is a leak, whatever else is told.
@@ -230,15 +215,15 @@ pub(super) fn files_left(scratch: &Path) -> Vec<Leak> {
     }
     files.sort();
     sockets.sort();
-    told("file", files)
+    Leak::told("file", files)
         .into_iter()
-        .chain(told("unix-socket", sockets))
+        .chain(Leak::told("unix-socket", sockets))
         .collect()
 }
 
 /// As leaks of shared memory.
 pub(super) fn memory_left(found: Vec<String>) -> Vec<Leak> {
-    told("shared-memory", found)
+    Leak::told("shared-memory", found)
 }
 
 fn is_over(start: Instant, limit: Duration) -> bool {

@@ -33,7 +33,8 @@ impl Omitted {
     }
 }
 
-/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted tests.
+/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted tests that no other
+/// shard answers for. That the part is empty is an error only where nothing failed in any shard.
 pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, Omitted, Vec<Test>), Stop> {
     let ids: Vec<String> = selected.iter().map(Test::id).collect();
     let mut omitted = Omitted::default();
@@ -49,11 +50,14 @@ pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, O
             }
         };
         *counter += 1;
-        others.push(test);
+        if is_mine {
+            others.push(test);
+        }
     }
-    match (part.is_empty(), subset.choice) {
-        (true, Choice::FailedOnly) => Err(nothing_failed(ids.len(), omitted)),
-        _ => Ok((part, omitted, others)),
+    let has_nothing = subset.choice == Choice::FailedOnly && !ids.iter().any(|id| subset.may_have_failed(id));
+    match has_nothing {
+        true => Err(nothing_failed(ids.len(), omitted)),
+        false => Ok((part, omitted, others)),
     }
 }
 
@@ -144,6 +148,31 @@ mod tests {
         );
         let all = plan(Choice::All, &["passed"]).unwrap();
         assert_eq!((names(&all), all.outstanding), (vec!["passed"], 0));
+    }
+
+    #[test]
+    fn a_shard_without_a_failure_has_nothing_to_do_if_another_one_has() {
+        let plan = |shard: &str, words: &[&str]| {
+            let mut subset = Subset::knowing(Choice::FailedOnly, &RECORDS);
+            subset.shard = Some(shard.parse().unwrap());
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            let wishes = Wishes {
+                subset,
+                ..Wishes::default()
+            };
+            let tests = plain_tests(&["passed", "flaky", "failed"]);
+            let filter = Filter::parse(&words, Match::Substring)?;
+            Plan::make(tests, &filter, &Standings::new(), &wishes)
+        };
+        let plans = ["1/3", "2/3", "3/3"].map(|shard| plan(shard, &[]).unwrap());
+        let mut found: Vec<_> = plans.iter().map(names).collect();
+        found.sort();
+        assert_eq!(found, [vec![], vec![], vec!["failed"]]);
+        // What another shard has still to do is not this one's failure.
+        assert_eq!(plans.map(|plan| plan.outstanding), [0; 3]);
+        for shard in ["1/3", "2/3", "3/3"] {
+            assert_eq!(plan(shard, &["passed"]).unwrap_err().exit, Exit::NoTests);
+        }
     }
 
     #[test]

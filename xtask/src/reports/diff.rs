@@ -1,4 +1,5 @@
-//! What changed from one run to another: what fails now, what fails no longer, what is new, gone, slower or faster.
+//! What changed from one run to another: what fails now, what fails no longer, what is new, gone, slower or faster; and
+//! whether the later one failed as a whole, without which "nothing fails" would say too much.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,8 +13,10 @@ const NOISE: Duration = Duration::from_millis(50);
 /// The tests of which something changed, by what, each in the order of the later run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Diff {
+    /// Why the later run failed as a whole, or never came to its end; then what it does not tell of says nothing.
+    after_failed: Vec<String>,
     /// Failed in the later run and not in the earlier one; tests that are new among them.
-    pub(super) newly_failing: Vec<String>,
+    newly_failing: Vec<String>,
     fixed: Vec<String>,
     still_failing: Vec<String>,
     new: Vec<String>,
@@ -37,7 +40,13 @@ enum Standing {
 /// Compares; times are told of where they differ by more than `ratio`.
 pub(super) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
     let old: BTreeMap<(&str, u32), &Case> = before.cases().map(|case| (key(case), case)).collect();
-    let mut diff = Diff::default();
+    let why = after.setup_failure.iter();
+    let mut diff = Diff {
+        after_failed: why
+            .map(|failure| format!("{}: {}", failure.kind, failure.message))
+            .collect(),
+        ..Diff::default()
+    };
     for case in after.cases() {
         match old.get(&key(case)) {
             Some(known) => diff.compare(known, case, ratio),
@@ -90,9 +99,15 @@ impl Diff {
         }
     }
 
+    /// Whether the later run shows a failure that the earlier one does not.
+    pub(super) fn is_for_the_worse(&self) -> bool {
+        !self.newly_failing.is_empty() || !self.after_failed.is_empty()
+    }
+
     /// One section for each kind of change that there is.
     pub(super) fn to_text(&self) -> String {
         let sections = [
+            ("the later run failed", &self.after_failed),
             ("newly failing", &self.newly_failing),
             ("fixed", &self.fixed),
             ("still failing", &self.still_failing),
@@ -228,6 +243,19 @@ mod tests {
         let Diff { slower, faster, .. } = diff(&before, &after, 1.5);
         assert_eq!(slower, ["p::suite$m::b (0.151 s, was 0.100 s)"]);
         assert_eq!(faster, ["p::suite$m::d (0.100 s, was 0.300 s)"]);
+    }
+
+    #[test]
+    fn a_later_run_that_failed_as_a_whole_is_told_of_first() {
+        let before = report("1", vec![case("a", Outcome::Passed)]);
+        let mut after = before.clone();
+        after.setup_failure = failed("could not compile\n`p`").failure().cloned();
+        assert_eq!(
+            diff(&before, &after, 1.5).to_text(),
+            "the later run failed (1):\n  panic: could not compile `p`\n"
+        );
+        assert!(diff(&before, &after, 1.5).is_for_the_worse());
+        assert_eq!(diff(&after, &before, 1.5).to_text(), "no difference\n");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::console::Console;
 use crate::events::{self, Events};
 use crate::junit;
 use crate::report::Report;
-use crate::rundir::RunDir;
+use crate::rundir::{RunDir, remove_report};
 
 const SUMMARY: &str = "summary.md";
 const TIMELINE: &str = "timeline.html";
@@ -53,7 +53,7 @@ impl OutputArgs {
     /// When a file cannot be made or taken away.
     pub(crate) fn begin(&self, directory: &RunDir, events: &Events) -> anyhow::Result<()> {
         for name in [events::FILE_NAME, SUMMARY, TIMELINE, TRACE] {
-            remove(&latest(directory, name))?;
+            remove_report(&latest(directory, name))?;
         }
         let mine = directory.path.join(events::FILE_NAME);
         events.write_to(&mine)?;
@@ -126,13 +126,4 @@ fn link(mine: &Path, directory: &RunDir) -> std::io::Result<()> {
     let aside = latest(directory, format!(".{}.tmp", directory.id));
     std::fs::hard_link(mine, &aside)?;
     std::fs::rename(&aside, latest(directory, events::FILE_NAME))
-}
-
-fn remove(path: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove the old report `{}`", path.display()))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

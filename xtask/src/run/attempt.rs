@@ -164,9 +164,7 @@ impl Stage {
 fn fate(case: &Case) -> Fate {
     match &case.outcome {
         Outcome::Passed => Fate::Remove,
-        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != "interrupted" => {
-            Fate::Preserve
-        }
+        Outcome::Failed(failure) | Outcome::Errored(failure) if !failure.is_of_the_run() => Fate::Preserve,
         Outcome::Failed(_) | Outcome::Errored(_) | Outcome::Skipped(_) => Fate::Discard,
     }
 }

@@ -191,24 +191,20 @@ impl Remains {
     }
 }
 
-/// So many files are told one by one.
-const LEAKS_MAX: usize = 10;
-
 /// Has the files of a test removed or kept by this process.
 pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
-    let mut leaks: Vec<Leak> = mounted
-        .iter()
-        .map(|point| Leak::new("mount", point.display().to_string()))
-        .collect();
+    let mounted = mounted.iter().map(|point| point.display().to_string());
+    let mut leaks = Leak::told("mount", mounted.collect());
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
         let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
-        let names = entries
-            .take(LEAKS_MAX)
-            .map(|entry| entry.file_name().display().to_string());
-        leaks.extend(names.map(|name| Leak::new("file", name)));
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.file_name().display().to_string())
+            .collect();
+        names.sort();
+        leaks.extend(Leak::told("file", names));
     }
     if fate != Fate::Preserve
         && let Err(why) = removal::remove(scratch)
@@ -220,4 +216,26 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     }
     let kept = (fate == Fate::Preserve && !is_empty).then(|| scratch.to_owned());
     Settled { leaks, kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_files_that_are_left_some_are_told_and_the_others_counted() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = parent.path().join("scratch");
+        std::fs::create_dir(&scratch).unwrap();
+        (10..22).for_each(|n| std::fs::write(scratch.join(n.to_string()), "").unwrap());
+        let told: Vec<String> = settle(&scratch, Fate::Remove)
+            .leaks
+            .into_iter()
+            .map(|leak| leak.what)
+            .collect();
+        let files = (10..19).map(|n| n.to_string());
+        let expected: Vec<String> = files.chain(["and 3 more".to_owned()]).collect();
+        assert_eq!(told, expected);
+        assert!(!scratch.exists());
+    }
 }

@@ -146,12 +146,12 @@ fn forget_output(case: &mut Case) {
     }
 }
 
-/// Whether another attempt could say something new about the test: not about a leak, a signal from outside, or a machine
-/// that cannot start it.
+/// Whether another attempt could say something new about the test: not about a leak, the end of the run, or a machine that
+/// cannot start it.
 pub(super) fn deserves_another(case: &Case) -> bool {
     let is_of_the_test = |failure: &Failure| {
         let kind = failure.kind.as_str();
-        !matches!(kind, "interrupted" | "leak" | "exec") && !kind.starts_with("capability:")
+        !failure.is_of_the_run() && !matches!(kind, "leak" | "exec") && !kind.starts_with("capability:")
     };
     case.failure().is_some_and(is_of_the_test)
 }
@@ -238,6 +238,7 @@ mod tests {
             ("signal:SIGSEGV", true),
             ("leak", false),
             ("interrupted", false),
+            ("run-timeout", false),
             ("exec", false),
             ("capability:fuse", false),
         ] {

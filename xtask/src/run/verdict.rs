@@ -8,7 +8,7 @@ use super::process::{End, Ended, Halt};
 use crate::console::report_text;
 use crate::libtest;
 use crate::plan::Form;
-use crate::report::{Failure, Outcome};
+use crate::report::{Failure, Outcome, RUN_TIMEOUT};
 
 /// The message of a failure is cut to about one line.
 const MESSAGE_LEN_MAX: usize = 300;
@@ -56,7 +56,7 @@ pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (O
         End::Halted(Halt::RunTimeout) => {
             let limit = seconds(limits.run_timeout);
             errored(
-                "timeout",
+                RUN_TIMEOUT,
                 format!("was killed when the run reached its limit of {limit}"),
             )
         }
@@ -197,7 +197,10 @@ mod tests {
     };
 
     fn judged(wait_status: i32, stdout: &[u8], stderr: &str) -> Outcome {
-        let end = End::Exited(ExitStatus::from_raw(wait_status));
+        judged_end(End::Exited(ExitStatus::from_raw(wait_status)), stdout, stderr)
+    }
+
+    fn judged_end(end: End, stdout: &[u8], stderr: &str) -> Outcome {
         let (stdout, stderr) = (stdout.to_vec(), stderr.as_bytes().to_vec());
         let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
         judge(
@@ -271,6 +274,17 @@ mod tests {
             ("error".into(), "Error: nope".into())
         );
         assert_eq!(failure(judged(7 << 8, b"", "")).0, "exit");
+    }
+
+    #[test]
+    fn the_limit_of_a_test_and_that_of_the_run_are_told_apart() {
+        let own = judged_end(End::TimedOut, b"", "");
+        let of_the_run = judged_end(End::Halted(Halt::RunTimeout), b"", "");
+        assert_eq!((own.is_interrupted(), of_the_run.is_interrupted()), (false, true));
+        assert_eq!(
+            (failure(own).0, failure(of_the_run).0),
+            ("timeout".into(), "run-timeout".into())
+        );
     }
 
     #[test]

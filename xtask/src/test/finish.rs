@@ -19,7 +19,7 @@ use crate::isolation::Level;
 use crate::junit;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
-use crate::report::{Failure, Outcome, Report};
+use crate::report::{Failure, Outcome, RUN_TIMEOUT, Report};
 use crate::reports::{Versions, slowest};
 use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
                 let message = format!("the run was interrupted by {}", request.name());
                 Some(failure("interrupted", &message, ""))
             }
-            Ending::TimedOut => Some(failure("timeout", "the run reached its time limit", "")),
+            Ending::TimedOut => Some(failure(RUN_TIMEOUT, "the run reached its time limit", "")),
             Ending::Complete => match finished.missing.iter().next() {
                 None => self.args.schedule.too_many_skips(&finished.ran.suites),
                 Some((name, reason)) => {

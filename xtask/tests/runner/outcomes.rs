@@ -128,6 +128,13 @@ fn the_limit_of_the_whole_run_ends_it_with_a_report() {
         "{}",
         run.junit()
     );
+    // It is the run's limit and not the test's.
+    assert!(run.stdout.contains("\nINTR ["), "{run}");
+    assert_eq!(
+        run.junit().matches("<error type=\"run-timeout\"").count(),
+        2,
+        "{run}"
+    );
 }
 
 #[test]

@@ -150,6 +150,60 @@ fn two_shards_as_one_are_the_whole_run() {
     assert_eq!(names(&whole).len(), 3, "{whole}");
 }
 
+/// Each test of a JUnit report with its round, what became of it and how many attempts failed before, sorted.
+fn outcomes(junit: &str) -> Vec<(&str, &str, usize)> {
+    const KINDS: [(&str, &str); 3] = [
+        ("<skipped", "skipped"),
+        ("<failure ", "failed"),
+        ("<error ", "died"),
+    ];
+    let outcome = |case: &str| {
+        let kind = KINDS.iter().find(|(tag, _)| case.contains(tag));
+        kind.map_or("passed", |(_, outcome)| *outcome)
+    };
+    let again = |case: &str| {
+        let tags = ["<flakyFailure ", "<flakyError ", "<rerunFailure ", "<rerunError "];
+        tags.iter().map(|tag| case.matches(tag).count()).sum()
+    };
+    let cases = junit.split("<testcase ").skip(1);
+    let mut outcomes: Vec<(&str, &str, usize)> = cases
+        .filter_map(|case| Some((case.split(" time=").next()?, outcome(case), again(case))))
+        .collect();
+    outcomes.sort_unstable();
+    outcomes
+}
+
+#[test]
+fn two_shards_of_repeated_tests_as_one_are_what_one_whole_run_is() {
+    const WORDS: [&str; 4] = ["good::passes", "flaky::", "bad::aborts", "skipped::is_ignored"];
+    for (repeats, count) in [
+        (
+            &["--retries", "1", "--count", "2", "--copies", "2", "-j2"][..],
+            22,
+        ),
+        (&["--retries", "1", "--copies", "3", "-j3"], 17),
+        (&["--count", "3"], 17),
+        (&[], 7),
+    ] {
+        let shelf = Shelf::new();
+        let history = shelf.path("history.ndjson").display().to_string();
+        let words = [&WORDS[..], repeats, &["--history", &history]].concat();
+        for (name, shard) in [("first", "1/2"), ("second", "2/2")] {
+            let run = shelf.run(name, &[&words[..], &["--shard", shard]].concat());
+            assert!(!run.last_line().starts_with("0 passed, 0 failed, 0"), "{run}");
+        }
+        shelf.run("whole", &words);
+        let junit = |names: &[&str]| {
+            let paths: Vec<PathBuf> = names.iter().map(|name| shelf.path(name)).collect();
+            let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+            report(&["junit", "--from"], &paths).0
+        };
+        let (merged, whole) = (junit(&["first", "second"]), junit(&["whole"]));
+        assert_eq!(outcomes(&merged), outcomes(&whole), "{repeats:?}");
+        assert_eq!(outcomes(&whole).len(), count, "{repeats:?}\n{whole}");
+    }
+}
+
 #[test]
 fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
@@ -166,6 +220,30 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
     let (text, code) = report(&["diff"], &[&red, &green]);
     assert!(text.contains(&format!("fixed (1):\n  {id}")), "{text}");
     assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn a_later_run_that_did_not_come_to_its_end_is_a_difference_with_an_exit_code() {
+    let shelf = Shelf::new();
+    let [green, killed, late] = ["green", "killed", "late"].map(|name| shelf.path(name));
+    shelf.run("green", &["good::passes"]);
+    shelf.run("late", &["good::passes", "--require", "winfsp"]);
+    let events = std::fs::read_to_string(&green).unwrap();
+    let lines: Vec<&str> = events.lines().filter(|line| !line.contains("run-end")).collect();
+    std::fs::write(&killed, lines.join("\n") + "\n").unwrap();
+    for (after, words) in [
+        (&killed, "interrupted: the run was killed: its events have no end"),
+        (&late, "capability:winfsp: `winfsp` is required and missing: "),
+    ] {
+        let (text, code) = report(&["diff"], &[&green, after]);
+        assert!(
+            text.starts_with(&format!("the later run failed (1):\n  {words}")),
+            "{text}"
+        );
+        assert_eq!(code, Some(100), "{text}");
+        let (text, code) = report(&["diff"], &[after, &green]);
+        assert_eq!(code, Some(0), "{text}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::support::{Run, Setup, must};
+use super::support::{Run, Scratch, Setup, must};
 
 /// A history of its own for several runs.
 struct Past {
@@ -110,6 +110,23 @@ fn what_failed_last_time_can_be_run_alone_and_the_rest_is_not_forgotten() {
         "{one}"
     );
     assert!(one.stdout.contains("have still to pass"), "{one}");
+}
+
+#[test]
+fn a_shard_in_which_nothing_failed_is_no_failure() {
+    let heals = "#[test] fn heals() { std::fs::create_dir(\"seen\").unwrap_err(); }";
+    let scratch = Scratch::package(&format!("fn main() {{}}\n{heals}\n#[test] fn passes() {{}}"));
+    let whole = scratch.test();
+    assert_eq!(whole.last_line(), "1 passed, 1 failed, 0 skipped", "{whole}");
+    // Also the shards that start when another one has healed it.
+    let counts = ["1/3", "2/3", "3/3"].map(|shard| {
+        let run = scratch.run("test", &["--rerun-failed", "--shard", shard]);
+        assert_eq!(run.code, Some(0), "{run}");
+        run.stdout.matches("PASS [").count()
+    });
+    assert_eq!(counts.iter().sum::<usize>(), 1);
+    let again = scratch.run("test", &["--rerun-failed"]);
+    assert_eq!(again.code, Some(4), "{again}");
 }
 
 #[test]
