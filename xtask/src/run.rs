@@ -9,6 +9,7 @@ pub(crate) mod capture;
 mod environment;
 mod marks;
 mod owner;
+mod places;
 pub(crate) mod process;
 mod queue;
 mod results;
@@ -19,7 +20,7 @@ mod suites;
 mod supervised;
 mod verdict;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ use attempt::{Done, Ticket};
 pub(crate) use environment::{Environment, TEMPORARY};
 use marks::Marks;
 pub(crate) use owner::Owner;
+pub(crate) use places::Caps;
 use process::Halt;
 use queue::Queue;
 pub(crate) use results::Dropped;
@@ -71,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) repeat: Repeat,
     pub(crate) on_failure: OnFailure,
     pub(crate) output: Output,
+    /// What is kept of rounds after the first.
+    pub(crate) caps: Caps,
 }
 
 impl Settings {
@@ -173,8 +177,6 @@ struct Runner<'a> {
     queue: Queue,
     running: JoinSet<Done>,
     tickets: HashMap<Id, Ticket>,
-    /// The test and round of every start that the events tell and whose end they do not tell yet.
-    told: BTreeSet<(usize, u32)>,
     /// When those that run are slow.
     marks: Marks,
     /// How many attempts the display has been told to expect.
@@ -192,12 +194,11 @@ impl<'a> Runner<'a> {
             queue: stage.queue(),
             running: JoinSet::new(),
             tickets: HashMap::new(),
-            told: BTreeSet::new(),
             marks: Marks::default(),
             expected: stage.expected(),
             started: 0,
             halt,
-            results: Results::new(stage.plan.tests.len()),
+            results: Results::new(stage.plan.tests.len(), stage.settings.caps),
         }
     }
 
@@ -250,21 +251,8 @@ impl<'a> Runner<'a> {
 
     fn start_more(&mut self) {
         for ticket in self.queue.start(clock::now()) {
+            self.begin(ticket);
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
-            let id = stage.plan.test(ticket.number).id();
-            stage.console.started(ticket.slot, &id);
-            // Of a stress without end not everything is told, or it would fill the disk.
-            if ticket.round == 1 || !self.results.are_full() {
-                self.told.insert((ticket.number, ticket.round));
-                let limits = stage.limits(ticket.number);
-                self.marks.started(ticket, stage.pauses.now(), limits);
-                stage.events.started(Start {
-                    id: &id,
-                    round: ticket.round,
-                    attempt: ticket.attempt,
-                    slot: ticket.slot,
-                });
-            }
             let task = self
                 .running
                 .spawn(async move { stage.attempt(ticket, halt).await });
@@ -273,6 +261,24 @@ impl<'a> Runner<'a> {
             if self.started > self.expected {
                 self.stage.console.expect_one_more();
             }
+        }
+    }
+
+    /// Shows that an attempt starts. Of a stress without end only those rounds are told that the report will have:
+    /// everything would fill the disk, and what is told must be the whole story of a round.
+    fn begin(&mut self, ticket: Ticket) {
+        let stage = self.stage;
+        let id = stage.plan.test(ticket.number).id();
+        stage.console.started(ticket.slot, &id);
+        if self.results.begin(ticket) == Admission::Kept {
+            let limits = stage.limits(ticket.number);
+            self.marks.started(ticket, stage.pauses.now(), limits);
+            stage.events.started(Start {
+                id: &id,
+                round: ticket.round,
+                attempt: ticket.attempt,
+                slot: ticket.slot,
+            });
         }
     }
 
@@ -307,24 +313,29 @@ impl<'a> Runner<'a> {
         self.stage.forget_log(ticket, &mut case);
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
-            self.stage.tell(ticket, &case);
+            let admission = self.results.begin(ticket);
+            self.tell(ticket, &case, admission);
             self.results.wait(ticket, case);
             let delay = self.stage.settings.repeat.retry_delay;
             self.queue.retry(ticket, clock::now() + delay);
             return;
         }
         results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
-        let is_told = self.told.remove(&(ticket.number, ticket.round));
-        match self.results.admit(&mut case) {
-            Admission::Kept => {
-                self.stage.tell(ticket, &case);
-                self.results.keep(ticket.number, case);
-            }
-            Admission::Counted if is_told => self.stage.tell(ticket, &case),
-            Admission::Counted => self.stage.console.ended_again(ticket.slot),
+        let admission = self.results.admit(ticket.number, &mut case);
+        self.tell(ticket, &case, admission);
+        if admission == Admission::Kept {
+            self.results.keep(ticket.number, case);
         }
         if self.is_over() {
             self.queue.stop();
+        }
+    }
+
+    /// Shows how an attempt ended, if its round is in the report.
+    fn tell(&self, ticket: Ticket, case: &Case, admission: Admission) {
+        match admission {
+            Admission::Kept => self.stage.tell(ticket, case),
+            Admission::Counted => self.stage.console.ended_again(ticket.slot),
         }
     }
 
@@ -442,3 +453,6 @@ fn lost(error: &JoinError) -> Outcome {
         detail: String::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

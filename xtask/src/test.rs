@@ -22,7 +22,7 @@ use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
 use crate::reports::OutputArgs;
-use crate::run::{OnFailure, Output, Settings};
+use crate::run::{Caps, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
 use crate::schedule::ScheduleArgs;
@@ -208,6 +208,7 @@ impl Args {
             } else {
                 Output::Keep
             },
+            caps: Caps::default(),
         })
     }
 

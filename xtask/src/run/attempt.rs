@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::capture::{Capture, Echo};
 use super::environment::Own;
 use super::owner::{Fate, Job, Settled};
+use super::places::Round;
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
 use super::{Output, Stage, stretch, verdict};
@@ -39,6 +40,11 @@ pub(super) struct Done {
 }
 
 impl Ticket {
+    /// The test and the round that it is an attempt at.
+    pub(super) fn round(self) -> Round {
+        (self.number, self.round)
+    }
+
     /// A short name for its files, unique within the run.
     pub(super) fn label(self) -> String {
         match self {

@@ -25,7 +25,7 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
 pub(crate) const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 /// What all tests of a run have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     removed: Vec<String>,
     shared: BTreeMap<String, OsString>,

@@ -1,19 +1,14 @@
 //! What has become of the tests so far: one case for each test and round, however many attempts it took.
 //!
-//! Decides whether a failure deserves another attempt and what a late success counts as. Keeps a bounded number of cases
-//! of a test that runs over and over; the others are only counted.
+//! Decides whether a failure deserves another attempt and what a late success counts as. Of a test that runs over and over
+//! it keeps the cases that have a place, see `places`; the others are only counted.
 
 use std::collections::BTreeMap;
 
 use super::attempt::Ticket;
+use super::places::{Caps, Kept, Places};
 use crate::repeat::Flaky;
 use crate::report::{Case, Failure, Outcome};
-
-/// Of all rounds after the first, so many cases are kept in all.
-const ROUNDS_KEPT_MAX: usize = 20_000;
-
-/// Of the failures among them, and of those that failed at first, so many keep their output (each up to half a megabyte).
-const OUTPUTS_KEPT_MAX: usize = 100;
 
 /// The results of a run.
 #[derive(Debug)]
@@ -22,8 +17,7 @@ pub(super) struct Results {
     cases: Vec<Vec<Case>>,
     /// Failed, and waiting for another attempt.
     unfinished: BTreeMap<(usize, u32), Case>,
-    rounds_kept: usize,
-    outputs_kept: usize,
+    places: Places,
     /// Passes and failures that are only counted.
     dropped: Dropped,
     has_failed: bool,
@@ -46,13 +40,12 @@ pub(crate) struct Dropped {
 }
 
 impl Results {
-    /// For so many tests.
-    pub(super) fn new(count: usize) -> Results {
+    /// For so many tests; of their later rounds no more than `caps` says is kept.
+    pub(super) fn new(count: usize, caps: Caps) -> Results {
         Results {
             cases: vec![Vec::new(); count],
             unfinished: BTreeMap::new(),
-            rounds_kept: 0,
-            outputs_kept: 0,
+            places: Places::new(caps),
             dropped: Dropped::default(),
             has_failed: false,
         }
@@ -63,43 +56,45 @@ impl Results {
         self.has_failed
     }
 
-    /// Adds the attempts before this one to a case.
+    /// An attempt starts. Returns whether its round is in the report, as far as is known.
+    pub(super) fn begin(&mut self, ticket: Ticket) -> Admission {
+        self.places.begin(ticket.round()).into()
+    }
+
+    /// Adds the attempts before this one to a case, and takes from a failure what is not worth keeping.
     pub(super) fn join(&mut self, ticket: Ticket, mut case: Case) -> Case {
-        if let Some(mut before) = self.unfinished.remove(&(ticket.number, ticket.round)) {
+        if let Some(mut before) = self.unfinished.remove(&ticket.round()) {
             case.earlier = std::mem::take(&mut before.earlier);
             case.earlier.push(before.into());
+        }
+        if case.failure().is_some() && self.places.fail(ticket.round()) < Kept::All {
+            forget_output(&mut case);
         }
         case
     }
 
     /// This case will be tried again.
     pub(super) fn wait(&mut self, ticket: Ticket, case: Case) {
-        self.unfinished.insert((ticket.number, ticket.round), case);
+        self.unfinished.insert(ticket.round(), case);
     }
 
-    /// Whether of further rounds only what is notable has a place.
-    pub(super) fn are_full(&self) -> bool {
-        self.rounds_kept >= ROUNDS_KEPT_MAX
-    }
-
-    /// Finds a place for a case that is final, and takes from it what is not worth keeping.
-    pub(super) fn admit(&mut self, case: &mut Case) -> Admission {
+    /// Whether there is a place for a case that is final; takes from it what is not worth keeping.
+    pub(super) fn admit(&mut self, number: usize, case: &mut Case) -> Admission {
+        let round = (number, case.round);
         let failed = case.failure().is_some();
         let is_notable = failed || !case.earlier.is_empty();
         self.has_failed |= failed;
-        if case.round == 1 {
-            return Admission::Kept;
+        if is_notable {
+            self.places.fail(round);
         }
-        if self.are_full() && !(is_notable && self.outputs_kept < OUTPUTS_KEPT_MAX) {
-            self.dropped.count(failed);
-            return Admission::Counted;
-        }
-        self.rounds_kept += 1;
-        self.outputs_kept += usize::from(is_notable);
-        if !is_notable || self.outputs_kept > OUTPUTS_KEPT_MAX {
+        let kept = self.places.end(round);
+        if case.round > 1 && !(is_notable && kept == Kept::All) {
             forget_output(case);
         }
-        Admission::Kept
+        if kept == Kept::Count {
+            self.dropped.count(failed);
+        }
+        kept.into()
     }
 
     /// Keeps a case for which there is a place.
@@ -111,7 +106,7 @@ impl Results {
 
     /// This case is final.
     pub(super) fn conclude(&mut self, number: usize, mut case: Case) {
-        if self.admit(&mut case) == Admission::Kept {
+        if self.admit(number, &mut case) == Admission::Kept {
             self.keep(number, case);
         }
     }
@@ -125,6 +120,15 @@ impl Results {
             rounds.sort_by_key(|case| case.round);
         }
         (self.cases, self.dropped)
+    }
+}
+
+impl From<Kept> for Admission {
+    fn from(kept: Kept) -> Admission {
+        match kept {
+            Kept::Count => Admission::Counted,
+            Kept::Case | Kept::All => Admission::Kept,
+        }
     }
 }
 
@@ -206,7 +210,7 @@ mod tests {
 
     #[test]
     fn attempts_become_one_case_with_the_earlier_ones_in_order() {
-        let mut results = Results::new(1);
+        let mut results = Results::new(1, Caps::default());
         for (n, kind) in [(1, "panic"), (2, "timeout")] {
             let case = results.join(ticket(n), case(1, failed(kind)));
             results.wait(ticket(n), case);
@@ -224,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_another_attempt_when_the_run_ends_has_failed() {
-        let mut results = Results::new(1);
+        let mut results = Results::new(1, Caps::default());
         results.wait(ticket(1), case(1, failed("panic")));
         let (cases, _) = results.into_cases();
         assert!(cases[0][0].failure().is_some());
@@ -249,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_late_success_is_a_failure_if_that_is_wished() {
-        let mut results = Results::new(1);
+        let mut results = Results::new(1, Caps::default());
         results.wait(ticket(1), case(1, failed("panic")));
         let mut flaky = results.join(ticket(2), case(1, Outcome::Passed));
         judge_flaky(&mut flaky, Flaky::Pass);
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn successes_of_later_rounds_have_no_output() {
-        let mut results = Results::new(1);
+        let mut results = Results::new(1, Caps::default());
         [2, 1]
             .into_iter()
             .for_each(|round| results.conclude(0, case(round, Outcome::Passed)));
@@ -278,17 +282,38 @@ mod tests {
 
     #[test]
     fn a_long_stress_keeps_a_bounded_number_of_cases_and_loses_count_of_none() {
-        let mut results = Results::new(1);
-        let count = ROUNDS_KEPT_MAX + 501;
-        for round in (1..).take(count) {
+        let caps = Caps {
+            rounds: 20,
+            outputs: 5,
+        };
+        let mut results = Results::new(1, caps);
+        for round in 1..=30 {
             results.conclude(0, case(round, Outcome::Passed));
         }
-        for round in (30_000..).take(2 * OUTPUTS_KEPT_MAX) {
+        for round in 31..=37 {
             results.conclude(0, case(round, failed("panic")));
         }
         assert!(results.have_failed());
         let (cases, dropped) = results.into_cases();
-        assert_eq!(cases[0].len(), ROUNDS_KEPT_MAX + 1 + OUTPUTS_KEPT_MAX);
-        assert_eq!((dropped.passed, dropped.failed), (500, OUTPUTS_KEPT_MAX));
+        assert_eq!(cases[0].len(), 1 + caps.rounds + caps.outputs);
+        assert_eq!((dropped.passed, dropped.failed), (9, 2));
+    }
+
+    #[test]
+    fn what_is_tried_again_waits_without_output_where_there_is_no_place_for_it() {
+        let mut results = Results::new(
+            1,
+            Caps {
+                rounds: 1,
+                outputs: 0,
+            },
+        );
+        let second = Ticket {
+            round: 2,
+            ..ticket(1)
+        };
+        let waiting = results.join(second, case(2, failed("panic")));
+        assert_eq!(results.begin(second), Admission::Kept);
+        assert!(waiting.stdout.is_empty());
     }
 }
