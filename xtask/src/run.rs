@@ -253,9 +253,10 @@ impl<'a> Runner<'a> {
         for ticket in self.queue.start(clock::now()) {
             self.begin(ticket);
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
+            let places = self.results.places();
             let task = self
                 .running
-                .spawn(async move { stage.attempt(ticket, halt).await });
+                .spawn(async move { stage.attempt(ticket, halt, &places).await });
             self.tickets.insert(task.id(), ticket);
             self.started += 1;
             if self.started > self.expected {
@@ -310,7 +311,6 @@ impl<'a> Runner<'a> {
         self.queue.ended(ticket);
         self.marks.ended(ticket);
         let mut case = self.results.join(ticket, case);
-        self.stage.forget_log(ticket, &mut case);
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             let admission = self.results.begin(ticket);
@@ -434,15 +434,6 @@ impl Stage {
         let result = (&case.outcome, case.elapsed);
         self.console
             .finished(ticket.slot, &test.binary.id(), &title, result);
-    }
-
-    /// The logs of thousands of rounds that passed would fill the disk.
-    fn forget_log(&self, ticket: Ticket, case: &mut Case) {
-        if ticket.round > 1 && matches!(case.outcome, Outcome::Passed) {
-            let log = self.directory.log(&ticket.label());
-            case.attachments.retain(|path| *path != log);
-            std::fs::remove_file(log).ok();
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::capture::{Capture, Echo};
 use super::environment::Own;
 use super::owner::{Fate, Job, Settled};
-use super::places::Round;
+use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
 use super::{Output, Stage, stretch, verdict};
@@ -72,8 +72,13 @@ impl Ticket {
 }
 
 impl Stage {
-    /// Makes one attempt.
-    pub(super) async fn attempt(&self, ticket: Ticket, mut halt: watch::Receiver<Halt>) -> Done {
+    /// Makes one attempt. `places` says whether its files are kept if it fails.
+    pub(super) async fn attempt(
+        &self,
+        ticket: Ticket,
+        mut halt: watch::Receiver<Halt>,
+        places: &Places,
+    ) -> Done {
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
         let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
         let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
@@ -103,13 +108,27 @@ impl Stage {
         case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         case.attachments.extend(log.exists().then_some(log));
+        let has_place = case.failure().is_none() || places.fail(ticket.round()) == Kept::All;
         let settled = tokio::select! {
-            settled = remains.settle(fate(&case)) => settled,
+            settled = remains.settle(fate(&case, has_place)) => settled,
             // Who owns the files sees that we are gone, and removes them.
             () = insisted(&mut halt) => Settled::default(),
         };
+        if !has_place {
+            self.forget_files(&label, &mut case);
+        }
         account(&mut case, settled, self.settings.leaks);
+        if has_place && !keeps_log(ticket, &case, places) {
+            self.forget_files(&label, &mut case);
+        }
         Done { ticket, case }
+    }
+
+    /// Thousands of rounds would fill the disk with their logs and what else is written about them.
+    fn forget_files(&self, label: &str, case: &mut Case) {
+        case.attachments.clear();
+        std::fs::remove_file(self.directory.log(label)).ok();
+        std::fs::remove_dir_all(self.directory.artefacts(label)).ok();
     }
 
     /// The limits of the test with this number.
@@ -166,11 +185,21 @@ impl Stage {
     }
 }
 
-/// After a success nothing stays; after a failure everything does.
-fn fate(case: &Case) -> Fate {
+/// Whether its log stays: of rounds after the first only that of a failure, which a leak may have made of a success.
+fn keeps_log(ticket: Ticket, case: &Case, places: &Places) -> bool {
+    match case.failure() {
+        None => ticket.round == 1,
+        Some(_) => places.fail(ticket.round()) == Kept::All,
+    }
+}
+
+/// After a success nothing stays; after a failure everything does that there is a place for.
+fn fate(case: &Case, has_place: bool) -> Fate {
     match &case.outcome {
         Outcome::Passed => Fate::Remove,
-        Outcome::Failed(failure) | Outcome::Errored(failure) if !failure.is_of_the_run() => Fate::Preserve,
+        Outcome::Failed(failure) | Outcome::Errored(failure) if !failure.is_of_the_run() && has_place => {
+            Fate::Preserve
+        }
         Outcome::Failed(_) | Outcome::Errored(_) | Outcome::Skipped(_) => Fate::Discard,
     }
 }

@@ -47,7 +47,7 @@ pub(super) enum Fate {
     Remove,
     /// It failed: they are kept for a person to look.
     Preserve,
-    /// It was not its fault that it did not come to its end: they go.
+    /// It was not its fault that it did not come to its end, or there is no place for them: they go.
     Discard,
 }
 

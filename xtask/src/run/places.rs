@@ -1,17 +1,19 @@
 //! Which rounds of a test that runs over and over are in the report, and which are only counted.
 //!
-//! Decided as early as can be, so that what the report will leave out is not told while it happens: a round takes its
-//! place when it starts, and one for its output when it fails for the first time. Round 1 always has both.
+//! Decided as early as can be, so that what the report will leave out is neither told nor written while it happens: a round
+//! takes its place when it starts, and one for its output and its files when it fails for the first time. Round 1 always
+//! has both. The attempts ask before their files are settled, the runner before it tells of them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So much is kept of rounds after the first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caps {
     /// So many of them, in the order in which they start.
     pub(crate) rounds: usize,
-    /// Of those that fail, if only at first, so many keep their output (each up to half a megabyte), and are kept even if
-    /// they are beyond `rounds`.
+    /// Of those that fail, if only at first, so many keep their output (each up to half a megabyte) and their files (each up
+    /// to twice 64 MiB), and are kept even if they are beyond `rounds`.
     pub(crate) outputs: usize,
 }
 
@@ -25,11 +27,11 @@ impl Default for Caps {
 }
 
 /// What is kept of a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     /// That it was.
     Count,
-    /// Its case, without output.
+    /// Its case, without output and files.
     Case,
     /// Everything.
     All,
@@ -40,7 +42,10 @@ pub(super) type Round = (usize, u32);
 
 /// The places that are left, and those of the rounds that have not ended.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Places(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
     left: Caps,
     held: BTreeMap<Round, Kept>,
 }
@@ -48,42 +53,53 @@ pub(super) struct Places {
 impl Places {
     /// With all of them left.
     pub(super) fn new(caps: Caps) -> Places {
-        Places {
+        Places(Mutex::new(State {
             left: caps,
             held: BTreeMap::new(),
-        }
+        }))
     }
 
     /// This round starts, or goes on.
-    pub(super) fn begin(&mut self, round: Round) -> Kept {
-        if let Some(&kept) = self.held.get(&round) {
-            return kept;
-        }
-        let kept = match round {
-            (_, 1) => Kept::All,
-            _ if take(&mut self.left.rounds) => Kept::Case,
-            _ => Kept::Count,
-        };
-        self.held.insert(round, kept);
-        kept
+    pub(super) fn begin(&self, round: Round) -> Kept {
+        self.state().begin(round)
     }
 
     /// This round has failed, perhaps not for good.
-    pub(super) fn fail(&mut self, round: Round) -> Kept {
-        let mut kept = self.begin(round);
-        // One that found no place for its output finds none later: none is given back.
-        if kept < Kept::All && take(&mut self.left.outputs) {
-            kept = Kept::All;
-            self.held.insert(round, kept);
-        }
-        kept
+    pub(super) fn fail(&self, round: Round) -> Kept {
+        self.state().fail(round)
     }
 
     /// This round has ended.
-    pub(super) fn end(&mut self, round: Round) -> Kept {
-        let kept = self.begin(round);
-        self.held.remove(&round);
+    pub(super) fn end(&self, round: Round) -> Kept {
+        let mut state = self.state();
+        let kept = state.begin(round);
+        state.held.remove(&round);
         kept
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn begin(&mut self, round: Round) -> Kept {
+        let left = &mut self.left;
+        *self.held.entry(round).or_insert_with(|| match round {
+            (_, 1) => Kept::All,
+            _ if take(&mut left.rounds) => Kept::Case,
+            _ => Kept::Count,
+        })
+    }
+
+    fn fail(&mut self, round: Round) -> Kept {
+        let kept = self.begin(round);
+        // One that found no place for its output finds none later: none is given back.
+        if kept == Kept::All || !take(&mut self.left.outputs) {
+            return kept;
+        }
+        self.held.insert(round, Kept::All);
+        Kept::All
     }
 }
 
@@ -99,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_round_that_started_in_time_keeps_its_place_and_one_that_fails_finds_another() {
-        let mut places = Places::new(Caps {
+        let places = Places::new(Caps {
             rounds: 1,
             outputs: 1,
         });
@@ -110,6 +126,6 @@ mod tests {
         assert_eq!(places.fail((0, 3)), Kept::All);
         let ended = [1, 2, 3, 4].map(|round| places.end((0, round)));
         assert_eq!(ended, [Kept::All, Kept::Case, Kept::All, Kept::Count]);
-        assert!(places.held.is_empty());
+        assert!(places.state().held.is_empty());
     }
 }

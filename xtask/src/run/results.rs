@@ -4,6 +4,7 @@
 //! it keeps the cases that have a place, see `places`; the others are only counted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::attempt::Ticket;
 use super::places::{Caps, Kept, Places};
@@ -17,7 +18,7 @@ pub(super) struct Results {
     cases: Vec<Vec<Case>>,
     /// Failed, and waiting for another attempt.
     unfinished: BTreeMap<(usize, u32), Case>,
-    places: Places,
+    places: Arc<Places>,
     /// Passes and failures that are only counted.
     dropped: Dropped,
     has_failed: bool,
@@ -45,10 +46,15 @@ impl Results {
         Results {
             cases: vec![Vec::new(); count],
             unfinished: BTreeMap::new(),
-            places: Places::new(caps),
+            places: Arc::new(Places::new(caps)),
             dropped: Dropped::default(),
             has_failed: false,
         }
+    }
+
+    /// Where attempts ask whether their files are kept.
+    pub(super) fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
     }
 
     /// Whether a test has failed for good.
@@ -67,7 +73,7 @@ impl Results {
             case.earlier = std::mem::take(&mut before.earlier);
             case.earlier.push(before.into());
         }
-        if case.failure().is_some() && self.places.fail(ticket.round()) < Kept::All {
+        if case.failure().is_some() && self.places.fail(ticket.round()) != Kept::All {
             forget_output(&mut case);
         }
         case

@@ -144,6 +144,25 @@ fn a_stress_goes_on_for_its_time_and_only_a_limit_that_was_given_ends_it() {
 }
 
 #[test]
+fn of_many_failures_the_files_of_the_first_hundred_stay() {
+    let scratch = Scratch::package(
+        "fn main() {}\n#[test] fn fails() { std::fs::write(std::env::temp_dir().join(\"f\"), \"x\").unwrap(); panic!() }",
+    );
+    let run = scratch.run("test", &["--count", "108"]);
+    assert_eq!(run.last_line(), "0 passed, 108 failed, 0 skipped", "{run}");
+    let [run_directory] = &scratch.runs()[..] else {
+        panic!("{:?}", scratch.runs())
+    };
+    let logs = must("list the logs", run_directory.join("logs").read_dir());
+    // And those of the first round.
+    assert_eq!(
+        (logs.count(), run.stdout.matches("kept: ").count()),
+        (101, 101),
+        "{run}"
+    );
+}
+
+#[test]
 fn a_seed_gives_each_round_its_own_order_again() {
     let words = ["good::", "-j1", "--count", "2", "--shuffle=11"];
     let (first, again) = (passed(&run(&words)), passed(&run(&words)));

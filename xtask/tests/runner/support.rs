@@ -422,6 +422,13 @@ impl Scratch {
         .start()
     }
 
+    /// The directories of its runs.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let runs = self.directory.path().join("target/xtask/test/runs");
+        let entries = runs.read_dir().into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
     /// The report that everybody reads.
     pub(crate) fn published(&self) -> PathBuf {
         self.directory.path().join("target/xtask/test/junit.xml")
