@@ -60,9 +60,7 @@ mod unix {
 
     /// Allows us and what we start as many open descriptors as we may have at all: by default it is often 1024, and each
     /// running test takes some of ours.
-    ///
-    /// Returns how many that are; `None` where there is no limit.
-    pub(crate) fn raise_open_files() -> Option<u64> {
+    pub(crate) fn raise_open_files() {
         let limit = sys::getrlimit(sys::Resource::Nofile);
         let raised = sys::Rlimit {
             current: limit.maximum,
@@ -70,7 +68,17 @@ mod unix {
         };
         // Where it cannot be raised the old one holds.
         sys::setrlimit(sys::Resource::Nofile, raised).ok();
-        sys::getrlimit(sys::Resource::Nofile).current
+    }
+
+    /// So many files may be open once [`raise_open_files`] was called; `None` where there is no limit. Tried and taken back:
+    /// what a system grants is not always what it says.
+    pub(crate) fn open_files_max() -> Option<u64> {
+        let before = sys::getrlimit(sys::Resource::Nofile);
+        raise_open_files();
+        let most = sys::getrlimit(sys::Resource::Nofile).current;
+        // It lies between what held and what may hold.
+        sys::setrlimit(sys::Resource::Nofile, before).ok();
+        most
     }
 
     /// Makes the child the leader of a process group of its own.
@@ -146,7 +154,9 @@ mod elsewhere {
     /// There is nothing to reset.
     pub(crate) fn reset_signals() {}
     /// There is no such limit.
-    pub(crate) fn raise_open_files() -> Option<u64> {
+    pub(crate) fn raise_open_files() {}
+    /// There is no such limit.
+    pub(crate) fn open_files_max() -> Option<u64> {
         None
     }
     /// There are no process groups.

@@ -78,17 +78,17 @@ pub(crate) enum Goal {
 }
 
 impl RepeatArgs {
-    /// What they come to, with so many slots.
+    /// What they come to, with so many slots; `fewer` says why there are fewer slots than were asked for.
     ///
     /// # Errors
     /// When there are fewer slots than copies.
-    pub(crate) fn parse(&self, jobs: usize) -> Result<Repeat, Stop> {
+    pub(crate) fn parse(&self, jobs: usize, fewer: Option<String>) -> Result<Repeat, Stop> {
         let copies = self.copies.get();
         if jobs < copies as usize {
-            let message = format!(
-                "`--copies {copies}` needs {copies} slots, and `--jobs` gives {jobs}\n\
-                 hint: leave `--jobs` out, or give at least {copies}"
-            );
+            let why = fewer.unwrap_or_else(|| {
+                format!("`--jobs` gives {jobs}\nhint: leave `--jobs` out, or give at least {copies}")
+            });
+            let message = format!("`--copies {copies}` needs {copies} slots, and {why}");
             return Err(Stop::new(Exit::Usage, "usage", message));
         }
         Ok(Repeat {
@@ -158,14 +158,14 @@ mod tests {
 
     #[test]
     fn by_default_every_test_runs_once() {
-        let repeat = args(&[]).parse(1).unwrap();
+        let repeat = args(&[]).parse(1, None).unwrap();
         assert_eq!((repeat.count, repeat.copies, repeat.retries), (Some(1), 1, 0));
         assert!(!args(&[]).is_asked_for() && args(&[]).words().is_empty());
     }
 
     #[test]
     fn a_count_bounds_what_would_go_on_without_end() {
-        let rounds = |words: &[&str]| args(words).parse(1).unwrap().count;
+        let rounds = |words: &[&str]| args(words).parse(1, None).unwrap().count;
         assert_eq!(rounds(&["--until-fail"]), None);
         assert_eq!(rounds(&["--stress", "1m"]), None);
         assert_eq!(
@@ -176,10 +176,14 @@ mod tests {
 
     #[test]
     fn copies_need_as_many_slots() {
-        let stop = args(&["--copies", "3"]).parse(2).unwrap_err();
+        let stop = args(&["--copies", "3"]).parse(2, None).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
         assert!(stop.message.contains("hint: "));
-        assert!(args(&["--copies", "3"]).parse(3).is_ok());
+        let stop = args(&["--copies", "3"])
+            .parse(2, Some("why".to_owned()))
+            .unwrap_err();
+        assert_eq!(stop.message, "`--copies 3` needs 3 slots, and why");
+        assert!(args(&["--copies", "3"]).parse(3, None).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod finish;
 mod ground;
+mod jobs;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::filter::FilterArgs;
 use crate::interrupt::Interrupts;
 use crate::junit::Dialect;
 use crate::list::{self, Form, Listing};
+use crate::os;
 use crate::ownership::OwnershipArgs;
 use crate::plan::{Ignored, Plan, Required, Wishes};
 use crate::profile::{self, ProfileArgs};
@@ -185,10 +187,7 @@ impl Args {
     /// # Errors
     /// When there are more copies than slots.
     fn settings(&self) -> Result<Settings, Stop> {
-        let copies = self.schedule.repeat.slots();
-        let jobs = self
-            .jobs
-            .map_or_else(|| default_jobs().max(copies), NonZeroUsize::get);
+        let jobs = jobs::bounded(self.jobs_wanted(), os::open_files_max());
         Ok(Settings {
             jobs,
             timeout: self.ownership.timeout,
@@ -197,7 +196,7 @@ impl Args {
             run_timeout: self.run_timeout(),
             leaks: self.ownership.leaks,
             stretch: 1.0,
-            repeat: self.schedule.repeat.parse(jobs)?,
+            repeat: self.schedule.repeat.parse(jobs, self.fewer_jobs(jobs))?,
             on_failure: if self.stops_early() {
                 OnFailure::Stop
             } else {

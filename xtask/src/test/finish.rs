@@ -28,13 +28,6 @@ use crate::subset::Subset;
 use crate::treatment::Rules;
 use crate::workspace::Workspace;
 
-/// A running test takes so many of our descriptors: two streams, the line to its supervisor, its log, and each of the
-/// three twice for a moment.
-const DESCRIPTORS_OF_A_TEST: u64 = 8;
-
-/// And we need so many for everything else.
-const DESCRIPTORS_OF_OURS: u64 = 40;
-
 /// A run from its beginning on: what is known before anything was probed or built.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
@@ -143,21 +136,6 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// With no more tests at a time than there are descriptors for; says so where that are fewer than were wanted.
-    pub(super) fn bounded(&self, settings: Settings, open_files: Option<u64>) -> Settings {
-        let most = open_files.map(|files| files.saturating_sub(DESCRIPTORS_OF_OURS) / DESCRIPTORS_OF_A_TEST);
-        let jobs = most.map_or(settings.jobs, |most| {
-            usize::try_from(most).map_or(settings.jobs, |most| most.clamp(1, settings.jobs))
-        });
-        if jobs < settings.jobs {
-            let line = format!(
-                "{jobs} tests at a time: there are not descriptors enough for more (see `ulimit -Hn`)"
-            );
-            self.console.line(&line);
-        }
-        Settings { jobs, ..settings }
-    }
-
     /// What to say of filters that match no test. Those of the workspace may be about packages that were not built.
     pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
@@ -191,6 +169,9 @@ impl<'a> Run<'a> {
             self.console.line(&omitted);
         }
         let (count, jobs) = (plan.order.len(), self.settings.jobs);
+        if let Some(line) = self.args.fewer_jobs(jobs) {
+            self.console.line(&line);
+        }
         let order = self
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"))

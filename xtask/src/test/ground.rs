@@ -19,8 +19,6 @@ use crate::run::{self, Owner, Ran};
 pub(super) struct Ground {
     owner: Arc<Owner>,
     pauses: Pauses,
-    /// So many descriptors we may have.
-    open_files: Option<u64>,
     /// Measured while the build goes on.
     factor: JoinHandle<f64>,
 }
@@ -30,7 +28,7 @@ impl Ground {
     pub(super) fn prepare(run: &Run<'_>) -> Result<Ground, Stop> {
         let owner = Arc::new(run.owner()?);
         // The tests have what they would have without us; we need some for each of them.
-        let open_files = os::raise_open_files();
+        os::raise_open_files();
         let pauses = Pauses::follow(&owner)?;
         let stretch = run.args.ownership.stretch;
         let factor = tokio::task::spawn_blocking(move || stretch.resolve());
@@ -38,7 +36,6 @@ impl Ground {
             owner,
             pauses,
             factor,
-            open_files,
         })
     }
 
@@ -65,7 +62,6 @@ impl Ground {
         interrupts: Interrupts,
     ) -> Ran {
         let settings = run.stretched(self.factor.await.unwrap_or(1.0));
-        let settings = run.bounded(settings, self.open_files);
         let stage = run.stage(plan, found, (settings, Arc::clone(&self.owner), self.pauses));
         let ran = run::run(&stage, interrupts).await;
         drop(stage);

@@ -118,6 +118,27 @@ fn more_copies_than_slots_are_a_usage_error() {
 }
 
 #[test]
+fn no_more_is_promised_than_there_are_descriptors_for() {
+    let start = |words: &[&str]| {
+        Setup {
+            script: Some("ulimit -Sn 100; ulimit -Hn 100; exec \"$@\""),
+            ..Setup::new(words)
+        }
+        .run()
+    };
+    let refused = start(&["good::", "--copies", "16", "-j32"]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    let why = "`--copies 16` needs 16 slots, and there are not descriptors for more than 7 tests";
+    assert!(refused.stderr.contains(why), "{refused}");
+    let bounded = start(&["good::passes", "--copies", "7", "-j32"]);
+    assert_eq!(bounded.last_line(), "7 passed, 0 failed, 0 skipped", "{bounded}");
+    for part in [" 7 at a time", "there are not descriptors for more than 7 tests"] {
+        assert!(bounded.stdout.contains(part), "{part}\n{bounded}");
+    }
+    assert!(bounded.junit().contains("name=\"jobs\" value=\"7\""), "{bounded}");
+}
+
+#[test]
 fn a_search_for_a_failure_ends_with_the_first_one_or_at_its_bound() {
     let words = ["fails_in_the_third_round", "good::passes", "-j1", "--until-fail"];
     let found = run(&words);
