@@ -32,12 +32,13 @@ pub(crate) struct RunDir {
     pub(crate) published: PathBuf,
     /// Below `TMPDIR`, short, private.
     scratch: PathBuf,
+    removal: leftovers::Removal,
     _lock: File,
 }
 
 impl RunDir {
-    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before, what killed runs
-    /// left, and the directories of runs long ago.
+    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before and, in the
+    /// background, what killed runs left and the directories of runs long ago.
     pub(crate) fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let directory = RunDir::without_scratch(target_directory, kind)?;
         make_scratch(&directory.scratch)
@@ -68,6 +69,7 @@ impl RunDir {
             path,
             published,
             scratch,
+            removal: leftovers::Removal::start(&home),
             _lock: lock,
         })
     }
@@ -123,6 +125,7 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         leftovers::mark_ended(&self.path);
         std::fs::remove_dir(&self.scratch).ok();
+        self.removal.wait();
     }
 }
 
@@ -214,6 +217,23 @@ mod tests {
             .count();
         // Not exactly the number kept: a child that another test of this process forks holds our locks for a moment.
         assert!((leftovers::RUNS_KEPT..count).contains(&left));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_gone_when_the_next_one_ends() {
+        let target = tempfile::tempdir().unwrap();
+        let runs = target.path().join("xtask/test/runs");
+        std::fs::create_dir_all(runs.join("1/logs")).unwrap();
+        for number in 0..2000 {
+            std::fs::write(runs.join(format!("1/logs/{number}.log")), "").unwrap();
+        }
+        let run = create(&target);
+        assert!(!runs.join("1").exists());
+        let id = run.id.clone();
+        drop(run);
+        let left = std::fs::read_dir(&runs).unwrap().flatten();
+        let names: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert_eq!(names, [id.as_str()]);
     }
 
     #[test]

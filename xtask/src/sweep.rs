@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.manifest_path.as_deref())?;
     let console = Console::new();
     let mut found = leftovers::find(&workspace.target_directory.join("xtask"));
-    found.retain(|leftover| args.kept || leftover.state == State::Killed);
+    found.retain(|leftover| args.kept || leftover.state != State::Kept);
     let mut left = 0;
     for leftover in &found {
         let gone = args.dry_run || leftovers::take_away(leftover)?;
@@ -61,6 +61,7 @@ fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {
     let whose = match leftover.state {
         State::Killed => "killed",
         State::Kept => "ended",
+        State::Rubbish => "put aside",
     };
     let word = match (dry_run, gone) {
         (true, _) => "would sweep",

@@ -3,9 +3,15 @@
 //! A run holds a lock for as long as it lives, which the kernel releases however it dies; one that comes to its end says
 //! so in a file. So age decides nothing: a run without a lock and without that file was killed, and all of it goes at
 //! once, also what its tests still have mounted or running. Of runs that ended the latest are kept, for a person to look.
+//!
+//! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
+//! the name says to a later run what it is.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -28,6 +34,15 @@ const ENDED: &str = "ended";
 /// The lock that is held while a run is made, and while others are judged.
 const TURN: &str = "turn";
 
+/// The lock that is held while rubbish is removed.
+const REMOVAL: &str = "removal";
+
+/// How the names of run directories begin that were judged and are only to be removed; the run's id follows.
+const RUBBISH_PREFIX: &str = "rubbish-";
+
+/// At its end a run waits so long for the removal of rubbish; the rest is left to the next one.
+const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -43,9 +58,14 @@ enum Fate {
 
 /// Waits until no other run is being made or judges others, and keeps it so for as long as the result lives.
 pub(super) fn take_turn(home: &Path) -> anyhow::Result<File> {
-    let path = home.join(TURN);
+    take(home, TURN)
+}
+
+/// Waits for one of the locks that all runs share, and holds it for as long as the result lives.
+fn take(home: &Path, name: &str) -> anyhow::Result<File> {
+    let path = home.join(name);
     let file = File::create(&path).with_context(|| format!("could not create `{}`", path.display()))?;
-    // A file system without locks: then nobody is ever taken for killed, and there is nothing to wait for.
+    // A file system without locks: then nobody is ever taken for killed, and removing twice harms nobody.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
         .with_context(|| format!("could not lock `{}`", path.display()))?;
@@ -94,6 +114,8 @@ pub(crate) enum State {
     Killed,
     /// It came to its end: they are logs, and files of failed tests, for a person to look at.
     Kept,
+    /// A later run has judged them and did not come to remove them.
+    Rubbish,
 }
 
 /// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
@@ -102,6 +124,7 @@ pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
     runs.filter_map(|run| {
         let state = match fate(&run) {
+            _ if is_rubbish(&run) => State::Rubbish,
             Fate::Killed => State::Killed,
             Fate::Ended => State::Kept,
             Fate::Alive | Fate::Unknown => return None,
@@ -122,28 +145,90 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
         .parent()
         .and_then(Path::parent)
         .context("a run without a home")?;
-    let _turn = take_turn(home)?;
-    // Judged again: whoever was being made when it was found is alive now.
-    match fate(&leftover.run) {
-        Fate::Killed => bury(&leftover.run),
-        Fate::Ended => remove(&leftover.run),
-        Fate::Alive | Fate::Unknown => return Ok(true),
-    }
-    Ok(!leftover.run.exists())
+    let rubbish = if is_rubbish(&leftover.run) {
+        leftover.run.clone()
+    } else {
+        let _turn = take_turn(home)?;
+        // Judged again: whoever was being made when it was found is alive now.
+        match fate(&leftover.run) {
+            Fate::Killed | Fate::Ended => put_aside(&leftover.run),
+            Fate::Alive | Fate::Unknown => return Ok(true),
+        }
+    };
+    let _alone = take(home, REMOVAL)?;
+    bury(&rubbish);
+    Ok(!rubbish.exists())
 }
 
-/// Removes killed runs at once, and of the others all but the latest. Never fails: what cannot be removed today can be
-/// tomorrow. To be called with the turn taken.
+/// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot be put aside today can
+/// be tomorrow. To be called with the turn taken.
 pub(super) fn clear(runs: &Path) {
-    let all = directories(runs);
+    let mut all = directories(runs);
+    all.retain(|run| !is_rubbish(run));
     let old_count = all.len().saturating_sub(RUNS_KEPT);
     for (number, run) in all.iter().enumerate() {
         match fate(run) {
-            Fate::Alive => {}
-            Fate::Killed => bury(run),
-            Fate::Ended | Fate::Unknown if number < old_count => remove(run),
-            Fate::Ended | Fate::Unknown => {}
+            Fate::Killed => drop(put_aside(run)),
+            Fate::Ended if number < old_count => drop(put_aside(run)),
+            // It may be alive: none of its processes is to be ended.
+            Fate::Unknown if number < old_count => mark_ended(&put_aside(run)),
+            Fate::Alive | Fate::Ended | Fate::Unknown => {}
         }
+    }
+}
+
+/// The removal of what all runs have put aside, in the background: it can take long, and nobody needs it.
+#[derive(Debug)]
+pub(super) struct Removal {
+    done: Mutex<Receiver<()>>,
+}
+
+impl Removal {
+    /// Begins with it.
+    pub(super) fn start(home: &Path) -> Removal {
+        let (done, wait) = mpsc::channel();
+        let home = home.to_owned();
+        std::thread::spawn(move || {
+            remove_rubbish(&home);
+            // Nobody waits any more if it took too long.
+            done.send(()).ok();
+        });
+        Removal {
+            done: Mutex::new(wait),
+        }
+    }
+
+    /// Waits for its end, but not for long.
+    pub(super) fn wait(&self) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.recv_timeout(REMOVAL_WAIT_MAX).ok();
+    }
+}
+
+/// Removes what was put aside, unless another run does: then it waits for that.
+fn remove_rubbish(home: &Path) {
+    let runs = home.join("runs");
+    let rubbish = || directories(&runs).into_iter().filter(|run| is_rubbish(run));
+    if rubbish().next().is_none() {
+        return;
+    }
+    if let Ok(_alone) = take(home, REMOVAL) {
+        rubbish().for_each(|run| bury(&run));
+    }
+}
+
+fn is_rubbish(run: &Path) -> bool {
+    let name = run.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(RUBBISH_PREFIX))
+}
+
+/// Gives the directory of a run the name of rubbish. Returns what it is called now; where that was not possible, as before.
+fn put_aside(run: &Path) -> PathBuf {
+    let name = run.file_name().unwrap_or_default().display();
+    let rubbish = run.with_file_name(format!("{RUBBISH_PREFIX}{name}"));
+    match std::fs::rename(run, &rubbish) {
+        Ok(()) => rubbish,
+        Err(_) => run.to_owned(),
     }
 }
 
@@ -169,7 +254,9 @@ fn fate(run: &Path) -> Fate {
 
 /// Ends what a killed run has still running, and removes all its files.
 fn bury(run: &Path) {
-    if let Some(id) = run.file_name().and_then(|name| name.to_str()) {
+    let name = run.file_name().and_then(|name| name.to_str());
+    if let (Some(name), false) = (name, run.join(ENDED).exists()) {
+        let id = name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name);
         os::kill_all_with(&format!("{RUN_ID}={id}"));
     }
     remove(run);
@@ -223,12 +310,48 @@ mod tests {
             [Fate::Killed, Fate::Ended, Fate::Alive]
         );
         clear(&home.path().join("runs"));
+        Removal::start(home.path()).wait();
         assert!(!killed.0.exists() && !killed.1.exists());
         assert!(
             [ended, alive]
                 .iter()
                 .all(|(run, scratch)| run.exists() && scratch.exists())
         );
+    }
+
+    #[test]
+    fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
+        let all = tempfile::tempdir().unwrap();
+        let home = all.path().join("test");
+        let (killed, scratch) = run(&home, "1");
+        let (runs, rubbish) = (home.join("runs"), home.join("runs/rubbish-1"));
+        // Whoever removes rubbish takes long.
+        let other = take(&home, REMOVAL).unwrap();
+        clear(&runs);
+        let _given_up = Removal::start(&home);
+        assert!(!killed.exists() && rubbish.exists() && scratch.exists());
+        let found: Vec<_> = find(all.path())
+            .into_iter()
+            .map(|found| (found.run, found.state))
+            .collect();
+        assert_eq!(found, [(rubbish.clone(), State::Rubbish)]);
+        clear(&runs);
+        let removal = Removal::start(&home);
+        drop(other);
+        removal.wait();
+        assert!(!rubbish.exists() && !scratch.exists());
+    }
+
+    #[test]
+    fn rubbish_does_not_count_as_a_run() {
+        let home = tempfile::tempdir().unwrap();
+        let ended: Vec<_> = (0..RUNS_KEPT)
+            .map(|n| run(home.path(), &n.to_string()).0)
+            .collect();
+        ended.iter().for_each(|run| mark_ended(run));
+        std::fs::create_dir(home.path().join("runs/rubbish-1")).unwrap();
+        clear(&home.path().join("runs"));
+        assert!(ended.iter().all(|run| run.exists()));
     }
 
     #[test]
