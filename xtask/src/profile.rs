@@ -76,6 +76,7 @@ pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace)
     let words: Vec<OsString> = words.collect();
     let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
     let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    args.schedule.settle(&matches);
     args.profile.chosen = Some(chosen);
     Ok((args, workspace))
 }
@@ -130,7 +131,13 @@ impl Profiles {
         let mut merged = BTreeMap::new();
         for name in [ALWAYS, chosen] {
             let options = self.by_name.get(name).into_iter().flatten();
-            merged.extend(options.map(|(option, value)| positive(&command, option, value, name)));
+            for (option, value) in options {
+                let (option, value) = positive(&command, option, value, name);
+                if let Some(rival) = rival(&option, &value.0) {
+                    merged.remove(rival);
+                }
+                merged.insert(option, value);
+            }
         }
         for (option, (value, profile)) in merged {
             command = set_default(command, &option, &value).map_err(|why| {
@@ -139,6 +146,15 @@ impl Profiles {
             })?;
         }
         Ok(command)
+    }
+}
+
+/// The option that says the opposite of this one with this value, if there is one that is not its `no-`.
+fn rival(option: &str, value: &Value) -> Option<&'static str> {
+    match (option, value) {
+        ("no-skips", Value::Bool(true)) => Some("max-skips"),
+        ("max-skips", _) => Some("no-skips"),
+        _ => None,
     }
 }
 
@@ -232,7 +248,9 @@ mod tests {
             .map_err(|stop| stop.message)?
             .no_binary_name(true)
             .get_matches_from(words);
-        Ok(Args::from_arg_matches(&matches).unwrap())
+        let mut args = Args::from_arg_matches(&matches).unwrap();
+        args.schedule.settle(&matches);
+        Ok(args)
     }
 
     #[test]
@@ -265,6 +283,24 @@ mod tests {
         }
         let off = json!({"default": {"no-fail-fast": true}});
         assert!(!stops(off.clone(), &[]) && stops(off, &["--fail-fast"]));
+    }
+
+    #[test]
+    fn of_what_limits_skips_the_option_counts_then_the_chosen_profile() {
+        let limit = |table, words: &[&str]| parsed(table, "ci", words).unwrap().schedule.skips_max();
+        let none = json!({"default": {"no-skips": true}});
+        assert_eq!(limit(none.clone(), &[]), Some(0));
+        assert_eq!(limit(none, &["--max-skips", "5"]), Some(5));
+        let some = json!({"default": {"no-skips": true}, "ci": {"max-skips": 3}});
+        assert_eq!(limit(some.clone(), &[]), Some(3));
+        assert_eq!(limit(some, &["--no-skips"]), Some(0));
+        let strict = json!({"default": {"max-skips": 3}, "ci": {"no-skips": true}});
+        assert_eq!(limit(strict, &[]), Some(0));
+        let lenient = json!({"default": {"max-skips": 3}, "ci": {"no-skips": false}});
+        assert_eq!(limit(lenient, &[]), Some(3));
+        let last = |words: &[&str]| limit(json!({}), words);
+        assert_eq!(last(&["--no-skips", "--max-skips=5"]), Some(5));
+        assert_eq!(last(&["--max-skips=5", "--no-skips"]), Some(0));
     }
 
     #[test]

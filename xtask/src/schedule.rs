@@ -1,5 +1,7 @@
 //! The options of `test` that say what runs of the suite, in which order and how often.
 
+use clap::ArgMatches;
+
 use crate::exit::Exit;
 use crate::repeat::RepeatArgs;
 use crate::report::{Failure, Outcome, Suite};
@@ -15,8 +17,8 @@ pub(crate) struct ScheduleArgs {
     /// Fail if more tests than this are skipped
     #[arg(long, value_name = "N", env = "XTASK_TEST_MAX_SKIPS", help_heading = "Part")]
     max_skips: Option<usize>,
-    /// Fail if any test is skipped
-    #[arg(long, conflicts_with = "max_skips", help_heading = "Part")]
+    /// Fail if any test is skipped: the same as `--max-skips 0`; of the two the one that is said last counts
+    #[arg(long, help_heading = "Part")]
     no_skips: bool,
     /// What it means that no test is selected
     #[arg(
@@ -57,9 +59,23 @@ impl NoTests {
 }
 
 impl ScheduleArgs {
+    /// Decides between `--no-skips` and `--max-skips`: an option beats a variable, that a profile, and the last option
+    /// all others. `matches` are what these options were read from.
+    pub(crate) fn settle(&mut self, matches: &ArgMatches) {
+        let said = |id| (matches.value_source(id), matches.index_of(id));
+        if said("max_skips") > said("no_skips") {
+            self.no_skips = false;
+        }
+    }
+
+    /// How many tests may be skipped, if that is limited.
+    pub(crate) fn skips_max(&self) -> Option<usize> {
+        if self.no_skips { Some(0) } else { self.max_skips }
+    }
+
     /// The failure of a run in which too many tests were skipped.
     pub(crate) fn too_many_skips(&self, suites: &[Suite]) -> Option<Failure> {
-        let limit = if self.no_skips { 0 } else { self.max_skips? };
+        let limit = self.skips_max()?;
         let cases = suites.iter().flat_map(|suite| &suite.cases);
         let count = cases
             .filter(|case| matches!(case.outcome, Outcome::Skipped(_)))

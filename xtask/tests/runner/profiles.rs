@@ -39,6 +39,25 @@ fn a_variable_beats_the_profile_and_an_option_beats_both() {
 }
 
 #[test]
+fn what_limits_skips_is_the_option_then_the_variable_then_the_profile() {
+    let package = Scratch::package("fn main() {}\n#[test]\n#[ignore = \"slow\"]\nfn is_skipped() {}\n");
+    let code = |script: &str, arguments: &[&str]| {
+        let setup = Setup {
+            manifest: package.manifest(),
+            script: Some(script),
+            ..Setup::new(arguments)
+        };
+        setup.run().code
+    };
+    let (plain, variable) = ("exec \"$@\"", "XTASK_TEST_MAX_SKIPS=5 exec \"$@\"");
+    assert_eq!(code(variable, &["--no-skips"]), Some(100));
+    package.add_to_manifest("[workspace.metadata.xtask.test.profiles.default]\nno-skips = true\n");
+    assert_eq!(code(plain, &[]), Some(100));
+    assert_eq!(code(variable, &[]), Some(0));
+    assert_eq!(code(plain, &["--max-skips", "5"]), Some(0));
+}
+
+#[test]
 fn an_empty_variable_is_none() {
     let names = [
         "JOBS",

@@ -370,6 +370,11 @@ impl Scratch {
         Scratch { directory }
     }
 
+    /// Its `Cargo.toml`.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.directory.path().join("Cargo.toml")
+    }
+
     /// Adds a file to it.
     pub(crate) fn add_file(&self, name: &str, text: &str) {
         must(
@@ -380,7 +385,7 @@ impl Scratch {
 
     /// Adds to its `Cargo.toml`.
     pub(crate) fn add_to_manifest(&self, text: &str) {
-        let path = self.directory.path().join("Cargo.toml");
+        let path = self.manifest();
         let manifest = must("read the manifest", std::fs::read_to_string(&path));
         must("write the manifest", std::fs::write(&path, manifest + text));
     }
@@ -413,10 +418,9 @@ impl Scratch {
 
     /// Starts `xtask SUBCOMMAND` on it.
     pub(crate) fn start(&self, subcommand: &str, arguments: &[&str]) -> Running {
-        let manifest = self.directory.path().join("Cargo.toml");
         Setup {
             subcommand,
-            manifest,
+            manifest: self.manifest(),
             ..Setup::new(arguments)
         }
         .start()
