@@ -234,6 +234,7 @@ fn reason(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shuffle::Order;
     use serde_json::json;
     use std::time::Duration;
 
@@ -304,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn an_option_whose_value_may_be_left_out_is_true_or_has_one() {
+        let order = |value: Value, words: &[&str]| {
+            let table = json!({"default": {"shuffle": value}});
+            parsed(table, "default", words).unwrap().shuffle
+        };
+        assert_eq!(order(json!(true), &[]), Some(Order::Random));
+        assert_eq!(order(json!(7), &[]), Some(Order::Seeded(7)));
+        assert_eq!(order(json!(true), &["--shuffle=8"]), Some(Order::Seeded(8)));
+        assert_eq!(order(json!(7), &["--shuffle"]), Some(Order::Random));
+        assert_eq!(order(json!(true), &["--shuffle=false"]), Some(Order::Listed));
+        assert_eq!(order(json!(false), &["word"]), Some(Order::Listed));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named_with_file_and_key() {
         for (options, parts) in [
             (
@@ -314,6 +329,7 @@ mod tests {
             (json!({"timeout": "soon"}), ["ci.timeout`", "soon"]),
             (json!({"jobs": 0}), ["ci.jobs`", "0"]),
             (json!({"jobs": {}}), ["ci.jobs`", "it is text, a number"]),
+            (json!({"shuffle": "yes"}), ["ci.shuffle`", "it is a seed"]),
             (json!({"release": "yes"}), ["ci.release`", "it is true or false"]),
             (
                 json!({"manifest-path": "x"}),

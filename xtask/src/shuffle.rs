@@ -1,5 +1,44 @@
 //! A random order that can be had again: the same seed gives the same order on every machine.
 
+use std::str::FromStr;
+
+/// The order that a person wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// That of the list of tests.
+    Listed,
+    /// Any.
+    Random,
+    /// The one of this seed.
+    Seeded(u64),
+}
+
+impl FromStr for Order {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Order, String> {
+        match text {
+            "true" => Ok(Order::Random),
+            "false" => Ok(Order::Listed),
+            text => text
+                .parse()
+                .map(Order::Seeded)
+                .map_err(|_| "it is a seed, which is a number from 0, or `true` or `false`".to_owned()),
+        }
+    }
+}
+
+impl Order {
+    /// The seed to shuffle with; a fresh one where any order will do.
+    pub(crate) fn seed(self) -> Option<u64> {
+        match self {
+            Order::Listed => None,
+            Order::Random => Some(fresh_seed()),
+            Order::Seeded(seed) => Some(seed),
+        }
+    }
+}
+
 /// The SplitMix64 generator (Steele, Lea, Flood 2014): tiny, and good enough for an order.
 struct SplitMix64(u64);
 

@@ -28,7 +28,7 @@ use crate::run::{Caps, OnFailure, Output, Settings};
 use crate::rundir::RunDir;
 use crate::runtime;
 use crate::schedule::ScheduleArgs;
-use crate::shuffle;
+use crate::shuffle::Order;
 use crate::treatment::Rules;
 use crate::workspace::Workspace;
 use finish::{Finished, Run};
@@ -60,9 +60,17 @@ pub(crate) struct Args {
     /// Run everything, whatever fails (the default)
     #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
     pub(crate) no_fail_fast: bool,
-    /// Run in random order, another one in each round; the seed is printed and gives the same orders again
-    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, help_heading = "Run")]
-    pub(crate) shuffle: Option<Option<u64>>,
+    /// Run in random order, another one in each round; the seed is printed and gives the same orders again; `false`
+    /// takes back what a profile says
+    #[arg(
+        long,
+        value_name = "SEED",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        help_heading = "Run"
+    )]
+    pub(crate) shuffle: Option<Order>,
     /// Show what tests write while they run
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
@@ -222,7 +230,7 @@ impl Args {
 
     /// The seed of the order, if it is random.
     fn seed(&self) -> Option<u64> {
-        self.shuffle.map(|seed| seed.unwrap_or_else(shuffle::fresh_seed))
+        self.shuffle.and_then(Order::seed)
     }
 
     /// How to list the tests, if that is all.
