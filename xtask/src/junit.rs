@@ -67,8 +67,8 @@ pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<()> {
             return std::fs::write(path, text);
         }
         regular::is_free(path)?;
-        let mut file = temporary_file(parent)?;
-        file.write_all(text.as_bytes())?;
+        let mut file = temporary_file(parent).map_err(without_path)?;
+        file.as_file_mut().write_all(text.as_bytes())?;
         file.persist(path)?;
         Ok(())
     };
@@ -82,6 +82,15 @@ fn temporary_file(parent: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(parent)
+}
+
+/// The same without the name of a file that nobody knows, which `tempfile` adds.
+fn without_path(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    match text.rsplit_once(" at path ") {
+        Some((why, _)) => std::io::Error::new(error.kind(), why),
+        None => error,
+    }
 }
 
 /// The suites that ran, led by one of our own where the run as a whole failed.

@@ -391,3 +391,15 @@ fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
         "{error:#}"
     );
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_no_file_can_be_made_the_one_that_was_meant_is_named_alone() {
+    let error = write_atomically(Path::new("/proc/junit.xml"), "text").expect_err("nobody makes files there");
+    let text = format!("{error:#}");
+    assert!(
+        text.starts_with("could not write `/proc/junit.xml`: No such file"),
+        "{text}"
+    );
+    assert!(!text.contains(".tmp"), "{text}");
+}

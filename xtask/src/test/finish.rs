@@ -366,7 +366,12 @@ impl<'a> Run<'a> {
             Err(stop) if self.is_content_with(stop) => notes.push(stop.message.clone()),
             Err(_) => {}
         }
-        notes.push(format!("report: {}", self.directory.published.display()));
+        let published = &self.directory.published;
+        notes.extend(
+            published
+                .is_file()
+                .then(|| format!("report: {}", published.display())),
+        );
         notes.push(format!(
             "run {} took {:.2} s",
             report.run_id,

@@ -103,6 +103,21 @@ fn a_report_that_cannot_be_written_hides_no_failure() {
 }
 
 #[test]
+fn only_a_report_that_is_there_is_told_of() {
+    let package = Scratch::package(
+        "fn main() {}\n#[test]\nfn is_in_the_way() {\n    let place = concat!(env!(\"CARGO_MANIFEST_DIR\"), \
+         \"/target/xtask/test/junit.xml\");\n    std::fs::create_dir_all(place).unwrap();\n}\n",
+    );
+    let run = package.test();
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(110), "1 passed, 0 failed, 0 skipped"),
+        "{run}"
+    );
+    assert!(!run.stdout.contains("report: "), "{run}");
+}
+
+#[test]
 fn a_temporary_directory_that_does_not_exist_is_a_setup_error_with_a_hint() {
     let run = Setup {
         variables: &[("TMPDIR", "/proc/nowhere")],
