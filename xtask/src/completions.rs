@@ -3,14 +3,13 @@
 //! Shells complete the words of a program and not those of a cargo alias: the script is for a function or an alias that is
 //! called `xtask`, as the help of this subcommand says.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::Command;
+use crate::console;
 use crate::exit::Exit;
 
 /// What the words are completed after.
@@ -33,9 +32,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Command::command(), NAME, &mut script);
-    std::io::stdout()
-        .write_all(&script)
-        .context("could not write to standard output")?;
+    console::print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success.into())
 }
 

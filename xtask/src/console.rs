@@ -2,7 +2,8 @@
 //! elsewhere.
 //!
 //! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
-//! report.
+//! report. Who has closed it wants to read nothing; where it cannot be written for another reason, that is told at the
+//! end.
 
 mod live;
 mod remarks;
@@ -10,6 +11,7 @@ mod summary;
 mod text;
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use summary::{Counts, Summary};
@@ -25,6 +27,8 @@ pub(crate) struct Console {
     live: Option<Live>,
     out: Out,
     paint: Paint,
+    /// Why something could not be shown.
+    trouble: OnceLock<std::io::Error>,
 }
 
 /// Where results go.
@@ -86,12 +90,23 @@ pub(crate) fn print(text: &str) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            let message = format!("could not write to standard output: {error}");
-            Err(Stop::new(Exit::ReportFailed, "report", message))
-        }
+        Err(error) if is_trouble(&error) => Err(unprinted(Out::Stdout, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Who stops reading has read enough.
+fn is_trouble(error: &std::io::Error) -> bool {
+    error.kind() != std::io::ErrorKind::BrokenPipe
+}
+
+fn unprinted(out: Out, error: &std::io::Error) -> Stop {
+    let name = match out {
+        Out::Stdout => "output",
+        Out::Stderr => "error",
+    };
+    let message = format!("could not write to standard {name}: {error}");
+    Stop::new(Exit::ReportFailed, "report", message)
 }
 
 impl Console {
@@ -108,6 +123,7 @@ impl Console {
             live: live.then(Live::new),
             out: Out::Stdout,
             paint,
+            trouble: OnceLock::new(),
         }
     }
 
@@ -117,6 +133,7 @@ impl Console {
             live: None,
             out: Out::Stderr,
             paint: Paint::Plain,
+            trouble: OnceLock::new(),
         }
     }
 
@@ -128,14 +145,29 @@ impl Console {
     /// One line of results.
     pub(crate) fn line(&self, line: &str) {
         let print = || {
-            match self.out {
+            let printed = match self.out {
                 Out::Stdout => print_line(std::io::stdout().lock(), line),
                 Out::Stderr => print_line(std::io::stderr().lock(), line),
             };
+            if let Some(error) = printed.err().filter(is_trouble) {
+                // The first one says it all.
+                self.trouble.set(error).ok();
+            }
         };
         match &self.live {
             Some(live) => live.suspend(print),
             None => print(),
+        }
+    }
+
+    /// Whether everything was shown.
+    ///
+    /// # Errors
+    /// When a line could not be written, with the exit code that says so.
+    pub(crate) fn all_shown(&self) -> Result<(), Stop> {
+        match self.trouble.get() {
+            Some(error) => Err(unprinted(self.out, error)),
+            None => Ok(()),
         }
     }
 
@@ -190,7 +222,6 @@ impl Console {
     }
 }
 
-/// Nothing can be done for someone who does not listen any more.
-fn print_line(mut out: impl Write, line: &str) {
-    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+fn print_line(mut out: impl Write, line: &str) -> std::io::Result<()> {
+    writeln!(out, "{line}").and_then(|()| out.flush())
 }

@@ -29,7 +29,7 @@ pub(crate) enum Exit {
     ListFailed = 104,
     /// A capability named by `--require` is missing.
     CapabilityMissing = 107,
-    /// The report could not be written, and everything else was a success.
+    /// The report could not be written, or what was printed, and everything else was a success.
     ReportFailed = 110,
     /// The time limit of the whole run was reached.
     RunTimedOut = 124,

@@ -160,7 +160,7 @@ impl Listing<'_> {
         if self.form != Form::Json && !omitted.is_empty() {
             console.line(&omitted);
         }
-        Ok(())
+        console.all_shown()
     }
 
     fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {

@@ -127,7 +127,9 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let published = run.publish(exit, &report);
     run.remember(&report);
     run.summarise(&ended, &report);
-    Ok(published.map_or_else(|stop| stop.after(exit).exit, |()| exit))
+    let exit = published.map_or_else(|stop| stop.after(exit).exit, |()| exit);
+    run.all_shown().map_err(|stop| stop.after(exit))?;
+    Ok(exit)
 }
 
 /// The part of the story that may stop anywhere.

@@ -381,6 +381,11 @@ impl<'a> Run<'a> {
         Summary { report, notes, rerun }.print(&self.console);
     }
 
+    /// Whether the console has shown everything.
+    pub(super) fn all_shown(&self) -> Result<(), Stop> {
+        self.console.all_shown()
+    }
+
     fn rerun(&self) -> String {
         let release = if self.args.build.release { " --release" } else { "" };
         let fuse = match self.args.build.fuse.mode {

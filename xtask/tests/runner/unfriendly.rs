@@ -212,6 +212,27 @@ fn a_list_that_cannot_be_printed_has_the_code_of_a_report_unless_there_is_anothe
 
 #[test]
 #[cfg(target_os = "linux")]
+fn results_that_cannot_be_printed_have_the_code_of_a_report_unless_there_is_another_failure() {
+    for (arguments, expected) in [
+        (&["good::passes"][..], 110),
+        (&["bad::panics"], 100),
+        (&["good::passes", "--dry-run"], 110),
+    ] {
+        let run = Setup {
+            script: Some("exec \"$@\" >/dev/full"),
+            ..Setup::new(arguments)
+        }
+        .run();
+        assert_eq!(run.code, Some(expected), "{run}");
+        assert!(
+            run.stderr.contains("error: could not write to standard output"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 #[ignore = "needs root"]
 fn a_test_that_finds_no_room_for_files_is_told_who_holds_it() {
     for (room, total, free, held) in [
