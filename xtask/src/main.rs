@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod conformance;
 mod console;
+mod cut;
 mod demo;
 mod discover;
 mod doctor;

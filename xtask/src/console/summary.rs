@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use super::remarks::remarks;
 use super::text::{disarmed, plain_line, plain_text, result_line};
 use super::{Console, Style};
+use crate::cut::{self, Parts};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
 
-/// Of a failed test's output, so many lines are shown; the log has all of them.
+/// Of a failed test's output, so many lines are shown; the log has more.
 const OUTPUT_LINES_MAX: usize = 60;
 
 /// And of each line so many characters.
@@ -148,19 +149,39 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
         "  {}",
         console.paint().on(Style::Faint, &format!("--- {name}"))
     ));
-    let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
-    let half = OUTPUT_LINES_MAX / 2;
-    for (index, line) in lines.iter().enumerate() {
-        if omitted > 0 && index == half {
-            console.line(&format!("  [... {omitted} lines left out ...]"));
-        }
-        if omitted == 0 || index < half || index >= half + omitted {
-            console.line(&format!("  {}", disarmed(&cut(line))));
-        }
+    for line in shown(&lines, cut::parts(text.trim_matches('\n'))) {
+        console.line(&format!("  {line}"));
     }
 }
 
-fn cut(line: &str) -> Cow<'_, str> {
+/// Of many lines the first and the last, and between them how much is not shown: in bytes where lines were left out before
+/// that nobody has counted.
+fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
+    let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
+    let half = OUTPUT_LINES_MAX / 2;
+    let safe = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| disarmed(&short(line))).collect() };
+    if omitted == 0 {
+        return safe(lines);
+    }
+    let (head, mark, tail) = match parts.left_out {
+        0 => {
+            let (head, rest) = lines.split_at(half);
+            let (_, tail) = rest.split_at(omitted);
+            (
+                head.to_vec(),
+                format!("[... {omitted} lines left out ...]"),
+                tail.to_vec(),
+            )
+        }
+        _ => {
+            let (head, left_out, tail) = parts.lines(half);
+            (head, format!("[... {left_out} bytes left out ...]"), tail)
+        }
+    };
+    [safe(&head), vec![mark], safe(&tail)].concat()
+}
+
+fn short(line: &str) -> Cow<'_, str> {
     match line.char_indices().nth(LINE_LEN_MAX) {
         Some((end, _)) => format!("{}… ({} bytes)", line.get(..end).unwrap_or_default(), line.len()).into(),
         None => line.into(),
@@ -183,5 +204,24 @@ mod tests {
         assert_eq!(path(&case), "m::f");
         case.round = 2;
         assert_eq!(path(&case), "m::f#2");
+    }
+
+    #[test]
+    fn of_long_output_both_ends_are_shown_and_how_much_is_missing() {
+        let lines =
+            |range: std::ops::Range<u32>| -> String { range.map(|n| format!("line {n:03}\n")).collect() };
+        let marks = |text: &str| {
+            let shown = shown(&text.lines().collect::<Vec<_>>(), cut::parts(text));
+            let marks = shown.iter().filter(|line| line.starts_with("[...")).cloned();
+            (shown.len(), marks.collect::<Vec<_>>())
+        };
+        assert_eq!(marks(&lines(0..60)), (60, vec![]));
+        assert_eq!(
+            marks(&lines(0..63)),
+            (61, vec!["[... 3 lines left out ...]".to_owned()])
+        );
+        let twice = format!("{}{}{}", lines(0..40), cut::mark(1_000_000), lines(0..40));
+        let expected = "[... 1000180 bytes left out ...]".to_owned();
+        assert_eq!(marks(&twice), (61, vec![expected]));
     }
 }

@@ -3,6 +3,8 @@
 //! XML forbids most control characters and two noncharacters even when they are escaped, and `]]>` ends a CDATA section.
 //! One of them in one line of one test's output makes Jenkins refuse the whole file.
 
+use crate::cut::{self, LOG_LEN_MAX};
+
 /// Of the output of one stream of one test this much is kept, half from its beginning and half from its end.
 const TEXT_LEN_MAX: usize = 256 * 1024;
 /// Attributes are headlines; what is longer stands in the text as well.
@@ -86,15 +88,10 @@ fn capped(text: String) -> String {
     if text.len() <= TEXT_LEN_MAX {
         return text;
     }
-    let head = text
-        .get(..text.floor_char_boundary(TEXT_LEN_MAX / 2))
-        .unwrap_or_default();
-    let tail = text
-        .get(text.ceil_char_boundary(text.len() - TEXT_LEN_MAX / 2)..)
-        .unwrap_or_default();
-    let left_out = text.len() - head.len() - tail.len();
+    let (head, left_out, tail) = cut::parts(&text).ends(TEXT_LEN_MAX / 2);
+    let log_len = LOG_LEN_MAX / (1024 * 1024);
     format!(
-        "{head}\n[... {left_out} bytes left out here; the run's directory has the whole output ...]\n{tail}"
+        "{head}\n[... {left_out} bytes left out here; the log in the run's directory has up to {log_len} MiB ...]\n{tail}"
     )
 }
 
@@ -159,6 +156,13 @@ mod tests {
         assert!(
             cut.starts_with("first") && cut.ends_with("last") && cut.contains("[... 9 bytes left out here")
         );
+    }
+
+    #[test]
+    fn text_that_was_cut_before_tells_all_that_is_missing() {
+        let half = "x".repeat(TEXT_LEN_MAX / 2);
+        let cut = text(&format!("{half}{}{half}", cut::mark(100_000_000)));
+        assert!(cut.contains("[... 100000000 bytes left out here; "), "{cut}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a test writes: the beginning and the end in memory, all of it (up to a limit) in a log file.
+//! What a test writes: the beginning and the end in memory, all of it in a log file, up to a limit that the log tells.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::console::{Console, plain_line, plain_text};
+use crate::cut::{self, LOG_LEN_MAX};
 
 /// So much of the beginning and so much of the end of each stream is kept in memory.
 const KEPT_LEN_MAX: usize = 128 * 1024;
@@ -16,9 +17,6 @@ const KEPT_LEN_MAX: usize = 128 * 1024;
 /// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests have 10 MiB.
 #[cfg(target_os = "linux")]
 const WHOLE_LEN_MAX: usize = 64 * 1024 * 1024;
-
-/// So much goes into the log; a test that writes more is stuck in a loop.
-const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
 
 /// Both streams of one test.
 #[derive(Debug)]
@@ -40,12 +38,14 @@ pub(crate) struct Stream {
     dropped: u64,
 }
 
-/// The complete output, both streams in the order in which they arrived. The file is made by the first write.
+/// The output, both streams in the order in which they arrived. The file is made by the first write.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
     file: Option<File>,
+    /// Of the output, the part beyond the limit included.
     len: u64,
+    len_max: u64,
 }
 
 /// Shows each line at once, with the test's name before it.
@@ -62,6 +62,7 @@ impl Capture {
             path: log.to_owned(),
             file: None,
             len: 0,
+            len_max: LOG_LEN_MAX,
         };
         Capture {
             stdout: Stream::new(KEPT_LEN_MAX),
@@ -154,7 +155,7 @@ impl Stream {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let mut bytes = self.head;
         if self.dropped > 0 {
-            bytes.extend_from_slice(format!("\n[... {} bytes left out ...]\n", self.dropped).as_bytes());
+            bytes.extend_from_slice(cut::mark(self.dropped).as_bytes());
         }
         bytes.extend(self.tail);
         bytes
@@ -167,9 +168,21 @@ impl Log {
         if self.file.is_none() && self.len == 0 {
             self.file = File::create(&self.path).ok();
         }
+        let room = self.len_max.saturating_sub(self.len);
+        let was_open = self.len <= self.len_max;
         self.len += chunk.len() as u64;
-        if let Some(file) = self.file.as_mut().filter(|_| self.len <= LOG_LEN_MAX) {
-            file.write_all(chunk).ok();
+        let Some(file) = self.file.as_mut().filter(|_| was_open) else {
+            return;
+        };
+        let fitting = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
+        file.write_all(chunk.get(..fitting).unwrap_or_default()).ok();
+        if self.len > self.len_max {
+            let len_max = self.len_max;
+            writeln!(
+                file,
+                "\n[... the test wrote more; of its output this log has the first {len_max} bytes ...]"
+            )
+            .ok();
         }
     }
 }
@@ -212,5 +225,24 @@ mod tests {
             (capture.stdout.into_bytes(), capture.stderr.into_bytes()),
             (b"out".into(), b"err".into())
         );
+    }
+
+    #[test]
+    fn a_log_that_is_full_says_so_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.log");
+        let mut log = Log {
+            path: path.clone(),
+            file: None,
+            len: 0,
+            len_max: 5,
+        };
+        log.push(b"12345");
+        assert_eq!(std::fs::read(&path).unwrap(), b"12345");
+        log.push(b"67");
+        log.push(b"89");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let end = "\n[... the test wrote more; of its output this log has the first 5 bytes ...]\n";
+        assert_eq!(text, format!("12345{end}"));
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, escape_line, seconds};
+use crate::cut;
 use crate::report::{Case, Outcome, Report};
 use crate::reports::spans::word;
 
@@ -118,8 +119,8 @@ fn failure(name: &str, outcome: &Outcome, streams: [&Vec<u8>; 2], room: &mut usi
         Outcome::Passed => return String::new(),
     };
     let summary = format!("{name} {}: {}", failure.kind, failure.message);
-    let detail = cut(failure.detail.as_bytes(), room);
-    let [stdout, stderr] = streams.map(|bytes| cut(bytes, room));
+    let detail = end(failure.detail.as_bytes(), room);
+    let [stdout, stderr] = streams.map(|bytes| end(bytes, room));
     let parts = [("", detail), ("--- stdout\n", stdout), ("--- stderr\n", stderr)];
     let parts = parts.iter().filter(|(_, text)| !text.trim().is_empty());
     let text: String = parts
@@ -136,12 +137,13 @@ fn failure(name: &str, outcome: &Outcome, streams: [&Vec<u8>; 2], room: &mut usi
 }
 
 /// The end of it, as long as there is room on the page.
-fn cut(bytes: &[u8], room: &mut usize) -> String {
+fn end(bytes: &[u8], room: &mut usize) -> String {
     let len = bytes.len().min(OUTPUT_LEN_MAX).min(*room);
     *room -= len;
     let start = bytes.len() - len;
     let mark = if start > 0 {
-        format!("[... {start} bytes left out ...]\n")
+        let left_out = cut::stands_for(bytes.get(..start).unwrap_or_default());
+        format!("[... {left_out} bytes left out ...]\n")
     } else {
         String::new()
     };

@@ -1,0 +1,119 @@
+//! Long texts of which the middle is left out: the mark that says how much, and cutting what was cut before.
+//!
+//! A test's output is cut where it is read, and again where it is told; the second cut must know of the first. Pure.
+
+/// So much goes into the log of a test; one that writes more is stuck in a loop.
+pub(crate) const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+const BEGINNING: &str = "\n[... ";
+const END: &str = " bytes left out ...]\n";
+
+/// What stands where so many bytes were left out.
+pub(crate) fn mark(count: u64) -> String {
+    format!("{BEGINNING}{count}{END}")
+}
+
+/// A text in two parts, between which bytes may have been left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    pub(crate) before: &'a str,
+    /// 0 where there is no mark.
+    pub(crate) left_out: u64,
+    pub(crate) after: &'a str,
+}
+
+/// What stands before and behind the mark; without one, two halves. Of several, which a test may have written itself, the
+/// one nearest to the middle is ours.
+pub(crate) fn parts(text: &str) -> Parts<'_> {
+    let marks = text
+        .match_indices(BEGINNING)
+        .filter_map(|(at, _)| at_mark(text, at));
+    let ours = marks.max_by_key(|parts| parts.before.len().min(parts.after.len()));
+    ours.unwrap_or_else(|| {
+        let (before, after) = text.split_at(text.floor_char_boundary(text.len() / 2));
+        Parts {
+            before,
+            left_out: 0,
+            after,
+        }
+    })
+}
+
+fn at_mark(text: &str, at: usize) -> Option<Parts<'_>> {
+    let rest = text.get(at + BEGINNING.len()..)?;
+    let (count, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+    Some(Parts {
+        before: text.get(..at)?,
+        left_out: count.parse().ok()?,
+        after: rest.strip_prefix(END)?,
+    })
+}
+
+/// How many bytes the test wrote of which these are left, or a mark for them.
+pub(crate) fn stands_for(bytes: &[u8]) -> u64 {
+    let left_out = parts(&String::from_utf8_lossy(bytes)).left_out;
+    let mark_len = if left_out > 0 { mark(left_out).len() } else { 0 };
+    (bytes.len().saturating_sub(mark_len) as u64).saturating_add(left_out)
+}
+
+impl<'a> Parts<'a> {
+    /// Beginning and end of the text, each at most so long, and how much is missing between them.
+    pub(crate) fn ends(self, len_max: usize) -> (&'a str, u64, &'a str) {
+        let Parts {
+            before,
+            left_out,
+            after,
+        } = self;
+        let head = before.get(..before.floor_char_boundary(len_max));
+        let tail = after.get(after.ceil_char_boundary(after.len().saturating_sub(len_max))..);
+        let (head, tail) = (head.unwrap_or_default(), tail.unwrap_or_default());
+        let cut = (before.len() - head.len() + after.len() - tail.len()) as u64;
+        (head, left_out.saturating_add(cut), tail)
+    }
+
+    /// First and last lines of the text, at most so many each, and how many bytes are missing between them.
+    pub(crate) fn lines(self, count_max: usize) -> (Vec<&'a str>, u64, Vec<&'a str>) {
+        let head: Vec<&str> = self.before.split_inclusive('\n').take(count_max).collect();
+        let after: Vec<&str> = self.after.split_inclusive('\n').collect();
+        let tail = after.get(after.len().saturating_sub(count_max)..);
+        let tail = tail.unwrap_or_default().to_vec();
+        let len = |lines: &[&str]| lines.iter().map(|line| line.len()).sum::<usize>();
+        let cut = self.before.len() + self.after.len() - len(&head) - len(&tail);
+        let plain = |lines: Vec<&'a str>| {
+            let lines = lines.into_iter().map(|line| line.trim_end_matches('\n'));
+            lines.collect::<Vec<_>>()
+        };
+        (plain(head), self.left_out.saturating_add(cut as u64), plain(tail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_twice_tells_all_that_is_missing() {
+        let text = format!("aaé{}ébb", mark(1_000_000));
+        assert_eq!(parts(&text).ends(3), ("aa", 1_000_004, "bb"));
+        assert_eq!(parts(&text).ends(9), ("aaé", 1_000_000, "ébb"));
+        assert_eq!(parts("aabb").ends(1), ("a", 2, "b"));
+        assert_eq!(stands_for(text.as_bytes()), 1_000_008);
+        assert_eq!(stands_for(b"\xff\xff"), 2);
+    }
+
+    #[test]
+    fn lines_are_whole_and_the_bytes_of_the_others_are_counted() {
+        let text = format!("1\n2\n3{}7\n8\n9", mark(6));
+        assert_eq!(parts(&text).lines(2), (vec!["1", "2"], 9, vec!["8", "9"]));
+    }
+
+    #[test]
+    fn a_mark_that_a_test_wrote_itself_hides_nothing() {
+        let text = format!("{}aaa{}bbb", mark(1), mark(50));
+        assert_eq!(parts(&text).left_out, 50);
+        let others = ["[... 5 bytes left out ...]", "\n[... x bytes left out ...]\n", ""];
+        assert!(others.iter().all(|text| parts(text).left_out == 0));
+        let huge = mark(u64::MAX) + "a";
+        assert_eq!(parts(&huge).ends(0).1, u64::MAX);
+    }
+}
