@@ -169,7 +169,7 @@ fn summary<'a>(report: &'a Report, directory: &RunDir, on: On) -> Summary<'a> {
     Summary {
         report,
         notes: vec![format!("logs: {}", directory.path.join("logs").display())],
-        rerun: format!("cargo xtask conformance{on}"),
+        rerun: Some(format!("cargo xtask conformance{on}")),
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use summary::{Counts, Summary};
-pub(crate) use text::{plain_line, plain_text, report_text, steers};
+pub(crate) use text::{plain_line, plain_text, report_text, steers, word_of_shell};
 
 use crate::exit::{Exit, Stop};
 use crate::report::Outcome;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::remarks::remarks;
-use super::text::{disarmed, plain_line, plain_text, result_line};
+use super::text::{disarmed, plain_line, plain_text, result_line, word_of_shell};
 use super::{Console, Style};
 use crate::cut::{self, Parts};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
@@ -43,8 +43,8 @@ pub(crate) struct Summary<'a> {
     pub(crate) report: &'a Report,
     /// What is worth knowing about the run as a whole, one line each.
     pub(crate) notes: Vec<String>,
-    /// What runs a test again, if its id is appended: `cargo xtask test`.
-    pub(crate) rerun: String,
+    /// What runs a test again, if its id is appended: `cargo xtask test`; `None` where it cannot be typed.
+    pub(crate) rerun: Option<String>,
 }
 
 impl Summary<'_> {
@@ -117,7 +117,9 @@ impl Summary<'_> {
         detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(&plain_line(line)))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
-        console.line(&format!("  rerun: {} {}", self.rerun, quoted(&case.id)));
+        if let (Some(rerun), Some(id)) = (&self.rerun, selecting(case)) {
+            console.line(&format!("  rerun: {rerun} {id}"));
+        }
     }
 }
 
@@ -188,9 +190,9 @@ fn short(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// As one word of a shell.
-fn quoted(id: &str) -> String {
-    format!("'{}'", plain_line(id).replace('\'', r"'\''"))
+/// The word that selects this test and no other, if there is one that can be shown and typed.
+fn selecting(case: &Case) -> Option<String> {
+    word_of_shell(&case.id).filter(|_| !case.path().is_empty())
 }
 
 #[cfg(test)]
@@ -223,5 +225,18 @@ mod tests {
         let twice = format!("{}{}{}", lines(0..40), cut::mark(1_000_000), lines(0..40));
         let expected = "[... 1000180 bytes left out ...]".to_owned();
         assert_eq!(marks(&twice), (61, vec![expected]));
+    }
+
+    #[test]
+    fn a_test_that_no_word_selects_has_none() {
+        let selecting = |id: &str| {
+            let case = Case::new(id.into(), "c".into(), "f".into(), Outcome::Passed);
+            selecting(&case)
+        };
+        assert_eq!(selecting("p::s$m::f").as_deref(), Some("'p::s$m::f'"));
+        assert_eq!(selecting("p::s$it's a b").as_deref(), Some(r"'p::s$it'\''s a b'"));
+        for id in ["p::s$", "p::s$a\nb", "p::s$a\u{1b}[1mb", "p::s$a\u{202e}b"] {
+            assert_eq!(selecting(id), None, "{id:?}");
+        }
     }
 }

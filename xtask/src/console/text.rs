@@ -87,6 +87,16 @@ pub(crate) fn plain_line(text: &str) -> String {
     plain_text(text.as_bytes()).replace('\n', " ")
 }
 
+/// A word of a shell that means this text; `None` where it cannot be shown as it is, and so not be typed.
+pub(crate) fn word_of_shell(text: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:@%+".contains(c);
+    match text {
+        text if text.contains(steers) => None,
+        text if !text.is_empty() && text.chars().all(is_plain) => Some(text.to_owned()),
+        text => Some(format!("'{}'", text.replace('\'', r"'\''"))),
+    }
+}
+
 /// A line of a program in which GitHub Actions finds no command of its own: it takes `::` at the beginning for one, also
 /// behind spaces, and `##[` anywhere.
 pub(super) fn disarmed(line: &str) -> String {
@@ -132,6 +142,17 @@ mod tests {
             !line.contains(steers) && line.ends_with("a\\u{202e}b\\u{1b}]0;x\\u{7}"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_for_something_else() {
+        assert_eq!(
+            word_of_shell("--package=a@1.0").as_deref(),
+            Some("--package=a@1.0")
+        );
+        assert_eq!(word_of_shell("a b's").as_deref(), Some(r"'a b'\''s'"));
+        assert_eq!(word_of_shell("").as_deref(), Some("''"));
+        assert_eq!(word_of_shell("a\tb"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::Args;
 use crate::capability::FuseMode;
 use crate::clock;
-use crate::console::{Console, Summary, plain_line};
+use crate::console::{Console, Summary, plain_line, word_of_shell};
 use crate::discover::Discovered;
 use crate::events::{Events, Properties};
 use crate::exit::{Exit, Stop};
@@ -386,25 +386,28 @@ impl<'a> Run<'a> {
         self.console.all_shown()
     }
 
-    fn rerun(&self) -> String {
-        let release = if self.args.build.release { " --release" } else { "" };
-        let fuse = match self.args.build.fuse.mode {
-            FuseMode::Auto => String::new(),
-            mode => format!(" --fuse {}", mode.word()),
+    /// What runs a test of this run again; `None` where it cannot be typed.
+    fn rerun(&self) -> Option<String> {
+        let build = &self.args.build;
+        let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
+        let fuse = match build.fuse.mode {
+            FuseMode::Auto => None,
+            mode => Some(format!("--fuse={}", mode.word())),
         };
-        let manifest = self.args.build.manifest_path.as_ref();
-        let manifest = manifest
-            .map(|path| format!(" --manifest-path '{}'", path.display()))
-            .unwrap_or_default();
-        let words = self.args.build.words();
-        let own = self.args.ownership.words();
-        let words: String = words.iter().chain(&own).map(|word| format!(" {word}")).collect();
-        let ignored = if self.args.run_ignored {
-            " --run-ignored"
-        } else {
-            ""
+        let manifest = match &build.manifest_path {
+            Some(path) => ["--manifest-path".to_owned(), path.to_str()?.to_owned()].to_vec(),
+            None => Vec::new(),
         };
-        format!("cargo xtask test{release}{fuse}{manifest}{words}{ignored}")
+        let words = flag(build.release, "--release").into_iter().chain(fuse);
+        let words = words.chain(manifest).chain(build.words());
+        let words = words.chain(self.args.ownership.words());
+        let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
+        let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
+        Some(
+            format!("cargo xtask test {}", words?.join(" "))
+                .trim_end()
+                .to_owned(),
+        )
     }
 }
 
