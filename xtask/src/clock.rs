@@ -62,9 +62,12 @@ const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| format!("`{digits}` is not a number"))?;
+    let number: f64 = digits.parse().map_err(|_| {
+        format!(
+            "`{}` is not a number",
+            if digits.is_empty() { text } else { digits }
+        )
+    })?;
     let seconds = match unit {
         "" | "s" => number,
         "ms" => number / 1000.0,
@@ -100,6 +103,10 @@ mod tests {
         assert_eq!(parse_duration("31622400"), Ok(DURATION_MAX));
         for bad in ["", "s", "0", "-1", "1d", "1e999", "31622401s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        for bad in ["nan", "inf", "-s"] {
+            let why = parse_duration(bad).unwrap_err();
+            assert_eq!(why, format!("`{}` is not a number", bad.trim_end_matches("s")));
         }
     }
 }

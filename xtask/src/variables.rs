@@ -1,10 +1,10 @@
-//! Options that come from variables of the environment: an empty variable is none, and an error says which variable it
-//! is about. What each variable means stands with its option.
+//! The command line and the variables of the environment that stand for options: an empty variable is none, and an error
+//! says which variable or which word it is about. What each variable means stands with its option.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::{Resettable, StyledStr};
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command, Error, Parser};
 
 /// A variable that is set, and the option that it stands for.
@@ -29,11 +29,23 @@ pub(crate) fn read(command: Command, words: &[OsString]) -> Result<ArgMatches, E
     let command = keeping(command, |name| {
         std::env::var_os(name).is_none_or(|value| !value.is_empty())
     });
+    let command = taking_negative_numbers(command);
     let read = command.clone().try_get_matches_from(words);
     read.map_err(|error| match at_fault(&command, words) {
         Some(variable) => with_name(error, &variable),
+        None if error.kind() == ErrorKind::InvalidUtf8 => with_word(error, &command, words),
         None => error,
     })
+}
+
+/// The same command, whose options themselves say what is wrong with a negative number.
+fn taking_negative_numbers(command: Command) -> Command {
+    let takes = |argument: clap::Arg| match argument.get_action().takes_values() && !argument.is_positional()
+    {
+        true => argument.allow_negative_numbers(true),
+        false => argument,
+    };
+    command.mut_args(takes).mut_subcommands(taking_negative_numbers)
 }
 
 /// The same command for which there are no variables.
@@ -89,12 +101,32 @@ fn keeping(command: Command, is_kept: impl Fn(&OsStr) -> bool) -> Command {
         .mut_subcommands(|command| command.mut_args(kept))
 }
 
-fn with_name(mut error: Error, variable: &Variable) -> Error {
+fn with_name(error: Error, variable: &Variable) -> Error {
     let Variable { name, option } = variable;
     let tip = format!("'--{option}' comes from the variable {}", name.display());
+    with_tip(error, tip)
+}
+
+fn with_tip(mut error: Error, tip: String) -> Error {
     error.insert(
         ContextKind::Suggested,
         ContextValue::StyledStrs(vec![StyledStr::from(tip)]),
     );
+    error
+}
+
+/// Names the word that is no text where it must be: the last one without which all would be well. A path need not be text.
+fn with_word(error: Error, command: &Command, words: &[OsString]) -> Error {
+    let mut repaired = words.to_vec();
+    for (place, word) in words.iter().enumerate() {
+        let text = word.to_string_lossy().into_owned();
+        if let Some(word) = repaired.get_mut(place) {
+            *word = text.clone().into();
+        }
+        let read = command.clone().try_get_matches_from(&repaired);
+        if read.err().map(|error| error.kind()) != Some(ErrorKind::InvalidUtf8) {
+            return with_tip(error, format!("it is `{text}`"));
+        }
+    }
     error
 }

@@ -95,6 +95,28 @@ fn a_variable_that_makes_no_sense_is_named() {
 }
 
 #[test]
+fn a_word_that_makes_no_sense_is_named() {
+    for (words, wrong) in [
+        ("--stretch -1", "`-1` is neither `auto` nor a number"),
+        ("--timeout nan", "`nan` is not a number"),
+        ("--timeout -1", "`-1` is not a length of time"),
+        (
+            "--junit \"$(printf 'a\\377')\" -E \"$(printf 'b\\377')\" c",
+            "it is `b\u{fffd}`",
+        ),
+        ("--retries 1 \"$(printf 'd\\377')\"", "it is `d\u{fffd}`"),
+    ] {
+        let setup = Setup {
+            script: Some(&format!("exec \"$@\" {words}")),
+            ..Setup::new(&[])
+        };
+        let run = setup.run();
+        assert_eq!(run.code, Some(2), "{run}");
+        assert!(run.stderr.contains(wrong), "{wrong}: {run}");
+    }
+}
+
+#[test]
 fn a_variable_that_makes_no_sense_is_named_where_the_tests_are_one_step_of_many() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let command = command.arg("ci").env("XTASK_TEST_JOBS", "x");
