@@ -29,7 +29,7 @@ pub(crate) struct Config {
 
 /// When to build with a feature. Systems are named as by Rust: `linux`, `macos`, `windows`, ...
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Feature {
     /// What the feature makes use of. Where this is switched off, the feature is not built.
     pub(crate) capability: String,
@@ -43,7 +43,7 @@ pub(crate) struct Feature {
 
 /// Tries whether FUSE works: started with the argument `fuse`, it mounts below TMPDIR and prints one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct Probe {
     pub(crate) package: String,
     pub(crate) binary: String,
@@ -51,7 +51,7 @@ pub(crate) struct Probe {
 
 /// A program and how it tells its version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Program {
     /// What to do where it is missing.
     pub(crate) hint: String,
@@ -83,7 +83,9 @@ impl Config {
     /// # Errors
     /// When something in it is unknown or of the wrong kind; the message names file and key.
     pub(crate) fn parse(table: &Value, file: &Path) -> Result<Config, Stop> {
-        let sections: Sections = section(table, "", file)?;
+        // Who derives `Deserialize` takes a list for a table, too.
+        let table: Map<String, Value> = section(table, "", file)?;
+        let sections: Sections = section(&Value::Object(table), "", file)?;
         Ok(Config {
             name: section(&sections.name, ".name", file)?,
             features: section(&sections.features, ".features", file)?,
@@ -118,9 +120,14 @@ fn section<T: DeserializeOwned + Default>(value: &Value, name: &str, file: &Path
         misunderstood(
             file,
             &format!("workspace.metadata.xtask{name}"),
-            &error.to_string(),
+            &in_words(&error),
         )
     })
+}
+
+/// What is wrong, in the words of TOML.
+pub(crate) fn in_words(error: &serde_json::Error) -> String {
+    error.to_string().replace("expected a map", "expected a table")
 }
 
 /// Something in a manifest that makes no sense.
@@ -181,7 +188,7 @@ mod tests {
             ),
             (
                 json!({"test": []}),
-                ["`workspace.metadata.xtask.test`", "expected a map"],
+                ["`workspace.metadata.xtask.test`", "expected a table"],
             ),
             (
                 json!({"test": {"profiles": {}, "overides": []}}),
@@ -190,7 +197,16 @@ mod tests {
                     "hint: there are `profiles`, `overrides`, `groups`",
                 ],
             ),
-            (json!("x"), ["`workspace.metadata.xtask`", "expected struct"]),
+            (json!("x"), ["`workspace.metadata.xtask`", "expected a table"]),
+            (json!([]), ["`workspace.metadata.xtask`", "expected a table"]),
+            (
+                json!({"probe": 3}),
+                ["`workspace.metadata.xtask.probe`", "expected a table"],
+            ),
+            (
+                json!({"features": {"f": 3}}),
+                ["`workspace.metadata.xtask.features`", "expected a table"],
+            ),
         ] {
             let message = parse(&table).unwrap_err();
             for part in parts.into_iter().chain(["`/p/Cargo.toml`"]) {

@@ -98,7 +98,7 @@ pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Resu
 async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
     let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let rules = Rules::parse(&workspace.config.test)?;
+    let rules = Rules::of(workspace)?;
     let capabilities = workspace.detect(listing.build.fuse.mode);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());

@@ -97,7 +97,7 @@ impl Profiles {
                 config::misunderstood(
                     &manifest,
                     "workspace.metadata.xtask.test.profiles",
-                    &error.to_string(),
+                    &config::in_words(&error),
                 )
             })?,
         };

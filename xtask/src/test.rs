@@ -136,7 +136,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
     run.args.schedule.subset.check()?;
-    let rules = Rules::parse(&run.workspace.config.test)?;
+    let rules = Rules::of(&run.workspace)?;
     run.events.phase("probe");
     let capabilities = run.workspace.detect(run.args.build.fuse.mode);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;

@@ -13,14 +13,17 @@
 mod read;
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::config;
 use crate::exit::Stop;
 use crate::filter::{Expression, Subject};
 use crate::plan::Test;
 use crate::run::room::{Company, Demand};
+use crate::workspace::Workspace;
 
 /// What holds for one test and not for all; nothing where it is like the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,12 +67,21 @@ struct Override {
 }
 
 impl Rules {
-    /// Reads `overrides` and `groups` of the table `workspace.metadata.xtask.test`.
+    /// Those of a workspace.
     ///
     /// # Errors
-    /// When a key is unknown, has a value of another kind, or names a group that does not exist; the message names the key.
-    pub(crate) fn parse(table: &Map<String, Value>) -> Result<Rules, Stop> {
-        read::rules(table)
+    /// As for [`Rules::parse`].
+    pub(crate) fn of(workspace: &Workspace) -> Result<Rules, Stop> {
+        Rules::parse(&workspace.config.test, &workspace.manifest())
+    }
+
+    /// Reads `overrides` and `groups` of the table `workspace.metadata.xtask.test`, which stands in the manifest `file`.
+    ///
+    /// # Errors
+    /// When a key is unknown, has a value of another kind, or names a group that does not exist; the message names file
+    /// and key.
+    fn parse(table: &Map<String, Value>, file: &Path) -> Result<Rules, Stop> {
+        read::rules(table).map_err(|wrong| config::misunderstood(file, &wrong.key, &wrong.why))
     }
 
     /// What holds for this test.
@@ -147,7 +159,7 @@ mod tests {
     use serde_json::json;
 
     fn rules(table: Value) -> Result<Rules, Stop> {
-        Rules::parse(table.as_object().unwrap())
+        Rules::parse(table.as_object().unwrap(), Path::new("/p/Cargo.toml"))
     }
 
     #[test]
@@ -193,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_key() {
+    fn what_is_wrong_is_named_by_its_key_and_its_file() {
         for (table, key) in [
             (json!({"overrides": {}}), "overrides`"),
             (json!({"overrides": [{"retries": 1}]}), "overrides[0].filter`"),
@@ -233,10 +245,8 @@ mod tests {
             ),
         ] {
             let message = rules(table.clone()).unwrap_err().message;
-            assert!(
-                message.contains(&format!("`workspace.metadata.xtask.test.{key}")),
-                "{table}: {message}"
-            );
+            let place = format!("`workspace.metadata.xtask.test.{key} in `/p/Cargo.toml`: ");
+            assert!(message.contains(&place), "{table}: {message}");
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn replay(bytes: &[u8]) -> anyhow::Result<Report> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object that says its version, as in `{\"v\":1,…}`")]
 struct Versioned {
     v: u32,
 }

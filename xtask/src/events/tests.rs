@@ -269,6 +269,13 @@ fn every_beginning_of_the_file_can_be_read_once_the_run_has_begun() {
 fn what_is_no_event_or_of_a_later_version_is_refused_by_line() {
     let message = |text: &str| format!("{:#}", replay::replay(text.as_bytes()).unwrap_err());
     assert!(message("<xml/>\n").starts_with("line 1 is no event"));
+    for other in ["[]\n", "3\n"] {
+        assert!(
+            message(other).contains("expected an object that says its version"),
+            "{}",
+            message(other)
+        );
+    }
     assert!(message("{\"v\":2,\"after_ns\":0,\"type\":\"phase\",\"name\":\"x\"}\n").contains("version 2"));
     assert_eq!(message(""), "there is no `run-start`");
 }

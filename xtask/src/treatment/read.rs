@@ -5,13 +5,19 @@ use serde_json::{Map, Value};
 
 use super::{Group, Override, Rules, Treatment};
 use crate::clock::parse_duration;
-use crate::exit::{Exit, Stop};
 use crate::filter::Expression;
 
 /// Where the tables stand, in front of every key that is named.
 const HOME: &str = "workspace.metadata.xtask.test";
 
 const KEYS: &str = "filter, timeout, slow, retries, priority, weight, group, exclusive";
+
+/// What makes no sense, and where.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) key: String,
+    pub(super) why: String,
+}
 
 /// A value and the path of its key.
 struct Entry<'a> {
@@ -25,7 +31,7 @@ pub(super) fn path_of(number: usize) -> String {
 }
 
 /// Both tables.
-pub(super) fn rules(table: &Map<String, Value>) -> Result<Rules, Stop> {
+pub(super) fn rules(table: &Map<String, Value>) -> Result<Rules, Wrong> {
     let mut rules = Rules::default();
     if let Some(value) = table.get("groups") {
         let groups = Entry::new("groups".to_owned(), value);
@@ -45,7 +51,7 @@ pub(super) fn rules(table: &Map<String, Value>) -> Result<Rules, Stop> {
     Ok(rules)
 }
 
-fn group(name: &str, entry: &Entry<'_>) -> Result<Group, Stop> {
+fn group(name: &str, entry: &Entry<'_>) -> Result<Group, Wrong> {
     let mut max = None;
     for (key, value) in entry.table()? {
         match key {
@@ -60,7 +66,7 @@ fn group(name: &str, entry: &Entry<'_>) -> Result<Group, Stop> {
     })
 }
 
-fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Stop> {
+fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Wrong> {
     let (mut filter, mut treatment) = (None, Treatment::default());
     for (key, value) in entry.table()? {
         match key {
@@ -92,7 +98,7 @@ impl<'a> Entry<'a> {
         Entry { path, value }
     }
 
-    fn table(&self) -> Result<Vec<(&'a str, Entry<'a>)>, Stop> {
+    fn table(&self) -> Result<Vec<(&'a str, Entry<'a>)>, Wrong> {
         let table = self.value.as_object();
         let table = table.ok_or_else(|| bad(&self.path, "it is a table"))?;
         let entry = |(key, value): (&'a String, &'a Value)| {
@@ -102,23 +108,23 @@ impl<'a> Entry<'a> {
         Ok(table.iter().map(entry).collect())
     }
 
-    fn read<T: DeserializeOwned>(&self, expected: &str) -> Result<T, Stop> {
+    fn read<T: DeserializeOwned>(&self, expected: &str) -> Result<T, Wrong> {
         let wrong = |_| bad(&self.path, &format!("`{}` is not {expected}", self.value));
         serde_json::from_value(self.value.clone()).map_err(wrong)
     }
 
-    fn duration(&self) -> Result<std::time::Duration, Stop> {
+    fn duration(&self) -> Result<std::time::Duration, Wrong> {
         let text: String = self.read("a time such as \"60s\"")?;
         parse_duration(&text).map_err(|why| bad(&self.path, &why))
     }
 
-    fn expression(&self) -> Result<(String, Expression), Stop> {
+    fn expression(&self) -> Result<(String, Expression), Wrong> {
         let text: String = self.read("a filter expression")?;
         let filter = Expression::parse(&text).map_err(|stop| bad(&self.path, &stop.message))?;
         Ok((text, filter))
     }
 
-    fn group(&self, groups: &[Group]) -> Result<usize, Stop> {
+    fn group(&self, groups: &[Group]) -> Result<usize, Wrong> {
         let name: String = self.read("the name of a group")?;
         let number = groups.iter().position(|group| group.name == name);
         number.ok_or_else(|| {
@@ -130,7 +136,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn bad(path: &str, why: &str) -> Stop {
-    let message = format!("could not understand `{HOME}.{path}`: {why}");
-    Stop::new(Exit::SetupFailed, "config", message)
+fn bad(path: &str, why: &str) -> Wrong {
+    Wrong {
+        key: format!("{HOME}.{path}"),
+        why: why.to_owned(),
+    }
 }
