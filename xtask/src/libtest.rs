@@ -146,8 +146,8 @@ fn without_annotation(name: &str) -> &str {
 fn annotate(all: Vec<String>, ignored: &BTreeSet<String>, reasons: &BTreeMap<String, String>) -> Vec<Listed> {
     let ignore = |name: &String| match (ignored.contains(name), reasons.get(name)) {
         (false, _) => Ignore::No,
-        (true, None) => Ignore::Bare,
-        (true, Some(reason)) => Ignore::Because(reason.clone()),
+        (true, Some(reason)) if !reason.is_empty() => Ignore::Because(reason.clone()),
+        (true, Some(_) | None) => Ignore::Bare,
     };
     all.into_iter()
         .map(|name| Listed {
@@ -236,6 +236,15 @@ mod tests {
         assert_eq!(reasons.get("a").map(String::as_str), Some("needs fuse"));
         assert_eq!(reasons.get("b"), None);
         assert_eq!(reasons.get("c").map(String::as_str), Some("x, y"));
+    }
+
+    #[test]
+    fn an_empty_reason_is_none() {
+        let reasons = ignore_reasons("test a ... ignored, \ntest b ... ignored, slow\n");
+        let names = ["a", "b"].map(str::to_owned);
+        let listed = annotate(names.to_vec(), &names.into_iter().collect(), &reasons);
+        let ignores: Vec<&Ignore> = listed.iter().map(|test| &test.ignore).collect();
+        assert_eq!(ignores, [&Ignore::Bare, &Ignore::Because("slow".to_owned())]);
     }
 
     #[test]
