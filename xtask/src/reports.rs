@@ -26,7 +26,7 @@ use crate::junit::{self, Dialect};
 use crate::report::{Case, Report};
 use crate::rundir::PUBLISHED;
 use crate::workspace::Workspace;
-pub(crate) use outputs::OutputArgs;
+pub(crate) use outputs::{OutputArgs, elsewhere};
 pub(crate) use versions::Versions;
 
 /// Tell of a run again, of several as one, or of the difference between two

@@ -75,8 +75,13 @@ pub(crate) struct Args {
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
 
-    /// Write the JUnit report to this file, too
-    #[arg(long, value_name = "PATH", env = "XTASK_TEST_JUNIT", help_heading = "Report")]
+    /// Write the JUnit report to this file, too; `off` is no other file
+    #[arg(
+        long,
+        value_name = "PATH|off",
+        env = "XTASK_TEST_JUNIT",
+        help_heading = "Report"
+    )]
     pub(crate) junit: Option<PathBuf>,
     /// What the report may contain
     #[arg(

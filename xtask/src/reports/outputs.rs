@@ -24,8 +24,8 @@ const TRACE: &str = "trace.json";
 #[command(next_help_heading = "Report")]
 pub(crate) struct OutputArgs {
     /// Write the events to this file, too, while they happen; `-` is standard output, and results then go to standard
-    /// error
-    #[arg(long, value_name = "PATH|-", env = "XTASK_TEST_EVENTS")]
+    /// error; `off` is no other file
+    #[arg(long, value_name = "PATH|-|off", env = "XTASK_TEST_EVENTS")]
     events: Option<PathBuf>,
     /// Write the summary in Markdown to this file, too; `off` writes none
     #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_SUMMARY")]
@@ -59,7 +59,7 @@ impl OutputArgs {
         events.write_to(&mine)?;
         // Where there are no hard links, the file is copied in the end.
         link(&mine, directory).ok();
-        self.events.iter().try_for_each(|path| events.write_to(path))
+        elsewhere(self.events.as_deref()).map_or(Ok(()), |path| events.write_to(path))
     }
 
     /// Writes everything that is a function of the report, and tells GitHub, if that is where we are.
@@ -90,7 +90,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn write(&self, render: impl FnOnce() -> String) -> anyhow::Result<()> {
-        if self.also.as_deref().is_some_and(|path| path == "off") {
+        if self.also.as_deref().is_some_and(is_off) {
             return Ok(());
         }
         let text = render();
@@ -102,6 +102,15 @@ impl Place<'_> {
             .chain(self.also)
             .try_for_each(|path| junit::write_atomically(path, &text))
     }
+}
+
+/// The place beside those where a file always goes, if there is one.
+pub(crate) fn elsewhere(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !is_off(path))
+}
+
+fn is_off(path: &Path) -> bool {
+    path == "off"
 }
 
 /// Where there are no hard links, a copy.

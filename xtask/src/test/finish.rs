@@ -20,7 +20,7 @@ use crate::junit;
 use crate::pauses::Pauses;
 use crate::plan::Plan;
 use crate::report::{Failure, Outcome, RUN_TIMEOUT, Report};
-use crate::reports::{Versions, slowest};
+use crate::reports::{Versions, elsewhere, slowest};
 use crate::run::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::rundir::{RUN_ID, RunDir};
 use crate::schedule::NoTests;
@@ -349,7 +349,10 @@ impl<'a> Run<'a> {
         }
         let xml = junit::to_xml(report, self.args.junit_dialect);
         let published = xml
-            .and_then(|xml| self.directory.publish(&xml, self.args.junit.as_deref()))
+            .and_then(|xml| {
+                self.directory
+                    .publish(&xml, elsewhere(self.args.junit.as_deref()))
+            })
             .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));

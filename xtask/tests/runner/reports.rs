@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::support::{Run, Running, Scratch, Setup, must};
+use super::support::{Run, Running, Scratch, Setup, must, run};
 
 /// Runs whose events are kept.
 struct Shelf {
@@ -388,4 +388,19 @@ fn events_that_cannot_be_written_have_the_code_of_a_report_that_cannot_be_writte
     let run = Setup::new(&["good::passes", "--events", "/nowhere/events"]).run();
     assert_eq!(run.code, Some(110), "{run}");
     assert!(run.stderr.contains("could not create `/nowhere/events`"), "{run}");
+}
+
+#[test]
+fn off_is_no_file() {
+    let run = run(&[
+        "good::passes",
+        "--junit=off",
+        "--events=off",
+        "--summary=off",
+        "--timeline=off",
+        "--trace=off",
+    ]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(run.stdout.contains("report: ") && run.junit().is_empty(), "{run}");
+    assert!(!Path::new("off").exists());
 }
