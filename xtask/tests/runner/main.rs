@@ -6,6 +6,7 @@
 
 mod foreign;
 mod heavy;
+mod interruption;
 mod outcomes;
 mod ownership;
 mod profiles;
