@@ -75,8 +75,8 @@ impl Place {
 
 impl History {
     fn of(mut records: Vec<Record>) -> History {
-        // The ids of runs begin with the second of their start; within one, the order of the lines is that of the ends.
-        records.sort_by(|a, b| a.second().cmp(b.second()));
+        // The ids of runs begin with the second of their start; within one run, the order of the lines is that of the ends.
+        records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
         let mut history = History::default();
         for record in records {
             history.tests.entry(record.test.clone()).or_default().add(record);
@@ -93,6 +93,7 @@ impl History {
             verdict: *verdict,
             attempts: 1,
             rounds: 1,
+            started_ms: 0,
             ms: 1,
         };
         History::of(results.iter().map(record).collect())
@@ -178,6 +179,7 @@ mod tests {
     fn record(run: u32, verdict: Verdict, ms: u64) -> Record {
         Record {
             run: format!("2026-{run:03}-x"),
+            started_ms: 0,
             test: "p::t$f".to_owned(),
             verdict,
             attempts: 1,
@@ -208,16 +210,17 @@ mod tests {
     }
 
     #[test]
-    fn of_two_runs_in_one_second_the_later_line_is_the_later_run() {
-        let named = |run: &str, verdict| Record {
+    fn of_two_runs_in_one_second_the_later_one_counts_whatever_it_is_called_and_wherever_it_stands() {
+        let named = |run: &str, started_ms, verdict| Record {
             run: run.to_owned(),
+            started_ms,
             ..record(1, verdict, 1)
         };
-        let lines = vec![
-            named("20261126-100000-zzzz", Verdict::Failed),
-            named("20261126-100000-aaaa", Verdict::Passed),
-        ];
-        assert_eq!(History::of(lines).last("p::t$f"), Some(Verdict::Passed));
+        let early = named("20261126-100000-zzzz", 100, Verdict::Failed);
+        let late = named("20261126-100000-aaaa", 900, Verdict::Passed);
+        for lines in [vec![early.clone(), late.clone()], vec![late, early]] {
+            assert_eq!(History::of(lines).last("p::t$f"), Some(Verdict::Passed));
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ mod tests {
             verdict: Verdict::Passed,
             attempts: 1,
             rounds: 1,
+            started_ms: 1,
             ms: 1,
         }
     }

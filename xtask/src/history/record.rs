@@ -1,7 +1,7 @@
 //! One line of the history: what became of one test in one run, all its rounds and attempts together.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ const VERSION: u32 = 1;
 pub(crate) struct Record {
     /// The id of the run; later runs have greater ones.
     pub(crate) run: String,
+    /// When it began, in milliseconds since 1970: several runs may have begun in one second. 0 in older lines.
+    #[serde(default)]
+    pub(crate) started_ms: u64,
     /// The id of the test.
     pub(crate) test: String,
     pub(crate) verdict: Verdict,
@@ -74,6 +77,8 @@ impl Record {
 
 /// What there is to remember of a run; nothing of tests that did not come to an end of their own.
 pub(super) fn records(report: &Report) -> Vec<Record> {
+    let started = report.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started_ms = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
     let mut rounds: BTreeMap<&str, Vec<(&Case, Verdict)>> = BTreeMap::new();
     for case in report.suites.iter().flat_map(|suite| &suite.cases) {
         if let Some(verdict) = verdict(case) {
@@ -91,6 +96,7 @@ pub(super) fn records(report: &Report) -> Vec<Record> {
             .unwrap_or(Verdict::Passed);
         Record {
             run: report.run_id.clone(),
+            started_ms,
             test: test.to_owned(),
             verdict,
             attempts: attempts.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
@@ -197,9 +203,11 @@ mod tests {
         let line = record.to_line().unwrap();
         assert_eq!(
             line,
-            r#"{"v":1,"run":"r","test":"a","verdict":"passed","attempts":1,"rounds":1,"ms":10}"#
+            r#"{"v":1,"run":"r","started_ms":0,"test":"a","verdict":"passed","attempts":1,"rounds":1,"ms":10}"#
         );
         assert_eq!(Record::from_line(&line).as_ref(), Some(record));
+        let older = line.replace(r#""started_ms":0,"#, "");
+        assert_eq!(Record::from_line(&older).as_ref(), Some(record));
         for other in ["", "{", &line[..40], &line.replace("\"v\":1", "\"v\":2"), "[1]"] {
             assert_eq!(Record::from_line(other), None, "{other}");
         }
