@@ -1,7 +1,11 @@
 //! Who owns what a test starts and leaves, and how long it may take: the options, their defaults, and how far time is
 //! stretched on a slow machine.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::calibration::Factor;
 use crate::clock::parse_duration;
@@ -10,6 +14,35 @@ use crate::run::process::GRACE;
 
 /// The file, among those that are kept of a test, that says what it was doing when its time was up.
 pub(crate) const FORENSICS: &str = "forensics.txt";
+
+/// The files of a failed test, for a person to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    /// Whether something is missing there because it was too much.
+    pub(crate) is_cut: bool,
+}
+
+impl Kept {
+    /// Where the test has left them.
+    pub(crate) fn whole(path: &Path) -> Kept {
+        Kept {
+            path: path.to_owned(),
+            is_cut: false,
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = if self.is_cut {
+            " (not all: it was too much)"
+        } else {
+            ""
+        };
+        write!(f, "{}{cut}", self.path.display())
+    }
+}
 
 /// What it means that a test leaves something behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -6,7 +6,9 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::ownership::Kept;
 
 /// So many bytes of contents are kept.
 const LEN_MAX: u64 = 64 << 20;
@@ -18,6 +20,8 @@ const ENTRIES_MAX: usize = 10_000;
 struct Budget {
     len: u64,
     entries: usize,
+    /// Whether there was more.
+    is_exceeded: bool,
 }
 
 /// Of modes these bits are kept: not those by which a program runs as its owner, who is another one here.
@@ -28,10 +32,11 @@ const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
 
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
-pub(super) fn copy(from: &Path, to: &Path) -> Option<PathBuf> {
+pub(super) fn copy(from: &Path, to: &Path) -> Option<Kept> {
     let mut budget = Budget {
         len: LEN_MAX,
         entries: ENTRIES_MAX,
+        is_exceeded: false,
     };
     // A link in its place leads to other people's files.
     let mode = fs::symlink_metadata(from)
@@ -39,9 +44,12 @@ pub(super) fn copy(from: &Path, to: &Path) -> Option<PathBuf> {
         .filter(fs::Metadata::is_dir)?
         .mode();
     fs::create_dir_all(to.parent()?).ok()?;
-    // What cannot be copied, or is too much, is missing there; the failure itself is told elsewhere.
+    // What cannot be copied is missing there; the failure itself is told elsewhere.
     folder((from, mode), to, &mut budget).ok();
-    to.exists().then(|| to.to_owned())
+    to.exists().then(|| Kept {
+        path: to.to_owned(),
+        is_cut: budget.is_exceeded,
+    })
 }
 
 fn folder((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Result<()> {
@@ -50,10 +58,11 @@ fn folder((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Res
         .create(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        budget.entries = budget
-            .entries
-            .checked_sub(1)
-            .ok_or_else(|| io::Error::other("too many entries"))?;
+        let Some(entries) = budget.entries.checked_sub(1) else {
+            budget.is_exceeded = true;
+            return Ok(());
+        };
+        budget.entries = entries;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         // Of the entry itself, not of what a link leads to. One that fails does not hinder the others.
         let metadata = entry.metadata()?;
@@ -76,8 +85,10 @@ fn file((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Resul
         .create_new(true)
         .mode(mode)
         .open(to)?;
-    let copied = io::copy(&mut File::open(from)?.take(budget.len), &mut copy)?;
+    let mut source = File::open(from)?;
+    let copied = io::copy(&mut (&mut source).take(budget.len), &mut copy)?;
     budget.len -= copied;
+    budget.is_exceeded |= budget.len == 0 && source.read(&mut [0])? > 0;
     Ok(())
 }
 
@@ -95,7 +106,8 @@ mod tests {
         fs::write(from.join("a/file"), "hello").unwrap();
         std::os::unix::fs::symlink("a/file", from.join("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap();
-        assert_eq!(copy(&from, &to), Some(to.clone()));
+        let kept = copy(&from, &to).unwrap();
+        assert_eq!((&kept.path, kept.is_cut), (&to, false));
         assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "hello");
         assert!(!to.join("socket").exists());
     }
@@ -105,9 +117,28 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::write(&from, [7; 100]).unwrap();
-        let mut budget = Budget { len: 60, entries: 1 };
-        file((&from, 0o644), &to, &mut budget).unwrap();
-        assert_eq!((fs::metadata(&to).unwrap().len(), budget.len), (60, 0));
+        let budget = |len, entries| Budget {
+            len,
+            entries,
+            is_exceeded: false,
+        };
+        for (len, kept, is_cut) in [(60, 60, true), (100, 100, false), (101, 100, false)] {
+            let mut budget = budget(len, 1);
+            file((&from, 0o644), &to, &mut budget).unwrap();
+            assert_eq!(
+                (fs::metadata(&to).unwrap().len(), budget.is_exceeded),
+                (kept, is_cut)
+            );
+            fs::remove_file(&to).unwrap();
+        }
+        let full = directory.path().join("full");
+        fs::create_dir(&full).unwrap();
+        fs::write(full.join("file"), "").unwrap();
+        for (entries, is_cut) in [(0, true), (1, false)] {
+            let (mut budget, to) = (budget(100, entries), directory.path().join(entries.to_string()));
+            folder((&full, 0o755), &to, &mut budget).unwrap();
+            assert_eq!((budget.is_exceeded, to.join("file").exists()), (is_cut, !is_cut));
+        }
     }
 
     #[test]
@@ -119,7 +150,7 @@ mod tests {
         fs::set_permissions(from.join("secret"), fs::Permissions::from_mode(0o4600)).unwrap();
         std::os::unix::fs::symlink(&from, &link).unwrap();
         assert_eq!(copy(&link, &to), None);
-        assert_eq!(copy(&from, &to), Some(to.clone()));
+        assert!(copy(&from, &to).is_some());
         assert_eq!(fs::metadata(to.join("secret")).unwrap().mode() & 0o7777, 0o600);
     }
 }

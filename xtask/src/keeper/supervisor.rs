@@ -26,6 +26,7 @@ use super::{forensics, keepsake, namespaces, processes, remains, room, sys};
 use crate::clock;
 use crate::isolation::Level;
 use crate::mounts;
+use crate::ownership::Kept;
 use crate::procfs;
 use crate::report::Leak;
 use crate::shortage::Shortage;
@@ -404,7 +405,7 @@ impl Supervisor<'_> {
         }
         let (kept, leaks) = match self.around.level {
             Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear()),
-            Level::Tree | Level::Group => (Some(scratch.clone()), Vec::new()),
+            Level::Tree | Level::Group => (Some(Kept::whole(scratch)), Vec::new()),
         };
         Said::Settled { leaks, kept }
     }

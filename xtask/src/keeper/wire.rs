@@ -18,7 +18,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::ownership::FORENSICS;
+use crate::ownership::{FORENSICS, Kept};
 use crate::report::Leak;
 use crate::shortage::Shortage;
 
@@ -296,7 +296,7 @@ pub(crate) enum Said {
     Settled {
         /// Files that a test left which had passed.
         leaks: Vec<Leak>,
-        kept: Option<PathBuf>,
+        kept: Option<Kept>,
     },
 }
 

@@ -214,7 +214,7 @@ fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
         let found = case.attachments.iter().filter(|path| path.ends_with(FORENSICS));
         found.for_each(|path| append(&mut failure.detail, &format!("found: {}", path.display())));
         if let Some(kept) = &settled.kept {
-            append(&mut failure.detail, &format!("kept: {}", kept.display()));
+            append(&mut failure.detail, &format!("kept: {kept}"));
         }
     }
     if policy == LeakPolicy::Fail && matches!(case.outcome, Outcome::Passed) && !case.leaks.is_empty() {

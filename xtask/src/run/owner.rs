@@ -13,6 +13,7 @@ use crate::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
 use crate::keeper::{Control, Keeper, Order, Tell};
 use crate::mounts;
+use crate::ownership::Kept;
 use crate::removal;
 use crate::report::Leak;
 use crate::rundir::make_scratch;
@@ -65,7 +66,7 @@ pub(super) enum Remains {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) leaks: Vec<Leak>,
-    pub(super) kept: Option<PathBuf>,
+    pub(super) kept: Option<Kept>,
 }
 
 impl Owner {
@@ -214,7 +215,7 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
             format!("`{}` could not be removed: {why}", scratch.display()),
         ));
     }
-    let kept = (fate == Fate::Preserve && !is_empty).then(|| scratch.to_owned());
+    let kept = (fate == Fate::Preserve && !is_empty).then(|| Kept::whole(scratch));
     Settled { leaks, kept }
 }
 
