@@ -101,17 +101,17 @@ impl Keeper {
         }
     }
 
-    /// Has it start a process.
+    /// Has it start a process; `frame` is the [order](Order::frame).
     ///
     /// # Errors
     /// When the keeper is gone, or there are no more descriptors.
-    pub(crate) async fn launch(&self, order: &Order) -> io::Result<Ward> {
+    pub(crate) async fn launch(&self, frame: &[u8]) -> io::Result<Ward> {
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
         let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
-        let control = match self.reuse(order, streams).await {
+        let control = match self.reuse(frame, streams).await {
             Some(control) => control,
-            None => self.hire(order, streams)?,
+            None => self.hire(frame, streams)?,
         };
         Ok(Ward {
             stdout: pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?,
@@ -121,20 +121,20 @@ impl Keeper {
     }
 
     /// Gives the order to a supervisor that waits for one, if there is one.
-    async fn reuse(&self, order: &Order, streams: [BorrowedFd<'_>; 2]) -> Option<Control> {
+    async fn reuse(&self, frame: &[u8], streams: [BorrowedFd<'_>; 2]) -> Option<Control> {
         loop {
             let mut control = self.idle().pop()?;
             // One that does not take it is gone; it has not started anything.
-            if control.order(order, streams).await.is_ok() {
+            if control.order(frame, streams).await.is_ok() {
                 return Some(control);
             }
         }
     }
 
     /// Has a new supervisor made for the order.
-    fn hire(&self, order: &Order, [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
+    fn hire(&self, frame: &[u8], [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
         let (control, theirs) = UnixStream::pair()?;
-        order.send(&self.socket, &[stdout, stderr, theirs.as_fd()])?;
+        wire::send(&self.socket, frame, &[stdout, stderr, theirs.as_fd()])?;
         control.set_nonblocking(true)?;
         let stream = tokio::net::UnixStream::from_std(control)?;
         Ok(Control {
@@ -232,11 +232,10 @@ impl Control {
     }
 
     /// Gives an order to a supervisor that waits for one.
-    async fn order(&mut self, order: &Order, streams: [BorrowedFd<'_>; 2]) -> io::Result<()> {
-        let bytes = order.encode();
+    async fn order(&mut self, frame: &[u8], streams: [BorrowedFd<'_>; 2]) -> io::Result<()> {
         // There is room for it: nothing is on its way.
-        wire::send_len(self.stream().as_fd(), bytes.len(), &streams)?;
-        self.stream().write_all(&bytes).await
+        wire::send_len(self.stream().as_fd(), frame.len(), &streams)?;
+        self.stream().write_all(frame).await
     }
 
     fn stream(&mut self) -> &mut tokio::net::UnixStream {

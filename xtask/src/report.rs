@@ -143,6 +143,11 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// What it is known by in a run: the id of the test, and the round.
+    pub(crate) fn key(&self) -> (&str, u32) {
+        (&self.id, self.round)
+    }
+
     /// A case that has not run.
     pub(crate) fn new(id: String, classname: String, name: String, outcome: Outcome) -> Case {
         Case {

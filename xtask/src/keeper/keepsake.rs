@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::ownership::Kept;
+use crate::ownership::KeptFiles;
 
 /// So many bytes of contents are kept.
 const LEN_MAX: u64 = 64 << 20;
@@ -32,7 +32,7 @@ const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
 
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
-pub(super) fn copy(from: &Path, to: &Path) -> Option<Kept> {
+pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
     let mut budget = Budget {
         len: LEN_MAX,
         entries: ENTRIES_MAX,
@@ -46,7 +46,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Option<Kept> {
     fs::create_dir_all(to.parent()?).ok()?;
     // What cannot be copied is missing there; the failure itself is told elsewhere.
     folder((from, mode), to, &mut budget).ok();
-    to.exists().then(|| Kept {
+    to.exists().then(|| KeptFiles {
         path: to.to_owned(),
         is_cut: budget.is_exceeded,
     })

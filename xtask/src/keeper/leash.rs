@@ -51,9 +51,7 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
 
 /// Waits for the end of the command, or of the runner.
 fn attend(mut child: Child, line: &OwnedFd) -> anyhow::Result<ExitCode> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| anyhow::anyhow!("it has no process id"))?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
     loop {
         let mut events = [
             PollFd::new(&pidfd, PollFlags::IN),

@@ -26,7 +26,7 @@ use super::{forensics, keepsake, namespaces, processes, remains, room, sys};
 use crate::clock;
 use crate::isolation::Level;
 use crate::mounts;
-use crate::ownership::Kept;
+use crate::ownership::KeptFiles;
 use crate::procfs;
 use crate::report::Leak;
 use crate::shortage::Shortage;
@@ -101,7 +101,8 @@ enum After {
     Nothing,
 }
 
-/// Runs an order to its end, in the process namespace of which this is the first process if there is one, and further ones while each leaves nothing. Returns when nothing of them is left.
+/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace of which this is the first
+/// process, if there is one. Returns when nothing of them is left.
 pub(super) fn supervise(
     first: Order,
     [stdout, stderr, control]: [OwnedFd; 3],
@@ -133,21 +134,26 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
     );
 }
 
+/// Makes this process what a supervisor is, and gives it what its tests have of their own.
+fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    match level {
+        Level::Box => namespaces::seclude(part)?,
+        Level::Tree | Level::Group => {}
+    }
+    procfs::hold()?;
+    // A test could write there as to a file of its parent's.
+    sys::close_stderr()?;
+    Ok(())
+}
+
 impl Surroundings {
     fn make(
         control: UnixStream,
         level: Level,
         part: Option<Part>,
     ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
-        let made = rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .map_err(Into::into)
-            .and_then(|()| match level {
-                Level::Box => namespaces::seclude(part),
-                Level::Tree | Level::Group => Ok(()),
-            })
-            .and_then(|()| Ok(procfs::hold()?))
-            // A test could write there as to a file of its parent's.
-            .and_then(|()| Ok(sys::close_stderr()?));
+        let made = surround(level, part);
         let mounted = match level {
             Level::Box => mounts::table(),
             Level::Tree | Level::Group => String::new(),
@@ -227,8 +233,7 @@ impl Supervisor<'_> {
             .process_group(0);
         let start = clock::now();
         let child = command.spawn()?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| std::io::Error::other("it has no process id"))?;
+        let pid = Pid::from_child(&child);
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         Ok(Running {
             pid,
@@ -405,7 +410,7 @@ impl Supervisor<'_> {
         }
         let (kept, leaks) = match self.around.level {
             Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear()),
-            Level::Tree | Level::Group => (Some(Kept::whole(scratch)), Vec::new()),
+            Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
         };
         Said::Settled { leaks, kept }
     }

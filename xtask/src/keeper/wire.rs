@@ -18,7 +18,7 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::ownership::{FORENSICS, Kept};
+use crate::ownership::{FORENSICS, KeptFiles};
 use crate::report::Leak;
 use crate::shortage::Shortage;
 
@@ -70,11 +70,11 @@ impl Order {
         }
     }
 
-    /// Whether a process could be started from it; a test may be called anything.
+    /// As one frame without its length, if a process can be started from it: a test may be called anything.
     ///
     /// # Errors
     /// What stands in the way, for a person.
-    pub(crate) fn check(&self) -> io::Result<()> {
+    pub(crate) fn frame(&self) -> io::Result<Vec<u8>> {
         let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
         let mut texts = self.arguments.iter().chain(variables);
         if texts.any(|text| text.as_bytes().contains(&0)) {
@@ -82,17 +82,17 @@ impl Order {
                 "there is a zero byte in its name, which no argument of a program can have",
             ));
         }
-        let len = self.encode().len();
+        let frame = self.encode();
+        let len = frame.len();
         if len > ORDER_LEN_MAX {
             return Err(io::Error::other(format!(
                 "its name and environment are {len} bytes long, and at most {ORDER_LEN_MAX} can be handed over"
             )));
         }
-        Ok(())
+        Ok(frame)
     }
 
-    /// As one frame without its length.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
         let paths = [&self.directory, &self.scratch, &self.kept, &self.forensics];
         let count = OsString::from(self.arguments.len().to_string());
         let mut bytes = Vec::with_capacity(8192);
@@ -133,13 +133,6 @@ impl Order {
             kept,
             forensics,
         })
-    }
-
-    /// Sends it, with the descriptors that the process and its supervisor get.
-    pub(super) fn send(&self, mut socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let bytes = self.encode();
-        send_len(socket.as_fd(), bytes.len(), descriptors)?;
-        socket.write_all(&bytes)
     }
 
     /// Waits for the next request; `None` when the other end is closed.
@@ -192,6 +185,12 @@ pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[Borrow
     // Four bytes are never sent in part.
     sendmsg(socket, &[IoSlice::new(&len)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
+}
+
+/// Sends the frame of an order, with the descriptors that the process and its supervisor get.
+pub(super) fn send(mut socket: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_len(socket.as_fd(), frame.len(), descriptors)?;
+    socket.write_all(frame)
 }
 
 /// The descriptors of an order, if they are as many as there should be.
@@ -296,7 +295,7 @@ pub(crate) enum Said {
     Settled {
         /// Files that a test left which had passed.
         leaks: Vec<Leak>,
-        kept: Option<Kept>,
+        kept: Option<KeptFiles>,
     },
 }
 
@@ -322,7 +321,7 @@ mod tests {
         );
         assert!(!sent.environment.iter().any(|(name, _)| name == "HOME"));
         let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
-        sent.send(&ours, &descriptors).unwrap();
+        send(&ours, &sent.frame().unwrap(), &descriptors).unwrap();
         let Some(Request::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
             panic!("it is an order");
         };
@@ -344,7 +343,7 @@ mod tests {
         let with = |argument: &str| {
             let mut order = order();
             order.arguments.push(argument.into());
-            order.check().map_err(|error| error.to_string())
+            order.frame().map(drop).map_err(|error| error.to_string())
         };
         assert_eq!(with("fine"), Ok(()));
         assert!(with("a\0b").unwrap_err().contains("zero byte"));

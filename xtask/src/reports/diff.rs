@@ -39,7 +39,7 @@ enum Standing {
 
 /// Compares; times are told of where they differ by more than `ratio`.
 pub(super) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
-    let old: BTreeMap<(&str, u32), &Case> = before.cases().map(|case| (key(case), case)).collect();
+    let old: BTreeMap<(&str, u32), &Case> = before.cases().map(|case| (case.key(), case)).collect();
     let why = after.setup_failure.iter();
     let mut diff = Diff {
         after_failed: why
@@ -48,13 +48,13 @@ pub(super) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
         ..Diff::default()
     };
     for case in after.cases() {
-        match old.get(&key(case)) {
+        match old.get(&case.key()) {
             Some(known) => diff.compare(known, case, ratio),
             None => diff.add(case),
         }
     }
-    let new: BTreeMap<(&str, u32), &Case> = after.cases().map(|case| (key(case), case)).collect();
-    let removed = before.cases().filter(|case| !new.contains_key(&key(case)));
+    let new: BTreeMap<(&str, u32), &Case> = after.cases().map(|case| (case.key(), case)).collect();
+    let removed = before.cases().filter(|case| !new.contains_key(&case.key()));
     diff.removed.extend(removed.map(name));
     diff
 }
@@ -131,10 +131,6 @@ impl Diff {
         }
         text
     }
-}
-
-fn key(case: &Case) -> (&str, u32) {
-    (&case.id, case.round)
 }
 
 fn standing(case: &Case) -> Standing {

@@ -48,9 +48,9 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
 /// end in the earlier one.
 fn heals(later: &Report, earlier: &Report) -> bool {
     let is_of_all = shard(later).is_none() || shard(later) == shard(earlier);
-    let known: BTreeSet<(&str, u32)> = later.cases().map(key).collect();
+    let known: BTreeSet<(&str, u32)> = later.cases().map(Case::key).collect();
     let mut unfinished = earlier.cases().filter(|case| is_unfinished(case));
-    is_of_all && unfinished.all(|case| known.contains(&key(case)))
+    is_of_all && unfinished.all(|case| known.contains(&case.key()))
 }
 
 /// The part of the suite that was run; `None` if that was no shard.
@@ -58,10 +58,6 @@ fn shard(report: &Report) -> Option<&str> {
     let property = report.properties.iter().find(|(name, _)| name == "shard");
     let shard = property.map(|(_, value)| value.as_str());
     shard.filter(|shard| *shard != "none")
-}
-
-fn key(case: &Case) -> (&str, u32) {
-    (&case.id, case.round)
 }
 
 /// Whether the run ended before the test did.

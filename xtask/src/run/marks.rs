@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::attempt::Ticket;
+use super::places::Round;
 use super::verdict::Limits;
 
 /// Between two marks of one test so much time passes, however low its limit is.
@@ -15,8 +16,7 @@ const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// The tests that run.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    /// By the number of the test and the round.
-    running: BTreeMap<(usize, u32), Running>,
+    running: BTreeMap<Round, Running>,
 }
 
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl Marks {
             interval: slow.saturating_mul(u32::try_from(factor).unwrap_or(1)),
             timeout: limits.timeout,
         };
-        self.running.insert((ticket.number, ticket.round), running);
+        self.running.insert(ticket.round(), running);
     }
 
     /// A test has ended.
     pub(super) fn ended(&mut self, ticket: Ticket) {
-        self.running.remove(&(ticket.number, ticket.round));
+        self.running.remove(&ticket.round());
     }
 
     /// When somebody is to be told of next.

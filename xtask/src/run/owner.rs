@@ -13,7 +13,7 @@ use crate::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
 use crate::keeper::{Control, Keeper, Order, Tell};
 use crate::mounts;
-use crate::ownership::Kept;
+use crate::ownership::KeptFiles;
 use crate::removal;
 use crate::report::Leak;
 use crate::rundir::make_scratch;
@@ -66,7 +66,7 @@ pub(super) enum Remains {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) leaks: Vec<Leak>,
-    pub(super) kept: Option<Kept>,
+    pub(super) kept: Option<KeptFiles>,
 }
 
 impl Owner {
@@ -215,7 +215,7 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
             format!("`{}` could not be removed: {why}", scratch.display()),
         ));
     }
-    let kept = (fate == Fate::Preserve && !is_empty).then(|| Kept::whole(scratch));
+    let kept = (fate == Fate::Preserve && !is_empty).then(|| KeptFiles::whole(scratch));
     Settled { leaks, kept }
 }
 

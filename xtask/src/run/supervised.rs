@@ -38,10 +38,11 @@ pub(super) async fn run(
     mut watch: Watch,
 ) -> (Ended, Option<Control>) {
     let (started, start) = (clock::wall(), clock::now());
-    if let Err(error) = order.check() {
-        return (Ended::not_started(error), None);
-    }
-    let ward = match keeper.launch(order).await {
+    let frame = match order.frame() {
+        Ok(frame) => frame,
+        Err(error) => return (Ended::not_started(error), None),
+    };
+    let ward = match keeper.launch(&frame).await {
         Ok(ward) => ward,
         Err(error) => return (Ended::not_started(gone(&error)), None),
     };
