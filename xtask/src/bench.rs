@@ -24,9 +24,9 @@ use crate::cargo::{self, BuildArgs};
 use crate::console::{Console, report_text};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::{Interrupts, Request};
-use crate::mounts;
 use crate::os;
 use crate::pauses::Pauses;
+use crate::removal;
 use crate::run::TEMPORARY;
 use crate::run::capture::{Capture, Echo};
 use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
@@ -121,8 +121,8 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         console: &console,
     };
     let measurements = trial.measure(interrupts).await;
-    mounts::detach_below(&scratch);
-    std::fs::remove_dir_all(&scratch).ok();
+    // What resists is taken away by a later run.
+    removal::remove(&scratch).ok();
     console.line("");
     let served = args.served(&workspace.detect(FuseMode::Auto));
     table::table(&measurements?, served)

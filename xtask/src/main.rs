@@ -19,7 +19,10 @@ mod doctor;
 mod events;
 mod exit;
 mod filter;
+#[cfg(unix)]
+mod folder;
 mod history;
+mod identity;
 mod interrupt;
 mod isolation;
 mod junit;

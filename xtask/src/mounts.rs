@@ -29,7 +29,8 @@ pub(crate) fn detach_below(directory: &Path) -> usize {
 /// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its directory is removed.
 pub(crate) fn detach(mount: &Path) {
     #[cfg(target_os = "linux")]
-    if rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH).is_ok() {
+    // What root cannot detach so, the others cannot either; and they would follow a link.
+    if detach_exactly(mount).is_ok() || rustix::process::geteuid().is_root() {
         return;
     }
     for [program, flag] in [["fusermount3", "-uz"], ["umount", "-l"], ["umount", "-f"]] {
@@ -44,6 +45,24 @@ pub(crate) fn detach(mount: &Path) {
             return;
         }
     }
+}
+
+/// Detaches what is mounted there. The kernel names a mount point without links: who finds one is being misled.
+#[cfg(target_os = "linux")]
+fn detach_exactly(mount: &Path) -> std::io::Result<()> {
+    use std::os::fd::AsFd;
+
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let mut handle = openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    for name in mount.components().skip(1) {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        handle = openat(&handle, name.as_os_str(), flags, Mode::empty())?;
+    }
+    let flags = rustix::mount::UnmountFlags::DETACH;
+    Ok(rustix::mount::unmount(
+        crate::procfs::handle(handle.as_fd()),
+        flags,
+    )?)
 }
 
 /// What the kernel lists.
@@ -143,5 +162,21 @@ mod tests {
     fn only_what_is_mounted_below_is_found() {
         assert!(below(Path::new("/proc")).contains(&PathBuf::from("/proc")));
         assert!(below(tempfile::tempdir().unwrap().path()).is_empty());
+    }
+
+    #[test]
+    #[ignore = "needs root, fuse"]
+    fn a_link_on_the_way_to_a_mount_is_not_followed() {
+        use rustix::mount::{MountFlags, mount};
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let (point, link) = (home.join("real/point"), home.join("link"));
+        std::fs::create_dir_all(&point).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        mount("none", &point, "tmpfs", MountFlags::empty(), None).unwrap();
+        detach(&link.join("point"));
+        let after_the_link = below(&home);
+        detach(&point);
+        assert_eq!((after_the_link, below(&home)), (vec![point], vec![]));
     }
 }

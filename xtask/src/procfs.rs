@@ -1,7 +1,7 @@
 //! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that has ended, and on systems
 //! that have nothing of the kind, there is nothing.
 //!
-//! Only reads; what it means is said by who asks.
+//! Only reads; what it means is decided by the caller.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,13 @@ pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
 #[cfg(target_os = "linux")]
 pub(crate) fn descriptors(process: Pid) -> impl Iterator<Item = (OsString, PathBuf)> {
     entries(&directory(process).join("fd"))
+}
+
+/// A path that leads to what this process has open there and to nothing else.
+#[cfg(target_os = "linux")]
+pub(crate) fn handle(descriptor: std::os::fd::BorrowedFd<'_>) -> PathBuf {
+    let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+    root().join(format!("self/fd/{number}"))
 }
 
 /// The directory of a process.

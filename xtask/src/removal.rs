@@ -1,70 +1,175 @@
-//! Removing directories in which anything may have happened: nothing that is mounted in them is ever entered, and what
-//! hinders the removal without need (modes, too few descriptors for a deep tree) is put out of the way.
+//! Removing directories in which anything may have happened: nothing that is mounted in them is ever entered, no link is
+//! followed, and what hinders the removal without need (modes, too few descriptors for a deep tree) is put out of the way.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+#[cfg(unix)]
+use crate::folder::{Access, Folder, Step, is_no_folder};
+use crate::identity::{self, Identity};
 use crate::mounts;
-use crate::os;
+use crate::report::Leak;
 
-/// So many directories have their modes mended; a test that makes more unreadable ones means it.
-const MENDED_MAX: usize = 100_000;
+/// Why a directory stays that only has the name of one of ours.
+const FOREIGN: &str = "it belongs to another user, or is not the directory that had this name";
+
+/// Which directory is meant by a path.
+#[derive(Debug, Clone, Copy)]
+enum Meant<'a> {
+    /// What is there.
+    Whatever,
+    /// One of this user, and the known one, if it is known.
+    Ours(Option<&'a Identity>),
+}
 
 /// Detaches what is mounted in it and removes it. It need not exist, and may be a file or a link by now.
 ///
 /// # Errors
 /// Why it is still there, for a person. Where a mount resists nothing is removed: it may be somebody's files.
 pub(crate) fn remove(directory: &Path) -> Result<(), String> {
+    remove_meant(directory, Meant::Whatever)
+}
+
+/// The same of a path that was written down: only a directory of this user is touched, and only the known one, if it is
+/// known.
+///
+/// # Errors
+/// As [`remove`], and where something else has its name.
+pub(crate) fn remove_ours(directory: &Path, known: Option<&Identity>) -> Result<(), String> {
+    match directory.symlink_metadata() {
+        Ok(metadata) if !identity::is_ours(&metadata, known) => Err(FOREIGN.to_owned()),
+        _ => remove_meant(directory, Meant::Ours(known)),
+    }
+}
+
+fn remove_meant(directory: &Path, meant: Meant<'_>) -> Result<(), String> {
     mounts::detach_below(directory);
     if let Some(mount) = mounts::below(directory).first() {
         return Err(format!("`{}` is mounted and cannot be detached", mount.display()));
     }
-    let is_other = fs::symlink_metadata(directory).is_ok_and(|metadata| !metadata.is_dir());
-    let removed = if is_other {
-        fs::remove_file(directory)
-    } else {
-        remove_tree(directory)
-    };
-    match removed {
+    match remove_tree(directory, meant) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-fn remove_tree(directory: &Path) -> io::Result<()> {
-    fs::remove_dir_all(directory).or_else(|_| {
-        mend(directory);
-        os::raise_open_files();
-        fs::remove_dir_all(directory)
-    })
-}
-
-/// Makes every directory below readable and writable for us. Follows no links.
-fn mend(directory: &Path) {
-    let mut left = vec![directory.to_owned()];
-    let mut count = 0;
-    while let Some(path) = left.pop() {
-        count += 1;
-        open_up(&path);
-        if count > MENDED_MAX {
-            return;
+/// By handles: whoever may write there cannot lead us out meanwhile.
+#[cfg(unix)]
+fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
+    let top = match (Folder::open(directory, Access::Unchanged), meant) {
+        (Err(error), Meant::Whatever) if is_no_folder(&error) => return fs::remove_file(directory),
+        (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Folder::open(directory, Access::Mended)?
         }
-        let entries = fs::read_dir(&path).into_iter().flatten().flatten();
-        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        left.extend(directories.map(|entry| entry.path()));
+        (opened, _) => opened?,
+    };
+    if let Meant::Ours(known) = meant
+        && !identity::is_ours(top.metadata(), known)
+    {
+        return Err(io::Error::other(FOREIGN));
+    }
+    top.mend(Access::Mended)?;
+    let mut trouble = None;
+    top.walk(Access::Mended, |step| {
+        // Of several reasons the first one is told.
+        if let Some(error) = removed(step)
+            .err()
+            .filter(|error| error.kind() != io::ErrorKind::NotFound)
+        {
+            trouble.get_or_insert(error);
+        }
+    })?;
+    match trouble {
+        Some(error) => Err(error),
+        None => fs::remove_dir(directory),
     }
 }
 
-/// What cannot be changed will be told by the removal.
+/// Removes what a walk has come to.
 #[cfg(unix)]
-fn open_up(path: &Path) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)).ok();
+fn removed(step: Step<'_>) -> io::Result<()> {
+    use rustix::fs::{AtFlags, FileType, unlinkat};
+    match step {
+        Step::Entry(_, _, FileType::Directory) => Ok(()),
+        Step::Entry(folder, name, _) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+        Step::End(folder, name) => Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?),
+        // Something else took its place.
+        Step::Closed(folder, name, error) if is_no_folder(&error) => {
+            Ok(unlinkat(folder, name, AtFlags::empty())?)
+        }
+        // It may be empty.
+        Step::Closed(folder, name, error) => unlinkat(folder, name, AtFlags::REMOVEDIR).map_err(|_| error),
+    }
 }
 
-/// There are no modes.
+/// What lies in the directory of a test, which should be empty.
+pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
+    let names = match names(directory) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        // A link leads to other people's files, and who removed the directory left none.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let what = "something else in the place of its temporary directory";
+            return vec![Leak::new("file", what)];
+        }
+        Err(error) => {
+            let what = format!("a directory that cannot be read: {error}");
+            return vec![Leak::new("file", what)];
+        }
+    };
+    let told = |kind| {
+        let of_kind = names.iter().filter(|(is, _)| *is == kind);
+        let mut names: Vec<String> = of_kind.map(|(_, name)| name.clone()).collect();
+        names.sort();
+        Leak::told(kind, names)
+    };
+    ["file", "unix-socket"].into_iter().flat_map(told).collect()
+}
+
+/// The names in a directory, each with the kind of leak that it is.
+#[cfg(unix)]
+fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
+    use rustix::fs::FileType;
+    let folder = Folder::open(directory, Access::Unchanged).map_err(|error| match is_no_folder(&error) {
+        true => io::ErrorKind::NotADirectory.into(),
+        false => error,
+    })?;
+    let named = |(name, kind): (std::ffi::CString, FileType)| {
+        let kind = match kind {
+            FileType::Socket => "unix-socket",
+            _ => "file",
+        };
+        (kind, name.to_string_lossy().into_owned())
+    };
+    Ok(folder.entries()?.into_iter().map(named).collect())
+}
+
 #[cfg(not(unix))]
-fn open_up(_: &Path) {}
+fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
+    if !fs::symlink_metadata(directory)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let entries = fs::read_dir(directory)?.flatten();
+    Ok(entries
+        .map(|entry| ("file", entry.file_name().display().to_string()))
+        .collect())
+}
+
+/// There are no handles of directories.
+#[cfg(not(unix))]
+fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(directory)?;
+    if let Meant::Ours(known) = meant
+        && !identity::is_ours(&metadata, known)
+    {
+        return Err(io::Error::other(FOREIGN));
+    }
+    match metadata.is_dir() {
+        true => fs::remove_dir_all(directory),
+        false => fs::remove_file(directory),
+    }
+}
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -101,5 +206,81 @@ mod tests {
         symlink(&outside, &link).unwrap();
         assert_eq!((remove(&file), remove(&link)), (Ok(()), Ok(())));
         assert!(!file.exists() && fs::symlink_metadata(&link).is_err() && outside.exists());
+    }
+
+    #[test]
+    fn of_a_path_that_was_written_down_only_the_directory_that_was_there_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let [directory, moved, link] = ["directory", "moved", "link"].map(|name| home.path().join(name));
+        fs::create_dir(&directory).unwrap();
+        let known = Identity::of(&directory);
+        fs::rename(&directory, &moved).unwrap();
+        fs::create_dir(&directory).unwrap();
+        symlink(&moved, &link).unwrap();
+        for other in [&directory, &link] {
+            assert_eq!(remove_ours(other, known.as_ref()), Err(FOREIGN.to_owned()));
+            assert!(remove_tree(other, Meant::Ours(known.as_ref())).is_err());
+            assert!(other.symlink_metadata().is_ok() && moved.exists());
+        }
+        assert_eq!(remove_ours(&moved, known.as_ref()), Ok(()));
+        assert_eq!(remove_ours(&moved, known.as_ref()), Ok(()));
+        assert!(!moved.exists());
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn root_leaves_what_belongs_to_another_user_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("directory");
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o500)).unwrap();
+        std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
+        assert_eq!(remove_ours(&directory, None), Err(FOREIGN.to_owned()));
+        assert!(remove_tree(&directory, Meant::Ours(None)).is_err());
+        assert_eq!(
+            fs::metadata(&directory).unwrap().permissions().mode() & 0o777,
+            0o500
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_writes_there_meanwhile_leads_us_nowhere() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        const PAIRS: usize = 8;
+        const REMOVALS: usize = 100;
+        let home = tempfile::tempdir().unwrap();
+        let (directory, outside) = (home.path().join("directory"), home.path().join("outside"));
+        fs::create_dir_all(outside.join("inner")).unwrap();
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o500)).unwrap();
+        let is_over = AtomicBool::new(false);
+        // Lets a folder and a link change places as long as the removals last.
+        let flip = || {
+            while !is_over.load(Ordering::Relaxed) {
+                fs::create_dir(&directory).ok();
+                for number in 0..PAIRS {
+                    let [folder, link] =
+                        ["folder", "link"].map(|name| directory.join(format!("{name}{number}")));
+                    if renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).is_err() {
+                        fs::create_dir(&folder).ok();
+                        symlink(&outside, &link).ok();
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(flip);
+            for _ in 0..REMOVALS {
+                remove(&directory).ok();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(
+            fs::metadata(&outside).unwrap().permissions().mode() & 0o777,
+            0o500
+        );
+        assert!(outside.join("inner").exists());
     }
 }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::clock;
+#[cfg(unix)]
+use crate::folder::{Access, Folder};
 use crate::junit;
 
 /// Where the report of the latest run of the tests lies, below cargo's target directory.
@@ -33,7 +35,7 @@ pub(crate) struct RunDir {
     /// Below `TMPDIR`, short, private.
     scratch: PathBuf,
     removal: leftovers::Removal,
-    _lock: File,
+    lock: File,
 }
 
 impl RunDir {
@@ -43,6 +45,7 @@ impl RunDir {
         let directory = RunDir::without_scratch(target_directory, kind)?;
         make_scratch(&directory.scratch)
             .with_context(|| format!("could not create `{}`", directory.scratch.display()))?;
+        directory.scratch_is_made()?;
         Ok(directory)
     }
 
@@ -70,8 +73,17 @@ impl RunDir {
             published,
             scratch,
             removal: leftovers::Removal::start(&home),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Writes down which directory was made for its children, so that only that one is removed should this run be killed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn scratch_is_made(&self) -> anyhow::Result<()> {
+        leftovers::record(&self.lock, &self.scratch)
+            .with_context(|| format!("could not write the lock in `{}`", self.path.display()))
     }
 
     /// The log of the attempt that is called so.
@@ -104,7 +116,7 @@ impl RunDir {
     /// Lets other users pass through the temporary directory, though not list it: checks of their rights need that.
     pub(crate) fn let_others_pass(&self) -> std::io::Result<()> {
         #[cfg(unix)]
-        std::fs::set_permissions(&self.scratch, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
+        Folder::open(&self.scratch, Access::Unchanged)?.set_mode(0o711.into())?;
         Ok(())
     }
 
@@ -250,5 +262,15 @@ mod tests {
         let root = run.scratch.clone();
         drop(run);
         assert!(!root.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_lock_says_which_directory_was_made() {
+        let target = tempfile::tempdir().unwrap();
+        let run = create(&target);
+        let lock = std::fs::read_to_string(run.path.join("lock")).unwrap();
+        let identity = crate::identity::Identity::of(&run.scratch).unwrap();
+        assert_eq!(lock, format!("{}\n{identity}\n", run.scratch.display()));
     }
 }

@@ -30,6 +30,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let console = Console::new();
     let mut found = leftovers::find(&workspace.target_directory.join("xtask"));
     found.retain(|leftover| args.kept || leftover.state != State::Kept);
+    let (foreign, found): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|leftover| leftover.state == State::Foreign);
+    for Leftover { run, .. } in &foreign {
+        console.line(&format!("left (another user's) {}", run.display()));
+    }
     let mut left = 0;
     for leftover in &found {
         let gone = args.dry_run || leftovers::take_away(leftover)?;
@@ -62,6 +68,7 @@ fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {
         State::Killed => "killed",
         State::Kept => "ended",
         State::Rubbish => "put aside",
+        State::Foreign => "another user's",
     };
     let word = match (dry_run, gone) {
         (true, _) => "would sweep",
@@ -72,9 +79,14 @@ fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {
         .scratch
         .as_ref()
         .map(|path| format!(" and {}", path.display()));
+    let stranger = leftover
+        .stranger
+        .as_ref()
+        .map(|path| format!(", not {}, which the run did not make", path.display()));
     format!(
-        "{word} ({whose}) {}{}",
+        "{word} ({whose}) {}{}{}",
         leftover.run.display(),
-        scratch.unwrap_or_default()
+        scratch.unwrap_or_default(),
+        stranger.unwrap_or_default()
     )
 }

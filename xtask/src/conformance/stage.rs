@@ -15,6 +15,7 @@ use crate::interrupt::{Interrupts, Request};
 use crate::mounts;
 use crate::os;
 use crate::pauses::Pauses;
+use crate::removal;
 use crate::report::{Case, Failure, Outcome, Skip};
 use crate::run::capture::Capture;
 use crate::run::process::{self, End, Ended, GRACE, Halt, Watch};
@@ -262,7 +263,7 @@ fn tidy(done: &mut Done, scratch: &Path) {
             failure.detail = format!("kept: {}", scratch.display());
         }
         _ => {
-            std::fs::remove_dir_all(scratch).ok();
+            removal::remove(scratch).ok();
         }
     }
 }

@@ -63,7 +63,6 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let shared = match prepare(level, scratch) {
         Ok(shared) => shared,
         Err(error) => {
-            std::fs::remove_dir(scratch).ok();
             hello(&socket, &Hello::Refused(format!("{error:#}")));
             return Ok(());
         }
@@ -87,6 +86,15 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
 /// tests in it share their processes, if they do.
 fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
+    let prepared = surround(level, scratch);
+    if prepared.is_err() {
+        // The next attempt makes it anew.
+        std::fs::remove_dir(scratch).ok();
+    }
+    prepared
+}
+
+fn surround(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     match level {
         Level::Box => {
             namespaces::enter(scratch)?;

@@ -1,13 +1,18 @@
 //! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to look at.
 //!
-//! Nothing else is copied, whatever a test has put in the place of its directory, and nobody may read the copies who might
-//! not read the files.
+//! Nothing else is copied, whatever a test has put in the place of its directory or puts there meanwhile: files are read by
+//! handle. Nobody may read the copies who might not read the files, and only their owner may write there.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::{FileType, readlinkat};
+
+use crate::folder::{Access, Folder};
 use crate::ownership::KeptFiles;
 
 /// So many bytes of contents are kept.
@@ -24,12 +29,18 @@ struct Budget {
     is_exceeded: bool,
 }
 
-/// Of modes these bits are kept: not those by which a program runs as its owner, who is another one here.
-const MODE_KEPT: u32 = 0o777;
+/// Of modes these bits are kept: not those by which a program runs as its owner, who is another one here, nor those by which
+/// others could put links in the way of what is copied next.
+const MODE_KEPT: u32 = 0o755;
 
 /// Who owns the copies may look at them.
 const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
+
+/// The mode of a copy: of that of the original what is kept, and at least this.
+fn kept(mode: u32, least: u32) -> u32 {
+    mode & MODE_KEPT | least
+}
 
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
 pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
@@ -39,53 +50,50 @@ pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
         is_exceeded: false,
     };
     // A link in its place leads to other people's files.
-    let mode = fs::symlink_metadata(from)
-        .ok()
-        .filter(fs::Metadata::is_dir)?
-        .mode();
+    let from = Folder::open(from, Access::Unchanged).ok()?;
     fs::create_dir_all(to.parent()?).ok()?;
     // What cannot be copied is missing there; the failure itself is told elsewhere.
-    folder((from, mode), to, &mut budget).ok();
+    folder(&from, to, &mut budget).ok();
     to.exists().then(|| KeptFiles {
         path: to.to_owned(),
         is_cut: budget.is_exceeded,
     })
 }
 
-fn folder((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Result<()> {
+fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
     DirBuilder::new()
-        .mode(mode & MODE_KEPT | MODE_FOLDER)
+        .mode(kept(from.metadata().mode(), MODE_FOLDER))
         .create(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
+    for (name, kind) in from.entries()? {
         let Some(entries) = budget.entries.checked_sub(1) else {
             budget.is_exceeded = true;
             return Ok(());
         };
         budget.entries = entries;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        // Of the entry itself, not of what a link leads to. One that fails does not hinder the others.
-        let metadata = entry.metadata()?;
-        let (kind, mode) = (metadata.file_type(), metadata.mode());
-        if kind.is_dir() {
-            folder((&source, mode), &target, budget).ok();
-        } else if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(&source)?, &target).ok();
-        } else if kind.is_file() {
-            file((&source, mode), &target, budget).ok();
-        }
+        let target = to.join(OsStr::from_bytes(name.to_bytes()));
+        let copied = match kind {
+            FileType::Directory => from
+                .enter(&name, Access::Unchanged)
+                .and_then(|below| folder(&below, &target, budget)),
+            FileType::Symlink => readlinkat(from, &*name, Vec::new())
+                .map_err(io::Error::from)
+                .and_then(|text| std::os::unix::fs::symlink(OsStr::from_bytes(text.to_bytes()), &target)),
+            FileType::RegularFile => from.file(&name).and_then(|source| file(source, &target, budget)),
+            _ => Ok(()),
+        };
+        // One that fails does not hinder the others.
+        copied.ok();
     }
     Ok(())
 }
 
-fn file((from, mode): (&Path, u32), to: &Path, budget: &mut Budget) -> io::Result<()> {
-    let mode = mode & MODE_KEPT | MODE_FILE;
+fn file((mut source, metadata): (File, Metadata), to: &Path, budget: &mut Budget) -> io::Result<()> {
+    let mode = kept(metadata.mode(), MODE_FILE);
     let mut copy = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(to)?;
-    let mut source = File::open(from)?;
     let copied = io::copy(&mut (&mut source).take(budget.len), &mut copy)?;
     budget.len -= copied;
     budget.is_exceeded |= budget.len == 0 && source.read(&mut [0])? > 0;
@@ -124,7 +132,9 @@ mod tests {
         };
         for (len, kept, is_cut) in [(60, 60, true), (100, 100, false), (101, 100, false)] {
             let mut budget = budget(len, 1);
-            file((&from, 0o644), &to, &mut budget).unwrap();
+            let source = File::open(&from).unwrap();
+            let metadata = source.metadata().unwrap();
+            file((source, metadata), &to, &mut budget).unwrap();
             assert_eq!(
                 (fs::metadata(&to).unwrap().len(), budget.is_exceeded),
                 (kept, is_cut)
@@ -136,7 +146,8 @@ mod tests {
         fs::write(full.join("file"), "").unwrap();
         for (entries, is_cut) in [(0, true), (1, false)] {
             let (mut budget, to) = (budget(100, entries), directory.path().join(entries.to_string()));
-            folder((&full, 0o755), &to, &mut budget).unwrap();
+            let full = Folder::open(&full, Access::Unchanged).unwrap();
+            folder(&full, &to, &mut budget).unwrap();
             assert_eq!((budget.is_exceeded, to.join("file").exists()), (is_cut, !is_cut));
         }
     }
@@ -152,5 +163,13 @@ mod tests {
         assert_eq!(copy(&link, &to), None);
         assert!(copy(&from, &to).is_some());
         assert_eq!(fs::metadata(to.join("secret")).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn only_the_owner_may_write_to_the_copies_and_no_program_runs_as_another_user() {
+        assert_eq!(
+            (kept(0o7777, MODE_FILE), kept(0o007, MODE_FOLDER)),
+            (0o755, 0o705)
+        );
     }
 }

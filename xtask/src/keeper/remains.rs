@@ -5,7 +5,6 @@
 //! end and has not come to run yet, gets the time that it needs.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -185,40 +184,6 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
             format!("`{}` could not be removed: {why}", scratch.display()),
         )],
     }
-}
-
-/// What lies in the directory, which should be empty.
-pub(super) fn files_left(scratch: &Path) -> Vec<Leak> {
-    // A link that has come in its place leads to other people's files, and who removed it left none.
-    match std::fs::symlink_metadata(scratch) {
-        Ok(metadata) if !metadata.is_dir() => {
-            let what = "something else in the place of its temporary directory";
-            return vec![Leak::new("file", what)];
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Ok(_) | Err(_) => {}
-    }
-    let entries = match std::fs::read_dir(scratch) {
-        Ok(entries) => entries.flatten(),
-        Err(error) => {
-            return vec![Leak::new(
-                "file",
-                format!("a directory that cannot be read: {error}"),
-            )];
-        }
-    };
-    let (mut files, mut sockets) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
-        let place = if is_socket { &mut sockets } else { &mut files };
-        place.push(entry.file_name().display().to_string());
-    }
-    files.sort();
-    sockets.sort();
-    Leak::told("file", files)
-        .into_iter()
-        .chain(Leak::told("unix-socket", sockets))
-        .collect()
 }
 
 /// As leaks of shared memory.

@@ -3,13 +3,13 @@
 //!
 //! Enters no other file system. Directories of other tests may hold anything, so a child looks, which may hang.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::StatVfs;
+use rustix::fs::{StatVfs, fstat};
 
 use super::bounded::bounded;
+use crate::folder::{Access, Folder, Step};
 use crate::shortage::{Scarce, Shortage};
 
 /// With fewer free bytes than this, a file system has no room; a small one has, until it is less than a [`PART_MIN`]th of all
@@ -70,24 +70,24 @@ fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
 
 /// The bytes or the files in a directory, with all that is below.
 fn held_in(directory: &Path, of: Scarce) -> u64 {
-    let Some(top) = directory.symlink_metadata().ok().filter(|top| top.is_dir()) else {
+    let Ok(top) = Folder::open(directory, Access::Unchanged) else {
         return 0;
     };
-    let (mut left, mut count) = (vec![directory.to_owned()], 0);
-    while let Some(directory) = left.pop() {
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        for (path, metadata) in entries.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))) {
-            if metadata.dev() == top.dev() {
-                count += match of {
-                    // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
-                    Scarce::Bytes => metadata.blocks() * 512,
-                    Scarce::Files => 1,
-                };
-                left.extend(metadata.is_dir().then_some(path));
-            }
+    let (device, mut count) = (fstat(&top).ok().map(|stat| stat.st_dev), 0);
+    let walked = top.walk(Access::Unchanged, |step| {
+        if let Step::Entry(folder, name, _) = step
+            && let Ok(stat) = folder.look(name)
+            && Some(stat.st_dev) == device
+        {
+            count += match of {
+                // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
+                Scarce::Bytes => u64::try_from(stat.st_blocks).unwrap_or_default() * 512,
+                Scarce::Files => 1,
+            };
         }
-    }
-    count
+    });
+    // Of one that cannot be read nothing is known.
+    walked.map_or(0, |()| count)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::isolation::Level;
 use crate::mounts;
 use crate::ownership::KeptFiles;
 use crate::procfs;
+use crate::removal;
 use crate::report::Leak;
 use crate::shortage::Shortage;
 
@@ -394,7 +395,7 @@ impl Supervisor<'_> {
         let mut leaks = if is_empty {
             Vec::new()
         } else {
-            remains::files_left(&self.order.scratch)
+            removal::files_left(&self.order.scratch)
         };
         leaks.extend(self.clear());
         Said::Settled { leaks, kept: None }

@@ -200,22 +200,18 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mut leaks = Leak::told("mount", mounted.collect());
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
-        let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.file_name().display().to_string())
-            .collect();
-        names.sort();
-        leaks.extend(Leak::told("file", names));
+        leaks.extend(removal::files_left(scratch));
     }
-    if fate != Fate::Preserve
-        && let Err(why) = removal::remove(scratch)
-    {
+    // A link in its place leads to other people's files: nothing is kept.
+    let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
+    let is_kept = fate == Fate::Preserve && is_directory;
+    if !is_kept && let Err(why) = removal::remove(scratch) {
         leaks.push(Leak::new(
             "file",
             format!("`{}` could not be removed: {why}", scratch.display()),
         ));
     }
-    let kept = (fate == Fate::Preserve && !is_empty).then(|| KeptFiles::whole(scratch));
+    let kept = is_kept.then(|| KeptFiles::whole(scratch));
     Settled { leaks, kept }
 }
 
@@ -238,5 +234,27 @@ mod tests {
         let expected: Vec<String> = files.chain(["and 3 more".to_owned()]).collect();
         assert_eq!(told, expected);
         assert!(!scratch.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_tests_directory_is_not_followed() {
+        let parent = tempfile::tempdir().unwrap();
+        let (scratch, outside) = (parent.path().join("scratch"), parent.path().join("outside"));
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("secret"), "").unwrap();
+        for (fate, told) in [
+            (
+                Fate::Remove,
+                &["something else in the place of its temporary directory"][..],
+            ),
+            (Fate::Preserve, &[]),
+        ] {
+            std::os::unix::fs::symlink(&outside, &scratch).unwrap();
+            let settled = settle(&scratch, fate);
+            let leaks: Vec<&str> = settled.leaks.iter().map(|leak| &*leak.what).collect();
+            assert_eq!((&*leaks, settled.kept), (told, None));
+            assert!(scratch.symlink_metadata().is_err() && outside.join("secret").exists());
+        }
     }
 }

@@ -4,10 +4,14 @@
 //! so in a file. So age decides nothing: a run without a lock and without that file was killed, and all of it goes at
 //! once, also what its tests still have mounted or running. Of runs that ended the latest are kept, for a person to look.
 //!
+//! Only what belongs to this user is touched: whoever may write here or to `TMPDIR` could have put something else in the
+//! place of what a run made. A lock says which directory its run made, and only that one is removed.
+//!
 //! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
 //! the name says to a later run what it is.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::RUN_ID;
+use crate::identity::{self, Identity};
 use crate::os;
 use crate::removal;
 
@@ -25,7 +30,8 @@ pub(super) const RUNS_KEPT: usize = 10;
 /// How the names of the temporary directories of all runs begin.
 pub(super) const SCRATCH_PREFIX: &str = "xt-";
 
-/// The file that a live run holds locked; inside is the path of its temporary directory.
+/// The file that a live run holds locked. Its first line is the path of the run's temporary directory, its second one which
+/// directory that is, once it was made.
 const LOCK: &str = "lock";
 
 /// The file that a run makes at its orderly end.
@@ -64,7 +70,7 @@ pub(super) fn take_turn(home: &Path) -> anyhow::Result<File> {
 /// Waits for one of the locks that all runs share, and holds it for as long as the result lives.
 fn take(home: &Path, name: &str) -> anyhow::Result<File> {
     let path = home.join(name);
-    let file = File::create(&path).with_context(|| format!("could not create `{}`", path.display()))?;
+    let file = open_shared(&path).with_context(|| format!("could not create `{}`", path.display()))?;
     // A file system without locks: then nobody is ever taken for killed, and removing twice harms nobody.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
@@ -72,15 +78,35 @@ fn take(home: &Path, name: &str) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Opens a lock that all runs share. Who finds a link there must not change what it leads to.
+fn open_shared(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+    options.open(path)
+}
+
 /// From here on the run in this directory is alive.
 pub(super) fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
-    let path = run.join(LOCK);
-    std::fs::write(&path, scratch.as_os_str().as_encoded_bytes())?;
-    let file = File::open(&path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create_new(true)
+        .open(run.join(LOCK))?;
+    file.write_all(scratch.as_os_str().as_encoded_bytes())?;
     // Whoever looks whether we are alive holds it for a moment.
     match file.lock() {
         Ok(()) => Ok(file),
         Err(error) => unless_unsupported(error, file),
+    }
+}
+
+/// Writes down which directory the temporary one is, now that it was made.
+pub(super) fn record(mut lock: &File, scratch: &Path) -> std::io::Result<()> {
+    match Identity::of(scratch) {
+        Some(identity) => lock.write_all(format!("\n{identity}\n").as_bytes()),
+        None => Ok(()),
     }
 }
 
@@ -104,6 +130,8 @@ pub(crate) struct Leftover {
     pub(crate) run: PathBuf,
     /// Its temporary directory, if that still exists.
     pub(crate) scratch: Option<PathBuf>,
+    /// Something else that has the name of its temporary directory.
+    pub(crate) stranger: Option<PathBuf>,
     pub(crate) state: State,
 }
 
@@ -116,6 +144,8 @@ pub(crate) enum State {
     Kept,
     /// A later run has judged them and did not come to remove them.
     Rubbish,
+    /// Another user's run: they are left to that user.
+    Foreign,
 }
 
 /// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
@@ -124,13 +154,26 @@ pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
     runs.filter_map(|run| {
         let state = match fate(&run) {
+            _ if !is_ours(&run, None) => State::Foreign,
             _ if is_rubbish(&run) => State::Rubbish,
             Fate::Killed => State::Killed,
             Fate::Ended => State::Kept,
             Fate::Alive | Fate::Unknown => return None,
         };
-        let scratch = scratch_of(&run).filter(|scratch| scratch.exists());
-        Some(Leftover { run, scratch, state })
+        let (scratch, stranger) = match scratch_of(&run).filter(|_| state != State::Foreign) {
+            Some(scratch) if scratch.is_there() => (Some(scratch.path), None),
+            Some(scratch) => (
+                None,
+                scratch.path.symlink_metadata().is_ok().then_some(scratch.path),
+            ),
+            None => (None, None),
+        };
+        Some(Leftover {
+            run,
+            scratch,
+            stranger,
+            state,
+        })
     })
     .collect()
 }
@@ -164,7 +207,7 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
 /// be tomorrow. To be called with the turn taken.
 pub(super) fn clear(runs: &Path) {
     let mut all = directories(runs);
-    all.retain(|run| !is_rubbish(run));
+    all.retain(|run| !is_rubbish(run) && is_ours(run, None));
     let old_count = all.len().saturating_sub(RUNS_KEPT);
     for (number, run) in all.iter().enumerate() {
         match fate(run) {
@@ -208,7 +251,10 @@ impl Removal {
 /// Removes what was put aside, unless another run does: then it waits for that.
 fn remove_rubbish(home: &Path) {
     let runs = home.join("runs");
-    let rubbish = || directories(&runs).into_iter().filter(|run| is_rubbish(run));
+    let rubbish = || {
+        let all = directories(&runs).into_iter();
+        all.filter(|run| is_rubbish(run) && is_ours(run, None))
+    };
     if rubbish().next().is_none() {
         return;
     }
@@ -232,13 +278,19 @@ fn put_aside(run: &Path) -> PathBuf {
     }
 }
 
-/// The directories in this one, in the order of their names.
+/// The directories in this one, in the order of their names; no links.
 fn directories(path: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| entry.path());
-    let mut found: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut found: Vec<PathBuf> = directories.map(|entry| entry.path()).collect();
     found.sort();
     found
+}
+
+/// Whether there is a directory of this user, and the known one, if it is known.
+fn is_ours(path: &Path, known: Option<&Identity>) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| identity::is_ours(&metadata, known))
 }
 
 fn fate(run: &Path) -> Fate {
@@ -264,29 +316,51 @@ fn bury(run: &Path) {
 
 /// Removes the directories of a run. The one that names the other goes only after it, so that a later run can try again.
 fn remove(run: &Path) {
-    if scratch_of(run).is_none_or(|scratch| removed(&scratch)) {
-        removed(run);
+    let scratch = scratch_of(run).filter(Scratch::is_there);
+    if scratch.is_none_or(|scratch| removed(&scratch.path, scratch.known.as_ref())) {
+        removed(run, None);
     }
 }
 
 /// Detaches what is mounted in it, then removes it. Where a mount resists, the files stay: they may be somebody's.
-fn removed(directory: &Path) -> bool {
-    removal::remove(directory).ok();
-    !directory.exists()
+fn removed(directory: &Path, known: Option<&Identity>) -> bool {
+    removal::remove_ours(directory, known).ok();
+    !is_ours(directory, known)
+}
+
+/// The temporary directory of a run, as its lock names it.
+#[derive(Debug, PartialEq, Eq)]
+struct Scratch {
+    path: PathBuf,
+    /// Which directory it is. Not known of a run that was killed before it could say so; then its owner alone decides, as
+    /// nobody else can make a directory that belongs to us.
+    known: Option<Identity>,
+}
+
+impl Scratch {
+    /// Whether it is still there, and not something else of its name.
+    fn is_there(&self) -> bool {
+        is_ours(&self.path, self.known.as_ref())
+    }
 }
 
 /// The temporary directory that an old run names, if it looks like one of ours.
-fn scratch_of(run: &Path) -> Option<PathBuf> {
-    let path = PathBuf::from(std::fs::read_to_string(run.join(LOCK)).ok()?);
-    let is_ours = path.is_absolute() && path.file_name()?.to_str()?.starts_with(SCRATCH_PREFIX);
-    is_ours.then_some(path)
+fn scratch_of(run: &Path) -> Option<Scratch> {
+    let text = std::fs::read_to_string(run.join(LOCK)).ok()?;
+    let (path, known) = match text.split_once('\n') {
+        Some((path, rest)) => (path, rest.strip_suffix('\n').and_then(|line| line.parse().ok())),
+        None => (&*text, None),
+    };
+    let path = PathBuf::from(path);
+    let is_named_so = path.is_absolute() && path.file_name()?.to_str()?.starts_with(SCRATCH_PREFIX);
+    is_named_so.then_some(Scratch { path, known })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The directories of a run: below `runs`, and its temporary one.
+    /// The directories of a run: below `runs`, and its temporary one, which the lock does not identify.
     fn run(home: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (run, scratch) = (home.join("runs").join(name), home.join(format!("xt-{name}")));
         std::fs::create_dir_all(&run).unwrap();
@@ -304,6 +378,7 @@ mod tests {
             run(home.path(), "3"),
         );
         mark_ended(&ended.0);
+        std::fs::remove_file(alive.0.join(LOCK)).unwrap();
         let _lock = lock(&alive.0, &alive.1).unwrap();
         assert_eq!(
             [&killed, &ended, &alive].map(|(run, _)| fate(run)),
@@ -366,10 +441,66 @@ mod tests {
     fn only_what_looks_like_ours_is_believed() {
         let home = tempfile::tempdir().unwrap();
         let (run, scratch) = run(home.path(), "1");
-        assert_eq!(scratch_of(&run), Some(scratch));
+        let found = |run| scratch_of(run).map(|scratch| scratch.path);
+        assert_eq!(found(&run), Some(scratch));
         for other in ["/home", "xt-relative", ""] {
             std::fs::write(run.join(LOCK), other).unwrap();
-            assert_eq!(scratch_of(&run), None, "{other}");
+            assert_eq!(found(&run), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_took_the_name_of_a_temporary_directory_stays() {
+        let all = tempfile::tempdir().unwrap();
+        let home = all.path().join("test");
+        let (run, scratch) = run(&home, "1");
+        std::fs::remove_file(run.join(LOCK)).unwrap();
+        record(&lock(&run, &scratch).unwrap(), &scratch).unwrap();
+        assert!(scratch_of(&run).unwrap().is_there());
+        std::fs::rename(&scratch, home.join("moved")).unwrap();
+        std::fs::create_dir(&scratch).unwrap();
+        let found = find(all.path());
+        assert_eq!(
+            [&found[0].scratch, &found[0].stranger],
+            [&None, &Some(scratch.clone())]
+        );
+        assert!(take_away(&found[0]).unwrap());
+        assert!(!run.exists() && scratch.exists() && home.join("moved").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_no_run_and_no_lock() {
+        let all = tempfile::tempdir().unwrap();
+        let home = all.path().join("test");
+        let outside = all.path().join("outside");
+        std::fs::write(&outside, "mine").unwrap();
+        std::fs::create_dir_all(home.join("runs")).unwrap();
+        std::os::unix::fs::symlink(all.path(), home.join("runs/1")).unwrap();
+        std::os::unix::fs::symlink(&outside, home.join(TURN)).unwrap();
+        assert_eq!(find(all.path()), []);
+        clear(&home.join("runs"));
+        assert!(home.join("runs/1").exists() && take_turn(&home).is_err());
+        assert_eq!(std::fs::read_to_string(outside).unwrap(), "mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[ignore = "needs root"]
+    fn root_leaves_what_another_user_has_put_where_a_run_was() {
+        let all = tempfile::tempdir().unwrap();
+        let home = all.path().join("test");
+        let theirs = run(&home, "1");
+        let ours = run(&home, "2");
+        for path in [&theirs.0, &theirs.1, &ours.1] {
+            std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+        }
+        let found = find(all.path());
+        assert_eq!([State::Foreign, State::Killed], [found[0].state, found[1].state]);
+        assert_eq!(found[1].stranger.as_ref(), Some(&ours.1));
+        clear(&home.join("runs"));
+        Removal::start(&home).wait();
+        assert!(theirs.0.exists() && theirs.1.exists() && ours.1.exists());
+        assert!(!ours.0.exists());
     }
 }

@@ -107,6 +107,7 @@ impl<'a> Run<'a> {
     /// Who will own the tests' processes; says so where it is not what was hoped for.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
         let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        self.directory.scratch_is_made()?;
         let level = owner.level().name();
         let told = match owner.why() {
             Some(why) => format!("{level}; {why}"),

@@ -1,0 +1,110 @@
+//! Which directory it is, whatever has its name: a path that was written down may lead to another one by now.
+
+use std::fmt;
+use std::fs::Metadata;
+use std::path::Path;
+use std::str::FromStr;
+
+/// The owner of a directory, its device, and its inode there. No other directory has the same as long as it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    owner: u32,
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// That of a directory; `None` where the system has nothing of the kind, or a link or something else is there.
+    pub(crate) fn of(directory: &Path) -> Option<Identity> {
+        let metadata = directory.symlink_metadata().ok()?;
+        metadata.is_dir().then(|| Identity::seen(&metadata)).flatten()
+    }
+
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
+    fn seen(metadata: &Metadata) -> Option<Identity> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Identity {
+            owner: metadata.uid(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn seen(_: &Metadata) -> Option<Identity> {
+        None
+    }
+}
+
+/// Whether it is a directory of the user of this process, and the one that is known, if it is known.
+pub(crate) fn is_ours(metadata: &Metadata, known: Option<&Identity>) -> bool {
+    #[cfg(unix)]
+    let is_mine = crate::folder::is_mine(metadata);
+    #[cfg(not(unix))]
+    let is_mine = true;
+    let is_known = known.is_none_or(|known| Identity::seen(metadata).is_none_or(|seen| seen == *known));
+    metadata.is_dir() && is_mine && is_known
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity { owner, device, inode } = self;
+        write!(f, "owner {owner} device {device} inode {inode}")
+    }
+}
+
+impl FromStr for Identity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Identity, ()> {
+        let words: Vec<&str> = text.split(' ').collect();
+        match words[..] {
+            ["owner", owner, "device", device, "inode", inode] => Ok(Identity {
+                owner: owner.parse().map_err(|_| ())?,
+                device: device.parse().map_err(|_| ())?,
+                inode: inode.parse().map_err(|_| ())?,
+            }),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_down_is_read_again_and_half_of_it_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = Identity::of(directory.path()).unwrap();
+        let text = identity.to_string();
+        assert_eq!(text.parse(), Ok(identity));
+        for cut in [
+            "",
+            "owner 0 device 1 inode",
+            "owner 0 device 1 inode x",
+            "owner 0",
+        ] {
+            assert_eq!(cut.parse::<Identity>(), Err(()), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_took_the_name_of_another_is_not_the_known_one_nor_is_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let [name, moved, link] = ["name", "moved", "link"].map(|name| home.path().join(name));
+        std::fs::create_dir(&name).unwrap();
+        let known = Identity::of(&name);
+        let is_ours = |path: &Path| is_ours(&path.symlink_metadata().unwrap(), known.as_ref());
+        assert!(is_ours(&name));
+        std::fs::rename(&name, &moved).unwrap();
+        std::fs::create_dir(&name).unwrap();
+        std::os::unix::fs::symlink(&moved, &link).unwrap();
+        assert_eq!(
+            [&name, &moved, &link].map(|path| is_ours(path)),
+            [false, true, false]
+        );
+        assert_eq!(Identity::of(&link), None);
+    }
+}
