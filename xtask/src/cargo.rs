@@ -7,13 +7,13 @@ mod selection;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use xshell::{Cmd, Shell};
 
+use crate::console::PassedOn;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupts;
 use crate::leash::{Line, leashed};
@@ -142,14 +142,16 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
 async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
     let mut buffer = vec![0; 16 * 1024];
-    let mut terminal = std::io::stderr();
+    let mut shown = PassedOn::to_stderr();
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
         let chunk = buffer.get(..len).unwrap_or_default();
-        terminal.write_all(chunk).ok();
+        // Nothing can be done for someone whose standard error is closed.
+        shown.push(chunk).ok();
         kept.extend_from_slice(chunk);
         let excess = kept.len().saturating_sub(BUILD_OUTPUT_LEN_MAX);
         kept.drain(..excess);
     }
+    shown.finish().ok();
 }
 
 fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {

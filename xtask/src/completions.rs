@@ -32,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Command::command(), NAME, &mut script);
-    console::print(&String::from_utf8_lossy(&script))?;
+    console::print_exactly(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success.into())
 }
 

@@ -1,10 +1,11 @@
 //! What a person sees while tests run and at the end: one line per test, live status on a terminal, plain text
-//! elsewhere.
+//! elsewhere. What a CI system would take for a command is shown, too; only [`Console::command`] gives one.
 //!
 //! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
 //! report. Who has closed it wants to read nothing; where it cannot be written for another reason, that is told at the
 //! end.
 
+mod disarm;
 mod live;
 mod remarks;
 mod summary;
@@ -14,6 +15,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub(crate) use disarm::{PassedOn, disarmed, disarmed_json};
 pub(crate) use summary::{Counts, Summary};
 pub(crate) use text::{plain_line, plain_text, report_text, steers, word_of_shell};
 
@@ -82,11 +84,27 @@ pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints what somebody has asked for, where it must not be lost in silence. Who stops reading has read enough.
+/// Prints text that somebody has asked for, where it must not be lost in silence. Who stops reading has read enough.
 ///
 /// # Errors
 /// When standard output cannot be written, with the exit code that says so.
 pub(crate) fn print(text: &str) -> Result<(), Stop> {
+    print_exactly(&disarmed(text))
+}
+
+/// The same of JSON.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_json(json: &str) -> Result<(), Stop> {
+    print_exactly(&disarmed_json(json))
+}
+
+/// The same of a file format, of which no character may change.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_exactly(text: &str) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
     match printed {
@@ -144,6 +162,15 @@ impl Console {
 
     /// One line of results.
     pub(crate) fn line(&self, line: &str) {
+        self.write(&disarmed(line));
+    }
+
+    /// A command to the CI system that reads us. What others say in it must be escaped as that system wants it.
+    pub(crate) fn command(&self, line: &str) {
+        self.write(line);
+    }
+
+    fn write(&self, line: &str) {
         let print = || {
             let printed = match self.out {
                 Out::Stdout => print_line(std::io::stdout().lock(), line),

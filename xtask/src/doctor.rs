@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::binary;
 use crate::capability::{Capabilities, FuseMode};
+use crate::console;
 use crate::exit::Exit;
 use crate::isolation::Isolation;
 use crate::run::Owner;
@@ -140,10 +141,12 @@ fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
 }
 
 fn print(findings: &Findings, json: bool) -> Result<()> {
-    let text = if json {
-        serde_json::to_string_pretty(findings).context("could not write the findings as JSON")?
-    } else {
-        page::page(findings)
-    };
-    writeln!(std::io::stdout(), "{}", text.trim_end()).context("could not write to standard output")
+    match json {
+        true => {
+            let json = serde_json::to_string_pretty(findings);
+            console::print_json(&json.context("could not write the findings as JSON")?)?;
+        }
+        false => console::print(&page::page(findings))?,
+    }
+    Ok(())
 }

@@ -140,7 +140,7 @@ impl Listing<'_> {
         match self.form {
             Form::Json => {
                 let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
-                console::print(&json)?;
+                console::print_json(&json)?;
             }
             Form::Lines => {
                 let lines: Vec<String> = entries.iter().map(Entry::line).collect();

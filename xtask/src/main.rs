@@ -111,8 +111,8 @@ fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.
-        let message = console::plain_text(format!("{error:#}").as_bytes());
-        writeln!(std::io::stderr(), "error: {message}").ok();
+        let message = console::plain_text(format!("error: {error:#}").as_bytes());
+        writeln!(std::io::stderr(), "{}", console::disarmed(&message)).ok();
         error
             .downcast_ref::<Stop>()
             .map_or(Exit::SetupFailed, |stop| stop.exit)

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
+use crate::console;
 use crate::exit::Exit;
 use crate::workspace::Workspace;
 use patch::Patch;
@@ -106,11 +107,11 @@ fn verdict(rows: &[Row]) -> Exit {
 }
 
 fn say(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{}", text.trim_end()).context("could not write to standard output")
+    Ok(console::print(text)?)
 }
 
 fn tell(text: &str) -> Result<()> {
-    writeln!(std::io::stderr(), "{text}").context("could not write to standard error")
+    writeln!(std::io::stderr(), "{}", console::disarmed(text)).context("could not write to standard error")
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::console::{self, plain_line};
 use crate::events;
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::junit::{self, Dialect};
 use crate::report::{Case, Report};
 use crate::rundir::PUBLISHED;
@@ -102,11 +102,19 @@ struct Place {
 /// When the events cannot be read or the output cannot be written.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
-        What::Junit { source, dialect } => source.tell(&junit::to_xml(&source.report()?, *dialect)?),
-        What::Markdown(source) => source.tell(&markdown::to_markdown(&source.report()?, markdown::LEN_MAX)),
-        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?)),
-        What::Trace(source) => source.tell(&trace::to_json(&source.report()?)),
-        What::Slowest { source, count } => source.tell(&slowest::to_text(&source.report()?, *count)),
+        What::Junit { source, dialect } => {
+            let xml = junit::to_xml(&source.report()?, *dialect)?;
+            source.tell(&xml, console::print_exactly)
+        }
+        What::Markdown(source) => {
+            let page = markdown::to_markdown(&source.report()?, markdown::LEN_MAX);
+            source.tell(&page, console::print)
+        }
+        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?), console::print_exactly),
+        What::Trace(source) => source.tell(&trace::to_json(&source.report()?), console::print_json),
+        What::Slowest { source, count } => {
+            source.tell(&slowest::to_text(&source.report()?, *count), console::print)
+        }
         What::Diff {
             before,
             after,
@@ -143,10 +151,11 @@ impl Source {
         merge::merge(reports?).context("there are no events to read")
     }
 
-    fn tell(&self, text: &str) -> anyhow::Result<ExitCode> {
+    /// Writes it to the file that was asked for, or prints it so.
+    fn tell(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
         match &self.output {
             Some(path) => junit::write_atomically(path, text)?,
-            None => console::print(text)?,
+            None => print(text)?,
         }
         Ok(Exit::Success.into())
     }

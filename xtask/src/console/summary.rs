@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::remarks::remarks;
-use super::text::{disarmed, plain_line, plain_text, result_line, word_of_shell};
+use super::text::{plain_line, plain_text, result_line, word_of_shell};
 use super::{Console, Style};
 use crate::cut::{self, Parts};
 use crate::report::{Case, Failure, Outcome, Report, Suite};
@@ -110,11 +110,11 @@ impl Summary<'_> {
         let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
         console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
         let message = plain_line(&failure.message);
-        console.line(&disarmed(&format!("  {}: {message}", failure.kind)));
+        console.line(&format!("  {}: {message}", failure.kind));
         if let Some(place) = case.place().filter(|_| case.line.is_some()) {
             console.line(&format!("  at {}", plain_line(&place)));
         }
-        detail(failure).for_each(|line| console.line(&format!("  {}", disarmed(&plain_line(line)))));
+        detail(failure).for_each(|line| console.line(&format!("  {}", plain_line(line))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
         if let (Some(rerun), Some(id)) = (&self.rerun, selecting(case)) {
@@ -161,9 +161,10 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
 fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
     let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
     let half = OUTPUT_LINES_MAX / 2;
-    let safe = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| disarmed(&short(line))).collect() };
+    let short =
+        |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| short(line).into_owned()).collect() };
     if omitted == 0 {
-        return safe(lines);
+        return short(lines);
     }
     let (head, mark, tail) = match parts.left_out {
         0 => {
@@ -180,7 +181,7 @@ fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
             (head, format!("[... {left_out} bytes left out ...]"), tail)
         }
     };
-    [safe(&head), vec![mark], safe(&tail)].concat()
+    [short(&head), vec![mark], short(&tail)].concat()
 }
 
 fn short(line: &str) -> Cow<'_, str> {

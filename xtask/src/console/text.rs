@@ -97,17 +97,6 @@ pub(crate) fn word_of_shell(text: &str) -> Option<String> {
     }
 }
 
-/// A line of a program in which GitHub Actions finds no command of its own: it takes `::` at the beginning for one, also
-/// behind spaces, and `##[` anywhere.
-pub(super) fn disarmed(line: &str) -> String {
-    let (spaces, rest) = line.split_at(line.len() - line.trim_start().len());
-    let rest = match rest.strip_prefix("::") {
-        Some(rest) => format!(": :{rest}"),
-        None => rest.to_owned(),
-    };
-    format!("{spaces}{}", rest.replace("##[", "# #["))
-}
-
 /// Parameters and intermediates are 0x20 to 0x3F, the final byte is 0x40 to 0x7E (ECMA-48, 5.4).
 fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while rest.next_if(|c| (' '..='?').contains(c)).is_some() {}
@@ -153,13 +142,6 @@ mod tests {
         assert_eq!(word_of_shell("a b's").as_deref(), Some(r"'a b'\''s'"));
         assert_eq!(word_of_shell("").as_deref(), Some("''"));
         assert_eq!(word_of_shell("a\tb"), None);
-    }
-
-    #[test]
-    fn no_line_is_a_command_to_github() {
-        assert_eq!(disarmed("  ::add-mask::x"), "  : :add-mask::x");
-        assert_eq!(disarmed("a ##[error]b"), "a # #[error]b");
-        assert_eq!(disarmed("tandem::core"), "tandem::core");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::console::disarmed_json;
 use crate::report::{Case, Failure, Leak, Phase, wire};
 
 /// The version of the format. One that is higher is not for us to read.
@@ -116,9 +117,10 @@ impl<'a> Line<'a> {
 
     /// With its end; JSON escapes every other one.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut line = disarmed_json(&json);
+        line.push('\n');
+        line.into_bytes()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::{markdown, plain_line, title};
-use crate::console::Console;
+use crate::console::{Console, disarmed};
 use crate::report::{Case, Report};
 
 /// GitHub shows no more of one kind for a step.
@@ -18,7 +18,7 @@ const ANNOTATIONS_MAX: usize = 10;
 /// When the summary of the step cannot be written.
 pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
-        annotations(report).iter().for_each(|line| console.line(line));
+        annotations(report).iter().for_each(|line| console.command(line));
     }
     match std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
         Some(path) => append_summary(report, Path::new(&path)),
@@ -51,9 +51,12 @@ fn annotation(case: &Case) -> Option<String> {
     Some(format!("::error {}::{message}", place.join(",")))
 }
 
-/// Escapes as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`).
+/// Escapes as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`); nothing in it is another command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    disarmed(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// As [`data`], for what stands before the second `::`.
@@ -96,14 +99,17 @@ mod tests {
 
     #[test]
     fn nothing_in_a_name_or_a_message_is_a_command_of_its_own() {
-        let evil = "x,y=1::z\n::add-mask::%0A\r::stop-commands::\x1b[0m";
+        let evil = "x,y=1::z\n::add-mask::%0A\r::stop-commands::\x1b[0m##[add-mask]a";
         let hit = Case {
             file: Some(evil.into()),
             ..case(evil, failed(evil))
         };
         let lines = annotations(&report("1", vec![hit]));
         assert_eq!(lines.len(), 1);
-        assert!(!lines[0].contains(['\n', '\r', '\x1b']), "{lines:?}");
+        assert!(
+            !lines[0].contains(['\n', '\r', '\x1b']) && !lines[0].contains("##["),
+            "{lines:?}"
+        );
         let (head, _) = lines[0].split_at(lines[0].find("::panic").unwrap());
         assert_eq!(
             (head.matches("::").count(), head.matches(',').count()),

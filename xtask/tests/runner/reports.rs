@@ -346,6 +346,52 @@ fn github_is_told_of_failures_where_they_are_and_no_test_can_tell_it_anything() 
 }
 
 #[test]
+fn whatever_tests_and_the_workspace_say_no_ci_system_finds_a_command_in_it() {
+    let package = Scratch::package(
+        "fn main() {}\n#[test]\n#[ignore = \"##[error]skipped\"]\nfn is_skipped() {}\n\
+         #[test]\nfn leaks() { for name in [\"##[error]leak\", \"##vso[leak]\"] { \
+         std::fs::write(std::env::temp_dir().join(name), \"\").unwrap() } }\n\
+         #[test]\nfn fails() { println!(\"::error::said ##[error]said\"); \
+         panic!(\"::error::panicked ##[error]panicked\\n##vso[task]panicked\") }",
+    );
+    package.add_file(
+        "build.rs",
+        "fn main() { println!(\"cargo::warning=##[error]built\") }",
+    );
+    let run = |subcommand, arguments: &[&str]| {
+        Setup {
+            subcommand,
+            manifest: package.manifest(),
+            variables: &[("GITHUB_ACTIONS", "true")],
+            ..Setup::new(arguments)
+        }
+        .run()
+    };
+    let (shown, events) = (run("test", &["--no-capture"]), run("test", &["--events", "-"]));
+    for part in ["skipped", "leak", "said", "panicked", "built"] {
+        let part = format!("# #[error]{part}");
+        assert!(
+            shown.stdout.contains(&part) || shown.stderr.contains(&part),
+            "{part}\n{shown}"
+        );
+    }
+    let lists = [run("list", &[]), run("list", &["--json"])];
+    for run in [&shown, &events, &lists[0], &lists[1]] {
+        let lines = || run.stdout.lines().chain(run.stderr.lines());
+        assert!(
+            !lines().any(|line| line.contains("##[") || line.contains("##vso[")),
+            "{run}"
+        );
+        let commands = lines().filter(|line| line.trim_start().starts_with("::"));
+        assert!(commands.clone().count() <= 1, "{run}");
+        assert!(
+            { commands }.all(|line| line.starts_with("::error file=src/main.rs")),
+            "{run}"
+        );
+    }
+}
+
+#[test]
 fn a_report_says_what_it_was_made_with() {
     let junit = Setup::new(&["good::passes"]).run().junit();
     for (name, beginning) in [("rustc", "rustc 1."), ("cargo", "cargo 1.")] {
