@@ -15,6 +15,7 @@ use crate::console::{Console, Style};
 use crate::exit::Exit;
 use crate::junit;
 use crate::mutations;
+use crate::reports::unheard;
 use crate::rundir::PUBLISHED;
 use crate::test;
 use crate::tidy;
@@ -159,7 +160,7 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     let wishes = names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_TEST_"));
     let command = wishes.fold(command, |command, name| command.env_remove(name));
     let required = bench.test.require.iter().map(|name| format!("--require={name}"));
-    bench.run(command.args(OWN_TESTS_WITH_NEEDS).args(required))
+    bench.run_ours(command.args(OWN_TESTS_WITH_NEEDS).args(required))
 }
 
 /// With the features of the tests, so that both share what is compiled.
@@ -211,7 +212,13 @@ impl Bench {
         cargo::command(&self.sh)
     }
 
+    /// Runs a program that knows nothing of what the CI system takes for a command.
     fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
+        unheard(&Console::new(), || self.run_ours(command))
+    }
+
+    /// Runs a program that does, as we do.
+    fn run_ours(&self, command: Cmd<'_>) -> anyhow::Result<()> {
         let _directory = self.sh.push_dir(&self.workspace.root);
         command.run().map_err(Into::into)
     }

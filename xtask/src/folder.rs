@@ -67,15 +67,11 @@ impl Folder {
     }
 
     fn open_at(parent: BorrowedFd<'_>, name: impl Arg + Copy, access: Access) -> io::Result<Folder> {
-        let open = || rustix::fs::openat(parent, name, OPEN | OFlags::RDONLY, Mode::empty());
+        let open =
+            || with_descriptors(|| rustix::fs::openat(parent, name, OPEN | OFlags::RDONLY, Mode::empty()));
         let handle = match open() {
             Err(Errno::ACCESS) if access == Access::Mended => {
                 mend_closed(parent, name)?;
-                open()?
-            }
-            // One is open for each level of a deep tree.
-            Err(Errno::MFILE) => {
-                os::raise_open_files();
                 open()?
             }
             opened => opened?,
@@ -108,7 +104,7 @@ impl Folder {
     /// When it cannot be read.
     pub(crate) fn entries(&self) -> io::Result<Vec<(CString, FileType)>> {
         let mut entries = Vec::new();
-        for entry in Dir::read_from(&self.handle)? {
+        for entry in with_descriptors(|| Dir::read_from(&self.handle))? {
             let entry = entry?;
             let name = entry.file_name();
             if name == c"." || name == c".." {
@@ -220,6 +216,17 @@ impl Level {
     }
 }
 
+/// Opens something, with more descriptors if there are too few: each level of a deep tree takes one.
+fn with_descriptors<T>(mut open: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    match open() {
+        Err(Errno::MFILE) => {
+            os::raise_open_files();
+            open()
+        }
+        opened => opened,
+    }
+}
+
 /// Whether an error says that something else than a directory is there.
 pub(crate) fn is_no_folder(error: &io::Error) -> bool {
     matches!(
@@ -316,6 +323,14 @@ mod tests {
         });
         walked.unwrap();
         assert!(outside.join("file").exists() && !moved.join("file").exists());
+    }
+
+    #[test]
+    fn where_there_are_too_few_descriptors_it_is_tried_again_with_more() {
+        let mut answers = vec![Ok(7), Err(Errno::MFILE)];
+        assert_eq!(with_descriptors(|| answers.pop().unwrap()), Ok(7));
+        let mut answers = vec![Ok(7), Err(Errno::ACCESS)];
+        assert_eq!(with_descriptors(|| answers.pop().unwrap()), Err(Errno::ACCESS));
     }
 
     #[test]

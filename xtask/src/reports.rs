@@ -26,6 +26,7 @@ use crate::junit::{self, Dialect};
 use crate::report::{Case, Report};
 use crate::rundir::PUBLISHED;
 use crate::workspace::Workspace;
+pub(crate) use github::unheard;
 pub(crate) use outputs::{OutputArgs, elsewhere};
 pub(crate) use versions::Versions;
 

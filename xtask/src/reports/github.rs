@@ -1,5 +1,6 @@
 //! What GitHub Actions shows of a run: an annotation at the line of each failure, and the summary of the step.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -17,13 +18,37 @@ const ANNOTATIONS_MAX: usize = 10;
 /// # Errors
 /// When the summary of the step cannot be written.
 pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
-    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+    if is_here() {
         annotations(report).iter().for_each(|line| console.command(line));
     }
     match std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
         Some(path) => append_summary(report, Path::new(&path)),
         None => Ok(()),
     }
+}
+
+/// Does work whose output goes straight to the console, and has GitHub take no command from it meanwhile.
+pub(crate) fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
+    let [stop, go_on] = silence();
+    if is_here() {
+        console.command(&stop);
+    }
+    let done = work();
+    if is_here() {
+        console.command(&go_on);
+    }
+    done
+}
+
+/// The commands after which GitHub takes none, and takes them again. The word between them cannot be guessed.
+fn silence() -> [String; 2] {
+    let [first, second] = [(); 2].map(|()| RandomState::new().hash_one(()));
+    let word = format!("xtask-{first:016x}{second:016x}");
+    [format!("::stop-commands::{word}"), format!("::{word}::")]
+}
+
+fn is_here() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
 /// Workflow commands for the first failures.
@@ -116,6 +141,14 @@ mod tests {
             (1, 2),
             "{head}"
         );
+    }
+
+    #[test]
+    fn commands_are_taken_again_after_a_word_that_nobody_can_know() {
+        let [stop, go_on] = silence();
+        let word = stop.strip_prefix("::stop-commands::").unwrap();
+        assert_eq!(go_on, format!("::{word}::"));
+        assert!(!silence()[0].ends_with(word) && !word.contains(':'));
     }
 
     #[test]
