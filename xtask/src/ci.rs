@@ -212,12 +212,12 @@ impl Bench {
         cargo::command(&self.sh)
     }
 
-    /// Runs a program that knows nothing of what the CI system takes for a command.
+    /// Runs a program whose output may contain what the CI system takes for a command.
     fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
         unheard(&Console::new(), || self.run_ours(command))
     }
 
-    /// Runs a program that does, as we do.
+    /// Runs this program, whose output contains only commands that are meant.
     fn run_ours(&self, command: Cmd<'_>) -> anyhow::Result<()> {
         let _directory = self.sh.push_dir(&self.workspace.root);
         command.run().map_err(Into::into)

@@ -1,5 +1,6 @@
 //! What a person sees while tests run and at the end: one line per test, live status on a terminal, plain text
-//! elsewhere. What a CI system would take for a command is shown, too; only [`Console::command`] gives one.
+//! elsewhere. Text that a CI system would take for a command is shown as text. Only
+//! [`Console::command`] gives commands.
 //!
 //! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
 //! report. Who has closed it wants to read nothing; where it cannot be written for another reason, that is told at the
@@ -84,7 +85,8 @@ pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints text that somebody has asked for, where it must not be lost in silence. Who stops reading has read enough.
+/// Prints text that a person asked for, so a failure is an error. A reader that closes the pipe is
+/// none.
 ///
 /// # Errors
 /// When standard output cannot be written, with the exit code that says so.
@@ -92,7 +94,7 @@ pub(crate) fn print(text: &str) -> Result<(), Stop> {
     print_exactly(&disarmed(text))
 }
 
-/// The same of JSON.
+/// The same for JSON.
 ///
 /// # Errors
 /// As [`print`].
@@ -100,7 +102,7 @@ pub(crate) fn print_json(json: &str) -> Result<(), Stop> {
     print_exactly(&disarmed_json(json))
 }
 
-/// The same of a file format, of which no character may change.
+/// The same for a file format in which no character may change.
 ///
 /// # Errors
 /// As [`print`].
@@ -165,7 +167,8 @@ impl Console {
         self.write(&disarmed(line));
     }
 
-    /// A command to the CI system that reads us. What others say in it must be escaped as that system wants it.
+    /// A command to the CI system that reads the console. The caller escapes the text of tests in
+    /// it.
     pub(crate) fn command(&self, line: &str) {
         self.write(line);
     }

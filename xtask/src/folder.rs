@@ -1,7 +1,9 @@
-//! Directories by handle: what is done in one is done in exactly that one, whatever takes its place meanwhile.
+//! Directories by handle. An operation reaches exactly the directory that was opened, whatever
+//! takes its name later.
 //!
-//! No link is followed, no mount is entered, and only directories of this user get other modes: another user may
-//! write below them while this process, which may be root, works there.
+//! No link is followed and no mount is entered. Only directories of this user get other modes. This
+//! matters because the process may be root, and another user may write to the same directories at
+//! the same time.
 
 use std::ffi::{CStr, CString};
 use std::fs::{File, Metadata};
@@ -22,10 +24,10 @@ const OPEN: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLO
 /// What the owner of a directory needs to empty it.
 const MODE_MENDED: Mode = Mode::RWXU;
 
-/// What becomes of modes that hinder us.
+/// Whether modes are changed that would prevent the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// They stay.
+    /// No mode is changed.
     Unchanged,
     /// A directory of this user is made readable and writable.
     Mended,
@@ -38,13 +40,13 @@ pub(crate) struct Folder {
     metadata: Metadata,
 }
 
-/// Where a walk has come to.
+/// What a walk visits.
 pub(crate) enum Step<'a> {
     /// An entry of the directory.
     Entry(&'a Folder, &'a CStr, FileType),
-    /// The end of the directory of this name in the other one.
+    /// The directory of this name, in the other one: all its entries were visited.
     End(&'a Folder, &'a CStr),
-    /// In the directory, one that is not entered, and why.
+    /// A directory of this name, in the other one, that could not be entered, and why.
     Closed(&'a Folder, &'a CStr, io::Error),
 }
 
@@ -173,13 +175,13 @@ impl Folder {
         }
     }
 
-    /// Visits all that is below it, each directory's entries before its end; enters only directories on the same file
-    /// system. What `visit` removes meanwhile is gone.
+    /// Visits everything below it: each directory's entries first, then its end. Only directories
+    /// on the same file system are entered. `visit` may remove what it visits.
     ///
     /// # Errors
     /// When not even its own entries can be read.
     pub(crate) fn walk(self, access: Access, mut visit: impl FnMut(Step<'_>)) -> io::Result<()> {
-        // On a stack of our own: a tree may be deeper than that of a thread.
+        // Not by recursion: a tree may be deeper than the stack of a thread allows.
         let (mut above, mut level) = (Vec::new(), Level::of(self, CString::default())?);
         loop {
             if let Some((name, kind)) = level.left.pop() {
@@ -216,7 +218,8 @@ impl Level {
     }
 }
 
-/// Opens something, with more descriptors if there are too few: each level of a deep tree takes one.
+/// Opens something. If there are too few descriptors, tries again with more: each level of a deep
+/// tree needs one.
 fn with_descriptors<T>(mut open: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     match open() {
         Err(Errno::MFILE) => {
@@ -240,7 +243,7 @@ pub(crate) fn is_mine(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Makes a directory of this user readable that could not be opened.
+/// Makes a directory readable that could not be opened, if this user owns it.
 #[cfg(target_os = "linux")]
 fn mend_closed(parent: BorrowedFd<'_>, name: impl Arg) -> io::Result<()> {
     let handle = rustix::fs::openat(parent, name, OPEN | OFlags::PATH, Mode::empty())?;
@@ -254,8 +257,8 @@ fn mend_closed(parent: BorrowedFd<'_>, name: impl Arg) -> io::Result<()> {
     }
 }
 
-/// The same, where a mode can be changed by name without following a link. Who is hindered by modes is not root, and can
-/// change only what is this user's.
+/// The same on systems that change a mode by name without following a link. Modes never stop root,
+/// and other users can change only their own directories.
 #[cfg(not(target_os = "linux"))]
 fn mend_closed(parent: BorrowedFd<'_>, name: impl Arg) -> io::Result<()> {
     let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
@@ -292,7 +295,7 @@ mod tests {
         let (mut entries, mut closed) = (Vec::new(), Vec::new());
         let folder = Folder::open(&top, Access::Mended).unwrap();
         let walked = folder.walk(Access::Mended, |step| match step {
-            // Whoever may write there does this when it was looked at and not yet entered.
+            // Another user does this between the look at the directory and its opening.
             Step::Entry(_, name, _) => {
                 entries.push(name.to_owned());
                 fs::remove_dir(top.join("before")).unwrap();

@@ -1,11 +1,13 @@
-//! Which directory it is, whatever has its name: a path that was written down may lead to another one by now.
+//! Which directory a path meant when it was written down. Another directory may have the same path
+//! today.
 
 use std::fmt;
 use std::fs::Metadata;
 use std::path::Path;
 use std::str::FromStr;
 
-/// The owner of a directory, its device, and its inode there. No other directory has the same as long as it exists.
+/// The owner, the device and the inode of a directory. While it exists, no other directory has the
+/// same three.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     owner: u32,
@@ -14,7 +16,8 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// That of a directory; `None` where the system has nothing of the kind, or a link or something else is there.
+    /// The identity of the directory at this path. `None` if something else is there, such as a
+    /// link, or if the system has no inodes.
     pub(crate) fn of(directory: &Path) -> Option<Identity> {
         let metadata = directory.symlink_metadata().ok()?;
         metadata.is_dir().then(|| Identity::seen(&metadata)).flatten()
@@ -37,7 +40,8 @@ impl Identity {
     }
 }
 
-/// Whether it is a directory of the user of this process, and the one that is known, if it is known.
+/// Whether this is a directory that the user of this process owns. If an identity is known, it must
+/// match.
 pub(crate) fn is_ours(metadata: &Metadata, known: Option<&Identity>) -> bool {
     #[cfg(unix)]
     let is_mine = crate::folder::is_mine(metadata);

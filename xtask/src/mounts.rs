@@ -29,7 +29,7 @@ pub(crate) fn detach_below(directory: &Path) -> usize {
 /// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its directory is removed.
 pub(crate) fn detach(mount: &Path) {
     #[cfg(target_os = "linux")]
-    // What root cannot detach so, the others cannot either; and they would follow a link.
+    // These programs follow links. Root does not need them: they can do nothing that root cannot.
     if detach_exactly(mount).is_ok() || rustix::process::geteuid().is_root() {
         return;
     }
@@ -47,7 +47,8 @@ pub(crate) fn detach(mount: &Path) {
     }
 }
 
-/// Detaches what is mounted there. The kernel names a mount point without links: who finds one is being misled.
+/// Detaches what is mounted there. The kernel reports a mount point without links, so a link on the
+/// way is an error.
 #[cfg(target_os = "linux")]
 fn detach_exactly(mount: &Path) -> std::io::Result<()> {
     use std::os::fd::AsFd;

@@ -1,5 +1,5 @@
-//! Removing directories in which anything may have happened: nothing that is mounted in them is ever entered, no link is
-//! followed, and what hinders the removal without need (modes, too few descriptors for a deep tree) is put out of the way.
+//! Removes directories whatever was done in them. Mounts are not entered and links are not
+//! followed. Modes, and too few descriptors for a deep tree, do not stop the removal.
 
 use std::fs;
 use std::io;
@@ -11,15 +11,15 @@ use crate::identity::{self, Identity};
 use crate::mounts;
 use crate::report::Leak;
 
-/// Why a directory stays that only has the name of one of ours.
+/// Why a directory stays that has the right name and is not the right one.
 const FOREIGN: &str = "it belongs to another user, or is not the directory that had this name";
 
 /// Which directory is meant by a path.
 #[derive(Debug, Clone, Copy)]
 enum Meant<'a> {
-    /// What is there.
+    /// Whatever is there.
     Whatever,
-    /// One of this user, and the known one, if it is known.
+    /// A directory of this user. If an identity is known, it must match.
     Ours(Option<&'a Identity>),
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn remove(directory: &Path) -> Result<(), String> {
     remove_meant(directory, Meant::Whatever)
 }
 
-/// The same of a path that was written down: only a directory of this user is touched, and only the known one, if it is
-/// known.
+/// Removes a directory whose path was written down earlier. It is touched only if this user owns it
+/// and, where an identity is known, if it matches.
 ///
 /// # Errors
 /// As [`remove`], and where something else has its name.
@@ -54,7 +54,8 @@ fn remove_meant(directory: &Path, meant: Meant<'_>) -> Result<(), String> {
     }
 }
 
-/// By handles: whoever may write there cannot lead us out meanwhile.
+/// Works by handles: another user who writes to the directory at the same time cannot redirect the
+/// removal.
 #[cfg(unix)]
 fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
     let top = match (Folder::open(directory, Access::Unchanged), meant) {
@@ -72,7 +73,7 @@ fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
     top.mend(Access::Mended)?;
     let mut trouble = None;
     top.walk(Access::Mended, |step| {
-        // Of several reasons the first one is told.
+        // The first of several errors is reported.
         if let Some(error) = removed(step)
             .err()
             .filter(|error| error.kind() != io::ErrorKind::NotFound)
@@ -108,7 +109,7 @@ pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
     let names = match names(directory) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        // A link leads to other people's files, and who removed the directory left none.
+        // A link leads to files that are not the test's.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             let what = "something else in the place of its temporary directory";
             return vec![Leak::new("file", what)];
@@ -245,7 +246,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn whoever_writes_there_meanwhile_leads_us_nowhere() {
+    fn another_process_that_exchanges_folders_and_links_cannot_redirect_a_removal() {
         use std::sync::atomic::{AtomicBool, Ordering};
 
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -256,7 +257,7 @@ mod tests {
         fs::create_dir_all(outside.join("inner")).unwrap();
         fs::set_permissions(&outside, fs::Permissions::from_mode(0o500)).unwrap();
         let is_over = AtomicBool::new(false);
-        // Lets a folder and a link change places as long as the removals last.
+        // Exchanges a folder and a link until the removals are done.
         let flip = || {
             while !is_over.load(Ordering::Relaxed) {
                 fs::create_dir(&directory).ok();

@@ -77,7 +77,8 @@ impl RunDir {
         })
     }
 
-    /// Writes down which directory was made for its children, so that only that one is removed should this run be killed.
+    /// Writes down which directory was made for its children. If this run is killed, a later one
+    /// removes only that one.
     ///
     /// # Errors
     /// When it cannot be written.

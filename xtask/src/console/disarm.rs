@@ -1,22 +1,24 @@
-//! Text in which no CI system finds a command of its own: what tests and workspaces say is only shown.
+//! Makes sure that a CI system takes no command from the text of tests and workspaces.
 //!
-//! GitHub's runner takes a line for a command that begins with `::`, also behind white space, and one that contains `##[`
-//! anywhere (`ActionCommand.cs`); the agent of Azure Pipelines one that contains `##vso[` anywhere (`Command.cs`). They
-//! read both streams, and a carriage return ends a line. Both compare by the rules of a language, for which characters
-//! that nobody sees don't count.
+//! GitHub's runner obeys a line that begins with `::`, also after white space, and a line that
+//! contains `##[` anywhere (`ActionCommand.cs`). The agent of Azure Pipelines obeys a line that
+//! contains `##vso[` anywhere (`Command.cs`). Both read both streams, and a carriage return ends a
+//! line. Both compare strings by the rules of a language, which ignore invisible characters.
 //!
-//! Always, and not only where a variable names such a system: it may read us through a container that has no such
-//! variables, or read a log of ours later. The report and the logs have the text as it was.
+//! This is done always, not only where a variable names such a system: it may read the output
+//! through a container that lacks the variable, or from a log that is printed later. The report and
+//! the logs keep the text unchanged.
 
 use std::io::{Stderr, Write};
 
-/// A line of another program that is longer is not waited for: it is shown in parts, each looked at by itself.
+/// In bytes. A longer line of another program is shown in parts, each checked by itself, to bound
+/// the memory.
 const LINE_LEN_MAX: usize = 1024 * 1024;
 
 /// What begins a command anywhere in a line, after a `#`.
 const ANYWHERE: [&str; 2] = ["#[", "#vso"];
 
-/// The text with a space in each command, which makes it none.
+/// The text with a space in each command, so that it is no command.
 pub(crate) fn disarmed(text: &str) -> String {
     let lines = text.split_inclusive(['\n', '\r']);
     lines
@@ -24,7 +26,8 @@ pub(crate) fn disarmed(text: &str) -> String {
         .collect()
 }
 
-/// The same of JSON, in which a `#` can only be in a string: it has another spelling there, and no value changes.
+/// The same for JSON, where a `#` can only be in a string: it is written as an escape, and no value
+/// changes.
 pub(crate) fn disarmed_json(json: &str) -> String {
     without_hashes(json, "\\u0023")
 }
@@ -55,22 +58,23 @@ fn without_hashes(text: &str, instead: &str) -> String {
     disarmed
 }
 
-/// Whether this is the first that can be seen of the text.
+/// Whether the visible text begins with this word.
 fn begins(text: &str, word: &str) -> bool {
     let mut seen = text.chars().filter(|c| !is_unseen(*c));
     word.chars()
         .all(|letter| seen.next().is_some_and(|c| c.eq_ignore_ascii_case(&letter)))
 }
 
-/// Whether a comparison by the rules of a language may pass over it: such characters, and a few more.
+/// Whether a comparison by the rules of a language may ignore it. True for a few more characters.
 fn is_unseen(c: char) -> bool {
     c.is_ascii_control() || !(c.is_ascii() || c.is_alphanumeric())
 }
 
-/// The output of a program that is shown as it comes: on a terminal every byte at once, else disarmed line by line.
+/// Shows the output of a program as it arrives: on a terminal each byte at once, elsewhere disarmed
+/// line by line.
 pub(crate) struct PassedOn<W> {
     out: W,
-    /// The beginning of a line whose end has not come yet; `None` on a terminal.
+    /// The beginning of a line that has not ended; `None` on a terminal.
     line: Option<Vec<u8>>,
 }
 

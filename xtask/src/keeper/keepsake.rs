@@ -1,7 +1,8 @@
 //! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to look at.
 //!
-//! Nothing else is copied, whatever a test has put in the place of its directory or puts there meanwhile: files are read by
-//! handle. Nobody may read the copies who might not read the files, and only their owner may write there.
+//! Files are read by handle, so a link that a test puts in the place of a file or a directory is
+//! never followed. The copies give no user more access than the files did, and only their owner may
+//! write to them.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -29,15 +30,15 @@ struct Budget {
     is_exceeded: bool,
 }
 
-/// Of modes these bits are kept: not those by which a program runs as its owner, who is another one here, nor those by which
-/// others could put links in the way of what is copied next.
+/// These bits of a mode are kept. The set-user-id bits are not, because the copy has another owner.
+/// Write access for others is not, because they could put links where the next file is copied to.
 const MODE_KEPT: u32 = 0o755;
 
 /// Who owns the copies may look at them.
 const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
 
-/// The mode of a copy: of that of the original what is kept, and at least this.
+/// The mode of a copy: the bits of the original that are kept, and at least `least`.
 fn kept(mode: u32, least: u32) -> u32 {
     mode & MODE_KEPT | least
 }

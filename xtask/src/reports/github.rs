@@ -27,7 +27,7 @@ pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
     }
 }
 
-/// Does work whose output goes straight to the console, and has GitHub take no command from it meanwhile.
+/// Does work that writes to the console directly. GitHub takes no command from its output.
 pub(crate) fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
     let [stop, go_on] = silence();
     if is_here() {
@@ -40,7 +40,8 @@ pub(crate) fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The commands after which GitHub takes none, and takes them again. The word between them cannot be guessed.
+/// The commands that make GitHub stop taking commands, and take them again. The word in them cannot
+/// be guessed.
 fn silence() -> [String; 2] {
     let [first, second] = [(); 2].map(|()| RandomState::new().hash_one(()));
     let word = format!("xtask-{first:016x}{second:016x}");
@@ -76,7 +77,8 @@ fn annotation(case: &Case) -> Option<String> {
     Some(format!("::error {}::{message}", place.join(",")))
 }
 
-/// Escapes as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`); nothing in it is another command.
+/// Escapes as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`). The text contains
+/// no other command.
 fn data(text: &str) -> String {
     disarmed(text)
         .replace('%', "%25")

@@ -4,8 +4,9 @@
 //! so in a file. So age decides nothing: a run without a lock and without that file was killed, and all of it goes at
 //! once, also what its tests still have mounted or running. Of runs that ended the latest are kept, for a person to look.
 //!
-//! Only what belongs to this user is touched: whoever may write here or to `TMPDIR` could have put something else in the
-//! place of what a run made. A lock says which directory its run made, and only that one is removed.
+//! Another user who may write here or to `TMPDIR` can replace what a run made. So only what this
+//! user owns is touched, and only the temporary directory that the lock of the run identifies is
+//! removed.
 //!
 //! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
 //! the name says to a later run what it is.
@@ -30,8 +31,8 @@ pub(super) const RUNS_KEPT: usize = 10;
 /// How the names of the temporary directories of all runs begin.
 pub(super) const SCRATCH_PREFIX: &str = "xt-";
 
-/// The file that a live run holds locked. Its first line is the path of the run's temporary directory, its second one which
-/// directory that is, once it was made.
+/// The file that a live run holds locked. Its first line is the path of the run's temporary
+/// directory. Its second line is the identity of that directory, written when it was made.
 const LOCK: &str = "lock";
 
 /// The file that a run makes at its orderly end.
@@ -78,7 +79,7 @@ fn take(home: &Path, name: &str) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Opens a lock that all runs share. Who finds a link there must not change what it leads to.
+/// Opens a lock that all runs share. A link in its place is an error, and nothing is truncated.
 fn open_shared(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -102,7 +103,7 @@ pub(super) fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
     }
 }
 
-/// Writes down which directory the temporary one is, now that it was made.
+/// Writes the identity of the temporary directory to the lock.
 pub(super) fn record(mut lock: &File, scratch: &Path) -> std::io::Result<()> {
     match Identity::of(scratch) {
         Some(identity) => lock.write_all(format!("\n{identity}\n").as_bytes()),
@@ -130,7 +131,7 @@ pub(crate) struct Leftover {
     pub(crate) run: PathBuf,
     /// Its temporary directory, if that still exists.
     pub(crate) scratch: Option<PathBuf>,
-    /// Something else that has the name of its temporary directory.
+    /// Something else that has the path of its temporary directory.
     pub(crate) stranger: Option<PathBuf>,
     pub(crate) state: State,
 }
@@ -144,7 +145,7 @@ pub(crate) enum State {
     Kept,
     /// A later run has judged them and did not come to remove them.
     Rubbish,
-    /// Another user's run: they are left to that user.
+    /// Another user owns the run, so they stay.
     Foreign,
 }
 
@@ -332,8 +333,9 @@ fn removed(directory: &Path, known: Option<&Identity>) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 struct Scratch {
     path: PathBuf,
-    /// Which directory it is. Not known of a run that was killed before it could say so; then its owner alone decides, as
-    /// nobody else can make a directory that belongs to us.
+    /// Its identity. Unknown if the run was killed before it wrote it, or was made by a version
+    /// that did not write it. Then the owner decides: no other user can make a directory that this
+    /// user owns.
     known: Option<Identity>,
 }
 
@@ -360,7 +362,8 @@ fn scratch_of(run: &Path) -> Option<Scratch> {
 mod tests {
     use super::*;
 
-    /// The directories of a run: below `runs`, and its temporary one, which the lock does not identify.
+    /// The directories of a run: below `runs`, and its temporary one, whose identity the lock does
+    /// not have.
     fn run(home: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (run, scratch) = (home.join("runs").join(name), home.join(format!("xt-{name}")));
         std::fs::create_dir_all(&run).unwrap();
