@@ -16,6 +16,7 @@ use rustix::fs::{CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
+use crate::identity::is_mine;
 use crate::os;
 
 /// How a directory is opened.
@@ -236,11 +237,6 @@ pub(crate) fn is_no_folder(error: &io::Error) -> bool {
         Errno::from_io_error(error),
         Some(Errno::NOTDIR | Errno::LOOP | Errno::MLINK)
     )
-}
-
-/// Whether it belongs to the user of this process.
-pub(crate) fn is_mine(metadata: &Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
 /// Makes a directory readable that could not be opened, if this user owns it.

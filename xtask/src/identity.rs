@@ -43,12 +43,21 @@ impl Identity {
 /// Whether this is a directory that the user of this process owns. If an identity is known, it must
 /// match.
 pub(crate) fn is_ours(metadata: &Metadata, known: Option<&Identity>) -> bool {
-    #[cfg(unix)]
-    let is_mine = crate::folder::is_mine(metadata);
-    #[cfg(not(unix))]
-    let is_mine = true;
     let is_known = known.is_none_or(|known| Identity::seen(metadata).is_none_or(|seen| seen == *known));
-    metadata.is_dir() && is_mine && is_known
+    metadata.is_dir() && is_mine(metadata) && is_known
+}
+
+/// Whether the user of this process owns it.
+#[cfg(unix)]
+pub(crate) fn is_mine(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    metadata.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Files have no owner that decides anything here.
+#[cfg(not(unix))]
+pub(crate) fn is_mine(_: &Metadata) -> bool {
+    true
 }
 
 impl fmt::Display for Identity {

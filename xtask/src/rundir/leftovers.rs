@@ -346,9 +346,15 @@ impl Scratch {
     }
 }
 
-/// The temporary directory that an old run names, if it looks like one of ours.
+/// The temporary directory that an old run names, if it looks like one of ours. What another user
+/// has written is not believed.
 fn scratch_of(run: &Path) -> Option<Scratch> {
-    let text = std::fs::read_to_string(run.join(LOCK)).ok()?;
+    let path = run.join(LOCK);
+    let metadata = path.symlink_metadata().ok()?;
+    if !metadata.is_file() || !identity::is_mine(&metadata) {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).ok()?;
     let (path, known) = match text.split_once('\n') {
         Some((path, rest)) => (path, rest.strip_suffix('\n').and_then(|line| line.parse().ok())),
         None => (&*text, None),
@@ -505,5 +511,16 @@ mod tests {
         Removal::start(&home).wait();
         assert!(theirs.0.exists() && theirs.1.exists() && ours.1.exists());
         assert!(!ours.0.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[ignore = "needs root"]
+    fn root_does_not_believe_a_lock_that_another_user_has_written() {
+        let home = tempfile::tempdir().unwrap();
+        let (run, scratch) = run(home.path(), "1");
+        assert!(scratch_of(&run).is_some_and(|found| found.path == scratch));
+        std::os::unix::fs::chown(run.join(LOCK), Some(65534), None).unwrap();
+        assert_eq!(scratch_of(&run), None);
     }
 }
