@@ -19,6 +19,8 @@ mod fuse_faults;
 #[cfg(target_os = "linux")]
 mod fuse_fsx;
 #[cfg(target_os = "linux")]
+mod fuse_links;
+#[cfg(target_os = "linux")]
 mod fuse_mapping;
 #[cfg(unix)]
 mod fuse_mounts;

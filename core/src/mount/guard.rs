@@ -14,7 +14,7 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use super::filesystem::FileSystem;
 use super::fuse::{Adapter, Backings, Notifying, Wished};
 use super::mount_error::MountError;
-use super::options::{Access, MountOptions, Passthrough, Writing};
+use super::options::{Access, Links, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
 use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 
@@ -62,9 +62,23 @@ impl Mounted {
             notifying,
             fs,
         };
-        Ok(Self {
+        let mounted = Self {
             path,
             parts: Mutex::new(Some(parts)),
+        };
+        mounted.restrict(options)?;
+        Ok(mounted)
+    }
+
+    /// Sets what fuser has no option for.
+    fn restrict(&self, options: &MountOptions) -> Result<(), MountError> {
+        if options.links != Links::Nowhere {
+            return Ok(());
+        }
+        let restricted = mount_table::follow_no_links(&self.path, options.writing);
+        restricted.map_err(|source| MountError::FollowsLinks {
+            path: self.path.clone(),
+            source,
         })
     }
 

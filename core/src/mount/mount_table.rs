@@ -6,6 +6,8 @@
 use std::io;
 use std::path::Path;
 
+use super::options::Writing;
+
 /// Waits until `path` is no mount point; false if it still is one after a generous time.
 ///
 /// # Errors
@@ -101,6 +103,31 @@ pub(super) fn detach(path: &Path) {
     if let Err(error) = program.status() {
         tracing::debug!(%error, "could not run umount");
     }
+}
+
+/// From now on the kernel follows no link of the mount.
+///
+/// # Errors
+/// When this process may not change the mount, as one mounted by `fusermount3`.
+#[cfg(target_os = "linux")]
+pub(super) fn follow_no_links(path: &Path, writing: Writing) -> io::Result<()> {
+    use rustix::mount::{MountFlags, mount_remount};
+    // Those that it was mounted with, or it would lose them.
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOSYMFOLLOW;
+    let flags = match writing {
+        Writing::Allowed => flags,
+        Writing::Refused => flags | MountFlags::RDONLY,
+    };
+    Ok(mount_remount(path, flags, "")?)
+}
+
+/// Only Linux can.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn follow_no_links(_path: &Path, _writing: Writing) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether the fifth field of a line, unescaped, is `path` (proc_pid_mountinfo(5)).

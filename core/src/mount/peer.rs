@@ -55,7 +55,7 @@ impl Peer {
     /// [`MountError`] names the cause: the device, the mount point, the program, the store.
     #[cfg(all(unix, feature = "fuse"))]
     pub async fn mount(&self, at: impl AsRef<Path>, options: MountOptions) -> Result<Mount, MountError> {
-        let fs = self.file_system()?;
+        let fs = self.file_system()?.with_links(options.links);
         let at = at.as_ref().to_owned();
         let mounting = move || {
             let share = fs.share().clone();

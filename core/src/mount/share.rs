@@ -1,13 +1,15 @@
 //! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told of changes.
 //!
 //! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says. Lock order, everywhere in
-//! this module: a file's turn, the catalog, the inode table, a file's state, the viewers.
+//! this module: a file's turn, the catalog, the inode table, a file's state, the viewers. Nothing is locked under the table
+//! of links.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::attributes::{Attributes, Inode, NodeKind, Owner};
 use super::error::FsError;
+use super::links::OwnLinks;
 use super::nodes::{Nodes, Standing};
 use super::open_file::{Body, OpenFile};
 use super::uses::Uses;
@@ -29,6 +31,7 @@ pub(crate) struct MountedShare {
     pub(super) viewers: Viewers,
     pub(super) uses: Uses,
     nodes: Mutex<Nodes>,
+    own_links: Mutex<OwnLinks>,
     owner: Owner,
     started_ns: i64,
     #[cfg(feature = "fuse")]
@@ -57,6 +60,7 @@ impl MountedShare {
             viewers: Viewers::default(),
             uses: Uses::default(),
             nodes: Mutex::new(nodes),
+            own_links: Mutex::default(),
             owner: Owner::of_this_process(),
             started_ns,
             #[cfg(feature = "fuse")]
@@ -86,6 +90,11 @@ impl MountedShare {
     /// The inode table. Lock the catalog before it.
     pub(super) fn nodes(&self) -> MutexGuard<'_, Nodes> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The links that were made here.
+    pub(super) fn own_links(&self) -> MutexGuard<'_, OwnLinks> {
+        self.own_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose files are unless somebody made them or said otherwise.
