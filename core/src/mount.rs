@@ -1,15 +1,18 @@
 //! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
 //!
-//! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
-//! only file that names an errno. Reading order: `attributes error errno viewers uses writers nodes links working open_file
-//! share changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any
-//! number of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
+//! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
+//! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno
+//! viewers uses writers nodes links working open_file share changes writing publish filesystem`,
+//! then `options preflight mount_table connection guard fuse`. Any number of mounts, of any number
+//! of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
 //! [`MountError::NoBackend`].
 
 #[cfg(unix)]
 mod attributes;
 #[cfg(unix)]
 mod changes;
+#[cfg(all(unix, feature = "fuse"))]
+mod connection;
 #[cfg(unix)]
 mod errno;
 #[cfg(unix)]

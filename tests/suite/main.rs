@@ -15,6 +15,8 @@ mod error;
 #[cfg(unix)]
 mod fuse;
 #[cfg(target_os = "linux")]
+mod fuse_ends;
+#[cfg(target_os = "linux")]
 mod fuse_faults;
 #[cfg(target_os = "linux")]
 mod fuse_fsx;
