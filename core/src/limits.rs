@@ -252,10 +252,20 @@ pub const DEAD_MOUNTS_MAX: usize = 16;
 pub const KERNEL_IO_LEN: u32 = 1024 * 1024;
 /// File systems that may lie below the store for passthrough: ours is one, an overlay in a container another.
 pub const KERNEL_STACK_DEPTH: u32 = 2;
+/// Links that are followed to find out where one leads: no kernel follows more
+/// (path_resolution(7)).
+pub const LINKS_FOLLOWED_MAX: usize = 40;
+/// Folders in which one mount remembers to have shown an inode; one that was in more counts as if
+/// it were at the top.
+pub const SEEN_FOLDERS_MAX: usize = 16;
 /// Between two changes of the kernel's table of mounts while we wait for a mount to be gone; only one that stays gets there.
 pub const MOUNT_TABLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long unmounting waits for the last calls of the kernel. They take milliseconds, unless another mount name space has a copy of
 /// the mount.
 pub const UNMOUNT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long whoever still uses a mount may go on when it has to end, before its connection is
+/// ended. Enough to finish what takes milliseconds; who needs longer is stuck, or has been left
+/// behind.
+pub const ABORT_PATIENCE: Duration = Duration::from_secs(1);
 /// Changes that others may make to that table meanwhile.
 pub const MOUNT_TABLE_CHANGES_MAX: usize = 1000;

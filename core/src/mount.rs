@@ -1,15 +1,18 @@
 //! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
 //!
-//! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides nothing; `errno` is the
-//! only file that names an errno. Reading order: `attributes error errno viewers uses writers nodes working open_file share
-//! changes writing publish filesystem`, then `options preflight mount_table guard fuse`. Any number of mounts, of any
-//! number of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
+//! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
+//! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno
+//! viewers uses writers nodes links working open_file share changes writing publish filesystem`,
+//! then `options preflight mount_table connection guard fuse`. Any number of mounts, of any number
+//! of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
 //! [`MountError::NoBackend`].
 
 #[cfg(unix)]
 mod attributes;
 #[cfg(unix)]
 mod changes;
+#[cfg(all(unix, feature = "fuse"))]
+mod connection;
 #[cfg(unix)]
 mod errno;
 #[cfg(unix)]
@@ -20,6 +23,8 @@ mod filesystem;
 mod fuse;
 #[cfg(all(unix, feature = "fuse"))]
 mod guard;
+#[cfg(unix)]
+mod links;
 mod mount_error;
 #[cfg(all(unix, feature = "fuse"))]
 mod mount_table;
@@ -56,7 +61,7 @@ pub use error::FsError;
 #[cfg(unix)]
 pub use filesystem::{FileSystem, FolderItem, Io, IoWish, Opened, Renaming, Room, Span, Statistics, Whence};
 pub use mount_error::MountError;
-pub use options::{MountOptions, Passthrough};
+pub use options::{Links, MountOptions, Passthrough};
 pub use peer::Mount;
 #[cfg(unix)]
 pub(crate) use share::MountedShare;

@@ -400,6 +400,8 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         // After `close` all of this has happened.
+        #[cfg(unix)]
+        self.drop_mounts();
         self.shared.cancel.cancel();
         self.shared.demand.close();
         if let Some(session) = self.shared.session() {

@@ -318,6 +318,14 @@ impl Actor {
             .or_fail(at, format_args!("close {name}"));
     }
 
+    /// Ends what a test that failed has left, so that its process can end: the mounts, and the peer
+    /// if nobody holds it.
+    pub(crate) fn abandon(&self) {
+        #[cfg(unix)]
+        self.drop_mounts();
+        drop(lock(&self.inner.peer).take());
+    }
+
     /// Files, and folders with all that is in them, that may be left in this party's directory when the universe closes.
     pub(crate) fn known_files(&self) -> BTreeSet<PathBuf> {
         lock(&self.inner.files).clone()

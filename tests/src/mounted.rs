@@ -244,7 +244,11 @@ impl Mounted {
     #[track_caller]
     pub fn unmount(&self) -> impl Future<Output = ()> + use<> {
         let (this, at) = (self.clone(), Location::caller());
-        async move { this.unmount_at(at).await }
+        async move {
+            if let Some(mount) = this.take() {
+                this.ended(mount.unmount(), at).await;
+            }
+        }
     }
 
     /// Unmounts if it can be done.
@@ -262,11 +266,16 @@ impl Mounted {
         let _unmounted_here = self.take();
     }
 
-    pub(crate) async fn unmount_at(&self, at: Caller) {
+    /// Unmounts for good. What uses the mount still fails the test, and gets errors.
+    pub(crate) async fn end_at(&self, at: Caller) {
         if let Some(mount) = self.take() {
-            let unmounted = complete(at, "a mount that ends", mount.unmount()).await;
-            unmounted.or_fail(at, format_args!("unmount `{}`", self.inner.path.display()));
+            self.ended(mount.end(), at).await;
         }
+    }
+
+    async fn ended(&self, ending: impl Future<Output = Result<(), MountError>>, at: Caller) {
+        let ended = complete(at, "a mount that ends", ending).await;
+        ended.or_fail(at, format_args!("unmount `{}`", self.inner.path.display()));
     }
 
     fn take(&self) -> Option<Mount> {

@@ -74,7 +74,7 @@ impl Offline {
     /// Unmounts, stops the peer, and makes sure that nothing is left.
     pub fn close(self) -> anyhow::Result<()> {
         for mount in self.mounts {
-            self.runtime.block_on(mount.unmount())?;
+            self.runtime.block_on(mount.end())?;
         }
         self.runtime.block_on(self.peer.close())?;
         let left = mounts_under(self.root.path());

@@ -139,7 +139,7 @@ pub fn plant(root: &Path, seed: Seed) -> io::Result<()> {
     }
     for (target, name) in [
         ("plain.txt", "a/link"),
-        ("../outside", "dangling"),
+        ("missing", "dangling"),
         ("a", "to-folder"),
     ] {
         std::os::unix::fs::symlink(target, root.join(name))?;

@@ -15,9 +15,13 @@ mod error;
 #[cfg(unix)]
 mod fuse;
 #[cfg(target_os = "linux")]
+mod fuse_ends;
+#[cfg(target_os = "linux")]
 mod fuse_faults;
 #[cfg(target_os = "linux")]
 mod fuse_fsx;
+#[cfg(target_os = "linux")]
+mod fuse_links;
 #[cfg(target_os = "linux")]
 mod fuse_mapping;
 #[cfg(unix)]

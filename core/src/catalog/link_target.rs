@@ -1,7 +1,7 @@
 //! Where a symbolic link leads: checked text, and whether it leads out of a folder.
 //!
-//! A link is shown as it is and never followed by us: what its text means is the business of whoever reads it. Only
-//! before one is made on a disk is it asked here how far up it leads.
+//! A link is never followed by us: what its text means is the business of whoever reads it. Before
+//! one is made on a disk, or read through a mount, it is asked here how far up it leads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,9 +40,13 @@ impl LinkTarget {
         if self.0.starts_with('/') {
             return None;
         }
-        let names = || self.0.split('/').filter(|name| !matches!(*name, "" | "."));
-        let up = names().take_while(|name| *name == "..").count();
-        names().skip(up).all(|name| name != "..").then_some(up)
+        let up = self.names().take_while(|name| *name == "..").count();
+        self.names().skip(up).all(|name| name != "..").then_some(up)
+    }
+
+    /// The names in it, `..` among them, without those that lead nowhere else.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|name| !matches!(*name, "" | "."))
     }
 }
 

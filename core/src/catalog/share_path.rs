@@ -128,7 +128,7 @@ impl SharePath {
     }
 
     /// This path after the folder `from` was renamed to `to`; `None` if it does not lie in `from`.
-    pub(super) fn moved(&self, from: &Self, to: &Self) -> Option<Result<Self, PathError>> {
+    pub(crate) fn moved(&self, from: &Self, to: &Self) -> Option<Result<Self, PathError>> {
         let rest = self
             .0
             .strip_prefix(&*from.0)

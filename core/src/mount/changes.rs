@@ -15,9 +15,14 @@ impl MountedShare {
         for event in events {
             match event {
                 CatalogEvent::Added { path } => self.tell_new(files, path, None),
-                CatalogEvent::Removed { path } => self.tell_name(files, path, None),
+                CatalogEvent::Removed { path } => {
+                    self.own_links().forget(path);
+                    self.tell_name(files, path, None);
+                }
                 CatalogEvent::Changed { path } => self.tell_content(files, path, None),
                 CatalogEvent::Renamed { from, to } => {
+                    // Where it is now was not decided through a mount of this peer.
+                    self.own_links().forget(from);
                     self.tell_name(files, from, None);
                     self.tell_new(files, to, None);
                 }

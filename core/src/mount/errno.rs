@@ -19,6 +19,7 @@ impl FsError {
             Self::Invalid => Errno::INVAL,
             Self::NotPermitted => Errno::PERM,
             Self::Unsupported => Errno::OPNOTSUPP,
+            Self::LeadsOut => Errno::LOOP,
             Self::BadHandle => Errno::BADF,
             Self::TooLarge => Errno::FBIG,
             Self::Full => Errno::NOSPC,

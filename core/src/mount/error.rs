@@ -41,6 +41,11 @@ pub enum FsError {
     /// The call is not made for this file, now; the caller has another way.
     #[error("this file can't do that")]
     Unsupported,
+    /// A link of the other side leads out of the share.
+    #[error(
+        "the link leads out of the share\nhint: mount with `Links::Anywhere` if the other side may decide what is followed"
+    )]
+    LeadsOut,
     /// The handle was closed, or is not open for this.
     #[error("the handle is not open for that")]
     BadHandle,

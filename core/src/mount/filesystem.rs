@@ -7,6 +7,7 @@
 mod closing;
 mod files;
 mod folders;
+mod known;
 mod meta;
 mod names;
 mod opening;
@@ -18,11 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use super::attributes::{Handle, Inode, OpenMode};
 use super::error::FsError;
 use super::open_file::OpenFile;
+use super::options::Links;
 use super::share::MountedShare;
 #[cfg(feature = "fuse")]
 use super::viewers::Stale;
 use super::viewers::ViewerId;
 use folders::FolderStream;
+use known::Known;
 
 pub use files::{Span, Whence};
 pub use folders::{FolderItem, Room};
@@ -38,8 +41,9 @@ pub struct FileSystem {
     next_handle: AtomicU64,
     open: RwLock<HashMap<Handle, OpenHandle>>,
     folders: Mutex<HashMap<Handle, FolderStream>>,
-    /// How often each inode was looked up by this viewer and not forgotten.
-    lookups: Mutex<HashMap<Inode, u64>>,
+    /// The inodes that this viewer was told of and has not forgotten.
+    known: Mutex<Known>,
+    links: Links,
 }
 
 /// One handle of an open file.
@@ -59,8 +63,16 @@ impl FileSystem {
             next_handle: AtomicU64::new(1),
             open: RwLock::default(),
             folders: Mutex::default(),
-            lookups: Mutex::default(),
+            known: Mutex::default(),
+            links: Links::default(),
         }
+    }
+
+    /// Whether links that lead out of the share can be read.
+    #[must_use]
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
     }
 
     /// From now on what others change arrives there.
@@ -105,12 +117,8 @@ impl FileSystem {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count_lookup(&self, inode: Inode) {
-        *self.lookups().entry(inode).or_default() += 1;
-    }
-
-    fn lookups(&self) -> MutexGuard<'_, HashMap<Inode, u64>> {
-        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,9 +132,9 @@ impl Drop for FileSystem {
                 tracing::warn!(%error, "could not share a file that was open when its mount ended");
             }
         }
-        let lookups = std::mem::take(&mut *self.lookups());
+        let known = std::mem::take(&mut *self.known());
         let mut nodes = self.share.nodes();
-        for (inode, count) in lookups {
+        for (inode, count) in known.lookup_counts() {
             nodes.forget(inode, count);
         }
     }

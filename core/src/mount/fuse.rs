@@ -8,11 +8,13 @@ mod backing;
 mod notify;
 mod translate;
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
 use fuser::{
@@ -41,12 +43,15 @@ pub(super) struct Adapter {
     fs: Arc<FileSystem>,
     backings: Arc<Backings>,
     slow_calls: Arc<Semaphore>,
+    /// Goes with the adapter, when the last call was answered.
+    _serving: Sender<Infallible>,
 }
 
 impl Adapter {
-    /// An adapter for one mount.
-    pub(super) fn new(fs: Arc<FileSystem>, backings: Backings) -> Self {
+    /// An adapter for one mount, which it serves for as long as it has `serving`.
+    pub(super) fn new(fs: Arc<FileSystem>, backings: Backings, serving: Sender<Infallible>) -> Self {
         Self {
+            _serving: serving,
             fs,
             backings: Arc::new(backings),
             slow_calls: Arc::new(Semaphore::new(SLOW_CALLS_MAX)),

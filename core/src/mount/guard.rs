@@ -1,8 +1,10 @@
 //! A mount: made ready, and taken away so that nothing is left, also on panic.
 //!
-//! Owns the order of both. A mount is ready when it is handed out; it is gone when the kernel's table has lost it. What was
-//! left mounted by a process that died is cleared before something is mounted in its place. fuser's `AutoUnmount` is
-//! never used: with it, unmounting is asynchronous and joining hangs.
+//! Owns the order of both. A mount is ready when it is handed out; it is gone when the kernel's
+//! table has lost it. One that is dropped, or whose peer ends, takes its users' calls along: a
+//! process that uses its own mount could not end otherwise. What was left mounted by a process that
+//! died is cleared before something is mounted in its place. fuser's `AutoUnmount` is never used:
+//! with it, unmounting is asynchronous and joining hangs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
+use super::connection::Connection;
 use super::filesystem::FileSystem;
 use super::fuse::{Adapter, Backings, Notifying, Wished};
 use super::mount_error::MountError;
-use super::options::{Access, MountOptions, Passthrough, Writing};
+use super::options::{Access, Links, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
 use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 
@@ -30,6 +33,7 @@ struct Parts {
     session: BackgroundSession,
     notifying: Notifying,
     fs: Arc<FileSystem>,
+    connection: Connection,
 }
 
 impl std::fmt::Debug for Parts {
@@ -48,9 +52,11 @@ impl Mounted {
             Passthrough::Auto if preflight::may_pass_through() => Wished::Yes,
             Passthrough::Auto | Passthrough::Off => Wished::No,
         };
-        let adapter = Adapter::new(fs.clone(), Backings::new(wished));
+        let (serving, served) = channel();
+        let adapter = Adapter::new(fs.clone(), Backings::new(wished), serving);
         let session = fuser::spawn_mount(adapter, &path, &config(options));
         let session = session.map_err(|source| preflight::explain(&path, source))?;
+        let connection = Connection::of_mount(&path, served);
         let notifying = Notifying::start(&fs, session.notifier());
         let notifying = notifying.map_err(|source| MountError::Refused {
             path: path.clone(),
@@ -61,10 +67,25 @@ impl Mounted {
             session,
             notifying,
             fs,
+            connection,
         };
-        Ok(Self {
+        let mounted = Self {
             path,
             parts: Mutex::new(Some(parts)),
+        };
+        mounted.restrict(options)?;
+        Ok(mounted)
+    }
+
+    /// Sets what fuser has no option for.
+    fn restrict(&self, options: &MountOptions) -> Result<(), MountError> {
+        if options.links != Links::Nowhere {
+            return Ok(());
+        }
+        let restricted = mount_table::follow_no_links(&self.path, options.writing);
+        restricted.map_err(|source| MountError::FollowsLinks {
+            path: self.path.clone(),
+            source,
         })
     }
 
@@ -73,30 +94,53 @@ impl Mounted {
         &self.path
     }
 
-    /// Unmounts, and returns when the kernel has let go. Again it does nothing.
+    /// Unmounts, and returns when the kernel has let go. Again it does nothing. Whoever uses the
+    /// mount still is served until the peer ends.
     ///
     /// # Errors
     /// [`MountError::Busy`] when something was open there still; the mount point is free all the same.
     pub(crate) fn unmount(&self) -> Result<(), MountError> {
-        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match parts {
-            Some(parts) => self.end(parts),
+        match self.take() {
+            Some(parts) => self.end(parts, Users::Served),
             None => Ok(()),
         }
     }
 
-    fn end(&self, parts: Parts) -> Result<(), MountError> {
+    /// Unmounts for good: whoever uses the mount a moment later still gets errors.
+    ///
+    /// # Errors
+    /// As [`Mounted::unmount`]; after [`MountError::Busy`] it is gone all the same.
+    pub(crate) fn finish(&self) -> Result<(), MountError> {
+        match self.take() {
+            Some(parts) => self.end(parts, Users::CutOff),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&self) -> Option<Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn end(&self, parts: Parts, users: Users) -> Result<(), MountError> {
         let Parts {
             session,
-            mut notifying,
+            notifying,
             fs,
+            connection,
         } = parts;
         let outcome = self.end_session(session);
         if outcome.is_err() {
+            if users == Users::CutOff {
+                connection.end_before_detaching();
+            }
             mount_table::detach(&self.path);
         }
         fs.stop_listening();
-        notifying.join();
+        match users {
+            Users::Served => fs.share().remember_connection(connection),
+            Users::CutOff => connection.end(),
+        }
+        notifying.join_within(UNMOUNT_PATIENCE);
         let path = self.path.clone();
         if !mount_table::wait_until_gone(&self.path).is_ok_and(|gone| gone) {
             return Err(MountError::StillThere { path });
@@ -116,17 +160,29 @@ impl Mounted {
         thread.spawn(move || drop(sender.send(session.umount_and_join())))?;
         let outcome = ended.recv_timeout(UNMOUNT_PATIENCE);
         outcome.unwrap_or_else(|_| {
+            if mount_table::is_ours(&self.path) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             let path = self.path.display();
-            tracing::warn!(%path, "it is unmounted here, but lasts in another mount name space");
+            tracing::warn!(%path, "it is unmounted here, but somebody uses it still, or another mount name space has it");
             Ok(())
         })
     }
 }
 
+/// What becomes of whoever uses a mount that is unmounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Users {
+    /// They go on until they are done, or the peer ends.
+    Served,
+    /// They have a moment, then they get errors.
+    CutOff,
+}
+
 impl Drop for Mounted {
     fn drop(&mut self) {
         // The safety net: whoever cares about the result has called `unmount`.
-        if let Err(error) = self.unmount() {
+        if let Err(error) = self.finish() {
             tracing::warn!(%error, "a mount did not end well");
         }
     }

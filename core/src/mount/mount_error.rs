@@ -77,6 +77,17 @@ pub enum MountError {
         /// What the kernel answered, or what `fusermount3` said.
         source: io::Error,
     },
+    /// The kernel does not take [`Links::Nowhere`](super::Links::Nowhere) from this process.
+    #[error(
+        "could not mount on `{}` so that no link is followed: {source}\nhint: mount as root, or do without `Links::Nowhere`",
+        path.display()
+    )]
+    FollowsLinks {
+        /// The mount point, where nothing is mounted.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: io::Error,
+    },
     /// The mount was still in use; it was detached, so that nothing is mounted there any more, and lives on for whoever
     /// has it open.
     #[error("could not unmount `{}` cleanly, it was detached: {source}\nhint: close what is open there first", path.display())]

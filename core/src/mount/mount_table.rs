@@ -6,6 +6,8 @@
 use std::io;
 use std::path::Path;
 
+use super::options::Writing;
+
 /// Waits until `path` is no mount point; false if it still is one after a generous time.
 ///
 /// # Errors
@@ -44,34 +46,84 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
     Ok(path.metadata()?.dev() == parent.metadata()?.dev())
 }
 
-/// Whether what is mounted on `path`, uppermost, is a share of tandem.
+/// Which mount, as the kernel's table names it.
 #[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MountId {
+    /// Used again after the mount is gone, but with another device then, or a new connection.
+    mount: u32,
+    /// The minor number of its device.
+    device: u32,
+}
+
+/// There is no such table.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MountId {}
+
+#[cfg(target_os = "linux")]
+impl MountId {
+    /// The number of its connection in the kernel's folder of connections.
+    pub(super) fn connection(self) -> u32 {
+        self.device
+    }
+}
+
+/// Whether what is mounted on `path`, uppermost, is a share of tandem.
 pub(super) fn is_ours(path: &Path) -> bool {
+    uppermost_share(path).is_some()
+}
+
+/// What is mounted on `path`, uppermost, if it is a share of tandem.
+#[cfg(target_os = "linux")]
+pub(super) fn uppermost_share(path: &Path) -> Option<MountId> {
     use std::os::unix::ffi::OsStrExt as _;
     let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    is_share(&table, path.as_os_str().as_bytes())
+    share_in(&table, path.as_os_str().as_bytes())
 }
 
-/// Whether the last line for `path` is of a FUSE mount whose source is called as we call ours. The kind is `fuse` after
-/// mount(2) and `fuse.tandem` after `fusermount3`.
+/// The last line for `path`, if it is of a FUSE mount whose source is called as we call ours. The
+/// kind is `fuse` after mount(2) and `fuse.tandem` after `fusermount3`.
 #[cfg(target_os = "linux")]
-fn is_share(table: &[u8], path: &[u8]) -> bool {
+fn share_in(table: &[u8], path: &[u8]) -> Option<MountId> {
     let mut mounts = table.split(|&byte| byte == b'\n').filter_map(|line| {
-        let mut fields = line.split(|&byte| byte == b' ');
-        let point = unescaped(fields.nth(4)?);
-        let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
-        let mount = (fields.next()?, fields.next()?);
-        (point == path).then_some(mount)
+        let fields: Vec<_> = line.split(|&byte| byte == b' ').collect();
+        (unescaped(fields.get(4)?) == path).then_some(fields)
     });
-    mounts
-        .next_back()
-        .is_some_and(|(kind, source)| kind.starts_with(b"fuse") && source == super::SUBTYPE.as_bytes())
+    let fields = mounts.next_back()?;
+    let [kind, source] = fields.rsplit(|field| *field == b"-").next()?.first_chunk()?;
+    let is_share = kind.starts_with(b"fuse") && *source == super::SUBTYPE.as_bytes();
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+    let device = fields.get(2)?.rsplit(|&byte| byte == b':').next()?;
+    let id = MountId {
+        mount: number(fields.first()?)?,
+        device: number(device)?,
+    };
+    is_share.then_some(id)
 }
 
-/// Whether what is mounted on `path` is a share of tandem; macFUSE refuses a second mount by itself.
+/// What is mounted on `path` is not asked; macFUSE refuses a second mount by itself.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn is_ours(_path: &Path) -> bool {
-    false
+pub(super) fn uppermost_share(_path: &Path) -> Option<MountId> {
+    None
+}
+
+/// Ends the connection of what is mounted on `path`; it may stay mounted.
+#[cfg(target_os = "linux")]
+pub(super) fn force(path: &Path) -> io::Result<()> {
+    use rustix::mount::{UnmountFlags, unmount};
+    match unmount(path, UnmountFlags::FORCE) {
+        // The connection is ended before the kernel looks whether the mount is in use.
+        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// [`detach`] does it there.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn force(path: &Path) -> io::Result<()> {
+    detach(path);
+    Ok(())
 }
 
 /// Takes the mount out of sight even though it is in use or dead. Whether it worked shows in the table of mounts.
@@ -101,6 +153,31 @@ pub(super) fn detach(path: &Path) {
     if let Err(error) = program.status() {
         tracing::debug!(%error, "could not run umount");
     }
+}
+
+/// From now on the kernel follows no link of the mount.
+///
+/// # Errors
+/// When this process may not change the mount, as one mounted by `fusermount3`.
+#[cfg(target_os = "linux")]
+pub(super) fn follow_no_links(path: &Path, writing: Writing) -> io::Result<()> {
+    use rustix::mount::{MountFlags, mount_remount};
+    // Those that it was mounted with, or it would lose them.
+    let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOSYMFOLLOW;
+    let flags = match writing {
+        Writing::Allowed => flags,
+        Writing::Refused => flags | MountFlags::RDONLY,
+    };
+    Ok(mount_remount(path, flags, "")?)
+}
+
+/// Only Linux can.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn follow_no_links(_path: &Path, _writing: Writing) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether the fifth field of a line, unescaped, is `path` (proc_pid_mountinfo(5)).
@@ -149,7 +226,7 @@ mod tests {
 
     #[test]
     fn only_the_uppermost_mount_of_a_path_counts_and_only_if_it_is_a_share() {
-        let share = |table: &str| is_share(table.as_bytes(), b"/mnt/a b");
+        let share = |table: &str| share_in(table.as_bytes(), b"/mnt/a b").is_some();
         let (ours, probe) = (
             "61 29 0:51 / /mnt/a\\040b rw - fuse tandem rw\n",
             "62 61 0:52 / /mnt/a\\040b rw - fuse other rw\n",
@@ -157,6 +234,18 @@ mod tests {
         assert!(share(ours) && share("61 29 0:51 / /mnt/a\\040b rw master:1 - fuse.tandem tandem rw\n"));
         assert!(!share(probe) && !share(&format!("{ours}{probe}")) && share(&format!("{probe}{ours}")));
         assert!(!share(""));
+    }
+
+    #[test]
+    fn a_mount_is_told_from_another_one_by_its_number_and_that_of_its_device() {
+        let line = "61 29 0:51 / /mnt/a\\040b rw - fuse tandem rw\n";
+        let expected = MountId {
+            mount: 61,
+            device: 51,
+        };
+        assert_eq!(share_in(line.as_bytes(), b"/mnt/a b"), Some(expected));
+        assert_eq!(expected.connection(), 51);
+        assert_eq!(share_in(b"61 29 0:x / /mnt rw - fuse tandem rw\n", b"/mnt"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub struct MountOptions {
     pub(super) writing: Writing,
     pub(super) access: Access,
     pub(super) passthrough: Passthrough,
+    pub(super) links: Links,
 }
 
 /// Whether anything can be changed through a mount.
@@ -34,6 +35,22 @@ pub enum Passthrough {
     Off,
 }
 
+/// Which symbolic links of a share programs of this machine may follow. Links can be listed,
+/// removed and renamed in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// Those that stay in the share, and those that were made through a mount of this peer and not
+    /// touched by the other side since. Reading any other one fails (ELOOP).
+    #[default]
+    Inside,
+    /// All of them, wherever they lead: the other side decides which files of this machine a
+    /// program reads or writes that follows one.
+    Anywhere,
+    /// None (`nosymfollow`, Linux 5.10); their texts can be read as with [`Links::Inside`]. Only
+    /// root can mount so, or whoever mounts in a user namespace.
+    Nowhere,
+}
+
 impl MountOptions {
     /// Refuses every change (EROFS).
     #[must_use]
@@ -54,6 +71,13 @@ impl MountOptions {
     #[must_use]
     pub fn passthrough(mut self, passthrough: Passthrough) -> Self {
         self.passthrough = passthrough;
+        self
+    }
+
+    /// Which symbolic links may be followed.
+    #[must_use]
+    pub fn links(mut self, links: Links) -> Self {
+        self.links = links;
         self
     }
 }

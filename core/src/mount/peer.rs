@@ -17,7 +17,10 @@ use crate::peer::Peer;
 #[cfg(all(unix, feature = "fuse"))]
 pub(crate) use super::guard::Mounted;
 
-/// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its peer is closed.
+/// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its
+/// peer is closed or dropped. Whoever still uses it after [`Mount::unmount`] is served until the
+/// peer ends; in the other cases they get errors a moment later, so that a process that uses its
+/// own mount can end.
 #[derive(Debug)]
 pub struct Mount {
     #[cfg(all(unix, feature = "fuse"))]
@@ -55,7 +58,7 @@ impl Peer {
     /// [`MountError`] names the cause: the device, the mount point, the program, the store.
     #[cfg(all(unix, feature = "fuse"))]
     pub async fn mount(&self, at: impl AsRef<Path>, options: MountOptions) -> Result<Mount, MountError> {
-        let fs = self.file_system()?;
+        let fs = self.file_system()?.with_links(options.links);
         let at = at.as_ref().to_owned();
         let mounting = move || {
             let share = fs.share().clone();
@@ -93,6 +96,16 @@ impl Peer {
         #[cfg(not(all(unix, feature = "fuse")))]
         drop(share);
     }
+
+    /// The same for a peer that was not closed.
+    pub(crate) fn drop_mounts(&mut self) {
+        let share = self.mounted().take();
+        #[cfg(all(unix, feature = "fuse"))]
+        if let Some(share) = &share {
+            share.unmount_all();
+        }
+        drop(share);
+    }
 }
 
 #[cfg(all(unix, feature = "fuse"))]
@@ -105,12 +118,25 @@ impl Mount {
 
     /// Unmounts, and returns when the kernel has let go. Files that are still open are shared as they are.
     ///
+    /// Whoever has something open is served on. That must not be this process itself: where this is neither
+    /// root nor has the kernel's files about connections (a user namespace in a container), it can't be cut
+    /// off later, and an ending process waits for it. [`Mount::end`] cuts it off everywhere.
+    ///
     /// # Errors
     /// [`MountError::Busy`] when something was open there still; the mount point is free all the same.
     pub async fn unmount(self) -> Result<(), MountError> {
-        let unmounting = move || self.mounted.unmount();
         // Fails only when it panicked.
-        let outcome = tokio::task::spawn_blocking(unmounting).await;
+        let outcome = tokio::task::spawn_blocking(move || self.mounted.unmount()).await;
+        outcome.map_err(|_| MountError::Closed)?
+    }
+
+    /// As [`Mount::unmount`], but whoever uses the mount a moment later still gets errors.
+    ///
+    /// # Errors
+    /// The same; the mount is gone after [`MountError::Busy`].
+    pub async fn end(self) -> Result<(), MountError> {
+        // Fails only when it panicked.
+        let outcome = tokio::task::spawn_blocking(move || self.mounted.finish()).await;
         outcome.map_err(|_| MountError::Closed)?
     }
 }
@@ -119,7 +145,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         // The safety net: whoever cares about the result has called `unmount`.
-        if let Err(error) = self.mounted.unmount() {
+        if let Err(error) = self.mounted.finish() {
             tracing::warn!(%error, "a mount did not end well");
         }
     }
@@ -139,6 +165,15 @@ impl Mount {
     /// None: there is no such mount.
     #[expect(clippy::unused_async, reason = "the same call in every build")]
     pub async fn unmount(self) -> Result<(), MountError> {
+        match self.never {}
+    }
+
+    /// Unmounts for good.
+    ///
+    /// # Errors
+    /// None: there is no such mount.
+    #[expect(clippy::unused_async, reason = "the same call in every build")]
+    pub async fn end(self) -> Result<(), MountError> {
         match self.never {}
     }
 }

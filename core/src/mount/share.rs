@@ -1,13 +1,17 @@
 //! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told of changes.
 //!
-//! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says. Lock order, everywhere in
-//! this module: a file's turn, the catalog, the inode table, a file's state, the viewers.
+//! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says.
+//! Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a file's
+//! state, the viewers. Nothing is locked under the table of links.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::attributes::{Attributes, Inode, NodeKind, Owner};
+#[cfg(feature = "fuse")]
+use super::connection::Connection;
 use super::error::FsError;
+use super::links::OwnLinks;
 use super::nodes::{Nodes, Standing};
 use super::open_file::{Body, OpenFile};
 use super::uses::Uses;
@@ -29,10 +33,14 @@ pub(crate) struct MountedShare {
     pub(super) viewers: Viewers,
     pub(super) uses: Uses,
     nodes: Mutex<Nodes>,
+    own_links: Mutex<OwnLinks>,
     owner: Owner,
     started_ns: i64,
     #[cfg(feature = "fuse")]
     mounts: Mutex<Vec<std::sync::Weak<super::peer::Mounted>>>,
+    /// Those of mounts that are unmounted and may still be used.
+    #[cfg(feature = "fuse")]
+    connections: Mutex<Vec<Connection>>,
 }
 
 /// What an inode stands for at this moment.
@@ -57,10 +65,13 @@ impl MountedShare {
             viewers: Viewers::default(),
             uses: Uses::default(),
             nodes: Mutex::new(nodes),
+            own_links: Mutex::default(),
             owner: Owner::of_this_process(),
             started_ns,
             #[cfg(feature = "fuse")]
             mounts: Mutex::default(),
+            #[cfg(feature = "fuse")]
+            connections: Mutex::default(),
         }
     }
 
@@ -72,20 +83,40 @@ impl MountedShare {
         mounts.push(Arc::downgrade(mounted));
     }
 
-    /// Ends all mounts that are left.
+    /// Remembers the connection of a mount that is unmounted, to end it with its peer.
+    #[cfg(feature = "fuse")]
+    pub(super) fn remember_connection(&self, connection: Connection) {
+        let mut connections = self.connections();
+        connections.push(connection);
+        connections.retain(|connection| !connection.is_over_within(std::time::Duration::ZERO));
+    }
+
+    /// Ends all mounts that are left, and what is still served of those that are unmounted.
     #[cfg(feature = "fuse")]
     pub(super) fn unmount_all(&self) {
         let mounts = std::mem::take(&mut *self.mounts.lock().unwrap_or_else(PoisonError::into_inner));
         for mounted in mounts.iter().filter_map(std::sync::Weak::upgrade) {
-            if let Err(error) = mounted.unmount() {
+            if let Err(error) = mounted.finish() {
                 tracing::warn!(%error, "a mount did not end well");
             }
         }
+        let connections = std::mem::take(&mut *self.connections());
+        connections.iter().for_each(Connection::end);
+    }
+
+    #[cfg(feature = "fuse")]
+    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The inode table. Lock the catalog before it.
     pub(super) fn nodes(&self) -> MutexGuard<'_, Nodes> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The links that were made here.
+    pub(super) fn own_links(&self) -> MutexGuard<'_, OwnLinks> {
+        self.own_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose files are unless somebody made them or said otherwise.

@@ -8,6 +8,7 @@ use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
 mod encounters;
+mod links;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 

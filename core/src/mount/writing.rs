@@ -170,16 +170,19 @@ fn already_writable(open: &OpenFile, keep: Keep) -> Result<Option<Arc<Working>>,
     Ok(working)
 }
 
-/// The same file for writing, even if it has lost its name.
+/// The same file for writing, even if it has lost its name or something else has it.
 fn reopened(local: &LocalFile) -> io::Result<File> {
-    let opened = File::options().read(true).write(true).open(&local.source.path);
-    match opened {
-        #[cfg(target_os = "linux")]
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            use std::os::fd::AsRawFd;
-            let name = format!("/proc/self/fd/{}", local.file.as_raw_fd());
-            File::options().read(true).write(true).open(name)
-        }
-        opened => opened,
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        let name = format!("/proc/self/fd/{}", local.file.as_raw_fd());
+        File::options().read(true).write(true).open(name)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(libc::O_NOFOLLOW);
+        options.open(&local.source.path)
     }
 }

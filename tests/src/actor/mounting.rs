@@ -74,7 +74,13 @@ impl Actor {
     pub(super) async fn unmount_all(&self, at: Caller) {
         let mounts = std::mem::take(&mut *lock(&self.inner.mounts));
         for mounted in mounts {
-            mounted.unmount_at(at).await;
+            mounted.end_at(at).await;
         }
+    }
+
+    /// Drops every guard here and now: whoever uses these mounts still gets errors.
+    pub(super) fn drop_mounts(&self) {
+        let mounts = std::mem::take(&mut *lock(&self.inner.mounts));
+        mounts.iter().for_each(Mounted::drop_guard);
     }
 }

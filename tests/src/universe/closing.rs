@@ -163,6 +163,9 @@ impl Drop for Universe {
     fn drop(&mut self) {
         let Some(ground) = self.ground.take() else { return };
         self.autopsy(&ground);
+        for actor in self.actors() {
+            actor.abandon();
+        }
         let kept = ground.root.keep();
         note(format_args!("---- its directory is kept: {}", kept.display()));
         if !std::thread::panicking() {

@@ -92,12 +92,12 @@ impl FileSystem {
         let files = self.share.shared.files();
         let streams = self.streams();
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
-        let folder = stream.folder.ok_or(FsError::BadHandle)?;
-        let folder = self.share.folder(&files, &self.share.nodes(), folder);
+        let inode = stream.folder.ok_or(FsError::BadHandle)?;
+        let folder = self.share.folder(&files, &self.share.nodes(), inode);
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
         for item in stream.items.iter().skip(first) {
             let path = folder.as_ref().ok().map(Option::as_ref);
-            let Some((attributes, is_counted)) = self.attributes_of_item(&files, path, item) else {
+            let Some((attributes, is_counted)) = self.attributes_of_item(&files, (inode, path), item) else {
                 // It went since the folder was opened.
                 continue;
             };
@@ -183,7 +183,7 @@ impl FileSystem {
     fn attributes_of_item(
         &self,
         files: &Files,
-        folder: Option<Option<&SharePath>>,
+        (inode, folder): (Inode, Option<Option<&SharePath>>),
         item: &Item,
     ) -> Option<(Attributes, bool)> {
         match item.key {
@@ -191,7 +191,7 @@ impl FileSystem {
                 let shown = files.catalog.locate(key)?;
                 let is_here = folder == Some(shown.path.parent().as_ref());
                 let is_named = shown.path.name().as_str() == item.shown.name;
-                (is_here && is_named).then(|| (self.introduce(&shown), true))
+                (is_here && is_named).then(|| (self.introduce(inode, &shown), true))
             }
             None => {
                 let nodes = self.share.nodes();

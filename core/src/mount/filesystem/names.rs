@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
 use super::super::error::FsError;
+use super::super::links::stays_inside;
 use super::super::open_file::OpenFile;
+use super::super::options::Links;
 use super::super::publish::Check;
 use super::super::share::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
-    Catalog, CatalogError, Change, ContentId, FileVersion, Kind, LinkTarget, LinkVersion, OnExisting,
-    SharePath, Shown,
+    Catalog, CatalogError, Change, ContentId, FileVersion, LinkTarget, LinkVersion, OnExisting, SharePath,
+    Shown,
 };
 use crate::peer::Files;
 
@@ -35,22 +37,15 @@ impl FileSystem {
         let files = self.share.shared.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
-        Ok(self.introduce(&shown))
+        Ok(self.introduce(folder, &shown))
     }
 
     /// Takes back `count` lookups of an inode.
     pub fn forget(&self, inode: Inode, count: u64) {
-        let mut lookups = self.lookups();
-        let Some(known) = lookups.get_mut(&inode) else {
-            return;
-        };
-        let count = count.min(*known);
-        *known -= count;
-        if *known == 0 {
-            lookups.remove(&inode);
+        let count = self.known().forget(inode, count);
+        if count > 0 {
+            self.share.nodes().forget(inode, count);
         }
-        drop(lookups);
-        self.share.nodes().forget(inode, count);
     }
 
     /// Makes a folder; counts as one lookup of it.
@@ -67,7 +62,7 @@ impl FileSystem {
         let mut files = self.share.shared.files();
         let path = self.free_child(&files, folder, name)?;
         let change = files.catalog.add_folder(&path)?;
-        let attributes = self.made(&files, &path, (Some(mode & 0o7777), owner))?;
+        let attributes = self.made(&files, (folder, &path), (Some(mode & 0o7777), owner))?;
         drop(files);
         self.tell(change);
         Ok(attributes)
@@ -90,7 +85,9 @@ impl FileSystem {
         Ok(attributes)
     }
 
-    /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never followed here.
+    /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never
+    /// followed here; wherever it leads, it can be read through the mounts of this peer until the
+    /// other side changes or moves the link.
     ///
     /// # Errors
     /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of names.
@@ -104,9 +101,13 @@ impl FileSystem {
         let target = LinkTarget::new(target).map_err(|_| FsError::Invalid)?;
         let mut files = self.share.shared.files();
         let path = self.free_child(&files, folder, name)?;
-        let mtime_ns = self.share.now_ns();
-        let change = files.catalog.add_link(&path, LinkVersion { target, mtime_ns })?;
-        let attributes = self.made(&files, &path, (None, owner))?;
+        let link = LinkVersion {
+            target: target.clone(),
+            mtime_ns: self.share.now_ns(),
+        };
+        let change = files.catalog.add_link(&path, link)?;
+        let attributes = self.made(&files, (folder, &path), (None, owner))?;
+        self.share.own_links().note(path, target);
         drop(files);
         self.tell(change);
         Ok(attributes)
@@ -115,17 +116,28 @@ impl FileSystem {
     /// Where a symbolic link points to.
     ///
     /// # Errors
-    /// [`FsError::Invalid`] for what is no link.
+    /// [`FsError::Invalid`] for what is no link, [`FsError::LeadsOut`] for a link that may not be
+    /// followed; see [`Links`].
     pub fn read_link(&self, inode: Inode) -> Result<String, FsError> {
         let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        match self.share.seen(&files, &nodes, inode)? {
-            Seen::Entry(Shown {
-                kind: Kind::Link(link),
-                ..
-            }) => Ok(link.target.as_str().to_owned()),
-            Seen::Entry(_) | Seen::Top | Seen::Gone(_) => Err(FsError::Invalid),
+        let seen = self.share.seen(&files, &self.share.nodes(), inode)?;
+        let Seen::Entry(shown) = seen else {
+            return Err(FsError::Invalid);
+        };
+        let target = &shown.link().ok_or(FsError::Invalid)?.target;
+        match self.may_be_read(&files, inode, (&shown.path, target)) {
+            true => Ok(target.as_str().to_owned()),
+            false => Err(FsError::LeadsOut),
         }
+    }
+
+    fn may_be_read(&self, files: &Files, inode: Inode, (path, target): (&SharePath, &LinkTarget)) -> bool {
+        if self.links == Links::Anywhere || self.share.own_links().contains(path, target) {
+            return true;
+        }
+        let depth = path.depth() - 1;
+        let seen_depth = self.known().least_depth(inode).unwrap_or(depth);
+        stays_inside(&files.catalog, path, target, depth.min(seen_depth))
     }
 
     /// Removes a file or a link. Whoever has it open goes on using it.
@@ -154,6 +166,7 @@ impl FileSystem {
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
         let change = from_catalog(&mut files.catalog, &path)?;
+        self.share.own_links().forget(&path);
         self.detach(&mut files, &shown);
         self.share.tell_name(&files, &path, Some(self.viewer));
         drop(files);
@@ -184,11 +197,17 @@ impl FileSystem {
         let change = files.catalog.rename_with(&from, &to, on_existing(renaming))?;
         files.follow(change.touched.iter().copied());
         match replaced {
-            Some(other) if renaming == Renaming::Exchange => self.follow(&files, &other, &from),
-            Some(other) => self.detach(&mut files, &other),
-            None => {}
+            Some(other) if renaming == Renaming::Exchange => {
+                self.share.own_links().exchange(&from, &to);
+                self.follow(&files, (&other, new_folder), (&from, folder));
+            }
+            Some(other) => {
+                self.share.own_links().rename(&from, &to);
+                self.detach(&mut files, &other);
+            }
+            None => self.share.own_links().rename(&from, &to),
         }
-        self.follow(&files, &moved, &to);
+        self.follow(&files, (&moved, folder), (&to, new_folder));
         for path in [&from, &to] {
             self.share.tell_name(&files, path, Some(self.viewer));
         }
@@ -215,7 +234,7 @@ impl FileSystem {
             files.keep_untold(made.id);
         }
         let special = Some(mode & 0o7000).filter(|special| *special != 0);
-        let attributes = self.made(files, &path, (special, owner))?;
+        let attributes = self.made(files, (folder, &path), (special, owner))?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
         Ok((attributes, shown))
     }
@@ -234,12 +253,17 @@ impl FileSystem {
         }
     }
 
-    /// The attributes of something that the kernel gets to know with this.
-    pub(super) fn introduce(&self, shown: &Shown) -> Attributes {
+    /// The attributes of something in `folder` that the kernel gets to know with this.
+    pub(super) fn introduce(&self, folder: Inode, shown: &Shown) -> Attributes {
         let mut nodes = self.share.nodes();
         let inode = self.share.inode_of(&mut nodes, shown);
         nodes.look_up(inode);
-        self.count_lookup(inode);
+        let mut known = self.known();
+        known.count(inode);
+        if shown.file().is_none() {
+            known.show(inode, folder);
+        }
+        drop(known);
         self.share.attributes(&nodes, inode, shown)
     }
 
@@ -247,7 +271,7 @@ impl FileSystem {
     fn made(
         &self,
         files: &Files,
-        path: &SharePath,
+        (folder, path): (Inode, &SharePath),
         (mode, owner): (Option<u32>, Owner),
     ) -> Result<Attributes, FsError> {
         let shown = files.catalog.lookup(path).ok_or(FsError::NotFound)?;
@@ -263,7 +287,7 @@ impl FileSystem {
         });
         drop(nodes);
         self.share.tell_new(files, path, Some(self.viewer));
-        Ok(self.introduce(&shown))
+        Ok(self.introduce(folder, &shown))
     }
 
     /// What was shown there is removed: its inode stands for nothing, and what is open of it is not published any more.
@@ -288,9 +312,10 @@ impl FileSystem {
         files.let_go(shown.file().map(|file| file.content));
     }
 
-    /// After a rename: the inode that stood for `old` stands for what is shown at `path` now. A file that is open with another
-    /// content than `old` had does not come along: it is what the other side has replaced.
-    fn follow(&self, files: &Files, old: &Shown, path: &SharePath) {
+    /// After a rename: the inode that stood for `old`, in the folder `from`, stands for what is
+    /// shown at `path` now, in the folder `to`. A file that is open with another content than `old`
+    /// had does not come along: it is what the other side has replaced.
+    fn follow(&self, files: &Files, (old, from): (&Shown, Inode), (path, to): (&SharePath, Inode)) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
         };
@@ -302,6 +327,9 @@ impl FileSystem {
                 nodes.detach(inode, was);
             } else {
                 self.share.rekey(&mut nodes, inode, &now);
+                if now.file().is_none() {
+                    self.known().relocate(inode, from, to);
+                }
                 if let Some(mut state) = open.as_ref().map(|open| open.state())
                     && state.version.is_some()
                 {

@@ -6,11 +6,13 @@
 //! would find himself nowhere.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
@@ -22,7 +24,11 @@ use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;
 
 /// The thread that tells; it ends when nobody can have news any more.
-pub(in super::super) struct Notifying(Option<JoinHandle<()>>);
+pub(in super::super) struct Notifying {
+    thread: JoinHandle<()>,
+    /// Nothing is ever sent; the other end goes with the thread.
+    telling: Receiver<Infallible>,
+}
 
 impl Notifying {
     /// Starts it.
@@ -35,15 +41,26 @@ impl Notifying {
             echoes: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("tandem-notify".to_owned());
-        let thread = thread.spawn(move || telling.run(&news))?;
-        Ok(Self(Some(thread)))
+        let (at_end, ended) = channel();
+        let thread = thread.spawn(move || {
+            let _at_end: Sender<Infallible> = at_end;
+            telling.run(&news);
+        })?;
+        Ok(Self {
+            thread,
+            telling: ended,
+        })
     }
 
-    /// Waits until it has ended.
-    pub(in super::super) fn join(&mut self) {
-        if let Some(thread) = self.0.take()
-            && thread.join().is_err()
-        {
+    /// Waits until it has ended. The kernel may keep it waiting for as long as it waits for an
+    /// answer of ours; after `patience` it is left to end by itself.
+    pub(in super::super) fn join_within(self, patience: Duration) {
+        if matches!(
+            self.telling.recv_timeout(patience),
+            Err(RecvTimeoutError::Timeout)
+        ) {
+            tracing::warn!("the thread that tells the kernel of changes waits for the kernel");
+        } else if self.thread.join().is_err() {
             tracing::error!("the thread that tells the kernel of changes panicked");
         }
     }

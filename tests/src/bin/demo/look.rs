@@ -131,7 +131,7 @@ mod mounted {
 
     async fn unmount(story: &Story, mount: Mount, point: TempDir) -> anyhow::Result<()> {
         let started = story.now();
-        mount.unmount().await.context("could not unmount")?;
+        mount.end().await.context("could not unmount")?;
         let millis = (story.now() - started).as_secs_f64() * 1e3;
         story.tell("bob", format_args!("unmounted in {millis:.1} ms"))?;
         point

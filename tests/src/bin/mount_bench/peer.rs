@@ -16,11 +16,12 @@ use tandem_tests::wait::now;
 use tokio::runtime::Runtime;
 use url::Url;
 
-/// What this process has.
+/// What this process has, in the order in which it ends: a runtime waits for whoever waits for a
+/// mount.
 struct Here {
-    runtime: Runtime,
-    peer: Peer,
     mount: Option<Mount>,
+    peer: Peer,
+    runtime: Runtime,
 }
 
 /// Runs until standard input is at its end.
@@ -28,9 +29,9 @@ pub(crate) fn run(relay: Url, store: PathBuf) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let peer = runtime.block_on(Peer::start(PeerConfig::new(relay).store(store)))?;
     let mut here = Here {
-        runtime,
-        peer,
         mount: None,
+        peer,
+        runtime,
     };
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -104,7 +105,7 @@ impl Here {
     fn unmount(&mut self) -> anyhow::Result<String> {
         let started = now();
         if let Some(mount) = self.mount.take() {
-            self.runtime.block_on(mount.unmount())?;
+            self.runtime.block_on(mount.end())?;
         }
         Ok(micros(now() - started))
     }

@@ -70,8 +70,8 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let (at_alice, at_bob) = (alices.path().display(), bobs.path().display());
     writeln!(io::stdout(), "mounted\t{at_alice}\t{at_bob}")?;
     told_to_end().await?;
-    alices.unmount().await?;
-    bobs.unmount().await?;
+    alices.end().await?;
+    bobs.end().await?;
     pair::close(relay, [alice, bob]).await?;
     temporary
         .close()
