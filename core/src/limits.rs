@@ -66,8 +66,15 @@ pub const GREETING_LEN_MAX: usize = 256;
 /// From a TCP connection to the end of the greeting, on either side. A handshake costs about 1 ms of computing and two
 /// round trips; past 10 s the other side is gone or hostile.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes that a listener runs at once, before it knows who is there. More wait in the kernel's queue.
+/// From an accepted TCP connection to its first bytes. A dialler sends them at once, so this is a round trip and three lost
+/// packets; a connection that stays silent for longer costs nobody else a slot.
+pub const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(2);
+/// Handshakes that a listener runs at once, before it knows which peer is there. One more ends another one.
 pub const PENDING_HANDSHAKES_MAX: usize = 32;
+/// The same for one source, which is an IPv4 address or an IPv6 /64: half of all. A peer opens at most all lanes of a
+/// session at once, so an honest one has room behind an address that it shares.
+pub const PENDING_HANDSHAKES_PER_SOURCE_MAX: usize = 16;
+const _: () = assert!(PENDING_HANDSHAKES_PER_SOURCE_MAX > SESSION_LANES_MAX);
 /// Between the starts of two attempts at different addresses (RFC 8305 section 5 recommends 250 ms).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 /// For one TCP connection attempt.
