@@ -20,6 +20,8 @@ pub const CONTACT_ADDRESS_COUNT_MAX: usize = 16;
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long a contact record may be used: as long as the relay keeps it (10 min), plus the tolerated skew.
 pub const CONTACT_RECORD_LIFETIME: Duration = Duration::from_secs(40 * 60);
+/// Peers of which is remembered when their newest record was issued, some 50 bytes each. A person knows fewer.
+pub const CONTACT_RECORDS_REMEMBERED_MAX: usize = 256;
 /// How often a peer publishes its record anew: before the relay's 10 min are over, with time for two attempts.
 pub const CONTACT_REFRESH_INTERVAL: Duration = Duration::from_secs(8 * 60);
 /// How long connecting to the relay may take. Three lost SYNs cost 7 s, two 3 s; whoever needs more is not there.

@@ -3,6 +3,7 @@
 //! Owns no logic of its own; each call is carried out by the module of its subject. What people, the command line, the
 //! mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`] and the errors.
 
+mod addresses;
 mod config;
 mod connector;
 mod contact;
@@ -32,6 +33,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use addresses::LoopbackPeers;
 pub use config::PeerConfig;
 pub(crate) use demand::RemoteFile;
 pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
@@ -96,7 +98,7 @@ impl Peer {
         };
         let files = Files::new(Catalog::new(replica));
         let addresses = match std::mem::take(&mut config.advertised) {
-            advertised if advertised.is_empty() => contact::candidates(local),
+            advertised if advertised.is_empty() => addresses::candidates(local),
             advertised => advertised,
         };
         let depot = open_depot(&config).await?;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
+use super::addresses::LoopbackPeers;
 use super::error::ConnectError;
 use super::event::{DisconnectReason, Event, Events, Initiator};
 use super::files::Files;
@@ -25,7 +26,7 @@ use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, Identity};
 use crate::reconnect::ReconnectConfig;
-use crate::rendezvous::RelayClient;
+use crate::rendezvous::{NewestRecords, RelayClient};
 use crate::session::SessionError;
 use crate::session::crossing::Crossings;
 use crate::session::dial::Dialler;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) initiator_patience: Duration,
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) loopback_peers: LoopbackPeers,
+    pub(crate) newest_records: Mutex<NewestRecords>,
     pub(crate) expected: Expected,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
@@ -109,6 +112,8 @@ impl Shared {
             initiator_patience: config.initiator_patience,
             outbound_ports: config.outbound_ports,
             addresses: parts.addresses,
+            loopback_peers: config.loopback_peers,
+            newest_records: Mutex::default(),
             expected: Expected::default(),
             events: Events::new(),
             tasks: TaskTracker::new(),
