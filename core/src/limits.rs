@@ -28,8 +28,9 @@ pub const CONTACT_REFRESH_INTERVAL: Duration = Duration::from_secs(8 * 60);
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one request to the relay may take in all, from connecting to the last byte of the answer.
 pub const RELAY_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest answer of a relay that is read, in bytes. A sealed record in JSON has 1.1 KiB, an error one sentence.
-pub const RELAY_ANSWER_LEN_MAX: usize = 4 * 1024;
+/// Largest answer of a relay that is read, in bytes: the longest that an honest one gives. A sealed record in JSON has
+/// 1.1 KiB, an error one sentence.
+pub const RELAY_ANSWER_LEN_MAX: usize = tandem_relay::api::BODY_LEN_MAX;
 /// How much of a relay's own explanation an error shows, in characters.
 pub const RELAY_REASON_LEN_MAX: usize = 200;
 /// Longest `Retry-After` that is believed: the life of an entry. After that it is gone anyway.

@@ -5,6 +5,7 @@
 //! a busy relay says so, and a flood costs it no more memory than its places.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,12 +18,14 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::connection::{self, End};
 use crate::limits::{ACCEPT_RETRY_PAUSE, Limits};
+use crate::source::{Origin, Sources};
 
 /// Accepts until `stop`; every connection is a task of `tasks`.
 pub(crate) struct Acceptor {
     pub(crate) router: Router,
     pub(crate) refusing_router: Router,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) sources: Sources,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     /// Connections that had to be closed in the middle of a request.
@@ -37,20 +40,32 @@ impl Acceptor {
         let places = semaphore(served_max.saturating_add(self.limits.refusal_count_max));
         let accepting = async {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                let stream = accept(&listener).await;
-                self.serve(stream, Arc::clone(&served).try_acquire_owned().ok(), place);
+                let (stream, ip) = accept(&listener).await;
+                let origin = Origin {
+                    ip,
+                    sources: self.sources,
+                };
+                let served = Arc::clone(&served).try_acquire_owned().ok();
+                self.serve(stream, origin, served, place);
             }
         };
         self.stop.run_until_cancelled(accepting).await;
     }
 
-    fn serve(&self, stream: TcpStream, served: Option<OwnedSemaphorePermit>, place: OwnedSemaphorePermit) {
+    fn serve(
+        &self,
+        stream: TcpStream,
+        origin: Origin,
+        served: Option<OwnedSemaphorePermit>,
+        place: OwnedSemaphorePermit,
+    ) {
         let router = match &served {
             Some(_) => &self.router,
             None => &self.refusing_router,
         };
         let serving = connection::serve(
             stream,
+            origin,
             router.clone(),
             Arc::clone(&self.limits),
             self.stop.clone(),
@@ -70,10 +85,10 @@ fn semaphore(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, client)) => return (stream, client.ip()),
             Err(error) if is_of_one_connection(&error) => tracing::debug!(%error, "a client left early"),
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
