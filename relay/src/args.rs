@@ -33,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_CONNECTIONS", value_name = "COUNT", value_parser = count(),
         default_value_t = Limits::default().connection_count_max)]
     connections: usize,
+    /// Connections of one source at the same time; those beyond are closed
+    #[arg(long, env = "TANDEM_RELAY_SOURCE_CONNECTIONS", value_name = "COUNT", value_parser = count(),
+        default_value_t = Limits::default().source_connection_count_max)]
+    source_connections: usize,
     /// Entries kept at the same time
     #[arg(long, env = "TANDEM_RELAY_ENTRIES", value_name = "COUNT", value_parser = count(),
         default_value_t = StoreLimits::default().entry_count_max)]
@@ -94,6 +98,7 @@ impl Args {
     fn limits(&self) -> Limits {
         Limits {
             connection_count_max: self.connections,
+            source_connection_count_max: self.source_connections,
             header_timeout: self.header_timeout.0,
             body_timeout: self.body_timeout.0,
             connection_lifetime_max: self.connection_lifetime.0,

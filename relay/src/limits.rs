@@ -13,6 +13,9 @@ pub struct Limits {
     /// Connections that are served at the same time; one more is answered 503. Each costs a descriptor and at most
     /// [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
     pub connection_count_max: usize,
+    /// Connections of one [`Source`](crate::Source) at the same time, unless a proxy stands before the relay; one more is
+    /// closed at once. A peer has one for some milliseconds every few minutes, so hundreds of them share an address.
+    pub source_connection_count_max: usize,
     /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same time. When these are
     /// all in use, too, the relay accepts nothing, and further connections wait in the kernel's backlog.
     pub refusal_count_max: usize,
@@ -45,6 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connection_count_max: 256,
+            source_connection_count_max: 64,
             refusal_count_max: 32,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),

@@ -256,10 +256,7 @@ mod tests {
         let longest = SocketAddr::from((Ipv6Addr::from([0xff; 16]), u16::MAX));
         let full = vec![longest; CONTACT_ADDRESS_COUNT_MAX];
         let record = ContactRecord::new(alice.public_key(), full.clone(), u64::MAX).expect("at the limit");
-        assert_eq!(
-            record.seal(&alice).expect("sealing").to_text().len(),
-            TEXT_LEN
-        );
+        assert_eq!(record.seal(&alice).expect("sealing").to_text().len(), TEXT_LEN);
         let error = ContactRecord::new(alice.public_key(), [full, vec![longest]].concat(), 0);
         assert!(matches!(
             error,

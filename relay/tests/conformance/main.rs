@@ -66,6 +66,8 @@ conformance! {
     }
     shares: {
         one_source_can_not_fill_a_relay,
+        the_connection_after_a_share_is_closed_until_one_has_ended,
+        behind_a_proxy_connections_have_no_share,
         the_entry_after_a_share_is_429_until_one_is_given_back,
         the_byte_after_a_share_is_429,
         a_client_that_names_another_source_is_not_believed,

@@ -82,6 +82,7 @@ fn arguments(setup: &Setup) -> Vec<String> {
     let (limits, store) = (&setup.limits, &setup.store);
     let mut arguments = vec![
         format!("--connections={}", limits.connection_count_max),
+        format!("--source-connections={}", limits.source_connection_count_max),
         format!("--header-timeout={}", limits.header_timeout.as_secs_f64()),
         format!("--body-timeout={}", limits.body_timeout.as_secs_f64()),
         format!(

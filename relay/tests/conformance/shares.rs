@@ -1,8 +1,9 @@
 //! What one source may have of a relay, and what it leaves to others.
 
-use tandem_relay::{Sources, StoreLimits};
+use tandem_relay::{Limits, Sources, StoreLimits};
 
 use crate::target::{RelayUnderTest, Setup, Target, registration, request, token};
+use crate::wait;
 use crate::wire::Reply;
 
 /// Entries that one source may have here.
@@ -54,6 +55,48 @@ pub(crate) async fn one_source_can_not_fill_a_relay(target: Target) {
         201
     );
     assert_eq!(register_from(&relay, "192.0.2.1", "bob").await.status, 201);
+    relay.close().await;
+}
+
+fn few_connections(sources: Sources) -> Setup {
+    let limits = Limits {
+        source_connection_count_max: SHARE,
+        ..Limits::default()
+    };
+    Setup {
+        limits,
+        sources,
+        ..Setup::default()
+    }
+}
+
+pub(crate) async fn the_connection_after_a_share_is_closed_until_one_has_ended(target: Target) {
+    let relay = target.start_with(few_connections(Sources::Connections)).await;
+    let (mut first, mut second) = (relay.connect().await, relay.connect().await);
+    let health = request("GET", "/health", &token("anybody"));
+    assert_eq!(first.ask(&health).await.status, 200);
+    assert_eq!(second.ask(&health).await.status, 200);
+    assert_eq!(relay.connect().await.reader.rest().await, "");
+    assert_eq!(second.ask(&health).await.status, 200);
+    drop(first);
+    wait::until("a free place", async || {
+        let mut wire = relay.connect().await;
+        let sent = wire.writer.try_send(&health).await;
+        sent.is_ok() && wire.reader.try_reply().await.is_ok()
+    })
+    .await;
+    relay.close().await;
+}
+
+pub(crate) async fn behind_a_proxy_connections_have_no_share(target: Target) {
+    let relay = target.start_with(few_connections(Sources::ForwardedFor)).await;
+    let health = request("GET", "/health", &token("anybody"));
+    let mut wires = Vec::new();
+    for _ in 0..=SHARE {
+        let mut wire = relay.connect().await;
+        assert_eq!(wire.ask(&health).await.status, 200);
+        wires.push(wire);
+    }
     relay.close().await;
 }
 
