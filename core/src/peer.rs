@@ -373,8 +373,8 @@ impl Peer {
         self.shared.share(name, source, on_taken)
     }
 
-    /// From now on `remote` is expected, and no session with a former peer is taken up again. `true` if there is a session
-    /// with it already.
+    /// From now on `remote` is expected, and no session with a former peer is taken up again.
+    /// `true` if there is a session with it already.
     fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
         let is_connected = self.shared.expect(remote, after_loss)?;
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);

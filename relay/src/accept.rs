@@ -1,9 +1,10 @@
 //! The accept loop: which connections there are, and how many.
 //!
-//! Owns the caps. A connection takes a *place* before it is accepted: there are as many as may be served plus a few for
-//! telling 503 to those beyond. With all places taken nothing is accepted, and the kernel's backlog holds the rest. So
-//! a busy relay says so, and a flood costs it no more memory than its places. A source that has its share of places gets
-//! no more: its next connection is closed without a word, so that it can't keep others from theirs.
+//! Owns the caps. A connection takes a *place* before it is accepted: there are as many as may be
+//! served plus a few for telling 503 to those beyond. With all places taken nothing is accepted,
+//! and the kernel's backlog holds the rest. So a busy relay says so, and a flood costs it no more
+//! memory than its places. A source that has its share of places gets no more: its next connection
+//! is closed without an answer, so that it can't keep others from theirs.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,8 +36,8 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// The share of a connection from `ip`; `None` if its source has all it may have. A proxy has no limit: it is not the
-    /// source.
+    /// The share of a connection from `ip`; `None` if its source has all it may have. A proxy has
+    /// no limit: it is not the source.
     fn share(&self, shares: &Shares, ip: IpAddr) -> Option<Share> {
         let count_max = match self.sources {
             Sources::Connections => self.limits.source_connection_count_max,

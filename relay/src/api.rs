@@ -17,10 +17,12 @@ pub const HEALTH_PATH: &str = "/health";
 pub const TOKEN_LEN_MIN: usize = 22;
 /// Longest lookup token the relay accepts, in characters.
 pub const TOKEN_LEN_MAX: usize = 128;
-/// Largest blob, in bytes; a larger one is refused with 413. A sealed contact record has 1,104, so later formats have room.
+/// Largest blob, in bytes; a larger one is refused with 413. A sealed contact record has 1,104, so
+/// later formats have room.
 pub const BLOB_LEN_MAX: usize = 4 * 1024;
-/// Largest body of a registration and of its answer to a fetch, in bytes: a blob, the JSON around it, and room for what JSON
-/// escapes. A larger one is refused with 413, from `Content-Length` where there is one.
+/// Largest body of a registration and of its answer to a fetch, in bytes: a blob, the JSON around
+/// it, and room for what JSON escapes. A larger one is refused with 413, from `Content-Length`
+/// where there is one.
 pub const BODY_LEN_MAX: usize = 8 * 1024;
 /// How long an entry lives without being refreshed, in seconds.
 pub const ENTRY_TTL_SECS: u64 = 600;

@@ -45,7 +45,8 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().total_len_max)]
     entry_bytes: usize,
-    /// Entries of one source: an IPv4 address, or an IPv6 network of 64 bits; one more is answered 429
+    /// Entries of one source: an IPv4 address, or an IPv6 network of 64 bits; one more is answered
+    /// 429
     #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRIES", value_name = "COUNT", value_parser = count(),
         default_value_t = StoreLimits::default().source_entry_count_max)]
     source_entries: usize,
@@ -53,7 +54,8 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().source_len_max)]
     source_entry_bytes: usize,
-    /// Take the source of a request from the end of `X-Forwarded-For`; only behind a reverse proxy that sets it
+    /// Take the source of a request from the end of `X-Forwarded-For`; only behind a reverse proxy
+    /// that sets it
     #[arg(long, env = "TANDEM_RELAY_FORWARDED_FOR")]
     forwarded_for: bool,
     /// Time an entry is kept after its last registration

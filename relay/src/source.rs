@@ -1,13 +1,13 @@
 //! Where a request comes from, as far as shares of the store are concerned.
 //!
-//! Owns what counts as one source. Behind a reverse proxy every connection comes from the proxy, so there the source is
-//! what the proxy says, and only there: a client can write the header as well.
+//! Owns what counts as one source. Behind a reverse proxy every connection comes from the proxy, so
+//! there the source is what the proxy says, and only there: a client can write the header as well.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 
-/// What a reverse proxy adds the address of its client to, at the end.
+/// The header to whose end a reverse proxy adds the address of its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// One source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from (RFC 4291).
@@ -20,7 +20,8 @@ pub enum Sources {
     /// The address at the other end of the connection.
     #[default]
     Connections,
-    /// The last address in the last `X-Forwarded-For`; without a readable one that of the connection.
+    /// The last address in the last `X-Forwarded-For`; without a readable one that of the
+    /// connection.
     ForwardedFor,
 }
 

@@ -16,7 +16,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps blobs under tokens for a limited time.
 pub trait Store: Send + Sync + 'static {
-    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from now on. It counts for
+    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from
+    /// now on. It counts for
     /// `source`, whichever source had registered what was there.
     fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()>;
 

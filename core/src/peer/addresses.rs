@@ -1,14 +1,16 @@
-//! Addresses of peers: which of ours are published, and which of those in the other peer's record are dialled.
+//! Addresses of peers: which of ours are published, and which of those in the other peer's record
+//! are dialled.
 //!
-//! A record is the word of its peer, so it must not send us to services that only this machine or its link can reach. A
-//! peer on this machine is reached at its other addresses; where there are none, loopback can only mean that peer.
+//! A record is the word of its peer, so it must not send us to services that only this machine or
+//! its link can reach. A peer on this machine is reached at its other addresses; where there are
+//! none, loopback can only mean that peer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::CONTACT_ADDRESS_COUNT_MAX;
 
-/// Whether loopback addresses in the record of another peer are dialled. Addresses that are given to
-/// [`connect_directly`](super::Peer::connect_directly) are always dialled.
+/// Whether loopback addresses in the record of another peer are dialled. Addresses that are given
+/// to [`connect_directly`](super::Peer::connect_directly) are always dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoopbackPeers {
     /// Only where this machine has no other address: then the other peer can only be on it.
@@ -28,7 +30,7 @@ pub(crate) struct Sorted {
     pub(crate) refused: Vec<String>,
 }
 
-/// Sorts the addresses of a record. An IPv4 address in IPv6 form counts, and is dialled, as what it is.
+/// Sorts the addresses of a record. An IPv4 address in IPv6 form is dialled as an IPv4 address.
 pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted {
     sort_on(addresses, || match loopback {
         LoopbackPeers::WhenAlone => own_addresses().iter().all(IpAddr::is_loopback),
@@ -52,7 +54,7 @@ fn sort_on(addresses: &[SocketAddr], dials_loopback: impl Fn() -> bool) -> Sorte
     sorted
 }
 
-/// Why no peer can be meant by this address, wherever it is.
+/// Why this address can't be that of another peer.
 fn unusable(ip: IpAddr, port: u16) -> Option<&'static str> {
     let is_nowhere = match ip {
         IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.is_broadcast(),
@@ -67,7 +69,8 @@ fn unusable(ip: IpAddr, port: u16) -> Option<&'static str> {
     }
 }
 
-/// The addresses at which a listener on `local` can be dialled: itself, or those of the interfaces it listens on.
+/// The addresses at which a listener on `local` can be dialled: itself, or those of the interfaces
+/// it listens on.
 pub(crate) fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];

@@ -98,8 +98,8 @@ impl PeerConfig {
         self
     }
 
-    /// Whether loopback addresses in the other peer's record are dialled: without this only where this machine has no
-    /// other address.
+    /// Whether loopback addresses in the other peer's record are dialled: without this only where
+    /// this machine has no other address.
     #[must_use]
     pub fn loopback_peers(mut self, peers: LoopbackPeers) -> Self {
         self.loopback_peers = peers;

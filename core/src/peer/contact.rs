@@ -43,7 +43,8 @@ impl Shared {
             .await?)
     }
 
-    /// Asks the relay where `remote` may be dialled. `None` when it has not published, or not any more.
+    /// Asks the relay where `remote` may be dialled. `None` when it has not published, or not any
+    /// more.
     pub(crate) async fn look_up(
         &self,
         remote: &Fingerprint,

@@ -1,9 +1,10 @@
 //! Which lanes of the other peer are welcome.
 //!
-//! A peer that knocks here was expected when its key was judged. Between that and its hello this peer may have turned to
-//! another, so it is compared again here, and once more under the lock that puts a session into its place. A new control
-//! lane replaces the session there is, for the other side would not dial if it still had one; only when both dial at the
-//! same moment, the initiator's dial has precedence.
+//! A peer that knocks here was expected when its key was judged. Between that and its hello this
+//! peer may have turned to another, so it is compared again here, and once more under the lock that
+//! puts a session into its place. A new control lane replaces the session there is, for the other
+//! side would not dial if it still had one; only when both dial at the same moment, the initiator's
+//! dial has precedence.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ impl Gate for Shared {
     async fn knock(self: Arc<Self>, lane: KnockingLane) {
         let remote = lane.remote();
         if self.expected.current() != Some(remote) {
-            // As in the handshake, a peer that is not expected gets no word.
+            // As in the handshake, a peer that is not expected gets no answer.
             tracing::debug!(
                 peer = remote.fmt_short(),
                 "a peer came that is no longer expected"

@@ -92,7 +92,8 @@ pub(crate) struct Parts {
 pub(crate) enum AfterLoss {
     /// It is taken up again.
     TakeUpAgain,
-    /// With a peer that was expected before, what was said then; with another, nothing.
+    /// For a peer that was expected before, what was said then. For another, it is not taken up
+    /// again.
     AsBefore,
 }
 
@@ -153,13 +154,14 @@ impl Shared {
         &self.span
     }
 
-    /// From now on `remote` is the peer that is let in, and `after_loss` says what becomes of a session with it that is
-    /// lost. `true` if there is one already.
+    /// From now on `remote` is the peer that is let in, and `after_loss` says what becomes of a
+    /// session with it that is lost. `true` if there is one already.
     pub(crate) fn expect(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
         if remote == self.fingerprint {
             return Err(ConnectError::OwnFingerprint { fingerprint: remote });
         }
-        // Under the lock under which a session gets its place: the peer of a session is always the expected one.
+        // Under the lock under which a session gets its place: the peer of a session is always the
+        // expected one.
         let _turn = self.take_turn();
         let session = self.session().filter(|session| !session.has_ended());
         let engaged = session.as_ref().map(|session| session.remote);

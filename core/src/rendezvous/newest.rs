@@ -1,7 +1,7 @@
 //! The newest contact record seen of each peer, so that a relay can't bring back an older one.
 //!
-//! Owns when the newest record of a peer was issued, for as long as this peer runs. Knows no clock: a record that is too
-//! old in itself is refused when it is opened.
+//! Owns when the newest record of a peer was issued, for as long as this peer runs. Knows no clock:
+//! a record that is too old in itself is refused when it is opened.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,9 +1,10 @@
 //! Two peers that dial each other at the same moment: which of their two lanes becomes the session.
 //!
-//! Owns one decision, made under one lock. A lane that this side dials sends its hello only if no hello of the other side
-//! was admitted since the dial began; a hello of the other side is admitted only if no lane of ours that has precedence
-//! waits for its answer. A dial that has not reached the other peer yet decides nothing, or a peer that can't be reached
-//! would keep turning away the one that can reach it.
+//! Owns one decision, made under one lock. A lane that this side dials sends its hello only if no
+//! hello of the other side was admitted since the dial began; a hello of the other side is admitted
+//! only if no lane of ours that has precedence waits for its answer. A dial that has not reached
+//! the other peer yet decides nothing, or a peer that can't be reached would keep turning away the
+//! one that can reach it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

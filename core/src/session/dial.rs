@@ -1,8 +1,8 @@
 //! Reaching a peer: its candidate addresses raced, IPv6 and IPv4 together (RFC 8305), no fixed multi-second wait.
 //!
-//! Owns the order and the pace of the attempts and the local ports they leave from. The race goes through the whole TLS
-//! handshake, so that an address that answers nothing delays no other. Only the lane that proves first to lead to the peer
-//! says a hello, so that a peer is never greeted twice.
+//! Owns the order and the pace of the attempts and the local ports they leave from. The race goes
+//! through the whole TLS handshake, so that an address that answers nothing delays no other. Only
+//! the lane that finishes its handshake first says a hello, so that a peer is never greeted twice.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,7 +33,7 @@ pub(crate) struct Dialler {
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
 }
 
-/// What became of one address: no TCP connection, or the handshake over it.
+/// The outcome at one address: an error of TCP, or the outcome of the handshake.
 type Attempt = io::Result<Result<ProvedLane, SessionError>>;
 
 impl Dialler {

@@ -51,19 +51,20 @@ pub(crate) struct KnockingLane {
     pub(crate) purpose: Purpose,
 }
 
-/// A lane whose listener has proved its identity, and has not been asked for anything yet. Dropping it is harmless:
-/// nothing has happened at the listener but a handshake.
+/// A lane whose listener has proved its identity, and has not been asked for anything yet. Dropping
+/// it is harmless: nothing has happened at the listener but a handshake.
 #[derive(Debug)]
 pub(crate) struct ProvedLane {
     lane: OpenLane,
     deadline: Instant,
 }
 
-/// Shakes hands over `tcp`; whoever answers has proved to be the expected peer when this returns. The lane must be open at
-/// `deadline`.
+/// Completes the TLS handshake over `tcp`. When this returns, the listener has proved to be the
+/// expected peer. The whole greeting must be over at `deadline`.
 ///
 /// # Errors
-/// [`SessionError::WrongFingerprint`] when somebody else answers, timeouts and I/O errors with the address.
+/// [`SessionError::WrongFingerprint`] when another peer answers, timeouts and I/O errors with the
+/// address.
 pub(crate) async fn reach(
     tcp: TcpStream,
     config: Arc<ClientConfig>,
@@ -79,7 +80,7 @@ pub(crate) async fn reach(
 }
 
 impl ProvedLane {
-    /// Who was reached, and where.
+    /// Where the peer was reached.
     pub(crate) fn address(&self) -> SocketAddr {
         self.lane.address
     }
@@ -87,8 +88,8 @@ impl ProvedLane {
     /// Says the hello and waits for the listener's welcome.
     ///
     /// # Errors
-    /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when the listener does not want
-    /// this lane, timeouts and I/O errors with the address.
+    /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when the
+    /// listener does not want this lane, timeouts and I/O errors with the address.
     pub(crate) async fn ask(self, purpose: Purpose) -> Result<OpenLane, SessionError> {
         let Self { mut lane, deadline } = self;
         let address = lane.address;

@@ -1,8 +1,8 @@
 //! Letting peers in: an accept loop that bounds what a stranger may cost before it has proved who it is.
 //!
-//! Owns the listening socket and the handshakes in flight. A connection must send its first bytes soon, each handshake has
-//! a deadline (in `lane`), and their number is limited in all and for one source (in `slots`). What becomes of an
-//! authenticated lane is decided by the [`Gate`].
+//! Owns the listening socket and the handshakes in flight. A connection must send its first bytes
+//! soon, each handshake has a deadline (in `lane`), and their number is limited in all and for one
+//! source (in `slots`). What becomes of an authenticated lane is decided by the [`Gate`].
 
 use std::future::Future;
 use std::io;

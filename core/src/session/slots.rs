@@ -1,9 +1,9 @@
 //! Slots for strangers: how many handshakes a listener runs at once, in all and for one source.
 //!
-//! Owns who has a slot and who loses it to a newcomer. Nobody waits: a source that has all of its slots loses its own oldest
-//! one; when all slots are taken, the source with the most loses one. So strangers shut out their own source at most, and
-//! that only for as long as they keep coming. A peer that has proved its identity keeps its slot. Knows no clock and no
-//! socket.
+//! Owns which connection has a slot, and which one loses it to a newcomer. No connection waits: a
+//! source that has all of its slots loses its own oldest one; when all slots are taken, the source
+//! with the most loses one. So strangers can shut out only their own source, and only while they
+//! keep coming. A peer that has proved its identity keeps its slot. Knows no clock and no socket.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -52,8 +52,8 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    /// A slot for a connection from `ip`, which ends with `cancel` as well. `None` if every slot that could be taken away has
-    /// been earned by a proof.
+    /// A slot for a connection from `ip`, which ends with `cancel` as well. `None` if every slot
+    /// that could be taken away belongs to a peer that has proved its identity.
     pub(crate) fn enter(&self, ip: IpAddr, cancel: &CancellationToken) -> Option<Slot> {
         let source = source_of(ip);
         let mut table = self.lock();
@@ -107,7 +107,8 @@ impl Table {
         Some(())
     }
 
-    /// Of the slots that may be taken away: of the source that has the most, one that is idle if there is any, the oldest.
+    /// Of the slots that may be taken away: of the source that has the most, one that is idle if
+    /// there is any, the oldest.
     fn take_away(&mut self, may: impl Fn(&Taken) -> bool) -> Option<()> {
         let unproved = self
             .taken
@@ -127,7 +128,8 @@ impl Table {
     }
 }
 
-/// What counts as one source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from (RFC 4291).
+/// What counts as one source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses
+/// from (RFC 4291).
 fn source_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_has_so_many_slots_and_one_more_costs_the_source_with_the_most() {
+    fn a_full_listener_takes_a_slot_from_the_source_with_the_most() {
         let slots = Slots::default();
         let honest = enter(&slots, stranger(0));
         let heavy = fill(&slots, stranger(1), 2);

@@ -1,8 +1,9 @@
 //! Entries in memory: bounded in count and bytes, gone when they have expired.
 //!
-//! Invariants: `held` is the sum over all entries, and the `shares` together are `held`; every entry has exactly one place in `expiries`, so that
-//! refreshing an entry for ever doesn't grow it; an expired entry is never handed out, swept or not. No lock is held
-//! for longer than one operation or one batch of a sweep.
+//! Invariants: `held` is the sum over all entries, and the `shares` together are `held`; every
+//! entry has exactly one place in `expiries`, so that refreshing an entry for ever doesn't grow it;
+//! an expired entry is never handed out, swept or not. No lock is held for longer than one
+//! operation or one batch of a sweep.
 //!
 //! Tokens are found by std's randomly keyed hash, so timing tells a guesser nothing useful about the tokens held.
 
@@ -161,7 +162,7 @@ struct Entry {
     expiry: Expiry,
 }
 
-/// How much some entries are together.
+/// The total of some entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Held {
     entry_count: usize,
@@ -282,7 +283,7 @@ impl fmt::Debug for Shelf {
     }
 }
 
-/// Whether the store may hold so much, of which the last entry has `len` bytes.
+/// Whether the store may hold this much; the newest entry has `len` bytes.
 fn check_total(held: Held, len: usize, limits: &StoreLimits) -> Result<(), StoreError> {
     if held.entry_count > limits.entry_count_max {
         let limit = limits.entry_count_max;
@@ -297,7 +298,7 @@ fn check_total(held: Held, len: usize, limits: &StoreLimits) -> Result<(), Store
     }
 }
 
-/// Whether one source may hold so much, of which the last entry has `len` bytes.
+/// Whether one source may hold this much; the newest entry has `len` bytes.
 fn check_share(share: Held, len: usize, limits: &StoreLimits) -> Result<(), StoreError> {
     if share.entry_count > limits.source_entry_count_max {
         let limit = limits.source_entry_count_max;

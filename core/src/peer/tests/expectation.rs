@@ -1,4 +1,4 @@
-//! Whom a peer lets in when the peer that it expects changes at the worst moment.
+//! Which peer is let in when the expectation changes at the worst moment.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Dialling = JoinHandle<Result<OpenLane, SessionError>>;
 
-/// `dialler` dials `listener`: the key is judged and the hello is read, but the lane is not answered yet.
+/// `dialler` dials `listener`: the key is judged and the hello is read, but the lane is not
+/// answered yet.
 async fn judged(dialler: &Peer, listener: &Peer, purpose: Purpose) -> (Dialling, KnockingLane) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();

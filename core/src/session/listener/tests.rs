@@ -1,4 +1,4 @@
-//! What strangers at a listener cost those who are expected.
+//! What strangers at a listener cost a peer that is expected.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,11 +13,12 @@ use super::*;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{HANDSHAKE_TIMEOUT, PENDING_HANDSHAKES_MAX, PENDING_HANDSHAKES_PER_SOURCE_MAX};
 
-/// After which a listener that admits nobody is taken for one that is shut. Strangers must not take so long.
+/// After which a listener that admits nobody is taken for one that is shut. Strangers must not take
+/// so long.
 const PATIENCE: Duration = Duration::from_secs(8);
 const _: () = assert!(PATIENCE.as_secs() < HANDSHAKE_TIMEOUT.as_secs());
 
-/// Welcomes everybody and says who it was.
+/// Welcomes every peer and reports its fingerprint.
 #[derive(Debug)]
 struct OpenGate(Mutex<mpsc::UnboundedSender<Fingerprint>>);
 
