@@ -20,14 +20,18 @@ pub const CONTACT_ADDRESS_COUNT_MAX: usize = 16;
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long a contact record may be used: as long as the relay keeps it (10 min), plus the tolerated skew.
 pub const CONTACT_RECORD_LIFETIME: Duration = Duration::from_secs(40 * 60);
+/// Peers whose newest record is remembered by its time of issue, some 50 bytes each. A person knows
+/// fewer.
+pub const CONTACT_RECORDS_REMEMBERED_MAX: usize = 256;
 /// How often a peer publishes its record anew: before the relay's 10 min are over, with time for two attempts.
 pub const CONTACT_REFRESH_INTERVAL: Duration = Duration::from_secs(8 * 60);
 /// How long connecting to the relay may take. Three lost SYNs cost 7 s, two 3 s; whoever needs more is not there.
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one request to the relay may take in all, from connecting to the last byte of the answer.
 pub const RELAY_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest answer of a relay that is read, in bytes. A sealed record in JSON has 1.1 KiB, an error one sentence.
-pub const RELAY_ANSWER_LEN_MAX: usize = 4 * 1024;
+/// Largest answer of a relay that is read, in bytes: the longest that an honest one gives. A sealed
+/// record in JSON has 1.1 KiB, an error one sentence.
+pub const RELAY_ANSWER_LEN_MAX: usize = tandem_relay::api::BODY_LEN_MAX;
 /// How much of a relay's own explanation an error shows, in characters.
 pub const RELAY_REASON_LEN_MAX: usize = 200;
 /// Longest `Retry-After` that is believed: the life of an entry. After that it is gone anyway.
@@ -66,8 +70,16 @@ pub const GREETING_LEN_MAX: usize = 256;
 /// From a TCP connection to the end of the greeting, on either side. A handshake costs about 1 ms of computing and two
 /// round trips; past 10 s the other side is gone or hostile.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes that a listener runs at once, before it knows who is there. More wait in the kernel's queue.
+/// From an accepted TCP connection to its first bytes. A dialler sends them at once, so this is a
+/// round trip and three lost packets. A connection that stays silent for longer loses its slot.
+pub const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(2);
+/// Handshakes that a listener runs at once, before it knows which peer is there. One more ends
+/// another one.
 pub const PENDING_HANDSHAKES_MAX: usize = 32;
+/// The same for one source, which is an IPv4 address or an IPv6 /64: half of all. A peer opens at
+/// most all lanes of a session at once, so an honest one has room behind an address that it shares.
+pub const PENDING_HANDSHAKES_PER_SOURCE_MAX: usize = 16;
+const _: () = assert!(PENDING_HANDSHAKES_PER_SOURCE_MAX > SESSION_LANES_MAX);
 /// Between the starts of two attempts at different addresses (RFC 8305 section 5 recommends 250 ms).
 pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
 /// For one TCP connection attempt.

@@ -3,6 +3,7 @@
 //! Owns no logic of its own; each call is carried out by the module of its subject. What people, the command line, the
 //! mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`] and the errors.
 
+mod addresses;
 mod config;
 mod connector;
 mod contact;
@@ -32,6 +33,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use addresses::LoopbackPeers;
 pub use config::PeerConfig;
 pub(crate) use demand::RemoteFile;
 pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
@@ -56,7 +58,7 @@ use crate::transfer::Progress;
 use config::Listen;
 use files::{OnTaken, remembered};
 use pull::Plan;
-use shared::Parts;
+use shared::{AfterLoss, Parts};
 
 /// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl Peer {
         };
         let files = Files::new(Catalog::new(replica));
         let addresses = match std::mem::take(&mut config.advertised) {
-            advertised if advertised.is_empty() => contact::candidates(local),
+            advertised if advertised.is_empty() => addresses::candidates(local),
             advertised => advertised,
         };
         let depot = open_depot(&config).await?;
@@ -148,9 +150,10 @@ impl Peer {
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
-        self.shared.set_kept();
-        let span = self.shared.span().clone();
-        connector::connect(&self.shared, *remote).instrument(span).await?;
+        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
+            let span = self.shared.span().clone();
+            connector::connect(&self.shared, *remote).instrument(span).await?;
+        }
         self.keep(*remote);
         Ok(())
     }
@@ -166,8 +169,9 @@ impl Peer {
         addresses: &[SocketAddr],
     ) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
-        self.shared.set_kept();
-        connector::connect_directly(&self.shared, *remote, addresses).await?;
+        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
+            connector::dial(&self.shared, *remote, addresses).await?;
+        }
         self.keep(*remote);
         Ok(())
     }
@@ -178,7 +182,7 @@ impl Peer {
     /// Those of [`Peer::connect`] that concern the fingerprint.
     pub fn expect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
         self.check_open(ConnectError::Closed)?;
-        connector::engage(&self.shared, *remote).map(drop)
+        self.engage(*remote, AfterLoss::AsBefore).map(drop)
     }
 
     /// Shares the file at `path` under its own name, from where it is. Again for the same file: its new content.
@@ -341,8 +345,7 @@ impl Peer {
     pub async fn close(self) -> Result<(), CloseError> {
         #[cfg(unix)]
         self.unmount_all().await;
-        let was_published = self.shared.expected.current().is_some();
-        self.shared.expected.set(None);
+        let was_published = self.shared.expect_nobody();
         if let Some(session) = self.shared.session() {
             session.say_goodbye();
         }
@@ -368,6 +371,17 @@ impl Peer {
         let read = self.shared.tasks.spawn_blocking(reading).await;
         let source = read.map_err(|_| ShareError::Closed)??;
         self.shared.share(name, source, on_taken)
+    }
+
+    /// From now on `remote` is expected, and no session with a former peer is taken up again.
+    /// `true` if there is a session with it already.
+    fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
+        let is_connected = self.shared.expect(remote, after_loss)?;
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, former)) = keeper.take_if(|(kept, _)| *kept != remote) {
+            former.cancel();
+        }
+        Ok(is_connected)
     }
 
     fn keep(&self, remote: Fingerprint) {

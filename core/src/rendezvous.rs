@@ -6,12 +6,14 @@
 //! no connection to a peer and decides nothing about when to publish or look up.
 
 mod keys;
+mod newest;
 mod record;
 mod relay_client;
 mod relay_error;
 mod sealed;
 
 pub use keys::LookupToken;
+pub(crate) use newest::NewestRecords;
 pub use record::{ContactRecord, RecordError};
 pub use relay_client::{RelayClient, RelayTimeouts};
 pub use relay_error::{Attempt, RelayError, RelayProblem};

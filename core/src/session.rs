@@ -5,10 +5,12 @@
 //! the messages *mean* is not decided here: the catalog and the transfers are layers above.
 
 pub(crate) mod blocking;
+pub(crate) mod crossing;
 pub(crate) mod dial;
 mod error;
 pub(crate) mod lane;
 pub(crate) mod listener;
+mod slots;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;

@@ -23,7 +23,7 @@ pub(crate) enum Answer {
     Found(String),
     /// The blob is gone.
     Withdrawn,
-    /// The relay accepts requests.
+    /// The relay takes new registrations.
     Healthy,
     /// No, and why.
     Refused(Refusal),
@@ -38,6 +38,9 @@ pub(crate) enum Refusal {
     /// The body is longer than the limit, or says that it is.
     #[error("the body is longer than {limit} bytes\nhint: send a smaller record")]
     BodyTooLong { limit: usize },
+    /// The blob is longer than any record.
+    #[error("the blob is longer than {limit} bytes\nhint: send a sealed record, which is shorter")]
+    BlobTooLong { limit: usize },
     /// The body did not arrive in time.
     #[error("the body was not complete within {} s\nhint: try again on a better line", limit.as_secs_f32())]
     BodyTimeout { limit: Duration },
@@ -65,7 +68,7 @@ pub(crate) enum Refusal {
     /// The path is right and the method wrong.
     #[error("this path doesn't take that method\nhint: the header `Allow` lists those it takes")]
     MethodNotAllowed,
-    /// The store has no room.
+    /// The store has no room, at all or for this source.
     #[error("{full}")]
     StoreFull { full: StoreError, retry_after: Duration },
     /// The relay serves as many connections as it may.
@@ -91,11 +94,17 @@ impl Answer {
                 Refusal::UnknownToken | Refusal::UnknownPath => StatusCode::NOT_FOUND,
                 Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
                 Refusal::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
-                Refusal::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::BodyTooLong { .. } | Refusal::BlobTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-                Refusal::StoreFull { .. } | Refusal::TooManyConnections { .. } => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                Refusal::StoreFull { full, .. } => match full {
+                    StoreError::SourceEntriesFull { .. } | StoreError::SourceBytesFull { .. } => {
+                        StatusCode::TOO_MANY_REQUESTS
+                    }
+                    StoreError::EntriesFull { .. } | StoreError::BytesFull { .. } => {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }
+                },
+                Refusal::TooManyConnections { .. } => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
     }

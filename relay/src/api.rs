@@ -10,15 +10,20 @@ use serde::{Deserialize, Serialize};
 pub const REGISTER_PATH: &str = "/register";
 /// `GET` answers the blob stored under the bearer token (200), or 404.
 pub const FETCH_PATH: &str = "/fetch";
-/// `GET` answers 200 while the relay accepts requests.
+/// `GET` answers 200 while the relay takes new registrations, and 503 while it is full.
 pub const HEALTH_PATH: &str = "/health";
 
 /// Shortest lookup token the relay accepts, in characters (128 bits as base64url without padding).
 pub const TOKEN_LEN_MIN: usize = 22;
 /// Longest lookup token the relay accepts, in characters.
 pub const TOKEN_LEN_MAX: usize = 128;
-/// Largest request body, in bytes; a larger one is refused with 413, from `Content-Length` where there is one.
-pub const BODY_LEN_MAX: usize = 64 * 1024;
+/// Largest blob, in bytes; a larger one is refused with 413. A sealed contact record has 1,104, so
+/// later formats have room.
+pub const BLOB_LEN_MAX: usize = 4 * 1024;
+/// Largest body of a registration and of its answer to a fetch, in bytes: a blob, the JSON around
+/// it, and room for what JSON escapes. A larger one is refused with 413, from `Content-Length`
+/// where there is one.
+pub const BODY_LEN_MAX: usize = 8 * 1024;
 /// How long an entry lives without being refreshed, in seconds.
 pub const ENTRY_TTL_SECS: u64 = 600;
 

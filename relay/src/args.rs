@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use tandem_relay::clock::Clock;
-use tandem_relay::{Limits, MemoryStore, RelayConfig, StoreLimits};
+use tandem_relay::{Limits, MemoryStore, RelayConfig, Sources, StoreLimits};
 
 /// Longest time that an argument may ask for, in seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -33,6 +33,10 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_CONNECTIONS", value_name = "COUNT", value_parser = count(),
         default_value_t = Limits::default().connection_count_max)]
     connections: usize,
+    /// Connections of one source at the same time; those beyond are closed
+    #[arg(long, env = "TANDEM_RELAY_SOURCE_CONNECTIONS", value_name = "COUNT", value_parser = count(),
+        default_value_t = Limits::default().source_connection_count_max)]
+    source_connections: usize,
     /// Entries kept at the same time
     #[arg(long, env = "TANDEM_RELAY_ENTRIES", value_name = "COUNT", value_parser = count(),
         default_value_t = StoreLimits::default().entry_count_max)]
@@ -41,6 +45,19 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().total_len_max)]
     entry_bytes: usize,
+    /// Entries of one source: an IPv4 address, or an IPv6 network of 64 bits; one more is answered
+    /// 429
+    #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRIES", value_name = "COUNT", value_parser = count(),
+        default_value_t = StoreLimits::default().source_entry_count_max)]
+    source_entries: usize,
+    /// Bytes of all entries of one source together
+    #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
+        default_value_t = StoreLimits::default().source_len_max)]
+    source_entry_bytes: usize,
+    /// Take the source of a request from the end of `X-Forwarded-For`; only behind a reverse proxy
+    /// that sets it
+    #[arg(long, env = "TANDEM_RELAY_FORWARDED_FOR")]
+    forwarded_for: bool,
     /// Time an entry is kept after its last registration
     #[arg(long, env = "TANDEM_RELAY_ENTRY_TTL", value_name = "SECONDS",
         default_value_t = Seconds(StoreLimits::default().entry_ttl))]
@@ -69,19 +86,21 @@ stops the relay: requests in flight are finished first.
 
 Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong arguments.
 
-Is it alive?  curl http://localhost:26000/health";
+Is it alive, and not full?  curl http://localhost:26000/health";
 
 impl Args {
     pub(crate) fn into_config(self) -> RelayConfig {
         let store = MemoryStore::new(self.store_limits(), Clock::system());
         RelayConfig::listen_on(self.listen)
             .limits(self.limits())
+            .sources(self.sources())
             .store(Arc::new(store))
     }
 
     fn limits(&self) -> Limits {
         Limits {
             connection_count_max: self.connections,
+            source_connection_count_max: self.source_connections,
             header_timeout: self.header_timeout.0,
             body_timeout: self.body_timeout.0,
             connection_lifetime_max: self.connection_lifetime.0,
@@ -90,10 +109,19 @@ impl Args {
         }
     }
 
+    fn sources(&self) -> Sources {
+        match self.forwarded_for {
+            true => Sources::ForwardedFor,
+            false => Sources::Connections,
+        }
+    }
+
     fn store_limits(&self) -> StoreLimits {
         StoreLimits {
             entry_count_max: self.entries,
             total_len_max: self.entry_bytes,
+            source_entry_count_max: self.source_entries,
+            source_len_max: self.source_entry_bytes,
             entry_ttl: self.entry_ttl.0,
         }
     }

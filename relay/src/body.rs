@@ -11,16 +11,17 @@ use hyper::body::Body as _;
 use serde_json::error::Category;
 
 use crate::answer::Refusal;
-use crate::api::RegisterRequest;
+use crate::api::{BLOB_LEN_MAX, RegisterRequest};
 use crate::limits::Limits;
 
 /// The blob that the body asks to store.
 pub(crate) async fn read_blob(body: Body, limits: &Limits) -> Result<String, Refusal> {
     let bytes = read(body, limits.body_len_max, limits.body_timeout).await?;
     let request: RegisterRequest = serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?;
-    match request.blob.is_empty() {
-        true => Err(Refusal::BlobEmpty),
-        false => Ok(request.blob),
+    match request.blob.len() {
+        0 => Err(Refusal::BlobEmpty),
+        1..=BLOB_LEN_MAX => Ok(request.blob),
+        _ => Err(Refusal::BlobTooLong { limit: BLOB_LEN_MAX }),
     }
 }
 

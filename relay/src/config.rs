@@ -9,6 +9,7 @@ use axum::Router;
 use crate::clock::Clock;
 use crate::limits::{Limits, StoreLimits};
 use crate::listen::Listen;
+use crate::source::Sources;
 use crate::store::{MemoryStore, Store};
 
 type Layer = Box<dyn FnOnce(Router) -> Router + Send>;
@@ -17,6 +18,7 @@ type Layer = Box<dyn FnOnce(Router) -> Router + Send>;
 pub struct RelayConfig {
     pub(crate) listen: Listen,
     pub(crate) limits: Limits,
+    pub(crate) sources: Sources,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) layer: Layer,
 }
@@ -41,6 +43,13 @@ impl RelayConfig {
         self
     }
 
+    /// Finds the source of a request in this way instead of by its connection.
+    #[must_use]
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
     /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. Whoever keeps a handle sees what it holds.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -60,6 +69,7 @@ impl RelayConfig {
         Self {
             listen,
             limits: Limits::default(),
+            sources: Sources::default(),
             store: Arc::new(MemoryStore::new(StoreLimits::default(), Clock::system())),
             layer: Box::new(|router| router),
         }

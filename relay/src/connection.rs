@@ -8,7 +8,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{HEADER_TIMEOUT_MAX, Limits, READ_BUFFER_LEN_MIN};
+use crate::source::Origin;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +31,10 @@ pub(crate) enum End {
     CutOff,
 }
 
-/// Serves `stream` until it ends.
+/// Serves `stream`, which comes from `origin`, until it ends.
 pub(crate) async fn serve(
     mut stream: TcpStream,
+    origin: Origin,
     router: Router,
     limits: Arc<Limits>,
     stop: CancellationToken,
@@ -37,15 +42,26 @@ pub(crate) async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small answers may wait for a full segment");
     }
-    let end = exchange(&mut stream, router, &limits, &stop).await;
+    let end = exchange(&mut stream, origin, router, &limits, &stop).await;
     if end == End::Orderly {
         stop.run_until_cancelled(linger(&mut stream, &limits)).await;
     }
     end
 }
 
-async fn exchange(stream: &mut TcpStream, router: Router, limits: &Limits, stop: &CancellationToken) -> End {
-    let service = TowerToHyperService::new(router);
+async fn exchange(
+    stream: &mut TcpStream,
+    origin: Origin,
+    router: Router,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> End {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let source = origin.source(request.headers());
+        request.extensions_mut().insert(source);
+        router.call(request)
+    });
     let mut connection = pin!(http(limits).serve_connection(TokioIo::new(stream), service));
     let lifetime = stop.run_until_cancelled(timeout(limits.connection_lifetime_max, connection.as_mut()));
     if let Some(Ok(ended)) = lifetime.await {

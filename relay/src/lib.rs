@@ -1,8 +1,9 @@
 //! The tandem rendezvous server, as a library: the production binary and every test start it by the same call.
 //!
-//! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else. Reading order, each
-//! layer knowing only those before it: `api limits clock token store answer body routes listen connection accept
-//! config relay`. Nothing in here knows tests or faults; [`RelayConfig::layer`] is how a test wraps the real router.
+//! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
+//! Reading order, each layer knowing only those before it: `api limits clock token source store
+//! answer body routes listen connection accept config relay`. Nothing in here knows tests or
+//! faults; [`RelayConfig::layer`] is how a test wraps the real router.
 
 pub mod api;
 
@@ -27,6 +28,8 @@ mod relay;
 #[cfg(feature = "server")]
 mod routes;
 #[cfg(feature = "server")]
+mod source;
+#[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]
 mod token;
@@ -37,6 +40,7 @@ pub use self::{
     limits::{Limits, StoreLimits},
     listen::BindError,
     relay::{Drained, Relay},
+    source::{Source, Sources},
     store::{MemoryStore, Store},
     token::{LookupToken, TokenError},
 };

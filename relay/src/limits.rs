@@ -13,6 +13,10 @@ pub struct Limits {
     /// Connections that are served at the same time; one more is answered 503. Each costs a descriptor and at most
     /// [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
     pub connection_count_max: usize,
+    /// Connections of one [`Source`](crate::Source) at the same time, unless a proxy stands before
+    /// the relay; one more is closed at once. A peer has one for some milliseconds every few
+    /// minutes, so hundreds of them share an address.
+    pub source_connection_count_max: usize,
     /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same time. When these are
     /// all in use, too, the relay accepts nothing, and further connections wait in the kernel's backlog.
     pub refusal_count_max: usize,
@@ -37,7 +41,7 @@ pub struct Limits {
     pub body_len_max: usize,
     /// Time between two sweeps of expired entries.
     pub sweep_interval: Duration,
-    /// What `Retry-After` says in an answer 503.
+    /// What `Retry-After` says in an answer 429 or 503.
     pub retry_after: Duration,
 }
 
@@ -45,6 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connection_count_max: 256,
+            source_connection_count_max: 64,
             refusal_count_max: 32,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),
@@ -65,9 +70,18 @@ impl Default for Limits {
 pub struct StoreLimits {
     /// Entries that are kept at the same time; one more is answered 503.
     pub entry_count_max: usize,
-    /// Bytes of all tokens and blobs together; one more is answered 503. The default has room for a record of 1 KiB in
-    /// every place; what the tables need besides, some 300 bytes an entry, is bound by the number of entries.
+    /// Bytes of all tokens and blobs together; one more is answered 503. The default has room for 1
+    /// KiB in every place; what the tables need besides, some 300 bytes an entry, is bound by the
+    /// number of entries.
     pub total_len_max: usize,
+    /// Entries of one [`Source`](crate::Source); one more is answered 429. By default 1/128 of the
+    /// relay: peers behind one address share it, and a carrier's NAT puts some hundred households
+    /// behind one, of which not all are here at once; but more than a hundred sources must work
+    /// together to fill a relay.
+    pub source_entry_count_max: usize,
+    /// Bytes of all tokens and blobs of one source; one more is answered 429. By default a sealed
+    /// record in every place.
+    pub source_len_max: usize,
     /// Time an entry lives without being registered again. At this age it is gone.
     pub entry_ttl: Duration,
 }
@@ -77,6 +91,8 @@ impl Default for StoreLimits {
         Self {
             entry_count_max: 65_536,
             total_len_max: 64 * 1024 * 1024,
+            source_entry_count_max: 512,
+            source_len_max: 512 * 1280,
             entry_ttl: Duration::from_secs(ENTRY_TTL_SECS),
         }
     }

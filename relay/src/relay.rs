@@ -49,6 +49,7 @@ impl Relay {
             router: routes::enclose((config.layer)(api)),
             refusing_router: routes::refuse_all(&limits),
             limits,
+            sources: config.sources,
             stop: stop.clone(),
             tasks: tasks.clone(),
             cut_off_count: Arc::clone(&cut_off_count),

@@ -5,7 +5,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
@@ -13,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -20,6 +20,7 @@ use crate::answer::{Answer, Refusal};
 use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH};
 use crate::body::read_blob;
 use crate::limits::Limits;
+use crate::source::Source;
 use crate::store::{Store, StoreError, Withdrawal};
 use crate::token::LookupToken;
 
@@ -35,7 +36,7 @@ pub(crate) fn api(store: Arc<dyn Store>, limits: Arc<Limits>) -> Router {
     Router::new()
         .route(REGISTER_PATH, post(register).delete(withdraw))
         .route(FETCH_PATH, get(fetch))
-        .route(HEALTH_PATH, get(async || Answer::Healthy))
+        .route(HEALTH_PATH, get(health))
         .fallback(async || Refusal::UnknownPath)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
         .with_state(Desk { store, limits })
@@ -58,11 +59,16 @@ pub(crate) fn enclose(router: Router) -> Router {
         .layer(from_fn(log))
 }
 
-async fn register(State(desk): State<Desk>, headers: HeaderMap, body: Body) -> Result<Answer, Refusal> {
+async fn register(
+    State(desk): State<Desk>,
+    Extension(source): Extension<Source>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Answer, Refusal> {
     let token = LookupToken::from_headers(&headers)?;
     let blob = read_blob(body, &desk.limits).await?;
     desk.store
-        .register(token, blob)
+        .register(token, blob, source)
         .await
         .map_err(|full| desk.refuse(full))?;
     Ok(Answer::Registered)
@@ -85,6 +91,12 @@ async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer
         Withdrawal::Removed => Ok(Answer::Withdrawn),
         Withdrawal::Unknown => Err(Refusal::UnknownToken),
     }
+}
+
+/// A relay that takes nothing new is not healthy, though it still answers for what it holds.
+async fn health(State(desk): State<Desk>) -> Result<Answer, Refusal> {
+    let room = desk.store.check_room().await;
+    room.map(|()| Answer::Healthy).map_err(|full| desk.refuse(full))
 }
 
 impl Desk {

@@ -8,6 +8,7 @@ mod memory;
 use std::pin::Pin;
 
 pub use self::memory::{MemoryStore, StoredEntry};
+use crate::source::Source;
 use crate::token::LookupToken;
 
 /// The answer of a store.
@@ -15,14 +16,19 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps blobs under tokens for a limited time.
 pub trait Store: Send + Sync + 'static {
-    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from now on.
-    fn register(&self, token: LookupToken, blob: String) -> StoreFuture<'_, ()>;
+    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from
+    /// now on. It counts for
+    /// `source`, whichever source had registered what was there.
+    fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()>;
 
     /// The blob under `token`, if there is one and it has not expired.
     fn fetch<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Option<String>>;
 
     /// Removes the blob under `token`.
     fn withdraw<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Withdrawal>;
+
+    /// Whether there is room for one more entry, however long.
+    fn check_room(&self) -> StoreFuture<'_, ()>;
 
     /// Removes what has expired. The relay calls this regularly.
     fn sweep(&self) -> StoreFuture<'_, ()>;
@@ -50,13 +56,33 @@ pub enum StoreError {
     },
     /// The entry does not fit beside those that are held.
     #[error(
-        "the entry has {len} bytes, more than is left of the relay's {limit}\n\
+        "an entry of {len} bytes is more than is left of the relay's {limit}\n\
          hint: try again later or use another relay"
     )]
     BytesFull {
         /// Bytes of the refused token and blob.
         len: usize,
         /// [`StoreLimits::total_len_max`](crate::StoreLimits::total_len_max).
+        limit: usize,
+    },
+    /// The source has all entries that one source may have.
+    #[error(
+        "your address holds {limit} entries, which is its share of this relay\n\
+         hint: entries expire; try again later or use another relay"
+    )]
+    SourceEntriesFull {
+        /// [`StoreLimits::source_entry_count_max`](crate::StoreLimits::source_entry_count_max).
+        limit: usize,
+    },
+    /// The entry does not fit beside those of the same source.
+    #[error(
+        "an entry of {len} bytes is more than is left of the {limit} that your address may hold here\n\
+         hint: entries expire; try again later or use another relay"
+    )]
+    SourceBytesFull {
+        /// Bytes of the refused token and blob.
+        len: usize,
+        /// [`StoreLimits::source_len_max`](crate::StoreLimits::source_len_max).
         limit: usize,
     },
 }

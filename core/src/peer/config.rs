@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::addresses::LoopbackPeers;
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
@@ -24,6 +25,7 @@ pub struct PeerConfig {
     pub(crate) identity: Option<Identity>,
     pub(crate) listen: Listen,
     pub(crate) advertised: Vec<SocketAddr>,
+    pub(crate) loopback_peers: LoopbackPeers,
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
     pub(crate) clock: Clock,
     pub(crate) health: HealthConfig,
@@ -54,6 +56,7 @@ impl PeerConfig {
             identity: None,
             listen: Listen::Address(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0)),
             advertised: Vec::new(),
+            loopback_peers: LoopbackPeers::default(),
             outbound_ports: None,
             clock: Clock::system(),
             health: HealthConfig::default(),
@@ -92,6 +95,14 @@ impl PeerConfig {
     #[must_use]
     pub fn advertise(mut self, addresses: Vec<SocketAddr>) -> Self {
         self.advertised = addresses;
+        self
+    }
+
+    /// Whether loopback addresses in the other peer's record are dialled: without this only where
+    /// this machine has no other address.
+    #[must_use]
+    pub fn loopback_peers(mut self, peers: LoopbackPeers) -> Self {
+        self.loopback_peers = peers;
         self
     }
 

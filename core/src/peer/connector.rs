@@ -20,47 +20,14 @@ use crate::reconnect::Role;
 use crate::session::SessionError;
 use crate::session::wire::Purpose;
 
-/// Connects to `remote` through the relay.
+/// Connects to `remote`, which is expected, through the relay.
 pub(crate) async fn connect(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectError> {
-    if engage(shared, remote)? {
-        return Ok(());
-    }
     shared.set_searching(SessionState::Connecting);
     let outcome = find(shared, remote).await;
     if outcome.is_err() {
         shared.set_searching(SessionState::Disconnected);
     }
     outcome
-}
-
-/// Connects to `remote` at one of `addresses`, without a relay.
-pub(crate) async fn connect_directly(
-    shared: &Arc<Shared>,
-    remote: Fingerprint,
-    addresses: &[SocketAddr],
-) -> Result<(), ConnectError> {
-    if engage(shared, remote)? {
-        return Ok(());
-    }
-    dial(shared, remote, addresses).await?;
-    Ok(())
-}
-
-/// From now on `remote` is the peer we let in. `true` if there is a session with it already.
-pub(crate) fn engage(shared: &Shared, remote: Fingerprint) -> Result<bool, ConnectError> {
-    if remote == shared.fingerprint {
-        return Err(ConnectError::OwnFingerprint { fingerprint: remote });
-    }
-    let session = shared.session().filter(|session| !session.has_ended());
-    if let Some(other) = session
-        .as_ref()
-        .map(|session| session.remote)
-        .filter(|other| *other != remote)
-    {
-        return Err(ConnectError::Engaged { other });
-    }
-    shared.expected.set(Some(remote));
-    Ok(session.is_some())
 }
 
 async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectError> {
@@ -139,5 +106,5 @@ pub(crate) async fn dial(
 ) -> Result<Arc<Session>, SessionError> {
     let lane = shared.dialler(remote)?.dial(addresses, Purpose::Control).await?;
     shared.remember_addresses(addresses);
-    Ok(shared.install(lane, Initiator::Us))
+    shared.install(lane, Initiator::Us)
 }

@@ -1,13 +1,14 @@
 //! The relay as one peer uses it: telling it where we are, asking it where the other one is.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::PoisonError;
 
+use super::addresses;
 use super::error::ConnectError;
 use super::shared::Shared;
 use crate::identity::Fingerprint;
 use crate::limits::{
-    CONTACT_ADDRESS_COUNT_MAX, CONTACT_REFRESH_INTERVAL, CONTACT_RETRY_DELAY, PUBLISH_ATTEMPTS_MAX,
-    REFRESH_RETRY_INTERVAL,
+    CONTACT_REFRESH_INTERVAL, CONTACT_RETRY_DELAY, PUBLISH_ATTEMPTS_MAX, REFRESH_RETRY_INTERVAL,
 };
 use crate::rendezvous::{ContactRecord, LookupToken, RelayError, RelayProblem};
 
@@ -42,7 +43,8 @@ impl Shared {
             .await?)
     }
 
-    /// Asks the relay where `remote` is. `None` when it has not published, or not any more.
+    /// Asks the relay where `remote` may be dialled. `None` when it has not published, or not any
+    /// more.
     pub(crate) async fn look_up(
         &self,
         remote: &Fingerprint,
@@ -51,7 +53,18 @@ impl Shared {
             return Ok(None);
         };
         let record = sealed.open(remote, self.clock.unix_ms())?;
-        Ok(Some(record.addresses().to_vec()))
+        let mut newest = self.newest_records.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.note(&record)?;
+        drop(newest);
+        let sorted = addresses::sort(record.addresses(), self.loopback_peers);
+        let refused = sorted.refused.join(", ");
+        if !refused.is_empty() {
+            tracing::debug!(refused, "addresses of the other peer's record are not dialled");
+        }
+        if sorted.dialled.is_empty() && !refused.is_empty() {
+            return Err(ConnectError::NothingToDial { refused });
+        }
+        Ok(Some(sorted.dialled))
     }
 
     /// Takes our record back. Best effort: it expires by itself.
@@ -83,59 +96,5 @@ pub(crate) fn is_passing(error: &RelayError) -> bool {
         RelayProblem::Refused { status, .. } => *status == 429 || *status >= 500,
         RelayProblem::BrokenOff(_) => true,
         _ => false,
-    }
-}
-
-/// The addresses at which a listener on `local` can be dialled: itself, or those of the interfaces it listens on.
-pub(crate) fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
-    if !local.ip().is_unspecified() {
-        return vec![local];
-    }
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let reachable = |ip: &IpAddr| local.is_ipv6() || ip.is_ipv4();
-    let mut ips: Vec<_> = interfaces
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .filter(reachable)
-        .collect();
-    ips.retain(|ip| !is_link_local(ip));
-    // Loopback last, and only of use when both peers are on one machine.
-    ips.sort_by_key(IpAddr::is_loopback);
-    if ips.is_empty() {
-        ips = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
-    }
-    ips.truncate(CONTACT_ADDRESS_COUNT_MAX);
-    ips.into_iter()
-        .map(|ip| SocketAddr::new(ip, local.port()))
-        .collect()
-}
-
-/// Such an address means nothing without the interface's name, which a record can't carry.
-fn is_link_local(ip: &IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listener_on_one_address_is_dialled_there() {
-        let local: SocketAddr = "127.0.0.1:4711".parse().unwrap();
-        assert_eq!(candidates(local), [local]);
-    }
-
-    #[test]
-    fn a_listener_on_every_address_is_dialled_at_those_of_the_machine() {
-        let found = candidates("[::]:4711".parse().unwrap());
-        assert!(!found.is_empty() && found.len() <= CONTACT_ADDRESS_COUNT_MAX);
-        assert!(
-            found
-                .iter()
-                .all(|address| address.port() == 4711 && !address.ip().is_unspecified())
-        );
     }
 }

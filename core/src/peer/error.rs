@@ -93,6 +93,14 @@ pub enum ConnectError {
     /// What the relay holds is not the other peer's record.
     #[error("could not use what the relay holds for the peer: {0}")]
     Record(#[from] RecordError),
+    /// The other peer's record names no address that is dialled.
+    #[error(
+        "no address in the other peer's record is dialled ({refused})\nhint: if both peers are on this machine, allow it with `PeerConfig::loopback_peers`"
+    )]
+    NothingToDial {
+        /// Each address with the reason, for a person.
+        refused: String,
+    },
     /// The other peer was found, but there is no session with it.
     #[error(transparent)]
     Session(#[from] SessionError),

@@ -1,12 +1,16 @@
 //! Which lanes of the other peer are welcome.
 //!
-//! Who knocks here has proved to be the expected peer. A new control lane replaces the session there is, for the other
-//! side would not dial if it still had one; only when both dial at the same moment, the initiator's dial has precedence.
+//! A peer that knocks here was expected when its key was judged. Between that and its hello this
+//! peer may have turned to another, so it is compared again here, and once more under the lock that
+//! puts a session into its place. A new control lane replaces the session there is, for the other
+//! side would not dial if it still had one; only when both dial at the same moment, the initiator's
+//! dial has precedence.
 
 use std::sync::Arc;
 
 use super::event::Initiator;
 use super::shared::Shared;
+use crate::reconnect::Role;
 use crate::session::lane::KnockingLane;
 use crate::session::listener::Gate;
 use crate::session::wire::{Purpose, Requester};
@@ -15,6 +19,14 @@ use crate::session::{RefusalReason, SessionError};
 impl Gate for Shared {
     async fn knock(self: Arc<Self>, lane: KnockingLane) {
         let remote = lane.remote();
+        if self.expected.current() != Some(remote) {
+            // As in the handshake, a peer that is not expected gets no answer.
+            tracing::debug!(
+                peer = remote.fmt_short(),
+                "a peer came that is no longer expected"
+            );
+            return;
+        }
         let outcome = match lane.purpose.clone() {
             Purpose::Control => self.admit_control(lane).await,
             Purpose::Data { session, requester } => self.admit_data(lane, session, requester).await,
@@ -27,12 +39,12 @@ impl Gate for Shared {
 
 impl Shared {
     async fn admit_control(self: Arc<Self>, lane: KnockingLane) -> Result<(), SessionError> {
-        if self.is_dialling_first() {
+        let own = Role::of(&self.fingerprint, &lane.remote());
+        if !self.crossings.admit(own) {
             return lane.refuse(RefusalReason::Crossing).await;
         }
         let lane = lane.welcome().await?;
-        self.install(lane, Initiator::Them);
-        Ok(())
+        self.install(lane, Initiator::Them).map(drop)
     }
 
     async fn admit_data(

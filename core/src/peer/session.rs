@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
 use crate::limits::{CONTROL_INBOX_LEN, CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
-use crate::session::dial::Crossing;
+use crate::session::crossing::Crossing;
 use crate::session::lane::OpenLane;
 use crate::session::wire::{Purpose, Requester};
 use crate::session::{SessionError, SessionId, WireError};

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
+use super::addresses::LoopbackPeers;
+use super::error::ConnectError;
 use super::event::{DisconnectReason, Event, Events, Initiator};
 use super::files::Files;
 use super::session::Session;
@@ -23,9 +25,10 @@ use super::status::{SessionState, Status};
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, Identity};
-use crate::reconnect::{ReconnectConfig, Role};
-use crate::rendezvous::RelayClient;
+use crate::reconnect::ReconnectConfig;
+use crate::rendezvous::{NewestRecords, RelayClient};
 use crate::session::SessionError;
+use crate::session::crossing::Crossings;
 use crate::session::dial::Dialler;
 use crate::session::lane::OpenLane;
 use crate::session::tls::{Expected, TlsIdentity};
@@ -46,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) initiator_patience: Duration,
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) loopback_peers: LoopbackPeers,
+    pub(crate) newest_records: Mutex<NewestRecords>,
     pub(crate) expected: Expected,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
@@ -61,7 +66,7 @@ pub(crate) struct Shared {
     status: watch::Sender<Status>,
     turn: Mutex<()>,
     known: Mutex<Vec<SocketAddr>>,
-    crossing: Arc<AtomicUsize>,
+    pub(crate) crossings: Crossings,
     /// Whether a lost session is taken up again.
     is_kept: AtomicBool,
     /// Tells the log lines of this peer from those of others in the same process.
@@ -82,6 +87,16 @@ pub(crate) struct Parts {
     pub(crate) depot: Option<Depot>,
 }
 
+/// What becomes of a session that is lost, not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterLoss {
+    /// It is taken up again.
+    TakeUpAgain,
+    /// For a peer that was expected before, what was said then. For another, it is not taken up
+    /// again.
+    AsBefore,
+}
+
 impl Shared {
     /// The state of a peer that is about to start, on the runtime of the caller.
     pub(crate) fn new(parts: Parts, config: super::PeerConfig) -> Self {
@@ -98,6 +113,8 @@ impl Shared {
             initiator_patience: config.initiator_patience,
             outbound_ports: config.outbound_ports,
             addresses: parts.addresses,
+            loopback_peers: config.loopback_peers,
+            newest_records: Mutex::default(),
             expected: Expected::default(),
             events: Events::new(),
             tasks: TaskTracker::new(),
@@ -111,7 +128,7 @@ impl Shared {
             status: watch::Sender::new(Status::default()),
             turn: Mutex::new(()),
             known: Mutex::new(Vec::new()),
-            crossing: Arc::default(),
+            crossings: Crossings::default(),
             is_kept: AtomicBool::new(false),
             span: tracing::info_span!("peer", peer = fingerprint.fmt_short()),
             #[cfg(unix)]
@@ -137,9 +154,37 @@ impl Shared {
         &self.span
     }
 
-    /// From now on a lost session is taken up again.
-    pub(crate) fn set_kept(&self) {
-        self.is_kept.store(true, Ordering::Release);
+    /// From now on `remote` is the peer that is let in, and `after_loss` says what becomes of a
+    /// session with it that is lost. `true` if there is one already.
+    pub(crate) fn expect(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
+        if remote == self.fingerprint {
+            return Err(ConnectError::OwnFingerprint { fingerprint: remote });
+        }
+        // Under the lock under which a session gets its place: the peer of a session is always the
+        // expected one.
+        let _turn = self.take_turn();
+        let session = self.session().filter(|session| !session.has_ended());
+        let engaged = session.as_ref().map(|session| session.remote);
+        if let Some(other) = engaged.filter(|other| *other != remote) {
+            return Err(ConnectError::Engaged { other });
+        }
+        if self.expected.current() != Some(remote) {
+            self.expected.set(Some(remote));
+            self.is_kept.store(false, Ordering::Release);
+            self.status_changed(|status| status.state = SessionState::Disconnected);
+        }
+        if after_loss == AfterLoss::TakeUpAgain {
+            self.is_kept.store(true, Ordering::Release);
+        }
+        Ok(session.is_some())
+    }
+
+    /// From now on nobody is let in. `true` if somebody was.
+    pub(crate) fn expect_nobody(&self) -> bool {
+        let _turn = self.take_turn();
+        let was_expecting = self.expected.current().is_some();
+        self.expected.set(None);
+        was_expecting
     }
 
     /// The catalog and what is held of it. Don't keep it across an await.
@@ -199,15 +244,26 @@ impl Shared {
         Ok(Dialler {
             config,
             clock: self.clock.clone(),
-            crossing: self.crossing.clone(),
+            crossings: self.crossings.clone(),
             outbound_ports: self.outbound_ports.clone(),
         })
     }
 
     /// Makes a welcome control lane the session of this peer; one that was there is replaced.
-    pub(crate) fn install(self: &Arc<Self>, lane: OpenLane, initiator: Initiator) -> Arc<Session> {
-        let (session, engine) = Session::new(self, lane, initiator);
+    ///
+    /// # Errors
+    /// When another peer is expected by now, whichever side dialled.
+    pub(crate) fn install(
+        self: &Arc<Self>,
+        lane: OpenLane,
+        initiator: Initiator,
+    ) -> Result<Arc<Session>, SessionError> {
         let turn = self.take_turn();
+        if self.expected.current() != Some(lane.remote) {
+            let address = lane.address;
+            return Err(SessionError::NotExpected { address });
+        }
+        let (session, engine) = Session::new(self, lane, initiator);
         if let Some(replaced) = self.session.send_replace(Some(session.clone())) {
             replaced.end(DisconnectReason::Replaced);
         }
@@ -223,7 +279,7 @@ impl Shared {
         self.events.emit(Event::Connected { peer, initiator });
         drop(turn);
         engine.run();
-        session
+        Ok(session)
     }
 
     /// Called by a session when it has ended, whatever the reason.
@@ -273,14 +329,5 @@ impl Shared {
             }
             _ => SessionState::Disconnected,
         }
-    }
-
-    /// Whether this peer is dialling and its dial has precedence.
-    pub(crate) fn is_dialling_first(&self) -> bool {
-        let first = self
-            .expected
-            .current()
-            .is_some_and(|other| Role::of(&self.fingerprint, &other) == Role::Initiator);
-        first && self.crossing.load(Ordering::Acquire) > 0
     }
 }

@@ -99,6 +99,12 @@ pub enum RecordError {
         /// How long ago.
         ago: Duration,
     },
+    /// A newer record of the same peer was seen before.
+    #[error("the contact record is {} s older than one that was seen before\nhint: the relay returns an old one; or, if the other peer's clock was set back, start this peer again", by.as_secs_f64())]
+    Superseded {
+        /// How much newer that one is.
+        by: Duration,
+    },
     /// The record comes from the future.
     #[error("the contact record was issued {} s in the future, at most {} s are tolerated\nhint: set the clocks of both machines", ahead.as_secs(), limit.as_secs())]
     IssuedInFuture {

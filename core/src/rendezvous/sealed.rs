@@ -18,6 +18,9 @@ use crate::identity::{Fingerprint, Identity};
 const NONCE_LEN: usize = 24;
 const TAG_LEN: usize = 16;
 const SEALED_LEN: usize = NONCE_LEN + RECORD_LEN + TAG_LEN;
+/// Two characters for each byte.
+const TEXT_LEN: usize = 2 * SEALED_LEN;
+const _: () = assert!(TEXT_LEN <= tandem_relay::api::BLOB_LEN_MAX);
 
 /// A contact record that only those can read who know its peer's fingerprint. All have the same length.
 #[derive(Clone, PartialEq, Eq)]
@@ -253,10 +256,7 @@ mod tests {
         let longest = SocketAddr::from((Ipv6Addr::from([0xff; 16]), u16::MAX));
         let full = vec![longest; CONTACT_ADDRESS_COUNT_MAX];
         let record = ContactRecord::new(alice.public_key(), full.clone(), u64::MAX).expect("at the limit");
-        assert_eq!(
-            record.seal(&alice).expect("sealing").to_text().len(),
-            2 * SEALED_LEN
-        );
+        assert_eq!(record.seal(&alice).expect("sealing").to_text().len(), TEXT_LEN);
         let error = ContactRecord::new(alice.public_key(), [full, vec![longest]].concat(), 0);
         assert!(matches!(
             error,
@@ -325,7 +325,7 @@ mod tests {
             let identity = seeded(seed);
             let record = ContactRecord::new(identity.public_key(), addresses, ISSUED_UNIX_MS).expect("few");
             let sealed = record.seal(&identity).expect("sealing");
-            prop_assert_eq!(sealed.to_text().len(), 2 * SEALED_LEN);
+            prop_assert_eq!(sealed.to_text().len(), TEXT_LEN);
             let again: SealedRecord = sealed.to_text().parse().expect("its own text");
             prop_assert_eq!(open(&again, &identity).expect("opening"), record);
         }
@@ -338,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn any_flipped_bit_of_the_text_is_refused(index in 0..2 * SEALED_LEN, bit in 0..7_u8) {
+        fn any_flipped_bit_of_the_text_is_refused(index in 0..TEXT_LEN, bit in 0..7_u8) {
             let mut text = sealed_with(&seeded(1), |_| ()).to_text().into_bytes();
             text[index] ^= 1 << bit;
             let text = String::from_utf8(text).expect("still ASCII");

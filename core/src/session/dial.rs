@@ -1,54 +1,40 @@
 //! Reaching a peer: its candidate addresses raced, IPv6 and IPv4 together (RFC 8305), no fixed multi-second wait.
 //!
-//! Owns the order and the pace of the attempts and the local ports they leave from. Only TCP is raced; a handshake runs
-//! on one connection at a time, so that a peer is never greeted twice.
+//! Owns the order and the pace of the attempts and the local ports they leave from. The race goes
+//! through the whole TLS handshake, so that an address that answers nothing delays no other. Only
+//! the lane that finishes its handshake first says a hello, so that a peer is never greeted twice.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::SessionError;
-use super::lane::{self, OpenLane};
+use super::crossing::{Crossings, Dial};
+use super::lane::{self, OpenLane, ProvedLane};
 use super::wire::Purpose;
+use super::{RefusalReason, SessionError};
 use crate::clock::Clock;
-use crate::limits::{DIAL_STAGGER, DIAL_TIMEOUT};
+use crate::limits::{DIAL_STAGGER, DIAL_TIMEOUT, HANDSHAKE_TIMEOUT};
 
 /// How this peer dials: with which proof of identity and from which local ports.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialler {
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) clock: Clock,
-    /// How many control lanes of this peer are between TCP and their session.
-    pub(crate) crossing: Arc<AtomicUsize>,
+    /// Which of two lanes stays when both peers dial at the same moment.
+    pub(crate) crossings: Crossings,
     /// Local ports to leave from, for firewalls; `None` lets the system choose.
     pub(crate) outbound_ports: Option<RangeInclusive<u16>>,
 }
 
-/// A control lane of ours is being made and the other side has answered: the moment in which two peers that dial each other
-/// must agree on one of the two lanes. It does not cover the search for an address, or a peer that can't be reached would
-/// keep turning away the one that can reach it.
-#[derive(Debug)]
-pub(crate) struct Crossing(Arc<AtomicUsize>);
-
-impl Crossing {
-    fn begin(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count.clone())
-    }
-}
-
-impl Drop for Crossing {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
+/// The outcome at one address: an error of TCP, or the outcome of the handshake.
+type Attempt = io::Result<Result<ProvedLane, SessionError>>;
 
 impl Dialler {
     /// Opens one lane to the first of `addresses` that answers as the expected peer.
@@ -60,18 +46,21 @@ impl Dialler {
         addresses: &[SocketAddr],
         purpose: Purpose,
     ) -> Result<OpenLane, SessionError> {
+        let dial = self.crossings.begin();
         let mut attempts = JoinSet::new();
         for (index, address) in interleave(addresses).into_iter().enumerate() {
             let dialler = self.clone();
             let delay = DIAL_STAGGER * u32::try_from(index).unwrap_or(u32::MAX);
-            attempts.spawn(async move { (address, dialler.connect_later(address, delay).await) });
+            attempts.spawn(async move { (address, dialler.reach_later(address, delay).await) });
         }
         let mut tried = Vec::new();
         let mut refused = None;
         while let Some(attempt) = attempts.join_next().await {
             match attempt.map_err(io::Error::other)? {
                 (address, Err(error)) => tried.push(format!("`{address}`: {error}")),
-                (_, Ok(tcp)) => match self.greet(tcp, purpose.clone()).await {
+                (_, Ok(Err(error))) => refused = Some(error),
+                // The others go on meanwhile, and are dropped once this lane is open.
+                (_, Ok(Ok(proved))) => match ask(proved, purpose.clone(), &dial).await {
                     Ok(lane) => return Ok(lane),
                     Err(error) => refused = Some(error),
                 },
@@ -82,16 +71,13 @@ impl Dialler {
         }))
     }
 
-    async fn greet(&self, tcp: TcpStream, purpose: Purpose) -> Result<OpenLane, SessionError> {
-        let crossing = (purpose == Purpose::Control).then(|| Crossing::begin(&self.crossing));
-        let lane = lane::dial(tcp, self.config.clone(), purpose).await?;
-        Ok(OpenLane { crossing, ..lane })
-    }
-
-    async fn connect_later(&self, address: SocketAddr, delay: std::time::Duration) -> io::Result<TcpStream> {
+    async fn reach_later(&self, address: SocketAddr, delay: Duration) -> Attempt {
         self.clock.sleep_until(self.clock.now() + delay).await;
         let connected = timeout(DIAL_TIMEOUT, self.connect(address)).await;
-        connected.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")))
+        let no_answer = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer");
+        let tcp = connected.map_err(no_answer)??;
+        let deadline = self.clock.now() + HANDSHAKE_TIMEOUT;
+        Ok(lane::reach(tcp, self.config.clone(), deadline).await)
     }
 
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
@@ -107,6 +93,19 @@ impl Dialler {
         }
         Err(last)
     }
+}
+
+async fn ask(proved: ProvedLane, purpose: Purpose, dial: &Dial) -> Result<OpenLane, SessionError> {
+    if purpose != Purpose::Control {
+        return proved.ask(purpose).await;
+    }
+    let crossing = dial.ask().ok_or(SessionError::Declined {
+        address: proved.address(),
+        reason: RefusalReason::Crossing,
+    })?;
+    let lane = proved.ask(purpose).await?;
+    let crossing = Some(crossing);
+    Ok(OpenLane { crossing, ..lane })
 }
 
 async fn connect_from(port: u16, address: SocketAddr) -> io::Result<TcpStream> {

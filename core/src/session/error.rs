@@ -34,6 +34,12 @@ pub enum SessionError {
         /// Who refused.
         address: SocketAddr,
     },
+    /// The peer of this lane was expected when the lane was begun, and is not any more.
+    #[error("the peer at `{address}` is not expected any more\nhint: connect to its fingerprint again")]
+    NotExpected {
+        /// Where it is.
+        address: SocketAddr,
+    },
     /// The other side is a tandem peer but said no to this lane.
     #[error("the peer at `{address}` declined the lane: {reason}")]
     Declined {

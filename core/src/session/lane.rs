@@ -12,11 +12,11 @@ use std::sync::Arc;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ServerConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::SessionError;
-use super::dial::Crossing;
+use super::crossing::Crossing;
 use super::tls;
 use super::wire::{self, Greeting, Hello, PROTOCOL_VERSION, Purpose, RefusalReason, WireError};
 use crate::identity::Fingerprint;
@@ -51,61 +51,78 @@ pub(crate) struct KnockingLane {
     pub(crate) purpose: Purpose,
 }
 
-/// Makes a lane over `tcp`: handshake, hello, and the listener's welcome.
-///
-/// # Errors
-/// [`SessionError::WrongFingerprint`] when somebody else answers, [`SessionError::Refused`] when we are not expected
-/// there, [`SessionError::Declined`] when the listener does not want this lane, timeouts and I/O errors with the address.
-pub(crate) async fn dial(
-    tcp: TcpStream,
-    config: Arc<ClientConfig>,
-    purpose: Purpose,
-) -> Result<OpenLane, SessionError> {
-    let address = tcp.peer_addr()?;
-    let limit = HANDSHAKE_TIMEOUT;
-    let dialled = timeout(limit, dial_unlimited(tcp, address, config, purpose)).await;
-    dialled.unwrap_or(Err(SessionError::HandshakeTimeout { address, limit }))
+/// A lane whose listener has proved its identity, and has not been asked for anything yet. Dropping
+/// it is harmless: nothing has happened at the listener but a handshake.
+#[derive(Debug)]
+pub(crate) struct ProvedLane {
+    lane: OpenLane,
+    deadline: Instant,
 }
 
-async fn dial_unlimited(
+/// Completes the TLS handshake over `tcp`. When this returns, the listener has proved to be the
+/// expected peer. The whole greeting must be over at `deadline`.
+///
+/// # Errors
+/// [`SessionError::WrongFingerprint`] when another peer answers, timeouts and I/O errors with the
+/// address.
+pub(crate) async fn reach(
     tcp: TcpStream,
-    address: SocketAddr,
     config: Arc<ClientConfig>,
-    purpose: Purpose,
-) -> Result<OpenLane, SessionError> {
+    deadline: Instant,
+) -> Result<ProvedLane, SessionError> {
+    let address = tcp.peer_addr()?;
     prepare(&tcp)?;
-    let connected = TlsConnector::from(config).connect(tls::server_name()?, tcp).await;
+    let connected = TlsConnector::from(config).connect(tls::server_name()?, tcp);
+    let connected = timeout_at(deadline, connected).await.map_err(|_| late(address))?;
     let stream = connected.map_err(|source| dial_failure(address, source))?;
-    let mut lane = OpenLane::new(TlsStream::Client(stream), address)?;
-    let hello = wire::encode(
-        &Hello {
-            version: PROTOCOL_VERSION,
-            purpose,
-        },
-        GREETING_LEN_MAX,
-    );
-    let hello = hello.map_err(|source| SessionError::Protocol { address, source })?;
-    let greeting = async {
-        lane.stream.write_all(&hello).await?;
-        lane.stream.flush().await?;
-        wire::read(&mut lane.stream, GREETING_LEN_MAX).await
-    };
-    match greeting.await {
-        Ok(Greeting::Welcome) => Ok(lane),
-        Ok(Greeting::Refused(reason)) => Err(SessionError::Declined { address, reason }),
-        Err(WireError::Closed) => Err(SessionError::Refused { address }),
-        Err(WireError::Io { source }) => Err(greeting_failure(address, source)),
-        Err(source) => Err(SessionError::Protocol { address, source }),
+    let lane = OpenLane::new(TlsStream::Client(stream), address)?;
+    Ok(ProvedLane { lane, deadline })
+}
+
+impl ProvedLane {
+    /// Where the peer was reached.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.lane.address
     }
+
+    /// Says the hello and waits for the listener's welcome.
+    ///
+    /// # Errors
+    /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when the
+    /// listener does not want this lane, timeouts and I/O errors with the address.
+    pub(crate) async fn ask(self, purpose: Purpose) -> Result<OpenLane, SessionError> {
+        let Self { mut lane, deadline } = self;
+        let address = lane.address;
+        let version = PROTOCOL_VERSION;
+        let hello = wire::encode(&Hello { version, purpose }, GREETING_LEN_MAX);
+        let hello = hello.map_err(|source| SessionError::Protocol { address, source })?;
+        let greeting = async {
+            lane.stream.write_all(&hello).await?;
+            lane.stream.flush().await?;
+            wire::read(&mut lane.stream, GREETING_LEN_MAX).await
+        };
+        let greeting = timeout_at(deadline, greeting).await.map_err(|_| late(address))?;
+        match greeting {
+            Ok(Greeting::Welcome) => Ok(lane),
+            Ok(Greeting::Refused(reason)) => Err(SessionError::Declined { address, reason }),
+            Err(WireError::Closed) => Err(SessionError::Refused { address }),
+            Err(WireError::Io { source }) => Err(greeting_failure(address, source)),
+            Err(source) => Err(SessionError::Protocol { address, source }),
+        }
+    }
+}
+
+fn late(address: SocketAddr) -> SessionError {
+    let limit = HANDSHAKE_TIMEOUT;
+    SessionError::HandshakeTimeout { address, limit }
 }
 
 /// Takes the listener's part up to the dialler's hello. The caller answers with [`KnockingLane::welcome`] or
 /// [`KnockingLane::refuse`].
 pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<KnockingLane, SessionError> {
     let address = tcp.peer_addr()?;
-    let limit = HANDSHAKE_TIMEOUT;
-    let accepted = timeout(limit, accept_unlimited(tcp, address, config)).await;
-    accepted.unwrap_or(Err(SessionError::HandshakeTimeout { address, limit }))
+    let accepted = timeout(HANDSHAKE_TIMEOUT, accept_unlimited(tcp, address, config)).await;
+    accepted.unwrap_or_else(|_| Err(late(address)))
 }
 
 async fn accept_unlimited(

@@ -1,24 +1,27 @@
 //! Letting peers in: an accept loop that bounds what a stranger may cost before it has proved who it is.
 //!
-//! Owns the listening socket and the handshakes in flight. Each handshake has a deadline (in `lane`) and their number is
-//! limited; whoever comes beyond it waits in the kernel's queue. What becomes of an authenticated lane is decided by
-//! the [`Gate`].
+//! Owns the listening socket and the handshakes in flight. A connection must send its first bytes
+//! soon, each handshake has a deadline (in `lane`), and their number is limited in all and for one
+//! source (in `slots`). What becomes of an authenticated lane is decided by the [`Gate`].
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::SessionError;
 use super::lane::{self, KnockingLane};
+use super::slots::{Slot, Slots, Stage};
 use crate::clock::Clock;
-use crate::limits::{ACCEPT_PAUSE, PENDING_HANDSHAKES_MAX};
+use crate::limits::{ACCEPT_PAUSE, FIRST_BYTES_TIMEOUT};
 
 /// Decides about lanes whose dialler has proved its identity.
 pub(crate) trait Gate: Send + Sync + 'static {
@@ -59,19 +62,21 @@ impl Listener {
         tasks: &TaskTracker,
         cancel: CancellationToken,
     ) {
-        let slots = Arc::new(Semaphore::new(PENDING_HANDSHAKES_MAX));
+        let slots = Slots::default();
         let handshakes = tasks.clone();
         let serving = async move {
             let accepting = async {
                 loop {
-                    let Ok(slot) = slots.clone().acquire_owned().await else {
-                        return;
+                    let Some((tcp, address)) = self.accept().await else {
+                        continue;
                     };
-                    let Some(tcp) = self.accept().await else { continue };
-                    let (config, gate, cancel) = (config.clone(), gate.clone(), cancel.clone());
+                    let Some(slot) = slots.enter(address.ip(), &cancel) else {
+                        continue;
+                    };
+                    let (config, gate) = (config.clone(), gate.clone());
                     let greeting = async move {
-                        cancel.run_until_cancelled(greet(tcp, config, gate)).await;
-                        drop(slot);
+                        let greeting = greet(tcp, &slot, config, gate);
+                        slot.lost().run_until_cancelled(greeting).await;
                     };
                     handshakes.spawn(greeting.in_current_span());
                 }
@@ -81,9 +86,9 @@ impl Listener {
         tasks.spawn(serving.in_current_span());
     }
 
-    async fn accept(&self) -> Option<TcpStream> {
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
         match self.tcp.accept().await {
-            Ok((tcp, _)) => Some(tcp),
+            Ok(accepted) => Some(accepted),
             Err(error) => {
                 // Out of descriptors, or the dialler was gone already: neither is a reason to stop listening.
                 tracing::warn!(%error, "could not accept a connection");
@@ -94,9 +99,30 @@ impl Listener {
     }
 }
 
-async fn greet<G: Gate>(tcp: TcpStream, config: Arc<ServerConfig>, gate: Arc<G>) {
-    match lane::accept(tcp, config).await {
-        Ok(lane) => gate.knock(lane).await,
+async fn greet<G: Gate>(tcp: TcpStream, slot: &Slot, config: Arc<ServerConfig>, gate: Arc<G>) {
+    let accepted = async {
+        first_bytes(&tcp, FIRST_BYTES_TIMEOUT).await?;
+        slot.reached(Stage::Speaking);
+        lane::accept(tcp, config).await
+    };
+    match accepted.await {
+        Ok(lane) => {
+            slot.reached(Stage::Proved);
+            gate.knock(lane).await;
+        }
         Err(error) => tracing::debug!(%error, "turned a connection away"),
     }
 }
+
+/// Waits until the other side has sent something, and leaves it unread.
+async fn first_bytes(tcp: &TcpStream, limit: Duration) -> Result<(), SessionError> {
+    let address = tcp.peer_addr()?;
+    match timeout(limit, tcp.peek(&mut [0])).await {
+        Ok(Ok(0)) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Ok(spoken) => Ok(spoken.map(drop)?),
+        Err(_) => Err(SessionError::HandshakeTimeout { address, limit }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

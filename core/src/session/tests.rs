@@ -1,5 +1,7 @@
 //! Handshakes that must succeed, and those that must not.
 
+mod racing;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,8 +13,9 @@ use super::lane::{self, KnockingLane, OpenLane};
 use super::tls::{self, Expected, TlsIdentity};
 use super::wire::{self, Greeting, Hello, Purpose};
 use super::{RefusalReason, SessionError};
+use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity};
-use crate::limits::GREETING_LEN_MAX;
+use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
 
 struct Party {
     fingerprint: Fingerprint,
@@ -34,6 +37,14 @@ async fn tcp_pair() -> (TcpStream, TcpStream) {
     (dialled.unwrap(), accepted.unwrap().0)
 }
 
+async fn dial(tcp: TcpStream, config: Arc<ClientConfig>) -> Result<OpenLane, SessionError> {
+    let deadline = Clock::system().now() + HANDSHAKE_TIMEOUT;
+    lane::reach(tcp, config, deadline)
+        .await?
+        .ask(Purpose::Control)
+        .await
+}
+
 /// What becomes of one lane when `config` dials a listener of `listener` that expects `expected`.
 async fn meet(
     config: Arc<ClientConfig>,
@@ -45,7 +56,7 @@ async fn meet(
     gate.set(Some(expected));
     let server = listener.tls.server_config(gate).unwrap();
     let welcome = async { lane::accept(accepted, server).await?.welcome().await };
-    tokio::join!(lane::dial(dialled, config, Purpose::Control), welcome)
+    tokio::join!(dial(dialled, config), welcome)
 }
 
 fn changed(config: &Arc<ClientConfig>, change: impl FnOnce(&mut ClientConfig)) -> Arc<ClientConfig> {

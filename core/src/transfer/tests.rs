@@ -18,7 +18,7 @@ use super::{FileFailure, FileJob, Holder, LaneEnd, Outcome, Progress, Queue, fet
 use crate::catalog::ContentId;
 use crate::clock::Clock;
 use crate::identity::Identity;
-use crate::limits::{LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::limits::{HANDSHAKE_TIMEOUT, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
 use crate::session::blocking::BlockingLane;
 use crate::session::lane;
 use crate::session::tls::{Expected, TlsIdentity};
@@ -76,7 +76,14 @@ fn lane_pair() -> (BlockingLane, BlockingLane) {
         let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let accepted = listener.accept().await.unwrap().0;
         let welcome = async { lane::accept(accepted, server).await?.welcome().await };
-        let (dialled, accepted) = tokio::join!(lane::dial(dialled, client, Purpose::Control), welcome);
+        let deadline = Clock::system().now() + HANDSHAKE_TIMEOUT;
+        let greet = async {
+            lane::reach(dialled, client, deadline)
+                .await?
+                .ask(Purpose::Control)
+                .await
+        };
+        let (dialled, accepted) = tokio::join!(greet, welcome);
         (
             BlockingLane::new(dialled.unwrap()).unwrap(),
             BlockingLane::new(accepted.unwrap()).unwrap(),

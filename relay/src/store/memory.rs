@@ -1,8 +1,9 @@
 //! Entries in memory: bounded in count and bytes, gone when they have expired.
 //!
-//! Invariants: `total_len` is the sum over all entries; every entry has exactly one place in `expiries`, so that
-//! refreshing an entry for ever doesn't grow it; an expired entry is never handed out, swept or not. No lock is held
-//! for longer than one operation or one batch of a sweep.
+//! Invariants: `held` is the sum over all entries, and the `shares` together are `held`; every
+//! entry has exactly one place in `expiries`, so that refreshing an entry for ever doesn't grow it;
+//! an expired entry is never handed out, swept or not. No lock is held for longer than one
+//! operation or one batch of a sweep.
 //!
 //! Tokens are found by std's randomly keyed hash, so timing tells a guesser nothing useful about the tokens held.
 
@@ -12,8 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Store, StoreError, StoreFuture, Withdrawal};
+use crate::api::{BLOB_LEN_MAX, TOKEN_LEN_MAX};
 use crate::clock::Clock;
 use crate::limits::{SWEEP_BATCH_COUNT, StoreLimits};
+use crate::source::Source;
 use crate::token::LookupToken;
 
 /// The store of a relay that works alone.
@@ -69,7 +72,7 @@ impl MemoryStore {
     /// Bytes of all tokens and blobs that are held.
     #[must_use]
     pub fn total_len(&self) -> usize {
-        self.shelf().total_len
+        self.shelf().held.len
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -77,16 +80,22 @@ impl MemoryStore {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, token: LookupToken, blob: String) -> Result<(), StoreError> {
+    fn put(&self, token: LookupToken, blob: String, source: Source) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut shelf = self.shelf();
-        while let Err(full) = shelf.check_room(&token, &blob, &self.limits) {
-            if shelf.sweep_batch(now) == 0 {
-                return Err(full);
-            }
-        }
-        shelf.put(token, blob, now.saturating_add(self.limits.entry_ttl));
+        shelf.make_room(now, |shelf| {
+            shelf.check_room_for(&token, entry_len(&token, &blob), source, &self.limits)
+        })?;
+        let at = now.saturating_add(self.limits.entry_ttl);
+        shelf.put(token, blob, source, at);
         Ok(())
+    }
+
+    fn has_room(&self) -> Result<(), StoreError> {
+        let longest = TOKEN_LEN_MAX + BLOB_LEN_MAX;
+        self.shelf().make_room(self.clock.now(), |shelf| {
+            check_total(shelf.held.with(longest), longest, &self.limits)
+        })
     }
 
     fn live_blob(&self, token: &LookupToken) -> Option<String> {
@@ -112,8 +121,8 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn register(&self, token: LookupToken, blob: String) -> StoreFuture<'_, ()> {
-        Box::pin(async move { self.put(token, blob) })
+    fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.put(token, blob, source) })
     }
 
     fn fetch<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Option<String>> {
@@ -124,6 +133,10 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.take(token)) })
     }
 
+    fn check_room(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.has_room() })
+    }
+
     fn sweep(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             self.sweep_all().await;
@@ -132,18 +145,45 @@ impl Store for MemoryStore {
     }
 }
 
-/// The entries, and the order in which they expire.
+/// The entries, the order in which they expire, and how much each source has of them.
 #[derive(Default)]
 struct Shelf {
     entries: HashMap<LookupToken, Entry>,
     expiries: BTreeMap<Expiry, LookupToken>,
-    total_len: usize,
+    held: Held,
+    /// What each source holds; a source that holds nothing is not in it.
+    shares: HashMap<Source, Held>,
     put_count: u64,
 }
 
 struct Entry {
     blob: String,
+    source: Source,
     expiry: Expiry,
+}
+
+/// The total of some entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Held {
+    entry_count: usize,
+    /// Bytes of tokens and blobs.
+    len: usize,
+}
+
+impl Held {
+    fn with(self, len: usize) -> Self {
+        Self {
+            entry_count: self.entry_count + 1,
+            len: self.len + len,
+        }
+    }
+
+    fn without(self, len: usize) -> Self {
+        Self {
+            entry_count: self.entry_count - 1,
+            len: self.len - len,
+        }
+    }
 }
 
 /// When an entry expires; `put_index` tells entries of the same moment apart.
@@ -154,40 +194,69 @@ struct Expiry {
 }
 
 impl Shelf {
-    fn check_room(&self, token: &LookupToken, blob: &str, limits: &StoreLimits) -> Result<(), StoreError> {
-        let replaced = self.entries.get(token);
-        if replaced.is_none() && self.entries.len() >= limits.entry_count_max {
-            return Err(StoreError::EntriesFull {
-                limit: limits.entry_count_max,
-            });
+    /// Sweeps until `check` finds room or nothing is left to sweep.
+    fn make_room(
+        &mut self,
+        now: Duration,
+        check: impl Fn(&Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        while let Err(full) = check(self) {
+            if self.sweep_batch(now) == 0 {
+                return Err(full);
+            }
         }
-        let len = entry_len(token, blob);
-        let freed = replaced.map_or(0, |entry| entry_len(token, &entry.blob));
-        match self.total_len - freed + len <= limits.total_len_max {
-            true => Ok(()),
-            false => Err(StoreError::BytesFull {
-                len,
-                limit: limits.total_len_max,
-            }),
-        }
+        Ok(())
     }
 
-    fn put(&mut self, token: LookupToken, blob: String, expires_at: Duration) {
+    /// Whether an entry of `len` bytes fits under `token`, without what it replaces there.
+    fn check_room_for(
+        &self,
+        token: &LookupToken,
+        len: usize,
+        source: Source,
+        limits: &StoreLimits,
+    ) -> Result<(), StoreError> {
+        let (mut held, mut share) = (self.held, self.share_of(source));
+        if let Some(replaced) = self.entries.get(token) {
+            let freed = entry_len(token, &replaced.blob);
+            held = held.without(freed);
+            if replaced.source == source {
+                share = share.without(freed);
+            }
+        }
+        check_share(share.with(len), len, limits)?;
+        check_total(held.with(len), len, limits)
+    }
+
+    fn share_of(&self, source: Source) -> Held {
+        self.shares.get(&source).copied().unwrap_or_default()
+    }
+
+    fn put(&mut self, token: LookupToken, blob: String, source: Source, expires_at: Duration) {
         drop(self.remove(&token));
         let expiry = Expiry {
             at: expires_at,
             put_index: self.put_count,
         };
         self.put_count += 1;
-        self.total_len += entry_len(&token, &blob);
+        let len = entry_len(&token, &blob);
+        self.held = self.held.with(len);
+        let share = self.shares.entry(source).or_default();
+        *share = share.with(len);
         self.expiries.insert(expiry, token.clone());
-        self.entries.insert(token, Entry { blob, expiry });
+        let entry = Entry { blob, source, expiry };
+        self.entries.insert(token, entry);
     }
 
     fn remove(&mut self, token: &LookupToken) -> Option<Entry> {
         let entry = self.entries.remove(token)?;
         self.expiries.remove(&entry.expiry);
-        self.total_len -= entry_len(token, &entry.blob);
+        let len = entry_len(token, &entry.blob);
+        self.held = self.held.without(len);
+        match self.share_of(entry.source).without(len) {
+            Held { entry_count: 0, .. } => self.shares.remove(&entry.source),
+            share => self.shares.insert(entry.source, share),
+        };
         Some(entry)
     }
 
@@ -208,9 +277,39 @@ impl fmt::Debug for Shelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shelf = f.debug_struct("Shelf");
         shelf
-            .field("entry_count", &self.entries.len())
-            .field("total_len", &self.total_len);
+            .field("entry_count", &self.held.entry_count)
+            .field("total_len", &self.held.len);
         shelf.finish_non_exhaustive()
+    }
+}
+
+/// Whether the store may hold this much; the newest entry has `len` bytes.
+fn check_total(held: Held, len: usize, limits: &StoreLimits) -> Result<(), StoreError> {
+    if held.entry_count > limits.entry_count_max {
+        let limit = limits.entry_count_max;
+        return Err(StoreError::EntriesFull { limit });
+    }
+    match held.len <= limits.total_len_max {
+        true => Ok(()),
+        false => Err(StoreError::BytesFull {
+            len,
+            limit: limits.total_len_max,
+        }),
+    }
+}
+
+/// Whether one source may hold this much; the newest entry has `len` bytes.
+fn check_share(share: Held, len: usize, limits: &StoreLimits) -> Result<(), StoreError> {
+    if share.entry_count > limits.source_entry_count_max {
+        let limit = limits.source_entry_count_max;
+        return Err(StoreError::SourceEntriesFull { limit });
+    }
+    match share.len <= limits.source_len_max {
+        true => Ok(()),
+        false => Err(StoreError::SourceBytesFull {
+            len,
+            limit: limits.source_len_max,
+        }),
     }
 }
 

@@ -69,6 +69,8 @@ async fn help_names_every_variable_and_the_first_line() {
         "[::]:26000",
         "listening on http://",
         "/health",
+        "TANDEM_RELAY_SOURCE_ENTRIES",
+        "--forwarded-for",
         "Exit codes",
     ] {
         assert!(help.contains(part), "{part} is missing: {help}");

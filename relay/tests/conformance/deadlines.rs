@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_relay::api::{BLOB_LEN_MAX, BODY_LEN_MAX};
 use tandem_relay::{Limits, StoreLimits};
 
 use crate::target::{RelayUnderTest, Setup, Target, registration_head, request, token};
@@ -86,7 +87,7 @@ pub(crate) async fn a_body_that_drips_is_408_in_time(target: Target) {
     let relay = start_with_body_timeout(target).await;
     let mut wire = relay.connect().await;
     wire.writer
-        .send(&registration_head(&token("alice"), 60_000))
+        .send(&registration_head(&token("alice"), BODY_LEN_MAX))
         .await;
     let drip = async || drop(wire.writer.try_send("y").await);
     wait::dripping(drip, wire.reader.reply()).await.refusal(408);
@@ -121,7 +122,7 @@ pub(crate) async fn a_client_that_does_not_read_is_cut_off(target: Target) {
         ..Limits::default()
     };
     let relay = start(target, limits).await;
-    relay.register("alice", &"x".repeat(60_000)).await;
+    relay.register("alice", &"x".repeat(BLOB_LEN_MAX)).await;
     let fetch = request("GET", "/fetch", &token("alice"));
     let mut greedy = Wire::connect_with_small_buffer(relay.addr).await;
     // The place of the registration may be taken for a moment yet.
@@ -131,7 +132,7 @@ pub(crate) async fn a_client_that_does_not_read_is_cut_off(target: Target) {
     })
     .await;
     // The answers fill the socket's buffers, then the relay has to wait.
-    let flood = fetch.repeat(1_000);
+    let flood = fetch.repeat(10_000);
     drop(wait::soon("the flood", greedy.writer.try_send(&flood)).await);
     wait::until("its place again", async || {
         relay.fetch("alice").await.status == 200

@@ -1,6 +1,6 @@
 //! Every limit: taken at it, refused one past it.
 
-use tandem_relay::api::{BODY_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LEN_MIN};
+use tandem_relay::api::{BLOB_LEN_MAX, BODY_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LEN_MIN};
 use tandem_relay::{Limits, StoreLimits};
 
 use crate::target::{Setup, Target, registration, registration_head, request, token};
@@ -21,11 +21,41 @@ fn blob(len: usize) -> String {
     (b'a'..=b'z').cycle().take(len).map(char::from).collect()
 }
 
+/// A registration's body of `len` bytes: a short blob, and blanks around it.
+fn body(len: usize) -> String {
+    format!("{:<len$}", r#"{"blob":"sealed"}"#)
+}
+
+pub(crate) async fn a_blob_is_stored_at_the_limit_and_413_one_byte_past_it(target: Target) {
+    let relay = target.start().await;
+    let longest = blob(BLOB_LEN_MAX);
+    assert_eq!(relay.register("alice", &longest).await.status, 201);
+    let longer = relay.register("alice", &blob(BLOB_LEN_MAX + 1)).await;
+    assert!(longer.refusal(413).contains("4096 bytes"));
+    assert_eq!(
+        relay.fetch("alice").await.body,
+        format!(r#"{{"blob":"{longest}"}}"#)
+    );
+    relay.close().await;
+}
+
 pub(crate) async fn a_body_at_the_limit_is_stored(target: Target) {
     let relay = target.start().await;
-    let blob = blob(BODY_LEN_MAX - BODY_FRAME_LEN);
-    assert_eq!(relay.register("alice", &blob).await.status, 201);
-    assert_eq!(relay.fetch("alice").await.body, format!(r#"{{"blob":"{blob}"}}"#));
+    let head = registration_head(&token("alice"), BODY_LEN_MAX);
+    let reply = relay.ask(&format!("{head}{}", body(BODY_LEN_MAX))).await;
+    assert_eq!(reply.status, 201);
+    assert_eq!(relay.fetch("alice").await.body, r#"{"blob":"sealed"}"#);
+    relay.close().await;
+}
+
+/// What the relay stores it also answers, however JSON writes it.
+pub(crate) async fn an_answer_is_no_longer_than_the_longest_body(target: Target) {
+    let relay = target.start().await;
+    let escaped = "\\u0001".repeat((BODY_LEN_MAX - BODY_FRAME_LEN) / 6);
+    let body = format!(r#"{{"blob":"{escaped}"}}"#);
+    let head = registration_head(&token("alice"), body.len());
+    assert_eq!(relay.ask(&format!("{head}{body}")).await.status, 201);
+    assert!(relay.fetch("alice").await.body.len() <= BODY_LEN_MAX);
     relay.close().await;
 }
 
@@ -35,7 +65,7 @@ pub(crate) async fn a_body_one_byte_longer_is_413_before_any_of_it_is_sent(targe
     let reply = wire
         .ask(&registration_head(&token("alice"), BODY_LEN_MAX + 1))
         .await;
-    assert!(reply.refusal(413).contains("65536 bytes"));
+    assert!(reply.refusal(413).contains("8192 bytes"));
     assert_eq!(wire.reader.rest().await, "", "what follows is not read");
     relay.close().await;
 }
@@ -43,7 +73,7 @@ pub(crate) async fn a_body_one_byte_longer_is_413_before_any_of_it_is_sent(targe
 pub(crate) async fn a_chunked_body_is_stored_at_the_limit_and_413_one_byte_past_it(target: Target) {
     let relay = target.start().await;
     for (past, status) in [(0, 201), (1, 413)] {
-        let body = format!(r#"{{"blob":"{}"}}"#, blob(BODY_LEN_MAX - BODY_FRAME_LEN + past));
+        let body = body(BODY_LEN_MAX + past);
         let head =
             registration_head(&token("alice"), 0).replace("Content-Length: 0", "Transfer-Encoding: chunked");
         let reply = relay

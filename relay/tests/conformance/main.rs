@@ -16,6 +16,7 @@ mod in_process;
 mod limits;
 mod privacy;
 mod process;
+mod shares;
 mod stopping;
 mod target;
 mod wait;
@@ -63,7 +64,18 @@ conformance! {
         http_2_is_not_spoken,
         a_request_with_two_lengths_is_the_last_of_its_connection,
     }
+    shares: {
+        one_source_can_not_fill_a_relay,
+        the_connection_after_a_share_is_closed_until_one_has_ended,
+        behind_a_proxy_connections_have_no_share,
+        the_entry_after_a_share_is_429_until_one_is_given_back,
+        the_byte_after_a_share_is_429,
+        a_client_that_names_another_source_is_not_believed,
+        health_is_503_while_the_relay_is_full,
+    }
     limits: {
+        a_blob_is_stored_at_the_limit_and_413_one_byte_past_it,
+        an_answer_is_no_longer_than_the_longest_body,
         a_body_at_the_limit_is_stored,
         a_body_one_byte_longer_is_413_before_any_of_it_is_sent,
         a_chunked_body_is_stored_at_the_limit_and_413_one_byte_past_it,

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
+use tandem_relay::Sources;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -79,8 +80,9 @@ fn spawn(listen: SocketAddr, setup: &Setup) -> Child {
 
 fn arguments(setup: &Setup) -> Vec<String> {
     let (limits, store) = (&setup.limits, &setup.store);
-    vec![
+    let mut arguments = vec![
         format!("--connections={}", limits.connection_count_max),
+        format!("--source-connections={}", limits.source_connection_count_max),
         format!("--header-timeout={}", limits.header_timeout.as_secs_f64()),
         format!("--body-timeout={}", limits.body_timeout.as_secs_f64()),
         format!(
@@ -90,8 +92,14 @@ fn arguments(setup: &Setup) -> Vec<String> {
         format!("--drain-timeout={}", limits.drain_timeout.as_secs_f64()),
         format!("--entries={}", store.entry_count_max),
         format!("--entry-bytes={}", store.total_len_max),
+        format!("--source-entries={}", store.source_entry_count_max),
+        format!("--source-entry-bytes={}", store.source_len_max),
         format!("--entry-ttl={}", store.entry_ttl.as_secs_f64()),
-    ]
+    ];
+    if setup.sources == Sources::ForwardedFor {
+        arguments.push("--forwarded-for".to_owned());
+    }
+    arguments
 }
 
 /// The address in `listening on http://ADDRESS:PORT`.

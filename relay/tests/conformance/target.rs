@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tandem_relay::clock::Clock;
-use tandem_relay::{Limits, MemoryStore, Relay, RelayConfig, StoreLimits};
+use tandem_relay::{Limits, MemoryStore, Relay, RelayConfig, Sources, StoreLimits};
 use tracing::subscriber::DefaultGuard;
 
 use crate::process::Process;
@@ -24,6 +24,7 @@ pub(crate) enum Target {
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) store: StoreLimits,
+    pub(crate) sources: Sources,
 }
 
 /// A running relay. `close` it: that checks how it ends.
@@ -76,9 +77,8 @@ async fn start_library(setup: Setup) -> RelayUnderTest {
     let logging = tracing::subscriber::set_default(subscriber);
     let store = Arc::new(MemoryStore::new(setup.store, Clock::system()));
     let config = RelayConfig::listen_on((loopback(), 0).into());
-    let relay = Relay::bind(config.limits(setup.limits).store(store))
-        .await
-        .unwrap();
+    let config = config.limits(setup.limits).sources(setup.sources).store(store);
+    let relay = Relay::bind(config).await.unwrap();
     RelayUnderTest {
         addr: relay.addr(),
         runs: Runs::Library {

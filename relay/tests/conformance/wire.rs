@@ -132,12 +132,18 @@ impl Reply {
     /// Expects a refusal with 503 that says when to come back.
     #[track_caller]
     pub(crate) fn busy(&self) -> String {
+        self.come_back(503)
+    }
+
+    /// Expects a refusal with `status` that says when to come back.
+    #[track_caller]
+    pub(crate) fn come_back(&self, status: u16) -> String {
         let seconds: u64 = self
             .header("retry-after")
             .expect("`Retry-After`")
             .parse()
             .unwrap();
         assert!(seconds > 0);
-        self.refusal(503)
+        self.refusal(status)
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use tandem_core::identity::Identity;
-use tandem_core::peer::{Peer, PeerConfig};
+use tandem_core::peer::{LoopbackPeers, Peer, PeerConfig};
 use tracing::{Instrument, info_span};
 use url::Url;
 
@@ -69,6 +69,8 @@ impl Ground {
         let config = PeerConfig::new(self.relay_url.clone())
             .listener(claim.listener)
             .store(store_in(&home))
+            // Every party of a universe is on this machine.
+            .loopback_peers(LoopbackPeers::Dialled)
             .identity(identity);
         let config = self.differing(config, claim.addr, at);
         let span = info_span!("peer", peer = key);

@@ -1,5 +1,7 @@
 //! What the memory store promises, by a clock that the test moves.
 
+mod shares;
+
 use super::*;
 use crate::clock::ManualClock;
 
@@ -10,8 +12,15 @@ fn limits() -> StoreLimits {
     StoreLimits {
         entry_count_max: 3,
         total_len_max: 300,
+        source_entry_count_max: 30,
+        source_len_max: 3000,
         entry_ttl: TTL,
     }
+}
+
+/// A source of its own for each `index`.
+fn source(index: u8) -> Source {
+    Source::of([192, 0, 2, index].into())
 }
 
 fn store(limits: StoreLimits) -> (MemoryStore, ManualClock) {
@@ -27,7 +36,7 @@ fn token(name: &str) -> LookupToken {
 #[test]
 fn an_entry_lives_until_its_time_to_live_and_not_longer() {
     let (store, manual) = store(limits());
-    store.put(token("alice"), "sealed".into()).unwrap();
+    store.put(token("alice"), "sealed".into(), source(1)).unwrap();
     manual.advance(TTL - INSTANT);
     assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("sealed"));
     manual.advance(INSTANT);
@@ -37,9 +46,9 @@ fn an_entry_lives_until_its_time_to_live_and_not_longer() {
 #[test]
 fn registering_again_refreshes_and_replaces() {
     let (store, manual) = store(limits());
-    store.put(token("alice"), "old".into()).unwrap();
+    store.put(token("alice"), "old".into(), source(1)).unwrap();
     manual.advance(TTL - INSTANT);
-    store.put(token("alice"), "new".into()).unwrap();
+    store.put(token("alice"), "new".into(), source(1)).unwrap();
     manual.advance(TTL - INSTANT);
     assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("new"));
     assert_eq!(store.entries().len(), 1);
@@ -48,8 +57,8 @@ fn registering_again_refreshes_and_replaces() {
 #[test]
 fn tokens_do_not_see_each_others_entries() {
     let (store, _manual) = store(limits());
-    store.put(token("alice"), "of alice".into()).unwrap();
-    store.put(token("bob"), "of bob".into()).unwrap();
+    store.put(token("alice"), "of alice".into(), source(1)).unwrap();
+    store.put(token("bob"), "of bob".into(), source(1)).unwrap();
     assert_eq!(store.live_blob(&token("alice")).as_deref(), Some("of alice"));
     assert_eq!(store.live_blob(&token("bob")).as_deref(), Some("of bob"));
     assert_eq!(store.live_blob(&token("carol")), None);
@@ -59,46 +68,46 @@ fn tokens_do_not_see_each_others_entries() {
 fn the_entry_after_the_last_place_is_refused() {
     let (store, _manual) = store(limits());
     for name in ["alice", "bob", "carol"] {
-        store.put(token(name), "x".into()).unwrap();
+        store.put(token(name), "x".into(), source(1)).unwrap();
     }
     let full = StoreError::EntriesFull { limit: 3 };
-    assert_eq!(store.put(token("mallory"), "x".into()), Err(full));
+    assert_eq!(store.put(token("mallory"), "x".into(), source(2)), Err(full));
     store
-        .put(token("alice"), "replacing takes no place".into())
+        .put(token("alice"), "replacing takes no place".into(), source(1))
         .unwrap();
 }
 
 #[test]
 fn the_byte_after_the_last_is_refused() {
     let (store, _manual) = store(limits());
-    store.put(token("alice"), "x".repeat(270)).unwrap();
+    store.put(token("alice"), "x".repeat(270), source(1)).unwrap();
     assert_eq!(store.total_len(), 300);
     let full = StoreError::BytesFull { len: 301, limit: 300 };
-    assert_eq!(store.put(token("alice"), "x".repeat(271)), Err(full));
+    assert_eq!(store.put(token("alice"), "x".repeat(271), source(2)), Err(full));
     assert_eq!(store.live_blob(&token("alice")).unwrap().len(), 270);
     // What is replaced makes room.
-    store.put(token("alice"), "y".repeat(270)).unwrap();
+    store.put(token("alice"), "y".repeat(270), source(1)).unwrap();
 }
 
 #[test]
 fn expired_entries_give_up_their_place_to_a_new_one() {
     let (store, manual) = store(limits());
     for name in ["alice", "bob", "carol"] {
-        store.put(token(name), "x".into()).unwrap();
+        store.put(token(name), "x".into(), source(1)).unwrap();
     }
     manual.advance(TTL);
-    store.put(token("mallory"), "x".into()).unwrap();
+    store.put(token("mallory"), "x".into(), source(1)).unwrap();
     assert_eq!(store.entries().len(), 1);
 }
 
 #[test]
 fn withdrawing_removes_once() {
     let (store, manual) = store(limits());
-    store.put(token("alice"), "x".into()).unwrap();
+    store.put(token("alice"), "x".into(), source(1)).unwrap();
     assert_eq!(store.take(&token("alice")), Withdrawal::Removed);
     assert_eq!(store.take(&token("alice")), Withdrawal::Unknown);
     assert_eq!(store.total_len(), 0);
-    store.put(token("alice"), "x".into()).unwrap();
+    store.put(token("alice"), "x".into(), source(1)).unwrap();
     manual.advance(TTL);
     assert_eq!(store.take(&token("alice")), Withdrawal::Unknown);
 }
@@ -109,13 +118,17 @@ async fn a_sweep_removes_all_that_expired_and_nothing_else() {
     let (store, manual) = store(StoreLimits {
         entry_count_max,
         total_len_max: 1 << 20,
+        source_entry_count_max: entry_count_max,
+        source_len_max: 1 << 20,
         entry_ttl: TTL,
     });
     for index in 1..entry_count_max {
-        store.put(token(&format!("old-{index}")), "x".into()).unwrap();
+        store
+            .put(token(&format!("old-{index}")), "x".into(), source(1))
+            .unwrap();
     }
     manual.advance(INSTANT);
-    store.put(token("young"), "kept".into()).unwrap();
+    store.put(token("young"), "kept".into(), source(1)).unwrap();
     manual.advance(TTL - INSTANT);
     store.sweep().await.unwrap();
     let [kept] = store.entries().try_into().unwrap();
@@ -126,12 +139,12 @@ async fn a_sweep_removes_all_that_expired_and_nothing_else() {
 fn refreshing_an_entry_for_ever_holds_no_more_than_one() {
     let (store, manual) = store(limits());
     for _ in 0..10_000 {
-        store.put(token("alice"), "x".into()).unwrap();
+        store.put(token("alice"), "x".into(), source(1)).unwrap();
         manual.advance(INSTANT);
     }
     let shelf = store.shelf();
     assert_eq!(
-        (shelf.entries.len(), shelf.expiries.len(), shelf.total_len),
+        (shelf.entries.len(), shelf.expiries.len(), shelf.held.len),
         (1, 1, 31)
     );
 }
@@ -139,7 +152,7 @@ fn refreshing_an_entry_for_ever_holds_no_more_than_one() {
 #[test]
 fn debug_shows_how_much_is_held_and_never_what() {
     let (store, _manual) = store(limits());
-    store.put(token("alice"), "sealed".into()).unwrap();
+    store.put(token("alice"), "sealed".into(), source(1)).unwrap();
     let shown = format!("{store:?} {:?}", store.entries());
     assert!(shown.contains("entry_count: 1"), "{shown}");
     assert!(

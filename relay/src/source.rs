@@ -1,0 +1,103 @@
+//! Where a request comes from, as far as shares of the store are concerned.
+//!
+//! Owns what counts as one source. Behind a reverse proxy every connection comes from the proxy, so
+//! there the source is what the proxy says, and only there: a client can write the header as well.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use axum::http::HeaderMap;
+
+/// The header to whose end a reverse proxy adds the address of its client.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// One source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from (RFC 4291).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(IpAddr);
+
+/// How the source of a request is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sources {
+    /// The address at the other end of the connection.
+    #[default]
+    Connections,
+    /// The last address in the last `X-Forwarded-For`; without a readable one that of the
+    /// connection.
+    ForwardedFor,
+}
+
+/// What is known of a connection's client before it says anything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) ip: IpAddr,
+    pub(crate) sources: Sources,
+}
+
+impl Source {
+    /// The source that `ip` belongs to.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into()),
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+impl Origin {
+    /// The source of a request with these headers.
+    pub(crate) fn source(&self, headers: &HeaderMap) -> Source {
+        let ip = match self.sources {
+            Sources::Connections => self.ip,
+            Sources::ForwardedFor => forwarded_for(headers).unwrap_or(self.ip),
+        };
+        Source::of(ip)
+    }
+}
+
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let line = headers.get_all(FORWARDED_FOR).iter().next_back()?;
+    line.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn source(sources: Sources, lines: &[&str]) -> Source {
+        let line = |text: &&str| (FORWARDED_FOR.parse().unwrap(), text.parse().unwrap());
+        let ip = ip("192.0.2.1");
+        Origin { ip, sources }.source(&lines.iter().map(line).collect())
+    }
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
+        let of = |text| Source::of(ip(text));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+
+    #[test]
+    fn the_last_address_that_a_proxy_added_counts_and_only_if_that_is_wanted() {
+        let proxied = source(Sources::ForwardedFor, &["10.0.0.1", "10.0.0.2, 198.51.100.7"]);
+        assert_eq!(proxied, Source::of(ip("198.51.100.7")));
+        let direct = source(Sources::Connections, &["198.51.100.7"]);
+        assert_eq!(direct, Source::of(ip("192.0.2.1")));
+    }
+
+    #[test]
+    fn without_a_readable_address_the_connection_counts() {
+        for lines in [&[][..], &["unknown"], &["198.51.100.7, "], &["198.51.100.7:80"]] {
+            assert_eq!(
+                source(Sources::ForwardedFor, lines),
+                Source::of(ip("192.0.2.1")),
+                "{lines:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What one source may hold.
+
+use super::*;
+
+/// Room for much, a share of two entries and 100 bytes for each source.
+fn shared() -> (MemoryStore, ManualClock) {
+    store(StoreLimits {
+        entry_count_max: 100,
+        total_len_max: 100_000,
+        source_entry_count_max: 2,
+        source_len_max: 100,
+        entry_ttl: TTL,
+    })
+}
+
+const ENTRIES_FULL: StoreError = StoreError::SourceEntriesFull { limit: 2 };
+
+#[test]
+fn the_entry_after_a_share_is_refused_and_other_sources_have_theirs() {
+    let (store, _manual) = shared();
+    store.put(token("a"), "x".into(), source(1)).unwrap();
+    store.put(token("b"), "x".into(), source(1)).unwrap();
+    assert_eq!(store.put(token("c"), "x".into(), source(1)), Err(ENTRIES_FULL));
+    store.put(token("c"), "x".into(), source(2)).unwrap();
+}
+
+#[test]
+fn the_byte_after_a_share_is_refused() {
+    let (store, _manual) = shared();
+    store.put(token("a"), "x".repeat(70), source(1)).unwrap();
+    let full = StoreError::SourceBytesFull { len: 101, limit: 100 };
+    assert_eq!(store.put(token("a"), "x".repeat(71), source(1)), Err(full));
+    store.put(token("a"), "y".repeat(70), source(1)).unwrap();
+    let full = StoreError::SourceBytesFull { len: 31, limit: 100 };
+    assert_eq!(store.put(token("b"), "x".into(), source(1)), Err(full));
+}
+
+#[test]
+fn replacing_an_own_entry_does_not_count_twice() {
+    let (store, _manual) = shared();
+    store.put(token("a"), "x".into(), source(1)).unwrap();
+    store.put(token("b"), "x".into(), source(1)).unwrap();
+    for _ in 0..10 {
+        store.put(token("a"), "again".into(), source(1)).unwrap();
+    }
+    assert_eq!(store.shelf().share_of(source(1)).entry_count, 2);
+}
+
+#[test]
+fn an_entry_that_another_source_replaces_counts_there_and_no_longer_here() {
+    let (store, _manual) = shared();
+    store.put(token("a"), "x".into(), source(1)).unwrap();
+    store.put(token("a"), "moved".into(), source(2)).unwrap();
+    let shelf = store.shelf();
+    assert_eq!(shelf.share_of(source(1)), Held::default());
+    assert_eq!((shelf.share_of(source(2)), shelf.shares.len()), (shelf.held, 1));
+}
+
+#[test]
+fn a_share_is_given_back_by_withdrawal_and_by_expiry() {
+    let (store, manual) = shared();
+    for name in ["a", "b"] {
+        store.put(token(name), "x".into(), source(1)).unwrap();
+    }
+    assert_eq!(store.take(&token("a")), Withdrawal::Removed);
+    store.put(token("c"), "x".into(), source(1)).unwrap();
+    assert_eq!(store.put(token("d"), "x".into(), source(1)), Err(ENTRIES_FULL));
+    manual.advance(TTL);
+    store.put(token("d"), "x".into(), source(1)).unwrap();
+    assert_eq!(store.shelf().share_of(source(1)).entry_count, 1);
+}
+
+#[test]
+fn there_is_room_until_the_longest_entry_no_longer_fits() {
+    let longest = TOKEN_LEN_MAX + BLOB_LEN_MAX;
+    let (store, manual) = store(StoreLimits {
+        entry_count_max: 2,
+        total_len_max: 2 * longest,
+        source_entry_count_max: 2,
+        source_len_max: 2 * longest,
+        entry_ttl: TTL,
+    });
+    let alice = token("alice");
+    store
+        .put(alice.clone(), "x".repeat(longest - 30), source(1))
+        .unwrap();
+    assert_eq!(store.has_room(), Ok(()));
+    store
+        .put(alice.clone(), "x".repeat(longest - 29), source(1))
+        .unwrap();
+    assert!(matches!(store.has_room(), Err(StoreError::BytesFull { .. })));
+    store.put(alice, "x".into(), source(1)).unwrap();
+    store.put(token("bob"), "x".into(), source(1)).unwrap();
+    assert_eq!(store.has_room(), Err(StoreError::EntriesFull { limit: 2 }));
+    manual.advance(TTL);
+    assert_eq!(store.has_room(), Ok(()));
+}
