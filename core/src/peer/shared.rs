@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
     pub(crate) cancel: CancellationToken,
-    /// Sources that the other side found to be wrong; `share` reads them again.
+    /// Sources that the other side found to be wrong; `recheck` reads them again.
     pub(crate) stale: mpsc::Sender<Arc<Source>>,
     /// Readers call from threads that know of no runtime.
     pub(crate) runtime: Handle,

@@ -2,6 +2,8 @@
 
 mod reading;
 mod speed;
+#[cfg(unix)]
+mod unshared;
 
 use std::path::{Path, PathBuf};
 
