@@ -276,7 +276,10 @@ impl Peer {
             (None, Kind::Link(_)) => return Err(PullError::IsLink { name: name.clone() }),
             (None, _) => return Err(PullError::IsFolder { name: name.clone() }),
         };
-        let destination = Destination::file(target.as_ref())?;
+        let target = target.as_ref();
+        let way = target.parent().unwrap_or(target);
+        self.shared.received_links().refuse_on(way)?;
+        let destination = Destination::file(target)?;
         let plan = Plan::of_file(&self.shared, file, destination)?;
         pull::pull(&self.shared, plan, progress).await
     }
@@ -306,6 +309,7 @@ impl Peer {
                 Kind::Folder => {}
             }
         }
+        self.shared.received_links().refuse_on(target.as_ref())?;
         let root = Destination::folder(target.as_ref())?;
         let plan = Plan::of_folder(&self.shared, &root, name);
         pull::pull(&self.shared, plan, progress).await

@@ -19,7 +19,7 @@ pub(crate) use cached::{Cached, blocks_within, groups_of};
 pub(crate) use depot::Depot;
 pub use depot::DepotError;
 pub(crate) use hashing::hash_file;
-pub(crate) use local_link::{LinkFate, Links};
+pub(crate) use local_link::{LinkFate, Links, ReceivedLinks};
 pub use local_names::NameFault;
 pub(crate) use no_follow::open_folder;
 pub(crate) use outline::{

@@ -192,11 +192,18 @@ impl Files {
         sources
     }
 
-    /// What the local file at `path` is shared as, unless that is the entry `claimed`.
-    pub(crate) fn shared_from_there(&self, path: &Path, claimed: Option<EntryId>) -> Option<SharePath> {
+    /// What the local file at `path` is shared as, unless that is `claimed`: the same entry, or the same content.
+    pub(crate) fn shared_from_there(
+        &self,
+        path: &Path,
+        claimed: Option<(EntryId, ContentId)>,
+    ) -> Option<SharePath> {
         let mut entries = self.grants.at(path);
         entries.retain(|(content, entry)| has(&self.catalog, *entry, content));
-        if entries.iter().any(|(_, entry)| Some(*entry) == claimed) {
+        let is_claimed = |(content, entry): &(ContentId, EntryId)| {
+            claimed.is_some_and(|claimed| claimed.0 == *entry || claimed.1 == *content)
+        };
+        if entries.iter().any(is_claimed) {
             return None;
         }
         let mut shown = entries

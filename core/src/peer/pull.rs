@@ -17,7 +17,7 @@ use super::lanes::Errand;
 use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
-use crate::catalog::{EntryId, LinkVersion, SharePath, Shown};
+use crate::catalog::{ContentId, EntryId, LinkVersion, SharePath, Shown};
 use crate::limits::{
     CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX,
     PULL_PATIENCE,
@@ -52,6 +52,18 @@ struct Wanted {
     destination: Destination,
 }
 
+impl Wanted {
+    /// It replaces no file that this peer shares from there as something else.
+    fn new(shared: &Arc<Shared>, file: SharedFile, destination: Destination) -> Self {
+        let claim = Claim {
+            shared: shared.clone(),
+            file: Some((file.entry, file.content)),
+        };
+        let destination = destination.guarded(Arc::new(claim));
+        Self { file, destination }
+    }
+}
+
 /// What a pull has to do, and what of it has been done at once.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -64,13 +76,13 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct Claim {
     shared: Arc<Shared>,
-    /// `None` for a link: no file of ours becomes one.
-    entry: Option<EntryId>,
+    /// What is pulled; `None` for a link: no file of ours becomes one.
+    file: Option<(EntryId, ContentId)>,
 }
 
 impl Guard for Claim {
     fn check(&self, path: &Path) -> Result<(), StoreError> {
-        let name = self.shared.files().shared_from_there(path, self.entry);
+        let name = self.shared.files().shared_from_there(path, self.file);
         name.map_or(Ok(()), |name| {
             let (path, name) = (path.to_owned(), name.to_string());
             Err(StoreError::SharedFromThere { path, name })
@@ -120,10 +132,9 @@ impl Plan {
         file: SharedFile,
         destination: Destination,
     ) -> Result<(), StoreError> {
-        let (shared, entry) = (shared.clone(), Some(file.entry));
-        let destination = destination.guarded(Arc::new(Claim { shared, entry }));
-        destination.check()?;
-        self.wanted.push(Wanted { file, destination });
+        let wanted = Wanted::new(shared, file, destination);
+        wanted.destination.check()?;
+        self.wanted.push(wanted);
         Ok(())
     }
 
@@ -136,13 +147,18 @@ impl Plan {
             links.note(destination, link.target.as_str());
         }
         for (name, link, destination) in planned {
-            let (shared, entry) = (shared.clone(), None);
-            let destination = destination.guarded(Arc::new(Claim { shared, entry }));
+            let claim = Claim {
+                shared: shared.clone(),
+                file: None,
+            };
+            let destination = destination.guarded(Arc::new(claim));
             let fate = link.target.leads_up().map_or(Ok(LinkFate::LeftOut), |up| {
                 destination.create_link(link.target.as_str(), up, &links)
             });
             match fate {
-                Ok(LinkFate::Made) => {}
+                Ok(LinkFate::Made) => shared
+                    .received_links()
+                    .note(destination.path(), link.target.as_str()),
                 Ok(LinkFate::LeftOut) => self.left_out.push(name),
                 Err(source) => self.failed.push(PullError::Store { name, source }),
             }
@@ -187,7 +203,7 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
         for (wanted, failure) in changed {
             let newer = timeout_at(deadline, new_version(shared, &wanted, &failure));
             match newer.await.unwrap_or(None) {
-                Some(file) => round.push(Wanted { file, ..wanted }),
+                Some(file) => round.push(Wanted::new(shared, file, wanted.destination)),
                 None => failed.push(explain(wanted.file.path, failure)),
             }
         }

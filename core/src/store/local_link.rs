@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 #[cfg(unix)]
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use cap_std::fs::Dir;
@@ -27,6 +27,35 @@ impl Links {
     /// [`crate::catalog::LinkTarget::leads_up`].
     pub(crate) fn note(&mut self, at: &Destination, target: &str) {
         self.0.insert(at.relative.clone(), target.to_owned());
+    }
+}
+
+/// Links that were received, by their paths without links, and their texts.
+#[derive(Debug, Default)]
+pub(crate) struct ReceivedLinks(HashMap<PathBuf, String>);
+
+impl ReceivedLinks {
+    /// Notes that a link was made.
+    pub(crate) fn note(&mut self, at: PathBuf, target: &str) {
+        self.0.insert(at, target.to_owned());
+    }
+
+    /// Refuses a path to receive at which leads through one of these links, as long as it is what was made: the user may go
+    /// through links of their own, but nobody else chooses where a file goes.
+    pub(crate) fn refuse_on(&self, path: &Path) -> Result<(), StoreError> {
+        let links = path.ancestors().filter(|at| at.is_symlink());
+        let received = |at: &&Path| {
+            let folder = at.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok();
+            let place = folder.zip(at.file_name()).map(|(folder, name)| folder.join(name));
+            let made = place.and_then(|place| self.0.get(&place));
+            made.is_some_and(|made| at.read_link().is_ok_and(|text| text.as_os_str() == made.as_str()))
+        };
+        let mut received = links.filter(received);
+        received.next().map_or(Ok(()), |link| {
+            let path = link.to_owned();
+            Err(StoreError::Link { path })
+        })
     }
 }
 
@@ -151,8 +180,6 @@ fn names_of(target: &str) -> Vec<OsString> {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn link(root: &Path, at: &str, target: &str, up: usize) -> LinkFate {

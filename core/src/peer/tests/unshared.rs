@@ -193,6 +193,37 @@ async fn a_link_that_turns_into_a_folder_leads_no_pull_to_another_file() {
 }
 
 #[tokio::test]
+async fn a_received_link_leads_no_later_pull_elsewhere() {
+    let two = Two::new().await;
+    two.share("other.txt", b"other").await;
+    two.write("private.txt", b"mine");
+    two.link("x", ".");
+    two.pull_tree().await.unwrap();
+    two.unlink("x");
+    two.name_content("x/private.txt", b"other");
+    let refused = two
+        .alice
+        .pull(&path("x/private.txt"), two.at("x/private.txt"))
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("x` is a link"));
+    let folder = path("x");
+    let progress = Progress::default();
+    let refused = two.alice.pull_tree(Some(&folder), two.at("x"), &progress).await;
+    assert!(refused.unwrap_err().to_string().contains("x` is a link"));
+    assert_eq!(read(two.at("private.txt")), b"mine");
+    // One that the user has made since is theirs.
+    std::fs::create_dir(two.at("folder")).unwrap();
+    std::fs::remove_file(two.at("x")).unwrap();
+    symlink("folder", two.at("x")).unwrap();
+    two.alice
+        .pull(&path("x/private.txt"), two.at("x/private.txt"))
+        .await
+        .unwrap();
+    assert_eq!(read(two.at("folder/private.txt")), b"other");
+    two.close().await;
+}
+
+#[tokio::test]
 async fn a_link_through_a_link_of_the_user_is_left_out() {
     let two = Two::new().await;
     two.write("../home/id", b"key");
@@ -251,6 +282,18 @@ async fn a_pull_never_replaces_a_file_that_is_shared_from_there() {
     assert!(refused.contains("is shared from there"), "{refused}");
     assert_eq!(read(two.at("report.txt")), b"mine");
     assert!(serves(&two.alice, b"mine"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn the_same_file_shared_by_both_is_pulled_over_itself() {
+    let two = Two::new().await;
+    let name = path("report.txt");
+    let shared = two.alice.add_as(two.write("report.txt", b"ours"), &name);
+    shared.await.unwrap();
+    two.name_content("report.txt", b"ours");
+    two.pull_tree().await.unwrap();
+    assert_eq!(read(two.at("report.txt")), b"ours");
     two.close().await;
 }
 
