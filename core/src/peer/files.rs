@@ -107,7 +107,13 @@ impl Files {
         let change = self.catalog.add_file(path, version_of(&source))?;
         if let Some(entry) = self.catalog.lookup(path) {
             self.origins.insert((entry.id, entry.dot), source.path.clone());
-            self.hold(entry.id, source);
+            // Several entries may be shown as this one.
+            let mut entries = change.touched.clone();
+            entries.retain(|entry| has(&self.catalog, *entry, &source.content));
+            entries.push(entry.id);
+            entries
+                .into_iter()
+                .for_each(|entry| self.hold(entry, source.clone()));
         }
         if let Some(replaced) = present.as_ref().filter(|_| !change.is_empty()) {
             self.origins.remove(&(replaced.id, replaced.dot));

@@ -61,7 +61,7 @@ mod system {
     use std::ffi::OsStr;
     use std::fs::File;
     use std::io;
-    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::path::{Component, Path};
 
     use cap_std::fs::Dir;
@@ -97,7 +97,7 @@ mod system {
         };
         let folder = match walk(parent) {
             Ok(folder) => folder,
-            Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Opened::Not(Found::Link)),
+            Err(Errno::NOTDIR) => return Ok(Opened::Not(Found::Link)),
             Err(error) => return Err(error.into()),
         };
         let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -122,7 +122,7 @@ mod system {
 
     /// Somebody has a lease of the file, and the kernel asks for it back; only for a regular file is that waited for.
     #[cfg(target_os = "linux")]
-    fn open_leased(folder: std::os::fd::BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
+    fn open_leased(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
         use std::os::fd::AsRawFd;
         let flags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
         let place = File::from(openat(folder, name, flags, Mode::empty())?);
@@ -134,7 +134,7 @@ mod system {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn open_leased(_folder: std::os::fd::BorrowedFd<'_>, _name: &OsStr) -> io::Result<Opened> {
+    fn open_leased(_folder: BorrowedFd<'_>, _name: &OsStr) -> io::Result<Opened> {
         Err(Errno::AGAIN.into())
     }
 
@@ -143,10 +143,14 @@ mod system {
     }
 
     pub(super) fn open_folder_in(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
+        Ok(Dir::from_std_file(step(folder.as_fd(), name)?.into()))
+    }
+
+    /// Systems disagree about what to say of a link.
+    fn step(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
         match openat(folder, name, FOLDER, Mode::empty()) {
-            Ok(opened) => Ok(Dir::from_std_file(opened.into())),
-            Err(Errno::LOOP) => Err(Errno::NOTDIR.into()),
-            Err(error) => Err(error.into()),
+            Err(Errno::LOOP) => Err(Errno::NOTDIR),
+            opened => opened,
         }
     }
 
@@ -156,7 +160,7 @@ mod system {
         for component in path.components() {
             match component {
                 Component::RootDir => {}
-                Component::Normal(name) => folder = openat(&folder, name, FOLDER, Mode::empty())?,
+                Component::Normal(name) => folder = step(folder.as_fd(), name)?,
                 // A path that was resolved has none of these.
                 Component::CurDir | Component::ParentDir | Component::Prefix(_) => return Err(Errno::INVAL),
             }
