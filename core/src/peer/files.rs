@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::ShareError;
 use super::event::Event;
-use super::grants::Grants;
+use super::grants::{Grants, OwnFiles};
 use super::shared::Shared;
 use crate::catalog::{
     Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion, Kind,
@@ -33,6 +33,7 @@ pub(crate) struct Files {
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     grants: Grants,
+    own: OwnFiles,
 }
 
 /// A file of the catalog as a pull needs it.
@@ -62,6 +63,7 @@ impl Files {
             origins: HashMap::new(),
             held_for: HashMap::new(),
             grants: Grants::default(),
+            own: OwnFiles::default(),
             untold: HashSet::new(),
         }
     }
@@ -105,15 +107,17 @@ impl Files {
             }
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
+        self.forget_own(&change.touched);
         if let Some(entry) = self.catalog.lookup(path) {
             self.origins.insert((entry.id, entry.dot), source.path.clone());
             // Several entries may be shown as this one.
             let mut entries = change.touched.clone();
             entries.retain(|entry| has(&self.catalog, *entry, &source.content));
             entries.push(entry.id);
-            entries
-                .into_iter()
-                .for_each(|entry| self.hold(entry, source.clone()));
+            for entry in entries {
+                self.own.note(&source.path, path, entry);
+                self.hold(entry, source.clone());
+            }
         }
         if let Some(replaced) = present.as_ref().filter(|_| !change.is_empty()) {
             self.origins.remove(&(replaced.id, replaced.dot));
@@ -129,7 +133,11 @@ impl Files {
         let Some(content) = content else { return };
         let catalog = &self.catalog;
         for path in self.grants.prune(&content, |entry| has(catalog, entry, &content)) {
-            self.discard(&content, &path);
+            let is_alive = |entry| catalog.state(entry).is_some_and(EntryState::is_alive);
+            self.own.prune(&path, is_alive);
+            if let Some(source) = self.sources.take(&content, &path) {
+                source.discard();
+            }
         }
         self.forget_ungranted(&content);
     }
@@ -154,16 +162,13 @@ impl Files {
             for path in left {
                 match heir {
                     Some(heir) => self.grants.grant(content, &path, heir),
-                    None => self.discard(&content, &path),
+                    None => {
+                        let source = self.sources.take(&content, &path);
+                        source.iter().for_each(|source| source.discard());
+                    }
                 }
             }
             self.forget_ungranted(&content);
-        }
-    }
-
-    fn discard(&mut self, content: &ContentId, path: &Path) {
-        if let Some(source) = self.sources.take(content, path) {
-            source.discard();
         }
     }
 
@@ -198,24 +203,24 @@ impl Files {
         sources
     }
 
-    /// What the local file at `path` is shared as, unless that is `claimed`: the same entry, or the same content.
+    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry, or the same content.
     pub(crate) fn shared_from_there(
         &self,
         path: &Path,
         claimed: Option<(EntryId, ContentId)>,
     ) -> Option<SharePath> {
-        let mut entries = self.grants.at(path);
-        entries.retain(|(content, entry)| has(&self.catalog, *entry, content));
-        let is_claimed = |(content, entry): &(ContentId, EntryId)| {
-            claimed.is_some_and(|claimed| claimed.0 == *entry || claimed.1 == *content)
-        };
-        if entries.iter().any(is_claimed) {
-            return None;
-        }
-        let mut shown = entries
-            .into_iter()
-            .filter_map(|(content, entry)| shown(&self.catalog, entry, &content));
-        shown.next().map(|shown| shown.path)
+        let entry = claimed.map(|(entry, _)| entry);
+        let name = self.own.as_other_than(path, entry)?;
+        let is_same = claimed.is_some_and(|(_, content)| {
+            let mut entries = self.grants.of(&content, path);
+            entries.any(|entry| has(&self.catalog, entry, &content))
+        });
+        (!is_same).then(|| name.clone())
+    }
+
+    /// The user of this peer has removed these entries, or shared something else as them.
+    fn forget_own(&mut self, entries: &[EntryId]) {
+        entries.iter().for_each(|entry| self.own.forget(*entry));
     }
 
     /// The contents of entries that are about to change, as far as they are held.
@@ -261,6 +266,7 @@ impl Files {
         let entries: Vec<_> = entries.into_iter().collect();
         for (id, content) in self.note_holding(&entries) {
             self.grants.follow(&content, &entries, id);
+            self.own.follow(&entries, id);
         }
     }
 
@@ -347,6 +353,7 @@ impl Shared {
         let entries = files.catalog.entries_at(path);
         let before = files.held_by(&entries);
         let change = files.catalog.remove(path)?;
+        files.forget_own(&entries);
         before
             .into_iter()
             .for_each(|(_, content)| files.let_go(Some(content)));

@@ -1,20 +1,18 @@
-//! For which entries of the catalog a local file is served.
+//! For which entries of the catalog a local file is served, and which files the user shared.
 //!
 //! Owns the invariant that a file is served for entries alone that the user of this peer gave it to: by sharing it, by
 //! receiving it, by writing it through a mount. An entry of the other side that has the same content gives nobody a right
 //! to our file. Pure: what an entry has is asked of the caller.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{ContentId, EntryId};
+use crate::catalog::{ContentId, EntryId, SharePath};
 
 /// Entries by content and local file.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     entries: HashMap<ContentId, HashMap<PathBuf, BTreeSet<EntryId>>>,
-    /// The contents under which a file is in `entries`.
-    contents: HashMap<PathBuf, HashSet<ContentId>>,
 }
 
 impl Grants {
@@ -22,22 +20,12 @@ impl Grants {
     pub(crate) fn grant(&mut self, content: ContentId, path: &Path, entry: EntryId) {
         let files = self.entries.entry(content).or_default();
         files.entry(path.to_owned()).or_default().insert(entry);
-        self.contents.entry(path.to_owned()).or_default().insert(content);
     }
 
     /// The entries for which the file at `path` is served as `content`.
     pub(crate) fn of(&self, content: &ContentId, path: &Path) -> impl Iterator<Item = EntryId> {
         let entries = self.entries.get(content).and_then(|files| files.get(path));
         entries.into_iter().flatten().copied()
-    }
-
-    /// The entries for which the file at `path` is served, and as what.
-    pub(crate) fn at(&self, path: &Path) -> Vec<(ContentId, EntryId)> {
-        let mut found = Vec::new();
-        for content in self.contents.get(path).into_iter().flatten() {
-            found.extend(self.of(content, path).map(|entry| (*content, entry)));
-        }
-        found
     }
 
     /// Whether any file is served as `content`.
@@ -92,12 +80,6 @@ impl Grants {
     }
 
     fn take(&mut self, content: &ContentId, path: &Path) -> BTreeSet<EntryId> {
-        if let Some(contents) = self.contents.get_mut(path) {
-            contents.remove(content);
-            if contents.is_empty() {
-                self.contents.remove(path);
-            }
-        }
         let Some(files) = self.entries.get_mut(content) else {
             return BTreeSet::new();
         };
@@ -106,6 +88,72 @@ impl Grants {
             self.entries.remove(content);
         }
         taken
+    }
+}
+
+/// Files that the user of this peer shared, and as what. One stays in here when the other side removes or replaces its entry:
+/// then too nothing else may take its place on this machine. It leaves when the user removes it from the share.
+#[derive(Debug, Default)]
+pub(crate) struct OwnFiles {
+    files: HashMap<PathBuf, OwnFile>,
+    paths: HashMap<EntryId, BTreeSet<PathBuf>>,
+}
+
+#[derive(Debug)]
+struct OwnFile {
+    name: SharePath,
+    entries: BTreeSet<EntryId>,
+}
+
+impl OwnFiles {
+    /// The user shares the file at `path`, which is `entry` from now on.
+    pub(crate) fn note(&mut self, path: &Path, name: &SharePath, entry: EntryId) {
+        let file = self.files.entry(path.to_owned()).or_insert_with(|| OwnFile {
+            name: name.clone(),
+            entries: BTreeSet::new(),
+        });
+        file.name = name.clone();
+        file.entries.insert(entry);
+        self.paths.entry(entry).or_default().insert(path.to_owned());
+    }
+
+    /// The user has removed the entry, or shared something else as it.
+    pub(crate) fn forget(&mut self, entry: EntryId) {
+        for path in self.paths.remove(&entry).into_iter().flatten() {
+            if let Some(file) = self.files.get_mut(&path) {
+                file.entries.remove(&entry);
+                if file.entries.is_empty() {
+                    self.files.remove(&path);
+                }
+            }
+        }
+    }
+
+    /// The user has removed whatever is not `alive` of the entries that the file at `path` is.
+    pub(crate) fn prune(&mut self, path: &Path, alive: impl Fn(EntryId) -> bool) {
+        let entries = self.files.get(path).map(|file| file.entries.clone());
+        for entry in entries.into_iter().flatten().filter(|entry| !alive(*entry)) {
+            self.forget(entry);
+        }
+    }
+
+    /// The user has renamed or revised `before`, of which `entry` has come: their files are its too.
+    pub(crate) fn follow(&mut self, before: &[EntryId], entry: EntryId) {
+        let paths = before.iter().filter_map(|before| self.paths.get(before));
+        let paths: Vec<_> = paths.flatten().cloned().collect();
+        for path in paths {
+            if let Some(file) = self.files.get_mut(&path) {
+                file.entries.insert(entry);
+            }
+            self.paths.entry(entry).or_default().insert(path);
+        }
+    }
+
+    /// What the file at `path` was shared as, if that is none of the user's files for `entry`.
+    pub(crate) fn as_other_than(&self, path: &Path, entry: Option<EntryId>) -> Option<&SharePath> {
+        let file = self.files.get(path)?;
+        let is_own = entry.is_some_and(|entry| file.entries.contains(&entry));
+        (!is_own).then_some(&file.name)
     }
 }
 
@@ -134,10 +182,10 @@ mod tests {
         grants.grant(X, Path::new("/g"), entry(2));
         assert_eq!(grants.prune(&X, |id| id == entry(1)), [Path::new("/g")]);
         assert_eq!(of(&grants, "/f"), [entry(1)]);
-        assert!(grants.at(Path::new("/g")).is_empty());
+        assert_eq!(of(&grants, "/g"), []);
         // An entry that comes back to life has lost its files.
         assert_eq!(grants.prune(&X, |id| id == entry(2)), [Path::new("/f")]);
-        assert!(!grants.has_content(&X) && grants.contents.is_empty());
+        assert!(!grants.has_content(&X));
     }
 
     #[test]
@@ -155,7 +203,26 @@ mod tests {
         let mut grants = Grants::default();
         grants.grant(X, Path::new("/f"), entry(1));
         grants.rehome(X, Path::new("/f"), Path::new("/g"));
-        assert_eq!(grants.at(Path::new("/g")), [(X, entry(1))]);
-        assert!(grants.at(Path::new("/f")).is_empty());
+        assert_eq!((of(&grants, "/f"), of(&grants, "/g")), (vec![], vec![entry(1)]));
+    }
+
+    #[test]
+    fn a_file_of_the_user_is_one_until_the_user_has_removed_all_its_entries() {
+        let (mut own, path) = (OwnFiles::default(), Path::new("/f"));
+        let name = SharePath::parse("notes.txt").unwrap();
+        own.note(path, &name, entry(1));
+        own.note(path, &name, entry(2));
+        assert_eq!(own.as_other_than(path, None), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(3))), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(2))), None);
+        own.forget(entry(2));
+        assert_eq!(own.as_other_than(path, Some(entry(2))), Some(&name));
+        own.follow(&[entry(1), entry(4)], entry(4));
+        own.prune(path, |id| id == entry(4));
+        assert_eq!(own.as_other_than(path, Some(entry(1))), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(4))), None);
+        own.forget(entry(4));
+        assert_eq!(own.as_other_than(path, None), None);
+        assert!(own.files.is_empty() && own.paths.is_empty());
     }
 }

@@ -286,6 +286,35 @@ async fn a_pull_never_replaces_a_file_that_is_shared_from_there() {
 }
 
 #[tokio::test]
+async fn a_file_whose_entry_the_other_side_removed_is_replaced_by_no_link() {
+    let two = Two::new().await;
+    two.share("report.txt", b"mine").await;
+    two.share("other.txt", b"other").await;
+    two.unlink("report.txt");
+    two.link("report.txt", "other.txt");
+    let refused = two.pull_tree().await.unwrap_err().to_string();
+    assert!(refused.contains("is shared from there"), "{refused}");
+    assert_eq!(read(two.at("report.txt")), b"mine");
+    two.alice.remove(&path("report.txt")).unwrap();
+    two.mallory_hears();
+    two.link("report.txt", "other.txt");
+    two.pull_tree().await.unwrap();
+    assert!(two.at("report.txt").is_symlink());
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_received_there_is_replaced_by_whatever_is_pulled_there() {
+    let two = Two::new().await;
+    for name in ["one", "two"] {
+        two.share(name, name.as_bytes()).await;
+        two.alice.pull(&path(name), two.at("copy")).await.unwrap();
+        assert_eq!(read(two.at("copy")), name.as_bytes());
+    }
+    two.close().await;
+}
+
+#[tokio::test]
 async fn the_same_file_shared_by_both_is_pulled_over_itself() {
     let two = Two::new().await;
     let name = path("report.txt");
