@@ -121,8 +121,8 @@ impl Identity {
     /// that start at once with the same path end up with the same identity.
     ///
     /// # Errors
-    /// A file that others own, may read or write, that is no regular file, has an unknown version or is damaged is refused,
-    /// never replaced. Each has its own variant of [`IdentityError`].
+    /// A file that others own, may read or write, that is no regular file, has an unknown version
+    /// or is damaged is refused, never replaced. Each has its own variant of [`IdentityError`].
     pub fn load_or_create(path: &Path) -> Result<Self, IdentityError> {
         file::load_or_create(path)
     }

@@ -248,9 +248,9 @@ impl Peer {
         self.shared.files().catalog.list()
     }
 
-    /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is whole, verified and
-    /// durable; a file that this peer shares from there is replaced by its own new version only. Dropping the future ends
-    /// the pull and leaves nothing behind.
+    /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is
+    /// whole, verified and durable; a file that this peer shares from there is replaced by its own
+    /// new version only. Dropping the future ends the pull and leaves nothing behind.
     ///
     /// # Errors
     /// [`PullError`] names the file and what went wrong.
@@ -286,10 +286,11 @@ impl Peer {
 
     /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`, which must exist.
     ///
-    /// Folders and symbolic links are made as well. Links are never followed: a folder on the way that is one is an error.
-    /// A link that leads out of `target`, or whose text alone does not tell that it stays in it, or that leads through a
-    /// link which the share does not have, is left out; [`Pulled::left_out`] names these. A file that this peer shares
-    /// from there is replaced by its own new version only.
+    /// Folders and symbolic links are made as well. Links are never followed: a folder on the way
+    /// that is one is an error. A link that leads out of `target`, or whose text alone does not
+    /// tell that it stays in it, or that leads through a link which the share does not have, is
+    /// left out; [`Pulled::left_out`] names these. A file that this peer shares from there is
+    /// replaced by its own new version only.
     ///
     /// # Errors
     /// [`PullError::Incomplete`] when only some files could be pulled; the others are in place.

@@ -95,7 +95,8 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The secret must be ours, and ours alone: whoever else owns the file can read it, and can put another key into it.
+/// The secret must be ours, and ours alone: whoever else owns the file can read it, and can put
+/// another key into it.
 #[cfg(unix)]
 fn refuse_foreign(path: &Path, metadata: &fs::Metadata) -> Result<(), IdentityError> {
     use std::os::unix::fs::MetadataExt;

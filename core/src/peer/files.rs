@@ -1,9 +1,10 @@
 //! The catalog together with what this peer holds of it.
 //!
-//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the sources in line with
-//! it, and tells the session which entries the other side should see. A file is served only while a visible entry that it
-//! was given to has its content (see [`super::grants`]): what was removed or replaced here can't be fetched any more,
-//! whatever the other side has made of it.
+//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the
+//! sources in line with it, and tells the session which entries the other side should see. A file
+//! is served only while a visible entry that it was given to has its content (see
+//! [`super::grants`]): what was removed or replaced here can't be fetched any more, whatever the
+//! other side has made of it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -126,9 +127,10 @@ impl Files {
         Ok(change.touched)
     }
 
-    /// To be called after an entry here lost its content because the user of this peer removed or replaced it. Forgets the
-    /// files that were given to no other entry that has it, whatever others have made with the same content. What was
-    /// written through a mount goes with it; whoever has it open still has it.
+    /// Call this after the user of this peer has removed or replaced an entry that had `content`.
+    /// Forgets the files that the user gave to no other entry with this content, whatever the other
+    /// side has made with it. What was written through a mount is deleted with it; programs that
+    /// have it open keep it.
     pub(crate) fn let_go(&mut self, content: Option<ContentId>) {
         let Some(content) = content else { return };
         let catalog = &self.catalog;
@@ -142,9 +144,10 @@ impl Files {
         self.forget_ungranted(&content);
     }
 
-    /// To be called after the other side has changed `merged` entries, which had the contents `before`. A file that was given
-    /// to an entry which has lost its content goes on to one that has got it, as by a rename onto another file, or has it;
-    /// the user sees that one and can remove it. Without such an heir the file is forgotten.
+    /// Call this after the other side has changed the entries `merged`, which had the contents
+    /// `before`. When an entry has lost its content, its file passes to an entry that has just got
+    /// this content, as by a rename onto another file, or else to one that has it. The user sees
+    /// that entry and can remove it. If there is none, the file is forgotten.
     fn pass_on(&mut self, merged: &[EntryId], before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(merged).into_iter();
         let gained = held.filter(|held| !before.contains(held));
@@ -193,7 +196,8 @@ impl Files {
         entries.filter(|id| has(&self.catalog, *id, content))
     }
 
-    /// The files on this machine that are served as a content: those that were given to an entry which can be seen.
+    /// The files on this machine that are served as a content: those that were given to an entry
+    /// which can be seen.
     pub(super) fn served(&self, content: &ContentId) -> Vec<Arc<Source>> {
         let mut sources = self.sources.holding(content);
         sources.retain(|source| {
@@ -203,7 +207,8 @@ impl Files {
         sources
     }
 
-    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry, or the same content.
+    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry,
+    /// or the same content.
     pub(crate) fn shared_from_there(
         &self,
         path: &Path,
@@ -260,8 +265,9 @@ impl Files {
         self.sources.insert(source);
     }
 
-    /// To be called after the user of this peer has renamed or revised these entries: files are served for whichever of
-    /// them have got their contents, as by a rename onto a file.
+    /// Call this after the user of this peer has renamed or revised these entries. A file of one of
+    /// them is then served for those of them that have its content now, as after a rename onto a
+    /// file.
     pub(crate) fn follow(&mut self, entries: impl IntoIterator<Item = EntryId>) {
         let entries: Vec<_> = entries.into_iter().collect();
         for (id, content) in self.note_holding(&entries) {
@@ -270,7 +276,8 @@ impl Files {
         }
     }
 
-    /// Notes which of `entries` have contents that are held. Beyond the limit no more of one content are noted.
+    /// Notes which of `entries` have contents that are held. Beyond the limit no more of one
+    /// content are noted.
     fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
         let mut noted = Vec::new();
         for id in entries {
@@ -292,8 +299,8 @@ impl Files {
         self.grants.grant(file.content, path, file.entry);
     }
 
-    /// From now on a content that is whole in the depot is served from there, and copied from there by pulls; unless what it
-    /// was fetched for is gone.
+    /// From now on a content that is whole in the depot is served from there, and copied from there
+    /// by pulls; unless what it was fetched for is gone.
     pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
         let content = cached.content();
         let mut entries = self.grants.of(&content, cached.path());

@@ -1,8 +1,8 @@
 //! For which entries of the catalog a local file is served, and which files the user shared.
 //!
-//! Owns the invariant that a file is served for entries alone that the user of this peer gave it to: by sharing it, by
-//! receiving it, by writing it through a mount. An entry of the other side that has the same content gives nobody a right
-//! to our file. Pure: what an entry has is asked of the caller.
+//! Owns the invariant that a file is served only for entries that the user of this peer gave it to:
+//! by sharing it, by receiving it, or by writing it through a mount. An entry that the other side
+//! made with the same content does not count. Pure: the caller says what an entry has.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ impl Grants {
         }
     }
 
-    /// Forgets the entries that are not `alive` any more, for ever. Returns the files that are served for none then; they
-    /// are forgotten with them.
+    /// Forgets the entries that are not `alive` any more, for good. Returns the files that have no
+    /// entry left; they are forgotten too.
     #[must_use]
     pub(crate) fn prune(&mut self, content: &ContentId, alive: impl Fn(EntryId) -> bool) -> Vec<PathBuf> {
         let Some(files) = self.entries.get_mut(content) else {
@@ -91,8 +91,9 @@ impl Grants {
     }
 }
 
-/// Files that the user of this peer shared, and as what. One stays in here when the other side removes or replaces its entry:
-/// then too nothing else may take its place on this machine. It leaves when the user removes it from the share.
+/// Files that the user of this peer shared, and their names in the share. A file stays in this list
+/// when the other side removes or replaces its entry: a pull must not put anything else in its
+/// place even then. It leaves the list when the user removes it from the share.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
     files: HashMap<PathBuf, OwnFile>,
@@ -129,7 +130,7 @@ impl OwnFiles {
         }
     }
 
-    /// The user has removed whatever is not `alive` of the entries that the file at `path` is.
+    /// Forgets the entries of the file at `path` that are not `alive`: the user has removed them.
     pub(crate) fn prune(&mut self, path: &Path, alive: impl Fn(EntryId) -> bool) {
         let entries = self.files.get(path).map(|file| file.entries.clone());
         for entry in entries.into_iter().flatten().filter(|entry| !alive(*entry)) {
@@ -137,7 +138,8 @@ impl OwnFiles {
         }
     }
 
-    /// The user has renamed or revised `before`, of which `entry` has come: their files are its too.
+    /// The user has made `entry` of the entries `before`, by a rename or an edit. Their files are
+    /// its files too.
     pub(crate) fn follow(&mut self, before: &[EntryId], entry: EntryId) {
         let paths = before.iter().filter_map(|before| self.paths.get(before));
         let paths: Vec<_> = paths.flatten().cloned().collect();
@@ -149,7 +151,7 @@ impl OwnFiles {
         }
     }
 
-    /// What the file at `path` was shared as, if that is none of the user's files for `entry`.
+    /// The name under which the user shared the file at `path`, if it was not shared as `entry`.
     pub(crate) fn as_other_than(&self, path: &Path, entry: Option<EntryId>) -> Option<&SharePath> {
         let file = self.files.get(path)?;
         let is_own = entry.is_some_and(|entry| file.entries.contains(&entry));

@@ -38,8 +38,9 @@ pub struct Pulled {
     pub len: u64,
     /// From the call until the last file had its name.
     pub elapsed: Duration,
-    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or lead through a link that
-    /// the share does not have, or because this system lets nobody make links.
+    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or
+    /// lead through a link that the share does not have, or because this system lets nobody make
+    /// links.
     pub left_out: Vec<SharePath>,
     /// The part of it that went into making files durable.
     pub sync_elapsed: Duration,
@@ -102,8 +103,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Everything in `folder`, or in the whole share: it goes beneath `root` under its path without that of `folder`. Folders
-    /// and links are made at once, the links last.
+    /// Everything in `folder`, or in the whole share: it goes beneath `root` under its path without
+    /// that of `folder`. Folders and links are made at once, the links last.
     pub(crate) fn of_folder(shared: &Arc<Shared>, root: &Destination, folder: Option<&SharePath>) -> Self {
         let mut plan = Self::default();
         let mut links = Vec::new();

@@ -1,10 +1,11 @@
-//! Looking again at files that are served: because they have changed, or because the other side says that what it got is
-//! something else.
+//! Reading shared files again: because they have changed, or because the other side says that it
+//! got other bytes.
 //!
-//! A stamp that has changed is reason enough to read a file again. The word of the other side is not: it costs a message,
-//! and reading costs as much as the file is long. So a file whose stamp is what it was is read again once in a while, and
-//! all of them together for a small share of the time. It is needed at all because a stamp is as coarse as the clock of the
-//! file system.
+//! A file whose stamp has changed is read again at once. A file whose stamp is the same is read
+//! again too, because a stamp is only as fine as the clock of the file system. But the other side
+//! asks for that with one short message, and reading costs as much as the file is long. So each
+//! such file is read at most once in an interval, and all of them together for a small share of the
+//! time.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::limits::{RECHECK_INTERVAL, RECHECK_REST_FACTOR, RECHECKS_KEPT_MAX};
 use crate::store::{FileStamp, Owner, Source};
 use crate::transfer::Holder;
 
-/// Which files were read again though their stamps were what they were.
+/// Which files were read again although their stamps had not changed.
 #[derive(Debug, Default)]
 struct Rechecks {
     read: HashMap<PathBuf, (FileStamp, Instant)>,
@@ -45,7 +46,8 @@ impl Rechecks {
     }
 }
 
-/// Reads files again that the other side finds to be wrong, one at a time, until the peer is closed.
+/// Reads files again that the other side finds to be wrong, one at a time, until the peer is
+/// closed.
 pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Arc<Source>>) {
     let refresher = shared.clone();
     shared.spawn(async move {
@@ -76,7 +78,8 @@ fn look_again(shared: &Shared, source: &Arc<Source>, rechecks: &mut Rechecks) {
 }
 
 impl Shared {
-    /// Looks at the local files again that are served as `content`: the other side got something else.
+    /// Looks at the local files again that are served as `content`: the other side got something
+    /// else.
     pub(crate) fn recheck(&self, content: &ContentId) {
         let served = self.files().served(content);
         for source in served {
@@ -85,8 +88,8 @@ impl Shared {
         }
     }
 
-    /// A file of the store has what it had, whatever its times are now, or it is of no use as a source: it is being written,
-    /// and shared as what it becomes when it is closed.
+    /// A file of the store has what it had, whatever its times are now, or it is of no use as a
+    /// source: it is being written, and shared as what it becomes when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
         let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok();
         if self.cancel.is_cancelled() {
@@ -114,8 +117,8 @@ impl Holder for Shared {
         self.files().served(content)
     }
 
-    /// One that has vanished is not served any more. Nor is one that has another content now and that was not shared by this
-    /// peer, but received: what became of it is not for others.
+    /// A file that has vanished is not served any more. Nor is a file that was received and has
+    /// been edited here since: the user never shared what it is now.
     fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
         if stale.owner != Owner::User {
             return self.check_owned(stale);

@@ -1,9 +1,10 @@
 //! The directory in which a peer keeps what it does not share from where it is: contents that were fetched to be read, and
 //! files that were written through a mount.
 //!
-//! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the disk they take. What is
-//! in `written/` belongs to the mount; it is made room for and never touched. All three folders must be ours alone: whoever
-//! could write to them could make us serve, or remove, files of ours that lie elsewhere.
+//! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
+//! disk they take. What is in `written/` belongs to the mount; it is made room for and never
+//! touched. All three folders must be ours alone: whoever could write to them could make us serve,
+//! or remove, files of ours that lie elsewhere.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -103,8 +104,8 @@ impl Depot {
     /// `fetched_len_max` bytes.
     ///
     /// # Errors
-    /// [`DepotError::InUse`] while another peer has it, what is wrong with a folder that is not ours alone, and what the
-    /// system says.
+    /// [`DepotError::InUse`] while another peer has it, what is wrong with a folder that is not
+    /// ours alone, and what the system says.
     pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, DepotError> {
         let dir = own_folder(dir)?;
         let lock = take_lock(&dir)?;
@@ -216,8 +217,8 @@ impl Depot {
     }
 }
 
-/// The folder at `path`, created if need be, without links in its path. It must belong to this user, and nobody else may be
-/// able to write to it.
+/// The folder at `path`, created if need be, without links in its path. It must belong to this
+/// user, and nobody else may be able to write to it.
 fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
     create_folder(path)?;
     let metadata = path.symlink_metadata().map_err(|e| failed("look at", path, e))?;

@@ -1,8 +1,9 @@
 //! Symbolic links that are received: made beneath the destination, and only where they stay in it.
 //!
-//! A link from another peer is text that we write down and never follow. One that leads out of the destination would
-//! show whoever reads the folder later something of this machine, so it is not made at all. Nor is one that leads through
-//! a link which the share does not have: where that one leads, its owner decides, and may decide anew.
+//! A link from another peer is text that we write down and never follow. One that leads out of the
+//! destination would show whoever reads the folder later something of this machine, so it is not
+//! made at all. Nor is one that leads through a link which the share does not have: where that one
+//! leads, its owner decides, and may decide anew.
 
 use std::collections::HashMap;
 #[cfg(unix)]
@@ -18,7 +19,8 @@ use super::part_file::{Destination, StoreError};
 #[cfg(unix)]
 use crate::limits::LINKS_FOLLOWED_MAX;
 
-/// The links of what is pulled, by their paths beneath the root. One that is there with the same text is known.
+/// The links of what is pulled, by their paths beneath the root. One that is there with the same
+/// text is known.
 #[derive(Debug, Default)]
 pub(crate) struct Links(HashMap<PathBuf, String>);
 
@@ -40,8 +42,9 @@ impl ReceivedLinks {
         self.0.insert(at, target.to_owned());
     }
 
-    /// Refuses a path to receive at which leads through one of these links, as long as it is what was made: the user may go
-    /// through links of their own, but nobody else chooses where a file goes.
+    /// Refuses a path to receive at which leads through one of these links, as long as it is what
+    /// was made: the user may go through links of their own, but nobody else chooses where a file
+    /// goes.
     pub(crate) fn refuse_on(&self, path: &Path) -> Result<(), StoreError> {
         let links = path.ancestors().filter(|at| at.is_symlink());
         let received = |at: &&Path| {
@@ -64,8 +67,8 @@ impl ReceivedLinks {
 pub(crate) enum LinkFate {
     /// It is in place.
     Made,
-    /// It leads out of the destination, or through a link that the share does not have, or this system has no such links;
-    /// nothing was made.
+    /// It leads out of the destination, or through a link that the share does not have, or this
+    /// system has no such links; nothing was made.
     LeftOut,
 }
 
@@ -129,7 +132,8 @@ impl Walk {
         self.folders.last().unwrap_or(&self.root)
     }
 
-    /// Whether `target` stays beneath the root and meets no links but known ones. What does not exist leads nowhere.
+    /// Whether `target` stays beneath the root and meets no links but known ones. What does not
+    /// exist leads nowhere.
     fn stays(&mut self, target: &str, links: &Links) -> std::io::Result<bool> {
         let mut pending = names_of(target);
         let mut followed_count = 0;

@@ -1,10 +1,11 @@
-//! Opening files and folders without following a link in any component of the path, and without waiting.
+//! Opening files and folders without following a link in any component of the path, and without
+//! waiting.
 //!
-//! A path that was resolved once means the same file later only if no component of it has become a link meanwhile: a link
-//! leads wherever the person or program that made it wanted. So it is an error here, and its place counts as empty.
-//! Pipes, devices and sockets are refused before they are opened and again on the handle, so that none of them is read
-//! and no open waits for a writer. Elsewhere than on Unix the kernel checks the last component only, and the others are
-//! compared with what they resolve to.
+//! A path is resolved once, when the user names a file. Later it means the same file only if no
+//! component of it has become a link: a link leads wherever its maker wanted. So a link counts as
+//! "nothing is there". Pipes, devices and sockets are refused before they are opened, and again on
+//! the handle, so that none of them is read and no open waits for a writer. Windows checks only the
+//! last component while it opens; the others are checked before that.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -46,12 +47,14 @@ pub(super) fn open_file(path: &Path) -> io::Result<Found> {
     })
 }
 
-/// Opens the folder at `path`, which is absolute and was resolved before. A link is [`io::ErrorKind::NotADirectory`].
+/// Opens the folder at `path`, which is absolute and was resolved before. A link is
+/// [`io::ErrorKind::NotADirectory`].
 pub(crate) fn open_folder(path: &Path) -> io::Result<Dir> {
     system::open_folder(path)
 }
 
-/// Opens the folder called `name`, one component, in `folder`. A link is [`io::ErrorKind::NotADirectory`].
+/// Opens the folder called `name`, one component, in `folder`. A link is
+/// [`io::ErrorKind::NotADirectory`].
 pub(super) fn open_folder_in(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
     system::open_folder_in(folder, name)
 }
@@ -120,7 +123,8 @@ mod system {
         }
     }
 
-    /// Somebody has a lease of the file, and the kernel asks for it back; only for a regular file is that waited for.
+    /// Somebody has a lease of the file, and the kernel asks for it back; only for a regular file
+    /// is that waited for.
     #[cfg(target_os = "linux")]
     fn open_leased(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
         use std::os::fd::AsRawFd;

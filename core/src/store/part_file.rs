@@ -1,9 +1,10 @@
 //! A file on its way in: invisible until it is whole.
 //!
-//! Owns the temporary file beside the target and the order in which it becomes visible: bytes, sync, rename, sync of
-//! the folder. Everything happens beneath a folder handle, which is walked down component by component: a link on the way
-//! is an error, wherever it leads. What the peer shares from there is not replaced (see [`Guard`]). A part file that is
-//! not published removes itself.
+//! Owns the temporary file beside the target and the order in which it becomes visible: bytes,
+//! sync, rename, sync of the folder. Everything happens beneath a folder handle, which is walked
+//! down component by component: a link on the way is an error, wherever it leads. What the peer
+//! shares from there is not replaced (see [`Guard`]). A part file that is not published removes
+//! itself.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -62,7 +63,8 @@ pub enum StoreError {
         /// The link.
         path: PathBuf,
     },
-    /// The target is a file that this peer shares, as something else than what was to be written there.
+    /// The target is a file that this peer shares, as something else than what was to be written
+    /// there.
     #[error(
         "`{}` is shared from there as `{name}`, so nothing else replaces it\nhint: pull to another folder",
         printable::path(path)
@@ -122,8 +124,8 @@ impl Destination {
         Ok(Self::folder(parent)?.join(Path::new(name)))
     }
 
-    /// The folder at `path`, which must exist; [`Destination::join`] names what is to appear in it. Links in `path` are the
-    /// caller's own and are followed, once.
+    /// The folder at `path`, which must exist; [`Destination::join`] names what is to appear in it.
+    /// Links in `path` are the caller's own and are followed, once.
     pub(crate) fn folder(path: &Path) -> Result<Self, StoreError> {
         let unopened = |e| failed("open the folder", path, e);
         let root_path = path.canonicalize().map_err(unopened)?;
@@ -198,7 +200,8 @@ impl Destination {
         root.map_err(|e| failed("open the folder", &self.root_path, e))
     }
 
-    /// Opens a folder beneath the root, and makes it if need be. Returns all folders on the way, without the root.
+    /// Opens a folder beneath the root, and makes it if need be. Returns all folders on the way,
+    /// without the root.
     pub(super) fn enter(&self, relative: &Path) -> Result<Vec<Dir>, StoreError> {
         let mut reached = self.root_path.as_ref().clone();
         let mut folders: Vec<Dir> = Vec::new();

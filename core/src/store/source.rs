@@ -1,7 +1,8 @@
 //! Files that this peer holds and serves from where they are.
 //!
-//! Owns the map from a content to the local files that have it, and the check that such a file is still the one that
-//! was hashed. Serving never trusts a path alone: no link in it is followed, and the file's stamp is compared on every open.
+//! Owns the map from a content to the local files that have it, and the check that such a file is
+//! still the one that was hashed. Serving never trusts a path alone: no link in it is followed, and
+//! the file's stamp is compared on every open.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -183,7 +184,8 @@ impl Source {
         })
     }
 
-    /// A file that was received: it is what was written, as it was when it got its name. Nobody looks at its path again.
+    /// A file that was received: it is what was written, as it was when it got its name. Nobody
+    /// looks at its path again.
     pub(crate) fn received(file: Published, content: ContentId, outline: Outline) -> Self {
         let Published { path, metadata } = file;
         let stamp = FileStamp::of(&metadata);
@@ -286,7 +288,8 @@ pub(crate) fn remove_own(path: &Path) {
     }
 }
 
-/// Opens a file at a path that was resolved when it was shared. A link in it leads elsewhere: what was there is gone.
+/// Opens a file at a path that was resolved when it was shared. A link in it leads elsewhere: what
+/// was there is gone.
 fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
     let found = no_follow::open_file(path).map_err(|source| unreadable(path, source))?;
     let path = path.to_owned();
@@ -303,8 +306,8 @@ fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
     }
 }
 
-/// The path of a local file as it is remembered: absolute, with the links of its user resolved, once. What becomes a link
-/// later is not followed.
+/// The path of a local file as it is remembered: absolute, with the links of its user resolved,
+/// once. What becomes a link later is not followed.
 ///
 /// # Errors
 /// When nothing is there, or the way there may not be looked at.

@@ -157,7 +157,8 @@ impl Server<'_> {
         Ok(self.fine.keep(content, group, fine))
     }
 
-    /// The open file for `content`, checked at every request to be unchanged and still shared, this very file.
+    /// The open file for `content`, checked at every request to be unchanged and still shared, this
+    /// very file.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
         let current = self
             .open

@@ -1,5 +1,5 @@
-//! What was never shared, or is not shared any more, reaches nobody: whatever the other side shares, and whatever takes
-//! the place of a shared file.
+//! What was never shared, or is not shared any more, reaches nobody: whatever the other side
+//! shares, and whatever takes the place of a shared file.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ pub(super) fn path(text: &str) -> SharePath {
     SharePath::parse(text).unwrap()
 }
 
-/// A peer with a folder of its own, and another one whose catalog it merges. What they exchange goes by hand, so nothing
-/// here waits.
+/// A peer with a folder of its own, and another one whose catalog it merges. What they exchange
+/// goes by hand, so nothing here waits.
 pub(super) struct Two {
     root: TempDir,
     pub(super) alice: Peer,
