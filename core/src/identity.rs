@@ -66,6 +66,16 @@ pub enum IdentityError {
         /// What was named.
         path: PathBuf,
     },
+    /// The identity file belongs to somebody else.
+    #[error("the identity file `{}` belongs to user {owner}, and this peer runs as user {user}\nhint: name a file of your own, or run the peer as the user that owns it", path.display())]
+    NotOwn {
+        /// The file.
+        path: PathBuf,
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this peer runs as.
+        user: u32,
+    },
     /// Others than its owner may read or write the identity file.
     #[error("the identity file `{}` has mode {mode:04o}, so others can use the secret key in it\nhint: chmod 600 `{0}`", path.display())]
     Exposed {
@@ -111,8 +121,8 @@ impl Identity {
     /// that start at once with the same path end up with the same identity.
     ///
     /// # Errors
-    /// A file that others may read or write, that is no regular file, has an unknown version or is damaged is refused,
-    /// never replaced. Each has its own variant of [`IdentityError`].
+    /// A file that others own, may read or write, that is no regular file, has an unknown version
+    /// or is damaged is refused, never replaced. Each has its own variant of [`IdentityError`].
     pub fn load_or_create(path: &Path) -> Result<Self, IdentityError> {
         file::load_or_create(path)
     }

@@ -105,6 +105,9 @@ pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// Disk that fetched contents may take which nobody makes use of, in bytes (16 GiB): what a mount has read stays near,
 /// and a laptop does not fill up.
 pub const DEPOT_FETCHED_LEN_MAX: u64 = 16 << 30;
+/// Links of the same share that a received link may lead through: as many as Linux follows
+/// (path_resolution(7)).
+pub const LINKS_FOLLOWED_MAX: u32 = 40;
 /// Fine outlines that are remembered of one content, 2 KiB each.
 pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;
 
@@ -226,8 +229,19 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// Rest of a pull after a lane broke, times the number of failures in a row.
 pub const LANE_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// Entries with one content that a peer remembers. When the other side takes the content from the
+/// entry that a file was shared as, one of these may take over. People have a few copies of a file.
+pub const CONTENT_ENTRIES_MAX: usize = 64;
 /// Contents to be looked at again because the other side got something else; more are dropped, it will say so again.
 pub const STALE_CONTENTS_MAX: usize = 16;
+/// How often a file is read again because the other side says that it is not what it was, though
+/// its stamp is.
+pub const RECHECK_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// After such a reading the peer rests for this many times as long as the reading took: so at most
+/// a twentieth of the time goes into it.
+pub const RECHECK_REST_FACTOR: u32 = 20;
+/// Files that are read again for that reason within one interval. Honest peers ask for one or two.
+pub const RECHECKS_KEPT_MAX: usize = 1024;
 /// Until a record that could not be refreshed is offered again.
 pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 

@@ -13,10 +13,12 @@ mod error;
 mod event;
 mod files;
 mod gate;
+mod grants;
 mod keeper;
 mod lanes;
 mod mounted;
 mod pull;
+mod recheck;
 mod session;
 mod share;
 mod shared;
@@ -53,10 +55,10 @@ use crate::rendezvous::RelayClient;
 use crate::session::SessionError;
 use crate::session::listener::Listener;
 use crate::session::tls::TlsIdentity;
-use crate::store::{Depot, Destination, Source};
+use crate::store::{Depot, Destination, Source, resolve};
 use crate::transfer::Progress;
 use config::Listen;
-use files::{OnTaken, remembered};
+use files::OnTaken;
 use pull::Plan;
 use shared::{AfterLoss, Parts};
 
@@ -121,7 +123,7 @@ impl Peer {
         shared
             .span()
             .in_scope(|| listener.spawn(server, gate, &shared.tasks, cancel));
-        share::spawn_refresher(&shared, rechecked);
+        recheck::spawn_refresher(&shared, rechecked);
         Ok(Self {
             shared,
             local,
@@ -250,8 +252,9 @@ impl Peer {
         self.shared.files().catalog.list()
     }
 
-    /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is whole, verified and
-    /// durable. Dropping the future ends the pull and leaves nothing behind.
+    /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is
+    /// whole, verified and durable; a file that this peer shares from there is replaced by its own
+    /// new version only. Dropping the future ends the pull and leaves nothing behind.
     ///
     /// # Errors
     /// [`PullError`] names the file and what went wrong.
@@ -277,14 +280,21 @@ impl Peer {
             (None, Kind::Link(_)) => return Err(PullError::IsLink { name: name.clone() }),
             (None, _) => return Err(PullError::IsFolder { name: name.clone() }),
         };
-        let destination = Destination::file(target.as_ref())?;
-        pull::pull(&self.shared, Plan::of_file(file, destination), progress).await
+        let target = target.as_ref();
+        let way = target.parent().unwrap_or(target);
+        self.shared.received_links().refuse_on(way)?;
+        let destination = Destination::file(target)?;
+        let plan = Plan::of_file(&self.shared, file, destination)?;
+        pull::pull(&self.shared, plan, progress).await
     }
 
     /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`, which must exist.
     ///
-    /// Folders and symbolic links are made as well. A link is never followed, and one that leads out of `target`, or
-    /// whose text alone does not tell that it stays in it, is left out; [`Pulled::left_out`] names these.
+    /// Folders and symbolic links are made as well. Links are never followed: a folder on the way
+    /// that is one is an error. A link that leads out of `target`, or whose text alone does not
+    /// tell that it stays in it, or that leads through a link which the share does not have, is
+    /// left out; [`Pulled::left_out`] names these. A file that this peer shares from there is
+    /// replaced by its own new version only.
     ///
     /// # Errors
     /// [`PullError::Incomplete`] when only some files could be pulled; the others are in place.
@@ -304,13 +314,9 @@ impl Peer {
                 Kind::Folder => {}
             }
         }
+        self.shared.received_links().refuse_on(target.as_ref())?;
         let root = Destination::folder(target.as_ref())?;
-        let mut plan = Plan::default();
-        for shown in self.list() {
-            if name.is_none_or(|name| shown.path.starts_with(name)) {
-                plan.add(&shown, &root, name);
-            }
-        }
+        let plan = Plan::of_folder(&self.shared, &root, name);
         pull::pull(&self.shared, plan, progress).await
     }
 
@@ -365,7 +371,7 @@ impl Peer {
 
     async fn share(&self, path: &Path, name: &SharePath, on_taken: OnTaken) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
-        let path = remembered(path);
+        let path = resolve(path)?;
         let cancel = self.shared.cancel.clone();
         let reading = move || Source::read(&path, &|| cancel.is_cancelled());
         let read = self.shared.tasks.spawn_blocking(reading).await;

@@ -9,6 +9,7 @@ mod depot;
 mod hashing;
 mod local_link;
 mod local_names;
+mod no_follow;
 mod outline;
 mod part_file;
 mod positioned;
@@ -18,15 +19,16 @@ pub(crate) use cached::{Cached, blocks_within, groups_of};
 pub(crate) use depot::Depot;
 pub use depot::DepotError;
 pub(crate) use hashing::hash_file;
-pub(crate) use local_link::LinkFate;
+pub(crate) use local_link::{LinkFate, Links, ReceivedLinks};
 pub use local_names::NameFault;
+pub(crate) use no_follow::open_folder;
 pub(crate) use outline::{
     BLOCK_LEN, FineOutline, GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len, subtree_value,
 };
 pub use part_file::StoreError;
-pub(crate) use part_file::{Attributes, Destination, PartFile, publish_all};
+pub(crate) use part_file::{Attributes, Destination, Guard, PartFile, Published, publish_all};
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
 #[cfg(unix)]
-pub(crate) use source::{FileStamp, remove_own};
-pub(crate) use source::{Owner, Source, Sources};
+pub(crate) use source::remove_own;
+pub(crate) use source::{FileStamp, Owner, Source, Sources, resolve};

@@ -94,6 +94,19 @@ impl Catalog {
         Ok(self.store_change(states))
     }
 
+    /// The entries that [`Catalog::remove`] changes there, shown or not.
+    pub(crate) fn entries_at(&self, path: &SharePath) -> Vec<EntryId> {
+        match self.find(path) {
+            None => Vec::new(),
+            Some(Item::Leaf(group) | Item::Copy(group)) => group.members.iter().map(|(_, id)| *id).collect(),
+            Some(Item::Folder(mut entries)) => {
+                let below: Vec<_> = entries.iter().flat_map(|id| self.tree.descendants(*id)).collect();
+                entries.extend(below);
+                entries
+            }
+        }
+    }
+
     /// Removes the file or link at the path, as unlink(2) does: not a folder.
     pub fn remove_leaf(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         match self.find(path) {

@@ -139,15 +139,6 @@ impl Catalog {
         )
     }
 
-    /// What is shown at a path, and everything in it.
-    pub(crate) fn list_at(&self, path: &SharePath) -> Vec<Shown> {
-        match self.find(path) {
-            Some(Item::Folder(entries)) => self.list_below(&entries, Some(path)),
-            Some(item) => self.shown(path, &item).into_iter().collect(),
-            None => Vec::new(),
-        }
-    }
-
     pub(super) fn list_below(&self, entries: &[EntryId], folder: Option<&SharePath>) -> Vec<Shown> {
         let mut found = Vec::new();
         for (name, item) in self.items_in(entries) {

@@ -63,8 +63,14 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
             path: path.to_owned(),
         });
     }
-    let file = File::open(path).map_err(unreadable)?;
-    refuse_exposed(path, &file)?;
+    let file = open_at_once(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(IdentityError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    refuse_foreign(path, &metadata)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_FILE_LEN_MAX + 1));
     file.take(IDENTITY_FILE_LEN_MAX as u64 + 1)
         .read_to_end(&mut bytes)
@@ -80,26 +86,33 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// Should a pipe have taken its place since it was looked at, its writer is not waited for.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    options.open(path)
+}
+
+/// The secret must be ours, and ours alone: whoever else owns the file can read it, and can put
+/// another key into it.
 #[cfg(unix)]
-fn refuse_exposed(path: &Path, file: &File) -> Result<(), IdentityError> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|source| IdentityError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(IdentityError::Exposed {
-            path: path.to_owned(),
-            mode,
-        })
+fn refuse_foreign(path: &Path, metadata: &fs::Metadata) -> Result<(), IdentityError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let (path, mode) = (path.to_owned(), metadata.mode() & 0o7777);
+    if owner != user {
+        return Err(IdentityError::NotOwn { path, owner, user });
     }
+    if mode & 0o077 != 0 {
+        return Err(IdentityError::Exposed { path, mode });
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn refuse_exposed(_path: &Path, _file: &File) -> Result<(), IdentityError> {
+fn refuse_foreign(_path: &Path, _metadata: &fs::Metadata) -> Result<(), IdentityError> {
     Ok(()) // A file in a person's profile belongs to that person alone by inherited access rules.
 }
 

@@ -108,7 +108,7 @@ impl Shared {
     pub(crate) fn remote_file(&self, file: &SharedFile) -> io::Result<RemoteFile> {
         let depot = self.depot.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let cached = depot.fetched(file.content)?;
-        self.files().expect_content(file);
+        self.files().expect_content(file, cached.path());
         Ok(RemoteFile::new(cached))
     }
 

@@ -1,8 +1,10 @@
 //! The catalog together with what this peer holds of it.
 //!
-//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the sources in line with
-//! it, and tells the session which entries the other side should see. A content is served only while some visible entry
-//! has it: what was removed or replaced can't be fetched any more.
+//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the
+//! sources in line with it, and tells the session which entries the other side should see. A file
+//! is served only while a visible entry that it was given to has its content (see
+//! [`super::grants`]): what was removed or replaced here can't be fetched any more, whatever the
+//! other side has made of it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,25 +13,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::ShareError;
 use super::event::Event;
+use super::grants::{Grants, OwnFiles};
 use super::shared::Shared;
 use crate::catalog::{
-    Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, SharePath,
-    Shown,
+    Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion, Kind,
+    SharePath, Shown,
 };
-use crate::store::{Attributes, Cached, Outline, Owner, Source, SourceError, Sources};
-use crate::transfer::Holder;
+use crate::limits::CONTENT_ENTRIES_MAX;
+use crate::store::{Attributes, Cached, Outline, Published, Source, SourceError, Sources};
 
 /// The catalog and the local files behind it.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) catalog: Catalog,
-    sources: Sources,
+    pub(super) sources: Sources,
     /// Which local file a version was shared from by this peer.
     origins: HashMap<(EntryId, Dot), PathBuf>,
     /// Files that were made through a mount and not closed yet: the other side is not told of them, whatever else it is told.
     untold: HashSet<EntryId>,
-    /// For which entries a content is held. It is served while one of them still has it.
+    /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
+    grants: Grants,
+    own: OwnFiles,
 }
 
 /// A file of the catalog as a pull needs it.
@@ -38,7 +43,7 @@ pub(crate) struct SharedFile {
     pub(crate) path: SharePath,
     pub(crate) content: ContentId,
     pub(crate) attributes: Attributes,
-    entry: EntryId,
+    pub(crate) entry: EntryId,
     version: Dot,
 }
 
@@ -58,6 +63,8 @@ impl Files {
             sources: Sources::default(),
             origins: HashMap::new(),
             held_for: HashMap::new(),
+            grants: Grants::default(),
+            own: OwnFiles::default(),
             untold: HashSet::new(),
         }
     }
@@ -83,7 +90,7 @@ impl Files {
         self.catalog.lookup(path).and_then(|shown| shared_file(&shown))
     }
 
-    fn share(
+    pub(super) fn share(
         &mut self,
         path: &SharePath,
         source: Arc<Source>,
@@ -101,9 +108,17 @@ impl Files {
             }
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
+        self.forget_own(&change.touched);
         if let Some(entry) = self.catalog.lookup(path) {
             self.origins.insert((entry.id, entry.dot), source.path.clone());
-            self.hold(entry.id, source);
+            // Several entries may be shown as this one.
+            let mut entries = change.touched.clone();
+            entries.retain(|entry| has(&self.catalog, *entry, &source.content));
+            entries.push(entry.id);
+            for entry in entries {
+                self.own.note(&source.path, path, entry);
+                self.hold(entry, source.clone());
+            }
         }
         if let Some(replaced) = present.as_ref().filter(|_| !change.is_empty()) {
             self.origins.remove(&(replaced.id, replaced.dot));
@@ -112,14 +127,57 @@ impl Files {
         Ok(change.touched)
     }
 
-    /// Forgets where a content is, unless some entry still has it. What was written through a mount goes with it; whoever
-    /// has it open still has it.
+    /// Call this after the user of this peer has removed or replaced an entry that had `content`.
+    /// Forgets the files that the user gave to no other entry with this content, whatever the other
+    /// side has made with it. What was written through a mount is deleted with it; programs that
+    /// have it open keep it.
     pub(crate) fn let_go(&mut self, content: Option<ContentId>) {
-        if let Some(content) = content.filter(|content| !self.is_shared(content)) {
-            self.held_for.remove(&content);
-            for source in self.sources.forget_content(&content) {
+        let Some(content) = content else { return };
+        let catalog = &self.catalog;
+        for path in self.grants.prune(&content, |entry| has(catalog, entry, &content)) {
+            let is_alive = |entry| catalog.state(entry).is_some_and(EntryState::is_alive);
+            self.own.prune(&path, is_alive);
+            if let Some(source) = self.sources.take(&content, &path) {
                 source.discard();
             }
+        }
+        self.forget_ungranted(&content);
+    }
+
+    /// Call this after the other side has changed the entries `merged`, which had the contents
+    /// `before`. When an entry has lost its content, its file passes to an entry that has just got
+    /// this content, as by a rename onto another file, or else to one that has it. The user sees
+    /// that entry and can remove it. If there is none, the file is forgotten.
+    fn pass_on(&mut self, merged: &[EntryId], before: &HashSet<(EntryId, ContentId)>) {
+        let held = self.note_holding(merged).into_iter();
+        let gained = held.filter(|held| !before.contains(held));
+        let gained: HashMap<_, _> = gained.map(|(entry, content)| (content, entry)).collect();
+        let contents: HashSet<_> = before.iter().map(|(_, content)| *content).collect();
+        for content in contents {
+            let catalog = &self.catalog;
+            let left = self.grants.prune(&content, |entry| has(catalog, entry, &content));
+            if left.is_empty() {
+                continue;
+            }
+            let others = self.held_for.get(&content).into_iter().flatten();
+            let mut heirs = gained.get(&content).into_iter().chain(others).copied();
+            let heir = heirs.find(|entry| shows(catalog, *entry, &content));
+            for path in left {
+                match heir {
+                    Some(heir) => self.grants.grant(content, &path, heir),
+                    None => {
+                        let source = self.sources.take(&content, &path);
+                        source.iter().for_each(|source| source.discard());
+                    }
+                }
+            }
+            self.forget_ungranted(&content);
+        }
+    }
+
+    fn forget_ungranted(&mut self, content: &ContentId) {
+        if !self.grants.has_content(content) {
+            self.held_for.remove(content);
         }
     }
 
@@ -135,91 +193,133 @@ impl Files {
 
     fn entries_with(&self, content: &ContentId) -> impl Iterator<Item = EntryId> {
         let entries = self.held_for.get(content).into_iter().flatten().copied();
-        entries.filter(|id| {
-            let versions = self
-                .catalog
-                .state(*id)
-                .into_iter()
-                .flat_map(|state| state.versions.values());
-            let mut kinds = versions.map(|version| &version.kind);
-            kinds.any(|kind| matches!(kind, Kind::File(file) if file.content == *content))
-        })
+        entries.filter(|id| has(&self.catalog, *id, content))
+    }
+
+    /// The files on this machine that are served as a content: those that were given to an entry
+    /// which can be seen.
+    pub(super) fn served(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        let mut sources = self.sources.holding(content);
+        sources.retain(|source| {
+            let mut entries = self.grants.of(content, &source.path);
+            entries.any(|entry| shows(&self.catalog, entry, content))
+        });
+        sources
+    }
+
+    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry,
+    /// or the same content.
+    pub(crate) fn shared_from_there(
+        &self,
+        path: &Path,
+        claimed: Option<(EntryId, ContentId)>,
+    ) -> Option<SharePath> {
+        let entry = claimed.map(|(entry, _)| entry);
+        let name = self.own.as_other_than(path, entry)?;
+        let is_same = claimed.is_some_and(|(_, content)| {
+            let mut entries = self.grants.of(&content, path);
+            entries.any(|entry| has(&self.catalog, entry, &content))
+        });
+        (!is_same).then(|| name.clone())
+    }
+
+    /// The user of this peer has removed these entries, or shared something else as them.
+    fn forget_own(&mut self, entries: &[EntryId]) {
+        entries.iter().for_each(|entry| self.own.forget(*entry));
     }
 
     /// The contents of entries that are about to change, as far as they are held.
-    fn held_contents(&self, entries: impl IntoIterator<Item = EntryId>) -> Vec<ContentId> {
-        let states = entries.into_iter().filter_map(|id| self.catalog.state(id));
-        let versions = states.flat_map(|state| state.versions.values());
-        let contents = versions.filter_map(|version| match &version.kind {
-            Kind::File(file) => Some(file.content),
-            Kind::Folder | Kind::Link(_) => None,
-        });
+    fn held_by(&self, entries: &[EntryId]) -> HashSet<(EntryId, ContentId)> {
+        let contents = entries
+            .iter()
+            .flat_map(|id| contents_of(&self.catalog, *id).map(|content| (*id, content)));
         contents
-            .filter(|content| self.held_for.contains_key(content))
+            .filter(|(_, content)| self.held_for.contains_key(content))
             .collect()
     }
 
-    /// A source has moved.
+    /// A source has moved. One that is not shared any more is none there either.
     pub(crate) fn rehome(&mut self, old: &Source, new: Source) {
-        self.sources.forget(old);
-        self.sources.insert(Arc::new(new));
+        self.grants.rehome(old.content, &old.path, &new.path);
+        if self.sources.forget(old) {
+            self.sources.insert(Arc::new(new));
+        }
     }
 
     /// A file is not a source of its content any more.
     pub(crate) fn forget(&mut self, source: &Source) {
-        self.sources.forget(source);
+        self.forget_path(&source.content, &source.path);
     }
 
     /// The file at `path` does not have that content any more.
     pub(crate) fn forget_path(&mut self, content: &ContentId, path: &Path) {
-        self.sources.forget_path(content, path);
+        self.sources.take(content, path);
+        self.grants.revoke(content, path);
+        self.forget_ungranted(content);
     }
 
     /// From now on a content is served from there, for that entry.
     pub(crate) fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
         self.held_for.entry(source.content).or_default().insert(entry);
+        self.grants.grant(source.content, &source.path, entry);
         self.sources.insert(source);
     }
 
-    /// Serves contents also for those entries that have got them from others, as by a rename onto a file.
+    /// Call this after the user of this peer has renamed or revised these entries. A file of one of
+    /// them is then served for those of them that have its content now, as after a rename onto a
+    /// file.
     pub(crate) fn follow(&mut self, entries: impl IntoIterator<Item = EntryId>) {
-        for id in entries {
-            let state = self.catalog.state(id);
-            for version in state.into_iter().flat_map(|state| state.versions.values()) {
-                if let Kind::File(file) = &version.kind
-                    && let Some(entries) = self.held_for.get_mut(&file.content)
-                {
-                    entries.insert(id);
-                }
-            }
+        let entries: Vec<_> = entries.into_iter().collect();
+        for (id, content) in self.note_holding(&entries) {
+            self.grants.follow(&content, &entries, id);
+            self.own.follow(&entries, id);
         }
     }
 
-    /// Notes that the content of `file` may be held soon, in the depot.
-    pub(crate) fn expect_content(&mut self, file: &SharedFile) {
-        self.held_for.entry(file.content).or_default().insert(file.entry);
+    /// Notes which of `entries` have contents that are held. Beyond the limit no more of one
+    /// content are noted.
+    fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
+        let mut noted = Vec::new();
+        for id in entries {
+            for content in contents_of(&self.catalog, *id) {
+                if let Some(entries) = self.held_for.get_mut(&content) {
+                    if entries.len() < CONTENT_ENTRIES_MAX {
+                        entries.insert(*id);
+                    }
+                    noted.push((*id, content));
+                }
+            }
+        }
+        noted
     }
 
-    /// From now on a content that is whole in the depot is served from there, and copied from there by pulls.
+    /// Notes that the content of `file` may be held soon, in the depot at `path`.
+    pub(crate) fn expect_content(&mut self, file: &SharedFile, path: &Path) {
+        self.held_for.entry(file.content).or_default().insert(file.entry);
+        self.grants.grant(file.content, path, file.entry);
+    }
+
+    /// From now on a content that is whole in the depot is served from there, and copied from there
+    /// by pulls; unless what it was fetched for is gone.
     pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
+        let content = cached.content();
+        let mut entries = self.grants.of(&content, cached.path());
+        if !entries.any(|entry| has(&self.catalog, entry, &content)) {
+            return Ok(());
+        }
         let outline = cached.outline().cloned().unwrap_or_default();
-        let source = Source::owned(cached.path(), cached.content(), outline)?;
+        let source = Source::owned(cached.path(), content, outline)?;
         self.sources.insert(Arc::new(source));
         Ok(())
     }
 
     /// Forgets a content of the depot that is about to go.
     pub(crate) fn forget_cached(&mut self, cached: &Cached) {
-        self.sources.forget_path(&cached.content(), cached.path());
-    }
-
-    /// Whether some entry that is neither removed nor changed has this content.
-    fn is_shared(&self, content: &ContentId) -> bool {
-        self.entries_with(content).next().is_some()
+        self.forget_path(&cached.content(), cached.path());
     }
 
     /// The paths under which this peer shares the local file of `source`.
-    fn shared_from(&self, source: &Source) -> Vec<SharePath> {
+    pub(super) fn shared_from(&self, source: &Source) -> Vec<SharePath> {
         let shown = self.catalog.list();
         let from = |shown: &Shown| self.origins.get(&(shown.id, shown.dot)) == Some(&source.path);
         shown.into_iter().filter(from).map(|shown| shown.path).collect()
@@ -257,15 +357,13 @@ impl Shared {
     /// Removes a file or a whole folder from the share.
     pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
-        let shown = files.catalog.list_at(path);
-        let contents: Vec<_> = shown
-            .iter()
-            .filter_map(|shown| Some(shown.file()?.content))
-            .collect();
+        let entries = files.catalog.entries_at(path);
+        let before = files.held_by(&entries);
         let change = files.catalog.remove(path)?;
-        contents
+        files.forget_own(&entries);
+        before
             .into_iter()
-            .for_each(|content| files.let_go(Some(content)));
+            .for_each(|(_, content)| files.let_go(Some(content)));
         self.tell_removed(&files, &change.touched);
         self.tell_mounts(&files, &[CatalogEvent::Removed { path: path.clone() }]);
         drop(files);
@@ -289,12 +387,9 @@ impl Shared {
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let merged: Vec<_> = states.iter().map(|(id, _)| *id).collect();
         let mut files = self.files();
-        let contents = files.held_contents(merged.iter().copied());
+        let before = files.held_by(&merged);
         let events = files.catalog.merge(states)?;
-        files.follow(merged.iter().copied());
-        contents
-            .into_iter()
-            .for_each(|content| files.let_go(Some(content)));
+        files.pass_on(&merged, &before);
         self.tell_removed(&files, &merged);
         self.tell_mounts(&files, &events);
         drop(files);
@@ -311,10 +406,11 @@ impl Shared {
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.
-    pub(crate) fn received(&self, file: &SharedFile, path: PathBuf, outline: Outline) {
-        let source = Source::known(&path, file.content, outline);
+    pub(crate) fn received(&self, file: &SharedFile, published: Published, outline: Outline) {
+        let source = Source::received(published, file.content, outline);
         let mut files = self.files();
-        if let Ok(source) = source {
+        // It may have been removed or replaced meanwhile.
+        if has(&files.catalog, file.entry, &file.content) {
             files.hold(file.entry, Arc::new(source));
         }
         let change = files
@@ -322,33 +418,6 @@ impl Shared {
             .mark_held(file.entry, file.version, self.fingerprint);
         drop(files);
         self.mark(change.touched);
-    }
-
-    /// Looks at the local files again that are served as `content`: the other side got something else.
-    pub(crate) fn recheck(&self, content: &ContentId) {
-        let held = self.files().sources.holding(content);
-        for source in held {
-            // Fails when enough are waiting already, or when the peer is being closed.
-            drop(self.stale.try_send(source));
-        }
-    }
-
-    /// A file of the store has what it had, whatever its times are now, or it is of no use as a source: it is being written,
-    /// and shared as what it becomes when it is closed.
-    fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok();
-        if self.cancel.is_cancelled() {
-            return None;
-        }
-        let sound = read.filter(|read| read.content == source.content);
-        let sound = sound.map(|read| Arc::new(read.of(source.owner)));
-        let mut files = self.files();
-        files.sources.forget(source);
-        match &sound {
-            Some(sound) => files.sources.insert(sound.clone()),
-            None => tracing::debug!("a file of the store is not what it was"),
-        }
-        sound
     }
 
     /// Tells the other side of these entries soon.
@@ -359,53 +428,35 @@ impl Shared {
     }
 }
 
-impl Holder for Shared {
-    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
-        let files = self.files();
-        if files.is_shared(content) {
-            files.sources.holding(content)
-        } else {
-            Vec::new()
-        }
-    }
+/// The contents of all versions of an entry.
+fn contents_of(catalog: &Catalog, id: EntryId) -> impl Iterator<Item = ContentId> {
+    let versions = catalog.state(id).into_iter();
+    let versions = versions.flat_map(|state| state.versions.values());
+    versions.filter_map(|version| match &version.kind {
+        Kind::File(file) => Some(file.content),
+        Kind::Folder | Kind::Link(_) => None,
+    })
+}
 
-    /// One that has vanished is not served any more.
-    fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        if stale.owner != Owner::User {
-            return self.check_owned(stale);
-        }
-        let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
-        let mut files = self.files();
-        files.sources.forget(stale);
-        let fresh = match read {
-            Ok(fresh) => Arc::new(fresh),
-            Err(error) => {
-                tracing::warn!(%error, "a shared file is gone");
-                return None;
-            }
-        };
-        // Under one lock: what somebody else has shared under a name meanwhile is not replaced.
-        let paths = files.shared_from(stale);
-        files.sources.insert(fresh.clone());
-        let shared: Vec<_> = paths
-            .into_iter()
-            .map(|path| (files.share(&path, fresh.clone(), OnTaken::Replace), path))
-            .collect();
-        for (_, path) in &shared {
-            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
-        }
-        drop(files);
-        for (outcome, path) in shared {
-            match outcome {
-                Ok(touched) => {
-                    self.mark(touched);
-                    self.events.emit(Event::SourceRefreshed { path });
-                }
-                Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
-            }
-        }
-        Some(fresh)
-    }
+/// Whether an entry has the content.
+fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
+    contents_of(catalog, id).any(|held| held == *content)
+}
+
+/// Whether anybody can see that an entry has the content.
+fn shows(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
+    shown(catalog, id, content).is_some()
+}
+
+/// An entry as it is shown with the content.
+fn shown(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
+    let state = catalog.state(id)?;
+    let mut shown = state.versions.iter().filter_map(|(dot, version)| {
+        let has_content = matches!(&version.kind, Kind::File(file) if file.content == *content);
+        let copy = Some(*dot).filter(|_| has_content)?;
+        catalog.locate(EntryKey { id, copy: Some(copy) })
+    });
+    shown.next()
 }
 
 /// The file that `shown` is, unless it is a folder.
@@ -477,11 +528,4 @@ fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     } else {
         0o644
     }
-}
-
-/// The path of the local file as it is remembered: absolute, links in its folder resolved.
-pub(crate) fn remembered(path: &Path) -> PathBuf {
-    path.canonicalize()
-        .or_else(|_| std::path::absolute(path))
-        .unwrap_or_else(|_| path.to_owned())
 }

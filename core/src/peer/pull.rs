@@ -4,6 +4,7 @@
 //! session does not end a pull: it goes on when the session is back. A file that changes at its source is pulled in its
 //! new version.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,13 @@ use super::lanes::Errand;
 use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
-use crate::catalog::{SharePath, Shown};
+use crate::catalog::{ContentId, EntryId, LinkVersion, SharePath, Shown};
 use crate::limits::{
     CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX,
     PULL_PATIENCE,
 };
 use crate::session::SessionError;
-use crate::store::{Destination, LinkFate, StoreError};
+use crate::store::{Destination, Guard, LinkFate, Links, StoreError};
 use crate::transfer::{
     FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
 };
@@ -37,8 +38,9 @@ pub struct Pulled {
     pub len: u64,
     /// From the call until the last file had its name.
     pub elapsed: Duration,
-    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or because this system
-    /// lets nobody make links.
+    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or
+    /// lead through a link that the share does not have, or because this system lets nobody make
+    /// links.
     pub left_out: Vec<SharePath>,
     /// The part of it that went into making files durable.
     pub sync_elapsed: Duration,
@@ -51,6 +53,18 @@ struct Wanted {
     destination: Destination,
 }
 
+impl Wanted {
+    /// It replaces no file that this peer shares from there as something else.
+    fn new(shared: &Arc<Shared>, file: SharedFile, destination: Destination) -> Self {
+        let claim = Claim {
+            shared: shared.clone(),
+            file: Some((file.entry, file.content)),
+        };
+        let destination = destination.guarded(Arc::new(claim));
+        Self { file, destination }
+    }
+}
+
 /// What a pull has to do, and what of it has been done at once.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -59,44 +73,104 @@ pub(crate) struct Plan {
     failed: Vec<PullError>,
 }
 
+/// Keeps a pull from replacing what this peer shares, but for the own new version of that.
+#[derive(Debug)]
+struct Claim {
+    shared: Arc<Shared>,
+    /// What is pulled; `None` for a link: no file of ours becomes one.
+    file: Option<(EntryId, ContentId)>,
+}
+
+impl Guard for Claim {
+    fn check(&self, path: &Path) -> Result<(), StoreError> {
+        let name = self.shared.files().shared_from_there(path, self.file);
+        name.map_or(Ok(()), |name| {
+            let (path, name) = (path.to_owned(), name.to_string());
+            Err(StoreError::SharedFromThere { path, name })
+        })
+    }
+}
+
 impl Plan {
-    pub(crate) fn of_file(file: SharedFile, destination: Destination) -> Self {
-        Self {
-            wanted: vec![Wanted { file, destination }],
-            ..Self::default()
+    /// One file.
+    pub(crate) fn of_file(
+        shared: &Arc<Shared>,
+        file: SharedFile,
+        destination: Destination,
+    ) -> Result<Self, StoreError> {
+        let mut plan = Self::default();
+        plan.want(shared, file, destination)?;
+        Ok(plan)
+    }
+
+    /// Everything in `folder`, or in the whole share: it goes beneath `root` under its path without
+    /// that of `folder`. Folders and links are made at once, the links last.
+    pub(crate) fn of_folder(shared: &Arc<Shared>, root: &Destination, folder: Option<&SharePath>) -> Self {
+        let mut plan = Self::default();
+        let mut links = Vec::new();
+        let list = shared.files().catalog.list();
+        for shown in list {
+            if folder.is_some_and(|folder| !shown.path.starts_with(folder)) {
+                continue;
+            }
+            let added = beneath(root, &shown.path, folder).and_then(|destination| {
+                match (shared_file(&shown), shown.link()) {
+                    (Some(file), _) => plan.want(shared, file, destination)?,
+                    (None, None) => destination.create_folder()?,
+                    (None, Some(link)) => links.push((shown.path.clone(), link.clone(), destination)),
+                }
+                Ok(())
+            });
+            plan.note(&shown, added);
+        }
+        plan.link(shared, links);
+        plan
+    }
+
+    fn want(
+        &mut self,
+        shared: &Arc<Shared>,
+        file: SharedFile,
+        destination: Destination,
+    ) -> Result<(), StoreError> {
+        let wanted = Wanted::new(shared, file, destination);
+        wanted.destination.check()?;
+        self.wanted.push(wanted);
+        Ok(())
+    }
+
+    fn link(&mut self, shared: &Arc<Shared>, planned: Vec<(SharePath, LinkVersion, Destination)>) {
+        let mut links = Links::default();
+        for (_, link, destination) in planned
+            .iter()
+            .filter(|(_, link, _)| link.target.leads_up().is_some())
+        {
+            links.note(destination, link.target.as_str());
+        }
+        for (name, link, destination) in planned {
+            let claim = Claim {
+                shared: shared.clone(),
+                file: None,
+            };
+            let destination = destination.guarded(Arc::new(claim));
+            let fate = link.target.leads_up().map_or(Ok(LinkFate::LeftOut), |up| {
+                destination.create_link(link.target.as_str(), up, &links)
+            });
+            match fate {
+                Ok(LinkFate::Made) => shared
+                    .received_links()
+                    .note(destination.path(), link.target.as_str()),
+                Ok(LinkFate::LeftOut) => self.left_out.push(name),
+                Err(source) => self.failed.push(PullError::Store { name, source }),
+            }
         }
     }
 
-    /// Takes in something shown, which goes beneath `root` under its path without that of the pulled `folder`. Folders
-    /// and links are made at once.
-    pub(crate) fn add(&mut self, shown: &Shown, root: &Destination, folder: Option<&SharePath>) {
-        if let Err(source) = self.try_add(shown, root, folder) {
+    fn note(&mut self, shown: &Shown, added: Result<(), StoreError>) {
+        if let Err(source) = added {
             let name = shown.path.clone();
             self.failed.push(PullError::Store { name, source });
         }
-    }
-
-    fn try_add(
-        &mut self,
-        shown: &Shown,
-        root: &Destination,
-        folder: Option<&SharePath>,
-    ) -> Result<(), StoreError> {
-        let destination = beneath(root, &shown.path, folder)?;
-        match (shared_file(shown), shown.link()) {
-            (Some(file), _) => self.wanted.push(Wanted { file, destination }),
-            (None, None) => destination.create_folder()?,
-            (None, Some(link)) => {
-                let fate = match link.target.leads_up() {
-                    Some(up) => destination.create_link(link.target.as_str(), up)?,
-                    None => LinkFate::LeftOut,
-                };
-                if fate == LinkFate::LeftOut {
-                    self.left_out.push(shown.path.clone());
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -114,10 +188,10 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
         let mut changed = Vec::new();
         for (wanted, outcome) in round.into_iter().zip(outcomes) {
             match outcome {
-                Ok((path, outline)) => {
+                Ok((published, outline)) => {
                     count += 1;
                     len += wanted.file.content.len;
-                    shared.received(&wanted.file, path, outline);
+                    shared.received(&wanted.file, published, outline);
                 }
                 Err(failure) if may_have_new_version(&failure) && restart < CHANGED_RESTARTS_MAX => {
                     changed.push((wanted, failure));
@@ -130,7 +204,7 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
         for (wanted, failure) in changed {
             let newer = timeout_at(deadline, new_version(shared, &wanted, &failure));
             match newer.await.unwrap_or(None) {
-                Some(file) => round.push(Wanted { file, ..wanted }),
+                Some(file) => round.push(Wanted::new(shared, file, wanted.destination)),
                 None => failed.push(explain(wanted.file.path, failure)),
             }
         }

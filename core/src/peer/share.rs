@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::error::ShareError;
-use super::files::{OnTaken, remembered};
+use super::files::OnTaken;
 use super::shared::Shared;
 use crate::catalog::SharePath;
-use crate::store::{Source, SourceError};
-use crate::transfer::Holder;
+use crate::store::{Source, SourceError, open_folder, resolve};
 
 /// What sharing a folder has done.
 #[derive(Debug, Default)]
@@ -72,7 +69,7 @@ pub(crate) async fn add_tree(
             shared: &shared,
             added: AddedTree::default(),
         };
-        let folder = remembered(&root);
+        let folder = resolve(&root)?;
         tree.add_folder(&folder, &prefix)?;
         Ok(tree.added)
     };
@@ -100,14 +97,16 @@ impl Tree<'_> {
                 source,
             },
         };
-        let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+        // A folder that has become a link since it was listed is not read.
+        let entries = open_folder(folder).and_then(|folder| folder.entries());
+        let entries = entries.map_err(unreadable)?;
         let mut entries: Vec<_> = entries.collect::<Result<_, _>>().map_err(unreadable)?;
-        entries.sort_by_key(std::fs::DirEntry::file_name);
+        entries.sort_by_key(cap_std::fs::DirEntry::file_name);
         if entries.is_empty() && !name.is_empty() {
             self.add_empty(folder, name);
         }
         for entry in entries {
-            let path = entry.path();
+            let path = folder.join(entry.file_name());
             let own = entry.file_name().into_string();
             match (entry.file_type(), own) {
                 (Ok(kind), Ok(own)) if kind.is_dir() => match self.add_folder(&path, &join(name, &own)) {
@@ -166,22 +165,4 @@ fn parse(path: &Path, name: &str) -> Result<SharePath, ShareError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Reads files again that turned out to have changed, one at a time, until the peer is closed.
-pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Arc<Source>>) {
-    let refresher = shared.clone();
-    shared.spawn(async move {
-        let cancel = refresher.cancel.clone();
-        while let Some(Some(source)) = cancel.run_until_cancelled(stale.recv()).await {
-            let shared = refresher.clone();
-            // Fails only when it panicked, and then there is nothing to refresh.
-            drop(
-                refresher
-                    .tasks
-                    .spawn_blocking(move || shared.refresh(&source))
-                    .await,
-            );
-        }
-    });
 }

@@ -32,7 +32,7 @@ use crate::session::crossing::Crossings;
 use crate::session::dial::Dialler;
 use crate::session::lane::OpenLane;
 use crate::session::tls::{Expected, TlsIdentity};
-use crate::store::{Depot, Source};
+use crate::store::{Depot, ReceivedLinks, Source};
 use crate::transfer::Demand;
 
 /// One running peer, as its tasks see it.
@@ -55,13 +55,14 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
     pub(crate) cancel: CancellationToken,
-    /// Sources that the other side found to be wrong; `share` reads them again.
+    /// Sources that the other side found to be wrong; `recheck` reads them again.
     pub(crate) stale: mpsc::Sender<Arc<Source>>,
     /// Readers call from threads that know of no runtime.
     pub(crate) runtime: Handle,
     pub(crate) depot: Option<Depot>,
     pub(crate) demand: Demand,
     files: Mutex<Files>,
+    received_links: Mutex<ReceivedLinks>,
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
     turn: Mutex<()>,
@@ -124,6 +125,7 @@ impl Shared {
             depot: parts.depot,
             demand: Demand::new(config.read_patience),
             files: Mutex::new(parts.files),
+            received_links: Mutex::default(),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
             turn: Mutex::new(()),
@@ -190,6 +192,11 @@ impl Shared {
     /// The catalog and what is held of it. Don't keep it across an await.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The links that pulls have made.
+    pub(crate) fn received_links(&self) -> MutexGuard<'_, ReceivedLinks> {
+        self.received_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The share as mounts see it, if there is one.

@@ -3,6 +3,8 @@
 mod expectation;
 mod reading;
 mod speed;
+#[cfg(unix)]
+mod unshared;
 
 use std::path::{Path, PathBuf};
 

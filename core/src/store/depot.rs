@@ -1,8 +1,10 @@
 //! The directory in which a peer keeps what it does not share from where it is: contents that were fetched to be read, and
 //! files that were written through a mount.
 //!
-//! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the disk they take. What is
-//! in `written/` belongs to the mount; it is made room for and never touched.
+//! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
+//! disk they take. What is in `written/` belongs to the mount; it is made room for and never
+//! touched. All three folders must be ours alone: whoever could write to them could make us serve,
+//! or remove, files of ours that lie elsewhere.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cached::Cached;
+use super::no_follow;
 use crate::catalog::ContentId;
 
 /// Why a directory can't be a peer's store.
@@ -23,6 +26,40 @@ pub enum DepotError {
     InUse {
         /// The directory.
         path: PathBuf,
+    },
+    /// It is a link.
+    #[error(
+        "`{}` is a link, so it can't be a store, nor a folder of one\nhint: give the path of the folder itself",
+        path.display()
+    )]
+    IsLink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It belongs to somebody else.
+    #[error(
+        "`{}` belongs to user {owner}, and this peer runs as user {user}\nhint: give this peer a store of its own",
+        path.display()
+    )]
+    NotOwn {
+        /// The folder.
+        path: PathBuf,
+        /// The user that it belongs to.
+        owner: u32,
+        /// The user that this peer runs as.
+        user: u32,
+    },
+    /// Others may write to it.
+    #[error(
+        "`{}` has mode {mode:04o}, so others can write to this peer's store\nhint: chmod 700 `{}`",
+        path.display(),
+        path.display()
+    )]
+    Exposed {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", path.display())]
@@ -67,14 +104,13 @@ impl Depot {
     /// `fetched_len_max` bytes.
     ///
     /// # Errors
-    /// [`DepotError::InUse`] while another peer has it, and what the system says.
+    /// [`DepotError::InUse`] while another peer has it, what is wrong with a folder that is not
+    /// ours alone, and what the system says.
     pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, DepotError> {
-        let (fetched, written) = (dir.join("fetched"), dir.join("written"));
-        create_folder(dir)?;
-        let lock = take_lock(dir)?;
-        for folder in [&fetched, &written] {
-            create_folder(folder)?;
-        }
+        let dir = own_folder(dir)?;
+        let lock = take_lock(&dir)?;
+        let fetched = own_folder(&dir.join("fetched"))?;
+        let written = own_folder(&dir.join("written"))?;
         empty(&fetched)?;
         let token = getrandom::u64().map_err(|e| failed("name files in", &fetched, e.into()))?;
         Ok(Self {
@@ -181,6 +217,35 @@ impl Depot {
     }
 }
 
+/// The folder at `path`, created if need be, without links in its path. It must belong to this
+/// user, and nobody else may be able to write to it.
+fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
+    create_folder(path)?;
+    let metadata = path.symlink_metadata().map_err(|e| failed("look at", path, e))?;
+    if metadata.is_symlink() {
+        return Err(DepotError::IsLink {
+            path: path.to_owned(),
+        });
+    }
+    #[cfg(unix)]
+    refuse_shared(path, &metadata)?;
+    path.canonicalize().map_err(|e| failed("find", path, e))
+}
+
+#[cfg(unix)]
+fn refuse_shared(path: &Path, metadata: &std::fs::Metadata) -> Result<(), DepotError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let (path, mode) = (path.to_owned(), metadata.mode() & 0o7777);
+    if owner != user {
+        return Err(DepotError::NotOwn { path, owner, user });
+    }
+    if mode & 0o022 != 0 {
+        return Err(DepotError::Exposed { path, mode });
+    }
+    Ok(())
+}
+
 fn create_folder(path: &Path) -> Result<(), DepotError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -196,7 +261,10 @@ fn take_lock(dir: &Path) -> Result<File, DepotError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    }
     let lock = options.open(&path).map_err(|e| failed("open", &path, e))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -207,10 +275,12 @@ fn take_lock(dir: &Path) -> Result<File, DepotError> {
 
 /// Removes what an earlier life left behind.
 fn empty(fetched: &Path) -> Result<(), DepotError> {
-    let entries = std::fs::read_dir(fetched).map_err(|e| failed("read", fetched, e))?;
-    for entry in entries {
-        let path = entry.map_err(|e| failed("read", fetched, e))?.path();
-        std::fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+    let unread = |e| failed("read", fetched, e);
+    let folder = no_follow::open_folder(fetched).map_err(unread)?;
+    for entry in folder.entries().map_err(unread)? {
+        let name = entry.map_err(unread)?.file_name();
+        let removed = folder.remove_file(&name);
+        removed.map_err(|e| failed("remove", &fetched.join(&name), e))?;
     }
     Ok(())
 }
@@ -244,7 +314,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
         let second = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX);
-        assert!(matches!(second, Err(DepotError::InUse { path }) if path == root.path()));
+        let path = root.path().canonicalize().unwrap();
+        assert!(matches!(second, Err(DepotError::InUse { path: named }) if named == path));
         drop(depot);
         Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
     }
@@ -312,5 +383,71 @@ mod tests {
                 0o700
             );
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_behind_a_link_is_refused_and_nothing_in_it_removed() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let (docs, store) = (root.path().join("docs"), root.path().join("store"));
+        std::fs::create_dir(&docs).unwrap();
+        std::fs::write(docs.join("thesis.odt"), b"years of work").unwrap();
+        for link in ["fetched", "written"] {
+            std::fs::create_dir(&store).unwrap();
+            symlink(&docs, store.join(link)).unwrap();
+            let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX);
+            assert!(matches!(refused, Err(DepotError::IsLink { path }) if path.ends_with(link)));
+            std::fs::remove_dir_all(&store).unwrap();
+        }
+        symlink(&docs, &store).unwrap();
+        let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX);
+        assert!(matches!(refused, Err(DepotError::IsLink { path }) if path == store));
+        assert_eq!(std::fs::read_dir(&docs).unwrap().count(), 1);
+        std::fs::remove_file(&store).unwrap();
+        std::fs::create_dir(&store).unwrap();
+        symlink(root.path().join("elsewhere"), store.join("lock")).unwrap();
+        assert!(Depot::open(&store, DEPOT_FETCHED_LEN_MAX).is_err());
+        assert!(!root.path().join("elsewhere").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_that_others_may_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        for (folder, mode) in [("", 0o777), ("", 0o720), ("fetched", 0o702), ("written", 0o777)] {
+            let store = root.path().join("store");
+            let exposed = store.join(folder);
+            std::fs::create_dir_all(&exposed).unwrap();
+            for folder in [&store, &exposed] {
+                let mode = if *folder == exposed { mode } else { 0o755 };
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX).unwrap_err();
+            assert!(
+                matches!(&refused, DepotError::Exposed { path, mode: named } if path.ends_with(folder) && *named == mode),
+                "{folder} {mode:o}: {refused}"
+            );
+            std::fs::remove_dir_all(&store).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_store_of_somebody_else_is_refused() {
+        use std::os::unix::fs::chown;
+        let root = tempfile::tempdir().unwrap();
+        // Root gives a folder away; others have none to give, but what is root's is not theirs.
+        let foreign = match chown(root.path(), Some(65_534), None) {
+            Ok(()) => root.path(),
+            Err(_) => Path::new("/"),
+        };
+        let refused = own_folder(foreign).unwrap_err();
+        let user = rustix::process::geteuid().as_raw();
+        assert!(
+            matches!(&refused, DepotError::NotOwn { owner, user: named, .. } if *named == user && *owner != user),
+            "{refused}"
+        );
     }
 }

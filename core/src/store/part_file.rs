@@ -1,13 +1,17 @@
 //! A file on its way in: invisible until it is whole.
 //!
-//! Owns the temporary file beside the target and the order in which it becomes visible: bytes, sync, rename, sync of
-//! the folder. Everything happens beneath a folder handle (`cap-std`), so that no name and no link leads out of it. A
-//! part file that is not published removes itself.
+//! Owns the temporary file beside the target and the order in which it becomes visible: bytes,
+//! sync, rename, sync of the folder. Everything happens beneath a folder handle, which is walked
+//! down component by component: a link on the way is an error, wherever it leads. What the peer
+//! shares from there is not replaced (see [`Guard`]). A part file that is not published removes
+//! itself.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -16,6 +20,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::local_names::{self, NameFault, Platform};
+use super::no_follow;
 use super::write_all_at;
 use crate::printable::{self, Printable};
 
@@ -49,6 +54,27 @@ pub enum StoreError {
         /// The target.
         path: PathBuf,
     },
+    /// A folder on the way is a link.
+    #[error(
+        "`{}` is a link, and nothing is received through links\nhint: remove it, or pull to another folder",
+        printable::path(path)
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// The target is a file that this peer shares, as something else than what was to be written
+    /// there.
+    #[error(
+        "`{}` is shared from there as `{name}`, so nothing else replaces it\nhint: pull to another folder",
+        printable::path(path)
+    )]
+    SharedFromThere {
+        /// The target.
+        path: PathBuf,
+        /// Its name in the share, escaped so that it is safe to print.
+        name: String,
+    },
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {
@@ -61,12 +87,23 @@ pub enum StoreError {
     },
 }
 
+/// Decides whether what is at a path may be replaced by what is received.
+pub(crate) trait Guard: fmt::Debug + Send + Sync {
+    /// Asked right before it is replaced, and as soon as that is planned.
+    ///
+    /// # Errors
+    /// [`StoreError::SharedFromThere`].
+    fn check(&self, path: &Path) -> Result<(), StoreError>;
+}
+
 /// Where a file is to appear: a name beneath a folder that is held open.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
     root: Arc<Dir>,
+    /// Without links.
     root_path: Arc<PathBuf>,
     pub(super) relative: PathBuf,
+    guard: Option<Arc<dyn Guard>>,
 }
 
 impl Destination {
@@ -88,13 +125,16 @@ impl Destination {
     }
 
     /// The folder at `path`, which must exist; [`Destination::join`] names what is to appear in it.
+    /// Links in `path` are the caller's own and are followed, once.
     pub(crate) fn folder(path: &Path) -> Result<Self, StoreError> {
-        let root = Dir::open_ambient_dir(path, ambient_authority());
-        let root = Arc::new(root.map_err(|e| failed("open the folder", path, e))?);
+        let unopened = |e| failed("open the folder", path, e);
+        let root_path = path.canonicalize().map_err(unopened)?;
+        let root = Dir::open_ambient_dir(&root_path, ambient_authority()).map_err(unopened)?;
         Ok(Self {
-            root,
-            root_path: Arc::new(path.to_owned()),
+            root: Arc::new(root),
+            root_path: Arc::new(root_path),
             relative: PathBuf::new(),
+            guard: None,
         })
     }
 
@@ -104,6 +144,20 @@ impl Destination {
             relative: self.relative.join(relative),
             ..self.clone()
         }
+    }
+
+    /// The same place; what is there is replaced only if `guard` allows it.
+    pub(crate) fn guarded(self, guard: Arc<dyn Guard>) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self
+        }
+    }
+
+    /// Whether what is there may be replaced.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let guard = self.guard.as_ref();
+        guard.map_or(Ok(()), |guard| guard.check(&self.path()))
     }
 
     /// What is called `name` in this folder, if this system can have such a name.
@@ -123,41 +177,71 @@ impl Destination {
 
     /// Makes the folder that this destination names, and those above it.
     pub(crate) fn create_folder(&self) -> Result<(), StoreError> {
-        if self.relative.as_os_str().is_empty() {
-            return Ok(());
-        }
-        self.root
-            .create_dir_all(&self.relative)
-            .map_err(|e| failed("create the folder", &self.path(), e))
-    }
-
-    /// How many folders beneath the root its own folder, which exists, really is.
-    #[cfg(unix)]
-    pub(super) fn parent_depth(&self) -> Result<usize, StoreError> {
-        let parent = self.relative.parent().unwrap_or(Path::new(""));
-        if parent.as_os_str().is_empty() {
-            return Ok(0);
-        }
-        let real = self.root.canonicalize(parent);
-        let real = real.map_err(|e| self.failed("find the folder of", e))?;
-        Ok(real.components().count())
+        self.enter(&self.relative).map(drop)
     }
 
     pub(super) fn failed(&self, action: &'static str, source: io::Error) -> StoreError {
         failed(action, &self.path(), source)
     }
 
-    pub(super) fn parent(&self) -> Result<Dir, StoreError> {
-        let parent = self.relative.parent().unwrap_or(Path::new(""));
-        let opened = if parent.as_os_str().is_empty() {
-            self.root.try_clone()
-        } else {
-            self.root
-                .create_dir_all(parent)
-                .and_then(|()| self.root.open_dir(parent))
-        };
-        opened.map_err(|e| failed("open the folder", &self.root_path.join(parent), e))
+    /// The path of its folder beneath the root.
+    pub(super) fn parent_path(&self) -> &Path {
+        self.relative.parent().unwrap_or(Path::new(""))
     }
+
+    /// Its folder, made if need be.
+    fn parent(&self) -> Result<Dir, StoreError> {
+        let mut folders = self.enter(self.parent_path())?;
+        folders.pop().map_or_else(|| self.root(), Ok)
+    }
+
+    pub(super) fn root(&self) -> Result<Dir, StoreError> {
+        let root = self.root.try_clone();
+        root.map_err(|e| failed("open the folder", &self.root_path, e))
+    }
+
+    /// Opens a folder beneath the root, and makes it if need be. Returns all folders on the way,
+    /// without the root.
+    pub(super) fn enter(&self, relative: &Path) -> Result<Vec<Dir>, StoreError> {
+        let mut reached = self.root_path.as_ref().clone();
+        let mut folders: Vec<Dir> = Vec::new();
+        for component in relative.components() {
+            reached.push(component);
+            let entered = match component {
+                Component::Normal(name) => enter(folders.last().unwrap_or(&self.root), name),
+                _ => Err(io::ErrorKind::InvalidInput.into()),
+            };
+            folders.push(entered.map_err(|e| match e.kind() {
+                io::ErrorKind::NotADirectory if reached.is_symlink() => StoreError::Link {
+                    path: reached.clone(),
+                },
+                _ => failed("open the folder", &reached, e),
+            })?);
+        }
+        Ok(folders)
+    }
+}
+
+/// Opens one folder in another, and makes it if need be.
+fn enter(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
+    match no_follow::open_folder_in(folder, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match folder.create_dir(name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            no_follow::open_folder_in(folder, name)
+        }
+        opened => opened,
+    }
+}
+
+/// A received file in its place.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) path: PathBuf,
+    /// Of what was written, read from its handle after it got its name.
+    pub(crate) metadata: Metadata,
 }
 
 /// What a received file is to look like apart from its bytes.
@@ -186,6 +270,7 @@ impl PartFile {
         attributes: Attributes,
         len: u64,
     ) -> Result<Self, StoreError> {
+        destination.check()?;
         let folder = destination.parent()?;
         let temporary = temporary_name(destination)?;
         let mut options = OpenOptions::new();
@@ -217,12 +302,15 @@ impl PartFile {
     }
 
     /// Gives the file its name, once it is durable under the temporary one.
-    fn publish(&self) -> Result<PathBuf, StoreError> {
+    fn publish(&self) -> Result<Published, StoreError> {
+        self.destination.check()?;
         let name = self.destination.relative.file_name().unwrap_or_default();
         let renamed = self.folder.rename(&self.temporary, &self.folder, name);
         renamed.map_err(|e| self.failed("rename into place", e))?;
         self.published.store(true, Ordering::Release);
-        Ok(self.destination.path())
+        let metadata = self.file.metadata().map_err(|e| self.failed("look at", e))?;
+        let path = self.destination.path();
+        Ok(Published { path, metadata })
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -269,7 +357,7 @@ pub(super) fn temporary_name(destination: &Destination) -> Result<String, StoreE
 ///
 /// One outcome for each part, in order. A batch is synced by one call where the system has one: thousands of small
 /// files, each with a sync of its own, take seconds.
-pub(crate) fn publish_all(parts: &[Arc<PartFile>]) -> Vec<Result<PathBuf, StoreError>> {
+pub(crate) fn publish_all(parts: &[Arc<PartFile>]) -> Vec<Result<Published, StoreError>> {
     let prepared: Vec<_> = parts.iter().map(|part| part.apply_attributes()).collect();
     let synced = sync_together(parts);
     let publish = |(part, prepared): (&Arc<PartFile>, Result<(), StoreError>)| {
@@ -302,17 +390,17 @@ fn sync_together(_parts: &[Arc<PartFile>]) -> bool {
 /// A rename is durable once its folder is: each folder once.
 fn sync_folders(
     parts: &[Arc<PartFile>],
-    outcomes: Vec<Result<PathBuf, StoreError>>,
-) -> Vec<Result<PathBuf, StoreError>> {
+    outcomes: Vec<Result<Published, StoreError>>,
+) -> Vec<Result<Published, StoreError>> {
     let mut synced = HashSet::new();
-    let sync = |(part, outcome): (&Arc<PartFile>, Result<PathBuf, StoreError>)| {
-        let path = outcome?;
-        let folder = path.parent().map(Path::to_owned);
+    let sync = |(part, outcome): (&Arc<PartFile>, Result<Published, StoreError>)| {
+        let published = outcome?;
+        let folder = published.path.parent().map(Path::to_owned);
         if !synced.contains(&folder) {
             sync_folder(&part.folder).map_err(|e| part.failed("sync the folder of", e))?;
             synced.insert(folder);
         }
-        Ok(path)
+        Ok(published)
     };
     parts.iter().zip(outcomes).map(sync).collect()
 }
@@ -406,13 +494,63 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_out_of_the_folder_is_not_followed() {
+    fn a_link_on_the_way_is_an_error_wherever_it_leads() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
-        let destination = Destination::folder(root.path())
-            .unwrap()
-            .join(Path::new("link/file"));
-        assert!(PartFile::create(&destination, attributes(), 1).is_err());
+        std::fs::create_dir_all(root.path().join("inside/deep")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("inside", root.path().join("in")).unwrap();
+        std::os::unix::fs::symlink("none", root.path().join("dangling")).unwrap();
+        let folder = Destination::folder(root.path()).unwrap();
+        for way in ["out", "in", "in/deep", "in/new", "dangling"] {
+            let destination = folder.join(&Path::new(way).join("file"));
+            let refused = PartFile::create(&destination, attributes(), 1).unwrap_err();
+            assert!(matches!(refused, StoreError::Link { .. }), "{way}: {refused}");
+            let refused = folder.join(Path::new(way)).create_folder().unwrap_err();
+            assert!(matches!(refused, StoreError::Link { .. }), "{way}: {refused}");
+        }
         assert_eq!(names(outside.path()), Vec::<String>::new());
+        assert_eq!(names(&root.path().join("inside")), ["deep"]);
+        assert!(!root.path().join("none").exists());
+    }
+
+    #[test]
+    fn folders_on_the_way_are_made_and_a_file_on_the_way_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Destination::folder(root.path()).unwrap();
+        folder.join(Path::new("a/b")).create_folder().unwrap();
+        let part = PartFile::create(&folder.join(Path::new("a/c/file")), attributes(), 0).unwrap();
+        assert!(publish_all(&[Arc::new(part)])[0].is_ok());
+        assert!(root.path().join("a/b").is_dir() && root.path().join("a/c/file").is_file());
+        let refused = folder.join(Path::new("a/c/file/d")).create_folder().unwrap_err();
+        assert!(refused.to_string().contains("a/c/file`"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_guarded_is_not_replaced_even_if_it_came_meanwhile() {
+        #[derive(Debug)]
+        struct Closed(AtomicBool);
+        impl Guard for Closed {
+            fn check(&self, path: &Path) -> Result<(), StoreError> {
+                let (path, name) = (path.to_owned(), "notes.txt".to_owned());
+                match self.0.load(Ordering::SeqCst) {
+                    true => Err(StoreError::SharedFromThere { path, name }),
+                    false => Ok(()),
+                }
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("notes.txt");
+        std::fs::write(&target, b"mine").unwrap();
+        let guard = Arc::new(Closed(AtomicBool::new(false)));
+        let destination = Destination::file(&target).unwrap().guarded(guard.clone());
+        let part = Arc::new(PartFile::create(&destination, attributes(), 3).unwrap());
+        guard.0.store(true, Ordering::SeqCst);
+        assert!(matches!(
+            publish_all(&[part])[0],
+            Err(StoreError::SharedFromThere { .. })
+        ));
+        assert!(PartFile::create(&destination, attributes(), 3).is_err());
+        assert_eq!(std::fs::read(&target).unwrap(), b"mine");
+        assert_eq!(names(root.path()), ["notes.txt"]);
     }
 }

@@ -1,7 +1,8 @@
 //! Files that this peer holds and serves from where they are.
 //!
-//! Owns the map from a content to the local files that have it, and the check that such a file is still the one that
-//! was hashed. Serving never trusts a path alone: it compares the file's stamp on every open.
+//! Owns the map from a content to the local files that have it, and the check that such a file is
+//! still the one that was hashed. Serving never trusts a path alone: no link in it is followed, and
+//! the file's stamp is compared on every open.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::hashing::Stop;
-use super::{Outline, hash_file};
+use super::no_follow::{self, Found};
+use super::{Outline, Published, hash_file};
 use crate::catalog::ContentId;
 use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
 use crate::printable;
@@ -182,6 +184,21 @@ impl Source {
         })
     }
 
+    /// A file that was received: it is what was written, as it was when it got its name. Nobody
+    /// looks at its path again.
+    pub(crate) fn received(file: Published, content: ContentId, outline: Outline) -> Self {
+        let Published { path, metadata } = file;
+        let stamp = FileStamp::of(&metadata);
+        Self {
+            owner: Owner::User,
+            path,
+            content,
+            outline,
+            metadata,
+            stamp,
+        }
+    }
+
     /// A file whose content is known because it was verified a moment ago.
     ///
     /// # Errors
@@ -234,6 +251,11 @@ impl Source {
         remove_own(&self.path);
     }
 
+    /// What the file was like when it was hashed.
+    pub(crate) fn stamp(&self) -> &FileStamp {
+        &self.stamp
+    }
+
     /// Opens the file for serving, if it still is what was hashed.
     pub(crate) fn open(&self) -> Result<File, SourceError> {
         let (file, metadata) = open(&self.path)?;
@@ -266,30 +288,31 @@ pub(crate) fn remove_own(path: &Path) {
     }
 }
 
+/// Opens a file at a path that was resolved when it was shared. A link in it leads elsewhere: what
+/// was there is gone.
 fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    let kind = std::fs::metadata(path).map_err(|source| unreadable(path, source))?;
-    if kind.is_dir() {
-        return Err(SourceError::IsFolder {
-            path: path.to_owned(),
-        });
+    let found = no_follow::open_file(path).map_err(|source| unreadable(path, source))?;
+    let path = path.to_owned();
+    match found {
+        Found::Folder => Err(SourceError::IsFolder { path }),
+        Found::Link => Err(SourceError::Missing { path }),
+        Found::Other => Err(SourceError::NotAFile { path }),
+        Found::File(_, metadata) if metadata.len() > FILE_LEN_MAX => Err(SourceError::TooLarge {
+            path,
+            len: metadata.len(),
+            limit: FILE_LEN_MAX,
+        }),
+        Found::File(file, metadata) => Ok((file, metadata)),
     }
-    if !kind.is_file() {
-        return Err(SourceError::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    let file = File::open(path).map_err(|source| unreadable(path, source))?;
-    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
-    let (len, limit) = (metadata.len(), FILE_LEN_MAX);
-    if len > limit {
-        return Err(SourceError::TooLarge {
-            path: path.to_owned(),
-            len,
-            limit,
-        });
-    }
-    Ok((file, metadata))
+}
+
+/// The path of a local file as it is remembered: absolute, with the links of its user resolved,
+/// once. What becomes a link later is not followed.
+///
+/// # Errors
+/// When nothing is there, or the way there may not be looked at.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, SourceError> {
+    path.canonicalize().map_err(|source| unreadable(path, source))
 }
 
 fn stamp_of(path: &Path, file: &File) -> Result<FileStamp, SourceError> {
@@ -322,24 +345,26 @@ impl Sources {
         self.0.get(content).into_iter().flatten().rev().cloned().collect()
     }
 
-    /// Forgets every source of a content, and returns them.
-    pub(crate) fn forget_content(&mut self, content: &ContentId) -> Vec<Arc<Source>> {
-        self.0.remove(content).unwrap_or_default()
+    /// Whether a file is still the source of its content.
+    pub(crate) fn has(&self, source: &Source) -> bool {
+        let held = self.0.get(&source.content);
+        held.is_some_and(|held| held.iter().any(|other| other.path == source.path))
     }
 
-    /// Forgets one file as a source of its content.
-    pub(crate) fn forget(&mut self, source: &Source) {
-        self.forget_path(&source.content, &source.path);
+    /// Forgets one file as a source of its content. `false` if it was none.
+    pub(crate) fn forget(&mut self, source: &Source) -> bool {
+        self.take(&source.content, &source.path).is_some()
     }
 
-    /// Forgets the file at `path` as a source of `content`.
-    pub(crate) fn forget_path(&mut self, content: &ContentId, path: &Path) {
-        if let Some(held) = self.0.get_mut(content) {
-            held.retain(|other| other.path != path);
-            if held.is_empty() {
-                self.0.remove(content);
-            }
+    /// Forgets the file at `path` as a source of `content`, and returns it.
+    pub(crate) fn take(&mut self, content: &ContentId, path: &Path) -> Option<Arc<Source>> {
+        let held = self.0.get_mut(content)?;
+        let position = held.iter().position(|other| other.path == path)?;
+        let taken = held.remove(position);
+        if held.is_empty() {
+            self.0.remove(content);
         }
+        Some(taken)
     }
 }
 

@@ -4,7 +4,6 @@
 //! comes back and is fetched by another one; a file is published exactly once, when its last group has been verified.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -14,7 +13,7 @@ use crate::catalog::ContentId;
 use crate::limits::{CORRUPT_GROUPS_MAX, REQUEST_GROUPS_MAX};
 use crate::session::SessionError;
 use crate::session::blocking::LaneCloser;
-use crate::store::{Attributes, Destination, Outline, PartFile, StoreError, group_count};
+use crate::store::{Attributes, Destination, Outline, PartFile, Published, StoreError, group_count};
 
 /// One file to be pulled.
 #[derive(Debug)]
@@ -37,8 +36,8 @@ pub(crate) enum FileFailure {
     Unreachable(Option<SessionError>),
 }
 
-/// What has become of one file: its path and outline, or why not.
-pub(crate) type Outcome = Result<(PathBuf, Outline), FileFailure>;
+/// What has become of one file: where it is, and its outline; or why not.
+pub(crate) type Outcome = Result<(Published, Outline), FileFailure>;
 
 /// A piece of work for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +67,7 @@ pub(crate) struct FileState {
     groups_left: AtomicU64,
     corrupt: AtomicU32,
     settled: AtomicBool,
-    outcome: Mutex<Option<Result<PathBuf, FileFailure>>>,
+    outcome: Mutex<Option<Result<Published, FileFailure>>>,
 }
 
 /// Names a handle that was lent to a queue.
@@ -233,7 +232,7 @@ impl Queue {
     }
 
     /// Notes what has become of a file. The first word counts.
-    pub(crate) fn settle(&self, index: usize, outcome: Result<PathBuf, FileFailure>) {
+    pub(crate) fn settle(&self, index: usize, outcome: Result<Published, FileFailure>) {
         let Some(file) = self.file(index) else { return };
         file.take_part();
         if !file.settled.swap(true, Ordering::AcqRel) {
@@ -284,7 +283,9 @@ impl Queue {
     /// What has become of each file, in the order of the jobs; `unreachable` says why for one that is not settled.
     pub(crate) fn take_outcomes(&self, mut unreachable: Option<SessionError>) -> Vec<Outcome> {
         let mut take = |file: &FileState| match lock(&file.outcome).take() {
-            Some(outcome) => outcome.map(|path| (path, file.outline.get().cloned().unwrap_or_default())),
+            Some(outcome) => {
+                outcome.map(|published| (published, file.outline.get().cloned().unwrap_or_default()))
+            }
             None => Err(FileFailure::Unreachable(unreachable.take())),
         };
         self.files.iter().map(&mut take).collect()

@@ -25,7 +25,7 @@ use crate::store::{
 
 /// What a lane is served from.
 pub(crate) trait Holder {
-    /// The local files that had this content when they were hashed.
+    /// The local files that are shared and had this content when they were hashed.
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>>;
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
     /// Blocks for as long as reading takes.
@@ -157,13 +157,17 @@ impl Server<'_> {
         Ok(self.fine.keep(content, group, fine))
     }
 
-    /// The open file for `content`, checked at every request to be unchanged and still shared.
+    /// The open file for `content`, checked at every request to be unchanged and still shared, this
+    /// very file.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
         let current = self
             .open
             .take()
             .filter(|(source, file)| source.content == *content && source.is_unchanged(file))
-            .filter(|_| !self.holder.sources(content).is_empty());
+            .filter(|(source, _)| {
+                let held = self.holder.sources(content);
+                held.iter().any(|held| held.path == source.path)
+            });
         let opened = match current {
             Some(open) => open,
             None => self.open_any(content)?,

@@ -254,6 +254,42 @@ fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
     ));
 }
 
+/// Holds the sources that are left of a list.
+struct Listed(Arc<std::sync::Mutex<Vec<Arc<Source>>>>);
+
+impl Holder for Listed {
+    fn sources(&self, _content: &ContentId) -> Vec<Arc<Source>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
+        None
+    }
+}
+
+#[test]
+fn a_file_that_is_withdrawn_is_not_read_on_though_another_has_the_content() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let withdrawn = Arc::new(source(first.path(), b"something"));
+    let queues = [
+        queue(first.path(), withdrawn.content),
+        queue(second.path(), withdrawn.content),
+    ];
+    let list = Arc::new(std::sync::Mutex::new(vec![withdrawn.clone()]));
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Listed(list.clone());
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    fetch(&mut pulling, &queues[0], &Clock::system()).unwrap();
+    // The other one can't be opened, so an answer comes from the withdrawn one or not at all.
+    let mut other = source(second.path(), b"something");
+    other.path = second.path().join("none");
+    *list.lock().unwrap() = vec![Arc::new(other)];
+    fetch(&mut pulling, &queues[1], &Clock::system()).unwrap();
+    drop(pulling);
+    drop(serving.join().unwrap());
+    assert!(outcome(&queues[0]).is_ok() && outcome(&queues[1]).is_err());
+}
+
 #[test]
 fn a_file_that_was_edited_after_it_was_shared_is_refused() {
     let root = tempfile::tempdir().unwrap();

@@ -206,6 +206,24 @@ mod on_unix {
     }
 
     #[test]
+    fn a_file_of_another_user_is_refused_with_both() {
+        use std::os::unix::fs::chown;
+        let (_folder, path) = file_with(GOLDEN);
+        // Root gives a file away; others have none to give, but what is root's is not theirs.
+        let foreign = match chown(&path, Some(65_534), None) {
+            Ok(()) => path.as_path(),
+            Err(_) => Path::new("/etc/passwd"),
+        };
+        let error = load_or_create(foreign).expect_err("foreign");
+        let user = rustix::process::geteuid().as_raw();
+        assert!(
+            matches!(error, IdentityError::NotOwn { owner, user: named, .. } if named == user && owner != user),
+            "{error}"
+        );
+        assert!(error.to_string().contains("hint: "), "{error}");
+    }
+
+    #[test]
     fn a_private_file_is_accepted_also_when_it_is_read_only() {
         assert!(load_with_mode(0o600).is_ok());
         assert!(load_with_mode(0o400).is_ok());

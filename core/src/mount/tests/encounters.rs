@@ -388,6 +388,7 @@ fn twins(alone: &Alone) -> Twins {
         len: FETCHED.len() as u64,
     };
     let shared = alone.peer.shared();
+    let cached = shared.depot.as_ref().unwrap().fetched(content).unwrap();
     for name in ["a", "b"] {
         let (name, version) = (
             SharePath::parse(name).unwrap(),
@@ -400,12 +401,12 @@ fn twins(alone: &Alone) -> Twins {
         let mut files = shared.files();
         let _change = files.catalog.add_file(&name, version).unwrap();
         let file = files.file(&name).unwrap();
-        files.expect_content(&file);
+        files.expect_content(&file, cached.path());
     }
     Twins {
         a: alone.inode("a").unwrap(),
         b: alone.inode("b").unwrap(),
-        cached: shared.depot.as_ref().unwrap().fetched(content).unwrap(),
+        cached,
     }
 }
 

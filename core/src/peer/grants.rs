@@ -1,0 +1,230 @@
+//! For which entries of the catalog a local file is served, and which files the user shared.
+//!
+//! Owns the invariant that a file is served only for entries that the user of this peer gave it to:
+//! by sharing it, by receiving it, or by writing it through a mount. An entry that the other side
+//! made with the same content does not count. Pure: the caller says what an entry has.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{ContentId, EntryId, SharePath};
+
+/// Entries by content and local file.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    entries: HashMap<ContentId, HashMap<PathBuf, BTreeSet<EntryId>>>,
+}
+
+impl Grants {
+    /// The file at `path` is served as `content` for that entry too.
+    pub(crate) fn grant(&mut self, content: ContentId, path: &Path, entry: EntryId) {
+        let files = self.entries.entry(content).or_default();
+        files.entry(path.to_owned()).or_default().insert(entry);
+    }
+
+    /// The entries for which the file at `path` is served as `content`.
+    pub(crate) fn of(&self, content: &ContentId, path: &Path) -> impl Iterator<Item = EntryId> {
+        let entries = self.entries.get(content).and_then(|files| files.get(path));
+        entries.into_iter().flatten().copied()
+    }
+
+    /// Whether any file is served as `content`.
+    pub(crate) fn has_content(&self, content: &ContentId) -> bool {
+        self.entries.contains_key(content)
+    }
+
+    /// Files that are served for one of the entries `before` are served for `entry` too.
+    pub(crate) fn follow(&mut self, content: &ContentId, before: &[EntryId], entry: EntryId) {
+        for entries in self
+            .entries
+            .get_mut(content)
+            .into_iter()
+            .flat_map(HashMap::values_mut)
+        {
+            if before.iter().any(|before| entries.contains(before)) {
+                entries.insert(entry);
+            }
+        }
+    }
+
+    /// Forgets the entries that are not `alive` any more, for good. Returns the files that have no
+    /// entry left; they are forgotten too.
+    #[must_use]
+    pub(crate) fn prune(&mut self, content: &ContentId, alive: impl Fn(EntryId) -> bool) -> Vec<PathBuf> {
+        let Some(files) = self.entries.get_mut(content) else {
+            return Vec::new();
+        };
+        let mut left = Vec::new();
+        for (path, entries) in files {
+            entries.retain(|entry| alive(*entry));
+            if entries.is_empty() {
+                left.push(path.clone());
+            }
+        }
+        for path in &left {
+            self.revoke(content, path);
+        }
+        left
+    }
+
+    /// The file at `path` is not served as `content` any more.
+    pub(crate) fn revoke(&mut self, content: &ContentId, path: &Path) {
+        drop(self.take(content, path));
+    }
+
+    /// The file has moved.
+    pub(crate) fn rehome(&mut self, content: ContentId, from: &Path, to: &Path) {
+        for entry in self.take(&content, from) {
+            self.grant(content, to, entry);
+        }
+    }
+
+    fn take(&mut self, content: &ContentId, path: &Path) -> BTreeSet<EntryId> {
+        let Some(files) = self.entries.get_mut(content) else {
+            return BTreeSet::new();
+        };
+        let taken = files.remove(path).unwrap_or_default();
+        if files.is_empty() {
+            self.entries.remove(content);
+        }
+        taken
+    }
+}
+
+/// Files that the user of this peer shared, and their names in the share. A file stays in this list
+/// when the other side removes or replaces its entry: a pull must not put anything else in its
+/// place even then. It leaves the list when the user removes it from the share.
+#[derive(Debug, Default)]
+pub(crate) struct OwnFiles {
+    files: HashMap<PathBuf, OwnFile>,
+    paths: HashMap<EntryId, BTreeSet<PathBuf>>,
+}
+
+#[derive(Debug)]
+struct OwnFile {
+    name: SharePath,
+    entries: BTreeSet<EntryId>,
+}
+
+impl OwnFiles {
+    /// The user shares the file at `path`, which is `entry` from now on.
+    pub(crate) fn note(&mut self, path: &Path, name: &SharePath, entry: EntryId) {
+        let file = self.files.entry(path.to_owned()).or_insert_with(|| OwnFile {
+            name: name.clone(),
+            entries: BTreeSet::new(),
+        });
+        file.name = name.clone();
+        file.entries.insert(entry);
+        self.paths.entry(entry).or_default().insert(path.to_owned());
+    }
+
+    /// The user has removed the entry, or shared something else as it.
+    pub(crate) fn forget(&mut self, entry: EntryId) {
+        for path in self.paths.remove(&entry).into_iter().flatten() {
+            if let Some(file) = self.files.get_mut(&path) {
+                file.entries.remove(&entry);
+                if file.entries.is_empty() {
+                    self.files.remove(&path);
+                }
+            }
+        }
+    }
+
+    /// Forgets the entries of the file at `path` that are not `alive`: the user has removed them.
+    pub(crate) fn prune(&mut self, path: &Path, alive: impl Fn(EntryId) -> bool) {
+        let entries = self.files.get(path).map(|file| file.entries.clone());
+        for entry in entries.into_iter().flatten().filter(|entry| !alive(*entry)) {
+            self.forget(entry);
+        }
+    }
+
+    /// The user has made `entry` of the entries `before`, by a rename or an edit. Their files are
+    /// its files too.
+    pub(crate) fn follow(&mut self, before: &[EntryId], entry: EntryId) {
+        let paths = before.iter().filter_map(|before| self.paths.get(before));
+        let paths: Vec<_> = paths.flatten().cloned().collect();
+        for path in paths {
+            if let Some(file) = self.files.get_mut(&path) {
+                file.entries.insert(entry);
+            }
+            self.paths.entry(entry).or_default().insert(path);
+        }
+    }
+
+    /// The name under which the user shared the file at `path`, if it was not shared as `entry`.
+    pub(crate) fn as_other_than(&self, path: &Path, entry: Option<EntryId>) -> Option<&SharePath> {
+        let file = self.files.get(path)?;
+        let is_own = entry.is_some_and(|entry| file.entries.contains(&entry));
+        (!is_own).then_some(&file.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: ContentId = ContentId {
+        hash: [1; 32],
+        len: 1,
+    };
+
+    fn entry(byte: u8) -> EntryId {
+        EntryId::from_bytes([byte; 16])
+    }
+
+    fn of(grants: &Grants, path: &str) -> Vec<EntryId> {
+        grants.of(&X, Path::new(path)).collect()
+    }
+
+    #[test]
+    fn a_file_without_a_living_entry_is_forgotten_and_no_other() {
+        let mut grants = Grants::default();
+        grants.grant(X, Path::new("/f"), entry(1));
+        grants.grant(X, Path::new("/f"), entry(2));
+        grants.grant(X, Path::new("/g"), entry(2));
+        assert_eq!(grants.prune(&X, |id| id == entry(1)), [Path::new("/g")]);
+        assert_eq!(of(&grants, "/f"), [entry(1)]);
+        assert_eq!(of(&grants, "/g"), []);
+        // An entry that comes back to life has lost its files.
+        assert_eq!(grants.prune(&X, |id| id == entry(2)), [Path::new("/f")]);
+        assert!(!grants.has_content(&X));
+    }
+
+    #[test]
+    fn an_entry_follows_those_that_it_comes_from_and_no_others() {
+        let mut grants = Grants::default();
+        grants.grant(X, Path::new("/f"), entry(1));
+        grants.grant(X, Path::new("/g"), entry(2));
+        grants.follow(&X, &[entry(1), entry(3)], entry(3));
+        assert_eq!(of(&grants, "/f"), [entry(1), entry(3)]);
+        assert_eq!(of(&grants, "/g"), [entry(2)]);
+    }
+
+    #[test]
+    fn a_file_that_moves_keeps_its_entries() {
+        let mut grants = Grants::default();
+        grants.grant(X, Path::new("/f"), entry(1));
+        grants.rehome(X, Path::new("/f"), Path::new("/g"));
+        assert_eq!((of(&grants, "/f"), of(&grants, "/g")), (vec![], vec![entry(1)]));
+    }
+
+    #[test]
+    fn a_file_of_the_user_is_one_until_the_user_has_removed_all_its_entries() {
+        let (mut own, path) = (OwnFiles::default(), Path::new("/f"));
+        let name = SharePath::parse("notes.txt").unwrap();
+        own.note(path, &name, entry(1));
+        own.note(path, &name, entry(2));
+        assert_eq!(own.as_other_than(path, None), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(3))), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(2))), None);
+        own.forget(entry(2));
+        assert_eq!(own.as_other_than(path, Some(entry(2))), Some(&name));
+        own.follow(&[entry(1), entry(4)], entry(4));
+        own.prune(path, |id| id == entry(4));
+        assert_eq!(own.as_other_than(path, Some(entry(1))), Some(&name));
+        assert_eq!(own.as_other_than(path, Some(entry(4))), None);
+        own.forget(entry(4));
+        assert_eq!(own.as_other_than(path, None), None);
+        assert!(own.files.is_empty() && own.paths.is_empty());
+    }
+}
