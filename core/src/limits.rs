@@ -105,9 +105,6 @@ pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// Disk that fetched contents may take which nobody makes use of, in bytes (16 GiB): what a mount has read stays near,
 /// and a laptop does not fill up.
 pub const DEPOT_FETCHED_LEN_MAX: u64 = 16 << 30;
-/// Links of the same share that a received link may lead through: as many as Linux follows
-/// (path_resolution(7)).
-pub const LINKS_FOLLOWED_MAX: u32 = 40;
 /// Fine outlines that are remembered of one content, 2 KiB each.
 pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;
 
@@ -278,8 +275,8 @@ pub const DEAD_MOUNTS_MAX: usize = 16;
 pub const KERNEL_IO_LEN: u32 = 1024 * 1024;
 /// File systems that may lie below the store for passthrough: ours is one, an overlay in a container another.
 pub const KERNEL_STACK_DEPTH: u32 = 2;
-/// Links that are followed to find out where one leads: no kernel follows more
-/// (path_resolution(7)).
+/// Links that are followed to find out where one leads, in a mount or on receiving it: no kernel
+/// follows more (path_resolution(7)).
 pub const LINKS_FOLLOWED_MAX: usize = 40;
 /// Folders in which one mount remembers to have shown an inode; one that was in more counts as if
 /// it were at the top.
