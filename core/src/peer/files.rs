@@ -13,8 +13,8 @@ use super::error::ShareError;
 use super::event::Event;
 use super::shared::Shared;
 use crate::catalog::{
-    Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, SharePath,
-    Shown,
+    Batch, Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryState, FileVersion, Kind,
+    MergedPiece, SharePath, Shown,
 };
 use crate::store::{Attributes, Cached, Outline, Owner, Source, SourceError, Sources};
 use crate::transfer::Holder;
@@ -147,7 +147,7 @@ impl Files {
     }
 
     /// The contents of entries that are about to change, as far as they are held.
-    fn held_contents(&self, entries: impl IntoIterator<Item = EntryId>) -> Vec<ContentId> {
+    fn held_contents(&self, entries: impl IntoIterator<Item = EntryId>) -> BTreeSet<ContentId> {
         let states = entries.into_iter().filter_map(|id| self.catalog.state(id));
         let versions = states.flat_map(|state| state.versions.values());
         let contents = versions.filter_map(|version| match &version.kind {
@@ -285,29 +285,38 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in states from the other side and tells what they change.
+    /// Takes in states from the other side and tells what they change: all of them, or none if one can't be right or if
+    /// there is no room for them.
+    ///
+    /// They are merged in pieces, and the catalog is not locked between two of them. A change that is made here meanwhile
+    /// may take the room of the rest, which is refused then.
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
-        let merged: Vec<_> = states.iter().map(|(id, _)| *id).collect();
+        let mut batch = self.files().catalog.checked(states)?;
+        while !batch.is_empty() {
+            for event in self.merge_piece(&mut batch)? {
+                self.events.emit(match event {
+                    CatalogEvent::Added { path } => Event::Added { path },
+                    CatalogEvent::Changed { path } => Event::Changed { path },
+                    CatalogEvent::Removed { path } => Event::Removed { path },
+                    CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
+                    CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_piece(&self, batch: &mut Batch) -> Result<Vec<CatalogEvent>, CatalogError> {
         let mut files = self.files();
-        let contents = files.held_contents(merged.iter().copied());
-        let events = files.catalog.merge(states)?;
-        files.follow(merged.iter().copied());
+        let contents = files.held_contents(batch.next_entries());
+        let MergedPiece { entries, events } = files.catalog.merge_piece(batch)?;
+        files.follow(entries.iter().copied());
         contents
             .into_iter()
             .for_each(|content| files.let_go(Some(content)));
-        self.tell_removed(&files, &merged);
+        self.tell_removed(&files, &entries);
         self.tell_mounts(&files, &events);
-        drop(files);
-        for event in events {
-            self.events.emit(match event {
-                CatalogEvent::Added { path } => Event::Added { path },
-                CatalogEvent::Changed { path } => Event::Changed { path },
-                CatalogEvent::Removed { path } => Event::Removed { path },
-                CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
-                CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
-            });
-        }
-        Ok(())
+        Ok(events)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.

@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) depot: Option<Depot>,
     pub(crate) demand: Demand,
     files: Mutex<Files>,
+    /// Held by the next one who gets `files`.
+    files_turn: Mutex<()>,
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
     turn: Mutex<()>,
@@ -107,6 +109,7 @@ impl Shared {
             depot: parts.depot,
             demand: Demand::new(config.read_patience),
             files: Mutex::new(parts.files),
+            files_turn: Mutex::new(()),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
             turn: Mutex::new(()),
@@ -143,7 +146,11 @@ impl Shared {
     }
 
     /// The catalog and what is held of it. Don't keep it across an await.
+    ///
+    /// A lock alone would go to whoever has just had it, as a merge has between two pieces, before those who sleep waiting
+    /// for it. Here the one who waits has the turn, and whoever comes again is behind it.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
+        let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
