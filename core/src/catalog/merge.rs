@@ -1,5 +1,6 @@
 //! Taking in states from elsewhere: all checks before the first change, then one step, or many small ones.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::Catalog;
@@ -56,7 +57,7 @@ impl Catalog {
         }
         let mut room = Room::of(self);
         for (id, state) in &batch {
-            room.take(id, &self.joined(*id, state)?);
+            room.take(id, &*self.joined(*id, Cow::Borrowed(state))?);
         }
         room.check()?;
         Ok(Batch(batch))
@@ -82,9 +83,9 @@ impl Catalog {
     ) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
         let mut merged = BTreeMap::new();
         for (id, state) in states {
-            let joined = self.joined(id, &state)?;
-            if self.state(id) != Some(&joined) {
-                merged.insert(id, joined);
+            let joined = self.joined(id, Cow::Owned(state))?;
+            if self.state(id) != Some(&*joined) {
+                merged.insert(id, joined.into_owned());
             }
         }
         self.check_room(&merged)?;
@@ -92,13 +93,17 @@ impl Catalog {
     }
 
     /// Our state of an entry with that one merged in.
-    fn joined(&self, id: EntryId, state: &EntryState) -> Result<EntryState, CatalogError> {
+    fn joined<'a>(
+        &self,
+        id: EntryId,
+        state: Cow<'a, EntryState>,
+    ) -> Result<Cow<'a, EntryState>, CatalogError> {
         let joined = match self.state(id).cloned() {
             Some(mut known) => {
-                known.join(state.clone());
-                known
+                known.join(state.into_owned());
+                Cow::Owned(known)
             }
-            None => state.clone(),
+            None => state,
         };
         let fits = joined.check_sizes();
         fits.map_err(|fault| CatalogError::BadState { id, fault })?;
