@@ -73,6 +73,11 @@ fn chain(count: u64) -> Vec<(EntryId, EntryState)> {
         .collect()
 }
 
+/// The same, in the order in which nothing can be placed before the end.
+fn chain_from_its_end(count: u64) -> Vec<(EntryId, EntryState)> {
+    chain(count).into_iter().rev().collect()
+}
+
 fn cycles_of_two(count: u64) -> Vec<(EntryId, EntryState)> {
     (0..count)
         .map(|number| folder(number, id(number ^ 1), "c"))
@@ -139,8 +144,9 @@ fn folders_in_folders(count: u64) -> Vec<(EntryId, EntryState)> {
 
 type Shape = fn(u64) -> Vec<(EntryId, EntryState)>;
 
-const SHAPES: [(&str, Shape); 8] = [
+const SHAPES: [(&str, Shape); 9] = [
     ("a chain of folders", chain),
+    ("a chain from its end", chain_from_its_end),
     ("cycles of two", cycles_of_two),
     ("one long cycle", ring),
     ("files of one name", files_of_one_name),
@@ -220,6 +226,31 @@ fn renaming_what_holds_all_others_takes_steps_in_proportion_to_them() {
 }
 
 #[test]
+fn renaming_every_folder_of_a_chain_at_once_takes_steps_in_proportion_to_them() {
+    let rename = |count: u64| {
+        let (_, mut catalog) = merged(chain(count));
+        let mut renamed = chain(count);
+        for (number, (_, state)) in (0..).zip(&mut renamed) {
+            *state = entry(
+                number,
+                count + number + 1,
+                (state.place.parent, "e"),
+                Kind::Folder,
+            )
+            .1;
+        }
+        let (steps, outcome) = steps_of(|| catalog.merge(renamed));
+        assert_eq!(outcome.unwrap().len(), SHARE_DEPTH_MAX);
+        steps
+    };
+    let (small, large) = (rename(SMALL), rename(LARGE));
+    assert!(
+        large <= 5 * small,
+        "{small} steps, and {large} for four times as many entries"
+    );
+}
+
+#[test]
 fn many_folders_that_are_renamed_at_once_take_steps_in_proportion_to_them() {
     let rename = |count: u64| {
         let (_, mut catalog) = merged(folders_in_folders(count));
@@ -260,7 +291,7 @@ fn a_deep_chain_is_shown_down_to_the_limit_and_no_further() {
 fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
     let (_, catalog) = merged(chain(LARGE));
     let ids: Vec<_> = (0..LARGE).map(id).collect();
-    let pages = ids.chunks(50).map(|page| catalog.states(page));
+    let pages = ids.chunks(10).map(|page| catalog.states(page));
     let sent: usize = pages.map(|states| states.len()).sum();
     assert!(sent <= (SHARE_DEPTH_MAX + 1) * ids.len(), "{sent} states");
     assert_eq!(catalog.all_states().len(), ids.len());
