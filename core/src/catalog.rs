@@ -135,15 +135,16 @@ impl Catalog {
 
     /// The states of those entries, to be merged elsewhere, each after the folders it is in, whether asked for or not.
     ///
-    /// With its folders no page of states leaves the receiver with an entry that it can't place yet. Of an entry that lies
-    /// too deep to be shown not all folders are added. Unknown ids are left out.
+    /// With its folders no page of states leaves the receiver with an entry that it can't place
+    /// yet. Of an entry that lies too deep to be shown not all folders are added. Unknown ids are
+    /// left out.
     #[must_use]
     pub fn states(&self, ids: &[EntryId]) -> Vec<(EntryId, EntryState)> {
         self.states_within(ids, u64::MAX).0
     }
 
-    /// As [`Catalog::states`] for as many of the ids as count for `len_max` bytes of memory, but for one at least. Returns
-    /// the other ids too.
+    /// As [`Catalog::states`] for as many of the ids as count for `len_max` bytes of memory, but
+    /// for one at least. Returns the other ids too.
     pub(crate) fn states_within<'a>(
         &self,
         ids: &'a [EntryId],
@@ -180,7 +181,8 @@ impl Catalog {
         self.entries.get(&id).map(|entry| &entry.state)
     }
 
-    /// Whether there is room for new states. There always is for what takes no more than the old ones.
+    /// Whether there is room for new states. There always is for what takes no more than the old
+    /// ones.
     fn check_room<'a>(
         &self,
         states: impl IntoIterator<Item = (&'a EntryId, &'a EntryState)>,
@@ -195,7 +197,11 @@ impl Catalog {
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
         let mut unlinked = Vec::new();
         let mut moved = Vec::new();
-        for (id, state) in states {
+        for (id, mut state) in states {
+            if !state.is_alive() {
+                // A map that was emptied keeps the memory of its last node.
+                state.versions = BTreeMap::new();
+            }
             let old = self.state(id);
             if old.is_none_or(|old| old.place != state.place) {
                 moved.push(id);

@@ -128,7 +128,8 @@ impl Catalog {
             .collect()
     }
 
-    /// The path that an entry claims; `None` while its folder is unknown, and for one that lies too deep.
+    /// The path that an entry claims; `None` while its folder is unknown, and for one that lies too
+    /// deep.
     pub(super) fn path_of(&self, id: EntryId, known: &mut KnownPaths) -> Option<SharePath> {
         let mut trail = Vec::new();
         let mut next = id;
@@ -140,7 +141,8 @@ impl Catalog {
                 break Reached::Nowhere;
             };
             if trail.len() == SHARE_DEPTH_MAX {
-                // There are more names than a path has, whatever lies above. That is known of this entry alone.
+                // There are more names than a path has, whatever lies above. That is known of this
+                // entry alone.
                 known.0.insert(id, Reached::Nowhere);
                 return None;
             }
@@ -213,8 +215,8 @@ impl Reached {
     }
 }
 
-/// Adds the folder of an entry, and those above it for as long as they are tombstones: whether such a folder is visible
-/// depends on what is in it. Stops at what is in `folders` already.
+/// Adds the folder of an entry, and those above it for as long as they are tombstones: whether such
+/// a folder is visible depends on what is in it. Stops at what is in `folders` already.
 fn add_folders_above(
     id: EntryId,
     place_of: impl Fn(EntryId) -> Option<(EntryId, Life)>,

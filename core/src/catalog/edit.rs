@@ -125,8 +125,8 @@ impl Catalog {
         !folder.iter().any(|id| self.tree.has_visible_children(*id))
     }
 
-    /// Notes that `holder` has the bytes of one version. No change if that version has been replaced meanwhile, or where the
-    /// catalog has no room for the note.
+    /// Notes that `holder` has the bytes of one version. No change if that version has been
+    /// replaced meanwhile, or where the catalog has no room for the note.
     ///
     /// Takes the version and not a path, because a pull may end after the file was renamed or edited.
     pub fn mark_held(&mut self, id: EntryId, dot: Dot, holder: Fingerprint) -> Change {

@@ -102,7 +102,8 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// Whether it was refused for want of room: it was right, and would be taken in by a catalog that has less in it.
+    /// Whether it was refused for want of room: it was right, and would be taken in by a catalog
+    /// that has less in it.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full | Self::TooLarge { .. })

@@ -1,8 +1,8 @@
 //! Visible folders, and who has which name in them.
 //!
-//! A visible folder is made of all entries that are folders of its name: nearly always one or two, but a peer may make any
-//! number of them. Of a folder that is made of many, the names are gathered once, and not from each of its entries for
-//! each name.
+//! A visible folder is made of all entries that are folders of its name: nearly always one or two,
+//! but a peer may make any number of them. Of a folder that is made of many, the names are gathered
+//! once, and not from each of its entries for each name.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,8 @@ use super::Catalog;
 use super::share_path::{Name, SharePath};
 use super::state::EntryId;
 
-/// Entries of one folder that are asked one after the other for a name. Of more the names are gathered.
+/// Entries of one folder that are asked one after the other for a name. Of more the names are
+/// gathered.
 const ASKED_ENTRIES_MAX: usize = 8;
 
 /// One visible folder.
@@ -54,7 +55,8 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// The folders that were asked for; what is in them is looked up once, however much of it is asked for.
+/// The folders that were asked for; what is in them is looked up once, however much of it is asked
+/// for.
 pub(super) struct Folders<'a> {
     catalog: &'a Catalog,
     known: HashMap<Option<SharePath>, Option<Folder<'a>>>,

@@ -1,4 +1,5 @@
-//! Taking in states from elsewhere: all checks before the first change, then one step, or many small ones.
+//! Taking in states from elsewhere: all checks before the first change, then one step, or many
+//! small ones.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -10,7 +11,8 @@ use super::room::Room;
 use super::state::{EntryId, EntryState};
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, MERGE_PIECE_ENTRIES_MAX};
 
-/// States from elsewhere that were checked, to be merged piece by piece in the order in which they came.
+/// States from elsewhere that were checked, to be merged piece by piece in the order in which they
+/// came.
 #[derive(Debug)]
 pub(crate) struct Batch(VecDeque<(EntryId, EntryState)>);
 
@@ -30,8 +32,8 @@ impl Batch {
 impl Catalog {
     /// Merges states of entries that another catalog gave out, in any order, any number of times.
     ///
-    /// Returns what became visible of it. A batch with a state that can't be right, or for which there is no room, is
-    /// refused whole, and nothing has changed then.
+    /// Returns what became visible of it. A batch with a state that can't be right, or for which
+    /// there is no room, is refused whole, and nothing has changed then.
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
         let Batch(states) = self.checked(states)?;
         let merged = self.merged(states)?;
@@ -65,8 +67,9 @@ impl Catalog {
 
     /// Merges the next [`MERGE_PIECE_ENTRIES_MAX`] states of a batch that this catalog has checked.
     ///
-    /// Whoever has the catalog locked may let go of it between two pieces. Only what was changed here meanwhile can make a
-    /// piece fail that kept the rules before; the rest of the batch is refused then.
+    /// Whoever has the catalog locked may let go of it between two pieces. Only what was changed
+    /// here meanwhile can make a piece fail that kept the rules before; the rest of the batch is
+    /// refused then.
     pub(crate) fn merge_piece(&mut self, batch: &mut Batch) -> Result<MergedPiece, CatalogError> {
         let count = batch.0.len().min(MERGE_PIECE_ENTRIES_MAX);
         let piece: Vec<_> = batch.0.drain(..count).collect();

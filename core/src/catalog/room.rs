@@ -1,7 +1,8 @@
 //! How much a catalog may hold, in entries and in bytes of memory.
 //!
-//! What an entry counts for follows from its state alone, so that two peers with the same states count the same, and what
-//! one of them could add the other one can take in. Only what both add at the same time may be too much together.
+//! What an entry counts for follows from its state alone, so that two peers with the same states
+//! count the same, and what one of them could add the other one can take in. Only what both add at
+//! the same time may be too much together.
 
 use super::Catalog;
 use super::error::CatalogError;

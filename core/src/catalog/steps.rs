@@ -1,7 +1,8 @@
 //! How many steps the work on a catalog takes, counted in the tests of this crate and nowhere else.
 //!
-//! A peer decides what the tree looks like. The tests prove that no tree makes the work grow faster than the catalog, and
-//! they count steps for it, since a time would prove nothing on another machine.
+//! A peer decides what the tree looks like. The tests prove that no tree makes the work grow faster
+//! than the catalog, and they count steps for it, since a time would prove nothing on another
+//! machine.
 
 #[cfg(test)]
 mod counted {

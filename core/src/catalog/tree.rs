@@ -190,7 +190,8 @@ impl Tree {
         siblings.into_iter().flat_map(Siblings::iter)
     }
 
-    /// All entries in a folder with their names, tombstones included, in the order of names and then of ids.
+    /// All entries in a folder with their names, tombstones included, in the order of names and
+    /// then of ids.
     pub(super) fn children(&self, folder: EntryId) -> impl Iterator<Item = (&Name, EntryId)> {
         step();
         let node = self.nodes.get(&folder);
@@ -198,8 +199,9 @@ impl Tree {
         children.flat_map(|(name, siblings)| siblings.iter().map(move |id| (name, id)))
     }
 
-    /// Adds `id` and all entries below it, at any depth, tombstones included. What is in `found` already is not looked at
-    /// again, so that adding what is below many entries costs no more than there are.
+    /// Adds `id` and all entries below it, at any depth, tombstones included. What is in `found`
+    /// already is not looked at again, so that adding what is below many entries costs no more than
+    /// there are.
     pub(super) fn add_with_descendants(&self, id: EntryId, found: &mut HashSet<EntryId>) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
@@ -236,7 +238,8 @@ impl Tree {
     /// Looks for cycles after the entries `moved` got new places, and returns those that are lifted now but were not
     /// before, or the other way round. Their links are for the caller to renew.
     ///
-    /// A new cycle has a moved member, and so has one that is no more: the others are not looked at.
+    /// A new cycle has a moved member, and so has one that is no more: the others are not looked
+    /// at.
     pub(super) fn lift<'a>(
         &mut self,
         moved: &[EntryId],

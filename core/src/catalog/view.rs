@@ -90,7 +90,8 @@ pub(super) struct LeafGroup {
 }
 
 impl LeafGroup {
-    /// Takes in one version more. Until [`LeafGroup::sorted`] the newest one is the first, and the others are in any order.
+    /// Takes in one version more. Until [`LeafGroup::sorted`] the newest one is the first, and the
+    /// others are in any order.
     fn add(&mut self, member: (Dot, EntryId), version: &Version) {
         self.holders.extend(&version.holders);
         let is_newest = self.newest() <= Some(member);

@@ -41,7 +41,8 @@ impl MountedShare {
         let mut nodes = self.nodes();
         for id in entries {
             let key = EntryKey { id: *id, copy: None };
-            // Looked for only if a mount knows it: a peer may have made any number of entries of one name.
+            // Looked for only if a mount knows it: a peer may have made any number of entries of
+            // one name.
             if !nodes.remembers(&key) || files.catalog.locate(key).is_some() {
                 continue;
             }

@@ -170,8 +170,8 @@ impl PeerConfig {
         self
     }
 
-    /// How much memory the catalog may take, in bytes. What this peer adds beyond that is an error, and what the other one
-    /// adds is not taken in.
+    /// How much memory the catalog may take, in bytes. What this peer adds beyond that is an error,
+    /// and what the other one adds is not taken in.
     #[must_use]
     pub fn catalog_len_max(mut self, len: u64) -> Self {
         self.catalog_len_max = len;

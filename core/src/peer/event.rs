@@ -81,8 +81,9 @@ pub enum Event {
         /// The name under which the other version is kept.
         copy: SharePath,
     },
-    /// The catalog has no room for what the other peer shares: some of it is not shown here. The session goes on. What was
-    /// refused is offered again with the next session. Told once in a session.
+    /// The catalog has no room for what the other peer shares: some of it is not shown here. The
+    /// session goes on. What was refused is offered again with the next session. Told once in a
+    /// session.
     CatalogFull {
         /// What there is too much of.
         error: CatalogError,

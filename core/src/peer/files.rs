@@ -285,11 +285,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in states from the other side and tells what they change: all of them, or none if one can't be right or if
-    /// there is no room for them.
+    /// Takes in states from the other side and tells what they change: all of them, or none if one
+    /// can't be right or if there is no room for them.
     ///
-    /// They are merged in pieces, and the catalog is not locked between two of them. A change that is made here meanwhile
-    /// may take the room of the rest, which is refused then.
+    /// They are merged in pieces, and the catalog is not locked between two of them. A change that
+    /// is made here meanwhile may take the room of the rest, which is refused then.
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let mut batch = self.files().catalog.checked(states)?;
         while !batch.is_empty() {

@@ -295,8 +295,8 @@ impl Session {
         Some(HealthEvent::Received)
     }
 
-    /// What was right but did not fit is left out, and the session goes on: a new one would bring the same states again. A
-    /// peer that breaks a rule is no longer listened to.
+    /// What was right but did not fit is left out, and the session goes on: a new one would bring
+    /// the same states again. A peer that breaks a rule is no longer listened to.
     fn refuse(&self, shared: &Shared, error: CatalogError) {
         if !error.is_full() {
             self.end(DisconnectReason::Lost {

@@ -147,8 +147,9 @@ impl Shared {
 
     /// The catalog and what is held of it. Don't keep it across an await.
     ///
-    /// A lock alone would go to whoever has just had it, as a merge has between two pieces, before those who sleep waiting
-    /// for it. Here the one who waits has the turn, and whoever comes again is behind it.
+    /// A lock alone would go to whoever has just had it, as a merge has between two pieces, before
+    /// those who sleep waiting for it. Here the one who waits has the turn, and whoever comes again
+    /// is behind it.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
         let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.files.lock().unwrap_or_else(PoisonError::into_inner)

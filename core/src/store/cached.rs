@@ -1,8 +1,8 @@
 //! One content on its way in for whoever reads it: a sparse file, and which blocks of it are there.
 //!
 //! Owns the invariant that a byte can be read only after it was verified and written: bytes are checked by the caller,
-//! written here, and only then is their bit set. The file takes no disk until something is written, what is known of it no
-//! memory but for what is there, and both vanish with the last handle.
+//! written here, and only then is their bit set. The file takes no disk until something is written,
+//! what is known of it no memory but for what is there, and both vanish with the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -55,7 +55,8 @@ pub(super) struct Home {
 }
 
 impl Cached {
-    /// Creates the file at `path`, which nobody else may be able to read. `home` is given the content itself.
+    /// Creates the file at `path`, which nobody else may be able to read. `home` is given the
+    /// content itself.
     pub(super) fn create(
         path: PathBuf,
         content: ContentId,
@@ -260,8 +261,8 @@ impl Home {
 /// Groups whose words are allocated together, 8 KiB for the blocks of a GiB.
 const PAGE_GROUPS: usize = 1024;
 
-/// Which blocks are here: a word for each group, one bit for each of its blocks. Only where something is here there are
-/// words.
+/// Which blocks are here: a word for each group, one bit for each of its blocks. Only where
+/// something is here there are words.
 #[derive(Debug)]
 struct Presence {
     pages: Box<[OnceLock<Box<[AtomicU64]>>]>,

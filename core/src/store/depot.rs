@@ -50,7 +50,8 @@ pub(crate) struct Depot {
     _lock: File,
 }
 
-/// The contents that have a place. Lock it for no longer than a look: a content that goes takes itself from here.
+/// The contents that have a place. Lock it for no longer than a look: a content that goes takes
+/// itself from here.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     contents: HashMap<ContentId, Slot>,
@@ -61,8 +62,8 @@ pub(super) struct Shelf {
 #[derive(Debug)]
 struct Slot {
     place: Weak<Cached>,
-    /// The same, once something of the content is here. A place with nothing in it goes with its last handle: there may be
-    /// any number of files that were opened once and never read.
+    /// The same, once something of the content is here. A place with nothing in it goes with its
+    /// last handle: there may be any number of files that were opened once and never read.
     kept: Option<Arc<Cached>>,
     used_at: u64,
 }
@@ -134,8 +135,8 @@ impl Depot {
         &self.written
     }
 
-    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no disk; it goes with its
-    /// last handle as long as nothing is in it.
+    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no
+    /// disk; it goes with its last handle as long as nothing is in it.
     pub(crate) fn fetched(&self, content: ContentId) -> io::Result<Arc<Cached>> {
         let mut shelf = self.shelf();
         if let Some(cached) = shelf.find(&content) {
@@ -183,8 +184,9 @@ impl Depot {
         true
     }
 
-    /// Takes the contents out that were not used for longest and that nobody holds, until the others and their outlines
-    /// fit. Their files go with the last handle, so forget them as sources first.
+    /// Takes the contents out that were not used for longest and that nobody holds, until the
+    /// others and their outlines fit. Their files go with the last handle, so forget them as
+    /// sources first.
     #[must_use]
     pub(crate) fn trim(&self) -> Vec<Arc<Cached>> {
         let mut stored = excess(&self.taken.stored_len, self.fetched_len_max);

@@ -1,4 +1,5 @@
-//! The work of merges and changes grows with the catalog and not faster, whatever tree a peer makes of it.
+//! The work of merges and changes grows with the catalog and not faster, whatever tree a peer makes
+//! of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,8 @@ use crate::limits::{MERGE_PIECE_ENTRIES_MAX, SHARE_DEPTH_MAX};
 /// Entries of a small tree; a large one has four times as many.
 const SMALL: u64 = 500;
 const LARGE: u64 = 4 * SMALL;
-/// Steps for each entry of the catalog that a merge may take. A walk to the top of the share takes one for each name, and
-/// a merge looks at the tree before and after.
+/// Steps for each entry of the catalog that a merge may take. A walk to the top of the share takes
+/// one for each name, and a merge looks at the tree before and after.
 const STEPS_MAX: u64 = 3 * SHARE_DEPTH_MAX as u64;
 
 /// Ids in no order, as those of honest entries are.
