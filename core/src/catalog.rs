@@ -47,6 +47,8 @@ pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, 
 pub use view::Shown;
 
 pub(crate) use merge::{Batch, MergedPiece};
+#[cfg(test)]
+pub(crate) use steps::steps_of;
 
 use crate::limits::{CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use digest::{StateHash, hash_of};
@@ -64,6 +66,8 @@ pub struct Catalog {
     len: u64,
     /// How many they may.
     len_max: u64,
+    /// How often anything has changed.
+    revision: u64,
     tree: Tree,
 }
 
@@ -83,6 +87,7 @@ impl Catalog {
             entries: BTreeMap::new(),
             len: 0,
             len_max: CATALOG_LEN_MAX,
+            revision: 0,
             tree: Tree::default(),
         }
     }
@@ -104,6 +109,11 @@ impl Catalog {
     #[must_use]
     pub fn entry_count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Another number after each change of this copy: with the same one everything is shown as it was.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// A summary of all states, for [`Catalog::differing`] at the other side.
@@ -195,6 +205,7 @@ impl Catalog {
     /// Takes in new states of some entries and brings the index up to date. Returns which entries are shown elsewhere
     /// because a cycle appeared or dissolved.
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
+        self.revision += 1;
         let mut unlinked = Vec::new();
         let mut moved = Vec::new();
         for (id, mut state) in states {

@@ -18,7 +18,7 @@ mod counted {
     }
 
     /// How many steps this thread has taken while it did `work`.
-    pub(in crate::catalog) fn steps_of<T>(work: impl FnOnce() -> T) -> (u64, T) {
+    pub(crate) fn steps_of<T>(work: impl FnOnce() -> T) -> (u64, T) {
         let before = COUNT.get();
         let done = work();
         (COUNT.get() - before, done)
@@ -26,7 +26,9 @@ mod counted {
 }
 
 #[cfg(test)]
-pub(super) use counted::{step, steps_of};
+pub(super) use counted::step;
+#[cfg(test)]
+pub(crate) use counted::steps_of;
 
 /// Nothing is counted outside of tests.
 #[cfg(not(test))]

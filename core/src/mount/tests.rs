@@ -7,6 +7,7 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod crowds;
 mod encounters;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
