@@ -181,9 +181,10 @@ pub const VERSION_LEN: usize = 1536;
 pub const HOLDER_LEN: usize = 48;
 /// Memory that a replica takes whose changes of an entry were seen, in bytes.
 pub const REPLICA_LEN: usize = 96;
-/// States that are merged under one lock, ordinarily in about 5 ms. Whoever waits for the catalog
-/// comes before the next piece.
-pub const MERGE_PIECE_ENTRIES_MAX: usize = 250;
+/// States that are merged under one lock: half an honest page. Whoever waits for the catalog comes
+/// before the next piece. With smaller ones a name that many entries share would cost more, since
+/// each piece looks at all of them.
+pub const MERGE_PIECE_ENTRIES_MAX: usize = 500;
 /// Most concurrent versions of one entry. Honest peers make as many as there are of them.
 pub const ENTRY_VERSIONS_MAX: usize = 64;
 /// Most replicas that may ever change one entry: as many starts of two peers.

@@ -75,7 +75,7 @@ impl Catalog {
         before.extend(self.snapshot(paths_after.difference(&paths_before), |id| {
             !affected.contains(&id)
         }));
-        compare(before, &after)
+        compare(&before, &after)
     }
 
     /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
@@ -267,15 +267,15 @@ impl Sight {
     }
 }
 
-fn compare(before: Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
-    let mut comparison = Comparison::new(&before, after);
+fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
+    let mut comparison = Comparison::new(before, after);
     let mut later = Vec::new();
     for (path, sight) in after {
-        let old = before
-            .get(path)
-            .cloned()
-            .or_else(|| comparison.source_of(path, sight));
-        later.extend(event_at(path, old.as_ref(), sight));
+        let event = match before.get(path) {
+            Some(old) => event_at(path, Some(old), sight),
+            None => event_at(path, comparison.source_of(path, sight).as_ref(), sight),
+        };
+        later.extend(event);
     }
     let gone = comparison.gone.into_keys().rev();
     let mut events: Vec<_> = gone.map(|path| CatalogEvent::Removed { path }).collect();
@@ -296,8 +296,8 @@ struct Comparison {
 
 impl Comparison {
     fn new(before: &Snapshot, after: &Snapshot) -> Self {
-        let mut gone = before.clone();
-        gone.retain(|path, _| !after.contains_key(path));
+        let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
+        let gone: Snapshot = gone.map(|(path, sight)| (path.clone(), sight.clone())).collect();
         let keys = gone
             .iter()
             .flat_map(|(path, sight)| sight.keys.iter().map(|key| (*key, path.clone())));
