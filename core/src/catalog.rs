@@ -111,7 +111,8 @@ impl Catalog {
         self.entries.len()
     }
 
-    /// Another number after each change of this copy: with the same one everything is shown as it was.
+    /// Another number after each change of this copy: with the same one everything is shown as it
+    /// was.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
