@@ -10,7 +10,7 @@
 //! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` and `key` (what is
 //! shown, and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 mod change;
 mod conflict_name;
@@ -19,14 +19,17 @@ mod dot;
 mod draft;
 mod edit;
 mod error;
+mod folders;
 mod key;
 mod link_target;
 mod merge;
 mod name_rules;
 mod rename;
 mod revise;
+mod room;
 mod share_path;
 mod state;
+mod steps;
 mod tree;
 mod view;
 
@@ -43,7 +46,13 @@ pub use share_path::{Name, PathError, PathFault, SharePath};
 pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
 pub use view::Shown;
 
+pub(crate) use merge::{Batch, MergedPiece};
+#[cfg(test)]
+pub(crate) use steps::steps_of;
+
+use crate::limits::{CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use digest::{StateHash, hash_of};
+use room::Room;
 use tree::{Life, Link, Tree};
 
 /// One peer's copy of the shared tree.
@@ -53,6 +62,12 @@ pub struct Catalog {
     /// The greatest counter of any dot in the catalog.
     counter: u64,
     entries: BTreeMap<EntryId, Entry>,
+    /// How many bytes of memory all entries count for.
+    len: u64,
+    /// How many they may.
+    len_max: u64,
+    /// How often anything has changed.
+    revision: u64,
     tree: Tree,
 }
 
@@ -70,8 +85,18 @@ impl Catalog {
             replica,
             counter: 0,
             entries: BTreeMap::new(),
+            len: 0,
+            len_max: CATALOG_LEN_MAX,
+            revision: 0,
             tree: Tree::default(),
         }
+    }
+
+    /// Takes as many bytes of memory instead of [`CATALOG_LEN_MAX`].
+    #[must_use]
+    pub fn with_len_max(mut self, len_max: u64) -> Self {
+        self.len_max = len_max;
+        self
     }
 
     /// Who makes the changes in this catalog.
@@ -84,6 +109,12 @@ impl Catalog {
     #[must_use]
     pub fn entry_count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Another number after each change of this copy: with the same one everything is shown as it
+    /// was.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// A summary of all states, for [`Catalog::differing`] at the other side.
@@ -115,23 +146,39 @@ impl Catalog {
 
     /// The states of those entries, to be merged elsewhere, each after the folders it is in, whether asked for or not.
     ///
-    /// With its folders no page of states leaves the receiver with an entry that it can't place yet. Unknown ids are left
-    /// out.
+    /// With its folders no page of states leaves the receiver with an entry that it can't place
+    /// yet. Of an entry that lies too deep to be shown not all folders are added. Unknown ids are
+    /// left out.
     #[must_use]
     pub fn states(&self, ids: &[EntryId]) -> Vec<(EntryId, EntryState)> {
-        let mut taken = std::collections::HashSet::new();
+        self.states_within(ids, u64::MAX).0
+    }
+
+    /// As [`Catalog::states`] for as many of the ids as count for `len_max` bytes of memory, but
+    /// for one at least. Returns the other ids too.
+    pub(crate) fn states_within<'a>(
+        &self,
+        ids: &'a [EntryId],
+        len_max: u64,
+    ) -> (Vec<(EntryId, EntryState)>, &'a [EntryId]) {
+        let mut taken = HashSet::new();
         let mut states = Vec::new();
-        for id in ids {
+        let (mut left, mut len) = (ids, 0);
+        while let Some((id, others)) = left.split_first().filter(|_| len < len_max) {
+            left = others;
             let mut trail = Vec::new();
             let mut next = self.state(*id).map(|state| (*id, state));
-            while let Some((id, state)) = next.filter(|(id, _)| taken.insert(*id)) {
+            while let Some((id, state)) =
+                next.filter(|(id, _)| trail.len() <= SHARE_DEPTH_MAX && taken.insert(*id))
+            {
+                len += state.len();
                 trail.push((id, state.clone()));
                 let parent = state.place.parent;
                 next = self.state(parent).map(|state| (parent, state));
             }
             states.extend(trail.into_iter().rev());
         }
-        states
+        (states, left)
     }
 
     /// Everything there is, as [`Catalog::states`] gives it.
@@ -145,12 +192,28 @@ impl Catalog {
         self.entries.get(&id).map(|entry| &entry.state)
     }
 
+    /// Whether there is room for new states. There always is for what takes no more than the old
+    /// ones.
+    fn check_room<'a>(
+        &self,
+        states: impl IntoIterator<Item = (&'a EntryId, &'a EntryState)>,
+    ) -> Result<(), CatalogError> {
+        let mut room = Room::of(self);
+        states.into_iter().for_each(|(id, state)| room.take(id, state));
+        room.check()
+    }
+
     /// Takes in new states of some entries and brings the index up to date. Returns which entries are shown elsewhere
     /// because a cycle appeared or dissolved.
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
+        self.revision += 1;
         let mut unlinked = Vec::new();
         let mut moved = Vec::new();
-        for (id, state) in states {
+        for (id, mut state) in states {
+            if !state.is_alive() {
+                // A map that was emptied keeps the memory of its last node.
+                state.versions = BTreeMap::new();
+            }
             let old = self.state(id);
             if old.is_none_or(|old| old.place != state.place) {
                 moved.push(id);
@@ -160,6 +223,9 @@ impl Catalog {
                 unlinked.push(id);
             }
             self.counter = self.counter.max(state.seen.counter_max());
+            let mut room = Room::of(self);
+            room.take(&id, &state);
+            self.len = room.len();
             let hash = hash_of(&id, &state);
             self.entries.insert(id, Entry { state, hash });
         }
@@ -174,7 +240,7 @@ impl Catalog {
         let entries = &self.entries;
         let lifted = self
             .tree
-            .lift(moved, |id| entries.get(&id).map(|entry| &entry.state.place));
+            .lift(&moved, |id| entries.get(&id).map(|entry| &entry.state.place));
         for id in &lifted {
             if self.tree.link_of(*id).is_some() {
                 self.tree.unlink(*id);
@@ -188,11 +254,7 @@ impl Catalog {
         let Some(state) = self.entries.get(&id).map(|entry| &entry.state) else {
             return;
         };
-        let life = if state.is_alive() {
-            Life::Alive
-        } else {
-            Life::Tombstone
-        };
+        let life = Life::of(state);
         let parent = self.tree.shown_parent(id, &state.place);
         self.tree.link(
             id,
@@ -206,4 +268,4 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

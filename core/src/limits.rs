@@ -105,6 +105,10 @@ pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// Disk that fetched contents may take which nobody makes use of, in bytes (16 GiB): what a mount has read stays near,
 /// and a laptop does not fill up.
 pub const DEPOT_FETCHED_LEN_MAX: u64 = 16 << 30;
+/// Memory that the outlines of fetched contents may take before contents go that nobody uses, in
+/// bytes (256 MiB): those of 8 TiB, which is more than is fetched at a time, and a peer may
+/// announce any number of large files.
+pub const DEPOT_OUTLINES_LEN_MAX: u64 = 256 << 20;
 /// Fine outlines that are remembered of one content, 2 KiB each.
 pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;
 
@@ -172,8 +176,27 @@ pub const SHARE_PATH_LEN_MAX: usize = 4096;
 pub const SHARE_DEPTH_MAX: usize = 64;
 /// Longest target of a symbolic link, in bytes: what Linux takes, PATH_MAX less the NUL at the end.
 pub const LINK_TARGET_LEN_MAX: usize = 4095;
-/// Most entries of a catalog, removed ones included. About 1 KiB of memory each.
+/// Most entries of a catalog, removed ones included, which take about 1 KiB of memory each.
 pub const CATALOG_ENTRIES_MAX: usize = 1_000_000;
+/// Bytes of memory that all entries of a catalog may take (1 GiB), counted by the four lengths
+/// below, which come to within a fifth of what it really takes: about 400,000 ordinary files. A
+/// change or a merge that would take more is refused whole; one that takes no more than before
+/// never is.
+pub const CATALOG_LEN_MAX: u64 = 1 << 30;
+/// Memory that an entry takes besides its name and versions, with its places in the index, in
+/// bytes.
+pub const ENTRY_LEN: usize = 768;
+/// Memory that a version takes besides its holders, and besides the target of a link, in bytes: a
+/// node of a map for each.
+pub const VERSION_LEN: usize = 1536;
+/// Memory that a holder of a version takes, in bytes.
+pub const HOLDER_LEN: usize = 48;
+/// Memory that a replica takes whose changes of an entry were seen, in bytes.
+pub const REPLICA_LEN: usize = 96;
+/// States that are merged under one lock: half an honest page. Whoever waits for the catalog comes
+/// before the next piece. With smaller ones a name that many entries share would cost more, since
+/// each piece looks at all of them.
+pub const MERGE_PIECE_ENTRIES_MAX: usize = 500;
 /// Most concurrent versions of one entry. Honest peers make as many as there are of them.
 pub const ENTRY_VERSIONS_MAX: usize = 64;
 /// Most replicas that may ever change one entry: as many starts of two peers.
@@ -202,6 +225,9 @@ pub const CONTACT_RETRY_DELAY: Duration = Duration::from_millis(200);
 pub const CONTROL_FRAME_LEN_MAX: usize = 1024 * 1024;
 /// Entries in one page of catalog states.
 pub const PAGE_ENTRIES_MAX: usize = 1000;
+/// Bytes of memory that the states of one page may count for (4 MiB), but for the last of them:
+/// 1000 ordinary files count for less, and an entry for 1 MiB.
+pub const PAGE_LEN_MAX: u64 = 4 << 20;
 /// Control messages waiting to be sent or to be acted upon. They are small and few; catalog states do not wait here.
 pub const CONTROL_OUTBOX_LEN: usize = 64;
 /// Control messages heard and not yet acted upon. They may be pages of catalog states, decoded, so it is two.

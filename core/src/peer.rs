@@ -98,7 +98,7 @@ impl Peer {
             fingerprint: identity.fingerprint(),
             incarnation,
         };
-        let files = Files::new(Catalog::new(replica));
+        let files = Files::new(Catalog::new(replica).with_len_max(config.catalog_len_max));
         let addresses = match std::mem::take(&mut config.advertised) {
             advertised if advertised.is_empty() => addresses::candidates(local),
             advertised => advertised,

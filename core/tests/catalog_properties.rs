@@ -516,6 +516,7 @@ proptest! {
                 Ok(events) => prop_assert_eq!(replayed(paths, &events), paths_of(&catalog)),
                 Err(_) => prop_assert_eq!(digest, catalog.digest()),
             }
+            prop_assert_eq!(joined(&Replicas::new().catalogs.remove(0), &catalog).list(), catalog.list());
         }
         for shown in catalog.list() {
             prop_assert_eq!(catalog.lookup(&shown.path), Some(shown.clone()));

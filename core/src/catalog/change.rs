@@ -2,13 +2,17 @@
 //!
 //! Owns the choice of what to compare, so that the cost follows the size of the change and not of the catalog.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Catalog;
+use super::folders::Folders;
 use super::key::EntryKey;
-use super::share_path::SharePath;
+use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind};
+use super::steps::step;
+use super::tree::Life;
 use super::view::Item;
+use crate::limits::SHARE_DEPTH_MAX;
 
 /// Something visible that a merge changed.
 ///
@@ -71,82 +75,88 @@ impl Catalog {
         before.extend(self.snapshot(paths_after.difference(&paths_before), |id| {
             !affected.contains(&id)
         }));
-        compare(before, &after)
+        compare(&before, &after)
     }
 
     /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
-    /// folders above, which are visible or not because of them.
-    fn affected_by(&self, states: &BTreeMap<EntryId, EntryState>) -> BTreeSet<EntryId> {
-        let mut affected: BTreeSet<_> = states.keys().copied().collect();
-        let moved = |(id, state): &(&EntryId, &EntryState)| {
-            self.state(**id).is_none_or(|old| old.place != state.place)
-        };
-        let moved = states.iter().filter(moved).map(|(id, _)| *id);
-        let starts: Vec<_> = moved.chain(self.tree.lifted().iter().copied()).collect();
-        for start in starts {
-            affected.insert(start);
-            affected.extend(self.tree.descendants(start));
+    /// folders above that are visible or not because of them.
+    ///
+    /// Each walk stops where an earlier one was, so that all of them together visit an entry once.
+    fn affected_by(&self, states: &BTreeMap<EntryId, EntryState>) -> HashSet<EntryId> {
+        let mut affected = HashSet::new();
+        let old_place = |id: &EntryId| self.state(*id).map(|old| &old.place);
+        for (id, _) in states
+            .iter()
+            .filter(|(id, state)| old_place(id) != Some(&state.place))
+        {
+            self.tree.add_with_descendants(*id, &mut affected);
+            // It leaves a cycle, and what was lifted for that goes down again.
+            if let Some(lifted) = self.tree.lifted_for(*id) {
+                self.tree.add_with_descendants(lifted, &mut affected);
+            }
         }
-        for (id, state) in states {
-            self.add_folders_above(
-                *id,
-                |id| self.tree.link_of(id).map(|link| link.parent),
-                &mut affected,
-            );
-            let place = |id| {
-                states
-                    .get(&id)
-                    .or_else(|| self.state(id))
-                    .map(|state| state.place.parent)
-            };
-            affected.insert(state.place.parent);
-            self.add_folders_above(*id, place, &mut affected);
+        let mut above = [HashSet::new(), HashSet::new()];
+        let [before, after] = &mut above;
+        for id in states.keys() {
+            add_folders_above(*id, |id| self.place_before(id), before);
+            add_folders_above(*id, |id| self.place_after(id, states), after);
         }
+        affected.extend(states.keys().copied());
+        affected.extend(above.into_iter().flatten());
         affected.remove(&EntryId::ROOT);
         affected
     }
 
-    fn add_folders_above(
-        &self,
-        id: EntryId,
-        parent_of: impl Fn(EntryId) -> Option<EntryId>,
-        folders: &mut BTreeSet<EntryId>,
-    ) {
-        let mut trail = BTreeSet::from([id]);
-        let mut next = parent_of(id);
-        while let Some(folder) = next.filter(|folder| trail.insert(*folder)) {
-            folders.insert(folder);
-            next = parent_of(folder);
-        }
+    /// In which folder an entry is shown, and whether it is alive.
+    fn place_before(&self, id: EntryId) -> Option<(EntryId, Life)> {
+        self.tree.link_of(id).map(|link| (link.parent, link.life))
+    }
+
+    /// The same, as far as it is known before cycles are looked for.
+    fn place_after(&self, id: EntryId, states: &BTreeMap<EntryId, EntryState>) -> Option<(EntryId, Life)> {
+        step();
+        let state = states.get(&id).or_else(|| self.state(id))?;
+        Some((state.place.parent, Life::of(state)))
     }
 
     /// The paths that entries claim, whether they are shown there or not.
-    fn paths_of(&self, entries: &BTreeSet<EntryId>) -> BTreeSet<SharePath> {
-        let mut known = BTreeMap::from([(EntryId::ROOT, None)]);
+    fn paths_of(&self, entries: &HashSet<EntryId>) -> BTreeSet<SharePath> {
+        let mut known = KnownPaths::default();
         entries
             .iter()
             .filter_map(|id| self.path_of(*id, &mut known))
             .collect()
     }
 
-    pub(super) fn path_of(
-        &self,
-        id: EntryId,
-        known: &mut BTreeMap<EntryId, Option<SharePath>>,
-    ) -> Option<SharePath> {
+    /// The path that an entry claims; `None` while its folder is unknown, and for one that lies too
+    /// deep.
+    pub(super) fn path_of(&self, id: EntryId, known: &mut KnownPaths) -> Option<SharePath> {
         let mut trail = Vec::new();
         let mut next = id;
-        while !known.contains_key(&next) {
-            let link = self.tree.link_of(next)?;
+        let mut reached = loop {
+            if let Some(reached) = known.of(next) {
+                break reached;
+            }
+            let Some(link) = self.tree.link_of(next) else {
+                break Reached::Nowhere;
+            };
+            if trail.len() == SHARE_DEPTH_MAX {
+                // There are more names than a path has, whatever lies above. That is known of this
+                // entry alone.
+                known.0.insert(id, Reached::Nowhere);
+                return None;
+            }
             trail.push((next, &link.name));
             next = link.parent;
-        }
-        let mut path = known.get(&next).cloned().flatten();
+        };
         for (id, name) in trail.into_iter().rev() {
-            path = Some(SharePath::within(path.as_ref(), name).ok()?);
-            known.insert(id, path.clone());
+            reached = reached.within(name);
+            known.0.insert(id, reached.clone());
         }
-        path
+        match reached {
+            Reached::At(path) => Some(path),
+            Reached::Top | Reached::Nowhere => None,
+        }
     }
 
     fn snapshot<'a>(
@@ -155,12 +165,13 @@ impl Catalog {
         counted: impl Fn(EntryId) -> bool + Copy,
     ) -> Snapshot {
         let mut snapshot = Snapshot::new();
+        let mut folders = Folders::new(self);
         for path in paths {
             let folder = path.parent();
-            let Some(entries) = self.folder_at(folder.as_ref()) else {
+            let Some(entries) = folders.at(folder.as_ref()) else {
                 continue;
             };
-            for (name, item) in self.items_named(&entries, &path.name(), counted) {
+            for (name, item) in self.items_named(entries, &path.name(), counted) {
                 let Ok(seen_at) = SharePath::within(folder.as_ref(), &name) else {
                     continue;
                 };
@@ -168,6 +179,52 @@ impl Catalog {
             }
         }
         snapshot
+    }
+}
+
+/// The paths of entries that were asked for, so that each is made once.
+#[derive(Default)]
+pub(super) struct KnownPaths(HashMap<EntryId, Reached>);
+
+/// Where a walk to the top of the share ends.
+#[derive(Clone)]
+enum Reached {
+    Top,
+    At(SharePath),
+    /// At something that has no path, so that nothing in it has one.
+    Nowhere,
+}
+
+impl KnownPaths {
+    fn of(&self, id: EntryId) -> Option<Reached> {
+        if id == EntryId::ROOT {
+            return Some(Reached::Top);
+        }
+        self.0.get(&id).cloned()
+    }
+}
+
+impl Reached {
+    fn within(&self, name: &Name) -> Self {
+        let folder = match self {
+            Self::Top => None,
+            Self::At(folder) => Some(folder),
+            Self::Nowhere => return Self::Nowhere,
+        };
+        SharePath::within(folder, name).map_or(Self::Nowhere, Self::At)
+    }
+}
+
+/// Adds the folder of an entry, and those above it for as long as they are tombstones: whether such
+/// a folder is visible depends on what is in it. Stops at what is in `folders` already.
+fn add_folders_above(
+    id: EntryId,
+    place_of: impl Fn(EntryId) -> Option<(EntryId, Life)>,
+    folders: &mut HashSet<EntryId>,
+) {
+    let mut next = place_of(id);
+    while let Some((folder, _)) = next.filter(|(folder, _)| folders.insert(*folder)) {
+        next = place_of(folder).filter(|(_, life)| *life == Life::Tombstone);
     }
 }
 
@@ -210,15 +267,15 @@ impl Sight {
     }
 }
 
-fn compare(before: Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
-    let mut comparison = Comparison::new(&before, after);
+fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
+    let mut comparison = Comparison::new(before, after);
     let mut later = Vec::new();
     for (path, sight) in after {
-        let old = before
-            .get(path)
-            .cloned()
-            .or_else(|| comparison.source_of(path, sight));
-        later.extend(event_at(path, old.as_ref(), sight));
+        let event = match before.get(path) {
+            Some(old) => event_at(path, Some(old), sight),
+            None => event_at(path, comparison.source_of(path, sight).as_ref(), sight),
+        };
+        later.extend(event);
     }
     let gone = comparison.gone.into_keys().rev();
     let mut events: Vec<_> = gone.map(|path| CatalogEvent::Removed { path }).collect();
@@ -232,21 +289,22 @@ struct Comparison {
     /// What was seen at paths that show nothing now, and was not found elsewhere yet.
     gone: Snapshot,
     was_at: BTreeMap<EntryKey, SharePath>,
-    moves: Vec<(SharePath, SharePath)>,
+    /// Where the folders that are elsewhere now were, by where they are.
+    moves: HashMap<SharePath, SharePath>,
     renamed: Vec<CatalogEvent>,
 }
 
 impl Comparison {
     fn new(before: &Snapshot, after: &Snapshot) -> Self {
-        let mut gone = before.clone();
-        gone.retain(|path, _| !after.contains_key(path));
+        let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
+        let gone: Snapshot = gone.map(|(path, sight)| (path.clone(), sight.clone())).collect();
         let keys = gone
             .iter()
             .flat_map(|(path, sight)| sight.keys.iter().map(|key| (*key, path.clone())));
         Self {
             was_at: keys.collect(),
             gone,
-            moves: Vec::new(),
+            moves: HashMap::new(),
             renamed: Vec::new(),
         }
     }
@@ -257,17 +315,30 @@ impl Comparison {
         if self.gone.get(&from)?.is_folder() != sight.is_folder() {
             return None;
         }
-        let came_along = |(a, b): &(_, _)| from.moved(a, b).is_some_and(|to| to.as_ref() == Ok(path));
-        if !self.moves.iter().any(came_along) {
+        if !self.came_along(&from, path) {
             self.renamed.push(CatalogEvent::Renamed {
                 from: from.clone(),
                 to: path.clone(),
             });
             if sight.is_folder() {
-                self.moves.push((from.clone(), path.clone()));
+                self.moves.insert(path.clone(), from.clone());
             }
         }
         self.gone.remove(&from)
+    }
+
+    /// Whether something is elsewhere only because a folder that it is in is.
+    fn came_along(&self, from: &SharePath, to: &SharePath) -> bool {
+        if self.moves.is_empty() {
+            return false;
+        }
+        let folders = std::iter::successors(to.parent(), SharePath::parent);
+        folders.into_iter().any(|folder| {
+            step();
+            let was_at = self.moves.get(&folder);
+            let came_to = was_at.and_then(|was_at| from.moved(was_at, &folder));
+            came_to.is_some_and(|came_to| came_to.as_ref() == Ok(to))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and whether it is allowed,
 //! is decided in `edit`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Catalog;
 use super::dot::{Dot, ReplicaId};
@@ -12,7 +12,6 @@ use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
 use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
-use crate::limits::CATALOG_ENTRIES_MAX;
 
 /// The version that makes an entry a folder.
 pub(super) const FOLDER: Version = Version {
@@ -40,25 +39,13 @@ impl<'a> Draft<'a> {
 
     /// The drafted states, if they keep to the limits.
     pub(super) fn finish(self) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
-        let created = self
-            .states
-            .keys()
-            .filter(|id| self.catalog.state(**id).is_none())
-            .count();
-        if self.catalog.entry_count() + created > CATALOG_ENTRIES_MAX {
-            return Err(CatalogError::Full);
-        }
+        self.catalog.check_room(&self.states)?;
         for (id, state) in &self.states {
             state
                 .check_sizes()
                 .map_err(|fault| CatalogError::BadState { id: *id, fault })?;
         }
         Ok(self.states)
-    }
-
-    /// The drafted states where no limit can have been crossed: no entry and no dot is new.
-    pub(super) fn states(self) -> BTreeMap<EntryId, EntryState> {
-        self.states
     }
 
     /// The dot of the last change that was drafted.
@@ -133,11 +120,8 @@ impl<'a> Draft<'a> {
 
     fn tombstone(&self, folder: &[EntryId], name: &Name) -> Option<EntryId> {
         let tree = &self.catalog.tree;
-        let mut named = folder
-            .iter()
-            .flat_map(|folder| tree.named(*folder, name.as_str()))
-            .copied();
-        named.find(|id| !tree.is_visible(*id) && !tree.lifted().contains(id))
+        let mut named = self.catalog.named_in(folder, name.as_str());
+        named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id))
     }
 
     /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders are kept.
@@ -196,7 +180,10 @@ impl<'a> Draft<'a> {
         self.edit(id, |state| {
             state.versions.retain(|_, version| version.kind != Kind::Folder)
         });
-        for id in self.catalog.tree.descendants(id) {
+        let mut inside = HashSet::new();
+        self.catalog.tree.add_with_descendants(id, &mut inside);
+        inside.remove(&id);
+        for id in inside {
             self.edit(id, |state| state.versions.clear());
         }
     }
@@ -246,9 +233,9 @@ impl<'a> Draft<'a> {
 
     /// Makes it official that the entries of a cycle are at the top, before another move opens the cycle and they jump.
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
-        let lifted = self.catalog.tree.lifted().iter();
+        let lifted = self.catalog.tree.lifted();
         let places: Vec<_> = lifted
-            .filter_map(|id| Some((*id, self.catalog.state(*id)?.place.name.clone())))
+            .filter_map(|id| Some((id, self.catalog.state(id)?.place.name.clone())))
             .collect();
         places
             .into_iter()

@@ -3,7 +3,7 @@
 //! Every operation drafts new states of the entries it touches and stores them together, or fails and changes nothing.
 //! It acts on what is *shown* at the path it is given, and only on dots that this replica has seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Catalog;
 use super::dot::Dot;
@@ -99,10 +99,12 @@ impl Catalog {
         match self.find(path) {
             None => Vec::new(),
             Some(Item::Leaf(group) | Item::Copy(group)) => group.members.iter().map(|(_, id)| *id).collect(),
-            Some(Item::Folder(mut entries)) => {
-                let below: Vec<_> = entries.iter().flat_map(|id| self.tree.descendants(*id)).collect();
-                entries.extend(below);
+            Some(Item::Folder(entries)) => {
+                let mut all = HashSet::new();
                 entries
+                    .into_iter()
+                    .for_each(|id| self.tree.add_with_descendants(id, &mut all));
+                all.into_iter().collect()
             }
         }
     }
@@ -138,7 +140,8 @@ impl Catalog {
         !folder.iter().any(|id| self.tree.has_visible_children(*id))
     }
 
-    /// Notes that `holder` has the bytes of one version. No change if that version has been replaced meanwhile.
+    /// Notes that `holder` has the bytes of one version. No change if that version has been
+    /// replaced meanwhile, or where the catalog has no room for the note.
     ///
     /// Takes the version and not a path, because a pull may end after the file was renamed or edited.
     pub fn mark_held(&mut self, id: EntryId, dot: Dot, holder: Fingerprint) -> Change {
@@ -148,7 +151,7 @@ impl Catalog {
         }
         let mut draft = Draft::new(self);
         draft.add_holder(id, dot, holder);
-        let states = draft.states();
+        let states = draft.finish().unwrap_or_default();
         self.store_change(states)
     }
 

@@ -78,6 +78,16 @@ pub enum CatalogError {
         "the catalog is full: it has {CATALOG_ENTRIES_MAX} entries, removed ones included\nhint: share fewer, larger files"
     )]
     Full,
+    /// The entries of the catalog would take more memory than they may.
+    #[error(
+        "the catalog is full: its entries would take {len} bytes of memory, at most {limit} are allowed\nhint: remove what is not needed, conflict copies first, or share fewer files"
+    )]
+    TooLarge {
+        /// How many bytes.
+        len: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
     /// The catalog has counted to the end.
     #[error("the catalog can't count any further\nhint: restart both peers and share anew")]
     CounterExhausted,
@@ -89,6 +99,15 @@ pub enum CatalogError {
         /// What is wrong.
         fault: StateFault,
     },
+}
+
+impl CatalogError {
+    /// Whether it was refused for want of room: it was right, and would be taken in by a catalog
+    /// that has less in it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full | Self::TooLarge { .. })
+    }
 }
 
 /// What is wrong with the state of an entry.

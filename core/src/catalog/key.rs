@@ -1,9 +1,9 @@
 //! Keys: what stays the same of something shown while it is renamed, and where that is shown now.
 
-use std::collections::BTreeMap;
-
 use super::Catalog;
+use super::change::KnownPaths;
 use super::dot::Dot;
+use super::folders::Folder;
 use super::share_path::SharePath;
 use super::state::EntryId;
 use super::view::{Item, LeafGroup, Shown, Slot};
@@ -66,7 +66,7 @@ impl Catalog {
 
     /// The place of an entry that can be reached from the top, whether the entry is visible or not.
     pub(super) fn spot_of(&self, id: EntryId) -> Option<Spot> {
-        let path = self.path_of(id, &mut BTreeMap::from([(EntryId::ROOT, None)]))?;
+        let path = self.path_of(id, &mut KnownPaths::default())?;
         let parent = path.parent();
         let mut folder = self.folder_at(parent.as_ref()).unwrap_or_default();
         let own = self.tree.link_of(id)?.parent;
@@ -79,7 +79,8 @@ impl Catalog {
 
     /// A leaf of the spot as it is shown: under the name, or as a copy beside it.
     pub(super) fn shown_leaf(&self, spot: &Spot, group: &LeafGroup) -> Option<Shown> {
-        let items = self.items_named(&spot.folder, &spot.path.name(), |_| true);
+        let folder = Folder::new(self, spot.folder.clone());
+        let items = self.items_named(&folder, &spot.path.name(), |_| true);
         let is_group = |item: &Item| matches!(item, Item::Leaf(leaf) | Item::Copy(leaf) if leaf.members == group.members);
         let (name, item) = items.iter().find(|(_, item)| is_group(item))?;
         self.shown_in(spot.path.parent().as_ref(), name, item)

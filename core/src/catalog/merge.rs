@@ -1,53 +1,126 @@
-//! Taking in states from elsewhere: all checks before the first change, then one step.
+//! Taking in states from elsewhere: all checks before the first change, then one step, or many
+//! small ones.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::Catalog;
 use super::change::CatalogEvent;
 use super::error::{CatalogError, StateFault};
+use super::room::Room;
 use super::state::{EntryId, EntryState};
-use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_ENTRIES_MAX};
+use crate::limits::{CATALOG_COUNTER_LEAD_MAX, MERGE_PIECE_ENTRIES_MAX};
+
+/// States from elsewhere that were checked, to be merged piece by piece in the order in which they
+/// came.
+#[derive(Debug)]
+pub(crate) struct Batch(VecDeque<(EntryId, EntryState)>);
+
+impl Batch {
+    /// Whether all of it was merged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entries of the next piece.
+    pub(crate) fn next_entries(&self) -> impl Iterator<Item = EntryId> {
+        let next = self.0.iter().take(MERGE_PIECE_ENTRIES_MAX);
+        next.map(|(id, _)| *id)
+    }
+}
 
 impl Catalog {
     /// Merges states of entries that another catalog gave out, in any order, any number of times.
     ///
-    /// Returns what became visible of it. A batch with a state that can't be right is refused as a whole, and nothing
-    /// has changed then.
+    /// Returns what became visible of it. A batch with a state that can't be right, or for which
+    /// there is no room, is refused whole, and nothing has changed then.
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
+        let Batch(states) = self.checked(states)?;
         let merged = self.merged(states)?;
         Ok(self.store_and_compare(merged))
+    }
+
+    /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing.
+    pub(crate) fn checked(&self, states: Vec<(EntryId, EntryState)>) -> Result<Batch, CatalogError> {
+        let counter_max = self
+            .counter
+            .saturating_add(CATALOG_COUNTER_LEAD_MAX)
+            .min(u64::MAX - 1);
+        let mut batch: VecDeque<(EntryId, EntryState)> = VecDeque::with_capacity(states.len());
+        let mut position_of = HashMap::new();
+        for (id, state) in states {
+            let refuse = |fault: StateFault| CatalogError::BadState { id, fault };
+            state.check(id, counter_max).map_err(refuse)?;
+            let position = *position_of.entry(id).or_insert(batch.len());
+            match batch.get_mut(position) {
+                Some((_, known)) => known.join(state),
+                None => batch.push_back((id, state)),
+            }
+        }
+        let mut room = Room::of(self);
+        for (id, state) in &batch {
+            room.take(id, &*self.joined(*id, Cow::Borrowed(state))?);
+        }
+        room.check()?;
+        Ok(Batch(batch))
+    }
+
+    /// Merges the next [`MERGE_PIECE_ENTRIES_MAX`] states of a batch that this catalog has checked.
+    ///
+    /// Whoever has the catalog locked may let go of it between two pieces. Only what was changed
+    /// here meanwhile can make a piece fail that kept the rules before; the rest of the batch is
+    /// refused then.
+    pub(crate) fn merge_piece(&mut self, batch: &mut Batch) -> Result<MergedPiece, CatalogError> {
+        let count = batch.0.len().min(MERGE_PIECE_ENTRIES_MAX);
+        let piece: Vec<_> = batch.0.drain(..count).collect();
+        let merged = self.merged(piece).inspect_err(|_| batch.0.clear())?;
+        let entries = merged.keys().copied().collect();
+        let events = self.store_and_compare(merged);
+        Ok(MergedPiece { entries, events })
     }
 
     /// The states that differ from ours once those are merged in.
     fn merged(
         &self,
-        states: Vec<(EntryId, EntryState)>,
+        states: impl IntoIterator<Item = (EntryId, EntryState)>,
     ) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
-        let counter_max = self
-            .counter
-            .saturating_add(CATALOG_COUNTER_LEAD_MAX)
-            .min(u64::MAX - 1);
-        let mut merged: BTreeMap<EntryId, EntryState> = BTreeMap::new();
+        let mut merged = BTreeMap::new();
         for (id, state) in states {
-            let refuse = |fault: StateFault| CatalogError::BadState { id, fault };
-            state.check(id, counter_max).map_err(refuse)?;
-            let joined = match merged.remove(&id).or_else(|| self.state(id).cloned()) {
-                Some(mut known) => {
-                    known.join(state);
-                    known
-                }
-                None => state,
-            };
-            joined.check_sizes().map_err(refuse)?;
-            merged.insert(id, joined);
+            let joined = self.joined(id, Cow::Owned(state))?;
+            if self.state(id) != Some(&*joined) {
+                merged.insert(id, joined.into_owned());
+            }
         }
-        merged.retain(|id, state| self.state(*id) != Some(state));
-        let created = merged.keys().filter(|id| self.state(**id).is_none()).count();
-        if self.entry_count() + created > CATALOG_ENTRIES_MAX {
-            return Err(CatalogError::Full);
-        }
+        self.check_room(&merged)?;
         Ok(merged)
     }
+
+    /// Our state of an entry with that one merged in.
+    fn joined<'a>(
+        &self,
+        id: EntryId,
+        state: Cow<'a, EntryState>,
+    ) -> Result<Cow<'a, EntryState>, CatalogError> {
+        let joined = match self.state(id).cloned() {
+            Some(mut known) => {
+                known.join(state.into_owned());
+                Cow::Owned(known)
+            }
+            None => state,
+        };
+        let fits = joined.check_sizes();
+        fits.map_err(|fault| CatalogError::BadState { id, fault })?;
+        Ok(joined)
+    }
+}
+
+/// What one piece of a batch has changed.
+#[derive(Debug)]
+pub(crate) struct MergedPiece {
+    /// The entries with a new state.
+    pub(crate) entries: Vec<EntryId>,
+    /// What became visible of it.
+    pub(crate) events: Vec<CatalogEvent>,
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ use super::error::StateFault;
 use super::link_target::LinkTarget;
 use super::share_path::Name;
 use crate::identity::Fingerprint;
-use crate::limits::{ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, VERSION_HOLDERS_MAX};
+use crate::limits::{
+    ENTRY_LEN, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, HOLDER_LEN, REPLICA_LEN,
+    VERSION_HOLDERS_MAX, VERSION_LEN,
+};
 
 const ENTRY_ID_CONTEXT: &str = "tandem 2026-11 id of a catalog entry";
 /// The permission bits that are shared; set-user-id and the like never are.
@@ -130,6 +133,14 @@ impl Version {
         self.trim_holders();
     }
 
+    fn len(&self) -> usize {
+        let target_len = match &self.kind {
+            Kind::Link(link) => link.target.as_str().len(),
+            Kind::File(_) | Kind::Folder => 0,
+        };
+        VERSION_LEN + target_len + self.holders.len() * HOLDER_LEN
+    }
+
     pub(super) fn add_holder(&mut self, holder: Fingerprint) {
         self.holders.insert(holder);
         self.trim_holders();
@@ -240,6 +251,13 @@ impl EntryState {
             return Err(StateFault::UnseenDot);
         }
         self.versions.values().try_for_each(check_version)
+    }
+
+    /// How many bytes of memory the entry counts for. The same for the same state, whoever has it.
+    pub(super) fn len(&self) -> u64 {
+        let versions: usize = self.versions.values().map(Version::len).sum();
+        let seen = self.seen.replica_count() * REPLICA_LEN;
+        (ENTRY_LEN + self.place.name.as_str().len() + versions + seen) as u64
     }
 
     /// Checks the bounds that a merge can cross.

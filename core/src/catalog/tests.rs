@@ -3,7 +3,7 @@
 use super::*;
 use crate::identity::Fingerprint;
 
-pub(super) fn catalog_of(peer: u8) -> Catalog {
+pub(crate) fn catalog_of(peer: u8) -> Catalog {
     Catalog::new(ReplicaId {
         fingerprint: Fingerprint::from_bytes([peer; 20]),
         incarnation: 7,
@@ -31,7 +31,7 @@ pub(super) fn file(seed: u8) -> FileVersion {
     }
 }
 
-pub(super) fn add(catalog: &mut Catalog, at: &str, seed: u8) {
+pub(crate) fn add(catalog: &mut Catalog, at: &str, seed: u8) {
     assert!(!catalog.add_file(&path(at), file(seed)).unwrap().is_empty());
 }
 

@@ -13,7 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::share_path::Name;
-use super::state::{EntryId, Place};
+use super::state::{EntryId, EntryState, Place};
+use super::steps::step;
 
 /// Whether an entry has versions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub(super) enum Life {
     Alive,
     /// It is a tombstone. With something visible in it, it is visible all the same, as a folder.
     Tombstone,
+}
+
+impl Life {
+    pub(super) fn of(state: &EntryState) -> Self {
+        if state.is_alive() {
+            Self::Alive
+        } else {
+            Self::Tombstone
+        }
+    }
 }
 
 /// Where an entry is shown.
@@ -34,8 +45,46 @@ pub(super) struct Link {
 
 #[derive(Debug, Default, Clone)]
 struct Node {
-    children: BTreeMap<Name, Vec<EntryId>>,
+    children: BTreeMap<Name, Siblings>,
     visible_children: usize,
+}
+
+/// All entries of one name in a folder: nearly always one, but a peer may make any number of them.
+#[derive(Debug, Clone)]
+enum Siblings {
+    One(EntryId),
+    Many(BTreeSet<EntryId>),
+}
+
+impl Siblings {
+    fn insert(&mut self, id: EntryId) {
+        match self {
+            Self::One(only) if *only == id => {}
+            Self::One(only) => *self = Self::Many([*only, id].into()),
+            Self::Many(all) => drop(all.insert(id)),
+        }
+    }
+
+    /// `true` if nobody is left.
+    fn remove(&mut self, id: EntryId) -> bool {
+        match self {
+            Self::One(only) => *only == id,
+            Self::Many(all) => {
+                all.remove(&id);
+                all.is_empty()
+            }
+        }
+    }
+
+    /// In the order of their ids.
+    fn iter(&self) -> impl Iterator<Item = EntryId> {
+        let (one, many) = match self {
+            Self::One(only) => (Some(*only), None),
+            Self::Many(all) => (None, Some(all)),
+        };
+        let all = one.into_iter().chain(many.into_iter().flatten().copied());
+        all.inspect(|_| step())
+    }
 }
 
 /// The index. Entries whose folder is unknown hang below its id, out of reach from the top, until it arrives.
@@ -43,22 +92,20 @@ struct Node {
 pub(super) struct Tree {
     nodes: HashMap<EntryId, Node>,
     links: HashMap<EntryId, Link>,
-    lifted: BTreeSet<EntryId>,
+    /// The members of each cycle, by the one that is lifted.
+    cycles: BTreeMap<EntryId, Vec<EntryId>>,
+    /// For each member of a cycle the one that is lifted.
+    members: HashMap<EntryId, EntryId>,
 }
 
 impl Tree {
     /// Puts an entry that has no link into a folder.
     pub(super) fn link(&mut self, id: EntryId, link: Link) {
         let parent = link.parent;
-        let siblings = self
-            .nodes
-            .entry(parent)
-            .or_default()
-            .children
-            .entry(link.name.clone())
-            .or_default();
-        if let Err(position) = siblings.binary_search(&id) {
-            siblings.insert(position, id);
+        let children = &mut self.nodes.entry(parent).or_default().children;
+        match children.get_mut(&link.name) {
+            Some(siblings) => siblings.insert(id),
+            None => drop(children.insert(link.name.clone(), Siblings::One(id))),
         }
         self.links.insert(id, link);
         if self.is_visible(id) {
@@ -78,11 +125,9 @@ impl Tree {
         let Some(node) = self.nodes.get_mut(&parent) else {
             return;
         };
-        if let Some(siblings) = node.children.get_mut(&name) {
-            siblings.retain(|sibling| *sibling != id);
-            if siblings.is_empty() {
-                node.children.remove(&name);
-            }
+        let is_last = |siblings: &mut Siblings| siblings.remove(id);
+        if node.children.get_mut(&name).is_some_and(is_last) {
+            node.children.remove(&name);
         }
         if node.children.is_empty() {
             self.nodes.remove(&parent);
@@ -92,6 +137,7 @@ impl Tree {
     fn gain_visible_child(&mut self, folder: EntryId) {
         let mut next = Some(folder);
         while let Some(folder) = next {
+            step();
             let node = self.nodes.entry(folder).or_default();
             node.visible_children += 1;
             next = (node.visible_children == 1)
@@ -103,6 +149,7 @@ impl Tree {
     fn lose_visible_child(&mut self, folder: EntryId) {
         let mut next = Some(folder);
         while let Some(folder) = next {
+            step();
             let node = self.nodes.entry(folder).or_default();
             node.visible_children = node.visible_children.saturating_sub(1);
             next = (node.visible_children == 0)
@@ -121,6 +168,7 @@ impl Tree {
 
     /// Whether the entry is alive or has something visible in it. Says nothing about whether it can be reached.
     pub(super) fn is_visible(&self, id: EntryId) -> bool {
+        step();
         self.links.get(&id).is_some_and(|link| link.life == Life::Alive) || self.has_visible_children(id)
     }
 
@@ -131,40 +179,41 @@ impl Tree {
 
     /// Where the entry is shown.
     pub(super) fn link_of(&self, id: EntryId) -> Option<&Link> {
+        step();
         self.links.get(&id)
     }
 
     /// All entries of that name in a folder, tombstones included, in the order of their ids.
-    pub(super) fn named(&self, folder: EntryId, name: &str) -> &[EntryId] {
-        let children = self.nodes.get(&folder).and_then(|node| node.children.get(name));
-        children.map_or(&[], Vec::as_slice)
+    pub(super) fn named(&self, folder: EntryId, name: &str) -> impl Iterator<Item = EntryId> {
+        step();
+        let siblings = self.nodes.get(&folder).and_then(|node| node.children.get(name));
+        siblings.into_iter().flat_map(Siblings::iter)
     }
 
-    /// The names in a folder, with all entries of each, tombstones included.
-    pub(super) fn children(&self, folder: EntryId) -> impl Iterator<Item = (&Name, &[EntryId])> {
-        let children = self
-            .nodes
-            .get(&folder)
-            .into_iter()
-            .flat_map(|node| &node.children);
-        children.map(|(name, ids)| (name, ids.as_slice()))
+    /// All entries in a folder with their names, tombstones included, in the order of names and
+    /// then of ids.
+    pub(super) fn children(&self, folder: EntryId) -> impl Iterator<Item = (&Name, EntryId)> {
+        step();
+        let node = self.nodes.get(&folder);
+        let children = node.into_iter().flat_map(|node| &node.children);
+        children.flat_map(|(name, siblings)| siblings.iter().map(move |id| (name, id)))
     }
 
-    /// All entries below one, at any depth, tombstones included.
-    pub(super) fn descendants(&self, id: EntryId) -> Vec<EntryId> {
-        let mut found = Vec::new();
+    /// Adds `id` and all entries below it, at any depth, tombstones included. What is in `found`
+    /// already is not looked at again, so that adding what is below many entries costs no more than
+    /// there are.
+    pub(super) fn add_with_descendants(&self, id: EntryId, found: &mut HashSet<EntryId>) {
         let mut open = vec![id];
-        while let Some(folder) = open.pop() {
-            let start = found.len();
-            found.extend(self.children(folder).flat_map(|(_, ids)| ids));
-            open.extend(found.iter().skip(start));
+        while let Some(id) = open.pop() {
+            if found.insert(id) {
+                open.extend(self.children(id).map(|(_, child)| child));
+            }
         }
-        found
     }
 
     /// The folder that an entry with this place is shown in.
     pub(super) fn shown_parent(&self, id: EntryId, place: &Place) -> EntryId {
-        if self.lifted.contains(&id) {
+        if self.is_lifted(id) {
             EntryId::ROOT
         } else {
             place.parent
@@ -172,27 +221,48 @@ impl Tree {
     }
 
     /// The entries that are shown at the top because their places make a cycle.
-    pub(super) fn lifted(&self) -> &BTreeSet<EntryId> {
-        &self.lifted
+    pub(super) fn lifted(&self) -> impl Iterator<Item = EntryId> {
+        self.cycles.keys().copied()
+    }
+
+    /// Whether the entry is shown at the top because its place is part of a cycle.
+    pub(super) fn is_lifted(&self, id: EntryId) -> bool {
+        self.cycles.contains_key(&id)
+    }
+
+    /// The entry that is lifted because of a cycle that `id` is a member of.
+    pub(super) fn lifted_for(&self, id: EntryId) -> Option<EntryId> {
+        self.members.get(&id).copied()
     }
 
     /// Looks for cycles after the entries `moved` got new places, and returns those that are lifted now but were not
     /// before, or the other way round. Their links are for the caller to renew.
+    ///
+    /// A new cycle has a moved member, and so has one that is no more: the others are not looked
+    /// at.
     pub(super) fn lift<'a>(
         &mut self,
-        moved: impl IntoIterator<Item = EntryId>,
+        moved: &[EntryId],
         place_of: impl Fn(EntryId) -> Option<&'a Place>,
     ) -> Vec<EntryId> {
-        // A cycle has a moved member, or it was there before and has its lifted one.
-        let starts: Vec<_> = moved.into_iter().chain(self.lifted.iter().copied()).collect();
+        let before: BTreeSet<_> = moved.iter().filter_map(|id| self.lifted_for(*id)).collect();
+        for lifted in &before {
+            for member in self.cycles.remove(lifted).into_iter().flatten() {
+                self.members.remove(&member);
+            }
+        }
+        let mut after = BTreeSet::new();
         let mut walked = HashSet::new();
-        let cycles = starts
-            .into_iter()
-            .filter_map(|start| cycle_from(start, &mut walked, &place_of));
-        let lifted: BTreeSet<_> = cycles.filter_map(|cycle| last_moved(cycle, &place_of)).collect();
-        let changed = self.lifted.symmetric_difference(&lifted).copied().collect();
-        self.lifted = lifted;
-        changed
+        for start in moved {
+            let open_place = |id| place_of(id).filter(|_| !self.members.contains_key(&id));
+            let cycle = cycle_from(*start, &mut walked, &open_place).unwrap_or_default();
+            if let Some(lifted) = last_moved(&cycle, &place_of) {
+                self.members.extend(cycle.iter().map(|member| (*member, lifted)));
+                self.cycles.insert(lifted, cycle);
+                after.insert(lifted);
+            }
+        }
+        before.symmetric_difference(&after).copied().collect()
     }
 }
 
@@ -205,6 +275,7 @@ fn cycle_from<'a>(
     let mut trail = Vec::new();
     let mut id = start;
     while let Some(place) = place_of(id) {
+        step();
         if !walked.insert(id) {
             let start = trail.iter().position(|walked| *walked == id)?;
             return Some(trail.split_off(start));
@@ -215,8 +286,7 @@ fn cycle_from<'a>(
     None
 }
 
-fn last_moved<'a>(cycle: Vec<EntryId>, place_of: &impl Fn(EntryId) -> Option<&'a Place>) -> Option<EntryId> {
-    cycle
-        .into_iter()
-        .max_by_key(|id| place_of(*id).map(|place| (place, *id)))
+fn last_moved<'a>(cycle: &[EntryId], place_of: &impl Fn(EntryId) -> Option<&'a Place>) -> Option<EntryId> {
+    let members = cycle.iter().copied();
+    members.max_by_key(|id| place_of(*id).map(|place| (place, *id)))
 }

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Catalog;
 use super::conflict_name::{conflict_name, may_be_conflict_name};
 use super::dot::Dot;
+use super::folders::Folder;
 use super::link_target::LinkTarget;
 use super::share_path::{Name, SharePath};
-use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion};
+use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
 use crate::identity::Fingerprint;
 
 /// One visible file, link or folder.
@@ -89,6 +90,25 @@ pub(super) struct LeafGroup {
 }
 
 impl LeafGroup {
+    /// Takes in one version more. Until [`LeafGroup::sorted`] the newest one is the first, and the
+    /// others are in any order.
+    fn add(&mut self, member: (Dot, EntryId), version: &Version) {
+        self.holders.extend(&version.holders);
+        let is_newest = self.newest() <= Some(member);
+        self.members.push(member);
+        if is_newest {
+            self.kind = version.kind.clone();
+            let last = self.members.len() - 1;
+            self.members.swap(0, last);
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        self.members
+            .sort_unstable_by_key(|member| std::cmp::Reverse(*member));
+        self
+    }
+
     pub(super) fn newest(&self) -> Option<(Dot, EntryId)> {
         self.members.first().copied()
     }
@@ -158,7 +178,8 @@ impl Catalog {
     pub(super) fn folder_at(&self, path: Option<&SharePath>) -> Option<Vec<EntryId>> {
         let mut entries = vec![EntryId::ROOT];
         for name in path.into_iter().flat_map(SharePath::names) {
-            entries = self.slot(&entries, name).folders;
+            let named = self.named_in(&entries, name);
+            entries = named.filter(|id| self.is_folder(*id)).collect();
             if entries.is_empty() {
                 return None;
             }
@@ -179,13 +200,12 @@ impl Catalog {
     pub(super) fn items_in(&self, entries: &[EntryId]) -> BTreeMap<Name, Item> {
         let mut items = BTreeMap::new();
         let mut copies = Vec::new();
-        let names: BTreeSet<_> = entries
-            .iter()
-            .flat_map(|id| self.tree.children(*id))
-            .map(|(name, _)| name)
-            .collect();
-        for name in names {
-            let slot = self.slot(entries, name.as_str());
+        let mut named: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, id) in entries.iter().flat_map(|entry| self.tree.children(*entry)) {
+            named.entry(name).or_default().push(id);
+        }
+        for (name, ids) in named {
+            let slot = self.slot_of(ids.into_iter());
             copies.extend(slot.copies().map(|copy| (name, copy.clone())));
             if let Some(holder) = slot.holder() {
                 items.insert(name.clone(), holder);
@@ -202,42 +222,33 @@ impl Catalog {
     /// not `counted` are treated as if they were not there.
     pub(super) fn items_named(
         &self,
-        folder: &[EntryId],
+        folder: &Folder<'_>,
         name: &Name,
         counted: impl Fn(EntryId) -> bool,
     ) -> BTreeMap<Name, Item> {
-        let named = folder
-            .iter()
-            .flat_map(|folder| self.tree.named(*folder, name.as_str()));
-        let slot = self.slot_of(named.copied().filter(|id| counted(*id)));
+        let named = folder.named(name.as_str()).into_iter();
+        let slot = self.slot_of(named.filter(|id| counted(*id)));
         let mut items: BTreeMap<_, _> = slot
             .holder()
             .map(|holder| (name.clone(), holder))
             .into_iter()
             .collect();
         for copy in slot.copies() {
-            let taken = |name: &Name| items.contains_key(name) || self.is_claimed(folder, name);
+            let taken = |name: &Name| items.contains_key(name) || folder.is_claimed(name);
             let copy_name = copy_name(name, copy, taken);
             copy_name.and_then(|name| items.insert(name, Item::Copy(copy.clone())));
         }
         items
     }
 
-    fn is_claimed(&self, folder: &[EntryId], name: &Name) -> bool {
-        let mut named = folder
-            .iter()
-            .flat_map(|folder| self.tree.named(*folder, name.as_str()));
-        named.any(|id| self.tree.is_visible(*id))
+    /// All entries called `name` in any of the entries of a folder, tombstones included.
+    pub(super) fn named_in(&self, folder: &[EntryId], name: &str) -> impl Iterator<Item = EntryId> {
+        folder.iter().flat_map(move |entry| self.tree.named(*entry, name))
     }
 
     /// What claims a name in a folder.
     pub(super) fn slot(&self, folder: &[EntryId], name: &str) -> Slot {
-        self.slot_of(
-            folder
-                .iter()
-                .flat_map(|folder| self.tree.named(*folder, name))
-                .copied(),
-        )
+        self.slot_of(self.named_in(folder, name))
     }
 
     /// The leaves that claim the name of a path, whether they have it or not.
@@ -255,12 +266,12 @@ impl Catalog {
             }
             self.group_leaves(id, &mut groups);
         }
-        let mut leaves: Vec<_> = groups.into_values().collect();
+        let mut leaves: Vec<_> = groups.into_values().map(LeafGroup::sorted).collect();
         leaves.sort_by_key(|group| std::cmp::Reverse(group.newest()));
         Slot { folders, leaves }
     }
 
-    fn is_folder(&self, id: EntryId) -> bool {
+    pub(super) fn is_folder(&self, id: EntryId) -> bool {
         let mut versions = self
             .state(id)
             .into_iter()
@@ -278,13 +289,7 @@ impl Catalog {
                 holders: BTreeSet::new(),
                 members: Vec::new(),
             };
-            let group = groups.entry(body).or_insert_with(empty);
-            if group.newest() <= Some((*dot, id)) {
-                group.kind = version.kind.clone();
-            }
-            group.holders.extend(&version.holders);
-            group.members.push((*dot, id));
-            group.members.sort_by_key(|member| std::cmp::Reverse(*member));
+            groups.entry(body).or_insert_with(empty).add((*dot, id), version);
         }
     }
 

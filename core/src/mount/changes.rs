@@ -3,6 +3,8 @@
 //! Called with the catalog locked, right after a change: what it says of folders and inodes is true at that moment. The
 //! viewer that made the change knows it already and is left out.
 
+use std::collections::HashSet;
+
 use super::attributes::Inode;
 use super::share::{MountedShare, top};
 use super::viewers::{Stale, ViewerId};
@@ -12,6 +14,8 @@ use crate::peer::Files;
 impl MountedShare {
     /// The other side, or this peer outside of a mount, changed the catalog.
     pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
+        // Any number of copies may have one name, which is looked up once.
+        let mut contested = HashSet::new();
         for event in events {
             match event {
                 CatalogEvent::Added { path } => self.tell_new(files, path, None),
@@ -27,7 +31,9 @@ impl MountedShare {
                     self.tell_new(files, to, None);
                 }
                 CatalogEvent::Conflict { path, copy } => {
-                    self.tell_content(files, path, None);
+                    if contested.insert(path) {
+                        self.tell_content(files, path, None);
+                    }
                     self.tell_new(files, copy, None);
                 }
             }
@@ -40,7 +46,9 @@ impl MountedShare {
         let mut nodes = self.nodes();
         for id in entries {
             let key = EntryKey { id: *id, copy: None };
-            if files.catalog.locate(key).is_some() {
+            // Looked for only if a mount knows it: a peer may have made any number of entries of
+            // one name.
+            if !nodes.remembers(&key) || files.catalog.locate(key).is_some() {
                 continue;
             }
             if let Some(inode) = nodes.known_inode(&key) {

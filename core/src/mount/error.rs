@@ -115,7 +115,7 @@ impl From<CatalogError> for FsError {
             CatalogError::NotFolder { .. } => Self::NotAFolder,
             CatalogError::NotEmpty { .. } => Self::NotEmpty,
             CatalogError::Path { source } => source.into(),
-            CatalogError::Full | CatalogError::CounterExhausted => Self::Full,
+            CatalogError::Full | CatalogError::TooLarge { .. } | CatalogError::CounterExhausted => Self::Full,
             CatalogError::IntoItself { .. }
             | CatalogError::BadFile { .. }
             | CatalogError::BadState { .. } => Self::Invalid,

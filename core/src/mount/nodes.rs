@@ -143,6 +143,11 @@ impl Nodes {
         }
     }
 
+    /// Whether anything is known here of an entry.
+    pub(super) fn remembers(&self, key: &EntryKey) -> bool {
+        self.by_key.contains_key(key) || self.locals.contains_key(key)
+    }
+
     /// The attributes of an entry that this machine keeps for itself.
     pub(super) fn local(&self, key: &EntryKey) -> Local {
         self.locals.get(key).copied().unwrap_or_default()

@@ -7,6 +7,7 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod crowds;
 mod encounters;
 mod links;
 

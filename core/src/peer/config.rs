@@ -13,7 +13,9 @@ use super::addresses::LoopbackPeers;
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
-use crate::limits::{CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE, READ_PATIENCE};
+use crate::limits::{
+    CATALOG_LEN_MAX, CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE, READ_PATIENCE,
+};
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
 
@@ -35,6 +37,7 @@ pub struct PeerConfig {
     pub(crate) read_patience: Duration,
     pub(crate) store: Option<PathBuf>,
     pub(crate) fetched_len_max: u64,
+    pub(crate) catalog_len_max: u64,
 }
 
 /// Where a peer lets its other half in.
@@ -66,6 +69,7 @@ impl PeerConfig {
             read_patience: READ_PATIENCE,
             store: None,
             fetched_len_max: DEPOT_FETCHED_LEN_MAX,
+            catalog_len_max: CATALOG_LEN_MAX,
         }
     }
 
@@ -174,6 +178,14 @@ impl PeerConfig {
     #[must_use]
     pub fn fetched_len_max(mut self, len: u64) -> Self {
         self.fetched_len_max = len;
+        self
+    }
+
+    /// How much memory the catalog may take, in bytes. What this peer adds beyond that is an error,
+    /// and what the other one adds is not taken in.
+    #[must_use]
+    pub fn catalog_len_max(mut self, len: u64) -> Self {
+        self.catalog_len_max = len;
         self
     }
 }

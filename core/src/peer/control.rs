@@ -15,7 +15,7 @@ use tokio_rustls::TlsStream;
 
 use super::shared::Shared;
 use crate::catalog::{ContentId, Digest, EntryId, EntryState};
-use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_MAX};
+use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_MAX, PAGE_LEN_MAX};
 use crate::session::WireError;
 use crate::session::wire;
 
@@ -118,7 +118,10 @@ impl Speaker {
         }
         let states = {
             let files = self.shared.files();
-            files.catalog.states(&files.told(page))
+            let told = files.told(page);
+            let (states, left) = files.catalog.states_within(&told, PAGE_LEN_MAX);
+            self.outgoing.mark(left.iter().copied());
+            states
         };
         for states in split(states)? {
             self.say(&ControlMessage::Entries(states)).await?;
@@ -167,6 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::{LinkTarget, LinkVersion, SharePath};
 
     #[test]
     fn a_page_takes_so_many_entries_and_leaves_the_rest() {
@@ -192,6 +196,37 @@ mod tests {
         assert_eq!(bytes(ControlMessage::Entries(Vec::new())), [3, 0]);
         assert_eq!(bytes(ControlMessage::WantLane), [4]);
         assert_eq!(bytes(ControlMessage::Bye), [6]);
+    }
+
+    fn some_entries() -> Vec<u8> {
+        let mut catalog = crate::catalog::tests::catalog_of(1);
+        crate::catalog::tests::add(&mut catalog, "folder/file", 1);
+        let link = LinkVersion {
+            target: LinkTarget::new("file").unwrap(),
+            mtime_ns: 0,
+        };
+        drop(
+            catalog
+                .add_link(&SharePath::parse("folder/link").unwrap(), link)
+                .unwrap(),
+        );
+        postcard::to_allocvec(&ControlMessage::Entries(catalog.all_states())).unwrap()
+    }
+
+    /// A process that asks for so much memory is ended.
+    #[test]
+    fn a_count_that_a_frame_announces_and_does_not_hold_takes_no_memory() {
+        const ANNOUNCED: [u8; 7] = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x08];
+        let entries = some_entries();
+        assert!(wire::decode::<ControlMessage>(&entries).is_ok());
+        let announced = |at: usize| [&entries[..at], &ANNOUNCED, &entries[at + 1..]].concat();
+        assert!(wire::decode::<ControlMessage>(&announced(1)).is_err());
+        // Some of these places hold a number, which may be as large.
+        for at in 1..entries.len() {
+            drop(wire::decode::<ControlMessage>(&announced(at)));
+        }
+        let digest = [&[2][..], &ANNOUNCED, &[0; 64]].concat();
+        assert!(wire::decode::<ControlMessage>(&digest).is_err());
     }
 
     proptest! {

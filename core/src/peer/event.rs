@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::catalog::SharePath;
+use crate::catalog::{CatalogError, SharePath};
 use crate::health::Health;
 use crate::identity::Fingerprint;
 use crate::limits::EVENTS_KEPT;
@@ -80,6 +80,13 @@ pub enum Event {
         path: SharePath,
         /// The name under which the other version is kept.
         copy: SharePath,
+    },
+    /// The catalog has no room for what the other peer shares: some of it is not shown here. The
+    /// session goes on. What was refused is offered again with the next session. Told once in a
+    /// session.
+    CatalogFull {
+        /// What there is too much of.
+        error: CatalogError,
     },
     /// A file that is shared from this machine was edited, and its new content is shared by now.
     SourceRefreshed {

@@ -16,8 +16,8 @@ use super::event::Event;
 use super::grants::{Grants, OwnFiles};
 use super::shared::Shared;
 use crate::catalog::{
-    Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion, Kind,
-    SharePath, Shown,
+    Batch, Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion,
+    Kind, MergedPiece, SharePath, Shown,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::store::{Attributes, Cached, Outline, Published, Source, SourceError, Sources};
@@ -383,26 +383,36 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in states from the other side and tells what they change.
+    /// Takes in states from the other side and tells what they change: all of them, or none if one
+    /// can't be right or if there is no room for them.
+    ///
+    /// They are merged in pieces, and the catalog is not locked between two of them. A change that
+    /// is made here meanwhile may take the room of the rest, which is refused then.
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
-        let merged: Vec<_> = states.iter().map(|(id, _)| *id).collect();
-        let mut files = self.files();
-        let before = files.held_by(&merged);
-        let events = files.catalog.merge(states)?;
-        files.pass_on(&merged, &before);
-        self.tell_removed(&files, &merged);
-        self.tell_mounts(&files, &events);
-        drop(files);
-        for event in events {
-            self.events.emit(match event {
-                CatalogEvent::Added { path } => Event::Added { path },
-                CatalogEvent::Changed { path } => Event::Changed { path },
-                CatalogEvent::Removed { path } => Event::Removed { path },
-                CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
-                CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
-            });
+        let mut batch = self.files().catalog.checked(states)?;
+        while !batch.is_empty() {
+            for event in self.merge_piece(&mut batch)? {
+                self.events.emit(match event {
+                    CatalogEvent::Added { path } => Event::Added { path },
+                    CatalogEvent::Changed { path } => Event::Changed { path },
+                    CatalogEvent::Removed { path } => Event::Removed { path },
+                    CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
+                    CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
+                });
+            }
         }
         Ok(())
+    }
+
+    fn merge_piece(&self, batch: &mut Batch) -> Result<Vec<CatalogEvent>, CatalogError> {
+        let mut files = self.files();
+        let next: Vec<EntryId> = batch.next_entries().collect();
+        let before = files.held_by(&next);
+        let MergedPiece { entries, events } = files.catalog.merge_piece(batch)?;
+        files.pass_on(&entries, &before);
+        self.tell_removed(&files, &entries);
+        self.tell_mounts(&files, &events);
+        Ok(events)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.

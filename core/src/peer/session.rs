@@ -4,6 +4,7 @@
 //! whether a session should exist; that is `gate` and `keeper`.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
 use super::lanes::{DataLane, Errand, Lanes};
 use super::shared::Shared;
+use crate::catalog::CatalogError;
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
 use crate::limits::{CONTROL_INBOX_LEN, CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
@@ -39,6 +41,8 @@ pub(crate) struct Session {
     outbox: mpsc::Sender<ControlMessage>,
     ending: CancellationToken,
     reason: OnceLock<DisconnectReason>,
+    /// Whether states of the other side were refused because there is no room for them.
+    has_refused: AtomicBool,
 }
 
 /// A session's control lane before its tasks run: they start once the session is where everybody finds it, or a change
@@ -86,6 +90,7 @@ impl Session {
             outbox,
             ending: shared.cancel.child_token(),
             reason: OnceLock::new(),
+            has_refused: AtomicBool::new(false),
         });
         let (reader, writer) = tokio::io::split(lane.stream);
         let outgoing = session.outgoing.clone();
@@ -280,9 +285,7 @@ impl Session {
             }
             ControlMessage::Entries(states) => {
                 if let Err(error) = shared.merge(states) {
-                    self.end(DisconnectReason::Lost {
-                        error: error.to_string(),
-                    });
+                    self.refuse(shared, error);
                 }
             }
             ControlMessage::WantLane => self.offer_lane(shared),
@@ -290,6 +293,19 @@ impl Session {
             ControlMessage::Bye => self.end(DisconnectReason::RemoteClosed),
         }
         Some(HealthEvent::Received)
+    }
+
+    /// What was right but did not fit is left out, and the session goes on: a new one would bring
+    /// the same states again. A peer that breaks a rule is no longer listened to.
+    fn refuse(&self, shared: &Shared, error: CatalogError) {
+        if !error.is_full() {
+            self.end(DisconnectReason::Lost {
+                error: error.to_string(),
+            });
+        } else if !self.has_refused.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "could not take in what the other peer shares");
+            shared.events.emit(Event::CatalogFull { error });
+        }
     }
 
     /// Control messages are few; when the outbox is full, the other side has stopped reading, and health will say so.

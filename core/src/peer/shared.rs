@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) demand: Demand,
     files: Mutex<Files>,
     received_links: Mutex<ReceivedLinks>,
+    /// Held by the next one who gets `files`.
+    files_turn: Mutex<()>,
     session: watch::Sender<Option<Arc<Session>>>,
     status: watch::Sender<Status>,
     turn: Mutex<()>,
@@ -126,6 +128,7 @@ impl Shared {
             demand: Demand::new(config.read_patience),
             files: Mutex::new(parts.files),
             received_links: Mutex::default(),
+            files_turn: Mutex::new(()),
             session: watch::Sender::new(None),
             status: watch::Sender::new(Status::default()),
             turn: Mutex::new(()),
@@ -190,7 +193,12 @@ impl Shared {
     }
 
     /// The catalog and what is held of it. Don't keep it across an await.
+    ///
+    /// A lock alone would go to whoever has just had it, as a merge has between two pieces, before
+    /// those who sleep waiting for it. Here the one who waits has the turn, and whoever comes again
+    /// is behind it.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
+        let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

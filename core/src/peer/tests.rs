@@ -1,5 +1,6 @@
 //! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
 
+mod announced;
 mod expectation;
 mod reading;
 mod speed;

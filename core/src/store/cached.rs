@@ -1,8 +1,8 @@
 //! One content on its way in for whoever reads it: a sparse file, and which blocks of it are there.
 //!
 //! Owns the invariant that a byte can be read only after it was verified and written: bytes are checked by the caller,
-//! written here, and only then is their bit set. The file takes no disk until something is written, and vanishes with the
-//! last handle.
+//! written here, and only then is their bit set. The file takes no disk until something is written,
+//! what is known of it no memory but for what is there, and both vanish with the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,8 +10,9 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::depot::Shelf;
 use super::outline::{BLOCK_LEN, FineOutline, GROUP_LEN, Outline, group_count, group_len};
 use super::{read_exact_at, write_all_at};
 use crate::catalog::ContentId;
@@ -25,36 +26,63 @@ pub(crate) struct Cached {
     file: File,
     outline: OnceLock<Outline>,
     fine: Mutex<HashMap<u64, Arc<FineOutline>>>,
-    /// One word for each group, one bit for each of its blocks.
-    present: Box<[AtomicU64]>,
+    /// Bytes of memory that the outlines take.
+    outlines_len: AtomicU64,
+    present: Presence,
     missing_len: AtomicU64,
-    /// Bytes of all contents of the same depot.
-    stored_len: Arc<AtomicU64>,
+    home: Home,
     is_given_away: AtomicBool,
 }
 
+/// What the contents of a depot take.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Bytes of disk.
+    pub(super) stored_len: AtomicU64,
+    /// Bytes of memory that their outlines take.
+    pub(super) outlines_len: AtomicU64,
+}
+
+/// The depot that a content is in.
+#[derive(Debug, Default)]
+pub(super) struct Home {
+    /// What all contents of the same depot take.
+    pub(super) taken: Arc<Taken>,
+    /// Where the content is put once something of it is here; gone with the depot.
+    pub(super) shelf: Weak<Mutex<Shelf>>,
+    /// The content itself.
+    pub(super) this: Weak<Cached>,
+}
+
 impl Cached {
-    /// Creates the file at `path`, which nobody else may be able to read.
-    pub(super) fn create(path: PathBuf, content: ContentId, stored_len: Arc<AtomicU64>) -> io::Result<Self> {
+    /// Creates the file at `path`, which nobody else may be able to read. `home` is given the
+    /// content itself.
+    pub(super) fn create(
+        path: PathBuf,
+        content: ContentId,
+        home: impl FnOnce(Weak<Self>) -> Home,
+    ) -> io::Result<Arc<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path)?;
-        let groups = content.len.div_ceil(GROUP_LEN);
-        let cached = Self {
+        if let Err(error) = file.set_len(content.len) {
+            drop(std::fs::remove_file(&path));
+            return Err(error);
+        }
+        Ok(Arc::new_cyclic(|this| Self {
             content,
             path,
             file,
             outline: OnceLock::new(),
             fine: Mutex::default(),
-            present: (0..groups).map(|_| AtomicU64::new(0)).collect(),
+            outlines_len: AtomicU64::new(0),
+            present: Presence::of(content.len.div_ceil(GROUP_LEN)),
             missing_len: AtomicU64::new(content.len),
-            stored_len,
+            home: home(this.clone()),
             is_given_away: AtomicBool::new(false),
-        };
-        cached.file.set_len(content.len)?;
-        Ok(cached)
+        }))
     }
 
     /// What it is the content of.
@@ -82,8 +110,11 @@ impl Cached {
 
     /// Accepts the outline, which was verified.
     pub(crate) fn outlined(&self, outline: Outline) {
+        let len = outline.as_bytes().len() as u64;
         // Fails when it came twice, and then it is the same.
-        drop(self.outline.set(outline));
+        if self.outline.set(outline).is_ok() {
+            self.count_outlines(0, len);
+        }
     }
 
     /// The fine outline of a group, if it was asked for lately.
@@ -95,12 +126,26 @@ impl Cached {
     pub(crate) fn keep_fine(&self, group: u64, fine: FineOutline) -> Arc<FineOutline> {
         let fine = Arc::new(fine);
         let mut kept = self.kept();
+        let len_before = fine_len(&kept);
         if kept.len() >= FINE_OUTLINES_KEPT_MAX {
             // Rarely needed again by then, and cheap to be had again.
             kept.clear();
         }
         kept.insert(group, fine.clone());
+        self.count_outlines(len_before, fine_len(&kept));
         fine
+    }
+
+    fn count_outlines(&self, before_len: u64, after_len: u64) {
+        for len in [&self.outlines_len, &self.home.taken.outlines_len] {
+            len.fetch_add(after_len, Ordering::Relaxed);
+            len.fetch_sub(before_len, Ordering::Relaxed);
+        }
+    }
+
+    /// How many bytes of memory the outlines take.
+    pub(super) fn outlines_len(&self) -> u64 {
+        self.outlines_len.load(Ordering::Relaxed)
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<u64, Arc<FineOutline>>> {
@@ -115,10 +160,7 @@ impl Cached {
 
     /// Which blocks of a group are here, a bit for each.
     pub(crate) fn present(&self, group: u64) -> u64 {
-        let word = usize::try_from(group)
-            .ok()
-            .and_then(|group| self.present.get(group));
-        word.map_or(0, |word| word.load(Ordering::Acquire))
+        self.present.of_group(group)
     }
 
     /// All blocks that a group has, a bit for each.
@@ -153,9 +195,7 @@ impl Cached {
     pub(crate) fn write(&self, group: u64, first: u32, bytes: &[u8]) -> io::Result<bool> {
         let offset = group * GROUP_LEN + u64::from(first) * BLOCK_LEN;
         let count = (bytes.len() as u64).div_ceil(BLOCK_LEN);
-        let word = usize::try_from(group)
-            .ok()
-            .and_then(|group| self.present.get(group));
+        let word = self.present.word(group);
         let Some(word) = word.filter(|_| offset + bytes.len() as u64 <= self.content.len) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
@@ -163,8 +203,11 @@ impl Cached {
         let bits = first_bits(count) << first;
         let fresh = bits & !word.fetch_or(bits, Ordering::AcqRel);
         let fresh_len = self.len_of(group, fresh);
-        self.stored_len.fetch_add(fresh_len, Ordering::Relaxed);
+        self.home.taken.stored_len.fetch_add(fresh_len, Ordering::Relaxed);
         let missing_len = self.missing_len.fetch_sub(fresh_len, Ordering::AcqRel);
+        if fresh_len > 0 && missing_len == self.content.len {
+            self.home.put_on_shelf();
+        }
         Ok(fresh_len > 0 && missing_len == fresh_len)
     }
 
@@ -184,7 +227,12 @@ impl Cached {
 
 impl Drop for Cached {
     fn drop(&mut self) {
-        self.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
+        let taken = &self.home.taken;
+        taken.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
+        taken
+            .outlines_len
+            .fetch_sub(self.outlines_len(), Ordering::Relaxed);
+        self.home.clear_place(&self.content);
         if *self.is_given_away.get_mut() {
             return;
         }
@@ -192,6 +240,72 @@ impl Drop for Cached {
             tracing::debug!(%error, "could not remove a file of the depot");
         }
     }
+}
+
+impl Home {
+    /// Something of the content is here: the depot keeps it, whoever else does.
+    fn put_on_shelf(&self) {
+        if let (Some(shelf), Some(this)) = (self.shelf.upgrade(), self.this.upgrade()) {
+            lock(&shelf).keep(this);
+        }
+    }
+
+    /// The last handle is gone.
+    fn clear_place(&self, content: &ContentId) {
+        if let Some(shelf) = self.shelf.upgrade() {
+            lock(&shelf).clear(content, &self.this);
+        }
+    }
+}
+
+/// Groups whose words are allocated together, 8 KiB for the blocks of a GiB.
+const PAGE_GROUPS: usize = 1024;
+
+/// Which blocks are here: a word for each group, one bit for each of its blocks. Only where
+/// something is here there are words.
+#[derive(Debug)]
+struct Presence {
+    pages: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    groups: u64,
+}
+
+impl Presence {
+    fn of(groups: u64) -> Self {
+        let pages = groups.div_ceil(PAGE_GROUPS as u64);
+        Self {
+            pages: (0..pages).map(|_| OnceLock::new()).collect(),
+            groups,
+        }
+    }
+
+    fn of_group(&self, group: u64) -> u64 {
+        let (page, index) = position(group);
+        let page = self.pages.get(page).and_then(OnceLock::get);
+        let word = page.and_then(|page| page.get(index));
+        word.map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    /// The word of a group that is there in the content; it has one from now on.
+    fn word(&self, group: u64) -> Option<&AtomicU64> {
+        let (page, index) = position(group);
+        let page = self.pages.get(page).filter(|_| group < self.groups)?;
+        let words = page.get_or_init(|| (0..PAGE_GROUPS).map(|_| AtomicU64::new(0)).collect());
+        words.get(index)
+    }
+}
+
+/// In which page the word of a group is, and where in it.
+fn position(group: u64) -> (usize, usize) {
+    let group = usize::try_from(group).unwrap_or(usize::MAX);
+    (group / PAGE_GROUPS, group % PAGE_GROUPS)
+}
+
+fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn fine_len(kept: &HashMap<u64, Arc<FineOutline>>) -> u64 {
+    kept.values().map(|fine| fine.as_bytes().len() as u64).sum()
 }
 
 /// The groups that `range` touches.
@@ -224,9 +338,9 @@ fn first_bits(count: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn cached(root: &tempfile::TempDir, len: u64) -> Cached {
+    fn cached(root: &tempfile::TempDir, len: u64) -> Arc<Cached> {
         let content = ContentId { hash: [1; 32], len };
-        Cached::create(root.path().join("cached"), content, Arc::default()).unwrap()
+        Cached::create(root.path().join("cached"), content, |_| Home::default()).unwrap()
     }
 
     #[test]
@@ -246,7 +360,8 @@ mod tests {
     fn what_fails_to_be_written_is_not_there() {
         let root = tempfile::tempdir().unwrap();
         let mut cached = cached(&root, 30_000);
-        cached.file = File::open(&cached.path).unwrap();
+        let file = File::open(&cached.path).unwrap();
+        Arc::get_mut(&mut cached).unwrap().file = file;
         assert!(cached.write(0, 0, &[7; 30_000]).is_err());
         assert!(!cached.has(0..1) && !cached.is_complete());
     }
@@ -261,7 +376,37 @@ mod tests {
         assert!(cached.write(0, 0, &[7; 1 << 20]).unwrap());
         assert!(cached.is_complete() && cached.has(0..GROUP_LEN + 20_000));
         assert!(!cached.write(0, 0, &[7; 1 << 20]).unwrap());
-        assert_eq!(cached.stored_len.load(Ordering::Relaxed), GROUP_LEN + 20_000);
+        assert_eq!(
+            cached.home.taken.stored_len.load(Ordering::Relaxed),
+            GROUP_LEN + 20_000
+        );
+    }
+
+    #[test]
+    fn what_is_known_of_a_content_takes_memory_only_where_something_of_it_is_here() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, crate::limits::FILE_LEN_MAX);
+        let pages = || {
+            cached
+                .present
+                .pages
+                .iter()
+                .filter(|page| page.get().is_some())
+                .count()
+        };
+        assert!(!cached.has(0..1) && !cached.has((1 << 39)..(1 << 40)));
+        assert!(pages() == 0 && size_of_val(&*cached.present.pages) <= 32 << 10);
+        let last = group_count(cached.content.len) - 1;
+        for group in [0, 1, last] {
+            assert!(!cached.write(group, 3, &[7; BLOCK_LEN as usize]).unwrap());
+        }
+        assert_eq!(pages(), 2);
+        assert_eq!(
+            [0, 1, 2, last, last + 1, u64::MAX].map(|group| cached.present(group)),
+            [8, 8, 0, 8, 0, 0]
+        );
+        assert!(cached.write(last + 1, 0, &[7; 1]).is_err());
+        assert_eq!(cached.present_len(), 3 * BLOCK_LEN);
     }
 
     #[test]

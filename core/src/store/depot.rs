@@ -11,11 +11,12 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::cached::Cached;
+use super::cached::{Cached, Home, Taken};
 use super::no_follow;
 use crate::catalog::ContentId;
+use crate::limits::DEPOT_OUTLINES_LEN_MAX;
 
 /// Why a directory can't be a peer's store.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +82,15 @@ pub(crate) struct Depot {
     /// Tells the files of this life from those of others that were not removed yet.
     token: u64,
     fetched_len_max: u64,
-    stored_len: Arc<AtomicU64>,
-    shelf: Mutex<Shelf>,
+    taken: Arc<Taken>,
+    shelf: Arc<Mutex<Shelf>>,
     _lock: File,
 }
 
+/// The contents that have a place. Lock it for no longer than a look: a content that goes takes
+/// itself from here.
 #[derive(Debug, Default)]
-struct Shelf {
+pub(super) struct Shelf {
     contents: HashMap<ContentId, Slot>,
     use_count: u64,
     file_count: u64,
@@ -95,8 +98,47 @@ struct Shelf {
 
 #[derive(Debug)]
 struct Slot {
-    cached: Arc<Cached>,
+    place: Weak<Cached>,
+    /// The same, once something of the content is here. A place with nothing in it goes with its
+    /// last handle: there may be any number of files that were opened once and never read.
+    kept: Option<Arc<Cached>>,
     used_at: u64,
+}
+
+impl Slot {
+    /// Whether somebody besides the depot has a handle.
+    fn is_held(&self) -> bool {
+        self.place.strong_count() > usize::from(self.kept.is_some())
+    }
+}
+
+impl Shelf {
+    /// From now on the content is kept, for something of it is here.
+    pub(super) fn keep(&mut self, cached: Arc<Cached>) {
+        if let Some(slot) = self.contents.get_mut(&cached.content())
+            && slot.place.ptr_eq(&Arc::downgrade(&cached))
+        {
+            slot.kept = Some(cached);
+        }
+    }
+
+    /// A place is gone. Another one that the content has by now stays.
+    pub(super) fn clear(&mut self, content: &ContentId, place: &Weak<Cached>) {
+        if self
+            .contents
+            .get(content)
+            .is_some_and(|slot| slot.place.ptr_eq(place))
+        {
+            self.contents.remove(content);
+        }
+    }
+
+    fn find(&mut self, content: &ContentId) -> Option<Arc<Cached>> {
+        self.use_count += 1;
+        let slot = self.contents.get_mut(content)?;
+        slot.used_at = self.use_count;
+        slot.place.upgrade()
+    }
 }
 
 impl Depot {
@@ -118,8 +160,8 @@ impl Depot {
             written,
             token,
             fetched_len_max,
-            stored_len: Arc::default(),
-            shelf: Mutex::default(),
+            taken: Arc::default(),
+            shelf: Arc::default(),
             _lock: lock,
         })
     }
@@ -129,22 +171,25 @@ impl Depot {
         &self.written
     }
 
-    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no disk.
+    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no
+    /// disk; it goes with its last handle as long as nothing is in it.
     pub(crate) fn fetched(&self, content: ContentId) -> io::Result<Arc<Cached>> {
         let mut shelf = self.shelf();
-        shelf.use_count += 1;
-        let used_at = shelf.use_count;
-        if let Some(slot) = shelf.contents.get_mut(&content) {
-            slot.used_at = used_at;
-            return Ok(slot.cached.clone());
+        if let Some(cached) = shelf.find(&content) {
+            return Ok(cached);
         }
         shelf.file_count += 1;
         let name = format!("{:016x}-{}", self.token, shelf.file_count);
-        let cached = Cached::create(self.fetched.join(name), content, self.stored_len.clone())?;
-        let cached = Arc::new(cached);
+        let home = |this| Home {
+            taken: self.taken.clone(),
+            shelf: Arc::downgrade(&self.shelf),
+            this,
+        };
+        let cached = Cached::create(self.fetched.join(name), content, home)?;
         let slot = Slot {
-            cached: cached.clone(),
-            used_at,
+            place: Arc::downgrade(&cached),
+            kept: None,
+            used_at: shelf.use_count,
         };
         shelf.contents.insert(content, slot);
         Ok(cached)
@@ -152,43 +197,37 @@ impl Depot {
 
     /// The place of `content` if it has one.
     pub(crate) fn find(&self, content: &ContentId) -> Option<Arc<Cached>> {
-        let mut shelf = self.shelf();
-        shelf.use_count += 1;
-        let used_at = shelf.use_count;
-        let slot = shelf.contents.get_mut(content)?;
-        slot.used_at = used_at;
-        Some(slot.cached.clone())
+        self.shelf().find(content)
     }
 
     /// Whether somebody besides this depot has a handle to the place of a content.
     pub(crate) fn is_held(&self, content: &ContentId) -> bool {
-        let shelf = self.shelf();
-        let slot = shelf.contents.get(content);
-        slot.is_some_and(|slot| Arc::strong_count(&slot.cached) > 1)
+        self.shelf().contents.get(content).is_some_and(Slot::is_held)
     }
 
     /// Gives the file of a content away; the next reader gets a new place for it. `false` while somebody has a handle to it.
     pub(crate) fn release(&self, content: &ContentId) -> bool {
         let mut shelf = self.shelf();
-        let slot = shelf.contents.get(content);
-        if slot.is_some_and(|slot| Arc::strong_count(&slot.cached) > 1) {
+        if shelf.contents.get(content).is_some_and(Slot::is_held) {
             return false;
         }
-        if let Some(slot) = shelf.contents.remove(content) {
-            slot.cached.give_away();
+        let slot = shelf.contents.remove(content);
+        // Its last handle is dropped when the shelf is free again.
+        drop(shelf);
+        if let Some(kept) = slot.and_then(|slot| slot.kept) {
+            kept.give_away();
         }
         true
     }
 
-    /// Takes the contents out that were not used for longest and that nobody holds, until the others fit. Their files go
-    /// with the last handle, so forget them as sources first.
+    /// Takes the contents out that were not used for longest and that nobody holds, until the
+    /// others and their outlines fit. Their files go with the last handle, so forget them as
+    /// sources first.
     #[must_use]
     pub(crate) fn trim(&self) -> Vec<Arc<Cached>> {
-        let mut excess = self
-            .stored_len
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.fetched_len_max);
-        if excess == 0 {
+        let mut stored = excess(&self.taken.stored_len, self.fetched_len_max);
+        let mut outlines = excess(&self.taken.outlines_len, DEPOT_OUTLINES_LEN_MAX);
+        if stored == 0 && outlines == 0 {
             return Vec::new();
         }
         let mut shelf = self.shelf();
@@ -196,17 +235,18 @@ impl Depot {
         let idle = shelf
             .contents
             .iter()
-            .filter(|(_, slot)| Arc::strong_count(&slot.cached) == 1);
+            .filter(|(_, slot)| slot.kept.is_some() && !slot.is_held());
         let mut idle: Vec<_> = idle.map(|(content, slot)| (slot.used_at, *content)).collect();
         idle.sort_unstable_by_key(|(used_at, _)| *used_at);
         let mut trimmed = Vec::new();
         for (_, content) in idle {
-            if excess == 0 {
+            if stored == 0 && outlines == 0 {
                 break;
             }
-            if let Some(slot) = shelf.contents.remove(&content) {
-                excess = excess.saturating_sub(slot.cached.present_len());
-                trimmed.push(slot.cached);
+            if let Some(cached) = shelf.contents.remove(&content).and_then(|slot| slot.kept) {
+                stored = stored.saturating_sub(cached.present_len());
+                outlines = outlines.saturating_sub(cached.outlines_len());
+                trimmed.push(cached);
             }
         }
         trimmed
@@ -215,6 +255,10 @@ impl Depot {
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn excess(taken: &AtomicU64, limit: u64) -> u64 {
+    taken.load(Ordering::Relaxed).saturating_sub(limit)
 }
 
 /// The folder at `path`, created if need be, without links in its path. It must belong to this
@@ -297,6 +341,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> DepotError {
 mod tests {
     use super::*;
     use crate::limits::DEPOT_FETCHED_LEN_MAX;
+    use crate::store::{FineOutline, Outline};
 
     fn content(hash: u8, len: u64) -> ContentId {
         ContentId {
@@ -324,7 +369,11 @@ mod tests {
     fn what_was_fetched_goes_with_the_owner_and_what_was_written_stays() {
         let root = tempfile::tempdir().unwrap();
         let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        drop(depot.fetched(content(1, 5)).unwrap());
+        depot
+            .fetched(content(1, 5))
+            .unwrap()
+            .write(0, 0, b"fetch")
+            .unwrap();
         std::fs::write(depot.written_dir().join("draft"), b"draft").unwrap();
         assert_eq!(fetched_count(&root), 1);
         drop(depot);
@@ -368,6 +417,63 @@ mod tests {
         assert!(depot.trim().is_empty());
         assert_eq!(fetched_count(&root), 3);
         assert!(depot.find(&held.content()).is_some());
+    }
+
+    #[test]
+    fn a_place_with_nothing_in_it_goes_with_its_last_handle() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let place = depot.fetched(content(1, 1 << 40)).unwrap();
+        let again = depot.fetched(content(1, 1 << 40)).unwrap();
+        drop(place);
+        assert!(depot.is_held(&again.content()) && fetched_count(&root) == 1);
+        again.outlined(Outline::new(vec![[7; 32]; 1000]));
+        drop(again);
+        assert!(depot.find(&content(1, 1 << 40)).is_none() && !depot.is_held(&content(1, 1 << 40)));
+        assert_eq!((fetched_count(&root), depot.shelf().contents.len()), (0, 0));
+        assert_eq!(depot.taken.outlines_len.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_place_with_something_in_it_stays_without_handles() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        drop(depot.fetched(content(1, 5)).unwrap());
+        let place = depot.fetched(content(1, 5)).unwrap();
+        place.write(0, 0, b"fetch").unwrap();
+        assert!(depot.is_held(&place.content()));
+        drop(place);
+        assert!(!depot.is_held(&content(1, 5)));
+        assert!(depot.find(&content(1, 5)).unwrap().is_complete());
+        assert_eq!(fetched_count(&root), 1);
+    }
+
+    #[test]
+    fn beyond_the_bound_of_outlines_those_go_that_nobody_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let outlined_len = DEPOT_OUTLINES_LEN_MAX / 4;
+        let place = |hash| {
+            let cached = depot.fetched(content(hash, 1 << 40)).unwrap();
+            cached.outlined(Outline::new(vec![[hash; 32]; outlined_len as usize / 32]));
+            cached.write(0, 0, &[hash; 16_384]).unwrap();
+            cached
+        };
+        let held = place(1);
+        for hash in 2..=4 {
+            drop(place(hash));
+        }
+        assert!(depot.trim().is_empty(), "at the limit");
+        let one = FineOutline::new(vec![[9; 32]], 1, &[9; 32]).unwrap();
+        held.keep_fine(0, one);
+        let trimmed = depot.trim();
+        let gone: Vec<_> = trimmed.iter().map(|cached| cached.content()).collect();
+        assert_eq!(gone, [content(2, 1 << 40)]);
+        drop(trimmed);
+        assert_eq!(
+            depot.taken.outlines_len.load(Ordering::Relaxed),
+            3 * outlined_len + 32
+        );
     }
 
     #[cfg(unix)]

@@ -251,7 +251,8 @@ fn is_genuine(file: &FileState, group: u64, bytes: &[u8]) -> bool {
     }
     let mut hasher = GroupHasher::new(group);
     hasher.update(bytes);
-    file.outline().and_then(|outline| outline.value(group)) == Some(&hasher.finish())
+    let outline = file.outline();
+    outline.is_some_and(|outline| outline.value(group) == Some(&hasher.finish()))
 }
 
 fn malformed(len: u64, expected: u64) -> WireError {

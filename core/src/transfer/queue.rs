@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Progress;
 use super::protocol::Refusal;
@@ -62,7 +62,7 @@ pub(crate) enum Unit {
 #[derive(Debug)]
 pub(crate) struct FileState {
     pub(crate) job: FileJob,
-    outline: OnceLock<Outline>,
+    outline: Mutex<Option<Arc<Outline>>>,
     part: Mutex<Option<Arc<PartFile>>>,
     groups_left: AtomicU64,
     corrupt: AtomicU32,
@@ -197,7 +197,7 @@ impl Queue {
     /// The same, of a file of which the groups `written` are in its part file already.
     pub(crate) fn outlined_but(&self, index: usize, outline: Outline, written: &HashSet<u64>) {
         let Some(file) = self.file(index) else { return };
-        if file.outline.set(outline).is_err() {
+        if !file.accept_outline(outline) {
             return;
         }
         let missing = (0..group_count(file.job.content.len)).filter(|group| !written.contains(group));
@@ -207,8 +207,8 @@ impl Queue {
     /// Takes the outline of a file that was copied from here; it brings no work.
     pub(crate) fn adopt_outline(&self, index: usize, outline: Outline) {
         if let Some(file) = self.file(index) {
-            // Fails when it came over a lane already, and then it is the same.
-            drop(file.outline.set(outline));
+            // One that came over a lane already is the same.
+            file.accept_outline(outline);
         }
     }
 
@@ -236,6 +236,9 @@ impl Queue {
         let Some(file) = self.file(index) else { return };
         file.take_part();
         if !file.settled.swap(true, Ordering::AcqRel) {
+            if outcome.is_err() {
+                file.drop_outline();
+            }
             *lock(&file.outcome) = Some(outcome);
             lock(&self.state).unsettled -= 1;
             self.wake.notify_all();
@@ -283,9 +286,7 @@ impl Queue {
     /// What has become of each file, in the order of the jobs; `unreachable` says why for one that is not settled.
     pub(crate) fn take_outcomes(&self, mut unreachable: Option<SessionError>) -> Vec<Outcome> {
         let mut take = |file: &FileState| match lock(&file.outcome).take() {
-            Some(outcome) => {
-                outcome.map(|published| (published, file.outline.get().cloned().unwrap_or_default()))
-            }
+            Some(outcome) => outcome.map(|published| (published, file.take_outline())),
             None => Err(FileFailure::Unreachable(unreachable.take())),
         };
         self.files.iter().map(&mut take).collect()
@@ -312,7 +313,7 @@ impl FileState {
         let groups_left = AtomicU64::new(group_count(job.content.len));
         Self {
             job,
-            outline: OnceLock::new(),
+            outline: Mutex::default(),
             part: Mutex::new(None),
             groups_left,
             corrupt: AtomicU32::new(0),
@@ -322,8 +323,28 @@ impl FileState {
     }
 
     /// The outline, once it has arrived and was verified.
-    pub(crate) fn outline(&self) -> Option<&Outline> {
-        self.outline.get()
+    pub(crate) fn outline(&self) -> Option<Arc<Outline>> {
+        lock(&self.outline).clone()
+    }
+
+    /// `false` if there is one already, or if nobody needs it any more.
+    fn accept_outline(&self, outline: Outline) -> bool {
+        let mut accepted = lock(&self.outline);
+        let is_needed = accepted.is_none() && !self.settled.load(Ordering::Acquire);
+        if is_needed {
+            *accepted = Some(Arc::new(outline));
+        }
+        is_needed
+    }
+
+    /// That of a TiB takes 32 MiB, and others of the pull may take long.
+    fn drop_outline(&self) {
+        drop(lock(&self.outline).take());
+    }
+
+    fn take_outline(&self) -> Outline {
+        let taken = lock(&self.outline).take();
+        taken.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
     /// The part file, created with the first verified group.

@@ -175,6 +175,20 @@ fn a_wrong_byte_is_never_published() {
 }
 
 #[test]
+fn a_file_that_failed_keeps_no_outline_and_takes_none() {
+    let root = tempfile::tempdir().unwrap();
+    let honest = source(root.path(), &bytes(3 * GROUP));
+    let queue = queue(root.path(), honest.content);
+    queue.outlined(0, honest.outline.clone());
+    assert!(queue.file(0).unwrap().outline().is_some());
+    queue.settle(0, Err(FileFailure::Corrupt));
+    assert!(queue.file(0).unwrap().outline().is_none());
+    queue.outlined(0, honest.outline);
+    assert!(queue.file(0).unwrap().outline().is_none());
+    assert!(queue.take().is_none());
+}
+
+#[test]
 fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
     let root = tempfile::tempdir().unwrap();
     let honest = source(root.path(), &bytes(3 * GROUP));

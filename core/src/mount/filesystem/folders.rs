@@ -8,20 +8,28 @@ use std::sync::PoisonError;
 use super::super::attributes::{Attributes, Handle, Inode, NodeKind};
 use super::super::error::FsError;
 use super::FileSystem;
-use crate::catalog::{EntryKey, Kind, SharePath, Shown};
+use crate::catalog::{Kind, SharePath, Shown};
 use crate::peer::Files;
 
 /// An open folder.
 #[derive(Debug, Default)]
 pub(super) struct FolderStream {
     folder: Option<Inode>,
+    listing: Listing,
+}
+
+/// The names of a folder.
+#[derive(Debug, Default)]
+struct Listing {
     items: Vec<Item>,
+    /// That of the catalog they are from.
+    revision: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Item {
-    /// `None` for `.` and `..`.
-    key: Option<EntryKey>,
+    /// As it was in the catalog; `None` for `.` and `..`.
+    entry: Option<Shown>,
     shown: FolderItem,
 }
 
@@ -49,7 +57,7 @@ impl FileSystem {
         let handle = self.new_handle();
         let stream = FolderStream {
             folder: Some(inode),
-            items: Vec::new(),
+            listing: Listing::default(),
         };
         self.streams().insert(handle, stream);
         Ok(handle)
@@ -69,7 +77,7 @@ impl FileSystem {
         let streams = self.streams();
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
-        for item in stream.items.iter().skip(first) {
+        for item in stream.listing.items.iter().skip(first) {
             if take(&item.shown) == Room::Full {
                 break;
             }
@@ -94,10 +102,17 @@ impl FileSystem {
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
         let inode = stream.folder.ok_or(FsError::BadHandle)?;
         let folder = self.share.folder(&files, &self.share.nodes(), inode);
+        // To look for each again takes as long as there are others of its name.
+        let is_current = stream.listing.revision == files.catalog.revision();
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
-        for item in stream.items.iter().skip(first) {
+        for item in stream.listing.items.iter().skip(first) {
             let path = folder.as_ref().ok().map(Option::as_ref);
-            let Some((attributes, is_counted)) = self.attributes_of_item(&files, (inode, path), item) else {
+            let known = item.entry.as_ref().filter(|_| is_current);
+            let found = match known {
+                Some(shown) => Some((self.introduce(inode, shown), true)),
+                None => self.attributes_of_item(&files, (inode, path), item),
+            };
+            let Some((attributes, is_counted)) = found else {
                 // It went since the folder was opened.
                 continue;
             };
@@ -131,17 +146,18 @@ impl FileSystem {
         let path = match self.share.folder(&files, &self.share.nodes(), folder) {
             // A folder that was removed while it is open is empty.
             Err(FsError::NotFound) => {
-                return self.fill(handle, Vec::new());
+                return self.fill(handle, Listing::default());
             }
             path => path?,
         };
         let items = self.snapshot(&files, folder, path.as_ref());
-        self.fill(handle, items)
+        let revision = files.catalog.revision();
+        self.fill(handle, Listing { items, revision })
     }
 
-    fn fill(&self, handle: Handle, items: Vec<Item>) -> Result<(), FsError> {
+    fn fill(&self, handle: Handle, listing: Listing) -> Result<(), FsError> {
         let mut streams = self.streams();
-        streams.get_mut(&handle).ok_or(FsError::BadHandle)?.items = items;
+        streams.get_mut(&handle).ok_or(FsError::BadHandle)?.listing = listing;
         Ok(())
     }
 
@@ -153,15 +169,13 @@ impl FileSystem {
         for (name, inode) in [(".", folder), ("..", above)] {
             items.push(item(None, name, inode, NodeKind::Folder));
         }
-        for shown in listed {
+        for mut shown in listed {
             let key = shown.key();
             let inode = nodes.known_inode(&key).unwrap_or(Inode::preferred(&key));
-            items.push(item(
-                Some(key),
-                shown.path.name().as_str(),
-                inode,
-                kind_of(&shown),
-            ));
+            let (name, kind) = (shown.path.name(), kind_of(&shown));
+            // Nobody asks a listing who holds a file, and it may be long.
+            shown.holders.clear();
+            items.push(item(Some(shown), name.as_str(), inode, kind));
         }
         for (next, item) in (1..).zip(&mut items) {
             item.shown.next = next;
@@ -186,9 +200,9 @@ impl FileSystem {
         (inode, folder): (Inode, Option<Option<&SharePath>>),
         item: &Item,
     ) -> Option<(Attributes, bool)> {
-        match item.key {
-            Some(key) => {
-                let shown = files.catalog.locate(key)?;
+        match &item.entry {
+            Some(entry) => {
+                let shown = files.catalog.locate(entry.key())?;
                 let is_here = folder == Some(shown.path.parent().as_ref());
                 let is_named = shown.path.name().as_str() == item.shown.name;
                 (is_here && is_named).then(|| (self.introduce(inode, &shown), true))
@@ -215,14 +229,14 @@ pub enum Room {
     Full,
 }
 
-fn item(key: Option<EntryKey>, name: &str, inode: Inode, kind: NodeKind) -> Item {
+fn item(entry: Option<Shown>, name: &str, inode: Inode, kind: NodeKind) -> Item {
     let shown = FolderItem {
         next: 0,
         name: name.to_owned(),
         inode,
         kind,
     };
-    Item { key, shown }
+    Item { entry, shown }
 }
 
 fn kind_of(shown: &Shown) -> NodeKind {

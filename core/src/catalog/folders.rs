@@ -1,0 +1,93 @@
+//! Visible folders, and who has which name in them.
+//!
+//! A visible folder is made of all entries that are folders of its name: nearly always one or two,
+//! but a peer may make any number of them. Of a folder that is made of many, the names are gathered
+//! once, and not from each of its entries for each name.
+
+use std::collections::HashMap;
+
+use super::Catalog;
+use super::share_path::{Name, SharePath};
+use super::state::EntryId;
+
+/// Entries of one folder that are asked one after the other for a name. Of more the names are
+/// gathered.
+const ASKED_ENTRIES_MAX: usize = 8;
+
+/// One visible folder.
+pub(super) struct Folder<'a> {
+    catalog: &'a Catalog,
+    entries: Vec<EntryId>,
+    /// The entries of each name, where they were gathered.
+    gathered: Option<HashMap<&'a str, Vec<EntryId>>>,
+}
+
+impl<'a> Folder<'a> {
+    /// The folder that `entries` make up.
+    pub(super) fn new(catalog: &'a Catalog, entries: Vec<EntryId>) -> Self {
+        let is_large = entries.len() > ASKED_ENTRIES_MAX;
+        let gathered = is_large.then(|| {
+            let mut gathered: HashMap<_, Vec<_>> = HashMap::new();
+            for (name, id) in entries.iter().flat_map(|entry| catalog.tree.children(*entry)) {
+                gathered.entry(name.as_str()).or_default().push(id);
+            }
+            gathered
+        });
+        Self {
+            catalog,
+            entries,
+            gathered,
+        }
+    }
+
+    /// All entries of that name, tombstones included.
+    pub(super) fn named(&self, name: &str) -> Vec<EntryId> {
+        match &self.gathered {
+            Some(gathered) => gathered.get(name).cloned().unwrap_or_default(),
+            None => self.catalog.named_in(&self.entries, name).collect(),
+        }
+    }
+
+    /// Whether anything visible has that name.
+    pub(super) fn is_claimed(&self, name: &Name) -> bool {
+        let named = self.named(name.as_str());
+        named.into_iter().any(|id| self.catalog.tree.is_visible(id))
+    }
+}
+
+/// The folders that were asked for; what is in them is looked up once, however much of it is asked
+/// for.
+pub(super) struct Folders<'a> {
+    catalog: &'a Catalog,
+    known: HashMap<Option<SharePath>, Option<Folder<'a>>>,
+}
+
+impl<'a> Folders<'a> {
+    pub(super) fn new(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The folder at a path, or the top of the share; `None` if there is no such folder.
+    pub(super) fn at(&mut self, path: Option<&SharePath>) -> Option<&Folder<'a>> {
+        let path = path.cloned();
+        if !self.known.contains_key(&path) {
+            let folder = self.find(path.as_ref());
+            self.known.insert(path.clone(), folder);
+        }
+        self.known.get(&path)?.as_ref()
+    }
+
+    /// As deep as paths are, so it may recurse.
+    fn find(&mut self, path: Option<&SharePath>) -> Option<Folder<'a>> {
+        let catalog = self.catalog;
+        let Some(path) = path else {
+            return Some(Folder::new(catalog, vec![EntryId::ROOT]));
+        };
+        let mut entries = self.at(path.parent().as_ref())?.named(path.name().as_str());
+        entries.retain(|id| catalog.is_folder(*id));
+        (!entries.is_empty()).then(|| Folder::new(catalog, entries))
+    }
+}

@@ -1,0 +1,38 @@
+//! How many steps the work on a catalog takes, counted in the tests of this crate and nowhere else.
+//!
+//! A peer decides what the tree looks like. The tests prove that no tree makes the work grow faster
+//! than the catalog, and they count steps for it, since a time would prove nothing on another
+//! machine.
+
+#[cfg(test)]
+mod counted {
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Counts a look at one entry.
+    pub(in crate::catalog) fn step() {
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    /// How many steps this thread has taken while it did `work`.
+    pub(crate) fn steps_of<T>(work: impl FnOnce() -> T) -> (u64, T) {
+        let before = COUNT.get();
+        let done = work();
+        (COUNT.get() - before, done)
+    }
+}
+
+#[cfg(test)]
+pub(super) use counted::step;
+#[cfg(test)]
+pub(crate) use counted::steps_of;
+
+/// Nothing is counted outside of tests.
+#[cfg(not(test))]
+pub(super) fn step() {}
+
+#[cfg(test)]
+mod tests;

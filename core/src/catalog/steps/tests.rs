@@ -1,0 +1,299 @@
+//! The work of merges and changes grows with the catalog and not faster, whatever tree a peer makes
+//! of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::steps_of;
+use crate::catalog::tests::{add, catalog_of, path};
+use crate::catalog::{
+    Catalog, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, Name, Place, ReplicaId, Seen, Version,
+};
+use crate::identity::Fingerprint;
+use crate::limits::{MERGE_PIECE_ENTRIES_MAX, SHARE_DEPTH_MAX};
+
+/// Entries of a small tree; a large one has four times as many.
+const SMALL: u64 = 500;
+const LARGE: u64 = 4 * SMALL;
+/// Steps for each entry of the catalog that a merge may take. A walk to the top of the share takes
+/// one for each name, and a merge looks at the tree before and after.
+const STEPS_MAX: u64 = 3 * SHARE_DEPTH_MAX as u64;
+
+/// Ids in no order, as those of honest entries are.
+fn id(number: u64) -> EntryId {
+    let mut bytes = [0; 16];
+    let spread = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bytes[..8].copy_from_slice(&spread.to_le_bytes());
+    bytes[8..].copy_from_slice(&(number + 1).to_le_bytes());
+    EntryId::from_bytes(bytes)
+}
+
+/// An entry as `counter` has put it there.
+fn entry(number: u64, counter: u64, (parent, name): (EntryId, &str), kind: Kind) -> (EntryId, EntryState) {
+    let replica = ReplicaId {
+        fingerprint: Fingerprint::from_bytes([9; 20]),
+        incarnation: 1,
+    };
+    let stamp = Dot { counter, replica };
+    let mut seen = Seen::default();
+    seen.note(stamp);
+    let version = Version {
+        kind,
+        holders: BTreeSet::new(),
+    };
+    let state = EntryState {
+        place: Place {
+            stamp,
+            parent,
+            name: Name::new(name).unwrap(),
+        },
+        versions: BTreeMap::from([(stamp, version)]),
+        seen,
+    };
+    (id(number), state)
+}
+
+fn folder(number: u64, parent: EntryId, name: &str) -> (EntryId, EntryState) {
+    entry(number, number + 1, (parent, name), Kind::Folder)
+}
+
+fn file(number: u64, content: u64, parent: EntryId, name: &str) -> (EntryId, EntryState) {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&content.to_le_bytes());
+    let version = FileVersion {
+        content: ContentId { hash, len: 1 },
+        mtime_ns: 0,
+        mode: 0o644,
+    };
+    entry(number, number + 1, (parent, name), Kind::File(version))
+}
+
+fn chain(count: u64) -> Vec<(EntryId, EntryState)> {
+    let parent = |number: u64| number.checked_sub(1).map_or(EntryId::ROOT, id);
+    (0..count)
+        .map(|number| folder(number, parent(number), "d"))
+        .collect()
+}
+
+/// The same, in the order in which nothing can be placed before the end.
+fn chain_from_its_end(count: u64) -> Vec<(EntryId, EntryState)> {
+    chain(count).into_iter().rev().collect()
+}
+
+fn cycles_of_two(count: u64) -> Vec<(EntryId, EntryState)> {
+    (0..count)
+        .map(|number| folder(number, id(number ^ 1), "c"))
+        .collect()
+}
+
+/// A long cycle of folders.
+fn ring(count: u64) -> Vec<(EntryId, EntryState)> {
+    let parent = |number| id((number + 1) % count);
+    (0..count)
+        .map(|number| folder(number, parent(number), "r"))
+        .collect()
+}
+
+fn files_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
+    (0..count)
+        .map(|number| file(number, number, EntryId::ROOT, "same"))
+        .collect()
+}
+
+fn files_of_one_name_and_content(count: u64) -> Vec<(EntryId, EntryState)> {
+    (0..count)
+        .map(|number| file(number, 7, EntryId::ROOT, "same"))
+        .collect()
+}
+
+/// Folders of one name, shown as one, with a file of its own in each.
+fn folders_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
+    let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
+    let pair = |(outer, inner)| {
+        let name = format!("file {inner}");
+        [
+            folder(outer, EntryId::ROOT, "same"),
+            file(inner, inner, id(outer), &name),
+        ]
+    };
+    halves.flat_map(pair).collect()
+}
+
+/// The same, where the files have one name as well.
+fn folders_and_files_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
+    let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
+    let pair = |(outer, inner)| {
+        [
+            folder(outer, EntryId::ROOT, "same"),
+            file(inner, inner, id(outer), "same"),
+        ]
+    };
+    halves.flat_map(pair).collect()
+}
+
+/// Folders beside each other, with a folder in each.
+fn folders_in_folders(count: u64) -> Vec<(EntryId, EntryState)> {
+    let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
+    let pair = |(outer, inner)| {
+        let name = format!("folder {outer}");
+        [
+            folder(outer, EntryId::ROOT, &name),
+            folder(inner, id(outer), "inner"),
+        ]
+    };
+    halves.flat_map(pair).collect()
+}
+
+type Shape = fn(u64) -> Vec<(EntryId, EntryState)>;
+
+const SHAPES: [(&str, Shape); 9] = [
+    ("a chain of folders", chain),
+    ("a chain from its end", chain_from_its_end),
+    ("cycles of two", cycles_of_two),
+    ("one long cycle", ring),
+    ("files of one name", files_of_one_name),
+    ("files of one name and content", files_of_one_name_and_content),
+    ("folders of one name", folders_of_one_name),
+    ("folders and files of one name", folders_and_files_of_one_name),
+    ("folders in folders", folders_in_folders),
+];
+
+fn merged(states: Vec<(EntryId, EntryState)>) -> (u64, Catalog) {
+    let mut catalog = catalog_of(1);
+    let (steps, outcome) = steps_of(|| catalog.merge(states));
+    outcome.unwrap();
+    (steps, catalog)
+}
+
+#[test]
+fn a_merge_takes_steps_in_proportion_to_what_is_merged() {
+    for (shape, states) in SHAPES {
+        let (small, _) = merged(states(SMALL));
+        let (large, _) = merged(states(LARGE));
+        assert!(
+            large <= LARGE * STEPS_MAX,
+            "{shape}: {large} steps for {LARGE} entries"
+        );
+        assert!(
+            large <= 5 * small,
+            "{shape}: {small} steps, and {large} for four times as many entries"
+        );
+    }
+}
+
+#[test]
+fn a_piece_of_a_batch_takes_steps_in_proportion_to_the_catalog() {
+    for (shape, states) in SHAPES {
+        let mut catalog = catalog_of(1);
+        let mut batch = catalog.checked(states(LARGE)).unwrap();
+        while !batch.is_empty() {
+            let (steps, piece) = steps_of(|| catalog.merge_piece(&mut batch));
+            assert!(piece.unwrap().entries.len() <= MERGE_PIECE_ENTRIES_MAX);
+            let count = catalog.entry_count() as u64;
+            assert!(
+                steps <= count * STEPS_MAX,
+                "{shape}: {steps} steps for a piece, with {count} entries"
+            );
+        }
+        let (_, whole) = merged(states(LARGE));
+        assert_eq!(catalog.digest(), whole.digest(), "{shape}");
+        assert_eq!(catalog.list(), whole.list(), "{shape}");
+    }
+}
+
+#[test]
+fn cycles_that_are_there_cost_later_changes_nothing() {
+    let (_, mut catalog) = merged(cycles_of_two(LARGE));
+    let (steps, ()) = steps_of(|| add(&mut catalog, "mine", 1));
+    assert!(steps < 100, "{steps} steps for one file");
+    let (steps, outcome) = steps_of(|| catalog.merge(vec![file(LARGE, 1, EntryId::ROOT, "theirs")]));
+    outcome.unwrap();
+    assert!(steps < 100, "{steps} steps for one file");
+}
+
+#[test]
+fn renaming_what_holds_all_others_takes_steps_in_proportion_to_them() {
+    let rename = |count: u64| {
+        let (_, mut catalog) = merged(chain(count));
+        let renamed = entry(0, count + 1, (EntryId::ROOT, "e"), Kind::Folder);
+        let (steps, outcome) = steps_of(|| catalog.merge(vec![renamed]));
+        assert_eq!(outcome.unwrap().len(), 1);
+        steps
+    };
+    let (small, large) = (rename(SMALL), rename(LARGE));
+    assert!(
+        large <= 5 * small,
+        "{small} steps, and {large} for four times as many entries"
+    );
+}
+
+#[test]
+fn renaming_every_folder_of_a_chain_at_once_takes_steps_in_proportion_to_them() {
+    let rename = |count: u64| {
+        let (_, mut catalog) = merged(chain(count));
+        let mut renamed = chain(count);
+        for (number, (_, state)) in (0..).zip(&mut renamed) {
+            *state = entry(
+                number,
+                count + number + 1,
+                (state.place.parent, "e"),
+                Kind::Folder,
+            )
+            .1;
+        }
+        let (steps, outcome) = steps_of(|| catalog.merge(renamed));
+        assert_eq!(outcome.unwrap().len(), SHARE_DEPTH_MAX);
+        steps
+    };
+    let (small, large) = (rename(SMALL), rename(LARGE));
+    assert!(
+        large <= 5 * small,
+        "{small} steps, and {large} for four times as many entries"
+    );
+}
+
+#[test]
+fn many_folders_that_are_renamed_at_once_take_steps_in_proportion_to_them() {
+    let rename = |count: u64| {
+        let (_, mut catalog) = merged(folders_in_folders(count));
+        let mut renamed = Vec::new();
+        for outer in (0..count).step_by(2) {
+            let name = format!("renamed {outer}");
+            renamed.push(entry(
+                outer,
+                count + outer + 1,
+                (EntryId::ROOT, &name),
+                Kind::Folder,
+            ));
+        }
+        let (steps, outcome) = steps_of(|| catalog.merge(renamed));
+        assert_eq!(outcome.unwrap().len() as u64, count / 2);
+        steps
+    };
+    let (small, large) = (rename(SMALL), rename(LARGE));
+    assert!(
+        large <= 5 * small,
+        "{small} steps, and {large} for four times as many entries"
+    );
+}
+
+#[test]
+fn a_deep_chain_is_shown_down_to_the_limit_and_no_further() {
+    let (_, mut catalog) = merged(chain(2 * SHARE_DEPTH_MAX as u64));
+    assert_eq!(catalog.list().len(), SHARE_DEPTH_MAX);
+    // What lay too deep is shown where it goes, and its own folders with it.
+    let count = 2 * SHARE_DEPTH_MAX as u64;
+    let moved = entry(count / 2, count + 1, (EntryId::ROOT, "up"), Kind::Folder);
+    assert_eq!(catalog.merge(vec![moved]).unwrap().len(), SHARE_DEPTH_MAX);
+    assert_eq!(catalog.list().len(), 2 * SHARE_DEPTH_MAX);
+    assert!(catalog.lookup(&path("up/d/d")).is_some());
+}
+
+#[test]
+fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
+    let (_, catalog) = merged(chain(LARGE));
+    let ids: Vec<_> = (0..LARGE).map(id).collect();
+    let pages = ids.chunks(10).map(|page| catalog.states(page));
+    let sent: usize = pages.map(|states| states.len()).sum();
+    assert!(sent <= (SHARE_DEPTH_MAX + 1) * ids.len(), "{sent} states");
+    assert_eq!(catalog.all_states().len(), ids.len());
+}

@@ -1,0 +1,84 @@
+//! Folders in which a peer has made any number of files of one name.
+
+use super::{Alone, alone};
+use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, steps_of};
+use crate::identity::Fingerprint;
+use crate::mount::{Inode, Room};
+
+/// Makes a file called `same` for each of `count` peers.
+fn crowd(alone: &Alone, count: u8) {
+    for number in 0..count {
+        let mut catalog = Catalog::new(ReplicaId {
+            fingerprint: Fingerprint::from_bytes([number; 20]),
+            incarnation: 1,
+        });
+        let content = ContentId {
+            hash: [number; 32],
+            len: 1,
+        };
+        let file = FileVersion {
+            content,
+            mtime_ns: 0,
+            mode: 0o644,
+        };
+        drop(
+            catalog
+                .add_file(&SharePath::parse("same").unwrap(), file)
+                .unwrap(),
+        );
+        alone.peer.shared().merge(catalog.all_states()).unwrap();
+    }
+}
+
+/// Lists the share with all attributes: how many steps that takes, and how many names there are.
+fn list(alone: &Alone) -> (u64, usize) {
+    let folder = alone.fs.open_folder(Inode::ROOT).unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    let (steps, listed) = steps_of(|| {
+        alone.fs.read_folder_with_attributes(folder, 0, |item, _| {
+            names.insert(item.name.clone());
+            Room::More
+        })
+    });
+    listed.unwrap();
+    alone.fs.close_folder(folder);
+    (steps, names.len() - 2)
+}
+
+#[tokio::test]
+async fn listing_files_of_one_name_takes_steps_in_proportion_to_them() {
+    let (few, many) = (alone().await, alone().await);
+    crowd(&few, 50);
+    crowd(&many, 200);
+    let ((small, few_names), (large, many_names)) = (list(&few), list(&many));
+    assert_eq!((few_names, many_names), (50, 200));
+    assert!(
+        large <= 5 * small,
+        "{small} steps, and {large} for four times as many"
+    );
+}
+
+#[tokio::test]
+async fn what_went_while_a_folder_is_listed_is_not_shown_as_it_was() {
+    let alone = alone().await;
+    crowd(&alone, 2);
+    let folder = alone.fs.open_folder(Inode::ROOT).unwrap();
+    let names = |offset| {
+        let mut names = Vec::new();
+        let take = |item: &crate::mount::FolderItem, _: &crate::mount::Attributes| {
+            names.push(item.name.clone());
+            Room::More
+        };
+        alone
+            .fs
+            .read_folder_with_attributes(folder, offset, take)
+            .unwrap();
+        names
+    };
+    assert_eq!(names(0).len(), 4);
+    alone.peer.remove(&SharePath::parse("same").unwrap()).unwrap();
+    // The copy has the name now, and its old name is gone.
+    assert_eq!(names(2), [""; 0]);
+    assert_eq!(names(0), [".", "..", "same"]);
+    alone.fs.close_folder(folder);
+}
