@@ -59,6 +59,7 @@ async fn a_record_older_than_one_that_was_seen_is_refused() {
     );
     let text = refusal.to_string();
     assert!(text.contains("90 s older") && text.contains("hint:"), "{text}");
+    drop(mallory);
     universe.close().await;
 }
 
@@ -80,5 +81,6 @@ async fn a_loopback_address_in_a_record_is_not_dialled_where_that_was_not_asked_
     );
     mallory.port.listener.set_nonblocking(true).unwrap();
     assert!(mallory.port.listener.accept().is_err(), "somebody dialled");
+    drop(mallory);
     universe.close().await;
 }

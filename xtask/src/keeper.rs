@@ -12,6 +12,7 @@ mod namespaces;
 mod processes;
 mod rehearsal;
 mod remains;
+mod rescue;
 mod room;
 mod sockets;
 mod supervisor;

@@ -11,6 +11,8 @@ mod compat;
 mod completions;
 mod config;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod connections;
 mod console;
 mod cut;
 mod demo;

@@ -5,11 +5,20 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[cfg(target_os = "linux")]
+use crate::connections::{Connections, Ground};
+
 /// One mount may hide others, which can be reached only when it is gone; but a mount that resists does so for ever.
 const ROUNDS_MAX: usize = 100;
 
-/// Detaches every mount below `directory`, the latest first. Returns how many there were.
+/// Detaches every mount below `directory`, the latest first. Returns how many there were. Who
+/// serves one of them has ended, or is to: the way to the others must not lead through a file
+/// system that does not answer.
 pub(crate) fn detach_below(directory: &Path) -> usize {
+    #[cfg(target_os = "linux")]
+    if !below(directory).is_empty() {
+        Connections::new(Ground::Below(directory.to_owned())).abort_mounted();
+    }
     let mut count = 0;
     for _ in 0..ROUNDS_MAX {
         let mounts = below(directory);
@@ -103,7 +112,7 @@ pub(crate) fn entries<'a>(table: &'a str, directory: &Path) -> Vec<(&'a str, Pat
 
 /// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
 #[cfg(target_os = "linux")]
-fn unescaped(field: &str) -> PathBuf {
+pub(crate) fn unescaped(field: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -48,10 +48,17 @@ pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
     entries(&directory(process).join("task")).map(|(_, path)| path)
 }
 
-/// The open descriptors of a process, by their numbers, each with the path of its link.
+/// The open descriptors in the directory of a process or of a thread, by their numbers, each with
+/// the path of its link.
 #[cfg(target_os = "linux")]
-pub(crate) fn descriptors(process: Pid) -> impl Iterator<Item = (OsString, PathBuf)> {
-    entries(&directory(process).join("fd"))
+pub(crate) fn descriptors(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
+    entries(&directory.join("fd"))
+}
+
+/// The directory of this process.
+#[cfg(target_os = "linux")]
+pub(crate) fn own() -> PathBuf {
+    root().join("self")
 }
 
 /// A path that leads to what this process has open there and to nothing else.
@@ -90,7 +97,7 @@ mod tests {
         let (us, nobody) = (std::process::id(), Pid::MAX);
         assert!(processes().any(|process| process == us) && !processes().any(|process| process == nobody));
         assert!(threads(us).count() > 0 && threads(nobody).next().is_none());
-        assert!(descriptors(us).any(|(number, _)| number == "0"));
+        assert!(descriptors(&directory(us)).any(|(number, _)| number == "0"));
         assert!(text(&directory(us), "status").contains("Pid:"));
         assert_eq!(text(&directory(nobody), "status"), "");
     }

@@ -274,13 +274,19 @@ impl Leak {
     }
 }
 
+/// The kind of leak of a process that waited for a file system that it served itself, and could not
+/// be killed.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has FUSE"))]
+pub(crate) const STUCK: &str = "stuck in its own mount";
+
 /// So many leaks of one kind are told one by one.
 const TOLD_MAX: usize = 9;
 
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Leak {
-    /// What kind of thing: `process`, `socket`, `mount`, `file`, `unix-socket`, `shared-memory`.
+    /// What kind of thing: `process`, `socket`, `mount`, `file`, `unix-socket`, `shared-memory`,
+    /// [`STUCK`].
     pub(crate) kind: String,
     /// The evidence, in one line: a command line with its listening sockets, a path, an address.
     pub(crate) what: String,

@@ -7,9 +7,13 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 
 use super::sys::{self, Fork};
+
+/// How long a child may take to end when it was killed; one that waits for a file system may take
+/// for ever.
+const END_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What `work` returns; `None` if it takes longer than `limit`.
 pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
@@ -23,9 +27,22 @@ pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option
             drop(sender);
             let read = read(&mut result, limit);
             kill_process(child, Signal::KILL).ok();
-            waitpid(Some(child), WaitOptions::empty()).ok();
+            bury(child);
             read
         }
+    }
+}
+
+/// Waits for the end of a child that was killed, but not for one that cannot be: it is left to
+/// whoever waits for all children.
+fn bury(child: Pid) {
+    let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) else {
+        return;
+    };
+    let timeout = Timespec::try_from(END_TIME_MAX).ok();
+    let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref());
+    if ended.is_ok_and(|count| count > 0) {
+        waitpid(Some(child), WaitOptions::empty()).ok();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::bounded::bounded;
 use super::processes::{self, Process};
 use super::sockets;
+use crate::connections;
 use crate::os::Pid;
 use crate::procfs;
 
@@ -78,14 +79,45 @@ fn describe_process(text: &mut String, process: &Process) {
             name.trim()
         )
         .ok();
+        if processes::waits_for_fuse(&place) {
+            text.push_str("    ");
+            text.push_str(&awaited(&thread));
+            text.push('\n');
+        }
         // Only root may see it.
         read("stack").lines().for_each(|frame| {
             writeln!(text, "    {frame}").ok();
         });
     }
-    for (number, path) in procfs::descriptors(pid).take(DESCRIPTORS_MAX) {
+    for (number, path) in procfs::descriptors(&procfs::directory(pid)).take(DESCRIPTORS_MAX) {
         let target = std::fs::read_link(path).unwrap_or_default();
         writeln!(text, "  descriptor {} → {}", number.display(), target.display()).ok();
+    }
+}
+
+/// What a thread that waits for the answer of a FUSE server waits for.
+fn awaited(thread: &Path) -> String {
+    let mounts = connections::listed(&procfs::text(thread, "mountinfo"));
+    let word =
+        |mount: &connections::Mount| format!("`{}` (connection {})", mount.point.display(), mount.number);
+    match processes::file_of_call(thread) {
+        Some(file) => {
+            let mounts = mounts.iter().rev();
+            let mut around = mounts.filter(|mount| file.starts_with(&mount.point));
+            let on = around.next().map(|mount| format!(" on {}", word(mount)));
+            format!(
+                "waits for the answer of a file system about `{}`{}",
+                file.display(),
+                on.unwrap_or_default()
+            )
+        }
+        None => {
+            let mounts: Vec<String> = mounts.iter().map(word).collect();
+            format!(
+                "waits for the answer of a file system, one of: {}",
+                mounts.join(", ")
+            )
+        }
     }
 }
 

@@ -9,16 +9,21 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::Signal;
 
 use super::namespaces::Part;
 use super::processes::{self, Process};
+use super::rescue::Rescue;
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Order, Request, Tell};
-use super::{leash, namespaces, rehearsal, supervisor};
+use super::{leash, namespaces, rehearsal, remains, supervisor};
+use crate::clock;
+use crate::connections::Ground;
 use crate::isolation::Level;
+use crate::mounts;
 use crate::os::Pid;
 use crate::removal;
 use crate::rundir::make_scratch;
@@ -27,8 +32,22 @@ use crate::rundir::make_scratch;
 /// directories; the socket to the runner is its standard input.
 pub(super) const ARGUMENT: &str = "__keeper";
 
-/// Strays are ended again and again, as they may fork meanwhile; but not for ever.
-const STRAY_ROUNDS_MAX: usize = 100;
+/// Strays are ended again and again, as they may fork meanwhile, or wait for what must be taken
+/// from them; but not for ever.
+const STRAY_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Between two looks at strays, or at supervisors that are to end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The same where each look takes longer.
+const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// In the box, supervisors that have lost the runner have so long to end; then they are ended.
+const BOX_END_TIME: Duration = Duration::from_secs(2);
+
+/// Outside, they have so long before nobody looks any more whether a test resists: they may have
+/// many files to remove.
+const TREE_LOOK_TIME: Duration = Duration::from_secs(10);
 
 /// Runs as a keeper, or as a leash, if the arguments say so; `None` if they say something else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
@@ -67,17 +86,29 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             return Ok(());
         }
     };
+    // A program that reads the runner's output waits until nothing has it open.
+    sys::close_stderr()?;
     let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
     let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
-    let is_parted = level == Level::Box && shared.is_none();
+    let next_part = (level == Level::Box && shared.is_none()).then_some(Part(0));
     hello(&socket, &Hello::Ready { ipv4, ipv6, shared });
-    let kept = keep(socket, level, is_parted);
-    if level == Level::Tree {
-        // The supervisors have lost the runner, too; in the box our end is theirs, here they need their time.
-        while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
-        remove_strangers(scratch);
-        // Not empty if files of failed tests are kept.
-        std::fs::remove_dir(scratch).ok();
+    let mut keeping = Keeping {
+        level,
+        supervisors: Supervisors::default(),
+        rescue: Rescue::new(match level {
+            Level::Box => Ground::namespace(&mounts::table()),
+            Level::Tree | Level::Group => Ground::Below(scratch.to_owned()),
+        }),
+    };
+    let kept = keeping.keep(socket, next_part);
+    match level {
+        Level::Box => keeping.end_box(),
+        Level::Tree | Level::Group => {
+            keeping.see_tree_off();
+            remove_strangers(scratch);
+            // Not empty if files of failed tests are kept.
+            std::fs::remove_dir(scratch).ok();
+        }
     }
     kept
 }
@@ -160,64 +191,114 @@ impl Supervisors {
     }
 }
 
-/// Ends what has lost its supervisor: it is ours now, and nobody's test.
-fn end_strays(supervisors: &Supervisors) {
-    let us = std::process::id();
-    for _ in 0..STRAY_ROUNDS_MAX {
-        let all = processes::descendants(us);
-        let is_stray = |process: &&Process| process.parent == us && !supervisors.contains(process);
-        let strays: Vec<Pid> = all.iter().filter(is_stray).map(|process| process.pid).collect();
-        if strays.is_empty() {
-            return;
-        }
-        for stray in strays {
-            let below = processes::descendants(stray);
-            let tree = || std::iter::once(stray).chain(below.iter().map(|process| process.pid));
-            tree().for_each(|pid| processes::send(pid, Signal::STOP));
-            tree().for_each(|pid| processes::send(pid, Signal::KILL));
-        }
-    }
+/// What the keeper has while it takes orders.
+#[derive(Debug)]
+struct Keeping {
+    level: Level,
+    supervisors: Supervisors,
+    /// For what has lost its supervisor.
+    rescue: Rescue,
 }
 
-/// Takes orders until the runner closes its end or dies; each supervisor has a process namespace of its own or none has.
-fn keep(socket: UnixStream, level: Level, is_parted: bool) -> anyhow::Result<()> {
-    sys::keep_ended_children(Reaping::ByTheKernel);
-    let mut supervisors = Supervisors::default();
-    let mut next_part = is_parted.then_some(Part(0));
-    while let Some(request) = Order::receive(&socket)? {
-        let (order, descriptors) = match request {
-            Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
-            Request::All(tell) => {
-                match tell {
-                    Tell::Kill => end_strays(&supervisors),
-                    tell => signal_all(tell),
+impl Keeping {
+    /// Takes orders until the runner closes its end or dies; with a first part, each supervisor has
+    /// a process namespace of its own.
+    fn keep(&mut self, socket: UnixStream, mut next_part: Option<Part>) -> anyhow::Result<()> {
+        sys::keep_ended_children(Reaping::ByTheKernel);
+        while let Some(request) = Order::receive(&socket)? {
+            let (order, descriptors) = match request {
+                Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
+                Request::All(tell) => {
+                    match tell {
+                        Tell::Kill => self.end_strays(),
+                        tell => signal_all(tell),
+                    }
+                    (&socket).write_all(b"\n")?;
+                    continue;
                 }
-                (&socket).write_all(b"\n")?;
-                continue;
+            };
+            let part = next_part;
+            next_part = part.map(Part::next);
+            let parted = match part {
+                Some(_) => namespaces::part_next_child(),
+                None => Ok(()),
+            };
+            match parted.and_then(|()| sys::fork()) {
+                Ok(Fork::Child) => {
+                    // It has a socket of its own; ours must close when the runner's end does.
+                    drop(socket);
+                    sys::keep_ended_children(Reaping::ByUs);
+                    supervisor::supervise(*order, descriptors, self.level, part);
+                    sys::exit(0);
+                }
+                Ok(Fork::Parent(pid)) => {
+                    self.supervisors.add(pid.as_raw_nonzero().get().unsigned_abs());
+                }
+                // There are too many processes; there may be fewer soon.
+                Err(error) => supervisor::refuse(descriptors, &error),
             }
-        };
-        let part = next_part;
-        next_part = part.map(Part::next);
-        let parted = match part {
-            Some(_) => namespaces::part_next_child(),
-            None => Ok(()),
-        };
-        match parted.and_then(|()| sys::fork()) {
-            Ok(Fork::Child) => {
-                // It has a socket of its own; ours must close when the runner's end does.
-                drop(socket);
-                sys::keep_ended_children(Reaping::ByUs);
-                supervisor::supervise(*order, descriptors, level, part);
-                sys::exit(0);
+        }
+        Ok(())
+    }
+
+    /// Ends what has lost its supervisor: it is ours now, and nobody's test.
+    fn end_strays(&mut self) {
+        let start = clock::now();
+        while clock::now() - start < STRAY_TIME_MAX {
+            let strays = self.strays();
+            if strays.is_empty() {
+                return;
             }
-            Ok(Fork::Parent(pid)) => {
-                supervisors.add(pid.as_raw_nonzero().get().unsigned_abs());
+            for signal in [Signal::STOP, Signal::KILL] {
+                strays.iter().for_each(|stray| processes::send(stray.pid, signal));
             }
-            // There are too many processes; there may be fewer soon.
-            Err(error) => supervisor::refuse(descriptors, &error),
+            self.rescue.look(&strays);
+            remains::pause(LOOK_INTERVAL);
         }
     }
-    Ok(())
+
+    /// What has no supervisor, and what has one that is ending without it.
+    fn strays(&self) -> Vec<Process> {
+        let us = std::process::id();
+        let mut children = processes::descendants(us);
+        children.retain(|process| process.parent == us);
+        children.retain(|child| !self.supervisors.contains(child) || child.exiting);
+        let below = children
+            .iter()
+            .flat_map(|child| processes::descendants(child.pid));
+        let below: Vec<Process> = below.collect();
+        children.into_iter().chain(below).collect()
+    }
+
+    /// The supervisors have lost the runner, too. Our end is theirs, but not that of a test which
+    /// waits for itself: it would keep us from ending.
+    fn end_box(&mut self) {
+        let (us, start) = (std::process::id(), clock::now());
+        self.rescue.see_servers(&processes::descendants(us));
+        while remains::reap() && clock::now() - start < BOX_END_TIME {
+            // Supervisors wait for the end of these, and take away what they leave.
+            let mut tests = processes::descendants(us);
+            tests.retain(|process| process.parent != us);
+            processes::send_all(&tests, None, Signal::KILL);
+            self.rescue.look(&tests);
+            remains::pause(LOOK_INTERVAL);
+        }
+        remains::kill_all(None, &mut self.rescue);
+    }
+
+    /// The supervisors have lost the runner, too. They need their time, and what has lost them is
+    /// ended.
+    fn see_tree_off(&mut self) {
+        let start = clock::now();
+        while clock::now() - start < TREE_LOOK_TIME {
+            if !remains::reap() {
+                return;
+            }
+            self.end_strays();
+            remains::pause(LONG_LOOK_INTERVAL);
+        }
+        while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+    }
 }
 
 #[cfg(test)]

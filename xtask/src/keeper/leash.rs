@@ -13,7 +13,9 @@ use std::process::{Child, Command, ExitCode, ExitStatus};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, set_child_subreaper};
 
+use super::rescue::Rescue;
 use super::{remains, sys};
+use crate::connections::Ground;
 
 /// The first argument of a process that is to be a leash. The others are the command. Its standard input is a pipe that
 /// ends when the runner does.
@@ -36,7 +38,7 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     set_child_subreaper(Some(getpid()))?;
     let line = sys::take_stdin()?;
     match Command::new(program).args(arguments).spawn() {
-        Ok(child) => attend(child, &line).inspect_err(|_| remains::kill_all(None)),
+        Ok(child) => attend(child, &line).inspect_err(|_| end_all()),
         Err(error) => {
             writeln!(
                 io::stderr(),
@@ -47,6 +49,11 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
             Ok(NOT_STARTED.into())
         }
     }
+}
+
+/// Ends the command with all that it started.
+fn end_all() {
+    remains::kill_all(None, &mut Rescue::new(Ground::Nowhere));
 }
 
 /// Waits for the end of the command, or of the runner.
@@ -64,7 +71,7 @@ fn attend(mut child: Child, line: &OwnedFd) -> anyhow::Result<ExitCode> {
         match events.map(|event| !event.revents().is_empty()) {
             [true, _] => return Ok(end_as(child.wait()?)),
             [false, true] => {
-                remains::kill_all(None);
+                end_all();
                 return Ok(ExitCode::FAILURE);
             }
             [false, false] => {}

@@ -40,6 +40,7 @@ pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
     unshare_outer()?;
     match sys::fork().context("could not fork into the process namespace")? {
         Fork::Parent(child) => {
+            sys::close_stderr().ok();
             // A closed standard input would not end us; we are here for the child alone.
             while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
             std::fs::remove_dir(scratch).ok();

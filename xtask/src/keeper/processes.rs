@@ -3,7 +3,8 @@
 //! See proc_pid_stat(5). A process that ends while it is looked at is one that is not there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
@@ -30,7 +31,7 @@ pub(super) struct Process {
     /// `R`, `S`, `D`, `T`, `Z`, … of its first thread.
     pub(super) state: char,
     /// Whether it is ending already.
-    exiting: bool,
+    pub(super) exiting: bool,
     /// How many threads it has; the first one may have ended before the others.
     threads: usize,
     /// When it started, in ticks of the kernel: two that have had one id, one after the other, differ in it.
@@ -51,7 +52,7 @@ impl Activity {
     /// Looks at a process.
     pub(super) fn of(process: &Process) -> Activity {
         let pid = process.pid;
-        let (mut is_waiting, mut used_ns) = (!is_killed(pid), 0);
+        let (mut is_waiting, mut used_ns) = (!is_killed(&procfs::directory(pid)), 0);
         for thread in procfs::threads(pid) {
             let seen = Process::parse(pid, &procfs::text(&thread, "stat"));
             is_waiting &= seen.is_some_and(|thread| thread.is_waiting());
@@ -102,6 +103,30 @@ impl Process {
         })
     }
 
+    /// The directory of a thread of it that is not ending, if there is one.
+    pub(super) fn living_thread(&self) -> Option<PathBuf> {
+        let lives = |directory: &PathBuf| {
+            let seen = Process::parse(self.pid, &procfs::text(directory, "stat"));
+            seen.is_some_and(|seen| !seen.exiting && seen.state != 'Z') && !is_killed(directory)
+        };
+        procfs::threads(self.pid).find(lives)
+    }
+
+    /// The directories in which its descriptors can be read; the first thread may have ended before
+    /// the others.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        match self.state {
+            'Z' => procfs::threads(self.pid).collect(),
+            _ => vec![procfs::directory(self.pid)],
+        }
+    }
+
+    /// Whether its first thread is ending, or waits so that it cannot be woken: reason enough to
+    /// look closer.
+    pub(super) fn may_be_stuck(&self) -> bool {
+        self.exiting || matches!(self.state, 'Z' | 'D')
+    }
+
     /// Whether it has ended, with all its threads.
     pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
@@ -115,6 +140,11 @@ impl Process {
             'Z' => true,
             _ => false,
         }
+    }
+
+    /// The name that the kernel gives it, which can be read whatever it does.
+    fn name(&self) -> String {
+        one_line(&procfs::bytes(&procfs::directory(self.pid), "comm"))
     }
 
     /// How it was called, in one line.
@@ -141,9 +171,9 @@ fn one_line(bytes: &[u8]) -> String {
     plain
 }
 
-/// Whether a SIGKILL is on its way to it.
-fn is_killed(pid: Pid) -> bool {
-    let status = procfs::text(&procfs::directory(pid), "status");
+/// Whether a SIGKILL is on its way to a process or a thread, of which this is the directory.
+fn is_killed(directory: &Path) -> bool {
+    let status = procfs::text(directory, "status");
     let masks = status.lines().filter_map(|line| {
         line.strip_prefix("SigPnd:")
             .or_else(|| line.strip_prefix("ShdPnd:"))
@@ -151,6 +181,118 @@ fn is_killed(pid: Pid) -> bool {
     masks
         .filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .any(|mask| mask & KILLED != 0)
+}
+
+/// A thread that is ending and waits for something.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) id: Pid,
+    /// Its directory in `/proc`.
+    pub(super) directory: PathBuf,
+    /// Where in the kernel it waits; `0` or nothing where that is not told.
+    pub(super) place: String,
+    name: String,
+    /// Of which process it is, for people.
+    process: String,
+    /// Whether it has not come to close its files yet: what it was doing when it was killed it
+    /// still does.
+    is_at_work: bool,
+}
+
+impl Thread {
+    /// Those of a process that are ending and wait. While a core dump is written, only those that
+    /// wait for the answer of a file system count.
+    pub(super) fn ending_and_waiting(process: &Process) -> Vec<Thread> {
+        let threads = procfs::threads(process.pid);
+        let mut found: Vec<Thread> = threads
+            .filter_map(|directory| Thread::look(process, directory))
+            .collect();
+        if !found.is_empty() && dumps_core(process.pid) {
+            found.retain(Thread::waits_for_fuse);
+        }
+        found
+    }
+
+    fn look(process: &Process, directory: PathBuf) -> Option<Thread> {
+        let seen = Process::parse(process.pid, &procfs::text(&directory, "stat"))?;
+        if !matches!(seen.state, 'S' | 'D') || !(seen.exiting || is_killed(&directory)) {
+            return None;
+        }
+        Some(Thread {
+            id: directory.file_name()?.to_str()?.parse().ok()?,
+            place: procfs::text(&directory, "wchan"),
+            name: one_line(&procfs::bytes(&directory, "comm")),
+            process: format!("`{}` (pid {})", process.name(), process.pid),
+            is_at_work: !seen.exiting,
+            directory,
+        })
+    }
+
+    /// Whether the kernel says that it waits for the answer of a FUSE server.
+    pub(super) fn waits_for_fuse(&self) -> bool {
+        waits_for_fuse(&self.place)
+    }
+
+    /// Whether it waits for pages to be read or written, which a file system does.
+    pub(super) fn waits_for_pages(&self) -> bool {
+        ["folio_wait", "wait_on_page", "writeback"]
+            .iter()
+            .any(|part| self.place.contains(part))
+    }
+
+    /// The file of which it wants something, where that can be known.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.is_at_work.then(|| file_of_call(&self.directory))?
+    }
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread {} `{}` of {}", self.id, self.name, self.process)
+    }
+}
+
+/// Whether this is a place in the kernel where a thread waits for the answer of a FUSE server; a
+/// server that waits for requests does so in `fuse_dev_do_read`.
+pub(super) fn waits_for_fuse(place: &str) -> bool {
+    place == "request_wait_answer" || (place.contains("fuse_") && !place.contains("fuse_dev_"))
+}
+
+/// The file that the system call of a thread names by its descriptor, if it is one of those that
+/// do.
+pub(super) fn file_of_call(thread: &Path) -> Option<PathBuf> {
+    const BY_DESCRIPTOR: [libc::c_long; 14] = [
+        libc::SYS_read,
+        libc::SYS_pread64,
+        libc::SYS_readv,
+        libc::SYS_write,
+        libc::SYS_pwrite64,
+        libc::SYS_writev,
+        libc::SYS_fsync,
+        libc::SYS_fdatasync,
+        libc::SYS_ftruncate,
+        libc::SYS_fallocate,
+        libc::SYS_getdents64,
+        libc::SYS_fstat,
+        libc::SYS_flock,
+        libc::SYS_fchdir,
+    ];
+    let call = procfs::text(thread, "syscall");
+    let mut words = call.split_whitespace();
+    let number: libc::c_long = words.next()?.parse().ok()?;
+    let descriptor = u32::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    let link = thread.join("fd").join(descriptor.to_string());
+    BY_DESCRIPTOR
+        .contains(&number)
+        .then(|| std::fs::read_link(link).ok())?
+}
+
+/// Whether a process writes a core dump.
+fn dumps_core(pid: Pid) -> bool {
+    let status = procfs::text(&procfs::directory(pid), "status");
+    status
+        .lines()
+        .any(|line| line.split_whitespace().eq(["CoreDumping:", "1"]))
 }
 
 /// All living descendants of `of`, nearest first.
@@ -204,7 +346,8 @@ pub(super) fn load() -> usize {
 
 /// The sockets that a process holds, by inode.
 pub(super) fn socket_inodes(pid: Pid) -> Vec<u64> {
-    let targets = procfs::descriptors(pid).filter_map(|(_, path)| std::fs::read_link(path).ok());
+    let targets =
+        procfs::descriptors(&procfs::directory(pid)).filter_map(|(_, path)| std::fs::read_link(path).ok());
     targets.filter_map(inode).collect()
 }
 
@@ -286,6 +429,43 @@ mod tests {
         assert!(sleeper.command().contains("sleep"));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_file_of_a_thread_that_reads_is_known() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let thread = procfs::threads(child.id()).next().unwrap();
+        let file = loop {
+            match file_of_call(&thread) {
+                Some(file) if file.to_string_lossy().starts_with("pipe:") => break file,
+                _ => std::thread::yield_now(),
+            }
+        };
+        let input = procfs::directory(child.id()).join("fd/0");
+        assert_eq!(file, std::fs::read_link(input).unwrap());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(file_of_call(&thread), None);
+    }
+
+    #[test]
+    fn places_in_fuse_are_told_from_others() {
+        for place in ["request_wait_answer", "fuse_wait_on_page_writeback"] {
+            assert!(waits_for_fuse(place), "{place}");
+        }
+        for place in [
+            "",
+            "0",
+            "fuse_dev_do_read",
+            "futex_do_wait",
+            "do_wait",
+            "hrtimer_nanosleep",
+        ] {
+            assert!(!waits_for_fuse(place), "{place}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
 use super::processes::{self, Activity, Process};
+use super::rescue::Rescue;
 use super::{sockets, sys};
 use crate::clock;
 use crate::mounts;
@@ -37,7 +38,7 @@ const PATIENCE_MAX: Duration = Duration::from_secs(20);
 const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Killing is repeated, as the killed may fork meanwhile; but not for ever.
-const KILLS_MAX: usize = 500;
+const KILLS_MAX: usize = 1000;
 
 /// Detaching is repeated, as one mount may hide another; but not for ever.
 const DETACHES_MAX: usize = 20;
@@ -57,8 +58,8 @@ pub(super) fn reap() -> bool {
 }
 
 /// The processes that the test left behind, with the sockets on which they listen.
-pub(super) fn processes_left() -> Vec<Leak> {
-    let Some(left) = idle_descendants() else {
+pub(super) fn processes_left(rescue: &mut Rescue) -> Vec<Leak> {
+    let Some(left) = idle_descendants(rescue) else {
         return Vec::new();
     };
     if left.is_empty() {
@@ -102,8 +103,9 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
         .collect()
 }
 
-/// Waits until each descendant has ended or is idle. `None` if there are none any more.
-fn idle_descendants() -> Option<Vec<Process>> {
+/// Waits until each descendant has ended or is idle; one that waits for a mount of its own is
+/// helped to its end. `None` if there are none any more.
+fn idle_descendants(rescue: &mut Rescue) -> Option<Vec<Process>> {
     let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
     let mut used_at_first = None;
     loop {
@@ -120,6 +122,7 @@ fn idle_descendants() -> Option<Vec<Process>> {
         if looks >= IDLE_LOOKS || used > PATIENCE || is_over(start, PATIENCE_MAX) {
             return Some(left);
         }
+        rescue.look(&left);
         before = now;
         pause(LOOK_INTERVAL);
     }
@@ -132,7 +135,7 @@ pub(super) fn signal_all(group: Option<Pid>, signal: Signal) {
 }
 
 /// Ends all descendants. First they are stopped, so that none of them can fork out of it.
-pub(super) fn kill_all(group: Option<Pid>) {
+pub(super) fn kill_all(group: Option<Pid>, rescue: &mut Rescue) {
     for round in 0..KILLS_MAX {
         if !reap() {
             return;
@@ -140,7 +143,12 @@ pub(super) fn kill_all(group: Option<Pid>) {
         if round < STOPS_MAX {
             signal_all(group, Signal::STOP);
         }
-        signal_all(group, Signal::KILL);
+        let tree = processes::descendants(std::process::id());
+        if round == 0 {
+            rescue.see_servers(&tree);
+        }
+        processes::send_all(&tree, group, Signal::KILL);
+        rescue.look(&tree);
         pause(if round < STOPS_MAX {
             Duration::ZERO
         } else {
@@ -150,7 +158,7 @@ pub(super) fn kill_all(group: Option<Pid>) {
 }
 
 /// The mounts that are there now and were not when the kernel's table was `before`, detached.
-pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
+pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Vec<Leak> {
     let old: BTreeSet<&str> = before.lines().filter_map(|line| line.split(' ').next()).collect();
     let mut left: Vec<String> = Vec::new();
     for _ in 0..DETACHES_MAX {
@@ -163,6 +171,7 @@ pub(super) fn mounts_left(before: &str, scope: &Path) -> Vec<Leak> {
         if new.is_empty() {
             break;
         }
+        rescue.end_mounts();
         for (_, point) in new.iter().rev() {
             let point_told = point.display().to_string();
             if !left.contains(&point_told) {
@@ -196,7 +205,7 @@ fn is_over(start: Instant, limit: Duration) -> bool {
 }
 
 /// Waits; there is nothing else to do in this process meanwhile.
-fn pause(duration: Duration) {
+pub(super) fn pause(duration: Duration) {
     let timeout = Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(duration.subsec_nanos()),

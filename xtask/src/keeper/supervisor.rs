@@ -8,6 +8,7 @@
 //! memory, no file) it takes another order: what the next test finds is then what a new supervisor would have made, and
 //! costs less. After any other test it ends, and its namespaces with it.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -21,9 +22,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
 
 use super::namespaces::Part;
+use super::processes::Process;
+use super::rescue::Rescue;
 use super::wire::{self, Order, Request, Said, Tell};
-use super::{forensics, keepsake, namespaces, processes, remains, room, sys};
+use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::clock;
+use crate::connections::Ground;
 use crate::isolation::Level;
 use crate::mounts;
 use crate::ownership::KeptFiles;
@@ -50,6 +54,9 @@ struct Surroundings {
     /// The table of mounts that each test finds. Empty where it may change without the test: no mount that matters is in
     /// it, as all that matter are below a directory that is made for the test.
     mounted: String,
+    /// Tells when something is mounted or unmounted where this process is, by being polled
+    /// (proc_pid_mountinfo(5)).
+    changes: File,
 }
 
 /// What a supervisor has to do with while it has an order.
@@ -82,6 +89,14 @@ impl Running {
                 .or((pid == self.pid && is_end).then(|| status.as_raw()));
         }
         self.status.is_some()
+    }
+
+    /// Aborts what the test waits for, if it is ending and cannot.
+    fn rescue_if_stuck(&self, rescue: &mut Rescue) {
+        let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
+        if Process::look(pid).is_some_and(|first| first.may_be_stuck()) {
+            rescue.look(&processes::descendants(std::process::id()));
+        }
     }
 
     /// The process group that it leads.
@@ -143,8 +158,6 @@ fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
         Level::Tree | Level::Group => {}
     }
     procfs::hold()?;
-    // A test could write there as to a file of its parent's.
-    sys::close_stderr()?;
     Ok(())
 }
 
@@ -154,17 +167,18 @@ impl Surroundings {
         level: Level,
         part: Option<Part>,
     ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
-        let made = surround(level, part);
+        let made = surround(level, part).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
         let mounted = match level {
             Level::Box => mounts::table(),
             Level::Tree | Level::Group => String::new(),
         };
         match made {
-            Ok(()) => Ok(Surroundings {
+            Ok(changes) => Ok(Surroundings {
                 level,
                 control,
                 processes_max: processes_max(),
                 mounted,
+                changes,
             }),
             Err(error) => Err((control, error)),
         }
@@ -178,18 +192,19 @@ impl Surroundings {
             around: self,
             load: processes::load(),
         };
+        let mut rescue = Rescue::new(supervisor.ground());
         let started = scratch.and_then(|()| supervisor.start(streams));
         let seen = match started {
-            Ok(running) => supervisor.see_through(running),
+            Ok(running) => supervisor.see_through(running, &mut rescue),
             Err(error) => {
                 // It may have begun all the same, and cannot be watched.
-                remains::kill_all(None);
-                supervisor.not_started(&error)
+                remains::kill_all(None, &mut rescue);
+                supervisor.not_started(&error, &mut rescue)
             }
         };
         seen.unwrap_or_else(|Abandoned| {
-            remains::kill_all(None);
-            supervisor.clear();
+            remains::kill_all(None, &mut rescue);
+            supervisor.clear(&mut rescue);
             After::Nothing
         })
     }
@@ -246,12 +261,12 @@ impl Supervisor<'_> {
     }
 
     /// Waits for the test's end, tells of it, and waits to hear what becomes of its files.
-    fn see_through(&self, mut running: Running) -> Result<After, Abandoned> {
-        self.attend(&mut running)?;
+    fn see_through(&self, mut running: Running, rescue: &mut Rescue) -> Result<After, Abandoned> {
+        self.attend(&mut running, rescue)?;
         let elapsed = clock::now() - running.start;
         let status = running.status.unwrap_or_else(|| wait_for(running.pid));
         let shortage = self.shortage(status);
-        let leaks = self.leaks(running.group());
+        let leaks = self.leaks(running.group(), rescue);
         let clean = leaks.is_empty()
             && running.processes.is_none()
             && self.around.are_as_before()
@@ -267,7 +282,7 @@ impl Supervisor<'_> {
         if clean {
             return Ok(After::Next);
         }
-        self.settle()
+        self.settle(rescue)
     }
 
     /// Whether there is no room for files, which may be why a test has failed.
@@ -277,13 +292,13 @@ impl Supervisor<'_> {
     }
 
     /// Waits to hear what becomes of the test's files, and does it.
-    fn settle(&self) -> Result<After, Abandoned> {
+    fn settle(&self, rescue: &mut Rescue) -> Result<After, Abandoned> {
         loop {
             let settled = match self.hear()? {
-                Tell::Remove => self.remove(),
-                Tell::Preserve => self.preserve(),
+                Tell::Remove => self.remove(rescue),
+                Tell::Preserve => self.preserve(rescue),
                 Tell::Discard => Said::Settled {
-                    leaks: self.clear(),
+                    leaks: self.clear(rescue),
                     kept: None,
                 },
                 // Too late: it has ended.
@@ -294,50 +309,68 @@ impl Supervisor<'_> {
         }
     }
 
-    fn not_started(&self, error: &std::io::Error) -> Result<After, Abandoned> {
-        self.clear();
+    fn not_started(&self, error: &std::io::Error, rescue: &mut Rescue) -> Result<After, Abandoned> {
+        self.clear(rescue);
         self.say(&Said::NotStarted(error.to_string()));
         Ok(After::Nothing)
     }
 
     /// What the test has left but files; all of it is gone afterwards.
-    fn leaks(&self, group: Option<crate::os::Pid>) -> Vec<Leak> {
-        let mut leaks = remains::processes_left();
-        remains::kill_all(group);
-        leaks.extend(self.mounts_left());
+    fn leaks(&self, group: Option<crate::os::Pid>, rescue: &mut Rescue) -> Vec<Leak> {
+        let mut leaks = remains::processes_left(rescue);
+        remains::kill_all(group, rescue);
+        leaks.extend(rescue.take_leaks());
+        leaks.extend(self.mounts_left(rescue));
         if self.around.level == Level::Box {
             leaks.extend(remains::memory_left(namespaces::shared_memory()));
         }
         leaks
     }
 
-    fn mounts_left(&self) -> Vec<Leak> {
+    fn mounts_left(&self, rescue: &mut Rescue) -> Vec<Leak> {
         let scope = match self.around.level {
             Level::Box => Path::new("/"),
             Level::Tree | Level::Group => &self.order.scratch,
         };
-        remains::mounts_left(&self.around.mounted, scope)
+        remains::mounts_left(&self.around.mounted, scope, rescue)
+    }
+
+    /// Which connections to FUSE servers are the test's.
+    fn ground(&self) -> Ground {
+        match self.around.level {
+            Level::Box => Ground::namespace(&self.around.mounted),
+            Level::Tree | Level::Group => Ground::Below(self.order.scratch.clone()),
+        }
     }
 
     /// Does what it is told until the test has ended.
-    fn attend(&self, running: &mut Running) -> Result<(), Abandoned> {
+    fn attend(&self, running: &mut Running, rescue: &mut Rescue) -> Result<(), Abandoned> {
         loop {
             let mut events = [
                 PollFd::new(&running.pidfd, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.around.control.as_fd(), PollFlags::IN),
+                PollFd::new(&self.around.changes, PollFlags::PRI),
             ];
             let polled = poll(&mut events, Some(&COUNT_INTERVAL));
-            let [ended, told] = events.map(|event| !event.revents().is_empty());
+            let [ended, told, mounted] = events.map(|event| !event.revents().is_empty());
             match polled {
                 Ok(0) => {
                     self.count(running);
                     if running.reap() {
                         return Ok(());
                     }
+                    running.rescue_if_stuck(rescue);
                 }
                 Ok(_) if ended => return Ok(()),
-                Ok(_) if told => self.obey()?,
-                Ok(_) | Err(_) => {}
+                Ok(_) => {
+                    if mounted {
+                        rescue.see_mounts(&processes::descendants(std::process::id()));
+                    }
+                    if told {
+                        self.obey(rescue)?;
+                    }
+                }
+                Err(_) => {}
             }
         }
     }
@@ -373,8 +406,12 @@ impl Supervisor<'_> {
         }
     }
 
-    fn obey(&self) -> Result<(), Abandoned> {
-        match self.hear()? {
+    fn obey(&self, rescue: &mut Rescue) -> Result<(), Abandoned> {
+        let tell = self.hear()?;
+        if matches!(tell, Tell::Terminate | Tell::Kill) {
+            rescue.see_servers(&processes::descendants(std::process::id()));
+        }
+        match tell {
             Tell::Terminate => remains::signal_all(None, Signal::TERM),
             Tell::Kill => remains::signal_all(None, Signal::KILL),
             Tell::Suspend => remains::signal_all(None, Signal::STOP),
@@ -390,35 +427,35 @@ impl Supervisor<'_> {
     }
 
     /// A test that passed leaves nothing; what it left all the same is told.
-    fn remove(&self) -> Said {
+    fn remove(&self, rescue: &mut Rescue) -> Said {
         let is_empty = std::fs::remove_dir(&self.order.scratch).is_ok();
         let mut leaks = if is_empty {
             Vec::new()
         } else {
             removal::files_left(&self.order.scratch)
         };
-        leaks.extend(self.clear());
+        leaks.extend(self.clear(rescue));
         Said::Settled { leaks, kept: None }
     }
 
     /// What a failed test wrote helps to understand it. In the box it is copied out.
-    fn preserve(&self) -> Said {
+    fn preserve(&self, rescue: &mut Rescue) -> Said {
         let scratch = &self.order.scratch;
         let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
         if !is_directory || std::fs::remove_dir(scratch).is_ok() {
-            let leaks = self.clear();
+            let leaks = self.clear(rescue);
             return Said::Settled { leaks, kept: None };
         }
         let (kept, leaks) = match self.around.level {
-            Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear()),
+            Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear(rescue)),
             Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
         };
         Said::Settled { leaks, kept }
     }
 
     /// Nothing is kept. What resists is a leak.
-    fn clear(&self) -> Vec<Leak> {
-        self.mounts_left();
+    fn clear(&self, rescue: &mut Rescue) -> Vec<Leak> {
+        self.mounts_left(rescue);
         remains::remove(&self.order.scratch)
     }
 

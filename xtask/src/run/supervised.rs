@@ -19,7 +19,7 @@ use crate::clock;
 use crate::isolation::Level;
 use crate::keeper::{Control, Keeper, Order, Said, Tell};
 use crate::pauses::Pauses;
-use crate::report::Leak;
+use crate::report::{Leak, STUCK};
 
 /// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
 const EXAMINE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,6 +49,10 @@ pub(super) async fn run(
     let mut control = ward.control;
     let mut reading = Reading::of(Some((ward.stdout, ward.stderr)), &mut capture);
     let (end, said) = attend(&mut control, &mut reading, &mut watch, start).await;
+    let (said, resists) = match said {
+        Ok(said) => (said, None),
+        Err(resists) => (None, Some(resists)),
+    };
     reading.finish(DRAIN_TIMEOUT).await;
     drop(reading);
     let mut ended = Ended {
@@ -64,8 +68,10 @@ pub(super) async fn run(
     let listens = believe(&mut ended, said);
     if let Some(end) = end {
         ended.end = end;
-        // It had no time to clean up: that it was made to end is told, and what it was doing then is in the forensics.
-        ended.leaks.clear();
+        // It had no time to clean up: that it was made to end is told, and what it was doing then
+        // is in the forensics. But that it could not even be killed is.
+        ended.leaks.retain(|leak| leak.kind == STUCK);
+        ended.leaks.extend(resists);
     }
     match listens {
         Listens::ForFate => (ended, Some(control)),
@@ -144,16 +150,17 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
     }
 }
 
-/// Waits for the end of the test; brings it about, and says why, when its time or that of the run is over.
+/// Waits for the end of the test; brings it about, and says why, when its time or that of the run
+/// is over. Without an end that the supervisor told of, it may be still there: that is a leak.
 async fn attend(
     control: &mut Control,
     reading: &mut Reading<'_>,
     watch: &mut Watch,
     start: Instant,
-) -> (Option<End>, Option<Said>) {
+) -> (Option<End>, Result<Option<Said>, Leak>) {
     let end = tokio::select! {
         biased;
-        said = end_of(control) => return (None, said),
+        said = end_of(control) => return (None, Ok(said)),
         never = reading.go_on() => match never {},
         () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
@@ -166,7 +173,7 @@ async fn attend(
             .flatten()
             && said != Said::Examined
         {
-            return (Some(end), Some(said));
+            return (Some(end), Ok(Some(said)));
         }
     }
     if !matches!(end, End::Halted(Halt::AtOnce(_))) {
@@ -180,15 +187,25 @@ async fn attend(
             }
         };
         if let Some(said) = reading.during(grace).await {
-            return (Some(end), Some(said));
+            return (Some(end), Ok(Some(said)));
         }
     }
     control.tell(Tell::Kill).await;
-    let said = reading
-        .during(within(END_TIMEOUT, end_of(control)))
-        .await
-        .flatten();
-    (Some(end), said)
+    let said = reading.during(within(END_TIMEOUT, end_of(control))).await;
+    (Some(end), said.ok_or_else(resists))
+}
+
+/// Of a test that does not end though it was killed, for no reason that could be found and taken
+/// away.
+fn resists() -> Leak {
+    let limit = END_TIMEOUT.as_secs();
+    Leak::new(
+        STUCK,
+        format!(
+            "it was killed and has not ended within {limit} s, so it was given up. If `ps -eLo pid,wchan:20,comm` shows it in \
+             `request_wait_answer`, writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
+        ),
+    )
 }
 
 /// What the supervisor says of the test's end; `None` when it is gone.

@@ -21,6 +21,8 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::RUN_ID;
+#[cfg(target_os = "linux")]
+use crate::connections;
 use crate::identity::{self, Identity};
 use crate::os;
 use crate::removal;
@@ -309,6 +311,10 @@ fn fate(run: &Path) -> Fate {
 fn bury(run: &Path) {
     let name = run.file_name().and_then(|name| name.to_str());
     if let (Some(name), false) = (name, run.join(ENDED).exists()) {
+        #[cfg(target_os = "linux")]
+        if let Some(scratch) = scratch_of(run).filter(Scratch::is_there) {
+            connections::abort_all_below(&scratch.path);
+        }
         let id = name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name);
         os::kill_all_with(&format!("{RUN_ID}={id}"));
     }

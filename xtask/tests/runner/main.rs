@@ -14,6 +14,7 @@ mod repeats;
 mod reports;
 mod selection;
 mod shared;
+mod stuck;
 mod subsets;
 mod support;
 mod unfriendly;

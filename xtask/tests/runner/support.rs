@@ -87,7 +87,8 @@ impl Run {
         alive
     }
 
-    fn alive(&self) -> Vec<String> {
+    /// Processes that it started and that live just now.
+    pub(crate) fn alive(&self) -> Vec<String> {
         let marked = marked(self.own.path());
         marked.into_iter().map(|(_, command)| command).collect()
     }
@@ -261,6 +262,18 @@ impl Running {
     /// `xtask test` on the fixture.
     pub(crate) fn start(arguments: &[&str]) -> Running {
         Setup::new(arguments).start()
+    }
+
+    /// The directory that all of it has for temporary files.
+    pub(crate) fn place(&self) -> &Path {
+        self.own.path()
+    }
+
+    /// The processes that it started whose command line contains this.
+    pub(crate) fn processes(&self, part: &str) -> Vec<Pid> {
+        let mut marked = marked(self.own.path());
+        marked.retain(|(_, called)| called.contains(part));
+        marked.iter().filter_map(|(pid, _)| Pid::from_raw(*pid)).collect()
     }
 
     /// Waits until it has printed a line with this beginning.

@@ -1,0 +1,528 @@
+//! Tests that wait for a mount that they serve themselves cannot be killed. They are ended all the
+//! same, and reported.
+#![cfg(target_os = "linux")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::ownership::LEVELS;
+use super::support::{Run, Running, Setup, must};
+
+/// The tests that wait for their limit, and those that end before.
+const WAITING: [&str; 9] = [
+    "at_the_limit",
+    "with_a_file_that_was_read_and_written",
+    "with_a_mapped_file",
+    "with_its_directory_in_the_mount",
+    "in_a_read",
+    "in_a_write",
+    "in_a_lookup",
+    "with_two_mounts",
+    "with_a_grandchild_that_holds_the_file",
+];
+const ENDING: [(&str, &str); 4] = [
+    ("by_abort", "DIED"),
+    ("by_exit", "FAIL"),
+    ("by_kill", "DIED"),
+    ("by_a_wrong_address", "DIED"),
+];
+/// Its mount is in a mount name space that the test has made.
+const APART: (&str, &str) = ("apart_from_other_mounts", "TIME");
+/// A connection whose mount cannot be reached can be ended only by its number: by root, or where
+/// root has mounted the files that do it.
+const DETACHED: [(&str, &str); 3] = [
+    APART,
+    ("with_a_mount_that_is_detached", "TIME"),
+    ("behind_another_mount", "TIME"),
+];
+
+/// Between two looks at what tests have mounted.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// All but that.
+const NOT_DETACHED: [&str; 5] = [
+    "stuck::by_",
+    "stuck::at_",
+    "stuck::in_",
+    "stuck::with_",
+    "--skip=detached",
+];
+
+/// The limit of each test, and how long after it all must be over.
+const LIMIT: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(3);
+
+/// Ends what a runner that is broken leaves: connections of mounts below the directory of the run,
+/// and no others. It looks for them all the time, as a mount whose directory is removed is in no
+/// table any more.
+struct Guard {
+    place: PathBuf,
+    stop: mpsc::Sender<()>,
+    looks: Option<std::thread::JoinHandle<BTreeMap<u32, OwnedFd>>>,
+}
+
+impl Guard {
+    fn of(running: &Running) -> Guard {
+        let place = running.place().to_owned();
+        let (stop, stopped) = mpsc::channel();
+        let own = place.clone();
+        let looks = std::thread::spawn(move || {
+            let mut aborts = BTreeMap::new();
+            while stopped.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // Without the right to open these files nothing can be aborted.
+                let files = connections(&own)
+                    .into_iter()
+                    .filter_map(|number| Some((number, abort(number).ok()?)));
+                // A number may have become that of another connection before its file was opened.
+                let files: Vec<_> = files.collect();
+                let still = connections(&own);
+                aborts.extend(files.into_iter().filter(|(number, _)| still.contains(number)));
+            }
+            aborts
+        });
+        Guard {
+            place,
+            stop,
+            looks: Some(looks),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.stop.send(()).ok();
+        let aborts = self.looks.take().and_then(|looks| looks.join().ok());
+        for file in aborts.unwrap_or_default().values() {
+            // It does nothing if the connection is gone.
+            rustix::io::write(file, b"1").ok();
+        }
+    }
+}
+
+/// The connections of mounts below this directory, in whatever name space they are.
+fn connections(place: &Path) -> BTreeSet<u32> {
+    let own = place.display().to_string();
+    let is_ours = |line: &&str| line.contains(&own) && line.contains(" - fuse ");
+    let number = |line: &str| line.split(' ').nth(2)?.split_once(':')?.1.parse::<u32>().ok();
+    let mut numbers = BTreeSet::new();
+    for thread in threads_of_tests() {
+        let table = std::fs::read_to_string(thread.join("mountinfo")).unwrap_or_default();
+        numbers.extend(table.lines().filter(is_ours).filter_map(number));
+    }
+    numbers
+}
+
+/// The first test that has a mount below this directory, as a directory in `/proc`.
+fn test_below(place: &Path) -> PathBuf {
+    let own = place.display().to_string();
+    let is_its = |thread: &PathBuf| {
+        let table = std::fs::read_to_string(thread.join("mountinfo")).unwrap_or_default();
+        let environment = std::fs::read(thread.join("environ")).unwrap_or_default();
+        table.contains(&own) && String::from_utf8_lossy(&environment).contains(&own)
+    };
+    let thread = threads_of_tests().into_iter().find(is_its);
+    let process = thread.as_ref().and_then(|thread| thread.ancestors().nth(2));
+    must("find the test", process.ok_or("it does not run")).to_owned()
+}
+
+/// What aborts a connection.
+fn abort(number: u32) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(control()?, format!("{number}/abort"), flags, Mode::empty())
+}
+
+fn control() -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    rustix::mount::fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )
+}
+
+/// The threads of all tests of fixtures that run on the machine, as directories in `/proc`: the
+/// first one of a process may have ended.
+fn threads_of_tests() -> Vec<PathBuf> {
+    let entries = |path: &Path| {
+        path.read_dir()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+    };
+    let is_test = |process: &PathBuf| {
+        let name = std::fs::read_to_string(process.join("comm"));
+        name.is_ok_and(|name| name.starts_with("suite-"))
+    };
+    let tests = entries(Path::new("/proc")).filter(is_test);
+    tests
+        .flat_map(|process| entries(&process.join("task")).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Runs all of them.
+fn setup<'a>(words: &'a [&'a str]) -> Setup<'a> {
+    Setup::new(words)
+}
+
+/// As root of a name space of users and mounts, as in a container: without the right to use numbers
+/// of connections.
+const IN_A_NAMESPACE: &str = r#"exec unshare --user --map-root-user --mount "$@""#;
+
+fn words(level: &'static str) -> [&'static str; 8] {
+    [
+        "stuck::",
+        "--run-ignored",
+        "--timeout",
+        "2s",
+        "--jobs",
+        "4",
+        "--isolate",
+        level,
+    ]
+}
+
+fn run(setup: &Setup<'_>) -> (Run, Guard) {
+    let running = setup.start();
+    let guard = Guard::of(&running);
+    (running.finish(), guard)
+}
+
+/// No process, no mount and no connection. What failed tests wrote is kept.
+fn assert_all_is_gone(run: &Run, guard: &Guard) {
+    let remains = (run.survivors(), run.mounts(), connections(&guard.place));
+    assert_eq!(remains, (vec![], vec![], BTreeSet::new()), "{run}");
+}
+
+/// Each of these tests was ended in time, has this outcome, and the leak that says what was done.
+fn assert_each_is_reported(run: &Run, tests: &[(&str, &str)]) {
+    for (test, word) in tests {
+        let line = |beginning: &str| {
+            let mut lines = run.stdout.lines();
+            let mut found =
+                lines.find(|line| line.starts_with(beginning) && line.contains(&format!("stuck::{test}")));
+            found
+                .take()
+                .unwrap_or_else(|| panic!("{beginning} {test}\n{run}"))
+        };
+        let seconds = line(word)
+            .split(['[', 's'])
+            .nth(1)
+            .and_then(|time| time.trim().parse().ok());
+        let elapsed = Duration::from_secs_f64(seconds.unwrap_or(f64::MAX).min(1e6));
+        assert!(elapsed < LIMIT + AFTER, "{test}: {elapsed:?}\n{run}");
+        let leak = line("LEAK");
+        for part in ["stuck in its own mount: ", "mount", ": thread ", " waited in "] {
+            assert!(leak.contains(part), "{part}: {leak}");
+        }
+        let file = match *test {
+            "in_a_read" | "in_a_write" => "/mount/file`",
+            _ => "",
+        };
+        assert!(leak.contains(file), "{file}: {leak}");
+    }
+}
+
+fn all(detached: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let waiting = WAITING.into_iter().map(|test| (test, "TIME"));
+    waiting.chain(ENDING).chain(detached.iter().copied()).collect()
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn a_test_that_waits_for_its_own_mount_is_ended_in_time_and_reported() {
+    for level in LEVELS {
+        let (run, guard) = run(&setup(&words(level)));
+        assert_all_is_gone(&run, &guard);
+        assert_each_is_reported(&run, &all(&DETACHED));
+    }
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn a_test_that_aborts_is_ended_long_before_its_limit() {
+    for level in LEVELS {
+        let words = [
+            "stuck::by_abort",
+            "--run-ignored",
+            "--timeout",
+            "5s",
+            "--isolate",
+            level,
+        ];
+        let (run, guard) = run(&setup(&words));
+        assert_all_is_gone(&run, &guard);
+        assert_each_is_reported(&run, &[("by_abort", "DIED")]);
+    }
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn a_test_that_is_looked_at_shows_for_which_file_it_waits() {
+    let words = ["stuck::in_a_read", "--run-ignored", "--timeout", "1s"];
+    let (run, _guard) = run(&setup(&words));
+    let looked = run.attachment("forensics.txt");
+    let part = "waits for the answer of a file system about `";
+    let line = looked.lines().find(|line| line.contains(part));
+    let line = line.unwrap_or_else(|| panic!("{looked}\n{run}"));
+    assert!(
+        line.contains("/mount/file` on `") && line.contains("/mount` (connection "),
+        "{line}"
+    );
+}
+
+#[test]
+#[ignore = "needs fuse, userns"]
+fn a_test_in_a_user_namespace_is_ended_too() {
+    for level in LEVELS {
+        let mut words = words(level).to_vec();
+        words.splice(..1, NOT_DETACHED);
+        words.push("stuck::apart");
+        let (run, guard) = run(&Setup {
+            script: Some(IN_A_NAMESPACE),
+            ..setup(&words)
+        });
+        assert_all_is_gone(&run, &guard);
+        assert_each_is_reported(&run, &all(&[APART]));
+    }
+}
+
+/// As an ordinary user, who may read what root may, as cargo can be anywhere. What it runs is built
+/// before, by root. With `$FUSECTL`, root has mounted the files that abort connections.
+const AS_A_USER: &str = r#"exec unshare --mount sh -c '
+    set -e
+    mkdir "$TMPDIR/dev" && mount -t tmpfs none "$TMPDIR/dev" && mknod -m 666 "$TMPDIR/dev/fuse" c 10 229
+    mount --bind "$TMPDIR/dev/fuse" /dev/fuse
+    test -z "$FUSECTL" || mount -t fusectl none /sys/fs/fuse/connections
+    export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
+    export CARGO_TARGET_DIR="$TMPDIR/target"
+    cargo test --quiet --no-run --workspace --manifest-path "$4"
+    chown -R 65534:65534 "$TMPDIR/target" && chown 65534:65534 "$TMPDIR"
+    exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+        --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search "$@"' sh "$@""#;
+
+#[test]
+#[ignore = "needs fuse, root, userns"]
+fn an_ordinary_users_test_is_ended_in_the_box() {
+    for fusectl in ["", "1"] {
+        let mut words = words("box").to_vec();
+        words.splice(..1, NOT_DETACHED);
+        let (run, guard) = run(&Setup {
+            script: Some(AS_A_USER),
+            variables: &[("FUSECTL", fusectl)],
+            ..setup(&words)
+        });
+        assert_all_is_gone(&run, &guard);
+        assert_each_is_reported(&run, &all(&[]));
+    }
+}
+
+#[test]
+#[ignore = "needs fuse, root, fusermount3"]
+fn an_ordinary_users_test_is_ended_without_the_box() {
+    let mut words = words("process").to_vec();
+    words.splice(..1, NOT_DETACHED);
+    let (run, guard) = run(&Setup {
+        script: Some(AS_A_USER),
+        variables: &[("FUSECTL", "1")],
+        ..setup(&words)
+    });
+    assert_all_is_gone(&run, &guard);
+    assert_each_is_reported(&run, &all(&[]));
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn a_test_that_unmounts_when_it_is_asked_to_end_is_not_disturbed() {
+    for level in LEVELS {
+        let words = [
+            "stuck::but_unmounts",
+            "--run-ignored",
+            "--timeout",
+            "1s",
+            "--grace",
+            "20s",
+            "--isolate",
+            level,
+        ];
+        let (run, guard) = run(&setup(&words));
+        assert_all_is_gone(&run, &guard);
+        assert!(
+            run.stdout.contains("\n  unmounted\n") && !run.stdout.contains("LEAK"),
+            "{run}"
+        );
+    }
+}
+
+/// To processes of which some may have ended by now.
+fn send_all(processes: &[Pid], signal: Signal) {
+    processes.iter().for_each(|process| {
+        kill_process(*process, signal).ok();
+    });
+}
+
+/// Whether this comes to hold before the time is over.
+fn comes_true_within(limit: Duration, holds: impl Fn() -> bool + Sync) -> bool {
+    let (is_over, (done, wait)) = (AtomicBool::new(false), mpsc::channel());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) && !holds() {
+                std::thread::yield_now();
+            }
+            done.send(()).ok();
+        });
+        let came_true = wait.recv_timeout(limit).is_ok();
+        is_over.store(true, Ordering::Relaxed);
+        came_true
+    })
+}
+
+/// Starts all of them at once, and waits until those that wait for their end do.
+fn in_the_middle(level: &'static str, more: &[&str]) -> (Running, Guard) {
+    let words = [
+        "stuck::",
+        "--run-ignored",
+        "--no-capture",
+        "--jobs",
+        "16",
+        "--isolate",
+        level,
+    ];
+    let mut running = setup(&[&words[..], more].concat()).start();
+    let guard = Guard::of(&running);
+    WAITING.iter().for_each(|_| running.wait_for_part(" | started"));
+    (running, guard)
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn nothing_is_left_when_the_runner_is_killed_in_the_middle_of_each() {
+    for level in LEVELS {
+        let (running, guard) = in_the_middle(level, &[]);
+        let run = running.interrupt(Signal::KILL);
+        assert!(
+            comes_true_within(AFTER, || run.alive().is_empty()),
+            "{:?}\n{run}",
+            run.alive()
+        );
+        assert_all_is_gone(&run, &guard);
+    }
+}
+
+#[test]
+#[ignore = "needs fuse"]
+fn nothing_is_left_when_the_run_is_interrupted_or_reaches_its_limit() {
+    for level in LEVELS {
+        let (running, guard) = in_the_middle(level, &[]);
+        let run = running.interrupt(Signal::INT);
+        assert_eq!(run.code, Some(130), "{run}");
+        assert_all_is_gone(&run, &guard);
+        let (running, guard) = in_the_middle(level, &["--global-timeout", "3s"]);
+        let run = running.finish();
+        assert_eq!(run.code, Some(124), "{run}");
+        assert_all_is_gone(&run, &guard);
+        assert!(
+            run.stdout.contains("left behind: stuck in its own mount"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs fuse, root"]
+fn sweep_ends_what_is_left_when_the_keeper_was_killed_too() {
+    for level in LEVELS {
+        // In a target directory of its own: other runs would sweep it before us.
+        let words = [
+            "stuck::at_the_limit",
+            "--run-ignored",
+            "--no-capture",
+            "--isolate",
+            level,
+        ];
+        let swept = Setup {
+            target: "swept",
+            ..setup(&words)
+        };
+        let mut running = swept.start();
+        let guard = Guard::of(&running);
+        running.wait_for_part(" | started");
+        let test = test_below(&guard.place);
+        send_all(&running.processes("__keeper"), Signal::STOP);
+        send_all(&running.processes("__keeper"), Signal::KILL);
+        let killed = running.interrupt(Signal::KILL);
+        assert_eq!(connections(&guard.place).len(), 1, "{killed}");
+        let sweep = Setup {
+            subcommand: "sweep",
+            arguments: &[],
+            ..swept
+        };
+        let sweep = sweep.run();
+        assert!(sweep.last_line().starts_with("swept "), "{sweep}");
+        // It has lost its name and its environment by now.
+        assert!(
+            comes_true_within(AFTER, || !test.exists()),
+            "{level}: {test:?}\n{sweep}"
+        );
+        assert_all_is_gone(&killed, &guard);
+    }
+}
+
+#[test]
+#[ignore = "needs fuse, root, userns"]
+fn the_output_ends_with_the_runner_and_what_cannot_be_aborted_is_reported() {
+    for level in LEVELS {
+        let words = [
+            "stuck::behind",
+            "--run-ignored",
+            "--no-capture",
+            "--timeout",
+            "1s",
+            "--isolate",
+            level,
+        ];
+        let mut running = Setup {
+            script: Some(IN_A_NAMESPACE),
+            ..setup(&words)
+        }
+        .start();
+        let guard = Guard::of(&running);
+        running.wait_for_part(" | started");
+        let test = test_below(&guard.place);
+        let (ended, wait) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let run = running.finish();
+            ended.send(()).ok();
+            run
+        });
+        let has_ended = wait.recv_timeout(Duration::from_secs(60)).is_ok();
+        let is_stuck = test.exists();
+        // Now it can end.
+        drop(guard);
+        let run = reader.join().unwrap();
+        assert!(
+            has_ended,
+            "{level}: the output ended only with what is stuck\n{run}"
+        );
+        assert!(is_stuck, "{level}: nothing was\n{run}");
+        assert!(
+            run.stdout
+                .contains("stuck in its own mount: it was killed and has not ended within"),
+            "{run}"
+        );
+        assert!(
+            comes_true_within(AFTER, || run.alive().is_empty()),
+            "{:?}",
+            run.alive()
+        );
+    }
+}
