@@ -1,0 +1,275 @@
+//! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in one run.
+//!
+//! The loop that measures mounts is a binary of the tests package, which prints lines of JSON; here is only what surrounds
+//! it: the build, the time limit, the others, and the table. What measures the runner is in `runner`.
+
+mod measurement;
+mod others;
+mod runner;
+mod source;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use cargo_universe::base::exit::{Exit, Stop};
+use cargo_universe::base::interrupt::{Interrupts, Request};
+use cargo_universe::base::os;
+use cargo_universe::base::os::TEMPORARY;
+use cargo_universe::base::runtime;
+use cargo_universe::base::text::report_text;
+use cargo_universe::machine::capability::Capabilities;
+use cargo_universe::machine::capability::detect_for;
+use cargo_universe::runner::binary;
+use cargo_universe::runner::console::Console;
+use cargo_universe::runner::execution::capture::{Capture, Echo};
+use cargo_universe::runner::execution::process::{self, End, Ended, GRACE, Halt, Watch};
+use cargo_universe::runner::rundir::{RUN_ID, RunDir};
+use cargo_universe::runner::suspension::Pauses;
+use cargo_universe::sandbox::removal;
+use cargo_universe::workspace::cargo::{self, BuildArgs};
+use cargo_universe::workspace::fuse_mode::FuseMode;
+use cargo_universe::workspace::metadata::Workspace;
+use measurement::Measurement;
+use source::Source;
+use table::Served;
+
+/// The directory below `target/xtask`.
+const KIND: &str = "bench";
+
+/// A gigabyte, five times, through a slow mount on a busy machine.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// As much as the binary moves by default.
+const OTHERS_MIB: u32 = 1024;
+
+/// Measure, and print each figure beside its budget
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure; without it, what there is
+    #[arg(value_enum)]
+    bench: Option<Bench>,
+    /// The size in MiB of the file that sshfs and rclone move
+    #[arg(long, value_name = "MIB", default_value_t = OTHERS_MIB,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    others_mib: u32,
+    /// Leave out sshfs and rclone, also where they are installed
+    #[arg(long)]
+    alone: bool,
+    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+    #[command(flatten)]
+    runner: runner::RunnerArgs,
+    /// Further arguments of the binary that measures; `-- --help` shows them
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Bench {
+    /// Reading and writing through a mount, beside the same on the bare disk
+    Mount,
+    /// What running tests costs, beside nextest and `cargo test`
+    Runner,
+}
+
+/// The binary of the tests package that measures mounts.
+const BINARY: &str = "mount_bench";
+
+/// Measures, or lists what can be measured. A budget that is missed is told and no failure: machines differ.
+///
+/// # Errors
+/// When the binary cannot be built, fails, or says nothing.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(bench) = args.bench else {
+        list();
+        return Ok(Exit::Success.into());
+    };
+    let workspace = Workspace::load(args.manifest_path.as_deref())?;
+    match bench {
+        Bench::Mount => Ok(runtime::block_on(story(args, &workspace))??.into()),
+        Bench::Runner => runner::run(&args.runner, &workspace).map(|()| Exit::Success.into()),
+    }
+}
+
+fn list() {
+    let console = Console::new();
+    for bench in <Bench as clap::ValueEnum>::value_variants() {
+        let value = clap::ValueEnum::to_possible_value(bench);
+        let help = value.as_ref().and_then(clap::builder::PossibleValue::get_help);
+        let name = value.as_ref().map_or("", |value| value.get_name());
+        console.line(&format!("{name:<8} {}", help.cloned().unwrap_or_default()));
+    }
+}
+
+async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
+    let console = Arc::new(Console::new());
+    let mut interrupts = Interrupts::listen()?;
+    let executable = build(workspace, &mut interrupts).await?;
+    let directory = RunDir::create(&workspace.target_directory, KIND)?;
+    let scratch = directory.scratch("0").map_err(anyhow::Error::from)?;
+    let trial = Trial {
+        args,
+        executable: &executable,
+        directory: &directory,
+        scratch: &scratch,
+        console: &console,
+    };
+    let measurements = trial.measure(interrupts).await;
+    // What resists is taken away by a later run.
+    removal::remove(&scratch).ok();
+    console.line("");
+    let served = args.served(&detect_for(workspace, FuseMode::Auto));
+    table::table(&measurements?, served)
+        .iter()
+        .for_each(|line| console.line(line));
+    Ok(Exit::Success)
+}
+
+impl Args {
+    fn served(&self, capabilities: &Capabilities) -> Served {
+        let is_root = capabilities.lookup("root").is_some_and(|root| root.available);
+        match is_root && !self.rest.iter().any(|word| word == "--no-passthrough") {
+            true => Served::ByPassthrough,
+            false => Served::FromPages,
+        }
+    }
+}
+
+async fn build(workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
+    let capabilities = detect_for(workspace, FuseMode::On);
+    let args = BuildArgs {
+        release: true,
+        ..BuildArgs::default()
+    };
+    let mut built = binary::build(workspace, &capabilities, &[BINARY], &args, interrupts).await?;
+    built
+        .remove(BINARY)
+        .ok_or_else(|| Stop::new(Exit::BuildFailed, "build", format!("cargo built no `{BINARY}`")))
+}
+
+/// One run of a binary that measures.
+struct Trial<'a> {
+    args: &'a Args,
+    executable: &'a Path,
+    directory: &'a RunDir,
+    /// On the disk that is measured.
+    scratch: &'a Path,
+    console: &'a Arc<Console>,
+}
+
+impl Trial<'_> {
+    /// First what others give, then what the binary finds.
+    async fn measure(&self, interrupts: Interrupts) -> Result<Vec<Measurement>, Stop> {
+        let compared = self.compare().await?;
+        let echo = Echo {
+            console: Arc::clone(self.console),
+            name: BINARY.to_owned(),
+        };
+        let capture = Capture::new(&self.directory.log("0"), Some(echo));
+        let mark = format!("XTASK_TEST_ID={}/0", self.directory.id);
+        let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
+        match interrupted {
+            Some(request) => Err(request.stop()),
+            None => Ok(measured(&ended)?.into_iter().chain(compared).collect()),
+        }
+    }
+
+    /// What others give; their files are gone before the binary starts.
+    async fn compare(&self) -> anyhow::Result<Vec<Measurement>> {
+        if self.args.alone || !others::any_installed() {
+            return Ok(vec![]);
+        }
+        let directory = self.scratch.join("compared");
+        std::fs::create_dir(&directory).context("could not create a directory")?;
+        let source = Source {
+            directory: &directory,
+            mib: self.args.others_mib,
+        };
+        source.write()?;
+        let (measurements, notes) = others::measure(self.scratch, &source).await;
+        notes.iter().for_each(|note| self.console.line(note));
+        std::fs::remove_dir_all(&directory).context("could not remove the compared files")?;
+        Ok(measurements)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.executable);
+        command.args(&self.args.rest).env(RUN_ID, &self.directory.id);
+        for name in cargo::variables_of_cargo_run() {
+            command.env_remove(name);
+        }
+        for name in TEMPORARY {
+            command.env(name, self.scratch);
+        }
+        command
+    }
+}
+
+/// Runs it to its end; a signal ends it early.
+async fn attended(
+    mut command: Command,
+    capture: Capture,
+    mark: String,
+    mut interrupts: Interrupts,
+) -> (Ended, Option<Request>) {
+    os::adopt_orphans();
+    if let Some((name, value)) = mark.split_once('=') {
+        command.env(name, value);
+    }
+    let (sender, halt) = watch::channel(Halt::No);
+    let timeout = LIMIT;
+    let mut work = std::pin::pin!(process::run(
+        command,
+        capture,
+        Watch {
+            timeout,
+            grace: GRACE,
+            pauses: Pauses::none(),
+            halt,
+            mark
+        }
+    ));
+    let mut interrupted = None;
+    loop {
+        tokio::select! {
+            ended = &mut work => return (ended, interrupted),
+            request = interrupts.next() => {
+                interrupted = Some(request);
+                sender.send_replace(request.into());
+            }
+        }
+    }
+}
+
+/// What it printed, if it came to a good end.
+fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
+    let name = BINARY;
+    let stop = |message: String| {
+        let mut stop = Stop::new(Exit::TestsFailed, "bench", message);
+        stop.detail = report_text(&ended.stderr);
+        stop
+    };
+    match &ended.end {
+        End::Exited(status) if status.success() => {}
+        End::Exited(status) => return Err(stop(format!("`{name}` ended with {status}"))),
+        End::NotStarted(error) => return Err(stop(format!("`{name}` did not start: {error}"))),
+        End::TimedOut => return Err(stop(format!("`{name}` did not end within {} s", LIMIT.as_secs()))),
+        End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
+            return Err(stop(format!("`{name}` was interrupted")));
+        }
+    }
+    let measurements = measurement::parse(&String::from_utf8_lossy(&ended.stdout));
+    if measurements.is_empty() {
+        return Err(stop(format!("`{name}` printed no measurement")));
+    }
+    Ok(measurements)
+}

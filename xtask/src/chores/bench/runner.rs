@@ -1,0 +1,86 @@
+//! `cargo xtask bench runner`: what running tests costs, beside `cargo nextest` and `cargo test`, one after the other in
+//! each round.
+//!
+//! All run the same tests with the same number of jobs, on a suite that is made for it: the tests do nothing or wait, so
+//! that what is measured is the runners.
+
+mod contender;
+mod figures;
+mod suite;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use cargo_universe::runner::console::Console;
+use cargo_universe::runner::test::default_jobs;
+use cargo_universe::workspace::metadata::Workspace;
+use contender::{Contender, Ground};
+use figures::{Figures, Sample};
+
+/// The options.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Of the bench `runner`")]
+pub(super) struct RunnerArgs {
+    /// Run the suite so often with each runner
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Run so many tests at a time [default: twice the number of processors]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+/// Makes the suite, measures, shows.
+///
+/// # Errors
+/// When the suite cannot be built, or a runner fails on it.
+pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()> {
+    let console = Console::new();
+    let ground = Ground {
+        workspace: workspace.root.clone(),
+        target: workspace.target_directory.clone(),
+        suite: place(workspace),
+        jobs: args.jobs.map_or_else(default_jobs, NonZeroUsize::get),
+    };
+    suite::write(&ground.suite).context("could not write the suite")?;
+    let contenders = contenders(&ground, &console);
+    for contender in &contenders {
+        // What is to be built or looked up once is not measured.
+        contender.run(&ground)?;
+    }
+    let mut samples: Vec<(Contender, Vec<Sample>)> =
+        contenders.into_iter().map(|one| (one, vec![])).collect();
+    for _ in 0..args.rounds {
+        for (contender, samples) in &mut samples {
+            samples.push(contender.run(&ground)?);
+        }
+    }
+    console.line(&format!(
+        "{}, {} at a time; medians of {} rounds",
+        suite::words(),
+        ground.jobs,
+        args.rounds
+    ));
+    let named = samples
+        .iter()
+        .map(|(one, samples)| (one.name(), samples.as_slice()));
+    let figures = Figures::new(named.collect(), suite::TEST_COUNT);
+    figures.lines().iter().for_each(|line| console.line(line));
+    Ok(())
+}
+
+fn place(workspace: &Workspace) -> PathBuf {
+    let home = workspace.target_directory.join("xtask").join(super::KIND);
+    home.join("runner")
+}
+
+/// Those that are installed.
+fn contenders(ground: &Ground, console: &Console) -> Vec<Contender> {
+    let mut contenders = Contender::ALL.to_vec();
+    if !contender::has_nextest(ground) {
+        contenders.retain(|one| *one != Contender::Nextest);
+        console.line("nextest is not installed: left out");
+    }
+    contenders
+}

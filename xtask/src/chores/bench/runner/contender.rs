@@ -1,0 +1,142 @@
+//! The runners that are compared: how each is started, and where it says what its tests took.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, ensure};
+
+use super::figures::{self, Sample};
+use cargo_universe::base::clock;
+use cargo_universe::report::events;
+use cargo_universe::runner::rundir::PUBLISHED;
+
+/// A runner, with the options that matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contender {
+    /// This one, in the best isolation that the machine gives.
+    Box,
+    /// This one, without namespaces.
+    Process,
+    /// Where it is installed.
+    Nextest,
+    /// One process for all tests of a binary.
+    CargoTest,
+}
+
+/// What all of them run, and where.
+#[derive(Debug)]
+pub(super) struct Ground {
+    /// The root of our own workspace, in which `cargo xtask` is started.
+    pub(super) workspace: PathBuf,
+    /// Its target directory, in which cargo finds this program.
+    pub(super) target: PathBuf,
+    /// The directory of the suite; it has a target directory of its own.
+    pub(super) suite: PathBuf,
+    pub(super) jobs: usize,
+}
+
+impl Contender {
+    pub(super) const ALL: [Contender; 4] = [
+        Contender::Box,
+        Contender::Nextest,
+        Contender::Process,
+        Contender::CargoTest,
+    ];
+
+    /// As the table calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Contender::Box => figures::OURS,
+            Contender::Process => "xtask test --isolate process",
+            Contender::Nextest => figures::NEXTEST,
+            Contender::CargoTest => "cargo test",
+        }
+    }
+
+    /// Runs the suite once.
+    pub(super) fn run(self, ground: &Ground) -> anyhow::Result<Sample> {
+        let mut command = self.command(ground);
+        let (started, start) = (clock::wall(), clock::now());
+        let output = command.output().context("could not start cargo")?;
+        let whole = clock::now() - start;
+        ensure!(
+            output.status.success(),
+            "{} failed on the suite ({}):\n{}{}",
+            self.name(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        let told = self.told(ground, &output, started);
+        told.map(|(first, phase)| Sample { first, phase, whole })
+            .with_context(|| format!("{} does not say how long its tests took", self.name()))
+    }
+
+    /// How long after its start the first test began, if that is told, and how long the tests took.
+    fn told(
+        self,
+        ground: &Ground,
+        output: &Output,
+        started: SystemTime,
+    ) -> Option<(Option<Duration>, Duration)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match self {
+            Contender::Box | Contender::Process => {
+                let report = ground.suite.join("target").join(PUBLISHED);
+                let lines = std::fs::read_to_string(report.with_file_name(events::FILE_NAME)).ok()?;
+                let told = figures::of_events(&lines)?;
+                let first = told.first_start.duration_since(started).ok()?;
+                Some((Some(first), told.phase))
+            }
+            Contender::Nextest => Some((None, figures::of_nextest(&text(&output.stderr))?)),
+            Contender::CargoTest => Some((None, figures::of_cargo_test(&text(&output.stdout))?)),
+        }
+    }
+
+    fn command(self, ground: &Ground) -> Command {
+        let jobs = ground.jobs.to_string();
+        let manifest = ground.suite.join("Cargo.toml");
+        let mut command = cargo(ground);
+        match self {
+            Contender::Box | Contender::Process => {
+                // As people start it, by way of cargo, which looks first whether there is anything to build.
+                command.args(["run", "--package", "xtask", "--bin", "xtask", "--target-dir"]);
+                command.arg(&ground.target).args(["--", "test", "--jobs", &jobs]);
+                command.args([
+                    "--isolate",
+                    if self == Contender::Box { "auto" } else { "process" },
+                ]);
+                command.arg("--manifest-path").arg(manifest);
+            }
+            Contender::Nextest => {
+                command.args(["nextest", "run", "--no-fail-fast", "--test-threads", &jobs]);
+                command.arg("--manifest-path").arg(manifest);
+            }
+            Contender::CargoTest => {
+                command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+                command.arg("--manifest-path").arg(manifest);
+                command.args(["--", "--test-threads", &jobs]);
+            }
+        }
+        command
+    }
+}
+
+/// Whether there is a `cargo nextest`.
+pub(super) fn has_nextest(ground: &Ground) -> bool {
+    let output = cargo(ground).args(["nextest", "--version"]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+fn cargo(ground: &Ground) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(&ground.workspace)
+        .env("CARGO_TARGET_DIR", ground.suite.join("target"))
+        .stdin(Stdio::null());
+    command
+}

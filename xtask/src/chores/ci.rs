@@ -1,0 +1,269 @@
+//! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does that a person cannot.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use xshell::{Cmd, Shell};
+
+use crate::chores::compat;
+use crate::chores::mutations;
+use crate::chores::tidy;
+use cargo_universe::base::clock;
+use cargo_universe::base::exit::Exit;
+use cargo_universe::base::variables;
+use cargo_universe::machine::capability::Capabilities;
+use cargo_universe::machine::capability::detect_for;
+use cargo_universe::report::junit;
+use cargo_universe::runner::console::{Console, Style};
+use cargo_universe::runner::github::unheard;
+use cargo_universe::runner::rundir::PUBLISHED;
+use cargo_universe::runner::test;
+use cargo_universe::workspace::cargo;
+use cargo_universe::workspace::metadata::Workspace;
+
+/// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests, also with
+/// `cargo test` and nextest
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Go on after a step has failed
+    #[arg(long)]
+    keep_going: bool,
+    /// Arguments for the last step, `cargo xtask test`
+    #[arg(last = true)]
+    test: Vec<String>,
+}
+
+/// What the steps work with.
+struct Bench {
+    sh: Shell,
+    workspace: Workspace,
+    test: test::Args,
+    /// Those that `test` was read from.
+    words: Vec<OsString>,
+}
+
+/// A name and what to do.
+type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
+
+/// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is required of the suite is
+/// required of them, too.
+const OWN_TESTS_WITH_NEEDS: [&str; 4] = [
+    "--package=xtask",
+    "--filterset=cap(/./)",
+    "--timeout=2m",
+    "--no-tests=pass",
+];
+
+const STEPS: [Step; 9] = [
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("tidy", tidy_rules),
+    ("xtask's own tests", own_tests),
+    ("doc tests", doc_tests),
+    ("mutations", mutations_apply),
+    ("tests", tests),
+    ("report", report),
+    ("other runners", other_runners),
+];
+
+/// Takes the steps. Succeeds if each of them does.
+///
+/// # Errors
+/// When there is no workspace, or the arguments for the tests make no sense.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let bench = Bench {
+        sh: Shell::new().context("could not read the current directory")?,
+        workspace: Workspace::load(None)?,
+        test: arguments("cargo xtask ci --", &args.test),
+        words: args.test.iter().map(OsString::from).collect(),
+    };
+    let console = Console::new();
+    let mut failed = Vec::new();
+    for (name, take) in STEPS {
+        if !failed.is_empty() && !args.keep_going {
+            break;
+        }
+        console.line(&console.paint().on(Style::Bold, &format!("== {name}")));
+        let start = clock::now();
+        if let Err(error) = take(&bench) {
+            console.line(&format!("{error:#}"));
+            failed.push(name);
+        }
+        console.line(&verdict(&console, name, failed.contains(&name), since(start)));
+    }
+    console.line(&match failed.as_slice() {
+        [] => "ci: all steps passed".to_owned(),
+        failed => format!("ci: failed: {}", failed.join(", ")),
+    });
+    Ok(if failed.is_empty() {
+        Exit::Success
+    } else {
+        Exit::TestsFailed
+    }
+    .into())
+}
+
+/// The arguments of another subcommand. Ends the process, as clap does, if they make no sense.
+fn arguments<A: clap::Args>(command: &'static str, words: &[String]) -> A {
+    let words = std::iter::once(command).chain(words.iter().map(String::as_str));
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    let command = A::augment_args(clap::Command::new(command));
+    let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
+    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn verdict(console: &Console, name: &str, failed: bool, elapsed: Duration) -> String {
+    let (word, style) = if failed {
+        ("FAIL", Style::Bad)
+    } else {
+        ("PASS", Style::Good)
+    };
+    format!(
+        "{} [{:>8.3}s] {name}\n",
+        console.paint().on(style, word),
+        elapsed.as_secs_f64()
+    )
+}
+
+fn since(start: Instant) -> Duration {
+    clock::now() - start
+}
+
+fn fmt(bench: &Bench) -> anyhow::Result<()> {
+    bench.run(bench.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(bench: &Bench) -> anyhow::Result<()> {
+    let features = bench.buildable_features().join(",");
+    let command = bench
+        .cargo()
+        .args(["clippy", "--workspace", "--all-targets", "--features", &features]);
+    bench.run(command.args(["--", "-D", "warnings"]))
+}
+
+fn tidy_rules(bench: &Bench) -> anyhow::Result<()> {
+    let findings = tidy::check(&bench.workspace)?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    bail!("{}", lines.join("\n"));
+}
+
+/// Those that need something are ignored by whoever does not know what the machine has; this runner does.
+fn own_tests(bench: &Bench) -> anyhow::Result<()> {
+    bench.run(bench.cargo().args(["test", "--package", "xtask"]))?;
+    let command = bench.cargo().args(["run", "--package", "xtask", "--", "test"]);
+    // What was wished for the suite by variables is not meant for these.
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let wishes = names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_TEST_"));
+    let command = wishes.fold(command, |command, name| command.env_remove(name));
+    let required = bench.test.require.iter().map(|name| format!("--require={name}"));
+    bench.run_ours(command.args(OWN_TESTS_WITH_NEEDS).args(required))
+}
+
+/// With the features of the tests, so that both share what is compiled.
+fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
+    let features = bench.test_features().join(",");
+    let command = bench
+        .cargo()
+        .args(["test", "--doc", "--workspace", "--exclude", "xtask"]);
+    bench.run(command.args(["--features", &features]))
+}
+
+fn mutations_apply(_: &Bench) -> anyhow::Result<()> {
+    let arguments = arguments("cargo xtask mutations", &["--check".to_owned()]);
+    succeed(mutations::run(&arguments)?, "not every mutation applies")
+}
+
+fn tests(bench: &Bench) -> anyhow::Result<()> {
+    succeed(test::run(&bench.test, &bench.words)?, "the tests failed")
+}
+
+fn succeed(exit: ExitCode, otherwise: &str) -> anyhow::Result<()> {
+    ensure!(exit == ExitCode::SUCCESS, "{otherwise}");
+    Ok(())
+}
+
+/// Whether the report that `tests` has written keeps the rules that its readers rely on.
+fn report(bench: &Bench) -> anyhow::Result<()> {
+    let path = bench.workspace.target_directory.join(PUBLISHED);
+    let xml =
+        std::fs::read_to_string(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+    let violations = junit::violations(&xml, bench.test.junit_dialect);
+    if !violations.is_empty() {
+        bail!(
+            "`{}` breaks the rules of JUnit:\n{}",
+            path.display(),
+            violations.join("\n")
+        );
+    }
+    Ok(())
+}
+
+/// Nobody must need this runner to run the tests.
+fn other_runners(bench: &Bench) -> anyhow::Result<()> {
+    compat::own::check(&bench.workspace, &bench.test_features())
+}
+
+impl Bench {
+    fn cargo(&self) -> Cmd<'_> {
+        cargo::command(&self.sh)
+    }
+
+    /// Runs a program whose output may contain what the CI system takes for a command.
+    fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
+        unheard(&Console::new(), || self.run_ours(command))
+    }
+
+    /// Runs this program, whose output contains only commands that are meant.
+    fn run_ours(&self, command: Cmd<'_>) -> anyhow::Result<()> {
+        let _directory = self.sh.push_dir(&self.workspace.root);
+        command.run().map_err(Into::into)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        detect_for(&self.workspace, self.test.build.fuse.mode)
+    }
+
+    /// What `cargo xtask test` builds with.
+    fn test_features(&self) -> Vec<String> {
+        self.workspace
+            .features(&self.capabilities().features(&self.workspace.config))
+    }
+
+    /// All features of the workspace but those that cannot be built here.
+    fn buildable_features(&self) -> Vec<String> {
+        let chosen = self.capabilities().features(&self.workspace.config);
+        let rules = &self.workspace.config.features;
+        let is_buildable = |name: &String| !rules.contains_key(name) || chosen.contains(name);
+        let names = self.workspace.feature_names();
+        self.workspace
+            .features(&names.into_iter().filter(is_buildable).collect::<Vec<_>>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cargo_universe::select::filter::Subject;
+
+    #[test]
+    fn the_words_for_xtasks_own_tests_are_understood_and_select_what_needs_something() {
+        let args: test::Args = arguments("cargo xtask test", &OWN_TESTS_WITH_NEEDS.map(str::to_owned));
+        let filter = args.filter.parse().unwrap();
+        let selects = |needs: &[&'static str]| {
+            let (package, binary, name) = ("xtask", "runner", "ownership::a_mount");
+            let needs = needs.to_vec();
+            filter.selects(&Subject {
+                package,
+                binary,
+                name,
+                needs,
+            })
+        };
+        assert!(selects(&["root"]) && !selects(&[]));
+    }
+}

@@ -1,0 +1,288 @@
+//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`; and others on our own suite.
+//!
+//! The published sources of crates are unpacked below the target directory. Both must find the same tests and come to the
+//! same outcomes; what that costs in time is shown and not judged.
+
+mod outcomes;
+pub(crate) mod own;
+mod sources;
+
+use std::path::Path;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use cargo_universe::base::clock;
+use cargo_universe::base::exit::Exit;
+use cargo_universe::machine::capability::detect_for;
+use cargo_universe::runner::console::Console;
+use cargo_universe::workspace::fuse_mode::FuseMode;
+use cargo_universe::workspace::metadata::Workspace;
+use outcomes::{Listed, Outcomes};
+use sources::{Crate, Unpacked};
+
+/// Crates with many tests, that build quickly and publish their tests: unit tests by the hundred (memchr, heck), many
+/// integration tests (bytes, indexmap), tests that write files (walkdir), a harness of its own (url), tests that should
+/// panic (arrayvec).
+const CRATES: [&str; 8] = [
+    "arrayvec@0.7.8",
+    "bytes@1.12.2",
+    "heck@0.5.0",
+    "indexmap@2.14.2",
+    "memchr@2.8.3",
+    "semver@1.0.28",
+    "url@2.5.8",
+    "walkdir@2.5.1",
+];
+
+/// Run the tests of well-known crates with `cargo test` and with this runner, and compare
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The crates, as `name@version` [default: some well-known ones]
+    crates: Vec<Crate>,
+    /// Measure each so often and take the shortest time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Instead, run this workspace's suite with `cargo test` and, where it is installed, nextest: both must pass, and run
+    /// what needs nothing
+    #[arg(long, conflicts_with_all = ["crates", "rounds"])]
+    own: bool,
+}
+
+/// Where a runner is started, and where it finds and puts what is built.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    directory: &'a Path,
+    target: &'a Path,
+}
+
+/// What came of one crate.
+#[derive(Debug)]
+struct Comparison {
+    name: String,
+    test_count: usize,
+    differences: Vec<String>,
+    cargo: Duration,
+    ours: Duration,
+    /// Where it is installed and runs the tests.
+    nextest: Option<Duration>,
+    /// Why it does not run them.
+    refused: Option<String>,
+}
+
+/// Fetches, compares, tells. Exit code 100 if anything differs.
+///
+/// # Errors
+/// When a crate cannot be fetched, or one of the programs cannot be started.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(None)?;
+    if args.own {
+        let capabilities = detect_for(&workspace, FuseMode::Auto);
+        let features = workspace.features(&capabilities.features(&workspace.config));
+        return own::check(&workspace, &features).map(|()| Exit::Success.into());
+    }
+    let directory = workspace.target_directory.join("xtask").join("compat");
+    let crates = args.crates()?;
+    let console = Console::new();
+    let place = Place {
+        directory: &workspace.root,
+        target: &directory.join("target"),
+    };
+    let has_nextest = cargo(place, &["nextest", "--version"]).is_ok_and(|output| output.status.success());
+    let mut equal = true;
+    console.line(HEADER);
+    for unpacked in sources::unpack(&crates, &directory)? {
+        let place = Place {
+            directory: &unpacked.directory,
+            ..place
+        };
+        match compare(&unpacked, place, (args.rounds, has_nextest)) {
+            Ok(comparison) => {
+                console.line(&comparison.line());
+                comparison.refused.iter().for_each(|line| console.line(line));
+                comparison.differences.iter().for_each(|line| console.line(line));
+                equal &= comparison.differences.is_empty();
+            }
+            Err(error) => {
+                console.line(&format!("{}: could not be compared: {error:#}", unpacked.name));
+                equal = false;
+            }
+        }
+    }
+    Ok(if equal { Exit::Success } else { Exit::TestsFailed }.into())
+}
+
+impl Args {
+    fn crates(&self) -> anyhow::Result<Vec<Crate>> {
+        if self.crates.is_empty() {
+            return CRATES.iter().map(|text| text.parse()).collect();
+        }
+        Ok(self.crates.clone())
+    }
+}
+
+const HEADER: &str = "crate                 tests  cargo test  xtask test  ratio  nextest  ratio  same";
+
+impl Comparison {
+    fn line(&self) -> String {
+        let (ours, cargo) = (self.ours.as_secs_f64(), self.cargo.as_secs_f64());
+        let nextest = match self.nextest.map(|time| time.as_secs_f64()) {
+            Some(nextest) => format!("{nextest:>6.2}s {:>6.2}", ours / nextest),
+            None => format!("{:>7} {:>6}", "-", "-"),
+        };
+        let same = if self.differences.is_empty() { "yes" } else { "NO" };
+        format!(
+            "{:<20} {:>6} {cargo:>10.2}s {ours:>10.2}s {:>6.2}  {nextest}  {same}",
+            self.name,
+            self.test_count,
+            ours / cargo
+        )
+    }
+}
+
+fn compare(
+    unpacked: &Unpacked,
+    place: Place<'_>,
+    (rounds, has_nextest): (u32, bool),
+) -> anyhow::Result<Comparison> {
+    // Builds for both, so that only running is measured.
+    let built = cargo(place, &[&unpacked.cargo_test()[..], &["--no-run"]].concat())?;
+    anyhow::ensure!(
+        built.status.success(),
+        "it cannot be built:\n{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let listed = listed(place)?;
+    let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut refused = None;
+    let mut differences = Vec::new();
+    for _ in 0..rounds {
+        let (theirs, time) = timed(|| cargo(place, &unpacked.cargo_test()))?;
+        cargo_times.push(time);
+        let (ours, time) = timed(|| xtask(place, &TEST))?;
+        our_times.push(time);
+        if has_nextest && refused.is_none() {
+            let (nextest, time) = timed(|| cargo(place, &NEXTEST))?;
+            refused = refusal(&nextest);
+            nextest_times.push(time);
+        }
+        let outcomes = (
+            Outcomes::of_cargo(&theirs, &listed),
+            Outcomes::of_xtask(&ours, &listed),
+        );
+        differences.extend(
+            outcomes
+                .0
+                .differences(&outcomes.1, ["`cargo test`", "`cargo xtask test`"]),
+        );
+        differences.extend(exit_codes(&theirs, &ours));
+    }
+    differences.sort();
+    differences.dedup();
+    Ok(Comparison {
+        name: unpacked.name.clone(),
+        test_count: listed.len(),
+        differences,
+        cargo: cargo_times.into_iter().min().unwrap_or_default(),
+        ours: our_times.into_iter().min().unwrap_or_default(),
+        nextest: nextest_times.into_iter().min().filter(|_| refused.is_none()),
+        refused,
+    })
+}
+
+/// How nextest says that tests failed.
+const NEXTEST_FAILED: i32 = 100;
+
+/// Why it ran nothing; that takes it no time, which is not to be compared with.
+fn refusal(nextest: &Output) -> Option<String> {
+    let ran = nextest.status.success() || nextest.status.code() == Some(NEXTEST_FAILED);
+    let stderr = String::from_utf8_lossy(&nextest.stderr);
+    let error = stderr.lines().find(|line| line.starts_with("error"));
+    (!ran).then(|| {
+        format!(
+            "  nextest ran nothing: {}",
+            error.unwrap_or("it does not say why")
+        )
+    })
+}
+
+/// Crates may have slow tests; `cargo test` has no limit at all.
+const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
+
+const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
+
+fn listed(place: Place<'_>) -> anyhow::Result<Vec<Listed>> {
+    let output = xtask(place, &["list", "--json"])?;
+    serde_json::from_slice(&output.stdout).with_context(|| {
+        format!(
+            "`cargo xtask list` gave no list:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+fn exit_codes(theirs: &Output, ours: &Output) -> Option<String> {
+    let (theirs, ours) = (theirs.status, ours.status);
+    (theirs.success() != ours.success())
+        .then(|| format!("  `cargo test` ended with {theirs}, `cargo xtask test` with {ours}"))
+}
+
+fn timed(run: impl FnOnce() -> anyhow::Result<Output>) -> anyhow::Result<(Output, Duration)> {
+    let start = clock::now();
+    let output = run()?;
+    Ok((output, clock::now() - start))
+}
+
+/// This runner.
+fn xtask(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
+    let program = std::env::current_exe().context("could not find this program")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .arg("--manifest-path")
+        .arg(place.directory.join("Cargo.toml"));
+    captured(command, place)
+}
+
+fn cargo(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
+    let mut command = cargo_command();
+    command.args(arguments);
+    captured(command, place)
+}
+
+fn cargo_command() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// All build in one directory, and libtest writes whole lines only if it may run several tests at a time.
+fn captured(mut command: Command, place: Place<'_>) -> anyhow::Result<Output> {
+    for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
+        command.env_remove(name);
+    }
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
+    command
+        .current_dir(place.directory)
+        .env("CARGO_TARGET_DIR", place.target)
+        .env("RUST_TEST_THREADS", threads.to_string())
+        .stdin(Stdio::null());
+    let program = command.get_program().display().to_string();
+    command
+        .output()
+        .with_context(|| format!("could not start `{program}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_crates_are_named_as_a_person_would_name_them() {
+        let args = Args {
+            crates: Vec::new(),
+            rounds: 1,
+            own: false,
+        };
+        assert_eq!(args.crates().unwrap().len(), CRATES.len());
+    }
+}

@@ -1,0 +1,103 @@
+//! fsx: random operations on one file, each compared with what the file must hold by then.
+
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::check::{Check, Said, Setting, Verdict};
+use cargo_universe::machine::capability;
+
+/// 100,000 operations, many of which wait for the disk, took from 30 s to 225 s on one machine, by how busy it was.
+const LIMIT: Duration = Duration::from_secs(900);
+
+const OPERATION_COUNT: u32 = 100_000;
+
+/// A seed that never changes: the same operations in every run.
+const FIXED_SEED: u64 = 42;
+
+/// The last line of an fsx that found nothing wrong.
+const SUCCESS: &str = "All operations completed A-OK!";
+
+/// How much of what it said goes into a message.
+const MESSAGE_LEN_MAX: usize = 300;
+
+pub(super) const FIXED: Check = Check {
+    name: "fsx",
+    about: "100,000 operations on one file, the same in every run",
+    needs: &["fsx"],
+    limit: LIMIT,
+    command: |setting| Ok(command(setting, FIXED_SEED)),
+    judge: |_, said| judge(said, FIXED_SEED),
+};
+
+pub(super) const RANDOM: Check = Check {
+    name: "fsx_random",
+    about: "100,000 operations on one file, others in every run",
+    needs: &["fsx"],
+    limit: LIMIT,
+    command: |setting| Ok(command(setting, setting.seed)),
+    judge: |setting, said| judge(said, setting.seed),
+};
+
+fn command(setting: &Setting<'_>, seed: u64) -> Command {
+    let mut command = Command::new(capability::program_path("fsx", setting.tools));
+    command
+        .current_dir(setting.scratch)
+        // Where it puts the file that it expected, and the log, when the two differ.
+        .arg("-P")
+        .arg(setting.scratch)
+        .args(["-S", &seed.to_string(), "-N", &OPERATION_COUNT.to_string()])
+        .arg(setting.directory.join("file"));
+    command
+}
+
+fn judge(said: &Said, seed: u64) -> Verdict {
+    let succeeded = said.status.success() && said.stdout.contains(SUCCESS);
+    let failure = (!succeeded).then(|| {
+        let lines = said.stderr.lines().chain(said.stdout.lines());
+        let first = lines.map(str::trim).find(|line| !line.is_empty());
+        let first: String = first
+            .unwrap_or("it said nothing")
+            .chars()
+            .take(MESSAGE_LEN_MAX)
+            .collect();
+        format!("with seed {seed}, {}: {first}", said.status)
+    });
+    Verdict {
+        failure,
+        lines: vec![],
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn said(code: i32, stdout: &str, stderr: &str) -> Said {
+        Said {
+            status: ExitStatus::from_raw(code << 8),
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_its_own_word_and_a_clean_exit_are_a_success() {
+        let good = format!("{SUCCESS}\n");
+        assert_eq!(judge(&said(0, &good, ""), 1).failure, None);
+        assert!(judge(&said(1, &good, ""), 1).failure.is_some());
+        assert!(judge(&said(0, "", ""), 1).failure.is_some());
+    }
+
+    #[test]
+    fn a_failure_names_the_seed_and_what_was_said() {
+        let failure = judge(&said(1, "", "\n[ERROR fsx] miscompare: offset= 0x1\n"), 7).failure;
+        assert_eq!(
+            failure.as_deref(),
+            Some("with seed 7, exit status: 1: [ERROR fsx] miscompare: offset= 0x1")
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! The directory that is checked: a plain one, or a mount that a child of ours holds up for as long as the check takes.
+//!
+//! The child is the `mountpoint` binary of the tests package: it says `mounted …` when both peers have mounted, and
+//! unmounts when its standard input is closed. After [`Field::close`] nothing is mounted, whatever the child did.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::check::Ground;
+use cargo_universe::base::clock;
+use cargo_universe::base::mounts;
+use cargo_universe::base::os::{self, Kill};
+use cargo_universe::runner::execution::process::{self, GRACE, Halt};
+use cargo_universe::workspace::cargo;
+
+/// Two peers meet and mount in less than a second; a busy machine gets more.
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Unmounting takes milliseconds; what has not ended by then is stuck.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The beginning of the line that says that the mounts are up.
+const READY: &str = "mounted";
+
+/// Of what the child said, so much is quoted.
+const WORDS_LEN_MAX: usize = 300;
+
+/// A directory on the ground of a check.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// Empty at first.
+    pub(super) directory: PathBuf,
+    scratch: PathBuf,
+    mount: Option<Child>,
+}
+
+/// What is needed to have a mount.
+#[derive(Debug)]
+pub(super) struct Mounting<'a> {
+    /// The binary; without it only plain ground can be had.
+    pub(super) program: Option<&'a Path>,
+    /// Arguments for it, besides those that say where and how to mount.
+    pub(super) arguments: &'a [&'a str],
+    /// Takes what it says.
+    pub(super) log: &'a Path,
+    /// Variables for it, as (name, value).
+    pub(super) variables: &'a [(&'a str, &'a str)],
+}
+
+impl Field {
+    /// Makes it, below `scratch`. On an error nothing is left mounted.
+    pub(super) async fn open(
+        ground: Ground,
+        scratch: &Path,
+        mounting: &Mounting<'_>,
+        halt: &mut watch::Receiver<Halt>,
+    ) -> Result<Field, String> {
+        let passthrough = match ground {
+            Ground::Plain => return Field::plain(scratch),
+            Ground::Served => "off",
+            Ground::Passthrough => "on",
+        };
+        let (backing, mount) = (scratch.join("backing"), scratch.join("mount"));
+        let command = mounting.command(&backing, &mount, passthrough)?;
+        let mut field = Field {
+            directory: mount.join("alice"),
+            scratch: scratch.to_owned(),
+            mount: None,
+        };
+        let ready = field.start(command, halt).await;
+        if let Err(cause) = ready {
+            // What went wrong at first matters, not what follows from it.
+            field.close().await.ok();
+            return Err(format!("{cause}; {}", mounting.last_words()));
+        }
+        Ok(field)
+    }
+
+    fn plain(scratch: &Path) -> Result<Field, String> {
+        let directory = scratch.join("plain");
+        std::fs::create_dir(&directory).map_err(|error| format!("could not create a directory: {error}"))?;
+        Ok(Field {
+            directory,
+            scratch: scratch.to_owned(),
+            mount: None,
+        })
+    }
+
+    /// Starts the child and waits until it has mounted.
+    async fn start(&mut self, mut command: Command, halt: &mut watch::Receiver<Halt>) -> Result<(), String> {
+        let child = command
+            .spawn()
+            .map_err(|error| format!("`mountpoint` did not start: {error}"))?;
+        let child = self.mount.insert(child);
+        let Some(stdout) = child.stdout.take() else {
+            return Err("`mountpoint` has no output".to_owned());
+        };
+        let mut lines = BufReader::new(stdout).lines();
+        tokio::select! {
+            line = lines.next_line() => match line {
+                Ok(Some(line)) if line.starts_with(READY) => Ok(()),
+                Ok(Some(line)) => Err(format!("`mountpoint` said `{line}` where `{READY}…` was expected")),
+                Ok(None) | Err(_) => Err("`mountpoint` ended before it had mounted".to_owned()),
+            },
+            () = clock::after(MOUNT_TIMEOUT) => {
+                Err(format!("`mountpoint` had not mounted after {} s", MOUNT_TIMEOUT.as_secs()))
+            }
+            _ = process::halted(halt) => Err("interrupted".to_owned()),
+        }
+    }
+
+    /// Unmounts. An error says what did not go as it should; nothing is mounted all the same.
+    pub(super) async fn close(self) -> Result<(), String> {
+        let ended = match self.mount {
+            Some(child) => end(child).await,
+            None => Ok(()),
+        };
+        let left = mounts::detach_below(&self.scratch);
+        match (ended, left) {
+            (Err(cause), _) => Err(cause),
+            (Ok(()), 0) => Ok(()),
+            (Ok(()), count) => Err(format!("`mountpoint` left {count} file systems mounted")),
+        }
+    }
+}
+
+impl Mounting<'_> {
+    fn command(&self, backing: &Path, mount: &Path, passthrough: &str) -> Result<Command, String> {
+        let log = || {
+            std::fs::create_dir(backing)?;
+            std::fs::create_dir(mount)?;
+            File::create(self.log)
+        };
+        let log = log().map_err(|error| format!("could not prepare the mount: {error}"))?;
+        let mut command = Command::new(self.program.ok_or("`mountpoint` was not built")?);
+        command
+            .arg("--backing")
+            .arg(backing)
+            .args(["--passthrough", passthrough])
+            .args(self.arguments)
+            .arg(mount);
+        for name in cargo::variables_of_cargo_run() {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().copied());
+        // It ends when its standard input is closed.
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true);
+        os::own_group(&mut command);
+        Ok(command)
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read(self.log).unwrap_or_default();
+        let text = cargo_universe::base::text::report_text(&text);
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let last: String = last
+            .unwrap_or("it said nothing")
+            .chars()
+            .take(WORDS_LEN_MAX)
+            .collect();
+        format!("its last words: {last}")
+    }
+}
+
+/// Closes its input, waits, and kills its whole group if that is not enough.
+async fn end(mut child: Child) -> Result<(), String> {
+    let group = child.id();
+    drop(child.stdin.take());
+    let ended = tokio::select! {
+        status = child.wait() => match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`mountpoint` ended with {status}")),
+            Err(error) => Err(format!("could not wait for `mountpoint`: {error}")),
+        },
+        () = clock::after(UNMOUNT_TIMEOUT) => {
+            Err(format!("`mountpoint` had not unmounted {} s after it was told to", UNMOUNT_TIMEOUT.as_secs()))
+        }
+    };
+    os::kill_group(group, Kill::Gently);
+    tokio::select! {
+        _ = child.wait() => {}
+        () = clock::after(GRACE) => {}
+    }
+    os::kill_group(group, Kill::Now);
+    child.kill().await.ok();
+    ended
+}

@@ -1,0 +1,270 @@
+//! The checks one after the other: what is missing is a skip, what goes wrong is a result, and nothing stays mounted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use super::check::{SUITE, Said, Setting, Trial, Verdict};
+use super::ground::{Field, Mounting};
+use cargo_universe::base::clock;
+use cargo_universe::base::interrupt::{Interrupts, Request};
+use cargo_universe::base::mounts;
+use cargo_universe::base::os;
+use cargo_universe::base::text::report_text;
+use cargo_universe::machine::capability::Capabilities;
+use cargo_universe::report::data::{Case, Failure, Outcome, Skip};
+use cargo_universe::runner::console::Console;
+use cargo_universe::runner::execution::capture::Capture;
+use cargo_universe::runner::execution::process::{self, End, Ended, GRACE, Halt, Watch};
+use cargo_universe::runner::rundir::{RUN_ID, RunDir};
+use cargo_universe::runner::suspension::Pauses;
+use cargo_universe::sandbox::removal;
+
+const INTERRUPTED: &str = "the run was interrupted";
+
+/// What the checks of one run share.
+#[derive(Debug)]
+pub(super) struct Stage<'a> {
+    pub(super) directory: &'a RunDir,
+    pub(super) console: &'a Console,
+    pub(super) capabilities: &'a Capabilities,
+    /// The binary that mounts, unless nothing is to be mounted.
+    pub(super) mountpoint: Option<&'a Path>,
+    /// Where installed tools lie.
+    pub(super) tools: &'a Path,
+    pub(super) seed: u64,
+}
+
+/// What came of a check, before it is a case of the report.
+struct Done {
+    outcome: Outcome,
+    elapsed: Duration,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Stage<'_> {
+    /// Makes them all, or as many as come before a signal.
+    pub(super) async fn make(
+        &self,
+        trials: &[Trial],
+        mut interrupts: Interrupts,
+    ) -> (Vec<Case>, Option<Request>) {
+        os::adopt_orphans();
+        let (sender, halt) = watch::channel(Halt::No);
+        let mut interrupted = None;
+        let mut work = std::pin::pin!(self.all(trials, halt));
+        loop {
+            tokio::select! {
+                cases = &mut work => return (cases, interrupted),
+                request = interrupts.next() => {
+                    interrupted = Some(request);
+                    sender.send_replace(request.into());
+                }
+            }
+        }
+    }
+
+    async fn all(&self, trials: &[Trial], halt: watch::Receiver<Halt>) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (number, trial) in trials.iter().enumerate() {
+            let started = clock::wall();
+            // Not within the `match`: it would keep the lock, and who sends the signal would wait for it.
+            let halted = *halt.borrow();
+            let done = match self.obstacle(trial, halted) {
+                Some(skip) => Done::without_output(Outcome::Skipped(skip)),
+                None => self.one(number, trial, halt.clone()).await,
+            };
+            // Skips are told at the end.
+            if !matches!(done.outcome, Outcome::Skipped(_)) {
+                let result = (&done.outcome, done.elapsed);
+                self.console.finished(number, SUITE, &trial.name(), result);
+            }
+            let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
+            let id = trial.id();
+            cases.push(Case {
+                started: Some(started),
+                elapsed: done.elapsed,
+                stdout: done.stdout,
+                stderr: done.stderr,
+                ..Case::new(id, classname, trial.ground.name().to_owned(), done.outcome)
+            });
+        }
+        cases
+    }
+
+    /// Why this one cannot be made.
+    fn obstacle(&self, trial: &Trial, halt: Halt) -> Option<Skip> {
+        if halt != Halt::No {
+            return Some(Skip {
+                kind: "interrupted".to_owned(),
+                reason: INTERRUPTED.to_owned(),
+            });
+        }
+        let capabilities = trial.needs().filter_map(|name| self.capabilities.lookup(name));
+        let missing = capabilities
+            .into_iter()
+            .find(|capability| !capability.available)?;
+        let hint = missing.hint.as_ref().map(|hint| format!("; {hint}"));
+        Some(Skip {
+            kind: format!("capability:{}", missing.name),
+            reason: format!(
+                "needs {}: {}{}",
+                missing.name,
+                missing.evidence,
+                hint.unwrap_or_default()
+            ),
+        })
+    }
+
+    async fn one(&self, number: usize, trial: &Trial, mut halt: watch::Receiver<Halt>) -> Done {
+        let scratch = match self.directory.scratch(&number.to_string()) {
+            Ok(scratch) => scratch,
+            Err(error) => return Done::failed("exec", format!("could not create a directory: {error}")),
+        };
+        let mark = format!("XTASK_TEST_ID={}/{number}", self.directory.id);
+        let mounting = Mounting {
+            program: self.mountpoint,
+            arguments: if trial.changes_users() {
+                &["--allow-other"]
+            } else {
+                &[]
+            },
+            log: &self
+                .directory
+                .log(&number.to_string())
+                .with_extension("mount.log"),
+            variables: &[(RUN_ID, &self.directory.id)],
+        };
+        let mut done = match Field::open(trial.ground, &scratch, &mounting, &mut halt).await {
+            Ok(field) => {
+                let setting = Setting {
+                    ground: trial.ground,
+                    directory: &field.directory,
+                    scratch: &scratch,
+                    tools: self.tools,
+                    seed: self.seed,
+                };
+                let watch = Watch {
+                    timeout: trial.check.limit,
+                    grace: GRACE,
+                    pauses: Pauses::none(),
+                    halt,
+                    mark,
+                };
+                let done = self.check(number, trial, &setting, watch).await;
+                done.and(field.close().await)
+            }
+            Err(_) if *halt.borrow() != Halt::No => Done::failed("interrupted", INTERRUPTED.to_owned()),
+            Err(cause) => Done::failed("mount", cause),
+        };
+        tidy(&mut done, &scratch);
+        done
+    }
+
+    async fn check(&self, number: usize, trial: &Trial, setting: &Setting<'_>, watch: Watch) -> Done {
+        let mut command = match (trial.check.command)(setting) {
+            Ok(command) => command,
+            Err(error) => return Done::failed("exec", format!("could not be prepared: {error}")),
+        };
+        self.set_environment(&mut command, &watch.mark);
+        let log = self.directory.log(&number.to_string());
+        let ended = process::run(command, Capture::new(&log, None), watch).await;
+        let (outcome, lines) = judge(trial, setting, &ended);
+        lines.iter().for_each(|line| self.console.line(line));
+        Done {
+            outcome,
+            elapsed: ended.elapsed,
+            stdout: ended.stdout,
+            stderr: ended.stderr,
+        }
+    }
+
+    fn set_environment(&self, command: &mut Command, mark: &str) {
+        for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
+            command.env_remove(name);
+        }
+        command.env(RUN_ID, &self.directory.id).env("NO_COLOR", "1");
+        if let Some((name, value)) = mark.split_once('=') {
+            command.env(name, value);
+        }
+    }
+}
+
+/// What its end means; only if it ended by itself is its output of interest.
+fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<String>) {
+    let status = match &ended.end {
+        End::Exited(status) => *status,
+        End::NotStarted(error) => return (errored("exec", format!("could not be started: {error}")), vec![]),
+        End::TimedOut => {
+            let limit = trial.check.limit.as_secs();
+            return (
+                errored("timeout", format!("did not end within {limit} s")),
+                vec![],
+            );
+        }
+        End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
+            return (errored("interrupted", INTERRUPTED.to_owned()), vec![]);
+        }
+    };
+    let said = Said {
+        status,
+        stdout: report_text(&ended.stdout),
+        stderr: report_text(&ended.stderr),
+    };
+    let Verdict { failure, lines } = (trial.check.judge)(setting, &said);
+    let outcome = failure.map_or(Outcome::Passed, |message| {
+        Outcome::Failed(failed("check", message))
+    });
+    (outcome, lines)
+}
+
+fn failed(kind: &str, message: String) -> Failure {
+    Failure {
+        kind: kind.to_owned(),
+        message,
+        detail: String::new(),
+    }
+}
+
+fn errored(kind: &str, message: String) -> Outcome {
+    Outcome::Errored(failed(kind, message))
+}
+
+impl Done {
+    fn without_output(outcome: Outcome) -> Done {
+        Done {
+            outcome,
+            elapsed: Duration::ZERO,
+            stdout: vec![],
+            stderr: vec![],
+        }
+    }
+
+    fn failed(kind: &str, message: String) -> Done {
+        Done::without_output(errored(kind, message))
+    }
+
+    /// A mount that does not end well fails a check that went well.
+    fn and(mut self, closed: Result<(), String>) -> Done {
+        if let (Outcome::Passed, Err(cause)) = (&self.outcome, closed) {
+            self.outcome = errored("unmount", cause);
+        }
+        self
+    }
+}
+
+/// After a success nothing stays; after a failure everything does, and the failure says where.
+fn tidy(done: &mut Done, scratch: &Path) {
+    mounts::detach_below(scratch);
+    match &mut done.outcome {
+        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != "interrupted" => {
+            failure.detail = format!("kept: {}", scratch.display());
+        }
+        _ => {
+            removal::remove(scratch).ok();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `cargo xtask demo`: builds the `demo` binary of the tests package with optimisation and becomes it.
+//!
+//! What the demo does is that binary's business; xtask depends on neither the peer nor the relay.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context;
+
+use cargo_universe::machine::capability::detect_for;
+use cargo_universe::runner::binary;
+use cargo_universe::workspace::cargo;
+use cargo_universe::workspace::fuse_mode::{FuseArgs, FuseMode};
+use cargo_universe::workspace::metadata::Workspace;
+
+const BINARY: &str = "demo";
+
+/// Let a real relay and two real peers exchange a folder, and check every byte
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder to share [default: the sources of this repository]
+    path: Option<PathBuf>,
+    /// Keep the directories of both peers and say where they are
+    #[arg(long)]
+    keep: bool,
+    /// Keep the mount up until Ctrl-C, to look at it
+    #[arg(long)]
+    hold: bool,
+    /// Whether bob's side is mounted.
+    #[command(flatten)]
+    fuse: FuseArgs,
+    /// Further arguments of the demo; `-- --help` shows them
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// Builds and runs the demo. The exit code is the demo's.
+///
+/// # Errors
+/// When the demo cannot be built or started.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(None)?;
+    let capabilities = detect_for(&workspace, args.fuse.mode);
+    let executable = binary::release(&workspace, &capabilities, BINARY)?;
+    let mut command = Command::new(&executable);
+    command.args(args.of_the_demo());
+    for name in cargo::variables_of_cargo_run() {
+        command.env_remove(name);
+    }
+    become_it(command, &executable)
+}
+
+impl Args {
+    fn of_the_demo(&self) -> Vec<OsString> {
+        let path = self.path.iter().map(|path| path.clone().into_os_string());
+        let switches = [(self.keep, "--keep"), (self.hold, "--hold")].into_iter();
+        let switches = switches.filter(|(on, _)| *on).map(|(_, flag)| flag.into());
+        // Said only if asked for: what `auto` does is the demo's own default.
+        let fuse = match self.fuse.mode {
+            FuseMode::Auto => vec![],
+            mode => vec!["--fuse".into(), mode.word().into()],
+        };
+        let rest = self.rest.iter().map(OsString::from);
+        path.chain(switches).chain(fuse).chain(rest).collect()
+    }
+}
+
+/// Replaces this process, so that signals reach the demo and nobody else.
+#[cfg(unix)]
+fn become_it(mut command: Command, executable: &Path) -> anyhow::Result<ExitCode> {
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    Err(error).with_context(|| format!("could not run `{}`", executable.display()))
+}
+
+#[cfg(not(unix))]
+fn become_it(mut command: Command, executable: &Path) -> anyhow::Result<ExitCode> {
+    let status = command
+        .status()
+        .with_context(|| format!("could not run `{}`", executable.display()))?;
+    Ok(ExitCode::from(
+        status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn handed_on(words: &[&str]) -> Vec<OsString> {
+        let words = ["demo"].iter().chain(words);
+        Line::parse_from(words).args.of_the_demo()
+    }
+
+    #[test]
+    fn what_the_demo_understands_is_handed_on() {
+        assert_eq!(handed_on(&["--fuse", "auto"]), [""; 0]);
+        assert_eq!(handed_on(&["--hold", "src"]), ["src", "--hold"]);
+        assert_eq!(
+            handed_on(&["--keep", "--fuse", "off", "--", "--help"]),
+            ["--keep", "--fuse", "off", "--help"]
+        );
+    }
+}

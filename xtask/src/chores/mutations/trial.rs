@@ -1,0 +1,277 @@
+//! Runs tests on the replica, through this same xtask, and judges what the exit code says.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::patch::{Patch, TestId};
+use super::replica::Replica;
+use cargo_universe::base::clock;
+use cargo_universe::base::exit::Exit;
+
+/// One line of the table.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) mutation: String,
+    pub(super) test: String,
+    pub(super) verdict: Verdict,
+    /// Build and run.
+    pub(super) elapsed: Duration,
+}
+
+/// What a test said to a mutation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It noticed: it failed.
+    Red,
+    /// It did not notice: it passed.
+    Green,
+    /// It could not run on this machine; why.
+    Skipped(String),
+    /// The mutation proves nothing, since it does not build or names no test; why.
+    Broken(String),
+    /// Only looked at, with `--check`: the patch applies and the test exists.
+    Sound,
+}
+
+/// What runs tests on a replica.
+#[derive(Debug)]
+pub(super) struct Trial<'a> {
+    replica: &'a Replica,
+    xtask: std::path::PathBuf,
+}
+
+/// Where the child's progress goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Show,
+    Keep,
+}
+
+impl<'a> Trial<'a> {
+    /// # Errors
+    /// When the system does not tell which program this is.
+    pub(super) fn new(replica: &'a Replica) -> Result<Self> {
+        let xtask = std::env::current_exe().context("could not find out which program this is")?;
+        Ok(Self { replica, xtask })
+    }
+
+    /// Runs every test that the patches name, once, on code that is not broken.
+    ///
+    /// # Errors
+    /// When one of them is not green: a red test proves nothing about a mutation.
+    pub(super) fn expect_green(&self, patches: &[Patch]) -> Result<()> {
+        let mut tests: Vec<&TestId> = patches.iter().flat_map(|patch| &patch.tests).collect();
+        tests.sort();
+        tests.dedup();
+        let output = self.run(&tests, Progress::Show)?;
+        let (text, counts) = (
+            String::from_utf8_lossy(&output.stdout),
+            Counts::last_in(&output.stdout),
+        );
+        let found = counts.map_or(0, |counts| counts.passed + counts.failed + counts.skipped);
+        if !output.status.success() {
+            bail!(
+                "the unmutated tests are not green ({}):\n{}",
+                output.status,
+                text.trim_end()
+            );
+        }
+        if found != tests.len() {
+            bail!(
+                "the mutations name {} tests, but {found} ran:\n{}",
+                tests.len(),
+                text.trim_end()
+            );
+        }
+        Ok(())
+    }
+
+    /// Tries one mutation on each test that must notice it.
+    ///
+    /// # Errors
+    /// When the patch does not apply, or the tests cannot be started.
+    pub(super) fn rows(&self, patch: &Patch) -> Result<Vec<Row>> {
+        self.replica.with(patch, || {
+            patch.tests.iter().map(|test| self.row(patch, test)).collect()
+        })
+    }
+
+    fn row(&self, patch: &Patch, test: &TestId) -> Result<Row> {
+        let start = clock::now();
+        let verdict = judge(&self.run(&[test], Progress::Keep)?);
+        Ok(Row {
+            mutation: patch.name.clone(),
+            test: test.to_string(),
+            verdict,
+            elapsed: clock::now() - start,
+        })
+    }
+
+    fn run(&self, tests: &[&TestId], progress: Progress) -> Result<Output> {
+        let mut command = Command::new(&self.xtask);
+        command.arg("test").args(tests.iter().map(ToString::to_string));
+        command
+            .arg("--manifest-path")
+            .arg(self.replica.tree.join("Cargo.toml"));
+        quiet(&mut command, &self.replica.target, &self.replica.tree);
+        if progress == Progress::Show {
+            command.stderr(Stdio::inherit());
+        }
+        command
+            .output()
+            .with_context(|| format!("could not start `{}`", self.xtask.display()))
+    }
+}
+
+/// The settings of the run around us are not those of the run on the replica.
+fn quiet(command: &mut Command, target: &Path, tree: &Path) {
+    let ours = std::env::vars_os().map(|(name, _)| name);
+    let settings = ours.filter(|name| name.to_string_lossy().starts_with("XTASK_"));
+    for name in settings {
+        command.env_remove(name);
+    }
+    command
+        .env("CARGO_TARGET_DIR", target)
+        .env("NO_COLOR", "1")
+        .current_dir(tree)
+        .stdin(Stdio::null());
+}
+
+fn judge(output: &Output) -> Verdict {
+    let code = output.status.code();
+    let is = |exit: Exit| code == Some(exit as i32);
+    match Counts::last_in(&output.stdout) {
+        Some(Counts { failed: 1.., .. }) if is(Exit::TestsFailed) => Verdict::Red,
+        Some(Counts { passed: 1, .. }) if is(Exit::Success) => Verdict::Green,
+        Some(Counts { skipped: 1, .. }) if is(Exit::Success) => Verdict::Skipped(skip_reason(&output.stdout)),
+        _ if is(Exit::BuildFailed) => {
+            Verdict::Broken(format!("it does not build: {}", first_error(&output.stderr)))
+        }
+        _ => Verdict::Broken(format!(
+            "the run ended with {}: {}",
+            output.status,
+            first_error(&output.stderr)
+        )),
+    }
+}
+
+/// The last line of a run of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Counts {
+    fn last_in(stdout: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(stdout);
+        let mut counts = text.lines().next_back()?.split(", ");
+        let mut count = |word: &str| counts.next()?.strip_suffix(word)?.trim_end().parse().ok();
+        Some(Self {
+            passed: count("passed")?,
+            failed: count("failed")?,
+            skipped: count("skipped")?,
+        })
+    }
+}
+
+/// Of `SKIP [...] binary name: REASON` the reason.
+fn skip_reason(stdout: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stdout);
+    let line = text.lines().find(|line| line.starts_with("SKIP"));
+    line.and_then(|line| line.split_once(": "))
+        .map_or("the runner skipped it", |(_, reason)| reason)
+        .to_owned()
+}
+
+fn first_error(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("error"))
+        .or_else(|| text.lines().next_back());
+    line.unwrap_or("it said nothing").to_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    fn judged(exit: Exit, stdout: &str, stderr: &str) -> Verdict {
+        let status = std::process::ExitStatus::from_raw((exit as i32) << 8);
+        judge(&Output {
+            status,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        })
+    }
+
+    #[test]
+    fn a_failed_test_is_red_and_a_passed_one_is_green() {
+        assert_eq!(
+            judged(Exit::TestsFailed, "FAIL x\n0 passed, 1 failed, 0 skipped\n", ""),
+            Verdict::Red
+        );
+        assert_eq!(
+            judged(Exit::Success, "1 passed, 0 failed, 0 skipped\n", ""),
+            Verdict::Green
+        );
+    }
+
+    #[test]
+    fn a_skip_is_neither_and_keeps_its_reason() {
+        let stdout =
+            "SKIP [      ] tests::suite fuse::reads: needs fuse: no device\n0 passed, 0 failed, 1 skipped\n";
+        assert_eq!(
+            judged(Exit::Success, stdout, ""),
+            Verdict::Skipped("needs fuse: no device".into())
+        );
+    }
+
+    #[test]
+    fn a_mutation_that_does_not_build_is_broken_and_not_red() {
+        let verdict = judged(
+            Exit::BuildFailed,
+            "0 passed, 0 failed, 0 skipped\n",
+            "warning: x\nerror[E0308]: mismatched\n",
+        );
+        assert_eq!(
+            verdict,
+            Verdict::Broken("it does not build: error[E0308]: mismatched".into())
+        );
+    }
+
+    #[test]
+    fn a_run_without_the_test_or_without_counts_is_broken() {
+        assert!(matches!(
+            judged(Exit::NoTests, "0 passed, 0 failed, 0 skipped\n", ""),
+            Verdict::Broken(_)
+        ));
+        assert!(matches!(judged(Exit::Success, "", ""), Verdict::Broken(_)));
+        assert!(matches!(
+            judged(Exit::Interrupted, "0 passed, 1 failed, 0 skipped\n", ""),
+            Verdict::Broken(_)
+        ));
+    }
+
+    #[test]
+    fn counts_are_read_only_from_the_last_line() {
+        let counts = Counts::last_in(b"3 passed, 0 failed, 0 skipped\nrun over\n");
+        assert_eq!(counts, None);
+        let counts = Counts::last_in(b"noise\n10 passed, 2 failed, 3 skipped");
+        assert_eq!(
+            counts,
+            Some(Counts {
+                passed: 10,
+                failed: 2,
+                skipped: 3
+            })
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! Rules of this repository that neither rustfmt nor clippy knows. Reads sources; changes nothing.
+//!
+//! Each rule is a pure function of a file's path and text.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use cargo_universe::machine::capability;
+use cargo_universe::select::plan;
+use cargo_universe::workspace::metadata::Workspace;
+
+/// Longer files are split.
+const LINES_MAX: usize = 600;
+
+/// Something that breaks a rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    file: PathBuf,
+    line: usize,
+    message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file.display(), self.line, self.message)
+    }
+}
+
+/// Checks every Rust source of a workspace; empty if all is well.
+///
+/// # Errors
+/// When a source cannot be read.
+pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
+    let known: Vec<&str> = capability::names(&workspace.config).collect();
+    check_below(&workspace.root, &known)
+}
+
+/// The same, for a directory and the capabilities that tests may need.
+fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for file in sources(root)? {
+        let text = std::fs::read_to_string(root.join(&file))
+            .with_context(|| format!("could not read `{}`", file.display()))?;
+        findings.extend(breaches(&file, &text, known));
+        findings.extend(undeclared(root, &file));
+    }
+    Ok(findings)
+}
+
+/// All `.rs` files below `root`, relative to it, in order; not those of `target` and hidden directories.
+fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        let path = root.join(&directory);
+        let entries = path
+            .read_dir()
+            .with_context(|| format!("could not read `{}`", path.display()))?;
+        for entry in entries {
+            let entry = entry.with_context(|| format!("could not read `{}`", path.display()))?;
+            let name = entry.file_name();
+            let is_ours = name != "target" && !name.as_encoded_bytes().starts_with(b".");
+            match entry.file_type()?.is_dir() {
+                true if is_ours => directories.push(directory.join(name)),
+                false if Path::new(&name).extension().is_some_and(|e| e == "rs") => {
+                    found.push(directory.join(name))
+                }
+                true | false => {}
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What is wrong with one file.
+fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
+    let finding = |line: usize, message: &str| Finding {
+        file: file.to_owned(),
+        line,
+        message: message.to_owned(),
+    };
+    let mut findings = Vec::new();
+    if !text.starts_with("//! ") {
+        findings.push(finding(
+            1,
+            "a file starts with `//!`: what it owns, and what it deliberately does not",
+        ));
+    }
+    let count = text.lines().count();
+    if count > LINES_MAX {
+        findings.push(finding(
+            count,
+            &format!("{count} lines; split a file before it has {LINES_MAX}"),
+        ));
+    }
+    for (number, line) in (1..).zip(text.lines()) {
+        let code = line.trim_start();
+        if code.starts_with("#[") || code.starts_with("#![") {
+            findings.extend(
+                code.contains("allow(")
+                    .then(|| finding(number, "expect a lint, with its reason; never allow it")),
+            );
+        }
+        if let Some(message) = ignored_for_ever(file, code, known) {
+            findings.push(finding(number, &message));
+        }
+        if is_test_code_that_may_not_sleep(file) && !code.starts_with("//") && code.contains("sleep(") {
+            findings.push(finding(
+                number,
+                "tests wait for an event; only `wait.rs` may sleep",
+            ));
+        }
+    }
+    findings
+}
+
+/// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and nothing else.
+fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
+    if !file.starts_with(Path::new("tests").join("suite")) || !code.starts_with("#[ignore") {
+        return None;
+    }
+    let reason = code.split('"').nth(1).unwrap_or_default();
+    let needs = plan::needs(reason);
+    let unknown = needs.iter().find(|need| !known.contains(need));
+    match unknown {
+        Some(unknown) => Some(format!("it needs `{unknown}`, which is no capability")),
+        None if needs.is_empty() => {
+            Some("`#[ignore = \"needs CAPABILITY\"]` is the only reason to ignore a test".to_owned())
+        }
+        None => None,
+    }
+}
+
+fn is_test_code_that_may_not_sleep(file: &Path) -> bool {
+    file.starts_with("tests") && file.file_name().is_none_or(|name| name != "wait.rs")
+}
+
+/// A file of the suite that no `mod` names: its tests would silently not exist.
+fn undeclared(root: &Path, file: &Path) -> Option<Finding> {
+    let suite = Path::new("tests").join("suite");
+    let inner = file.strip_prefix(&suite).ok()?;
+    let name = inner.file_stem()?.to_str()?;
+    if inner == Path::new("main.rs") || name == "mod" {
+        return None;
+    }
+    let declaration = format!("mod {name};");
+    let parents = parents(&suite, inner);
+    let texts = parents
+        .iter()
+        .filter_map(|parent| std::fs::read_to_string(root.join(parent)).ok());
+    let is_declared = texts.flat_map(|text| {
+        text.lines()
+            .map(|line| line.trim() == declaration)
+            .collect::<Vec<_>>()
+    });
+    let message = format!("no `{declaration}` declares it, so its tests do not exist");
+    (!is_declared.into_iter().any(|found| found)).then(|| Finding {
+        file: file.to_owned(),
+        line: 1,
+        message,
+    })
+}
+
+/// The files that could declare the module `inner`: `main.rs` at the top, else `a.rs` or `a/mod.rs` for `a/b.rs`.
+fn parents(suite: &Path, inner: &Path) -> Vec<PathBuf> {
+    match inner.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        None => vec![suite.join("main.rs")],
+        Some(parent) => vec![
+            suite.join(parent).with_extension("rs"),
+            suite.join(parent).join("mod.rs"),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(file: &str, text: &str) -> Vec<String> {
+        breaches(Path::new(file), text, &["fuse", "git"])
+            .iter()
+            .map(Finding::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_tidy_file_breaks_no_rule() {
+        assert_eq!(
+            messages(
+                "core/src/a.rs",
+                "//! Head.\n#[expect(dead_code, reason = \"x\")]\nfn f() {}\n"
+            ),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_missing_head_is_found() {
+        let found = messages("core/src/a.rs", "fn f() {}\n");
+        assert!(
+            found.len() == 1 && found[0].starts_with("core/src/a.rs:1: a file starts with"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_may_have_as_many_lines_as_the_limit_and_not_one_more() {
+        let text = |lines: usize| format!("//! Head.\n{}", "\n".repeat(lines - 1));
+        assert!(messages("a.rs", &text(LINES_MAX)).is_empty());
+        assert_eq!(messages("a.rs", &text(LINES_MAX + 1)).len(), 1);
+    }
+
+    #[test]
+    fn an_allowed_lint_is_found_with_its_line() {
+        let found = messages("a.rs", "//! Head.\n\n    #[cfg_attr(test, allow(dead_code))]\n");
+        assert!(found.len() == 1 && found[0].starts_with("a.rs:3: "), "{found:?}");
+    }
+
+    #[test]
+    fn only_the_waiting_file_of_the_tests_may_sleep() {
+        let text = "//! Head.\nthread::sleep(x);\n// never sleep(x) here\n";
+        assert_eq!(messages("tests/suite/a.rs", text).len(), 1);
+        assert!(
+            messages("tests/src/wait.rs", text).is_empty() && messages("core/src/clock.rs", text).is_empty()
+        );
+    }
+
+    #[test]
+    fn a_test_that_no_machine_would_run_is_found() {
+        let found = |attribute: &str| {
+            let text = format!("//! Head.\n    {attribute}\n");
+            messages("tests/suite/a.rs", &text)
+        };
+        assert!(found("#[ignore = \"needs fuse, git\"]").is_empty());
+        for broken in [
+            "#[ignore]",
+            "#[ignore = \"needs fues\"]",
+            "#[ignore = \"need fuse\"]",
+            "#[ignore = \"needs fuse git\"]",
+        ] {
+            assert_eq!(found(broken).len(), 1, "{broken}");
+        }
+        assert!(messages("core/src/a.rs", "//! Head.\n#[ignore]\n").is_empty());
+    }
+
+    #[test]
+    fn a_forgotten_file_of_the_suite_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let suite = root.path().join("tests/suite");
+        std::fs::create_dir_all(suite.join("relay")).unwrap();
+        let files = [
+            ("main.rs", "mod relay;\n"),
+            ("relay.rs", "mod known;\n"),
+            ("forgotten.rs", ""),
+            ("relay/known.rs", ""),
+        ];
+        for (name, text) in files {
+            std::fs::write(suite.join(name), format!("//! Head.\n{text}")).unwrap();
+        }
+        let found = check_below(root.path(), &[]).unwrap();
+        let files: Vec<_> = found.iter().map(|finding| finding.file.as_path()).collect();
+        assert_eq!(files, [Path::new("tests/suite/forgotten.rs")]);
+    }
+}

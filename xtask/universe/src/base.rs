@@ -1,0 +1,25 @@
+//! Tools that know nothing of tests: time, the operating system, files, text, exit codes.
+//!
+//! The lowest floor: nothing here imports another room.
+
+pub mod atomic_file;
+pub mod clock;
+pub mod directory_identity;
+pub mod disarm;
+pub mod exit;
+#[cfg(unix)]
+pub mod folder;
+#[cfg(target_os = "linux")]
+pub mod fuse_connections;
+pub mod interrupt;
+pub mod invocation;
+pub mod mounts;
+pub mod os;
+pub mod private_directory;
+pub mod procfs;
+pub mod regular_file;
+pub mod runtime;
+pub mod terminal;
+pub mod text;
+pub mod truncation;
+pub mod variables;

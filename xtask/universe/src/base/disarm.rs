@@ -1,0 +1,199 @@
+//! Makes sure that a CI system takes no command from the text of tests and workspaces.
+//!
+//! GitHub's runner obeys a line that begins with `::`, also after white space, and a line that
+//! contains `##[` anywhere (`ActionCommand.cs`). The agent of Azure Pipelines obeys a line that
+//! contains `##vso[` anywhere (`Command.cs`). Both read both streams, and a carriage return ends a
+//! line. Both compare strings by the rules of a language, which ignore invisible characters.
+//!
+//! This is done always, not only where a variable names such a system: it may read the output
+//! through a container that lacks the variable, or from a log that is printed later. The report and
+//! the logs keep the text unchanged.
+
+use std::io::{Stderr, Write};
+
+/// In bytes. A longer line of another program is shown in parts, each checked by itself, to bound
+/// the memory.
+const LINE_LEN_MAX: usize = 1024 * 1024;
+
+/// What begins a command anywhere in a line, after a `#`.
+const ANYWHERE: [&str; 2] = ["#[", "#vso"];
+
+/// The text with a space in each command, so that it is no command.
+pub fn disarmed(text: &str) -> String {
+    let lines = text.split_inclusive(['\n', '\r']);
+    lines
+        .map(|line| without_hashes(&without_colons(line), "# "))
+        .collect()
+}
+
+/// The same for JSON, where a `#` can only be in a string: it is written as an escape, and no value
+/// changes.
+pub fn disarmed_json(json: &str) -> String {
+    without_hashes(json, "\\u0023")
+}
+
+/// A line that does not begin with `::`.
+fn without_colons(line: &str) -> String {
+    let rest = line.trim_start_matches(|c: char| c.is_whitespace() || is_unseen(c));
+    match begins(rest, "::") {
+        true => {
+            let (before, after) = line.split_at(line.len() - rest.len() + 1);
+            format!("{before} {after}")
+        }
+        false => line.to_owned(),
+    }
+}
+
+/// Writes `instead` for each `#` that begins a command.
+fn without_hashes(text: &str, instead: &str) -> String {
+    let mut disarmed = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let is_command = c == '#' && ANYWHERE.iter().any(|word| begins(rest.as_str(), word));
+        match is_command {
+            true => disarmed.push_str(instead),
+            false => disarmed.push(c),
+        }
+    }
+    disarmed
+}
+
+/// Whether the visible text begins with this word.
+fn begins(text: &str, word: &str) -> bool {
+    let mut seen = text.chars().filter(|c| !is_unseen(*c));
+    word.chars()
+        .all(|letter| seen.next().is_some_and(|c| c.eq_ignore_ascii_case(&letter)))
+}
+
+/// Whether a comparison by the rules of a language may ignore it. True for a few more characters.
+fn is_unseen(c: char) -> bool {
+    c.is_ascii_control() || !(c.is_ascii() || c.is_alphanumeric())
+}
+
+/// Shows the output of a program as it arrives: on a terminal each byte at once, elsewhere disarmed
+/// line by line.
+pub(crate) struct PassedOn<W> {
+    out: W,
+    /// The beginning of a line that has not ended; `None` on a terminal.
+    line: Option<Vec<u8>>,
+}
+
+impl PassedOn<Stderr> {
+    /// Shows it on standard error.
+    pub(crate) fn to_stderr() -> PassedOn<Stderr> {
+        PassedOn {
+            out: std::io::stderr(),
+            line: (!super::terminal::stderr_is_a_terminal()).then(Vec::new),
+        }
+    }
+}
+
+impl<W: Write> PassedOn<W> {
+    /// Shows the next part of it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> std::io::Result<()> {
+        let Some(line) = &mut self.line else {
+            return self.out.write_all(chunk);
+        };
+        line.extend_from_slice(chunk);
+        let ended = match line.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => line.drain(..=end).collect(),
+            None if line.len() > LINE_LEN_MAX => std::mem::take(line),
+            None => Vec::new(),
+        };
+        self.show(&ended)
+    }
+
+    /// Shows a last line without an end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn finish(mut self) -> std::io::Result<()> {
+        let rest = self.line.take().unwrap_or_default();
+        self.show(&rest)
+    }
+
+    fn show(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.out
+            .write_all(disarmed(&String::from_utf8_lossy(bytes)).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of output that comes in these parts.
+    fn shown(line: Option<Vec<u8>>, chunks: &[&[u8]]) -> String {
+        let mut out = Vec::new();
+        let mut shown = PassedOn { out: &mut out, line };
+        chunks.iter().for_each(|chunk| shown.push(chunk).unwrap());
+        shown.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_passed_on_is_disarmed_however_it_comes_and_on_a_terminal_it_is_not_touched() {
+        let chunks: [&[u8]; 3] = [b"a #", b"#[error]b\n:", b":error::c"];
+        assert_eq!(shown(Some(Vec::new()), &chunks), "a # #[error]b\n: :error::c");
+        assert_eq!(shown(None, &chunks), "a ##[error]b\n::error::c");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_waited_for() {
+        let (mut out, long) = (Vec::new(), vec![b'x'; LINE_LEN_MAX + 1]);
+        let mut shown = PassedOn {
+            out: &mut out,
+            line: Some(Vec::new()),
+        };
+        shown.push(&long[..LINE_LEN_MAX]).unwrap();
+        assert!(shown.out.is_empty());
+        shown.push(&long[LINE_LEN_MAX..]).unwrap();
+        assert_eq!(out.len(), long.len());
+    }
+
+    #[test]
+    fn no_line_is_a_command_to_a_ci_system() {
+        for (text, expected) in [
+            ("  ::add-mask::x", "  : :add-mask::x"),
+            (
+                "\u{3000}\u{ad}:\u{ad}:error::x",
+                "\u{3000}\u{ad}: \u{ad}:error::x",
+            ),
+            ("a\n::error::b\r::error::c", "a\n: :error::b\r: :error::c"),
+            ("a ##[error]b", "a # #[error]b"),
+            ("###[error]b ##[group]", "## #[error]b # #[group]"),
+            ("a #\u{200d}#\u{feff}[error]b", "a # \u{200d}#\u{feff}[error]b"),
+            ("a ##vso[task.prependpath]b", "a # #vso[task.prependpath]b"),
+        ] {
+            assert_eq!(disarmed(text), expected);
+            assert_eq!(disarmed(expected), expected, "and stays so");
+        }
+    }
+
+    #[test]
+    fn other_lines_stay_as_they_are() {
+        for text in [
+            "tandem::core",
+            "a ::b",
+            "## title",
+            "#[test]",
+            "##",
+            "",
+            ": :\n",
+            "\u{fc}\u{20ac}##x\n",
+        ] {
+            assert_eq!(disarmed(text), text);
+        }
+    }
+
+    #[test]
+    fn json_without_commands_has_the_same_value() {
+        let value = serde_json::json!({"##[error]": "::x\n##vso[a] \\##[b]"});
+        let json = disarmed_json(&value.to_string());
+        assert_eq!(disarmed(&json), json);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
+    }
+}

@@ -1,0 +1,365 @@
+//! Connections of the kernel to FUSE servers: which of them belong to a test, and how they are
+//! aborted.
+//!
+//! A process that waits for an answer of a server that is dead cannot be killed; only the end of
+//! the connection ends the wait. A connection is known by the device number of its file systems,
+//! which the kernel gives again to others. So the file that aborts it is opened first, then it is
+//! proven again whose the connection is, and only then the file is used: it stays that of this
+//! connection and does nothing when that is gone (fs/fuse/control.c of the kernel).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
+
+use crate::base::mounts;
+use crate::base::procfs;
+
+/// Where the file system that controls connections is mounted, where it is.
+const CONTROL: &str = "/sys/fs/fuse/connections";
+
+/// The device on which a server reads what it is asked.
+const DEVICE: &str = "/dev/fuse";
+
+/// How many bits of a device number are its minor (linux/kdev_t.h).
+const MINOR_BITS: u32 = 20;
+
+/// A connection, as the kernel numbers it.
+pub(crate) type Number = u32;
+
+/// What proves that a connection belongs to a test. Connections of other programs must never be
+/// aborted.
+#[derive(Debug)]
+pub(crate) enum Ground {
+    /// It is mounted in the name space that the test has for itself, and is none of these, which
+    /// were there before.
+    Namespace(BTreeSet<Number>),
+    /// It is mounted below this directory, and nowhere else.
+    Below(PathBuf),
+    /// Nothing does, but that a process of the test is its server.
+    Nowhere,
+}
+
+/// A mount of a FUSE file system, as the kernel lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// The id of the mount.
+    id: String,
+    pub(crate) number: Number,
+    pub(crate) point: PathBuf,
+}
+
+/// Where it can be read that a connection is the test's.
+#[derive(Debug, Clone, Copy)]
+enum Witness<'a> {
+    /// A table of mounts, below this directory in `/proc`.
+    Table(&'a Path),
+    /// The descriptors of processes, of which these are the directories.
+    Descriptors(&'a [PathBuf]),
+}
+
+/// The connections of one test, as far as they were seen.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    ground: Ground,
+    known: BTreeMap<Number, Known>,
+    /// A mount of the file system that controls connections, in no name space; from when it is
+    /// needed.
+    control: Option<OwnedFd>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Where it is or was mounted.
+    points: BTreeSet<PathBuf>,
+    /// What aborts it, if this process may.
+    abort: Option<File>,
+}
+
+impl Ground {
+    /// The name space in which this process is now.
+    pub(crate) fn namespace(table: &str) -> Ground {
+        Ground::Namespace(listed(table).into_iter().map(|mount| mount.number).collect())
+    }
+
+    /// Those mounts in a table that are the test's.
+    fn of(&self, table: &str) -> Vec<Mount> {
+        let mut mounts = listed(table);
+        match self {
+            Ground::Namespace(before) => mounts.retain(|mount| !before.contains(&mount.number)),
+            Ground::Below(directory) => {
+                // A file system that is mounted elsewhere, too, may be somebody's.
+                let ours = listed(&mounts::table());
+                let others: BTreeSet<Number> = ours
+                    .iter()
+                    .chain(&mounts)
+                    .filter(|mount| !mount.point.starts_with(directory))
+                    .map(|mount| mount.number)
+                    .collect();
+                mounts.retain(|mount| !others.contains(&mount.number));
+            }
+            Ground::Nowhere => mounts.clear(),
+        }
+        mounts
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(ground: Ground) -> Connections {
+        Connections {
+            ground,
+            known: BTreeMap::new(),
+            control: None,
+        }
+    }
+
+    /// Sees those that are mounted where this process is.
+    pub(crate) fn see(&mut self) {
+        self.see_with(Witness::Table(&procfs::own()));
+    }
+
+    /// Sees those that are mounted where a thread is; `thread` is its directory in `/proc`.
+    pub(crate) fn see_from(&mut self, thread: &Path) {
+        self.see_with(Witness::Table(thread));
+    }
+
+    /// Sees those whose servers are among the processes with these directories.
+    pub(crate) fn see_held(&mut self, processes: &[PathBuf]) {
+        self.see_with(Witness::Descriptors(processes));
+    }
+
+    fn see_with(&mut self, witness: Witness<'_>) {
+        let new = |known: &BTreeMap<Number, Known>, number: Number| {
+            known.get(&number).is_none_or(|known| known.abort.is_none())
+        };
+        let first = self.testify(witness);
+        let numbers = first.keys().copied().filter(|number| new(&self.known, *number));
+        let numbers: Vec<Number> = numbers.collect();
+        let opened = numbers.into_iter().map(|number| (number, self.open(number)));
+        let opened: Vec<(Number, Option<File>)> = opened.collect();
+        // The number may have become that of another one before the file was opened.
+        let again = if opened.is_empty() {
+            first
+        } else {
+            self.testify(witness)
+        };
+        for (number, points) in &again {
+            let known = self.known.entry(*number).or_default();
+            known.points.extend(points.iter().cloned());
+        }
+        for (number, file) in opened {
+            if let (true, Some(known)) = (again.contains_key(&number), self.known.get_mut(&number)) {
+                known.abort = file;
+            }
+        }
+    }
+
+    /// The file that aborts a connection. Root may mount the file system in which it is, and no
+    /// other process sees that; a user has it where the system has mounted that, and may open those
+    /// of own mounts.
+    fn open(&mut self, number: Number) -> Option<File> {
+        if self.control.is_none() {
+            self.control = private_control().ok();
+        }
+        let (file, flags) = (format!("{number}/abort"), OFlags::WRONLY | OFlags::CLOEXEC);
+        let private = self.control.as_ref();
+        private
+            .and_then(|control| rustix::fs::openat(control, &file, flags, Mode::empty()).ok())
+            .map(File::from)
+            .or_else(|| {
+                File::options()
+                    .write(true)
+                    .open(Path::new(CONTROL).join(file))
+                    .ok()
+            })
+    }
+
+    fn testify(&self, witness: Witness<'_>) -> BTreeMap<Number, BTreeSet<PathBuf>> {
+        let mut found: BTreeMap<Number, BTreeSet<PathBuf>> = BTreeMap::new();
+        match witness {
+            Witness::Table(of) => {
+                for mount in self.ground.of(&procfs::text(of, "mountinfo")) {
+                    found.entry(mount.number).or_default().insert(mount.point);
+                }
+            }
+            Witness::Descriptors(processes) => {
+                let held = processes.iter().flat_map(|process| held(process));
+                found.extend(held.flatten().map(|number| (number, BTreeSet::new())));
+            }
+        }
+        found
+    }
+
+    /// Those that were seen, each with where it is or was mounted.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (Number, Vec<&Path>)> {
+        self.known.iter().map(|(number, known)| {
+            let points = known.points.iter().map(PathBuf::as_path);
+            (*number, points.collect())
+        })
+    }
+
+    /// Aborts one that was seen. False where this process may not: then it can only be
+    /// [forced](force).
+    pub(crate) fn abort(&self, number: Number) -> bool {
+        let file = self.known.get(&number).and_then(|known| known.abort.as_ref());
+        file.is_some_and(|mut file| file.write_all(b"1").is_ok())
+    }
+
+    /// Aborts all that are mounted where this process is, by whatever means it has. Those through
+    /// which the way to others may lead come first.
+    pub(crate) fn abort_mounted(&mut self) {
+        self.see();
+        for mount in self.ground.of(&mounts::table()) {
+            if !self.abort(mount.number) {
+                force(&self.ground, mount.number);
+            }
+        }
+    }
+
+    /// What proves whose they are.
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+}
+
+/// Aborts all that are mounted below a directory in any name space: that of a box whose runner was
+/// killed, or one that a test has made. For directories that no live run uses.
+pub(crate) fn abort_all_below(directory: &Path) {
+    let mut connections = Connections::new(Ground::Below(directory.to_owned()));
+    connections.abort_mounted();
+    let here = std::fs::read_link(procfs::own().join("ns/mnt")).ok();
+    // One thread of each name space is enough. Where the first thread of a process has ended,
+    // another one still has it.
+    let mut seen = BTreeSet::from([here]);
+    for thread in procfs::processes().flat_map(procfs::threads) {
+        let namespace = std::fs::read_link(thread.join("ns/mnt")).ok();
+        if namespace.is_some() && seen.insert(namespace) {
+            connections.see_from(&thread);
+        }
+    }
+    let numbers: Vec<Number> = connections.known.keys().copied().collect();
+    numbers.into_iter().for_each(|number| {
+        connections.abort(number);
+    });
+}
+
+/// The mounts of FUSE file systems in a table (proc_pid_mountinfo(5)), the oldest first.
+pub(crate) fn listed(table: &str) -> Vec<Mount> {
+    table.lines().filter_map(mount).collect()
+}
+
+fn mount(line: &str) -> Option<Mount> {
+    let (place, kind) = line.split_once(" - ")?;
+    let kind = kind.split(' ').next()?;
+    let is_fuse = |kind: &str| matches!(kind.split('.').next(), Some("fuse" | "fuseblk"));
+    let mut fields = place.split(' ').filter(|_| is_fuse(kind));
+    let id = fields.next()?.to_owned();
+    let (major, minor) = fields.nth(1)?.split_once(':')?;
+    let number = (major.parse::<u32>().ok()? << MINOR_BITS) | minor.parse::<u32>().ok()?;
+    let point = mounts::unescaped(fields.nth(1)?);
+    Some(Mount { id, number, point })
+}
+
+/// The connections whose server a process could be, by the descriptors in its directory; `None` for
+/// one that the kernel does not name, which not every one does.
+pub(crate) fn held(process: &Path) -> Vec<Option<Number>> {
+    let is_device = |path: &Path| std::fs::read_link(path).is_ok_and(|target| target == Path::new(DEVICE));
+    let descriptors = procfs::descriptors(process).filter(|(_, path)| is_device(path));
+    let infos = process.join("fdinfo");
+    descriptors
+        .map(|(number, _)| {
+            let info = procfs::text(&infos, &number.to_string_lossy());
+            let line = info
+                .lines()
+                .find_map(|line| line.strip_prefix("fuse_connection:"))?;
+            line.trim().parse().ok()
+        })
+        .collect()
+}
+
+/// A mount of the file system that controls connections, in no name space.
+fn private_control() -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    rustix::mount::fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )
+}
+
+/// Aborts a connection by unmounting by force what it serves where this process is. That needs the
+/// right to unmount there. Must not be done where it must not hang: the way to the mount may lead
+/// through others. Returns whether it was done.
+pub(crate) fn force(ground: &Ground, number: Number) -> bool {
+    let mounts = ground.of(&mounts::table());
+    let mut same = mounts.iter().filter(|mount| mount.number == number);
+    same.any(|mount| force_mount(mount).is_ok_and(|done| done))
+}
+
+/// Only if it is this mount that is there: another one may lie over it.
+fn force_mount(mount: &Mount) -> rustix::io::Result<bool> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::open(&mount.point, flags, Mode::empty())?;
+    let own = procfs::own();
+    let number = place.as_raw_fd().to_string();
+    let info = procfs::text(&own.join("fdinfo"), &number);
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    if id.is_none_or(|id| id.trim() != mount.id) {
+        return Ok(false);
+    }
+    match rustix::mount::unmount(own.join("fd").join(number), UnmountFlags::FORCE) {
+        // It is in use, not least by us; the connection is aborted before that is looked at.
+        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
+61 27 0:39 / /tmp/xt-a/3/a\\040b rw,nosuid - fuse fx rw,user_id=0
+62 27 0:40 / /home/me/cloud rw shared:7 master:2 - fuse.sshfs host: rw
+63 27 0:40 /sub /tmp/xt-a/3/borrowed rw - fuse.sshfs host: rw
+64 27 8:17 / /tmp/xt-a/4/disk rw - fuseblk /dev/sdb1 rw
+65 27 0:41 / /sys/fs/fuse/connections rw - fusectl fusectl rw
+cut
+";
+
+    fn numbers(ground: &Ground) -> Vec<Number> {
+        ground.of(TABLE).iter().map(|mount| mount.number).collect()
+    }
+
+    #[test]
+    fn file_systems_of_fuse_are_found_with_the_numbers_of_their_connections() {
+        let found = listed(TABLE);
+        let points: Vec<_> = found.iter().map(|mount| (mount.number, &*mount.point)).collect();
+        let expected = [
+            (39, Path::new("/tmp/xt-a/3/a b")),
+            (40, Path::new("/home/me/cloud")),
+            (40, Path::new("/tmp/xt-a/3/borrowed")),
+            ((8 << 20) | 17, Path::new("/tmp/xt-a/4/disk")),
+        ];
+        assert_eq!(points, expected);
+    }
+
+    #[test]
+    fn what_is_also_mounted_elsewhere_or_was_there_before_is_not_the_tests() {
+        assert_eq!(numbers(&Ground::Below("/tmp/xt-a/3".into())), [39]);
+        assert_eq!(numbers(&Ground::Below("/tmp/xt".into())), [0; 0]);
+        assert_eq!(numbers(&Ground::Namespace([40].into())), [39, (8 << 20) | 17]);
+        assert_eq!(numbers(&Ground::Nowhere), [0; 0]);
+    }
+
+    #[test]
+    fn a_process_without_the_device_serves_nothing() {
+        assert_eq!(held(&procfs::own()), []);
+    }
+}

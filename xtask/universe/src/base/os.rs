@@ -1,0 +1,242 @@
+//! What std and tokio do not offer: signal dispositions, process groups, and the children that other people's
+//! children left to us.
+//!
+//! Unix has process groups; Linux also lets us adopt orphans, so that a process which left its group is still found.
+//! Elsewhere only the test process itself can be killed, until it runs in a job object.
+#![cfg_attr(
+    unix,
+    expect(unsafe_code, reason = "signal dispositions can only be reset through libc")
+)]
+
+use std::collections::BTreeSet;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::base::procfs;
+
+/// The variables that name the temporary directory, on one system or another.
+pub const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
+
+/// A process id.
+pub(crate) type Pid = u32;
+
+/// How hard to kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kill {
+    /// A process may clean up after itself (SIGTERM).
+    Gently,
+    /// It ends (SIGKILL).
+    Now,
+}
+
+#[cfg(unix)]
+pub use unix::*;
+
+#[cfg(unix)]
+mod unix {
+    use super::{Command, Kill, Pid};
+    use rustix::process::{self as sys, Signal, WaitOptions};
+
+    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal: a background shell
+    /// or `nohup` starts us with some of them ignored, and the tests would inherit that. (std already gives children
+    /// the default for PIPE; for us it stays ignored, so that a closed pipe is an error and not our death.)
+    pub fn reset_signals() {
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGHUP,
+            libc::SIGTERM,
+            libc::SIGCHLD,
+        ] {
+            // SAFETY: SIG_DFL is a valid disposition for each of these, and no handler of ours is installed yet.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        // SAFETY: `sigemptyset` initialises the set before `sigprocmask` reads it; the old mask is not asked for.
+        unsafe {
+            let mut none = std::mem::zeroed::<libc::sigset_t>();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        }
+    }
+
+    /// Allows us and what we start as many open descriptors as we may have at all: by default it is often 1024, and each
+    /// running test takes some of ours.
+    pub fn raise_open_files() {
+        let limit = sys::getrlimit(sys::Resource::Nofile);
+        let raised = sys::Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        // Where it cannot be raised the old one holds.
+        sys::setrlimit(sys::Resource::Nofile, raised).ok();
+    }
+
+    /// So many files may be open once [`raise_open_files`] was called; `None` where there is no limit. Tried and taken back:
+    /// what a system grants is not always what it says.
+    pub fn open_files_max() -> Option<u64> {
+        let before = sys::getrlimit(sys::Resource::Nofile);
+        raise_open_files();
+        let most = sys::getrlimit(sys::Resource::Nofile).current;
+        // It lies between what held and what may hold.
+        sys::setrlimit(sys::Resource::Nofile, before).ok();
+        most
+    }
+
+    /// Makes the child the leader of a process group of its own.
+    pub fn own_group(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// Signals every process in the group that `leader` leads.
+    pub fn kill_group(leader: Option<Pid>, how: Kill) {
+        if let Some(pid) = leader.and_then(as_pid) {
+            // An error means that nobody is left in it.
+            sys::kill_process_group(pid, signal(how)).ok();
+        }
+    }
+
+    /// Signals one process.
+    pub fn kill(process: Pid, how: Kill) {
+        if let Some(pid) = as_pid(process) {
+            sys::kill_process(pid, signal(how)).ok();
+        }
+    }
+
+    /// Collects the exit status of an orphan that has died, so that it does not stay a zombie. Returns whether
+    /// it is gone.
+    pub fn reap(process: Pid) -> bool {
+        let status = as_pid(process).map(|pid| sys::waitpid(Some(pid), WaitOptions::NOHANG));
+        !matches!(status, Some(Ok(None)))
+    }
+
+    /// The name of the signal that ended a process.
+    pub fn signal_name(number: i32) -> String {
+        let names = [
+            (libc::SIGHUP, "SIGHUP"),
+            (libc::SIGINT, "SIGINT"),
+            (libc::SIGQUIT, "SIGQUIT"),
+            (libc::SIGILL, "SIGILL"),
+            (libc::SIGTRAP, "SIGTRAP"),
+            (libc::SIGABRT, "SIGABRT"),
+            (libc::SIGBUS, "SIGBUS"),
+            (libc::SIGFPE, "SIGFPE"),
+            (libc::SIGKILL, "SIGKILL"),
+            (libc::SIGSEGV, "SIGSEGV"),
+            (libc::SIGPIPE, "SIGPIPE"),
+            (libc::SIGALRM, "SIGALRM"),
+            (libc::SIGTERM, "SIGTERM"),
+            (libc::SIGXCPU, "SIGXCPU"),
+            (libc::SIGXFSZ, "SIGXFSZ"),
+            (libc::SIGSYS, "SIGSYS"),
+        ];
+        let known = names.iter().find(|(n, _)| *n == number);
+        known.map_or_else(|| format!("signal {number}"), |(_, name)| (*name).to_owned())
+    }
+
+    fn signal(how: Kill) -> Signal {
+        match how {
+            Kill::Gently => Signal::TERM,
+            Kill::Now => Signal::KILL,
+        }
+    }
+
+    fn as_pid(process: Pid) -> Option<sys::Pid> {
+        i32::try_from(process).ok().and_then(sys::Pid::from_raw)
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) use elsewhere::*;
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::{Command, Kill, Pid};
+
+    /// There is nothing to reset.
+    pub fn reset_signals() {}
+    /// There is no such limit.
+    pub fn raise_open_files() {}
+    /// There is no such limit.
+    pub fn open_files_max() -> Option<u64> {
+        None
+    }
+    /// There are no process groups.
+    pub fn own_group(_: &mut Command) {}
+    /// There are no process groups; tokio kills the child itself.
+    pub fn kill_group(_: Option<Pid>, _: Kill) {}
+    /// Orphans are never found here.
+    pub fn kill(_: Pid, _: Kill) {}
+    /// Orphans are never found here.
+    pub fn reap(_: Pid) -> bool {
+        true
+    }
+}
+
+/// From now on orphaned descendants become our children instead of init's.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    // Without it (a kernel before 3.4) orphans are lost, as they are on other systems.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
+}
+
+/// The living children of a process; empty where the kernel does not tell.
+pub fn children(of: Pid) -> BTreeSet<Pid> {
+    let mut found = BTreeSet::new();
+    for thread in procfs::threads(of) {
+        let list = procfs::text(&thread, "children");
+        found.extend(list.split_whitespace().filter_map(|pid| pid.parse::<Pid>().ok()));
+    }
+    found
+}
+
+/// The processes below `of`, nearest first, without `of` itself.
+pub fn descendants(of: Pid) -> Vec<Pid> {
+    let mut found: Vec<Pid> = children(of).into_iter().collect();
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+/// How a process was called; empty where the kernel does not tell.
+pub fn command_line(of: Pid) -> String {
+    let bytes = procfs::bytes(&procfs::directory(of), "cmdline");
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim_end_matches('\0').replace(|c: char| c.is_control(), " ")
+}
+
+/// Whether the environment with which `process` was started contains `NAME=value`. False where the kernel does not
+/// tell.
+pub fn environment_contains(process: Pid, assignment: &str) -> bool {
+    let environment = procfs::bytes(&procfs::directory(process), "environ");
+    environment
+        .split(|byte| *byte == 0)
+        .any(|entry| entry == assignment.as_bytes())
+}
+
+/// How long it may take to find out which processes were started with some variable.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Kills every process that was started with `NAME=value` in its environment. Does nothing where the kernel does not
+/// tell, and stops where it does not answer: a page fault on a file system that hangs keeps the memory of its process
+/// locked, and whoever asks for that waits.
+pub fn kill_all_with(assignment: &str) {
+    let (done, wait) = mpsc::channel();
+    let assignment = assignment.to_owned();
+    std::thread::spawn(move || {
+        kill_marked(&assignment);
+        // Nobody waits any more if it took too long.
+        done.send(()).ok();
+    });
+    wait.recv_timeout(LOOK_TIMEOUT).ok();
+}
+
+fn kill_marked(assignment: &str) {
+    procfs::processes()
+        .filter(|pid| environment_contains(*pid, assignment))
+        .for_each(|pid| kill(pid, Kill::Now));
+}

@@ -1,0 +1,104 @@
+//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that has ended, and on systems
+//! that have nothing of the kind, there is nothing.
+//!
+//! Only reads; what it means is decided by the caller.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::base::os::Pid;
+
+/// Whether the current directory of this process is the `/proc` that it reads.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process reads the `/proc` that is there now, whatever is mounted over it or becomes of its mount; it
+/// moves into it for that.
+///
+/// # Errors
+/// When there is none.
+#[cfg(target_os = "linux")]
+pub(crate) fn hold() -> std::io::Result<()> {
+    std::env::set_current_dir("/proc")?;
+    HELD.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+fn root() -> &'static Path {
+    Path::new(if HELD.load(Ordering::Relaxed) {
+        "."
+    } else {
+        "/proc"
+    })
+}
+
+/// A file that tells of the system, or by way of `self` of this process.
+#[cfg(target_os = "linux")]
+pub(crate) fn system(name: &str) -> String {
+    text(root(), name)
+}
+
+/// All processes.
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
+    entries(root()).filter_map(|(name, _)| name.to_str()?.parse().ok())
+}
+
+/// The directories of the threads of a process, which have files of the same names as its own.
+pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
+    entries(&directory(process).join("task")).map(|(_, path)| path)
+}
+
+/// The open descriptors in the directory of a process or of a thread, by their numbers, each with
+/// the path of its link.
+#[cfg(target_os = "linux")]
+pub(crate) fn descriptors(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
+    entries(&directory.join("fd"))
+}
+
+/// The directory of this process.
+#[cfg(target_os = "linux")]
+pub(crate) fn own() -> PathBuf {
+    root().join("self")
+}
+
+/// A path that leads to what this process has open there and to nothing else.
+#[cfg(target_os = "linux")]
+pub(crate) fn handle(descriptor: std::os::fd::BorrowedFd<'_>) -> PathBuf {
+    let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
+    root().join(format!("self/fd/{number}"))
+}
+
+/// The directory of a process.
+pub(crate) fn directory(process: Pid) -> PathBuf {
+    root().join(process.to_string())
+}
+
+/// A file in the directory of a process or of a thread. Reading one that needs the memory of a process may hang.
+pub(crate) fn bytes(directory: &Path, name: &str) -> Vec<u8> {
+    std::fs::read(directory.join(name)).unwrap_or_default()
+}
+
+/// The same as text. Among its lines stand names that a process gives itself, which need not be text.
+pub(crate) fn text(directory: &Path, name: &str) -> String {
+    String::from_utf8_lossy(&bytes(directory, name)).into_owned()
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| (entry.file_name(), entry.path()))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_are_there_with_a_thread_and_descriptors_and_who_is_gone_is_not() {
+        let (us, nobody) = (std::process::id(), Pid::MAX);
+        assert!(processes().any(|process| process == us) && !processes().any(|process| process == nobody));
+        assert!(threads(us).count() > 0 && threads(nobody).next().is_none());
+        assert!(descriptors(&directory(us)).any(|(number, _)| number == "0"));
+        assert!(text(&directory(us), "status").contains("Pid:"));
+        assert_eq!(text(&directory(nobody), "status"), "");
+    }
+}

@@ -1,0 +1,12 @@
+//! The asynchronous runtime of the subcommands that start processes and listen to signals.
+
+use anyhow::Context;
+
+/// Runs `future` to its end. One thread is enough to start processes and to read what they write.
+///
+/// # Errors
+/// When the system gives us no event queue.
+pub fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.context("could not start the runtime")?.block_on(future))
+}

@@ -1,0 +1,93 @@
+//! Bytes of programs as text that is safe for a terminal, a report or the log of a CI system.
+
+/// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is read: escape sequences
+/// are removed, other control characters and those that reorder text shown as `\u{..}`, wrong UTF-8 as U+FFFD.
+pub(crate) fn plain_text(bytes: &[u8]) -> String {
+    without_controls(bytes, steers)
+}
+
+/// As [`plain_text`], but what only reorders text stays: for a report, whose readers may want it.
+pub fn report_text(bytes: &[u8]) -> String {
+    without_controls(bytes, char::is_control)
+}
+
+/// Whether it is a control character, or one that reorders the text around it (Unicode Standard Annex 9, 2).
+pub(crate) fn steers(scalar: char) -> bool {
+    let reorders = matches!(
+        scalar,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    reorders || scalar.is_control()
+}
+
+fn without_controls(bytes: &[u8], is_control: impl Fn(char) -> bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' if rest.next_if_eq(&'[').is_some() => skip_sequence(&mut rest),
+            '\n' | '\t' => plain.push(c),
+            '\r' => plain.push('\n'),
+            c if is_control(c) => plain.extend(c.escape_unicode()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// As [`plain_text`], in one line.
+pub(crate) fn plain_line(text: &str) -> String {
+    plain_text(text.as_bytes()).replace('\n', " ")
+}
+
+/// A word of a shell that means this text; `None` where it cannot be shown as it is, and so not be typed.
+pub(crate) fn word_of_shell(text: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:@%+".contains(c);
+    match text {
+        text if text.contains(steers) => None,
+        text if !text.is_empty() && text.chars().all(is_plain) => Some(text.to_owned()),
+        text => Some(format!("'{}'", text.replace('\'', r"'\''"))),
+    }
+}
+
+/// Parameters and intermediates are 0x20 to 0x3F, the final byte is 0x40 to 0x7E (ECMA-48, 5.4).
+fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    while rest.next_if(|c| (' '..='?').contains(c)).is_some() {}
+    rest.next_if(|c| ('@'..='~').contains(c));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_output_cannot_reach_the_terminal() {
+        assert_eq!(
+            plain_text(b"\x1b[31;1mred\x1b[0m \x1b]0;title\x07 \0 \xff"),
+            "red \\u{1b}]0;title\\u{7} \\u{0} \u{fffd}"
+        );
+        assert_eq!(plain_text(b"a\r\nb\rc\td"), "a\n\nb\nc\td");
+    }
+
+    #[test]
+    fn what_reorders_text_is_shown_on_a_terminal_and_stays_in_a_report() {
+        let reordered = "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}a\u{202f}\u{5d0}";
+        assert_eq!(
+            plain_line(reordered),
+            "\\u{202a}\\u{202e}\\u{2066}\\u{2069}\\u{200e}\\u{200f}\\u{61c}a\u{202f}\u{5d0}"
+        );
+        assert_eq!(report_text(reordered.as_bytes()), reordered);
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_take_it_for_something_else() {
+        assert_eq!(
+            word_of_shell("--package=a@1.0").as_deref(),
+            Some("--package=a@1.0")
+        );
+        assert_eq!(word_of_shell("a b's").as_deref(), Some(r"'a b'\''s'"));
+        assert_eq!(word_of_shell("").as_deref(), Some("''"));
+        assert_eq!(word_of_shell("a\tb"), None);
+    }
+}

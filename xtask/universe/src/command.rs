@@ -1,0 +1,68 @@
+//! The subcommands as one enum, and the `main` of a program that has them.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::invocation::Invocation;
+use crate::base::{disarm, os, text, variables};
+use crate::runner::{completions, doctor, list, report, sweep, test};
+
+/// The subcommands of the runner, to be flattened into those of a program.
+#[derive(Debug, clap::Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "the help of each subcommand is the text of its arguments"
+)]
+pub enum Command {
+    Test(Box<test::Args>),
+    Report(report::Args),
+    Sweep(sweep::Args),
+    Completions(completions::Args),
+    List(list::Args),
+    Doctor(doctor::Args),
+}
+
+impl Command {
+    /// Runs the subcommand. `P` is the whole command line of the program, whose words shells complete.
+    ///
+    /// # Errors
+    /// When there is neither a run nor a report; the error carries the exit code.
+    pub fn run<P: Parser>(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Command::Test(args) => test::run(&args, &words_of_the_subcommand()),
+            Command::Report(args) => report::run(&args),
+            Command::Sweep(args) => sweep::run(&args),
+            Command::Completions(args) => completions::run(&args, P::command()),
+            Command::List(args) => list::run(&args),
+            Command::Doctor(args) => doctor::run(&args),
+        }
+    }
+}
+
+/// The command line after the name of the subcommand.
+fn words_of_the_subcommand() -> Vec<std::ffi::OsString> {
+    Invocation::current().words().into_iter().skip(2).collect()
+}
+
+/// The `main` of a program with the subcommands `P`: reads the command line, runs what it says, prints an error, and
+/// returns the exit code. It must come first in the program, as helpers of the runner are the same program.
+pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Result<ExitCode>) -> ExitCode {
+    os::reset_signals();
+    #[cfg(target_os = "linux")]
+    if let Some(code) = crate::sandbox::linux::run_if_asked() {
+        return code;
+    }
+    invocation.set();
+    run(variables::parse(&invocation.words())).unwrap_or_else(|error| {
+        // Nothing can be done for someone whose standard error is closed.
+        let message = text::plain_text(format!("error: {error:#}").as_bytes());
+        writeln!(std::io::stderr(), "{}", disarm::disarmed(&message)).ok();
+        error
+            .downcast_ref::<Stop>()
+            .map_or(Exit::SetupFailed, |stop| stop.exit)
+            .into()
+    })
+}

@@ -1,0 +1,156 @@
+//! How much slower than usual this machine is just now: the factor by which time limits are stretched.
+//!
+//! A limit that suits a developer's machine kills good tests on a machine that gets a fifth of a processor. Two things are
+//! looked at: a quota that the system sets, and how long a fixed piece of work takes. Nothing here makes limits shorter.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::base::clock;
+
+/// How long the piece of work takes on an ordinary machine that does nothing else, unoptimised.
+const USUAL: Duration = Duration::from_millis(3);
+
+/// Rounds of the piece of work.
+const ROUNDS: u64 = 100_000;
+
+/// The piece of work is done so often before it counts as slow.
+const ATTEMPTS: usize = 8;
+
+/// What is less than so many times slower is noise.
+const NOISE: f64 = 2.0;
+
+/// Nobody waits longer than this: at a quota of 5 % everything takes 17 times longer.
+const FACTOR_MAX: f64 = 20.0;
+
+/// The factor that a person wants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Factor {
+    /// To be measured.
+    Auto,
+    /// This one.
+    Fixed(f64),
+}
+
+impl FromStr for Factor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Factor, String> {
+        if text == "auto" {
+            return Ok(Factor::Auto);
+        }
+        let factor = text
+            .parse()
+            .ok()
+            .filter(|factor: &f64| (0.1..=1000.0).contains(factor));
+        factor
+            .map(Factor::Fixed)
+            .ok_or_else(|| format!("`{text}` is neither `auto` nor a number from 0.1 to 1000"))
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Factor::Auto => f.write_str("auto"),
+            Factor::Fixed(factor) => write!(f, "{factor}"),
+        }
+    }
+}
+
+impl Factor {
+    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`] where it is 1.
+    pub(crate) fn resolve(self) -> f64 {
+        match self {
+            Factor::Fixed(factor) => factor,
+            Factor::Auto => decide(measure(), quota().unwrap_or(f64::INFINITY)),
+        }
+    }
+}
+
+/// From the time that the work took and the processors that we may use.
+fn decide(took: Duration, processors: f64) -> f64 {
+    let slowness = took.as_secs_f64() / USUAL.as_secs_f64();
+    let scarcity = 1.0 / processors;
+    let factor = slowness.max(scarcity);
+    if factor < NOISE {
+        1.0
+    } else {
+        factor.min(FACTOR_MAX).round()
+    }
+}
+
+/// The first that is not slow, else the shortest, so that an interruption does not count.
+fn measure() -> Duration {
+    let once = || {
+        let start = clock::now();
+        std::hint::black_box((0..ROUNDS).fold(1_u64, |sum, n| sum.rotate_left(5).wrapping_mul(31) ^ n));
+        clock::now() - start
+    };
+    let mut shortest = once();
+    for _ in 1..ATTEMPTS {
+        if shortest < USUAL.mul_f64(NOISE) {
+            break;
+        }
+        shortest = shortest.min(once());
+    }
+    shortest
+}
+
+/// How many processors the control group of this process may use on average, where that is limited.
+fn quota() -> Option<f64> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .unwrap_or("/");
+    let read = |file: String| std::fs::read_to_string(file).ok();
+    let version_2 = read(format!("/sys/fs/cgroup{}/cpu.max", path.trim_end_matches('/')));
+    version_2.and_then(|text| share(&text)).or_else(|| {
+        let file = |name| read(format!("/sys/fs/cgroup/cpu/{name}"));
+        share(&format!(
+            "{} {}",
+            file("cpu.cfs_quota_us")?.trim(),
+            file("cpu.cfs_period_us")?.trim()
+        ))
+    })
+}
+
+/// `QUOTA PERIOD`; `max` or a negative quota is none.
+fn share(text: &str) -> Option<f64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_changes_nothing_and_slowness_stretches() {
+        assert!((decide(USUAL, f64::INFINITY) - 1.0).abs() < 1e-9);
+        assert!((decide(USUAL * 19 / 10, 4.0) - 1.0).abs() < 1e-9);
+        assert!((decide(USUAL * 4, 4.0) - 4.0).abs() < 1e-9);
+        assert!((decide(USUAL, 0.2) - 5.0).abs() < 1e-9);
+        assert!((decide(USUAL * 500, 0.01) - FACTOR_MAX).abs() < 1e-9);
+    }
+
+    #[test]
+    fn quotas_of_both_versions_are_read() {
+        assert_eq!(share("20000 100000\n"), Some(0.2));
+        assert_eq!(share("max 100000"), None);
+        assert_eq!(share("-1 100000"), None);
+        assert_eq!(share(""), None);
+    }
+
+    #[test]
+    fn a_factor_is_auto_or_a_sane_number() {
+        assert_eq!("auto".parse(), Ok(Factor::Auto));
+        assert_eq!("2.5".parse(), Ok(Factor::Fixed(2.5)));
+        for bad in ["", "0", "-1", "NaN", "1e9", "soon"] {
+            assert!(bad.parse::<Factor>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Which cargo features to build with: a pure decision over the workspace's rules, the system and its capabilities.
+//!
+//! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac without macFUSE). A
+//! feature that builds but cannot *run* may be selected all the same, so that its code is at least compiled.
+
+use std::collections::BTreeMap;
+
+use super::{Capabilities, FuseMode};
+use crate::workspace::config::Feature;
+
+/// The features to select on `system`, which is named as by [`std::env::consts::OS`].
+pub(super) fn decide(
+    system: &str,
+    capabilities: &Capabilities,
+    rules: &BTreeMap<String, Feature>,
+) -> Vec<String> {
+    let selected = rules
+        .iter()
+        .filter(|(_, rule)| is_worth_building(rule, system, capabilities));
+    selected.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_worth_building(rule: &Feature, system: &str, capabilities: &Capabilities) -> bool {
+    let names = |systems: &[String]| systems.iter().any(|name| name == system);
+    let is_off = rule.capability == "fuse" && capabilities.mode == FuseMode::Off;
+    let found = capabilities.lookup(&rule.capability);
+    let holds = || found.is_some_and(|capability| capability.available);
+    !is_off && (names(&rule.always) || names(&rule.where_found) && holds())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Capability;
+    use super::*;
+
+    fn rules() -> BTreeMap<String, Feature> {
+        let rules = serde_json::json!({
+            "fuse": {"capability": "fuse", "always": ["linux"], "where-found": ["macos"]},
+            "winfsp": {"capability": "winfsp", "where-found": ["windows"]},
+        });
+        serde_json::from_value(rules).unwrap()
+    }
+
+    fn selected(system: &str, capability: Capability, mode: FuseMode) -> Vec<String> {
+        let list = vec![capability];
+        decide(system, &Capabilities { list, mode }, &rules())
+    }
+
+    fn present(name: &'static str) -> Capability {
+        Capability::present(name, "works")
+    }
+
+    fn missing(name: &'static str) -> Capability {
+        Capability::missing(name, "is not there")
+    }
+
+    #[test]
+    fn what_always_builds_is_built_even_where_it_cannot_run() {
+        assert_eq!(selected("linux", missing("fuse"), FuseMode::Auto), ["fuse"]);
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_built() {
+        for system in ["linux", "macos"] {
+            assert_eq!(selected(system, present("fuse"), FuseMode::Off), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_needs_something_installed_is_built_only_where_that_is_found() {
+        assert_eq!(selected("macos", present("fuse"), FuseMode::Auto), ["fuse"]);
+        assert_eq!(selected("macos", missing("fuse"), FuseMode::Auto), [""; 0]);
+        assert_eq!(selected("windows", present("winfsp"), FuseMode::Auto), ["winfsp"]);
+        assert_eq!(selected("windows", missing("winfsp"), FuseMode::Auto), [""; 0]);
+    }
+
+    #[test]
+    fn a_system_that_no_rule_names_gets_nothing() {
+        assert_eq!(selected("freebsd", present("fuse"), FuseMode::Auto), [""; 0]);
+    }
+}

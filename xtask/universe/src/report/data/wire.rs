@@ -1,0 +1,124 @@
+//! How the values of a report stand in JSON: times in whole nanoseconds, output as a string where it is text and as
+//! `{"base64": …}` where it is not, so that every byte comes back; paths as text.
+
+/// A point in time: nanoseconds since 1970. Times before that become 1970.
+pub(crate) mod time {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        super::duration::serialize(&since, serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        Ok(UNIX_EPOCH + Duration::from_nanos(u64::deserialize(deserializer)?))
+    }
+}
+
+/// A point in time that may be missing; as [`time`].
+pub(super) mod maybe_time {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::report::data) fn serialize<S: Serializer>(
+        time: &Option<SystemTime>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::time::serialize(time, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(in crate::report::data) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<SystemTime>, D::Error> {
+        let nanos = Option::<u64>::deserialize(deserializer)?;
+        Ok(nanos.map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos)))
+    }
+}
+
+/// A length of time in nanoseconds.
+pub(crate) mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Ok(Duration::from_nanos(u64::deserialize(deserializer)?))
+    }
+}
+
+/// What a program wrote.
+pub(super) mod output {
+    use std::borrow::Cow;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::report::data::base64;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Form<'a> {
+        Text(Cow<'a, str>),
+        Bytes { base64: String },
+    }
+
+    pub(in crate::report::data) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let form = match std::str::from_utf8(bytes) {
+            Ok(text) => Form::Text(Cow::Borrowed(text)),
+            Err(_) => Form::Bytes {
+                base64: base64::encode(bytes),
+            },
+        };
+        form.serialize(serializer)
+    }
+
+    pub(in crate::report::data) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => Ok(text.into_owned().into_bytes()),
+            Form::Bytes { base64 } => {
+                base64::decode(&base64).ok_or_else(|| D::Error::custom("the output is no base64"))
+            }
+        }
+    }
+}
+
+/// Paths, of which what is no Unicode is lost.
+pub(super) mod paths {
+    use std::path::PathBuf;
+
+    use serde::Serializer;
+
+    /// One that may be missing.
+    pub(in crate::report::data) fn one<S: Serializer>(
+        path: &Option<PathBuf>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match path {
+            Some(path) => serializer.serialize_str(&path.to_string_lossy()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Any number.
+    pub(in crate::report::data) fn all<S: Serializer>(
+        paths: &[PathBuf],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+    }
+}

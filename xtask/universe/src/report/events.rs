@@ -1,0 +1,295 @@
+//! `events.ndjson`: what happens in a run, written down while it happens, one JSON object per line, each with one
+//! write. What was written is enough to tell of a run that was killed; `replay` does.
+//!
+//! Owns the format and the writing. A file that cannot be written costs the events and never the run.
+
+mod line;
+mod replay;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::base::clock;
+use crate::base::exit::Exit;
+use crate::base::regular_file;
+use crate::report::data::{Case, Outcome, Phase, Report};
+pub(crate) use line::Properties;
+use line::{Event, Line};
+pub(crate) use replay::read;
+
+/// The name of the file in the directory of a run, and of the latest one's beside the report.
+pub const FILE_NAME: &str = "events.ndjson";
+
+/// Where the events of a run go.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// When the run started.
+    start: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sinks: Vec<Sink>,
+    /// The first thing that could not be written.
+    trouble: Option<String>,
+    /// What each case looked like when it was last told of, as a hash, by id and round.
+    told: BTreeMap<(String, u32), u64>,
+    properties: Properties,
+    /// The phases so far: the name, and the time from the start of the run to its beginning.
+    phases: Vec<(&'static str, Duration)>,
+}
+
+#[derive(Debug)]
+enum Sink {
+    File(File),
+    Stdout,
+}
+
+/// An attempt at a test that begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start<'a> {
+    /// As [`Case::id`].
+    pub(crate) id: &'a str,
+    /// As [`Case::round`].
+    pub(crate) round: u32,
+    /// From 1.
+    pub(crate) attempt: u32,
+    /// As [`Case::slot`].
+    pub(crate) slot: usize,
+}
+
+/// An attempt that goes on for longer than it should.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slow<'a> {
+    /// As [`Case::id`].
+    pub(crate) id: &'a str,
+    /// As [`Case::round`].
+    pub(crate) round: u32,
+    /// From 1.
+    pub(crate) attempt: u32,
+    /// More time than this, not counting pauses.
+    pub(crate) passed: Duration,
+}
+
+/// A file of ours; a device is written to as it is, and a pipe would wait for a reader.
+fn create(path: &Path) -> std::io::Result<File> {
+    if !regular_file::is_device(path) {
+        regular_file::is_free(path)?;
+    }
+    File::create(path)
+}
+
+impl Events {
+    /// Events of a run that started at `start`; nobody hears of them yet.
+    pub(crate) fn new(start: Instant) -> Events {
+        Events {
+            start,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Also writes to this file, which is made anew; `-` is standard output.
+    pub(crate) fn write_to(&self, path: &Path) -> anyhow::Result<()> {
+        let sink = match path.as_os_str() == "-" {
+            true => Sink::Stdout,
+            false => {
+                Sink::File(create(path).with_context(|| format!("could not create `{}`", path.display()))?)
+            }
+        };
+        self.state().sinks.push(sink);
+        Ok(())
+    }
+
+    /// The first thing that could not be written, if there was one.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// The run began.
+    pub(crate) fn run_started(&self, report: &Report, args: Vec<String>) {
+        self.state().properties.clone_from(&report.properties);
+        self.write(&Event::RunStart {
+            name: report.name.clone(),
+            run_id: report.run_id.clone(),
+            started: report.started,
+            args,
+            properties: report.properties.clone(),
+        });
+    }
+
+    /// What describes the run is now this.
+    pub(crate) fn described(&self, properties: Properties) {
+        let mut state = self.state();
+        if state.properties != properties {
+            state.properties.clone_from(&properties);
+            drop(state);
+            self.write(&Event::Properties { properties });
+        }
+    }
+
+    /// The next phase begins, and the one before ends.
+    pub(crate) fn phase(&self, name: &'static str) {
+        let after = self.write(&Event::Phase { name: name.into() });
+        self.state().phases.push((name, after));
+    }
+
+    /// The phases of the run, of which the last one ended `elapsed` after its start.
+    pub(crate) fn phases(&self, elapsed: Duration) -> Vec<Phase> {
+        let state = self.state();
+        let begun = state.phases.iter().map(|&(name, after)| (name.to_owned(), after));
+        line::phases(begun.collect(), elapsed)
+    }
+
+    /// These tests were selected, each with its suite. What does not run is known already; of the others the case says
+    /// what becomes of it if nothing more is heard.
+    pub(crate) fn discovered(&self, tests: Vec<(String, Case)>) {
+        let mut lines = Vec::new();
+        let after = clock::now() - self.start;
+        let mut state = self.state();
+        for (suite, case) in tests {
+            state
+                .told
+                .insert((case.id.clone(), case.round), fingerprint(&case));
+            let event = Event::Discovered {
+                suite: suite.into(),
+                case: case.into(),
+            };
+            lines.extend(Line::new(after, event).to_bytes());
+        }
+        state.write(&lines);
+    }
+
+    /// An attempt began.
+    pub(crate) fn started(&self, start: Start<'_>) {
+        let Start {
+            id,
+            round,
+            attempt,
+            slot,
+        } = start;
+        self.write(&Event::Start {
+            id: id.into(),
+            round,
+            attempt,
+            slot,
+        });
+    }
+
+    /// An attempt takes longer than it should.
+    pub(crate) fn slow(&self, slow: Slow<'_>) {
+        let Slow {
+            id,
+            round,
+            attempt,
+            passed,
+        } = slow;
+        self.write(&Event::Slow {
+            id: id.into(),
+            round,
+            attempt,
+            passed,
+        });
+    }
+
+    /// An attempt ended; `case` is what the test amounts to if it was the last one.
+    pub(crate) fn finished(&self, suite: &str, attempt: u32, case: &Case) {
+        let key = (case.id.clone(), case.round);
+        self.state().told.insert(key, fingerprint(case));
+        for leak in &case.leaks {
+            self.write(&Event::Leak {
+                id: case.id.as_str().into(),
+                round: case.round,
+                leak: leak.clone(),
+            });
+        }
+        self.write(&Event::Finish {
+            suite: suite.into(),
+            attempt,
+            case: case.into(),
+        });
+    }
+
+    /// The run ended; what `report` says and was not told yet is told now.
+    pub(crate) fn run_ended(&self, exit: Exit, report: &Report) {
+        self.described(report.properties.clone());
+        for suite in &report.suites {
+            for case in &suite.cases {
+                self.correct(&suite.name, case);
+            }
+            self.write(&Event::Suite {
+                name: suite.name.as_str().into(),
+                started: suite.started,
+                elapsed: suite.elapsed,
+            });
+        }
+        let count =
+            |wanted: fn(&Outcome) -> bool| report.cases().filter(|case| wanted(&case.outcome)).count();
+        self.write(&Event::RunEnd {
+            exit: exit as u8,
+            elapsed: report.elapsed,
+            passed: count(|outcome| matches!(outcome, Outcome::Passed)),
+            failed: count(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Errored(_))),
+            skipped: count(|outcome| matches!(outcome, Outcome::Skipped(_))),
+            setup_failure: report.setup_failure.clone(),
+        });
+    }
+
+    /// Tells of a case again, if it is not what it was when it was last told of.
+    fn correct(&self, suite: &str, case: &Case) {
+        let key = (case.id.clone(), case.round);
+        let told = self.state().told.get(&key).copied();
+        if told != Some(fingerprint(case)) {
+            let attempt = u32::try_from(case.earlier.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1);
+            self.finished(suite, attempt, case);
+        }
+    }
+
+    /// Returns when that was, from the start of the run.
+    fn write(&self, event: &Event<'_>) -> Duration {
+        let after = clock::now() - self.start;
+        let mut state = self.state();
+        if !state.sinks.is_empty() {
+            state.write(&Line::new(after, event.clone()).to_bytes());
+        }
+        after
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// One write for each sink: whoever reads meanwhile, or after a kill, finds whole lines.
+    fn write(&mut self, lines: &[u8]) {
+        for sink in &mut self.sinks {
+            let written = match sink {
+                Sink::File(file) => file.write_all(lines),
+                Sink::Stdout => std::io::stdout().lock().write_all(lines),
+            };
+            if let Err(error) = written {
+                self.trouble.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+}
+
+/// Equal for equal cases.
+fn fingerprint(case: &Case) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(case).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! From events back to a report: the whole one of a run that ended, and of a run that was killed what is known of it.
+//!
+//! A test that started and did not end is reported as interrupted. Skips types and fields that it does not know, and a
+//! last line that was torn.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use super::line::{self, Event, Line, VERSION};
+use crate::base::regular_file;
+use crate::report::data::{Attempt, Case, Failure, Outcome, Report, Suite};
+
+/// A run of a hundred thousand tests that all print much has less.
+const LEN_MAX: u64 = 4 << 30;
+
+/// The report of the run whose events are in this file.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
+    let bytes = regular_file::read(path, LEN_MAX).map_err(|why| {
+        let hint = "hint: `test` writes the events of its latest run, `--events PATH` those of any run";
+        anyhow::anyhow!("could not read events from `{}`: {why}\n{hint}", path.display())
+    })?;
+    replay(&bytes).with_context(|| format!("could not understand the events in `{}`", path.display()))
+}
+
+/// The report that these lines amount to.
+///
+/// # Errors
+/// When a line other than the last one is no event, or is of a later version.
+pub(super) fn replay(bytes: &[u8]) -> anyhow::Result<Report> {
+    let mut replay = Replay::default();
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    for (index, line) in lines.iter().enumerate() {
+        let is_torn = !line.ends_with(b"\n");
+        match parse(line) {
+            Ok(line) => replay.take(line),
+            Err(_) if is_torn => break,
+            Err(error) => return Err(error.context(format!("line {} is no event", index + 1))),
+        }
+    }
+    replay.into_report()
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object that says its version, as in `{\"v\":1,…}`")]
+struct Versioned {
+    v: u32,
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Line<'static>> {
+    let Versioned { v } = serde_json::from_slice(bytes)?;
+    if v > VERSION {
+        bail!("it is of version {v}, and this program understands no more than {VERSION}");
+    }
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+/// What is known so far.
+#[derive(Debug, Default)]
+struct Replay {
+    run: Option<(String, String, SystemTime)>,
+    properties: Vec<(String, String)>,
+    phases: Vec<(String, Duration)>,
+    /// The place of each test, by id: in the order in which they were first told of.
+    places: BTreeMap<String, usize>,
+    tests: BTreeMap<(usize, u32), Progress>,
+    suites: BTreeMap<String, (SystemTime, Duration)>,
+    end: Option<(Duration, Option<Failure>)>,
+    last: Duration,
+}
+
+/// One test in one round.
+#[derive(Debug, Default)]
+struct Progress {
+    suite: String,
+    /// What becomes of it if nothing more is heard.
+    planned: Option<Case>,
+    started: Option<Started>,
+    finished: BTreeMap<u32, Case>,
+}
+
+/// The attempt that was begun last.
+#[derive(Debug)]
+struct Started {
+    attempt: u32,
+    slot: usize,
+    after: Duration,
+}
+
+impl Replay {
+    fn take(&mut self, line: Line<'static>) {
+        self.last = self.last.max(line.after);
+        match line.event {
+            Event::RunStart {
+                name,
+                run_id,
+                started,
+                properties,
+                args: _,
+            } => (self.run, self.properties) = (Some((name, run_id, started)), properties),
+            Event::Properties { properties } => self.properties = properties,
+            Event::Phase { name } => self.phases.push((name.into_owned(), line.after)),
+            Event::Discovered { suite, case } => {
+                let progress = self.progress(&case.id, case.round);
+                (progress.suite, progress.planned) = (suite.into_owned(), Some(case.into_owned()));
+            }
+            Event::Start {
+                id,
+                round,
+                attempt,
+                slot,
+            } => {
+                self.progress(&id, round).started = Some(Started {
+                    attempt,
+                    slot,
+                    after: line.after,
+                });
+            }
+            Event::Finish { suite, attempt, case } => {
+                let progress = self.progress(&case.id, case.round);
+                progress.suite = suite.into_owned();
+                progress.finished.insert(attempt, case.into_owned());
+            }
+            Event::Suite {
+                name,
+                started,
+                elapsed,
+            } => drop(self.suites.insert(name.into_owned(), (started, elapsed))),
+            Event::RunEnd {
+                elapsed,
+                setup_failure,
+                ..
+            } => self.end = Some((elapsed, setup_failure)),
+            Event::Slow { .. } | Event::Leak { .. } | Event::Unknown => {}
+        }
+    }
+
+    fn progress(&mut self, id: &str, round: u32) -> &mut Progress {
+        let count = self.places.len();
+        let place = *self.places.entry(id.to_owned()).or_insert(count);
+        let planned = self.tests.get(&(place, 1)).filter(|_| round > 1);
+        let inherited = planned.map(|first| (first.suite.clone(), first.planned.clone()));
+        self.tests.entry((place, round)).or_insert_with(|| {
+            let (suite, planned) = inherited.unwrap_or_default();
+            let planned = planned.map(|case| Case { round, ..case });
+            Progress {
+                suite,
+                planned,
+                ..Progress::default()
+            }
+        })
+    }
+
+    fn into_report(self) -> anyhow::Result<Report> {
+        let Some((name, run_id, started)) = self.run else {
+            bail!("there is no `run-start`");
+        };
+        let (elapsed, setup_failure) = self.end.unwrap_or_else(|| (self.last, Some(killed())));
+        let mut suites: Vec<Suite> = Vec::new();
+        for progress in self.tests.into_values() {
+            let name = progress.suite.clone();
+            let Some(case) = progress.into_case(started, elapsed) else {
+                continue;
+            };
+            match suites.iter_mut().find(|suite| suite.name == name) {
+                Some(suite) => suite.cases.push(case),
+                None => suites.push(Suite {
+                    name,
+                    started,
+                    elapsed: Duration::ZERO,
+                    cases: vec![case],
+                }),
+            }
+        }
+        for suite in &mut suites {
+            match self.suites.get(&suite.name) {
+                Some(&times) => (suite.started, suite.elapsed) = times,
+                None => suite.set_times(),
+            }
+        }
+        Ok(Report {
+            name,
+            run_id,
+            started,
+            elapsed,
+            properties: self.properties,
+            phases: line::phases(self.phases, elapsed),
+            suites,
+            setup_failure,
+        })
+    }
+}
+
+impl Progress {
+    /// What the test amounts to, in a run that started then and ended so long after.
+    fn into_case(mut self, run_started: SystemTime, run_elapsed: Duration) -> Option<Case> {
+        let unfinished = self.started.take().filter(|started| {
+            let last = self.finished.last_key_value();
+            last.is_none_or(|(&attempt, _)| attempt < started.attempt)
+        });
+        if let (Some(started), Some(planned)) = (unfinished, &self.planned) {
+            let case = interrupted(planned, &started, run_started, run_elapsed);
+            self.finished.insert(started.attempt, case);
+        }
+        let Some((_, last)) = self.finished.pop_last() else {
+            return self.planned;
+        };
+        Some(match last.earlier.is_empty() {
+            true => Case {
+                earlier: self.finished.into_values().map(Attempt::from).collect(),
+                ..last
+            },
+            false => last,
+        })
+    }
+}
+
+fn interrupted(planned: &Case, started: &Started, run_started: SystemTime, run_elapsed: Duration) -> Case {
+    let failure = Failure {
+        kind: "interrupted".to_owned(),
+        message: "was running when the run was killed".to_owned(),
+        detail: String::new(),
+    };
+    Case {
+        started: Some(run_started + started.after),
+        elapsed: run_elapsed.saturating_sub(started.after),
+        outcome: Outcome::Errored(failure),
+        slot: Some(started.slot),
+        ..planned.clone()
+    }
+}
+
+fn killed() -> Failure {
+    Failure {
+        kind: "interrupted".to_owned(),
+        message: "the run was killed: its events have no end".to_owned(),
+        detail: String::new(),
+    }
+}

@@ -1,0 +1,77 @@
+//! JUnit XML as a function of a [`Report`]: what Jenkins, GitLab, GitHub, Azure and CircleCI read of a run.
+//!
+//! `junit-report` is the model and the first writer; it knows neither forbidden characters nor most attributes. So
+//! `sanitise` cleans every string before it, and `enrich` adds after it, in one pass, what it cannot say. `structure`
+//! checks the rules of the format. Nothing here runs a test, reads a clock or decides where the file goes.
+
+mod enrich;
+mod model;
+mod reruns;
+mod sanitise;
+mod structure;
+
+use anyhow::{Context as _, Result};
+
+pub use structure::violations;
+
+use crate::report::data::{Case, Failure, Outcome, Report, Suite};
+
+/// What the file may contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Dialect {
+    /// With what most readers use beyond any schema: file, line and timestamp of a test, skips counted at the root.
+    #[default]
+    Rich,
+    /// Exactly what the schema `junit-10.xsd` of Jenkins allows.
+    Jenkins,
+}
+
+/// The report as XML that any parser accepts, whatever the tests printed; indented, with a final newline.
+///
+/// # Errors
+/// Only when the XML writers disagree with each other, which would be a bug here.
+pub fn to_xml(report: &Report, dialect: Dialect) -> Result<String> {
+    let suites = suites(report);
+    let mut plain = Vec::new();
+    model::model(&suites)
+        .write_xml(&mut plain)
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    enrich::enrich(
+        &plain,
+        &enrich::Run {
+            report,
+            suites: &suites,
+            dialect,
+        },
+    )
+    .context("could not complete the JUnit report")
+}
+
+/// The suites that ran, led by one of our own where the run as a whole failed.
+fn suites(report: &Report) -> Vec<Suite> {
+    let failed = report
+        .setup_failure
+        .as_ref()
+        .map(|failure| setup_suite(report, failure));
+    failed.into_iter().chain(report.suites.iter().cloned()).collect()
+}
+
+fn setup_suite(report: &Report, failure: &Failure) -> Suite {
+    let stage = if failure.kind == "build" { "build" } else { "setup" };
+    let outcome = Outcome::Errored(failure.clone());
+    let classname = format!("xtask.{stage}");
+    let case = Case {
+        started: Some(report.started),
+        elapsed: report.elapsed,
+        ..Case::new(format!("@{stage}"), classname, stage.to_owned(), outcome)
+    };
+    Suite {
+        name: format!("@{stage}"),
+        started: report.started,
+        elapsed: report.elapsed,
+        cases: vec![case],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The report in the words of `junit-report`, every string sanitised.
+//!
+//! Times, counts and timestamps are left to `enrich`: the crate prints binary fractions for times, sums them where we
+//! know the wall time, and panics on timestamps that it cannot format.
+
+use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
+
+use super::{reruns, sanitise};
+use crate::report::data::{Case, Failure, Outcome, Suite};
+
+/// One suite for each of `suites`, one testcase for each of their cases, in the same order.
+pub(super) fn model(suites: &[Suite]) -> junit_report::Report {
+    ReportBuilder::new()
+        .add_testsuites(suites.iter().map(suite))
+        .build()
+}
+
+fn suite(suite: &Suite) -> TestSuite {
+    TestSuite {
+        name: sanitise::line(&suite.name),
+        package: String::new(),
+        timestamp: OffsetDateTime::UNIX_EPOCH,
+        hostname: String::new(),
+        testcases: suite.cases.iter().map(case).collect(),
+        system_out: None,
+        system_err: None,
+    }
+}
+
+fn case(case: &Case) -> TestCase {
+    let mut model = TestCase::success(&name(case), junit_report::Duration::ZERO);
+    model.result = result(&case.outcome);
+    model.system_out = reruns::stdout(case);
+    model.system_err = reruns::stderr(case);
+    model
+}
+
+/// Unique for every round: readers take two testcases of the same name for one.
+pub(super) fn name(case: &Case) -> String {
+    match case.round {
+        1 => sanitise::line(&case.name),
+        round => sanitise::line(&format!("{}#{round}", case.name)),
+    }
+}
+
+/// The reason stands twice: some readers show only the attribute, others only the text.
+fn result(outcome: &Outcome) -> TestResult {
+    match outcome {
+        Outcome::Passed => TestResult::Success,
+        Outcome::Failed(failure) => {
+            let (type_, message, cause) = told(failure);
+            TestResult::Failure {
+                type_,
+                message,
+                cause,
+            }
+        }
+        Outcome::Errored(failure) => {
+            let (type_, message, cause) = told(failure);
+            TestResult::Error {
+                type_,
+                message,
+                cause,
+            }
+        }
+        Outcome::Skipped(skip) => TestResult::SkippedWithCause {
+            type_: sanitise::line(&skip.kind),
+            message: sanitise::line(&skip.reason),
+            cause: Some(sanitise::text(&skip.reason)),
+        },
+    }
+}
+
+fn told(failure: &Failure) -> (String, String, Option<String>) {
+    let Failure {
+        kind,
+        message,
+        detail,
+    } = failure;
+    let text = match detail.trim() {
+        "" => message.clone(),
+        detail if detail.starts_with(message.as_str()) => detail.to_owned(),
+        detail => format!("{message}\n\n{detail}"),
+    };
+    (
+        sanitise::line(kind),
+        sanitise::line(message),
+        Some(sanitise::text(&text)),
+    )
+}

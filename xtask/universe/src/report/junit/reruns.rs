@@ -1,0 +1,109 @@
+//! What a testcase says beyond its outcome: the attempts before the last one, what it left behind, what belongs to it.
+//!
+//! An attempt that failed before a success is `flakyFailure` or `flakyError`, one before another failure is
+//! `rerunFailure` or `rerunError`, as Maven's Surefire names them and Jenkins reads them.
+
+use anyhow::Result;
+use quick_xml::Writer;
+use quick_xml::events::{BytesCData, BytesEnd, BytesStart, Event};
+
+use super::sanitise;
+use crate::report::data::{Attempt, Case, Failure, Leak, Outcome};
+
+/// So many leaks are told of; a test that leaves more behind leaves them in a loop.
+const LEAKS_MAX: usize = 100;
+
+/// One element for each attempt before the last one.
+pub(super) fn write(case: &Case, writer: &mut Writer<Vec<u8>>) -> Result<()> {
+    case.earlier
+        .iter()
+        .try_for_each(|attempt| write_attempt(case, attempt, writer))
+}
+
+fn write_attempt(case: &Case, attempt: &Attempt, writer: &mut Writer<Vec<u8>>) -> Result<()> {
+    let Some((name, failure)) = element(case, attempt) else {
+        return Ok(());
+    };
+    let [message, kind] = [&failure.message, &failure.kind].map(|text| sanitise::line(text));
+    let start =
+        BytesStart::new(name).with_attributes([("message", message.as_str()), ("type", kind.as_str())]);
+    writer.write_event(Event::Start(start))?;
+    let trace = format!("{}\n{}", failure.message, failure.detail);
+    write_text("stackTrace", &sanitise::text(trace.trim_end()), writer)?;
+    write_text("system-out", &sanitise::output(&attempt.stdout), writer)?;
+    let stderr = with_lines(&attempt.stderr, leak_lines(&attempt.leaks));
+    write_text("system-err", &stderr.unwrap_or_default(), writer)?;
+    Ok(writer.write_event(Event::End(BytesEnd::new(name)))?)
+}
+
+fn element<'a>(case: &Case, attempt: &'a Attempt) -> Option<(&'static str, &'a Failure)> {
+    let is_flaky = case.is_flaky();
+    match &attempt.outcome {
+        Outcome::Failed(failure) if is_flaky => Some(("flakyFailure", failure)),
+        Outcome::Failed(failure) => Some(("rerunFailure", failure)),
+        Outcome::Errored(failure) if is_flaky => Some(("flakyError", failure)),
+        Outcome::Errored(failure) => Some(("rerunError", failure)),
+        Outcome::Passed | Outcome::Skipped(_) => None,
+    }
+}
+
+/// `text` is sanitised; without any there is no element.
+fn write_text(name: &str, text: &str, writer: &mut Writer<Vec<u8>>) -> Result<()> {
+    if !text.is_empty() {
+        writer.write_event(Event::Start(BytesStart::new(name)))?;
+        writer.write_event(Event::CData(BytesCData::new(text)))?;
+        writer.write_event(Event::End(BytesEnd::new(name)))?;
+    }
+    Ok(())
+}
+
+/// What the dialect `rich` says of a test as properties.
+pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
+    let mut properties = Vec::new();
+    if !case.earlier.is_empty() {
+        properties.push(("attempts", (case.earlier.len() + 1).to_string()));
+    }
+    if case.round > 1 {
+        properties.push(("round", case.round.to_string()));
+    }
+    if case.slow {
+        properties.push(("slow", "true".to_owned()));
+    }
+    let leaks = case.leaks.iter().take(LEAKS_MAX);
+    properties.extend(leaks.map(|leak| ("leak", sanitise::line(&format!("{}: {}", leak.kind, leak.what)))));
+    properties
+}
+
+/// Standard output, and a line for each file that belongs to the test: readers show such files beside it.
+pub(super) fn stdout(case: &Case) -> Option<String> {
+    let attachments = case
+        .attachments
+        .iter()
+        .map(|path| format!("[[ATTACHMENT|{}]]", sanitise::line(&path.to_string_lossy())));
+    with_lines(&case.stdout, attachments)
+}
+
+/// Standard error, and a line for each thing that the test left behind.
+pub(super) fn stderr(case: &Case) -> Option<String> {
+    with_lines(&case.stderr, leak_lines(&case.leaks))
+}
+
+fn leak_lines(leaks: &[Leak]) -> impl Iterator<Item = String> {
+    leaks
+        .iter()
+        .take(LEAKS_MAX)
+        .map(|leak| sanitise::line(&format!("left behind: {}: {}", leak.kind, leak.what)))
+}
+
+/// Sanitised; `None` where there is nothing.
+fn with_lines(output: &[u8], lines: impl Iterator<Item = String>) -> Option<String> {
+    let mut text = sanitise::output(output);
+    for line in lines {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&sanitise::text(&line));
+        text.push('\n');
+    }
+    (!text.is_empty()).then_some(text)
+}

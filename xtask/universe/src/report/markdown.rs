@@ -1,0 +1,341 @@
+//! `summary.md`: a run on one page of Markdown, as GitHub shows it: failures with their places, what was flaky or left
+//! something behind, skips with their reasons, the slowest tests.
+//!
+//! Whatever a test or a file may be called stands in code spans and fenced blocks, in which neither Markdown nor HTML
+//! means anything. The page is never longer than it may be: what does not fit is counted.
+
+use std::fmt::Write as _;
+
+use super::slowest::slowest;
+use crate::base::text::plain_line;
+use crate::base::text::plain_text;
+use crate::report::counts::Counts;
+use crate::report::data::{Case, Outcome, Report};
+
+/// GitHub takes no more from one step.
+pub(crate) const LEN_MAX: usize = 1024 * 1024;
+
+/// So much of the end of each stream of a failed test is shown.
+const OUTPUT_LEN_MAX: usize = 4 * 1024;
+
+/// So many slow tests are named.
+const SLOWEST_COUNT: usize = 10;
+
+/// Kept free for the words that say how much was left out.
+const RESERVE_LEN: usize = 1024;
+
+/// The page, of at most `len_max` bytes.
+pub(crate) fn to_markdown(report: &Report, len_max: usize) -> String {
+    let mut page = Page {
+        text: String::new(),
+        len_max: len_max.saturating_sub(RESERVE_LEN),
+    };
+    page.add(&head(report));
+    let cases = |wanted: fn(&Case) -> bool| report.cases().filter(move |case| wanted(case));
+    let failures = cases(|case| case.failure().is_some() && !case.outcome.is_interrupted());
+    page.section("Failed", failures.map(failed));
+    page.section(
+        "Interrupted",
+        cases(|case| case.outcome.is_interrupted()).map(failed),
+    );
+    page.section("Flaky", cases(Case::is_flaky).map(flaky));
+    page.section("Left something behind", report.cases().flat_map(leaks));
+    page.section("Skipped", report.cases().filter_map(skipped));
+    let slowest = slowest(report, SLOWEST_COUNT).into_iter();
+    let slowest =
+        slowest.map(|(case, elapsed)| format!("- {:.3} s {}\n", elapsed.as_secs_f64(), code(&case.title())));
+    page.section("Slowest", slowest);
+    page.section("The run", report.properties.iter().map(property));
+    page.text
+}
+
+struct Page {
+    text: String,
+    len_max: usize,
+}
+
+impl Page {
+    /// Returns whether there was room.
+    fn add(&mut self, part: &str) -> bool {
+        let fits = self.text.len() + part.len() <= self.len_max;
+        if fits {
+            self.text.push_str(part);
+        }
+        fits
+    }
+
+    fn section(&mut self, heading: &str, entries: impl Iterator<Item = String>) {
+        let mut entries = entries.peekable();
+        if entries.peek().is_none() || !self.add(&format!("\n## {heading}\n\n")) {
+            return;
+        }
+        let left_out = entries.filter(|entry| !self.add(entry)).count();
+        if left_out > 0 {
+            // Fits into what is kept free: there are few sections.
+            write!(self.text, "\n… and {left_out} more\n").ok();
+        }
+    }
+}
+
+fn head(report: &Report) -> String {
+    let Counts {
+        passed,
+        failed,
+        skipped,
+    } = Counts::of(report);
+    let mut head = format!(
+        "# {passed} passed, {failed} failed, {skipped} skipped\n\nrun {}, {:.2} s\n",
+        code(&report.run_id),
+        report.elapsed.as_secs_f64()
+    );
+    if let Some(failure) = &report.setup_failure {
+        write!(head, "\n**{}**\n\n", code(&failure.kind)).ok();
+        head.push_str(&fence(&format!(
+            "{}\n{}",
+            beginning(&failure.message),
+            end(&failure.detail)
+        )));
+    }
+    head
+}
+
+fn failed(case: &Case) -> String {
+    let Some(failure) = case.failure() else {
+        return String::new();
+    };
+    let place = case.place().map(|place| format!(" at {}", code(&place)));
+    let attempts = match case.earlier.len() {
+        0 => String::new(),
+        earlier => format!(", attempt {}", earlier + 1),
+    };
+    let mut text = format!(
+        "### {}\n\n{}{}, {:.3} s{attempts}\n\n",
+        code(&case.title()),
+        code(&failure.kind),
+        place.unwrap_or_default(),
+        case.elapsed.as_secs_f64()
+    );
+    let (message, detail) = (beginning(&failure.message), end(failure.detail.trim()));
+    text.push_str(&fence(&format!("{message}\n\n{detail}")));
+    text.push_str(&output("standard output", &case.stdout));
+    text.push_str(&output("standard error", &case.stderr));
+    text
+}
+
+fn output(name: &str, bytes: &[u8]) -> String {
+    let shown = plain_text(
+        bytes
+            .get(bytes.len().saturating_sub(OUTPUT_LEN_MAX)..)
+            .unwrap_or_default(),
+    );
+    match shown.trim() {
+        "" => String::new(),
+        shown => format!(
+            "\n<details><summary>{name}</summary>\n\n{}\n</details>\n\n",
+            fence(shown)
+        ),
+    }
+}
+
+fn flaky(case: &Case) -> String {
+    let before = case.earlier.first().and_then(|attempt| attempt.outcome.failure());
+    let why = before.map(|failure| format!("; at first {}", code(&failure.message)));
+    let attempt = case.earlier.len() + 1;
+    format!(
+        "- {} passed at attempt {attempt}{}\n",
+        code(&case.title()),
+        why.unwrap_or_default()
+    )
+}
+
+fn leaks(case: &Case) -> impl Iterator<Item = String> {
+    case.leaks.iter().map(|leak| {
+        format!(
+            "- {}: {} {}\n",
+            code(&case.title()),
+            code(&leak.kind),
+            code(&leak.what)
+        )
+    })
+}
+
+fn skipped(case: &Case) -> Option<String> {
+    match &case.outcome {
+        Outcome::Skipped(skip) => Some(format!("- {}: {}\n", code(&case.title()), code(&skip.reason))),
+        Outcome::Passed | Outcome::Failed(_) | Outcome::Errored(_) => None,
+    }
+}
+
+fn property((name, value): &(String, String)) -> String {
+    format!("- {}: {}\n", code(name), code(value))
+}
+
+/// The end of a long text.
+fn end(text: &str) -> &str {
+    let start = text.ceil_char_boundary(text.len().saturating_sub(OUTPUT_LEN_MAX));
+    text.get(start..).unwrap_or_default()
+}
+
+/// The beginning of a long text.
+fn beginning(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(OUTPUT_LEN_MAX))
+        .unwrap_or_default()
+}
+
+/// A code span (CommonMark, 6.1): it ends only at a run of backticks as long as the one that begins it.
+fn code(text: &str) -> String {
+    let line = plain_line(beginning(text));
+    let line = match line.trim() {
+        "" => "(nothing)",
+        line => line,
+    };
+    let ticks = "`".repeat(longest_run(line) + 1);
+    // Spaces of which one is stripped at each end; needed where the text begins or ends with a backtick.
+    let space = if line.contains('`') { " " } else { "" };
+    format!("{ticks}{space}{line}{space}{ticks}")
+}
+
+/// A fenced block (CommonMark, 4.5): it ends only at a line of at least as many backticks as begin it.
+fn fence(text: &str) -> String {
+    let text = plain_text(text.as_bytes());
+    let ticks = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{ticks}text\n{}\n{ticks}\n", text.trim_end())
+}
+
+/// How many backticks stand together at most.
+fn longest_run(text: &str) -> usize {
+    text.split(|scalar| scalar != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::data::Leak;
+    use crate::report::examples::{attempt, case, failed, interrupted, report, skipped};
+
+    #[test]
+    fn the_page_tells_what_a_reader_looks_for() {
+        let flaky = Case {
+            earlier: vec![attempt(failed("timing"), Duration::from_millis(5))],
+            ..case("flaky", Outcome::Passed)
+        };
+        let leaky = Case {
+            leaks: vec![Leak {
+                kind: "process".into(),
+                what: "sleep 5".into(),
+            }],
+            ..case("leaky", Outcome::Passed)
+        };
+        let broken = Case {
+            stderr: b"the last words\n".to_vec(),
+            ..case("broken", failed("left: 1"))
+        };
+        let page = to_markdown(
+            &report(
+                "r1",
+                vec![
+                    flaky,
+                    leaky,
+                    broken,
+                    case("off", skipped("slow one")),
+                    case("cut", interrupted()),
+                ],
+            ),
+            LEN_MAX,
+        );
+        for part in [
+            "# 2 passed, 2 failed, 1 skipped\n\nrun `r1`, 3.00 s\n",
+            "## Failed\n\n### `p::suite$m::broken`\n\n`panic` at `suite/m.rs:12`, 0.010 s\n\n```text\nleft: 1\n```\n",
+            "<details><summary>standard error</summary>\n\n```text\nthe last words\n```\n",
+            "## Interrupted\n\n### `p::suite$m::cut`\n\n`interrupted` at ",
+            "## Flaky\n\n- `p::suite$m::flaky` passed at attempt 2; at first `timing`\n",
+            "## Left something behind\n\n- `p::suite$m::leaky`: `process` `sleep 5`\n",
+            "## Skipped\n\n- `p::suite$m::off`: `slow one`\n",
+            "## Slowest\n\n- 0.015 s `p::suite$m::flaky`\n",
+        ] {
+            assert!(page.contains(part), "{part}\n---\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_code_span_cannot_be_left() {
+        assert_eq!(code("a"), "`a`");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(code("a``b`"), "``` a``b` ```");
+        assert_eq!(code("<script>\n\n# h"), "`<script>  # h`");
+        assert_eq!(code(" \n"), "`(nothing)`");
+    }
+
+    #[test]
+    fn a_fence_cannot_be_left() {
+        assert_eq!(fence("a\n```\n# h\n"), "````text\na\n```\n# h\n````\n");
+        assert_eq!(fence("~~~\n</details>"), "```text\n~~~\n</details>\n```\n");
+    }
+
+    #[test]
+    fn hostile_names_reasons_and_output_stay_in_code() {
+        let evil = "`` </details><script>alert(1)</script> ![x](http://x) @all\n```\n# forged \x1b[31m";
+        let hit = Case {
+            stdout: evil.as_bytes().to_vec(),
+            file: Some(evil.into()),
+            ..case(evil, failed(evil))
+        };
+        let page = to_markdown(&report(evil, vec![hit, case("s", skipped(evil))]), LEN_MAX);
+        let mut open = None::<usize>;
+        for line in page.lines() {
+            let ticks = line.len() - line.trim_start_matches('`').len();
+            match open {
+                Some(fence) if ticks >= fence && line.len() == ticks => open = None,
+                Some(_) => {}
+                None if ticks >= 3 && line.ends_with("text") => open = Some(ticks),
+                None => {
+                    let outside = outside_code(line);
+                    assert!(
+                        !outside.contains("script") && !outside.contains("forged"),
+                        "{line}"
+                    );
+                }
+            }
+        }
+        assert!(open.is_none() && !page.contains('\x1b'), "{page}");
+    }
+
+    /// What stands outside of code spans.
+    fn outside_code(line: &str) -> String {
+        let (mut outside, mut rest) = (String::new(), line);
+        while let Some((before, after)) = rest.split_once('`') {
+            outside.push_str(before);
+            let ticks = 1 + after.len() - after.trim_start_matches('`').len();
+            let (marker, body) = ("`".repeat(ticks), after.trim_start_matches('`'));
+            let end = body
+                .match_indices(&marker)
+                .find(|(at, _)| !body[at + ticks..].starts_with('`') && !body[..*at].ends_with('`'));
+            rest = end.map_or("", |(at, _)| &body[at + ticks..]);
+        }
+        outside + rest
+    }
+
+    #[test]
+    fn the_page_is_never_longer_than_it_may_be_and_counts_what_is_left_out() {
+        let long = "x".repeat(10_000);
+        let cases = (0..400).map(|number| Case {
+            stdout: long.clone().into_bytes(),
+            leaks: vec![Leak {
+                kind: "file".into(),
+                what: long.clone(),
+            }],
+            ..case(&format!("t{number}"), failed(&long))
+        });
+        let report = report("r", cases.collect());
+        for limit in [LEN_MAX, 20_000, 2000, 0] {
+            let page = to_markdown(&report, limit);
+            assert!(page.len() <= limit.max(RESERVE_LEN), "{} of {limit}", page.len());
+        }
+        assert!(to_markdown(&report, 20_000).contains("more\n"));
+    }
+}

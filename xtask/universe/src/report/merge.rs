@@ -1,0 +1,348 @@
+//! Several reports as one: the shards of a run, or runs one after the other.
+//!
+//! The result has every test that any of them has. Where several have the same one, a test that came to its own end
+//! counts for more than one that was ended with the run, and that for more than one that did not run; of equals the later
+//! report's holds: a run of what had failed can be laid over the run in which it did. That a run failed as a whole is
+//! forgotten where a later one is a run of the same; of another shard it is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use crate::report::data::{Case, Failure, Outcome, Phase, Report, Suite};
+
+/// All of them as one; `None` of none.
+pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
+    let setup_failure = setup_failure(&reports);
+    let merged = reports.into_iter().reduce(two)?;
+    Some(Report {
+        setup_failure,
+        ..merged
+    })
+}
+
+/// Why the runs failed as a whole, those that no later one heals; each with its shard where there are several.
+fn setup_failure(reports: &[Report]) -> Option<Failure> {
+    let mut standing: Vec<(&Report, &Failure)> = Vec::new();
+    for report in reports {
+        standing.retain(|(earlier, _)| !heals(report, earlier));
+        standing.extend(report.setup_failure.as_ref().map(|failure| (report, failure)));
+    }
+    let (_, first) = *standing.first()?;
+    if standing.len() == 1 {
+        return Some(first.clone());
+    }
+    let told = standing.iter().map(|(report, failure)| {
+        let shard = shard(report).map_or_else(|| "the run".to_owned(), |shard| format!("shard {shard}"));
+        format!("{shard}: {}: {}", failure.kind, failure.message)
+    });
+    let details = standing.iter().map(|(_, failure)| failure.detail.as_str());
+    let details: Vec<&str> = details.filter(|detail| !detail.is_empty()).collect();
+    Some(Failure {
+        kind: first.kind.clone(),
+        message: told.collect::<Vec<_>>().join("; "),
+        detail: details.join("\n"),
+    })
+}
+
+/// Whether it is a later run of the same: of the shard or of the whole suite, with all tests that did not come to their
+/// end in the earlier one.
+fn heals(later: &Report, earlier: &Report) -> bool {
+    let is_of_all = shard(later).is_none() || shard(later) == shard(earlier);
+    let known: BTreeSet<(&str, u32)> = later.cases().map(Case::key).collect();
+    let mut unfinished = earlier.cases().filter(|case| is_unfinished(case));
+    is_of_all && unfinished.all(|case| known.contains(&case.key()))
+}
+
+/// The part of the suite that was run; `None` if that was no shard.
+fn shard(report: &Report) -> Option<&str> {
+    let property = report.properties.iter().find(|(name, _)| name == "shard");
+    let shard = property.map(|(_, value)| value.as_str());
+    shard.filter(|shard| *shard != "none")
+}
+
+/// Whether the run ended before the test did.
+fn is_unfinished(case: &Case) -> bool {
+    match &case.outcome {
+        Outcome::Skipped(skip) => skip.kind == "interrupted",
+        outcome => outcome.is_interrupted(),
+    }
+}
+
+/// Both as one, but for why they failed as a whole.
+fn two(mut first: Report, mut second: Report) -> Report {
+    let started = first.started.min(second.started);
+    let end = (first.started + first.elapsed).max(second.started + second.elapsed);
+    move_slots(&mut second, slot_count(&first));
+    let phases = phases(&first, started).chain(phases(&second, started)).collect();
+    let mut suites = first.suites;
+    for suite in second.suites {
+        add(&mut suites, suite);
+    }
+    suites.iter_mut().for_each(Suite::set_times);
+    Report {
+        name: first.name,
+        run_id: format!("{}+{}", first.run_id, second.run_id),
+        started,
+        elapsed: end.duration_since(started).unwrap_or_default(),
+        properties: properties(std::mem::take(&mut first.properties), second.properties),
+        phases,
+        suites,
+        setup_failure: None,
+    }
+}
+
+/// Lanes are not shared: the second one's come after the first one's.
+fn move_slots(report: &mut Report, by: usize) {
+    let moved = |slot: usize| slot.saturating_add(by);
+    for case in report.suites.iter_mut().flat_map(|suite| &mut suite.cases) {
+        case.slot = case.slot.map(moved);
+        case.earlier
+            .iter_mut()
+            .for_each(|attempt| attempt.slot = moved(attempt.slot));
+    }
+}
+
+fn slot_count(report: &Report) -> usize {
+    let slots = |case: &Case| {
+        let earlier = case.earlier.iter().map(|attempt| attempt.slot);
+        earlier.chain(case.slot).max()
+    };
+    report
+        .cases()
+        .filter_map(slots)
+        .max()
+        .map_or(0, |slot| slot.saturating_add(1))
+}
+
+/// The phases as seen from an earlier start.
+fn phases(report: &Report, start: SystemTime) -> impl Iterator<Item = Phase> + use<> {
+    let later: Duration = report.started.duration_since(start).unwrap_or_default();
+    report.phases.clone().into_iter().map(move |phase| Phase {
+        after: phase.after + later,
+        ..phase
+    })
+}
+
+fn add(suites: &mut Vec<Suite>, suite: Suite) {
+    let Some(known) = suites.iter_mut().find(|known| known.name == suite.name) else {
+        suites.push(suite);
+        return;
+    };
+    let places = known.cases.iter().enumerate();
+    let places: BTreeMap<(String, u32), usize> = places
+        .map(|(place, case)| ((case.id.clone(), case.round), place))
+        .collect();
+    for case in suite.cases {
+        let place = places.get(&(case.id.clone(), case.round)).copied();
+        match place.and_then(|place| known.cases.get_mut(place)) {
+            Some(old) if weight(&case) >= weight(old) => *old = case,
+            Some(_) => {}
+            None => known.cases.push(case),
+        }
+    }
+}
+
+/// How much is known of the test: nothing if it did not run, little if it was ended with the run.
+fn weight(case: &Case) -> u8 {
+    match &case.outcome {
+        Outcome::Skipped(_) => 0,
+        outcome if outcome.is_interrupted() => 1,
+        Outcome::Passed | Outcome::Failed(_) | Outcome::Errored(_) => 2,
+    }
+}
+
+/// Each name once. Where the values differ both are told, and the property `differs` names those that do.
+fn properties(first: Vec<(String, String)>, second: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut merged = first;
+    let mut differing = Vec::new();
+    for (name, value) in second {
+        match merged.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) if known.split(" | ").any(|part| part == value) => {}
+            Some((_, known)) => {
+                known.push_str(" | ");
+                known.push_str(&value);
+                differing.push(name);
+            }
+            None => merged.push((name, value)),
+        }
+    }
+    note_differing(&mut merged, differing);
+    merged
+}
+
+/// That every run has an id of its own is not worth a word.
+fn note_differing(properties: &mut Vec<(String, String)>, mut names: Vec<String>) {
+    names.retain(|name| name != "run_id" && name != "differs");
+    let place = properties.iter().position(|(name, _)| name == "differs");
+    if let Some(place) = place {
+        let (_, before) = properties.remove(place);
+        names.extend(before.split(", ").map(str::to_owned));
+    }
+    names.sort_unstable();
+    names.dedup();
+    if !names.is_empty() {
+        properties.push(("differs".to_owned(), names.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::data::Skip;
+    use crate::report::examples::{case, failed, interrupted, report, skipped};
+
+    fn outcomes(report: &Report) -> Vec<(String, &'static str)> {
+        let word = |case: &Case| match case.outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) | Outcome::Errored(_) => "failed",
+            Outcome::Skipped(_) => "skipped",
+        };
+        report
+            .cases()
+            .map(|case| (case.name.clone(), word(case)))
+            .collect()
+    }
+
+    #[test]
+    fn the_shards_of_a_run_are_the_whole_run() {
+        let first = report("1", vec![case("a", Outcome::Passed)]);
+        let second = report("2", vec![case("b", failed("no"))]);
+        let merged = merge(vec![first, second]).unwrap();
+        assert_eq!(
+            outcomes(&merged),
+            [("a".to_owned(), "passed"), ("b".to_owned(), "failed")]
+        );
+        assert_eq!(merged.suites.len(), 1);
+        assert_eq!(merged.run_id, "1+2");
+    }
+
+    #[test]
+    fn of_the_same_test_the_later_report_holds_but_a_skip_never_hides_a_result() {
+        let first = report("1", vec![case("a", failed("no")), case("b", failed("no"))]);
+        let second = report(
+            "2",
+            vec![case("a", Outcome::Passed), case("b", skipped("other shard"))],
+        );
+        let merged = merge(vec![first, second]).unwrap();
+        assert_eq!(
+            outcomes(&merged),
+            [("a".to_owned(), "passed"), ("b".to_owned(), "failed")]
+        );
+    }
+
+    #[test]
+    fn what_was_interrupted_hides_no_result_and_no_skip_hides_that() {
+        let names = ["passes", "fails", "ended", "skips"];
+        let outcomes_then = |outcomes: [Outcome; 4]| {
+            let cases = names.into_iter().zip(outcomes);
+            report("r", cases.map(|(name, outcome)| case(name, outcome)).collect())
+        };
+        let first = outcomes_then([Outcome::Passed, failed("no"), interrupted(), skipped("x")]);
+        let second = outcomes_then([interrupted(), interrupted(), skipped("x"), interrupted()]);
+        let merged = merge(vec![first, second]).unwrap();
+        let was_ended: Vec<bool> = merged.cases().map(|case| case.outcome.is_interrupted()).collect();
+        assert_eq!(was_ended, [false, false, true, true]);
+        assert!(matches!(merged.cases().next().unwrap().outcome, Outcome::Passed));
+    }
+
+    /// What the merged report says of runs, each with its shard and what failed in it as a whole.
+    fn whole_failure(runs: &[(&str, Option<&str>)]) -> Option<String> {
+        let reports = runs.iter().map(|(shard, why)| {
+            let mut one = report("r", vec![]);
+            one.properties.push(("shard".to_owned(), (*shard).to_owned()));
+            one.setup_failure = why.and_then(|why| failed(why).failure().cloned());
+            one
+        });
+        let failure = merge(reports.collect()).unwrap().setup_failure;
+        failure.map(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_later_run_of_the_same_heals_the_run_as_a_whole_and_another_shard_does_not() {
+        let told = |runs: &[(&str, Option<&str>)]| whole_failure(runs).unwrap_or_default();
+        assert_eq!(told(&[("none", Some("a")), ("none", None)]), "");
+        assert_eq!(told(&[("none", None), ("none", Some("b"))]), "b");
+        assert_eq!(told(&[("none", Some("a")), ("none", Some("b"))]), "b");
+        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None)]), "a");
+        assert_eq!(told(&[("1/2", None), ("2/2", Some("b"))]), "b");
+        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None), ("1/2", None)]), "");
+        assert_eq!(
+            told(&[("1/2", Some("a")), ("2/2", Some("b"))]),
+            "shard 1/2: panic: a; shard 2/2: panic: b"
+        );
+        assert_eq!(told(&[("1/2", Some("a")), ("none", None)]), "");
+        assert_eq!(told(&[("none", Some("a")), ("1/2", None)]), "a");
+    }
+
+    #[test]
+    fn a_run_that_was_ended_is_healed_only_by_one_that_has_what_it_left_undone() {
+        let skip = Skip {
+            kind: "interrupted".to_owned(),
+            reason: "the run was killed before it started".to_owned(),
+        };
+        let mut killed = report(
+            "1",
+            vec![case("a", interrupted()), case("b", Outcome::Skipped(skip))],
+        );
+        killed.setup_failure = interrupted().failure().cloned();
+        let passed = |names: &[&str]| {
+            let cases = names.iter().map(|name| case(name, Outcome::Passed));
+            report("2", cases.collect())
+        };
+        let is_failed = |second| {
+            merge(vec![killed.clone(), second])
+                .unwrap()
+                .setup_failure
+                .is_some()
+        };
+        assert!(is_failed(passed(&["a"])));
+        assert!(!is_failed(passed(&["a", "b"])));
+    }
+
+    #[test]
+    fn lanes_are_not_shared() {
+        let merged = merge(vec![
+            report("1", vec![case("a", Outcome::Passed)]),
+            report("2", vec![case("b", Outcome::Passed)]),
+        ]);
+        let slots: Vec<Option<usize>> = merged.unwrap().cases().map(|case| case.slot).collect();
+        assert_eq!(slots, [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn a_slot_of_any_number_can_be_merged() {
+        let far = Case {
+            slot: Some(usize::MAX),
+            ..case("a", Outcome::Passed)
+        };
+        let second = report("2", vec![case("b", Outcome::Passed)]);
+        let merged = merge(vec![report("1", vec![far]), second]);
+        let slots: Vec<Option<usize>> = merged.unwrap().cases().map(|case| case.slot).collect();
+        assert_eq!(slots, [Some(usize::MAX); 2]);
+    }
+
+    #[test]
+    fn values_that_differ_are_both_told_and_named() {
+        let seeded = |seed: &str| {
+            let mut one = report(seed, vec![]);
+            one.properties = [("run_id", seed), ("seed", seed), ("os", "linux")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec();
+            one
+        };
+        let merged = merge(vec![seeded("1"), seeded("2"), seeded("1")]).unwrap();
+        let value = |name: &str| {
+            let found = merged.properties.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(
+            (value("seed"), value("os"), value("differs")),
+            (Some("1 | 2"), Some("linux"), Some("seed"))
+        );
+    }
+
+    #[test]
+    fn of_nothing_nothing_comes() {
+        assert!(merge(Vec::new()).is_none());
+    }
+}

@@ -1,0 +1,20 @@
+//! The subcommands, and the way from sources to a report: build, list, plan, run, report.
+
+pub mod binary;
+pub mod completions;
+pub mod console;
+pub mod discover;
+pub mod doctor;
+pub mod execution;
+pub mod github;
+pub mod libtest;
+pub mod list;
+pub mod outputs;
+pub mod ownership;
+pub mod profile;
+pub mod report;
+pub mod rundir;
+pub mod suspension;
+pub mod sweep;
+pub mod test;
+pub mod versions;

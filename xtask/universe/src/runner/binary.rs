@@ -1,0 +1,125 @@
+//! Builds binaries of the package that has the probe, with the features that fit this machine, and finds where cargo
+//! put them.
+//!
+//! xtask depends on nothing of what it tests: whatever needs the peer or fuser is such a binary.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::interrupt::Interrupts;
+use crate::base::os;
+use crate::base::runtime;
+use crate::machine::capability::Capabilities;
+use crate::workspace::cargo::{self, BuildArgs, Selection};
+use crate::workspace::metadata::Workspace;
+
+/// Builds these binaries in one go. The result has each of `names`.
+pub async fn build(
+    workspace: &Workspace,
+    capabilities: &Capabilities,
+    names: &[&str],
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<BTreeMap<String, PathBuf>, Stop> {
+    let package = package(workspace)?;
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let selection = Selection::Binaries {
+        package,
+        names,
+        features: &of(package, features),
+    };
+    let bins = cargo::build(workspace, selection, args, interrupts).await?.bins;
+    match names.iter().find(|&&name| !bins.contains_key(name)) {
+        Some(name) => {
+            let message = format!("cargo built no binary `{name}` of `{package}`");
+            Err(Stop::new(Exit::BuildFailed, "build", message))
+        }
+        None => Ok(bins),
+    }
+}
+
+/// Builds one binary with optimisation, for a subcommand that does nothing else meanwhile.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn release(workspace: &Workspace, capabilities: &Capabilities, name: &str) -> anyhow::Result<PathBuf> {
+    let args = BuildArgs {
+        release: true,
+        ..BuildArgs::default()
+    };
+    one(workspace, capabilities, name, &args)
+}
+
+/// Builds the probe that mounts for real; `None` where the workspace has none or the build fails (cargo has then said why
+/// on standard error).
+///
+/// # Errors
+/// When cargo cannot be started, or a signal ends it.
+pub(crate) fn probe(workspace: &Workspace, capabilities: &Capabilities) -> anyhow::Result<Option<PathBuf>> {
+    let Some(probe) = &workspace.config.probe else {
+        return Ok(None);
+    };
+    match one(workspace, capabilities, &probe.binary, &BuildArgs::default()) {
+        Err(error) if is_failed_build(&error) => Ok(None),
+        built => built.map(Some),
+    }
+}
+
+fn is_failed_build(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Stop>()
+        .is_some_and(|stop| stop.exit == Exit::BuildFailed)
+}
+
+fn one(
+    workspace: &Workspace,
+    capabilities: &Capabilities,
+    name: &str,
+    args: &BuildArgs,
+) -> anyhow::Result<PathBuf> {
+    let mut built = runtime::block_on(async {
+        let mut interrupts = Interrupts::listen()?;
+        let built = build(workspace, capabilities, &[name], args, &mut interrupts).await;
+        built.map_err(anyhow::Error::from)
+    })??;
+    // Nobody listens any more.
+    os::reset_signals();
+    built
+        .remove(name)
+        .with_context(|| format!("cargo built no binary `{name}`"))
+}
+
+/// The package whose binaries these are.
+fn package(workspace: &Workspace) -> Result<&str, Stop> {
+    let probe = workspace.config.probe.as_ref();
+    probe.map(|probe| probe.package.as_str()).ok_or_else(|| {
+        let message =
+            "this workspace has no `workspace.metadata.xtask.probe`, so no package with such binaries";
+        Stop::new(Exit::SetupFailed, "config", message)
+    })
+}
+
+/// Of `package/feature` those of this package; its features turn on those of the others.
+fn of(package: &str, mut features: Vec<String>) -> Vec<String> {
+    features.retain(|feature| {
+        feature
+            .strip_prefix(package)
+            .is_some_and(|rest| rest.starts_with('/'))
+    });
+    features
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_packages_own_features_are_asked_for() {
+        let features = ["core/fuse", "tests/fuse", "tests-more/fuse"];
+        let features = features.map(str::to_owned).to_vec();
+        assert_eq!(of("tests", features), ["tests/fuse"]);
+    }
+}

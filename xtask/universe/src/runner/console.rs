@@ -1,0 +1,256 @@
+//! What a person sees while tests run and at the end: one line per test, live status on a terminal, plain text
+//! elsewhere. Text that a CI system would take for a command is shown as text. Only
+//! [`Console::command`] gives commands.
+//!
+//! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
+//! report. Who has closed it wants to read nothing; where it cannot be written for another reason, that is told at the
+//! end.
+
+mod lines;
+mod live;
+mod remarks;
+mod summary;
+
+use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub use crate::base::disarm::{disarmed, disarmed_json};
+pub use summary::Summary;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::terminal::{colours, stderr_is_a_terminal};
+use crate::base::text::plain_line;
+use crate::report::data::Outcome;
+use live::Live;
+
+/// Where results are shown.
+#[derive(Debug)]
+pub struct Console {
+    live: Option<Live>,
+    out: Out,
+    paint: Paint,
+    /// Why something could not be shown.
+    trouble: OnceLock<std::io::Error>,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+enum Out {
+    Stdout,
+    Stderr,
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// None.
+    Plain,
+    /// By escape sequences.
+    Colours,
+}
+
+/// The colours that are used, by meaning.
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    /// A success.
+    Good,
+    /// A failure.
+    Bad,
+    /// Something that did not run, or is slow.
+    Skipped,
+    /// Something that was ended before its time.
+    Interrupted,
+    /// Less important than the rest.
+    Faint,
+    /// A heading.
+    Bold,
+}
+
+impl Paint {
+    /// `text` in this style.
+    pub fn on(self, style: Style, text: &str) -> String {
+        let code = match (self, style) {
+            (Paint::Plain, _) => return text.to_owned(),
+            (Paint::Colours, Style::Good) => "32;1",
+            (Paint::Colours, Style::Bad) => "31;1",
+            (Paint::Colours, Style::Skipped) => "33;1",
+            (Paint::Colours, Style::Interrupted) => "35;1",
+            (Paint::Colours, Style::Faint) => "2",
+            (Paint::Colours, Style::Bold) => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Prints text that a person asked for, so a failure is an error. A reader that closes the pipe is
+/// none.
+///
+/// # Errors
+/// When standard output cannot be written, with the exit code that says so.
+pub fn print(text: &str) -> Result<(), Stop> {
+    print_exactly(&disarmed(text))
+}
+
+/// The same for JSON.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_json(json: &str) -> Result<(), Stop> {
+    print_exactly(&disarmed_json(json))
+}
+
+/// The same for a file format in which no character may change.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_exactly(text: &str) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match printed {
+        Err(error) if is_trouble(&error) => Err(unprinted(Out::Stdout, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Who stops reading has read enough.
+fn is_trouble(error: &std::io::Error) -> bool {
+    error.kind() != std::io::ErrorKind::BrokenPipe
+}
+
+fn unprinted(out: Out, error: &std::io::Error) -> Stop {
+    let name = match out {
+        Out::Stdout => "output",
+        Out::Stderr => "error",
+    };
+    let message = format!("could not write to standard {name}: {error}");
+    Stop::new(Exit::ReportFailed, "report", message)
+}
+
+impl Console {
+    /// Looks at the terminal and the environment.
+    #[expect(clippy::new_without_default, reason = "it reads the environment")]
+    pub fn new() -> Console {
+        let terminal = std::io::stdout().is_terminal() && stderr_is_a_terminal();
+        let live = terminal && std::env::var_os("CI").is_none();
+        let paint = if terminal && colours() {
+            Paint::Colours
+        } else {
+            Paint::Plain
+        };
+        Console {
+            live: live.then(Live::new),
+            out: Out::Stdout,
+            paint,
+            trouble: OnceLock::new(),
+        }
+    }
+
+    /// Leaves standard output to something else: results are plain lines on standard error.
+    pub(crate) fn beside_stdout() -> Console {
+        Console {
+            live: None,
+            out: Out::Stderr,
+            paint: Paint::Plain,
+            trouble: OnceLock::new(),
+        }
+    }
+
+    /// How to colour.
+    pub fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// One line of results.
+    pub fn line(&self, line: &str) {
+        self.write(&disarmed(line));
+    }
+
+    /// A command to the CI system that reads the console. The caller escapes the text of tests in
+    /// it.
+    pub(crate) fn command(&self, line: &str) {
+        self.write(line);
+    }
+
+    fn write(&self, line: &str) {
+        let print = || {
+            let printed = match self.out {
+                Out::Stdout => print_line(std::io::stdout().lock(), line),
+                Out::Stderr => print_line(std::io::stderr().lock(), line),
+            };
+            if let Some(error) = printed.err().filter(is_trouble) {
+                // The first one says it all.
+                self.trouble.set(error).ok();
+            }
+        };
+        match &self.live {
+            Some(live) => live.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Whether everything was shown.
+    ///
+    /// # Errors
+    /// When a line could not be written, with the exit code that says so.
+    pub(crate) fn all_shown(&self) -> Result<(), Stop> {
+        match self.trouble.get() {
+            Some(error) => Err(unprinted(self.out, error)),
+            None => Ok(()),
+        }
+    }
+
+    /// So many tests are about to run.
+    pub(crate) fn begin(&self, count: usize) {
+        if let Some(live) = &self.live {
+            live.begin(count);
+        }
+    }
+
+    /// One more than was said at the beginning.
+    pub(crate) fn expect_one_more(&self) {
+        if let Some(live) = &self.live {
+            live.expect_one_more();
+        }
+    }
+
+    /// The test with this number started.
+    pub(crate) fn started(&self, number: usize, name: &str) {
+        if let Some(live) = &self.live {
+            live.started(number, &plain_line(name));
+        }
+    }
+
+    /// A test has run for longer than this, which it should not.
+    pub(crate) fn slow(&self, suite: &str, name: &str, passed: Duration) {
+        self.line(&lines::slow_line(self.paint, suite, name, passed));
+    }
+
+    /// The test with this number ended.
+    pub fn finished(&self, number: usize, suite: &str, name: &str, result: (&Outcome, Duration)) {
+        if let Some(live) = &self.live {
+            live.finished(number);
+        }
+        let (outcome, elapsed) = result;
+        let line = lines::result_line(self.paint, suite, name, outcome, elapsed);
+        self.line(&line);
+    }
+
+    /// The test with this number ended as it did many times before: no line for that.
+    pub(crate) fn ended_again(&self, number: usize) {
+        if let Some(live) = &self.live {
+            live.finished(number);
+        }
+    }
+
+    /// All tests ended; the live display goes.
+    pub(crate) fn end(&self) {
+        if let Some(live) = &self.live {
+            live.end();
+        }
+    }
+}
+
+fn print_line(mut out: impl Write, line: &str) -> std::io::Result<()> {
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}

@@ -1,0 +1,223 @@
+//! The end of a run on the console: skips with their reasons, remarks, failures with all that helps, and the counts.
+
+use std::borrow::Cow;
+
+use super::lines::result_line;
+use super::remarks::remarks;
+use super::{Console, Style};
+use crate::base::text::{plain_line, plain_text, word_of_shell};
+use crate::base::truncation::{self, Parts};
+use crate::report::counts::Counts;
+use crate::report::data::{Case, Failure, Outcome, Report, Suite};
+
+/// Of a failed test's output, so many lines are shown; the log has more.
+const OUTPUT_LINES_MAX: usize = 60;
+
+/// And of each line so many characters.
+const LINE_LEN_MAX: usize = 300;
+
+/// What the end of a run shows beyond the report.
+#[derive(Debug)]
+pub struct Summary<'a> {
+    /// What is printed.
+    pub report: &'a Report,
+    /// What is worth knowing about the run as a whole, one line each.
+    pub notes: Vec<String>,
+    /// What runs a test again, if its id is appended: `cargo universe test`; `None` where it cannot be typed.
+    pub rerun: Option<String>,
+}
+
+impl Summary<'_> {
+    /// Prints everything; the last line is the counts and nothing else.
+    pub fn print(&self, console: &Console) {
+        self.cases()
+            .for_each(|(suite, case)| self.print_skip(console, suite, case));
+        remarks(self.report, console.paint())
+            .iter()
+            .for_each(|line| console.line(line));
+        self.cases()
+            .for_each(|(suite, case)| self.print_failure(console, suite, case));
+        if let Some(failure) = &self.report.setup_failure {
+            let headline = format!(
+                "{}: {}",
+                console.paint().on(Style::Bad, &failure.kind),
+                plain_text(failure.message.as_bytes())
+            );
+            console.line(&format!("\n{headline}"));
+        }
+        console.line("");
+        self.notes.iter().for_each(|note| console.line(note));
+        let interrupted = self.report.cases().filter(|case| case.outcome.is_interrupted());
+        let interrupted = interrupted.count();
+        if interrupted > 0 {
+            console.line(&format!(
+                "interrupted: {interrupted} of the tests that count as failed"
+            ));
+        }
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = Counts::of(self.report);
+        console.line(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
+    }
+
+    fn cases(&self) -> impl Iterator<Item = (&Suite, &Case)> {
+        self.report
+            .suites
+            .iter()
+            .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
+    }
+
+    fn print_skip(&self, console: &Console, suite: &Suite, case: &Case) {
+        if let Outcome::Skipped(_) = case.outcome {
+            let name = path(case);
+            console.line(&result_line(
+                console.paint(),
+                &suite.name,
+                &name,
+                &case.outcome,
+                case.elapsed,
+            ));
+        }
+    }
+
+    fn print_failure(&self, console: &Console, suite: &Suite, case: &Case) {
+        let (Outcome::Failed(failure) | Outcome::Errored(failure)) = &case.outcome else {
+            return;
+        };
+        let name = path(case);
+        let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
+        console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
+        let message = plain_line(&failure.message);
+        console.line(&format!("  {}: {message}", failure.kind));
+        if let Some(place) = case.place().filter(|_| case.line.is_some()) {
+            console.line(&format!("  at {}", plain_line(&place)));
+        }
+        detail(failure).for_each(|line| console.line(&format!("  {}", plain_line(line))));
+        print_output(console, "stdout", &case.stdout);
+        print_output(console, "stderr", &case.stderr);
+        if let (Some(rerun), Some(id)) = (&self.rerun, selecting(case)) {
+            console.line(&format!("  rerun: {rerun} {id}"));
+        }
+    }
+}
+
+/// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's stderr.
+fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
+    let added = ["kept: ", "history: ", "no room: "];
+    let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
+    failure
+        .detail
+        .lines()
+        .filter(move |line| failure.kind != "panic" || is_added(line))
+}
+
+/// `module::function`, and the round where it is not the first.
+fn path(case: &Case) -> Cow<'_, str> {
+    match case.round {
+        1 => case.path().into(),
+        round => format!("{}#{round}", case.path()).into(),
+    }
+}
+
+fn print_output(console: &Console, name: &str, bytes: &[u8]) {
+    let text = plain_text(bytes);
+    let lines: Vec<&str> = text.trim_matches('\n').lines().collect();
+    if lines.iter().all(|line| line.trim().is_empty()) {
+        return;
+    }
+    console.line(&format!(
+        "  {}",
+        console.paint().on(Style::Faint, &format!("--- {name}"))
+    ));
+    for line in shown(&lines, truncation::parts(text.trim_matches('\n'))) {
+        console.line(&format!("  {line}"));
+    }
+}
+
+/// Of many lines the first and the last, and between them how much is not shown: in bytes where lines were left out before
+/// that nobody has counted.
+fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
+    let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
+    let half = OUTPUT_LINES_MAX / 2;
+    let short =
+        |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| short(line).into_owned()).collect() };
+    if omitted == 0 {
+        return short(lines);
+    }
+    let (head, mark, tail) = match parts.left_out {
+        0 => {
+            let (head, rest) = lines.split_at(half);
+            let (_, tail) = rest.split_at(omitted);
+            (
+                head.to_vec(),
+                format!("[... {omitted} lines left out ...]"),
+                tail.to_vec(),
+            )
+        }
+        _ => {
+            let (head, left_out, tail) = parts.lines(half);
+            (head, format!("[... {left_out} bytes left out ...]"), tail)
+        }
+    };
+    [short(&head), vec![mark], short(&tail)].concat()
+}
+
+fn short(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LINE_LEN_MAX) {
+        Some((end, _)) => format!("{}… ({} bytes)", line.get(..end).unwrap_or_default(), line.len()).into(),
+        None => line.into(),
+    }
+}
+
+/// The word that selects this test and no other, if there is one that can be shown and typed.
+fn selecting(case: &Case) -> Option<String> {
+    word_of_shell(&case.id).filter(|_| !case.path().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::examples;
+
+    #[test]
+    fn a_case_is_named_as_libtest_names_it_and_by_its_round() {
+        let mut case = examples::case("f", Outcome::Passed);
+        assert_eq!(path(&case), "m::f");
+        case.round = 2;
+        assert_eq!(path(&case), "m::f#2");
+    }
+
+    #[test]
+    fn of_long_output_both_ends_are_shown_and_how_much_is_missing() {
+        let lines =
+            |range: std::ops::Range<u32>| -> String { range.map(|n| format!("line {n:03}\n")).collect() };
+        let marks = |text: &str| {
+            let shown = shown(&text.lines().collect::<Vec<_>>(), truncation::parts(text));
+            let marks = shown.iter().filter(|line| line.starts_with("[...")).cloned();
+            (shown.len(), marks.collect::<Vec<_>>())
+        };
+        assert_eq!(marks(&lines(0..60)), (60, vec![]));
+        assert_eq!(
+            marks(&lines(0..63)),
+            (61, vec!["[... 3 lines left out ...]".to_owned()])
+        );
+        let twice = format!("{}{}{}", lines(0..40), truncation::mark(1_000_000), lines(0..40));
+        let expected = "[... 1000180 bytes left out ...]".to_owned();
+        assert_eq!(marks(&twice), (61, vec![expected]));
+    }
+
+    #[test]
+    fn a_test_that_no_word_selects_has_none() {
+        let selecting = |id: &str| {
+            let case = Case::new(id.into(), "c".into(), "f".into(), Outcome::Passed);
+            selecting(&case)
+        };
+        assert_eq!(selecting("p::s$m::f").as_deref(), Some("'p::s$m::f'"));
+        assert_eq!(selecting("p::s$it's a b").as_deref(), Some(r"'p::s$it'\''s a b'"));
+        for id in ["p::s$", "p::s$a\nb", "p::s$a\u{1b}[1mb", "p::s$a\u{202e}b"] {
+            assert_eq!(selecting(id), None, "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! From sources to tests: probe, build once, probe again with what was built, ask each binary for its tests.
+//!
+//! Common to `test` and `list`. Decides nothing about what runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::interrupt::Interrupts;
+use crate::machine::capability::{Capabilities, Capability};
+use crate::report::events::Events;
+use crate::runner::execution::{Asker, Environment, Owner};
+use crate::runner::libtest::{self, Asked, Listed};
+use crate::select::filter::Subject;
+use crate::select::ignore::Ignore;
+use crate::select::plan::{self, Form, Standing, Standings, Test};
+use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
+use crate::workspace::metadata::Workspace;
+use crate::workspace::source::Sources;
+
+/// What had to be found out before anything can be decided.
+#[derive(Debug)]
+pub(crate) struct Discovered {
+    /// The features that were built, as `package/feature`.
+    pub(crate) features: Vec<String>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) environment: Environment,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// What else it takes.
+#[derive(Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) interrupts: &'a mut Interrupts,
+    pub(crate) events: &'a Events,
+    /// Who will own the tests, in whose surroundings the capabilities must hold.
+    pub(crate) owner: &'a Arc<Owner>,
+}
+
+/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
+/// phase among the events.
+pub(crate) async fn discover(
+    workspace: &Workspace,
+    mut capabilities: Capabilities,
+    args: &BuildArgs,
+    means: Means<'_>,
+) -> Result<Discovered, Stop> {
+    let Means {
+        interrupts,
+        events,
+        owner,
+    } = means;
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
+    let selection = Selection::Tests { features: &features };
+    events.phase("build");
+    let build = cargo::build(workspace, selection, args, interrupts).await?;
+    events.phase("probe");
+    let probe = workspace.config.probe.as_ref();
+    let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
+    owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
+    let environment = Arc::new(Environment::new(workspace, &build));
+    events.phase("list");
+    let listing = listing(&build, &environment, owner);
+    let tests = tokio::select! {
+        tests = tests(workspace, &build, listing) => tests?,
+        signal = interrupts.next() => return Err(signal.stop()),
+    };
+    let environment = Arc::unwrap_or_clone(environment);
+    Ok(Discovered {
+        features,
+        capabilities,
+        environment,
+        tests,
+    })
+}
+
+impl Discovered {
+    /// What filters see of all tests.
+    pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
+        self.tests.iter().map(Test::subject).collect()
+    }
+}
+
+/// What a plan needs to know about the capabilities.
+pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
+    let standing = |capability: &Capability| match capability.available {
+        true => Standing::Held,
+        false => Standing::Missing(capability.evidence.clone()),
+    };
+    capabilities
+        .iter()
+        .map(|capability| (capability.name.to_string(), standing(capability)))
+        .collect()
+}
+
+/// What became of asking the binary with this number.
+type Answer = (usize, Result<Option<Vec<Listed>>, Stop>);
+
+/// Asks all binaries at once. Who is dropped before it has answered ends, with all that it started.
+fn listing(build: &Build, environment: &Arc<Environment>, owner: &Arc<Owner>) -> JoinSet<Answer> {
+    let mut listing = JoinSet::new();
+    for (number, binary) in build.tests.iter().enumerate() {
+        let (binary, environment) = (Arc::clone(binary), Arc::clone(environment));
+        let asker = Asker::new(Arc::clone(owner), number);
+        listing.spawn(async move { (number, list(&binary, &environment, &asker).await) });
+    }
+    listing
+}
+
+/// All tests of `build`, in the order of the binaries and, within one, in libtest's order.
+async fn tests(
+    workspace: &Workspace,
+    build: &Build,
+    mut listing: JoinSet<Answer>,
+) -> Result<Vec<Test>, Stop> {
+    let mut listed = BTreeMap::new();
+    while let Some(answer) = listing.join_next().await {
+        let (number, tests) =
+            answer.map_err(|error| Stop::new(Exit::ListFailed, "list", error.to_string()))?;
+        listed.insert(number, tests?);
+    }
+    let binaries = build.tests.iter().zip(listed.into_values());
+    Ok(binaries
+        .flat_map(|(binary, listed)| located(workspace, binary, listed))
+        .collect())
+}
+
+/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one test.
+async fn list(
+    binary: &Arc<TestBinary>,
+    environment: &Environment,
+    asker: &Asker,
+) -> Result<Option<Vec<Listed>>, Stop> {
+    let asked = Asked {
+        id: &binary.id(),
+        command: || environment.command(binary),
+        asker,
+    };
+    match binary.harness {
+        Harness::Libtest => libtest::list(&asked).await.map(Some),
+        Harness::Custom => Ok(libtest::list_if_understood(&asked).await),
+    }
+}
+
+fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<Listed>>) -> Vec<Test> {
+    let Some(listed) = listed else {
+        return vec![whole(workspace, binary)];
+    };
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    let sources = Sources::scan(&binary.source);
+    let test = |Listed { name, ignore }| {
+        let place = sources
+            .find(&name)
+            .map(|(file, line)| (relative(file, &workspace.root), line));
+        Test {
+            binary: Arc::clone(binary),
+            name,
+            ignore: if workspace.is_configured {
+                ignore
+            } else {
+                unconditional(ignore)
+            },
+            place,
+            form: Form::One,
+        }
+    };
+    listed.into_iter().map(test).collect()
+}
+
+/// A test that is all of its binary.
+fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
+    let name = binary.target.rsplit('/').next().unwrap_or(&binary.target);
+    Test {
+        binary: Arc::clone(binary),
+        name: name.to_owned(),
+        ignore: Ignore::No,
+        place: Some((relative(&binary.source, &workspace.root), 1)),
+        form: Form::Whole,
+    }
+}
+
+/// In a workspace that does not know this runner, "needs x" is a reason like any other.
+fn unconditional(ignore: Ignore) -> Ignore {
+    match ignore {
+        Ignore::Because(reason) if !plan::needs(&reason).is_empty() => {
+            Ignore::Because(format!("it {reason}"))
+        }
+        other => other,
+    }
+}
+
+fn relative(file: &Path, root: &Path) -> PathBuf {
+    file.strip_prefix(root).unwrap_or(file).to_owned()
+}

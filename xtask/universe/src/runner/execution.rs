@@ -1,0 +1,449 @@
+//! Running a plan: one process per test, several at a time, until all have ended or the run is halted.
+//!
+//! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one process lives and dies
+//! is `process`'s matter, what its end means is `verdict`'s.
+
+mod asker;
+mod attempt;
+pub mod capture;
+mod environment;
+mod marks;
+mod owner;
+mod places;
+pub mod process;
+mod queue;
+mod results;
+pub(crate) mod room;
+mod rounds;
+mod suites;
+#[cfg(target_os = "linux")]
+mod supervised;
+mod verdict;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::base::clock;
+use crate::base::interrupt::{Interrupts, Request};
+use crate::base::os;
+use crate::report::data::{Case, Failure, Outcome, Skip, Suite};
+use crate::report::events::{Events, Slow, Start};
+use crate::runner::console::Console;
+use crate::runner::ownership::LeakPolicy;
+use crate::runner::rundir::RunDir;
+use crate::runner::suspension::Pauses;
+use crate::select::plan::{Decision, Plan};
+use crate::select::repeat::{Goal, Repeat};
+pub(crate) use asker::Asker;
+use attempt::{Done, Ticket};
+pub(crate) use environment::Environment;
+use marks::Marks;
+pub(crate) use owner::Owner;
+pub(crate) use places::Caps;
+use process::Halt;
+use queue::Queue;
+pub(crate) use results::Dropped;
+use results::{Admission, Results};
+use room::Room;
+use rounds::Rounds;
+use suites::case;
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// So many tests at a time.
+    pub(crate) jobs: usize,
+    /// Each test has this much time.
+    pub(crate) timeout: Duration,
+    /// Between being asked to end and being killed it has this much.
+    pub(crate) grace: Duration,
+    /// One that takes longer is slow.
+    pub(crate) slow: Duration,
+    /// What it means that a test leaves something behind.
+    pub(crate) leaks: LeakPolicy,
+    /// All of them together have this much; `Duration::MAX` where there is no limit.
+    pub(crate) run_timeout: Duration,
+    /// The factor by which these limits are stretched, and others must be.
+    pub(crate) stretch: f64,
+    pub(crate) repeat: Repeat,
+    pub(crate) on_failure: OnFailure,
+    pub(crate) output: Output,
+    /// What is kept of rounds after the first.
+    pub(crate) caps: Caps,
+}
+
+impl Settings {
+    /// With all limits stretched by this factor.
+    pub(crate) fn stretched(self, factor: f64) -> Settings {
+        Settings {
+            timeout: stretch(self.timeout, factor),
+            grace: stretch(self.grace, factor),
+            slow: stretch(self.slow, factor),
+            run_timeout: stretch(self.run_timeout, factor),
+            stretch: factor,
+            ..self
+        }
+    }
+}
+
+/// A limit on a machine that is so many times slower.
+pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+/// What a failed test means for those that have not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// They run.
+    GoOn,
+    /// They are skipped.
+    Stop,
+}
+
+/// What happens to a test's output while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// It is kept for the report.
+    Keep,
+    /// It is shown at once, too.
+    Show,
+}
+
+/// What the tests of one run share.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) plan: Plan,
+    pub(crate) environment: Environment,
+    pub(crate) directory: Arc<RunDir>,
+    pub(crate) owner: Arc<Owner>,
+    pub(crate) pauses: Pauses,
+    pub(crate) console: Arc<Console>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) settings: Settings,
+    /// The root of the workspace, to which file names in the report are relative.
+    pub(crate) root: PathBuf,
+}
+
+/// A run after its end.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// One per test binary.
+    pub(crate) suites: Vec<Suite>,
+    pub(crate) ending: Ending,
+    /// Rounds that are in none of the suites.
+    pub(crate) dropped: Dropped,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending {
+    /// All that was to run has run.
+    Complete,
+    /// A signal cut it short.
+    Interrupted(Request),
+    /// Its time limit cut it short.
+    TimedOut,
+}
+
+/// Runs what the plan says. Never fails: whatever goes wrong is the result of a test.
+pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
+    let started = clock::wall();
+    os::adopt_orphans();
+    let inherited = os::children(std::process::id());
+    let mut runner = Runner::new(stage);
+    stage.events.discovered(suites::planned(&stage.plan));
+    stage.events.phase("tests");
+    stage.console.begin(runner.expected);
+    runner.decide_without_running();
+    let ending = runner.drive(interrupts).await;
+    // No test runs any more: every child that we did not have before was left behind by one of them.
+    process::sweep(|pid| !inherited.contains(&pid)).await;
+    stage.console.end();
+    let (cases, dropped) = runner.into_cases(ending);
+    Ran {
+        suites: suites::group(&stage.plan, cases, started),
+        ending,
+        dropped,
+    }
+}
+
+struct Runner<'a> {
+    stage: &'a Arc<Stage>,
+    queue: Queue,
+    running: JoinSet<Done>,
+    tickets: HashMap<Id, Ticket>,
+    /// When those that run are slow.
+    marks: Marks,
+    /// How many attempts the display has been told to expect.
+    expected: usize,
+    started: usize,
+    halt: watch::Sender<Halt>,
+    results: Results,
+}
+
+impl<'a> Runner<'a> {
+    fn new(stage: &'a Arc<Stage>) -> Runner<'a> {
+        let (halt, _) = watch::channel(Halt::No);
+        Runner {
+            stage,
+            queue: stage.queue(),
+            running: JoinSet::new(),
+            tickets: HashMap::new(),
+            marks: Marks::default(),
+            expected: stage.expected(),
+            started: 0,
+            halt,
+            results: Results::new(stage.plan.tests.len(), stage.settings.caps),
+        }
+    }
+
+    /// Records the tests that do not run; the summary will show them.
+    fn decide_without_running(&mut self) {
+        let stage = self.stage;
+        for (number, (test, decision)) in stage.plan.tests.iter().enumerate() {
+            let outcome = match decision {
+                Decision::Run => continue,
+                Decision::Skip(skip) => Outcome::Skipped(skip.clone()),
+                Decision::Fail(failure) => Outcome::Failed(failure.clone()),
+                Decision::Reject(failure) => Outcome::Errored(failure.clone()),
+            };
+            self.results.conclude(number, case(test, outcome));
+        }
+    }
+
+    async fn drive(&mut self, mut interrupts: Interrupts) -> Ending {
+        let (start, limit) = (clock::now(), self.stage.settings.run_timeout);
+        let pauses = self.stage.pauses.clone();
+        let mut time_is_up = std::pin::pin!(pauses.passed(start, limit));
+        let mut ending = Ending::Complete;
+        loop {
+            self.start_more();
+            let wake = self.queue.wake();
+            if self.running.is_empty() && wake.is_none() {
+                return ending;
+            }
+            tokio::select! {
+                Some(done) = self.running.join_next_with_id() => self.finish(done),
+                () = clock::passed(wake) => {}
+                () = pauses.reached(self.marks.wake()) => self.tell_slow(),
+                request = interrupts.next() => {
+                    ending = Ending::Interrupted(request);
+                    self.stage.console.line(&request.words(self.running.len()));
+                    self.halt(request.into());
+                }
+                () = &mut time_is_up, if matches!(ending, Ending::Complete) => {
+                    ending = Ending::TimedOut;
+                    self.halt(Halt::RunTimeout);
+                }
+            }
+        }
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        self.queue.stop();
+        self.halt.send_replace(halt);
+    }
+
+    fn start_more(&mut self) {
+        for ticket in self.queue.start(clock::now()) {
+            self.begin(ticket);
+            let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
+            let places = self.results.places();
+            let task = self
+                .running
+                .spawn(async move { stage.attempt(ticket, halt, &places).await });
+            self.tickets.insert(task.id(), ticket);
+            self.started += 1;
+            if self.started > self.expected {
+                self.stage.console.expect_one_more();
+            }
+        }
+    }
+
+    /// Shows that an attempt starts. Of a stress without end only those rounds are told that the report will have:
+    /// everything would fill the disk, and what is told must be the whole story of a round.
+    fn begin(&mut self, ticket: Ticket) {
+        let stage = self.stage;
+        let id = stage.plan.test(ticket.number).id();
+        stage.console.started(ticket.slot, &id);
+        if self.results.begin(ticket) == Admission::Kept {
+            let limits = stage.limits(ticket.number);
+            self.marks.started(ticket, stage.pauses.now(), limits);
+            stage.events.started(Start {
+                id: &id,
+                round: ticket.round,
+                attempt: ticket.attempt,
+                slot: ticket.slot,
+            });
+        }
+    }
+
+    /// Shows which tests take longer than they should.
+    fn tell_slow(&mut self) {
+        for (ticket, passed) in self.marks.due(self.stage.pauses.now()) {
+            self.stage.tell_slow(ticket, passed);
+        }
+    }
+
+    fn finish(&mut self, done: Result<(Id, Done), JoinError>) {
+        match done {
+            Ok((id, done)) => {
+                self.tickets.remove(&id);
+                self.settle(done.ticket, done.case);
+            }
+            // A task of ours can only panic by a mistake of ours; that must not look like a test that passed.
+            Err(error) => {
+                if let Some(ticket) = self.tickets.remove(&error.id()) {
+                    let test = self.stage.plan.test(ticket.number);
+                    self.settle(ticket, case(test, lost(&error)));
+                }
+            }
+        }
+    }
+
+    /// An attempt has ended: either there will be another one, or this is the result.
+    fn settle(&mut self, ticket: Ticket, case: Case) {
+        self.queue.ended(ticket);
+        self.marks.ended(ticket);
+        let mut case = self.results.join(ticket, case);
+        let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
+        if results::deserves_another(&case) && !is_last && !self.is_over() {
+            let admission = self.results.begin(ticket);
+            self.tell(ticket, &case, admission);
+            self.results.wait(ticket, case);
+            let delay = self.stage.settings.repeat.retry_delay;
+            self.queue.retry(ticket, clock::now() + delay);
+            return;
+        }
+        results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
+        let admission = self.results.admit(ticket.number, &mut case);
+        self.tell(ticket, &case, admission);
+        if admission == Admission::Kept {
+            self.results.keep(ticket.number, case);
+        }
+        if self.is_over() {
+            self.queue.stop();
+        }
+    }
+
+    /// Shows how an attempt ended, if its round is in the report.
+    fn tell(&self, ticket: Ticket, case: &Case, admission: Admission) {
+        match admission {
+            Admission::Kept => self.stage.tell(ticket, case),
+            Admission::Counted => self.stage.console.ended_again(ticket.slot),
+        }
+    }
+
+    /// Whether a failure has ended the run.
+    fn is_over(&self) -> bool {
+        let settings = &self.stage.settings;
+        let is_end = settings.on_failure == OnFailure::Stop || settings.repeat.goal == Goal::Failure;
+        is_end && self.results.have_failed()
+    }
+
+    /// The cases in the order of the plan; tests that never ran are skipped for the reason that `ending` gives.
+    fn into_cases(self, ending: Ending) -> (Vec<Vec<Case>>, Dropped) {
+        let why = match ending {
+            Ending::Complete => "not started after the first failure".to_owned(),
+            Ending::Interrupted(request) => format!("run interrupted by {}", request.name()),
+            Ending::TimedOut => format!(
+                "run reached its limit of {} s",
+                self.stage.settings.run_timeout.as_secs_f64()
+            ),
+        };
+        let skip = Skip {
+            kind: "interrupted".to_owned(),
+            reason: why,
+        };
+        let (mut cases, dropped) = self.results.into_cases();
+        for (rounds, (test, _)) in cases.iter_mut().zip(&self.stage.plan.tests) {
+            if rounds.is_empty() {
+                rounds.push(case(test, Outcome::Skipped(skip.clone())));
+            }
+        }
+        (cases, dropped)
+    }
+}
+
+impl Stage {
+    /// How many tests will run, as far as that is known.
+    fn expected(&self) -> usize {
+        let Repeat { count, copies, .. } = self.settings.repeat;
+        self.plan.order.len() * (count.unwrap_or(1) as usize) * (copies as usize)
+    }
+
+    fn queue(&self) -> Queue {
+        let Settings { repeat, jobs, .. } = self.settings;
+        let until = repeat.stress.and_then(|time| clock::now().checked_add(time));
+        let rounds = Rounds::new(self.plan.order.clone(), self.plan.seed, repeat.count, until);
+        let room = Room::new(jobs, self.plan.group_max.clone());
+        Queue::new(rounds, repeat.copies, self.plan.demands(), room)
+    }
+
+    /// How often this test is tried again.
+    fn retries(&self, number: usize) -> u32 {
+        let own = self.plan.treatment(number).retries;
+        own.unwrap_or(self.settings.repeat.retries)
+    }
+
+    /// What a line calls a test: by its name, and its round where there are several.
+    fn title(&self, ticket: Ticket) -> String {
+        let name = &self.plan.test(ticket.number).name;
+        match ticket.round {
+            1 => name.clone(),
+            round => format!("{name}#{round}"),
+        }
+    }
+
+    /// Which attempt it is, as it follows a title.
+    fn nth_attempt(&self, ticket: Ticket) -> String {
+        let attempts = self.retries(ticket.number).saturating_add(1);
+        format!(" (attempt {} of {attempts})", ticket.attempt)
+    }
+
+    /// Shows that an attempt goes on for longer than it should.
+    fn tell_slow(&self, ticket: Ticket, passed: Duration) {
+        let test = self.plan.test(ticket.number);
+        let mut title = self.title(ticket);
+        if ticket.attempt > 1 {
+            title.push_str(&self.nth_attempt(ticket));
+        }
+        self.events.slow(Slow {
+            id: &test.id(),
+            round: ticket.round,
+            attempt: ticket.attempt,
+            passed,
+        });
+        self.console.slow(&test.binary.id(), &title, passed);
+    }
+
+    /// Shows how an attempt ended.
+    fn tell(&self, ticket: Ticket, case: &Case) {
+        let test = self.plan.test(ticket.number);
+        let mut title = self.title(ticket);
+        let is_first_of_several = case.failure().is_some() && self.retries(ticket.number) > 0;
+        if ticket.attempt > 1 || is_first_of_several {
+            title.push_str(&self.nth_attempt(ticket));
+        }
+        self.events.finished(&test.binary.id(), ticket.attempt, case);
+        let result = (&case.outcome, case.elapsed);
+        self.console
+            .finished(ticket.slot, &test.binary.id(), &title, result);
+    }
+}
+
+fn lost(error: &JoinError) -> Outcome {
+    Outcome::Errored(Failure {
+        kind: "exec".to_owned(),
+        message: format!("the runner lost it by a mistake of its own: {error}"),
+        detail: String::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Questions to a test binary, asked where its tests will run: a program may do anything when it is only asked for its
+//! tests, and what it starts then must not outlive the answer either.
+
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::Owner;
+use crate::base::clock;
+
+/// Asks one binary.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    owner: Arc<Owner>,
+    /// The number of the binary; its scratch directories are called by it.
+    number: usize,
+    asked: AtomicUsize,
+}
+
+impl Asker {
+    /// For the binary with this number.
+    pub(crate) fn new(owner: Arc<Owner>, number: usize) -> Asker {
+        let asked = AtomicUsize::new(0);
+        Asker { owner, number, asked }
+    }
+
+    /// Runs the command to its end and returns what it wrote.
+    ///
+    /// # Errors
+    /// Why there is no answer, for a person.
+    pub(crate) async fn ask(&self, mut command: Command, limit: Duration) -> Result<Output, String> {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = &*self.owner {
+            let label = format!(
+                "list-{}-{}",
+                self.number,
+                self.asked.fetch_add(1, Ordering::Relaxed)
+            );
+            return super::supervised::output(keeper, command.into_std(), (&label, limit)).await;
+        }
+        command.kill_on_drop(true).stdin(std::process::Stdio::null());
+        let deadline = clock::now() + limit;
+        tokio::select! {
+            output = command.output() => output.map_err(|error| format!("it could not be started: {error}")),
+            () = clock::passed(Some(deadline)) => Err(format!("no answer within {} s", limit.as_secs())),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One attempt at a test: its directory, its command, its process, and the case that comes of it.
+//!
+//! Whether there is another attempt is the runner's decision.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::capture::{Capture, Echo};
+use super::environment::Own;
+use super::owner::{Fate, Job, Settled};
+use super::places::{Kept, Places, Round};
+use super::process::{Ended, Halt, Watch, insisted};
+use super::suites::case;
+use super::{Output, Stage, stretch, verdict};
+use crate::report::data::{Case, Failure, Leak, Outcome};
+use crate::report::kept_files::FORENSICS;
+use crate::runner::ownership::LeakPolicy;
+use crate::select::plan::Test;
+
+/// Which attempt at which test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// The test's number in the plan.
+    pub(super) number: usize,
+    /// From 1; more than one where tests are repeated.
+    pub(super) round: u32,
+    /// From 1; more than one where a failed test is tried again.
+    pub(super) attempt: u32,
+    /// A small number that no other running test has.
+    pub(super) slot: usize,
+}
+
+/// A test that has run.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) ticket: Ticket,
+    pub(super) case: Case,
+}
+
+impl Ticket {
+    /// The test and the round that it is an attempt at.
+    pub(super) fn round(self) -> Round {
+        (self.number, self.round)
+    }
+
+    /// A short name for its files, unique within the run.
+    pub(super) fn label(self) -> String {
+        match self {
+            Ticket {
+                number,
+                round: 1,
+                attempt: 1,
+                ..
+            } => number.to_string(),
+            Ticket {
+                number,
+                round,
+                attempt,
+                ..
+            } => format!("{number}-{round}-{attempt}"),
+        }
+    }
+
+    /// Number and round of the test whose label this is.
+    fn of_label(label: &str) -> Option<(usize, u32)> {
+        let mut parts = label.split('-');
+        let number = parts.next()?.parse().ok()?;
+        Some((number, parts.next().map_or(Some(1), |round| round.parse().ok())?))
+    }
+}
+
+impl Stage {
+    /// Makes one attempt. `places` says whether its files are kept if it fails.
+    pub(super) async fn attempt(
+        &self,
+        ticket: Ticket,
+        mut halt: watch::Receiver<Halt>,
+        places: &Places,
+    ) -> Done {
+        let (test, label) = (self.plan.test(ticket.number), ticket.label());
+        let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
+        let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
+        let command = self.environment.test_command(&Own {
+            test,
+            scratch: &scratch,
+            ticket,
+            mark: &mark,
+        });
+        let limits = self.limits(ticket.number);
+        let watch = Watch {
+            timeout: limits.timeout,
+            grace: self.settings.grace,
+            pauses: self.pauses.clone(),
+            halt: halt.clone(),
+            mark,
+        };
+        let job = Job {
+            command,
+            scratch: &scratch,
+            artefacts: &self.directory.artefacts(&label),
+        };
+        let capture = Capture::new(&log, self.echo(test));
+        let began = self.pauses.stood();
+        let (ended, remains) = self.owner.run(job, capture, watch).await;
+        let mut case = self.judge(test, ended, limits);
+        case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
+        (case.slot, case.round) = (Some(ticket.slot), ticket.round);
+        case.attachments.extend(log.exists().then_some(log));
+        let has_place = case.failure().is_none() || places.fail(ticket.round()) == Kept::All;
+        let settled = tokio::select! {
+            settled = remains.settle(fate(&case, has_place)) => settled,
+            // Who owns the files sees that we are gone, and removes them.
+            () = insisted(&mut halt) => Settled::default(),
+        };
+        if !has_place {
+            self.forget_files(&label, &mut case);
+        }
+        account(&mut case, settled, self.settings.leaks);
+        if has_place && !keeps_log(ticket, &case, places) {
+            self.forget_files(&label, &mut case);
+        }
+        Done { ticket, case }
+    }
+
+    /// Thousands of rounds would fill the disk with their logs and what else is written about them.
+    fn forget_files(&self, label: &str, case: &mut Case) {
+        case.attachments.clear();
+        std::fs::remove_file(self.directory.log(label)).ok();
+        std::fs::remove_dir_all(self.directory.artefacts(label)).ok();
+    }
+
+    /// The limits of the test with this number.
+    pub(super) fn limits(&self, number: usize) -> verdict::Limits {
+        let treatment = self.plan.treatment(number);
+        let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
+        verdict::Limits {
+            timeout: own(treatment.timeout).unwrap_or(self.settings.timeout),
+            slow: own(treatment.slow).unwrap_or(self.settings.slow),
+            run_timeout: self.settings.run_timeout,
+        }
+    }
+
+    fn echo(&self, test: &Test) -> Option<Echo> {
+        (self.settings.output == Output::Show).then(|| Echo {
+            console: Arc::clone(&self.console),
+            name: test.name.clone(),
+        })
+    }
+
+    fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
+        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
+        let mut case = case(test, outcome);
+        let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
+        if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {
+            append(&mut failure.detail, &shortage.words(|label| self.holder(label)));
+        }
+        if let (Some((file, line)), false) = (place, matches!(case.outcome, Outcome::Passed)) {
+            (case.file, case.line) = (Some(file), Some(line));
+        }
+        case.started = Some(ended.started);
+        case.elapsed = ended.elapsed;
+        case.stdout = crate::runner::libtest::unframed(&ended.stdout, &test.name).to_vec();
+        case.stderr = ended.stderr;
+        case.leaks = ended.leaks;
+        case.attachments = ended.attachments;
+        case
+    }
+
+    /// Whose temporary directory has this name.
+    fn holder(&self, label: &str) -> String {
+        let known = Ticket::of_label(label).filter(|(number, _)| *number < self.plan.tests.len());
+        match known {
+            Some((number, 1)) => self.plan.test(number).id(),
+            Some((number, round)) => format!("{}#{round}", self.plan.test(number).id()),
+            None => label.to_owned(),
+        }
+    }
+
+    /// A source file as the compiler names it, if it belongs to the workspace.
+    fn within_root(&self, file: &Path) -> Option<PathBuf> {
+        let relative = file.strip_prefix(&self.root).unwrap_or(file);
+        (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
+    }
+}
+
+/// Whether its log stays: of rounds after the first only that of a failure, which a leak may have made of a success.
+fn keeps_log(ticket: Ticket, case: &Case, places: &Places) -> bool {
+    match case.failure() {
+        None => ticket.round == 1,
+        Some(_) => places.fail(ticket.round()) == Kept::All,
+    }
+}
+
+/// After a success nothing stays; after a failure everything does that there is a place for.
+fn fate(case: &Case, has_place: bool) -> Fate {
+    match &case.outcome {
+        Outcome::Passed => Fate::Remove,
+        Outcome::Failed(failure) | Outcome::Errored(failure) if !failure.is_of_the_run() && has_place => {
+            Fate::Preserve
+        }
+        Outcome::Failed(_) | Outcome::Errored(_) | Outcome::Skipped(_) => Fate::Discard,
+    }
+}
+
+/// Adds what was found out when the test's files were settled; a leak may fail a test that had passed.
+fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
+    case.leaks.extend(settled.leaks);
+    if policy == LeakPolicy::Off {
+        case.leaks.clear();
+    }
+    if let Outcome::Failed(failure) | Outcome::Errored(failure) = &mut case.outcome {
+        let found = case.attachments.iter().filter(|path| path.ends_with(FORENSICS));
+        found.for_each(|path| append(&mut failure.detail, &format!("found: {}", path.display())));
+        if let Some(kept) = &settled.kept {
+            append(&mut failure.detail, &format!("kept: {kept}"));
+        }
+    }
+    if policy == LeakPolicy::Fail && matches!(case.outcome, Outcome::Passed) && !case.leaks.is_empty() {
+        case.outcome = Outcome::Errored(leaked(&case.leaks));
+    }
+}
+
+/// The failure of a test that passed and left something.
+fn leaked(leaks: &[Leak]) -> Failure {
+    let lines: Vec<String> = leaks
+        .iter()
+        .map(|leak| format!("{}: {}", leak.kind, leak.what))
+        .collect();
+    let more = match leaks.len() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    Failure {
+        kind: "leak".to_owned(),
+        message: format!("left behind: {}{more}", lines.first().map_or("", String::as_str)),
+        detail: lines.join("\n"),
+    }
+}
+
+fn append(detail: &mut String, line: &str) {
+    if !detail.is_empty() {
+        detail.push('\n');
+    }
+    detail.push_str(line);
+}

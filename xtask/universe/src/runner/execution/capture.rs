@@ -1,0 +1,251 @@
+//! What a test writes: the beginning and the end in memory, all of it in a log file, up to a limit that the log tells.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::base::text::{plain_line, plain_text};
+use crate::base::truncation::{self, LOG_LEN_MAX};
+use crate::runner::console::Console;
+
+/// So much of the beginning and so much of the end of each stream is kept in memory.
+const KEPT_LEN_MAX: usize = 128 * 1024;
+
+/// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests have 10 MiB.
+#[cfg(target_os = "linux")]
+const WHOLE_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Both streams of one test.
+#[derive(Debug)]
+pub struct Capture {
+    pub(crate) stdout: Stream,
+    pub(crate) stderr: Stream,
+    log: Option<Log>,
+    echo: Option<Echo>,
+}
+
+/// The beginning and the end of one stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// So many bytes of the beginning and so many of the end.
+    kept_max: usize,
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    /// Bytes between head and tail that were not kept.
+    dropped: u64,
+}
+
+/// The output, both streams in the order in which they arrived. The file is made by the first write.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    /// Of the output, the part beyond the limit included.
+    len: u64,
+    len_max: u64,
+}
+
+/// Shows each line at once, with the test's name before it.
+#[derive(Debug)]
+pub struct Echo {
+    /// Where it is shown.
+    pub console: Arc<Console>,
+    /// What each line begins with.
+    pub name: String,
+}
+
+impl Capture {
+    /// Nothing captured yet.
+    pub fn new(log: &Path, echo: Option<Echo>) -> Capture {
+        let log = Log {
+            path: log.to_owned(),
+            file: None,
+            len: 0,
+            len_max: LOG_LEN_MAX,
+        };
+        Capture {
+            stdout: Stream::new(KEPT_LEN_MAX),
+            stderr: Stream::new(KEPT_LEN_MAX),
+            log: Some(log),
+            echo,
+        }
+    }
+
+    /// The same, of a program that is asked for something: all of it is kept, and there is no log.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn whole() -> Capture {
+        Capture {
+            stdout: Stream::new(WHOLE_LEN_MAX),
+            stderr: Stream::new(KEPT_LEN_MAX),
+            log: None,
+            echo: None,
+        }
+    }
+
+    /// Reads both streams to their ends.
+    pub(crate) async fn read(
+        &mut self,
+        mut stdout: impl AsyncRead + Unpin,
+        mut stderr: impl AsyncRead + Unpin,
+    ) {
+        let (mut out, mut err) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            tokio::select! {
+                len = stdout.read(&mut out), if out_open => out_open = self.take(len, &out, Source::Stdout),
+                len = stderr.read(&mut err), if err_open => err_open = self.take(len, &err, Source::Stderr),
+            }
+        }
+    }
+
+    /// Returns whether more may come.
+    fn take(&mut self, len: std::io::Result<usize>, buffer: &[u8], from: Source) -> bool {
+        let Some(chunk) = len
+            .ok()
+            .and_then(|len| buffer.get(..len))
+            .filter(|chunk| !chunk.is_empty())
+        else {
+            return false;
+        };
+        match from {
+            Source::Stdout => self.stdout.push(chunk),
+            Source::Stderr => self.stderr.push(chunk),
+        }
+        if let Some(log) = &mut self.log {
+            log.push(chunk);
+        }
+        if let Some(Echo { console, name }) = &self.echo {
+            let name = plain_line(name);
+            plain_text(chunk)
+                .lines()
+                .for_each(|line| console.line(&format!("{name} | {line}")));
+        }
+        true
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    fn new(kept_max: usize) -> Stream {
+        Stream {
+            kept_max,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            dropped: 0,
+        }
+    }
+
+    fn push(&mut self, chunk: &[u8]) {
+        let room = self.kept_max.saturating_sub(self.head.len()).min(chunk.len());
+        let (first, rest) = chunk.split_at(room);
+        self.head.extend_from_slice(first);
+        self.tail.extend(rest);
+        let excess = self.tail.len().saturating_sub(self.kept_max);
+        self.tail.drain(..excess);
+        self.dropped += excess as u64;
+    }
+
+    /// Everything, or the beginning and the end with a line between them that says how much is missing.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.head;
+        if self.dropped > 0 {
+            bytes.extend_from_slice(truncation::mark(self.dropped).as_bytes());
+        }
+        bytes.extend(self.tail);
+        bytes
+    }
+}
+
+impl Log {
+    /// A log that cannot be written costs the log and not the test.
+    fn push(&mut self, chunk: &[u8]) {
+        if self.file.is_none() && self.len == 0 {
+            self.file = File::create(&self.path).ok();
+        }
+        let room = self.len_max.saturating_sub(self.len);
+        let was_open = self.len <= self.len_max;
+        self.len += chunk.len() as u64;
+        let Some(file) = self.file.as_mut().filter(|_| was_open) else {
+            return;
+        };
+        let fitting = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
+        file.write_all(chunk.get(..fitting).unwrap_or_default()).ok();
+        if self.len > self.len_max {
+            let len_max = self.len_max;
+            writeln!(
+                file,
+                "\n[... the test wrote more; of its output this log has the first {len_max} bytes ...]"
+            )
+            .ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_stream_is_kept_whole() {
+        let mut stream = Stream::new(KEPT_LEN_MAX);
+        stream.push(b"hello ");
+        stream.push(b"world");
+        assert_eq!(stream.into_bytes(), b"hello world");
+    }
+
+    #[test]
+    fn of_a_long_stream_the_beginning_and_the_end_are_kept() {
+        let mut stream = Stream::new(KEPT_LEN_MAX);
+        let all: Vec<u8> = (0..3 * KEPT_LEN_MAX + 5)
+            .map(|n| b'a' + u8::try_from(n % 26).unwrap())
+            .collect();
+        all.chunks(1000).for_each(|chunk| stream.push(chunk));
+        let kept = stream.into_bytes();
+        let mark = format!("\n[... {} bytes left out ...]\n", KEPT_LEN_MAX + 5);
+        assert_eq!(kept.len(), 2 * KEPT_LEN_MAX + mark.len());
+        assert!(kept.starts_with(&all[..KEPT_LEN_MAX]) && kept.ends_with(&all[all.len() - KEPT_LEN_MAX..]));
+        assert!(kept[KEPT_LEN_MAX..].starts_with(mark.as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn the_log_has_both_streams() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.log");
+        let mut capture = Capture::new(&path, None);
+        assert!(!path.exists());
+        capture.read(&b"out"[..], &b"err"[..]).await;
+        assert_eq!(std::fs::read(&path).unwrap().len(), 6);
+        assert_eq!(
+            (capture.stdout.into_bytes(), capture.stderr.into_bytes()),
+            (b"out".into(), b"err".into())
+        );
+    }
+
+    #[test]
+    fn a_log_that_is_full_says_so_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.log");
+        let mut log = Log {
+            path: path.clone(),
+            file: None,
+            len: 0,
+            len_max: 5,
+        };
+        log.push(b"12345");
+        assert_eq!(std::fs::read(&path).unwrap(), b"12345");
+        log.push(b"67");
+        log.push(b"89");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let end = "\n[... the test wrote more; of its output this log has the first 5 bytes ...]\n";
+        assert_eq!(text, format!("12345{end}"));
+    }
+}

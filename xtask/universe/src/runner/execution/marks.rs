@@ -1,0 +1,153 @@
+//! Which running tests take longer than they should, and when that is to be told: at the limit of each, and again when it
+//! has passed once more.
+//!
+//! A state machine that tells nobody and asks no clock.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::attempt::Ticket;
+use super::places::Round;
+use super::verdict::Limits;
+
+/// Between two marks of one test so much time passes, however low its limit is.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// The tests that run.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    running: BTreeMap<Round, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    ticket: Ticket,
+    start: Instant,
+    /// From its start to its next mark.
+    next: Duration,
+    /// Between its marks; a multiple of its limit.
+    interval: Duration,
+    /// There is no mark any more: it is being ended then.
+    timeout: Duration,
+}
+
+impl Running {
+    /// When it is told of next, if ever.
+    fn wake(&self) -> Option<Instant> {
+        self.start
+            .checked_add(self.next)
+            .filter(|_| self.next < self.timeout)
+    }
+
+    /// The time that it has taken, by its latest mark; `None` where that was told before.
+    fn advance(&mut self, now: Instant) -> Option<Duration> {
+        let mut told = None;
+        while self.wake().is_some_and(|wake| wake <= now) {
+            told = Some(self.next);
+            self.next = self.next.saturating_add(self.interval);
+        }
+        told
+    }
+}
+
+impl Marks {
+    /// A test starts that has these limits.
+    pub(super) fn started(&mut self, ticket: Ticket, now: Instant, limits: Limits) {
+        // A limit that was stretched to nothing must not keep us busy.
+        let slow = limits.slow.max(Duration::from_millis(1));
+        let factor = INTERVAL_MIN.as_nanos().div_ceil(slow.as_nanos());
+        let running = Running {
+            ticket,
+            start: now,
+            next: slow,
+            interval: slow.saturating_mul(u32::try_from(factor).unwrap_or(1)),
+            timeout: limits.timeout,
+        };
+        self.running.insert(ticket.round(), running);
+    }
+
+    /// A test has ended.
+    pub(super) fn ended(&mut self, ticket: Ticket) {
+        self.running.remove(&ticket.round());
+    }
+
+    /// When somebody is to be told of next.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.running.values().filter_map(Running::wake).min()
+    }
+
+    /// Those that are to be told of now, each with the time that it has taken for longer than; they count as told of.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(Ticket, Duration)> {
+        let running = self.running.values_mut();
+        running
+            .filter_map(|running| Some((running.ticket, running.advance(now)?)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock;
+
+    const TICKET: Ticket = Ticket {
+        number: 7,
+        round: 1,
+        attempt: 1,
+        slot: 0,
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A test that has just started, with this limit and a time limit of a minute.
+    fn started(slow: Duration) -> (Marks, Instant) {
+        let (mut marks, now) = (Marks::default(), clock::now());
+        let limits = Limits {
+            timeout: seconds(60),
+            slow,
+            run_timeout: Duration::MAX,
+        };
+        marks.started(TICKET, now, limits);
+        (marks, now)
+    }
+
+    /// What is told when each mark is waited for.
+    fn told(slow: Duration) -> Vec<Duration> {
+        let (mut marks, _) = started(slow);
+        let next = || {
+            let wake = marks.wake()?;
+            Some(marks.due(wake).into_iter().map(|(_, passed)| passed))
+        };
+        std::iter::from_fn(next).flatten().collect()
+    }
+
+    #[test]
+    fn a_test_is_told_of_at_its_limit_and_at_its_multiples_until_its_time_is_up() {
+        assert_eq!(told(seconds(20)), [20, 40].map(seconds));
+        assert!(told(seconds(60)).is_empty());
+    }
+
+    #[test]
+    fn a_low_limit_does_not_flood_the_console() {
+        let marks = told(Duration::from_millis(300));
+        assert_eq!(marks[..3], [300, 1500, 2700].map(Duration::from_millis));
+        assert!(told(Duration::ZERO).len() <= 60);
+    }
+
+    #[test]
+    fn marks_that_were_missed_are_told_as_one() {
+        let (mut marks, start) = started(seconds(5));
+        assert_eq!(marks.due(start + seconds(4)), []);
+        assert_eq!(marks.due(start + seconds(17)), [(TICKET, seconds(15))]);
+        assert_eq!(marks.wake(), Some(start + seconds(20)));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_test_that_has_ended() {
+        let (mut marks, _) = started(seconds(5));
+        marks.ended(TICKET);
+        assert_eq!(marks.wake(), None);
+    }
+}

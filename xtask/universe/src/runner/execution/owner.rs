@@ -1,0 +1,260 @@
+//! Who owns the processes of a test: the keeper, where there is one, else this process by way of process groups.
+//!
+//! Both give the same account of how a test ended; they differ in what they find of what it left.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::capture::Capture;
+use super::process::{self, Ended, Watch};
+use crate::base::mounts;
+use crate::base::private_directory::make_scratch;
+use crate::machine::capability::Capabilities;
+use crate::report::data::Leak;
+use crate::report::kept_files::KeptFiles;
+use crate::sandbox::isolation::{Isolation, Level};
+#[cfg(target_os = "linux")]
+use crate::sandbox::linux::{Control, Keeper, Order, Tell};
+use crate::sandbox::removal;
+
+/// Who starts tests, and sees to it that nothing of them remains.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// A process of its own, in the box or outside.
+    #[cfg(target_os = "linux")]
+    Keeper(Box<Keeper>),
+    /// This process.
+    Group {
+        /// What it lacks, and why.
+        why: Option<String>,
+    },
+}
+
+/// What is to be started, and where its files are.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    pub(super) command: tokio::process::Command,
+    /// Its temporary directory, which does not exist yet.
+    pub(super) scratch: &'a Path,
+    /// Where what outlives it is written.
+    pub(super) artefacts: &'a Path,
+}
+
+/// What becomes of a test's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It passed: none should be there.
+    Remove,
+    /// It failed: they are kept for a person to look.
+    Preserve,
+    /// It was not its fault that it did not come to its end, or there is no place for them: they go.
+    Discard,
+}
+
+/// The files of a test that has ended.
+#[derive(Debug)]
+pub(super) enum Remains {
+    #[cfg(target_os = "linux")]
+    Supervised(Control),
+    Ours(PathBuf),
+    /// There are none.
+    None,
+}
+
+/// What has become of them.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) leaks: Vec<Leak>,
+    pub(super) kept: Option<KeptFiles>,
+}
+
+impl Owner {
+    /// The best owner that `isolation` allows and this machine gives.
+    ///
+    /// # Errors
+    /// When the box was insisted on and cannot be had.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
+        match Keeper::start(isolation, scratch) {
+            Ok(keeper) => Ok(Owner::Keeper(Box::new(keeper))),
+            Err(error) if isolation == Isolation::Box => Err(error),
+            Err(error) => Owner::group(scratch, Some(format!("no box: {error:#}"))),
+        }
+    }
+
+    /// Only Linux has more than process groups.
+    ///
+    /// # Errors
+    /// When the box was insisted on.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
+        match isolation {
+            Isolation::Box => anyhow::bail!("the box cannot be had: only Linux has namespaces"),
+            Isolation::Auto | Isolation::Process => Owner::group(scratch, None),
+        }
+    }
+
+    /// This process, with a directory for all scratch directories.
+    fn group(scratch: &Path, why: Option<String>) -> anyhow::Result<Owner> {
+        make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
+        Ok(Owner::Group { why })
+    }
+
+    /// How far it keeps tests apart.
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.level,
+            Owner::Group { .. } => Level::Group,
+        }
+    }
+
+    /// What it lacks, and why.
+    pub(crate) fn why(&self) -> Option<&str> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.why.as_deref(),
+            Owner::Group { why } => why.as_deref(),
+        }
+    }
+
+    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built probe, if there is one.
+    pub(crate) async fn probe(&self, capabilities: &mut Capabilities, binary: Option<&Path>) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self
+            && keeper.level == Level::Box
+        {
+            capabilities.found_there("ipv4", &keeper.loopback.ipv4);
+            capabilities.found_there("ipv6", &keeper.loopback.ipv6);
+            if let Some(binary) = binary.filter(|_| capabilities.want_proof()) {
+                capabilities.confirm_by(super::supervised::ask(keeper, binary).await);
+                return;
+            }
+        }
+        capabilities.confirm(binary);
+    }
+
+    /// Runs it to its end; what it started has ended, too, when this returns.
+    pub(super) async fn run(&self, job: Job<'_>, capture: Capture, watch: Watch) -> (Ended, Remains) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => {
+                let order = Order::of(job.command.as_std(), job.scratch, job.artefacts);
+                let (ended, control) = super::supervised::run(keeper, &order, capture, watch).await;
+                (ended, control.map_or(Remains::None, Remains::Supervised))
+            }
+            Owner::Group { .. } => match std::fs::create_dir(job.scratch) {
+                Ok(()) => {
+                    let ended = process::run(job.command, capture, watch).await;
+                    (ended, Remains::Ours(job.scratch.to_owned()))
+                }
+                Err(error) => (Ended::not_started(error), Remains::None),
+            },
+        }
+    }
+
+    /// Stops all tests. Where they are only groups they go on.
+    pub(crate) fn suspend(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self {
+            keeper.tell_all(Tell::Suspend).ok();
+        }
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Keeper(keeper) = self {
+            keeper.tell_all(Tell::Resume).ok();
+        }
+    }
+
+    /// When nothing it started is left.
+    pub(crate) async fn close(self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => keeper.close().await,
+            Owner::Group { .. } => {}
+        }
+    }
+}
+
+impl Remains {
+    /// Has them removed or kept.
+    pub(super) async fn settle(self, fate: Fate) -> Settled {
+        match self {
+            #[cfg(target_os = "linux")]
+            Remains::Supervised(control) => super::supervised::settle(control, fate).await,
+            Remains::Ours(scratch) => settle(&scratch, fate),
+            Remains::None => Settled::default(),
+        }
+    }
+}
+
+/// Has the files of a test removed or kept by this process.
+pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
+    let mounted = mounts::below(scratch);
+    mounts::detach_below(scratch);
+    let mounted = mounted.iter().map(|point| point.display().to_string());
+    let mut leaks = Leak::told("mount", mounted.collect());
+    let is_empty = std::fs::remove_dir(scratch).is_ok();
+    if fate == Fate::Remove && !is_empty {
+        leaks.extend(removal::files_left(scratch));
+    }
+    // A link in its place leads to other people's files: nothing is kept.
+    let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
+    let is_kept = fate == Fate::Preserve && is_directory;
+    if !is_kept && let Err(why) = removal::remove(scratch) {
+        leaks.push(Leak::new(
+            "file",
+            format!("`{}` could not be removed: {why}", scratch.display()),
+        ));
+    }
+    let kept = is_kept.then(|| KeptFiles::whole(scratch));
+    Settled { leaks, kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_files_that_are_left_some_are_told_and_the_others_counted() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = parent.path().join("scratch");
+        std::fs::create_dir(&scratch).unwrap();
+        (10..22).for_each(|n| std::fs::write(scratch.join(n.to_string()), "").unwrap());
+        let told: Vec<String> = settle(&scratch, Fate::Remove)
+            .leaks
+            .into_iter()
+            .map(|leak| leak.what)
+            .collect();
+        let files = (10..19).map(|n| n.to_string());
+        let expected: Vec<String> = files.chain(["and 3 more".to_owned()]).collect();
+        assert_eq!(told, expected);
+        assert!(!scratch.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_tests_directory_is_not_followed() {
+        let parent = tempfile::tempdir().unwrap();
+        let (scratch, outside) = (parent.path().join("scratch"), parent.path().join("outside"));
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("secret"), "").unwrap();
+        for (fate, told) in [
+            (
+                Fate::Remove,
+                &["something else in the place of its temporary directory"][..],
+            ),
+            (Fate::Preserve, &[]),
+        ] {
+            std::os::unix::fs::symlink(&outside, &scratch).unwrap();
+            let settled = settle(&scratch, fate);
+            let leaks: Vec<&str> = settled.leaks.iter().map(|leak| &*leak.what).collect();
+            assert_eq!((&*leaks, settled.kept), (told, None));
+            assert!(scratch.symlink_metadata().is_err() && outside.join("secret").exists());
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One test process from its start to the end of everything it started.
+//!
+//! The test leads a process group of its own. When it has ended, in whatever way, nothing of that group and (on Linux)
+//! no orphan that carries its mark is alive any more.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::io::AsyncRead;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::capture::Capture;
+use crate::base::clock;
+use crate::base::interrupt::Request;
+use crate::base::os::{self, Kill};
+use crate::report::data::Leak;
+use crate::report::shortage::Shortage;
+use crate::runner::suspension::Pauses;
+
+/// Between being asked to end and being killed, a process has this much time by default.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// After a test has ended and its tree is dead, this much time for reading what is left in the pipes.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Killing orphans is repeated, as they may fork meanwhile; but not for ever.
+const SWEEPS_MAX: usize = 20;
+
+/// Whether the whole run is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// It goes on.
+    No,
+    /// A signal asked for it, by this name.
+    Interrupted(&'static str),
+    /// It took too long.
+    RunTimeout,
+    /// A signal insisted: no grace.
+    AtOnce(&'static str),
+}
+
+impl From<Request> for Halt {
+    /// The first signal asks, every further one insists.
+    fn from(request: Request) -> Halt {
+        match request.count {
+            0 | 1 => Halt::Interrupted(request.name()),
+            _ => Halt::AtOnce(request.name()),
+        }
+    }
+}
+
+/// How a test process ended.
+#[derive(Debug)]
+pub enum End {
+    /// By itself.
+    Exited(ExitStatus),
+    /// It never began.
+    NotStarted(std::io::Error),
+    /// Who owned it was killed, and it was ended then.
+    Lost,
+    /// It was killed at its time limit.
+    TimedOut,
+    /// It was killed when it had started so many processes.
+    TooManyProcesses(usize),
+    /// It was killed because the run was halted.
+    Halted(Halt),
+}
+
+/// A test process after its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub end: End,
+    pub(crate) started: SystemTime,
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// What it wrote to standard output, possibly with the middle left out.
+    pub stdout: Vec<u8>,
+    /// The same of standard error.
+    pub stderr: Vec<u8>,
+    /// What it left behind, as far as that was looked for; none of it is left now.
+    pub(crate) leaks: Vec<Leak>,
+    /// There was no room for files when it ended, as far as that was looked for.
+    pub(crate) shortage: Option<Shortage>,
+    /// Files about its end.
+    pub(crate) attachments: Vec<PathBuf>,
+}
+
+impl Ended {
+    /// One that never began.
+    pub(super) fn not_started(error: std::io::Error) -> Ended {
+        Ended {
+            end: End::NotStarted(error),
+            started: clock::wall(),
+            elapsed: Duration::ZERO,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            leaks: Vec::new(),
+            shortage: None,
+            attachments: Vec::new(),
+        }
+    }
+}
+
+/// What a test may use up, and how it is recognised.
+#[derive(Debug)]
+pub struct Watch {
+    /// It has this much time.
+    pub timeout: Duration,
+    /// Between being asked to end and being killed.
+    pub grace: Duration,
+    /// What does not count.
+    pub pauses: Pauses,
+    /// Whether the run is to end.
+    pub halt: watch::Receiver<Halt>,
+    /// `NAME=value` in the environment of the test and of whatever it starts.
+    pub mark: String,
+}
+
+/// Runs `command` to its end.
+pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -> Ended {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    os::own_group(&mut command);
+    let (started, start) = (clock::wall(), clock::now());
+    let (mut elapsed, mut leaks) = (Duration::ZERO, Vec::new());
+    let end = match command.spawn() {
+        Ok(mut child) => {
+            let streams = child.stdout.take().zip(child.stderr.take());
+            let mut reading = Reading::of(streams, &mut capture);
+            let group = child.id();
+            let end = attend(&mut child, &mut reading, &mut watch, start).await;
+            elapsed = clock::now() - start;
+            // First those who can be recognised: a process that is dying can't be, and the children that it still has
+            // are not ours yet.
+            leaks = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
+            os::kill_group(group, Kill::Now);
+            reading.finish(DRAIN_TIMEOUT).await;
+            end
+        }
+        Err(error) => End::NotStarted(error),
+    };
+    let (stdout, stderr) = (capture.stdout.into_bytes(), capture.stderr.into_bytes());
+    Ended {
+        end,
+        started,
+        elapsed,
+        stdout,
+        stderr,
+        leaks,
+        shortage: None,
+        attachments: Vec::new(),
+    }
+}
+
+/// Waits for the child; kills its tree when its time or that of the run is over.
+async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch, start: Instant) -> End {
+    let group = child.id();
+    let end = tokio::select! {
+        status = child.wait() => status.map_or_else(End::NotStarted, End::Exited),
+        never = reading.go_on() => match never {},
+        () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
+        halt = halted(&mut watch.halt) => End::Halted(halt),
+    };
+    if !matches!(end, End::Exited(_) | End::Halted(Halt::AtOnce(_))) {
+        kill_tree(group, Kill::Gently);
+        tokio::select! {
+            _ = child.wait() => {}
+            never = reading.go_on() => match never {},
+            () = clock::after(watch.grace) => {}
+            () = insisted(&mut watch.halt) => {}
+        }
+    }
+    if !matches!(end, End::Exited(_)) {
+        kill_tree(group, Kill::Now);
+        // Where there are no groups, tokio kills the child itself.
+        child.kill().await.ok();
+    }
+    end
+}
+
+/// Returns when the run is to end. Cancel safe.
+pub async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
+    let halted = halt.wait_for(|halt| *halt != Halt::No).await.map(|halt| *halt);
+    // The sender lives as long as the run.
+    halted.unwrap_or(Halt::RunTimeout)
+}
+
+/// Returns when the run is to end without grace. Cancel safe.
+pub(super) async fn insisted(halt: &mut watch::Receiver<Halt>) {
+    halt.wait_for(|halt| matches!(halt, Halt::AtOnce(_))).await.ok();
+}
+
+/// The group, and whoever left the group but still has a parent in the tree.
+fn kill_tree(leader: Option<os::Pid>, how: Kill) {
+    let strayed = leader.map(os::descendants).unwrap_or_default();
+    os::kill_group(leader, how);
+    strayed.into_iter().for_each(|pid| os::kill(pid, how));
+}
+
+/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are none. Returns
+/// them as leaks. It must not pick a child that somebody else waits for.
+pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
+    let mut leaks = Vec::new();
+    for _ in 0..SWEEPS_MAX {
+        let children = os::children(std::process::id()).into_iter();
+        let orphans: Vec<os::Pid> = children
+            .filter(|pid| is_orphan(*pid) && !os::reap(*pid))
+            .collect();
+        if orphans.is_empty() {
+            break;
+        }
+        leaks.extend(kill_all(&orphans).await);
+    }
+    leaks
+}
+
+/// Kills these orphans with all their descendants and waits until they are gone. Returns them as leaks.
+async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
+    let below: Vec<os::Pid> = orphans.iter().flat_map(|pid| os::descendants(*pid)).collect();
+    let all = || orphans.iter().chain(&below);
+    let leaks = all().map(|pid| leak(*pid)).collect();
+    all().for_each(|pid| os::kill(*pid, Kill::Now));
+    let mut left = orphans.to_vec();
+    for _ in 0..SWEEPS_MAX {
+        left.retain(|pid| !os::reap(*pid));
+        if left.is_empty() {
+            break;
+        }
+        clock::after(Duration::from_millis(2)).await;
+    }
+    leaks
+}
+
+fn leak(pid: os::Pid) -> Leak {
+    Leak::new("process", format!("`{}` (pid {pid})", os::command_line(pid)))
+}
+
+/// The capture at work. Survives being dropped out of a `select!`, because the future stays here.
+pub(super) struct Reading<'a> {
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
+}
+
+impl<'a> Reading<'a> {
+    /// Of these two streams, standard output and standard error, if there are any.
+    pub(super) fn of<O, E>(streams: Option<(O, E)>, capture: &'a mut Capture) -> Reading<'a>
+    where
+        O: AsyncRead + Unpin + Send + 'a,
+        E: AsyncRead + Unpin + Send + 'a,
+    {
+        let Some((stdout, stderr)) = streams else {
+            return Reading { future: None };
+        };
+        Reading {
+            future: Some(Box::pin(capture.read(stdout, stderr))),
+        }
+    }
+
+    /// Reads while something else is waited for.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
+        tokio::select! {
+            value = other => value,
+            never = self.go_on() => match never {},
+        }
+    }
+
+    /// Reads for as long as it is polled; never returns.
+    pub(super) async fn go_on(&mut self) -> Infallible {
+        self.exhaust().await;
+        std::future::pending().await
+    }
+
+    /// Reads to the end, but not longer than `limit`.
+    pub(super) async fn finish(&mut self, limit: Duration) {
+        tokio::select! {
+            () = self.exhaust() => {}
+            () = clock::after(limit) => {}
+        }
+    }
+
+    async fn exhaust(&mut self) {
+        if let Some(future) = self.future.as_mut() {
+            future.await;
+            self.future = None;
+        }
+    }
+}

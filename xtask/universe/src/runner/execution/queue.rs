@@ -1,0 +1,159 @@
+//! What may start next: a state machine that starts nothing and asks no clock.
+//!
+//! It walks through the rounds in order. A test whose group is full is passed over; one that needs more room than there
+//! is makes the others wait, so that nobody waits for ever. Whether a test is tried again is the runner's decision.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::attempt::Ticket;
+use super::room::{Fit, Room};
+use super::rounds::Rounds;
+use crate::select::demand::Demand;
+
+/// The tests that have not run yet.
+#[derive(Debug)]
+pub(super) struct Queue {
+    rounds: Rounds,
+    /// Each test of a round runs in so many copies.
+    copies: u32,
+    /// By the number of the test.
+    demands: Vec<Demand>,
+    room: Room,
+    waiting: VecDeque<Batch>,
+    /// Those that are tried again, and from when on.
+    delayed: Vec<(Instant, Batch)>,
+}
+
+/// Copies of a test that start together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batch {
+    number: usize,
+    /// The round of the first copy; each copy counts as a round.
+    round: u32,
+    copies: u32,
+    attempt: u32,
+}
+
+impl Queue {
+    /// With every test of every round waiting.
+    pub(super) fn new(rounds: Rounds, copies: u32, demands: Vec<Demand>, room: Room) -> Queue {
+        Queue {
+            rounds,
+            copies: copies.max(1),
+            demands,
+            room,
+            waiting: VecDeque::new(),
+            delayed: Vec::new(),
+        }
+    }
+
+    /// Whatever may start now, in order. It counts as started.
+    pub(super) fn start(&mut self, now: Instant) -> Vec<Ticket> {
+        self.wake_up(now);
+        if self.rounds.is_over(now) {
+            let first_round = 1..=self.copies;
+            self.waiting
+                .retain(|batch| first_round.contains(&batch.round) || batch.attempt > 1);
+        }
+        let mut started = Vec::new();
+        while !self.waiting.is_empty() || self.refill(now) {
+            let Some(batch) = self.next_that_fits() else { break };
+            let slots = self.room.enter(
+                (batch.number, batch.round),
+                self.demand(batch.number),
+                batch.copies,
+            );
+            started.extend(batch.tickets(slots));
+        }
+        started
+    }
+
+    /// A started test has ended.
+    pub(super) fn ended(&mut self, ticket: Ticket) {
+        self.room.leave((ticket.number, ticket.round));
+    }
+
+    /// An ended test is to be tried again, but not before `after`. It goes before all that wait.
+    pub(super) fn retry(&mut self, ticket: Ticket, after: Instant) {
+        let Ticket { number, round, .. } = ticket;
+        let attempt = ticket.attempt.saturating_add(1);
+        let batch = Batch {
+            number,
+            round,
+            copies: 1,
+            attempt,
+        };
+        self.delayed.push((after, batch));
+    }
+
+    /// Nothing more starts.
+    pub(super) fn stop(&mut self) {
+        self.rounds.stop();
+        self.waiting.clear();
+        self.delayed.clear();
+    }
+
+    /// When [`start`](Queue::start) may have something new, even if no test ends before.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.delayed.iter().map(|(after, _)| *after).min()
+    }
+
+    fn wake_up(&mut self, now: Instant) {
+        let (due, later) = self.delayed.drain(..).partition(|(after, _)| *after <= now);
+        self.delayed = later;
+        let due: Vec<(Instant, Batch)> = due;
+        for (_, batch) in due.into_iter().rev() {
+            self.waiting.push_front(batch);
+        }
+    }
+
+    /// Lets the next round wait, if there is one.
+    fn refill(&mut self, now: Instant) -> bool {
+        let Some((round, order)) = self.rounds.next(now) else {
+            return false;
+        };
+        let first = (round - 1).saturating_mul(self.copies).saturating_add(1);
+        for number in order {
+            let together = self.room.together(self.demand(number), self.copies);
+            let starts = (0..self.copies).step_by(together as usize);
+            self.waiting.extend(starts.map(|start| Batch {
+                number,
+                round: first.saturating_add(start),
+                copies: together.min(self.copies - start),
+                attempt: 1,
+            }));
+        }
+        true
+    }
+
+    fn next_that_fits(&mut self) -> Option<Batch> {
+        for (place, batch) in self.waiting.iter().enumerate() {
+            match self.room.fit(self.demand(batch.number), batch.copies) {
+                Fit::Now => return self.waiting.remove(place),
+                Fit::Later => return None,
+                Fit::GroupFull => {}
+            }
+        }
+        None
+    }
+
+    fn demand(&self, number: usize) -> Demand {
+        self.demands.get(number).copied().unwrap_or_default()
+    }
+}
+
+impl Batch {
+    fn tickets(self, slots: Vec<usize>) -> impl Iterator<Item = Ticket> {
+        let Batch { number, attempt, .. } = self;
+        (self.round..).zip(slots).map(move |(round, slot)| Ticket {
+            number,
+            round,
+            attempt,
+            slot,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

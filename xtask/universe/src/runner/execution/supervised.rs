@@ -1,0 +1,316 @@
+//! A test that the keeper owns, from the order to start it until its files are settled.
+//!
+//! Says when a test is to end; that it then does, with all it started, is the supervisor's work.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::capture::Capture;
+use super::owner::{Fate, Settled};
+use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
+use crate::base::clock;
+use crate::base::os::TEMPORARY;
+use crate::machine::capability::PROBE_TIMEOUT;
+use crate::report::data::{Leak, STUCK};
+use crate::runner::suspension::Pauses;
+use crate::sandbox::isolation::Level;
+use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
+
+/// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
+const EXAMINE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Killing a tree and taking away its mounts takes some milliseconds, unless the kernel is in trouble.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Removing or copying the files of a test; they may be many.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs one order to its end. Without a control there is nothing to settle, or nobody who would.
+pub(super) async fn run(
+    keeper: &Keeper,
+    order: &Order,
+    mut capture: Capture,
+    mut watch: Watch,
+) -> (Ended, Option<Control>) {
+    let (started, start) = (clock::wall(), clock::now());
+    let frame = match order.frame() {
+        Ok(frame) => frame,
+        Err(error) => return (Ended::not_started(error), None),
+    };
+    let ward = match keeper.launch(&frame).await {
+        Ok(ward) => ward,
+        Err(error) => return (Ended::not_started(gone(&error)), None),
+    };
+    let mut control = ward.control;
+    let mut reading = Reading::of(Some((ward.stdout, ward.stderr)), &mut capture);
+    let (end, said) = attend(&mut control, &mut reading, &mut watch, start).await;
+    let (said, resists) = match said {
+        Ok(said) => (said, None),
+        Err(resists) => (None, Some(resists)),
+    };
+    reading.finish(DRAIN_TIMEOUT).await;
+    drop(reading);
+    let mut ended = Ended {
+        end: End::Lost,
+        started,
+        elapsed: clock::now() - start,
+        stdout: capture.stdout.into_bytes(),
+        stderr: capture.stderr.into_bytes(),
+        leaks: Vec::new(),
+        shortage: None,
+        attachments: existing(order.forensics.clone()),
+    };
+    let listens = believe(&mut ended, said);
+    if let Some(end) = end {
+        ended.end = end;
+        // It had no time to clean up: that it was made to end is told, and what it was doing then
+        // is in the forensics. But that it could not even be killed is.
+        ended.leaks.retain(|leak| leak.kind == STUCK);
+        ended.leaks.extend(resists);
+    }
+    match listens {
+        Listens::ForFate => (ended, Some(control)),
+        Listens::ForOrders => {
+            keeper.rest(control);
+            (ended, None)
+        }
+        Listens::Gone => {
+            abandon(keeper, order);
+            (ended, None)
+        }
+        Listens::Done => (ended, None),
+    }
+}
+
+/// Nobody sees any more to what was started: the keeper ends it.
+fn abandon(keeper: &Keeper, order: &Order) {
+    // Without a keeper nobody is left.
+    keeper.tell_all(Tell::Kill).ok();
+    if keeper.level == Level::Tree {
+        super::owner::settle(&order.scratch, Fate::Discard);
+    }
+}
+
+/// What a supervisor waits for after the end of its test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listens {
+    /// To hear what becomes of the test's files.
+    ForFate,
+    /// Nothing was left; it could have another test.
+    ForOrders,
+    /// To nothing: it has started nothing, and has said its last word.
+    Done,
+    /// To nothing: it is gone, and what it has started may still be there.
+    Gone,
+}
+
+fn gone(error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("the keeper of the tests does not answer: {error}"),
+    )
+}
+
+fn existing(file: PathBuf) -> Vec<PathBuf> {
+    file.exists().then_some(file).into_iter().collect()
+}
+
+/// Takes over what the supervisor says of the end.
+fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
+    match said {
+        Some(Said::Ended {
+            status,
+            elapsed_us,
+            leaks,
+            processes,
+            shortage,
+            clean,
+        }) => {
+            ended.elapsed = Duration::from_micros(elapsed_us);
+            (ended.leaks, ended.shortage) = (leaks, shortage);
+            ended.end = match processes {
+                Some(count) => End::TooManyProcesses(count),
+                None => End::Exited(ExitStatus::from_raw(status)),
+            };
+            match clean {
+                true => Listens::ForOrders,
+                false => Listens::ForFate,
+            }
+        }
+        Some(Said::NotStarted(reason)) => {
+            ended.end = End::NotStarted(io::Error::other(reason));
+            Listens::Done
+        }
+        Some(Said::Examined | Said::Settled { .. }) | None => Listens::Gone,
+    }
+}
+
+/// Waits for the end of the test; brings it about, and says why, when its time or that of the run
+/// is over. Without an end that the supervisor told of, it may be still there: that is a leak.
+async fn attend(
+    control: &mut Control,
+    reading: &mut Reading<'_>,
+    watch: &mut Watch,
+    start: Instant,
+) -> (Option<End>, Result<Option<Said>, Leak>) {
+    let end = tokio::select! {
+        biased;
+        said = end_of(control) => return (None, Ok(said)),
+        never = reading.go_on() => match never {},
+        () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
+        halt = halted(&mut watch.halt) => End::Halted(halt),
+    };
+    if matches!(end, End::TimedOut) {
+        control.tell(Tell::Examine).await;
+        if let Some(said) = reading
+            .during(within(EXAMINE_TIMEOUT, control.hear()))
+            .await
+            .flatten()
+            && said != Said::Examined
+        {
+            return (Some(end), Ok(Some(said)));
+        }
+    }
+    if !matches!(end, End::Halted(Halt::AtOnce(_))) {
+        control.tell(Tell::Terminate).await;
+        let grace = async {
+            tokio::select! {
+                biased;
+                said = end_of(control) => said,
+                () = clock::after(watch.grace) => None,
+                () = insisted(&mut watch.halt) => None,
+            }
+        };
+        if let Some(said) = reading.during(grace).await {
+            return (Some(end), Ok(Some(said)));
+        }
+    }
+    control.tell(Tell::Kill).await;
+    let said = reading.during(within(END_TIMEOUT, end_of(control))).await;
+    (Some(end), said.ok_or_else(resists))
+}
+
+/// Of a test that does not end though it was killed, for no reason that could be found and taken
+/// away.
+fn resists() -> Leak {
+    let limit = END_TIMEOUT.as_secs();
+    Leak::new(
+        STUCK,
+        format!(
+            "it was killed and has not ended within {limit} s, so it was given up. If `ps -eLo pid,wchan:20,comm` shows it in \
+             `request_wait_answer`, writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
+        ),
+    )
+}
+
+/// What the supervisor says of the test's end; `None` when it is gone.
+async fn end_of(control: &mut Control) -> Option<Said> {
+    loop {
+        match control.hear().await? {
+            Said::Examined => {}
+            said => return Some(said),
+        }
+    }
+}
+
+/// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
+pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
+    let mut command = Command::new(probe);
+    command.arg("fuse");
+    let start = clock::now();
+    let output = output(keeper, command, ("probe", PROBE_TIMEOUT)).await;
+    let output = output.map_err(|why| format!("the probe failed: {why}"))?;
+    Ok((output.stdout, clock::now() - start))
+}
+
+/// Runs a command to its end, in a scratch directory that is called so and goes with it, and returns all that it wrote.
+pub(super) async fn output(
+    keeper: &Keeper,
+    mut command: Command,
+    (label, limit): (&str, Duration),
+) -> Result<Output, String> {
+    let scratch = keeper.scratch.join(label);
+    command.envs(TEMPORARY.map(|name| (name, &scratch)));
+    let order = Order::of(&command, &scratch, &scratch);
+    let (_never, halt) = watch::channel(Halt::No);
+    let watch = Watch {
+        timeout: limit,
+        grace: Duration::from_millis(100),
+        pauses: Pauses::none(),
+        halt,
+        mark: String::new(),
+    };
+    let (ended, control) = run(keeper, &order, Capture::whole(), watch).await;
+    if let Some(control) = control {
+        settle(control, Fate::Discard).await;
+    }
+    let (stdout, stderr) = (ended.stdout, ended.stderr);
+    match ended.end {
+        End::Exited(status) => Ok(Output {
+            status,
+            stdout,
+            stderr,
+        }),
+        End::NotStarted(error) => Err(format!("it could not be started: {error}")),
+        End::TimedOut => Err(format!("no answer within {} s", limit.as_secs_f32())),
+        End::Lost => Err("its supervisor was killed".to_owned()),
+        End::Halted(_) | End::TooManyProcesses(_) => Err("it started so many processes".to_owned()),
+    }
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        // After we stood still for long, both are there.
+        biased;
+        value = future => Some(value),
+        () = clock::after(limit) => None,
+    }
+}
+
+/// Has the files of a test removed or kept.
+pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
+    control
+        .tell(match fate {
+            Fate::Remove => Tell::Remove,
+            Fate::Preserve => Tell::Preserve,
+            Fate::Discard => Tell::Discard,
+        })
+        .await;
+    match within(SETTLE_TIMEOUT, control.hear()).await.flatten() {
+        Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
+        said => Settled {
+            leaks: vec![Leak::new(
+                "file",
+                format!("its temporary directory could not be settled ({said:?})"),
+            )],
+            kept: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_supervisor_may_have_left_when_it_was_killed_is_ended_by_the_keeper() {
+        let believed = |said| believe(&mut Ended::not_started(io::Error::other("x")), said);
+        let ended = |clean| Said::Ended {
+            status: 0,
+            elapsed_us: 1,
+            leaks: Vec::new(),
+            processes: None,
+            shortage: None,
+            clean,
+        };
+        assert_eq!(believed(None), Listens::Gone);
+        assert_eq!(believed(Some(Said::NotStarted("no".into()))), Listens::Done);
+        assert_eq!(believed(Some(ended(false))), Listens::ForFate);
+        assert_eq!(believed(Some(ended(true))), Listens::ForOrders);
+    }
+}

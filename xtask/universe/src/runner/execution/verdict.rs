@@ -1,0 +1,295 @@
+//! What became of a test, judged from how its process ended and what it wrote. Pure.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::process::{End, Ended, Halt};
+use crate::base::text::report_text;
+use crate::report::data::{Failure, Outcome, RUN_TIMEOUT};
+use crate::runner::libtest;
+use crate::select::plan::Form;
+
+/// The message of a failure is cut to about one line.
+const MESSAGE_LEN_MAX: usize = 300;
+
+/// libtest's exit code for a failed test.
+const FAILED: i32 = 101;
+
+/// A panic, as the standard hook prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Panic {
+    pub(super) file: PathBuf,
+    pub(super) line: u32,
+    /// Without thread id and location, so that two equal failures have equal messages.
+    message: String,
+}
+
+/// The limits that a failure message names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) timeout: Duration,
+    /// From then on the test is slow.
+    pub(super) slow: Duration,
+    pub(super) run_timeout: Duration,
+}
+
+/// The outcome of the test `name`, and the panic that decided it.
+pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
+    let panic = find_panic(&String::from_utf8_lossy(&ended.stderr), name);
+    let outcome = match &ended.end {
+        End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
+        End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
+        End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::Lost => errored(
+            "lost",
+            "its supervisor was killed, by this test or by another one that kills whatever it can; it was ended then"
+                .to_owned(),
+        ),
+        End::TooManyProcesses(count) => {
+            errored("processes", format!("was killed when it had {count} processes"))
+        }
+        End::TimedOut => errored(
+            "timeout",
+            format!("did not end within {}", seconds(limits.timeout)),
+        ),
+        End::Halted(Halt::RunTimeout) => {
+            let limit = seconds(limits.run_timeout);
+            errored(
+                RUN_TIMEOUT,
+                format!("was killed when the run reached its limit of {limit}"),
+            )
+        }
+        End::Halted(Halt::Interrupted(signal) | Halt::AtOnce(signal)) => errored(
+            "interrupted",
+            format!("was killed when the run was interrupted by {signal}"),
+        ),
+        End::Halted(Halt::No) => errored("interrupted", "was killed".to_owned()),
+    };
+    (outcome, panic)
+}
+
+fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) -> Outcome {
+    if status.success() && libtest::says_passed(&ended.stdout) {
+        return Outcome::Passed;
+    }
+    if let Some(signal) = signal_of(status) {
+        let why = panic.map(|panic| format!("; before that it panicked: {}", one_line(&panic.message)));
+        return errored(
+            &format!("signal:{signal}"),
+            format!("died of {signal}{}", why.unwrap_or_default()),
+        );
+    }
+    if status.success() {
+        return failed(
+            "exit",
+            "the process exited with 0 before the test had ended".to_owned(),
+            String::new(),
+        );
+    }
+    if let (Some(panic), Some(FAILED)) = (panic, status.code()) {
+        let place = format!("panicked at {}:{}", panic.file.display(), panic.line);
+        return failed(
+            "panic",
+            one_line(&panic.message),
+            format!("{place}\n{}", panic.message),
+        );
+    }
+    let stderr = report_text(&ended.stderr);
+    let returned = stderr.lines().find(|line| line.starts_with("Error: "));
+    match (libtest::note(&ended.stdout), returned) {
+        (Some(note), _) => failed("panic", note, format!("libtest says so of `{name}`")),
+        (None, Some(error)) => failed(
+            "error",
+            one_line(error),
+            "the test returned this error".to_owned(),
+        ),
+        (None, None) => failed("exit", format!("the process ended with {status}"), String::new()),
+    }
+}
+
+fn failed(kind: &str, message: String, detail: String) -> Outcome {
+    Outcome::Failed(Failure {
+        kind: kind.to_owned(),
+        message,
+        detail,
+    })
+}
+
+fn errored(kind: &str, message: String) -> Outcome {
+    Outcome::Errored(Failure {
+        kind: kind.to_owned(),
+        message,
+        detail: String::new(),
+    })
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<String> {
+    std::os::unix::process::ExitStatusExt::signal(&status).map(crate::base::os::signal_name)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_: ExitStatus) -> Option<String> {
+    None
+}
+
+/// The panic to blame: the first one on the test's own thread, else the first of all.
+fn find_panic(stderr: &str, name: &str) -> Option<Panic> {
+    let lines: Vec<&str> = stderr.lines().collect();
+    let panics: Vec<(&str, Panic)> = (0..lines.len())
+        .filter_map(|at| panic_at(lines.get(at..)?))
+        .collect();
+    let own = panics.iter().position(|(thread, _)| *thread == name).unwrap_or(0);
+    panics.into_iter().nth(own).map(|(_, panic)| panic)
+}
+
+/// Reads `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the lines that follow.
+fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
+    let (header, rest) = lines.split_first()?;
+    let (thread, place) = header.strip_prefix("thread '")?.split_once(" panicked at ")?;
+    let (thread, _id) = thread.rsplit_once('\'')?;
+    let mut place = place.strip_suffix(':')?.rsplitn(3, ':');
+    let (_column, line, file) = (place.next()?, place.next()?, place.next()?);
+    let ends = |line: &&&str| {
+        line.starts_with("note: ") || **line == "stack backtrace:" || line.starts_with("thread '")
+    };
+    let message: Vec<&str> = rest.iter().take_while(|line| !ends(line)).copied().collect();
+    let message = report_text(message.join("\n").trim_end().as_bytes());
+    Some((
+        thread,
+        Panic {
+            file: Path::new(file).to_owned(),
+            line: line.parse().ok()?,
+            message,
+        },
+    ))
+}
+
+fn one_line(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
+    match line.char_indices().nth(MESSAGE_LEN_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::time::SystemTime;
+
+    const PASSED: &[u8] = b"\nrunning 1 test\n.\ntest result: ok. 1 passed; 0 failed\n\n";
+    const LIMITS: Limits = Limits {
+        timeout: Duration::from_secs(30),
+        slow: Duration::from_secs(10),
+        run_timeout: Duration::from_secs(180),
+    };
+
+    fn judged(wait_status: i32, stdout: &[u8], stderr: &str) -> Outcome {
+        judged_end(End::Exited(ExitStatus::from_raw(wait_status)), stdout, stderr)
+    }
+
+    fn judged_end(end: End, stdout: &[u8], stderr: &str) -> Outcome {
+        let (stdout, stderr) = (stdout.to_vec(), stderr.as_bytes().to_vec());
+        let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
+        judge(
+            "a::b",
+            Form::One,
+            &Ended {
+                end,
+                started,
+                elapsed,
+                stdout,
+                stderr,
+                leaks: vec![],
+                shortage: None,
+                attachments: vec![],
+            },
+            LIMITS,
+        )
+        .0
+    }
+
+    fn failure(outcome: Outcome) -> (String, String) {
+        match outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => (failure.kind, failure.message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn zero_and_libtests_word_together_are_a_pass() {
+        assert!(matches!(judged(0, PASSED, ""), Outcome::Passed));
+        assert_eq!(failure(judged(0, b"\nrunning 1 test\n", "")).0, "exit");
+        assert_eq!(failure(judged(101 << 8, PASSED, "")).0, "exit");
+    }
+
+    #[test]
+    fn a_panic_is_told_without_thread_id_and_with_its_first_lines() {
+        let stderr = "noise\nthread 'a::b' (17824) panicked at tests/a.rs:10:5:\nassertion failed\n  left: 1\nnote: run with";
+        let (kind, message) = failure(judged(101 << 8, b"", stderr));
+        assert_eq!(
+            (kind.as_str(), message.as_str()),
+            ("panic", "assertion failed; left: 1")
+        );
+    }
+
+    #[test]
+    fn the_tests_own_panic_is_blamed_before_those_of_other_threads() {
+        let stderr = "thread 'worker' (1) panicked at src/w.rs:1:1:\nfirst\n\nthread 'a::b' (2) panicked at src/it's.rs:7:9:\nown\n";
+        let panic = find_panic(stderr, "a::b").unwrap();
+        assert_eq!(
+            (panic.file, panic.line, panic.message),
+            (PathBuf::from("src/it's.rs"), 7, "own".to_owned())
+        );
+        assert_eq!(find_panic(stderr, "c").unwrap().message, "first");
+        assert_eq!(find_panic("thread 'x' panicked at nowhere", "x"), None);
+    }
+
+    #[test]
+    fn what_only_reorders_text_stays_in_the_message() {
+        let stderr = "thread 'a::b' (1) panicked at tests/a.rs:10:5:\n\x1b[1ma\u{202e}b\n";
+        assert_eq!(failure(judged(101 << 8, b"", stderr)).1, "a\u{202e}b");
+    }
+
+    #[test]
+    fn a_signal_an_error_and_a_plain_exit_are_told_apart() {
+        assert_eq!(
+            failure(judged(6, b"", "")),
+            ("signal:SIGABRT".into(), "died of SIGABRT".into())
+        );
+        assert_eq!(
+            failure(judged(101 << 8, b"", "Error: nope\n")),
+            ("error".into(), "Error: nope".into())
+        );
+        assert_eq!(failure(judged(7 << 8, b"", "")).0, "exit");
+    }
+
+    #[test]
+    fn the_limit_of_a_test_and_that_of_the_run_are_told_apart() {
+        let own = judged_end(End::TimedOut, b"", "");
+        let of_the_run = judged_end(End::Halted(Halt::RunTimeout), b"", "");
+        assert_eq!((own.is_interrupted(), of_the_run.is_interrupted()), (false, true));
+        assert_eq!(
+            (failure(own).0, failure(of_the_run).0),
+            ("timeout".into(), "run-timeout".into())
+        );
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let line = one_line(&"ä".repeat(1000));
+        assert_eq!(line.chars().count(), MESSAGE_LEN_MAX + 1);
+    }
+}

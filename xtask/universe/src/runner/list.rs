@@ -1,0 +1,181 @@
+//! `cargo universe list`: every test, where it stands, what it needs, and whether it would run here.
+//!
+//! Decides as `test` does, and then runs nothing. `cargo universe test --list` and `--dry-run` are the same with the options
+//! of `test`.
+
+mod entry;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::base::clock;
+use crate::base::exit::{Exit, Stop};
+use crate::base::interrupt::Interrupts;
+use crate::base::runtime;
+use crate::machine::capability::detect_for;
+use crate::report::events::Events;
+use crate::runner::console::{self, Console};
+use crate::runner::discover::{self, Means, standings};
+use crate::runner::execution::Owner;
+use crate::sandbox::isolation::Isolation;
+use crate::select::filter::FilterArgs;
+use crate::select::overrides::Rules;
+use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::subset::SubsetArgs;
+use crate::workspace::cargo::BuildArgs;
+use crate::workspace::metadata::Workspace;
+use entry::Entry;
+
+/// List the tests, and say which of them would run here and why the others would not
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    /// Which tests.
+    pub filter: FilterArgs,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    subset: SubsetArgs,
+    #[command(flatten)]
+    /// What to build.
+    pub build: BuildArgs,
+}
+
+/// What to list and how.
+#[derive(Debug)]
+pub(crate) struct Listing<'a> {
+    /// How the tests would be kept apart.
+    pub(crate) isolation: Isolation,
+    pub(crate) filter: &'a FilterArgs,
+    pub(crate) subset: &'a SubsetArgs,
+    pub(crate) build: &'a BuildArgs,
+    /// The capabilities that are required, by name.
+    pub(crate) required: Vec<String>,
+    pub(crate) ignored: Ignored,
+    pub(crate) seed: Option<u64>,
+    pub(crate) form: Form,
+}
+
+/// How to print the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One line per test, in the order of the list.
+    Lines,
+    /// One JSON document.
+    Json,
+    /// What would run, numbered in the order of the start, and then what would not.
+    Order,
+}
+
+/// Builds, asks, prints.
+///
+/// # Errors
+/// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let names = args.build.fuse.mode.required().iter();
+    let listing = Listing {
+        isolation: Isolation::default(),
+        filter: &args.filter,
+        subset: &args.subset,
+        build: &args.build,
+        required: names.map(|&name| name.to_owned()).collect(),
+        ignored: Ignored::Skip,
+        seed: None,
+        form: if args.json { Form::Json } else { Form::Lines },
+    };
+    show(&listing, &workspace)
+}
+
+/// The same for any listing.
+///
+/// # Errors
+/// As for [`run`].
+pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+    Ok(runtime::block_on(story(listing, workspace))??.into())
+}
+
+async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
+    let filter = listing.filter.parse()?;
+    let mut interrupts = Interrupts::listen()?;
+    let rules = Rules::of(workspace)?;
+    let capabilities = detect_for(workspace, listing.build.fuse.mode);
+    let required = Required::parse(&listing.required, &standings(&capabilities))?;
+    let events = Events::new(clock::now());
+    let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
+    let owner = Arc::new(Owner::choose(listing.isolation, &scratch.path().join("box"))?);
+    let means = Means {
+        interrupts: &mut interrupts,
+        events: &events,
+        owner: &owner,
+    };
+    let found = discover::discover(workspace, capabilities, listing.build, means).await?;
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
+    let standings = standings(&found.capabilities);
+    let wishes = Wishes {
+        required,
+        ignored: listing.ignored,
+        seed: listing.seed,
+        rules,
+        subset: listing.subset.read(&workspace.target_directory),
+    };
+    let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
+    let exit = match plan.missing(&standings, &wishes.required).is_empty() {
+        true => Exit::Success,
+        false => Exit::CapabilityMissing,
+    };
+    let printed = listing.print(&plan, &wishes);
+    printed.map_err(|stop| stop.after(exit))?;
+    Ok(exit)
+}
+
+impl Listing<'_> {
+    fn print(&self, plan: &Plan, wishes: &Wishes) -> Result<(), Stop> {
+        let entries: Vec<Entry<'_>> = (0..plan.tests.len())
+            .filter_map(|n| Entry::of(plan, n, wishes))
+            .collect();
+        let console = Console::new();
+        match self.form {
+            Form::Json => {
+                let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
+                console::print_json(&json)?;
+            }
+            Form::Lines => {
+                let lines: Vec<String> = entries.iter().map(Entry::line).collect();
+                console::print(&lines.join("\n"))?;
+            }
+            Form::Order => {
+                console.line(&self.headline(plan, wishes));
+                let order = plan.order.iter().filter_map(|number| entries.get(*number));
+                for (place, entry) in (1..).zip(order) {
+                    console.line(&format!("{place:>5}  {}", entry.line()));
+                }
+                let rest = entries.iter().filter(|entry| !entry.runs());
+                rest.for_each(|entry| console.line(&format!("    -  {}", entry.line())));
+            }
+        }
+        let omitted = plan.omitted.words();
+        if self.form != Form::Json && !omitted.is_empty() {
+            console.line(&omitted);
+        }
+        console.all_shown()
+    }
+
+    fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {
+        let (count, all) = (plan.order.len(), plan.tests.len());
+        let seed = self
+            .seed
+            .map(|seed| format!(", in the random order of seed {seed}"));
+        let shard = wishes.subset.shard.map(|shard| format!(", shard {shard}"));
+        format!(
+            "would run {count} of {all} tests{}{}",
+            shard.unwrap_or_default(),
+            seed.unwrap_or_default()
+        )
+    }
+}

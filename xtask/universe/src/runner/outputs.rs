@@ -1,0 +1,139 @@
+//! The files that a run of the tests writes beside its JUnit report, and the options that say where else they go.
+//!
+//! Each is written to the directory of the run and then put in place, as a whole, beside the latest JUnit report. Only
+//! the events grow while the run goes on; there the latest run's file is a second name of the run's own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::github;
+use crate::base::atomic_file::write_atomically;
+use crate::report::data::Report;
+use crate::report::events::{self, Events};
+use crate::report::{markdown, timeline, trace};
+use crate::runner::console::Console;
+use crate::runner::rundir::{RunDir, remove_report};
+
+const SUMMARY: &str = "summary.md";
+const TIMELINE: &str = "timeline.html";
+const TRACE: &str = "trace.json";
+
+/// Where the outputs go.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct OutputArgs {
+    /// Write the events to this file, too, while they happen; `-` is standard output, and results then go to standard
+    /// error; `off` is no other file
+    #[arg(long, value_name = "PATH|-|off", env = "XTASK_TEST_EVENTS")]
+    events: Option<PathBuf>,
+    /// Write the summary in Markdown to this file, too; `off` writes none
+    #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_SUMMARY")]
+    summary: Option<PathBuf>,
+    /// Write the timeline, a page for a browser, to this file, too; `off` writes none
+    #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_TIMELINE")]
+    timeline: Option<PathBuf>,
+    /// Write the trace, for Perfetto, to this file, too; `off` writes none
+    #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_TRACE")]
+    trace: Option<PathBuf>,
+    /// Show so many of the slowest tests at the end
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) durations: usize,
+}
+
+impl OutputArgs {
+    /// Whether standard output belongs to the events.
+    pub(crate) fn events_take_stdout(&self) -> bool {
+        self.events.as_deref().is_some_and(|path| path == "-")
+    }
+
+    /// Takes away what an earlier run published, and lets the events of this one go where they belong.
+    ///
+    /// # Errors
+    /// When a file cannot be made or taken away.
+    pub(crate) fn begin(&self, directory: &RunDir, events: &Events) -> anyhow::Result<()> {
+        for name in [events::FILE_NAME, SUMMARY, TIMELINE, TRACE] {
+            remove_report(&latest(directory, name))?;
+        }
+        let mine = directory.path.join(events::FILE_NAME);
+        events.write_to(&mine)?;
+        // Where there are no hard links, the file is copied in the end.
+        link(&mine, directory).ok();
+        elsewhere(self.events.as_deref()).map_or(Ok(()), |path| events.write_to(path))
+    }
+
+    /// Writes everything that is a function of the report, and tells GitHub, if that is where we are.
+    ///
+    /// # Errors
+    /// When a file cannot be written; those before it are in place then.
+    pub(crate) fn write(&self, report: &Report, directory: &RunDir, console: &Console) -> anyhow::Result<()> {
+        publish_events(directory)?;
+        let place = |name, also| Place {
+            directory,
+            name,
+            also,
+        };
+        place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, markdown::LEN_MAX))?;
+        place(TIMELINE, &self.timeline).write(|| timeline::to_html(report))?;
+        place(TRACE, &self.trace).write(|| trace::to_json(report))?;
+        github::tell(report, console)
+    }
+}
+
+/// Where one output goes.
+struct Place<'a> {
+    directory: &'a RunDir,
+    name: &'a str,
+    /// A third place, or `off`.
+    also: &'a Option<PathBuf>,
+}
+
+impl Place<'_> {
+    fn write(&self, render: impl FnOnce() -> String) -> anyhow::Result<()> {
+        if self.also.as_deref().is_some_and(is_off) {
+            return Ok(());
+        }
+        let text = render();
+        let own = [
+            self.directory.path.join(self.name),
+            latest(self.directory, self.name),
+        ];
+        own.iter()
+            .chain(self.also)
+            .try_for_each(|path| write_atomically(path, &text))
+    }
+}
+
+/// The place beside those where a file always goes, if there is one.
+pub(crate) fn elsewhere(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| !is_off(path))
+}
+
+fn is_off(path: &Path) -> bool {
+    path == "off"
+}
+
+/// Where there are no hard links, a copy.
+fn publish_events(directory: &RunDir) -> anyhow::Result<()> {
+    let published = latest(directory, events::FILE_NAME);
+    if published.exists() {
+        return Ok(());
+    }
+    let mine = directory.path.join(events::FILE_NAME);
+    let text =
+        std::fs::read_to_string(&mine).with_context(|| format!("could not read `{}`", mine.display()))?;
+    write_atomically(&published, &text)
+}
+
+/// The published file of this name.
+fn latest(directory: &RunDir, name: impl AsRef<OsStr>) -> PathBuf {
+    directory.published.with_file_name(name.as_ref())
+}
+
+/// Gives the file a second name, in a single step even where another run has just done the same.
+fn link(mine: &Path, directory: &RunDir) -> std::io::Result<()> {
+    let aside = latest(directory, format!(".{}.tmp", directory.id));
+    std::fs::hard_link(mine, &aside)?;
+    std::fs::rename(&aside, latest(directory, events::FILE_NAME))
+}

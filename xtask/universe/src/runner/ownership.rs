@@ -1,0 +1,106 @@
+//! Who owns what a test starts and leaves, and how long it may take: the options, their defaults, and how far time is
+//! stretched on a slow machine.
+
+use std::time::Duration;
+
+use crate::base::clock::parse_duration;
+use crate::machine::calibration::Factor;
+use crate::runner::execution::process::GRACE;
+use crate::sandbox::isolation::Isolation;
+
+/// What it means that a test leaves something behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LeakPolicy {
+    /// Nothing; it is cleaned up all the same
+    Off,
+    /// It is reported
+    #[default]
+    Warn,
+    /// The test has failed
+    Fail,
+}
+
+impl OwnershipArgs {
+    /// What differs from the defaults and may decide whether a test fails, as words of a command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        match self.isolate {
+            Isolation::Auto => {}
+            Isolation::Box => add("--isolate", "box".to_owned()),
+            Isolation::Process => add("--isolate", "process".to_owned()),
+        }
+        if self.leaks == LeakPolicy::Fail {
+            add("--leaks", "fail".to_owned());
+        }
+        if self.timeout != TIMEOUT {
+            add("--timeout", format!("{}ms", self.timeout.as_millis()));
+        }
+        words
+    }
+}
+
+/// A test has so much time, unless another limit is given.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// As it is written on a command line.
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+/// The options.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Ownership and time")]
+pub(crate) struct OwnershipArgs {
+    /// Keep the tests apart from everything else
+    #[arg(
+        long,
+        value_name = "HOW",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_ISOLATE"
+    )]
+    pub(crate) isolate: Isolation,
+    /// What it means that a test leaves processes, sockets, mounts or files behind
+    #[arg(
+        long,
+        value_name = "POLICY",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_LEAKS"
+    )]
+    pub(crate) leaks: LeakPolicy,
+    /// End a test that takes longer, with all it started; like all limits, stretched on a slow machine
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = seconds(TIMEOUT),
+        value_parser = parse_duration,
+        env = "XTASK_TEST_TIMEOUT"
+    )]
+    pub(crate) timeout: Duration,
+    /// Mark a test that takes longer as slow: while it runs, each time that so much time has passed, and at the end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, env = "XTASK_TEST_SLOW")]
+    pub(crate) slow: Duration,
+    /// Between asking a test to end (TERM) and killing it, wait so long
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = seconds(GRACE),
+        value_parser = parse_duration,
+        env = "XTASK_TEST_GRACE"
+    )]
+    pub(crate) grace: Duration,
+    /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
+    /// are repeated by --count, --copies, --stress or --until-fail]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT")]
+    pub(crate) global_timeout: Option<Duration>,
+    /// Stretch all limits by this factor; `auto` measures how slow this machine is
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        default_value = "auto",
+        env = "XTASK_TEST_STRETCH"
+    )]
+    pub(crate) stretch: Factor,
+}

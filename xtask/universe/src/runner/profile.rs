@@ -1,0 +1,373 @@
+//! Profiles: options of `cargo universe test` that stand in the root manifest, for those who give them each time.
+//!
+//! The keys of `[workspace.metadata.xtask.test.profiles.NAME]` are the long names of the options. They become clap's
+//! defaults before the command line is read a second time, so that an option beats its variable, a variable beats the
+//! profile, and the profile beats what is built in.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args as _, Command, FromArgMatches as _};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::invocation::Invocation;
+use crate::base::variables;
+use crate::runner::test::Args;
+use crate::workspace::config;
+use crate::workspace::metadata::Workspace;
+
+/// The profile that applies whenever it exists; others apply on top of it.
+const ALWAYS: &str = "default";
+
+/// The profile that is chosen where the variable `CI` says that this is one.
+const CI: &str = "ci";
+
+/// Options that must be known before a profile can be, those with which nothing runs, and the one that is about words of
+/// the command line, where nobody could take it back.
+const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
+
+/// Which profile to use.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ProfileArgs {
+    /// Take options from `[workspace.metadata.xtask.test.profiles.NAME]`, on top of those of `default` [default: `ci` if
+    /// there is such a profile and the variable CI is `true` or `1`]
+    #[arg(long, value_name = "NAME", env = "XTASK_TEST_PROFILE")]
+    profile: Option<String>,
+    /// The one that was chosen, once it is known.
+    #[arg(skip)]
+    chosen: Option<String>,
+}
+
+impl ProfileArgs {
+    /// The name of the profile that was chosen.
+    pub(crate) fn name(&self) -> &str {
+        self.chosen.as_deref().unwrap_or(ALWAYS)
+    }
+
+    /// What a person is told, unless it is what always applies.
+    pub(crate) fn line(&self) -> Option<String> {
+        let name = self.name();
+        (name != ALWAYS).then(|| format!("profile: {name}"))
+    }
+}
+
+/// By option.
+type Profile = Map<String, Value>;
+
+#[derive(Debug)]
+struct Profiles {
+    by_name: BTreeMap<String, Profile>,
+    manifest: PathBuf,
+}
+
+/// What `args` are with the options of a profile. `words` are those of the command line after `test`.
+///
+/// # Errors
+/// When there is no workspace, no such profile, or something in it makes no sense.
+pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace), Stop> {
+    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let profiles = Profiles::of(&workspace)?;
+    let is_ci = std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
+    let chosen = profiles.choose(args.profile.profile.as_deref(), is_ci)?;
+    let command = profiles.defaults(command(), &chosen)?;
+    let words = std::iter::once(OsString::from(name())).chain(words.iter().cloned());
+    let words: Vec<OsString> = words.collect();
+    let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
+    let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    args.schedule.settle(&matches);
+    args.profile.chosen = Some(chosen);
+    Ok((args, workspace))
+}
+
+/// The subcommand as a person types it.
+fn name() -> String {
+    Invocation::current().with("test")
+}
+
+fn command() -> Command {
+    Args::augment_args(Command::new(name()))
+}
+
+impl Profiles {
+    fn of(workspace: &Workspace) -> Result<Profiles, Stop> {
+        Profiles::parse(&workspace.config.test, workspace.manifest())
+    }
+
+    fn parse(table: &Map<String, Value>, manifest: PathBuf) -> Result<Profiles, Stop> {
+        let by_name = match table.get("profiles") {
+            None => BTreeMap::new(),
+            Some(profiles) => BTreeMap::deserialize(profiles).map_err(|error| {
+                config::misunderstood(
+                    &manifest,
+                    "workspace.metadata.xtask.test.profiles",
+                    &config::in_words(&error),
+                )
+            })?,
+        };
+        Ok(Profiles { by_name, manifest })
+    }
+
+    /// The name of the profile to use: the one that is `wanted`, else what fits.
+    fn choose(&self, wanted: Option<&str>, is_ci: bool) -> Result<String, Stop> {
+        match wanted {
+            Some(name) if name == ALWAYS || self.by_name.contains_key(name) => Ok(name.to_owned()),
+            Some(name) => Err(self.unknown(name)),
+            None if is_ci && self.by_name.contains_key(CI) => Ok(CI.to_owned()),
+            None => Ok(ALWAYS.to_owned()),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Stop {
+        let names = self.by_name.keys().map(String::as_str);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        let hint = match names.as_slice() {
+            [] => "there are none".to_owned(),
+            names => format!("there are {}", names.join(", ")),
+        };
+        let file = self.manifest.display();
+        let message = format!("there is no profile `{name}` in `{file}`\nhint: {hint}");
+        Stop::new(Exit::Usage, "usage", message)
+    }
+
+    /// `command` with the options of the profile `chosen` as defaults, on top of those that always apply.
+    fn defaults(&self, mut command: Command, chosen: &str) -> Result<Command, Stop> {
+        let mut merged = BTreeMap::new();
+        for name in [ALWAYS, chosen] {
+            let options = self.by_name.get(name).into_iter().flatten();
+            for (option, value) in options {
+                let (option, value) = positive(&command, option, value, name);
+                if let Some(rival) = rival(&option, &value.0) {
+                    merged.remove(rival);
+                }
+                merged.insert(option, value);
+            }
+        }
+        for (option, (value, profile)) in merged {
+            command = set_default(command, &option, &value).map_err(|why| {
+                let key = format!("workspace.metadata.xtask.test.profiles.{profile}.{option}");
+                config::misunderstood(&self.manifest, &key, &why)
+            })?;
+        }
+        Ok(command)
+    }
+}
+
+/// The option that says the opposite of this one with this value, if there is one that is not its `no-`.
+fn rival(option: &str, value: &Value) -> Option<&'static str> {
+    match (option, value) {
+        ("no-skips", Value::Bool(true)) => Some("max-skips"),
+        ("max-skips", _) => Some("no-skips"),
+        _ => None,
+    }
+}
+
+/// An option, its value, and the profile that it comes from. What turns another flag off is said of that flag, as clap
+/// lets nobody on the command line take back a default.
+fn positive<'a>(
+    command: &Command,
+    option: &str,
+    value: &Value,
+    profile: &'a str,
+) -> (String, (Value, &'a str)) {
+    let exists = |option: &str| id(command, option).is_some();
+    let flag = option.strip_prefix("no-");
+    let positive = flag.filter(|flag| exists(option) && exists(flag));
+    match (positive, value) {
+        (Some(flag), Value::Bool(value)) => (flag.to_owned(), (Value::Bool(!value), profile)),
+        _ => (option.to_owned(), (value.clone(), profile)),
+    }
+}
+
+/// Makes `value` the default of an option, after clap has accepted it; the error is clap's.
+fn set_default(command: Command, option: &str, value: &Value) -> Result<Command, String> {
+    if NOT_IN_A_PROFILE.contains(&option) {
+        return Err("this option does not belong into a profile".to_owned());
+    }
+    let texts = texts(value).ok_or("it is text, a number, true, false or a list of those")?;
+    let is_flag = id(&command, option).is_some_and(|(_, is_flag)| is_flag);
+    let words: Vec<String> = match (is_flag, value) {
+        (true, Value::Bool(true)) => vec![format!("--{option}")],
+        (true, Value::Bool(false)) => Vec::new(),
+        (true, _) => return Err("it is true or false".to_owned()),
+        (false, _) => texts.iter().map(|text| format!("--{option}={text}")).collect(),
+    };
+    let name = std::iter::once(name());
+    variables::ignored(command.clone())
+        .try_get_matches_from(name.chain(words))
+        .map_err(|error| reason(&error))?;
+    let Some((id, _)) = id(&command, option) else {
+        return Err("there is no such option".to_owned());
+    };
+    Ok(command.mut_arg(id, |arg| arg.default_values(texts)))
+}
+
+/// The id of the option with this long name, and whether it is a flag.
+fn id(command: &Command, option: &str) -> Option<(String, bool)> {
+    let argument = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(option))?;
+    let is_flag = !argument.get_action().takes_values();
+    Some((argument.get_id().to_string(), is_flag))
+}
+
+/// The words that stand for a value on a command line.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let one = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    match value {
+        Value::Array(values) => values.iter().map(one).collect(),
+        value => one(value).map(|text| vec![text]),
+    }
+}
+
+/// What clap says is wrong, without its advice on how to type a command line.
+fn reason(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage: "));
+    let lines = lines.map(str::trim).filter(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join("\nhint: ");
+    text.trim_start_matches("error: ")
+        .replace("hint: tip: ", "hint: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::shuffle::Order;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn profiles(table: Value) -> Profiles {
+        let table = Map::from_iter([("profiles".to_owned(), table)]);
+        Profiles::parse(&table, PathBuf::from("/p/Cargo.toml")).unwrap()
+    }
+
+    fn parsed(table: Value, chosen: &str, words: &[&str]) -> Result<Args, String> {
+        let command = profiles(table).defaults(command(), chosen);
+        let matches = command
+            .map_err(|stop| stop.message)?
+            .no_binary_name(true)
+            .get_matches_from(words);
+        let mut args = Args::from_arg_matches(&matches).unwrap();
+        args.schedule.settle(&matches);
+        Ok(args)
+    }
+
+    #[test]
+    fn an_option_beats_the_chosen_profile_and_that_the_one_that_always_applies() {
+        let table = json!({
+            "default": {"timeout": "1s", "global-timeout": "2s", "require": ["git", "ipv4"]},
+            "ci": {"global-timeout": "3s", "jobs": 4, "locked": true},
+        });
+        let args = parsed(table.clone(), "ci", &["--jobs", "7"]).unwrap();
+        assert_eq!(args.ownership.timeout, Duration::from_secs(1));
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(args.jobs.map(|jobs| jobs.get()), Some(7));
+        assert!(args.build.locked);
+        assert_eq!(args.require, ["git", "ipv4"]);
+        let args = parsed(table, "default", &["--require", "root"]).unwrap();
+        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(2)));
+        assert!(!args.build.locked && args.jobs.is_none());
+        assert_eq!(args.require, ["root"]);
+    }
+
+    #[test]
+    fn a_flag_of_a_profile_can_be_taken_back_by_its_opposite() {
+        let stops = |table, words: &[&str]| parsed(table, "default", words).unwrap().stops_early();
+        for on in [
+            json!({"default": {"fail-fast": true}}),
+            json!({"default": {"no-fail-fast": false}}),
+        ] {
+            assert!(stops(on.clone(), &[]));
+            assert!(!stops(on, &["--no-fail-fast"]));
+        }
+        let off = json!({"default": {"no-fail-fast": true}});
+        assert!(!stops(off.clone(), &[]) && stops(off, &["--fail-fast"]));
+    }
+
+    #[test]
+    fn of_what_limits_skips_the_option_counts_then_the_chosen_profile() {
+        let limit = |table, words: &[&str]| parsed(table, "ci", words).unwrap().schedule.skips_max();
+        let none = json!({"default": {"no-skips": true}});
+        assert_eq!(limit(none.clone(), &[]), Some(0));
+        assert_eq!(limit(none, &["--max-skips", "5"]), Some(5));
+        let some = json!({"default": {"no-skips": true}, "ci": {"max-skips": 3}});
+        assert_eq!(limit(some.clone(), &[]), Some(3));
+        assert_eq!(limit(some, &["--no-skips"]), Some(0));
+        let strict = json!({"default": {"max-skips": 3}, "ci": {"no-skips": true}});
+        assert_eq!(limit(strict, &[]), Some(0));
+        let lenient = json!({"default": {"max-skips": 3}, "ci": {"no-skips": false}});
+        assert_eq!(limit(lenient, &[]), Some(3));
+        let last = |words: &[&str]| limit(json!({}), words);
+        assert_eq!(last(&["--no-skips", "--max-skips=5"]), Some(5));
+        assert_eq!(last(&["--max-skips=5", "--no-skips"]), Some(0));
+    }
+
+    #[test]
+    fn an_option_whose_value_may_be_left_out_is_true_or_has_one() {
+        let order = |value: Value, words: &[&str]| {
+            let table = json!({"default": {"shuffle": value}});
+            parsed(table, "default", words).unwrap().shuffle
+        };
+        assert_eq!(order(json!(true), &[]), Some(Order::Random));
+        assert_eq!(order(json!(7), &[]), Some(Order::Seeded(7)));
+        assert_eq!(order(json!(true), &["--shuffle=8"]), Some(Order::Seeded(8)));
+        assert_eq!(order(json!(7), &["--shuffle"]), Some(Order::Random));
+        assert_eq!(order(json!(true), &["--shuffle=false"]), Some(Order::Listed));
+        assert_eq!(order(json!(false), &["word"]), Some(Order::Listed));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_with_file_and_key() {
+        for (options, parts) in [
+            (
+                json!({"tiemout": "1s"}),
+                ["ci.tiemout` in `/p/Cargo.toml`", "`--timeout`"],
+            ),
+            (json!({"no-release": false}), ["ci.no-release`", "`--no-release`"]),
+            (json!({"timeout": "soon"}), ["ci.timeout`", "soon"]),
+            (json!({"jobs": 0}), ["ci.jobs`", "0"]),
+            (json!({"jobs": {}}), ["ci.jobs`", "it is text, a number"]),
+            (json!({"shuffle": "yes"}), ["ci.shuffle`", "it is a seed"]),
+            (json!({"release": "yes"}), ["ci.release`", "it is true or false"]),
+            (
+                json!({"manifest-path": "x"}),
+                ["ci.manifest-path`", "does not belong"],
+            ),
+            (json!({"list": true}), ["ci.list`", "does not belong"]),
+            (json!({"dry-run": true}), ["ci.dry-run`", "does not belong"]),
+            (json!({"exact": true}), ["ci.exact`", "does not belong"]),
+            (json!({"no-list": false}), ["ci.no-list`", "`--no-list`"]),
+        ] {
+            let message = parsed(json!({ "ci": options }), "ci", &[]).unwrap_err();
+            for part in parts {
+                assert!(message.replace('\'', "`").contains(part), "{part}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_profile_is_the_wanted_one_or_that_of_ci_where_this_is_one() {
+        let both = profiles(json!({"ci": {}, "night": {}}));
+        assert_eq!(both.choose(Some("night"), true).unwrap(), "night");
+        assert_eq!(both.choose(None, true).unwrap(), "ci");
+        assert_eq!(both.choose(None, false).unwrap(), "default");
+        let stop = both.choose(Some("nihgt"), false).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(
+            stop.message.ends_with("hint: there are `ci`, `night`"),
+            "{}",
+            stop.message
+        );
+        let none = profiles(json!({}));
+        assert_eq!(none.choose(None, true).unwrap(), "default");
+        assert_eq!(none.choose(Some("default"), true).unwrap(), "default");
+    }
+}

@@ -1,0 +1,164 @@
+//! What can be told of a run besides JUnit, each a function of a [`Report`], and `cargo universe report`, which tells it
+//! again from the events of a run, or of several as one.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+
+use crate::base::atomic_file::write_atomically;
+use crate::base::exit::{Exit, Stop};
+use crate::report::data::Report;
+use crate::report::events;
+use crate::report::junit::{self, Dialect};
+use crate::report::{diff, markdown, merge, slowest, timeline, trace};
+use crate::runner::console;
+use crate::runner::rundir::PUBLISHED;
+use crate::workspace::metadata::Workspace;
+
+/// Tell of a run again, of several as one, or of the difference between two
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The JUnit report
+    Junit {
+        #[command(flatten)]
+        source: Source,
+        /// What the report may contain
+        #[arg(long, value_name = "DIALECT", value_enum, default_value_t)]
+        dialect: Dialect,
+    },
+    /// A summary in Markdown
+    Markdown(Source),
+    /// A page that shows what ran when, for a browser
+    Timeline(Source),
+    /// The same for Perfetto or chrome://tracing
+    Trace(Source),
+    /// The slowest tests, all attempts together
+    Slowest {
+        #[command(flatten)]
+        source: Source,
+        /// So many
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        count: usize,
+    },
+    /// What changed from one run to another; exit code 100 if a test fails that did not, or if the later run failed to
+    /// build, was killed or ran out of time
+    Diff {
+        /// The events of the earlier run, or the directory of that run
+        before: PathBuf,
+        /// The events of the later run, or its directory [default: the latest run]
+        after: Option<PathBuf>,
+        /// Tell of tests that became slower or faster by more than this
+        #[arg(long, value_name = "RATIO", default_value_t = 1.5)]
+        ratio: f64,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Which runs, and where to tell of them.
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// The events of a run, or the directory of that run; several are told of as one [default: the latest run]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    from: Vec<PathBuf>,
+    /// Write to this file and not to standard output
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where the latest run is looked for.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The workspace whose latest run is meant
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
+}
+
+/// Reads, tells.
+///
+/// # Errors
+/// When the events cannot be read or the output cannot be written.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Junit { source, dialect } => {
+            let xml = junit::to_xml(&source.report()?, *dialect)?;
+            source.tell(&xml, console::print_exactly)
+        }
+        What::Markdown(source) => {
+            let page = markdown::to_markdown(&source.report()?, markdown::LEN_MAX);
+            source.tell(&page, console::print)
+        }
+        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?), console::print_exactly),
+        What::Trace(source) => source.tell(&trace::to_json(&source.report()?), console::print_json),
+        What::Slowest { source, count } => {
+            source.tell(&slowest::to_text(&source.report()?, *count), console::print)
+        }
+        What::Diff {
+            before,
+            after,
+            ratio,
+            place,
+        } => {
+            let after = after
+                .as_ref()
+                .map_or_else(|| place.latest(), |path| Ok(path.clone()))?;
+            tell_diff(&load(before)?, &load(&after)?, *ratio)
+        }
+    }
+}
+
+fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
+    ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
+    let diff = diff::diff(before, after, ratio);
+    let exit = match diff.is_for_the_worse() {
+        true => Exit::TestsFailed,
+        false => Exit::Success,
+    };
+    console::print(diff.to_text().trim_end()).map_err(|stop| stop.after(exit))?;
+    Ok(exit.into())
+}
+
+impl Source {
+    /// All runs that are meant, as one.
+    fn report(&self) -> anyhow::Result<Report> {
+        let paths = match self.from.is_empty() {
+            true => vec![self.place.latest()?],
+            false => self.from.clone(),
+        };
+        let reports: anyhow::Result<Vec<Report>> = paths.iter().map(|path| load(path)).collect();
+        merge::merge(reports?).context("there are no events to read")
+    }
+
+    /// Writes it to the file that was asked for, or prints it so.
+    fn tell(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
+        match &self.output {
+            Some(path) => write_atomically(path, text)?,
+            None => print(text)?,
+        }
+        Ok(Exit::Success.into())
+    }
+}
+
+impl Place {
+    fn latest(&self) -> anyhow::Result<PathBuf> {
+        let workspace = Workspace::load(self.manifest_path.as_deref())?;
+        let report = workspace.target_directory.join(PUBLISHED);
+        Ok(report.with_file_name(events::FILE_NAME))
+    }
+}
+
+fn load(path: &Path) -> anyhow::Result<Report> {
+    match path.is_dir() {
+        true => events::read(&path.join(events::FILE_NAME)),
+        false => events::read(path),
+    }
+}

@@ -1,0 +1,270 @@
+//! The directories of one run: what it writes (`target/xtask/KIND/runs/ID`), where its children may write (below
+//! `TMPDIR`), and the published report.
+//!
+//! Nothing in here is ever read to decide what to run: there is no cache. Two runs at once have different directories,
+//! and each replaces the published report as a whole. What a run left that was killed is taken away by the next one; see
+//! `leftovers`.
+
+pub(crate) mod leftovers;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::base::atomic_file::write_atomically;
+use crate::base::clock;
+#[cfg(unix)]
+use crate::base::folder::{Access, Folder};
+use crate::base::private_directory::make_scratch;
+
+/// Where the report of the latest run of the tests lies, below cargo's target directory.
+pub const PUBLISHED: &str = "xtask/test/junit.xml";
+
+/// The variable by which every process that a run starts is known to belong to it.
+pub const RUN_ID: &str = "XTASK_RUN_ID";
+
+/// The directories of this run.
+#[derive(Debug)]
+pub struct RunDir {
+    /// Unique per run, sorts by time.
+    pub id: String,
+    /// `target/xtask/KIND/runs/ID`.
+    pub path: PathBuf,
+    /// `target/xtask/KIND/junit.xml`.
+    pub(crate) published: PathBuf,
+    /// Below `TMPDIR`, short, private.
+    scratch: PathBuf,
+    removal: leftovers::Removal,
+    lock: File,
+}
+
+impl RunDir {
+    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before and, in the
+    /// background, what killed runs left and the directories of runs long ago.
+    pub fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
+        let directory = RunDir::without_scratch(target_directory, kind)?;
+        make_scratch(&directory.scratch)
+            .with_context(|| format!("could not create `{}`", directory.scratch.display()))?;
+        directory.scratch_is_made()?;
+        Ok(directory)
+    }
+
+    /// The same, but the directory for its children is made by somebody who also removes it when this process is killed;
+    /// that one can be made there is known.
+    pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
+        let home = target_directory.join("xtask").join(kind);
+        let runs = home.join("runs");
+        let published = home.join("junit.xml");
+        remove_report(&published)?;
+        std::fs::create_dir_all(&runs).with_context(|| format!("could not create `{}`", runs.display()))?;
+        // Until we hold our own lock, nobody may take us for dead.
+        let _turn = leftovers::take_turn(&home)?;
+        let scratch = scratch()?;
+        let id = format!("{}-{}", clock::stamp(clock::wall()), suffix(&scratch));
+        let path = runs.join(&id);
+        std::fs::create_dir_all(path.join("logs"))
+            .with_context(|| format!("could not create `{}`", path.display()))?;
+        let lock = leftovers::lock(&path, &scratch)
+            .with_context(|| format!("could not lock `{}`", path.display()))?;
+        leftovers::clear(&runs);
+        Ok(RunDir {
+            id,
+            path,
+            published,
+            scratch,
+            removal: leftovers::Removal::start(&home),
+            lock,
+        })
+    }
+
+    /// Writes down which directory was made for its children. If this run is killed, a later one
+    /// removes only that one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn scratch_is_made(&self) -> anyhow::Result<()> {
+        leftovers::record(&self.lock, &self.scratch)
+            .with_context(|| format!("could not write the lock in `{}`", self.path.display()))
+    }
+
+    /// The log of the attempt that is called so.
+    pub fn log(&self, label: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{label}.log"))
+    }
+
+    /// Where the attempt that is called so leaves files that are kept.
+    pub(crate) fn artefacts(&self, label: &str) -> PathBuf {
+        self.path.join("artefacts").join(label)
+    }
+
+    /// The directory below which all scratch directories of this run are.
+    pub(crate) fn scratch_root(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// What will be `TMPDIR` for the attempt that is called so.
+    pub(crate) fn scratch_path(&self, label: &str) -> PathBuf {
+        self.scratch.join(label)
+    }
+
+    /// A fresh directory that is `TMPDIR` for what is called so.
+    pub fn scratch(&self, label: &str) -> std::io::Result<PathBuf> {
+        let path = self.scratch.join(label);
+        std::fs::create_dir(&path)?;
+        Ok(path)
+    }
+
+    /// Lets other users pass through the temporary directory, though not list it: checks of their rights need that.
+    pub fn let_others_pass(&self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        Folder::open(&self.scratch, Access::Unchanged)?.set_mode(0o711.into())?;
+        Ok(())
+    }
+
+    /// Writes the report beside the logs, then replaces the published one in a single step, and the one at `also`.
+    pub fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
+        let mine = self.path.join("junit.xml");
+        let paths = [Some(mine.as_path()), Some(self.published.as_path()), also];
+        paths
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| write_atomically(path, xml))
+    }
+}
+
+impl Drop for RunDir {
+    /// Says that the run came to its end, and removes its temporary directory, unless a failed test's files are kept in
+    /// it: then it is not empty.
+    fn drop(&mut self) {
+        leftovers::mark_ended(&self.path);
+        std::fs::remove_dir(&self.scratch).ok();
+        self.removal.wait();
+    }
+}
+
+/// The path of a directory that can be made.
+fn scratch() -> anyhow::Result<PathBuf> {
+    let parent = real(std::env::temp_dir());
+    let mut builder = tempfile::Builder::new();
+    // Short: the paths of unix sockets below it may have 104 to 108 bytes.
+    builder.prefix(leftovers::SCRATCH_PREFIX).rand_bytes(4);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let made = builder
+        .tempdir_in(&parent)
+        .with_context(|| format!("could not create a temporary directory in `{}`", parent.display()));
+    let hint = "hint: set TMPDIR to a directory that you may write to";
+    let made = made.map_err(|error| anyhow::anyhow!("{error:#}\n{hint}"));
+    let path = made?.keep();
+    std::fs::remove_dir(&path).with_context(|| format!("could not remove `{}`", path.display()))?;
+    Ok(path)
+}
+
+/// Without links, as the kernel names it where something is mounted below it.
+#[cfg(unix)]
+fn real(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
+}
+
+/// Programs do not understand the `\\?\` form that this would give.
+#[cfg(not(unix))]
+fn real(path: PathBuf) -> PathBuf {
+    path
+}
+
+/// What makes the name of the temporary directory unique makes the run's id unique.
+fn suffix(scratch: &Path) -> String {
+    let name = scratch.file_name().unwrap_or_default().to_string_lossy();
+    name.trim_start_matches(leftovers::SCRATCH_PREFIX).to_owned()
+}
+
+/// Takes away what an earlier run published there, if it did.
+pub(crate) fn remove_report(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove the old report `{}`", path.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(target: &tempfile::TempDir) -> RunDir {
+        RunDir::create(target.path(), "test").unwrap()
+    }
+
+    #[test]
+    fn a_new_run_removes_the_published_report() {
+        let target = tempfile::tempdir().unwrap();
+        let first = create(&target);
+        first.publish("<xml/>", None).unwrap();
+        assert_eq!(first.published, target.path().join(PUBLISHED));
+        assert_eq!(std::fs::read_to_string(&first.published).unwrap(), "<xml/>");
+        let second = create(&target);
+        assert!(!second.published.exists() && first.path.join("junit.xml").exists());
+        assert_ne!(first.id, second.id);
+    }
+
+    #[test]
+    fn old_runs_go_and_live_ones_stay() {
+        let target = tempfile::tempdir().unwrap();
+        let live = create(&target);
+        let count = 2 * leftovers::RUNS_KEPT;
+        for _ in 0..count {
+            create(&target);
+        }
+        assert!(live.path.exists());
+        let left = std::fs::read_dir(target.path().join("xtask/test/runs"))
+            .unwrap()
+            .count();
+        // Not exactly the number kept: a child that another test of this process forks holds our locks for a moment.
+        assert!((leftovers::RUNS_KEPT..count).contains(&left));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_gone_when_the_next_one_ends() {
+        let target = tempfile::tempdir().unwrap();
+        let runs = target.path().join("xtask/test/runs");
+        std::fs::create_dir_all(runs.join("1/logs")).unwrap();
+        for number in 0..2000 {
+            std::fs::write(runs.join(format!("1/logs/{number}.log")), "").unwrap();
+        }
+        let run = create(&target);
+        assert!(!runs.join("1").exists());
+        let id = run.id.clone();
+        drop(run);
+        let left = std::fs::read_dir(&runs).unwrap().flatten();
+        let names: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert_eq!(names, [id.as_str()]);
+    }
+
+    #[test]
+    fn the_temporary_directory_goes_unless_a_test_left_something() {
+        let target = tempfile::tempdir().unwrap();
+        let run = create(&target);
+        let mine = run.scratch("3").unwrap();
+        let root = mine.parent().unwrap().to_owned();
+        drop(run);
+        assert!(mine.exists());
+        std::fs::remove_dir(&mine).unwrap();
+        std::fs::remove_dir(&root).unwrap();
+        let run = create(&target);
+        let root = run.scratch.clone();
+        drop(run);
+        assert!(!root.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_lock_says_which_directory_was_made() {
+        let target = tempfile::tempdir().unwrap();
+        let run = create(&target);
+        let lock = std::fs::read_to_string(run.path.join("lock")).unwrap();
+        let identity = crate::base::directory_identity::Identity::of(&run.scratch).unwrap();
+        assert_eq!(lock, format!("{}\n{identity}\n", run.scratch.display()));
+    }
+}

@@ -1,0 +1,92 @@
+//! `cargo universe sweep`: what the next run would do about runs that were killed, by hand and now.
+
+use std::process::ExitCode;
+
+use crate::base::exit::Exit;
+use crate::runner::console::Console;
+use crate::runner::rundir::leftovers::{self, Leftover, State};
+use crate::workspace::metadata::Workspace;
+
+/// End, unmount and remove what killed runs have left
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only say what there is
+    #[arg(long)]
+    dry_run: bool,
+    /// Also remove logs, and files of failed tests, of runs that came to their end
+    #[arg(long)]
+    kept: bool,
+    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<std::path::PathBuf>,
+}
+
+/// Sweeps. Exit code 100 if something resists.
+///
+/// # Errors
+/// When there is no workspace.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::load(args.manifest_path.as_deref())?;
+    let console = Console::new();
+    let mut found = leftovers::find(&workspace.target_directory.join("xtask"));
+    found.retain(|leftover| args.kept || leftover.state != State::Kept);
+    let (foreign, found): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|leftover| leftover.state == State::Foreign);
+    for Leftover { run, .. } in &foreign {
+        console.line(&format!("left (another user's) {}", run.display()));
+    }
+    let mut left = 0;
+    for leftover in &found {
+        let gone = args.dry_run || leftovers::take_away(leftover)?;
+        console.line(&line(leftover, args.dry_run, gone));
+        left += usize::from(!gone);
+    }
+    console.line(&match (found.len(), left) {
+        (0, _) => "nothing to sweep".to_owned(),
+        (count, _) if args.dry_run => format!("would sweep {}", runs(count)),
+        (count, 0) => format!("swept {}", runs(count)),
+        (count, left) => {
+            let all = runs(count);
+            format!("{left} of {all} resist; is something still mounted or in use there?")
+        }
+    });
+    Ok(if left == 0 {
+        Exit::Success
+    } else {
+        Exit::TestsFailed
+    }
+    .into())
+}
+
+fn runs(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "run" } else { "runs" })
+}
+
+fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {
+    let whose = match leftover.state {
+        State::Killed => "killed",
+        State::Kept => "ended",
+        State::Rubbish => "put aside",
+        State::Foreign => "another user's",
+    };
+    let word = match (dry_run, gone) {
+        (true, _) => "would sweep",
+        (false, true) => "swept",
+        (false, false) => "could not sweep",
+    };
+    let scratch = leftover
+        .scratch
+        .as_ref()
+        .map(|path| format!(" and {}", path.display()));
+    let stranger = leftover
+        .stranger
+        .as_ref()
+        .map(|path| format!(", not {}, which the run did not make", path.display()));
+    format!(
+        "{word} ({whose}) {}{}{}",
+        leftover.run.display(),
+        scratch.unwrap_or_default(),
+        stranger.unwrap_or_default()
+    )
+}

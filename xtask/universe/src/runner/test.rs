@@ -1,0 +1,272 @@
+//! `cargo universe test`: find out what this machine can do, build once, run every test in a process of its own, report.
+//!
+//! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends in a report.
+
+mod finish;
+mod ground;
+mod jobs;
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::interrupt::Interrupts;
+use crate::base::os;
+use crate::base::runtime;
+use crate::machine::capability::detect_for;
+use crate::report::junit::Dialect;
+use crate::runner::discover::standings;
+use crate::runner::execution::{Caps, OnFailure, Output, Settings};
+use crate::runner::list::{self, Form, Listing};
+use crate::runner::outputs::OutputArgs;
+use crate::runner::ownership::OwnershipArgs;
+use crate::runner::profile::{self, ProfileArgs};
+use crate::runner::rundir::RunDir;
+use crate::select::filter::FilterArgs;
+use crate::select::overrides::Rules;
+use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::schedule::ScheduleArgs;
+use crate::select::shuffle::Order;
+use crate::workspace::cargo::BuildArgs;
+use crate::workspace::metadata::Workspace;
+use finish::{Finished, Run};
+use ground::Ground;
+
+/// Build the workspace and run its tests, each in a process of its own
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    /// Which tests.
+    pub filter: FilterArgs,
+    /// Also run tests that are ignored for another reason than a missing capability
+    #[arg(long)]
+    pub(crate) run_ignored: bool,
+    /// Fail (exit code 107) unless these capabilities are there; `all` stands for whatever the selected tests need
+    #[arg(
+        long,
+        value_name = "CAPABILITY",
+        value_delimiter = ',',
+        env = "XTASK_TEST_REQUIRE"
+    )]
+    pub require: Vec<String>,
+
+    /// Run so many tests at a time [default: twice the number of processors]
+    #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Start no further test after the first failure
+    #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
+    pub(crate) fail_fast: bool,
+    /// Run everything, whatever fails (the default)
+    #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
+    pub(crate) no_fail_fast: bool,
+    /// Run in random order, another one in each round; the seed is printed and gives the same orders again; `false`
+    /// takes back what a profile says
+    #[arg(
+        long,
+        value_name = "SEED",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        help_heading = "Run"
+    )]
+    pub(crate) shuffle: Option<Order>,
+    /// Show what tests write while they run
+    #[arg(long, alias = "nocapture", help_heading = "Run")]
+    pub(crate) no_capture: bool,
+
+    /// Write the JUnit report to this file, too; `off` is no other file
+    #[arg(
+        long,
+        value_name = "PATH|off",
+        env = "XTASK_TEST_JUNIT",
+        help_heading = "Report"
+    )]
+    pub(crate) junit: Option<PathBuf>,
+    /// What the report may contain
+    #[arg(
+        long,
+        value_name = "DIALECT",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_JUNIT_DIALECT",
+        help_heading = "Report"
+    )]
+    pub junit_dialect: Dialect,
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) ownership: OwnershipArgs,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+    #[command(flatten)]
+    /// What to build.
+    pub build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) profile: ProfileArgs,
+}
+
+/// The whole run has so much time, unless another limit is given.
+const RUN_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
+///
+/// # Errors
+/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (args, workspace) = profile::apply(args, words)?;
+    if let Some(form) = args.preview() {
+        return list::show(&args.listing(form), &workspace);
+    }
+    Ok(runtime::block_on(story(&args, workspace))??.into())
+}
+
+async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
+    let interrupts = Interrupts::listen()?;
+    let settings = args.settings()?;
+    let directory = RunDir::without_scratch(&workspace.target_directory, "test")?;
+    let run = Run::begin(args, settings, workspace, directory)?;
+    let ended = tests(&run, interrupts).await;
+    let report = run.report(&ended);
+    let exit = run.exit(&ended, &report);
+    let published = run.publish(exit, &report);
+    run.remember(&report);
+    run.summarise(&ended, &report);
+    let exit = published.map_or_else(|stop| stop.after(exit).exit, |()| exit);
+    run.all_shown().map_err(|stop| stop.after(exit))?;
+    Ok(exit)
+}
+
+/// The part of the story that may stop anywhere.
+async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
+    let filter = run.args.filter.parse()?;
+    run.args.schedule.subset.check()?;
+    let rules = Rules::of(&run.workspace)?;
+    run.events.phase("probe");
+    let capabilities = detect_for(&run.workspace, run.args.build.fuse.mode);
+    let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let subset = run.read_subset();
+    let ground = Ground::prepare(run)?;
+    let found = ground.discover(run, capabilities, &mut interrupts).await?;
+    let standings = standings(&found.capabilities);
+    let warnings = run.idle(&filter, &rules, &found);
+    let wishes = Wishes {
+        required,
+        ignored: run.args.ignored(),
+        seed: run.seed,
+        rules,
+        subset: subset.await.map_err(anyhow::Error::from)?,
+    };
+    let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
+    let missing = plan.missing(&standings, &wishes.required);
+    run.announce(&plan, &found, &warnings);
+    let outstanding = plan.outstanding;
+    let mut ran = ground.run(run, (plan, &found), interrupts).await;
+    wishes.subset.history.annotate(&mut ran.suites);
+    Ok(Finished {
+        ran,
+        missing,
+        outstanding,
+        found,
+    })
+}
+
+impl Args {
+    /// The capabilities that are required, by name or by `--fuse on`.
+    fn required(&self) -> Vec<String> {
+        let by_fuse = self
+            .build
+            .fuse
+            .mode
+            .required()
+            .iter()
+            .map(|&name| name.to_owned());
+        self.require.iter().cloned().chain(by_fuse).collect()
+    }
+
+    fn ignored(&self) -> Ignored {
+        if self.run_ignored {
+            Ignored::Run
+        } else {
+            Ignored::Skip
+        }
+    }
+
+    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.fail_fast && !self.no_fail_fast
+    }
+
+    /// How to run, on a machine as it should be.
+    ///
+    /// # Errors
+    /// When there are more copies than slots.
+    fn settings(&self) -> Result<Settings, Stop> {
+        let jobs = jobs::bounded(self.jobs_wanted(), os::open_files_max());
+        Ok(Settings {
+            jobs,
+            timeout: self.ownership.timeout,
+            grace: self.ownership.grace,
+            slow: self.ownership.slow,
+            run_timeout: self.run_timeout(),
+            leaks: self.ownership.leaks,
+            stretch: 1.0,
+            repeat: self.schedule.repeat.parse(jobs, self.fewer_jobs(jobs))?,
+            on_failure: if self.stops_early() {
+                OnFailure::Stop
+            } else {
+                OnFailure::GoOn
+            },
+            output: if self.no_capture {
+                Output::Show
+            } else {
+                Output::Keep
+            },
+            caps: Caps::default(),
+        })
+    }
+
+    /// A limit that nobody has set must not end what somebody wants to be long.
+    fn run_timeout(&self) -> Duration {
+        match self.ownership.global_timeout {
+            Some(limit) => limit,
+            None if self.schedule.repeat.is_asked_for() => Duration::MAX,
+            None => RUN_TIMEOUT,
+        }
+    }
+
+    /// The seed of the order, if it is random.
+    fn seed(&self) -> Option<u64> {
+        self.shuffle.and_then(Order::seed)
+    }
+
+    /// How to list the tests, if that is all.
+    fn preview(&self) -> Option<Form> {
+        match (self.schedule.list, self.schedule.dry_run) {
+            (true, _) => Some(Form::Lines),
+            (false, true) => Some(Form::Order),
+            (false, false) => None,
+        }
+    }
+
+    fn listing(&self, form: Form) -> Listing<'_> {
+        Listing {
+            isolation: self.ownership.isolate,
+            filter: &self.filter,
+            subset: &self.schedule.subset,
+            build: &self.build,
+            required: self.required(),
+            ignored: self.ignored(),
+            seed: self.seed(),
+            form,
+        }
+    }
+}
+
+/// Integration tests wait more than they compute.
+pub fn default_jobs() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}

@@ -1,0 +1,470 @@
+//! What a run of the tests amounts to: the report, the exit code, and the last words.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::task::JoinHandle;
+
+use super::Args;
+use crate::base::clock;
+use crate::base::exit::{Exit, Stop};
+use crate::base::invocation::Invocation;
+use crate::base::text::{plain_line, word_of_shell};
+use crate::report::data::{Failure, Outcome, RUN_TIMEOUT, Report};
+use crate::report::events::{Events, Properties};
+use crate::report::junit;
+use crate::report::slowest;
+use crate::runner::console::{Console, Summary};
+use crate::runner::discover::Discovered;
+use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Stage};
+use crate::runner::outputs::elsewhere;
+use crate::runner::rundir::{RUN_ID, RunDir};
+use crate::runner::suspension::Pauses;
+use crate::runner::versions::Versions;
+use crate::sandbox::isolation::Level;
+use crate::select::filter::Filter;
+use crate::select::overrides::Rules;
+use crate::select::plan::Plan;
+use crate::select::schedule::NoTests;
+use crate::select::subset::Subset;
+use crate::workspace::fuse_mode::FuseMode;
+use crate::workspace::metadata::Workspace;
+
+/// A run from its beginning on: what is known before anything was probed or built.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) args: &'a Args,
+    pub(super) workspace: Workspace,
+    /// The seed of the order, if it is random.
+    pub(super) seed: Option<u64>,
+    pub(super) settings: Settings,
+    versions: Versions,
+    /// How far the tests are kept apart, once that is known.
+    isolation: OnceCell<String>,
+    directory: Arc<RunDir>,
+    console: Arc<Console>,
+    pub(super) events: Arc<Events>,
+    started: SystemTime,
+    start: Instant,
+}
+
+/// A run that came to its tests.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) ran: Ran,
+    /// Required capabilities that are missing, each with its reason.
+    pub(super) missing: BTreeMap<String, String>,
+    /// How many tests have still to pass, of those that failed last time or never ran and were not selected now.
+    pub(super) outstanding: usize,
+    pub(super) found: Discovered,
+}
+
+impl<'a> Run<'a> {
+    /// Starts the clock, and the events.
+    pub(super) fn begin(
+        args: &'a Args,
+        settings: Settings,
+        workspace: Workspace,
+        directory: RunDir,
+    ) -> Result<Run<'a>, Stop> {
+        let console = match args.outputs.events_take_stdout() {
+            true => Console::beside_stdout(),
+            false => Console::new(),
+        };
+        let start = clock::now();
+        let run = Run {
+            args,
+            seed: args.seed(),
+            versions: Versions::ask(&workspace.root),
+            isolation: OnceCell::new(),
+            workspace,
+            settings,
+            directory: Arc::new(directory),
+            console: Arc::new(console),
+            events: Arc::new(Events::new(start)),
+            started: clock::wall(),
+            start,
+        };
+        let begun = args.outputs.begin(&run.directory, &run.events);
+        begun.map_err(|error| Stop::new(Exit::ReportFailed, "report", format!("{error:#}")))?;
+        run.events
+            .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
+        Ok(run)
+    }
+
+    /// The report before anything was done.
+    fn nothing_yet(&self) -> Report {
+        Report {
+            name: self.workspace.name(),
+            run_id: self.directory.id.clone(),
+            started: self.started,
+            elapsed: Duration::ZERO,
+            properties: self.basics(),
+            phases: Vec::new(),
+            suites: Vec::new(),
+            setup_failure: None,
+        }
+    }
+
+    /// Who will own the tests' processes; says so where it is not what was hoped for.
+    pub(super) fn owner(&self) -> Result<Owner, Stop> {
+        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        self.directory.scratch_is_made()?;
+        let level = owner.level().name();
+        let told = match owner.why() {
+            Some(why) => format!("{level}; {why}"),
+            None => level.to_owned(),
+        };
+        if owner.why().is_some() {
+            self.console.line(&format!("isolation: {told}"));
+        }
+        self.isolation.set(told).ok();
+        Ok(owner)
+    }
+
+    /// What is known of earlier runs, read while the build goes on.
+    pub(super) fn read_subset(&self) -> JoinHandle<Subset> {
+        let args = self.args.schedule.subset.clone();
+        let place = self.workspace.target_directory.clone();
+        tokio::task::spawn_blocking(move || args.read(&place))
+    }
+
+    /// How to run on this machine; says so where it is a slow one.
+    pub(super) fn stretched(&self, factor: f64) -> Settings {
+        if factor > 1.0 {
+            let line =
+                format!("this machine is {factor} times slower than usual just now: so are all time limits");
+            self.console.line(&line);
+        }
+        self.settings.stretched(factor)
+    }
+
+    /// What to say of filters that match no test. Those of the workspace may be about packages that were not built.
+    pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
+        let tests = found.subjects();
+        let words = filter.unmatched(&tests).into_iter();
+        let words = words.map(|word| format!("no test matches `{word}`"));
+        let overrides = match self.args.build.takes_all(&self.workspace) {
+            true => rules.unmatched(&tests),
+            false => Vec::new(),
+        };
+        words.chain(overrides).collect()
+    }
+
+    /// Says what is about to run.
+    pub(super) fn announce(&self, plan: &Plan, found: &Discovered, warnings: &[String]) {
+        for warning in warnings {
+            self.console.line(&format!("warning: {}", plain_line(warning)));
+        }
+        if !found.features.is_empty() {
+            let fuse = found.capabilities.lookup("fuse");
+            let evidence = fuse
+                .map(|fuse| format!(" (fuse: {})", fuse.evidence))
+                .unwrap_or_default();
+            self.console
+                .line(&format!("features: {}{evidence}", found.features.join(", ")));
+        }
+        if let Some(line) = self.args.profile.line() {
+            self.console.line(&line);
+        }
+        let omitted = plan.omitted.words();
+        if !omitted.is_empty() {
+            self.console.line(&omitted);
+        }
+        let (count, jobs) = (plan.order.len(), self.settings.jobs);
+        if let Some(line) = self.args.fewer_jobs(jobs) {
+            self.console.line(&line);
+        }
+        let order = self
+            .seed
+            .map(|seed| format!(", in the random order of seed {seed}"))
+            .unwrap_or_default();
+        let shard = self.args.schedule.subset.shard;
+        let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
+        self.console.line(&format!(
+            "running {count} of {} tests{shard}, {jobs} at a time{}{order}{}",
+            plan.tests.len(),
+            self.place(),
+            self.args.schedule.repeat.words()
+        ));
+    }
+
+    /// Where the tests run.
+    fn place(&self) -> &'static str {
+        match self.isolation.get() {
+            Some(told) if told.starts_with(Level::Box.name()) => " in the box",
+            _ => "",
+        }
+    }
+
+    /// Everything that the tests of this run share.
+    pub(super) fn stage(
+        &self,
+        plan: Plan,
+        found: &Discovered,
+        (settings, owner, pauses): (Settings, Arc<Owner>, Pauses),
+    ) -> Arc<Stage> {
+        let mut environment = found.environment.clone();
+        environment.set(RUN_ID, &self.directory.id);
+        environment.set("XTASK_TEST_CAPS", held(found).join(","));
+        if let Some(seed) = self.seed {
+            environment.set("XTASK_TEST_SEED", seed.to_string());
+        }
+        if !self.args.no_capture {
+            environment.set("NO_COLOR", "1");
+        }
+        self.events
+            .described(self.properties(Some(found), &self.versions.known()));
+        Arc::new(Stage {
+            plan,
+            environment,
+            directory: Arc::clone(&self.directory),
+            owner,
+            pauses,
+            console: Arc::clone(&self.console),
+            events: Arc::clone(&self.events),
+            settings,
+            root: self.workspace.root.clone(),
+        })
+    }
+
+    /// The whole run as data.
+    pub(super) fn report(&self, ended: &Result<Finished, Stop>) -> Report {
+        let (suites, setup_failure) = match ended {
+            Ok(finished) => (finished.ran.suites.clone(), self.setup_failure(finished)),
+            Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
+            Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
+        };
+        let elapsed = clock::now() - self.start;
+        Report {
+            elapsed,
+            properties: self.properties(
+                ended.as_ref().ok().map(|finished| &finished.found),
+                &self.versions.told(),
+            ),
+            phases: self.events.phases(elapsed),
+            suites,
+            setup_failure,
+            ..self.nothing_yet()
+        }
+    }
+
+    /// Everything that describes the run.
+    fn properties(&self, found: Option<&Discovered>, versions: &[(String, String)]) -> Properties {
+        let mut properties = self.basics();
+        properties.extend_from_slice(versions);
+        let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
+        if let Some(level) = self.isolation.get() {
+            add("isolation", level.clone());
+        }
+        if let Some(found) = found {
+            add("features", found.features.join(","));
+            add("capabilities", held(found).join(","));
+        }
+        properties
+    }
+
+    /// What is known without asking anybody.
+    fn basics(&self) -> Properties {
+        let shard = self.args.schedule.subset.shard;
+        let properties = [
+            ("run_id", self.directory.id.clone()),
+            ("cached", "false".to_owned()),
+            ("os", std::env::consts::OS.to_owned()),
+            ("arch", std::env::consts::ARCH.to_owned()),
+            ("profile", self.args.profile.name().to_owned()),
+            (
+                "cargo_profile",
+                if self.args.build.release { "release" } else { "dev" }.to_owned(),
+            ),
+            ("jobs", self.settings.jobs.to_string()),
+            (
+                "seed",
+                self.seed
+                    .map_or_else(|| "none".to_owned(), |seed| seed.to_string()),
+            ),
+            (
+                "shard",
+                shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string()),
+            ),
+        ];
+        properties
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    /// How the run went, as an exit code.
+    pub(super) fn exit(&self, ended: &Result<Finished, Stop>, report: &Report) -> Exit {
+        let finished = match ended {
+            Ok(finished) => finished,
+            Err(stop) if stop.exit == Exit::NoTests => return self.args.schedule.no_tests.exit(),
+            Err(stop) => return stop.exit,
+        };
+        let skips = self.args.schedule.too_many_skips(&report.suites);
+        match finished.ran.ending {
+            Ending::Interrupted(request) => request.exit(),
+            Ending::TimedOut => Exit::RunTimedOut,
+            Ending::Complete if any_failed(report, &finished.missing) || skips.is_some() => Exit::TestsFailed,
+            Ending::Complete if !finished.missing.is_empty() => Exit::CapabilityMissing,
+            Ending::Complete if finished.outstanding > 0 => Exit::Outstanding,
+            Ending::Complete => Exit::Success,
+        }
+    }
+
+    /// Why the run as a whole has failed, whatever became of its tests.
+    fn setup_failure(&self, finished: &Finished) -> Option<Failure> {
+        match finished.ran.ending {
+            Ending::Interrupted(request) => {
+                let message = format!("the run was interrupted by {}", request.name());
+                Some(failure("interrupted", &message, ""))
+            }
+            Ending::TimedOut => Some(failure(RUN_TIMEOUT, "the run reached its time limit", "")),
+            Ending::Complete => match finished.missing.iter().next() {
+                None => self.args.schedule.too_many_skips(&finished.ran.suites),
+                Some((name, reason)) => {
+                    let message = format!("`{name}` is required and missing: {reason}");
+                    Some(failure(&format!("capability:{name}"), &message, ""))
+                }
+            },
+        }
+    }
+
+    /// Whether it was said that a run without tests is all right.
+    fn is_content_with(&self, stop: &Stop) -> bool {
+        stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
+    }
+
+    /// Adds the results to the history.
+    pub(super) fn remember(&self, report: &Report) {
+        let place = self.args.schedule.subset.place(&self.workspace.target_directory);
+        if let Err(error) = place.add(report) {
+            self.console.line(&format!("warning: {error:#}"));
+        }
+    }
+
+    /// Ends the events and writes the reports, JUnit first.
+    pub(super) fn publish(&self, exit: Exit, report: &Report) -> Result<(), Stop> {
+        self.events.run_ended(exit, report);
+        if let Some(trouble) = self.events.trouble() {
+            self.console
+                .line(&format!("warning: could not write all events: {trouble}"));
+        }
+        let xml = junit::to_xml(report, self.args.junit_dialect);
+        let published = xml
+            .and_then(|xml| {
+                self.directory
+                    .publish(&xml, elsewhere(self.args.junit.as_deref()))
+            })
+            .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
+        published.map_err(|error| {
+            self.console.line(&format!("error: {error:#}"));
+            Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
+        })
+    }
+
+    /// Says on the console how the run went.
+    pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
+        let slowest = slowest::to_text(report, self.args.outputs.durations);
+        let mut notes: Vec<String> = slowest.lines().map(str::to_owned).collect();
+        match ended {
+            Ok(finished) => notes.extend(finished.notes()),
+            Err(stop) if self.is_content_with(stop) => notes.push(stop.message.clone()),
+            Err(_) => {}
+        }
+        let published = &self.directory.published;
+        notes.extend(
+            published
+                .is_file()
+                .then(|| format!("report: {}", published.display())),
+        );
+        notes.push(format!(
+            "run {} took {:.2} s",
+            report.run_id,
+            report.elapsed.as_secs_f64()
+        ));
+        let rerun = self.rerun();
+        Summary { report, notes, rerun }.print(&self.console);
+    }
+
+    /// Whether the console has shown everything.
+    pub(super) fn all_shown(&self) -> Result<(), Stop> {
+        self.console.all_shown()
+    }
+
+    /// What runs a test of this run again; `None` where it cannot be typed.
+    fn rerun(&self) -> Option<String> {
+        let build = &self.args.build;
+        let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
+        let fuse = match build.fuse.mode {
+            FuseMode::Auto => None,
+            mode => Some(format!("--fuse={}", mode.word())),
+        };
+        let manifest = match &build.manifest_path {
+            Some(path) => ["--manifest-path".to_owned(), path.to_str()?.to_owned()].to_vec(),
+            None => Vec::new(),
+        };
+        let words = flag(build.release, "--release").into_iter().chain(fuse);
+        let words = words.chain(manifest).chain(build.words());
+        let words = words.chain(self.args.ownership.words());
+        let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
+        let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
+        Some(
+            format!("{} {}", Invocation::current().with("test"), words?.join(" "))
+                .trim_end()
+                .to_owned(),
+        )
+    }
+}
+
+impl Finished {
+    /// What is worth knowing about the run as a whole, one line each.
+    fn notes(&self) -> Vec<String> {
+        let (dropped, outstanding) = (self.ran.dropped, self.outstanding);
+        let notes = [
+            (dropped != Dropped::default()).then(|| {
+                let Dropped { passed, failed } = dropped;
+                format!("{passed} more rounds passed and {failed} failed that the report leaves out")
+            }),
+            (outstanding > 0).then(|| {
+                format!("{outstanding} other tests have still to pass: they failed when they last ran, or never ran")
+            }),
+        ];
+        notes.into_iter().flatten().collect()
+    }
+}
+
+/// Whether a test failed for another reason than a required capability.
+fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
+    let counts = |failure: &Failure| {
+        let capability = failure.kind.strip_prefix("capability:");
+        !capability.is_some_and(|name| missing.contains_key(name))
+    };
+    report
+        .suites
+        .iter()
+        .flat_map(|suite| &suite.cases)
+        .any(|case| match &case.outcome {
+            Outcome::Failed(failure) | Outcome::Errored(failure) => counts(failure),
+            Outcome::Passed | Outcome::Skipped(_) => false,
+        })
+}
+
+fn held(found: &Discovered) -> Vec<&str> {
+    found
+        .capabilities
+        .iter()
+        .filter(|capability| capability.available)
+        .map(|capability| capability.name.as_ref())
+        .collect()
+}
+
+fn failure(kind: &str, message: &str, detail: &str) -> Failure {
+    Failure {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+        detail: detail.to_owned(),
+    }
+}

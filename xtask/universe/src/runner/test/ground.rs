@@ -1,0 +1,73 @@
+//! What the tests of a run stand on: who owns their processes, which time counts for no limit, how slow the machine is.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::finish::Run;
+use crate::base::exit::Stop;
+use crate::base::interrupt::Interrupts;
+use crate::base::os;
+use crate::machine::capability::Capabilities;
+use crate::runner::discover::{self, Discovered, Means};
+use crate::runner::execution::{self, Owner, Ran};
+use crate::runner::suspension::Pauses;
+use crate::select::plan::Plan;
+
+/// Prepared before the build, so that what is probed is probed where the tests will run.
+#[derive(Debug)]
+pub(super) struct Ground {
+    owner: Arc<Owner>,
+    pauses: Pauses,
+    /// Measured while the build goes on.
+    factor: JoinHandle<f64>,
+}
+
+impl Ground {
+    /// Finds an owner, listens to Ctrl-Z, measures the machine.
+    pub(super) fn prepare(run: &Run<'_>) -> Result<Ground, Stop> {
+        let owner = Arc::new(run.owner()?);
+        // The tests have what they would have without us; we need some for each of them.
+        os::raise_open_files();
+        let pauses = Pauses::follow(&owner)?;
+        let stretch = run.args.ownership.stretch;
+        let factor = tokio::task::spawn_blocking(move || stretch.resolve());
+        Ok(Ground {
+            owner,
+            pauses,
+            factor,
+        })
+    }
+
+    /// From sources to tests.
+    pub(super) async fn discover(
+        &self,
+        run: &Run<'_>,
+        capabilities: Capabilities,
+        interrupts: &mut Interrupts,
+    ) -> Result<Discovered, Stop> {
+        let means = Means {
+            interrupts,
+            events: &run.events,
+            owner: &self.owner,
+        };
+        discover::discover(&run.workspace, capabilities, &run.args.build, means).await
+    }
+
+    /// Runs what is planned; when this returns nothing that was started is left.
+    pub(super) async fn run(
+        self,
+        run: &Run<'_>,
+        (plan, found): (Plan, &Discovered),
+        interrupts: Interrupts,
+    ) -> Ran {
+        let settings = run.stretched(self.factor.await.unwrap_or(1.0));
+        let stage = run.stage(plan, found, (settings, Arc::clone(&self.owner), self.pauses));
+        let ran = execution::run(&stage, interrupts).await;
+        drop(stage);
+        if let Some(owner) = Arc::into_inner(self.owner) {
+            owner.close().await;
+        }
+        ran
+    }
+}

@@ -1,0 +1,114 @@
+//! What a run was made with: the versions of `rustc` and `cargo`, and the commit. Asked for while the build goes on, so
+//! that nobody waits for the answers, except at the end and not for long: a compiler that is fetched on demand, or a file
+//! system that does not answer, is no reason to have no report.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::base::clock;
+use crate::report::events::Properties;
+use crate::sandbox::build_guard::leashed;
+
+/// At the end of a run those who have not answered get so long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The answers, as they come.
+#[derive(Debug)]
+pub(crate) struct Versions {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Ends when all have answered that will.
+    answers: Receiver<(&'static str, String)>,
+    heard: BTreeMap<&'static str, String>,
+    /// Nobody is listened to any more.
+    is_over: bool,
+}
+
+impl Versions {
+    /// Asks; `root` is the workspace.
+    pub(crate) fn ask(root: &Path) -> Versions {
+        let program = |variable: &str, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
+        let questions: [(&str, OsString, &[&str]); 3] = [
+            ("rustc", program("RUSTC", "rustc"), &["--version"]),
+            ("cargo", program("CARGO", "cargo"), &["--version"]),
+            ("commit", "git".into(), &["rev-parse", "HEAD"]),
+        ];
+        let (sender, answers) = channel();
+        for (name, program, arguments) in questions {
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(root);
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                if let Some(answer) = answer(&command) {
+                    // Whoever does not listen any more does without.
+                    sender.send((name, answer)).ok();
+                }
+            });
+        }
+        let state = State {
+            answers,
+            heard: BTreeMap::new(),
+            is_over: false,
+        };
+        Versions {
+            state: Mutex::new(state),
+        }
+    }
+
+    /// As properties. Waits for those who have not answered, and leaves out who does not.
+    pub(crate) fn told(&self) -> Properties {
+        let mut state = self.state();
+        let deadline = clock::now() + PATIENCE;
+        while !state.is_over {
+            let patience = deadline.saturating_duration_since(clock::now());
+            let answer = state.answers.recv_timeout(patience);
+            state.take(answer.ok());
+        }
+        state.properties()
+    }
+
+    /// The same without waiting: nothing where somebody has still to answer.
+    pub(crate) fn known(&self) -> Properties {
+        let mut state = self.state();
+        while !state.is_over {
+            match state.answers.try_recv() {
+                Err(TryRecvError::Empty) => return Properties::new(),
+                answer => state.take(answer.ok()),
+            }
+        }
+        state.properties()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self, answer: Option<(&'static str, String)>) {
+        self.is_over = answer.is_none();
+        self.heard.extend(answer);
+    }
+
+    fn properties(&self) -> Properties {
+        let heard = self.heard.iter();
+        heard
+            .map(|(name, answer)| ((*name).to_owned(), answer.clone()))
+            .collect()
+    }
+}
+
+fn answer(command: &Command) -> Option<String> {
+    let (mut command, _line) = leashed(command).ok()?;
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}

@@ -1,0 +1,139 @@
+//! What a test that took too long was doing: written down before anything of it is ended.
+//!
+//! Reads `/proc` and never a file system that the test itself may serve; as even that can hang, a child does it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::bounded::bounded;
+use super::processes::{self, Process};
+use super::sockets;
+use crate::base::fuse_connections;
+use crate::base::os::Pid;
+use crate::base::procfs;
+
+/// How long it may take.
+const TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Of each process so many descriptors are listed.
+const DESCRIPTORS_MAX: usize = 200;
+
+/// Of each process so many threads are looked at.
+const THREADS_MAX: usize = 100;
+
+/// Writes one file for people: the tree, each thread with what it waits in, descriptors, sockets, mounts.
+pub(super) fn write(to: &Path, scratch: &Path) {
+    if let Some(parent) = to.parent() {
+        std::fs::create_dir_all(parent).ok();
+    }
+    let root = std::process::id();
+    let text = bounded(TIMEOUT, || describe(root, scratch).into_bytes());
+    let text = text.unwrap_or_else(|| {
+        b"Looking at the processes took too long: one of them hangs in the kernel.\n".into()
+    });
+    // Where it cannot be written, the time limit is told all the same.
+    std::fs::write(to, text).ok();
+}
+
+fn describe(root: Pid, scratch: &Path) -> String {
+    let mut tree = processes::descendants(root);
+    tree.retain(|process| process.pid != std::process::id());
+    let mut text = String::from("Processes, the test's own first\n");
+    for process in &tree {
+        let (pid, parent, state) = (process.pid, process.parent, process.state);
+        // Writing to a string never fails; so below.
+        writeln!(text, "  {pid} (child of {parent}, {state}) {}", process.command()).ok();
+    }
+    text.push_str("\nListening sockets\n");
+    let held: Vec<u64> = tree
+        .iter()
+        .flat_map(|process| processes::socket_inodes(process.pid))
+        .collect();
+    for listener in sockets::listeners()
+        .iter()
+        .filter(|listener| held.contains(&listener.inode))
+    {
+        writeln!(text, "  {}", listener.name).ok();
+    }
+    let mounts = crate::base::mounts::below(scratch);
+    writeln!(text, "\nMounts below {}\n  {mounts:?}", scratch.display()).ok();
+    tree.iter()
+        .for_each(|process| describe_process(&mut text, process));
+    text
+}
+
+fn describe_process(text: &mut String, process: &Process) {
+    let pid = process.pid;
+    writeln!(text, "\nProcess {pid}: {}", process.command()).ok();
+    for thread in procfs::threads(pid).take(THREADS_MAX) {
+        let read = |name: &str| procfs::text(&thread, name);
+        let state = Process::parse(pid, &read("stat")).map_or('?', |process| process.state);
+        let (name, place) = (read("comm"), read("wchan"));
+        let call = read("syscall");
+        let call = call.split(' ').next().unwrap_or_default().trim();
+        writeln!(
+            text,
+            "  thread {} `{}` {state} in {place} (system call {call})",
+            thread.file_name().unwrap_or_default().display(),
+            name.trim()
+        )
+        .ok();
+        if processes::waits_for_fuse(&place) {
+            text.push_str("    ");
+            text.push_str(&awaited(&thread));
+            text.push('\n');
+        }
+        // Only root may see it.
+        read("stack").lines().for_each(|frame| {
+            writeln!(text, "    {frame}").ok();
+        });
+    }
+    for (number, path) in procfs::descriptors(&procfs::directory(pid)).take(DESCRIPTORS_MAX) {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        writeln!(text, "  descriptor {} → {}", number.display(), target.display()).ok();
+    }
+}
+
+/// What a thread that waits for the answer of a FUSE server waits for.
+fn awaited(thread: &Path) -> String {
+    let mounts = fuse_connections::listed(&procfs::text(thread, "mountinfo"));
+    let word = |mount: &fuse_connections::Mount| {
+        format!("`{}` (connection {})", mount.point.display(), mount.number)
+    };
+    match processes::file_of_call(thread) {
+        Some(file) => {
+            let mounts = mounts.iter().rev();
+            let mut around = mounts.filter(|mount| file.starts_with(&mount.point));
+            let on = around.next().map(|mount| format!(" on {}", word(mount)));
+            format!(
+                "waits for the answer of a file system about `{}`{}",
+                file.display(),
+                on.unwrap_or_default()
+            )
+        }
+        None => {
+            let mounts: Vec<String> = mounts.iter().map(word).collect();
+            format!(
+                "waits for the answer of a file system, one of: {}",
+                mounts.join(", ")
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_described_with_its_threads_and_descriptors() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let text = describe(std::process::id(), Path::new("/nonexistent"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for part in ["sleep 60", "thread ", "descriptor 0 → "] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+}

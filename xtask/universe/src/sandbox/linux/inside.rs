@@ -1,0 +1,320 @@
+//! The keeper: a small process with one thread, which forks supervisors and ends when the runner does.
+//!
+//! In the box it is the first process, so that its end is the end of all others.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::Signal;
+
+use super::namespaces::Part;
+use super::processes::{self, Process};
+use super::rescue::Rescue;
+use super::sys::{self, Fork, Reaping};
+use super::wire::{self, Hello, Order, Request, Tell};
+use super::{leash, namespaces, rehearsal, remains, supervisor};
+use crate::base::clock;
+use crate::base::fuse_connections::Ground;
+use crate::base::mounts;
+use crate::base::os::Pid;
+use crate::base::private_directory::make_scratch;
+use crate::sandbox::isolation::Level;
+use crate::sandbox::removal;
+
+/// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
+/// directories; the socket to the runner is its standard input.
+pub(super) const ARGUMENT: &str = "__keeper";
+
+/// Strays are ended again and again, as they may fork meanwhile, or wait for what must be taken
+/// from them; but not for ever.
+const STRAY_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Between two looks at strays, or at supervisors that are to end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The same where each look takes longer.
+const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// In the box, supervisors that have lost the runner have so long to end; then they are ended.
+const BOX_END_TIME: Duration = Duration::from_secs(2);
+
+/// Outside, they have so long before nobody looks any more whether a test resists: they may have
+/// many files to remove.
+const TREE_LOOK_TIME: Duration = Duration::from_secs(10);
+
+/// Runs as a keeper, or as a leash, if the arguments say so; `None` if they say something else.
+pub(crate) fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next()?;
+    let (name, ended) = match first.to_str()? {
+        ARGUMENT => (
+            "the keeper of the tests",
+            run(arguments.collect()).map(|()| ExitCode::SUCCESS),
+        ),
+        leash::ARGUMENT => ("a leash", leash::run(&arguments.collect::<Vec<_>>())),
+        _ => return None,
+    };
+    let code = ended.unwrap_or_else(|error| {
+        writeln!(std::io::stderr(), "error: {name}: {error:#}").ok();
+        ExitCode::FAILURE
+    });
+    Some(code)
+}
+
+fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
+    let [level, scratch] = <[OsString; 2]>::try_from(arguments)
+        .map_err(|_| anyhow::anyhow!("only the test runner starts it"))?;
+    let level = level
+        .to_str()
+        .and_then(Level::parse)
+        .ok_or_else(|| anyhow::anyhow!("an unknown level"))?;
+    sys::disregard_signals();
+    sys::hand_down_no_descriptors();
+    let socket = UnixStream::from(sys::take_stdin()?);
+    let scratch = Path::new(&scratch);
+    let shared = match prepare(level, scratch) {
+        Ok(shared) => shared,
+        Err(error) => {
+            hello(&socket, &Hello::Refused(format!("{error:#}")));
+            return Ok(());
+        }
+    };
+    // A program that reads the runner's output waits until nothing has it open.
+    sys::close_stderr()?;
+    let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
+    let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
+    let next_part = (level == Level::Box && shared.is_none()).then_some(Part(0));
+    hello(&socket, &Hello::Ready { ipv4, ipv6, shared });
+    let mut keeping = Keeping {
+        level,
+        supervisors: Supervisors::default(),
+        rescue: Rescue::new(match level {
+            Level::Box => Ground::namespace(&mounts::table()),
+            Level::Tree | Level::Group => Ground::Below(scratch.to_owned()),
+        }),
+    };
+    let kept = keeping.keep(socket, next_part);
+    match level {
+        Level::Box => keeping.end_box(),
+        Level::Tree | Level::Group => {
+            keeping.see_tree_off();
+            remove_strangers(scratch);
+            // Not empty if files of failed tests are kept.
+            std::fs::remove_dir(scratch).ok();
+        }
+    }
+    kept
+}
+
+/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner; enters the box. Returns why
+/// tests in it share their processes, if they do.
+fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
+    make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
+    let prepared = surround(level, scratch);
+    if prepared.is_err() {
+        // The next attempt makes it anew.
+        std::fs::remove_dir(scratch).ok();
+    }
+    prepared
+}
+
+fn surround(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
+    match level {
+        Level::Box => {
+            namespaces::enter(scratch)?;
+            rehearsal::refusal_of_parts()
+        }
+        // Whatever loses its supervisor becomes ours, as it does in the box.
+        Level::Tree | Level::Group => {
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+            Ok(None)
+        }
+    }
+}
+
+/// Takes away what tests have put beside their own directories, which are called by numbers.
+fn remove_strangers(home: &Path) {
+    let is_stranger = |name: &OsString| {
+        let bytes = name.as_encoded_bytes();
+        !bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+    };
+    let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
+    for stranger in entries.filter(|entry| is_stranger(&entry.file_name())) {
+        // What resists is still there for the next run, and for people.
+        removal::remove(&stranger.path()).ok();
+    }
+}
+
+fn hello(mut socket: &UnixStream, hello: &Hello) {
+    let mut line = serde_json::to_vec(hello).unwrap_or_default();
+    line.push(b'\n');
+    socket.write_all(&line).ok();
+}
+
+/// Stops all tests, or lets them go on; not their supervisors, which go on listening.
+fn signal_all(tell: Tell) {
+    let us = std::process::id();
+    let signal = match tell {
+        Tell::Suspend => Signal::STOP,
+        Tell::Resume => Signal::CONT,
+        _ => return,
+    };
+    for process in processes::descendants(us)
+        .iter()
+        .filter(|process| process.parent != us)
+    {
+        processes::send(process.pid, signal);
+    }
+}
+
+/// The supervisors that we have started: when, by their ids. Others come to have the ids of those that have ended.
+#[derive(Debug, Default)]
+struct Supervisors(BTreeMap<Pid, u64>);
+
+impl Supervisors {
+    /// Remembers a process that has just been started, unless it has ended already.
+    fn add(&mut self, pid: Pid) {
+        if let Some(process) = Process::look(pid) {
+            self.0.insert(pid, process.start);
+        }
+    }
+
+    fn contains(&self, process: &Process) -> bool {
+        self.0.get(&process.pid) == Some(&process.start)
+    }
+}
+
+/// What the keeper has while it takes orders.
+#[derive(Debug)]
+struct Keeping {
+    level: Level,
+    supervisors: Supervisors,
+    /// For what has lost its supervisor.
+    rescue: Rescue,
+}
+
+impl Keeping {
+    /// Takes orders until the runner closes its end or dies; with a first part, each supervisor has
+    /// a process namespace of its own.
+    fn keep(&mut self, socket: UnixStream, mut next_part: Option<Part>) -> anyhow::Result<()> {
+        sys::keep_ended_children(Reaping::ByTheKernel);
+        while let Some(request) = Order::receive(&socket)? {
+            let (order, descriptors) = match request {
+                Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
+                Request::All(tell) => {
+                    match tell {
+                        Tell::Kill => self.end_strays(),
+                        tell => signal_all(tell),
+                    }
+                    (&socket).write_all(b"\n")?;
+                    continue;
+                }
+            };
+            let part = next_part;
+            next_part = part.map(Part::next);
+            let parted = match part {
+                Some(_) => namespaces::part_next_child(),
+                None => Ok(()),
+            };
+            match parted.and_then(|()| sys::fork()) {
+                Ok(Fork::Child) => {
+                    // It has a socket of its own; ours must close when the runner's end does.
+                    drop(socket);
+                    sys::keep_ended_children(Reaping::ByUs);
+                    supervisor::supervise(*order, descriptors, self.level, part);
+                    sys::exit(0);
+                }
+                Ok(Fork::Parent(pid)) => {
+                    self.supervisors.add(pid.as_raw_nonzero().get().unsigned_abs());
+                }
+                // There are too many processes; there may be fewer soon.
+                Err(error) => supervisor::refuse(descriptors, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what has lost its supervisor: it is ours now, and nobody's test.
+    fn end_strays(&mut self) {
+        let start = clock::now();
+        while clock::now() - start < STRAY_TIME_MAX {
+            let strays = self.strays();
+            if strays.is_empty() {
+                return;
+            }
+            for signal in [Signal::STOP, Signal::KILL] {
+                strays.iter().for_each(|stray| processes::send(stray.pid, signal));
+            }
+            self.rescue.look(&strays);
+            remains::pause(LOOK_INTERVAL);
+        }
+    }
+
+    /// What has no supervisor, and what has one that is ending without it.
+    fn strays(&self) -> Vec<Process> {
+        let us = std::process::id();
+        let mut children = processes::descendants(us);
+        children.retain(|process| process.parent == us);
+        children.retain(|child| !self.supervisors.contains(child) || child.exiting);
+        let below = children
+            .iter()
+            .flat_map(|child| processes::descendants(child.pid));
+        let below: Vec<Process> = below.collect();
+        children.into_iter().chain(below).collect()
+    }
+
+    /// The supervisors have lost the runner, too. Our end is theirs, but not that of a test which
+    /// waits for itself: it would keep us from ending.
+    fn end_box(&mut self) {
+        let (us, start) = (std::process::id(), clock::now());
+        self.rescue.see_servers(&processes::descendants(us));
+        while remains::reap() && clock::now() - start < BOX_END_TIME {
+            // Supervisors wait for the end of these, and take away what they leave.
+            let mut tests = processes::descendants(us);
+            tests.retain(|process| process.parent != us);
+            processes::send_all(&tests, None, Signal::KILL);
+            self.rescue.look(&tests);
+            remains::pause(LOOK_INTERVAL);
+        }
+        remains::kill_all(None, &mut self.rescue);
+    }
+
+    /// The supervisors have lost the runner, too. They need their time, and what has lost them is
+    /// ended.
+    fn see_tree_off(&mut self) {
+        let start = clock::now();
+        while clock::now() - start < TREE_LOOK_TIME {
+            if !remains::reap() {
+                return;
+            }
+            self.end_strays();
+            remains::pause(LONG_LOOK_INTERVAL);
+        }
+        while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_id_of_a_supervisor_that_has_ended_is_none() {
+        let us = std::process::id();
+        let mut supervisors = Supervisors::default();
+        supervisors.add(us);
+        let mut process = Process::look(us).unwrap();
+        assert!(supervisors.contains(&process));
+        process.start += 1;
+        assert!(!supervisors.contains(&process));
+        supervisors.add(Pid::MAX);
+        assert_eq!(supervisors.0.len(), 1, "what is not there is not remembered");
+    }
+}

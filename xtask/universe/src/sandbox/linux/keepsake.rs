@@ -1,0 +1,176 @@
+//! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to look at.
+//!
+//! Files are read by handle, so a link that a test puts in the place of a file or a directory is
+//! never followed. The copies give no user more access than the files did, and only their owner may
+//! write to them.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FileType, readlinkat};
+
+use crate::base::folder::{Access, Folder};
+use crate::report::kept_files::KeptFiles;
+
+/// So many bytes of contents are kept.
+const LEN_MAX: u64 = 64 << 20;
+
+/// And so many entries.
+const ENTRIES_MAX: usize = 10_000;
+
+/// What may still be copied.
+struct Budget {
+    len: u64,
+    entries: usize,
+    /// Whether there was more.
+    is_exceeded: bool,
+}
+
+/// These bits of a mode are kept. The set-user-id bits are not, because the copy has another owner.
+/// Write access for others is not, because they could put links where the next file is copied to.
+const MODE_KEPT: u32 = 0o755;
+
+/// Who owns the copies may look at them.
+const MODE_FOLDER: u32 = 0o700;
+const MODE_FILE: u32 = 0o600;
+
+/// The mode of a copy: the bits of the original that are kept, and at least `least`.
+fn kept(mode: u32, least: u32) -> u32 {
+    mode & MODE_KEPT | least
+}
+
+/// Copies folders, files and links; says where to, if there was anything that could be copied.
+pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
+    let mut budget = Budget {
+        len: LEN_MAX,
+        entries: ENTRIES_MAX,
+        is_exceeded: false,
+    };
+    // A link in its place leads to other people's files.
+    let from = Folder::open(from, Access::Unchanged).ok()?;
+    fs::create_dir_all(to.parent()?).ok()?;
+    // What cannot be copied is missing there; the failure itself is told elsewhere.
+    folder(&from, to, &mut budget).ok();
+    to.exists().then(|| KeptFiles {
+        path: to.to_owned(),
+        is_cut: budget.is_exceeded,
+    })
+}
+
+fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
+    DirBuilder::new()
+        .mode(kept(from.metadata().mode(), MODE_FOLDER))
+        .create(to)?;
+    for (name, kind) in from.entries()? {
+        let Some(entries) = budget.entries.checked_sub(1) else {
+            budget.is_exceeded = true;
+            return Ok(());
+        };
+        budget.entries = entries;
+        let target = to.join(OsStr::from_bytes(name.to_bytes()));
+        let copied = match kind {
+            FileType::Directory => from
+                .enter(&name, Access::Unchanged)
+                .and_then(|below| folder(&below, &target, budget)),
+            FileType::Symlink => readlinkat(from, &*name, Vec::new())
+                .map_err(io::Error::from)
+                .and_then(|text| std::os::unix::fs::symlink(OsStr::from_bytes(text.to_bytes()), &target)),
+            FileType::RegularFile => from.file(&name).and_then(|source| file(source, &target, budget)),
+            _ => Ok(()),
+        };
+        // One that fails does not hinder the others.
+        copied.ok();
+    }
+    Ok(())
+}
+
+fn file((mut source, metadata): (File, Metadata), to: &Path, budget: &mut Budget) -> io::Result<()> {
+    let mode = kept(metadata.mode(), MODE_FILE);
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(to)?;
+    let copied = io::copy(&mut (&mut source).take(budget.len), &mut copy)?;
+    budget.len -= copied;
+    budget.is_exceeded |= budget.len == 0 && source.read(&mut [0])? > 0;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_tree_is_copied_with_its_links_and_without_its_sockets() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        fs::create_dir_all(from.join("a")).unwrap();
+        fs::write(from.join("a/file"), "hello").unwrap();
+        std::os::unix::fs::symlink("a/file", from.join("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap();
+        let kept = copy(&from, &to).unwrap();
+        assert_eq!((&kept.path, kept.is_cut), (&to, false));
+        assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "hello");
+        assert!(!to.join("socket").exists());
+    }
+
+    #[test]
+    fn what_is_too_much_is_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        fs::write(&from, [7; 100]).unwrap();
+        let budget = |len, entries| Budget {
+            len,
+            entries,
+            is_exceeded: false,
+        };
+        for (len, kept, is_cut) in [(60, 60, true), (100, 100, false), (101, 100, false)] {
+            let mut budget = budget(len, 1);
+            let source = File::open(&from).unwrap();
+            let metadata = source.metadata().unwrap();
+            file((source, metadata), &to, &mut budget).unwrap();
+            assert_eq!(
+                (fs::metadata(&to).unwrap().len(), budget.is_exceeded),
+                (kept, is_cut)
+            );
+            fs::remove_file(&to).unwrap();
+        }
+        let full = directory.path().join("full");
+        fs::create_dir(&full).unwrap();
+        fs::write(full.join("file"), "").unwrap();
+        for (entries, is_cut) in [(0, true), (1, false)] {
+            let (mut budget, to) = (budget(100, entries), directory.path().join(entries.to_string()));
+            let full = Folder::open(&full, Access::Unchanged).unwrap();
+            folder(&full, &to, &mut budget).unwrap();
+            assert_eq!((budget.is_exceeded, to.join("file").exists()), (is_cut, !is_cut));
+        }
+    }
+
+    #[test]
+    fn a_link_in_its_place_leads_nowhere_and_nobody_may_read_more_than_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to, link] = ["from", "to", "link"].map(|name| directory.path().join(name));
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("secret"), "mine").unwrap();
+        fs::set_permissions(from.join("secret"), fs::Permissions::from_mode(0o4600)).unwrap();
+        std::os::unix::fs::symlink(&from, &link).unwrap();
+        assert_eq!(copy(&link, &to), None);
+        assert!(copy(&from, &to).is_some());
+        assert_eq!(fs::metadata(to.join("secret")).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn only_the_owner_may_write_to_the_copies_and_no_program_runs_as_another_user() {
+        assert_eq!(
+            (kept(0o7777, MODE_FILE), kept(0o007, MODE_FOLDER)),
+            (0o755, 0o705)
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! What is left when a test has ended: found as evidence, then taken away.
+//!
+//! A process that is still parented to the supervisor is a leak of exactly this test, whatever it did to its session,
+//! environment or standard streams. There is no fixed wait: whoever is ending already, or has been woken by the test's
+//! end and has not come to run yet, gets the time that it needs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, poll};
+use rustix::process::{Signal, WaitOptions, wait};
+
+use super::bounded::bounded;
+use super::processes::{self, Activity, Process};
+use super::rescue::Rescue;
+use super::{sockets, sys};
+use crate::base::clock;
+use crate::base::mounts;
+use crate::base::os::Pid;
+use crate::report::data::Leak;
+use crate::sandbox::removal;
+
+/// Between two looks at processes that may be about to end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+/// A process that is idle in so many looks in a row, without having used processor time, waits for something.
+const IDLE_LOOKS: u32 = 3;
+
+/// Who runs all the time gets so much processor time to end by itself, however long that takes on a busy machine; then it
+/// is a leak that runs.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who waits for a disk, or gets no processor at all, has so long.
+const PATIENCE_MAX: Duration = Duration::from_secs(20);
+
+/// How long it may take to find out who was left.
+const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Killing is repeated, as the killed may fork meanwhile; but not for ever.
+const KILLS_MAX: usize = 1000;
+
+/// Detaching is repeated, as one mount may hide another; but not for ever.
+const DETACHES_MAX: usize = 20;
+
+/// So often they are stopped first.
+const STOPS_MAX: usize = 3;
+
+/// Collects children that have ended. Returns whether there are others.
+pub(super) fn reap() -> bool {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// The processes that the test left behind, with the sockets on which they listen.
+pub(super) fn processes_left(rescue: &mut Rescue) -> Vec<Leak> {
+    let Some(left) = idle_descendants(rescue) else {
+        return Vec::new();
+    };
+    if left.is_empty() {
+        return vec![Leak::new(
+            "process",
+            "processes that start each other and end, faster than they can be seen",
+        )];
+    }
+    let evidence = bounded(EVIDENCE_TIMEOUT, || {
+        serde_json::to_vec(&evidence(&left)).unwrap_or_default()
+    });
+    let leaks = evidence.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    // Who they are cannot be read; that they are there is known all the same.
+    leaks.unwrap_or_else(|| {
+        Leak::told(
+            "process",
+            left.iter()
+                .map(|process| format!("pid {}", process.pid))
+                .collect(),
+        )
+    })
+}
+
+fn evidence(left: &[Process]) -> Vec<Leak> {
+    let listeners = sockets::listeners();
+    let mut sockets = Vec::new();
+    let mut commands = Vec::new();
+    // Whoever has ended meanwhile is none.
+    for process in left.iter().filter(|process| Process::look(process.pid).is_some()) {
+        let command = process.command();
+        let held: BTreeSet<u64> = processes::socket_inodes(process.pid).into_iter().collect();
+        let own = listeners.iter().filter(|listener| held.contains(&listener.inode));
+        sockets.extend(own.map(|listener| format!("{} of `{command}` (pid {})", listener.name, process.pid)));
+        commands.push(format!("`{command}` (pid {})", process.pid));
+    }
+    sockets.sort();
+    sockets.dedup();
+    Leak::told("process", commands)
+        .into_iter()
+        .chain(Leak::told("socket", sockets))
+        .collect()
+}
+
+/// Waits until each descendant has ended or is idle; one that waits for a mount of its own is
+/// helped to its end. `None` if there are none any more.
+fn idle_descendants(rescue: &mut Rescue) -> Option<Vec<Process>> {
+    let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
+    let mut used_at_first = None;
+    loop {
+        if !reap() {
+            return None;
+        }
+        let left = processes::descendants(std::process::id());
+        let now: Vec<Activity> = left.iter().map(Activity::of).collect();
+        // There are children: where none is found, one is being replaced by another just now.
+        let is_idle = !now.is_empty() && now == before && now.iter().all(Activity::is_waiting);
+        looks = if is_idle { looks + 1 } else { 0 };
+        let used = sys::time_of_ended_children() + now.iter().map(Activity::used).sum::<Duration>();
+        let used = used.saturating_sub(*used_at_first.get_or_insert(used));
+        if looks >= IDLE_LOOKS || used > PATIENCE || is_over(start, PATIENCE_MAX) {
+            return Some(left);
+        }
+        rescue.look(&left);
+        before = now;
+        pause(LOOK_INTERVAL);
+    }
+}
+
+/// Sends a signal to every descendant; `group` is the process group that the test led.
+pub(super) fn signal_all(group: Option<Pid>, signal: Signal) {
+    let tree = processes::descendants(std::process::id());
+    processes::send_all(&tree, group, signal);
+}
+
+/// Ends all descendants. First they are stopped, so that none of them can fork out of it.
+pub(super) fn kill_all(group: Option<Pid>, rescue: &mut Rescue) {
+    for round in 0..KILLS_MAX {
+        if !reap() {
+            return;
+        }
+        if round < STOPS_MAX {
+            signal_all(group, Signal::STOP);
+        }
+        let tree = processes::descendants(std::process::id());
+        if round == 0 {
+            rescue.see_servers(&tree);
+        }
+        processes::send_all(&tree, group, Signal::KILL);
+        rescue.look(&tree);
+        pause(if round < STOPS_MAX {
+            Duration::ZERO
+        } else {
+            LOOK_INTERVAL
+        });
+    }
+}
+
+/// The mounts that are there now and were not when the kernel's table was `before`, detached.
+pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Vec<Leak> {
+    let old: BTreeSet<&str> = before.lines().filter_map(|line| line.split(' ').next()).collect();
+    let mut left: Vec<String> = Vec::new();
+    for _ in 0..DETACHES_MAX {
+        let table = mounts::table();
+        if table == before {
+            break;
+        }
+        let mut new = mounts::entries(&table, scope);
+        new.retain(|(id, _)| !old.contains(id));
+        if new.is_empty() {
+            break;
+        }
+        rescue.end_mounts();
+        for (_, point) in new.iter().rev() {
+            let point_told = point.display().to_string();
+            if !left.contains(&point_told) {
+                left.push(point_told);
+            }
+            mounts::detach(point);
+        }
+    }
+    left.sort();
+    Leak::told("mount", left)
+}
+
+/// Takes a test's directory away. What cannot be taken away is a leak, whatever else is told.
+pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
+    match removal::remove(scratch) {
+        Ok(()) => Vec::new(),
+        Err(why) => vec![Leak::new(
+            "file",
+            format!("`{}` could not be removed: {why}", scratch.display()),
+        )],
+    }
+}
+
+/// As leaks of shared memory.
+pub(super) fn memory_left(found: Vec<String>) -> Vec<Leak> {
+    Leak::told("shared-memory", found)
+}
+
+fn is_over(start: Instant, limit: Duration) -> bool {
+    clock::now() - start > limit
+}
+
+/// Waits; there is nothing else to do in this process meanwhile.
+pub(super) fn pause(duration: Duration) {
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    };
+    poll(&mut [], Some(&timeout)).ok();
+}

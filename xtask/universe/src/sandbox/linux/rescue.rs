@@ -1,0 +1,220 @@
+//! Ends the wait of threads that cannot be killed: they wait for an answer of a FUSE server of the
+//! test, which is dead.
+//!
+//! A process closes its descriptors in their order when it ends. Where it served a mount and has a
+//! file of that mount at a lower descriptor than `/dev/fuse`, closing the file asks itself and
+//! waits for ever. So a connection is aborted when a thread that is ending has waited for some
+//! time, and no process of the test that lives could still answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::bounded::bounded;
+use super::processes::{Process, Thread};
+use crate::base::clock;
+use crate::base::fuse_connections::{self, Connections, Ground, Number};
+use crate::base::os::Pid;
+use crate::base::procfs;
+use crate::report::data::{Leak, STUCK};
+
+/// A thread that is ending and waits for so long for the answer of a file system, whose server is
+/// dead, does not get it.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(300);
+
+/// The same of one that waits for something else: a page that such a file system should write, a
+/// lock that is held by another one that waits, or a disk.
+const OTHER_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How long it may take to unmount by force.
+const FORCE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// So many threads that wait are told one by one.
+const TOLD_MAX: usize = 9;
+
+/// What became of the connections.
+const ABORTED: &str = "the connection was aborted";
+const NOT_ABORTED: &str =
+    "the connection could not be aborted; root can, by writing 1 to `/sys/fs/fuse/connections/NUMBER/abort`";
+
+/// What is done for the end of one test.
+#[derive(Debug)]
+pub(super) struct Rescue {
+    connections: Connections,
+    /// Threads that are ending and wait, by their ids, and since when.
+    waiting: BTreeMap<Pid, Instant>,
+    told: BTreeSet<Pid>,
+    leaks: Vec<Leak>,
+}
+
+impl Rescue {
+    /// `ground` says which connections are the test's.
+    pub(super) fn new(ground: Ground) -> Rescue {
+        Rescue {
+            connections: Connections::new(ground),
+            waiting: BTreeMap::new(),
+            told: BTreeSet::new(),
+            leaks: Vec::new(),
+        }
+    }
+
+    /// Remembers what is mounted now, and what these processes serve: it may be detached and still
+    /// be in use later.
+    pub(super) fn see_mounts(&mut self, tree: &[Process]) {
+        self.connections.see();
+        self.see_servers(tree);
+    }
+
+    /// Remembers what these processes serve; when they end, that cannot be seen any more.
+    pub(super) fn see_servers(&mut self, tree: &[Process]) {
+        let directories: Vec<PathBuf> = tree.iter().flat_map(Process::directories).collect();
+        self.connections.see_held(&directories);
+    }
+
+    /// To be called again and again while the end of these processes is awaited. Returns whether
+    /// connections were aborted.
+    pub(super) fn look(&mut self, tree: &[Process]) -> bool {
+        let now = clock::now();
+        let waiting: Vec<Thread> = tree.iter().flat_map(Thread::ending_and_waiting).collect();
+        let since = |thread: &Thread| (thread.id, self.waiting.get(&thread.id).copied().unwrap_or(now));
+        self.waiting = waiting.iter().map(since).collect();
+        let is_late = |thread: &&Thread| {
+            let since = self.waiting.get(&thread.id).copied().unwrap_or(now);
+            now.saturating_duration_since(since) >= patience(thread)
+        };
+        let late: Vec<&Thread> = waiting.iter().filter(is_late).collect();
+        !late.is_empty() && self.release(tree, &late)
+    }
+
+    /// Aborts what these threads can wait for.
+    fn release(&mut self, tree: &[Process], late: &[&Thread]) -> bool {
+        self.connections.see();
+        let directories = late.iter().map(|thread| thread.directory.as_path());
+        directories.for_each(|thread| self.connections.see_from(thread));
+        self.see_servers(tree);
+        let living = servers_that_live(tree);
+        let is_dead = |number: &Number| !living.contains(&Some(*number)) && !living.contains(&None);
+        let numbers = self.connections.known().map(|(number, _)| number);
+        let dead: Vec<Number> = numbers.filter(is_dead).collect();
+        if dead.is_empty() {
+            return false;
+        }
+        let found = self.describe(late, &dead);
+        let mut is_done = true;
+        for number in dead {
+            is_done &= self.connections.abort(number) || self.force(number, late);
+        }
+        let outcome = if is_done { ABORTED } else { NOT_ABORTED };
+        let leaks = found
+            .into_iter()
+            .map(|what| Leak::new(STUCK, format!("{what}; {outcome}")));
+        self.leaks.extend(leaks);
+        // A thread that waits for one of these gets the same time.
+        self.waiting.clear();
+        true
+    }
+
+    /// By a child, as it may hang on the way there: where we are, and where those are that wait.
+    /// Returns whether it was done.
+    fn force(&self, number: Number, late: &[&Thread]) -> bool {
+        let ground = self.connections.ground();
+        let here = || vec![u8::from(fuse_connections::force(ground, number))];
+        let is_done = |done: Option<Vec<u8>>| done.is_some_and(|done| done == [1]);
+        let there = |thread: &Thread| {
+            let is_there = enter(&thread.directory).is_ok();
+            vec![u8::from(is_there && fuse_connections::force(ground, number))]
+        };
+        is_done(bounded(FORCE_TIMEOUT, here))
+            || late
+                .iter()
+                .any(|thread| is_done(bounded(FORCE_TIMEOUT, || there(thread))))
+    }
+
+    /// What is to be reported of these threads, of each only once.
+    fn describe(&mut self, late: &[&Thread], dead: &[Number]) -> Vec<String> {
+        let known = self.connections.known();
+        let known: Vec<(Number, Vec<&Path>)> = known.filter(|(number, _)| dead.contains(number)).collect();
+        let room = TOLD_MAX.saturating_sub(self.told.len());
+        let new = late
+            .iter()
+            .filter(|thread| thread.waits_for_fuse() || thread.waits_for_pages());
+        let new = new.filter(|thread| !self.told.contains(&thread.id)).take(room);
+        let new: Vec<(Pid, String)> = new.map(|thread| (thread.id, words(thread, &known))).collect();
+        self.told.extend(new.iter().map(|(id, _)| id));
+        new.into_iter().map(|(_, words)| words).collect()
+    }
+
+    /// Aborts all that the test, which has ended, has still mounted: the way to another mount may
+    /// lead through it.
+    pub(super) fn end_mounts(&mut self) {
+        self.connections.abort_mounted();
+    }
+
+    /// What was aborted so far, and for which threads.
+    pub(super) fn take_leaks(&mut self) -> Vec<Leak> {
+        std::mem::take(&mut self.leaks)
+    }
+}
+
+/// How long a thread may wait.
+fn patience(thread: &Thread) -> Duration {
+    if thread.waits_for_fuse() {
+        ANSWER_TIME_MAX
+    } else {
+        OTHER_TIME_MAX
+    }
+}
+
+/// The connections that processes of this tree serve which are not ending; with `None` among them
+/// it may be any.
+fn servers_that_live(tree: &[Process]) -> BTreeSet<Option<Number>> {
+    let living = tree.iter().filter_map(Process::living_thread);
+    living
+        .flat_map(|thread| fuse_connections::held(&thread))
+        .collect()
+}
+
+/// For people: the mounts that it can wait for, and where it does.
+fn words(thread: &Thread, known: &[(Number, Vec<&Path>)]) -> String {
+    let file = thread.file();
+    let is_on = |points: &[&Path]| {
+        let file = file.as_ref();
+        file.is_some_and(|file| points.iter().any(|point| file.starts_with(point)))
+    };
+    let is_known = known.iter().any(|(_, points)| is_on(points));
+    let mounts = known.iter().filter(|(_, points)| !is_known || is_on(points));
+    let mounts: Vec<String> = mounts
+        .map(|(number, points)| match points.first() {
+            Some(point) => format!("`{}` (connection {number})", point.display()),
+            None => format!("connection {number}, mounted nowhere"),
+        })
+        .collect();
+    let file = file.map(|file| format!(" for `{}`", file.display()));
+    format!(
+        "{}: {thread} waited in {}{}, and the server had ended",
+        mounts.join(" or "),
+        thread.place,
+        file.unwrap_or_default()
+    )
+}
+
+/// Moves this process, which has one thread, to the mounts of another one.
+fn enter(thread: &Path) -> std::io::Result<()> {
+    // Entering leads out of the directory from which it is read.
+    procfs::hold()?;
+    let (here, namespaces) = (File::open(".")?, thread_from_held(thread).join("ns"));
+    let [user, mounts] = ["user", "mnt"].map(|name| File::open(namespaces.join(name)));
+    // Refused where it is our own; otherwise it gives the right to the rest.
+    move_into_link_name_space(user?.as_fd(), Some(LinkNameSpaceType::User)).ok();
+    move_into_link_name_space(mounts?.as_fd(), Some(LinkNameSpaceType::Mount))?;
+    Ok(rustix::process::fchdir(here)?)
+}
+
+/// The directory of a thread, seen from `/proc`.
+fn thread_from_held(thread: &Path) -> PathBuf {
+    thread.strip_prefix("/proc").unwrap_or(thread).to_owned()
+}

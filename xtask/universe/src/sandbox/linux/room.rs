@@ -1,0 +1,149 @@
+//! Whether there is room left where the temporary directories lie, for contents and for files, and if not, how much each of
+//! them holds.
+//!
+//! Enters no other file system. Directories of other tests may hold anything, so a child looks, which may hang.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{StatVfs, fstat};
+
+use super::bounded::bounded;
+use crate::base::folder::{Access, Folder, Step};
+use crate::report::shortage::{Scarce, Shortage};
+
+/// With fewer free bytes than this, a file system has no room; a small one has, until it is less than a [`PART_MIN`]th of all
+/// that it has.
+const FREE_LEN_MIN: u64 = 32 << 20;
+
+/// The same of inodes, of which each file and each directory takes one.
+const FREE_FILES_MIN: u64 = 1000;
+
+const PART_MIN: u64 = 20;
+
+/// How long it may take to find out who holds what.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What there is to say of the file system on which `home`, the directory of all temporary directories, lies; `None` if
+/// there is room.
+pub(super) fn shortage(home: &Path) -> Option<Shortage> {
+    let (of, free, total) = scarce(&rustix::fs::statvfs(home).ok()?)?;
+    let held = bounded(TIMEOUT, || {
+        serde_json::to_vec(&held(home, of)).unwrap_or_default()
+    });
+    let held = held.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Some(Shortage {
+        of,
+        free,
+        total,
+        held: held.unwrap_or_default(),
+    })
+}
+
+/// What a file system has too little of, how much of that is free, and how much there is. One that has none in all does not
+/// count it.
+fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
+    let [free_len, len] =
+        [status.f_bavail, status.f_blocks].map(|count| count.saturating_mul(status.f_frsize));
+    let looks = [
+        (Scarce::Bytes, free_len, len, FREE_LEN_MIN),
+        (Scarce::Files, status.f_favail, status.f_files, FREE_FILES_MIN),
+    ];
+    let is_scarce = |(_, free, total, min): &(Scarce, u64, u64, u64)| *free < *min.min(&(total / PART_MIN));
+    let (of, free, total, _) = looks.into_iter().find(is_scarce)?;
+    Some((of, free, total))
+}
+
+/// What each directory in `home` holds, most first.
+fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
+    let held = |entry: std::fs::DirEntry| {
+        (
+            entry.file_name().display().to_string(),
+            held_in(&entry.path(), of),
+        )
+    };
+    let mut all: Vec<(String, u64)> = entries.map(held).collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    all
+}
+
+/// The bytes or the files in a directory, with all that is below.
+fn held_in(directory: &Path, of: Scarce) -> u64 {
+    let Ok(top) = Folder::open(directory, Access::Unchanged) else {
+        return 0;
+    };
+    let (device, mut count) = (fstat(&top).ok().map(|stat| stat.st_dev), 0);
+    let walked = top.walk(Access::Unchanged, |step| {
+        if let Step::Entry(folder, name, _) = step
+            && let Ok(stat) = folder.look(name)
+            && Some(stat.st_dev) == device
+        {
+            count += match of {
+                // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
+                Scarce::Bytes => u64::try_from(stat.st_blocks).unwrap_or_default() * 512,
+                Scarce::Files => 1,
+            };
+        }
+    });
+    // Of one that cannot be read nothing is known.
+    walked.map_or(0, |()| count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_more_comes_first_and_links_are_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        for (name, len) in [("small/below", 5_000), ("large/below", 500_000)] {
+            std::fs::create_dir_all(home.path().join(name)).unwrap();
+            std::fs::write(home.path().join(name).join("file"), vec![7; len]).unwrap();
+        }
+        std::os::unix::fs::symlink("../large", home.path().join("small/link")).unwrap();
+        let bytes = held(home.path(), Scarce::Bytes);
+        assert_eq!([&*bytes[0].0, &*bytes[1].0], ["large", "small"]);
+        assert!(bytes[0].1 >= 500_000 && bytes[1].1 < 100_000, "{bytes:?}");
+        // A directory, a file and a link; a directory and a file.
+        let files = held(home.path(), Scarce::Files);
+        assert_eq!(files, [("small".to_owned(), 3), ("large".to_owned(), 2)]);
+    }
+
+    /// Of a file system with blocks of 1 KiB: how many are free, how many there are, and the same of files.
+    fn status([f_bavail, f_blocks]: [u64; 2], [f_favail, f_files]: [u64; 2]) -> StatVfs {
+        let frame = rustix::fs::statvfs("/").unwrap();
+        StatVfs {
+            f_frsize: 1024,
+            f_bavail,
+            f_blocks,
+            f_favail,
+            f_files,
+            ..frame
+        }
+    }
+
+    #[test]
+    fn no_room_is_little_and_a_small_part_of_what_there_is_of_bytes_or_of_files() {
+        let (much, mib) = ([1 << 30, 1 << 31], 1024);
+        let of = |status: StatVfs| scarce(&status).map(|(of, ..)| of);
+        assert_eq!(of(status(much, [1000, 1 << 20])), None);
+        assert_eq!(of(status(much, [999, 1 << 20])), Some(Scarce::Files));
+        assert_eq!(of(status(much, [2, 40])), None);
+        assert_eq!(scarce(&status(much, [1, 40])), Some((Scarce::Files, 1, 40)));
+        assert_eq!(of(status(much, [0, 0])), None, "it does not count them");
+        assert_eq!(of(status([32 * mib, 4000 * mib], [0, 0])), None);
+        assert_eq!(
+            of(status([32 * mib - 1, 4000 * mib], [0, 40])),
+            Some(Scarce::Bytes)
+        );
+        assert_eq!(of(status([2 * mib, 40 * mib], [0, 0])), None);
+        assert_eq!(of(status([2 * mib - 1, 40 * mib], [0, 0])), Some(Scarce::Bytes));
+    }
+
+    #[test]
+    fn where_there_is_room_nobody_is_looked_at() {
+        assert_eq!(shortage(Path::new("/nonexistent")), None);
+        assert_eq!(shortage(Path::new("/proc")), None);
+    }
+}

@@ -1,0 +1,482 @@
+//! One supervisor per running test: starts it, owns whatever comes of it, and takes away what it leaves.
+//!
+//! A process of its own, forked by the keeper. It is the subreaper of the test's whole tree and never executes anything
+//! else, so it sees everything and can be deceived by nothing. It decides nothing: when to end a test and what its end
+//! means is said by the runner. When the runner is gone, everything goes.
+//!
+//! After a test that left nothing whatever (no process, no mount or other change to the table of mounts, no shared
+//! memory, no file) it takes another order: what the next test finds is then what a new supervisor would have made, and
+//! costs less. After any other test it ends, and its namespaces with it.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
+
+use super::namespaces::Part;
+use super::processes::Process;
+use super::rescue::Rescue;
+use super::wire::{self, Order, Request, Said, Tell};
+use super::{forensics, keepsake, namespaces, processes, remains, room};
+use crate::base::clock;
+use crate::base::fuse_connections::Ground;
+use crate::base::mounts;
+use crate::base::procfs;
+use crate::report::data::Leak;
+use crate::report::kept_files::KeptFiles;
+use crate::report::shortage::Shortage;
+use crate::sandbox::isolation::Level;
+use crate::sandbox::removal;
+
+/// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
+const PROCESSES_MAX: usize = 2000;
+
+/// How often it is looked whether there are so many more on the machine than before; only then are the test's own counted.
+const COUNT_INTERVAL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// What a supervisor has for all its tests.
+struct Surroundings {
+    level: Level,
+    control: UnixStream,
+    /// A test with more processes is ended.
+    processes_max: usize,
+    /// The table of mounts that each test finds. Empty where it may change without the test: no mount that matters is in
+    /// it, as all that matter are below a directory that is made for the test.
+    mounted: String,
+    /// Tells when something is mounted or unmounted where this process is, by being polled
+    /// (proc_pid_mountinfo(5)).
+    changes: File,
+}
+
+/// What a supervisor has to do with while it has an order.
+struct Supervisor<'a> {
+    order: Order,
+    around: &'a Surroundings,
+    /// How many processes and threads there were on the machine before the test began.
+    load: usize,
+}
+
+/// The test while it runs.
+struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    start: Instant,
+    /// How many processes it had when it was ended for having so many.
+    processes: Option<usize>,
+    /// How it ended, as waitpid(2) gives it, if that was heard of by chance.
+    status: Option<i32>,
+}
+
+impl Running {
+    /// Collects whoever has ended meanwhile. A thread of the test that let itself be traced by its parent is among them: the
+    /// test does not end before. Returns whether the test itself has.
+    fn reap(&mut self) -> bool {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let is_end = status.exited() || status.signaled();
+            self.status = self
+                .status
+                .or((pid == self.pid && is_end).then(|| status.as_raw()));
+        }
+        self.status.is_some()
+    }
+
+    /// Aborts what the test waits for, if it is ending and cannot.
+    fn rescue_if_stuck(&self, rescue: &mut Rescue) {
+        let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
+        if Process::look(pid).is_some_and(|first| first.may_be_stuck()) {
+            rescue.look(&processes::descendants(std::process::id()));
+        }
+    }
+
+    /// The process group that it leads.
+    fn group(&self) -> Option<crate::base::os::Pid> {
+        u32::try_from(self.pid.as_raw_nonzero().get()).ok()
+    }
+}
+
+/// The runner is gone.
+struct Abandoned;
+
+/// Whether a supervisor can have another test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// All is as it was before this one.
+    Next,
+    /// Nothing is left of it, but who knows.
+    Nothing,
+}
+
+/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace of which this is the first
+/// process, if there is one. Returns when nothing of them is left.
+pub(super) fn supervise(
+    first: Order,
+    [stdout, stderr, control]: [OwnedFd; 3],
+    level: Level,
+    part: Option<Part>,
+) {
+    let control = UnixStream::from(control);
+    let around = match Surroundings::make(control, level, part) {
+        Ok(around) => around,
+        Err((control, error)) => {
+            let reason = format!("its surroundings could not be made: {error:#}");
+            return say(&control, &Said::NotStarted(reason));
+        }
+    };
+    let (mut order, mut streams) = (first, [stdout, stderr]);
+    while around.run(order, streams) == After::Next {
+        match around.next() {
+            Some(next) => (order, streams) = next,
+            None => return,
+        }
+    }
+}
+
+/// Tells that there is no supervisor for an order.
+pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
+    say(
+        &control.into(),
+        &Said::NotStarted(format!("there is no supervisor for it: {error}")),
+    );
+}
+
+/// Makes this process what a supervisor is, and gives it what its tests have of their own.
+fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    match level {
+        Level::Box => namespaces::seclude(part)?,
+        Level::Tree | Level::Group => {}
+    }
+    procfs::hold()?;
+    Ok(())
+}
+
+impl Surroundings {
+    fn make(
+        control: UnixStream,
+        level: Level,
+        part: Option<Part>,
+    ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
+        let made = surround(level, part).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
+        let mounted = match level {
+            Level::Box => mounts::table(),
+            Level::Tree | Level::Group => String::new(),
+        };
+        match made {
+            Ok(changes) => Ok(Surroundings {
+                level,
+                control,
+                processes_max: processes_max(),
+                mounted,
+                changes,
+            }),
+            Err(error) => Err((control, error)),
+        }
+    }
+
+    /// Runs one order to its end.
+    fn run(&self, order: Order, streams: [OwnedFd; 2]) -> After {
+        let scratch = std::fs::DirBuilder::new().mode(0o755).create(&order.scratch);
+        let supervisor = Supervisor {
+            order,
+            around: self,
+            load: processes::load(),
+        };
+        let mut rescue = Rescue::new(supervisor.ground());
+        let started = scratch.and_then(|()| supervisor.start(streams));
+        let seen = match started {
+            Ok(running) => supervisor.see_through(running, &mut rescue),
+            Err(error) => {
+                // It may have begun all the same, and cannot be watched.
+                remains::kill_all(None, &mut rescue);
+                supervisor.not_started(&error, &mut rescue)
+            }
+        };
+        seen.unwrap_or_else(|Abandoned| {
+            remains::kill_all(None, &mut rescue);
+            supervisor.clear(&mut rescue);
+            After::Nothing
+        })
+    }
+
+    /// Waits for another order; `None` when the runner has none any more, or the surroundings cannot be made as good as
+    /// new.
+    fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
+        if self.level == Level::Box {
+            namespaces::renew().ok()?;
+        }
+        match Order::receive(&self.control) {
+            Ok(Some(Request::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
+            Ok(Some(Request::All(_)) | None) | Err(_) => None,
+        }
+    }
+
+    /// Whether a test could tell these mounts from those of a new supervisor.
+    fn are_as_before(&self) -> bool {
+        self.level != Level::Box || mounts::table() == self.mounted
+    }
+}
+
+fn say(mut control: &UnixStream, said: &Said) {
+    let mut line = serde_json::to_vec(said).unwrap_or_default();
+    line.push(b'\n');
+    // If nobody listens any more, the next read will tell.
+    control.write_all(&line).ok();
+}
+
+impl Supervisor<'_> {
+    fn start(&self, [stdout, stderr]: [OwnedFd; 2]) -> std::io::Result<Running> {
+        let order = &self.order;
+        let mut command = Command::new(&order.program);
+        command.args(&order.arguments).current_dir(&order.directory);
+        command
+            .env_clear()
+            .envs(order.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0);
+        let start = clock::now();
+        let child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Running {
+            pid,
+            pidfd,
+            start,
+            processes: None,
+            status: None,
+        })
+    }
+
+    /// Waits for the test's end, tells of it, and waits to hear what becomes of its files.
+    fn see_through(&self, mut running: Running, rescue: &mut Rescue) -> Result<After, Abandoned> {
+        self.attend(&mut running, rescue)?;
+        let elapsed = clock::now() - running.start;
+        let status = running.status.unwrap_or_else(|| wait_for(running.pid));
+        let shortage = self.shortage(status);
+        let leaks = self.leaks(running.group(), rescue);
+        let clean = leaks.is_empty()
+            && running.processes.is_none()
+            && self.around.are_as_before()
+            && std::fs::remove_dir(&self.order.scratch).is_ok();
+        self.say(&Said::Ended {
+            status,
+            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            leaks,
+            processes: running.processes,
+            shortage,
+            clean,
+        });
+        if clean {
+            return Ok(After::Next);
+        }
+        self.settle(rescue)
+    }
+
+    /// Whether there is no room for files, which may be why a test has failed.
+    fn shortage(&self, status: i32) -> Option<Shortage> {
+        let home = self.order.scratch.parent().filter(|_| status != 0)?;
+        room::shortage(home)
+    }
+
+    /// Waits to hear what becomes of the test's files, and does it.
+    fn settle(&self, rescue: &mut Rescue) -> Result<After, Abandoned> {
+        loop {
+            let settled = match self.hear()? {
+                Tell::Remove => self.remove(rescue),
+                Tell::Preserve => self.preserve(rescue),
+                Tell::Discard => Said::Settled {
+                    leaks: self.clear(rescue),
+                    kept: None,
+                },
+                // Too late: it has ended.
+                Tell::Terminate | Tell::Kill | Tell::Examine | Tell::Suspend | Tell::Resume => continue,
+            };
+            self.say(&settled);
+            return Ok(After::Nothing);
+        }
+    }
+
+    fn not_started(&self, error: &std::io::Error, rescue: &mut Rescue) -> Result<After, Abandoned> {
+        self.clear(rescue);
+        self.say(&Said::NotStarted(error.to_string()));
+        Ok(After::Nothing)
+    }
+
+    /// What the test has left but files; all of it is gone afterwards.
+    fn leaks(&self, group: Option<crate::base::os::Pid>, rescue: &mut Rescue) -> Vec<Leak> {
+        let mut leaks = remains::processes_left(rescue);
+        remains::kill_all(group, rescue);
+        leaks.extend(rescue.take_leaks());
+        leaks.extend(self.mounts_left(rescue));
+        if self.around.level == Level::Box {
+            leaks.extend(remains::memory_left(namespaces::shared_memory()));
+        }
+        leaks
+    }
+
+    fn mounts_left(&self, rescue: &mut Rescue) -> Vec<Leak> {
+        let scope = match self.around.level {
+            Level::Box => Path::new("/"),
+            Level::Tree | Level::Group => &self.order.scratch,
+        };
+        remains::mounts_left(&self.around.mounted, scope, rescue)
+    }
+
+    /// Which connections to FUSE servers are the test's.
+    fn ground(&self) -> Ground {
+        match self.around.level {
+            Level::Box => Ground::namespace(&self.around.mounted),
+            Level::Tree | Level::Group => Ground::Below(self.order.scratch.clone()),
+        }
+    }
+
+    /// Does what it is told until the test has ended.
+    fn attend(&self, running: &mut Running, rescue: &mut Rescue) -> Result<(), Abandoned> {
+        loop {
+            let mut events = [
+                PollFd::new(&running.pidfd, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.around.control.as_fd(), PollFlags::IN),
+                PollFd::new(&self.around.changes, PollFlags::PRI),
+            ];
+            let polled = poll(&mut events, Some(&COUNT_INTERVAL));
+            let [ended, told, mounted] = events.map(|event| !event.revents().is_empty());
+            match polled {
+                Ok(0) => {
+                    self.count(running);
+                    if running.reap() {
+                        return Ok(());
+                    }
+                    running.rescue_if_stuck(rescue);
+                }
+                Ok(_) if ended => return Ok(()),
+                Ok(_) => {
+                    if mounted {
+                        rescue.see_mounts(&processes::descendants(std::process::id()));
+                    }
+                    if told {
+                        self.obey(rescue)?;
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Ends a test that has too many processes.
+    fn count(&self, running: &mut Running) {
+        let most = self.around.processes_max;
+        if processes::load() < self.load + most {
+            return;
+        }
+        let count = processes::descendants(std::process::id()).len();
+        if count >= most {
+            running.processes = Some(count);
+            remains::signal_all(running.group(), Signal::STOP);
+            remains::signal_all(running.group(), Signal::KILL);
+        }
+    }
+
+    fn hear(&self) -> Result<Tell, Abandoned> {
+        let mut byte = [0];
+        loop {
+            match (&self.around.control).read(&mut byte) {
+                Ok(1..) => {
+                    if let [byte] = byte
+                        && let Some(tell) = Tell::of(byte)
+                    {
+                        return Ok(tell);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return Err(Abandoned),
+            }
+        }
+    }
+
+    fn obey(&self, rescue: &mut Rescue) -> Result<(), Abandoned> {
+        let tell = self.hear()?;
+        if matches!(tell, Tell::Terminate | Tell::Kill) {
+            rescue.see_servers(&processes::descendants(std::process::id()));
+        }
+        match tell {
+            Tell::Terminate => remains::signal_all(None, Signal::TERM),
+            Tell::Kill => remains::signal_all(None, Signal::KILL),
+            Tell::Suspend => remains::signal_all(None, Signal::STOP),
+            Tell::Resume => remains::signal_all(None, Signal::CONT),
+            Tell::Examine => {
+                forensics::write(&self.order.forensics, &self.order.scratch);
+                self.say(&Said::Examined);
+            }
+            // Too early: it has not ended.
+            Tell::Remove | Tell::Preserve | Tell::Discard => {}
+        }
+        Ok(())
+    }
+
+    /// A test that passed leaves nothing; what it left all the same is told.
+    fn remove(&self, rescue: &mut Rescue) -> Said {
+        let is_empty = std::fs::remove_dir(&self.order.scratch).is_ok();
+        let mut leaks = if is_empty {
+            Vec::new()
+        } else {
+            removal::files_left(&self.order.scratch)
+        };
+        leaks.extend(self.clear(rescue));
+        Said::Settled { leaks, kept: None }
+    }
+
+    /// What a failed test wrote helps to understand it. In the box it is copied out.
+    fn preserve(&self, rescue: &mut Rescue) -> Said {
+        let scratch = &self.order.scratch;
+        let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
+        if !is_directory || std::fs::remove_dir(scratch).is_ok() {
+            let leaks = self.clear(rescue);
+            return Said::Settled { leaks, kept: None };
+        }
+        let (kept, leaks) = match self.around.level {
+            Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear(rescue)),
+            Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
+        };
+        Said::Settled { leaks, kept }
+    }
+
+    /// Nothing is kept. What resists is a leak.
+    fn clear(&self, rescue: &mut Rescue) -> Vec<Leak> {
+        self.mounts_left(rescue);
+        remains::remove(&self.order.scratch)
+    }
+
+    fn say(&self, said: &Said) {
+        say(&self.around.control, said);
+    }
+}
+
+fn processes_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nproc).current;
+    let half = limit.and_then(|limit| usize::try_from(limit / 2).ok());
+    half.map_or(PROCESSES_MAX, |half| half.min(PROCESSES_MAX))
+}
+
+/// How a child ended, as waitpid(2) gives it.
+fn wait_for(pid: Pid) -> i32 {
+    loop {
+        match waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(status) => return status.map_or(0, |(_, status)| status.as_raw()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return 0,
+        }
+    }
+}

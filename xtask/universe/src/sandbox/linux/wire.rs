@@ -1,0 +1,378 @@
+//! What the runner, its keeper and the supervisors say to each other, and how descriptors travel with it.
+//!
+//! An order is one frame: its length, then texts that end in a zero byte each, which no path, argument or variable can
+//! contain. It goes to the keeper, which makes a supervisor for it, or to a supervisor that has nothing to do. A supervisor
+//! that has an order hears single bytes and answers in lines of JSON.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::report::data::Leak;
+use crate::report::kept_files::{FORENSICS, KeptFiles};
+use crate::report::shortage::Shortage;
+
+/// No order is longer: the kernel takes 2 MiB of arguments and environment.
+const ORDER_LEN_MAX: usize = 8 << 20;
+
+/// The descriptors that go with an order: standard output, standard error and, to the keeper, the supervisor's end of its
+/// control socket.
+const DESCRIPTORS_MAX: usize = 3;
+
+/// A process to be started and owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    /// All of it; nothing is inherited.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Where it runs.
+    pub(crate) directory: PathBuf,
+    /// Its temporary directory, which the supervisor makes and takes away.
+    pub(crate) scratch: PathBuf,
+    /// Where the files of its temporary directory are kept after a failure, if they would vanish otherwise.
+    pub(crate) kept: PathBuf,
+    /// Where the supervisor writes what it finds when it is told to examine.
+    pub(crate) forensics: PathBuf,
+}
+
+impl Order {
+    /// What `command` would start, with the environment that it would have.
+    pub(crate) fn of(command: &std::process::Command, scratch: &Path, artefacts: &Path) -> Order {
+        let mut environment: std::collections::BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => environment.insert(name.to_owned(), value.to_owned()),
+                None => environment.remove(name),
+            };
+        }
+        Order {
+            program: command.get_program().to_owned(),
+            arguments: command.get_args().map(OsStr::to_owned).collect(),
+            environment: environment.into_iter().collect(),
+            directory: command.get_current_dir().map_or_else(
+                || std::env::current_dir().unwrap_or_else(|_| "/".into()),
+                Path::to_owned,
+            ),
+            scratch: scratch.to_owned(),
+            kept: artefacts.join("files"),
+            forensics: artefacts.join(FORENSICS),
+        }
+    }
+
+    /// As one frame without its length, if a process can be started from it: a test may be called anything.
+    ///
+    /// # Errors
+    /// What stands in the way, for a person.
+    pub(crate) fn frame(&self) -> io::Result<Vec<u8>> {
+        let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
+        let mut texts = self.arguments.iter().chain(variables);
+        if texts.any(|text| text.as_bytes().contains(&0)) {
+            return Err(io::Error::other(
+                "there is a zero byte in its name, which no argument of a program can have",
+            ));
+        }
+        let frame = self.encode();
+        let len = frame.len();
+        if len > ORDER_LEN_MAX {
+            return Err(io::Error::other(format!(
+                "its name and environment are {len} bytes long, and at most {ORDER_LEN_MAX} can be handed over"
+            )));
+        }
+        Ok(frame)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let paths = [&self.directory, &self.scratch, &self.kept, &self.forensics];
+        let count = OsString::from(self.arguments.len().to_string());
+        let mut bytes = Vec::with_capacity(8192);
+        let mut push = |text: &OsStr| {
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(0);
+        };
+        push(&self.program);
+        paths.iter().for_each(|path| push(path.as_os_str()));
+        push(&count);
+        self.arguments.iter().for_each(|argument| push(argument));
+        for (name, value) in &self.environment {
+            push(name);
+            push(value);
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Order> {
+        let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let mut texts = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0).map(text);
+        let program = texts.next()?;
+        let (directory, scratch) = (texts.next()?.into(), texts.next()?.into());
+        let (kept, forensics) = (texts.next()?.into(), texts.next()?.into());
+        let count: usize = texts.next()?.to_str()?.parse().ok()?;
+        let arguments: Vec<OsString> = texts.by_ref().take(count).collect();
+        let mut environment = Vec::new();
+        while let Some(name) = texts.next() {
+            environment.push((name, texts.next()?));
+        }
+        let whole = arguments.len() == count;
+        whole.then_some(Order {
+            program,
+            arguments,
+            environment,
+            directory,
+            scratch,
+            kept,
+            forensics,
+        })
+    }
+
+    /// Waits for the next request; `None` when the other end is closed.
+    pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
+        let mut len = [0; 4];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(&mut len)];
+        let received = recvmsg(
+            socket.as_fd(),
+            &mut into,
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL,
+        )?;
+        if received.bytes < len.len() {
+            return Ok(None);
+        }
+        let mut descriptors = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                descriptors.extend(rights);
+            }
+        }
+        let len = usize::try_from(u32::from_le_bytes(len)).map_err(io::Error::other)?;
+        if len == 0 {
+            let mut byte = [0];
+            socket.read_exact(&mut byte)?;
+            return Ok(Tell::of(byte[0]).map(Request::All));
+        }
+        if len > ORDER_LEN_MAX {
+            return Err(io::Error::other("an order of impossible length"));
+        }
+        let mut bytes = vec![0; len];
+        match socket.read_exact(&mut bytes) {
+            // The other end was killed while it wrote.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
+        Ok(Some(Request::Start(Box::new(order), descriptors)))
+    }
+}
+
+/// Sends the length of an order, and the descriptors that go with it.
+pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let len = u32::try_from(len).map_err(io::Error::other)?.to_le_bytes();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(descriptors));
+    // Four bytes are never sent in part.
+    sendmsg(socket, &[IoSlice::new(&len)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Sends the frame of an order, with the descriptors that the process and its supervisor get.
+pub(super) fn send(mut socket: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_len(socket.as_fd(), frame.len(), descriptors)?;
+    socket.write_all(frame)
+}
+
+/// The descriptors of an order, if they are as many as there should be.
+pub(super) fn expect<const COUNT: usize>(descriptors: Vec<OwnedFd>) -> io::Result<[OwnedFd; COUNT]> {
+    let descriptors = <[OwnedFd; COUNT]>::try_from(descriptors);
+    descriptors.map_err(|_| io::Error::other("an order without its descriptors"))
+}
+
+/// What the keeper is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To start this.
+    Start(Box<Order>, Vec<OwnedFd>),
+    /// To do this with everything that it has started. It answers with one byte when it is done.
+    All(Tell),
+}
+
+/// Asks the keeper to do this with everything that it has started; returns when it is done.
+pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
+    socket.write_all(&[0, 0, 0, 0, tell as u8])?;
+    socket.read_exact(&mut [0])
+}
+
+/// What the keeper says once, when it is ready or has given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Hello {
+    /// It takes orders.
+    Ready {
+        /// Why there is no IPv4 loopback, where it can be different from the runner's own.
+        ipv4: Result<(), String>,
+        /// The same of IPv6.
+        ipv6: Result<(), String>,
+        /// Why tests in the box share their processes, where they do.
+        shared: Option<String>,
+    },
+    /// It cannot do what it was asked to.
+    Refused(String),
+}
+
+/// What a supervisor is told, one byte each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Tell {
+    /// Ask the whole tree to end.
+    Terminate = b't',
+    /// End the whole tree.
+    Kill = b'k',
+    /// Write down what the tree is doing.
+    Examine = b'e',
+    /// Stop the whole tree.
+    Suspend = b's',
+    /// Let it go on.
+    Resume = b'c',
+    /// The test passed: look for files that it left, remove them.
+    Remove = b'r',
+    /// The test failed: keep its files.
+    Preserve = b'p',
+    /// The test did not come to an end, for no fault of its own: remove its files, whatever they are.
+    Discard = b'd',
+}
+
+impl Tell {
+    const ALL: [Tell; 8] = [
+        Tell::Terminate,
+        Tell::Kill,
+        Tell::Examine,
+        Tell::Suspend,
+        Tell::Resume,
+        Tell::Remove,
+        Tell::Preserve,
+        Tell::Discard,
+    ];
+
+    pub(super) fn of(byte: u8) -> Option<Tell> {
+        Tell::ALL.into_iter().find(|tell| *tell as u8 == byte)
+    }
+}
+
+/// What a supervisor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Said {
+    /// The process could not be started.
+    NotStarted(String),
+    /// What was asked for is written.
+    Examined,
+    /// The process has ended, and nothing that it started is alive.
+    Ended {
+        /// As waitpid(2) gives it.
+        status: i32,
+        /// From its start to its own end, in microseconds.
+        elapsed_us: u64,
+        /// What was left: processes, their sockets, mounts, shared memory.
+        leaks: Vec<Leak>,
+        /// It was killed because it had started so many processes.
+        processes: Option<usize>,
+        /// It failed where there was no room for files.
+        shortage: Option<Shortage>,
+        /// It left nothing whatever. There is nothing to settle, and the supervisor takes another order.
+        clean: bool,
+    },
+    /// The last word: its files are gone, or kept there.
+    Settled {
+        /// Files that a test left which had passed.
+        leaks: Vec<Leak>,
+        kept: Option<KeptFiles>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order() -> Order {
+        let mut command = std::process::Command::new("/bin/a program");
+        command.args(["--exact", "", "näme\n"]).current_dir("/a dir");
+        command.env("ONE", "1=2").env("EMPTY", "").env_remove("HOME");
+        Order::of(&command, Path::new("/tmp/xt/3"), Path::new("/runs/3"))
+    }
+
+    #[test]
+    fn an_order_arrives_as_it_was_sent_with_its_descriptors() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let sent = order();
+        assert!(
+            sent.environment
+                .iter()
+                .any(|(name, value)| name == "ONE" && value == "1=2")
+        );
+        assert!(!sent.environment.iter().any(|(name, _)| name == "HOME"));
+        let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
+        send(&ours, &sent.frame().unwrap(), &descriptors).unwrap();
+        let Some(Request::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
+            panic!("it is an order");
+        };
+        assert_eq!(descriptors.len(), 3);
+        assert_eq!(*received, sent);
+        // They are the sender's own socket: what is written to one of them comes out at the other end.
+        UnixStream::from(descriptors.into_iter().next().unwrap())
+            .write_all(b"!")
+            .unwrap();
+        let mut byte = [0];
+        (&theirs).read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"!");
+        drop(ours);
+        assert!(Order::receive(&theirs).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_no_process_can_have_is_said_before_anybody_is_asked() {
+        let with = |argument: &str| {
+            let mut order = order();
+            order.arguments.push(argument.into());
+            order.frame().map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(with("fine"), Ok(()));
+        assert!(with("a\0b").unwrap_err().contains("zero byte"));
+        assert!(
+            with(&"x".repeat(ORDER_LEN_MAX))
+                .unwrap_err()
+                .contains("bytes long")
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_order() {
+        let whole = order().encode();
+        assert_eq!(Order::decode(&whole), Some(order()));
+        assert!((0..whole.len() - 1).all(|len| {
+            let cut = whole.get(..len).unwrap();
+            Order::decode(cut).is_none_or(|part| part != order())
+        }));
+        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0many\0"), None);
+        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\x003\0one\0"), None);
+    }
+
+    #[test]
+    fn every_tell_is_understood_and_nothing_else() {
+        assert!(
+            Tell::ALL
+                .into_iter()
+                .all(|tell| Tell::of(tell as u8) == Some(tell))
+        );
+        assert_eq!(Tell::of(b'?'), None);
+    }
+}

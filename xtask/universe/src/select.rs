@@ -1,0 +1,14 @@
+//! Which tests run, in which order, and how each is treated: filter, plan, history, shards, overrides.
+//!
+//! Pure functions of the list of tests, the options, the capabilities and the history.
+
+pub mod demand;
+pub mod filter;
+pub mod history;
+pub mod ignore;
+pub mod overrides;
+pub mod plan;
+pub mod repeat;
+pub mod schedule;
+pub mod shuffle;
+pub mod subset;

@@ -1,0 +1,36 @@
+//! What a filter sees of a test.
+
+/// A test, by its names and its needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The package.
+    pub package: &'a str,
+    /// The target within the package: `suite`, `bin/acme`.
+    pub binary: &'a str,
+    /// `module::function`.
+    pub name: &'a str,
+    /// The capabilities that it says it needs.
+    pub needs: Vec<&'a str>,
+}
+
+impl Subject<'_> {
+    /// `package::binary$module::function`.
+    pub(super) fn id(&self) -> String {
+        format!("{}::{}${}", self.package, self.binary, self.name)
+    }
+
+    /// The path of the module that the test is in; empty at the root.
+    pub(super) fn module(&self) -> &str {
+        self.name.rsplit_once("::").map_or("", |(module, _)| module)
+    }
+}
+
+#[cfg(test)]
+pub(super) fn subject<'a>(package: &'a str, binary: &'a str, name: &'a str) -> Subject<'a> {
+    Subject {
+        package,
+        binary,
+        name,
+        needs: Vec::new(),
+    }
+}

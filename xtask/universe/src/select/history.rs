@@ -1,0 +1,255 @@
+//! What became of tests in earlier runs: `target/xtask/test/history.ndjson`, one line for each test of each run.
+//!
+//! Serves to balance shards, to run again what failed, and to tell how often a test fails. It can never make a test
+//! pass: no result is taken from it. What cannot be read in it is passed over, and losing it loses only knowledge.
+
+mod file;
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::report::data::{Report, Suite};
+pub(crate) use record::{Record, Verdict};
+
+/// A duration is the median of so many of the latest runs.
+const DURATIONS_MAX: usize = 9;
+
+/// Where the history of a workspace lies, below cargo's target directory.
+const HOME: &str = "xtask/test/history.ndjson";
+
+/// Where records are read from and where new ones go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    path: PathBuf,
+    /// `2-of-3` for a run of one shard, which must not change what the other shards read.
+    shard: Option<String>,
+}
+
+/// What is known of each test, by its id.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    tests: BTreeMap<String, Past>,
+}
+
+/// The records of one test, the oldest first.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Past {
+    records: Vec<Record>,
+}
+
+impl Place {
+    /// The file at `path`, or else that of the workspace.
+    pub(crate) fn new(path: Option<&Path>, target_directory: &Path, shard: Option<String>) -> Place {
+        Place {
+            path: path.map_or_else(|| target_directory.join(HOME), Path::to_path_buf),
+            shard,
+        }
+    }
+
+    /// The history that all shards of a run share.
+    pub(crate) fn read_shared(&self) -> History {
+        History::of(file::read(&self.path))
+    }
+
+    /// The same, and what shards have recorded beside it.
+    pub(crate) fn read(&self) -> History {
+        let files = file::shards(&self.path).into_iter().chain([self.path.clone()]);
+        History::of(files.flat_map(|path| file::read(&path)).collect())
+    }
+
+    /// Adds what became of the tests of a run.
+    ///
+    /// # Errors
+    /// When the file cannot be written to.
+    pub(crate) fn add(&self, report: &Report) -> anyhow::Result<()> {
+        let records = record::records(report);
+        let path = match &self.shard {
+            Some(shard) => file::shard(&self.path, shard),
+            None => self.path.clone(),
+        };
+        file::append(&path, &records)
+    }
+}
+
+impl History {
+    fn of(mut records: Vec<Record>) -> History {
+        // The ids of runs begin with the second of their start; within one run, the order of the lines is that of the ends.
+        records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
+        let mut history = History::default();
+        for record in records {
+            history.tests.entry(record.test.clone()).or_default().add(record);
+        }
+        history
+    }
+
+    /// One run, with these results.
+    #[cfg(test)]
+    pub(crate) fn knowing(results: &[(&str, Verdict)]) -> History {
+        let record = |(test, verdict): &(&str, Verdict)| Record {
+            run: "2026".to_owned(),
+            test: (*test).to_owned(),
+            verdict: *verdict,
+            attempts: 1,
+            rounds: 1,
+            started_ms: 0,
+            ms: 1,
+        };
+        History::of(results.iter().map(record).collect())
+    }
+
+    /// What is known of this test.
+    pub(crate) fn past(&self, id: &str) -> Option<&Past> {
+        self.tests.get(id)
+    }
+
+    /// How the test ended when it last ran.
+    pub(crate) fn last(&self, id: &str) -> Option<Verdict> {
+        self.past(id)?.records.last().map(|record| record.verdict)
+    }
+
+    /// How long the test takes.
+    pub(crate) fn duration(&self, id: &str) -> Option<Duration> {
+        self.past(id)?.duration()
+    }
+
+    /// Tells with each failure how often the test failed before.
+    pub(crate) fn annotate(&self, suites: &mut [Suite]) {
+        for case in suites.iter_mut().flat_map(|suite| &mut suite.cases) {
+            let words = self.past(&case.id).map(Past::words);
+            let (Some(failure), Some(words)) = (case.failure_mut(), words) else {
+                continue;
+            };
+            if !failure.detail.is_empty() {
+                failure.detail.push('\n');
+            }
+            failure.detail.push_str(&format!("history: {words}"));
+        }
+    }
+}
+
+impl Past {
+    /// Adds what comes after all that is known. A run has one record of a test; where a shard's file lies beside the
+    /// history into which it was put, that one is read twice.
+    fn add(&mut self, record: Record) {
+        let latest = self.records.iter().rev();
+        let mut same_second = latest.take_while(|known| known.second() == record.second());
+        if !same_second.any(|known| known.run == record.run) {
+            self.records.push(record);
+        }
+    }
+
+    /// The median of the latest successes; of the latest failures where there is no success.
+    fn duration(&self) -> Option<Duration> {
+        let median = |passed: bool| {
+            let records = self.records.iter().rev();
+            let wanted = records.filter(|record| (record.verdict != Verdict::Failed) == passed);
+            let mut times: Vec<u64> = wanted.take(DURATIONS_MAX).map(|record| record.ms).collect();
+            times.sort_unstable();
+            times.get(times.len() / 2).copied().map(Duration::from_millis)
+        };
+        median(true).or_else(|| median(false))
+    }
+
+    /// `failed in 3 of the last 40 runs`.
+    fn words(&self) -> String {
+        let count = |verdict| {
+            self.records
+                .iter()
+                .filter(|record| record.verdict == verdict)
+                .count()
+        };
+        let (runs, failed, flaky) = (self.records.len(), count(Verdict::Failed), count(Verdict::Flaky));
+        let flaky = match flaky {
+            0 => String::new(),
+            flaky => format!(", and at first in {flaky}"),
+        };
+        match failed {
+            0 => format!("failed in none of the last {runs} runs{flaky}"),
+            failed => format!("failed in {failed} of the last {runs} runs{flaky}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(run: u32, verdict: Verdict, ms: u64) -> Record {
+        Record {
+            run: format!("2026-{run:03}-x"),
+            started_ms: 0,
+            test: "p::t$f".to_owned(),
+            verdict,
+            attempts: 1,
+            rounds: 1,
+            ms,
+        }
+    }
+
+    #[test]
+    fn the_latest_run_decides_what_failed_last_in_whatever_order_the_files_come() {
+        let history = History::of(vec![record(2, Verdict::Passed, 5), record(1, Verdict::Failed, 9)]);
+        assert_eq!(history.last("p::t$f"), Some(Verdict::Passed));
+        assert_eq!(history.last("p::t$g"), None);
+    }
+
+    #[test]
+    fn what_stands_in_a_shards_file_and_in_the_history_put_together_counts_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        let line = |run| record(run, Verdict::Failed, 1).to_line().unwrap() + "\n";
+        std::fs::write(directory.path().join("history.1-of-2.ndjson"), line(1)).unwrap();
+        std::fs::write(&path, line(1) + &line(2) + &line(1)).unwrap();
+        let place = Place::new(Some(&path), Path::new("/nowhere"), None);
+        for history in [place.read(), place.read_shared()] {
+            let words = history.past("p::t$f").map(Past::words);
+            assert_eq!(words.as_deref(), Some("failed in 2 of the last 2 runs"));
+        }
+    }
+
+    #[test]
+    fn of_two_runs_in_one_second_the_later_one_counts_whatever_it_is_called_and_wherever_it_stands() {
+        let named = |run: &str, started_ms, verdict| Record {
+            run: run.to_owned(),
+            started_ms,
+            ..record(1, verdict, 1)
+        };
+        let early = named("20261126-100000-zzzz", 100, Verdict::Failed);
+        let late = named("20261126-100000-aaaa", 900, Verdict::Passed);
+        for lines in [vec![early.clone(), late.clone()], vec![late, early]] {
+            assert_eq!(History::of(lines).last("p::t$f"), Some(Verdict::Passed));
+        }
+    }
+
+    #[test]
+    fn a_duration_is_that_of_a_usual_success() {
+        let times = [
+            (1, Verdict::Passed, 10),
+            (2, Verdict::Failed, 30_000),
+            (3, Verdict::Passed, 12),
+            (4, Verdict::Passed, 900),
+        ];
+        let history = History::of(times.map(|(run, verdict, ms)| record(run, verdict, ms)).to_vec());
+        assert_eq!(history.duration("p::t$f"), Some(Duration::from_millis(12)));
+        let failures = History::of(vec![record(1, Verdict::Failed, 7)]);
+        assert_eq!(failures.duration("p::t$f"), Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn failures_are_counted_in_words() {
+        let words = |verdicts: &[Verdict]| {
+            let records = (1..).zip(verdicts).map(|(run, verdict)| record(run, *verdict, 1));
+            History::of(records.collect())
+                .past("p::t$f")
+                .map(Past::words)
+                .unwrap()
+        };
+        assert_eq!(words(&[Verdict::Passed]), "failed in none of the last 1 runs");
+        assert_eq!(
+            words(&[Verdict::Failed, Verdict::Passed, Verdict::Flaky]),
+            "failed in 1 of the last 3 runs, and at first in 1"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! The files of the history: lines that are only added, a bound on how many, and no line of two runs at once mixed up.
+//!
+//! Whoever adds holds a lock beside the file. Whoever reads needs none: a torn line is passed over.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::record::Record;
+use crate::base::atomic_file::write_atomically;
+use crate::base::regular_file;
+
+/// A longer file loses the older half of its lines. One line has about 130 bytes.
+const LEN_MAX: u64 = 4 * 1024 * 1024;
+
+/// A file that somebody put together from many may be longer, but not without end.
+const READ_LEN_MAX: u64 = 64 * LEN_MAX;
+
+/// The records in the file; none if it cannot be read.
+pub(super) fn read(path: &Path) -> Vec<Record> {
+    let bytes = regular_file::read(path, READ_LEN_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().filter_map(Record::from_line).collect()
+}
+
+/// Where a shard's records go: `history.2-of-3.ndjson` beside `history.ndjson`.
+pub(super) fn shard(path: &Path, shard: &str) -> PathBuf {
+    path.with_extension(format!("{shard}.ndjson"))
+}
+
+/// The files of all shards beside this one.
+pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
+    let (Some(directory), Some(stem)) = (path.parent(), path.file_stem()) else {
+        return Vec::new();
+    };
+    let beginning = format!("{}.", stem.to_string_lossy());
+    let is_shard = |found: &PathBuf| {
+        let name = found.file_name().unwrap_or_default().to_string_lossy();
+        let middle = name
+            .strip_prefix(&beginning)
+            .and_then(|rest| rest.strip_suffix(".ndjson"));
+        middle.is_some_and(|middle| middle.contains("-of-"))
+    };
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_shard).collect();
+    found.sort();
+    found
+}
+
+/// Adds records, all at once.
+pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    for record in records {
+        text.push_str(&record.to_line()?);
+        text.push('\n');
+    }
+    let add = || -> std::io::Result<()> {
+        regular_file::is_free(path)?;
+        let _lock = lock(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
+        let end = if is_torn(&mut file)? { "\n" } else { "" };
+        file.write_all(format!("{end}{text}").as_bytes())?;
+        match file.metadata()?.len() {
+            0..=LEN_MAX => Ok(()),
+            _ => shorten(path),
+        }
+    };
+    add().with_context(|| format!("could not write the history `{}`", path.display()))
+}
+
+/// Held until it is dropped. A file system without locks has none: then two runs at once may tear a line.
+fn lock(path: &Path) -> std::io::Result<File> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let file = File::create(path.with_extension("lock"))?;
+    match file.lock() {
+        Err(error) if error.kind() != ErrorKind::Unsupported => Err(error),
+        Ok(()) | Err(_) => Ok(file),
+    }
+}
+
+/// Whether the last line has no end, as its writer was killed.
+fn is_torn(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Keeps the newer half of the lines; a reader sees the old file or the new one.
+fn shorten(path: &Path) -> std::io::Result<()> {
+    let text = String::from_utf8_lossy(&regular_file::read(path, READ_LEN_MAX)?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    let kept = lines.get(lines.len() / 2..).unwrap_or_default().join("\n") + "\n";
+    write_atomically(path, &kept).map_err(std::io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn record(run: &str) -> Record {
+        Record {
+            run: run.to_owned(),
+            test: "p::t$f".to_owned(),
+            verdict: Verdict::Passed,
+            attempts: 1,
+            rounds: 1,
+            started_ms: 1,
+            ms: 1,
+        }
+    }
+
+    fn runs(path: &Path) -> Vec<String> {
+        read(path).into_iter().map(|record| record.run).collect()
+    }
+
+    #[test]
+    fn what_is_added_is_read_again_also_after_a_torn_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/history.ndjson");
+        assert_eq!(runs(&path), [""; 0]);
+        append(&path, &[record("1")]).unwrap();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("{\"v\":1,\"run\":\"to");
+        std::fs::write(&path, text).unwrap();
+        append(&path, &[record("2")]).unwrap();
+        assert_eq!(runs(&path), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_file_that_grew_too_long_loses_its_older_half() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        let line = record("old").to_line().unwrap() + "\n";
+        let count = usize::try_from(LEN_MAX).unwrap() / line.len() - 1;
+        std::fs::write(&path, line.repeat(count)).unwrap();
+        append(&path, &[record("new")]).unwrap();
+        assert_eq!(read(&path).len(), count + 1, "at the limit all stay");
+        append(&path, &[record("newest")]).unwrap();
+        let runs = runs(&path);
+        let kept = (count + 2).div_ceil(2);
+        assert_eq!(
+            (runs.len(), runs.last().map(String::as_str)),
+            (kept, Some("newest"))
+        );
+    }
+
+    #[test]
+    fn two_runs_at_once_do_not_mix() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        std::thread::scope(|scope| {
+            for name in ["a", "b", "c", "d"] {
+                let (path, records) = (&path, vec![record(name); 500]);
+                scope.spawn(move || append(path, &records).unwrap());
+            }
+        });
+        assert_eq!(runs(&path).len(), 2000);
+    }
+
+    #[test]
+    fn a_shard_has_a_file_of_its_own_that_can_be_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        let mine = shard(&path, "2-of-3");
+        append(&mine, &[record("1")]).unwrap();
+        append(&path, &[record("1")]).unwrap();
+        assert_eq!(shards(&path), [mine]);
+    }
+}

@@ -1,0 +1,215 @@
+//! One line of the history: what became of one test in one run, all its rounds and attempts together.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::data::{Case, Outcome, Report};
+
+/// The version of the lines that are written; lines of other versions are passed over.
+const VERSION: u32 = 1;
+
+/// What became of a test in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The id of the run; later runs have greater ones.
+    pub(crate) run: String,
+    /// When it began, in milliseconds since 1970: several runs may have begun in one second. 0 in older lines.
+    #[serde(default)]
+    pub(crate) started_ms: u64,
+    /// The id of the test.
+    pub(crate) test: String,
+    pub(crate) verdict: Verdict,
+    /// The greatest number of attempts that any round took.
+    pub(crate) attempts: u32,
+    pub(crate) rounds: u32,
+    /// How long a round took, on average, in milliseconds.
+    pub(crate) ms: u64,
+}
+
+/// How a test ended, the worst of all rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Passed,
+    /// It passed after it had failed.
+    Flaky,
+    Failed,
+}
+
+/// A line as it stands in the file.
+#[derive(Serialize)]
+struct Line<T> {
+    v: u32,
+    #[serde(flatten)]
+    record: T,
+}
+
+/// Of a line what says how to read the rest. Apart from it: there are thousands of lines, and reading a flattened
+/// structure takes three times as long.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+impl Record {
+    /// When the run began, `20261126-020115`.
+    pub(super) fn second(&self) -> &str {
+        self.run.rsplit_once('-').map_or(&self.run, |(second, _)| second)
+    }
+
+    /// The line, without its end.
+    pub(super) fn to_line(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&Line {
+            v: VERSION,
+            record: self,
+        })
+    }
+
+    /// Understands a line; `None` where it is torn, or of a version that is not known here.
+    pub(super) fn from_line(line: &str) -> Option<Record> {
+        let Version { v } = serde_json::from_str(line).ok()?;
+        let is_known = v == VERSION;
+        is_known.then(|| serde_json::from_str(line).ok()).flatten()
+    }
+}
+
+/// What there is to remember of a run; nothing of tests that did not come to an end of their own.
+pub(super) fn records(report: &Report) -> Vec<Record> {
+    let started = report.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started_ms = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
+    let mut rounds: BTreeMap<&str, Vec<(&Case, Verdict)>> = BTreeMap::new();
+    for case in report.suites.iter().flat_map(|suite| &suite.cases) {
+        if let Some(verdict) = verdict(case) {
+            rounds.entry(&case.id).or_default().push((case, verdict));
+        }
+    }
+    let record = |(test, rounds): (&str, Vec<(&Case, Verdict)>)| {
+        let count = u32::try_from(rounds.len()).unwrap_or(u32::MAX).max(1);
+        let elapsed: Duration = rounds.iter().map(|(case, _)| case.elapsed).sum();
+        let attempts = rounds.iter().map(|(case, _)| case.earlier.len() + 1).max();
+        let verdict = rounds
+            .iter()
+            .map(|(_, verdict)| *verdict)
+            .max()
+            .unwrap_or(Verdict::Passed);
+        Record {
+            run: report.run_id.clone(),
+            started_ms,
+            test: test.to_owned(),
+            verdict,
+            attempts: attempts.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+            rounds: count,
+            ms: u64::try_from((elapsed / count).as_millis()).unwrap_or(u64::MAX),
+        }
+    };
+    rounds.into_iter().map(record).collect()
+}
+
+fn verdict(case: &Case) -> Option<Verdict> {
+    match &case.outcome {
+        Outcome::Skipped(_) => None,
+        Outcome::Failed(failure) | Outcome::Errored(failure) => {
+            let says_nothing = failure.is_of_the_run()
+                || ["exec", "lost"].contains(&failure.kind.as_str())
+                || failure.kind.starts_with("capability:");
+            (!says_nothing).then_some(if failure.kind == "flaky" {
+                Verdict::Flaky
+            } else {
+                Verdict::Failed
+            })
+        }
+        Outcome::Passed if !case.earlier.is_empty() => Some(Verdict::Flaky),
+        Outcome::Passed => Some(Verdict::Passed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::data::{Failure, Skip, Suite};
+    use std::time::SystemTime;
+
+    fn case(id: &str, outcome: Outcome, ms: u64) -> Case {
+        Case {
+            elapsed: Duration::from_millis(ms),
+            ..Case::new(id.to_owned(), "c".to_owned(), "n".to_owned(), outcome)
+        }
+    }
+
+    fn failed(kind: &str) -> Outcome {
+        Outcome::Failed(Failure {
+            kind: kind.to_owned(),
+            message: String::new(),
+            detail: String::new(),
+        })
+    }
+
+    fn report(cases: Vec<Case>) -> Report {
+        let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
+        Report {
+            name: String::new(),
+            run_id: "r".to_owned(),
+            started,
+            elapsed,
+            properties: vec![],
+            phases: vec![],
+            suites: vec![Suite {
+                name: "s".to_owned(),
+                started,
+                elapsed,
+                cases,
+            }],
+            setup_failure: None,
+        }
+    }
+
+    #[test]
+    fn the_rounds_of_a_test_are_one_record_and_the_worst_of_them_counts() {
+        let records = records(&report(vec![
+            case("a", Outcome::Passed, 10),
+            case("a", failed("panic"), 30),
+        ]));
+        assert_eq!(records.len(), 1);
+        assert_eq!(
+            (records[0].verdict, records[0].rounds, records[0].ms),
+            (Verdict::Failed, 2, 20)
+        );
+    }
+
+    #[test]
+    fn what_says_nothing_about_a_test_is_not_remembered() {
+        let skip = Skip {
+            kind: "ignored".to_owned(),
+            reason: String::new(),
+        };
+        let outcomes = [
+            Outcome::Skipped(skip),
+            failed("interrupted"),
+            failed("run-timeout"),
+            failed("capability:fuse"),
+        ];
+        let cases = outcomes
+            .into_iter()
+            .map(|outcome| case("a", outcome, 1))
+            .collect();
+        assert_eq!(records(&report(cases)), []);
+    }
+
+    #[test]
+    fn a_line_can_be_read_again_and_others_are_passed_over() {
+        let record = &records(&report(vec![case("a", Outcome::Passed, 10)]))[0];
+        let line = record.to_line().unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"run":"r","started_ms":0,"test":"a","verdict":"passed","attempts":1,"rounds":1,"ms":10}"#
+        );
+        assert_eq!(Record::from_line(&line).as_ref(), Some(record));
+        let older = line.replace(r#""started_ms":0,"#, "");
+        assert_eq!(Record::from_line(&older).as_ref(), Some(record));
+        for other in ["", "{", &line[..40], &line.replace("\"v\":1", "\"v\":2"), "[1]"] {
+            assert_eq!(Record::from_line(other), None, "{other}");
+        }
+    }
+}

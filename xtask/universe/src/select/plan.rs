@@ -1,0 +1,332 @@
+//! Which of the listed tests run, which are skipped and why, and in which order.
+//!
+//! A pure function of the list, the filter, the capabilities, the history and the wishes of a person. `#[ignore = "needs fuse, git"]`
+//! is a condition: the test runs where every named capability is there.
+
+mod order;
+mod part;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::invocation::Invocation;
+use crate::report::data::{Failure, Skip};
+use crate::select::demand::Demand;
+use crate::select::filter::{Filter, Subject};
+use crate::select::ignore::Ignore;
+use crate::select::overrides::{Rules, Treatment};
+use crate::select::subset::Subset;
+use crate::workspace::cargo::TestBinary;
+pub(crate) use part::Omitted;
+
+/// A test of the workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct Test {
+    pub(crate) binary: Arc<TestBinary>,
+    /// `module::function`.
+    pub(crate) name: String,
+    pub(crate) ignore: Ignore,
+    /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
+    pub(crate) place: Option<(PathBuf, u32)>,
+    pub(crate) form: Form,
+}
+
+/// What a test is to its binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the process exits with 0.
+    One,
+    /// All of a binary with a harness of its own: it passes if the process exits with 0.
+    Whole,
+}
+
+impl Test {
+    /// `package::binary$module::test`, unique within the workspace.
+    pub(crate) fn id(&self) -> String {
+        format!("{}${}", self.binary.id(), self.name)
+    }
+
+    /// What a filter sees of it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            package: &self.binary.package.name,
+            binary: &self.binary.target,
+            name: &self.name,
+            needs: self.needs(),
+        }
+    }
+
+    /// The capabilities that it says it needs.
+    pub(crate) fn needs(&self) -> Vec<&str> {
+        match &self.ignore {
+            Ignore::Because(reason) => needs(reason),
+            Ignore::No | Ignore::Bare => Vec::new(),
+        }
+    }
+}
+
+/// The capabilities that an `#[ignore = "needs …"]` names; none where the reason is another.
+pub fn needs(reason: &str) -> Vec<&str> {
+    reason.strip_prefix("needs ").map(names).unwrap_or_default()
+}
+
+/// `fuse, git` → `[fuse, git]`.
+fn names(list: &str) -> Vec<&str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What is known about a capability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Tests that need it run.
+    Held,
+    /// Tests that need it are skipped for this reason.
+    Missing(String),
+}
+
+/// All capabilities that were probed, by name.
+pub(crate) type Standings = BTreeMap<String, Standing>;
+
+/// What a person wants beyond the defaults.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    /// Capabilities without which the run fails.
+    pub(crate) required: Required,
+    /// What to do with tests that are ignored for another reason than a need.
+    pub(crate) ignored: Ignored,
+    /// The seed of a random order; `None` keeps the order of the list.
+    pub(crate) seed: Option<u64>,
+    /// How the workspace wants single tests to be treated.
+    pub(crate) rules: Rules,
+    /// Which part of the suite is meant.
+    pub(crate) subset: Subset,
+}
+
+/// Capabilities that may not be missing.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Required {
+    /// Whether every capability that any selected test needs is meant.
+    pub(crate) all: bool,
+    /// Those required by name, whether or not a test needs them.
+    pub(crate) names: Vec<String>,
+}
+
+/// Tests that are ignored for another reason than a need.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ignored {
+    /// They are skipped.
+    #[default]
+    Skip,
+    /// They run.
+    Run,
+}
+
+/// What will happen to a test.
+#[derive(Debug, Clone)]
+pub(crate) enum Decision {
+    /// It runs.
+    Run,
+    /// It is reported as skipped.
+    Skip(Skip),
+    /// It is reported as failed without running: a required capability is missing.
+    Fail(Failure),
+    /// It is reported as broken without running: it needs what no probe knows.
+    Reject(Failure),
+}
+
+/// The selected tests, in the order of the list, each with its decision.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) tests: Vec<(Test, Decision)>,
+    /// Indices of the tests that run, in the order in which they start in the first round.
+    pub(crate) order: Vec<usize>,
+    /// What made that order, and makes those of later rounds.
+    pub(crate) seed: Option<u64>,
+    /// By the number of a group: how many of its tests run at a time.
+    pub(crate) group_max: Vec<usize>,
+    /// Tests that were selected and are not part of this run.
+    pub(crate) omitted: Omitted,
+    /// How many tests have still to pass when those of this run have: not 0 only where it is about failures of before.
+    pub(crate) outstanding: usize,
+    treatments: Vec<Treatment>,
+}
+
+impl Plan {
+    /// Decides about every test that `filter` selects.
+    pub(crate) fn make(
+        tests: Vec<Test>,
+        filter: &Filter,
+        standings: &Standings,
+        wishes: &Wishes,
+    ) -> Result<Plan, Stop> {
+        if !tests.iter().any(|test| filter.selects(&test.subject())) {
+            return Err(nothing_selected(&tests, filter));
+        }
+        let (selected, rest): (Vec<Test>, Vec<Test>) = tests
+            .into_iter()
+            .partition(|test| filter.selects(&test.subject()));
+        let (part, omitted, others) = part::part(selected, &wishes.subset)?;
+        let decided = |test: Test| {
+            let decision = decide(&test, standings, wishes);
+            (test, decision)
+        };
+        let tests: Vec<(Test, Decision)> = part.into_iter().map(decided).collect();
+        let treatments: Vec<Treatment> = tests
+            .iter()
+            .map(|(test, _)| wishes.rules.treatment(test))
+            .collect();
+        let order = order::order(&tests, &treatments, wishes);
+        let others: Vec<(Test, Decision)> = others.into_iter().chain(rest).map(decided).collect();
+        let outstanding = part::outstanding(&tests, &others, &wishes.subset);
+        Ok(Plan {
+            tests,
+            order,
+            seed: wishes.seed,
+            group_max: wishes.rules.group_max(),
+            omitted,
+            outstanding,
+            treatments,
+        })
+    }
+
+    /// How the test with this number is treated.
+    pub(crate) fn treatment(&self, number: usize) -> Treatment {
+        self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// What each test takes while it runs.
+    pub(crate) fn demands(&self) -> Vec<Demand> {
+        self.treatments
+            .iter()
+            .map(|treatment| treatment.demand())
+            .collect()
+    }
+
+    /// The test with this number, which must come from this plan.
+    pub(crate) fn test(&self, number: usize) -> &Test {
+        &self.tests[number].0
+    }
+
+    /// Every required capability that is missing, with its reason.
+    pub(crate) fn missing(&self, standings: &Standings, required: &Required) -> BTreeMap<String, String> {
+        let needed = self
+            .tests
+            .iter()
+            .flat_map(|(test, _)| test.needs())
+            .filter(|_| required.all);
+        let names = needed.chain(required.names.iter().map(String::as_str));
+        let missing = |name: &str| match standings.get(name) {
+            Some(Standing::Missing(reason)) => Some((name.to_owned(), reason.clone())),
+            Some(Standing::Held) | None => None,
+        };
+        names.filter_map(missing).collect()
+    }
+}
+
+impl Required {
+    /// Understands the values of `--require`; each name must be one that is probed.
+    pub(crate) fn parse(words: &[String], standings: &Standings) -> Result<Required, Stop> {
+        let mut required = Required::default();
+        for name in words.iter().flat_map(|word| names(word)) {
+            match name {
+                "all" => required.all = true,
+                name if standings.contains_key(name) => required.names.push(name.to_owned()),
+                name => {
+                    return Err(Stop::new(
+                        Exit::Usage,
+                        "usage",
+                        unknown("`--require`", name, standings),
+                    ));
+                }
+            }
+        }
+        Ok(required)
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        self.all || self.names.iter().any(|required| required == name)
+    }
+}
+
+fn unknown(who: &str, name: &str, standings: &Standings) -> String {
+    let known: Vec<String> = standings.keys().map(|name| format!("`{name}`")).collect();
+    format!(
+        "{who} needs `{name}`, which is no capability\nhint: the capabilities are {}",
+        known.join(", ")
+    )
+}
+
+fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
+    let subjects: Vec<Subject<'_>> = tests.iter().map(Test::subject).collect();
+    let words = filter.unmatched(&subjects);
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let (count, words) = (tests.len(), words.join(" or "));
+    let hint = format!("hint: `{}` prints them all", Invocation::current().with("list"));
+    let message = match (count, words.as_str()) {
+        (0, _) => "there are no tests in this workspace".to_owned(),
+        (_, "") => format!("no test matches all of the filters (of {count})\n{hint}"),
+        (_, words) => format!("no test matches {words} (of {count})\n{hint}"),
+    };
+    Stop::new(Exit::NoTests, "no-tests", message)
+}
+
+fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
+    let needs = test.needs();
+    match (&test.ignore, wishes.ignored) {
+        (Ignore::No, _) => return Decision::Run,
+        (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
+        (Ignore::Bare, Ignored::Skip) => return skip("ignored", "ignored without a reason"),
+        (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => return skip("ignored", reason),
+        (Ignore::Bare | Ignore::Because(_), _) => {}
+    }
+    for name in needs {
+        match standings.get(name) {
+            Some(Standing::Held) => {}
+            Some(Standing::Missing(reason)) => return without(name, reason, &wishes.required),
+            None => {
+                let message = unknown(&format!("`{}`", test.name), name, standings);
+                return Decision::Reject(failure(name, message));
+            }
+        }
+    }
+    Decision::Run
+}
+
+fn without(name: &str, reason: &str, required: &Required) -> Decision {
+    if required.covers(name) {
+        return Decision::Fail(failure(
+            name,
+            format!("needs {name}, which is required: {reason}"),
+        ));
+    }
+    skip(&format!("capability:{name}"), &format!("needs {name}: {reason}"))
+}
+
+fn skip(kind: &str, reason: &str) -> Decision {
+    Decision::Skip(Skip {
+        kind: kind.to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn failure(capability: &str, message: String) -> Failure {
+    let (message, detail) = match message.split_once('\n') {
+        Some((message, detail)) => (message.to_owned(), detail.to_owned()),
+        None => (message, String::new()),
+    };
+    Failure {
+        kind: format!("capability:{capability}"),
+        message,
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::plain_tests;

@@ -1,0 +1,183 @@
+//! Which of the selected tests belong to this run: those of the shard, or those that failed when they last ran.
+
+use super::{Decision, Test};
+use crate::base::exit::{Exit, Stop};
+use crate::select::history::Verdict;
+use crate::select::subset::{Choice, Subset};
+
+/// Tests that were selected and are not part of the run; a person should know of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Omitted {
+    /// They belong to other shards.
+    pub(crate) other_shards: usize,
+    /// They passed when they last ran.
+    pub(crate) passed: usize,
+    /// They never ran.
+    pub(crate) never_ran: usize,
+}
+
+impl Omitted {
+    /// `omitted: 20 tests of other shards, 3 that passed last time`; empty if nothing was.
+    pub(crate) fn words(self) -> String {
+        let parts = [
+            (self.other_shards, "of other shards"),
+            (self.passed, "that passed when they last ran"),
+            (self.never_ran, "that never ran"),
+        ];
+        let told = parts.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        match words.is_empty() {
+            true => String::new(),
+            false => format!("omitted: {}", words.join(", ")),
+        }
+    }
+}
+
+/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted tests that no other
+/// shard answers for. That the part is empty is an error only where nothing failed in any shard.
+pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, Omitted, Vec<Test>), Stop> {
+    let ids: Vec<String> = selected.iter().map(Test::id).collect();
+    let mut omitted = Omitted::default();
+    let (mut part, mut others) = (Vec::new(), Vec::new());
+    for ((test, id), is_mine) in selected.into_iter().zip(&ids).zip(subset.in_shard(&ids)) {
+        let counter = match (is_mine, subset.choice, subset.history.last(id)) {
+            (false, ..) => &mut omitted.other_shards,
+            (true, Choice::FailedOnly, Some(Verdict::Passed | Verdict::Flaky)) => &mut omitted.passed,
+            (true, Choice::FailedOnly, None) => &mut omitted.never_ran,
+            (true, ..) => {
+                part.push(test);
+                continue;
+            }
+        };
+        *counter += 1;
+        if is_mine {
+            others.push(test);
+        }
+    }
+    let has_nothing = subset.choice == Choice::FailedOnly && !ids.iter().any(|id| subset.may_have_failed(id));
+    match has_nothing {
+        true => Err(nothing_failed(ids.len(), omitted)),
+        false => Ok((part, omitted, others)),
+    }
+}
+
+fn nothing_failed(count: usize, omitted: Omitted) -> Stop {
+    let hint = "hint: leave `--rerun-failed` out to run them all";
+    let message = format!(
+        "none of {count} tests failed when it last ran\n{}\n{hint}",
+        omitted.words()
+    );
+    Stop::new(Exit::NoTests, "no-tests", message)
+}
+
+/// How many tests have still to pass when all of `part` that run have: they failed when they last ran, or could run here
+/// and never did. What failed before and is skipped now has still to pass.
+pub(super) fn outstanding(part: &[(Test, Decision)], others: &[(Test, Decision)], subset: &Subset) -> usize {
+    if subset.choice != Choice::FailedOnly {
+        return 0;
+    }
+    let has_to_pass = |(test, decision): &&(Test, Decision)| match subset.history.last(&test.id()) {
+        Some(Verdict::Failed) => true,
+        Some(Verdict::Passed | Verdict::Flaky) => false,
+        None => matches!(decision, Decision::Run),
+    };
+    let skipped = part
+        .iter()
+        .filter(|(_, decision)| !matches!(decision, Decision::Run));
+    skipped.chain(others).filter(has_to_pass).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::filter::{Filter, Match};
+    use crate::select::plan::{Plan, Standings, Wishes, plain_tests};
+
+    const RECORDS: [(&str, Verdict); 3] = [
+        ("p::suite$failed", Verdict::Failed),
+        ("p::suite$flaky", Verdict::Flaky),
+        ("p::suite$passed", Verdict::Passed),
+    ];
+
+    fn plan(choice: Choice, words: &[&str]) -> Result<Plan, Stop> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let wishes = Wishes {
+            subset: Subset::knowing(choice, &RECORDS),
+            ..Wishes::default()
+        };
+        let filter = Filter::parse(&words, Match::Substring)?;
+        let tests = plain_tests(&["passed", "flaky", "new", "failed"]);
+        Plan::make(tests, &filter, &Standings::new(), &wishes)
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        let order = plan.order.iter();
+        order.map(|number| plan.test(*number).name.as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_failed_runs_and_what_never_ran_has_still_to_pass() {
+        let plan = plan(Choice::FailedOnly, &[]).unwrap();
+        assert_eq!((names(&plan), plan.outstanding), (vec!["failed"], 1));
+        let words = "omitted: 2 that passed when they last ran, 1 that never ran";
+        assert_eq!(plan.omitted.words(), words);
+    }
+
+    #[test]
+    fn what_failed_and_is_skipped_now_has_still_to_pass() {
+        let skip = Decision::Skip(crate::report::data::Skip {
+            kind: "ignored".to_owned(),
+            reason: String::new(),
+        });
+        let mut tests = plain_tests(&["failed", "new", "passed"]).into_iter();
+        let skipped: Vec<_> = tests.by_ref().map(|test| (test, skip.clone())).collect();
+        let subset = Subset::knowing(Choice::FailedOnly, &RECORDS);
+        assert_eq!(outstanding(&skipped, &[], &subset), 1);
+        assert_eq!(outstanding(&[], &skipped, &subset), 1);
+        assert_eq!(
+            outstanding(&[], &skipped, &Subset::knowing(Choice::All, &RECORDS)),
+            0
+        );
+    }
+
+    #[test]
+    fn a_failure_outside_the_selection_has_still_to_pass() {
+        assert_eq!(
+            plan(Choice::FailedOnly, &["passed"]).unwrap_err().exit,
+            Exit::NoTests
+        );
+        let all = plan(Choice::All, &["passed"]).unwrap();
+        assert_eq!((names(&all), all.outstanding), (vec!["passed"], 0));
+    }
+
+    #[test]
+    fn a_shard_without_a_failure_has_nothing_to_do_if_another_one_has() {
+        let plan = |shard: &str, words: &[&str]| {
+            let mut subset = Subset::knowing(Choice::FailedOnly, &RECORDS);
+            subset.shard = Some(shard.parse().unwrap());
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            let wishes = Wishes {
+                subset,
+                ..Wishes::default()
+            };
+            let tests = plain_tests(&["passed", "flaky", "failed"]);
+            let filter = Filter::parse(&words, Match::Substring)?;
+            Plan::make(tests, &filter, &Standings::new(), &wishes)
+        };
+        let plans = ["1/3", "2/3", "3/3"].map(|shard| plan(shard, &[]).unwrap());
+        let mut found: Vec<_> = plans.iter().map(names).collect();
+        found.sort();
+        assert_eq!(found, [vec![], vec![], vec!["failed"]]);
+        // What another shard has still to do is not this one's failure.
+        assert_eq!(plans.map(|plan| plan.outstanding), [0; 3]);
+        for shard in ["1/3", "2/3", "3/3"] {
+            assert_eq!(plan(shard, &["passed"]).unwrap_err().exit, Exit::NoTests);
+        }
+    }
+
+    #[test]
+    fn what_failed_goes_first_and_the_rest_keeps_its_order() {
+        let plan = plan(Choice::FailedFirst, &[]).unwrap();
+        assert_eq!(names(&plan), ["failed", "passed", "flaky", "new"]);
+    }
+}

@@ -1,0 +1,212 @@
+//! What becomes of a test, by its `#[ignore]`, the machine and the command line.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::select::filter::Match;
+use crate::workspace::cargo::Harness;
+
+fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
+    let package = serde_json::from_str(
+        r#"{"id":"p","name":"p","version":"0.1.0","manifest_path":"/p/Cargo.toml","features":{}}"#,
+    );
+    let target = "suite".to_owned();
+    let (executable, source) = (PathBuf::from("/p/suite"), PathBuf::from("/p/suite.rs"));
+    let binary = Arc::new(TestBinary {
+        package: Arc::new(package.unwrap()),
+        target,
+        executable,
+        source,
+        harness: Harness::Libtest,
+    });
+    let test = |(name, ignore): &(&str, Ignore)| {
+        let (name, ignore) = ((*name).to_owned(), ignore.clone());
+        Test {
+            binary: Arc::clone(&binary),
+            name,
+            ignore,
+            place: None,
+            form: Form::One,
+        }
+    };
+    ignores.iter().map(test).collect()
+}
+
+/// Tests with these names that need nothing, for tests of others.
+pub(crate) fn plain_tests(names: &[&str]) -> Vec<Test> {
+    let plain: Vec<(&str, Ignore)> = names.iter().map(|name| (*name, Ignore::No)).collect();
+    tests(&plain)
+}
+
+fn because(reason: &str) -> Ignore {
+    Ignore::Because(reason.to_owned())
+}
+
+fn standings() -> Standings {
+    let missing = Standing::Missing("no `/dev/fuse`".to_owned());
+    BTreeMap::from([("fuse".to_owned(), missing), ("git".to_owned(), Standing::Held)])
+}
+
+fn decision(ignore: Ignore, wishes: &Wishes) -> Decision {
+    let plan = Plan::make(tests(&[("t", ignore)]), &Filter::default(), &standings(), wishes).unwrap();
+    plan.tests.into_iter().next().unwrap().1
+}
+
+fn requiring(words: &[&str]) -> Wishes {
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    Wishes {
+        required: Required::parse(&words, &standings()).unwrap(),
+        ..Wishes::default()
+    }
+}
+
+#[test]
+fn a_need_that_is_met_runs() {
+    assert!(matches!(
+        decision(because("needs git"), &Wishes::default()),
+        Decision::Run
+    ));
+}
+
+#[test]
+fn a_need_that_is_not_met_is_skipped_with_the_probes_reason() {
+    let Decision::Skip(skip) = decision(because("needs git, fuse"), &Wishes::default()) else {
+        panic!()
+    };
+    assert_eq!(skip.kind, "capability:fuse");
+    assert_eq!(skip.reason, "needs fuse: no `/dev/fuse`");
+}
+
+#[test]
+fn a_required_need_that_is_not_met_fails_with_the_probes_reason() {
+    for wishes in [
+        requiring(&["fuse"]),
+        requiring(&["all"]),
+        requiring(&["git, fuse"]),
+    ] {
+        let Decision::Fail(failure) = decision(because("needs fuse"), &wishes) else {
+            panic!("{wishes:?}")
+        };
+        assert!(failure.message.contains("no `/dev/fuse`"));
+    }
+    assert!(matches!(
+        decision(because("needs fuse"), &requiring(&["git"])),
+        Decision::Skip(_)
+    ));
+}
+
+#[test]
+fn an_unknown_need_is_an_error_and_not_a_skip() {
+    let Decision::Reject(failure) = decision(because("needs teleport"), &Wishes::default()) else {
+        panic!()
+    };
+    assert_eq!(failure.message, "`t` needs `teleport`, which is no capability");
+    assert_eq!(failure.detail, "hint: the capabilities are `fuse`, `git`");
+}
+
+#[test]
+fn another_reason_is_a_plain_skip_unless_such_tests_are_asked_for() {
+    let Decision::Skip(skip) = decision(because("slow one"), &Wishes::default()) else {
+        panic!()
+    };
+    assert_eq!(
+        (skip.kind.as_str(), skip.reason.as_str()),
+        ("ignored", "slow one")
+    );
+    assert!(matches!(
+        decision(Ignore::Bare, &Wishes::default()),
+        Decision::Skip(_)
+    ));
+    let wishes = Wishes {
+        ignored: Ignored::Run,
+        ..Wishes::default()
+    };
+    assert!(matches!(decision(because("slow one"), &wishes), Decision::Run));
+    assert!(matches!(
+        decision(because("needs fuse"), &wishes),
+        Decision::Skip(_)
+    ));
+}
+
+#[test]
+fn a_capability_required_by_name_is_missing_even_if_no_test_needs_it() {
+    let plan = Plan::make(
+        tests(&[("t", Ignore::No)]),
+        &Filter::default(),
+        &standings(),
+        &Wishes::default(),
+    )
+    .unwrap();
+    let missing = |words| plan.missing(&standings(), &requiring(words).required);
+    assert_eq!(
+        missing(&["fuse"]).get("fuse").map(String::as_str),
+        Some("no `/dev/fuse`")
+    );
+    assert!(missing(&["all"]).is_empty() && missing(&["git"]).is_empty());
+}
+
+#[test]
+fn requiring_what_nobody_probes_is_a_usage_error() {
+    let stop = Required::parse(&["teleport".to_owned()], &standings()).unwrap_err();
+    assert_eq!(stop.exit, Exit::Usage);
+}
+
+#[test]
+fn nothing_selected_names_the_filter() {
+    let filter = Filter::parse(&["fecth".to_owned()], Match::Substring).unwrap();
+    let stop = Plan::make(
+        tests(&[("t", Ignore::No)]),
+        &filter,
+        &standings(),
+        &Wishes::default(),
+    )
+    .unwrap_err();
+    assert_eq!(stop.exit, Exit::NoTests);
+    assert!(
+        stop.message.starts_with("no test matches `fecth` (of 1)"),
+        "{}",
+        stop.message
+    );
+}
+
+#[test]
+fn a_seed_changes_the_order_but_not_the_selection() {
+    let many: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
+    let many: Vec<(&str, Ignore)> = many.iter().map(|name| (name.as_str(), Ignore::No)).collect();
+    let order = |seed| {
+        let wishes = Wishes {
+            seed,
+            ..Wishes::default()
+        };
+        Plan::make(tests(&many), &Filter::default(), &standings(), &wishes)
+            .unwrap()
+            .order
+    };
+    assert_eq!(order(None), (0..20).collect::<Vec<_>>());
+    assert_eq!(order(Some(5)), order(Some(5)));
+    assert_ne!(order(Some(5)), order(None));
+}
+
+#[test]
+fn of_several_needs_the_first_that_is_missing_is_named() {
+    let missing = |name: &str| (name.to_owned(), Standing::Missing(format!("no {name} here")));
+    let standings = Standings::from([
+        ("fuse".to_owned(), Standing::Held),
+        missing("git"),
+        missing("rsync"),
+    ]);
+    let needs = because("needs fuse, git , rsync");
+    let plan = Plan::make(
+        tests(&[("t", needs)]),
+        &Filter::default(),
+        &standings,
+        &Wishes::default(),
+    );
+    let Decision::Skip(skip) = &plan.unwrap().tests[0].1 else {
+        panic!()
+    };
+    assert_eq!(
+        (skip.kind.as_str(), skip.reason.as_str()),
+        ("capability:git", "needs git: no git here")
+    );
+}

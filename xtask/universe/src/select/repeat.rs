@@ -1,0 +1,198 @@
+//! How often tests run: rounds, copies, second attempts. The options, and what they come to.
+//!
+//! Only says what is wanted; `run` does it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::base::clock::parse_duration;
+use crate::base::exit::{Exit, Stop};
+
+/// Run tests more than once
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Repeat")]
+pub(crate) struct RepeatArgs {
+    /// Run every test so many times
+    #[arg(long, value_name = "N", env = "XTASK_TEST_COUNT")]
+    count: Option<NonZeroU32>,
+    /// Run so many copies of each test at the same time, started together (of tests of a group or that run alone, as
+    /// many as may run at a time)
+    #[arg(long, value_name = "N", default_value = "1")]
+    copies: NonZeroU32,
+    /// Start tests over and over until so much time has passed; each runs at least once
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    stress: Option<Duration>,
+    /// Start tests over and over until one fails, within the bounds of --count and --stress
+    #[arg(long)]
+    until_fail: bool,
+    /// Try a test that failed or took too long again, up to so many times
+    #[arg(long, value_name = "N", default_value_t, env = "XTASK_TEST_RETRIES")]
+    retries: u32,
+    /// Wait so long before each further attempt
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    retry_delay: Option<Duration>,
+    /// What a test counts as that failed at first and passed later
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_FLAKY"
+    )]
+    flaky: Flaky,
+}
+
+/// What a test counts as that passed only after it had failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Flaky {
+    /// As passed; the report tells of the failures.
+    #[default]
+    Pass,
+    /// As failed.
+    Fail,
+}
+
+/// How often tests run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeat {
+    /// How many rounds; `None`: without end.
+    pub(crate) count: Option<u32>,
+    /// In each of them so many copies of each test, at the same time.
+    pub(crate) copies: u32,
+    /// From the start of the first test on; after it, no test starts for the second time.
+    pub(crate) stress: Option<Duration>,
+    /// Whether a failure is what we are looking for: then it ends the run.
+    pub(crate) goal: Goal,
+    pub(crate) retries: u32,
+    pub(crate) retry_delay: Duration,
+    pub(crate) flaky: Flaky,
+}
+
+/// What repetition is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Every round.
+    Rounds,
+    /// The first failure.
+    Failure,
+}
+
+impl RepeatArgs {
+    /// What they come to, with so many slots; `fewer` says why there are fewer slots than were asked for.
+    ///
+    /// # Errors
+    /// When there are fewer slots than copies.
+    pub(crate) fn parse(&self, jobs: usize, fewer: Option<String>) -> Result<Repeat, Stop> {
+        let copies = self.copies.get();
+        if jobs < copies as usize {
+            let why = fewer.unwrap_or_else(|| {
+                format!("`--jobs` gives {jobs}\nhint: leave `--jobs` out, or give at least {copies}")
+            });
+            let message = format!("`--copies {copies}` needs {copies} slots, and {why}");
+            return Err(Stop::new(Exit::Usage, "usage", message));
+        }
+        Ok(Repeat {
+            count: self.rounds(),
+            copies,
+            stress: self.stress,
+            goal: if self.until_fail {
+                Goal::Failure
+            } else {
+                Goal::Rounds
+            },
+            retries: self.retries,
+            retry_delay: self.retry_delay.unwrap_or_default(),
+            flaky: self.flaky,
+        })
+    }
+
+    /// At least so many slots are needed.
+    pub(crate) fn slots(&self) -> usize {
+        self.copies.get() as usize
+    }
+
+    /// Whether any test is to run more than once; a second attempt does not count.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.rounds() != Some(1) || self.copies.get() > 1
+    }
+
+    /// What is asked for, in words: `, 3 rounds, 2 copies at a time`. Empty for a plain run.
+    pub(crate) fn words(&self) -> String {
+        let mut words = Vec::new();
+        match (self.rounds(), self.stress) {
+            (Some(1), _) => {}
+            (Some(count), _) => words.push(format!("{count} rounds")),
+            (None, Some(_)) => {}
+            (None, None) => words.push("over and over".to_owned()),
+        }
+        words.extend(self.stress.map(|time| format!("for {} s", time.as_secs_f64())));
+        words.extend(self.until_fail.then(|| "until one fails".to_owned()));
+        words.extend((self.copies.get() > 1).then(|| format!("in {} copies", self.copies)));
+        words.extend((self.retries > 0).then(|| format!("with {} retries", self.retries)));
+        words.iter().map(|word| format!(", {word}")).collect()
+    }
+
+    fn rounds(&self) -> Option<u32> {
+        match self.count {
+            Some(count) => Some(count.get()),
+            None if self.stress.is_some() || self.until_fail => None,
+            None => Some(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RepeatArgs,
+    }
+
+    fn args(words: &[&str]) -> RepeatArgs {
+        Line::parse_from([&["test"], words].concat()).args
+    }
+
+    #[test]
+    fn by_default_every_test_runs_once() {
+        let repeat = args(&[]).parse(1, None).unwrap();
+        assert_eq!((repeat.count, repeat.copies, repeat.retries), (Some(1), 1, 0));
+        assert!(!args(&[]).is_asked_for() && args(&[]).words().is_empty());
+    }
+
+    #[test]
+    fn a_count_bounds_what_would_go_on_without_end() {
+        let rounds = |words: &[&str]| args(words).parse(1, None).unwrap().count;
+        assert_eq!(rounds(&["--until-fail"]), None);
+        assert_eq!(rounds(&["--stress", "1m"]), None);
+        assert_eq!(
+            rounds(&["--stress", "1m", "--until-fail", "--count", "5"]),
+            Some(5)
+        );
+    }
+
+    #[test]
+    fn copies_need_as_many_slots() {
+        let stop = args(&["--copies", "3"]).parse(2, None).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.message.contains("hint: "));
+        let stop = args(&["--copies", "3"])
+            .parse(2, Some("why".to_owned()))
+            .unwrap_err();
+        assert_eq!(stop.message, "`--copies 3` needs 3 slots, and why");
+        assert!(args(&["--copies", "3"]).parse(3, None).is_ok());
+    }
+
+    #[test]
+    fn what_is_asked_for_is_said() {
+        let words = args(&["--stress", "2s", "--copies", "2", "--retries", "1"]).words();
+        assert_eq!(words, ", for 2 s, in 2 copies, with 1 retries");
+        assert_eq!(
+            args(&["--until-fail"]).words(),
+            ", over and over, until one fails"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! The options of `test` that say what runs of the suite, in which order and how often.
+
+use clap::ArgMatches;
+
+use crate::base::exit::Exit;
+use crate::report::data::{Failure, Outcome, Suite};
+use crate::select::repeat::RepeatArgs;
+use crate::select::subset::SubsetArgs;
+
+/// What runs of the suite, in which order and how often.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ScheduleArgs {
+    #[command(flatten)]
+    pub(crate) subset: SubsetArgs,
+    #[command(flatten)]
+    pub(crate) repeat: RepeatArgs,
+    /// Fail if more tests than this are skipped
+    #[arg(long, value_name = "N", env = "XTASK_TEST_MAX_SKIPS", help_heading = "Part")]
+    max_skips: Option<usize>,
+    /// Fail if any test is skipped: the same as `--max-skips 0`; of the two the one that is said last counts
+    #[arg(long, help_heading = "Part")]
+    no_skips: bool,
+    /// What it means that no test is selected
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_NO_TESTS",
+        help_heading = "Part"
+    )]
+    pub(crate) no_tests: NoTests,
+    /// Run nothing: list the selected tests, as `list` does
+    #[arg(long, help_heading = "Part")]
+    pub(crate) list: bool,
+    /// Run nothing: list what would run, in order, and what would not, with the reason
+    #[arg(long, conflicts_with = "list", help_heading = "Part")]
+    pub(crate) dry_run: bool,
+}
+
+/// What it means that no test is selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum NoTests {
+    /// Exit code 0.
+    Pass,
+    /// Exit code 4.
+    #[default]
+    Fail,
+}
+
+impl NoTests {
+    /// The exit code that says so.
+    pub(crate) fn exit(self) -> Exit {
+        match self {
+            NoTests::Pass => Exit::Success,
+            NoTests::Fail => Exit::NoTests,
+        }
+    }
+}
+
+impl ScheduleArgs {
+    /// Decides between `--no-skips` and `--max-skips`: an option beats a variable, that a profile, and the last option
+    /// all others. `matches` are what these options were read from.
+    pub(crate) fn settle(&mut self, matches: &ArgMatches) {
+        let said = |id| (matches.value_source(id), matches.index_of(id));
+        if said("max_skips") > said("no_skips") {
+            self.no_skips = false;
+        }
+    }
+
+    /// How many tests may be skipped, if that is limited.
+    pub(crate) fn skips_max(&self) -> Option<usize> {
+        if self.no_skips { Some(0) } else { self.max_skips }
+    }
+
+    /// The failure of a run in which too many tests were skipped.
+    pub(crate) fn too_many_skips(&self, suites: &[Suite]) -> Option<Failure> {
+        let limit = self.skips_max()?;
+        let cases = suites.iter().flat_map(|suite| &suite.cases);
+        let count = cases
+            .filter(|case| matches!(case.outcome, Outcome::Skipped(_)))
+            .count();
+        (count > limit).then(|| Failure {
+            kind: "skips".to_owned(),
+            message: format!("{count} tests were skipped, and at most {limit} may be"),
+            detail: "their reasons stand with them".to_owned(),
+        })
+    }
+}

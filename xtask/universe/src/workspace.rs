@@ -1,0 +1,7 @@
+//! What cargo says: the workspace and its packages, its metadata for the runner, builds, sources.
+
+pub mod cargo;
+pub mod config;
+pub mod fuse_mode;
+pub mod metadata;
+pub mod source;

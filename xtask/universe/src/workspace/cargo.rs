@@ -1,0 +1,174 @@
+//! Cargo as a child: its command line, its environment, and what it built.
+//!
+//! Decides neither which features to build nor what to do with the binaries.
+
+mod build;
+mod selection;
+pub(crate) mod settings;
+
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use xshell::{Cmd, Shell};
+
+use crate::base::disarm::PassedOn;
+use crate::base::exit::{Exit, Stop};
+use crate::base::interrupt::Interrupts;
+use crate::sandbox::build_guard::{Line, leashed};
+use crate::workspace::metadata::Workspace;
+use build::collect;
+pub(crate) use build::{Build, Harness, TestBinary};
+pub use selection::{BuildArgs, Selection};
+
+/// Of what cargo wrote to stderr, this much of the end goes into the report of a failed build.
+const BUILD_OUTPUT_LEN_MAX: usize = 64 * 1024;
+
+/// `cargo` with the variables removed that `cargo run` gave to us: build scripts watch some of them, and would run
+/// again each time somebody alternates `cargo check` and an xtask.
+pub fn command(sh: &Shell) -> Cmd<'_> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = sh.cmd(program);
+    for name in variables_of_cargo_run() {
+        command = command.env_remove(name);
+    }
+    command
+}
+
+/// The variables in our environment that describe xtask's own package and build.
+pub fn variables_of_cargo_run() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| describes_a_package(name)).collect()
+}
+
+fn describes_a_package(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_CRATE_NAME",
+        "CARGO_BIN_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    NAMES.contains(&name)
+        || ["CARGO_PKG_", "CARGO_BIN_EXE_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// Builds all that is selected in one go. What cargo says goes to our stderr as it comes.
+pub(crate) async fn build(
+    workspace: &Workspace,
+    selection: Selection<'_>,
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<Build, Stop> {
+    let (command, line) = build_command(workspace, selection, args)?;
+    let mut child = spawn(command)?;
+    let group = child.id();
+    let mut stderr = Vec::new();
+    let output = async {
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (built, ()) = tokio::join!(collect(out, workspace), tee(err, &mut stderr));
+        (child.wait().await, built)
+    };
+    let (status, built) = tokio::select! {
+        ended = output => ended,
+        signal = interrupts.next() => {
+            line.cut(group);
+            child.wait().await.ok();
+            return Err(signal.stop());
+        }
+    };
+    match status {
+        Ok(status) if status.success() => Ok(built),
+        Ok(status) => Err(failure(status, &stderr)),
+        Err(error) => Err(Stop::new(
+            Exit::BuildFailed,
+            "build",
+            format!("could not wait for cargo: {error}"),
+        )),
+    }
+}
+
+/// Cargo with its streams, and what it is held by.
+fn build_command(
+    workspace: &Workspace,
+    selection: Selection<'_>,
+    args: &BuildArgs,
+) -> Result<(Command, Line), Stop> {
+    let sh = Shell::new().map_err(anyhow::Error::from)?;
+    let command = command(&sh)
+        .args([
+            "build",
+            "--message-format=json-render-diagnostics",
+            "--manifest-path",
+        ])
+        .arg(workspace.root.join("Cargo.toml"))
+        .args(selection.arguments(workspace, args));
+    let mut command = std::process::Command::from(command);
+    command.current_dir(&workspace.root);
+    if crate::base::terminal::stderr_is_a_terminal() {
+        let colour = if crate::base::terminal::colours() {
+            "always"
+        } else {
+            "never"
+        };
+        command
+            .env("CARGO_TERM_PROGRESS_WHEN", "always")
+            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
+            .env("CARGO_TERM_COLOR", colour);
+    }
+    let (command, line) = leashed(&command).map_err(anyhow::Error::from)?;
+    let mut command = Command::from(command);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    crate::base::os::own_group(&mut command);
+    Ok((command, line))
+}
+
+fn spawn(mut command: Command) -> Result<Child, Stop> {
+    command.spawn().map_err(|error| {
+        let program = command.as_std().get_program().display().to_string();
+        Stop::new(
+            Exit::SetupFailed,
+            "setup",
+            format!("could not start `{program}`: {error}"),
+        )
+    })
+}
+
+/// Hands cargo's stderr on to ours and keeps the end of it.
+async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stream) = stream else { return };
+    let mut buffer = vec![0; 16 * 1024];
+    let mut shown = PassedOn::to_stderr();
+    while let Ok(len @ 1..) = stream.read(&mut buffer).await {
+        let chunk = buffer.get(..len).unwrap_or_default();
+        // Nothing can be done for someone whose standard error is closed.
+        shown.push(chunk).ok();
+        kept.extend_from_slice(chunk);
+        let excess = kept.len().saturating_sub(BUILD_OUTPUT_LEN_MAX);
+        kept.drain(..excess);
+    }
+    shown.finish().ok();
+}
+
+fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
+    let text = crate::base::text::report_text(stderr);
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("Building ["));
+    let detail = lines.collect::<Vec<_>>().join("\n");
+    let first = detail
+        .lines()
+        .find(|line| line.starts_with("error"))
+        .unwrap_or("see cargo's output");
+    let message = format!("the build failed ({status}): {first}");
+    Stop {
+        exit: Exit::BuildFailed,
+        kind: "build",
+        message,
+        detail,
+    }
+}

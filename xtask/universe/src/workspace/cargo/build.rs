@@ -1,0 +1,183 @@
+//! What cargo has built, read from its messages.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use crate::workspace::metadata::{Package, Workspace};
+
+/// What one `cargo build` left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Build {
+    /// The test binaries, in cargo's order of packages and targets.
+    pub(crate) tests: Vec<Arc<TestBinary>>,
+    /// The ordinary binaries of the workspace, by name.
+    pub(crate) bins: BTreeMap<String, PathBuf>,
+    /// The same, by package id and name: two packages may each have one of the same name.
+    pub(crate) bins_of: BTreeMap<String, BTreeMap<String, PathBuf>>,
+    /// What build scripts set for their packages (`cargo::rustc-env`), by package id.
+    pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
+    /// Whether a test of a procedural macro is among them, which needs libraries of the compiler.
+    pub(crate) has_macros: bool,
+    /// Where dynamic libraries may lie that build scripts asked for.
+    pub(crate) linked_paths: Vec<PathBuf>,
+    /// `OUT_DIR`, by package id.
+    pub(crate) out_dirs: BTreeMap<String, PathBuf>,
+}
+
+/// One executable full of tests.
+#[derive(Debug)]
+pub(crate) struct TestBinary {
+    pub(crate) package: Arc<Package>,
+    /// `suite`; the tests of a binary are `bin/NAME`, those of an example `example/NAME`, as the library may have the
+    /// same name. A test that has it is `test/NAME`.
+    pub(crate) target: String,
+    pub(crate) executable: PathBuf,
+    /// The root source file of the target.
+    pub(crate) source: PathBuf,
+    pub(crate) harness: Harness,
+}
+
+/// What a test binary's `main` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harness {
+    /// The one that rustc links.
+    Libtest,
+    /// Its own (`harness = false`). It may speak libtest's language or not.
+    Custom,
+}
+
+impl TestBinary {
+    /// `package::target`, unique within the workspace.
+    pub(crate) fn id(&self) -> String {
+        format!("{}::{}", self.package.name, self.target)
+    }
+}
+
+/// The messages of `--message-format=json` that matter here.
+#[derive(Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+enum Message {
+    CompilerArtifact(Artifact),
+    BuildScriptExecuted {
+        package_id: String,
+        linked_paths: Vec<String>,
+        env: Vec<(String, String)>,
+        out_dir: PathBuf,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    package_id: String,
+    target: Target,
+    profile: Profile,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+    src_path: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// Reads cargo's messages to their end.
+pub(super) async fn collect(stream: Option<impl AsyncRead + Unpin>, workspace: &Workspace) -> Build {
+    let mut build = Build::default();
+    let Some(stream) = stream else { return build };
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        // Anything else on cargo's stdout is not ours to judge.
+        if let Ok(message) = serde_json::from_str(&line) {
+            build.add(message, workspace);
+        }
+    }
+    build.tests.sort_by_key(|binary| binary.id());
+    build
+}
+
+impl Build {
+    fn add(&mut self, message: Message, workspace: &Workspace) {
+        match message {
+            Message::CompilerArtifact(artifact) => self.add_artifact(artifact, workspace),
+            Message::BuildScriptExecuted {
+                package_id,
+                linked_paths,
+                env,
+                out_dir,
+            } => {
+                self.variables.insert(package_id.clone(), env);
+                self.linked_paths
+                    .extend(linked_paths.iter().map(|path| search_path(path)));
+                self.out_dirs.insert(package_id, out_dir);
+            }
+            Message::Other => {}
+        }
+    }
+
+    fn add_artifact(&mut self, artifact: Artifact, workspace: &Workspace) {
+        let Artifact {
+            package_id,
+            target,
+            profile,
+            executable: Some(executable),
+        } = artifact
+        else {
+            return;
+        };
+        let Some(package) = workspace.packages.get(&package_id) else {
+            return;
+        };
+        let is = |wanted: &str| target.kind.iter().any(|kind| kind == wanted);
+        if profile.test {
+            self.has_macros |= is("proc-macro");
+            let binary = TestBinary {
+                target: target.id(package),
+                package: Arc::clone(package),
+                executable,
+                harness: package.harness(target.table(), &target.name),
+                source: target.src_path,
+            };
+            self.tests.push(Arc::new(binary));
+        } else if is("bin") {
+            let own = self.bins_of.entry(package_id).or_default();
+            own.insert(target.name.clone(), executable.clone());
+            self.bins.insert(target.name, executable);
+        }
+    }
+}
+
+impl Target {
+    /// Unique within its package.
+    fn id(&self, package: &Package) -> String {
+        match self.table() {
+            "lib" => self.name.clone(),
+            "test" if !package.has_library(&self.name) => self.name.clone(),
+            kind => format!("{kind}/{}", self.name),
+        }
+    }
+
+    /// The table of the manifest that describes it.
+    fn table(&self) -> &'static str {
+        let kind = self.kind.first().map_or("lib", String::as_str);
+        let tables = ["bin", "test", "example", "bench"].into_iter();
+        tables.into_iter().find(|table| *table == kind).unwrap_or("lib")
+    }
+}
+
+/// `native=/some/path` → `/some/path`.
+fn search_path(linked: &str) -> PathBuf {
+    let path = linked.split_once('=').map_or(linked, |(_, path)| path);
+    Path::new(path).to_path_buf()
+}

@@ -1,0 +1,181 @@
+//! What cargo is asked to build: packages, targets, features and profile, as a command line.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::invocation::Invocation;
+use crate::workspace::fuse_mode::FuseArgs;
+use crate::workspace::metadata::{Package, Workspace};
+
+/// The options that a subcommand hands on to cargo.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Build")]
+pub struct BuildArgs {
+    /// Build and run the tests with optimisation
+    #[arg(long, short)]
+    pub release: bool,
+    #[command(flatten)]
+    /// Whether to build with FUSE.
+    pub fuse: FuseArgs,
+    /// Fail if Cargo.lock would have to change
+    #[arg(long)]
+    pub locked: bool,
+    /// Do not touch the network
+    #[arg(long)]
+    pub offline: bool,
+    /// Build and run this package only (repeatable)
+    #[arg(long, short, value_name = "SPEC")]
+    pub package: Vec<String>,
+    /// Build and run every package, not only the default members
+    #[arg(long)]
+    pub workspace: bool,
+    /// Build with these cargo features, too (repeatable)
+    #[arg(long, short = 'F', value_name = "FEATURES")]
+    pub features: Vec<String>,
+    /// Build with all cargo features
+    #[arg(long)]
+    pub all_features: bool,
+    /// Build without the cargo features that are on by default
+    #[arg(long)]
+    pub no_default_features: bool,
+    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<PathBuf>,
+}
+
+/// What to build.
+#[derive(Debug, Clone, Copy)]
+pub enum Selection<'a> {
+    /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running executable), with
+    /// these features, given as `package/feature`.
+    Tests {
+        /// The features.
+        features: &'a [String],
+    },
+    /// Some binaries of one package, with these features, given as `package/feature`.
+    Binaries {
+        /// The package.
+        package: &'a str,
+        /// The names of its binaries.
+        names: &'a [&'a str],
+        /// The features.
+        features: &'a [String],
+    },
+}
+
+impl Selection<'_> {
+    /// The arguments for `cargo build`.
+    pub(super) fn arguments(self, workspace: &Workspace, args: &BuildArgs) -> Vec<String> {
+        let mut arguments = match self {
+            Selection::Tests { features } => {
+                let mut arguments = args.packages(workspace);
+                arguments.extend(["--bins", "--tests"].map(str::to_owned));
+                arguments.extend(args.feature_words());
+                arguments.extend(features_of(features));
+                arguments
+            }
+            Selection::Binaries {
+                package,
+                names,
+                features,
+            } => {
+                let names = names.iter().map(|name| format!("--bin={name}"));
+                let package = format!("--package={package}");
+                [package]
+                    .into_iter()
+                    .chain(names)
+                    .chain(features_of(features))
+                    .collect()
+            }
+        };
+        let is_test = matches!(self, Selection::Tests { .. });
+        let flags = [
+            (args.release, "--release"),
+            // As `cargo test` does; it shares what is the same with the profile `dev`.
+            (is_test && !args.release, "--profile=test"),
+            (args.locked, "--locked"),
+            (args.offline, "--offline"),
+        ];
+        arguments.extend(
+            flags
+                .iter()
+                .filter(|(on, _)| *on)
+                .map(|(_, flag)| (*flag).to_owned()),
+        );
+        arguments
+    }
+}
+
+fn features_of(features: &[String]) -> impl Iterator<Item = String> {
+    features.iter().map(|feature| format!("--features={feature}"))
+}
+
+impl BuildArgs {
+    /// Of `features`, given as `package/feature`, those of packages that are built.
+    pub(crate) fn of_built_packages(&self, workspace: &Workspace, mut features: Vec<String>) -> Vec<String> {
+        let members = self.members(workspace);
+        let belongs = |feature: &String, member: &Package| {
+            let rest = feature.strip_prefix(member.name.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        features.retain(|feature| members.iter().any(|member| belongs(feature, member)));
+        features
+    }
+
+    /// What selects packages and features, to be said again by whoever repeats the run.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let packages = self.package.iter().map(|spec| format!("--package={spec}"));
+        let all = self.workspace.then(|| "--workspace".to_owned());
+        packages.chain(all).chain(self.feature_words()).collect()
+    }
+
+    fn feature_words(&self) -> Vec<String> {
+        let flags = [
+            (self.all_features, "--all-features"),
+            (self.no_default_features, "--no-default-features"),
+        ];
+        let flags = flags.iter().filter(|(on, _)| *on);
+        features_of(&self.features)
+            .chain(flags.map(|(_, flag)| (*flag).to_owned()))
+            .collect()
+    }
+
+    /// Which packages: those that were named, or all, or those that cargo takes by default; but never xtask itself
+    /// (Windows cannot overwrite a running executable). It is no member when it runs on another workspace.
+    fn packages(&self, workspace: &Workspace) -> Vec<String> {
+        if !self.package.is_empty() {
+            return self
+                .package
+                .iter()
+                .map(|spec| format!("--package={spec}"))
+                .collect();
+        }
+        let this = Invocation::current().package;
+        if !self.takes_all(workspace) {
+            let members = self.members(workspace).into_iter();
+            let others = members.filter(|member| Some(member.name.as_str()) != this);
+            return others
+                .map(|member| format!("--package={}", member.name))
+                .collect();
+        }
+        let this = this.filter(|this| workspace.contains(this));
+        let exclude = this.map(|this| format!("--exclude={this}"));
+        ["--workspace".to_owned()].into_iter().chain(exclude).collect()
+    }
+
+    /// Whether every member of the workspace is meant.
+    pub(crate) fn takes_all(&self, workspace: &Workspace) -> bool {
+        self.members(workspace).len() == workspace.packages.len()
+    }
+
+    fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {
+        let is_named = |package: &Package, spec: &String| {
+            spec.split('@').next().is_some_and(|name| name == package.name)
+        };
+        let is_member = |package: &&Arc<Package>| match self.package.as_slice() {
+            [] => self.workspace || workspace.default_members.contains(&package.id),
+            specs => specs.iter().any(|spec| is_named(package, spec)),
+        };
+        workspace.packages.values().filter(is_member).collect()
+    }
+}

@@ -1,0 +1,47 @@
+//! What a person decided about FUSE beforehand: `--fuse auto|on|off`.
+
+/// Whether FUSE is used, whatever this machine can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FuseMode {
+    /// Where this machine can mount
+    #[default]
+    Auto,
+    /// It must work: where it does not, the exit code is 107
+    On,
+    /// Not built and not used; tests that need it are skipped
+    Off,
+}
+
+/// The option, as all subcommands have it that build for mounts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct FuseArgs {
+    /// Build with FUSE, and do what needs it
+    #[arg(
+        id = "fuse",
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        env = "XTASK_TEST_FUSE"
+    )]
+    pub mode: FuseMode,
+}
+
+impl FuseMode {
+    /// As it stands on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            FuseMode::Auto => "auto",
+            FuseMode::On => "on",
+            FuseMode::Off => "off",
+        }
+    }
+
+    /// The capabilities that are required by this decision.
+    pub(crate) fn required(self) -> &'static [&'static str] {
+        match self {
+            FuseMode::On => &["fuse"],
+            FuseMode::Auto | FuseMode::Off => &[],
+        }
+    }
+}

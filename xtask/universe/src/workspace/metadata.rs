@@ -1,0 +1,230 @@
+//! What cargo knows about the workspace: its root, its packages, their features.
+//!
+//! Read from `cargo metadata --no-deps`, which needs neither network nor lock file. Builds nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+use xshell::Shell;
+
+use crate::workspace::cargo::{self, Harness};
+use crate::workspace::config::Config;
+
+/// The workspace that a subcommand works on.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Where the root `Cargo.toml` lies.
+    pub root: PathBuf,
+    /// Cargo's target directory.
+    pub target_directory: PathBuf,
+    /// Its members, by package id.
+    pub(crate) packages: BTreeMap<String, Arc<Package>>,
+    /// The ids of the members that cargo takes where none is named.
+    pub(crate) default_members: BTreeSet<String>,
+    /// What its root manifest tells the runner.
+    pub config: Config,
+    /// Whether it tells anything, so that `#[ignore = "needs …"]` is meant for this runner.
+    pub(crate) is_configured: bool,
+}
+
+/// A member of the workspace, with what cargo tells a test of it through `CARGO_PKG_*`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Package {
+    /// The opaque id by which cargo's messages name it.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// Its `Cargo.toml`.
+    pub(crate) manifest_path: PathBuf,
+    #[serde(default)]
+    pub(crate) authors: Vec<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) homepage: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) license_file: Option<String>,
+    pub(crate) readme: Option<String>,
+    pub(crate) rust_version: Option<String>,
+    /// The features it declares, and what each turns on.
+    pub(crate) features: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    targets: Vec<Target>,
+    /// What cargo does not tell of its targets.
+    #[serde(skip)]
+    custom_harnesses: OnceLock<BTreeSet<(String, String)>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    #[serde(default)]
+    workspace_default_members: BTreeSet<String>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+    /// `[workspace.metadata]`.
+    #[serde(default)]
+    metadata: Value,
+}
+
+impl Workspace {
+    /// The workspace of `manifest`, or else the one around the current directory.
+    pub fn load(given: Option<&Path>) -> anyhow::Result<Workspace> {
+        let sh = Shell::new().context("could not read the current directory")?;
+        let mut command = cargo::command(&sh).args(["metadata", "--no-deps", "--format-version=1"]);
+        if let Some(path) = given {
+            command = command.arg("--manifest-path").arg(path);
+        }
+        let json = command.quiet().read().context("could not read the workspace")?;
+        let metadata: Metadata =
+            serde_json::from_str(&json).context("could not understand `cargo metadata`")?;
+        let manifest = metadata.workspace_root.join("Cargo.toml");
+        let table = metadata.metadata.get("xtask").unwrap_or(&Value::Null);
+        Ok(Workspace {
+            config: Config::parse(table, &manifest)?,
+            is_configured: !table.is_null(),
+            default_members: metadata.default_members(given),
+            root: metadata.workspace_root,
+            target_directory: metadata.target_directory,
+            packages: metadata
+                .packages
+                .into_iter()
+                .map(|p| (p.id.clone(), Arc::new(p)))
+                .collect(),
+        })
+    }
+
+    /// The root manifest.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.root.join("Cargo.toml")
+    }
+
+    /// What reports call it: the name that it gives itself, else that of its directory.
+    pub fn name(&self) -> String {
+        let directory = || self.root.file_name().unwrap_or_default().to_string_lossy();
+        self.config
+            .name
+            .clone()
+            .unwrap_or_else(|| directory().into_owned())
+    }
+
+    /// Where tools lie that the workspace has built for its tests.
+    pub fn tools(&self) -> PathBuf {
+        self.target_directory.join("xtask").join("tools").join("bin")
+    }
+
+    /// Whether this package is a member.
+    pub(crate) fn contains(&self, package: &str) -> bool {
+        self.packages.values().any(|p| p.name == package)
+    }
+
+    /// The names of all features that any member declares.
+    pub fn feature_names(&self) -> Vec<String> {
+        let names = self.packages.values().flat_map(|package| package.features.keys());
+        names.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Of the `wanted` features those that exist, as `package/feature`.
+    pub fn features(&self, wanted: &[String]) -> Vec<String> {
+        let declared = |p: &&Arc<Package>, feature: &String| p.features.contains_key(feature);
+        let mut found = Vec::new();
+        for feature in wanted {
+            let packages = self.packages.values().filter(|p| declared(p, feature));
+            found.extend(packages.map(|p| format!("{}/{feature}", p.name)));
+        }
+        found
+    }
+}
+
+impl Metadata {
+    /// As cargo decides: the package of the manifest that was given, unless it is the root's.
+    fn default_members(&self, given: Option<&Path>) -> BTreeSet<String> {
+        let given = given.and_then(|path| path.canonicalize().ok());
+        let is_given = |package: &&Package| {
+            let path = package.manifest_path.canonicalize().ok();
+            path.is_some() && path == given && !package.directory().eq(&self.workspace_root)
+        };
+        match self.packages.iter().find(is_given) {
+            Some(package) => BTreeSet::from([package.id.clone()]),
+            None => self.workspace_default_members.clone(),
+        }
+    }
+}
+
+impl Package {
+    /// Whether it has a library of this name.
+    pub(crate) fn has_library(&self, name: &str) -> bool {
+        let is_library = |target: &Target| {
+            let other = ["bin", "test", "example", "bench", "custom-build"];
+            !target.kind.iter().any(|kind| other.contains(&kind.as_str()))
+        };
+        self.targets
+            .iter()
+            .any(|target| target.name == name && is_library(target))
+    }
+
+    /// Which harness the target of this name has that a `table` of the manifest (`lib`, `test`, `bin`, ...) describes.
+    pub(crate) fn harness(&self, table: &str, name: &str) -> Harness {
+        let custom = self.custom_harnesses.get_or_init(|| {
+            let text = std::fs::read_to_string(&self.manifest_path).unwrap_or_default();
+            custom_harnesses(&text)
+        });
+        let is_custom = |name: &str| custom.contains(&(table.to_owned(), name.to_owned()));
+        match is_custom(name) || table == "lib" && is_custom("") {
+            true => Harness::Custom,
+            false => Harness::Libtest,
+        }
+    }
+
+    /// The directory of its `Cargo.toml`, where its tests run.
+    pub(crate) fn directory(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(Path::new("."))
+    }
+}
+
+/// The targets with `harness = false`, as (table, name); a library may have no name there.
+fn custom_harnesses(manifest: &str) -> BTreeSet<(String, String)> {
+    let manifest: toml::Table = toml::from_str(manifest).unwrap_or_default();
+    let mut found = BTreeSet::new();
+    for table in ["lib", "bin", "test", "example", "bench"] {
+        let targets = match manifest.get(table) {
+            Some(toml::Value::Array(targets)) => targets.as_slice(),
+            Some(target) => std::slice::from_ref(target),
+            None => &[],
+        };
+        let custom =
+            |target: &&toml::Value| target.get("harness").and_then(toml::Value::as_bool) == Some(false);
+        for target in targets.iter().filter(custom) {
+            let name = target
+                .get("name")
+                .and_then(toml::Value::as_str)
+                .unwrap_or_default();
+            found.insert((table.to_owned(), name.to_owned()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_harness_of_its_own_is_read_from_the_manifest() {
+        let manifest =
+            "[lib]\nharness = false\n[[test]]\nname = \"ui\"\nharness = false\n[[test]]\nname = \"plain\"\n";
+        let found = custom_harnesses(manifest);
+        let expected = [("lib", ""), ("test", "ui")].map(|(table, name)| (table.to_owned(), name.to_owned()));
+        assert_eq!(found, BTreeSet::from(expected));
+        assert!(custom_harnesses("no manifest").is_empty());
+    }
+}
