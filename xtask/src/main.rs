@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use cargo_universe::Invocation;
 use clap::Parser;
 
-use chores::{bench, ci, compat, conformance, demo, mutations};
+use chores::{bench, ci, compat, conformance, demo, mutations, tidy};
 
 /// Test tandem, and do the chores of its repository
 #[derive(Debug, Parser)]
@@ -17,6 +17,7 @@ enum Command {
     Universe(cargo_universe::Command),
     Demo(demo::Args),
     Ci(ci::Args),
+    Tidy(tidy::Args),
     Mutations(mutations::Args),
     Conformance(conformance::Args),
     Bench(bench::Args),
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Universe(command) => command.run::<Command>(),
         Command::Demo(args) => demo::run(&args),
         Command::Ci(args) => ci::run(&args),
+        Command::Tidy(args) => tidy::run(&args),
         Command::Mutations(args) => mutations::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -2,12 +2,17 @@
 //!
 //! Each rule is a pure function of a file's path and text.
 
+mod floors;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 
+use cargo_universe::base::exit::Exit;
 use cargo_universe::machine::capability;
+use cargo_universe::runner::console;
 use cargo_universe::select::plan;
 use cargo_universe::workspace::metadata::Workspace;
 
@@ -28,6 +33,24 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Check the rules of this repository that neither rustfmt nor clippy knows
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Prints each breach as `FILE:LINE: RULE`. Exit code 0 if there is none, 100 otherwise.
+///
+/// # Errors
+/// When there is no workspace, or a source cannot be read.
+pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
+    let findings = check(&Workspace::load(None)?)?;
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    if lines.is_empty() {
+        return Ok(Exit::Success.into());
+    }
+    console::print(&lines.join("\n"))?;
+    Ok(Exit::TestsFailed.into())
+}
+
 /// Checks every Rust source of a workspace; empty if all is well.
 ///
 /// # Errors
@@ -45,6 +68,12 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
             .with_context(|| format!("could not read `{}`", file.display()))?;
         findings.extend(breaches(&file, &text, known));
         findings.extend(undeclared(root, &file));
+        let upward = floors::breaches(&file, &text).into_iter();
+        findings.extend(upward.map(|(line, message)| Finding {
+            file: file.clone(),
+            line,
+            message,
+        }));
     }
     Ok(findings)
 }
