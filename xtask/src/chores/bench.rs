@@ -19,6 +19,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use cargo_universe::base::exit::{Exit, Stop};
+use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
 use cargo_universe::base::os;
 use cargo_universe::base::os::TEMPORARY;
@@ -151,9 +152,13 @@ async fn build(workspace: &Workspace, interrupts: &mut Interrupts) -> Result<Pat
         ..BuildArgs::default()
     };
     let mut built = binary::build(workspace, &capabilities, &[BINARY], &args, interrupts).await?;
-    built
-        .remove(BINARY)
-        .ok_or_else(|| Stop::new(Exit::BuildFailed, "build", format!("cargo built no `{BINARY}`")))
+    built.remove(BINARY).ok_or_else(|| {
+        Stop::new(
+            Exit::BuildFailed,
+            FailureKind::Build,
+            format!("cargo built no `{BINARY}`"),
+        )
+    })
 }
 
 /// One run of a binary that measures.
@@ -254,7 +259,7 @@ async fn attended(
 fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
     let name = BINARY;
     let stop = |message: String| {
-        let mut stop = Stop::new(Exit::TestsFailed, "bench", message);
+        let mut stop = Stop::new(Exit::TestsFailed, FailureKind::Bench, message);
         stop.detail = report_text(&ended.stderr);
         stop
     };

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::{Exit, Stop};
+use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
 use cargo_universe::base::runtime;
 use cargo_universe::machine::capability::Capabilities;
@@ -123,7 +124,7 @@ fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
         Some(word) => {
             let hint = "hint: `cargo xtask conformance --list` prints them all";
             let message = format!("no check matches `{word}`\n{hint}");
-            Err(Stop::new(Exit::NoTests, "no-tests", message))
+            Err(Stop::new(Exit::NoTests, FailureKind::NoTests, message))
         }
         None => Ok(trials
             .into_iter()
@@ -177,7 +178,7 @@ fn summary<'a>(report: &'a Report, directory: &RunDir, on: On) -> Summary<'a> {
 
 fn interruption(request: Request) -> Failure {
     Failure {
-        kind: "interrupted".to_owned(),
+        kind: FailureKind::Interrupted,
         message: format!("the run was interrupted by {}", request.name()),
         detail: String::new(),
     }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod directory_identity;
 pub mod disarm;
 pub mod exit;
+pub mod failure_kind;
 #[cfg(unix)]
 pub mod folder;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@ pub mod events;
 pub mod examples;
 pub mod junit;
 pub mod kept_files;
+pub mod kinds;
 pub mod markdown;
 pub mod merge;
 pub mod shortage;

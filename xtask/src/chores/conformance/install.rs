@@ -8,6 +8,7 @@ use anyhow::Context;
 use xshell::Shell;
 
 use cargo_universe::base::exit::Exit;
+use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::metadata::Workspace;
 
@@ -54,5 +55,8 @@ pub(super) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     if failures.is_empty() {
         return Ok(Exit::Success.into());
     }
-    Err(cargo_universe::base::exit::Stop::new(Exit::BuildFailed, "build", failures.join("\n")).into())
+    Err(
+        cargo_universe::base::exit::Stop::new(Exit::BuildFailed, FailureKind::Build, failures.join("\n"))
+            .into(),
+    )
 }

@@ -9,12 +9,14 @@ use tokio::sync::watch;
 use super::check::{SUITE, Said, Setting, Trial, Verdict};
 use super::ground::{Field, Mounting};
 use cargo_universe::base::clock;
+use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
 use cargo_universe::base::mounts;
 use cargo_universe::base::os;
 use cargo_universe::base::text::report_text;
 use cargo_universe::machine::capability::Capabilities;
 use cargo_universe::report::data::{Case, Failure, Outcome, Skip};
+use cargo_universe::report::kinds::SkipKind;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::execution::capture::Capture;
 use cargo_universe::runner::execution::process::{self, End, Ended, GRACE, Halt, Watch};
@@ -99,7 +101,7 @@ impl Stage<'_> {
     fn obstacle(&self, trial: &Trial, halt: Halt) -> Option<Skip> {
         if halt != Halt::No {
             return Some(Skip {
-                kind: "interrupted".to_owned(),
+                kind: SkipKind::Interrupted,
                 reason: INTERRUPTED.to_owned(),
             });
         }
@@ -109,7 +111,7 @@ impl Stage<'_> {
             .find(|capability| !capability.available)?;
         let hint = missing.hint.as_ref().map(|hint| format!("; {hint}"));
         Some(Skip {
-            kind: format!("capability:{}", missing.name),
+            kind: SkipKind::Capability(missing.name.to_string()),
             reason: format!(
                 "needs {}: {}{}",
                 missing.name,
@@ -122,7 +124,12 @@ impl Stage<'_> {
     async fn one(&self, number: usize, trial: &Trial, mut halt: watch::Receiver<Halt>) -> Done {
         let scratch = match self.directory.scratch(&number.to_string()) {
             Ok(scratch) => scratch,
-            Err(error) => return Done::failed("exec", format!("could not create a directory: {error}")),
+            Err(error) => {
+                return Done::failed(
+                    FailureKind::Exec,
+                    format!("could not create a directory: {error}"),
+                );
+            }
         };
         let mark = format!("XTASK_TEST_ID={}/{number}", self.directory.id);
         let mounting = Mounting {
@@ -157,8 +164,10 @@ impl Stage<'_> {
                 let done = self.check(number, trial, &setting, watch).await;
                 done.and(field.close().await)
             }
-            Err(_) if *halt.borrow() != Halt::No => Done::failed("interrupted", INTERRUPTED.to_owned()),
-            Err(cause) => Done::failed("mount", cause),
+            Err(_) if *halt.borrow() != Halt::No => {
+                Done::failed(FailureKind::Interrupted, INTERRUPTED.to_owned())
+            }
+            Err(cause) => Done::failed(FailureKind::from("mount"), cause),
         };
         tidy(&mut done, &scratch);
         done
@@ -167,7 +176,7 @@ impl Stage<'_> {
     async fn check(&self, number: usize, trial: &Trial, setting: &Setting<'_>, watch: Watch) -> Done {
         let mut command = match (trial.check.command)(setting) {
             Ok(command) => command,
-            Err(error) => return Done::failed("exec", format!("could not be prepared: {error}")),
+            Err(error) => return Done::failed(FailureKind::Exec, format!("could not be prepared: {error}")),
         };
         self.set_environment(&mut command, &watch.mark);
         let log = self.directory.log(&number.to_string());
@@ -197,16 +206,21 @@ impl Stage<'_> {
 fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<String>) {
     let status = match &ended.end {
         End::Exited(status) => *status,
-        End::NotStarted(error) => return (errored("exec", format!("could not be started: {error}")), vec![]),
+        End::NotStarted(error) => {
+            return (
+                errored(FailureKind::Exec, format!("could not be started: {error}")),
+                vec![],
+            );
+        }
         End::TimedOut => {
             let limit = trial.check.limit.as_secs();
             return (
-                errored("timeout", format!("did not end within {limit} s")),
+                errored(FailureKind::Timeout, format!("did not end within {limit} s")),
                 vec![],
             );
         }
         End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
-            return (errored("interrupted", INTERRUPTED.to_owned()), vec![]);
+            return (errored(FailureKind::Interrupted, INTERRUPTED.to_owned()), vec![]);
         }
     };
     let said = Said {
@@ -216,20 +230,20 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
     };
     let Verdict { failure, lines } = (trial.check.judge)(setting, &said);
     let outcome = failure.map_or(Outcome::Passed, |message| {
-        Outcome::Failed(failed("check", message))
+        Outcome::Failed(failed(FailureKind::from("check"), message))
     });
     (outcome, lines)
 }
 
-fn failed(kind: &str, message: String) -> Failure {
+fn failed(kind: FailureKind, message: String) -> Failure {
     Failure {
-        kind: kind.to_owned(),
+        kind,
         message,
         detail: String::new(),
     }
 }
 
-fn errored(kind: &str, message: String) -> Outcome {
+fn errored(kind: FailureKind, message: String) -> Outcome {
     Outcome::Errored(failed(kind, message))
 }
 
@@ -243,14 +257,14 @@ impl Done {
         }
     }
 
-    fn failed(kind: &str, message: String) -> Done {
+    fn failed(kind: FailureKind, message: String) -> Done {
         Done::without_output(errored(kind, message))
     }
 
     /// A mount that does not end well fails a check that went well.
     fn and(mut self, closed: Result<(), String>) -> Done {
         if let (Outcome::Passed, Err(cause)) = (&self.outcome, closed) {
-            self.outcome = errored("unmount", cause);
+            self.outcome = errored(FailureKind::from("unmount"), cause);
         }
         self
     }
@@ -260,7 +274,7 @@ impl Done {
 fn tidy(done: &mut Done, scratch: &Path) {
     mounts::detach_below(scratch);
     match &mut done.outcome {
-        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != "interrupted" => {
+        Outcome::Failed(failure) | Outcome::Errored(failure) if failure.kind != FailureKind::Interrupted => {
             failure.detail = format!("kept: {}", scratch.display());
         }
         _ => {

@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new ones.
 
+use crate::base::failure_kind::FailureKind;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -64,8 +65,8 @@ impl From<Exit> for ExitCode {
 pub struct Stop {
     /// The code to exit with.
     pub(crate) exit: Exit,
-    /// The kind, as in [`crate::report::data::Failure`].
-    pub(crate) kind: &'static str,
+    /// The kind of the failure.
+    pub(crate) kind: FailureKind,
     /// What happened and what to do, for a person.
     pub(crate) message: String,
     /// What a program said that was run for us; may be empty.
@@ -74,7 +75,7 @@ pub struct Stop {
 
 impl Stop {
     /// A stop without the output of another program.
-    pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, kind: FailureKind, message: impl Into<String>) -> Self {
         Stop {
             exit,
             kind,
@@ -102,6 +103,6 @@ impl fmt::Display for Stop {
 /// What could not be set up, with all its causes.
 impl From<anyhow::Error> for Stop {
     fn from(error: anyhow::Error) -> Self {
-        Stop::new(Exit::SetupFailed, "setup", format!("{error:#}"))
+        Stop::new(Exit::SetupFailed, FailureKind::Setup, format!("{error:#}"))
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 
 /// What asked us to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Request {
     pub fn stop(self) -> Stop {
         Stop::new(
             self.exit(),
-            "interrupted",
+            FailureKind::Interrupted,
             format!("interrupted by {}", self.name()),
         )
     }

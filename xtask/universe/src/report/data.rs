@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::kinds::{LeakKind, SkipKind};
+use crate::base::failure_kind::FailureKind;
+
 /// One run of `test`, whole or cut short.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
@@ -266,26 +269,23 @@ impl From<Case> for Attempt {
 
 impl Leak {
     /// A thing of this kind, with its evidence.
-    pub(crate) fn new(kind: &str, what: impl Into<String>) -> Leak {
+    pub(crate) fn new(kind: LeakKind, what: impl Into<String>) -> Leak {
         Leak {
-            kind: kind.to_owned(),
+            kind,
             what: what.into(),
         }
     }
 
     /// Things of this kind: at most [`TOLD_MAX`] of them, and how many more there are.
-    pub(crate) fn told(kind: &str, all: Vec<String>) -> Vec<Leak> {
+    pub(crate) fn told(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
         let more = all.len().saturating_sub(TOLD_MAX);
         let told = all.into_iter().take(TOLD_MAX);
         let rest = (more > 0).then(|| format!("and {more} more"));
-        told.chain(rest).map(|what| Leak::new(kind, what)).collect()
+        told.chain(rest)
+            .map(|what| Leak::new(kind.clone(), what))
+            .collect()
     }
 }
-
-/// The kind of leak of a process that waited for a file system that it served itself, and could not
-/// be killed.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has FUSE"))]
-pub(crate) const STUCK: &str = "stuck in its own mount";
 
 /// So many leaks of one kind are told one by one.
 const TOLD_MAX: usize = 9;
@@ -293,9 +293,8 @@ const TOLD_MAX: usize = 9;
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leak {
-    /// What kind of thing: `process`, `socket`, `mount`, `file`, `unix-socket`, `shared-memory`,
-    /// [`STUCK`].
-    pub kind: String,
+    /// What kind of thing.
+    pub kind: LeakKind,
     /// The evidence, in one line: a command line with its listening sockets, a path, an address.
     pub what: String,
 }
@@ -332,9 +331,8 @@ impl Outcome {
 /// Why a test failed, or why a run could not start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
-    /// The kind, as CI systems group by it: `panic`, `exit`, `timeout`, `signal:SIGABRT`, `exec`, `build`,
-    /// `interrupted`, `run-timeout`, `leak`.
-    pub kind: String,
+    /// The kind, as CI systems group by it.
+    pub kind: FailureKind,
     /// One line for a person.
     pub message: String,
     /// The rest: location and the end of the output.
@@ -344,18 +342,15 @@ pub struct Failure {
 impl Failure {
     /// Whether the end of the run was the end of the test: a signal, or the run's own limit.
     pub(crate) fn is_of_the_run(&self) -> bool {
-        matches!(self.kind.as_str(), "interrupted" | RUN_TIMEOUT)
+        self.kind.is_of_the_run()
     }
 }
-
-/// The kind of what was ended because the run took too long; `timeout` is a test's own limit.
-pub(crate) const RUN_TIMEOUT: &str = "run-timeout";
 
 /// Why a test did not run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Skip {
-    /// The kind: `capability:fuse`, `ignored`, `interrupted`.
-    pub kind: String,
+    /// The kind.
+    pub kind: SkipKind,
     /// One line for a person, with the probe's own reason where a capability is missing.
     pub reason: String,
 }

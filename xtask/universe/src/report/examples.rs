@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Phase, Report, Skip, Suite};
+use crate::report::kinds::SkipKind;
 
 /// When every example starts.
 pub(crate) fn start() -> SystemTime {
@@ -30,7 +32,7 @@ pub(crate) fn case(name: &str, outcome: Outcome) -> Case {
 /// A panic.
 pub(crate) fn failed(message: &str) -> Outcome {
     Outcome::Failed(Failure {
-        kind: "panic".into(),
+        kind: FailureKind::Panic,
         message: message.into(),
         detail: String::new(),
     })
@@ -39,7 +41,7 @@ pub(crate) fn failed(message: &str) -> Outcome {
 /// Ended with the run.
 pub(crate) fn interrupted() -> Outcome {
     Outcome::Errored(Failure {
-        kind: "interrupted".into(),
+        kind: FailureKind::Interrupted,
         message: "was killed".into(),
         detail: String::new(),
     })
@@ -48,7 +50,7 @@ pub(crate) fn interrupted() -> Outcome {
 /// Ignored.
 pub(crate) fn skipped(reason: &str) -> Outcome {
     Outcome::Skipped(Skip {
-        kind: "ignored".into(),
+        kind: SkipKind::Ignored,
         reason: reason.into(),
     })
 }

@@ -10,6 +10,7 @@ mod reruns;
 mod sanitise;
 mod structure;
 
+use crate::base::failure_kind::FailureKind;
 use anyhow::{Context as _, Result};
 
 pub use structure::violations;
@@ -57,7 +58,11 @@ fn suites(report: &Report) -> Vec<Suite> {
 }
 
 fn setup_suite(report: &Report, failure: &Failure) -> Suite {
-    let stage = if failure.kind == "build" { "build" } else { "setup" };
+    let stage = if failure.kind == FailureKind::Build {
+        "build"
+    } else {
+        "setup"
+    };
     let outcome = Outcome::Errored(failure.clone());
     let classname = format!("xtask.{stage}");
     let case = Case {

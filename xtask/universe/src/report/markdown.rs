@@ -89,7 +89,7 @@ fn head(report: &Report) -> String {
         report.elapsed.as_secs_f64()
     );
     if let Some(failure) = &report.setup_failure {
-        write!(head, "\n**{}**\n\n", code(&failure.kind)).ok();
+        write!(head, "\n**{}**\n\n", code(&failure.kind.name())).ok();
         head.push_str(&fence(&format!(
             "{}\n{}",
             beginning(&failure.message),
@@ -111,7 +111,7 @@ fn failed(case: &Case) -> String {
     let mut text = format!(
         "### {}\n\n{}{}, {:.3} s{attempts}\n\n",
         code(&case.title()),
-        code(&failure.kind),
+        code(&failure.kind.name()),
         place.unwrap_or_default(),
         case.elapsed.as_secs_f64()
     );
@@ -153,7 +153,7 @@ fn leaks(case: &Case) -> impl Iterator<Item = String> {
         format!(
             "- {}: {} {}\n",
             code(&case.title()),
-            code(&leak.kind),
+            code(leak.kind.name()),
             code(&leak.what)
         )
     })
@@ -217,6 +217,7 @@ mod tests {
     use super::*;
     use crate::report::data::Leak;
     use crate::report::examples::{attempt, case, failed, interrupted, report, skipped};
+    use crate::report::kinds::LeakKind;
 
     #[test]
     fn the_page_tells_what_a_reader_looks_for() {
@@ -226,7 +227,7 @@ mod tests {
         };
         let leaky = Case {
             leaks: vec![Leak {
-                kind: "process".into(),
+                kind: LeakKind::Process,
                 what: "sleep 5".into(),
             }],
             ..case("leaky", Outcome::Passed)
@@ -326,7 +327,7 @@ mod tests {
         let cases = (0..400).map(|number| Case {
             stdout: long.clone().into_bytes(),
             leaks: vec![Leak {
-                kind: "file".into(),
+                kind: LeakKind::File,
                 what: long.clone(),
             }],
             ..case(&format!("t{number}"), failed(&long))

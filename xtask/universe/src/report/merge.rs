@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use crate::report::data::{Case, Failure, Outcome, Phase, Report, Suite};
+use crate::report::kinds::SkipKind;
 
 /// All of them as one; `None` of none.
 pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
@@ -63,7 +64,7 @@ fn shard(report: &Report) -> Option<&str> {
 /// Whether the run ended before the test did.
 fn is_unfinished(case: &Case) -> bool {
     match &case.outcome {
-        Outcome::Skipped(skip) => skip.kind == "interrupted",
+        Outcome::Skipped(skip) => skip.kind == SkipKind::Interrupted,
         outcome => outcome.is_interrupted(),
     }
 }
@@ -277,7 +278,7 @@ mod tests {
     #[test]
     fn a_run_that_was_ended_is_healed_only_by_one_that_has_what_it_left_undone() {
         let skip = Skip {
-            kind: "interrupted".to_owned(),
+            kind: SkipKind::Interrupted,
             reason: "the run was killed before it started".to_owned(),
         };
         let mut killed = report(

@@ -52,7 +52,7 @@ fn body(report: &Report, rows: &[table::Row<'_>]) -> String {
     let failure = report.setup_failure.as_ref().map(|failure| {
         format!(
             "<p class=\"trouble\"><b>{}</b> {}</p>\n",
-            escape_line(&failure.kind),
+            escape_line(&failure.kind.name()),
             escape_line(&failure.message)
         )
     });

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::base::os;
 use crate::base::runtime;
@@ -35,7 +36,7 @@ pub async fn build(
     match names.iter().find(|&&name| !bins.contains_key(name)) {
         Some(name) => {
             let message = format!("cargo built no binary `{name}` of `{package}`");
-            Err(Stop::new(Exit::BuildFailed, "build", message))
+            Err(Stop::new(Exit::BuildFailed, FailureKind::Build, message))
         }
         None => Ok(bins),
     }
@@ -98,7 +99,7 @@ fn package(workspace: &Workspace) -> Result<&str, Stop> {
     probe.map(|probe| probe.package.as_str()).ok_or_else(|| {
         let message =
             "this workspace has no `workspace.metadata.xtask.probe`, so no package with such binaries";
-        Stop::new(Exit::SetupFailed, "config", message)
+        Stop::new(Exit::SetupFailed, FailureKind::Config, message)
     })
 }
 

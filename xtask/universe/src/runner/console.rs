@@ -19,6 +19,7 @@ pub use crate::base::disarm::{disarmed, disarmed_json};
 pub use summary::Summary;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::terminal::{colours, stderr_is_a_terminal};
 use crate::base::text::plain_line;
 use crate::report::data::Outcome;
@@ -124,7 +125,7 @@ fn unprinted(out: Out, error: &std::io::Error) -> Stop {
         Out::Stderr => "error",
     };
     let message = format!("could not write to standard {name}: {error}");
-    Stop::new(Exit::ReportFailed, "report", message)
+    Stop::new(Exit::ReportFailed, FailureKind::Report, message)
 }
 
 impl Console {

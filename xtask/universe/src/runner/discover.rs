@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::machine::capability::{Capabilities, Capability};
 use crate::report::events::Events;
@@ -120,7 +121,7 @@ async fn tests(
     let mut listed = BTreeMap::new();
     while let Some(answer) = listing.join_next().await {
         let (number, tests) =
-            answer.map_err(|error| Stop::new(Exit::ListFailed, "list", error.to_string()))?;
+            answer.map_err(|error| Stop::new(Exit::ListFailed, FailureKind::List, error.to_string()))?;
         listed.insert(number, tests?);
     }
     let binaries = build.tests.iter().zip(listed.into_values());

@@ -29,10 +29,12 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::base::clock;
+use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::{Interrupts, Request};
 use crate::base::os;
 use crate::report::data::{Case, Failure, Outcome, Skip, Suite};
 use crate::report::events::{Events, Slow, Start};
+use crate::report::kinds::SkipKind;
 use crate::runner::console::Console;
 use crate::runner::ownership::LeakPolicy;
 use crate::runner::rundir::RunDir;
@@ -357,7 +359,7 @@ impl<'a> Runner<'a> {
             ),
         };
         let skip = Skip {
-            kind: "interrupted".to_owned(),
+            kind: SkipKind::Interrupted,
             reason: why,
         };
         let (mut cases, dropped) = self.results.into_cases();
@@ -439,7 +441,7 @@ impl Stage {
 
 fn lost(error: &JoinError) -> Outcome {
     Outcome::Errored(Failure {
-        kind: "exec".to_owned(),
+        kind: FailureKind::Exec,
         message: format!("the runner lost it by a mistake of its own: {error}"),
         detail: String::new(),
     })

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::runner::execution::Asker;
 use crate::select::ignore::Ignore;
 
@@ -87,7 +88,7 @@ fn refused(id: &str, what: &str, stderr: &[u8]) -> Stop {
     let detail = crate::base::text::report_text(stderr);
     Stop {
         exit: Exit::ListFailed,
-        kind: "list",
+        kind: FailureKind::List,
         message,
         detail,
     }

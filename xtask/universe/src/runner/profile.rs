@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 use crate::base::variables;
 use crate::runner::test::Args;
@@ -129,7 +130,7 @@ impl Profiles {
         };
         let file = self.manifest.display();
         let message = format!("there is no profile `{name}` in `{file}`\nhint: {hint}");
-        Stop::new(Exit::Usage, "usage", message)
+        Stop::new(Exit::Usage, FailureKind::Usage, message)
     }
 
     /// `command` with the options of the profile `chosen` as defaults, on top of those that always apply.

@@ -10,6 +10,7 @@ use crate::base::directory_identity::{self, Identity};
 use crate::base::folder::{Access, Folder, Step, is_no_folder};
 use crate::base::mounts;
 use crate::report::data::Leak;
+use crate::report::kinds::LeakKind;
 
 /// Why a directory stays that has the right name and is not the right one.
 const FOREIGN: &str = "it belongs to another user, or is not the directory that had this name";
@@ -112,25 +113,28 @@ pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
         // A link leads to files that are not the test's.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             let what = "something else in the place of its temporary directory";
-            return vec![Leak::new("file", what)];
+            return vec![Leak::new(LeakKind::File, what)];
         }
         Err(error) => {
             let what = format!("a directory that cannot be read: {error}");
-            return vec![Leak::new("file", what)];
+            return vec![Leak::new(LeakKind::File, what)];
         }
     };
-    let told = |kind| {
+    let told = |kind: LeakKind| {
         let of_kind = names.iter().filter(|(is, _)| *is == kind);
         let mut names: Vec<String> = of_kind.map(|(_, name)| name.clone()).collect();
         names.sort();
-        Leak::told(kind, names)
+        Leak::told(&kind, names)
     };
-    ["file", "unix-socket"].into_iter().flat_map(told).collect()
+    [LeakKind::File, LeakKind::UnixSocket]
+        .into_iter()
+        .flat_map(told)
+        .collect()
 }
 
 /// The names in a directory, each with the kind of leak that it is.
 #[cfg(unix)]
-fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
+fn names(directory: &Path) -> io::Result<Vec<(LeakKind, String)>> {
     use rustix::fs::FileType;
     let folder = Folder::open(directory, Access::Unchanged).map_err(|error| match is_no_folder(&error) {
         true => io::ErrorKind::NotADirectory.into(),
@@ -138,8 +142,8 @@ fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
     })?;
     let named = |(name, kind): (std::ffi::CString, FileType)| {
         let kind = match kind {
-            FileType::Socket => "unix-socket",
-            _ => "file",
+            FileType::Socket => LeakKind::UnixSocket,
+            _ => LeakKind::File,
         };
         (kind, name.to_string_lossy().into_owned())
     };
@@ -147,13 +151,13 @@ fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
 }
 
 #[cfg(not(unix))]
-fn names(directory: &Path) -> io::Result<Vec<(&'static str, String)>> {
+fn names(directory: &Path) -> io::Result<Vec<(LeakKind, String)>> {
     if !fs::symlink_metadata(directory)?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     let entries = fs::read_dir(directory)?.flatten();
     Ok(entries
-        .map(|entry| ("file", entry.file_name().display().to_string()))
+        .map(|entry| (LeakKind::File, entry.file_name().display().to_string()))
         .collect())
 }
 

@@ -11,8 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 use crate::report::data::{Failure, Skip};
+use crate::report::kinds::SkipKind;
 use crate::select::demand::Demand;
 use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
@@ -239,7 +241,7 @@ impl Required {
                 name => {
                     return Err(Stop::new(
                         Exit::Usage,
-                        "usage",
+                        FailureKind::Usage,
                         unknown("`--require`", name, standings),
                     ));
                 }
@@ -272,7 +274,7 @@ fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
         (_, "") => format!("no test matches all of the filters (of {count})\n{hint}"),
         (_, words) => format!("no test matches {words} (of {count})\n{hint}"),
     };
-    Stop::new(Exit::NoTests, "no-tests", message)
+    Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 
 fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
@@ -280,8 +282,10 @@ fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
     match (&test.ignore, wishes.ignored) {
         (Ignore::No, _) => return Decision::Run,
         (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
-        (Ignore::Bare, Ignored::Skip) => return skip("ignored", "ignored without a reason"),
-        (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => return skip("ignored", reason),
+        (Ignore::Bare, Ignored::Skip) => return skip(SkipKind::Ignored, "ignored without a reason"),
+        (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => {
+            return skip(SkipKind::Ignored, reason);
+        }
         (Ignore::Bare | Ignore::Because(_), _) => {}
     }
     for name in needs {
@@ -304,12 +308,15 @@ fn without(name: &str, reason: &str, required: &Required) -> Decision {
             format!("needs {name}, which is required: {reason}"),
         ));
     }
-    skip(&format!("capability:{name}"), &format!("needs {name}: {reason}"))
+    skip(
+        SkipKind::Capability(name.to_owned()),
+        &format!("needs {name}: {reason}"),
+    )
 }
 
-fn skip(kind: &str, reason: &str) -> Decision {
+fn skip(kind: SkipKind, reason: &str) -> Decision {
     Decision::Skip(Skip {
-        kind: kind.to_owned(),
+        kind,
         reason: reason.to_owned(),
     })
 }
@@ -320,7 +327,7 @@ fn failure(capability: &str, message: String) -> Failure {
         None => (message, String::new()),
     };
     Failure {
-        kind: format!("capability:{capability}"),
+        kind: FailureKind::Capability(capability.to_owned()),
         message,
         detail,
     }

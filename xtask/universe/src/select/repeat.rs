@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::base::clock::parse_duration;
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 
 /// Run tests more than once
 #[derive(Debug, Clone, clap::Args)]
@@ -89,7 +90,7 @@ impl RepeatArgs {
                 format!("`--jobs` gives {jobs}\nhint: leave `--jobs` out, or give at least {copies}")
             });
             let message = format!("`--copies {copies}` needs {copies} slots, and {why}");
-            return Err(Stop::new(Exit::Usage, "usage", message));
+            return Err(Stop::new(Exit::Usage, FailureKind::Usage, message));
         }
         Ok(Repeat {
             count: self.rounds(),

@@ -3,6 +3,7 @@
 use clap::ArgMatches;
 
 use crate::base::exit::Exit;
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Failure, Outcome, Suite};
 use crate::select::repeat::RepeatArgs;
 use crate::select::subset::SubsetArgs;
@@ -81,7 +82,7 @@ impl ScheduleArgs {
             .filter(|case| matches!(case.outcome, Outcome::Skipped(_)))
             .count();
         (count > limit).then(|| Failure {
-            kind: "skips".to_owned(),
+            kind: FailureKind::Skips,
             message: format!("{count} tests were skipped, and at most {limit} may be"),
             detail: "their reasons stand with them".to_owned(),
         })

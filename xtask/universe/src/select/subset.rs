@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::regular_file;
 use crate::select::history::{History, Place, Verdict};
 
@@ -69,7 +70,7 @@ impl SubsetArgs {
         let Some(path) = &self.history else { return Ok(()) };
         regular_file::is_free(path).map_err(|why| {
             let message = format!("there can be no history at `{}`: {why}", path.display());
-            Stop::new(Exit::Usage, "usage", message)
+            Stop::new(Exit::Usage, FailureKind::Usage, message)
         })
     }
 

@@ -15,6 +15,7 @@ use xshell::{Cmd, Shell};
 
 use crate::base::disarm::PassedOn;
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::sandbox::build_guard::{Line, leashed};
 use crate::workspace::metadata::Workspace;
@@ -86,7 +87,7 @@ pub(crate) async fn build(
         Ok(status) => Err(failure(status, &stderr)),
         Err(error) => Err(Stop::new(
             Exit::BuildFailed,
-            "build",
+            FailureKind::Build,
             format!("could not wait for cargo: {error}"),
         )),
     }
@@ -132,7 +133,7 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
         let program = command.as_std().get_program().display().to_string();
         Stop::new(
             Exit::SetupFailed,
-            "setup",
+            FailureKind::Setup,
             format!("could not start `{program}`: {error}"),
         )
     })
@@ -167,7 +168,7 @@ fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
     let message = format!("the build failed ({status}): {first}");
     Stop {
         exit: Exit::BuildFailed,
-        kind: "build",
+        kind: FailureKind::Build,
         message,
         detail,
     }

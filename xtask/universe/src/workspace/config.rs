@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 
 /// The whole table.
 #[derive(Debug, Clone, Default)]
@@ -134,7 +135,7 @@ pub(crate) fn in_words(error: &serde_json::Error) -> String {
 /// Something in a manifest that makes no sense.
 pub(crate) fn misunderstood(file: &Path, key: &str, why: &str) -> Stop {
     let message = format!("could not understand `{key}` in `{}`: {why}", file.display());
-    Stop::new(Exit::SetupFailed, "config", message)
+    Stop::new(Exit::SetupFailed, FailureKind::Config, message)
 }
 
 #[cfg(test)]

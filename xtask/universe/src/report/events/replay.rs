@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use super::line::{self, Event, Line, VERSION};
+use crate::base::failure_kind::FailureKind;
 use crate::base::regular_file;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Report, Suite};
 
@@ -223,7 +224,7 @@ impl Progress {
 
 fn interrupted(planned: &Case, started: &Started, run_started: SystemTime, run_elapsed: Duration) -> Case {
     let failure = Failure {
-        kind: "interrupted".to_owned(),
+        kind: FailureKind::Interrupted,
         message: "was running when the run was killed".to_owned(),
         detail: String::new(),
     };
@@ -238,7 +239,7 @@ fn interrupted(planned: &Case, started: &Started, run_started: SystemTime, run_e
 
 fn killed() -> Failure {
     Failure {
-        kind: "interrupted".to_owned(),
+        kind: FailureKind::Interrupted,
         message: "the run was killed: its events have no end".to_owned(),
         detail: String::new(),
     }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::Leak;
 use crate::report::examples::{attempt, case, failed, report, skipped};
+use crate::report::kinds::LeakKind;
 
 /// Events that go to a file, and the file.
 struct Written {
@@ -75,7 +77,7 @@ fn json(report: &Report) -> serde_json::Value {
 /// Everything that a case can have.
 fn rich_case() -> Case {
     let leak = Leak {
-        kind: "process".into(),
+        kind: LeakKind::Process,
         what: "sleep 5\n\u{2028}".into(),
     };
     Case {
@@ -157,11 +159,11 @@ fn a_test_that_was_running_when_the_run_was_killed_is_interrupted_and_one_that_n
     let killed = written.read();
     let outcomes: Vec<&Outcome> = killed.cases().map(|case| &case.outcome).collect();
     assert!(
-        matches!(outcomes[..], [Outcome::Passed, Outcome::Errored(f), Outcome::Skipped(_)] if f.kind == "interrupted"),
+        matches!(outcomes[..], [Outcome::Passed, Outcome::Errored(f), Outcome::Skipped(_)] if f.kind == FailureKind::Interrupted),
         "{outcomes:?}"
     );
     assert_eq!(killed.cases().nth(1).unwrap().slot, Some(3));
-    assert_eq!(killed.setup_failure.unwrap().kind, "interrupted");
+    assert_eq!(killed.setup_failure.unwrap().kind, FailureKind::Interrupted);
 }
 
 #[test]
@@ -181,7 +183,10 @@ fn attempts_before_the_last_one_are_earlier_ones_even_if_the_last_one_never_ende
     let cases: Vec<&Case> = killed.cases().collect();
     assert!(cases[0].is_flaky());
     assert_eq!(
-        (cases[1].failure().unwrap().kind.as_str(), cases[1].earlier.len()),
+        (
+            cases[1].failure().unwrap().kind.name().as_ref(),
+            cases[1].earlier.len()
+        ),
         ("interrupted", 1)
     );
 }

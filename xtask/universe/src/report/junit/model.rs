@@ -64,7 +64,7 @@ fn result(outcome: &Outcome) -> TestResult {
             }
         }
         Outcome::Skipped(skip) => TestResult::SkippedWithCause {
-            type_: sanitise::line(&skip.kind),
+            type_: sanitise::line(&skip.kind.name()),
             message: sanitise::line(&skip.reason),
             cause: Some(sanitise::text(&skip.reason)),
         },
@@ -83,7 +83,7 @@ fn told(failure: &Failure) -> (String, String, Option<String>) {
         detail => format!("{message}\n\n{detail}"),
     };
     (
-        sanitise::line(kind),
+        sanitise::line(&kind.name()),
         sanitise::line(message),
         Some(sanitise::text(&text)),
     )

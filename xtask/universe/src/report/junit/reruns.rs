@@ -24,7 +24,7 @@ fn write_attempt(case: &Case, attempt: &Attempt, writer: &mut Writer<Vec<u8>>) -
     let Some((name, failure)) = element(case, attempt) else {
         return Ok(());
     };
-    let [message, kind] = [&failure.message, &failure.kind].map(|text| sanitise::line(text));
+    let [message, kind] = [failure.message.as_str(), &failure.kind.name()].map(sanitise::line);
     let start =
         BytesStart::new(name).with_attributes([("message", message.as_str()), ("type", kind.as_str())]);
     writer.write_event(Event::Start(start))?;

@@ -7,7 +7,10 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::*;
 use crate::base::atomic_file::write_atomically;
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Attempt, Leak, Skip};
+use crate::report::kinds::LeakKind;
+use crate::report::kinds::SkipKind;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Rich, Dialect::Jenkins];
 
@@ -29,7 +32,7 @@ fn case(name: &str, outcome: Outcome) -> Case {
 
 fn failure(message: &str, detail: &str) -> Failure {
     Failure {
-        kind: "panic".to_owned(),
+        kind: FailureKind::Panic,
         message: message.to_owned(),
         detail: detail.to_owned(),
     }
@@ -37,7 +40,7 @@ fn failure(message: &str, detail: &str) -> Failure {
 
 fn skip() -> Outcome {
     Outcome::Skipped(Skip {
-        kind: "capability:fuse".into(),
+        kind: SkipKind::Capability("fuse".to_owned()),
         reason: "needs fuse: `/dev/fuse` does not exist".into(),
     })
 }
@@ -139,7 +142,7 @@ fn attempt(outcome: Outcome) -> Attempt {
 
 fn leak(what: &str) -> Leak {
     Leak {
-        kind: "process".to_owned(),
+        kind: LeakKind::Process,
         what: what.to_owned(),
     }
 }
@@ -331,7 +334,7 @@ fn a_run_that_could_not_start_has_one_suite_with_one_error() {
         let mut report = report_of(Vec::new());
         let message = "could not compile `acme-core`".to_owned();
         report.setup_failure = Some(Failure {
-            kind: kind.to_owned(),
+            kind: kind.into(),
             message,
             detail: "error[E0308]".to_owned(),
         });

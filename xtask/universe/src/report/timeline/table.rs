@@ -104,7 +104,7 @@ fn story(case: &Case, room: &mut usize) -> String {
         write!(
             text,
             "<div class=\"facts\">left behind: {} {}</div>",
-            escape_line(&leak.kind),
+            escape_line(leak.kind.name()),
             escape_line(&leak.what)
         )
         .ok();

@@ -26,7 +26,7 @@ fn hostile() -> Report {
         file: Some(EVIL.into()),
         earlier: vec![attempt(failed(EVIL), Duration::from_millis(900))],
         leaks: vec![Leak {
-            kind: EVIL.into(),
+            kind: EVIL.to_owned().into(),
             what: EVIL.into(),
         }],
         elapsed: Duration::from_secs(1),

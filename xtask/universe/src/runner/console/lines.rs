@@ -1,5 +1,6 @@
 //! The wording of single lines of results.
 
+use crate::base::failure_kind::FailureKind;
 use std::time::Duration;
 
 use super::{Paint, Style};
@@ -19,7 +20,7 @@ pub(super) fn result_line(
         Outcome::Passed => ("PASS", Style::Good),
         outcome if outcome.is_interrupted() => ("INTR", Style::Interrupted),
         Outcome::Failed(_) => ("FAIL", Style::Bad),
-        Outcome::Errored(failure) if failure.kind == "timeout" => ("TIME", Style::Bad),
+        Outcome::Errored(failure) if failure.kind == FailureKind::Timeout => ("TIME", Style::Bad),
         Outcome::Errored(_) => ("DIED", Style::Bad),
         Outcome::Skipped(_) => ("SKIP", Style::Skipped),
     };
@@ -50,8 +51,10 @@ pub(super) fn slow_line(paint: Paint, suite: &str, name: &str, passed: Duration)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::failure_kind::FailureKind;
     use crate::base::text::steers;
     use crate::report::data::{Failure, Skip};
+    use crate::report::kinds::SkipKind;
 
     #[test]
     fn a_name_cannot_reorder_its_line() {
@@ -82,7 +85,7 @@ mod tests {
         };
         assert_eq!(line(Outcome::Passed), "PASS [   1.234s] p::suite a::b");
         let skip = Skip {
-            kind: "ignored".into(),
+            kind: SkipKind::Ignored,
             reason: "slow one".into(),
         };
         assert_eq!(
@@ -90,7 +93,7 @@ mod tests {
             "SKIP [         ] p::suite a::b: slow one"
         );
         let interrupted = Failure {
-            kind: "interrupted".into(),
+            kind: FailureKind::Interrupted,
             message: "was killed".into(),
             detail: String::new(),
         };

@@ -60,11 +60,12 @@ mod tests {
     use super::*;
     use crate::report::data::{Leak, Outcome};
     use crate::report::examples::{attempt, case, failed, report};
+    use crate::report::kinds::LeakKind;
 
     #[test]
     fn slow_and_flaky_tests_and_leaks_have_lines_that_do_nothing_to_a_terminal() {
         let leak = |what: &str| Leak {
-            kind: "process".into(),
+            kind: LeakKind::Process,
             what: what.into(),
         };
         let flaky = Case {

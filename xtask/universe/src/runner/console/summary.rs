@@ -1,5 +1,6 @@
 //! The end of a run on the console: skips with their reasons, remarks, failures with all that helps, and the counts.
 
+use crate::base::failure_kind::FailureKind;
 use std::borrow::Cow;
 
 use super::lines::result_line;
@@ -40,7 +41,7 @@ impl Summary<'_> {
         if let Some(failure) = &self.report.setup_failure {
             let headline = format!(
                 "{}: {}",
-                console.paint().on(Style::Bad, &failure.kind),
+                console.paint().on(Style::Bad, &failure.kind.name()),
                 plain_text(failure.message.as_bytes())
             );
             console.line(&format!("\n{headline}"));
@@ -110,7 +111,7 @@ fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
     failure
         .detail
         .lines()
-        .filter(move |line| failure.kind != "panic" || is_added(line))
+        .filter(move |line| failure.kind != FailureKind::Panic || is_added(line))
 }
 
 /// `module::function`, and the round where it is not the first.

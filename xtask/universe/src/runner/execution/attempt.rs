@@ -15,6 +15,7 @@ use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
 use super::{Output, Stage, stretch, verdict};
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
 use crate::runner::ownership::LeakPolicy;
@@ -234,7 +235,7 @@ fn leaked(leaks: &[Leak]) -> Failure {
         count => format!(", and {} more", count - 1),
     };
     Failure {
-        kind: "leak".to_owned(),
+        kind: FailureKind::Leak,
         message: format!("left behind: {}{more}", lines.first().map_or("", String::as_str)),
         detail: lines.join("\n"),
     }

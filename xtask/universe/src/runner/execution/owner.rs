@@ -13,6 +13,7 @@ use crate::base::private_directory::make_scratch;
 use crate::machine::capability::Capabilities;
 use crate::report::data::Leak;
 use crate::report::kept_files::KeptFiles;
+use crate::report::kinds::LeakKind;
 use crate::sandbox::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
 use crate::sandbox::linux::{Control, Keeper, Order, Tell};
@@ -197,7 +198,7 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
     let mounted = mounted.iter().map(|point| point.display().to_string());
-    let mut leaks = Leak::told("mount", mounted.collect());
+    let mut leaks = Leak::told(&LeakKind::Mount, mounted.collect());
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
         leaks.extend(removal::files_left(scratch));
@@ -207,7 +208,7 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let is_kept = fate == Fate::Preserve && is_directory;
     if !is_kept && let Err(why) = removal::remove(scratch) {
         leaks.push(Leak::new(
-            "file",
+            LeakKind::File,
             format!("`{}` could not be removed: {why}", scratch.display()),
         ));
     }

@@ -18,6 +18,7 @@ use crate::base::clock;
 use crate::base::interrupt::Request;
 use crate::base::os::{self, Kill};
 use crate::report::data::Leak;
+use crate::report::kinds::LeakKind;
 use crate::report::shortage::Shortage;
 use crate::runner::suspension::Pauses;
 
@@ -240,7 +241,10 @@ async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
 }
 
 fn leak(pid: os::Pid) -> Leak {
-    Leak::new("process", format!("`{}` (pid {pid})", os::command_line(pid)))
+    Leak::new(
+        LeakKind::Process,
+        format!("`{}` (pid {pid})", os::command_line(pid)),
+    )
 }
 
 /// The capture at work. Survives being dropped out of a `select!`, because the future stays here.

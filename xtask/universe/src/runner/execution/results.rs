@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::attempt::Ticket;
 use super::places::{Caps, Kept, Places};
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Outcome};
 use crate::select::repeat::Flaky;
 
@@ -160,8 +161,11 @@ fn forget_output(case: &mut Case) {
 /// cannot start it.
 pub(super) fn deserves_another(case: &Case) -> bool {
     let is_of_the_test = |failure: &Failure| {
-        let kind = failure.kind.as_str();
-        !failure.is_of_the_run() && !matches!(kind, "leak" | "exec") && !kind.starts_with("capability:")
+        let is_not = matches!(
+            failure.kind,
+            FailureKind::Leak | FailureKind::Exec | FailureKind::Capability(_)
+        );
+        !failure.is_of_the_run() && !is_not
     };
     case.failure().is_some_and(is_of_the_test)
 }
@@ -175,7 +179,7 @@ pub(super) fn judge_flaky(case: &mut Case, flaky: Flaky) {
     if flaky == Flaky::Fail && matches!(case.outcome, Outcome::Passed) {
         let attempts = case.earlier.len() + 1;
         case.outcome = Outcome::Failed(Failure {
-            kind: "flaky".to_owned(),
+            kind: FailureKind::Flaky,
             message: format!(
                 "passed only on attempt {attempts}; the first: {}: {}",
                 first.kind, first.message
@@ -191,7 +195,7 @@ mod tests {
 
     fn failed(kind: &str) -> Outcome {
         Outcome::Failed(Failure {
-            kind: kind.to_owned(),
+            kind: kind.into(),
             message: "m".to_owned(),
             detail: "d".to_owned(),
         })
@@ -226,7 +230,7 @@ mod tests {
         assert!(!results.have_failed());
         let (cases, _) = results.into_cases();
         let kinds = cases[0][0].earlier.iter().map(|attempt| match &attempt.outcome {
-            Outcome::Failed(failure) => failure.kind.as_str(),
+            Outcome::Failed(failure) => failure.kind.to_string(),
             other => panic!("{other:?}"),
         });
         assert_eq!(kinds.collect::<Vec<_>>(), ["panic", "timeout"]);
@@ -266,8 +270,8 @@ mod tests {
         assert!(flaky.failure().is_none());
         judge_flaky(&mut flaky, Flaky::Fail);
         assert_eq!(
-            flaky.failure().map(|failure| failure.kind.as_str()),
-            Some("flaky")
+            flaky.failure().map(|failure| &failure.kind),
+            Some(&FailureKind::Flaky)
         );
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::report::data::{Case, Outcome, Skip, Suite};
+use crate::report::kinds::SkipKind;
 use crate::select::plan::{Decision, Plan, Test};
 
 /// Every test of the plan with its suite, and what becomes of it if the run ends before it starts.
@@ -10,7 +11,7 @@ pub(super) fn planned(plan: &Plan) -> Vec<(String, Case)> {
     let planned = |(test, decision): &(Test, Decision)| {
         let outcome = match decision {
             Decision::Run => Outcome::Skipped(Skip {
-                kind: "interrupted".to_owned(),
+                kind: SkipKind::Interrupted,
                 reason: "the run was killed before it started".to_owned(),
             }),
             Decision::Skip(skip) => Outcome::Skipped(skip.clone()),

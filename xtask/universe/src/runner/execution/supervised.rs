@@ -16,7 +16,8 @@ use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, in
 use crate::base::clock;
 use crate::base::os::TEMPORARY;
 use crate::machine::capability::PROBE_TIMEOUT;
-use crate::report::data::{Leak, STUCK};
+use crate::report::data::Leak;
+use crate::report::kinds::LeakKind;
 use crate::runner::suspension::Pauses;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
@@ -70,7 +71,7 @@ pub(super) async fn run(
         ended.end = end;
         // It had no time to clean up: that it was made to end is told, and what it was doing then
         // is in the forensics. But that it could not even be killed is.
-        ended.leaks.retain(|leak| leak.kind == STUCK);
+        ended.leaks.retain(|leak| leak.kind == LeakKind::Stuck);
         ended.leaks.extend(resists);
     }
     match listens {
@@ -200,7 +201,7 @@ async fn attend(
 fn resists() -> Leak {
     let limit = END_TIMEOUT.as_secs();
     Leak::new(
-        STUCK,
+        LeakKind::Stuck,
         format!(
             "it was killed and has not ended within {limit} s, so it was given up. If `ps -eLo pid,wchan:20,comm` shows it in \
              `request_wait_answer`, writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
@@ -285,7 +286,7 @@ pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
         Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
         said => Settled {
             leaks: vec![Leak::new(
-                "file",
+                LeakKind::File,
                 format!("its temporary directory could not be settled ({said:?})"),
             )],
             kept: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::exit::Exit;
+use crate::base::failure_kind::FailureKind;
 use crate::report::data::Report;
 use crate::report::events;
 use crate::select::filter::Filter;
@@ -122,7 +123,7 @@ fn json(report: &Report) -> serde_json::Value {
 
 fn failed() -> Outcome {
     Outcome::Failed(Failure {
-        kind: "panic".to_owned(),
+        kind: FailureKind::Panic,
         message: "m".to_owned(),
         detail: String::new(),
     })

@@ -5,8 +5,9 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::process::{End, Ended, Halt};
+use crate::base::failure_kind::FailureKind;
 use crate::base::text::report_text;
-use crate::report::data::{Failure, Outcome, RUN_TIMEOUT};
+use crate::report::data::{Failure, Outcome};
 use crate::runner::libtest;
 use crate::select::plan::Form;
 
@@ -40,31 +41,31 @@ pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (O
     let outcome = match &ended.end {
         End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
-        End::NotStarted(error) => errored("exec", format!("could not be started: {error}")),
+        End::NotStarted(error) => errored(FailureKind::Exec, format!("could not be started: {error}")),
         End::Lost => errored(
-            "lost",
+            FailureKind::Lost,
             "its supervisor was killed, by this test or by another one that kills whatever it can; it was ended then"
                 .to_owned(),
         ),
         End::TooManyProcesses(count) => {
-            errored("processes", format!("was killed when it had {count} processes"))
+            errored(FailureKind::Processes, format!("was killed when it had {count} processes"))
         }
         End::TimedOut => errored(
-            "timeout",
+            FailureKind::Timeout,
             format!("did not end within {}", seconds(limits.timeout)),
         ),
         End::Halted(Halt::RunTimeout) => {
             let limit = seconds(limits.run_timeout);
             errored(
-                RUN_TIMEOUT,
+                FailureKind::RunTimeout,
                 format!("was killed when the run reached its limit of {limit}"),
             )
         }
         End::Halted(Halt::Interrupted(signal) | Halt::AtOnce(signal)) => errored(
-            "interrupted",
+            FailureKind::Interrupted,
             format!("was killed when the run was interrupted by {signal}"),
         ),
-        End::Halted(Halt::No) => errored("interrupted", "was killed".to_owned()),
+        End::Halted(Halt::No) => errored(FailureKind::Interrupted, "was killed".to_owned()),
     };
     (outcome, panic)
 }
@@ -76,13 +77,13 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
     if let Some(signal) = signal_of(status) {
         let why = panic.map(|panic| format!("; before that it panicked: {}", one_line(&panic.message)));
         return errored(
-            &format!("signal:{signal}"),
+            FailureKind::Signal(signal.clone()),
             format!("died of {signal}{}", why.unwrap_or_default()),
         );
     }
     if status.success() {
         return failed(
-            "exit",
+            FailureKind::Exit,
             "the process exited with 0 before the test had ended".to_owned(),
             String::new(),
         );
@@ -90,7 +91,7 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
     if let (Some(panic), Some(FAILED)) = (panic, status.code()) {
         let place = format!("panicked at {}:{}", panic.file.display(), panic.line);
         return failed(
-            "panic",
+            FailureKind::Panic,
             one_line(&panic.message),
             format!("{place}\n{}", panic.message),
         );
@@ -98,27 +99,31 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
     let stderr = report_text(&ended.stderr);
     let returned = stderr.lines().find(|line| line.starts_with("Error: "));
     match (libtest::note(&ended.stdout), returned) {
-        (Some(note), _) => failed("panic", note, format!("libtest says so of `{name}`")),
+        (Some(note), _) => failed(FailureKind::Panic, note, format!("libtest says so of `{name}`")),
         (None, Some(error)) => failed(
-            "error",
+            FailureKind::Error,
             one_line(error),
             "the test returned this error".to_owned(),
         ),
-        (None, None) => failed("exit", format!("the process ended with {status}"), String::new()),
+        (None, None) => failed(
+            FailureKind::Exit,
+            format!("the process ended with {status}"),
+            String::new(),
+        ),
     }
 }
 
-fn failed(kind: &str, message: String, detail: String) -> Outcome {
+fn failed(kind: FailureKind, message: String, detail: String) -> Outcome {
     Outcome::Failed(Failure {
-        kind: kind.to_owned(),
+        kind,
         message,
         detail,
     })
 }
 
-fn errored(kind: &str, message: String) -> Outcome {
+fn errored(kind: FailureKind, message: String) -> Outcome {
     Outcome::Errored(Failure {
-        kind: kind.to_owned(),
+        kind,
         message,
         detail: String::new(),
     })
@@ -223,7 +228,9 @@ mod tests {
 
     fn failure(outcome: Outcome) -> (String, String) {
         match outcome {
-            Outcome::Failed(failure) | Outcome::Errored(failure) => (failure.kind, failure.message),
+            Outcome::Failed(failure) | Outcome::Errored(failure) => {
+                (failure.kind.to_string(), failure.message)
+            }
             other => panic!("{other:?}"),
         }
     }

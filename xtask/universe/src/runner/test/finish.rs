@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use super::Args;
 use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 use crate::base::text::{plain_line, word_of_shell};
-use crate::report::data::{Failure, Outcome, RUN_TIMEOUT, Report};
+use crate::report::data::{Failure, Outcome, Report};
 use crate::report::events::{Events, Properties};
 use crate::report::junit;
 use crate::report::slowest;
@@ -42,7 +43,7 @@ pub(super) struct Run<'a> {
     pub(super) settings: Settings,
     versions: Versions,
     /// How far the tests are kept apart, once that is known.
-    isolation: OnceCell<String>,
+    isolation: OnceCell<(Level, String)>,
     directory: Arc<RunDir>,
     console: Arc<Console>,
     pub(super) events: Arc<Events>,
@@ -88,7 +89,7 @@ impl<'a> Run<'a> {
             start,
         };
         let begun = args.outputs.begin(&run.directory, &run.events);
-        begun.map_err(|error| Stop::new(Exit::ReportFailed, "report", format!("{error:#}")))?;
+        begun.map_err(|error| Stop::new(Exit::ReportFailed, FailureKind::Report, format!("{error:#}")))?;
         run.events
             .run_started(&run.nothing_yet(), std::env::args().skip(1).collect());
         Ok(run)
@@ -120,7 +121,7 @@ impl<'a> Run<'a> {
         if owner.why().is_some() {
             self.console.line(&format!("isolation: {told}"));
         }
-        self.isolation.set(told).ok();
+        self.isolation.set((owner.level(), told)).ok();
         Ok(owner)
     }
 
@@ -194,8 +195,8 @@ impl<'a> Run<'a> {
     /// Where the tests run.
     fn place(&self) -> &'static str {
         match self.isolation.get() {
-            Some(told) if told.starts_with(Level::Box.name()) => " in the box",
-            _ => "",
+            Some((Level::Box, _)) => " in the box",
+            Some((Level::Tree | Level::Group, _)) | None => "",
         }
     }
 
@@ -235,7 +236,10 @@ impl<'a> Run<'a> {
         let (suites, setup_failure) = match ended {
             Ok(finished) => (finished.ran.suites.clone(), self.setup_failure(finished)),
             Err(stop) if self.is_content_with(stop) => (Vec::new(), None),
-            Err(stop) => (Vec::new(), Some(failure(stop.kind, &stop.message, &stop.detail))),
+            Err(stop) => (
+                Vec::new(),
+                Some(failure(stop.kind.clone(), &stop.message, &stop.detail)),
+            ),
         };
         let elapsed = clock::now() - self.start;
         Report {
@@ -256,8 +260,8 @@ impl<'a> Run<'a> {
         let mut properties = self.basics();
         properties.extend_from_slice(versions);
         let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
-        if let Some(level) = self.isolation.get() {
-            add("isolation", level.clone());
+        if let Some((_, told)) = self.isolation.get() {
+            add("isolation", told.clone());
         }
         if let Some(found) = found {
             add("features", found.features.join(","));
@@ -319,14 +323,18 @@ impl<'a> Run<'a> {
         match finished.ran.ending {
             Ending::Interrupted(request) => {
                 let message = format!("the run was interrupted by {}", request.name());
-                Some(failure("interrupted", &message, ""))
+                Some(failure(FailureKind::Interrupted, &message, ""))
             }
-            Ending::TimedOut => Some(failure(RUN_TIMEOUT, "the run reached its time limit", "")),
+            Ending::TimedOut => Some(failure(
+                FailureKind::RunTimeout,
+                "the run reached its time limit",
+                "",
+            )),
             Ending::Complete => match finished.missing.iter().next() {
                 None => self.args.schedule.too_many_skips(&finished.ran.suites),
                 Some((name, reason)) => {
                     let message = format!("`{name}` is required and missing: {reason}");
-                    Some(failure(&format!("capability:{name}"), &message, ""))
+                    Some(failure(FailureKind::Capability(name.clone()), &message, ""))
                 }
             },
         }
@@ -361,7 +369,7 @@ impl<'a> Run<'a> {
             .and_then(|()| self.args.outputs.write(report, &self.directory, &self.console));
         published.map_err(|error| {
             self.console.line(&format!("error: {error:#}"));
-            Stop::new(Exit::ReportFailed, "report", format!("{error:#}"))
+            Stop::new(Exit::ReportFailed, FailureKind::Report, format!("{error:#}"))
         })
     }
 
@@ -438,10 +446,7 @@ impl Finished {
 
 /// Whether a test failed for another reason than a required capability.
 fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
-    let counts = |failure: &Failure| {
-        let capability = failure.kind.strip_prefix("capability:");
-        !capability.is_some_and(|name| missing.contains_key(name))
-    };
+    let counts = |failure: &Failure| !matches!(&failure.kind, FailureKind::Capability(name) if missing.contains_key(name));
     report
         .suites
         .iter()
@@ -461,9 +466,9 @@ fn held(found: &Discovered) -> Vec<&str> {
         .collect()
 }
 
-fn failure(kind: &str, message: &str, detail: &str) -> Failure {
+fn failure(kind: FailureKind, message: &str, detail: &str) -> Failure {
     Failure {
-        kind: kind.to_owned(),
+        kind,
         message: message.to_owned(),
         detail: detail.to_owned(),
     }

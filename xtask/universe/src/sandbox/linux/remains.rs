@@ -19,6 +19,7 @@ use crate::base::clock;
 use crate::base::mounts;
 use crate::base::os::Pid;
 use crate::report::data::Leak;
+use crate::report::kinds::LeakKind;
 use crate::sandbox::removal;
 
 /// Between two looks at processes that may be about to end.
@@ -64,7 +65,7 @@ pub(super) fn processes_left(rescue: &mut Rescue) -> Vec<Leak> {
     };
     if left.is_empty() {
         return vec![Leak::new(
-            "process",
+            LeakKind::Process,
             "processes that start each other and end, faster than they can be seen",
         )];
     }
@@ -75,7 +76,7 @@ pub(super) fn processes_left(rescue: &mut Rescue) -> Vec<Leak> {
     // Who they are cannot be read; that they are there is known all the same.
     leaks.unwrap_or_else(|| {
         Leak::told(
-            "process",
+            &LeakKind::Process,
             left.iter()
                 .map(|process| format!("pid {}", process.pid))
                 .collect(),
@@ -97,9 +98,9 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     }
     sockets.sort();
     sockets.dedup();
-    Leak::told("process", commands)
+    Leak::told(&LeakKind::Process, commands)
         .into_iter()
-        .chain(Leak::told("socket", sockets))
+        .chain(Leak::told(&LeakKind::Socket, sockets))
         .collect()
 }
 
@@ -181,7 +182,7 @@ pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Ve
         }
     }
     left.sort();
-    Leak::told("mount", left)
+    Leak::told(&LeakKind::Mount, left)
 }
 
 /// Takes a test's directory away. What cannot be taken away is a leak, whatever else is told.
@@ -189,7 +190,7 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
     match removal::remove(scratch) {
         Ok(()) => Vec::new(),
         Err(why) => vec![Leak::new(
-            "file",
+            LeakKind::File,
             format!("`{}` could not be removed: {why}", scratch.display()),
         )],
     }
@@ -197,7 +198,7 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
 
 /// As leaks of shared memory.
 pub(super) fn memory_left(found: Vec<String>) -> Vec<Leak> {
-    Leak::told("shared-memory", found)
+    Leak::told(&LeakKind::SharedMemory, found)
 }
 
 fn is_over(start: Instant, limit: Duration) -> bool {

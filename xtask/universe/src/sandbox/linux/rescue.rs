@@ -20,7 +20,8 @@ use crate::base::clock;
 use crate::base::fuse_connections::{self, Connections, Ground, Number};
 use crate::base::os::Pid;
 use crate::base::procfs;
-use crate::report::data::{Leak, STUCK};
+use crate::report::data::Leak;
+use crate::report::kinds::LeakKind;
 
 /// A thread that is ending and waits for so long for the answer of a file system, whose server is
 /// dead, does not get it.
@@ -111,7 +112,7 @@ impl Rescue {
         let outcome = if is_done { ABORTED } else { NOT_ABORTED };
         let leaks = found
             .into_iter()
-            .map(|what| Leak::new(STUCK, format!("{what}; {outcome}")));
+            .map(|what| Leak::new(LeakKind::Stuck, format!("{what}; {outcome}")));
         self.leaks.extend(leaks);
         // A thread that waits for one of these gets the same time.
         self.waiting.clear();

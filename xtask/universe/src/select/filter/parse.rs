@@ -11,6 +11,7 @@
 use super::expression::{Expression, Field, Predicate};
 use super::pattern::{self, Pattern};
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 
 /// Parentheses and `not`s within each other; nobody writes ten.
 const DEPTH_MAX: usize = 64;
@@ -306,7 +307,7 @@ impl Fault {
         let column = at + 1;
         Stop::new(
             Exit::BadFilter,
-            "filter",
+            FailureKind::Filter,
             format!(
                 "could not understand the filter expression: expected {expected} at column {column}\n  {shown}\n  {caret}^\n{hint}"
             ),

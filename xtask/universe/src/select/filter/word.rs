@@ -2,6 +2,7 @@
 
 use super::Subject;
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 
 /// One word, understood.
@@ -63,7 +64,7 @@ fn bad(word: &str, why: &str) -> Stop {
     let hint = format!("hint: give a part of a test's name, or a whole id as `{list}` prints it");
     Stop::new(
         Exit::BadFilter,
-        "filter",
+        FailureKind::Filter,
         format!("could not understand the filter `{word}`: {why}\n{hint}"),
     )
 }

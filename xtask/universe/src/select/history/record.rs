@@ -1,5 +1,6 @@
 //! One line of the history: what became of one test in one run, all its rounds and attempts together.
 
+use crate::base::failure_kind::FailureKind;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -112,9 +113,11 @@ fn verdict(case: &Case) -> Option<Verdict> {
         Outcome::Skipped(_) => None,
         Outcome::Failed(failure) | Outcome::Errored(failure) => {
             let says_nothing = failure.is_of_the_run()
-                || ["exec", "lost"].contains(&failure.kind.as_str())
-                || failure.kind.starts_with("capability:");
-            (!says_nothing).then_some(if failure.kind == "flaky" {
+                || matches!(
+                    failure.kind,
+                    FailureKind::Exec | FailureKind::Lost | FailureKind::Capability(_)
+                );
+            (!says_nothing).then_some(if failure.kind == FailureKind::Flaky {
                 Verdict::Flaky
             } else {
                 Verdict::Failed
@@ -129,6 +132,7 @@ fn verdict(case: &Case) -> Option<Verdict> {
 mod tests {
     use super::*;
     use crate::report::data::{Failure, Skip, Suite};
+    use crate::report::kinds::SkipKind;
     use std::time::SystemTime;
 
     fn case(id: &str, outcome: Outcome, ms: u64) -> Case {
@@ -140,7 +144,7 @@ mod tests {
 
     fn failed(kind: &str) -> Outcome {
         Outcome::Failed(Failure {
-            kind: kind.to_owned(),
+            kind: kind.into(),
             message: String::new(),
             detail: String::new(),
         })
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn what_says_nothing_about_a_test_is_not_remembered() {
         let skip = Skip {
-            kind: "ignored".to_owned(),
+            kind: SkipKind::Ignored,
             reason: String::new(),
         };
         let outcomes = [

@@ -2,6 +2,7 @@
 
 use super::{Decision, Test};
 use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::select::history::Verdict;
 use crate::select::subset::{Choice, Subset};
 
@@ -67,7 +68,7 @@ fn nothing_failed(count: usize, omitted: Omitted) -> Stop {
         "none of {count} tests failed when it last ran\n{}\n{hint}",
         omitted.words()
     );
-    Stop::new(Exit::NoTests, "no-tests", message)
+    Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 
 /// How many tests have still to pass when all of `part` that run have: they failed when they last ran, or could run here
@@ -90,6 +91,7 @@ pub(super) fn outstanding(part: &[(Test, Decision)], others: &[(Test, Decision)]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::kinds::SkipKind;
     use crate::select::filter::{Filter, Match};
     use crate::select::plan::{Plan, Standings, Wishes, plain_tests};
 
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn what_failed_and_is_skipped_now_has_still_to_pass() {
         let skip = Decision::Skip(crate::report::data::Skip {
-            kind: "ignored".to_owned(),
+            kind: SkipKind::Ignored,
             reason: String::new(),
         });
         let mut tests = plain_tests(&["failed", "new", "passed"]).into_iter();

@@ -1,0 +1,159 @@
+//! Why something failed, as one word: what CI systems group failures by, and what decides codes, reruns and the history.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of a failure. Its name stands in every file; a name that this version does not know is kept as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum FailureKind {
+    /// The test panicked.
+    Panic,
+    /// The test returned an error.
+    Error,
+    /// Its process exited with another code than libtest's.
+    Exit,
+    /// Its process died of this signal.
+    Signal(String),
+    /// It reached its own limit.
+    Timeout,
+    /// It was ended when the run reached its limit.
+    RunTimeout,
+    /// It was ended when the run was interrupted.
+    Interrupted,
+    /// Its process could not be started.
+    Exec,
+    /// Its supervisor was killed.
+    Lost,
+    /// It had too many processes.
+    Processes,
+    /// It passed and left something behind.
+    Leak,
+    /// It passed only after it had failed.
+    Flaky,
+    /// A required capability of this name is missing.
+    Capability(String),
+    /// Too many tests were skipped.
+    Skips,
+    /// The build failed.
+    Build,
+    /// A test binary did not list its tests.
+    List,
+    /// No test was selected.
+    NoTests,
+    /// The command line is invalid.
+    Usage,
+    /// A filter is invalid.
+    Filter,
+    /// The metadata of the workspace is invalid.
+    Config,
+    /// The run could not be set up.
+    Setup,
+    /// A report could not be written.
+    Report,
+    /// A measurement failed.
+    Bench,
+    /// What another version of the runner, or another runner, calls so.
+    Other(String),
+}
+
+/// The kinds without a name of their own, as they are written.
+const NAMES: [(FailureKind, &str); 21] = [
+    (FailureKind::Panic, "panic"),
+    (FailureKind::Error, "error"),
+    (FailureKind::Exit, "exit"),
+    (FailureKind::Timeout, "timeout"),
+    (FailureKind::RunTimeout, "run-timeout"),
+    (FailureKind::Interrupted, "interrupted"),
+    (FailureKind::Exec, "exec"),
+    (FailureKind::Lost, "lost"),
+    (FailureKind::Processes, "processes"),
+    (FailureKind::Leak, "leak"),
+    (FailureKind::Flaky, "flaky"),
+    (FailureKind::Skips, "skips"),
+    (FailureKind::Build, "build"),
+    (FailureKind::List, "list"),
+    (FailureKind::NoTests, "no-tests"),
+    (FailureKind::Usage, "usage"),
+    (FailureKind::Filter, "filter"),
+    (FailureKind::Config, "config"),
+    (FailureKind::Setup, "setup"),
+    (FailureKind::Report, "report"),
+    (FailureKind::Bench, "bench"),
+];
+
+/// The beginnings of the kinds with a name of their own.
+const SIGNAL: &str = "signal:";
+const CAPABILITY: &str = "capability:";
+
+impl FailureKind {
+    /// Whether the end of the run was the end of the test: a signal, or the run's own limit.
+    pub(crate) fn is_of_the_run(&self) -> bool {
+        matches!(self, FailureKind::Interrupted | FailureKind::RunTimeout)
+    }
+
+    /// As it is written.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        match self {
+            FailureKind::Signal(signal) => format!("{SIGNAL}{signal}").into(),
+            FailureKind::Capability(name) => format!("{CAPABILITY}{name}").into(),
+            FailureKind::Other(name) => name.into(),
+            kind => {
+                let mut names = NAMES.iter();
+                let found = names.find(|(named, _)| named == kind);
+                found.map_or("", |(_, name)| name).into()
+            }
+        }
+    }
+}
+
+impl From<&str> for FailureKind {
+    fn from(name: &str) -> FailureKind {
+        let known = NAMES.iter().find(|(_, known)| *known == name);
+        match (name.strip_prefix(SIGNAL), name.strip_prefix(CAPABILITY), known) {
+            (Some(signal), _, _) => FailureKind::Signal(signal.to_owned()),
+            (_, Some(capability), _) => FailureKind::Capability(capability.to_owned()),
+            (_, _, Some((kind, _))) => kind.clone(),
+            (None, None, None) => FailureKind::Other(name.to_owned()),
+        }
+    }
+}
+
+impl From<String> for FailureKind {
+    fn from(name: String) -> FailureKind {
+        FailureKind::from(name.as_str())
+    }
+}
+
+impl From<FailureKind> for String {
+    fn from(kind: FailureKind) -> String {
+        kind.name().into_owned()
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_as_it_is_written() {
+        let named = [
+            FailureKind::Signal("SIGABRT".to_owned()),
+            FailureKind::Capability("fuse".to_owned()),
+            FailureKind::Other("of-tomorrow".to_owned()),
+        ];
+        let all = NAMES.iter().map(|(kind, _)| kind).chain(&named);
+        for kind in all {
+            assert_eq!(&FailureKind::from(kind.name().as_ref()), kind);
+            assert!(!kind.name().is_empty());
+        }
+    }
+}
