@@ -27,10 +27,14 @@ pub async fn build(
 ) -> Result<BTreeMap<String, PathBuf>, Stop> {
     let package = package(workspace)?;
     let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = match args.release {
+        true => of(package, features),
+        false => args.of_built_packages(workspace, features),
+    };
     let selection = Selection::Binaries {
         package,
         names,
-        features: &of(package, features),
+        features: &features,
     };
     let bins = cargo::build(workspace, selection, args, interrupts).await?.bins;
     match names.iter().find(|&&name| !bins.contains_key(name)) {

@@ -52,7 +52,8 @@ pub enum Selection<'a> {
         /// The features.
         features: &'a [String],
     },
-    /// Some binaries of one package, with these features, given as `package/feature`.
+    /// Some binaries of one package, with these features, given as `package/feature`. In a debug build cargo selects
+    /// the same packages, features and profile as for the tests, so that neither build compiles anything of the other again.
     Binaries {
         /// The package.
         package: &'a str,
@@ -80,19 +81,21 @@ impl Selection<'_> {
                 features,
             } => {
                 let names = names.iter().map(|name| format!("--bin={name}"));
-                let package = format!("--package={package}");
-                [package]
+                let packages = match args.release {
+                    true => vec![format!("--package={package}")],
+                    false => args.packages(workspace),
+                };
+                packages
                     .into_iter()
                     .chain(names)
                     .chain(features_of(features))
                     .collect()
             }
         };
-        let is_test = matches!(self, Selection::Tests { .. });
         let flags = [
             (args.release, "--release"),
             // As `cargo test` does; it shares what is the same with the profile `dev`.
-            (is_test && !args.release, "--profile=test"),
+            (!args.release, "--profile=test"),
             (args.locked, "--locked"),
             (args.offline, "--offline"),
         ];
@@ -177,5 +180,28 @@ impl BuildArgs {
             specs => specs.iter().any(|spec| is_named(package, spec)),
         };
         workspace.packages.values().filter(is_member).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_built_with_the_packages_features_and_profile_of_the_tests() {
+        let workspace = Workspace::load(None).unwrap();
+        let features = ["a/one".to_owned(), "b/two".to_owned()];
+        let (args, features) = (BuildArgs::default(), features.as_slice());
+        let mut tests = Selection::Tests { features }.arguments(&workspace, &args);
+        tests.retain(|word| !["--bins", "--tests"].contains(&word.as_str()));
+        let probe = Selection::Binaries {
+            package: "p",
+            names: &["probe"],
+            features,
+        };
+        let mut probe = probe.arguments(&workspace, &args);
+        assert!(probe.contains(&"--bin=probe".to_owned()), "{probe:?}");
+        probe.retain(|word| word != "--bin=probe");
+        assert_eq!(probe, tests);
     }
 }
