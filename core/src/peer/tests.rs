@@ -3,7 +3,6 @@
 mod announced;
 mod expectation;
 mod reading;
-mod speed;
 #[cfg(unix)]
 mod unshared;
 
