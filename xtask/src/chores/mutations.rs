@@ -84,7 +84,7 @@ fn refuse(unknown: &str) -> Result<ExitCode> {
 }
 
 fn try_all(replica: &Replica, patches: &[Patch]) -> Result<Vec<Row>> {
-    let trial = Trial::new(replica)?;
+    let trial = Trial::new(replica, patches)?;
     tell("building and running the unmutated tests (the first time, this builds every dependency)")?;
     trial.expect_green(patches)?;
     let mut rows = Vec::new();

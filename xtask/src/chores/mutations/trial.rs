@@ -1,5 +1,6 @@
 //! Runs tests on the replica, through this same xtask, and judges what the exit code says.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub(super) enum Verdict {
 pub(super) struct Trial<'a> {
     replica: &'a Replica,
     xtask: std::path::PathBuf,
+    /// The packages of all tests. Each run selects all of them, so that cargo chooses the same features each time; xtask
+    /// does not run its own tests otherwise.
+    packages: BTreeSet<String>,
 }
 
 /// Where the child's progress goes.
@@ -53,9 +57,15 @@ enum Progress {
 impl<'a> Trial<'a> {
     /// # Errors
     /// When the system does not tell which program this is.
-    pub(super) fn new(replica: &'a Replica) -> Result<Self> {
+    pub(super) fn new(replica: &'a Replica, patches: &[Patch]) -> Result<Self> {
         let xtask = std::env::current_exe().context("could not find out which program this is")?;
-        Ok(Self { replica, xtask })
+        let tests = patches.iter().flat_map(|patch| &patch.tests);
+        let packages = tests.map(|test| test.package.clone()).collect();
+        Ok(Self {
+            replica,
+            xtask,
+            packages,
+        })
     }
 
     /// Runs every test that the patches name, once, on code that is not broken.
@@ -113,6 +123,7 @@ impl<'a> Trial<'a> {
     fn run(&self, tests: &[&TestId], progress: Progress) -> Result<Output> {
         let mut command = Command::new(&self.xtask);
         command.arg("test").args(tests.iter().map(ToString::to_string));
+        command.args(self.packages.iter().map(|package| format!("--package={package}")));
         command
             .arg("--manifest-path")
             .arg(self.replica.tree.join("Cargo.toml"));
