@@ -5,10 +5,11 @@
 //! end and has not come to run yet, gets the time that it needs.
 
 use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, WaitOptions, wait};
 
 use super::bounded::bounded;
@@ -59,8 +60,9 @@ pub(super) fn reap() -> bool {
 }
 
 /// The processes that the test left behind, with the sockets on which they listen.
-pub(super) fn processes_left(rescue: &mut Rescue) -> Vec<Leak> {
-    let Some(left) = idle_descendants(rescue) else {
+/// `runner` is the line to the runner; when that is gone, no process is waited for.
+pub(super) fn processes_left(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Vec<Leak> {
+    let Some(left) = idle_descendants(runner, rescue) else {
         return Vec::new();
     };
     if left.is_empty() {
@@ -106,7 +108,7 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
 
 /// Waits until each descendant has ended or is idle; one that waits for a mount of its own is
 /// helped to its end. `None` if there are none any more.
-fn idle_descendants(rescue: &mut Rescue) -> Option<Vec<Process>> {
+fn idle_descendants(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Option<Vec<Process>> {
     let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
     let mut used_at_first = None;
     loop {
@@ -125,7 +127,9 @@ fn idle_descendants(rescue: &mut Rescue) -> Option<Vec<Process>> {
         }
         rescue.look(&left);
         before = now;
-        pause(LOOK_INTERVAL);
+        if is_gone_after(LOOK_INTERVAL, runner) {
+            return Some(left);
+        }
     }
 }
 
@@ -207,9 +211,21 @@ fn is_over(start: Instant, limit: Duration) -> bool {
 
 /// Waits; there is nothing else to do in this process meanwhile.
 pub(super) fn pause(duration: Duration) {
-    let timeout = Timespec {
+    poll(&mut [], Some(&timeout(duration))).ok();
+}
+
+/// The same, but not after the runner at the other end of the line is gone. Returns whether it is.
+fn is_gone_after(duration: Duration, runner: BorrowedFd<'_>) -> bool {
+    // The end of the line is reported without being asked for; what it says meanwhile can wait.
+    let mut line = [PollFd::from_borrowed_fd(runner, PollFlags::empty())];
+    let polled = poll(&mut line, Some(&timeout(duration)));
+    polled.is_ok_and(|count| count > 0)
+}
+
+/// Less than a second.
+fn timeout(duration: Duration) -> Timespec {
+    Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(duration.subsec_nanos()),
-    };
-    poll(&mut [], Some(&timeout)).ok();
+    }
 }

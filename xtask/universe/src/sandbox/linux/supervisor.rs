@@ -317,7 +317,7 @@ impl Supervisor<'_> {
 
     /// What the test has left but files; all of it is gone afterwards.
     fn leaks(&self, group: Option<crate::base::os::Pid>, rescue: &mut Rescue) -> Vec<Leak> {
-        let mut leaks = remains::processes_left(rescue);
+        let mut leaks = remains::processes_left(self.around.control.as_fd(), rescue);
         remains::kill_all(group, rescue);
         leaks.extend(rescue.take_leaks());
         leaks.extend(self.mounts_left(rescue));
