@@ -63,7 +63,7 @@ pub(crate) struct Args {
     /// Leave out sshfs and rclone, also where they are installed
     #[arg(long)]
     alone: bool,
-    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    /// Use the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
     #[command(flatten)]

@@ -23,11 +23,11 @@ use cargo_universe::runner::test;
 use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::metadata::Workspace;
 
-/// Check everything that CI checks: formatting, lints, our own rules, xtask's tests, doc tests, and then the tests, also with
-/// `cargo test` and nextest
+/// Run everything that CI runs: formatting, lints, the rules of this repository, the runner's
+/// tests, doc tests, and the suite, also with `cargo test` and nextest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Go on after a step has failed
+    /// Continue after a failed step
     #[arg(long)]
     keep_going: bool,
     /// Arguments for the last step, `cargo xtask test`

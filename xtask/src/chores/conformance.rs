@@ -40,7 +40,7 @@ const KIND: &str = "conformance";
 /// The binary of the tests package that mounts two connected peers.
 const MOUNTPOINT: &str = "mountpoint";
 
-/// Let fsx and pjdfstest judge a mount: the checks that take too long for `test`
+/// Run fsx and pjdfstest on a mount: the checks that take too long for `test`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only checks whose id contains one of these; a whole id selects that check
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Where to check: a plain directory tests the checks
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     on: On,
-    /// The seed of what is random; a fresh one is printed
+    /// Repeat the random operations of this seed; without it, a new one is printed
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
     /// Only print the checks, and what each needs
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     /// Only build the tools, below target/xtask/tools
     #[arg(long, conflicts_with_all = ["list", "names"])]
     install: bool,
-    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    /// Use the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
 }

@@ -21,7 +21,7 @@ const BINARY: &str = "demo";
 pub(crate) struct Args {
     /// The folder to share [default: the sources of this repository]
     path: Option<PathBuf>,
-    /// Keep the directories of both peers and say where they are
+    /// Keep the directories of both peers and print where they are
     #[arg(long)]
     keep: bool,
     /// Keep the mount up until Ctrl-C, to look at it

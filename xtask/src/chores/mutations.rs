@@ -24,15 +24,15 @@ use trial::{Row, Trial, Verdict};
 /// Where the patches lie, below the root of the workspace.
 const DIRECTORY: &str = "tests/mutations";
 
-/// Break the code on purpose, one patch after the other, and see that the named tests notice
+/// Break the code on purpose, one patch after the other, and expect the named tests to fail
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only these mutations, by the names of their files without `.patch`
     names: Vec<String>,
-    /// Only check that each patch applies and that each named test exists; builds nothing
+    /// Only check that each patch applies and that each named test exists; build nothing
     #[arg(long)]
     check: bool,
-    /// Only print the mutations and the tests that must notice them
+    /// Only print the mutations and the tests that must fail
     #[arg(long, conflicts_with = "check")]
     list: bool,
 }

@@ -23,10 +23,10 @@ use figures::{Figures, Sample};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Of the bench `runner`")]
 pub(super) struct RunnerArgs {
-    /// Run the suite so often with each runner
+    /// Run the suite N times with each runner
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Run so many tests at a time [default: twice the number of processors]
+    /// Run N tests concurrently [default: twice the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }

@@ -24,20 +24,20 @@ const TRACE: &str = "trace.json";
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Report")]
 pub(crate) struct OutputArgs {
-    /// Write the events to this file, too, while they happen; `-` is standard output, and results then go to standard
-    /// error; `off` is no other file
+    /// Also write the events to this file, as they happen; `-` is standard output, and results then
+    /// go to standard error; `off` writes no other file
     #[arg(long, value_name = "PATH|-|off", env = "XTASK_TEST_EVENTS")]
     events: Option<PathBuf>,
-    /// Write the summary in Markdown to this file, too; `off` writes none
+    /// Also write the Markdown summary to this file; `off` writes none
     #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_SUMMARY")]
     summary: Option<PathBuf>,
-    /// Write the timeline, a page for a browser, to this file, too; `off` writes none
+    /// Also write the timeline, a page for a browser, to this file; `off` writes none
     #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_TIMELINE")]
     timeline: Option<PathBuf>,
-    /// Write the trace, for Perfetto, to this file, too; `off` writes none
+    /// Also write the trace, for Perfetto, to this file; `off` writes none
     #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_TRACE")]
     trace: Option<PathBuf>,
-    /// Show so many of the slowest tests at the end
+    /// Print the N slowest tests at the end
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) durations: usize,
 }

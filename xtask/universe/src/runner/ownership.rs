@@ -11,12 +11,12 @@ use crate::sandbox::isolation::Isolation;
 /// What it means that a test leaves something behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LeakPolicy {
-    /// Nothing; it is cleaned up all the same
+    /// The runner cleans up and reports nothing
     Off,
-    /// It is reported
+    /// The runner cleans up and reports the leak
     #[default]
     Warn,
-    /// The test has failed
+    /// The runner cleans up, and the test fails
     Fail,
 }
 
@@ -52,7 +52,7 @@ fn seconds(duration: Duration) -> String {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ownership and time")]
 pub(crate) struct OwnershipArgs {
-    /// Keep the tests apart from everything else
+    /// Isolate the tests from the rest of the machine
     #[arg(
         long,
         value_name = "HOW",
@@ -61,7 +61,7 @@ pub(crate) struct OwnershipArgs {
         env = "XTASK_TEST_ISOLATE"
     )]
     pub(crate) isolate: Isolation,
-    /// What it means that a test leaves processes, sockets, mounts or files behind
+    /// Choose what happens when a test leaves processes, sockets, mounts or files behind
     #[arg(
         long,
         value_name = "POLICY",
@@ -70,7 +70,8 @@ pub(crate) struct OwnershipArgs {
         env = "XTASK_TEST_LEAKS"
     )]
     pub(crate) leaks: LeakPolicy,
-    /// End a test that takes longer, with all it started; like all limits, stretched on a slow machine
+    /// End a test that runs longer, with everything it started; all limits are extended on a slow
+    /// machine
     #[arg(
         long,
         value_name = "TIME",
@@ -79,10 +80,11 @@ pub(crate) struct OwnershipArgs {
         env = "XTASK_TEST_TIMEOUT"
     )]
     pub(crate) timeout: Duration,
-    /// Mark a test that takes longer as slow: while it runs, each time that so much time has passed, and at the end
+    /// Report a test that runs longer as slow: at once, after every further interval of this
+    /// length, and at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, env = "XTASK_TEST_SLOW")]
     pub(crate) slow: Duration,
-    /// Between asking a test to end (TERM) and killing it, wait so long
+    /// Wait this long between asking a test to end (TERM) and killing it
     #[arg(
         long,
         value_name = "TIME",
@@ -91,11 +93,11 @@ pub(crate) struct OwnershipArgs {
         env = "XTASK_TEST_GRACE"
     )]
     pub(crate) grace: Duration,
-    /// End the run when the tests together take longer; building does not count [default: 180s, and no limit where tests
-    /// are repeated by --count, --copies, --stress or --until-fail]
+    /// End the run when all tests together take longer; building does not count [default: 180s; no
+    /// limit with --count, --copies, --stress or --until-fail]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT")]
     pub(crate) global_timeout: Option<Duration>,
-    /// Stretch all limits by this factor; `auto` measures how slow this machine is
+    /// Extend all limits by this factor; `auto` measures how slow this machine is
     #[arg(
         long,
         value_name = "FACTOR",

@@ -33,8 +33,8 @@ const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list",
 /// Which profile to use.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ProfileArgs {
-    /// Take options from `[workspace.metadata.xtask.test.profiles.NAME]`, on top of those of `default` [default: `ci` if
-    /// there is such a profile and the variable CI is `true` or `1`]
+    /// Add the options of `[workspace.metadata.xtask.test.profiles.NAME]` to those of `default`
+    /// [default: `ci` if that profile exists and the variable CI is `true` or `1`]
     #[arg(long, value_name = "NAME", env = "XTASK_TEST_PROFILE")]
     profile: Option<String>,
     /// The one that was chosen, once it is known.

@@ -16,7 +16,7 @@ use crate::runner::console;
 use crate::runner::rundir::PUBLISHED;
 use crate::workspace::metadata::Workspace;
 
-/// Tell of a run again, of several as one, or of the difference between two
+/// Report a run again, several runs as one, or the difference between two
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -29,7 +29,7 @@ enum What {
     Junit {
         #[command(flatten)]
         source: Source,
-        /// What the report may contain
+        /// Choose the dialect of the report
         #[arg(long, value_name = "DIALECT", value_enum, default_value_t)]
         dialect: Dialect,
     },
@@ -43,18 +43,18 @@ enum What {
     Slowest {
         #[command(flatten)]
         source: Source,
-        /// So many
+        /// How many
         #[arg(long, value_name = "N", default_value_t = 10)]
         count: usize,
     },
-    /// What changed from one run to another; exit code 100 if a test fails that did not, or if the later run failed to
-    /// build, was killed or ran out of time
+    /// What changed between two runs; exit code 100 if a test newly fails, or if the later run
+    /// failed to build, was killed or timed out
     Diff {
         /// The events of the earlier run, or the directory of that run
         before: PathBuf,
         /// The events of the later run, or its directory [default: the latest run]
         after: Option<PathBuf>,
-        /// Tell of tests that became slower or faster by more than this
+        /// List tests that became slower or faster by more than this factor
         #[arg(long, value_name = "RATIO", default_value_t = 1.5)]
         ratio: f64,
         #[command(flatten)]
@@ -65,10 +65,10 @@ enum What {
 /// Which runs, and where to tell of them.
 #[derive(Debug, clap::Args)]
 struct Source {
-    /// The events of a run, or the directory of that run; several are told of as one [default: the latest run]
+    /// The events of a run, or its directory; several are reported as one [default: the latest run]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     from: Vec<PathBuf>,
-    /// Write to this file and not to standard output
+    /// Write to this file instead of standard output
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -78,7 +78,7 @@ struct Source {
 /// Where the latest run is looked for.
 #[derive(Debug, clap::Args)]
 struct Place {
-    /// The workspace whose latest run is meant
+    /// Use the latest run of the workspace of this Cargo.toml
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
 }

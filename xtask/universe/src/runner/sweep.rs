@@ -7,16 +7,16 @@ use crate::runner::console::Console;
 use crate::runner::rundir::leftovers::{self, Leftover, State};
 use crate::workspace::metadata::Workspace;
 
-/// End, unmount and remove what killed runs have left
+/// End, unmount and remove what killed runs left behind
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only say what there is
+    /// Print what would be removed; remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Also remove logs, and files of failed tests, of runs that came to their end
+    /// Also remove the logs, and the files of failed tests, of runs that ended
     #[arg(long)]
     kept: bool,
-    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    /// Use the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<std::path::PathBuf>,
 }

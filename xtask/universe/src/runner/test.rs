@@ -41,10 +41,11 @@ pub struct Args {
     #[command(flatten)]
     /// Which tests.
     pub filter: FilterArgs,
-    /// Also run tests that are ignored for another reason than a missing capability
+    /// Also run tests that are ignored for a reason other than a missing capability
     #[arg(long)]
     pub(crate) run_ignored: bool,
-    /// Fail (exit code 107) unless these capabilities are there; `all` stands for whatever the selected tests need
+    /// Fail with exit code 107 if one of these capabilities is missing; `all` means every
+    /// capability that a selected test needs
     #[arg(
         long,
         value_name = "CAPABILITY",
@@ -53,7 +54,7 @@ pub struct Args {
     )]
     pub require: Vec<String>,
 
-    /// Run so many tests at a time [default: twice the number of processors]
+    /// Run N tests concurrently [default: twice the number of processors]
     #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Start no further test after the first failure
@@ -62,8 +63,8 @@ pub struct Args {
     /// Run everything, whatever fails (the default)
     #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
     pub(crate) no_fail_fast: bool,
-    /// Run in random order, another one in each round; the seed is printed and gives the same orders again; `false`
-    /// takes back what a profile says
+    /// Run in random order, a different one in each round; the printed seed repeats the order;
+    /// `false` overrides a profile
     #[arg(
         long,
         value_name = "SEED",
@@ -73,11 +74,11 @@ pub struct Args {
         help_heading = "Run"
     )]
     pub(crate) shuffle: Option<Order>,
-    /// Show what tests write while they run
+    /// Show the output of tests while they run
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
 
-    /// Write the JUnit report to this file, too; `off` is no other file
+    /// Also write the JUnit report to this file; `off` writes no other file
     #[arg(
         long,
         value_name = "PATH|off",
@@ -85,7 +86,7 @@ pub struct Args {
         help_heading = "Report"
     )]
     pub(crate) junit: Option<PathBuf>,
-    /// What the report may contain
+    /// Choose the dialect of the report
     #[arg(
         long,
         value_name = "DIALECT",

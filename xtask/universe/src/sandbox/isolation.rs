@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 /// What a person wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Isolation {
-    /// The box where the kernel allows it, else what comes next
+    /// The box where the kernel allows it, otherwise like `process`
     #[default]
     Auto,
-    /// The box, or nothing: where it cannot be had, the exit code is 96
+    /// The box only: exit code 96 where the kernel refuses it
     Box,
-    /// No box: each test's processes are owned, its ports and mounts are the machine's
+    /// No box: the runner owns each test's processes; ports and mounts are those of the machine
     Process,
 }
 

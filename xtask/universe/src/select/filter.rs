@@ -17,16 +17,18 @@ use word::Word;
 /// The part of a command line that selects tests.
 #[derive(Debug, clap::Args)]
 pub struct FilterArgs {
-    /// Select tests whose id `package::binary$module::test` contains one of these; a whole id selects that test
+    /// Select the tests whose id `package::binary$module::test` contains one of these words; a
+    /// whole id selects that test
     pub(crate) filters: Vec<String>,
-    /// Of those, select what an expression holds for: `test(PATTERN)`, `module(..)`, `package(..)`, `binary(..)`,
-    /// `cap(..)`, `all()`, `none()`, `and`, `or`, `not`; a PATTERN is text, `=text`, `~text`, `#glob` or `/regex/`
+    /// Narrow the selection by an expression: `test(PATTERN)`, `module(..)`, `package(..)`,
+    /// `binary(..)`, `cap(..)`, `all()`, `none()`, `and`, `or`, `not`; a PATTERN is text, `=text`,
+    /// `~text`, `#glob` or `/regex/`
     #[arg(long = "filterset", short = 'E', value_name = "EXPR")]
     filterset: Vec<String>,
-    /// Leave out tests whose id contains this
+    /// Exclude the tests whose id contains this word
     #[arg(long, value_name = "WORD")]
     skip: Vec<String>,
-    /// Take words as whole names `module::test` instead of parts
+    /// Match words against whole names `module::test` instead of parts
     #[arg(long)]
     exact: bool,
 }

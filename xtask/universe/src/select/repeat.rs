@@ -13,26 +13,25 @@ use crate::base::failure_kind::FailureKind;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Repeat")]
 pub(crate) struct RepeatArgs {
-    /// Run every test so many times
+    /// Run every test N times
     #[arg(long, value_name = "N", env = "XTASK_TEST_COUNT")]
     count: Option<NonZeroU32>,
-    /// Run so many copies of each test at the same time, started together (of tests of a group or that run alone, as
-    /// many as may run at a time)
+    /// Run N copies of each test concurrently (fewer where group or exclusivity limits apply)
     #[arg(long, value_name = "N", default_value = "1")]
     copies: NonZeroU32,
-    /// Start tests over and over until so much time has passed; each runs at least once
+    /// Repeat the tests until this much time has passed; each runs at least once
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     stress: Option<Duration>,
-    /// Start tests over and over until one fails, within the bounds of --count and --stress
+    /// Repeat the tests until one fails, within the limits of --count and --stress
     #[arg(long)]
     until_fail: bool,
-    /// Try a test that failed or took too long again, up to so many times
+    /// Retry a test that failed or timed out, up to N times
     #[arg(long, value_name = "N", default_value_t, env = "XTASK_TEST_RETRIES")]
     retries: u32,
-    /// Wait so long before each further attempt
+    /// Wait this long before each retry
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     retry_delay: Option<Duration>,
-    /// What a test counts as that failed at first and passed later
+    /// Choose the result of a test that failed at first and passed on a retry
     #[arg(
         long,
         value_name = "VERDICT",

@@ -15,13 +15,13 @@ pub(crate) struct ScheduleArgs {
     pub(crate) subset: SubsetArgs,
     #[command(flatten)]
     pub(crate) repeat: RepeatArgs,
-    /// Fail if more tests than this are skipped
+    /// Fail if more than N tests are skipped
     #[arg(long, value_name = "N", env = "XTASK_TEST_MAX_SKIPS", help_heading = "Part")]
     max_skips: Option<usize>,
-    /// Fail if any test is skipped: the same as `--max-skips 0`; of the two the one that is said last counts
+    /// Fail if any test is skipped, like `--max-skips 0`; the later of both options counts
     #[arg(long, help_heading = "Part")]
     no_skips: bool,
-    /// What it means that no test is selected
+    /// Choose what happens when no test is selected
     #[arg(
         long,
         value_name = "VERDICT",
@@ -31,10 +31,10 @@ pub(crate) struct ScheduleArgs {
         help_heading = "Part"
     )]
     pub(crate) no_tests: NoTests,
-    /// Run nothing: list the selected tests, as `list` does
+    /// List the selected tests and run nothing, like `list`
     #[arg(long, help_heading = "Part")]
     pub(crate) list: bool,
-    /// Run nothing: list what would run, in order, and what would not, with the reason
+    /// Print which tests would run, in order, and why the others would not; run nothing
     #[arg(long, conflicts_with = "list", help_heading = "Part")]
     pub(crate) dry_run: bool,
 }

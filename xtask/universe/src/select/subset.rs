@@ -15,18 +15,18 @@ use crate::select::history::{History, Place, Verdict};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Part")]
 pub(crate) struct SubsetArgs {
-    /// Run only part I of N parts, which together are all tests; balanced by the durations in the history, which must
-    /// be the same for all parts
+    /// Run only part I of N parts that together are all tests, balanced by the durations in the
+    /// history; all parts must use the same history
     #[arg(long, value_name = "I/N", env = "XTASK_TEST_SHARD")]
     pub(crate) shard: Option<Shard>,
-    /// Run only what failed when it last ran; exit code 5 if all of it passes and there are others that have not passed,
-    /// those of other shards aside
+    /// Run only the tests that failed when they last ran; exit code 5 if all of them pass and
+    /// others have yet to pass (those of other shards do not count)
     #[arg(long, visible_alias = "lf")]
     pub(crate) rerun_failed: bool,
-    /// Start with what failed when it last ran
+    /// Start with the tests that failed when they last ran
     #[arg(long, visible_alias = "ff")]
     pub(crate) failed_first: bool,
-    /// Where results of earlier runs are kept [default: target/xtask/test/history.ndjson]
+    /// Keep the results of runs in this file [default: target/xtask/test/history.ndjson]
     #[arg(long, value_name = "PATH", env = "XTASK_TEST_HISTORY")]
     history: Option<PathBuf>,
 }

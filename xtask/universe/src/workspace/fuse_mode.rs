@@ -6,16 +6,16 @@ pub enum FuseMode {
     /// Where this machine can mount
     #[default]
     Auto,
-    /// It must work: where it does not, the exit code is 107
+    /// It must work: exit code 107 where it does not
     On,
-    /// Not built and not used; tests that need it are skipped
+    /// Build without FUSE; tests that need it are skipped
     Off,
 }
 
 /// The option, as all subcommands have it that build for mounts.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct FuseArgs {
-    /// Build with FUSE, and do what needs it
+    /// Build with FUSE and run what needs it
     #[arg(
         id = "fuse",
         long,

@@ -29,7 +29,7 @@ pub struct BuildArgs {
     /// Build and run every package, not only the default members
     #[arg(long)]
     pub workspace: bool,
-    /// Build with these cargo features, too (repeatable)
+    /// Also build with these cargo features (repeatable)
     #[arg(long, short = 'F', value_name = "FEATURES")]
     pub features: Vec<String>,
     /// Build with all cargo features
@@ -38,7 +38,7 @@ pub struct BuildArgs {
     /// Build without the cargo features that are on by default
     #[arg(long)]
     pub no_default_features: bool,
-    /// Work on the workspace of this Cargo.toml instead of the one around the current directory
+    /// Use the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
 }
