@@ -43,6 +43,28 @@ impl Holder for Stubborn {
     }
 }
 
+/// Serves one source. Once two groups have arrived it serves nothing more before the pull was
+/// cancelled, so that no pull ends first.
+struct Hesitant {
+    source: Arc<Source>,
+    progress: Progress,
+    cancelled: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Holder for Hesitant {
+    fn sources(&self, _content: &ContentId) -> Vec<Arc<Source>> {
+        if self.progress.verified_len() >= 2 * GROUP_LEN {
+            // The other end of the channel is dropped, and nothing is ever sent.
+            self.cancelled.lock().unwrap().recv().unwrap_err();
+        }
+        vec![self.source.clone()]
+    }
+
+    fn refresh(&self, _source: &Arc<Source>) -> Option<Arc<Source>> {
+        None
+    }
+}
+
 /// Serves one source until it is told to stop.
 struct Withdrawn(Arc<Source>, Arc<AtomicBool>);
 
@@ -349,14 +371,20 @@ fn a_pull_that_is_cancelled_leaves_no_part_file() {
     let queue = queue(root.path(), source.content);
     let (mut pulling, mut serving) = lane_pair();
     let _lent = queue.lend_closer(pulling.closer().unwrap());
-    let holder = Stubborn(source);
-    let holding = thread::spawn(move || serve(&mut serving, &holder));
     let (cancelling, progress) = (queue.clone(), queue.progress().clone());
+    let (cancelled, wait) = std::sync::mpsc::channel();
+    let holder = Hesitant {
+        source,
+        progress: progress.clone(),
+        cancelled: std::sync::Mutex::new(wait),
+    };
+    let holding = thread::spawn(move || serve(&mut serving, &holder));
     let cutting = thread::spawn(move || {
         while progress.verified_len() < 2 * GROUP_LEN {
             thread::yield_now();
         }
         cancelling.cancel();
+        drop(cancelled);
     });
     drop(fetch(&mut pulling, &queue, &Clock::system()));
     cutting.join().unwrap();

@@ -26,7 +26,7 @@ use machine::Machine;
 /// Version of the JSON document; it grows when a field changes its meaning or goes away.
 const JSON_VERSION: u32 = 1;
 
-/// Look at this machine and say what it can do.
+/// Check what this machine can do, with evidence.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print one JSON document instead of a table.

@@ -45,7 +45,7 @@ pub(crate) struct RepeatArgs {
 /// What a test counts as that passed only after it had failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Flaky {
-    /// As passed; the report tells of the failures.
+    /// Passed; the report lists the failures.
     #[default]
     Pass,
     /// As failed.
