@@ -1,8 +1,10 @@
 //! The tandem peer: everything between a folder on this machine and the same folder on one other machine.
 //!
-//! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`], [`rendezvous`],
-//! [`session`], [`catalog`], [`store`], [`transfer`], [`peer`], [`mount`]. There is no server in this crate;
-//! the relay is `tandem_relay`, of which only the shared API is used here.
+//! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
+//! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`]; at
+//! last [`peer`] and [`mount`], which know each other: a peer informs its mounts and ends them.
+//! There is no server in this crate; the relay is `tandem_relay`, of which only the shared API is
+//! used here, with its feature `server` off.
 
 mod aligned;
 pub mod catalog;

@@ -1,9 +1,14 @@
 //! Moving the bytes of files between peers, verified.
 //!
-//! Owns what is said on a data lane after its greeting, the holder's side (`serve`), the puller's side (`queue`, `fetch`)
-//! and the side of those who read what is not here (`demand`, `supply`, `read_ahead`). A group of bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk; a lane
-//! that breaks gives its unfinished work back to the queue, so a pull survives it. Knows contents and destinations,
-//! not the catalog's names, and no sessions: lanes are handed to it.
+//! Owns the protocol of a data lane after its greeting, the holder's side (`serve`), the puller's
+//! side (`queue`, `fetch`) and the reader's side (`demand`, `supply`, `read_ahead`). A group of
+//! bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk; a
+//! lane that breaks gives its unfinished work back to the queue, so a pull survives it. Knows
+//! contents and destinations, not the catalog's names, and no sessions: the caller hands it lanes.
+//!
+//! Readers have lanes of their own with few bytes in flight on them, so a pull can't starve a read,
+//! and read-ahead delays a waiting reader only for a moment. Single blocks are checked by a fine
+//! outline, which is fetched with them.
 
 mod demand;
 mod fault;

@@ -1,4 +1,8 @@
 //! Renames: giving what is shown another place, and what becomes of whatever is there.
+//!
+//! A file that is renamed over another one becomes a new version of that one's entry. Many editors
+//! save like this: so edits of both sides meet in one entry, and saving does not use up the
+//! catalog.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,10 @@
 //! What a file system says of one file, folder or link, and what may be changed of it.
 //!
 //! Plain values without behaviour. Times are nanoseconds since 1970, as in the catalog.
+//!
+//! Users, special mode bits, modes and times of folders, and which links were made here are known
+//! on this machine only, for as long as the peer runs. A share has no hard links, devices, pipes or
+//! extended attributes.
 
 use crate::catalog::{EntryId, EntryKey};
 

@@ -5,6 +5,9 @@
 //! process that uses its own mount could not end otherwise. What was left mounted by a process that
 //! died is cleared before something is mounted in its place. fuser's `AutoUnmount` is never used:
 //! with it, unmounting is asynchronous and joining hangs.
+//!
+//! A copy of the mount in another mount name space is served for as long as it lasts; unmounting
+//! does not wait for it.
 
 use std::io;
 use std::path::{Path, PathBuf};

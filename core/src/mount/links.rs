@@ -6,6 +6,11 @@
 //! the rule by which a pull makes links on a disk ([`LinkTarget::leads_up`]), and only if no link
 //! on its way leads out. A link that was made through a mount of this peer keeps its text for as
 //! long as it stays where this side put it. No I/O here.
+//!
+//! The mount option `nosymfollow` ([`Links::Nowhere`](super::Links::Nowhere)) is not the default:
+//! with it the kernel follows no link of the mount at all, and trees of git or npm have links to
+//! their own files. Refusing the text of a link that leads out also protects mounts that
+//! `fusermount3` makes.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -3,6 +3,8 @@
 //! An inode names an entry, not a path: paths are asked from the catalog each time, so a rename on either side needs no
 //! upkeep here. An inode whose entry was removed, or got another content while it was open, stands for nothing that is
 //! shared any more; it keeps the attributes it had and what is open of it. No I/O here.
+//!
+//! Names are in the catalog alone: a mount keeps no tree of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,6 +3,9 @@
 //! A write never waits for the other peer. When the file is closed or synced its content is hashed and shared, once,
 //! however much was written; nothing is shared while it is being written. A version is derived from the one that the
 //! writer saw: what the other side did meanwhile stays, as a conflict copy.
+//!
+//! A new file is in the catalog from its creation, but the other side is informed of it when it is
+//! closed for the first time.
 
 use std::sync::Arc;
 

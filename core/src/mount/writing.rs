@@ -2,6 +2,10 @@
 //!
 //! Nothing that others may still read is touched: a content is copied first. Only a file that the kernel reads by itself
 //! stays the same file, and so does a large one that nobody else has; if others need its content, they get a copy.
+//!
+//! A file of up to [`COPY_ON_WRITE_LEN_MAX`] bytes is copied before it is written: its old content
+//! is served until the new one is shared. A file of the user, outside of the store, is always
+//! copied.
 
 use std::fs::File;
 use std::io;

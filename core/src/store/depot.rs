@@ -5,6 +5,9 @@
 //! disk they take. What is in `written/` belongs to the mount; it is made room for and never
 //! touched. All three folders must be ours alone: whoever could write to them could make us serve,
 //! or remove, files of ours that lie elsewhere.
+//!
+//! What was written stays when the peer ends. The catalog does not outlive the peer yet, so the
+//! next one does not use it.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};

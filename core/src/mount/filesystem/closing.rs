@@ -3,6 +3,12 @@
 //! What a program has mapped into memory it can write after it closed the file. Where the writes go through us, the kernel
 //! closes the file only once it is unmapped. Where it writes by itself, it closes the file at once and tells nobody of the
 //! mapping: then the last handle lingers here until nobody else can write to the file any more.
+//!
+//! What a program stores into mapped memory is shared when it is unmapped, however long ago the
+//! file was closed, and without passthrough also when it is synced. With passthrough the kernel
+//! informs us of no mapping: a closed file stays open to us for as long as the kernel refuses us a
+//! write lease of it. A process must not map files of a mount that it serves itself: the kernel
+//! holds the memory of the process while it waits for the answer.
 
 use std::sync::{Arc, MutexGuard};
 

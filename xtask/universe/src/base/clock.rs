@@ -1,4 +1,4 @@
-//! The only file of xtask that reads a clock or waits for one.
+//! The only file of the runner, and of xtask, that reads a clock or waits for one.
 //!
 //! Deadlines are monotonic; the wall clock serves only to label runs and reports.
 

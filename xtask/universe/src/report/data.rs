@@ -1,7 +1,8 @@
 //! What a run was and what became of each test: plain data that every output is a function of.
 //!
-//! Nothing here reads a clock, a file or the environment. The runner fills it in; `junit`, `reports` and the terminal
-//! print it; `events` writes it down piece by piece and puts it together again. Its form in JSON is `wire`'s matter.
+//! Nothing here reads a clock, a file or the environment. The runner fills it in; `junit`,
+//! `markdown`, `timeline` and the console print it; `events` writes it down piece by piece and puts
+//! it together again. `wire` decides its form in JSON.
 
 mod base64;
 pub(crate) mod wire;

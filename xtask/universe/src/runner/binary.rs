@@ -1,7 +1,7 @@
 //! Builds binaries of the package that has the probe, with the features that fit this machine, and finds where cargo
 //! put them.
 //!
-//! xtask depends on nothing of what it tests: whatever needs the peer or fuser is such a binary.
+//! The runner depends on nothing of what it tests: whatever needs that is such a binary.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

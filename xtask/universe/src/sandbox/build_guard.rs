@@ -1,7 +1,7 @@
 //! Commands that are no tests and must not outlive the runner either: cargo with its compilers, the questions to them.
 //!
-//! On Linux each runs below a process that ends it when the runner is gone, however that came about (see `keeper::leash`);
-//! elsewhere it ends by itself.
+//! On Linux each runs below a process that ends it when the runner is gone, however that came about
+//! (see `linux::leash`); elsewhere it ends by itself.
 
 use std::io;
 use std::process::Command;

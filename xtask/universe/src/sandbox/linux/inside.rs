@@ -1,6 +1,9 @@
 //! The keeper: a small process with one thread, which forks supervisors and ends when the runner does.
 //!
 //! In the box it is the first process, so that its end is the end of all others.
+//!
+//! Once it is set up, it holds none of the runner's standard streams: a reader of the runner's
+//! output sees its end when the runner ends.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
