@@ -3,6 +3,7 @@
 //! Each rule is a pure function of a file's path and text.
 
 mod floors;
+mod strangers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -68,9 +69,19 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
             .with_context(|| format!("could not read `{}`", file.display()))?;
         findings.extend(breaches(&file, &text, known));
         findings.extend(undeclared(root, &file));
-        let upward = floors::breaches(&file, &text).into_iter();
-        findings.extend(upward.map(|(line, message)| Finding {
+        let placed = floors::breaches(&file, &text).into_iter();
+        let placed = placed.chain(strangers::breaches(&file, &text));
+        findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),
+            line,
+            message,
+        }));
+    }
+    for manifest in ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"].map(PathBuf::from) {
+        let text = std::fs::read_to_string(root.join(&manifest)).unwrap_or_default();
+        let found = strangers::breaches(&manifest, &text).into_iter();
+        findings.extend(found.map(|(line, message)| Finding {
+            file: manifest.clone(),
             line,
             message,
         }));

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn other_lines_stay_as_they_are() {
         for text in [
-            "tandem::core",
+            "acme::core",
             "a ::b",
             "## title",
             "#[test]",

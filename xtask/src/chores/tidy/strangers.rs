@@ -1,0 +1,55 @@
+//! The runner is for any workspace: it names nothing of this one, and neither it nor xtask depends on what they test.
+
+use std::path::Path;
+
+/// What begins the names of our packages, and what only they may build.
+const OURS: &str = "tandem";
+const FUSER: &str = "fuser";
+
+/// What names something of this workspace where nothing may: the line, and what is wrong. `file` is relative to the root of
+/// the workspace.
+pub(super) fn breaches(file: &Path, text: &str) -> Vec<(usize, String)> {
+    let is_of_the_runner = file.starts_with("xtask/universe/src");
+    let is_manifest = ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"]
+        .map(Path::new)
+        .contains(&file);
+    let names = |line: &str| {
+        match (is_of_the_runner, is_manifest) {
+        (true, _) if line.contains(OURS) => Some(format!("the runner names nothing of `{OURS}`")),
+        (_, true) if line.starts_with(OURS) || line.starts_with(FUSER) => Some(
+            "xtask and the runner are built before anything is known of the machine: neither depends on what they test".to_owned(),
+        ),
+        _ => None,
+    }
+    };
+    let lines = (1..).zip(text.lines());
+    lines
+        .filter_map(|(number, line)| Some((number, names(line)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(file: &str, text: &str) -> Vec<usize> {
+        let found = breaches(Path::new(file), text);
+        found.into_iter().map(|(line, _)| line).collect()
+    }
+
+    #[test]
+    fn the_runner_names_nothing_of_the_workspace() {
+        let text = "//! Head.\nconst NAME: &str = \"tandem\";\n";
+        assert_eq!(lines("xtask/universe/src/runner/test.rs", text), [2]);
+        assert!(lines("xtask/src/chores/demo.rs", text).is_empty());
+    }
+
+    #[test]
+    fn neither_the_runner_nor_xtask_depends_on_what_they_test() {
+        let text = "[dependencies]\nanyhow.workspace = true\ntandem-core.workspace = true\nfuser = \"1\"\n";
+        for file in ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"] {
+            assert_eq!(lines(file, text), [3, 4]);
+        }
+        assert!(lines("core/Cargo.toml", text).is_empty());
+    }
+}
