@@ -63,8 +63,15 @@ struct Sight {
     copy_of: Option<SharePath>,
 }
 
+/// What new states have changed of what is shown.
+pub(super) struct Difference {
+    pub(super) events: Vec<CatalogEvent>,
+    /// Entries that were shown and are not any more, or are as something else.
+    pub(super) displaced: HashSet<EntryId>,
+}
+
 impl Catalog {
-    pub(super) fn store_and_compare(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<CatalogEvent> {
+    pub(super) fn store_and_compare(&mut self, states: BTreeMap<EntryId, EntryState>) -> Difference {
         let affected = self.affected_by(&states);
         let paths_before = self.paths_of(&affected);
         let mut before = self.snapshot(&paths_before, |_| true);
@@ -75,7 +82,12 @@ impl Catalog {
         before.extend(self.snapshot(paths_after.difference(&paths_before), |id| {
             !affected.contains(&id)
         }));
-        compare(&before, &after)
+        let displaced = keys(&before)
+            .difference(&keys(&after))
+            .map(|key| key.id)
+            .collect();
+        let events = compare(&before, &after);
+        Difference { events, displaced }
     }
 
     /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
@@ -265,6 +277,10 @@ impl Sight {
     fn is_folder(&self) -> bool {
         self.kind == Kind::Folder
     }
+}
+
+fn keys(snapshot: &Snapshot) -> HashSet<EntryKey> {
+    snapshot.values().flat_map(|sight| &sight.keys).copied().collect()
 }
 
 fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {

@@ -144,27 +144,34 @@ impl Files {
         self.forget_ungranted(&content);
     }
 
-    /// Call this after the other side has changed the entries `merged`, which had the contents
-    /// `before`. When an entry has lost its content, its file passes to an entry that has just got
-    /// this content, as by a rename onto another file, or else to one that has it. The user sees
-    /// that entry and can remove it. If there is none, the file is forgotten.
-    fn pass_on(&mut self, merged: &[EntryId], before: &HashSet<(EntryId, ContentId)>) {
-        let held = self.note_holding(merged).into_iter();
+    /// Call this after the other side has changed the entries of `piece`, which had the contents
+    /// `before`. When an entry has lost its content, or is not shown with it any more, its file
+    /// passes to an entry that has just got this content, as by a rename onto another file, or else
+    /// to one that has it. The user sees that entry and can remove it. If there is none, the file is
+    /// not served any more: what nobody sees nobody can remove, and the other side could show it
+    /// again. It is forgotten unless a hidden entry still has the content, which may be nowhere else.
+    fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
+        let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
         let gained: HashMap<_, _> = gained.map(|(entry, content)| (content, entry)).collect();
-        let contents: HashSet<_> = before.iter().map(|(_, content)| *content).collect();
+        let mut hidden = self.held_by(piece.entries.iter().chain(&piece.displaced));
+        hidden.retain(|(entry, content)| !shows(&self.catalog, *entry, content));
+        let contents: HashSet<_> = before.union(&hidden).map(|(_, content)| *content).collect();
         for content in contents {
             let catalog = &self.catalog;
-            let left = self.grants.prune(&content, |entry| has(catalog, entry, &content));
+            let stays = |entry| has(catalog, entry, &content) && !hidden.contains(&(entry, content));
+            let left = self.grants.prune(&content, stays);
             if left.is_empty() {
                 continue;
             }
             let others = self.held_for.get(&content).into_iter().flatten();
             let mut heirs = gained.get(&content).into_iter().chain(others).copied();
             let heir = heirs.find(|entry| shows(catalog, *entry, &content));
+            let is_had = hidden.iter().any(|(_, had)| *had == content);
             for path in left {
                 match heir {
                     Some(heir) => self.grants.grant(content, &path, heir),
+                    None if is_had => {}
                     None => {
                         let source = self.sources.take(&content, &path);
                         source.iter().for_each(|source| source.discard());
@@ -228,10 +235,10 @@ impl Files {
         entries.iter().for_each(|entry| self.own.forget(*entry));
     }
 
-    /// The contents of entries that are about to change, as far as they are held.
-    fn held_by(&self, entries: &[EntryId]) -> HashSet<(EntryId, ContentId)> {
+    /// The contents that entries have, as far as they are held.
+    fn held_by<'a>(&self, entries: impl IntoIterator<Item = &'a EntryId>) -> HashSet<(EntryId, ContentId)> {
         let contents = entries
-            .iter()
+            .into_iter()
             .flat_map(|id| contents_of(&self.catalog, *id).map(|content| (*id, content)));
         contents
             .filter(|(_, content)| self.held_for.contains_key(content))
@@ -408,11 +415,11 @@ impl Shared {
         let mut files = self.files();
         let next: Vec<EntryId> = batch.next_entries().collect();
         let before = files.held_by(&next);
-        let MergedPiece { entries, events } = files.catalog.merge_piece(batch)?;
-        files.pass_on(&entries, &before);
-        self.tell_removed(&files, &entries);
-        self.tell_mounts(&files, &events);
-        Ok(events)
+        let piece = files.catalog.merge_piece(batch)?;
+        files.pass_on(&piece, &before);
+        self.tell_removed(&files, &piece.entries);
+        self.tell_mounts(&files, &piece.events);
+        Ok(piece.events)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.

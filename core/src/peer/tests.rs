@@ -2,6 +2,8 @@
 
 mod announced;
 mod expectation;
+#[cfg(unix)]
+mod hidden;
 mod reading;
 mod speed;
 #[cfg(unix)]
