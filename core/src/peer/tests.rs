@@ -1,6 +1,8 @@
 //! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
 
 mod announced;
+#[cfg(unix)]
+mod deep;
 mod expectation;
 #[cfg(unix)]
 mod hidden;
