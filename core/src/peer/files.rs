@@ -20,7 +20,7 @@ use crate::catalog::{
     Kind, MergedPiece, SharePath, Shown,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
-use crate::store::{Attributes, Cached, Outline, Published, Source, SourceError, Sources};
+use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
 
 /// The catalog and the local files behind it.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Files {
     /// passes to an entry that has just got this content, as by a rename onto another file, or else
     /// to one that has it. The user sees that entry and can remove it. If there is none, the file is
     /// not served any more: what nobody sees nobody can remove, and the other side could show it
-    /// again. It is forgotten unless a hidden entry still has the content, which may be nowhere else.
+    /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
     fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
@@ -171,14 +171,23 @@ impl Files {
             for path in left {
                 match heir {
                     Some(heir) => self.grants.grant(content, &path, heir),
-                    None if is_had => {}
-                    None => {
-                        let source = self.sources.take(&content, &path);
-                        source.iter().for_each(|source| source.discard());
-                    }
+                    None => self.drop_source(&content, &path, is_had),
                 }
             }
             self.forget_ungranted(&content);
+        }
+    }
+
+    /// Forgets a source that nothing is served from. What was written through a mount is deleted with it, unless an
+    /// entry still has the content.
+    fn drop_source(&mut self, content: &ContentId, path: &Path, is_had: bool) {
+        let Some(source) = self.sources.take(content, path) else {
+            return;
+        };
+        if is_had && source.owner == Owner::Mount {
+            self.sources.insert(source);
+        } else {
+            source.discard();
         }
     }
 

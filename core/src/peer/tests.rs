@@ -7,6 +7,8 @@ mod expectation;
 #[cfg(unix)]
 mod hidden;
 mod reading;
+#[cfg(unix)]
+mod rereading;
 mod speed;
 #[cfg(unix)]
 mod unshared;
