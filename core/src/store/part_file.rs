@@ -24,6 +24,10 @@ use super::no_follow;
 use super::write_all_at;
 use crate::printable::{self, Printable};
 
+/// Permission bits that a received file can have, as in git: nobody but its owner may write to it.
+#[cfg(unix)]
+const RECEIVED_MODE_MAX: u32 = 0o755;
+
 /// Why a file could not be received into its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -264,7 +268,7 @@ pub(crate) struct PartFile {
 }
 
 impl PartFile {
-    /// Creates the temporary file, `len` bytes long. Nobody else can open it as soon as anything is in it.
+    /// Creates the temporary file, `len` bytes long. Nobody else can open it once anything is in it.
     pub(crate) fn create(
         destination: &Destination,
         attributes: Attributes,
@@ -276,7 +280,7 @@ impl PartFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & 0o777);
+        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_MAX);
         let file = folder.open_with(&temporary, &options);
         let file = file
             .map_err(|e| failed("create a file for", &destination.path(), e))?
@@ -299,7 +303,8 @@ impl PartFile {
     }
 
     /// Takes the rights away that the file was created with, until it is whole. What the umask has left of them is what
-    /// it gets then: the other side says what a file is like, and not what others may do on this machine.
+    /// it gets then: the other side says what a file is like, and not what others may do on this machine. Nobody else
+    /// can have opened it to write meanwhile.
     fn keep_private(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         {
