@@ -1,7 +1,7 @@
-//! What was written here and the other side takes out of sight.
+//! What a modified program does to a file that is here: it takes it out of sight, or changes it without a new dot.
 
 use super::*;
-use crate::catalog::{ContentId, Dot, EntryId, Place, ReplicaId};
+use crate::catalog::{ContentId, Dot, EntryId, Kind, Place, ReplicaId};
 use crate::identity::Fingerprint;
 use crate::transfer::Holder;
 
@@ -38,4 +38,35 @@ async fn what_was_written_here_and_was_hidden_is_here_still_and_not_served() {
     let inode = alone.inode("a").unwrap();
     let opened = alone.fs.open(inode, OpenMode::READ, IoWish::Calls).unwrap();
     assert_eq!(alone.fs.read(opened.handle, 0, 9).unwrap(), b"mine");
+}
+
+#[tokio::test]
+async fn a_content_that_comes_under_the_name_of_an_old_change_is_a_file_of_its_own() {
+    let alone = alone().await;
+    alone.share("a", b"first").await;
+    let inode = alone.inode("a").unwrap();
+    let opened = alone.fs.open(inode, OpenMode::READ, IoWish::Calls).unwrap();
+    // The same dot, and what wins over its version.
+    let shared = alone.peer.shared();
+    let id = alone.peer.list()[0].id;
+    let mut state = shared.files().catalog.state(id).unwrap().clone();
+    for version in state.versions.values_mut() {
+        if let Kind::File(file) = &mut version.kind {
+            file.content = ContentId {
+                hash: [255; 32],
+                len: 9,
+            };
+        }
+    }
+    shared.merge(vec![(id, state)]).unwrap();
+    let attributes = alone.fs.lookup(Inode::ROOT, OsStr::new("a")).unwrap();
+    assert_eq!(attributes.len, 9);
+    assert_ne!(attributes.inode, inode);
+    assert!(
+        alone
+            .fs
+            .open(attributes.inode, OpenMode::READ, IoWish::Calls)
+            .is_ok()
+    );
+    assert_eq!(alone.fs.read(opened.handle, 0, 9).unwrap(), b"first");
 }
