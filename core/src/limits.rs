@@ -265,6 +265,9 @@ pub const RECHECK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 pub const RECHECK_REST_FACTOR: u32 = 20;
 /// Files that are read again for that reason within one interval. Honest peers ask for one or two.
 pub const RECHECKS_KEPT_MAX: usize = 1024;
+/// Lanes that read a changed file again, or wait for one that does: all of one session. Another one
+/// is told that the file has changed; it asks again when it hears of the new content.
+pub const REREADING_LANES_MAX: usize = SESSION_LANES_MAX;
 /// Until a record that could not be refreshed is offered again.
 pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of what to compare, so that the cost follows the size of the change and not of the catalog.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Catalog;
@@ -52,7 +53,18 @@ pub enum CatalogEvent {
     },
 }
 
-type Snapshot = BTreeMap<SharePath, Sight>;
+/// Where something is: its folder, and its name there. All that is in a folder has one copy of the folder's path, which
+/// may be long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Location {
+    folder: Option<SharePath>,
+    name: Name,
+}
+
+/// The names that entries claim, by folder.
+type Claims = HashMap<Option<SharePath>, BTreeSet<Name>>;
+
+type Snapshot = BTreeMap<Location, Sight>;
 
 /// What is seen at one path.
 #[derive(Debug, Clone)]
@@ -60,22 +72,36 @@ struct Sight {
     kind: Kind,
     keys: Vec<EntryKey>,
     /// For a conflict copy, the name it does not have.
-    copy_of: Option<SharePath>,
+    copy_of: Option<Name>,
+}
+
+/// What new states have changed of what is shown.
+pub(super) struct Difference {
+    pub(super) events: Vec<CatalogEvent>,
+    /// Entries that were shown and are not any more, or are as something else.
+    pub(super) displaced: HashSet<EntryId>,
 }
 
 impl Catalog {
-    pub(super) fn store_and_compare(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<CatalogEvent> {
+    pub(super) fn store_and_compare(&mut self, states: BTreeMap<EntryId, EntryState>) -> Difference {
         let affected = self.affected_by(&states);
-        let paths_before = self.paths_of(&affected);
-        let mut before = self.snapshot(&paths_before, |_| true);
+        let claims_before = self.claims_of(&affected);
+        let mut before = self.snapshot(&claims_before, |_| true);
         self.store(states);
-        let paths_after = self.paths_of(&affected);
-        let after = self.snapshot(paths_before.union(&paths_after), |_| true);
+        let mut claims = self.claims_of(&affected);
         // Where no affected entry was before, whatever else is there now was there before as well.
-        before.extend(self.snapshot(paths_after.difference(&paths_before), |id| {
-            !affected.contains(&id)
-        }));
-        compare(&before, &after)
+        let fresh = difference(&claims, &claims_before);
+        for (folder, names) in claims_before {
+            claims.entry(folder).or_default().extend(names);
+        }
+        let after = self.snapshot(&claims, |_| true);
+        before.extend(self.snapshot(&fresh, |id| !affected.contains(&id)));
+        let displaced = keys(&before)
+            .difference(&keys(&after))
+            .map(|key| key.id)
+            .collect();
+        let events = compare(&before, &after);
+        Difference { events, displaced }
     }
 
     /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
@@ -119,18 +145,39 @@ impl Catalog {
         Some((state.place.parent, Life::of(state)))
     }
 
-    /// The paths that entries claim, whether they are shown there or not.
-    fn paths_of(&self, entries: &HashSet<EntryId>) -> BTreeSet<SharePath> {
-        let mut known = KnownPaths::default();
-        entries
-            .iter()
-            .filter_map(|id| self.path_of(*id, &mut known))
-            .collect()
+    /// The names that visible entries claim, whether they are shown there or not.
+    fn claims_of(&self, entries: &HashSet<EntryId>) -> Claims {
+        let mut by_parent: HashMap<EntryId, BTreeSet<Name>> = HashMap::new();
+        for id in entries.iter().filter(|id| self.tree.is_visible(**id)) {
+            if let Some(link) = self.tree.link_of(*id) {
+                by_parent
+                    .entry(link.parent)
+                    .or_default()
+                    .insert(link.name.clone());
+            }
+        }
+        let (mut known, mut claims) = (KnownPaths::default(), Claims::new());
+        for (parent, names) in by_parent {
+            let folder = match self.reached(parent, &mut known) {
+                Reached::Top => None,
+                Reached::At(folder) => Some(folder),
+                Reached::Nowhere => continue,
+            };
+            claims.entry(folder).or_default().extend(names);
+        }
+        claims
     }
 
     /// The path that an entry claims; `None` while its folder is unknown, and for one that lies too
     /// deep.
     pub(super) fn path_of(&self, id: EntryId, known: &mut KnownPaths) -> Option<SharePath> {
+        match self.reached(id, known) {
+            Reached::At(path) => Some(path),
+            Reached::Top | Reached::Nowhere => None,
+        }
+    }
+
+    fn reached(&self, id: EntryId, known: &mut KnownPaths) -> Reached {
         let mut trail = Vec::new();
         let mut next = id;
         let mut reached = loop {
@@ -144,7 +191,7 @@ impl Catalog {
                 // There are more names than a path has, whatever lies above. That is known of this
                 // entry alone.
                 known.0.insert(id, Reached::Nowhere);
-                return None;
+                return Reached::Nowhere;
             }
             trail.push((next, &link.name));
             next = link.parent;
@@ -153,33 +200,66 @@ impl Catalog {
             reached = reached.within(name);
             known.0.insert(id, reached.clone());
         }
-        match reached {
-            Reached::At(path) => Some(path),
-            Reached::Top | Reached::Nowhere => None,
-        }
+        reached
     }
 
-    fn snapshot<'a>(
-        &self,
-        paths: impl IntoIterator<Item = &'a SharePath>,
-        counted: impl Fn(EntryId) -> bool + Copy,
-    ) -> Snapshot {
+    fn snapshot(&self, claims: &Claims, counted: impl Fn(EntryId) -> bool + Copy) -> Snapshot {
         let mut snapshot = Snapshot::new();
         let mut folders = Folders::new(self);
-        for path in paths {
-            let folder = path.parent();
+        for (folder, names) in claims {
             let Some(entries) = folders.at(folder.as_ref()) else {
                 continue;
             };
-            for (name, item) in self.items_named(entries, &path.name(), counted) {
-                let Ok(seen_at) = SharePath::within(folder.as_ref(), &name) else {
-                    continue;
-                };
-                snapshot.insert(seen_at, Sight::of(item, path));
+            let name_len_max = SharePath::name_len_max_in(folder.as_ref());
+            for claimed in names {
+                for (name, item) in self.items_named(entries, claimed, counted) {
+                    if name.as_str().len() <= name_len_max {
+                        let folder = folder.clone();
+                        snapshot.insert(Location { folder, name }, Sight::of(item, claimed));
+                    }
+                }
             }
         }
         snapshot
     }
+}
+
+impl Location {
+    fn path(&self) -> Option<SharePath> {
+        SharePath::within(self.folder.as_ref(), &self.name).ok()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let folders = self.folder.iter().flat_map(SharePath::names);
+        folders.chain([self.name.as_str()])
+    }
+}
+
+/// As paths are.
+impl Ord for Location {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.folder == other.folder {
+            self.name.cmp(&other.name)
+        } else {
+            self.names().cmp(other.names())
+        }
+    }
+}
+
+impl PartialOrd for Location {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Those of `claims` that are not among `others`.
+fn difference(claims: &Claims, others: &Claims) -> Claims {
+    let rest = claims.iter().map(|(folder, names)| {
+        let known = others.get(folder);
+        let is_fresh = |name: &&Name| known.is_none_or(|known| !known.contains(*name));
+        (folder.clone(), names.iter().filter(is_fresh).cloned().collect())
+    });
+    rest.collect()
 }
 
 /// The paths of entries that were asked for, so that each is made once.
@@ -229,7 +309,7 @@ fn add_folders_above(
 }
 
 impl Sight {
-    fn of(item: Item, path: &SharePath) -> Self {
+    fn of(item: Item, claimed: &Name) -> Self {
         match item {
             Item::Folder(entries) => {
                 let keys = entries.into_iter().map(EntryKey::of).collect();
@@ -256,7 +336,7 @@ impl Sight {
                 Self {
                     kind: group.kind,
                     keys,
-                    copy_of: Some(path.clone()),
+                    copy_of: Some(claimed.clone()),
                 }
             }
         }
@@ -267,17 +347,22 @@ impl Sight {
     }
 }
 
+fn keys(snapshot: &Snapshot) -> HashSet<EntryKey> {
+    snapshot.values().flat_map(|sight| &sight.keys).copied().collect()
+}
+
 fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
     let mut comparison = Comparison::new(before, after);
     let mut later = Vec::new();
-    for (path, sight) in after {
-        let event = match before.get(path) {
-            Some(old) => event_at(path, Some(old), sight),
-            None => event_at(path, comparison.source_of(path, sight).as_ref(), sight),
+    for (location, sight) in after {
+        let event = match before.get(location) {
+            Some(old) => event_at(location, Some(old), sight),
+            None => event_at(location, comparison.source_of(location, sight).as_ref(), sight),
         };
         later.extend(event);
     }
     let gone = comparison.gone.into_keys().rev();
+    let gone = gone.filter_map(|location| location.path());
     let mut events: Vec<_> = gone.map(|path| CatalogEvent::Removed { path }).collect();
     events.extend(comparison.renamed);
     events.extend(later);
@@ -288,51 +373,70 @@ fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
 struct Comparison {
     /// What was seen at paths that show nothing now, and was not found elsewhere yet.
     gone: Snapshot,
-    was_at: BTreeMap<EntryKey, SharePath>,
+    was_at: BTreeMap<EntryKey, Location>,
     /// Where the folders that are elsewhere now were, by where they are.
     moves: HashMap<SharePath, SharePath>,
+    /// Two folders that were asked for, and whether what is in the one came from the other with it.
+    along: Option<([Option<SharePath>; 2], bool)>,
     renamed: Vec<CatalogEvent>,
 }
 
 impl Comparison {
     fn new(before: &Snapshot, after: &Snapshot) -> Self {
-        let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-        let gone: Snapshot = gone.map(|(path, sight)| (path.clone(), sight.clone())).collect();
+        let gone = before
+            .iter()
+            .filter(|(location, _)| !after.contains_key(*location));
+        let gone: Snapshot = gone
+            .map(|(location, sight)| (location.clone(), sight.clone()))
+            .collect();
         let keys = gone
             .iter()
-            .flat_map(|(path, sight)| sight.keys.iter().map(|key| (*key, path.clone())));
+            .flat_map(|(location, sight)| sight.keys.iter().map(|key| (*key, location.clone())));
         Self {
             was_at: keys.collect(),
             gone,
             moves: HashMap::new(),
+            along: None,
             renamed: Vec::new(),
         }
     }
 
-    /// What `sight`, new at `path`, was seen as before, if it was.
-    fn source_of(&mut self, path: &SharePath, sight: &Sight) -> Option<Sight> {
-        let from = sight.keys.iter().find_map(|key| self.was_at.get(key))?.clone();
-        if self.gone.get(&from)?.is_folder() != sight.is_folder() {
+    /// What `sight`, new at `location`, was seen as before, if it was.
+    fn source_of(&mut self, location: &Location, sight: &Sight) -> Option<Sight> {
+        let was_at = sight.keys.iter().find_map(|key| self.was_at.get(key))?.clone();
+        if self.gone.get(&was_at)?.is_folder() != sight.is_folder() {
             return None;
         }
-        if !self.came_along(&from, path) {
-            self.renamed.push(CatalogEvent::Renamed {
-                from: from.clone(),
-                to: path.clone(),
-            });
+        if !self.came_along(&was_at, location) {
+            let (from, to) = (was_at.path()?, location.path()?);
             if sight.is_folder() {
-                self.moves.insert(path.clone(), from.clone());
+                self.moves.insert(to.clone(), from.clone());
             }
+            self.renamed.push(CatalogEvent::Renamed { from, to });
         }
-        self.gone.remove(&from)
+        self.gone.remove(&was_at)
     }
 
-    /// Whether something is elsewhere only because a folder that it is in is.
-    fn came_along(&self, from: &SharePath, to: &SharePath) -> bool {
-        if self.moves.is_empty() {
+    /// Whether something is elsewhere only because a folder that it is in is. All of a folder is asked for in a row, and
+    /// after each folder that it is in.
+    fn came_along(&mut self, from: &Location, to: &Location) -> bool {
+        if self.moves.is_empty() || from.name != to.name {
             return false;
         }
-        let folders = std::iter::successors(to.parent(), SharePath::parent);
+        let asked = [from.folder.clone(), to.folder.clone()];
+        if let Some((_, came)) = self.along.as_ref().filter(|(known, _)| *known == asked) {
+            return *came;
+        }
+        let came = self.has_moved(from.folder.as_ref(), to.folder.as_ref());
+        self.along = Some((asked, came));
+        came
+    }
+
+    fn has_moved(&self, from: Option<&SharePath>, to: Option<&SharePath>) -> bool {
+        let (Some(from), Some(to)) = (from, to) else {
+            return false;
+        };
+        let folders = std::iter::successors(Some(to.clone()), SharePath::parent);
         folders.into_iter().any(|folder| {
             step();
             let was_at = self.moves.get(&folder);
@@ -342,14 +446,21 @@ impl Comparison {
     }
 }
 
-fn event_at(path: &SharePath, old: Option<&Sight>, new: &Sight) -> Option<CatalogEvent> {
-    let path = path.clone();
+fn event_at(location: &Location, old: Option<&Sight>, new: &Sight) -> Option<CatalogEvent> {
     match (old, &new.copy_of) {
-        (Some(old), _) => (old.kind != new.kind).then_some(CatalogEvent::Changed { path }),
-        (None, Some(base)) => Some(CatalogEvent::Conflict {
-            path: base.clone(),
-            copy: path,
+        (Some(old), _) if old.kind == new.kind => None,
+        (Some(_), _) => Some(CatalogEvent::Changed {
+            path: location.path()?,
         }),
-        (None, None) => Some(CatalogEvent::Added { path }),
+        (None, Some(base)) => Some(CatalogEvent::Conflict {
+            path: SharePath::within(location.folder.as_ref(), base).ok()?,
+            copy: location.path()?,
+        }),
+        (None, None) => Some(CatalogEvent::Added {
+            path: location.path()?,
+        }),
     }
 }
+
+#[cfg(test)]
+mod tests;

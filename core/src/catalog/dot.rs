@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Fingerprint;
+use crate::limits::ENTRY_REPLICAS_MAX;
 
 /// One life of one peer's catalog.
 ///
@@ -57,6 +58,11 @@ impl Seen {
                 replica: *replica,
             });
         }
+    }
+
+    /// Whether a change by `replica` may be noted.
+    pub(super) fn has_room_for(&self, replica: &ReplicaId) -> bool {
+        self.0.contains_key(replica) || self.0.len() < ENTRY_REPLICAS_MAX
     }
 
     /// How many replicas it names.

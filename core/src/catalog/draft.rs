@@ -1,7 +1,8 @@
 //! Drafts of local changes: new states of a few entries on top of a catalog, stored together or not at all.
 //!
 //! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and whether it is allowed,
-//! is decided in `edit`.
+//! is decided in `edit`. The other side may have filled an entry, so that it takes no change of ours: then a new entry
+//! gets it, in the same place.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,6 +13,7 @@ use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
 use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
+use crate::limits::ENTRY_VERSIONS_MAX;
 
 /// The version that makes an entry a folder.
 pub(super) const FOLDER: Version = Version {
@@ -101,13 +103,21 @@ impl<'a> Draft<'a> {
         name: Name,
         version: Version,
     ) -> Result<EntryId, CatalogError> {
-        let dot = self.next_dot()?;
         if let Some(id) = self.tombstone(folder, &name) {
-            self.edit(id, |state| state.add(dot, version));
-            return Ok(id);
+            return self.add_version(id, version);
         }
-        let id = EntryId::created_by(&dot);
-        let parent = first_of(folder);
+        self.make(first_of(folder), name, version)
+    }
+
+    /// Makes a new entry. The other side may have made one under the id that the next change gives; it stays.
+    fn make(&mut self, parent: EntryId, name: Name, version: Version) -> Result<EntryId, CatalogError> {
+        let (dot, id) = loop {
+            let dot = self.next_dot()?;
+            let id = EntryId::created_by(&dot);
+            if self.catalog.state(id).is_none() {
+                break (dot, id);
+            }
+        };
         let mut state = EntryState::placed(Place {
             stamp: dot,
             parent,
@@ -118,10 +128,22 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
+    /// The state of an entry as it is drafted so far.
+    fn state(&self, id: EntryId) -> Option<&EntryState> {
+        self.states.get(&id).or_else(|| self.catalog.state(id))
+    }
+
+    /// Whether an entry takes one change of ours more, and one version more.
+    fn has_room(&self, id: EntryId) -> bool {
+        self.state(id).is_some_and(|state| {
+            state.versions.len() < ENTRY_VERSIONS_MAX && state.seen.has_room_for(&self.replica)
+        })
+    }
+
     fn tombstone(&self, folder: &[EntryId], name: &Name) -> Option<EntryId> {
         let tree = &self.catalog.tree;
         let mut named = self.catalog.named_in(folder, name.as_str());
-        named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id))
+        named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id) && self.has_room(*id))
     }
 
     /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders are kept.
@@ -152,8 +174,13 @@ impl<'a> Draft<'a> {
         self.add_version(id, version)
     }
 
-    /// Adds a version to an entry, beside those that it has.
+    /// Adds a version to an entry, beside those that it has. Returns the entry that has it: where there is no room in
+    /// that one, it is a new one.
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
+        if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
+            let parent = self.catalog.tree.shown_parent(id, &full.place);
+            return self.make(parent, full.place.name.clone(), version);
+        }
         let dot = self.next_dot()?;
         self.edit(id, |state| state.add(dot, version));
         Ok(id)
@@ -168,6 +195,11 @@ impl<'a> Draft<'a> {
     ) -> Result<EntryId, CatalogError> {
         self.drop_versions(group);
         self.create(to, version)
+    }
+
+    /// Whether all entries of a group can be put elsewhere.
+    pub(super) fn can_move(&self, group: &LeafGroup) -> bool {
+        group.members.iter().all(|(_, id)| self.has_room(*id))
     }
 
     pub(super) fn drop_versions(&mut self, group: &LeafGroup) {
@@ -235,6 +267,7 @@ impl<'a> Draft<'a> {
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
         let lifted = self.catalog.tree.lifted();
         let places: Vec<_> = lifted
+            .filter(|id| self.has_room(*id))
             .filter_map(|id| Some((id, self.catalog.state(id)?.place.name.clone())))
             .collect();
         places
@@ -247,3 +280,6 @@ impl<'a> Draft<'a> {
 fn first_of(folder: &[EntryId]) -> EntryId {
     folder.first().copied().unwrap_or(EntryId::ROOT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 //! small ones.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::Catalog;
-use super::change::CatalogEvent;
+use super::change::{CatalogEvent, Difference};
 use super::error::{CatalogError, StateFault};
 use super::room::Room;
 use super::state::{EntryId, EntryState};
@@ -37,7 +37,7 @@ impl Catalog {
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
         let Batch(states) = self.checked(states)?;
         let merged = self.merged(states)?;
-        Ok(self.store_and_compare(merged))
+        Ok(self.store_and_compare(merged).events)
     }
 
     /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing.
@@ -75,8 +75,12 @@ impl Catalog {
         let piece: Vec<_> = batch.0.drain(..count).collect();
         let merged = self.merged(piece).inspect_err(|_| batch.0.clear())?;
         let entries = merged.keys().copied().collect();
-        let events = self.store_and_compare(merged);
-        Ok(MergedPiece { entries, events })
+        let Difference { events, displaced } = self.store_and_compare(merged);
+        Ok(MergedPiece {
+            entries,
+            displaced,
+            events,
+        })
     }
 
     /// The states that differ from ours once those are merged in.
@@ -119,6 +123,8 @@ impl Catalog {
 pub(crate) struct MergedPiece {
     /// The entries with a new state.
     pub(crate) entries: Vec<EntryId>,
+    /// Entries that were shown and are not any more, or are as something else.
+    pub(crate) displaced: HashSet<EntryId>,
     /// What became visible of it.
     pub(crate) events: Vec<CatalogEvent>,
 }

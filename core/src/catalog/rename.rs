@@ -94,8 +94,8 @@ impl Draft<'_> {
     fn move_to(&mut self, item: Item, to: &SharePath) -> Result<(), CatalogError> {
         match item {
             Item::Folder(entries) => self.put_all(entries, to),
-            Item::Leaf(group) => self.put_all(group.entries(), to),
-            Item::Copy(group) => self.split(&group, to, group.version()).map(drop),
+            Item::Leaf(group) if self.can_move(&group) => self.put_all(group.entries(), to),
+            Item::Leaf(group) | Item::Copy(group) => self.split(&group, to, group.version()).map(drop),
         }
     }
 

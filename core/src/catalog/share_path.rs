@@ -120,6 +120,16 @@ impl SharePath {
         folder.map_or_else(|| Ok(Self(name.0.clone())), |folder| folder.join(name))
     }
 
+    /// The longest name that something in `folder`, or at the top of the share, may have, in bytes; 0 if nothing may be
+    /// in there.
+    pub(super) fn name_len_max_in(folder: Option<&Self>) -> usize {
+        match folder {
+            None => SHARE_NAME_LEN_MAX,
+            Some(folder) if folder.depth() >= SHARE_DEPTH_MAX => 0,
+            Some(folder) => SHARE_PATH_LEN_MAX.saturating_sub(folder.0.len() + "/".len()),
+        }
+    }
+
     /// Whether it is `other` or lies somewhere in it.
     #[must_use]
     pub fn starts_with(&self, other: &Self) -> bool {

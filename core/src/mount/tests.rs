@@ -9,6 +9,7 @@ use crate::peer::{Peer, PeerConfig};
 
 mod crowds;
 mod encounters;
+mod hidden;
 mod links;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };

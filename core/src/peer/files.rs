@@ -20,7 +20,7 @@ use crate::catalog::{
     Kind, MergedPiece, SharePath, Shown,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
-use crate::store::{Attributes, Cached, Outline, Published, Source, SourceError, Sources};
+use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
 
 /// The catalog and the local files behind it.
 #[derive(Debug)]
@@ -144,34 +144,50 @@ impl Files {
         self.forget_ungranted(&content);
     }
 
-    /// Call this after the other side has changed the entries `merged`, which had the contents
-    /// `before`. When an entry has lost its content, its file passes to an entry that has just got
-    /// this content, as by a rename onto another file, or else to one that has it. The user sees
-    /// that entry and can remove it. If there is none, the file is forgotten.
-    fn pass_on(&mut self, merged: &[EntryId], before: &HashSet<(EntryId, ContentId)>) {
-        let held = self.note_holding(merged).into_iter();
+    /// Call this after the other side has changed the entries of `piece`, which had the contents
+    /// `before`. When an entry has lost its content, or is not shown with it any more, its file
+    /// passes to an entry that has just got this content, as by a rename onto another file, or else
+    /// to one that has it. The user sees that entry and can remove it. If there is none, the file is
+    /// not served any more: what nobody sees nobody can remove, and the other side could show it
+    /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
+    fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
+        let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
         let gained: HashMap<_, _> = gained.map(|(entry, content)| (content, entry)).collect();
-        let contents: HashSet<_> = before.iter().map(|(_, content)| *content).collect();
+        let mut hidden = self.held_by(piece.entries.iter().chain(&piece.displaced));
+        hidden.retain(|(entry, content)| !shows(&self.catalog, *entry, content));
+        let contents: HashSet<_> = before.union(&hidden).map(|(_, content)| *content).collect();
         for content in contents {
             let catalog = &self.catalog;
-            let left = self.grants.prune(&content, |entry| has(catalog, entry, &content));
+            let stays = |entry| has(catalog, entry, &content) && !hidden.contains(&(entry, content));
+            let left = self.grants.prune(&content, stays);
             if left.is_empty() {
                 continue;
             }
             let others = self.held_for.get(&content).into_iter().flatten();
             let mut heirs = gained.get(&content).into_iter().chain(others).copied();
             let heir = heirs.find(|entry| shows(catalog, *entry, &content));
+            let is_had = hidden.iter().any(|(_, had)| *had == content);
             for path in left {
                 match heir {
                     Some(heir) => self.grants.grant(content, &path, heir),
-                    None => {
-                        let source = self.sources.take(&content, &path);
-                        source.iter().for_each(|source| source.discard());
-                    }
+                    None => self.drop_source(&content, &path, is_had),
                 }
             }
             self.forget_ungranted(&content);
+        }
+    }
+
+    /// Forgets a source that nothing is served from. What was written through a mount is deleted with it, unless an
+    /// entry still has the content.
+    fn drop_source(&mut self, content: &ContentId, path: &Path, is_had: bool) {
+        let Some(source) = self.sources.take(content, path) else {
+            return;
+        };
+        if is_had && source.owner == Owner::Mount {
+            self.sources.insert(source);
+        } else {
+            source.discard();
         }
     }
 
@@ -228,10 +244,10 @@ impl Files {
         entries.iter().for_each(|entry| self.own.forget(*entry));
     }
 
-    /// The contents of entries that are about to change, as far as they are held.
-    fn held_by(&self, entries: &[EntryId]) -> HashSet<(EntryId, ContentId)> {
+    /// The contents that entries have, as far as they are held.
+    fn held_by<'a>(&self, entries: impl IntoIterator<Item = &'a EntryId>) -> HashSet<(EntryId, ContentId)> {
         let contents = entries
-            .iter()
+            .into_iter()
             .flat_map(|id| contents_of(&self.catalog, *id).map(|content| (*id, content)));
         contents
             .filter(|(_, content)| self.held_for.contains_key(content))
@@ -408,11 +424,11 @@ impl Shared {
         let mut files = self.files();
         let next: Vec<EntryId> = batch.next_entries().collect();
         let before = files.held_by(&next);
-        let MergedPiece { entries, events } = files.catalog.merge_piece(batch)?;
-        files.pass_on(&entries, &before);
-        self.tell_removed(&files, &entries);
-        self.tell_mounts(&files, &events);
-        Ok(events)
+        let piece = files.catalog.merge_piece(batch)?;
+        files.pass_on(&piece, &before);
+        self.tell_removed(&files, &piece.entries);
+        self.tell_mounts(&files, &piece.events);
+        Ok(piece.events)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::event::Event;
 use super::files::OnTaken;
+use super::rereads::Asker;
 use super::shared::Shared;
 use crate::catalog::{CatalogEvent, ContentId};
 use crate::limits::{RECHECK_INTERVAL, RECHECK_REST_FACTOR, RECHECKS_KEPT_MAX};
@@ -67,12 +68,12 @@ pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Ar
 
 fn look_again(shared: &Shared, source: &Arc<Source>, rechecks: &mut Rechecks) {
     if source.open().is_err() {
-        drop(shared.refresh(source));
+        drop(shared.read_again(source, Asker::Us));
         return;
     }
     let (suspect, from) = ((source.path.as_path(), source.stamp()), shared.clock.now());
     if rechecks.may_read(suspect, from) {
-        drop(shared.refresh(source));
+        drop(shared.read_again(source, Asker::Us));
         rechecks.note(suspect, (from, shared.clock.now()));
     }
 }
@@ -85,6 +86,25 @@ impl Shared {
         for source in served {
             // Fails when enough are waiting already, or when the peer is being closed.
             drop(self.stale.try_send(source));
+        }
+    }
+
+    /// Reads a source again that is not what it was, shares what it is now, and returns it if that
+    /// is the same content. What somebody else has read meanwhile is not read twice.
+    ///
+    /// A file that has vanished is not served any more. Nor is a file that was received and has
+    /// been edited here since: the user never shared what it is now.
+    pub(crate) fn read_again(&self, stale: &Arc<Source>, asker: Asker) -> Option<Arc<Source>> {
+        let _turn = self.rereads.turn(&stale.path, asker)?;
+        let mut known = self.files().sources_of(&stale.content);
+        known.retain(|source| source.path == stale.path);
+        let known = known.pop()?;
+        if known.stamp() != stale.stamp() && known.open().is_ok() {
+            return Some(known);
+        }
+        match stale.owner {
+            Owner::User => self.reread(stale),
+            Owner::Depot | Owner::Mount => self.check_owned(stale),
         }
     }
 
@@ -110,19 +130,9 @@ impl Shared {
         }
         sound
     }
-}
 
-impl Holder for Shared {
-    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
-        self.files().served(content)
-    }
-
-    /// A file that has vanished is not served any more. Nor is a file that was received and has
-    /// been edited here since: the user never shared what it is now.
-    fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        if stale.owner != Owner::User {
-            return self.check_owned(stale);
-        }
+    /// Reads a file of the user again.
+    fn reread(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
         let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
         let mut files = self.files();
         // It may have been removed from the share while it was read.
@@ -163,6 +173,16 @@ impl Holder for Shared {
             }
         }
         is_shared.then_some(fresh)
+    }
+}
+
+impl Holder for Shared {
+    fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
+        self.files().served(content)
+    }
+
+    fn refresh(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
+        self.read_again(stale, Asker::Lane)
     }
 }
 

@@ -88,6 +88,11 @@ impl Tree<'_> {
         if self.shared.cancel.is_cancelled() {
             return Err(ShareError::Closed);
         }
+        // Nothing in a folder whose own path is not allowed can be shared. This also bounds how
+        // deep this calls itself, whoever has made the tree.
+        if !name.is_empty() {
+            parse(folder, name)?;
+        }
         let unreadable = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::NotFound => SourceError::Missing {
                 path: folder.to_owned(),

@@ -20,6 +20,7 @@ use super::addresses::LoopbackPeers;
 use super::error::ConnectError;
 use super::event::{DisconnectReason, Event, Events, Initiator};
 use super::files::Files;
+use super::rereads::Rereads;
 use super::session::Session;
 use super::status::{SessionState, Status};
 use crate::clock::Clock;
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) cancel: CancellationToken,
     /// Sources that the other side found to be wrong; `recheck` reads them again.
     pub(crate) stale: mpsc::Sender<Arc<Source>>,
+    pub(crate) rereads: Rereads,
     /// Readers call from threads that know of no runtime.
     pub(crate) runtime: Handle,
     pub(crate) depot: Option<Depot>,
@@ -123,6 +125,7 @@ impl Shared {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             stale: parts.stale,
+            rereads: Rereads::default(),
             runtime: Handle::current(),
             depot: parts.depot,
             demand: Demand::new(config.read_patience),

@@ -1,8 +1,14 @@
 //! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
 
 mod announced;
+#[cfg(unix)]
+mod deep;
 mod expectation;
+#[cfg(unix)]
+mod hidden;
 mod reading;
+#[cfg(unix)]
+mod rereading;
 #[cfg(unix)]
 mod unshared;
 

@@ -24,6 +24,10 @@ use super::no_follow;
 use super::write_all_at;
 use crate::printable::{self, Printable};
 
+/// Permission bits that a received file can have, as in git: nobody but its owner may write to it.
+#[cfg(unix)]
+const RECEIVED_MODE_MAX: u32 = 0o755;
+
 /// Why a file could not be received into its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -264,7 +268,7 @@ pub(crate) struct PartFile {
 }
 
 impl PartFile {
-    /// Creates the temporary file, `len` bytes long, readable by nobody else.
+    /// Creates the temporary file, `len` bytes long. Nobody else can open it once anything is in it.
     pub(crate) fn create(
         destination: &Destination,
         attributes: Attributes,
@@ -276,13 +280,13 @@ impl PartFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_MAX);
         let file = folder.open_with(&temporary, &options);
         let file = file
             .map_err(|e| failed("create a file for", &destination.path(), e))?
             .into_std();
         let published = AtomicBool::new(false);
-        let part = Self {
+        let mut part = Self {
             folder,
             temporary,
             destination: destination.clone(),
@@ -290,10 +294,26 @@ impl PartFile {
             attributes,
             published,
         };
+        part.keep_private()
+            .map_err(|e| failed("set the attributes of", &destination.path(), e))?;
         part.file
             .set_len(len)
             .map_err(|e| failed("make room for", &destination.path(), e))?;
         Ok(part)
+    }
+
+    /// Takes the rights away that the file was created with, until it is whole. What the umask has left of them is what
+    /// it gets then: the other side says what a file is like, and not what others may do on this machine. Nobody else
+    /// can have opened it to write meanwhile.
+    fn keep_private(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            self.attributes.mode = self.file.metadata()?.permissions().mode();
+            let private = std::fs::Permissions::from_mode(0o600);
+            self.file.set_permissions(private)?;
+        }
+        Ok(())
     }
 
     /// Writes bytes that were verified, from any thread.

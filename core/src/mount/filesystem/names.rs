@@ -132,12 +132,15 @@ impl FileSystem {
     }
 
     fn may_be_read(&self, files: &Files, inode: Inode, (path, target): (&SharePath, &LinkTarget)) -> bool {
-        if self.links == Links::Anywhere || self.share.own_links().contains(path, target) {
+        if self.links == Links::Anywhere {
             return true;
         }
         let depth = path.depth() - 1;
         let seen_depth = self.known().least_depth(inode).unwrap_or(depth);
-        stays_inside(&files.catalog, path, target, depth.min(seen_depth))
+        // From another folder than it was made in, its text may lead elsewhere.
+        let is_in_place = seen_depth >= depth;
+        (is_in_place && self.share.own_links().contains(path, target))
+            || stays_inside(&files.catalog, path, target, depth.min(seen_depth))
     }
 
     /// Removes a file or a link. Whoever has it open goes on using it.

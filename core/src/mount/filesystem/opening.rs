@@ -18,9 +18,8 @@ use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;
 use crate::limits::OPEN_ATTEMPTS_MAX;
-use crate::peer::{SharedFile, shared_file};
+use crate::peer::{Asker, SharedFile, shared_file};
 use crate::store::{self, GROUP_LEN, Source, SourceError};
-use crate::transfer::Holder;
 
 /// How the bytes of an open file reach its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +198,7 @@ impl FileSystem {
                 }
                 Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
                     // Looked at again, and shared anew if it is its owner's; what it is now is found in the next round.
-                    is_outdated |= self.share.shared.refresh(&source).is_some();
+                    is_outdated |= self.share.shared.read_again(&source, Asker::Us).is_some();
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a file that has the content can't be used");

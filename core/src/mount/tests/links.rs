@@ -295,3 +295,25 @@ async fn a_viewer_that_trusts_the_other_side_reads_every_link() {
         assert_eq!(fs.read_link(inode).is_ok(), can_be_read, "{links:?}");
     }
 }
+
+#[tokio::test]
+async fn an_own_link_leads_nowhere_else_when_the_other_side_swaps_the_folder_it_is_in() {
+    let alone = alone().await;
+    alone.make_folder("", "a");
+    alone.make_folder("a", "b");
+    alone.make_link("a/b", "link", "../../notes.txt");
+    let mut other = Other::of(&alone);
+    other.makes_folder(&alone, "top");
+    let top = alone.walk("top").inode;
+    assert!(alone.read_link("a/b/link").is_some());
+    // In one step, so that the link and all folders on its path seem to be what they were.
+    other.does(&alone, |catalog| {
+        let renames = [("a/b", "a/old"), ("a/old/link", "top/link"), ("top", "a/b")];
+        let done = renames.map(|(from, to)| catalog.rename(&path(from), &path(to)));
+        let [.., last] = done;
+        last
+    });
+    // A program in that folder is still at the top for its kernel: two folders up is outside.
+    let link = alone.fs.lookup(top, OsStr::new("link")).unwrap().inode;
+    assert!(matches!(alone.fs.read_link(link), Err(FsError::LeadsOut)));
+}

@@ -210,14 +210,39 @@ async fn files_that_are_opened_and_not_read_leave_nothing_behind() {
     peer.close().await.unwrap();
 }
 
+// The umask belongs to the process, so this test runs itself again under a shell that sets it.
 #[cfg(unix)]
 #[tokio::test]
-async fn times_and_modes_at_their_extremes_are_written_as_far_as_the_system_can() {
+async fn times_and_modes_at_their_extremes_are_written_as_far_as_the_system_and_the_umask_let() {
+    const VARIABLE: &str = "TANDEM_PULL_TEST_UMASK";
+    const THIS_TEST: &str = "peer::tests::announced::\
+         times_and_modes_at_their_extremes_are_written_as_far_as_the_system_and_the_umask_let";
+    if let Some(umask) = std::env::var_os(VARIABLE) {
+        let umask = u32::from_str_radix(umask.to_str().unwrap(), 8).unwrap();
+        return pull_extremes(umask).await;
+    }
+    for umask in ["000", "022", "077"] {
+        let script = format!("umask {umask} && exec \"$0\" --quiet --exact \"$1\" >/dev/null");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &script]).arg(std::env::current_exe().unwrap());
+        let status = shell.arg(THIS_TEST).env(VARIABLE, umask).status().unwrap();
+        assert!(status.success(), "umask {umask}: {status}");
+    }
+}
+
+#[cfg(unix)]
+async fn pull_extremes(umask: u32) {
     use std::os::unix::fs::MetadataExt;
 
     let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
     peer.add(super::write(root.path(), b"text")).await.unwrap();
-    for (mtime_ns, mode) in [(i64::MIN, 0o777), (i64::MAX, 0o000), (-1, 0o222), (0, 0o7777)] {
+    for (mtime_ns, mode) in [
+        (i64::MIN, 0o777),
+        (i64::MAX, 0o000),
+        (-1, 0o222),
+        (0, 0o7777),
+        (0, 0o666),
+    ] {
         let file = FileVersion {
             mtime_ns,
             mode,
@@ -233,7 +258,7 @@ async fn times_and_modes_at_their_extremes_are_written_as_far_as_the_system_can(
         let target = root.path().join("pulled");
         peer.pull(&path("extreme"), &target).await.unwrap();
         let metadata = std::fs::metadata(&target).unwrap();
-        assert_eq!(metadata.mode() & 0o7777, mode & 0o777, "{mtime_ns}");
+        assert_eq!(metadata.mode() & 0o7777, mode & 0o755 & !umask, "{mtime_ns}");
         assert_eq!(metadata.len(), 4);
         drop(std::fs::remove_file(&target));
     }
