@@ -33,6 +33,7 @@ mod keeper;
 mod leash;
 mod libtest;
 mod list;
+mod lock_file;
 mod mounts;
 mod mutations;
 mod os;
