@@ -237,7 +237,8 @@ pub(crate) fn kill_all_with(assignment: &str) {
 /// its id when the wait ends is not killed.
 #[cfg(target_os = "linux")]
 fn kill_marked(assignment: &str) {
-    let (ours, others): (Vec<Pid>, Vec<Pid>) = procfs::processes().partition(|pid| is_of_this_user(*pid));
+    let (ours, others): (Vec<Pid>, Vec<Pid>) =
+        procfs::processes().partition(|pid| procfs::is_of_this_user(*pid));
     for pid in ours.into_iter().chain(others) {
         if let Some(held) = Held::of(pid)
             && environment_contains(pid, assignment)
@@ -250,12 +251,6 @@ fn kill_marked(assignment: &str) {
 /// No other system tells the environment of a process.
 #[cfg(not(target_os = "linux"))]
 fn kill_marked(_: &str) {}
-
-#[cfg(target_os = "linux")]
-fn is_of_this_user(process: Pid) -> bool {
-    let metadata = procfs::directory(process).metadata();
-    metadata.is_ok_and(|metadata| crate::identity::is_mine(&metadata))
-}
 
 /// A process, whichever one gets its id later.
 #[cfg(target_os = "linux")]
