@@ -66,6 +66,31 @@ pub(crate) fn steers(scalar: char) -> bool {
     reorders || scalar.is_control()
 }
 
+/// A line of ours as it can be shown: what a name or a message in it would do to a terminal is shown
+/// instead. Our own colours stay.
+pub(super) fn harmless(line: &str) -> String {
+    let mut harmless = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let (part, tail) = rest.split_at(colour_len(rest).unwrap_or(next.len_utf8()));
+        match next {
+            '\n' | '\t' => harmless.push(next),
+            '\r' => harmless.push('\n'),
+            _ if part.len() == next.len_utf8() && steers(next) => harmless.extend(next.escape_unicode()),
+            _ => harmless.push_str(part),
+        }
+        rest = tail;
+    }
+    harmless
+}
+
+/// How long the code is with which this text begins, if it is one that [`Paint::on`] writes.
+fn colour_len(text: &str) -> Option<usize> {
+    let code = text.strip_prefix("\x1b[")?.split_once('m')?.0;
+    let is_ours = code == "0" || Style::ALL.iter().any(|style| style.code() == code);
+    is_ours.then_some("\x1b[m".len() + code.len())
+}
+
 fn without_controls(bytes: &[u8], is_control: impl Fn(char) -> bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());
