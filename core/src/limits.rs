@@ -76,7 +76,7 @@ pub const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Handshakes that a listener runs at once, before it knows which peer is there. One more ends
 /// another one.
 pub const PENDING_HANDSHAKES_MAX: usize = 32;
-/// The same for one source, which is an IPv4 address or an IPv6 /64: half of all. A peer opens at
+/// The same for one source, which is an IPv4 address or an IPv6 /48: half of all. A peer opens at
 /// most all lanes of a session at once, so an honest one has room behind an address that it shares.
 pub const PENDING_HANDSHAKES_PER_SOURCE_MAX: usize = 16;
 const _: () = assert!(PENDING_HANDSHAKES_PER_SOURCE_MAX > SESSION_LANES_MAX);

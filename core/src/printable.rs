@@ -29,8 +29,9 @@ fn write(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     })
 }
 
-/// `escape_debug` alone would not do: it would escape quotes and backslashes too.
-fn is_safe(character: char) -> bool {
+/// Whether it neither steers a terminal nor reorders text nor begins a line. `escape_debug` alone
+/// would not do: it would escape quotes and backslashes too.
+pub(crate) fn is_safe(character: char) -> bool {
     !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}') && !reorders_text(character)
 }
 

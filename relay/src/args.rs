@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().total_len_max)]
     entry_bytes: usize,
-    /// Entries of one source: an IPv4 address, or an IPv6 network of 64 bits; one more is answered
+    /// Entries of one source: an IPv4 address, or an IPv6 network of 48 bits; one more is answered
     /// 429
     #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRIES", value_name = "COUNT", value_parser = count(),
         default_value_t = StoreLimits::default().source_entry_count_max)]

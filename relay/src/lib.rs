@@ -2,7 +2,7 @@
 //!
 //! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
 //! Reading order, each layer knowing only those before it: `api limits clock token source store
-//! answer body routes listen connection accept config relay`. Nothing in here knows tests or
+//! answer body routes listen connection places accept config relay`. Nothing in here knows tests or
 //! faults; [`RelayConfig::layer`] is how a test wraps the real router.
 
 pub mod api;
@@ -23,6 +23,8 @@ mod connection;
 pub mod limits;
 #[cfg(feature = "server")]
 mod listen;
+#[cfg(feature = "server")]
+mod places;
 #[cfg(feature = "server")]
 mod relay;
 #[cfg(feature = "server")]

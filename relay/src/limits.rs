@@ -10,15 +10,16 @@ use crate::api::{BODY_LEN_MAX, ENTRY_TTL_SECS};
 /// What one relay grants to connections and requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections that are served at the same time; one more is answered 503. Each costs a descriptor and at most
-    /// [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
+    /// Connections that are served at the same time. One more is answered 503, unless its source has
+    /// none or fewer than another one even then: then that other source loses its oldest. Each costs
+    /// a descriptor and at most [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
     pub connection_count_max: usize,
     /// Connections of one [`Source`](crate::Source) at the same time, unless a proxy stands before
     /// the relay; one more is closed at once. A peer has one for some milliseconds every few
     /// minutes, so hundreds of them share an address.
     pub source_connection_count_max: usize,
-    /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same time. When these are
-    /// all in use, too, the relay accepts nothing, and further connections wait in the kernel's backlog.
+    /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same time.
+    /// One more ends the oldest of them, which has had its time.
     pub refusal_count_max: usize,
     /// Time from the moment a request may begin until its header is complete. Idle keep-alive connections fall under
     /// it as well: without a complete header in time the connection is closed.

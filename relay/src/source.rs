@@ -10,7 +10,9 @@ use axum::http::HeaderMap;
 /// The header to whose end a reverse proxy adds the address of its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// One source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from (RFC 4291).
+/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household is
+/// given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
+/// behind a carrier's NAT do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
@@ -37,7 +39,7 @@ impl Source {
     #[must_use]
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
-            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into()),
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into()),
             v4 @ IpAddr::V4(_) => Self(v4),
         }
     }
@@ -74,10 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
         let of = |text| Source::of(ip(text));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8:0:ffff::2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:1::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::limits::{RELAY_REASON_LEN_MAX, RELAY_RETRY_AFTER_MAX};
+use crate::printable::is_safe;
 
 /// A request to a relay that did not succeed: what was attempted, where, and what happened.
 #[derive(Debug)]
@@ -130,7 +131,7 @@ impl fmt::Display for Attempt {
 
 /// The relay's own words, fit to be shown in a terminal.
 pub(super) fn clean_reason(reason: &str) -> String {
-    let printable = |character: char| if character.is_control() { ' ' } else { character };
+    let printable = |character: char| if is_safe(character) { character } else { ' ' };
     reason
         .trim()
         .chars()
@@ -198,6 +199,12 @@ mod tests {
         let message = refused(400, Some("\u{1b}[31mbad\ntoken"), None);
         let expected = "relay `http://[::1]:4711` answered 400 (` [31mbad token`)\nhint: check ";
         assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn the_relays_own_words_reorder_no_text_and_begin_no_line() {
+        let shown = clean_reason("gpj\u{202e}.exe\u{2066}a\u{2028}b\u{2029}c\u{61c}");
+        assert_eq!(shown, "gpj .exe a b c ");
     }
 
     #[test]

@@ -89,14 +89,25 @@ impl Listener {
     async fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
         match self.tcp.accept().await {
             Ok(accepted) => Some(accepted),
+            // A pause for these would let anybody shut the listener by connecting badly.
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a dialler left early");
+                None
+            }
             Err(error) => {
-                // Out of descriptors, or the dialler was gone already: neither is a reason to stop listening.
+                // Out of descriptors, for instance, which is no reason to stop listening.
                 tracing::warn!(%error, "could not accept a connection");
                 self.clock.sleep_until(self.clock.now() + ACCEPT_PAUSE).await;
                 None
             }
         }
     }
+}
+
+/// Whether only the connection at hand failed.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 async fn greet<G: Gate>(tcp: TcpStream, slot: &Slot, config: Arc<ServerConfig>, gate: Arc<G>) {

@@ -128,11 +128,11 @@ impl Table {
     }
 }
 
-/// What counts as one source: an IPv4 address, or the /64 that an IPv6 host chooses its addresses
-/// from (RFC 4291).
+/// What counts as one source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that
+/// a household is given (RFC 6177).
 fn source_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into(),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
@@ -220,12 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
-        assert_eq!(
-            source_of(ip("2001:db8::1")),
-            source_of(ip("2001:db8::ffff:0:0:2"))
-        );
-        assert_ne!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:0:1::1")));
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
+        assert_eq!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:0:ffff::2")));
+        assert_ne!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:1::1")));
         assert_eq!(source_of(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
         assert_ne!(source_of(ip("192.0.2.1")), source_of(ip("192.0.2.2")));
     }

@@ -49,6 +49,14 @@ impl Wire {
         Self::over(soon("a connection", socket.connect(addr)).await.unwrap())
     }
 
+    /// A connection from this address of the machine.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn connect_from(source: std::net::IpAddr, addr: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Self::over(soon("a connection", socket.connect(addr)).await.unwrap())
+    }
+
     fn over(stream: TcpStream) -> Self {
         let (read, write) = stream.into_split();
         Self {

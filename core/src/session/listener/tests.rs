@@ -156,3 +156,11 @@ async fn a_connection_that_sends_nothing_is_given_up_before_a_handshake_would_be
     drop(dialled);
     assert!(FIRST_BYTES_TIMEOUT < HANDSHAKE_TIMEOUT);
 }
+
+#[test]
+fn what_only_one_connection_met_is_no_reason_for_a_pause() {
+    let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
+    assert!(is_of_one_connection(&aborted));
+    #[cfg(unix)]
+    assert!(!is_of_one_connection(&io::Error::from_raw_os_error(libc::EMFILE)));
+}

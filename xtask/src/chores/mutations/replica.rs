@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::patch::Patch;
+use cargo_universe::base::lock_file;
 use cargo_universe::workspace::metadata::Workspace;
 
 /// A copy of the workspace that belongs to this process.
@@ -110,7 +111,7 @@ impl Replica {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let file = File::create(path).with_context(|| format!("could not make `{}`", path.display()))?;
+    let file = lock_file::open(path).with_context(|| format!("could not make `{}`", path.display()))?;
     file.lock()
         .with_context(|| format!("could not lock `{}`", path.display()))?;
     Ok(file)

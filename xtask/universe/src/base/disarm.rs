@@ -11,8 +11,8 @@
 
 use std::io::{Stderr, Write};
 
-/// In bytes. A longer line of another program is shown in parts, each checked by itself, to bound
-/// the memory.
+/// In bytes. A longer line of another program is shown as several lines, each checked by itself, to
+/// bound the memory.
 const LINE_LEN_MAX: usize = 1024 * 1024;
 
 /// What begins a command anywhere in a line, after a `#`.
@@ -100,7 +100,11 @@ impl<W: Write> PassedOn<W> {
         line.extend_from_slice(chunk);
         let ended = match line.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => line.drain(..=end).collect(),
-            None if line.len() > LINE_LEN_MAX => std::mem::take(line),
+            // A line of its own: what follows must not make a command of it.
+            None if line.len() > LINE_LEN_MAX => {
+                line.push(b'\n');
+                std::mem::take(line)
+            }
             None => Vec::new(),
         };
         self.show(&ended)
@@ -151,7 +155,17 @@ mod tests {
         shown.push(&long[..LINE_LEN_MAX]).unwrap();
         assert!(shown.out.is_empty());
         shown.push(&long[LINE_LEN_MAX..]).unwrap();
-        assert_eq!(out.len(), long.len());
+        assert_eq!(out.strip_suffix(b"\n"), Some(&*long));
+    }
+
+    #[test]
+    fn no_command_comes_of_the_parts_of_a_line_that_is_too_long() {
+        let (white, end) = (vec![b' '; LINE_LEN_MAX], "error::c\n");
+        for (before, after) in [("##", "[error]b\n"), (":", ":error::b\n")] {
+            let first = [&white, before.as_bytes()].concat();
+            let text = shown(Some(Vec::new()), &[&first, after.as_bytes(), end.as_bytes()]);
+            assert!(disarmed(&text) == text, "{before}{after}");
+        }
     }
 
     #[test]

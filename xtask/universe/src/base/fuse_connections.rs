@@ -227,7 +227,8 @@ impl Connections {
 }
 
 /// Aborts all that are mounted below a directory in any name space: that of a box whose runner was
-/// killed, or one that a test has made. For directories that no live run uses.
+/// killed, or one that a test has made. For directories that no live run uses. Other users' name
+/// spaces prove nothing: they can show there what is not theirs below any directory.
 pub(crate) fn abort_all_below(directory: &Path) {
     let mut connections = Connections::new(Ground::Below(directory.to_owned()));
     connections.abort_mounted();
@@ -235,7 +236,8 @@ pub(crate) fn abort_all_below(directory: &Path) {
     // One thread of each name space is enough. Where the first thread of a process has ended,
     // another one still has it.
     let mut seen = BTreeSet::from([here]);
-    for thread in procfs::processes().flat_map(procfs::threads) {
+    let ours = procfs::processes().filter(|process| procfs::is_of_this_user(*process));
+    for thread in ours.flat_map(procfs::threads) {
         let namespace = std::fs::read_link(thread.join("ns/mnt")).ok();
         if namespace.is_some() && seen.insert(namespace) {
             connections.see_from(&thread);
@@ -356,6 +358,49 @@ cut
         assert_eq!(numbers(&Ground::Below("/tmp/xt".into())), [0; 0]);
         assert_eq!(numbers(&Ground::Namespace([40].into())), [39, (8 << 20) | 17]);
         assert_eq!(numbers(&Ground::Nowhere), [0; 0]);
+    }
+
+    /// Another user can show the mount of somebody else below any directory: in name spaces of their
+    /// own they mount what they like where they like.
+    #[test]
+    #[ignore = "needs root, fuse"]
+    fn root_does_not_believe_where_another_user_shows_a_mount() {
+        use std::io::{ErrorKind, Read as _};
+        use std::os::unix::process::CommandExt as _;
+        use std::process::{Command, Stdio};
+
+        use rustix::mount::{MountFlags, mount};
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let [theirs, ours] = ["theirs", "xt-ours"].map(|name| home.join(name));
+        std::fs::create_dir(&theirs).unwrap();
+        std::fs::create_dir_all(ours.join("shown")).unwrap();
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut server = File::from(rustix::fs::open(DEVICE, flags, Mode::empty()).unwrap());
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
+        let options = std::ffi::CString::new(options).unwrap();
+        mount("theirs", &theirs, "fuse", MountFlags::empty(), Some(&*options)).unwrap();
+        let script = "mount --bind \"$0\" \"$1\" && umount --lazy \"$0\" && echo shown && \
+                      exec setpriv --reuid=65534 --regid=65534 --clear-groups cat";
+        let mut shell = Command::new("unshare");
+        shell.args(["--mount", "sh", "-c", script]).process_group(0);
+        shell.arg(&theirs).arg(ours.join("shown"));
+        let mut child = shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+        while std::fs::read(procfs::directory(child.id()).join("comm")).unwrap() != b"cat\n" {
+            std::thread::yield_now();
+        }
+        mounts::detach(&theirs);
+        abort_all_below(&ours);
+        let mut request = [0; 1 << 17];
+        let asked = server.read(&mut request).map_err(|error| error.kind());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(asked.is_ok() || asked == Err(ErrorKind::WouldBlock), "{asked:?}");
     }
 
     #[test]

@@ -235,8 +235,92 @@ pub fn kill_all_with(assignment: &str) {
     wait.recv_timeout(LOOK_TIMEOUT).ok();
 }
 
+/// Another user can make whoever reads the environment of their process wait for as long as they
+/// like. So those processes come last, and each process is held before it is looked at: whoever has
+/// its id when the wait ends is not killed.
+#[cfg(target_os = "linux")]
 fn kill_marked(assignment: &str) {
-    procfs::processes()
-        .filter(|pid| environment_contains(*pid, assignment))
-        .for_each(|pid| kill(pid, Kill::Now));
+    let (ours, others): (Vec<Pid>, Vec<Pid>) =
+        procfs::processes().partition(|pid| procfs::is_of_this_user(*pid));
+    for pid in ours.into_iter().chain(others) {
+        if let Some(held) = Held::of(pid)
+            && environment_contains(pid, assignment)
+        {
+            held.kill();
+        }
+    }
+}
+
+/// No other system tells the environment of a process.
+#[cfg(not(target_os = "linux"))]
+fn kill_marked(_: &str) {}
+
+/// A process, whichever one gets its id later.
+#[cfg(target_os = "linux")]
+struct Held(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Held {
+    fn of(process: Pid) -> Option<Held> {
+        let pid = i32::try_from(process)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)?;
+        let flags = rustix::process::PidfdFlags::empty();
+        rustix::process::pidfd_open(pid, flags).ok().map(Held)
+    }
+
+    /// Kills it. An error means that it has ended.
+    fn kill(&self) {
+        rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL).ok();
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper() -> std::io::Result<Child> {
+        Command::new("sleep").arg("60").spawn()
+    }
+
+    /// Ends it gently. Returns the signal that ended it: an earlier SIGKILL, or ours.
+    fn end(mut child: Child) -> Option<i32> {
+        kill(child.id(), Kill::Gently);
+        child.wait().ok()?.signal()
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn whoever_gets_the_id_of_a_process_that_was_looked_at_is_not_killed_for_it() {
+        let first = sleeper().unwrap();
+        let (id, held) = (first.id(), Held::of(first.id()).unwrap());
+        end(first);
+        // Other processes may take the id; then it is tried again.
+        let second = loop {
+            std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()).unwrap();
+            let child = sleeper().unwrap();
+            if child.id() == id {
+                break child;
+            }
+            end(child);
+        };
+        held.kill();
+        assert_eq!(end(second), Some(libc::SIGTERM));
+    }
+
+    #[test]
+    fn those_with_the_mark_are_killed_whoever_else_there_is() {
+        let mark = format!("XTASK_MARK_OF_A_TEST={}", std::process::id());
+        let (name, value) = mark.split_once('=').unwrap();
+        let marked = Command::new("sleep").arg("60").env(name, value).spawn().unwrap();
+        let other = sleeper().unwrap();
+        kill_all_with(&mark);
+        assert_eq!(
+            [end(marked), end(other)],
+            [Some(libc::SIGKILL), Some(libc::SIGTERM)]
+        );
+    }
 }

@@ -43,6 +43,13 @@ pub(crate) fn processes() -> impl Iterator<Item = Pid> {
     entries(root()).filter_map(|(name, _)| name.to_str()?.parse().ok())
 }
 
+/// Whether the user of this process is the effective user of that one.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_of_this_user(process: Pid) -> bool {
+    let metadata = directory(process).metadata();
+    metadata.is_ok_and(|metadata| crate::base::directory_identity::is_mine(&metadata))
+}
+
 /// The directories of the threads of a process, which have files of the same names as its own.
 pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
     entries(&directory(process).join("task")).map(|(_, path)| path)

@@ -1,4 +1,4 @@
-//! What standard error is, and whether colours are welcome there.
+//! Terminals: what standard error is, whether colours are welcome there, and which codes they are.
 
 use std::io::IsTerminal;
 
@@ -10,4 +10,62 @@ pub(crate) fn stderr_is_a_terminal() -> bool {
 /// Whether colours are welcome (<https://no-color.org>).
 pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// None.
+    Plain,
+    /// By escape sequences.
+    Colours,
+}
+
+/// The colours that are used, by meaning.
+#[derive(Debug, Clone, Copy)]
+pub enum Style {
+    /// A success.
+    Good,
+    /// A failure.
+    Bad,
+    /// Something that did not run, or is slow.
+    Skipped,
+    /// Something that was ended before its time.
+    Interrupted,
+    /// Less important than the rest.
+    Faint,
+    /// A heading.
+    Bold,
+}
+
+impl Paint {
+    /// `text` in this style.
+    pub fn on(self, style: Style, text: &str) -> String {
+        match self {
+            Paint::Plain => text.to_owned(),
+            Paint::Colours => format!("\x1b[{}m{text}\x1b[0m", style.code()),
+        }
+    }
+}
+
+impl Style {
+    pub(crate) const ALL: [Style; 6] = [
+        Style::Good,
+        Style::Bad,
+        Style::Skipped,
+        Style::Interrupted,
+        Style::Faint,
+        Style::Bold,
+    ];
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Style::Good => "32;1",
+            Style::Bad => "31;1",
+            Style::Skipped => "33;1",
+            Style::Interrupted => "35;1",
+            Style::Faint => "2",
+            Style::Bold => "1",
+        }
+    }
 }

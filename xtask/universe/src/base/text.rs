@@ -1,5 +1,7 @@
 //! Bytes of programs as text that is safe for a terminal, a report or the log of a CI system.
 
+use super::terminal::Style;
+
 /// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is read: escape sequences
 /// are removed, other control characters and those that reorder text shown as `\u{..}`, wrong UTF-8 as U+FFFD.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {
@@ -18,6 +20,31 @@ pub(crate) fn steers(scalar: char) -> bool {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
     reorders || scalar.is_control()
+}
+
+/// A line of ours as it can be shown: what a name or a message in it would do to a terminal is shown
+/// instead. Our own colours stay.
+pub(crate) fn harmless(line: &str) -> String {
+    let mut harmless = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(next) = rest.chars().next() {
+        let (part, tail) = rest.split_at(colour_len(rest).unwrap_or(next.len_utf8()));
+        match next {
+            '\n' | '\t' => harmless.push(next),
+            '\r' => harmless.push('\n'),
+            _ if part.len() == next.len_utf8() && steers(next) => harmless.extend(next.escape_unicode()),
+            _ => harmless.push_str(part),
+        }
+        rest = tail;
+    }
+    harmless
+}
+
+/// How long the code is with which this text begins, if it is one that [`Paint::on`] writes.
+fn colour_len(text: &str) -> Option<usize> {
+    let code = text.strip_prefix("\x1b[")?.split_once('m')?.0;
+    let is_ours = code == "0" || Style::ALL.iter().any(|style| style.code() == code);
+    is_ours.then_some("\x1b[m".len() + code.len())
 }
 
 fn without_controls(bytes: &[u8], is_control: impl Fn(char) -> bool) -> String {

@@ -16,12 +16,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use crate::base::disarm::{disarmed, disarmed_json};
+pub use crate::base::terminal::{Paint, Style};
 pub use summary::Summary;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::terminal::{colours, stderr_is_a_terminal};
-use crate::base::text::plain_line;
+use crate::base::text::{harmless, plain_line};
 use crate::report::data::Outcome;
 use live::Live;
 
@@ -42,46 +43,10 @@ enum Out {
     Stderr,
 }
 
-/// Whether to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// None.
-    Plain,
-    /// By escape sequences.
-    Colours,
-}
-
-/// The colours that are used, by meaning.
-#[derive(Debug, Clone, Copy)]
-pub enum Style {
-    /// A success.
-    Good,
-    /// A failure.
-    Bad,
-    /// Something that did not run, or is slow.
-    Skipped,
-    /// Something that was ended before its time.
-    Interrupted,
-    /// Less important than the rest.
-    Faint,
-    /// A heading.
-    Bold,
-}
-
-impl Paint {
-    /// `text` in this style.
-    pub fn on(self, style: Style, text: &str) -> String {
-        let code = match (self, style) {
-            (Paint::Plain, _) => return text.to_owned(),
-            (Paint::Colours, Style::Good) => "32;1",
-            (Paint::Colours, Style::Bad) => "31;1",
-            (Paint::Colours, Style::Skipped) => "33;1",
-            (Paint::Colours, Style::Interrupted) => "35;1",
-            (Paint::Colours, Style::Faint) => "2",
-            (Paint::Colours, Style::Bold) => "1",
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
-    }
+/// Text as it is shown, whoever has written what is in it: nothing in it steers a terminal, but our own
+/// colours, and nothing is a command to a CI system.
+fn shown(text: &str) -> String {
+    disarmed(&harmless(text))
 }
 
 /// Prints text that a person asked for, so a failure is an error. A reader that closes the pipe is
@@ -90,7 +55,7 @@ impl Paint {
 /// # Errors
 /// When standard output cannot be written, with the exit code that says so.
 pub fn print(text: &str) -> Result<(), Stop> {
-    print_exactly(&disarmed(text))
+    print_exactly(&shown(text))
 }
 
 /// The same for JSON.
@@ -164,7 +129,7 @@ impl Console {
 
     /// One line of results.
     pub fn line(&self, line: &str) {
-        self.write(&disarmed(line));
+        self.write(&shown(line));
     }
 
     /// A command to the CI system that reads the console. The caller escapes the text of tests in
@@ -254,4 +219,30 @@ impl Console {
 
 fn print_line(mut out: impl Write, line: &str) -> std::io::Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::text::steers;
+
+    #[test]
+    fn no_line_steers_a_terminal_or_a_ci_system_whoever_has_written_it() {
+        let evil = "a\x1b]0;title\x07\x1b[2J\x1b[8mb\rc\u{202e}\n::error::d";
+        let line = lines::slow_line(Paint::Colours, evil, evil, Duration::ZERO);
+        let (word, rest) = line.split_once(' ').unwrap();
+        let shown = shown(&line);
+        let (shown_word, shown_rest) = shown.split_once(' ').unwrap();
+        assert_eq!(shown_word, word, "our own colours stay");
+        assert!(!shown_rest.replace('\n', "").contains(steers), "{shown_rest:?}");
+        assert!(rest.contains("\n::error") && !shown_rest.contains("\n::"));
+    }
+
+    #[test]
+    fn what_is_harmless_is_shown_as_it_is() {
+        for style in Style::ALL {
+            let line = Paint::Colours.on(style, "\u{65e5}\u{672c}\ta\nb");
+            assert_eq!(shown(&line), line);
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl RunDir {
         // Until we hold our own lock, nobody may take us for dead.
         let _turn = leftovers::take_turn(&home)?;
         let scratch = scratch()?;
-        let id = format!("{}-{}", clock::stamp(clock::wall()), suffix(&scratch));
+        let id = format!("{}-{}", clock::stamp(clock::wall()), suffix());
         let path = runs.join(&id);
         std::fs::create_dir_all(path.join("logs"))
             .with_context(|| format!("could not create `{}`", path.display()))?;
@@ -143,7 +143,8 @@ impl Drop for RunDir {
     }
 }
 
-/// The path of a directory that can be made.
+/// The path of a directory that can be made. Another one is made and removed to see that; nobody
+/// hears of this path before it is made, or any user could take it.
 fn scratch() -> anyhow::Result<PathBuf> {
     let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
@@ -156,9 +157,16 @@ fn scratch() -> anyhow::Result<PathBuf> {
         .with_context(|| format!("could not create a temporary directory in `{}`", parent.display()));
     let hint = "hint: set TMPDIR to a directory that you may write to";
     let made = made.map_err(|error| anyhow::anyhow!("{error:#}\n{hint}"));
-    let path = made?.keep();
-    std::fs::remove_dir(&path).with_context(|| format!("could not remove `{}`", path.display()))?;
-    Ok(path)
+    let made = made?;
+    let shown = made.path().display().to_string();
+    made.close()
+        .with_context(|| format!("could not remove `{shown}`"))?;
+    let free = builder.make_in(&parent, |path| match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(std::io::ErrorKind::AlreadyExists.into()),
+    })?;
+    Ok(free.path().to_owned())
 }
 
 /// Without links, as the kernel names it where something is mounted below it.
@@ -173,10 +181,10 @@ fn real(path: PathBuf) -> PathBuf {
     path
 }
 
-/// What makes the name of the temporary directory unique makes the run's id unique.
-fn suffix(scratch: &Path) -> String {
-    let name = scratch.file_name().unwrap_or_default().to_string_lossy();
-    name.trim_start_matches(leftovers::SCRATCH_PREFIX).to_owned()
+/// What makes the run's id unique. It tells nothing about the name of the temporary directory.
+fn suffix() -> String {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ());
+    format!("{:06x}", random % (1 << 24))
 }
 
 /// Takes away what an earlier run published there, if it did.
@@ -207,6 +215,28 @@ mod tests {
         let second = create(&target);
         assert!(!second.published.exists() && first.path.join("junit.xml").exists());
         assert_ne!(first.id, second.id);
+    }
+
+    /// Whoever knows it could make it first, and the run could not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nobody_hears_of_the_temporary_directory_before_it_is_made() {
+        use rustix::fs::inotify;
+        let target = tempfile::tempdir().unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, real(std::env::temp_dir()), inotify::WatchFlags::CREATE).unwrap();
+        let run = RunDir::without_scratch(target.path(), "test").unwrap();
+        let scratch = run.scratch_root().file_name().unwrap().to_string_lossy();
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut heard = inotify::Reader::new(&watch, &mut buffer);
+        while let Ok(event) = heard.next() {
+            let name = event.file_name().unwrap_or_default().to_string_lossy();
+            assert_ne!(name, scratch);
+        }
+        assert!(
+            !run.id
+                .ends_with(scratch.trim_start_matches(leftovers::SCRATCH_PREFIX))
+        );
     }
 
     #[test]

@@ -183,12 +183,14 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
     let (socket, theirs) = UnixStream::pair().context("no pair of sockets could be made")?;
     let mut process = ourselves(inside::ARGUMENT)
         .arg(level.name())
-        .arg(scratch)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()
         .context("the keeper of the tests could not be started")?;
+    // Not an argument: every user can read those, and make the directory first. That the keeper is
+    // gone is noticed by whoever listens to it.
+    inside::send_scratch(&socket, scratch).ok();
     match hear(&socket) {
         Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
             socket,

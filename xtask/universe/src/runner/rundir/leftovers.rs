@@ -11,8 +11,8 @@
 //! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
 //! the name says to a later run what it is.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +24,7 @@ use super::RUN_ID;
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections;
+use crate::base::lock_file;
 use crate::base::os;
 use crate::sandbox::removal;
 
@@ -36,6 +37,9 @@ pub(super) const SCRATCH_PREFIX: &str = "xt-";
 /// The file that a live run holds locked. Its first line is the path of the run's temporary
 /// directory. Its second line is the identity of that directory, written when it was made.
 const LOCK: &str = "lock";
+
+/// In bytes. It has a path and three numbers.
+const LOCK_LEN_MAX: u64 = 8 * 1024;
 
 /// The file that a run makes at its orderly end.
 const ENDED: &str = "ended";
@@ -73,7 +77,7 @@ pub(super) fn take_turn(home: &Path) -> anyhow::Result<File> {
 /// Waits for one of the locks that all runs share, and holds it for as long as the result lives.
 fn take(home: &Path, name: &str) -> anyhow::Result<File> {
     let path = home.join(name);
-    let file = open_shared(&path).with_context(|| format!("could not create `{}`", path.display()))?;
+    let file = lock_file::open(&path).with_context(|| format!("could not create `{}`", path.display()))?;
     // A file system without locks: then nobody is ever taken for killed, and removing twice harms nobody.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
@@ -81,22 +85,9 @@ fn take(home: &Path, name: &str) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Opens a lock that all runs share. A link in its place is an error, and nothing is truncated.
-fn open_shared(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
-    options.open(path)
-}
-
 /// From here on the run in this directory is alive.
 pub(super) fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create_new(true)
-        .open(run.join(LOCK))?;
+    let mut file = lock_file::create_new(&run.join(LOCK))?;
     file.write_all(scratch.as_os_str().as_encoded_bytes())?;
     // Whoever looks whether we are alive holds it for a moment.
     match file.lock() {
@@ -156,12 +147,14 @@ pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     let homes = directories(home_of_all);
     let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
     runs.filter_map(|run| {
-        let state = match fate(&run) {
-            _ if !is_ours(&run, None) => State::Foreign,
-            _ if is_rubbish(&run) => State::Rubbish,
-            Fate::Killed => State::Killed,
-            Fate::Ended => State::Kept,
-            Fate::Alive | Fate::Unknown => return None,
+        let state = match is_ours(&run, None) {
+            false => State::Foreign,
+            true if is_rubbish(&run) => State::Rubbish,
+            true => match fate(&run) {
+                Fate::Killed => State::Killed,
+                Fate::Ended => State::Kept,
+                Fate::Alive | Fate::Unknown => return None,
+            },
         };
         let (scratch, stranger) = match scratch_of(&run).filter(|_| state != State::Foreign) {
             Some(scratch) if scratch.is_there() => (Some(scratch.path), None),
@@ -298,7 +291,7 @@ fn is_ours(path: &Path, known: Option<&Identity>) -> bool {
 
 fn fate(run: &Path) -> Fate {
     let ended = run.join(ENDED).exists();
-    match File::open(run.join(LOCK)).map(|file| file.try_lock()) {
+    match lock_file::look(&run.join(LOCK)).map(|file| file.try_lock()) {
         Ok(Err(TryLockError::WouldBlock)) => Fate::Alive,
         _ if ended => Fate::Ended,
         Ok(Err(TryLockError::Error(_))) => Fate::Unknown,
@@ -355,12 +348,14 @@ impl Scratch {
 /// The temporary directory that an old run names, if it looks like one of ours. What another user
 /// has written is not believed.
 fn scratch_of(run: &Path) -> Option<Scratch> {
-    let path = run.join(LOCK);
-    let metadata = path.symlink_metadata().ok()?;
-    if !metadata.is_file() || !directory_identity::is_mine(&metadata) {
+    let lock = lock_file::look(&run.join(LOCK)).ok()?;
+    if !lock
+        .metadata()
+        .is_ok_and(|metadata| directory_identity::is_mine(&metadata))
+    {
         return None;
     }
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = std::io::read_to_string(lock.take(LOCK_LEN_MAX)).ok()?;
     let (path, known) = match text.split_once('\n') {
         Some((path, rest)) => (path, rest.strip_suffix('\n').and_then(|line| line.parse().ok())),
         None => (&*text, None),
@@ -497,6 +492,38 @@ mod tests {
         clear(&home.join("runs"));
         assert!(home.join("runs/1").exists() && take_turn(&home).is_err());
         assert_eq!(std::fs::read_to_string(outside).unwrap(), "mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_hold_a_lock_of_ours() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        // Versions before this one let others open it.
+        std::fs::write(home.join(TURN), "").unwrap();
+        std::fs::set_permissions(home.join(TURN), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let _held = [take(home, TURN).unwrap(), take(home, REMOVAL).unwrap()];
+        let _alive = lock(home, home).unwrap();
+        for name in [TURN, REMOVAL, LOCK] {
+            let mode = home.join(name).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, mknodat};
+        let all = tempfile::tempdir().unwrap();
+        let home = all.path().join("test");
+        let (run, _) = run(&home, "1");
+        std::fs::remove_file(run.join(LOCK)).unwrap();
+        for pipe in [run.join(LOCK), home.join(TURN)] {
+            mknodat(CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
+        }
+        assert_eq!((find(all.path()).len(), scratch_of(&run)), (1, None));
+        assert!(take_turn(&home).is_err());
     }
 
     #[cfg(unix)]

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ use crate::base::private_directory::make_scratch;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
 
-/// The first argument of a process that is to be a keeper. The others are its level and the directory for all scratch
-/// directories; the socket to the runner is its standard input.
+/// The first argument of a process that is to be a keeper. The other one is its level; the socket to the runner is its
+/// standard input, and what comes first on it is the directory for all scratch directories.
 pub(super) const ARGUMENT: &str = "__keeper";
 
 /// Strays are ended again and again, as they may fork meanwhile, or wait for what must be taken
@@ -72,7 +73,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
 }
 
 fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
-    let [level, scratch] = <[OsString; 2]>::try_from(arguments)
+    let [level] = <[OsString; 1]>::try_from(arguments)
         .map_err(|_| anyhow::anyhow!("only the test runner starts it"))?;
     let level = level
         .to_str()
@@ -81,7 +82,8 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     sys::disregard_signals();
     sys::hand_down_no_descriptors();
     let socket = UnixStream::from(sys::take_stdin()?);
-    let scratch = Path::new(&scratch);
+    let scratch = receive_scratch(&socket).context("the runner named no directory")?;
+    let scratch = scratch.as_path();
     let shared = match prepare(level, scratch) {
         Ok(shared) => shared,
         Err(error) => {
@@ -152,6 +154,25 @@ fn remove_strangers(home: &Path) {
     for stranger in entries.filter(|entry| is_stranger(&entry.file_name())) {
         // What resists is still there for the next run, and for people.
         removal::remove(&stranger.path()).ok();
+    }
+}
+
+/// Tells a keeper where scratch directories are to be.
+pub(super) fn send_scratch(mut socket: &UnixStream, scratch: &Path) -> io::Result<()> {
+    let mut bytes = scratch.as_os_str().as_bytes().to_owned();
+    bytes.push(0);
+    socket.write_all(&bytes)
+}
+
+/// What [`send_scratch`] has sent, and no byte more.
+fn receive_scratch(mut socket: &UnixStream) -> io::Result<PathBuf> {
+    let (mut path, mut byte) = (Vec::new(), [0]);
+    loop {
+        socket.read_exact(&mut byte)?;
+        match byte {
+            [0] => return Ok(OsString::from_vec(path).into()),
+            [byte] => path.push(byte),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use super::record::Record;
 use crate::base::atomic_file::write_atomically;
+use crate::base::lock_file;
 use crate::base::regular_file;
 
 /// A longer file loses the older half of its lines. One line has about 130 bytes.
@@ -82,7 +83,7 @@ fn lock(path: &Path) -> std::io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    let file = File::create(path.with_extension("lock"))?;
+    let file = lock_file::open(&path.with_extension("lock"))?;
     match file.lock() {
         Err(error) if error.kind() != ErrorKind::Unsupported => Err(error),
         Ok(()) | Err(_) => Ok(file),
