@@ -363,6 +363,29 @@ fn a_test_that_unmounts_when_it_is_asked_to_end_is_not_disturbed() {
     }
 }
 
+#[test]
+#[ignore = "needs fuse, root"]
+fn what_has_lost_its_supervisor_is_ended_and_the_mount_of_a_test_beside_it_is_not() {
+    let words = [
+        "neighbours::one_is_",
+        "--run-ignored",
+        "--jobs",
+        "2",
+        "--timeout",
+        "20s",
+        "--isolate",
+        "process",
+    ];
+    let (run, guard) = run(&setup(&words));
+    assert_all_is_gone(&run, &guard);
+    assert!(run.stdout.contains("lost: its supervisor was killed"), "{run}");
+    assert!(
+        run.stdout.contains("left behind: stuck in its own mount: "),
+        "{run}"
+    );
+    assert!(run.last_line().starts_with("1 passed, 1 failed"), "{run}");
+}
+
 /// To processes of which some may have ended by now.
 fn send_all(processes: &[Pid], signal: Signal) {
     processes.iter().for_each(|process| {

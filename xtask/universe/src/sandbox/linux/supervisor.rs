@@ -217,7 +217,7 @@ impl Surroundings {
         }
         match Order::receive(&self.control) {
             Ok(Some(Request::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
-            Ok(Some(Request::All(_)) | None) | Err(_) => None,
+            Ok(Some(Request::All(_) | Request::EndLost(_)) | None) | Err(_) => None,
         }
     }
 
