@@ -285,6 +285,29 @@ fn what_has_lost_its_supervisor_is_ended_and_the_mount_of_a_test_beside_it_is_no
     assert!(run.last_line().starts_with("1 passed, 1 failed"), "{run}");
 }
 
+#[test]
+#[ignore = "needs fuse, root"]
+fn a_loop_of_mounts_does_not_keep_a_stuck_test_from_being_ended() {
+    for level in LEVELS {
+        let words = [
+            "neighbours::stuck_beside",
+            "--run-ignored",
+            "--timeout",
+            "20s",
+            "--isolate",
+            level,
+        ];
+        let (run, guard) = run(&setup(&words));
+        assert_all_is_gone(&run, &guard);
+        // Not by its limit.
+        assert!(run.stdout.contains("\nDIED ["), "{run}");
+        assert!(
+            run.stdout.contains("left behind: stuck in its own mount: "),
+            "{run}"
+        );
+    }
+}
+
 /// To processes of which some may have ended by now.
 fn send_all(processes: &[Pid], signal: Signal) {
     processes.iter().for_each(|process| {
