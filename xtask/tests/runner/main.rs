@@ -5,6 +5,7 @@
 #![cfg(unix)]
 
 mod foreign;
+mod guard;
 mod heavy;
 mod interruption;
 mod outcomes;

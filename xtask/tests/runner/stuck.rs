@@ -2,17 +2,14 @@
 //! same, and reported.
 #![cfg(target_os = "linux")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::guard::{Guard, connections, threads_of_tests};
 use super::ownership::LEVELS;
 use super::support::{Run, Running, Setup, must};
 
@@ -44,9 +41,6 @@ const DETACHED: [(&str, &str); 3] = [
     ("behind_another_mount", "TIME"),
 ];
 
-/// Between two looks at what tests have mounted.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-
 /// All but that.
 const NOT_DETACHED: [&str; 5] = [
     "stuck::by_",
@@ -60,66 +54,6 @@ const NOT_DETACHED: [&str; 5] = [
 const LIMIT: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(3);
 
-/// Ends what a runner that is broken leaves: connections of mounts below the directory of the run,
-/// and no others. It looks for them all the time, as a mount whose directory is removed is in no
-/// table any more.
-struct Guard {
-    place: PathBuf,
-    stop: mpsc::Sender<()>,
-    looks: Option<std::thread::JoinHandle<BTreeMap<u32, OwnedFd>>>,
-}
-
-impl Guard {
-    fn of(running: &Running) -> Guard {
-        let place = running.place().to_owned();
-        let (stop, stopped) = mpsc::channel();
-        let own = place.clone();
-        let looks = std::thread::spawn(move || {
-            let mut aborts = BTreeMap::new();
-            while stopped.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                // Without the right to open these files nothing can be aborted.
-                let files = connections(&own)
-                    .into_iter()
-                    .filter_map(|number| Some((number, abort(number).ok()?)));
-                // A number may have become that of another connection before its file was opened.
-                let files: Vec<_> = files.collect();
-                let still = connections(&own);
-                aborts.extend(files.into_iter().filter(|(number, _)| still.contains(number)));
-            }
-            aborts
-        });
-        Guard {
-            place,
-            stop,
-            looks: Some(looks),
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.stop.send(()).ok();
-        let aborts = self.looks.take().and_then(|looks| looks.join().ok());
-        for file in aborts.unwrap_or_default().values() {
-            // It does nothing if the connection is gone.
-            rustix::io::write(file, b"1").ok();
-        }
-    }
-}
-
-/// The connections of mounts below this directory, in whatever name space they are.
-fn connections(place: &Path) -> BTreeSet<u32> {
-    let own = place.display().to_string();
-    let is_ours = |line: &&str| line.contains(&own) && line.contains(" - fuse ");
-    let number = |line: &str| line.split(' ').nth(2)?.split_once(':')?.1.parse::<u32>().ok();
-    let mut numbers = BTreeSet::new();
-    for thread in threads_of_tests() {
-        let table = std::fs::read_to_string(thread.join("mountinfo")).unwrap_or_default();
-        numbers.extend(table.lines().filter(is_ours).filter_map(number));
-    }
-    numbers
-}
-
 /// The first test that has a mount below this directory, as a directory in `/proc`.
 fn test_below(place: &Path) -> PathBuf {
     let own = place.display().to_string();
@@ -131,42 +65,6 @@ fn test_below(place: &Path) -> PathBuf {
     let thread = threads_of_tests().into_iter().find(is_its);
     let process = thread.as_ref().and_then(|thread| thread.ancestors().nth(2));
     must("find the test", process.ok_or("it does not run")).to_owned()
-}
-
-/// What aborts a connection.
-fn abort(number: u32) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(control()?, format!("{number}/abort"), flags, Mode::empty())
-}
-
-fn control() -> rustix::io::Result<OwnedFd> {
-    let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    rustix::mount::fsconfig_create(context.as_fd())?;
-    rustix::mount::fsmount(
-        context.as_fd(),
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::empty(),
-    )
-}
-
-/// The threads of all tests of fixtures that run on the machine, as directories in `/proc`: the
-/// first one of a process may have ended.
-fn threads_of_tests() -> Vec<PathBuf> {
-    let entries = |path: &Path| {
-        path.read_dir()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-    };
-    let is_test = |process: &PathBuf| {
-        let name = std::fs::read_to_string(process.join("comm"));
-        name.is_ok_and(|name| name.starts_with("suite-"))
-    };
-    let tests = entries(Path::new("/proc")).filter(is_test);
-    tests
-        .flat_map(|process| entries(&process.join("task")).collect::<Vec<_>>())
-        .collect()
 }
 
 /// Runs all of them.
@@ -199,8 +97,9 @@ fn run(setup: &Setup<'_>) -> (Run, Guard) {
 
 /// No process, no mount and no connection. What failed tests wrote is kept.
 fn assert_all_is_gone(run: &Run, guard: &Guard) {
-    let remains = (run.survivors(), run.mounts(), connections(&guard.place));
-    assert_eq!(remains, (vec![], vec![], BTreeSet::new()), "{run}");
+    comes_true_within(AFTER, || guard.left() == (vec![], vec![]));
+    let remains = (run.survivors(), run.mounts(), guard.left());
+    assert_eq!(remains, (vec![], vec![], (vec![], vec![])), "{run}");
 }
 
 /// Each of these tests was ended in time, has this outcome, and the leak that says what was done.
@@ -358,6 +257,52 @@ fn a_test_that_unmounts_when_it_is_asked_to_end_is_not_disturbed() {
         assert_all_is_gone(&run, &guard);
         assert!(
             run.stdout.contains("\n  unmounted\n") && !run.stdout.contains("LEAK"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs fuse, root"]
+fn what_has_lost_its_supervisor_is_ended_and_the_mount_of_a_test_beside_it_is_not() {
+    let words = [
+        "neighbours::one_is_",
+        "--run-ignored",
+        "--jobs",
+        "2",
+        "--timeout",
+        "20s",
+        "--isolate",
+        "process",
+    ];
+    let (run, guard) = run(&setup(&words));
+    assert_all_is_gone(&run, &guard);
+    assert!(run.stdout.contains("lost: its supervisor was killed"), "{run}");
+    assert!(
+        run.stdout.contains("left behind: stuck in its own mount: "),
+        "{run}"
+    );
+    assert!(run.last_line().starts_with("1 passed, 1 failed"), "{run}");
+}
+
+#[test]
+#[ignore = "needs fuse, root"]
+fn a_loop_of_mounts_does_not_keep_a_stuck_test_from_being_ended() {
+    for level in LEVELS {
+        let words = [
+            "neighbours::stuck_beside",
+            "--run-ignored",
+            "--timeout",
+            "20s",
+            "--isolate",
+            level,
+        ];
+        let (run, guard) = run(&setup(&words));
+        assert_all_is_gone(&run, &guard);
+        // Not by its limit.
+        assert!(run.stdout.contains("\nDIED ["), "{run}");
+        assert!(
+            run.stdout.contains("left behind: stuck in its own mount: "),
             "{run}"
         );
     }

@@ -103,18 +103,18 @@ impl Run {
     }
 }
 
+/// The command line and the environment of a process.
+pub(crate) fn texts(pid: i32) -> [String; 2] {
+    ["cmdline", "environ"].map(|name| words(std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()))
+}
+
 /// The processes with the mark of a run in their command line or environment, and how they are called.
 fn marked(own: &Path) -> Vec<(i32, String)> {
     let mark = mark(own);
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
-    let read = |process: &str, name| {
-        let file = Path::new("/proc").join(process).join(name);
-        words(std::fs::read(file).unwrap_or_default())
-    };
     let described = processes.filter_map(|process| {
-        let process = process.file_name().into_string().ok()?;
-        let pid = process.parse().ok()?;
-        let texts = ["cmdline", "environ"].map(|name| read(&process, name));
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let texts = texts(pid);
         texts
             .iter()
             .any(|text| text.contains(&mark))
@@ -124,7 +124,7 @@ fn marked(own: &Path) -> Vec<(i32, String)> {
 }
 
 /// `R`, `S`, `T`, … as proc_pid_stat(5) has it.
-fn state(process: &str) -> Option<char> {
+pub(crate) fn state(process: &str) -> Option<char> {
     let stat = std::fs::read_to_string(format!("{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
@@ -477,7 +477,7 @@ fn hinder_signals(command: &mut Command) {
 }
 
 /// Something in the environment of everything that a run starts.
-fn mark(own: &Path) -> String {
+pub(crate) fn mark(own: &Path) -> String {
     format!("runner-test-{}", own.file_name().unwrap_or_default().display())
 }
 

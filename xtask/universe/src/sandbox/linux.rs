@@ -37,6 +37,7 @@ pub(crate) use leash::leash;
 pub(crate) use wire::{Order, Said, Tell};
 
 use crate::base::clock;
+use crate::report::data::Leak;
 use crate::sandbox::isolation::{Isolation, Level};
 use wire::Hello;
 
@@ -161,6 +162,15 @@ impl Keeper {
     /// When the keeper is gone or does not answer.
     pub(crate) fn tell_all(&self, tell: Tell) -> io::Result<()> {
         wire::tell_all(&self.socket, tell)
+    }
+
+    /// Has it end what has lost its supervisor; `scratch` is the scratch directory of the test that
+    /// lost it. Returns the leaks that it found.
+    ///
+    /// # Errors
+    /// When the keeper is gone or does not answer.
+    pub(crate) fn end_lost(&self, scratch: &Path) -> io::Result<Vec<Leak>> {
+        wire::end_lost(&self.socket, scratch)
     }
 
     /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it takes too long.

@@ -81,20 +81,21 @@ pub(super) async fn run(
             (ended, None)
         }
         Listens::Gone => {
-            abandon(keeper, order);
+            ended.leaks.extend(abandon(keeper, order));
             (ended, None)
         }
         Listens::Done => (ended, None),
     }
 }
 
-/// Nobody sees any more to what was started: the keeper ends it.
-fn abandon(keeper: &Keeper, order: &Order) {
+/// Nobody sees any more to what was started: the keeper ends it. Returns what was stuck.
+fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
     // Without a keeper nobody is left.
-    keeper.tell_all(Tell::Kill).ok();
+    let stuck = keeper.end_lost(&order.scratch).unwrap_or_default();
     if keeper.level == Level::Tree {
         super::owner::settle(&order.scratch, Fate::Discard);
     }
+    stuck
 }
 
 /// What a supervisor waits for after the end of its test.

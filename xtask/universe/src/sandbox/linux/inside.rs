@@ -29,6 +29,7 @@ use crate::base::fuse_connections::Ground;
 use crate::base::mounts;
 use crate::base::os::Pid;
 use crate::base::private_directory::make_scratch;
+use crate::report::data::Leak;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
 
@@ -100,16 +101,12 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let mut keeping = Keeping {
         level,
         supervisors: Supervisors::default(),
-        rescue: Rescue::new(match level {
-            Level::Box => Ground::namespace(&mounts::table()),
-            Level::Tree | Level::Group => Ground::Below(scratch.to_owned()),
-        }),
     };
     let kept = keeping.keep(socket, next_part);
     match level {
         Level::Box => keeping.end_box(),
         Level::Tree | Level::Group => {
-            keeping.see_tree_off();
+            keeping.see_tree_off(scratch);
             remove_strangers(scratch);
             // Not empty if files of failed tests are kept.
             std::fs::remove_dir(scratch).ok();
@@ -182,6 +179,12 @@ fn hello(mut socket: &UnixStream, hello: &Hello) {
     socket.write_all(&line).ok();
 }
 
+fn answer(mut socket: &UnixStream, leaks: &[Leak]) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(leaks)?;
+    line.push(b'\n');
+    socket.write_all(&line)
+}
+
 /// Stops all tests, or lets them go on; not their supervisors, which go on listening.
 fn signal_all(tell: Tell) {
     let us = std::process::id();
@@ -220,8 +223,6 @@ impl Supervisors {
 struct Keeping {
     level: Level,
     supervisors: Supervisors,
-    /// For what has lost its supervisor.
-    rescue: Rescue,
 }
 
 impl Keeping {
@@ -233,11 +234,12 @@ impl Keeping {
             let (order, descriptors) = match request {
                 Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
                 Request::All(tell) => {
-                    match tell {
-                        Tell::Kill => self.end_strays(),
-                        tell => signal_all(tell),
-                    }
+                    signal_all(tell);
                     (&socket).write_all(b"\n")?;
+                    continue;
+                }
+                Request::EndLost(scratch) => {
+                    answer(&socket, &self.end_lost(scratch))?;
                     continue;
                 }
             };
@@ -265,8 +267,20 @@ impl Keeping {
         Ok(())
     }
 
+    /// Ends what has lost its supervisor while other tests run: of what is mounted, only what lies
+    /// in this directory of the lost test, or is in a name space that only the test has, is ended.
+    /// Returns what was stuck.
+    fn end_lost(&self, scratch: PathBuf) -> Vec<Leak> {
+        let mut rescue = Rescue::new(match self.level {
+            Level::Box => Ground::namespace(&mounts::table()),
+            Level::Tree | Level::Group => Ground::Below(scratch),
+        });
+        self.end_strays(&mut rescue);
+        rescue.take_leaks()
+    }
+
     /// Ends what has lost its supervisor: it is ours now, and nobody's test.
-    fn end_strays(&mut self) {
+    fn end_strays(&self, rescue: &mut Rescue) {
         let start = clock::now();
         while clock::now() - start < STRAY_TIME_MAX {
             let strays = self.strays();
@@ -276,7 +290,7 @@ impl Keeping {
             for signal in [Signal::STOP, Signal::KILL] {
                 strays.iter().for_each(|stray| processes::send(stray.pid, signal));
             }
-            self.rescue.look(&strays);
+            rescue.look(&strays);
             remains::pause(LOOK_INTERVAL);
         }
     }
@@ -296,29 +310,31 @@ impl Keeping {
 
     /// The supervisors have lost the runner, too. Our end is theirs, but not that of a test which
     /// waits for itself: it would keep us from ending.
-    fn end_box(&mut self) {
+    fn end_box(&self) {
+        let mut rescue = Rescue::new(Ground::namespace(&mounts::table()));
         let (us, start) = (std::process::id(), clock::now());
-        self.rescue.see_servers(&processes::descendants(us));
+        rescue.see_servers(&processes::descendants(us));
         while remains::reap() && clock::now() - start < BOX_END_TIME {
             // Supervisors wait for the end of these, and take away what they leave.
             let mut tests = processes::descendants(us);
             tests.retain(|process| process.parent != us);
             processes::send_all(&tests, None, Signal::KILL);
-            self.rescue.look(&tests);
+            rescue.look(&tests);
             remains::pause(LOOK_INTERVAL);
         }
-        remains::kill_all(None, &mut self.rescue);
+        remains::kill_all(None, &mut rescue);
     }
 
     /// The supervisors have lost the runner, too. They need their time, and what has lost them is
     /// ended.
-    fn see_tree_off(&mut self) {
+    fn see_tree_off(&self, home: &Path) {
+        let mut rescue = Rescue::new(Ground::Below(home.to_owned()));
         let start = clock::now();
         while clock::now() - start < TREE_LOOK_TIME {
             if !remains::reap() {
                 return;
             }
-            self.end_strays();
+            self.end_strays(&mut rescue);
             remains::pause(LONG_LOOK_INTERVAL);
         }
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}

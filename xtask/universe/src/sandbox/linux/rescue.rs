@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::bounded::bounded;
-use super::processes::{Process, Thread};
+use super::processes::{self, Process, Thread};
 use crate::base::clock;
 use crate::base::fuse_connections::{self, Connections, Ground, Number};
 use crate::base::os::Pid;
@@ -170,13 +170,20 @@ fn patience(thread: &Thread) -> Duration {
     }
 }
 
-/// The connections that processes of this tree serve which are not ending; with `None` among them
-/// it may be any.
+/// The connections that processes serve which are not ending: those of this tree, and any others
+/// below this process. With `None` among them it may be any; what others serve is no reason for
+/// that.
 fn servers_that_live(tree: &[Process]) -> BTreeSet<Option<Number>> {
-    let living = tree.iter().filter_map(Process::living_thread);
-    living
-        .flat_map(|thread| fuse_connections::held(&thread))
-        .collect()
+    let served = |processes: &[Process]| -> BTreeSet<Option<Number>> {
+        let living = processes.iter().filter_map(Process::living_thread);
+        living
+            .flat_map(|thread| fuse_connections::held(&thread))
+            .collect()
+    };
+    let mut found = served(&processes::descendants(std::process::id()));
+    found.remove(&None);
+    found.extend(served(tree));
+    found
 }
 
 /// For people: the mounts that it can wait for, and where it does.

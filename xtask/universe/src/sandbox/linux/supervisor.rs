@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
@@ -39,11 +39,10 @@ use crate::sandbox::removal;
 /// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
 const PROCESSES_MAX: usize = 2000;
 
-/// How often it is looked whether there are so many more on the machine than before; only then are the test's own counted.
-const COUNT_INTERVAL: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+/// How often the supervisor looks for a fork bomb, for a test that is stuck, and for children that
+/// have ended, whatever else happens meanwhile. Outside the box, where every mount on the machine is
+/// noticed, it looks at mounts no more often either.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a supervisor has for all its tests.
 struct Surroundings {
@@ -217,7 +216,7 @@ impl Surroundings {
         }
         match Order::receive(&self.control) {
             Ok(Some(Request::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
-            Ok(Some(Request::All(_)) | None) | Err(_) => None,
+            Ok(Some(Request::All(_) | Request::EndLost(_)) | None) | Err(_) => None,
         }
     }
 
@@ -345,32 +344,36 @@ impl Supervisor<'_> {
 
     /// Does what it is told until the test has ended.
     fn attend(&self, running: &mut Running, rescue: &mut Rescue) -> Result<(), Abandoned> {
+        let mut next_look = clock::now() + LOOK_INTERVAL;
+        let mut is_mounted = false;
         loop {
             let mut events = [
                 PollFd::new(&running.pidfd, PollFlags::IN),
                 PollFd::from_borrowed_fd(self.around.control.as_fd(), PollFlags::IN),
                 PollFd::new(&self.around.changes, PollFlags::PRI),
             ];
-            let polled = poll(&mut events, Some(&COUNT_INTERVAL));
-            let [ended, told, mounted] = events.map(|event| !event.revents().is_empty());
-            match polled {
-                Ok(0) => {
-                    self.count(running);
-                    if running.reap() {
-                        return Ok(());
-                    }
-                    running.rescue_if_stuck(rescue);
+            let rest = next_look.saturating_duration_since(clock::now());
+            let polled = poll(&mut events, Timespec::try_from(rest).ok().as_ref());
+            let [ended, told, mounted] = events.map(|event| polled.is_ok() && !event.revents().is_empty());
+            if ended {
+                return Ok(());
+            }
+            if told {
+                self.obey(rescue)?;
+            }
+            is_mounted |= mounted;
+            let is_due = clock::now() >= next_look;
+            if is_mounted && (is_due || self.around.level == Level::Box) {
+                rescue.see_mounts(&processes::descendants(std::process::id()));
+                is_mounted = false;
+            }
+            if is_due {
+                self.count(running);
+                if running.reap() {
+                    return Ok(());
                 }
-                Ok(_) if ended => return Ok(()),
-                Ok(_) => {
-                    if mounted {
-                        rescue.see_mounts(&processes::descendants(std::process::id()));
-                    }
-                    if told {
-                        self.obey(rescue)?;
-                    }
-                }
-                Err(_) => {}
+                running.rescue_if_stuck(rescue);
+                next_look = clock::now() + LOOK_INTERVAL;
             }
         }
     }

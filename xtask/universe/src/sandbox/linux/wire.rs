@@ -5,7 +5,7 @@
 //! that has an order hears single bytes and answers in lines of JSON.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -158,9 +158,7 @@ impl Order {
         }
         let len = usize::try_from(u32::from_le_bytes(len)).map_err(io::Error::other)?;
         if len == 0 {
-            let mut byte = [0];
-            socket.read_exact(&mut byte)?;
-            return Ok(Tell::of(byte[0]).map(Request::All));
+            return Request::receive(socket);
         }
         if len > ORDER_LEN_MAX {
             return Err(io::Error::other("an order of impossible length"));
@@ -206,12 +204,45 @@ pub(super) enum Request {
     Start(Box<Order>, Vec<OwnedFd>),
     /// To do this with everything that it has started. It answers with one byte when it is done.
     All(Tell),
+    /// To end what has lost its supervisor. The test that lost it had this scratch directory. The
+    /// keeper answers with one line when it is done: the leaks that it found.
+    EndLost(PathBuf),
+}
+
+impl Request {
+    /// Reads one that is no order.
+    fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        match Tell::of(byte[0]) {
+            Some(Tell::Kill) => {
+                let mut len = [0; 2];
+                socket.read_exact(&mut len)?;
+                let mut scratch = vec![0; usize::from(u16::from_le_bytes(len))];
+                socket.read_exact(&mut scratch)?;
+                Ok(Some(Request::EndLost(OsString::from_vec(scratch).into())))
+            }
+            tell => Ok(tell.map(Request::All)),
+        }
+    }
 }
 
 /// Asks the keeper to do this with everything that it has started; returns when it is done.
 pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
     socket.write_all(&[0, 0, 0, 0, tell as u8])?;
     socket.read_exact(&mut [0])
+}
+
+/// Has the keeper end what has lost its supervisor; `scratch` is the scratch directory of the test
+/// that lost it. Returns the leaks that the keeper found, when it is done.
+pub(super) fn end_lost(mut socket: &UnixStream, scratch: &Path) -> io::Result<Vec<Leak>> {
+    let path = scratch.as_os_str().as_bytes();
+    let len = u16::try_from(path.len()).map_err(io::Error::other)?;
+    let head = [0, 0, 0, 0, Tell::Kill as u8];
+    socket.write_all(&[&head, &len.to_le_bytes()[..], path].concat())?;
+    let mut line = String::new();
+    BufReader::new(socket).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
 }
 
 /// What the keeper says once, when it is ready or has given up.
@@ -364,6 +395,21 @@ mod tests {
         }));
         assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0many\0"), None);
         assert_eq!(Order::decode(b"p\0d\0s\0k\0f\x003\0one\0"), None);
+    }
+
+    #[test]
+    fn the_scratch_directory_of_a_lost_test_arrives_and_its_leaks_come_back() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let leaks = vec![Leak::new(crate::report::kinds::LeakKind::Stuck, "a thread")];
+        let answer = serde_json::to_string(&leaks).unwrap() + "\n";
+        let keeper = std::thread::spawn(move || {
+            let received = Order::receive(&theirs).unwrap();
+            (&theirs).write_all(answer.as_bytes()).unwrap();
+            received
+        });
+        assert_eq!(end_lost(&ours, Path::new("/tmp/xt/3")).unwrap(), leaks);
+        let received = keeper.join().unwrap();
+        assert!(matches!(received, Some(Request::EndLost(scratch)) if scratch == Path::new("/tmp/xt/3")));
     }
 
     #[test]
