@@ -40,6 +40,11 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// The entries that make it up.
+    pub(super) fn entries(&self) -> &[EntryId] {
+        &self.entries
+    }
+
     /// All entries of that name, tombstones included.
     pub(super) fn named(&self, name: &str) -> Vec<EntryId> {
         match &self.gathered {

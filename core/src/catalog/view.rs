@@ -5,12 +5,12 @@
 //! copy beside it. Equal contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
 //! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept but not shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Catalog;
 use super::conflict_name::{conflict_name, may_be_conflict_name};
 use super::dot::Dot;
-use super::folders::Folder;
+use super::folders::{Folder, Folders};
 use super::link_target::LinkTarget;
 use super::share_path::{Name, SharePath};
 use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
@@ -138,6 +138,30 @@ impl Catalog {
     #[must_use]
     pub fn lookup(&self, path: &SharePath) -> Option<Shown> {
         self.shown(path, &self.find(path)?)
+    }
+
+    /// What is shown at each of those paths. Where many of them are in one folder, that folder is gathered once, and not
+    /// for each of them.
+    pub(crate) fn lookup_all(&self, paths: BTreeSet<SharePath>) -> HashMap<SharePath, Shown> {
+        let (mut folders, mut listed) = (Folders::new(self), HashMap::new());
+        let mut found = HashMap::new();
+        for path in paths {
+            let (parent, name) = (path.parent(), path.name());
+            let Some(folder) = folders.at(parent.as_ref()) else {
+                continue;
+            };
+            let mut item = self.slot_of(folder.named(name.as_str()).into_iter()).holder();
+            if item.is_none() && may_be_conflict_name(&name) {
+                let items: &BTreeMap<_, _> = listed
+                    .entry(parent)
+                    .or_insert_with(|| self.items_in(folder.entries()));
+                item = items.get(&name).cloned();
+            }
+            if let Some(shown) = item.and_then(|item| self.shown(&path, &item)) {
+                found.insert(path, shown);
+            }
+        }
+        found
     }
 
     /// Everything that is visible, each folder right before what is in it.

@@ -3,38 +3,41 @@
 //! Called with the catalog locked, right after a change: what it says of folders and inodes is true at that moment. The
 //! viewer that made the change knows it already and is left out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::attributes::Inode;
 use super::share::{MountedShare, top};
 use super::viewers::{Stale, ViewerId};
-use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath};
+use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath, Shown};
 use crate::peer::Files;
 
 impl MountedShare {
     /// The other side, or this peer outside of a mount, changed the catalog.
     pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
-        // Any number of copies may have one name, which is looked up once.
+        // Any number of events may be of one folder, which is looked up once.
+        let sights = files
+            .catalog
+            .lookup_all(events.iter().flat_map(paths_of).collect());
         let mut contested = HashSet::new();
         for event in events {
             match event {
-                CatalogEvent::Added { path } => self.tell_new(files, path, None),
+                CatalogEvent::Added { path } => self.tell_new_of(&sights, path, None),
                 CatalogEvent::Removed { path } => {
                     self.own_links().forget(path);
-                    self.tell_name(files, path, None);
+                    self.tell_name_of(&sights, path, None);
                 }
-                CatalogEvent::Changed { path } => self.tell_content(files, path, None),
+                CatalogEvent::Changed { path } => self.tell_content_of(&sights, path, None),
                 CatalogEvent::Renamed { from, to } => {
                     // Where it is now was not decided through a mount of this peer.
                     self.own_links().forget(from);
-                    self.tell_name(files, from, None);
-                    self.tell_new(files, to, None);
+                    self.tell_name_of(&sights, from, None);
+                    self.tell_new_of(&sights, to, None);
                 }
                 CatalogEvent::Conflict { path, copy } => {
                     if contested.insert(path) {
-                        self.tell_content(files, path, None);
+                        self.tell_content_of(&sights, path, None);
                     }
-                    self.tell_new(files, copy, None);
+                    self.tell_new_of(&sights, copy, None);
                 }
             }
         }
@@ -63,15 +66,31 @@ impl MountedShare {
     /// Something of a name that named nothing appeared. No kernel remembers that there was nothing; and one that uses the
     /// new thing already must not be told to forget it.
     pub(super) fn tell_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        let folder = self.touch_folder(files, path);
+        self.tell_new_of(&sights_of(files, path.parent()), path, by);
+    }
+
+    /// What had that name has it no more.
+    pub(super) fn tell_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        self.tell_name_of(&sights_of(files, path.parent()), path, by);
+    }
+
+    /// The file of that name has another content, mode or time.
+    pub(super) fn tell_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        if self.viewers.is_heard(by) {
+            let paths = path.parent().into_iter().chain([path.clone()]);
+            self.tell_content_of(&sights_of(files, paths), path, by);
+        }
+    }
+
+    fn tell_new_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
+        let folder = self.touch_folder(sights, path);
         if let Some(inode) = folder {
             self.viewers.tell(by, &Stale::Attributes { inode });
         }
     }
 
-    /// What had that name has it no more.
-    pub(super) fn tell_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        let folder = self.touch_folder(files, path);
+    fn tell_name_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
+        let folder = self.touch_folder(sights, path);
         if let Some(inode) = folder.filter(|_| self.viewers.is_heard(by)) {
             let name = path.name();
             self.viewers.tell(by, &Stale::Name { folder: inode, name });
@@ -80,8 +99,8 @@ impl MountedShare {
     }
 
     /// The folder of `path` was modified. Returns its inode, if anybody knows it.
-    fn touch_folder(&self, files: &Files, path: &SharePath) -> Option<Inode> {
-        let folder = folder_key(files, path)?;
+    fn touch_folder(&self, sights: &Sights, path: &SharePath) -> Option<Inode> {
+        let folder = folder_key(sights, path)?;
         let mut nodes = self.nodes();
         let now = self.now_ns();
         nodes.change_local(folder, |local| {
@@ -91,17 +110,16 @@ impl MountedShare {
         nodes.known_inode(&folder)
     }
 
-    /// The file of that name has another content, mode or time.
-    pub(super) fn tell_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+    fn tell_content_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
         if !self.viewers.is_heard(by) {
             return;
         }
-        let Some(folder) = folder_key(files, path) else {
+        let Some(folder) = folder_key(sights, path) else {
             return;
         };
         let nodes = self.nodes();
-        let shown = files.catalog.lookup(path);
-        let is_folder = shown.as_ref().is_some_and(|shown| shown.kind == Kind::Folder);
+        let shown = sights.get(path);
+        let is_folder = shown.is_some_and(|shown| shown.kind == Kind::Folder);
         if let Some(folder) = nodes.known_inode(&folder).filter(|_| !is_folder) {
             let name = path.name();
             self.viewers.tell(by, &Stale::Name { folder, name });
@@ -120,9 +138,29 @@ impl MountedShare {
     }
 }
 
-fn folder_key(files: &Files, path: &SharePath) -> Option<EntryKey> {
+/// What is shown now at the paths that news are of, and at those of their folders.
+type Sights = HashMap<SharePath, Shown>;
+
+fn sights_of(files: &Files, paths: impl IntoIterator<Item = SharePath>) -> Sights {
+    files.catalog.lookup_all(paths.into_iter().collect())
+}
+
+/// The paths that have to be looked at to tell of an event.
+fn paths_of(event: &CatalogEvent) -> impl Iterator<Item = SharePath> {
+    let (paths, content) = match event {
+        CatalogEvent::Added { path } | CatalogEvent::Removed { path } => ([Some(path), None], None),
+        CatalogEvent::Changed { path } | CatalogEvent::Conflict { path, .. } => {
+            ([Some(path), None], Some(path.clone()))
+        }
+        CatalogEvent::Renamed { from, to } => ([Some(from), Some(to)], None),
+    };
+    let folders = paths.map(|path| path.and_then(SharePath::parent));
+    folders.into_iter().flatten().chain(content)
+}
+
+fn folder_key(sights: &Sights, path: &SharePath) -> Option<EntryKey> {
     match path.parent() {
         None => Some(top()),
-        Some(folder) => files.catalog.lookup(&folder).map(|shown| shown.key()),
+        Some(folder) => sights.get(&folder).map(Shown::key),
     }
 }

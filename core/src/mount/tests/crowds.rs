@@ -82,3 +82,40 @@ async fn what_went_while_a_folder_is_listed_is_not_shown_as_it_was() {
     assert_eq!(names(0), [".", "..", "same"]);
     alone.fs.close_folder(folder);
 }
+
+/// A folder called `same` of each of `count` peers, with one file in it: how many steps it takes to merge them.
+fn merge_folders(alone: &Alone, count: u16) -> u64 {
+    let mut states = Vec::new();
+    for number in 0..count {
+        let [high, low] = number.to_be_bytes();
+        let mut catalog = Catalog::new(ReplicaId {
+            fingerprint: Fingerprint::from_bytes(std::array::from_fn(|at| [high, low][at % 2])),
+            incarnation: 1,
+        });
+        let content = ContentId {
+            hash: [low; 32],
+            len: 1,
+        };
+        let file = FileVersion {
+            content,
+            mtime_ns: 0,
+            mode: 0o644,
+        };
+        let path = SharePath::parse(&format!("same/{number}")).unwrap();
+        assert!(!catalog.add_file(&path, file).unwrap().is_empty());
+        states.extend(catalog.all_states());
+    }
+    let (steps, merged) = steps_of(|| alone.peer.shared().merge(states));
+    merged.unwrap();
+    steps
+}
+
+#[tokio::test]
+async fn news_of_folders_of_one_name_take_steps_in_proportion_to_them() {
+    let (few, many) = (alone().await, alone().await);
+    let (small, large) = (merge_folders(&few, 100), merge_folders(&many, 400));
+    assert!(
+        large <= 8 * small,
+        "{small} steps, and {large} for four times as many"
+    );
+}
