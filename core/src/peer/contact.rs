@@ -74,11 +74,15 @@ impl Shared {
         }
     }
 
-    /// Publishes again and again, before the relay forgets us; sooner when it did not work.
+    /// Publishes again and again, before the relay forgets us; sooner when it did not work, or when
+    /// it is asked for.
     pub(crate) async fn keep_published(&self) {
         let mut delay = CONTACT_REFRESH_INTERVAL;
         loop {
-            self.clock.sleep_until(self.clock.now() + delay).await;
+            tokio::select! {
+                () = self.clock.sleep_until(self.clock.now() + delay) => {}
+                () = self.publish_soon.notified() => {}
+            }
             delay = match self.publish(None).await {
                 Ok(()) => CONTACT_REFRESH_INTERVAL,
                 Err(error) => {

@@ -175,12 +175,11 @@ impl<'a> Reconnecting<'a> {
     }
 }
 
-/// Publishes again as well: the relay may have forgotten us, or we may have moved.
+/// Has our record published again as well: the relay may have forgotten us, or we may have moved.
+/// That is not waited for: a relay that takes no record must not keep us from the other peer.
 fn look_up(shared: Arc<Shared>, remote: Fingerprint) -> Step {
     Box::pin(async move {
-        if let Err(error) = shared.publish(None).await {
-            tracing::debug!(%error, "could not publish again");
-        }
+        shared.publish_soon.notify_one();
         match shared.look_up(&remote).await {
             Ok(Some(addresses)) => (ReconnectEvent::LookedUp, Some(addresses)),
             Ok(None) => (ReconnectEvent::LookUpFailed { retry_after: None }, None),

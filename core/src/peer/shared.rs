@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) loopback_peers: LoopbackPeers,
     pub(crate) newest_records: Mutex<NewestRecords>,
+    /// Asks for our record to be published before its time.
+    pub(crate) publish_soon: Notify,
     pub(crate) expected: Expected,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
@@ -120,6 +122,7 @@ impl Shared {
             addresses: parts.addresses,
             loopback_peers: config.loopback_peers,
             newest_records: Mutex::default(),
+            publish_soon: Notify::new(),
             expected: Expected::default(),
             events: Events::new(),
             tasks: TaskTracker::new(),

@@ -9,6 +9,7 @@ mod hidden;
 mod reading;
 #[cfg(unix)]
 mod rereading;
+mod stalling;
 #[cfg(unix)]
 mod unshared;
 
