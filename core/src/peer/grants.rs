@@ -28,6 +28,13 @@ impl Grants {
         entries.into_iter().flatten().copied()
     }
 
+    /// Whether any file is served as `content` for that entry.
+    pub(crate) fn is_given(&self, content: &ContentId, entry: EntryId) -> bool {
+        let files = self.entries.get(content).into_iter();
+        let mut entries = files.flat_map(HashMap::values);
+        entries.any(|entries| entries.contains(&entry))
+    }
+
     /// Whether any file is served as `content`.
     pub(crate) fn has_content(&self, content: &ContentId) -> bool {
         self.entries.contains_key(content)
