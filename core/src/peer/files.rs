@@ -28,13 +28,13 @@ pub(crate) struct Files {
     pub(crate) catalog: Catalog,
     pub(super) sources: Sources,
     /// Which local file a version was shared from by this peer.
-    origins: HashMap<(EntryId, Dot), PathBuf>,
+    pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
     /// Files that were made through a mount and not closed yet: the other side is not told of them, whatever else it is told.
     untold: HashSet<EntryId>,
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
-    grants: Grants,
-    own: OwnFiles,
+    pub(super) grants: Grants,
+    pub(super) own: OwnFiles,
 }
 
 /// A file of the catalog as a pull needs it.
@@ -44,7 +44,7 @@ pub(crate) struct SharedFile {
     pub(crate) content: ContentId,
     pub(crate) attributes: Attributes,
     pub(crate) entry: EntryId,
-    version: Dot,
+    pub(super) version: Dot,
 }
 
 /// What to do when something else is shared under the name already.
@@ -229,22 +229,6 @@ impl Files {
             entries.any(|entry| shows(&self.catalog, entry, content))
         });
         sources
-    }
-
-    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry,
-    /// or the same content.
-    pub(crate) fn shared_from_there(
-        &self,
-        path: &Path,
-        claimed: Option<(EntryId, ContentId)>,
-    ) -> Option<SharePath> {
-        let entry = claimed.map(|(entry, _)| entry);
-        let name = self.own.as_other_than(path, entry)?;
-        let is_same = claimed.is_some_and(|(_, content)| {
-            let mut entries = self.grants.of(&content, path);
-            entries.any(|entry| has(&self.catalog, entry, &content))
-        });
-        (!is_same).then(|| name.clone())
     }
 
     /// The user of this peer has removed these entries, or shared something else as them.
@@ -448,6 +432,7 @@ impl Shared {
     pub(crate) fn received(&self, file: &SharedFile, published: Published, outline: Outline) {
         let source = Source::received(published, file.content, outline);
         let mut files = self.files();
+        files.note_pulled(&source.path, Some(file));
         // It may have been removed or replaced meanwhile.
         if has(&files.catalog, file.entry, &file.content) {
             let source = Arc::new(source);
@@ -485,7 +470,7 @@ fn content_of(version: &Version) -> Option<ContentId> {
 }
 
 /// Whether an entry has the content.
-fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
+pub(super) fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
     contents_of(catalog, id).any(|held| held == *content)
 }
 

@@ -6,6 +6,8 @@ mod deep;
 mod expectation;
 #[cfg(unix)]
 mod hidden;
+#[cfg(unix)]
+mod own_paths;
 mod reading;
 #[cfg(unix)]
 mod rereading;
