@@ -4,6 +4,7 @@
 //! mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`] and the errors.
 
 mod addresses;
+mod claim;
 mod config;
 mod connector;
 mod contact;

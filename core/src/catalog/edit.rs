@@ -24,6 +24,8 @@ const MODE_MASK: u32 = 0o777;
 pub struct Change {
     /// The entries with a new state; none if there was nothing to do.
     pub touched: Vec<EntryId>,
+    /// The versions that it made. A rename makes none where an entry keeps what it has.
+    pub made: Vec<(EntryId, Dot)>,
 }
 
 impl Change {
@@ -166,8 +168,16 @@ impl Catalog {
     pub(super) fn store_change(&mut self, mut states: BTreeMap<EntryId, EntryState>) -> Change {
         states.retain(|id, state| self.state(*id) != Some(state));
         let touched = states.keys().copied().collect();
+        let dots = states
+            .iter()
+            .flat_map(|(id, state)| state.versions.keys().map(|dot| (*id, *dot)));
+        let is_known = |(id, dot): &(EntryId, Dot)| {
+            self.state(*id)
+                .is_some_and(|known| known.versions.contains_key(dot))
+        };
+        let made = dots.filter(|made| !is_known(made)).collect();
         self.store(states);
-        Change { touched }
+        Change { touched, made }
     }
 }
 

@@ -16,8 +16,8 @@ use super::event::Event;
 use super::grants::{Grants, OwnFiles};
 use super::shared::Shared;
 use crate::catalog::{
-    Batch, Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion,
-    Kind, MergedPiece, SharePath, Shown,
+    Batch, Catalog, CatalogError, CatalogEvent, Change, ContentId, Dot, EntryId, EntryKey, EntryState,
+    FileVersion, Kind, MergedPiece, SharePath, Shown, Version,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
@@ -28,13 +28,13 @@ pub(crate) struct Files {
     pub(crate) catalog: Catalog,
     pub(super) sources: Sources,
     /// Which local file a version was shared from by this peer.
-    origins: HashMap<(EntryId, Dot), PathBuf>,
+    pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
     /// Files that were made through a mount and not closed yet: the other side is not told of them, whatever else it is told.
     untold: HashSet<EntryId>,
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
-    grants: Grants,
-    own: OwnFiles,
+    pub(super) grants: Grants,
+    pub(super) own: OwnFiles,
 }
 
 /// A file of the catalog as a pull needs it.
@@ -44,7 +44,7 @@ pub(crate) struct SharedFile {
     pub(crate) content: ContentId,
     pub(crate) attributes: Attributes,
     pub(crate) entry: EntryId,
-    version: Dot,
+    pub(super) version: Dot,
 }
 
 /// What to do when something else is shared under the name already.
@@ -111,11 +111,7 @@ impl Files {
         self.forget_own(&change.touched);
         if let Some(entry) = self.catalog.lookup(path) {
             self.origins.insert((entry.id, entry.dot), source.path.clone());
-            // Several entries may be shown as this one.
-            let mut entries = change.touched.clone();
-            entries.retain(|entry| has(&self.catalog, *entry, &source.content));
-            entries.push(entry.id);
-            for entry in entries {
+            for entry in self.given_as(path, entry.id, &source.content) {
                 self.own.note(&source.path, path, entry);
                 self.hold(entry, source.clone());
             }
@@ -125,6 +121,18 @@ impl Files {
             self.let_go(replaced.file().map(|file| file.content));
         }
         Ok(change.touched)
+    }
+
+    /// The entries that get a file which the user has as `entry`, shown at `path`. The other side
+    /// may have made a twin that is shown as one with it. So those entries get it that had it from
+    /// the user before, and `entry` only if there are none.
+    fn given_as(&self, path: &SharePath, entry: EntryId, content: &ContentId) -> Vec<EntryId> {
+        let is_shown = self.catalog.lookup(path).is_some_and(|shown| shown.id == entry);
+        let mut entries = self.catalog.entries_at(path);
+        entries.retain(|other| {
+            is_shown && self.grants.is_given(content, *other) && has(&self.catalog, *other, content)
+        });
+        if entries.is_empty() { vec![entry] } else { entries }
     }
 
     /// Call this after the user of this peer has removed or replaced an entry that had `content`.
@@ -223,22 +231,6 @@ impl Files {
         sources
     }
 
-    /// What the user shared the local file at `path` as, unless that is `claimed`: the same entry,
-    /// or the same content.
-    pub(crate) fn shared_from_there(
-        &self,
-        path: &Path,
-        claimed: Option<(EntryId, ContentId)>,
-    ) -> Option<SharePath> {
-        let entry = claimed.map(|(entry, _)| entry);
-        let name = self.own.as_other_than(path, entry)?;
-        let is_same = claimed.is_some_and(|(_, content)| {
-            let mut entries = self.grants.of(&content, path);
-            entries.any(|entry| has(&self.catalog, entry, &content))
-        });
-        (!is_same).then(|| name.clone())
-    }
-
     /// The user of this peer has removed these entries, or shared something else as them.
     fn forget_own(&mut self, entries: &[EntryId]) {
         entries.iter().for_each(|entry| self.own.forget(*entry));
@@ -281,14 +273,19 @@ impl Files {
         self.sources.insert(source);
     }
 
-    /// Call this after the user of this peer has renamed or revised these entries. A file of one of
-    /// them is then served for those of them that have its content now, as after a rename onto a
-    /// file.
-    pub(crate) fn follow(&mut self, entries: impl IntoIterator<Item = EntryId>) {
-        let entries: Vec<_> = entries.into_iter().collect();
-        for (id, content) in self.note_holding(&entries) {
-            self.grants.follow(&content, &entries, id);
-            self.own.follow(&entries, id);
+    /// Call this after the user of this peer has renamed or revised something. A file of one of the
+    /// entries is then served for those of them that got its content by this, as by a rename onto a
+    /// file. Those that had it before may be twins that the other side has made.
+    pub(crate) fn follow(&mut self, change: &Change) {
+        let made = change.made.iter();
+        let made: HashSet<_> = made
+            .filter_map(|(id, dot)| Some((*id, content_of(self.catalog.state(*id)?.versions.get(dot)?)?)))
+            .collect();
+        let mut held = self.note_holding(&change.touched);
+        held.retain(|held| made.contains(held));
+        for (id, content) in held {
+            self.grants.follow(&content, &change.touched, id);
+            self.own.follow(&change.touched, id);
         }
     }
 
@@ -391,7 +388,7 @@ impl Shared {
     pub(crate) fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
         let change = files.catalog.rename(from, to)?;
-        files.follow(change.touched.iter().copied());
+        files.follow(&change);
         let (from, to) = (from.clone(), to.clone());
         self.tell_mounts(&files, &[CatalogEvent::Renamed { from, to }]);
         drop(files);
@@ -435,9 +432,13 @@ impl Shared {
     pub(crate) fn received(&self, file: &SharedFile, published: Published, outline: Outline) {
         let source = Source::received(published, file.content, outline);
         let mut files = self.files();
+        files.note_pulled(&source.path, Some(file));
         // It may have been removed or replaced meanwhile.
         if has(&files.catalog, file.entry, &file.content) {
-            files.hold(file.entry, Arc::new(source));
+            let source = Arc::new(source);
+            for entry in files.given_as(&file.path, file.entry, &file.content) {
+                files.hold(entry, source.clone());
+            }
         }
         let change = files
             .catalog
@@ -458,14 +459,18 @@ impl Shared {
 fn contents_of(catalog: &Catalog, id: EntryId) -> impl Iterator<Item = ContentId> {
     let versions = catalog.state(id).into_iter();
     let versions = versions.flat_map(|state| state.versions.values());
-    versions.filter_map(|version| match &version.kind {
+    versions.filter_map(content_of)
+}
+
+fn content_of(version: &Version) -> Option<ContentId> {
+    match &version.kind {
         Kind::File(file) => Some(file.content),
         Kind::Folder | Kind::Link(_) => None,
-    })
+    }
 }
 
 /// Whether an entry has the content.
-fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
+pub(super) fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
     contents_of(catalog, id).any(|held| held == *content)
 }
 

@@ -28,6 +28,13 @@ impl Grants {
         entries.into_iter().flatten().copied()
     }
 
+    /// Whether any file is served as `content` for that entry.
+    pub(crate) fn is_given(&self, content: &ContentId, entry: EntryId) -> bool {
+        let files = self.entries.get(content).into_iter();
+        let mut entries = files.flat_map(HashMap::values);
+        entries.any(|entries| entries.contains(&entry))
+    }
+
     /// Whether any file is served as `content`.
     pub(crate) fn has_content(&self, content: &ContentId) -> bool {
         self.entries.contains_key(content)
@@ -93,7 +100,8 @@ impl Grants {
 
 /// Files that the user of this peer shared, and their names in the share. A file stays in this list
 /// when the other side removes or replaces its entry: a pull must not put anything else in its
-/// place even then. It leaves the list when the user removes it from the share.
+/// place even then. It leaves the list when the user removes it from the share, or when it is gone from
+/// its path and a pull has put something else there.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
     files: HashMap<PathBuf, OwnFile>,
@@ -149,6 +157,26 @@ impl OwnFiles {
             }
             self.paths.entry(entry).or_default().insert(path);
         }
+    }
+
+    /// The file at `path` is gone, and something else is there.
+    pub(crate) fn release(&mut self, path: &Path) {
+        let released = self.files.remove(path).into_iter();
+        for entry in released.flat_map(|file| file.entries) {
+            if let Some(paths) = self.paths.get_mut(&entry) {
+                paths.remove(path);
+                if paths.is_empty() {
+                    self.paths.remove(&entry);
+                }
+            }
+        }
+    }
+
+    /// Whether the user shared the file at `path` as `entry`.
+    pub(crate) fn is_shared_as(&self, path: &Path, entry: EntryId) -> bool {
+        self.files
+            .get(path)
+            .is_some_and(|file| file.entries.contains(&entry))
     }
 
     /// The name under which the user shared the file at `path`, if it was not shared as `entry`.
@@ -225,6 +253,18 @@ mod tests {
         assert_eq!(own.as_other_than(path, Some(entry(4))), None);
         own.forget(entry(4));
         assert_eq!(own.as_other_than(path, None), None);
+        assert!(own.files.is_empty() && own.paths.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_the_user_that_is_gone_is_released_and_no_other() {
+        let (mut own, name) = (OwnFiles::default(), SharePath::parse("notes.txt").unwrap());
+        own.note(Path::new("/f"), &name, entry(1));
+        own.note(Path::new("/f"), &name, entry(2));
+        own.note(Path::new("/g"), &name, entry(2));
+        own.release(Path::new("/f"));
+        assert!(!own.is_shared_as(Path::new("/f"), entry(2)) && own.is_shared_as(Path::new("/g"), entry(2)));
+        own.forget(entry(2));
         assert!(own.files.is_empty() && own.paths.is_empty());
     }
 }

@@ -4,26 +4,26 @@
 //! session does not end a pull: it goes on when the session is back. A file that changes at its source is pulled in its
 //! new version.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
+use super::claim::Claim;
 use super::error::PullError;
 use super::files::{SharedFile, shared_file};
 use super::lanes::Errand;
 use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
-use crate::catalog::{ContentId, EntryId, LinkVersion, SharePath, Shown};
+use crate::catalog::{LinkVersion, SharePath, Shown};
 use crate::limits::{
-    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX, PULL_LANES_MAX,
-    PULL_PATIENCE,
+    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, LINKS_FOLLOWED_MAX, PULL_LANE_FAILURES_MAX,
+    PULL_LANES_MAX, PULL_PATIENCE,
 };
 use crate::session::SessionError;
-use crate::store::{Destination, Guard, LinkFate, Links, StoreError};
+use crate::store::{Destination, LinkFate, Links, StoreError};
 use crate::transfer::{
     FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
 };
@@ -65,30 +65,15 @@ impl Wanted {
     }
 }
 
+/// A link to be made, by name.
+type PlannedLink = (SharePath, LinkVersion, Destination);
+
 /// What a pull has to do, and what of it has been done at once.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     wanted: Vec<Wanted>,
     left_out: Vec<SharePath>,
     failed: Vec<PullError>,
-}
-
-/// Keeps a pull from replacing what this peer shares, but for the own new version of that.
-#[derive(Debug)]
-struct Claim {
-    shared: Arc<Shared>,
-    /// What is pulled; `None` for a link: no file of ours becomes one.
-    file: Option<(EntryId, ContentId)>,
-}
-
-impl Guard for Claim {
-    fn check(&self, path: &Path) -> Result<(), StoreError> {
-        let name = self.shared.files().shared_from_there(path, self.file);
-        name.map_or(Ok(()), |name| {
-            let (path, name) = (path.to_owned(), name.to_string());
-            Err(StoreError::SharedFromThere { path, name })
-        })
-    }
 }
 
 impl Plan {
@@ -139,7 +124,7 @@ impl Plan {
         Ok(())
     }
 
-    fn link(&mut self, shared: &Arc<Shared>, planned: Vec<(SharePath, LinkVersion, Destination)>) {
+    fn link(&mut self, shared: &Arc<Shared>, mut planned: Vec<PlannedLink>) {
         let mut links = Links::default();
         for (_, link, destination) in planned
             .iter()
@@ -147,23 +132,46 @@ impl Plan {
         {
             links.note(destination, link.target.as_str());
         }
+        // A link waits for those that it leads through, as long as these have another text. None
+        // leads through more than this many.
+        for _ in 0..=LINKS_FOLLOWED_MAX {
+            let count = planned.len();
+            planned = self.link_round(shared, planned, &links);
+            if planned.is_empty() || planned.len() == count {
+                break;
+            }
+        }
+        self.left_out.extend(planned.into_iter().map(|(name, ..)| name));
+    }
+
+    /// Makes those links that can be made now. Returns the others.
+    fn link_round(
+        &mut self,
+        shared: &Arc<Shared>,
+        planned: Vec<PlannedLink>,
+        links: &Links,
+    ) -> Vec<PlannedLink> {
+        let mut left = Vec::new();
         for (name, link, destination) in planned {
             let claim = Claim {
                 shared: shared.clone(),
                 file: None,
             };
-            let destination = destination.guarded(Arc::new(claim));
+            let guarded = destination.clone().guarded(Arc::new(claim));
             let fate = link.target.leads_up().map_or(Ok(LinkFate::LeftOut), |up| {
-                destination.create_link(link.target.as_str(), up, &links)
+                guarded.create_link(link.target.as_str(), up, links)
             });
             match fate {
-                Ok(LinkFate::Made) => shared
-                    .received_links()
-                    .note(destination.path(), link.target.as_str()),
-                Ok(LinkFate::LeftOut) => self.left_out.push(name),
+                Ok(LinkFate::Made) => {
+                    let path = destination.path();
+                    shared.files().note_pulled(&path, None);
+                    shared.received_links().note(path, link.target.as_str());
+                }
+                Ok(LinkFate::LeftOut) => left.push((name, link, destination)),
                 Err(source) => self.failed.push(PullError::Store { name, source }),
             }
         }
+        left
     }
 
     fn note(&mut self, shown: &Shown, added: Result<(), StoreError>) {

@@ -6,10 +6,14 @@ mod deep;
 mod expectation;
 #[cfg(unix)]
 mod hidden;
+#[cfg(unix)]
+mod own_paths;
 mod reading;
 #[cfg(unix)]
 mod rereading;
 mod stalling;
+#[cfg(unix)]
+mod twin;
 #[cfg(unix)]
 mod unshared;
 
@@ -83,7 +87,7 @@ async fn a_content_is_served_for_the_file_that_got_it_by_a_rename_onto_it() {
     {
         let mut files = peer.shared.files();
         let change = files.catalog.rename_with(&name, &target, OnExisting::Replace);
-        files.follow(change.unwrap().touched);
+        files.follow(&change.unwrap());
     }
     assert!(serves(&peer, b"saved") && !serves(&peer, b"draft"));
     peer.close().await.unwrap();

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 #[cfg(unix)]
 use std::ffi::OsString;
+#[cfg(unix)]
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
@@ -89,8 +91,8 @@ impl Destination {
         };
         let parent = walk.folder().try_clone();
         let parent = parent.map_err(|e| self.failed("open the folder of", e))?;
-        let stays = walk.stays(target, links);
-        if !stays.map_err(|e| self.failed("find what is led to by", e))? {
+        // One that leads where this user can't look is left out, and fails no pull.
+        if !walk.stays(target, links).unwrap_or(false) {
             return Ok(LinkFate::LeftOut);
         }
         let temporary = super::part_file::temporary_name(self)?;
@@ -133,7 +135,7 @@ impl Walk {
     }
 
     /// Whether `target` stays beneath the root and meets no links but known ones. What does not
-    /// exist leads nowhere.
+    /// exist leads nowhere, and so does a name that is too long for a file.
     fn stays(&mut self, target: &str, links: &Links) -> std::io::Result<bool> {
         let mut pending = names_of(target);
         let mut followed_count = 0;
@@ -148,7 +150,9 @@ impl Walk {
             let at = self.reached.join(&name);
             let kind = match self.folder().symlink_metadata(&name) {
                 Ok(metadata) => metadata.file_type(),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => {
+                    return Ok(true);
+                }
                 Err(error) => return Err(error),
             };
             if kind.is_symlink() {
@@ -214,6 +218,21 @@ mod tests {
         assert_eq!(link(root.path(), "link", "../b", 1), LinkFate::LeftOut);
         assert_eq!(link(root.path(), "a/link", "../../b", 2), LinkFate::LeftOut);
         assert!(!root.path().join("a/link").is_symlink());
+    }
+
+    #[test]
+    fn a_link_to_a_name_that_no_file_can_have_leads_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        let target = format!("{}/x", "n".repeat(300));
+        assert_eq!(link(root.path(), "link", &target, 0), LinkFate::Made);
+        assert_eq!(root.path().join("link").read_link().unwrap(), Path::new(&target));
+    }
+
+    #[test]
+    fn a_link_of_which_nobody_can_tell_where_it_leads_is_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(link(root.path(), "link", "no\0name/x", 0), LinkFate::LeftOut);
+        assert!(!root.path().join("link").is_symlink());
     }
 
     #[test]

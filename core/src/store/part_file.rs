@@ -70,7 +70,7 @@ pub enum StoreError {
     /// The target is a file that this peer shares, as something else than what was to be written
     /// there.
     #[error(
-        "`{}` is shared from there as `{name}`, so nothing else replaces it\nhint: pull to another folder",
+        "`{}` is shared from there as `{name}`, so nothing else replaces it\nhint: move what is there away, or pull to another folder",
         printable::path(path)
     )]
     SharedFromThere {

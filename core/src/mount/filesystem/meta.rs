@@ -166,7 +166,7 @@ impl FileSystem {
             .catalog
             .edit(shown.key(), shown.dot, kind, Holding::NotHeld)?;
         // A conflict copy has become a file of its own.
-        files.follow(edited.change.touched.iter().copied().chain([edited.shown.id]));
+        files.follow(&edited.change);
         let mut nodes = self.share.nodes();
         if edited.shown.key() != shown.key() {
             self.share.rekey(&mut nodes, inode, &edited.shown);

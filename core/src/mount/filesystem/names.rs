@@ -198,7 +198,7 @@ impl FileSystem {
             return no_change(renaming);
         }
         let change = files.catalog.rename_with(&from, &to, on_existing(renaming))?;
-        files.follow(change.touched.iter().copied());
+        files.follow(&change);
         match replaced {
             Some(other) if renaming == Renaming::Exchange => {
                 self.share.own_links().exchange(&from, &to);

@@ -264,6 +264,26 @@ async fn a_link_through_a_link_of_the_same_share_is_made_again_and_again() {
 }
 
 #[tokio::test]
+async fn links_are_made_whatever_their_order_when_a_link_on_their_way_has_a_new_target() {
+    let two = Two::new().await;
+    two.link("zone", "releases/5");
+    two.link("a", "zone/bin");
+    two.link("zoo", "a/deep");
+    assert_eq!(two.pull_tree().await.unwrap().left_out, []);
+    two.link("zone", "releases/6");
+    two.link("a", "zone/lib");
+    two.link("b", "zoo/x");
+    two.link("c", "zone/bin");
+    assert_eq!(two.pull_tree().await.unwrap().left_out, []);
+    let target = |name: &str| two.at(name).read_link().unwrap();
+    assert_eq!(target("zone"), Path::new("releases/6"));
+    assert_eq!(target("a"), Path::new("zone/lib"));
+    assert_eq!(target("b"), Path::new("zoo/x"));
+    assert_eq!(target("c"), Path::new("zone/bin"));
+    two.close().await;
+}
+
+#[tokio::test]
 async fn a_pull_never_replaces_a_file_that_is_shared_from_there() {
     let two = Two::new().await;
     two.alice

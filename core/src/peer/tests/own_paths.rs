@@ -1,0 +1,105 @@
+//! What a pull puts where the user shares a file from: never something else while the file is
+//! there, and the file's own new versions stay the user's file.
+
+use std::path::Path;
+
+use super::unshared::{Two, path};
+use super::{content, serves};
+
+fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[tokio::test]
+async fn a_shared_file_that_is_gone_from_its_path_keeps_no_pull_away() {
+    let two = Two::new().await;
+    let name = two.share("report.txt", b"mine").await;
+    two.unlink("report.txt");
+    two.name_content("draft", b"other");
+    two.share("other.txt", b"other").await;
+    let moved = two.mallory.shared.files().catalog.rename(&path("draft"), &name);
+    assert!(!moved.unwrap().is_empty());
+    two.alice_hears();
+    let pull = async || two.alice.pull(&name, two.at("report.txt")).await;
+    let refused = pull().await.unwrap_err().to_string();
+    assert!(refused.contains("hint: move what is there away"), "{refused}");
+    std::fs::remove_file(two.at("report.txt")).unwrap();
+    pull().await.unwrap();
+    assert_eq!(read(two.at("report.txt")), b"other");
+    // What is there now came from the other side, which may replace it.
+    two.share("newer.txt", b"newer").await;
+    two.unlink("report.txt");
+    two.name_content("report.txt", b"newer");
+    pull().await.unwrap();
+    assert_eq!(read(two.at("report.txt")), b"newer");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_link_takes_the_path_of_a_shared_file_that_is_gone() {
+    let two = Two::new().await;
+    two.alice
+        .add_as(two.write("report.txt", b"mine"), &path("docs/report.txt"))
+        .await
+        .unwrap();
+    two.link("report.txt", "first.txt");
+    std::fs::remove_file(two.at("report.txt")).unwrap();
+    let link = || two.at("report.txt").read_link().unwrap();
+    // What has no file here any more can't be pulled; the link is made nevertheless.
+    drop(two.pull_tree().await);
+    assert_eq!(link(), Path::new("first.txt"));
+    two.link("report.txt", "second.txt");
+    drop(two.pull_tree().await);
+    assert_eq!(link(), Path::new("second.txt"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn what_was_pulled_to_the_path_of_a_file_that_is_gone_is_no_new_version_of_it() {
+    let two = Two::new().await;
+    let name = path("docs/report.txt");
+    two.alice
+        .add_as(two.write("report.txt", b"mine"), &name)
+        .await
+        .unwrap();
+    two.share("other.txt", b"other").await;
+    two.name_content("report.txt", b"other");
+    std::fs::remove_file(two.at("report.txt")).unwrap();
+    let pulled = path("report.txt");
+    two.alice.pull(&pulled, two.at("report.txt")).await.unwrap();
+    two.look_again(b"mine");
+    two.write("report.txt", b"private");
+    two.look_again(b"other");
+    assert_eq!(
+        two.alice.shared.files().file(&name).unwrap().content,
+        content(b"mine")
+    );
+    assert!(!serves(&two.alice, b"private"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_shared_file_that_got_its_own_new_version_by_a_pull_is_shared_as_before() {
+    let two = Two::new().await;
+    let name = two.share("report.txt", b"mine").await;
+    two.share("other.txt", b"other").await;
+    two.name_content("report.txt", b"other");
+    two.alice.pull(&name, two.at("report.txt")).await.unwrap();
+    two.write("report.txt", b"edited");
+    two.look_again(b"other");
+    assert!(serves(&two.alice, b"edited"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_shared_file_that_got_its_own_new_version_by_a_pull_can_be_added_again() {
+    let two = Two::new().await;
+    let name = two.share("report.txt", b"mine").await;
+    two.share("other.txt", b"other").await;
+    two.name_content("report.txt", b"other");
+    two.alice.pull(&name, two.at("report.txt")).await.unwrap();
+    two.write("report.txt", b"edited");
+    assert_eq!(two.alice.add(two.at("report.txt")).await.unwrap(), name);
+    assert!(serves(&two.alice, b"edited"));
+    two.close().await;
+}
