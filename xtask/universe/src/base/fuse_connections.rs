@@ -209,15 +209,18 @@ impl Connections {
         file.is_some_and(|mut file| file.write_all(b"1").is_ok())
     }
 
-    /// Aborts all that are mounted where this process is, by whatever means it has. Those through
-    /// which the way to others may lead come first.
-    pub(crate) fn abort_mounted(&mut self) {
+    /// Aborts all that are mounted where this process is. Those through which the way to others may
+    /// lead come first. Never hangs. Returns those that this process may not abort.
+    pub(crate) fn abort_mounted(&mut self) -> Vec<Number> {
         self.see();
+        let mut numbers: Vec<Number> = Vec::new();
         for mount in self.ground.of(&mounts::table()) {
-            if !self.abort(mount.number) {
-                force(&self.ground, mount.number);
+            if !numbers.contains(&mount.number) {
+                numbers.push(mount.number);
             }
         }
+        numbers.retain(|number| !self.abort(*number));
+        numbers
     }
 
     /// What proves whose they are.
@@ -227,10 +230,19 @@ impl Connections {
 }
 
 /// Aborts all that are mounted below a directory in any name space: that of a box whose runner was
-/// killed, or one that a test has made. For directories that no live run uses.
-pub(crate) fn abort_all_below(directory: &Path) {
-    let mut connections = Connections::new(Ground::Below(directory.to_owned()));
-    connections.abort_mounted();
+/// killed, or one that a test has made. For directories that no live test uses. Returns those that
+/// this process may not abort.
+pub(crate) fn abort_all_below(directory: &Path) -> Vec<Number> {
+    abort_all(Ground::Below(directory.to_owned()), &[])
+}
+
+/// Aborts all that this ground proves to belong to a test, in any name space, and all that are
+/// served by processes of the test, of which these are the directories: a mount that is detached is
+/// in no table. Returns those that this process may not abort.
+pub(crate) fn abort_all(ground: Ground, processes: &[PathBuf]) -> Vec<Number> {
+    let mut connections = Connections::new(ground);
+    connections.see();
+    connections.see_held(processes);
     let here = std::fs::read_link(procfs::own().join("ns/mnt")).ok();
     // One thread of each name space is enough. Where the first thread of a process has ended,
     // another one still has it.
@@ -241,10 +253,9 @@ pub(crate) fn abort_all_below(directory: &Path) {
             connections.see_from(&thread);
         }
     }
-    let numbers: Vec<Number> = connections.known.keys().copied().collect();
-    numbers.into_iter().for_each(|number| {
-        connections.abort(number);
-    });
+    let mut numbers: Vec<Number> = connections.known.keys().copied().collect();
+    numbers.retain(|number| !connections.abort(*number));
+    numbers
 }
 
 /// The mounts of FUSE file systems in a table (proc_pid_mountinfo(5)), the oldest first.

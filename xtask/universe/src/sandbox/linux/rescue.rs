@@ -34,6 +34,16 @@ const OTHER_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long it may take to unmount by force.
 const FORCE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// So often one connection is to be unmounted by force.
+const FORCE_TRIES_MAX: usize = 5;
+
+/// From where so many threads wait it is tried, besides from where we are.
+const FORCE_PLACES_MAX: usize = 8;
+
+/// When so many children hung that were to unmount by force, no other one is started. Each of them
+/// takes up to one second: the runner gives the test up after 20.
+const FORCES_HUNG_MAX: usize = 5;
+
 /// So many threads that wait are told one by one.
 const TOLD_MAX: usize = 9;
 
@@ -50,6 +60,10 @@ pub(super) struct Rescue {
     waiting: BTreeMap<Pid, Instant>,
     told: BTreeSet<Pid>,
     leaks: Vec<Leak>,
+    /// How often each connection was to be unmounted by force.
+    tries: BTreeMap<Number, usize>,
+    /// How many children hung that were to unmount by force.
+    hung: usize,
 }
 
 impl Rescue {
@@ -60,6 +74,8 @@ impl Rescue {
             waiting: BTreeMap::new(),
             told: BTreeSet::new(),
             leaks: Vec::new(),
+            tries: BTreeMap::new(),
+            hung: 0,
         }
     }
 
@@ -121,18 +137,30 @@ impl Rescue {
 
     /// By a child, as it may hang on the way there: where we are, and where those are that wait.
     /// Returns whether it was done.
-    fn force(&self, number: Number, late: &[&Thread]) -> bool {
+    fn force(&mut self, number: Number, late: &[&Thread]) -> bool {
+        let tries = self.tries.entry(number).or_default();
+        *tries += 1;
+        if *tries > FORCE_TRIES_MAX {
+            return false;
+        }
+        let here = std::iter::once(None);
+        let there = late.iter().map(|thread| Some(thread.directory.as_path()));
+        here.chain(there.take(FORCE_PLACES_MAX))
+            .any(|place| self.force_from(place, number))
+    }
+
+    /// The same from one place: where this thread is, or where we are.
+    fn force_from(&mut self, thread: Option<&Path>, number: Number) -> bool {
+        if self.hung >= FORCES_HUNG_MAX {
+            return false;
+        }
         let ground = self.connections.ground();
-        let here = || vec![u8::from(fuse_connections::force(ground, number))];
-        let is_done = |done: Option<Vec<u8>>| done.is_some_and(|done| done == [1]);
-        let there = |thread: &Thread| {
-            let is_there = enter(&thread.directory).is_ok();
+        let done = bounded(FORCE_TIMEOUT, || {
+            let is_there = thread.is_none_or(|thread| enter(thread).is_ok());
             vec![u8::from(is_there && fuse_connections::force(ground, number))]
-        };
-        is_done(bounded(FORCE_TIMEOUT, here))
-            || late
-                .iter()
-                .any(|thread| is_done(bounded(FORCE_TIMEOUT, || there(thread))))
+        });
+        self.hung += usize::from(done.is_none());
+        done.is_some_and(|done| done == [1])
     }
 
     /// What is to be reported of these threads, of each only once.
@@ -152,7 +180,9 @@ impl Rescue {
     /// Aborts all that the test, which has ended, has still mounted: the way to another mount may
     /// lead through it.
     pub(super) fn end_mounts(&mut self) {
-        self.connections.abort_mounted();
+        for number in self.connections.abort_mounted() {
+            self.force(number, &[]);
+        }
     }
 
     /// What was aborted so far, and for which threads.
