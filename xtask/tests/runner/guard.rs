@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -20,7 +20,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 type Identity = (i32, u64);
 
 /// The processes of a run that were seen. One that is ending has lost its environment and its
-/// command line, so it can be found only if it was seen before.
+/// command line, so it can be found only if it or its parent was seen before.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     /// All that were looked at, and whether they are of the run.
@@ -32,17 +32,19 @@ impl Seen {
     fn look(&mut self, own: &Path) {
         let mark = mark(own);
         let mut before = std::mem::take(&mut self.looked_at);
-        for process in identities() {
-            // What a process was started with can change only when it executes another program.
-            let is_own = before.remove(&process).filter(|is_own| *is_own);
-            let is_own = is_own.unwrap_or_else(|| texts(process.0).iter().any(|text| text.contains(&mark)));
+        for (process, parent) in identities() {
+            // One that was not of the run may execute a program of it.
+            let was_own = before.remove(&process).is_some_and(|is_own| is_own);
+            let is_own = was_own
+                || self.own().any(|own| own == parent)
+                || texts(process.0).iter().any(|text| text.contains(&mark));
             self.looked_at.insert(process, is_own);
         }
     }
 
     /// Those of the run that are there now, as directories in `/proc`, with their states.
     fn remaining(&self) -> Vec<String> {
-        let now: BTreeSet<Identity> = identities().collect();
+        let now: BTreeSet<Identity> = identities().map(|(process, _)| process).collect();
         let own = self.looked_at.iter().filter(|(_, is_own)| **is_own);
         let remaining = own.filter(|(process, _)| now.contains(process));
         remaining
@@ -65,8 +67,8 @@ impl Seen {
     }
 }
 
-/// All processes that have not ended.
-fn identities() -> impl Iterator<Item = Identity> {
+/// All processes that have not ended, each with the id of its parent.
+fn identities() -> impl Iterator<Item = (Identity, i32)> {
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
     processes.filter_map(|process| {
         let pid = process.file_name().to_str()?.parse().ok()?;
@@ -74,7 +76,13 @@ fn identities() -> impl Iterator<Item = Identity> {
         let stat = String::from_utf8_lossy(&stat).into_owned();
         // After the name: the state is the first, the start the twentieth (proc_pid_stat(5)).
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        Some((pid, fields.get(19)?.parse().ok()?))
+        // All its threads have ended, and its parent has not noticed.
+        let is_dead = fields.first() == Some(&"Z") && matches!(fields.get(17), Some(&("0" | "1")));
+        if is_dead {
+            return None;
+        }
+        let parent = fields.get(1)?.parse().ok()?;
+        Some(((pid, fields.get(19)?.parse().ok()?), parent))
     })
 }
 
@@ -115,7 +123,7 @@ impl Guard {
             let mut sight = Sight::default();
             while stopped.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
                 sight.look(&own);
-                *shared.lock().unwrap() = sight.clone();
+                *locked(&shared) = sight.clone();
             }
         });
         Guard {
@@ -128,7 +136,7 @@ impl Guard {
 
     /// The processes and the connections of the run that are still there.
     pub(crate) fn left(&self) -> (Vec<String>, Vec<u32>) {
-        let sight = self.sight.lock().unwrap().clone();
+        let sight = locked(&self.sight).clone();
         // A name space that a stranger makes has copies of all mounts, which stay there.
         let copied = copied(&self.place, &sight.processes);
         let connections = sight.connections.iter();
@@ -141,8 +149,12 @@ impl Guard {
 
     /// How many connections the run has had.
     pub(crate) fn count(&self) -> usize {
-        self.sight.lock().unwrap().connections.len()
+        locked(&self.sight).connections.len()
     }
+}
+
+fn locked(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
+    sight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sight {
@@ -197,7 +209,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.stop.send(()).ok();
         self.looks.take().and_then(|looks| looks.join().ok());
-        for connection in self.sight.lock().unwrap().connections.values() {
+        for connection in locked(&self.sight).connections.values() {
             rustix::io::write(&connection.abort, b"1").ok();
         }
     }
@@ -225,7 +237,7 @@ impl Connection {
     fn is_waited_for(&self) -> bool {
         let mut text = [0; 20];
         let len = rustix::io::pread(&self.waiting, &mut text, 0).unwrap_or(0);
-        text[..len].iter().any(|byte| (b'1'..=b'9').contains(byte))
+        text.iter().take(len).any(|byte| (b'1'..=b'9').contains(byte))
     }
 }
 

@@ -330,35 +330,53 @@ fn comes_true_within(limit: Duration, holds: impl Fn() -> bool + Sync) -> bool {
     })
 }
 
-/// Starts all of them at once, and waits until those that wait for their end do.
-fn in_the_middle(level: &'static str, more: &[&str]) -> (Running, Guard) {
+/// Starts all of these at once.
+fn in_the_middle(tests: &str, level: &'static str, more: &[&str]) -> (Running, Guard) {
     let words = [
-        "stuck::",
+        tests,
         "--run-ignored",
         "--no-capture",
         "--jobs",
-        "16",
+        "32",
         "--isolate",
         level,
     ];
-    let mut running = setup(&[&words[..], more].concat()).start();
+    let running = setup(&[&words[..], more].concat()).start();
     let guard = Guard::of(&running);
-    WAITING.iter().for_each(|_| running.wait_for_part(" | started"));
     (running, guard)
 }
 
+fn wait_for_each(running: &mut Running, tests: impl Iterator<Item = &'static str>) {
+    let parts = tests.map(|test| format!("stuck::{test} | started"));
+    running.wait_for_parts(&parts.collect::<Vec<_>>());
+}
+
+/// The time counts from the signal.
+fn assert_nothing_is_left_when_killed(running: Running, guard: &Guard) {
+    running.send(Signal::KILL);
+    let is_gone = comes_true_within(AFTER, || guard.left().0.is_empty());
+    let left = guard.left();
+    let run = running.finish();
+    assert!(is_gone, "{left:?}\n{run}");
+    assert_all_is_gone(&run, guard);
+}
+
 #[test]
-#[ignore = "needs fuse"]
+#[ignore = "needs fuse, root"]
 fn nothing_is_left_when_the_runner_is_killed_in_the_middle_of_each() {
     for level in LEVELS {
-        let (running, guard) = in_the_middle(level, &[]);
-        let run = running.interrupt(Signal::KILL);
-        assert!(
-            comes_true_within(AFTER, || run.alive().is_empty()),
-            "{:?}\n{run}",
-            run.alive()
-        );
-        assert_all_is_gone(&run, &guard);
+        let (mut running, guard) = in_the_middle("stuck::", level, &[]);
+        let detached = DETACHED.into_iter().map(|(test, _)| test);
+        wait_for_each(&mut running, WAITING.into_iter().chain(detached));
+        // So that it can end them if the runner does not.
+        let count = WAITING.len() + DETACHED.len();
+        assert!(comes_true_within(AFTER, || guard.count() >= count));
+        assert_nothing_is_left_when_killed(running, &guard);
+        for (test, _) in ENDING {
+            let (mut running, guard) = in_the_middle(&format!("stuck::{test}"), level, &[]);
+            wait_for_each(&mut running, std::iter::once(test));
+            assert_nothing_is_left_when_killed(running, &guard);
+        }
     }
 }
 
@@ -366,11 +384,13 @@ fn nothing_is_left_when_the_runner_is_killed_in_the_middle_of_each() {
 #[ignore = "needs fuse"]
 fn nothing_is_left_when_the_run_is_interrupted_or_reaches_its_limit() {
     for level in LEVELS {
-        let (running, guard) = in_the_middle(level, &[]);
+        let (mut running, guard) = in_the_middle("stuck::", level, &[]);
+        wait_for_each(&mut running, WAITING.into_iter());
         let run = running.interrupt(Signal::INT);
         assert_eq!(run.code, Some(130), "{run}");
         assert_all_is_gone(&run, &guard);
-        let (running, guard) = in_the_middle(level, &["--global-timeout", "3s"]);
+        let (mut running, guard) = in_the_middle("stuck::", level, &["--global-timeout", "3s"]);
+        wait_for_each(&mut running, WAITING.into_iter());
         let run = running.finish();
         assert_eq!(run.code, Some(124), "{run}");
         assert_all_is_gone(&run, &guard);
