@@ -533,7 +533,7 @@ fn the_output_ends_with_the_runner_and_what_cannot_be_aborted_is_reported() {
         assert!(is_stuck, "{level}: nothing was\n{run}");
         assert!(
             run.stdout
-                .contains("stuck in its own mount: it was killed and has not ended within"),
+                .contains("left behind: process: it was killed and has not ended within"),
             "{run}"
         );
         assert!(

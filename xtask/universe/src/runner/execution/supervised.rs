@@ -213,14 +213,14 @@ async fn attend(
 }
 
 /// Of a test that does not end though it was killed, for no reason that could be found and taken
-/// away.
+/// away: it may wait for a disk.
 fn resists() -> Leak {
     let limit = END_TIMEOUT.as_secs();
     Leak::new(
-        LeakKind::Stuck,
+        LeakKind::Process,
         format!(
             "it was killed and has not ended within {limit} s, so it was given up. If `ps -eLo pid,wchan:20,comm` shows it in \
-             `request_wait_answer`, writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
+             `request_wait_answer`, it waits for its own mount, and writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
         ),
     )
 }
