@@ -307,6 +307,29 @@ fn a_loop_of_mounts_does_not_keep_a_stuck_test_from_being_ended() {
     }
 }
 
+#[test]
+#[ignore = "needs fuse, userns"]
+fn a_mount_in_the_place_of_the_files_that_abort_connections_is_not_asked() {
+    let words = [
+        "neighbours::stuck_where",
+        "--run-ignored",
+        "--timeout",
+        "20s",
+        "--isolate",
+        "box",
+    ];
+    let (run, guard) = run(&Setup {
+        script: Some(IN_A_NAMESPACE),
+        ..setup(&words)
+    });
+    assert_all_is_gone(&run, &guard);
+    assert!(run.stdout.contains("\nDIED ["), "{run}");
+    assert!(
+        run.stdout.contains("left behind: stuck in its own mount: "),
+        "{run}"
+    );
+}
+
 /// To processes of which some may have ended by now.
 fn send_all(processes: &[Pid], signal: Signal) {
     processes.iter().for_each(|process| {
