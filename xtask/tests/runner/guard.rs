@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -20,8 +20,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 type Identity = (i32, u64);
 
 /// The processes of a run that were seen. One that is ending has lost its environment and its
-/// command line, so it can be found only if it was seen before.
-#[derive(Debug, Default)]
+/// command line, so it can be found only if it or its parent was seen before.
+#[derive(Clone, Debug, Default)]
 struct Seen {
     /// All that were looked at, and whether they are of the run.
     looked_at: BTreeMap<Identity, bool>,
@@ -32,17 +32,19 @@ impl Seen {
     fn look(&mut self, own: &Path) {
         let mark = mark(own);
         let mut before = std::mem::take(&mut self.looked_at);
-        for process in identities() {
-            // What a process was started with can change only when it executes another program.
-            let is_own = before.remove(&process).filter(|is_own| *is_own);
-            let is_own = is_own.unwrap_or_else(|| texts(process.0).iter().any(|text| text.contains(&mark)));
+        for (process, parent) in identities() {
+            // One that was not of the run may execute a program of it.
+            let was_own = before.remove(&process).is_some_and(|is_own| is_own);
+            let is_own = was_own
+                || self.own().any(|own| own == parent)
+                || texts(process.0).iter().any(|text| text.contains(&mark));
             self.looked_at.insert(process, is_own);
         }
     }
 
     /// Those of the run that are there now, as directories in `/proc`, with their states.
     fn remaining(&self) -> Vec<String> {
-        let now: BTreeSet<Identity> = identities().collect();
+        let now: BTreeSet<Identity> = identities().map(|(process, _)| process).collect();
         let own = self.looked_at.iter().filter(|(_, is_own)| **is_own);
         let remaining = own.filter(|(process, _)| now.contains(process));
         remaining
@@ -58,16 +60,15 @@ impl Seen {
             .collect()
     }
 
-    /// Whether a process was of the run when it was seen.
-    fn is_own(&self, pid: i32) -> bool {
-        self.looked_at
-            .iter()
-            .any(|((id, _), is_own)| *id == pid && *is_own)
+    /// Those of the run, when it was last looked.
+    fn own(&self) -> impl Iterator<Item = i32> {
+        let own = self.looked_at.iter().filter(|(_, is_own)| **is_own);
+        own.map(|((pid, _), _)| *pid)
     }
 }
 
-/// All processes that have not ended.
-fn identities() -> impl Iterator<Item = Identity> {
+/// All processes that have not ended, each with the id of its parent.
+fn identities() -> impl Iterator<Item = (Identity, i32)> {
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
     processes.filter_map(|process| {
         let pid = process.file_name().to_str()?.parse().ok()?;
@@ -75,16 +76,31 @@ fn identities() -> impl Iterator<Item = Identity> {
         let stat = String::from_utf8_lossy(&stat).into_owned();
         // After the name: the state is the first, the start the twentieth (proc_pid_stat(5)).
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        Some((pid, fields.get(19)?.parse().ok()?))
+        // All its threads have ended, and its parent has not noticed.
+        let is_dead = fields.first() == Some(&"Z") && matches!(fields.get(17), Some(&("0" | "1")));
+        if is_dead {
+            return None;
+        }
+        let parent = fields.get(1)?.parse().ok()?;
+        Some(((pid, fields.get(19)?.parse().ok()?), parent))
     })
 }
 
 /// What was seen of a run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sight {
     processes: Seen,
-    /// What aborts the connections of mounts below its directory.
-    aborts: BTreeMap<u32, OwnedFd>,
+    /// Its connections, by their numbers.
+    connections: BTreeMap<u32, Arc<Connection>>,
+}
+
+/// The kernel's files about a connection. They stay those of this one when its number is given to
+/// another.
+struct Connection {
+    /// Aborts it, and does nothing if it is gone.
+    abort: OwnedFd,
+    /// Tells how many threads wait for its server.
+    waiting: OwnedFd,
 }
 
 /// Ends what a runner that is broken leaves: connections of mounts below the directory of the run,
@@ -104,8 +120,10 @@ impl Guard {
         let sight = Arc::new(Mutex::new(Sight::default()));
         let (own, shared) = (place.clone(), Arc::clone(&sight));
         let looks = std::thread::spawn(move || {
+            let mut sight = Sight::default();
             while stopped.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                shared.lock().unwrap().look(&own);
+                sight.look(&own);
+                *locked(&shared) = sight.clone();
             }
         });
         Guard {
@@ -118,50 +136,109 @@ impl Guard {
 
     /// The processes and the connections of the run that are still there.
     pub(crate) fn left(&self) -> (Vec<String>, Vec<u32>) {
-        let sight = self.sight.lock().unwrap();
-        let aborts = sight.aborts.iter().filter(|(_, file)| is_there(file));
-        // A name space that a stranger makes has copies of all mounts.
+        let sight = locked(&self.sight).clone();
+        // A name space that a stranger makes has copies of all mounts, which stay there.
         let copied = copied(&self.place, &sight.processes);
-        let numbers = aborts.map(|(number, _)| *number);
-        let numbers = numbers.filter(|number| !copied.contains(number)).collect();
+        let connections = sight.connections.iter();
+        let left = connections.filter(|(number, connection)| {
+            connection.is_there() && (!copied.contains(number) || connection.is_waited_for())
+        });
+        let numbers = left.map(|(number, _)| *number).collect();
         (sight.processes.remaining(), numbers)
     }
+
+    /// How many connections the run has had.
+    pub(crate) fn count(&self) -> usize {
+        locked(&self.sight).connections.len()
+    }
+}
+
+fn locked(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
+    sight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sight {
     fn look(&mut self, place: &Path) {
         self.processes.look(place);
         // Without the right to open these files nothing can be aborted.
-        let files = connections(place)
+        let files = self
+            .connections(place)
             .into_iter()
-            .filter_map(|number| Some((number, abort(number).ok()?)));
+            .filter_map(|number| Some((number, Connection::open(number).ok()?)));
         // A number may have become that of another connection before its file was opened.
         let files: Vec<_> = files.collect();
-        let still = connections(place);
+        let still = self.connections(place);
         for (number, file) in files.into_iter().filter(|(number, _)| still.contains(number)) {
-            let is_new = self.aborts.get(&number).is_none_or(|known| !is_there(known));
+            let known = self.connections.get(&number);
+            let is_new = known.is_none_or(|known| !known.is_there());
             if is_new {
-                self.aborts.insert(number, file);
+                self.connections.insert(number, Arc::new(file));
             }
         }
     }
+}
+
+impl Sight {
+    /// Those of mounts below this directory, and those that processes of the run serve: a mount that
+    /// is detached is in no table.
+    fn connections(&self, place: &Path) -> BTreeSet<u32> {
+        let mut numbers = connections(place);
+        numbers.extend(self.processes.own().flat_map(served));
+        numbers
+    }
+}
+
+/// The connections whose server a process could be (proc_pid_fdinfo(5)).
+fn served(pid: i32) -> Vec<u32> {
+    let descriptors = Path::new("/proc").join(pid.to_string()).join("fd").read_dir();
+    let descriptors = descriptors.into_iter().flatten().flatten();
+    let is_device = |path: &PathBuf| std::fs::read_link(path).is_ok_and(|to| to == Path::new("/dev/fuse"));
+    let devices = descriptors.map(|entry| entry.path()).filter(is_device);
+    let number = |path: PathBuf| {
+        let about = path.parent()?.with_file_name("fdinfo").join(path.file_name()?);
+        let about = std::fs::read_to_string(about).ok()?;
+        let line = about
+            .lines()
+            .find_map(|line| line.strip_prefix("fuse_connection:"))?;
+        line.trim().parse().ok()
+    };
+    devices.filter_map(number).collect()
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.stop.send(()).ok();
         self.looks.take().and_then(|looks| looks.join().ok());
-        for file in self.sight.lock().unwrap().aborts.values() {
-            // It does nothing if the connection is gone.
-            rustix::io::write(file, b"1").ok();
+        for connection in locked(&self.sight).connections.values() {
+            rustix::io::write(&connection.abort, b"1").ok();
         }
     }
 }
 
-/// Whether the connection of such a file is still there: with it, the kernel removes the file.
-fn is_there(abort: &OwnedFd) -> bool {
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", abort.as_raw_fd()));
-    link.is_ok_and(|link| !link.to_string_lossy().ends_with(" (deleted)"))
+impl Connection {
+    fn open(number: u32) -> rustix::io::Result<Connection> {
+        let control = control()?;
+        let open = |name, flags| {
+            let name = format!("{number}/{name}");
+            rustix::fs::openat(&control, name, flags | OFlags::CLOEXEC, Mode::empty())
+        };
+        Ok(Connection {
+            abort: open("abort", OFlags::WRONLY)?,
+            waiting: open("waiting", OFlags::RDONLY)?,
+        })
+    }
+
+    /// Whether it is still there: with it, the kernel removes its files.
+    fn is_there(&self) -> bool {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", self.abort.as_raw_fd()));
+        link.is_ok_and(|link| !link.to_string_lossy().ends_with(" (deleted)"))
+    }
+
+    fn is_waited_for(&self) -> bool {
+        let mut text = [0; 20];
+        let len = rustix::io::pread(&self.waiting, &mut text, 0).unwrap_or(0);
+        text.iter().take(len).any(|byte| (b'1'..=b'9').contains(byte))
+    }
 }
 
 /// The connections of mounts below this directory that processes see which are not of the run, in
@@ -172,7 +249,7 @@ fn copied(place: &Path, seen: &Seen) -> BTreeSet<u32> {
     let is_stranger = |process: &PathBuf| {
         let name = process.file_name().and_then(|name| name.to_str());
         let pid = name.and_then(|name| name.parse().ok());
-        pid.is_some_and(|pid| !seen.is_own(pid)) && namespace(process) != ours
+        pid.is_some_and(|pid: i32| seen.own().all(|own| own != pid)) && namespace(process) != ours
     };
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
     let strangers = processes.map(|entry| entry.path()).filter(is_stranger);
@@ -180,7 +257,7 @@ fn copied(place: &Path, seen: &Seen) -> BTreeSet<u32> {
 }
 
 /// The connections of mounts below this directory, in whatever name space they are.
-pub(crate) fn connections(place: &Path) -> BTreeSet<u32> {
+fn connections(place: &Path) -> BTreeSet<u32> {
     let threads = threads_of_tests().into_iter();
     threads.flat_map(|thread| mounted(&thread, place)).collect()
 }
@@ -194,12 +271,7 @@ fn mounted(process: &Path, place: &Path) -> Vec<u32> {
     table.lines().filter(is_ours).filter_map(number).collect()
 }
 
-/// What aborts a connection.
-fn abort(number: u32) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(control()?, format!("{number}/abort"), flags, Mode::empty())
-}
-
+/// The kernel's files about connections, mounted where nobody else sees it.
 fn control() -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_create(context.as_fd())?;

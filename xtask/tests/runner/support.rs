@@ -286,6 +286,15 @@ impl Running {
         self.wait_for(part, |line| line.contains(part));
     }
 
+    /// Waits until each of these is part of a line that it has printed.
+    pub(crate) fn wait_for_parts(&mut self, parts: &[String]) {
+        for part in parts {
+            if !self.read.contains(part.as_str()) {
+                self.wait_for_part(part);
+            }
+        }
+    }
+
     fn wait_for(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {
         let mut line = String::new();
         while !is_it(&line) {

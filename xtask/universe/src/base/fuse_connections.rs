@@ -163,19 +163,12 @@ impl Connections {
     /// of own mounts.
     fn open(&mut self, number: Number) -> Option<File> {
         if self.control.is_none() {
-            self.control = private_control().ok();
+            self.control = private_control().ok().or_else(system_control);
         }
         let (file, flags) = (format!("{number}/abort"), OFlags::WRONLY | OFlags::CLOEXEC);
-        let private = self.control.as_ref();
-        private
-            .and_then(|control| rustix::fs::openat(control, &file, flags, Mode::empty()).ok())
-            .map(File::from)
-            .or_else(|| {
-                File::options()
-                    .write(true)
-                    .open(Path::new(CONTROL).join(file))
-                    .ok()
-            })
+        let control = self.control.as_ref()?;
+        let opened = rustix::fs::openat(control, &file, flags, Mode::empty());
+        opened.ok().map(File::from)
     }
 
     fn testify(&self, witness: Witness<'_>) -> BTreeMap<Number, BTreeSet<PathBuf>> {
@@ -209,15 +202,18 @@ impl Connections {
         file.is_some_and(|mut file| file.write_all(b"1").is_ok())
     }
 
-    /// Aborts all that are mounted where this process is, by whatever means it has. Those through
-    /// which the way to others may lead come first.
-    pub(crate) fn abort_mounted(&mut self) {
+    /// Aborts all that are mounted where this process is. Those through which the way to others may
+    /// lead come first. Never hangs. Returns those that this process may not abort.
+    pub(crate) fn abort_mounted(&mut self) -> Vec<Number> {
         self.see();
+        let mut numbers: Vec<Number> = Vec::new();
         for mount in self.ground.of(&mounts::table()) {
-            if !self.abort(mount.number) {
-                force(&self.ground, mount.number);
+            if !numbers.contains(&mount.number) {
+                numbers.push(mount.number);
             }
         }
+        numbers.retain(|number| !self.abort(*number));
+        numbers
     }
 
     /// What proves whose they are.
@@ -227,11 +223,20 @@ impl Connections {
 }
 
 /// Aborts all that are mounted below a directory in any name space: that of a box whose runner was
-/// killed, or one that a test has made. For directories that no live run uses. Other users' name
-/// spaces prove nothing: they can show there what is not theirs below any directory.
-pub(crate) fn abort_all_below(directory: &Path) {
-    let mut connections = Connections::new(Ground::Below(directory.to_owned()));
-    connections.abort_mounted();
+/// killed, or one that a test has made. For directories that no live test uses. Returns those that
+/// this process may not abort.
+pub(crate) fn abort_all_below(directory: &Path) -> Vec<Number> {
+    abort_all(Ground::Below(directory.to_owned()), &[])
+}
+
+/// Aborts all that this ground proves to belong to a test, in any name space, and all that are
+/// served by processes of the test, of which these are the directories: a mount that is detached is
+/// in no table. Other users' name spaces prove nothing: they can show there what is not theirs below
+/// any directory. Returns those that this process may not abort.
+pub(crate) fn abort_all(ground: Ground, processes: &[PathBuf]) -> Vec<Number> {
+    let mut connections = Connections::new(ground);
+    connections.see();
+    connections.see_held(processes);
     let here = std::fs::read_link(procfs::own().join("ns/mnt")).ok();
     // One thread of each name space is enough. Where the first thread of a process has ended,
     // another one still has it.
@@ -243,10 +248,9 @@ pub(crate) fn abort_all_below(directory: &Path) {
             connections.see_from(&thread);
         }
     }
-    let numbers: Vec<Number> = connections.known.keys().copied().collect();
-    numbers.into_iter().for_each(|number| {
-        connections.abort(number);
-    });
+    let mut numbers: Vec<Number> = connections.known.keys().copied().collect();
+    numbers.retain(|number| !connections.abort(*number));
+    numbers
 }
 
 /// The mounts of FUSE file systems in a table (proc_pid_mountinfo(5)), the oldest first.
@@ -294,6 +298,27 @@ fn private_control() -> rustix::io::Result<OwnedFd> {
     )
 }
 
+/// Where the system has mounted that, if that is what is there: a test can mount a file system over
+/// it that never answers. Asks none of them.
+fn system_control() -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let place = rustix::fs::open(CONTROL, flags, Mode::empty()).ok()?;
+    let id = mount_id(&place)?;
+    let is_control = |line: &str| {
+        let is_it = line.split(' ').next() == Some(&*id);
+        is_it && line.contains(" - fusectl ")
+    };
+    mounts::table().lines().any(is_control).then_some(place)
+}
+
+/// The id of the mount on which a handle is, as tables of mounts have it.
+fn mount_id(place: &OwnedFd) -> Option<String> {
+    let number = place.as_raw_fd().to_string();
+    let info = procfs::text(&procfs::own().join("fdinfo"), &number);
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    id.map(|id| id.trim().to_owned())
+}
+
 /// Aborts a connection by unmounting by force what it serves where this process is. That needs the
 /// right to unmount there. Must not be done where it must not hang: the way to the mount may lead
 /// through others. Returns whether it was done.
@@ -307,14 +332,10 @@ pub(crate) fn force(ground: &Ground, number: Number) -> bool {
 fn force_mount(mount: &Mount) -> rustix::io::Result<bool> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::open(&mount.point, flags, Mode::empty())?;
-    let own = procfs::own();
-    let number = place.as_raw_fd().to_string();
-    let info = procfs::text(&own.join("fdinfo"), &number);
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"));
-    if id.is_none_or(|id| id.trim() != mount.id) {
+    if mount_id(&place).is_none_or(|id| id != mount.id) {
         return Ok(false);
     }
-    match rustix::mount::unmount(own.join("fd").join(number), UnmountFlags::FORCE) {
+    match rustix::mount::unmount(procfs::handle(place.as_fd()), UnmountFlags::FORCE) {
         // It is in use, not least by us; the connection is aborted before that is looked at.
         Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(true),
         Err(error) => Err(error),

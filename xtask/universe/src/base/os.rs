@@ -235,6 +235,21 @@ pub fn kill_all_with(assignment: &str) {
     wait.recv_timeout(LOOK_TIMEOUT).ok();
 }
 
+/// The processes of this user that were started with `NAME=value` in their environment, as far as
+/// the kernel tells in time.
+#[cfg(target_os = "linux")]
+pub(crate) fn all_with(assignment: &str) -> Vec<Pid> {
+    let (found, all) = mpsc::channel();
+    let assignment = assignment.to_owned();
+    std::thread::spawn(move || {
+        procfs::processes()
+            .filter(|pid| procfs::is_of_this_user(*pid) && environment_contains(*pid, &assignment))
+            // Nobody listens any more if it took too long.
+            .all(|pid| found.send(pid).is_ok());
+    });
+    std::iter::from_fn(|| all.recv_timeout(LOOK_TIMEOUT).ok()).collect()
+}
+
 /// Another user can make whoever reads the environment of their process wait for as long as they
 /// like. So those processes come last, and each process is held before it is looked at: whoever has
 /// its id when the wait ends is not killed.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::base::exit::Exit;
 use crate::runner::console::Console;
-use crate::runner::rundir::leftovers::{self, Leftover, State};
+use crate::runner::rundir::leftovers::{self, Leftover, Remaining, State};
 use crate::workspace::metadata::Workspace;
 
 /// End, unmount and remove what killed runs left behind
@@ -38,9 +38,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut left = 0;
     for leftover in &found {
-        let gone = args.dry_run || leftovers::take_away(leftover)?;
-        console.line(&line(leftover, args.dry_run, gone));
-        left += usize::from(!gone);
+        let remaining = match args.dry_run {
+            true => Remaining::default(),
+            false => leftovers::take_away(leftover)?,
+        };
+        console.line(&line(leftover, args.dry_run, !remaining.directory));
+        for number in &remaining.connections {
+            console.line(&not_ended(*number));
+        }
+        left += usize::from(remaining != Remaining::default());
     }
     console.line(&match (found.len(), left) {
         (0, _) => "nothing to sweep".to_owned(),
@@ -61,6 +67,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn runs(count: usize) -> String {
     format!("{count} {}", if count == 1 { "run" } else { "runs" })
+}
+
+/// Of a connection that a test may wait for.
+fn not_ended(number: u32) -> String {
+    format!(
+        "could not end connection {number}: this user may not; root can, by writing 1 to \
+         `/sys/fs/fuse/connections/{number}/abort`"
+    )
 }
 
 fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {

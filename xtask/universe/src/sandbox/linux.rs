@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ pub(crate) use leash::leash;
 pub(crate) use wire::{Order, Said, Tell};
 
 use crate::base::clock;
+use crate::base::fuse_connections;
 use crate::report::data::Leak;
 use crate::sandbox::isolation::{Isolation, Level};
 use wire::Hello;
@@ -179,14 +180,32 @@ impl Keeper {
             socket,
             mut process,
             idle,
+            scratch,
             ..
         } = self;
         drop((socket, idle));
-        let deadline = clock::now() + END_TIMEOUT;
-        while process.try_wait().is_ok_and(|status| status.is_none()) && clock::now() < deadline {
-            clock::after(Duration::from_millis(1)).await;
+        if !has_ended(&mut process)
+            .await
+            .is_some_and(|status| status.success())
+        {
+            // It was killed, or a test that it cannot end keeps it: no other run looks for that when
+            // this one has come to its end.
+            fuse_connections::abort_all_below(&scratch);
+            has_ended(&mut process).await;
         }
     }
+}
+
+/// Waits for the end of the keeper. `None` if it takes too long.
+async fn has_ended(process: &mut Child) -> Option<ExitStatus> {
+    let deadline = clock::now() + END_TIMEOUT;
+    while clock::now() < deadline {
+        if let Some(status) = process.try_wait().ok()? {
+            return Some(status);
+        }
+        clock::after(Duration::from_millis(1)).await;
+    }
+    None
 }
 
 fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Keeper> {

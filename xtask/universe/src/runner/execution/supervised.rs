@@ -14,7 +14,9 @@ use super::capture::Capture;
 use super::owner::{Fate, Settled};
 use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::base::clock;
-use crate::base::os::TEMPORARY;
+use crate::base::fuse_connections::{self, Ground};
+use crate::base::os::{self, TEMPORARY};
+use crate::base::procfs;
 use crate::machine::capability::PROBE_TIMEOUT;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
@@ -90,12 +92,25 @@ pub(super) async fn run(
 
 /// Nobody sees any more to what was started: the keeper ends it. Returns what was stuck.
 fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
-    // Without a keeper nobody is left.
-    let stuck = keeper.end_lost(&order.scratch).unwrap_or_default();
+    let stuck = keeper.end_lost(&order.scratch).unwrap_or_else(|_| {
+        end_without_keeper(&order.scratch);
+        Vec::new()
+    });
     if keeper.level == Level::Tree {
         super::owner::settle(&order.scratch, Fate::Discard);
     }
     stuck
+}
+
+/// Ends a test that has this scratch directory and has lost the keeper, too. What it serves ends
+/// first: a killed test may wait for that.
+fn end_without_keeper(scratch: &Path) {
+    let [variable, ..] = TEMPORARY;
+    let mark = format!("{variable}={}", scratch.display());
+    let processes = os::all_with(&mark).into_iter().map(procfs::directory);
+    let processes: Vec<PathBuf> = processes.collect();
+    fuse_connections::abort_all(Ground::Below(scratch.to_owned()), &processes);
+    os::kill_all_with(&mark);
 }
 
 /// What a supervisor waits for after the end of its test.
@@ -198,14 +213,14 @@ async fn attend(
 }
 
 /// Of a test that does not end though it was killed, for no reason that could be found and taken
-/// away.
+/// away: it may wait for a disk.
 fn resists() -> Leak {
     let limit = END_TIMEOUT.as_secs();
     Leak::new(
-        LeakKind::Stuck,
+        LeakKind::Process,
         format!(
             "it was killed and has not ended within {limit} s, so it was given up. If `ps -eLo pid,wchan:20,comm` shows it in \
-             `request_wait_answer`, writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
+             `request_wait_answer`, it waits for its own mount, and writing 1 to `/sys/fs/fuse/connections/NUMBER/abort` ends it"
         ),
     )
 }

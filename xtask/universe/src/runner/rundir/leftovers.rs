@@ -23,9 +23,11 @@ use anyhow::Context;
 use super::RUN_ID;
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
-use crate::base::fuse_connections;
+use crate::base::fuse_connections::{self, Ground};
 use crate::base::lock_file;
 use crate::base::os;
+#[cfg(target_os = "linux")]
+use crate::base::procfs;
 use crate::sandbox::removal;
 
 /// Directories of so many ended runs are kept.
@@ -174,11 +176,20 @@ pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     .collect()
 }
 
-/// Ends, unmounts and removes all that is left of one run. Returns whether nothing of it remains.
+/// What remains of a run that was to be taken away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remaining {
+    /// Whether its directory does.
+    pub(crate) directory: bool,
+    /// The connections to FUSE servers that this process may not abort.
+    pub(crate) connections: Vec<u32>,
+}
+
+/// Ends, unmounts and removes all that is left of one run. Returns what of it remains.
 ///
 /// # Errors
 /// When other runs cannot be kept waiting meanwhile.
-pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
+pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
     let home = leftover
         .run
         .parent()
@@ -191,12 +202,15 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<bool> {
         // Judged again: whoever was being made when it was found is alive now.
         match fate(&leftover.run) {
             Fate::Killed | Fate::Ended => put_aside(&leftover.run),
-            Fate::Alive | Fate::Unknown => return Ok(true),
+            Fate::Alive | Fate::Unknown => return Ok(Remaining::default()),
         }
     };
     let _alone = take(home, REMOVAL)?;
-    bury(&rubbish);
-    Ok(!rubbish.exists())
+    let connections = bury(&rubbish);
+    Ok(Remaining {
+        directory: rubbish.exists(),
+        connections,
+    })
 }
 
 /// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot be put aside today can
@@ -255,7 +269,7 @@ fn remove_rubbish(home: &Path) {
         return;
     }
     if let Ok(_alone) = take(home, REMOVAL) {
-        rubbish().for_each(|run| bury(&run));
+        rubbish().for_each(|run| drop(bury(&run)));
     }
 }
 
@@ -300,18 +314,35 @@ fn fate(run: &Path) -> Fate {
     }
 }
 
-/// Ends what a killed run has still running, and removes all its files.
-fn bury(run: &Path) {
+/// Ends what a killed run has still running, and removes all its files. Returns the connections to
+/// FUSE servers that this process may not abort.
+fn bury(run: &Path) -> Vec<u32> {
+    let mut connections = Vec::new();
     let name = run.file_name().and_then(|name| name.to_str());
     if let (Some(name), false) = (name, run.join(ENDED).exists()) {
-        #[cfg(target_os = "linux")]
-        if let Some(scratch) = scratch_of(run).filter(Scratch::is_there) {
-            fuse_connections::abort_all_below(&scratch.path);
-        }
         let id = name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name);
-        os::kill_all_with(&format!("{RUN_ID}={id}"));
+        let mark = format!("{RUN_ID}={id}");
+        connections = abort_connections(run, &mark);
+        os::kill_all_with(&mark);
     }
     remove(run);
+    connections
+}
+
+/// Aborts the connections of a run's tests before these are killed: a killed test no longer shows
+/// which ones it serves, and may wait for one of them for ever.
+#[cfg(target_os = "linux")]
+fn abort_connections(run: &Path, mark: &str) -> Vec<u32> {
+    let scratch = scratch_of(run).filter(Scratch::is_there);
+    let ground = scratch.map_or(Ground::Nowhere, |scratch| Ground::Below(scratch.path));
+    let processes = os::all_with(mark).into_iter().map(procfs::directory);
+    fuse_connections::abort_all(ground, &processes.collect::<Vec<_>>())
+}
+
+/// Only Linux has them.
+#[cfg(not(target_os = "linux"))]
+fn abort_connections(_run: &Path, _mark: &str) -> Vec<u32> {
+    Vec::new()
 }
 
 /// Removes the directories of a run. The one that names the other goes only after it, so that a later run can try again.
@@ -474,7 +505,7 @@ mod tests {
             [&found[0].scratch, &found[0].stranger],
             [&None, &Some(scratch.clone())]
         );
-        assert!(take_away(&found[0]).unwrap());
+        assert_eq!(take_away(&found[0]).unwrap(), Remaining::default());
         assert!(!run.exists() && scratch.exists() && home.join("moved").exists());
     }
 

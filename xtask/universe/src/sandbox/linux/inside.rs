@@ -50,6 +50,9 @@ const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// In the box, supervisors that have lost the runner have so long to end; then they are ended.
 const BOX_END_TIME: Duration = Duration::from_secs(2);
 
+/// After so long the box ends, with what is left in it. The runner waits for five seconds.
+const BOX_TIME_MAX: Duration = Duration::from_secs(4);
+
 /// Outside, they have so long before nobody looks any more whether a test resists: they may have
 /// many files to remove.
 const TREE_LOOK_TIME: Duration = Duration::from_secs(10);
@@ -322,7 +325,7 @@ impl Keeping {
             rescue.look(&tests);
             remains::pause(LOOK_INTERVAL);
         }
-        remains::kill_all(None, &mut rescue);
+        remains::kill_all_until(start + BOX_TIME_MAX, None, &mut rescue);
     }
 
     /// The supervisors have lost the runner, too. They need their time, and what has lost them is

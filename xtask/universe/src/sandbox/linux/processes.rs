@@ -228,6 +228,19 @@ impl Thread {
         })
     }
 
+    /// One that waits there, with this as its directory.
+    #[cfg(test)]
+    pub(super) fn waiting_in(place: &str, directory: PathBuf) -> Thread {
+        Thread {
+            id: 7,
+            directory,
+            place: place.to_owned(),
+            name: "thread".to_owned(),
+            process: "`test` (pid 6)".to_owned(),
+            is_at_work: true,
+        }
+    }
+
     /// Whether the kernel says that it waits for the answer of a FUSE server.
     pub(super) fn waits_for_fuse(&self) -> bool {
         waits_for_fuse(&self.place)

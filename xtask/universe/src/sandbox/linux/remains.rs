@@ -42,6 +42,10 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Killing is repeated, as the killed may fork meanwhile; but not for ever.
 const KILLS_MAX: usize = 1000;
 
+/// Each round may take long where there are many processes, or one hangs. The runner gives a test up
+/// after 20 seconds.
+const KILL_TIME_MAX: Duration = Duration::from_secs(15);
+
 /// Detaching is repeated, as one mount may hide another; but not for ever.
 const DETACHES_MAX: usize = 20;
 
@@ -141,8 +145,13 @@ pub(super) fn signal_all(group: Option<Pid>, signal: Signal) {
 
 /// Ends all descendants. First they are stopped, so that none of them can fork out of it.
 pub(super) fn kill_all(group: Option<Pid>, rescue: &mut Rescue) {
+    kill_all_until(clock::now() + KILL_TIME_MAX, group, rescue);
+}
+
+/// The same, but no longer than this; at least once.
+pub(super) fn kill_all_until(deadline: Instant, group: Option<Pid>, rescue: &mut Rescue) {
     for round in 0..KILLS_MAX {
-        if !reap() {
+        if !reap() || (round > STOPS_MAX && clock::now() > deadline) {
             return;
         }
         if round < STOPS_MAX {

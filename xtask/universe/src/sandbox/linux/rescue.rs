@@ -34,13 +34,27 @@ const OTHER_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long it may take to unmount by force.
 const FORCE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// So often one connection is to be unmounted by force.
+const FORCE_TRIES_MAX: usize = 5;
+
+/// From where so many threads wait it is tried, besides from where we are.
+const FORCE_PLACES_MAX: usize = 8;
+
+/// When so many children hung that were to unmount by force, no other one is started. Each of them
+/// takes up to one second: the runner gives the test up after 20.
+const FORCES_HUNG_MAX: usize = 5;
+
 /// So many threads that wait are told one by one.
 const TOLD_MAX: usize = 9;
 
-/// What became of the connections.
-const ABORTED: &str = "the connection was aborted";
-const NOT_ABORTED: &str =
-    "the connection could not be aborted; root can, by writing 1 to `/sys/fs/fuse/connections/NUMBER/abort`";
+/// A thread that was late, for people.
+#[derive(Debug)]
+struct Late {
+    /// What it can wait for, each with one place where it is or was mounted.
+    connections: Vec<(Number, Option<PathBuf>)>,
+    /// Which thread it is, and where it waited.
+    what: String,
+}
 
 /// What is done for the end of one test.
 #[derive(Debug)]
@@ -49,7 +63,13 @@ pub(super) struct Rescue {
     /// Threads that are ending and wait, by their ids, and since when.
     waiting: BTreeMap<Pid, Instant>,
     told: BTreeSet<Pid>,
-    leaks: Vec<Leak>,
+    late: Vec<Late>,
+    /// Whether each connection of which that was tried was aborted.
+    aborted: BTreeMap<Number, bool>,
+    /// How often each connection was to be unmounted by force.
+    tries: BTreeMap<Number, usize>,
+    /// How many children hung that were to unmount by force.
+    hung: usize,
 }
 
 impl Rescue {
@@ -59,7 +79,10 @@ impl Rescue {
             connections: Connections::new(ground),
             waiting: BTreeMap::new(),
             told: BTreeSet::new(),
-            leaks: Vec::new(),
+            late: Vec::new(),
+            aborted: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            hung: 0,
         }
     }
 
@@ -104,16 +127,11 @@ impl Rescue {
         if dead.is_empty() {
             return false;
         }
-        let found = self.describe(late, &dead);
-        let mut is_done = true;
+        self.describe(late, &dead);
         for number in dead {
-            is_done &= self.connections.abort(number) || self.force(number, late);
+            let is_done = self.connections.abort(number) || self.force(number, late);
+            *self.aborted.entry(number).or_default() |= is_done;
         }
-        let outcome = if is_done { ABORTED } else { NOT_ABORTED };
-        let leaks = found
-            .into_iter()
-            .map(|what| Leak::new(LeakKind::Stuck, format!("{what}; {outcome}")));
-        self.leaks.extend(leaks);
         // A thread that waits for one of these gets the same time.
         self.waiting.clear();
         true
@@ -121,43 +139,59 @@ impl Rescue {
 
     /// By a child, as it may hang on the way there: where we are, and where those are that wait.
     /// Returns whether it was done.
-    fn force(&self, number: Number, late: &[&Thread]) -> bool {
-        let ground = self.connections.ground();
-        let here = || vec![u8::from(fuse_connections::force(ground, number))];
-        let is_done = |done: Option<Vec<u8>>| done.is_some_and(|done| done == [1]);
-        let there = |thread: &Thread| {
-            let is_there = enter(&thread.directory).is_ok();
-            vec![u8::from(is_there && fuse_connections::force(ground, number))]
-        };
-        is_done(bounded(FORCE_TIMEOUT, here))
-            || late
-                .iter()
-                .any(|thread| is_done(bounded(FORCE_TIMEOUT, || there(thread))))
+    fn force(&mut self, number: Number, late: &[&Thread]) -> bool {
+        let tries = self.tries.entry(number).or_default();
+        *tries += 1;
+        if *tries > FORCE_TRIES_MAX {
+            return false;
+        }
+        let here = std::iter::once(None);
+        let there = late.iter().map(|thread| Some(thread.directory.as_path()));
+        here.chain(there.take(FORCE_PLACES_MAX))
+            .any(|place| self.force_from(place, number))
     }
 
-    /// What is to be reported of these threads, of each only once.
-    fn describe(&mut self, late: &[&Thread], dead: &[Number]) -> Vec<String> {
+    /// The same from one place: where this thread is, or where we are.
+    fn force_from(&mut self, thread: Option<&Path>, number: Number) -> bool {
+        if self.hung >= FORCES_HUNG_MAX {
+            return false;
+        }
+        let ground = self.connections.ground();
+        let done = bounded(FORCE_TIMEOUT, || {
+            let is_there = thread.is_none_or(|thread| enter(thread).is_ok());
+            vec![u8::from(is_there && fuse_connections::force(ground, number))]
+        });
+        self.hung += usize::from(done.is_none());
+        done.is_some_and(|done| done == [1])
+    }
+
+    /// Remembers what is to be reported of these threads, of each only once.
+    fn describe(&mut self, late: &[&Thread], dead: &[Number]) {
         let known = self.connections.known();
         let known: Vec<(Number, Vec<&Path>)> = known.filter(|(number, _)| dead.contains(number)).collect();
         let room = TOLD_MAX.saturating_sub(self.told.len());
-        let new = late
-            .iter()
-            .filter(|thread| thread.waits_for_fuse() || thread.waits_for_pages());
-        let new = new.filter(|thread| !self.told.contains(&thread.id)).take(room);
-        let new: Vec<(Pid, String)> = new.map(|thread| (thread.id, words(thread, &known))).collect();
-        self.told.extend(new.iter().map(|(id, _)| id));
-        new.into_iter().map(|(_, words)| words).collect()
+        let new = late.iter().filter(|thread| !self.told.contains(&thread.id));
+        let new = new.filter_map(|thread| Some((thread.id, Late::of(thread, &known)?)));
+        let new: Vec<(Pid, Late)> = new.take(room).collect();
+        for (id, late) in new {
+            self.told.insert(id);
+            self.late.push(late);
+        }
     }
 
     /// Aborts all that the test, which has ended, has still mounted: the way to another mount may
     /// lead through it.
     pub(super) fn end_mounts(&mut self) {
-        self.connections.abort_mounted();
+        for number in self.connections.abort_mounted() {
+            let is_done = self.force(number, &[]);
+            *self.aborted.entry(number).or_default() |= is_done;
+        }
     }
 
     /// What was aborted so far, and for which threads.
     pub(super) fn take_leaks(&mut self) -> Vec<Leak> {
-        std::mem::take(&mut self.leaks)
+        let late = std::mem::take(&mut self.late).into_iter();
+        late.map(|late| late.told(&self.aborted)).collect()
     }
 }
 
@@ -186,28 +220,54 @@ fn servers_that_live(tree: &[Process]) -> BTreeSet<Option<Number>> {
     found
 }
 
-/// For people: the mounts that it can wait for, and where it does.
-fn words(thread: &Thread, known: &[(Number, Vec<&Path>)]) -> String {
-    let file = thread.file();
-    let is_on = |points: &[&Path]| {
-        let file = file.as_ref();
-        file.is_some_and(|file| points.iter().any(|point| file.starts_with(point)))
-    };
-    let is_known = known.iter().any(|(_, points)| is_on(points));
-    let mounts = known.iter().filter(|(_, points)| !is_known || is_on(points));
-    let mounts: Vec<String> = mounts
-        .map(|(number, points)| match points.first() {
+impl Late {
+    /// `None` where it does not wait for one of these connections: it may wait for a disk.
+    fn of(thread: &Thread, known: &[(Number, Vec<&Path>)]) -> Option<Late> {
+        let file = thread.file();
+        let is_on = |points: &[&Path]| {
+            let file = file.as_ref();
+            file.is_some_and(|file| points.iter().any(|point| file.starts_with(point)))
+        };
+        let is_known = known.iter().any(|(_, points)| is_on(points));
+        let waits_for_pages = thread.waits_for_pages() && (is_known || file.is_none());
+        if !thread.waits_for_fuse() && !waits_for_pages {
+            return None;
+        }
+        let connections = known.iter().filter(|(_, points)| !is_known || is_on(points));
+        let connections = connections.map(|(number, points)| (*number, points.first().map(PathBuf::from)));
+        let connections = connections.collect();
+        let file = file.map(|file| format!(" for `{}`", file.display()));
+        let what = format!(
+            "{thread} waited in {}{}, and the server had ended",
+            thread.place,
+            file.unwrap_or_default()
+        );
+        Some(Late { connections, what })
+    }
+
+    /// With what has become of each connection.
+    fn told(self, aborted: &BTreeMap<Number, bool>) -> Leak {
+        let mounts = self.connections.iter().map(|(number, point)| match point {
             Some(point) => format!("`{}` (connection {number})", point.display()),
             None => format!("connection {number}, mounted nowhere"),
-        })
-        .collect();
-    let file = file.map(|file| format!(" for `{}`", file.display()));
-    format!(
-        "{}: {thread} waited in {}{}, and the server had ended",
-        mounts.join(" or "),
-        thread.place,
-        file.unwrap_or_default()
-    )
+        });
+        let mounts: Vec<String> = mounts.collect();
+        let numbers = self.connections.iter().map(|(number, _)| number);
+        let resist = numbers.filter(|number| aborted.get(number) != Some(&true));
+        let mut outcomes: Vec<String> = resist
+            .map(|number| {
+                format!(
+                    "connection {number} could not be aborted; root can, by writing 1 to \
+                     `/sys/fs/fuse/connections/{number}/abort`"
+                )
+            })
+            .collect();
+        if outcomes.is_empty() {
+            outcomes.push("the connection was aborted".to_owned());
+        }
+        let (mounts, outcomes) = (mounts.join(" or "), outcomes.join("; "));
+        Leak::new(LeakKind::Stuck, format!("{mounts}: {}; {outcomes}", self.what))
+    }
 }
 
 /// Moves this process, which has one thread, to the mounts of another one.
@@ -225,4 +285,46 @@ fn enter(thread: &Path) -> std::io::Result<()> {
 /// The directory of a thread, seen from `/proc`.
 fn thread_from_held(thread: &Path) -> PathBuf {
     thread.strip_prefix("/proc").unwrap_or(thread).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a thread is told of that waits there, in a read of this file.
+    fn is_told(place: &str, file: &str) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        let call = format!("{} 0x3 0x0", libc::SYS_read);
+        std::fs::write(directory.path().join("syscall"), call).unwrap();
+        std::fs::create_dir(directory.path().join("fd")).unwrap();
+        std::os::unix::fs::symlink(file, directory.path().join("fd/3")).unwrap();
+        let thread = Thread::waiting_in(place, directory.path().to_owned());
+        let known = [(39, vec![Path::new("/tmp/xt-a/3/mount")])];
+        Late::of(&thread, &known).is_some()
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_page_of_another_file_system_is_not_stuck_in_its_own_mount() {
+        assert!(is_told("folio_wait_bit_common", "/tmp/xt-a/3/mount/file"));
+        assert!(!is_told("folio_wait_bit_common", "/home/me/file"));
+        assert!(is_told("request_wait_answer", "/home/me/file"));
+        assert!(!is_told("jbd2_log_wait_commit", "/tmp/xt-a/3/mount/file"));
+    }
+
+    #[test]
+    fn what_has_become_of_each_connection_is_told_at_the_end() {
+        let late = |number: Number| Late {
+            connections: vec![(number, Some("/tmp/xt-a/3/mount".into()))],
+            what: "thread 7 waited".to_owned(),
+        };
+        let aborted = BTreeMap::from([(39, true), (40, false)]);
+        let told = |number| late(number).told(&aborted).what;
+        assert_eq!(
+            told(39),
+            "`/tmp/xt-a/3/mount` (connection 39): thread 7 waited; the connection was aborted"
+        );
+        assert!(told(40).ends_with(
+            "connection 40 could not be aborted; root can, by writing 1 to `/sys/fs/fuse/connections/40/abort`"
+        ));
+    }
 }
