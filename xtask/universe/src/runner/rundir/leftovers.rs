@@ -189,11 +189,13 @@ fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
     if !is_run(&run) {
         return None;
     }
-    let state = match fate(&run) {
-        _ if is_rubbish(name) => State::Rubbish,
-        Fate::Killed => State::Killed,
-        Fate::Ended => State::Kept,
-        Fate::Alive | Fate::Unknown => return None,
+    let state = match is_rubbish(name) {
+        true => State::Rubbish,
+        false => match fate(&run) {
+            Fate::Killed => State::Killed,
+            Fate::Ended => State::Kept,
+            Fate::Alive | Fate::Unknown => return None,
+        },
     };
     let (scratch, stranger) = match scratch_of(&run) {
         Some(scratch) if scratch.is_there() => (Some(scratch.path), None),
@@ -257,7 +259,8 @@ pub(super) fn clear(home_of_all: &Path, kind: &str) {
             Fate::Ended if number < old_count => drop(put_aside(&runs, name)),
             // It may be alive: none of its processes is to be ended.
             Fate::Unknown if number < old_count => {
-                mark_ended(&runs.path().join(put_aside(&runs, name)));
+                put_aside(&runs, name);
+                run.lock_file(ENDED).ok();
             }
             Fate::Alive | Fate::Ended | Fate::Unknown => {}
         }
