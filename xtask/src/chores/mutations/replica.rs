@@ -41,6 +41,9 @@ impl Replica {
     pub(super) fn make(workspace: &Workspace) -> Result<Self> {
         let home = workspace.target_directory.join("xtask/mutations");
         std::fs::create_dir_all(&home).with_context(|| format!("could not make `{}`", home.display()))?;
+        for path in home.ancestors().take(2) {
+            ensure_no_link(path)?;
+        }
         // Canonical, because git compares it with the directory that it finds itself in.
         let home = home
             .canonicalize()
@@ -57,6 +60,8 @@ impl Replica {
 
     fn update(&self, root: &Path, wanted: &BTreeSet<PathBuf>) -> Result<()> {
         std::fs::create_dir_all(&self.tree)?;
+        // Files that are not wanted are removed: a link would lead to files of somebody.
+        ensure_no_link(&self.tree)?;
         let mut present = Vec::new();
         walk(&self.tree, &mut present)?;
         for path in present {
@@ -115,6 +120,17 @@ fn lock(path: &Path) -> Result<File> {
     file.lock()
         .with_context(|| format!("could not lock `{}`", path.display()))?;
     Ok(file)
+}
+
+/// Another user may have put a link there.
+fn ensure_no_link(directory: &Path) -> Result<()> {
+    let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+    ensure!(
+        is_directory,
+        "`{}` must be a directory and no link; hint: remove it",
+        directory.display()
+    );
+    Ok(())
 }
 
 /// The files that git knows or would add, relative to `root`; those deleted in the work tree are left out.
@@ -219,6 +235,24 @@ mod tests {
             .update(root.path(), &wanted(&[]))
             .expect("it can be emptied");
         assert_eq!(files(&replica.tree), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_removed_where_a_link_leads() {
+        let (root, home) = (
+            tempfile::tempdir().expect("writable"),
+            tempfile::tempdir().expect("writable"),
+        );
+        std::fs::write(root.path().join("file"), "mine").expect("writable");
+        std::os::unix::fs::symlink(root.path(), home.path().join("tree")).expect("writable");
+        let replica = Replica {
+            tree: home.path().join("tree"),
+            target: home.path().join("target"),
+            _lock: lock(&home.path().join("lock")).expect("writable"),
+        };
+        assert!(replica.update(root.path(), &BTreeSet::new()).is_err());
+        assert_eq!(files(root.path()), ["file"]);
     }
 
     #[test]

@@ -154,10 +154,22 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be read, or something else has this name.
-    #[cfg(target_os = "linux")]
     pub(crate) fn file(&self, name: &CStr) -> io::Result<(File, Metadata)> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?);
+        self.file_with(name, OFlags::RDONLY)
+    }
+
+    /// The same for writing, with what is in it; where it is missing it is made, for this user only.
+    ///
+    /// # Errors
+    /// When it cannot be written, or something else has this name.
+    pub(crate) fn file_or_new(&self, name: &CStr) -> io::Result<(File, Metadata)> {
+        self.file_with(name, OFlags::WRONLY | OFlags::CREATE)
+    }
+
+    fn file_with(&self, name: &CStr, flags: OFlags) -> io::Result<(File, Metadata)> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = File::from(rustix::fs::openat(&self.handle, name, flags, mode)?);
         let metadata = file.metadata()?;
         match metadata.is_file() {
             true => Ok((file, metadata)),
@@ -355,7 +367,6 @@ mod tests {
         assert_eq!(mode(&outside), 0o500);
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn only_a_regular_file_is_opened_and_no_pipe_is_waited_for() {
         let home = tempfile::tempdir().unwrap();

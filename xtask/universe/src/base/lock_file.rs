@@ -4,9 +4,14 @@
 //! Where another user may write to the directory, a link or a pipe may be in the place of such a
 //! file. Neither is followed or waited for.
 
+#[cfg(unix)]
+use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+
+#[cfg(unix)]
+use crate::base::folder::Folder;
 
 /// Opens a file to lock it, and makes it where it is missing. Nothing in it changes.
 ///
@@ -30,8 +35,31 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// When it cannot be opened, or is no regular file.
+#[cfg(not(unix))]
 pub(crate) fn look(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens the file of this name that must exist, to read it or to see whether it is locked.
+///
+/// # Errors
+/// When it cannot be opened, or is no regular file.
+#[cfg(unix)]
+pub(crate) fn look_in(folder: &Folder, name: &CStr) -> io::Result<File> {
+    let (file, metadata) = folder.file(name)?;
+    close_to_others(&file, &metadata);
+    Ok(file)
+}
+
+/// As [`open`], the file of this name in this directory.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(unix)]
+pub(crate) fn open_in(folder: &Folder, name: &CStr) -> io::Result<File> {
+    let (file, metadata) = folder.file_or_new(name)?;
+    close_to_others(&file, &metadata);
+    Ok(file)
 }
 
 fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
@@ -85,11 +113,16 @@ mod tests {
             0,
         )
         .unwrap();
+        let folder = Folder::open(home.path(), crate::base::folder::Access::Unchanged).unwrap();
         for other in [&link, &pipe, home.path()] {
-            assert!(open(other).is_err() && look(other).is_err() && create_new(other).is_err());
+            assert!(open(other).is_err() && create_new(other).is_err());
+        }
+        for other in [c"link", c"pipe", c"."] {
+            assert!(open_in(&folder, other).is_err() && look_in(&folder, other).is_err());
         }
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
-        assert!(open(&file).is_ok() && look(&file).is_ok() && create_new(&file).is_err());
+        assert!(look_in(&folder, c"file").is_ok() && create_new(&file).is_err());
+        assert!(open(&file).is_ok() && open_in(&folder, c"file").is_ok());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     }

@@ -6,6 +6,7 @@
 //! `leftovers`.
 
 pub(crate) mod leftovers;
+mod place;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::base::clock;
 #[cfg(unix)]
 use crate::base::folder::{Access, Folder};
 use crate::base::private_directory::make_scratch;
+use place::Place;
 
 /// Where the report of the latest run of the tests lies, below cargo's target directory.
 pub const PUBLISHED: &str = "xtask/test/junit.xml";
@@ -53,27 +55,27 @@ impl RunDir {
     /// The same, but the directory for its children is made by somebody who also removes it when this process is killed;
     /// that one can be made there is known.
     pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
-        let home = target_directory.join("xtask").join(kind);
-        let runs = home.join("runs");
-        let published = home.join("junit.xml");
+        let home_of_all = target_directory.join("xtask");
+        let (home, runs) = Place::make_all(&home_of_all, kind)?;
+        let published = home.path().join("junit.xml");
         remove_report(&published)?;
-        std::fs::create_dir_all(&runs).with_context(|| format!("could not create `{}`", runs.display()))?;
         // Until we hold our own lock, nobody may take us for dead.
         let _turn = leftovers::take_turn(&home)?;
         let scratch = scratch()?;
         let id = format!("{}-{}", clock::stamp(clock::wall()), suffix());
-        let path = runs.join(&id);
-        std::fs::create_dir_all(path.join("logs"))
+        let path = runs.path().join(&id);
+        runs.make(&id)
+            .and_then(|run| run.make("logs"))
             .with_context(|| format!("could not create `{}`", path.display()))?;
         let lock = leftovers::lock(&path, &scratch)
             .with_context(|| format!("could not lock `{}`", path.display()))?;
-        leftovers::clear(&runs);
+        leftovers::clear(&home_of_all, kind);
         Ok(RunDir {
             id,
             path,
             published,
             scratch,
-            removal: leftovers::Removal::start(&home),
+            removal: leftovers::Removal::start(&home_of_all, kind),
             lock,
         })
     }
@@ -259,12 +261,13 @@ mod tests {
     fn what_a_killed_run_left_is_gone_when_the_next_one_ends() {
         let target = tempfile::tempdir().unwrap();
         let runs = target.path().join("xtask/test/runs");
-        std::fs::create_dir_all(runs.join("1/logs")).unwrap();
+        let killed = runs.join("20261124-020115-0a1b2c");
+        std::fs::create_dir_all(killed.join("logs")).unwrap();
         for number in 0..2000 {
-            std::fs::write(runs.join(format!("1/logs/{number}.log")), "").unwrap();
+            std::fs::write(killed.join(format!("logs/{number}.log")), "").unwrap();
         }
         let run = create(&target);
-        assert!(!runs.join("1").exists());
+        assert!(!killed.exists());
         let id = run.id.clone();
         drop(run);
         let left = std::fs::read_dir(&runs).unwrap().flatten();

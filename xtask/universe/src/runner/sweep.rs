@@ -34,7 +34,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .into_iter()
         .partition(|leftover| leftover.state == State::Foreign);
     for Leftover { run, .. } in &foreign {
-        console.line(&format!("left (another user's) {}", run.display()));
+        console.line(&format!(
+            "left (another user's, or others may write there) {}",
+            run.display()
+        ));
     }
     let mut left = 0;
     for leftover in &found {

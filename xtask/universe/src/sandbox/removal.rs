@@ -44,12 +44,40 @@ pub(crate) fn remove_ours(directory: &Path, known: Option<&Identity>) -> Result<
     }
 }
 
+/// Removes a directory of this user from the one that was opened. `path` serves only to find what
+/// is mounted in it.
+///
+/// # Errors
+/// As [`remove_ours`].
+#[cfg(unix)]
+pub(crate) fn remove_ours_in(parent: &Folder, name: &std::ffi::CStr, path: &Path) -> Result<(), String> {
+    without_mounts(path, || {
+        let top = match parent.enter(name, Access::Unchanged) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                parent.enter(name, Access::Mended)?
+            }
+            entered => entered?,
+        };
+        empty(top, Meant::Ours(None))?;
+        Ok(rustix::fs::unlinkat(
+            parent,
+            name,
+            rustix::fs::AtFlags::REMOVEDIR,
+        )?)
+    })
+}
+
 fn remove_meant(directory: &Path, meant: Meant<'_>) -> Result<(), String> {
+    without_mounts(directory, || remove_tree(directory, meant))
+}
+
+/// Detaches what is mounted in it, then has it removed.
+fn without_mounts(directory: &Path, remove: impl FnOnce() -> io::Result<()>) -> Result<(), String> {
     mounts::detach_below(directory);
     if let Some(mount) = mounts::below(directory).first() {
         return Err(format!("`{}` is mounted and cannot be detached", mount.display()));
     }
-    match remove_tree(directory, meant) {
+    match remove() {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -66,6 +94,13 @@ fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
         }
         (opened, _) => opened?,
     };
+    empty(top, meant)?;
+    fs::remove_dir(directory)
+}
+
+/// Removes all that lies in it, if it is the one that is meant.
+#[cfg(unix)]
+fn empty(top: Folder, meant: Meant<'_>) -> io::Result<()> {
     if let Meant::Ours(known) = meant
         && !directory_identity::is_ours(top.metadata(), known)
     {
@@ -82,10 +117,7 @@ fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
             trouble.get_or_insert(error);
         }
     })?;
-    match trouble {
-        Some(error) => Err(error),
-        None => fs::remove_dir(directory),
-    }
+    trouble.map_or(Ok(()), Err)
 }
 
 /// Removes what a walk has come to.

@@ -5,12 +5,13 @@
 //! once, also what its tests still have mounted or running. Of runs that ended the latest are kept, for a person to look.
 //!
 //! Another user who may write here or to `TMPDIR` can replace what a run made. So only what this
-//! user owns is touched, and only the temporary directory that the lock of the run identifies is
-//! removed.
+//! user owns is touched, in directories to which only this user can write, and only the temporary
+//! directory that the lock of the run identifies is removed.
 //!
 //! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
 //! the name says to a later run what it is.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::RUN_ID;
+use super::place::{Place, RUNS};
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections::{self, Ground};
@@ -72,14 +74,16 @@ enum Fate {
 }
 
 /// Waits until no other run is being made or judges others, and keeps it so for as long as the result lives.
-pub(super) fn take_turn(home: &Path) -> anyhow::Result<File> {
+pub(super) fn take_turn(home: &Place) -> anyhow::Result<File> {
     take(home, TURN)
 }
 
 /// Waits for one of the locks that all runs share, and holds it for as long as the result lives.
-fn take(home: &Path, name: &str) -> anyhow::Result<File> {
-    let path = home.join(name);
-    let file = lock_file::open(&path).with_context(|| format!("could not create `{}`", path.display()))?;
+fn take(home: &Place, name: &str) -> anyhow::Result<File> {
+    let path = home.path().join(name);
+    let file = home
+        .lock_file(name)
+        .with_context(|| format!("could not create `{}`", path.display()))?;
     // A file system without locks: then nobody is ever taken for killed, and removing twice harms nobody.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
@@ -116,7 +120,7 @@ fn unless_unsupported<T>(error: std::io::Error, value: T) -> std::io::Result<T> 
 /// The run in this directory came to its end. If that cannot be written it will be taken for killed, which loses only
 /// what it kept.
 pub(super) fn mark_ended(run: &Path) {
-    std::fs::write(run.join(ENDED), "").ok();
+    lock_file::create_new(&run.join(ENDED)).ok();
 }
 
 /// What is left of an earlier run.
@@ -140,40 +144,75 @@ pub(crate) enum State {
     Kept,
     /// A later run has judged them and did not come to remove them.
     Rubbish,
-    /// Another user owns the run, so they stay.
+    /// Another user owns the directory, or can write to one of runs. So it stays.
     Foreign,
 }
 
 /// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
 pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
-    let homes = directories(home_of_all);
-    let runs = homes.iter().flat_map(|home| directories(&home.join("runs")));
-    runs.filter_map(|run| {
-        let state = match is_ours(&run, None) {
-            false => State::Foreign,
-            true if is_rubbish(&run) => State::Rubbish,
-            true => match fate(&run) {
-                Fate::Killed => State::Killed,
-                Fate::Ended => State::Kept,
-                Fate::Alive | Fate::Unknown => return None,
-            },
-        };
-        let (scratch, stranger) = match scratch_of(&run).filter(|_| state != State::Foreign) {
-            Some(scratch) if scratch.is_there() => (Some(scratch.path), None),
-            Some(scratch) => (
-                None,
-                scratch.path.symlink_metadata().is_ok().then_some(scratch.path),
-            ),
-            None => (None, None),
-        };
-        Some(Leftover {
-            run,
-            scratch,
-            stranger,
-            state,
-        })
+    let Ok(all) = Place::open(home_of_all) else {
+        return Vec::new();
+    };
+    if !all.is_closed() {
+        return vec![foreign(home_of_all)];
+    }
+    let kinds = all.names();
+    kinds.iter().flat_map(|kind| find_of_kind(&all, kind)).collect()
+}
+
+fn find_of_kind(all: &Place, kind: &OsStr) -> Vec<Leftover> {
+    let name = OsStr::new(RUNS);
+    let runs = match all.closed(kind) {
+        Some(home) if !home.names().iter().any(|found| found == name) => return Vec::new(),
+        home => home.and_then(|home| home.closed(name)),
+    };
+    let Some(runs) = runs else {
+        return vec![foreign(&all.path().join(kind))];
+    };
+    let names = runs.names();
+    names.iter().filter_map(|name| judged(&runs, name)).collect()
+}
+
+/// Nothing in it is looked at.
+fn foreign(path: &Path) -> Leftover {
+    Leftover {
+        run: path.to_owned(),
+        scratch: None,
+        stranger: None,
+        state: State::Foreign,
+    }
+}
+
+/// What is left of the run of this name, unless it goes on, or may.
+fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
+    let Some(run) = runs.ours(name) else {
+        return Some(foreign(&runs.path().join(name)));
+    };
+    if !is_run(&run) {
+        return None;
+    }
+    let state = match is_rubbish(name) {
+        true => State::Rubbish,
+        false => match fate(&run) {
+            Fate::Killed => State::Killed,
+            Fate::Ended => State::Kept,
+            Fate::Alive | Fate::Unknown => return None,
+        },
+    };
+    let (scratch, stranger) = match scratch_of(&run) {
+        Some(scratch) if scratch.is_there() => (Some(scratch.path), None),
+        Some(scratch) => (
+            None,
+            scratch.path.symlink_metadata().is_ok().then_some(scratch.path),
+        ),
+        None => (None, None),
+    };
+    Some(Leftover {
+        run: run.path().to_owned(),
+        scratch,
+        stranger,
+        state,
     })
-    .collect()
 }
 
 /// What remains of a run that was to be taken away.
@@ -190,44 +229,68 @@ pub(crate) struct Remaining {
 /// # Errors
 /// When other runs cannot be kept waiting meanwhile.
 pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
-    let home = leftover
-        .run
-        .parent()
-        .and_then(Path::parent)
-        .context("a run without a home")?;
-    let rubbish = if is_rubbish(&leftover.run) {
-        leftover.run.clone()
+    let mut above = leftover.run.ancestors().skip(2);
+    let (Some(home), Some(all)) = (above.next(), above.next()) else {
+        anyhow::bail!("`{}` is the directory of no run", leftover.run.display());
+    };
+    let [kind, name] = [home, &leftover.run].map(|path| path.file_name().unwrap_or_default());
+    let resists = Remaining {
+        directory: true,
+        connections: Vec::new(),
+    };
+    // Opened again, and judged again: a run that was being made when it was found is alive now.
+    let Some((home, runs)) = runs_of(all, kind) else {
+        return Ok(resists);
+    };
+    let rubbish = if is_rubbish(name) {
+        name.to_owned()
     } else {
-        let _turn = take_turn(home)?;
-        // Judged again: whoever was being made when it was found is alive now.
-        match fate(&leftover.run) {
-            Fate::Killed | Fate::Ended => put_aside(&leftover.run),
-            Fate::Alive | Fate::Unknown => return Ok(Remaining::default()),
+        let _turn = take_turn(&home)?;
+        match runs.ours(name).filter(is_run).map(|run| fate(&run)) {
+            Some(Fate::Killed | Fate::Ended) => put_aside(&runs, name),
+            Some(Fate::Alive | Fate::Unknown) | None => return Ok(Remaining::default()),
         }
     };
-    let _alone = take(home, REMOVAL)?;
-    let connections = bury(&rubbish);
+    let _alone = take(&home, REMOVAL)?;
+    let connections = bury(&runs, &rubbish);
     Ok(Remaining {
-        directory: rubbish.exists(),
+        directory: runs.ours(&rubbish).is_some(),
         connections,
     })
 }
 
 /// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot be put aside today can
 /// be tomorrow. To be called with the turn taken.
-pub(super) fn clear(runs: &Path) {
-    let mut all = directories(runs);
-    all.retain(|run| !is_rubbish(run) && is_ours(run, None));
+pub(super) fn clear(home_of_all: &Path, kind: &str) {
+    let Some((_, runs)) = runs_of(home_of_all, kind.as_ref()) else {
+        return;
+    };
+    let mut all = runs.names();
+    all.retain(|name| !is_rubbish(name) && runs.ours(name).is_some_and(|run| is_run(&run)));
     let old_count = all.len().saturating_sub(RUNS_KEPT);
-    for (number, run) in all.iter().enumerate() {
-        match fate(run) {
-            Fate::Killed => drop(put_aside(run)),
-            Fate::Ended if number < old_count => drop(put_aside(run)),
+    for (number, name) in all.iter().enumerate() {
+        let Some(run) = runs.ours(name) else {
+            continue;
+        };
+        match fate(&run) {
+            Fate::Killed => drop(put_aside(&runs, name)),
+            Fate::Ended if number < old_count => drop(put_aside(&runs, name)),
             // It may be alive: none of its processes is to be ended.
-            Fate::Unknown if number < old_count => mark_ended(&put_aside(run)),
+            Fate::Unknown if number < old_count => {
+                put_aside(&runs, name);
+                run.lock_file(ENDED).ok();
+            }
             Fate::Alive | Fate::Ended | Fate::Unknown => {}
         }
     }
+}
+
+/// The directory of a kind of run, and that of its runs, if only this user decides what lies there.
+fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(Place, Place)> {
+    let all = Place::open(home_of_all).ok().filter(Place::is_closed)?;
+    let home = all.closed(kind)?;
+    let runs = home.closed(RUNS.as_ref())?;
+    Some((home, runs))
 }
 
 /// The removal of what all runs have put aside, in the background: it can take long, and nobody needs it.
@@ -238,11 +301,11 @@ pub(super) struct Removal {
 
 impl Removal {
     /// Begins with it.
-    pub(super) fn start(home: &Path) -> Removal {
+    pub(super) fn start(home_of_all: &Path, kind: &str) -> Removal {
         let (done, wait) = mpsc::channel();
-        let home = home.to_owned();
+        let (home_of_all, kind) = (home_of_all.to_owned(), OsString::from(kind));
         std::thread::spawn(move || {
-            remove_rubbish(&home);
+            remove_rubbish(&home_of_all, &kind);
             // Nobody waits any more if it took too long.
             done.send(()).ok();
         });
@@ -259,42 +322,57 @@ impl Removal {
 }
 
 /// Removes what was put aside, unless another run does: then it waits for that.
-fn remove_rubbish(home: &Path) {
-    let runs = home.join("runs");
+fn remove_rubbish(home_of_all: &Path, kind: &OsStr) {
+    let Some((home, runs)) = runs_of(home_of_all, kind) else {
+        return;
+    };
     let rubbish = || {
-        let all = directories(&runs).into_iter();
-        all.filter(|run| is_rubbish(run) && is_ours(run, None))
+        let names = runs.names().into_iter();
+        names.filter(|name| is_rubbish(name) && runs.ours(name).is_some_and(|run| is_run(&run)))
     };
     if rubbish().next().is_none() {
         return;
     }
-    if let Ok(_alone) = take(home, REMOVAL) {
-        rubbish().for_each(|run| drop(bury(&run)));
+    if let Ok(_alone) = take(&home, REMOVAL) {
+        rubbish().for_each(|name| drop(bury(&runs, &name)));
     }
 }
 
-fn is_rubbish(run: &Path) -> bool {
-    let name = run.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with(RUBBISH_PREFIX))
+fn is_rubbish(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(RUBBISH_PREFIX))
+}
+
+/// The name that a directory had as a run.
+fn id(name: &OsStr) -> Option<&str> {
+    let name = name.to_str()?;
+    Some(name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name))
+}
+
+/// Whether a directory of this user is that of a run: it has a lock of this user, or, where the run
+/// was killed before it made one, the name of a run: `20261124-020115-0a1b2c`.
+fn is_run(place: &Place) -> bool {
+    let has_lock = || {
+        let metadata = place.look(LOCK).and_then(|lock| lock.metadata());
+        metadata.is_ok_and(|metadata| directory_identity::is_mine(&metadata))
+    };
+    let name = place.path().file_name().and_then(id).unwrap_or_default();
+    let parts: Vec<&str> = name.split('-').collect();
+    let [date, time, suffix] = parts[..] else {
+        return has_lock();
+    };
+    let is_number = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_suffix = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_number(date, 8) && is_number(time, 6) && is_suffix || has_lock()
 }
 
 /// Gives the directory of a run the name of rubbish. Returns what it is called now; where that was not possible, as before.
-fn put_aside(run: &Path) -> PathBuf {
-    let name = run.file_name().unwrap_or_default().display();
-    let rubbish = run.with_file_name(format!("{RUBBISH_PREFIX}{name}"));
-    match std::fs::rename(run, &rubbish) {
+fn put_aside(runs: &Place, name: &OsStr) -> OsString {
+    let mut rubbish = OsString::from(RUBBISH_PREFIX);
+    rubbish.push(name);
+    match runs.rename(name, &rubbish) {
         Ok(()) => rubbish,
-        Err(_) => run.to_owned(),
+        Err(_) => name.to_owned(),
     }
-}
-
-/// The directories in this one, in the order of their names; no links.
-fn directories(path: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut found: Vec<PathBuf> = directories.map(|entry| entry.path()).collect();
-    found.sort();
-    found
 }
 
 /// Whether there is a directory of this user, and the known one, if it is known.
@@ -303,9 +381,9 @@ fn is_ours(path: &Path, known: Option<&Identity>) -> bool {
         .is_ok_and(|metadata| directory_identity::is_ours(&metadata, known))
 }
 
-fn fate(run: &Path) -> Fate {
-    let ended = run.join(ENDED).exists();
-    match lock_file::look(&run.join(LOCK)).map(|file| file.try_lock()) {
+fn fate(run: &Place) -> Fate {
+    let ended = run.has(ENDED);
+    match run.look(LOCK).map(|file| file.try_lock()) {
         Ok(Err(TryLockError::WouldBlock)) => Fate::Alive,
         _ if ended => Fate::Ended,
         Ok(Err(TryLockError::Error(_))) => Fate::Unknown,
@@ -316,23 +394,24 @@ fn fate(run: &Path) -> Fate {
 
 /// Ends what a killed run has still running, and removes all its files. Returns the connections to
 /// FUSE servers that this process may not abort.
-fn bury(run: &Path) -> Vec<u32> {
+fn bury(runs: &Place, name: &OsStr) -> Vec<u32> {
+    let Some(run) = runs.ours(name).filter(is_run) else {
+        return Vec::new();
+    };
     let mut connections = Vec::new();
-    let name = run.file_name().and_then(|name| name.to_str());
-    if let (Some(name), false) = (name, run.join(ENDED).exists()) {
-        let id = name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name);
+    if let (Some(id), false) = (id(name), run.has(ENDED)) {
         let mark = format!("{RUN_ID}={id}");
-        connections = abort_connections(run, &mark);
+        connections = abort_connections(&run, &mark);
         os::kill_all_with(&mark);
     }
-    remove(run);
+    remove(runs, &run, name);
     connections
 }
 
 /// Aborts the connections of a run's tests before these are killed: a killed test no longer shows
 /// which ones it serves, and may wait for one of them for ever.
 #[cfg(target_os = "linux")]
-fn abort_connections(run: &Path, mark: &str) -> Vec<u32> {
+fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
     let scratch = scratch_of(run).filter(Scratch::is_there);
     let ground = scratch.map_or(Ground::Nowhere, |scratch| Ground::Below(scratch.path));
     let processes = os::all_with(mark).into_iter().map(procfs::directory);
@@ -341,15 +420,15 @@ fn abort_connections(run: &Path, mark: &str) -> Vec<u32> {
 
 /// Only Linux has them.
 #[cfg(not(target_os = "linux"))]
-fn abort_connections(_run: &Path, _mark: &str) -> Vec<u32> {
+fn abort_connections(_run: &Place, _mark: &str) -> Vec<u32> {
     Vec::new()
 }
 
 /// Removes the directories of a run. The one that names the other goes only after it, so that a later run can try again.
-fn remove(run: &Path) {
+fn remove(runs: &Place, run: &Place, name: &OsStr) {
     let scratch = scratch_of(run).filter(Scratch::is_there);
     if scratch.is_none_or(|scratch| removed(&scratch.path, scratch.known.as_ref())) {
-        removed(run, None);
+        runs.remove(name);
     }
 }
 
@@ -378,8 +457,8 @@ impl Scratch {
 
 /// The temporary directory that an old run names, if it looks like one of ours. What another user
 /// has written is not believed.
-fn scratch_of(run: &Path) -> Option<Scratch> {
-    let lock = lock_file::look(&run.join(LOCK)).ok()?;
+fn scratch_of(run: &Place) -> Option<Scratch> {
+    let lock = run.look(LOCK).ok()?;
     if !lock
         .metadata()
         .is_ok_and(|metadata| directory_identity::is_mine(&metadata))
@@ -397,194 +476,4 @@ fn scratch_of(run: &Path) -> Option<Scratch> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The directories of a run: below `runs`, and its temporary one, whose identity the lock does
-    /// not have.
-    fn run(home: &Path, name: &str) -> (PathBuf, PathBuf) {
-        let (run, scratch) = (home.join("runs").join(name), home.join(format!("xt-{name}")));
-        std::fs::create_dir_all(&run).unwrap();
-        std::fs::create_dir_all(scratch.join("3")).unwrap();
-        std::fs::write(run.join(LOCK), scratch.as_os_str().as_encoded_bytes()).unwrap();
-        (run, scratch)
-    }
-
-    #[test]
-    fn a_killed_run_goes_at_once_and_others_stay() {
-        let home = tempfile::tempdir().unwrap();
-        let (killed, ended, alive) = (
-            run(home.path(), "1"),
-            run(home.path(), "2"),
-            run(home.path(), "3"),
-        );
-        mark_ended(&ended.0);
-        std::fs::remove_file(alive.0.join(LOCK)).unwrap();
-        let _lock = lock(&alive.0, &alive.1).unwrap();
-        assert_eq!(
-            [&killed, &ended, &alive].map(|(run, _)| fate(run)),
-            [Fate::Killed, Fate::Ended, Fate::Alive]
-        );
-        clear(&home.path().join("runs"));
-        Removal::start(home.path()).wait();
-        assert!(!killed.0.exists() && !killed.1.exists());
-        assert!(
-            [ended, alive]
-                .iter()
-                .all(|(run, scratch)| run.exists() && scratch.exists())
-        );
-    }
-
-    #[test]
-    fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
-        let all = tempfile::tempdir().unwrap();
-        let home = all.path().join("test");
-        let (killed, scratch) = run(&home, "1");
-        let (runs, rubbish) = (home.join("runs"), home.join("runs/rubbish-1"));
-        // Whoever removes rubbish takes long.
-        let other = take(&home, REMOVAL).unwrap();
-        clear(&runs);
-        let _given_up = Removal::start(&home);
-        assert!(!killed.exists() && rubbish.exists() && scratch.exists());
-        let found: Vec<_> = find(all.path())
-            .into_iter()
-            .map(|found| (found.run, found.state))
-            .collect();
-        assert_eq!(found, [(rubbish.clone(), State::Rubbish)]);
-        clear(&runs);
-        let removal = Removal::start(&home);
-        drop(other);
-        removal.wait();
-        assert!(!rubbish.exists() && !scratch.exists());
-    }
-
-    #[test]
-    fn rubbish_does_not_count_as_a_run() {
-        let home = tempfile::tempdir().unwrap();
-        let ended: Vec<_> = (0..RUNS_KEPT)
-            .map(|n| run(home.path(), &n.to_string()).0)
-            .collect();
-        ended.iter().for_each(|run| mark_ended(run));
-        std::fs::create_dir(home.path().join("runs/rubbish-1")).unwrap();
-        clear(&home.path().join("runs"));
-        assert!(ended.iter().all(|run| run.exists()));
-    }
-
-    #[test]
-    fn a_run_that_was_killed_while_it_was_made_goes_too() {
-        let home = tempfile::tempdir().unwrap();
-        let (run, _) = run(home.path(), "1");
-        std::fs::remove_file(run.join(LOCK)).unwrap();
-        assert_eq!(fate(&run), Fate::Killed);
-    }
-
-    #[test]
-    fn only_what_looks_like_ours_is_believed() {
-        let home = tempfile::tempdir().unwrap();
-        let (run, scratch) = run(home.path(), "1");
-        let found = |run| scratch_of(run).map(|scratch| scratch.path);
-        assert_eq!(found(&run), Some(scratch));
-        for other in ["/home", "xt-relative", ""] {
-            std::fs::write(run.join(LOCK), other).unwrap();
-            assert_eq!(found(&run), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn what_took_the_name_of_a_temporary_directory_stays() {
-        let all = tempfile::tempdir().unwrap();
-        let home = all.path().join("test");
-        let (run, scratch) = run(&home, "1");
-        std::fs::remove_file(run.join(LOCK)).unwrap();
-        record(&lock(&run, &scratch).unwrap(), &scratch).unwrap();
-        assert!(scratch_of(&run).unwrap().is_there());
-        std::fs::rename(&scratch, home.join("moved")).unwrap();
-        std::fs::create_dir(&scratch).unwrap();
-        let found = find(all.path());
-        assert_eq!(
-            [&found[0].scratch, &found[0].stranger],
-            [&None, &Some(scratch.clone())]
-        );
-        assert_eq!(take_away(&found[0]).unwrap(), Remaining::default());
-        assert!(!run.exists() && scratch.exists() && home.join("moved").exists());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_is_no_run_and_no_lock() {
-        let all = tempfile::tempdir().unwrap();
-        let home = all.path().join("test");
-        let outside = all.path().join("outside");
-        std::fs::write(&outside, "mine").unwrap();
-        std::fs::create_dir_all(home.join("runs")).unwrap();
-        std::os::unix::fs::symlink(all.path(), home.join("runs/1")).unwrap();
-        std::os::unix::fs::symlink(&outside, home.join(TURN)).unwrap();
-        assert_eq!(find(all.path()), []);
-        clear(&home.join("runs"));
-        assert!(home.join("runs/1").exists() && take_turn(&home).is_err());
-        assert_eq!(std::fs::read_to_string(outside).unwrap(), "mine");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn nobody_else_can_hold_a_lock_of_ours() {
-        use std::os::unix::fs::PermissionsExt;
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path();
-        // Versions before this one let others open it.
-        std::fs::write(home.join(TURN), "").unwrap();
-        std::fs::set_permissions(home.join(TURN), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let _held = [take(home, TURN).unwrap(), take(home, REMOVAL).unwrap()];
-        let _alive = lock(home, home).unwrap();
-        for name in [TURN, REMOVAL, LOCK] {
-            let mode = home.join(name).metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
-        use rustix::fs::{CWD, FileType, mknodat};
-        let all = tempfile::tempdir().unwrap();
-        let home = all.path().join("test");
-        let (run, _) = run(&home, "1");
-        std::fs::remove_file(run.join(LOCK)).unwrap();
-        for pipe in [run.join(LOCK), home.join(TURN)] {
-            mknodat(CWD, &pipe, FileType::Fifo, 0o600.into(), 0).unwrap();
-        }
-        assert_eq!((find(all.path()).len(), scratch_of(&run)), (1, None));
-        assert!(take_turn(&home).is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    #[ignore = "needs root"]
-    fn root_leaves_what_another_user_has_put_where_a_run_was() {
-        let all = tempfile::tempdir().unwrap();
-        let home = all.path().join("test");
-        let theirs = run(&home, "1");
-        let ours = run(&home, "2");
-        for path in [&theirs.0, &theirs.1, &ours.1] {
-            std::os::unix::fs::chown(path, Some(65534), None).unwrap();
-        }
-        let found = find(all.path());
-        assert_eq!([State::Foreign, State::Killed], [found[0].state, found[1].state]);
-        assert_eq!(found[1].stranger.as_ref(), Some(&ours.1));
-        clear(&home.join("runs"));
-        Removal::start(&home).wait();
-        assert!(theirs.0.exists() && theirs.1.exists() && ours.1.exists());
-        assert!(!ours.0.exists());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    #[ignore = "needs root"]
-    fn root_does_not_believe_a_lock_that_another_user_has_written() {
-        let home = tempfile::tempdir().unwrap();
-        let (run, scratch) = run(home.path(), "1");
-        assert!(scratch_of(&run).is_some_and(|found| found.path == scratch));
-        std::os::unix::fs::chown(run.join(LOCK), Some(65534), None).unwrap();
-        assert_eq!(scratch_of(&run), None);
-    }
-}
+mod tests;

@@ -63,11 +63,11 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     let add = || -> std::io::Result<()> {
         regular_file::is_free(path)?;
         let _lock = lock(path)?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        // Where another user may write, a link could lead to any file of ours.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let mut file = options.create(true).read(true).append(true).open(path)?;
         let end = if is_torn(&mut file)? { "\n" } else { "" };
         file.write_all(format!("{end}{text}").as_bytes())?;
         match file.metadata()?.len() {
@@ -159,6 +159,21 @@ mod tests {
             (runs.len(), runs.last().map(String::as_str)),
             (kept, Some("newest"))
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_added_through_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, outside] = ["history.ndjson", "outside"].map(|name| directory.path().join(name));
+        std::fs::write(&outside, "mine").unwrap();
+        for name in ["history.lock", "history.ndjson"] {
+            let link = directory.path().join(name);
+            std::os::unix::fs::symlink(&outside, &link).unwrap();
+            assert!(append(&path, &[record("1")]).is_err());
+            assert_eq!(std::fs::read_to_string(&outside).unwrap(), "mine");
+            std::fs::remove_file(link).unwrap();
+        }
     }
 
     #[test]
