@@ -2,8 +2,10 @@
 //!
 //! Owns which connection has a slot, and which one loses it to a newcomer. No connection waits: a
 //! source that has all of its slots loses its own oldest one; when all slots are taken, the source
-//! with the most loses one. So strangers can shut out only their own source, and only while they
-//! keep coming. A peer that has proved its identity keeps its slot. Knows no clock and no socket.
+//! with the most loses its oldest, and of sources with as many the one with the oldest. What a
+//! connection has sent does not count, for a byte costs a stranger nothing. So strangers shut out
+//! others only while they keep coming, faster than a handshake takes. A peer that has proved its
+//! identity keeps its slot. Knows no clock and no socket.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,19 +30,9 @@ struct Table {
 #[derive(Debug)]
 struct Taken {
     source: IpAddr,
-    stage: Stage,
+    /// Whether it has proved to be the expected peer.
+    is_proved: bool,
     lost: CancellationToken,
-}
-
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// It has sent nothing.
-    Idle,
-    /// It has begun a handshake.
-    Speaking,
-    /// It has proved to be the expected peer.
-    Proved,
 }
 
 /// A taken slot; dropping it gives it back.
@@ -62,7 +54,7 @@ impl Slots {
         table.next_id += 1;
         let taken = Taken {
             source,
-            stage: Stage::Idle,
+            is_proved: false,
             lost: lost.clone(),
         };
         table.taken.insert(id, taken);
@@ -76,10 +68,10 @@ impl Slots {
 }
 
 impl Slot {
-    /// The connection has come this far.
-    pub(crate) fn reached(&self, stage: Stage) {
+    /// The connection has proved to be the expected peer.
+    pub(crate) fn proved(&self) {
         if let Some(taken) = self.slots.lock().taken.get_mut(&self.id) {
-            taken.stage = stage;
+            taken.is_proved = true;
         }
     }
 
@@ -107,18 +99,14 @@ impl Table {
         Some(())
     }
 
-    /// Of the slots that may be taken away: of the source that has the most, one that is idle if
-    /// there is any, the oldest.
+    /// Of the slots that may be taken away: of the sources that have the most, the oldest.
     fn take_away(&mut self, may: impl Fn(&Taken) -> bool) -> Option<()> {
-        let unproved = self
-            .taken
-            .iter()
-            .filter(|(_, taken)| taken.stage != Stage::Proved);
+        let unproved = self.taken.iter().filter(|(_, taken)| !taken.is_proved);
         let candidates = unproved.filter(|(_, taken)| may(taken));
-        let rank = |(id, taken): &(&u64, &Taken)| (Reverse(self.count_of(taken.source)), taken.stage, **id);
+        let rank = |(id, taken): &(&u64, &Taken)| (Reverse(self.count_of(taken.source)), **id);
         let (&id, _) = candidates.min_by_key(rank)?;
         let taken = self.taken.remove(&id)?;
-        tracing::debug!(source = %taken.source, stage = ?taken.stage, "a connection lost its slot to another");
+        tracing::debug!(source = %taken.source, "a connection lost its slot to another");
         taken.lost.cancel();
         Some(())
     }
@@ -190,12 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_goes_before_one_that_speaks() {
+    fn among_sources_with_as_many_the_oldest_connection_goes() {
         let slots = Slots::default();
-        let taken = fill(&slots, stranger(1), PENDING_HANDSHAKES_PER_SOURCE_MAX);
-        taken[0].reached(Stage::Speaking);
-        let _newest = enter(&slots, stranger(1));
-        assert_eq!(kept(&taken)[..3], [true, false, true]);
+        let strangers: Vec<_> = (1..PENDING_HANDSHAKES_MAX)
+            .map(|index| enter(&slots, stranger(index)))
+            .collect();
+        let honest = enter(&slots, stranger(0));
+        let _newcomers: Vec<_> = (100..100 + strangers.len())
+            .map(|index| enter(&slots, stranger(index)))
+            .collect();
+        assert_eq!(kept(&[honest]), [true]);
+        assert!(kept(&strangers).iter().all(|kept| !*kept));
     }
 
     #[test]
@@ -203,7 +196,7 @@ mod tests {
         let slots = Slots::default();
         let taken = fill(&slots, stranger(1), PENDING_HANDSHAKES_PER_SOURCE_MAX);
         for slot in &taken {
-            slot.reached(Stage::Proved);
+            slot.proved();
         }
         assert!(slots.enter(stranger(1), &CancellationToken::new()).is_none());
         assert!(kept(&taken).iter().all(|kept| *kept));
