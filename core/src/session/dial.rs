@@ -64,7 +64,7 @@ impl Dialler {
                 // The others go on meanwhile, and are dropped once this lane is open.
                 (_, Ok(Ok(proved))) => match ask(proved, purpose.clone(), &dial).await {
                     Ok(lane) => return Ok(lane),
-                    // No other attempt of this dial may succeed any more.
+                    // The session comes of the other side's dial; every later lane gives way too.
                     Err(error) if error.is_crossing() => return Err(error),
                     Err(error) => refused = Some(error),
                 },
