@@ -9,9 +9,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tandem_relay::api::Source;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{PENDING_HANDSHAKES_MAX, PENDING_HANDSHAKES_PER_SOURCE_MAX};
@@ -29,7 +30,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Taken {
-    source: IpAddr,
+    source: Source,
     /// Whether it has proved to be the expected peer.
     is_proved: bool,
     lost: CancellationToken,
@@ -47,7 +48,7 @@ impl Slots {
     /// A slot for a connection from `ip`, which ends with `cancel` as well. `None` if every slot
     /// that could be taken away belongs to a peer that has proved its identity.
     pub(crate) fn enter(&self, ip: IpAddr, cancel: &CancellationToken) -> Option<Slot> {
-        let source = source_of(ip);
+        let source = Source::of(ip);
         let mut table = self.lock();
         table.make_room(source)?;
         let (id, lost) = (table.next_id, cancel.child_token());
@@ -89,7 +90,7 @@ impl Drop for Slot {
 
 impl Table {
     /// Takes a slot away if `source`, or the whole listener, has no free one.
-    fn make_room(&mut self, source: IpAddr) -> Option<()> {
+    fn make_room(&mut self, source: Source) -> Option<()> {
         if self.count_of(source) >= PENDING_HANDSHAKES_PER_SOURCE_MAX {
             return self.take_away(|taken| taken.source == source);
         }
@@ -106,32 +107,19 @@ impl Table {
         let rank = |(id, taken): &(&u64, &Taken)| (Reverse(self.count_of(taken.source)), **id);
         let (&id, _) = candidates.min_by_key(rank)?;
         let taken = self.taken.remove(&id)?;
-        tracing::debug!(source = %taken.source, "a connection lost its slot to another");
+        tracing::debug!(source = ?taken.source, "a connection lost its slot to another");
         taken.lost.cancel();
         Some(())
     }
 
-    fn count_of(&self, source: IpAddr) -> usize {
+    fn count_of(&self, source: Source) -> usize {
         self.taken.values().filter(|taken| taken.source == source).count()
-    }
-}
-
-/// What counts as one source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that
-/// a household is given (RFC 6177).
-fn source_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
 
     /// An address of its own for each `index`.
     fn stranger(index: usize) -> IpAddr {
@@ -210,13 +198,5 @@ mod tests {
         drop(taken.pop());
         let _newest = enter(&slots, stranger(1));
         assert!(kept(&taken).iter().all(|kept| *kept));
-    }
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
-        assert_eq!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:0:ffff::2")));
-        assert_ne!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:1::1")));
-        assert_eq!(source_of(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
-        assert_ne!(source_of(ip("192.0.2.1")), source_of(ip("192.0.2.2")));
     }
 }
