@@ -154,7 +154,7 @@ impl Peer {
     /// # Errors
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
-        let searching = connector::connect(&self.shared, *remote);
+        let searching = Box::pin(connector::connect(&self.shared, *remote));
         self.connect_by(searching, *remote).await
     }
 
@@ -169,7 +169,7 @@ impl Peer {
         remote: &Fingerprint,
         addresses: &[SocketAddr],
     ) -> Result<(), ConnectError> {
-        let dialling = connector::connect_at(&self.shared, *remote, addresses);
+        let dialling = Box::pin(connector::connect_at(&self.shared, *remote, addresses));
         self.connect_by(dialling, *remote).await
     }
 
@@ -375,7 +375,8 @@ impl Peer {
     }
 
     /// Connects to `remote` by `way`, unless there is a session already. A session that there is at
-    /// the end is kept, also when `way` failed.
+    /// the end is kept, also when `way` failed. `way` is large: have it boxed, or each future on the
+    /// way up contains it twice.
     async fn connect_by(
         &self,
         way: impl Future<Output = Result<(), ConnectError>>,
