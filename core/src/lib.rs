@@ -14,6 +14,8 @@ mod hex;
 pub mod identity;
 pub mod limits;
 pub mod mount;
+#[cfg(unix)]
+mod ownership;
 pub mod peer;
 mod printable;
 pub mod reconnect;

@@ -28,6 +28,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,17 +155,13 @@ impl Peer {
     /// # Errors
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
-        self.check_open(ConnectError::Closed)?;
-        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
-            let span = self.shared.span().clone();
-            connector::connect(&self.shared, *remote).instrument(span).await?;
-        }
-        self.keep(*remote);
-        Ok(())
+        let searching = Box::pin(connector::connect(&self.shared, *remote));
+        self.connect_by(searching, *remote).await
     }
 
     /// Connects to the peer with that fingerprint at one of these addresses, without asking the relay. The other peer must
-    /// expect us ([`Peer::expect`]) or be connecting to us.
+    /// expect us ([`Peer::expect`]) or be connecting to us. Returns when there is a session, whoever dialled it. From then
+    /// on a lost session is taken up again by itself.
     ///
     /// # Errors
     /// [`ConnectError::Session`] says what each address answered.
@@ -173,12 +170,8 @@ impl Peer {
         remote: &Fingerprint,
         addresses: &[SocketAddr],
     ) -> Result<(), ConnectError> {
-        self.check_open(ConnectError::Closed)?;
-        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
-            connector::dial(&self.shared, *remote, addresses).await?;
-        }
-        self.keep(*remote);
-        Ok(())
+        let dialling = Box::pin(connector::connect_at(&self.shared, *remote, addresses));
+        self.connect_by(dialling, *remote).await
     }
 
     /// Lets the peer with that fingerprint in, and nobody else, without looking for it.
@@ -382,6 +375,27 @@ impl Peer {
         self.shared.share(name, source, on_taken)
     }
 
+    /// Connects to `remote` by `way`, unless there is a session already. A session that there is at
+    /// the end is kept, also when `way` failed. `way` is large: have it boxed, or each future on the
+    /// way up contains it twice.
+    async fn connect_by(
+        &self,
+        way: impl Future<Output = Result<(), ConnectError>>,
+        remote: Fingerprint,
+    ) -> Result<(), ConnectError> {
+        self.check_open(ConnectError::Closed)?;
+        let is_connected = self.engage(remote, AfterLoss::TakeUpAgain)?;
+        let _search = Search { peer: self, remote };
+        if !is_connected
+            && let Err(error) = way.instrument(self.shared.span().clone()).await
+            && !self.settle(remote)
+        {
+            return Err(error);
+        }
+        self.keep(remote);
+        Ok(())
+    }
+
     /// From now on `remote` is expected, and no session with a former peer is taken up again.
     /// `true` if there is a session with it already.
     fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
@@ -393,11 +407,27 @@ impl Peer {
         Ok(is_connected)
     }
 
+    /// Keeps the session with `remote` if there is one. Otherwise, and without a keeper of an
+    /// earlier call, a session that comes later is not said to be taken up again. `true` if there
+    /// is a session.
+    fn settle(&self, remote: Fingerprint) -> bool {
+        if self.shared.is_connected_to(remote) {
+            self.keep(remote);
+            return true;
+        }
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if keeper.as_ref().is_none_or(|(kept, _)| *kept != remote) {
+            self.shared.set_after_loss(remote, AfterLoss::LeaveIt);
+        }
+        false
+    }
+
     fn keep(&self, remote: Fingerprint) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if keeper.as_ref().is_some_and(|(kept, _)| *kept == remote) {
             return;
         }
+        self.shared.set_after_loss(remote, AfterLoss::TakeUpAgain);
         let cancel = self.shared.cancel.child_token();
         let (shared, ending) = (self.shared.clone(), cancel.clone());
         self.shared.spawn(async move {
@@ -417,6 +447,18 @@ impl Peer {
         } else {
             Ok(())
         }
+    }
+}
+
+/// A call that connects to `remote`; it is settled at its end, also when it is dropped.
+struct Search<'a> {
+    peer: &'a Peer,
+    remote: Fingerprint,
+}
+
+impl Drop for Search<'_> {
+    fn drop(&mut self) {
+        self.peer.settle(self.remote);
     }
 }
 

@@ -14,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::Source;
 use crate::clock;
 use crate::connection::{self, End};
 use crate::limits::{ACCEPT_RETRY_PAUSE, Limits};
 use crate::places::{Place, Places, Treatment};
-use crate::source::{Origin, Source, Sources};
+use crate::source::{Origin, Sources};
 
 /// Accepts until `stop`; every connection is a task of `tasks`.
 pub(crate) struct Acceptor {

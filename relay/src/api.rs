@@ -2,7 +2,10 @@
 //!
 //! This is the one definition; the server of this crate and `tandem_core::rendezvous` both use it. It compiles without
 //! the feature `server`, so that a peer does not build a web server. It knows nothing of fingerprints, keys, addresses
-//! or file names: to the relay a token and a blob are opaque text.
+//! of peers or file names: to the relay a token and a blob are opaque text. What counts as one
+//! source of connections is here as well, since both sides let each source have its share only.
+
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,4 +51,35 @@ pub struct FetchResponse {
 pub struct ErrorResponse {
     /// What is wrong, for a person: names the thing and says what to do.
     pub error: String,
+}
+
+/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household is
+/// given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
+/// behind a carrier's NAT do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// The source that `ip` belongs to.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into()),
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
+        let of = |text: &str| Source::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8:0:ffff::2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

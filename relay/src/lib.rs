@@ -38,11 +38,12 @@ mod token;
 
 #[cfg(feature = "server")]
 pub use self::{
+    api::Source,
     config::RelayConfig,
     limits::{Limits, StoreLimits},
     listen::BindError,
     relay::{Drained, Relay},
-    source::{Source, Sources},
+    source::Sources,
     store::{MemoryStore, Store},
     token::{LookupToken, TokenError},
 };

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Source;
 use crate::limits::Limits;
-use crate::source::{Source, Sources};
+use crate::source::Sources;
 
 /// All places of one relay.
 #[derive(Debug, Clone)]

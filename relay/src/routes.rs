@@ -17,10 +17,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::answer::{Answer, Refusal};
-use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH};
+use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH, Source};
 use crate::body::read_blob;
 use crate::limits::Limits;
-use crate::source::Source;
 use crate::store::{Store, StoreError, Withdrawal};
 use crate::token::LookupToken;
 

@@ -1,20 +1,16 @@
 //! Where a request comes from, as far as shares of the store are concerned.
 //!
-//! Owns what counts as one source. Behind a reverse proxy every connection comes from the proxy, so
+//! Owns whose address is meant; what counts as one source is in `api`. Behind a reverse proxy every connection comes from the proxy, so
 //! there the source is what the proxy says, and only there: a client can write the header as well.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 
+use crate::api::Source;
+
 /// The header to whose end a reverse proxy adds the address of its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household is
-/// given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
-/// behind a carrier's NAT do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Source(IpAddr);
 
 /// How the source of a request is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,17 +28,6 @@ pub enum Sources {
 pub(crate) struct Origin {
     pub(crate) ip: IpAddr,
     pub(crate) sources: Sources,
-}
-
-impl Source {
-    /// The source that `ip` belongs to.
-    #[must_use]
-    pub fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into()),
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
 }
 
 impl Origin {
@@ -73,15 +58,6 @@ mod tests {
         let line = |text: &&str| (FORWARDED_FOR.parse().unwrap(), text.parse().unwrap());
         let ip = ip("192.0.2.1");
         Origin { ip, sources }.source(&lines.iter().map(line).collect())
-    }
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
-        let of = |text| Source::of(ip(text));
-        assert_eq!(of("2001:db8::1"), of("2001:db8:0:ffff::2"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:1::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 
     #[test]

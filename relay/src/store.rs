@@ -8,7 +8,7 @@ mod memory;
 use std::pin::Pin;
 
 pub use self::memory::{MemoryStore, StoredEntry};
-use crate::source::Source;
+use crate::api::Source;
 use crate::token::LookupToken;
 
 /// The answer of a store.

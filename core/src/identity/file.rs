@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 use super::{Fingerprint, Identity, IdentityError, SEED_LEN};
 use crate::hex;
 use crate::limits::IDENTITY_FILE_LEN_MAX;
+#[cfg(unix)]
+use crate::ownership::{Others, Shared, refuse_shared};
 
 const FORMAT: &str = "tandem-identity-v1";
 /// How much of a foreign file's first line an error shows, in characters.
@@ -70,6 +72,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
             path: path.to_owned(),
         });
     }
+    #[cfg(unix)]
     refuse_foreign(path, &metadata)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(IDENTITY_FILE_LEN_MAX + 1));
     file.take(IDENTITY_FILE_LEN_MAX as u64 + 1)
@@ -99,21 +102,11 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 /// another key into it.
 #[cfg(unix)]
 fn refuse_foreign(path: &Path, metadata: &fs::Metadata) -> Result<(), IdentityError> {
-    use std::os::unix::fs::MetadataExt;
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    let (path, mode) = (path.to_owned(), metadata.mode() & 0o7777);
-    if owner != user {
-        return Err(IdentityError::NotOwn { path, owner, user });
-    }
-    if mode & 0o077 != 0 {
-        return Err(IdentityError::Exposed { path, mode });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn refuse_foreign(_path: &Path, _metadata: &fs::Metadata) -> Result<(), IdentityError> {
-    Ok(()) // A file in a person's profile belongs to that person alone by inherited access rules.
+    let path = path.to_owned();
+    refuse_shared(metadata, Others::MayNothing).map_err(|shared| match shared {
+        Shared::NotOwn { owner, user } => IdentityError::NotOwn { path, owner, user },
+        Shared::Exposed { mode } => IdentityError::Exposed { path, mode },
+    })
 }
 
 fn parse(text: &str) -> Result<Identity, Problem> {

@@ -5,6 +5,7 @@
 //! its link can reach. A peer on this machine is reached at its other addresses; where there are
 //! none, loopback can only mean that peer.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::CONTACT_ADDRESS_COUNT_MAX;
@@ -33,10 +34,15 @@ pub(crate) struct Sorted {
 /// Sorts the addresses of a record. An IPv4 address in IPv6 form is dialled as an IPv4 address.
 pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted {
     sort_on(addresses, || match loopback {
-        LoopbackPeers::WhenAlone => own_addresses().iter().all(IpAddr::is_loopback),
+        LoopbackPeers::WhenAlone => is_alone(&own_addresses()),
         LoopbackPeers::Dialled => true,
         LoopbackPeers::Refused => false,
     })
+}
+
+/// Whether this machine has no address but loopback. Where it can't be told, it is not alone.
+fn is_alone(own: &io::Result<Vec<IpAddr>>) -> bool {
+    own.as_ref().is_ok_and(|ips| ips.iter().all(IpAddr::is_loopback))
 }
 
 fn sort_on(addresses: &[SocketAddr], dials_loopback: impl Fn() -> bool) -> Sorted {
@@ -75,7 +81,7 @@ pub(crate) fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];
     }
-    let mut ips = own_addresses();
+    let mut ips = own_addresses().unwrap_or_default();
     ips.retain(|ip| local.is_ipv6() || ip.is_ipv4());
     // Loopback last, and only of use when both peers are on one machine.
     ips.sort_by_key(IpAddr::is_loopback);
@@ -89,10 +95,10 @@ pub(crate) fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// The addresses of this machine, without link-local ones.
-fn own_addresses() -> Vec<IpAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs()?;
     let ips = interfaces.iter().map(if_addrs::Interface::ip);
-    ips.filter(|ip| !is_link_local(ip)).collect()
+    Ok(ips.filter(|ip| !is_link_local(ip)).collect())
 }
 
 /// Such an address means nothing without the interface's name, which a record can't carry.
@@ -150,9 +156,17 @@ mod tests {
 
     #[test]
     fn by_default_loopback_is_dialled_where_the_machine_has_no_other_address() {
-        let is_alone = own_addresses().iter().all(IpAddr::is_loopback);
+        let is_alone = is_alone(&own_addresses());
         let sorted = sort(&addresses(&["127.0.0.1:1"]), LoopbackPeers::default());
         assert_eq!(sorted.dialled.len(), usize::from(is_alone));
+    }
+
+    #[test]
+    fn a_machine_is_alone_only_if_its_addresses_say_so() {
+        let own = |text: &[&str]| Ok(text.iter().map(|ip| ip.parse().unwrap()).collect());
+        assert!(is_alone(&own(&["127.0.0.1", "::1"])));
+        assert!(!is_alone(&own(&["127.0.0.1", "192.0.2.1"])));
+        assert!(!is_alone(&Err(io::Error::other("no interfaces can be read"))));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::session::Session;
 use super::shared::Shared;
 use super::status::SessionState;
 use crate::identity::Fingerprint;
-use crate::limits::{LOOK_UP_DELAY_FIRST, LOOK_UP_DELAY_MAX};
+use crate::limits::{HANDSHAKE_TIMEOUT, LOOK_UP_DELAY_FIRST, LOOK_UP_DELAY_MAX};
 use crate::reconnect::Role;
 use crate::session::SessionError;
 use crate::session::wire::Purpose;
@@ -47,6 +47,28 @@ async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectEr
     match timeout(limit, searching).await {
         Ok(outcome) => outcome,
         Err(_) => Err(last),
+    }
+}
+
+/// Connects to `remote`, which is expected, at one of these addresses, unless it is faster.
+pub(crate) async fn connect_at(
+    shared: &Arc<Shared>,
+    remote: Fingerprint,
+    addresses: &[SocketAddr],
+) -> Result<(), ConnectError> {
+    let dialling = async {
+        let dialled = dial(shared, remote, addresses).await.map(drop);
+        if matches!(&dialled, Err(error) if error.is_crossing()) {
+            // The other side's lane is about to become the session, or fails within this time.
+            let until = shared.clock.now() + HANDSHAKE_TIMEOUT;
+            shared.clock.sleep_until(until).await;
+        }
+        Ok(dialled?)
+    };
+    tokio::select! {
+        biased;
+        () = dialled_by(shared, remote) => Ok(()),
+        dialled = dialling => dialled,
     }
 }
 

@@ -102,6 +102,8 @@ pub(crate) enum AfterLoss {
     /// For a peer that was expected before, what was said then. For another, it is not taken up
     /// again.
     AsBefore,
+    /// It is not taken up again.
+    LeaveIt,
 }
 
 impl Shared {
@@ -184,10 +186,29 @@ impl Shared {
             self.is_kept.store(false, Ordering::Release);
             self.status_changed(|status| status.state = SessionState::Disconnected);
         }
-        if after_loss == AfterLoss::TakeUpAgain {
-            self.is_kept.store(true, Ordering::Release);
-        }
+        self.note_after_loss(after_loss);
         Ok(session.is_some())
+    }
+
+    /// From now on `after_loss` says what becomes of a lost session with `remote`, if that is the
+    /// peer that is let in. Where it is left, nobody looks for it either.
+    pub(crate) fn set_after_loss(&self, remote: Fingerprint, after_loss: AfterLoss) {
+        let _turn = self.take_turn();
+        if self.expected.current() != Some(remote) {
+            return;
+        }
+        self.note_after_loss(after_loss);
+        if after_loss == AfterLoss::LeaveIt && !self.is_connected_to(remote) {
+            self.status_changed(|status| status.state = SessionState::Disconnected);
+        }
+    }
+
+    fn note_after_loss(&self, after_loss: AfterLoss) {
+        match after_loss {
+            AfterLoss::TakeUpAgain => self.is_kept.store(true, Ordering::Release),
+            AfterLoss::AsBefore => {}
+            AfterLoss::LeaveIt => self.is_kept.store(false, Ordering::Release),
+        }
     }
 
     /// From now on nobody is let in. `true` if somebody was.
@@ -229,6 +250,12 @@ impl Shared {
     /// The session there is at this moment.
     pub(crate) fn session(&self) -> Option<Arc<Session>> {
         self.session.borrow().clone()
+    }
+
+    /// Whether there is a session with `remote` at this moment.
+    pub(crate) fn is_connected_to(&self, remote: Fingerprint) -> bool {
+        let session = self.session();
+        session.is_some_and(|session| session.remote == remote && !session.has_ended())
     }
 
     /// Follows the session slot.

@@ -1,6 +1,7 @@
 //! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
 
 mod announced;
+mod crossing;
 #[cfg(unix)]
 mod deep;
 mod expectation;

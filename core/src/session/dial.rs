@@ -40,7 +40,9 @@ impl Dialler {
     /// Opens one lane to the first of `addresses` that answers as the expected peer.
     ///
     /// # Errors
-    /// The error of the last handshake that failed, or [`SessionError::Unreachable`] with each address's own failure.
+    /// [`SessionError::Declined`] as soon as the other side's dial has precedence; after all attempts
+    /// the error of the last handshake that failed, or [`SessionError::Unreachable`] with each
+    /// address's own failure.
     pub(crate) async fn dial(
         &self,
         addresses: &[SocketAddr],
@@ -62,6 +64,8 @@ impl Dialler {
                 // The others go on meanwhile, and are dropped once this lane is open.
                 (_, Ok(Ok(proved))) => match ask(proved, purpose.clone(), &dial).await {
                     Ok(lane) => return Ok(lane),
+                    // The session comes of the other side's dial; every later lane gives way too.
+                    Err(error) if error.is_crossing() => return Err(error),
                     Err(error) => refused = Some(error),
                 },
             }

@@ -96,3 +96,11 @@ pub enum SessionError {
     #[error("the session with the peer ended")]
     Ended,
 }
+
+impl SessionError {
+    /// Whether the other side is making the session by its own dial, which has precedence.
+    pub(crate) fn is_crossing(&self) -> bool {
+        let reason = RefusalReason::Crossing;
+        matches!(self, Self::Declined { reason: found, .. } if *found == reason)
+    }
+}

@@ -19,7 +19,7 @@ use tracing::Instrument;
 
 use super::SessionError;
 use super::lane::{self, KnockingLane};
-use super::slots::{Slot, Slots, Stage};
+use super::slots::{Slot, Slots};
 use crate::clock::Clock;
 use crate::limits::{ACCEPT_PAUSE, FIRST_BYTES_TIMEOUT};
 
@@ -113,12 +113,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn greet<G: Gate>(tcp: TcpStream, slot: &Slot, config: Arc<ServerConfig>, gate: Arc<G>) {
     let accepted = async {
         first_bytes(&tcp, FIRST_BYTES_TIMEOUT).await?;
-        slot.reached(Stage::Speaking);
         lane::accept(tcp, config).await
     };
     match accepted.await {
         Ok(lane) => {
-            slot.reached(Stage::Proved);
+            slot.proved();
             gate.knock(lane).await;
         }
         Err(error) => tracing::debug!(%error, "turned a connection away"),

@@ -2,14 +2,17 @@
 //!
 //! Owns which connection has a slot, and which one loses it to a newcomer. No connection waits: a
 //! source that has all of its slots loses its own oldest one; when all slots are taken, the source
-//! with the most loses one. So strangers can shut out only their own source, and only while they
-//! keep coming. A peer that has proved its identity keeps its slot. Knows no clock and no socket.
+//! with the most loses its oldest, and of sources with as many the one with the oldest. What a
+//! connection has sent does not count, for a byte costs a stranger nothing. So strangers shut out
+//! others only while they keep coming, faster than a handshake takes. A peer that has proved its
+//! identity keeps its slot. Knows no clock and no socket.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tandem_relay::api::Source;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{PENDING_HANDSHAKES_MAX, PENDING_HANDSHAKES_PER_SOURCE_MAX};
@@ -27,20 +30,10 @@ struct Table {
 
 #[derive(Debug)]
 struct Taken {
-    source: IpAddr,
-    stage: Stage,
+    source: Source,
+    /// Whether it has proved to be the expected peer.
+    is_proved: bool,
     lost: CancellationToken,
-}
-
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    /// It has sent nothing.
-    Idle,
-    /// It has begun a handshake.
-    Speaking,
-    /// It has proved to be the expected peer.
-    Proved,
 }
 
 /// A taken slot; dropping it gives it back.
@@ -55,14 +48,14 @@ impl Slots {
     /// A slot for a connection from `ip`, which ends with `cancel` as well. `None` if every slot
     /// that could be taken away belongs to a peer that has proved its identity.
     pub(crate) fn enter(&self, ip: IpAddr, cancel: &CancellationToken) -> Option<Slot> {
-        let source = source_of(ip);
+        let source = Source::of(ip);
         let mut table = self.lock();
         table.make_room(source)?;
         let (id, lost) = (table.next_id, cancel.child_token());
         table.next_id += 1;
         let taken = Taken {
             source,
-            stage: Stage::Idle,
+            is_proved: false,
             lost: lost.clone(),
         };
         table.taken.insert(id, taken);
@@ -76,10 +69,10 @@ impl Slots {
 }
 
 impl Slot {
-    /// The connection has come this far.
-    pub(crate) fn reached(&self, stage: Stage) {
+    /// The connection has proved to be the expected peer.
+    pub(crate) fn proved(&self) {
         if let Some(taken) = self.slots.lock().taken.get_mut(&self.id) {
-            taken.stage = stage;
+            taken.is_proved = true;
         }
     }
 
@@ -97,7 +90,7 @@ impl Drop for Slot {
 
 impl Table {
     /// Takes a slot away if `source`, or the whole listener, has no free one.
-    fn make_room(&mut self, source: IpAddr) -> Option<()> {
+    fn make_room(&mut self, source: Source) -> Option<()> {
         if self.count_of(source) >= PENDING_HANDSHAKES_PER_SOURCE_MAX {
             return self.take_away(|taken| taken.source == source);
         }
@@ -107,43 +100,26 @@ impl Table {
         Some(())
     }
 
-    /// Of the slots that may be taken away: of the source that has the most, one that is idle if
-    /// there is any, the oldest.
+    /// Of the slots that may be taken away: of the sources that have the most, the oldest.
     fn take_away(&mut self, may: impl Fn(&Taken) -> bool) -> Option<()> {
-        let unproved = self
-            .taken
-            .iter()
-            .filter(|(_, taken)| taken.stage != Stage::Proved);
+        let unproved = self.taken.iter().filter(|(_, taken)| !taken.is_proved);
         let candidates = unproved.filter(|(_, taken)| may(taken));
-        let rank = |(id, taken): &(&u64, &Taken)| (Reverse(self.count_of(taken.source)), taken.stage, **id);
+        let rank = |(id, taken): &(&u64, &Taken)| (Reverse(self.count_of(taken.source)), **id);
         let (&id, _) = candidates.min_by_key(rank)?;
         let taken = self.taken.remove(&id)?;
-        tracing::debug!(source = %taken.source, stage = ?taken.stage, "a connection lost its slot to another");
+        tracing::debug!(source = ?taken.source, "a connection lost its slot to another");
         taken.lost.cancel();
         Some(())
     }
 
-    fn count_of(&self, source: IpAddr) -> usize {
+    fn count_of(&self, source: Source) -> usize {
         self.taken.values().filter(|taken| taken.source == source).count()
-    }
-}
-
-/// What counts as one source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that
-/// a household is given (RFC 6177).
-fn source_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
 
     /// An address of its own for each `index`.
     fn stranger(index: usize) -> IpAddr {
@@ -190,12 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_goes_before_one_that_speaks() {
+    fn among_sources_with_as_many_the_oldest_connection_goes() {
         let slots = Slots::default();
-        let taken = fill(&slots, stranger(1), PENDING_HANDSHAKES_PER_SOURCE_MAX);
-        taken[0].reached(Stage::Speaking);
-        let _newest = enter(&slots, stranger(1));
-        assert_eq!(kept(&taken)[..3], [true, false, true]);
+        let strangers: Vec<_> = (1..PENDING_HANDSHAKES_MAX)
+            .map(|index| enter(&slots, stranger(index)))
+            .collect();
+        let honest = enter(&slots, stranger(0));
+        let _newcomers: Vec<_> = (100..100 + strangers.len())
+            .map(|index| enter(&slots, stranger(index)))
+            .collect();
+        assert_eq!(kept(&[honest]), [true]);
+        assert!(kept(&strangers).iter().all(|kept| !*kept));
     }
 
     #[test]
@@ -203,7 +184,7 @@ mod tests {
         let slots = Slots::default();
         let taken = fill(&slots, stranger(1), PENDING_HANDSHAKES_PER_SOURCE_MAX);
         for slot in &taken {
-            slot.reached(Stage::Proved);
+            slot.proved();
         }
         assert!(slots.enter(stranger(1), &CancellationToken::new()).is_none());
         assert!(kept(&taken).iter().all(|kept| *kept));
@@ -217,13 +198,5 @@ mod tests {
         drop(taken.pop());
         let _newest = enter(&slots, stranger(1));
         assert!(kept(&taken).iter().all(|kept| *kept));
-    }
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_network_of_48_bits() {
-        assert_eq!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:0:ffff::2")));
-        assert_ne!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8:1::1")));
-        assert_eq!(source_of(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
-        assert_ne!(source_of(ip("192.0.2.1")), source_of(ip("192.0.2.2")));
     }
 }

@@ -20,6 +20,8 @@ use super::cached::{Cached, Home, Taken};
 use super::no_follow;
 use crate::catalog::ContentId;
 use crate::limits::DEPOT_OUTLINES_LEN_MAX;
+#[cfg(unix)]
+use crate::ownership::{Others, Shared, refuse_shared};
 
 /// Why a directory can't be a peer's store.
 #[derive(Debug, thiserror::Error)]
@@ -275,22 +277,17 @@ fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
         });
     }
     #[cfg(unix)]
-    refuse_shared(path, &metadata)?;
+    refuse_foreign(path, &metadata)?;
     path.canonicalize().map_err(|e| failed("find", path, e))
 }
 
 #[cfg(unix)]
-fn refuse_shared(path: &Path, metadata: &std::fs::Metadata) -> Result<(), DepotError> {
-    use std::os::unix::fs::MetadataExt;
-    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
-    let (path, mode) = (path.to_owned(), metadata.mode() & 0o7777);
-    if owner != user {
-        return Err(DepotError::NotOwn { path, owner, user });
-    }
-    if mode & 0o022 != 0 {
-        return Err(DepotError::Exposed { path, mode });
-    }
-    Ok(())
+fn refuse_foreign(path: &Path, metadata: &std::fs::Metadata) -> Result<(), DepotError> {
+    let path = path.to_owned();
+    refuse_shared(metadata, Others::MayRead).map_err(|shared| match shared {
+        Shared::NotOwn { owner, user } => DepotError::NotOwn { path, owner, user },
+        Shared::Exposed { mode } => DepotError::Exposed { path, mode },
+    })
 }
 
 fn create_folder(path: &Path) -> Result<(), DepotError> {

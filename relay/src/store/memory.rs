@@ -13,10 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Store, StoreError, StoreFuture, Withdrawal};
-use crate::api::{BLOB_LEN_MAX, TOKEN_LEN_MAX};
+use crate::api::{BLOB_LEN_MAX, Source, TOKEN_LEN_MAX};
 use crate::clock::Clock;
 use crate::limits::{SWEEP_BATCH_COUNT, StoreLimits};
-use crate::source::Source;
 use crate::token::LookupToken;
 
 /// The store of a relay that works alone.

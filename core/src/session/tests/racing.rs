@@ -101,3 +101,24 @@ async fn a_dial_says_no_hello_once_the_other_side_was_admitted() {
     );
     assert!(accepted.is_err());
 }
+
+#[tokio::test]
+async fn a_dial_that_came_second_waits_for_no_other_address() {
+    let (race, silent, real) = (Race::new(), listener().await, listener().await);
+    let dialling = race.dial(&[&silent, &real]);
+    let (_unanswered, _) = silent.accept().await.unwrap();
+    let (tcp, _) = real.accept().await.unwrap();
+    assert!(race.dialler.crossings.admit(Role::Initiator));
+    assert!(lane::accept(tcp, race.server.clone()).await.is_err());
+    let dialled = dialling.await.unwrap();
+    assert!(
+        matches!(
+            dialled,
+            Err(SessionError::Declined {
+                reason: RefusalReason::Crossing,
+                ..
+            })
+        ),
+        "{dialled:?}"
+    );
+}

@@ -38,7 +38,7 @@ pub(super) const HOUSES: [House; 3] = [
     House {
         sources: "core/src",
         floors: &[
-            &["limits|clock|aligned|hex|printable"],
+            &["limits|clock|aligned|hex|ownership|printable"],
             &["identity"],
             &["rendezvous"],
             &["catalog", "health|reconnect"],
