@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::ShareError;
 use super::event::Event;
 use super::grants::{Grants, OwnFiles};
+use super::served::{Served, ServedAsOf};
 use super::shared::Shared;
 use crate::catalog::{
     Batch, Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion,
@@ -34,6 +35,7 @@ pub(crate) struct Files {
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     grants: Grants,
+    served: Served,
     own: OwnFiles,
 }
 
@@ -64,6 +66,7 @@ impl Files {
             origins: HashMap::new(),
             held_for: HashMap::new(),
             grants: Grants::default(),
+            served: Served::default(),
             own: OwnFiles::default(),
             untold: HashSet::new(),
         }
@@ -214,12 +217,21 @@ impl Files {
 
     /// The files on this machine that are served as a content: those that were given to an entry
     /// which can be seen.
-    pub(super) fn served(&self, content: &ContentId) -> Vec<Arc<Source>> {
+    pub(super) fn served(&mut self, content: &ContentId) -> Vec<Arc<Source>> {
         let mut sources = self.sources.holding(content);
-        sources.retain(|source| {
-            let mut entries = self.grants.of(content, &source.path);
-            entries.any(|entry| shows(&self.catalog, entry, content))
-        });
+        if sources.is_empty() {
+            return sources;
+        }
+        let (catalog, grants) = (&self.catalog, &self.grants);
+        let as_of = ServedAsOf {
+            catalog: catalog.revision(),
+            grants: grants.revision(),
+        };
+        let is_shown = |entry| shows(catalog, entry, content);
+        let paths = self
+            .served
+            .of(content, as_of, || grants.files_of(content, is_shown));
+        sources.retain(|source| paths.contains(&source.path));
         sources
     }
 
