@@ -297,3 +297,26 @@ fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
     assert!(sent <= (SHARE_DEPTH_MAX + 1) * ids.len(), "{sent} states");
     assert_eq!(catalog.all_states().len(), ids.len());
 }
+
+#[test]
+fn a_digest_is_made_once_of_the_same_catalog() {
+    let (_, mut catalog) = merged(files_of_one_name(SMALL));
+    let (steps, before) = steps_of(|| catalog.digest());
+    assert!(steps >= SMALL, "{steps} steps");
+    let empty = catalog_of(2).digest();
+    let (steps, differing) = steps_of(|| (catalog.digest(), catalog.differing(&empty)));
+    assert_eq!(steps, 0);
+    assert_eq!(differing.1.len() as u64, SMALL);
+    // What changes nothing leaves it as it is.
+    let (steps, same) = steps_of(|| {
+        catalog.merge(Vec::new()).unwrap();
+        catalog.digest()
+    });
+    assert_eq!((steps, same), (0, before.clone()));
+    let mut states = catalog.all_states();
+    states.extend([file(SMALL, 1, EntryId::ROOT, "more")]);
+    catalog.merge(states.clone()).unwrap();
+    assert_ne!(catalog.digest(), before);
+    let (_, fresh) = merged(states);
+    assert_eq!(catalog.digest(), fresh.digest());
+}

@@ -1,0 +1,45 @@
+//! What a session does with single messages of the other side.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::catalog::{Catalog, ReplicaId};
+use crate::peer::{Peer, PeerConfig};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn started() -> Peer {
+    let config = PeerConfig::new("http://127.0.0.1:9".parse().unwrap());
+    Peer::start(config.listen("127.0.0.1:0".parse().unwrap()))
+        .await
+        .unwrap()
+}
+
+// On one thread: nobody takes what is marked to be sent before the test has looked.
+#[tokio::test]
+async fn one_digest_in_a_session_is_answered() {
+    let (alice, bob) = (started().await, started().await);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("file"), b"text").unwrap();
+    drop(bob.add(root.path().join("file")).await.unwrap());
+    let mut events = alice.events();
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    // Bob sends his file because of Alice's digest.
+    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Added { .. }) {} };
+    timeout(PATIENCE, arrived).await.unwrap();
+    let session = bob.shared.session().unwrap();
+    let empty = Catalog::new(ReplicaId {
+        fingerprint: who,
+        incarnation: 1,
+    });
+    let again = ControlMessage::Digest(empty.digest());
+    let health = session.take_message(&bob.shared, Some(Ok(again)));
+    assert_eq!(health, Some(HealthEvent::Received));
+    assert!(!session.outgoing.has_any(), "all entries are sent again");
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
+}
