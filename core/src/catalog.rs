@@ -25,6 +25,7 @@ mod key;
 mod link_target;
 mod merge;
 mod name_rules;
+mod news;
 mod rename;
 mod revise;
 mod room;
@@ -34,13 +35,13 @@ mod steps;
 mod tree;
 mod view;
 
-pub use change::CatalogEvent;
 pub use digest::Digest;
 pub use dot::{Dot, ReplicaId, Seen};
 pub use edit::Change;
 pub use error::{CatalogError, StateFault};
 pub use key::EntryKey;
 pub use link_target::{LinkFault, LinkTarget};
+pub use news::CatalogEvent;
 pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
@@ -48,6 +49,7 @@ pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, 
 pub use view::Shown;
 
 pub(crate) use merge::{Batch, MergedPiece};
+pub(crate) use news::News;
 #[cfg(test)]
 pub(crate) use steps::steps_of;
 

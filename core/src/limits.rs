@@ -197,6 +197,9 @@ pub const REPLICA_LEN: usize = 96;
 /// before the next piece. With smaller ones a name that many entries share would cost more, since
 /// each piece looks at all of them.
 pub const MERGE_PIECE_ENTRIES_MAX: usize = 500;
+/// Events of one merge whose paths are in memory at once: 16 MiB with the longest paths. One state
+/// may change what is seen of everything in a folder.
+pub const EVENTS_MADE_MAX: usize = 4096;
 /// Most concurrent versions of one entry. Honest peers make as many as there are of them.
 pub const ENTRY_VERSIONS_MAX: usize = 64;
 /// Most replicas that may ever change one entry: as many starts of two peers.

@@ -18,7 +18,7 @@ use super::served::{Served, ServedAsOf};
 use super::shared::Shared;
 use crate::catalog::{
     Batch, Catalog, CatalogError, CatalogEvent, ContentId, Dot, EntryId, EntryKey, EntryState, FileVersion,
-    Kind, MergedPiece, SharePath, Shown,
+    Kind, MergedPiece, News, SharePath, Shown,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
@@ -419,7 +419,7 @@ impl Shared {
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let mut batch = self.files().catalog.checked(states)?;
         while !batch.is_empty() {
-            for event in self.merge_piece(&mut batch)? {
+            for event in self.merge_piece(&mut batch)?.events() {
                 self.events.emit(match event {
                     CatalogEvent::Added { path } => Event::Added { path },
                     CatalogEvent::Changed { path } => Event::Changed { path },
@@ -432,15 +432,17 @@ impl Shared {
         Ok(())
     }
 
-    fn merge_piece(&self, batch: &mut Batch) -> Result<Vec<CatalogEvent>, CatalogError> {
+    fn merge_piece(&self, batch: &mut Batch) -> Result<News, CatalogError> {
         let mut files = self.files();
         let next: Vec<EntryId> = batch.next_entries().collect();
         let before = files.held_by(&next);
         let piece = files.catalog.merge_piece(batch)?;
         files.pass_on(&piece, &before);
         self.tell_removed(&files, &piece.entries);
-        self.tell_mounts(&files, &piece.events);
-        Ok(piece.events)
+        for events in piece.news.parts() {
+            self.tell_mounts(&files, &events);
+        }
+        Ok(piece.news)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.
