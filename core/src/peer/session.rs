@@ -331,8 +331,13 @@ impl Session {
             return;
         };
         let (session, shared) = (self.clone(), shared.clone());
+        let turn = self.lanes.dial_turn(shared.clock.now());
         shared.clone().spawn(async move {
             let _place = place;
+            let waiting = shared.clock.sleep_until(turn);
+            if session.ending.run_until_cancelled(waiting).await.is_none() {
+                return;
+            }
             match session.dial_lane(&shared, Requester::Listener).await {
                 Ok(lane) => session.serve_lane(&shared, lane),
                 Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),

@@ -17,6 +17,32 @@ async fn started() -> Peer {
         .unwrap()
 }
 
+#[tokio::test]
+async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
+    let (alice, bob) = (started().await, started().await);
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    let session = alice.shared.session().unwrap();
+    let mut slot = bob.shared.watch_session();
+    let found = timeout(PATIENCE, slot.wait_for(Option::is_some)).await;
+    let other = found.unwrap().unwrap().clone().unwrap();
+    // As after many of the same messages: the next turn is far away.
+    for _ in 0..10_000 {
+        session.lanes.dial_turn(alice.shared.clock.now());
+    }
+    let mut arrival = other.lanes.want();
+    session.take_message(&alice.shared, Some(Ok(ControlMessage::WantLane)));
+    // What is dialled for this side has no such turn, and takes as long as a lane for the other.
+    for _ in 0..3 {
+        let lane = session.dial_lane(&alice.shared, Requester::Dialler).await;
+        drop(lane.unwrap());
+    }
+    assert!(arrival.try_recv().is_err(), "it was dialled at once");
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
+}
+
 // On one thread: nobody takes what is marked to be sent before the test has looked.
 #[tokio::test]
 async fn one_digest_in_a_session_is_answered() {
