@@ -11,6 +11,7 @@
 //! shown, and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
 
 mod change;
 mod conflict_name;
@@ -24,6 +25,7 @@ mod key;
 mod link_target;
 mod merge;
 mod name_rules;
+mod news;
 mod rename;
 mod revise;
 mod room;
@@ -33,13 +35,13 @@ mod steps;
 mod tree;
 mod view;
 
-pub use change::CatalogEvent;
 pub use digest::Digest;
 pub use dot::{Dot, ReplicaId, Seen};
 pub use edit::Change;
 pub use error::{CatalogError, StateFault};
 pub use key::EntryKey;
 pub use link_target::{LinkFault, LinkTarget};
+pub use news::CatalogEvent;
 pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
@@ -47,12 +49,14 @@ pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, 
 pub use view::Shown;
 
 pub(crate) use merge::{Batch, MergedPiece};
+pub(crate) use news::News;
 #[cfg(test)]
 pub(crate) use steps::steps_of;
 
 use crate::limits::{CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use digest::{StateHash, hash_of};
 use room::Room;
+use steps::step;
 use tree::{Life, Link, Tree};
 
 /// One peer's copy of the shared tree.
@@ -68,6 +72,8 @@ pub struct Catalog {
     len_max: u64,
     /// How often anything has changed.
     revision: u64,
+    /// The summary of the present states, once somebody has asked for it.
+    digest: OnceLock<Digest>,
     tree: Tree,
 }
 
@@ -88,6 +94,7 @@ impl Catalog {
             len: 0,
             len_max: CATALOG_LEN_MAX,
             revision: 0,
+            digest: OnceLock::new(),
             tree: Tree::default(),
         }
     }
@@ -120,14 +127,24 @@ impl Catalog {
     /// A summary of all states, for [`Catalog::differing`] at the other side.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(|first| self.bucket(first).map(|(_, entry)| &entry.hash))
+        self.known_digest().clone()
+    }
+
+    /// Made once of the same states, however often the other side asks for it.
+    fn known_digest(&self) -> &Digest {
+        self.digest.get_or_init(|| {
+            Digest::of(|first| {
+                let entries = self.bucket(first).inspect(|_| step());
+                entries.map(|(_, entry)| &entry.hash)
+            })
+        })
     }
 
     /// The entries that the catalog with that digest may not have in the same state; all of them differ or have a
     /// neighbour that does.
     #[must_use]
     pub fn differing(&self, other: &Digest) -> Vec<EntryId> {
-        let buckets = self.digest().differing(other);
+        let buckets = self.known_digest().differing(other);
         buckets
             .into_iter()
             .flat_map(|first| self.bucket(first))
@@ -206,7 +223,10 @@ impl Catalog {
     /// Takes in new states of some entries and brings the index up to date. Returns which entries are shown elsewhere
     /// because a cycle appeared or dissolved.
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
-        self.revision += 1;
+        if !states.is_empty() {
+            self.revision += 1;
+            self.digest = OnceLock::new();
+        }
         let mut unlinked = Vec::new();
         let mut moved = Vec::new();
         for (id, mut state) in states {

@@ -137,6 +137,10 @@ pub const PULL_LANES_MAX: usize = 2;
 pub const SESSION_PULL_LANES_MAX: usize = 4;
 /// Data lanes of one session, in both directions together.
 pub const SESSION_LANES_MAX: usize = 2 * (SESSION_PULL_LANES_MAX + DEMAND_LANES_MAX);
+/// Between two lanes that are dialled because the other side asks for them, after
+/// [`SESSION_LANES_MAX`] at once. An honest peer keeps its lanes; another may close each one and ask
+/// again, with one short message for a whole handshake.
+pub const ASKED_DIAL_INTERVAL: Duration = Duration::from_millis(100);
 /// Fine outlines that a served lane remembers, 2 KiB each. Each saves reading and hashing a group again.
 pub const FINE_OUTLINES_SERVED_MAX: usize = 256;
 /// Data lanes that work for readers at once. Pulls have others, so they can't starve a reader.
@@ -197,6 +201,9 @@ pub const REPLICA_LEN: usize = 96;
 /// before the next piece. With smaller ones a name that many entries share would cost more, since
 /// each piece looks at all of them.
 pub const MERGE_PIECE_ENTRIES_MAX: usize = 500;
+/// Events of one merge whose paths are in memory at once: 16 MiB with the longest paths. One state
+/// may change what is seen of everything in a folder.
+pub const EVENTS_MADE_MAX: usize = 4096;
 /// Most concurrent versions of one entry. Honest peers make as many as there are of them.
 pub const ENTRY_VERSIONS_MAX: usize = 64;
 /// Most replicas that may ever change one entry: as many starts of two peers.

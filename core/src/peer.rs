@@ -21,6 +21,7 @@ mod mounted;
 mod pull;
 mod recheck;
 mod rereads;
+mod served;
 mod session;
 mod share;
 mod shared;

@@ -2,64 +2,18 @@
 //!
 //! Owns the choice of what to compare, so that the cost follows the size of the change and not of the catalog.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Catalog;
 use super::folders::Folders;
 use super::key::EntryKey;
+use super::news::{Fact, Location, News};
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind};
 use super::steps::step;
 use super::tree::Life;
 use super::view::Item;
 use crate::limits::SHARE_DEPTH_MAX;
-
-/// Something visible that a merge changed.
-///
-/// The events of one merge come in this order: what was removed, under its old path; what was renamed, all at once and the
-/// innermost rename of a path counting; then what was added, changed or copied, under its new path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CatalogEvent {
-    /// A file, link or folder appeared.
-    Added {
-        /// Where.
-        path: SharePath,
-    },
-    /// A file has another content, mode or time, a link another target; or something of another kind took its place.
-    Changed {
-        /// Where.
-        path: SharePath,
-    },
-    /// A file, link or folder is gone. Of a folder, everything in it has its own event before.
-    Removed {
-        /// Where it was.
-        path: SharePath,
-    },
-    /// A file, link or folder, with all that is in it, has another path.
-    Renamed {
-        /// Where it was.
-        from: SharePath,
-        /// Where it is.
-        to: SharePath,
-    },
-    /// A version that was made without knowing of the one at `path` is shown beside it.
-    Conflict {
-        /// The name that both claim.
-        path: SharePath,
-        /// The name under which the other one is shown.
-        copy: SharePath,
-    },
-}
-
-/// Where something is: its folder, and its name there. All that is in a folder has one copy of the folder's path, which
-/// may be long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Location {
-    folder: Option<SharePath>,
-    name: Name,
-}
 
 /// The names that entries claim, by folder.
 type Claims = HashMap<Option<SharePath>, BTreeSet<Name>>;
@@ -77,7 +31,7 @@ struct Sight {
 
 /// What new states have changed of what is shown.
 pub(super) struct Difference {
-    pub(super) events: Vec<CatalogEvent>,
+    pub(super) news: News,
     /// Entries that were shown and are not any more, or are as something else.
     pub(super) displaced: HashSet<EntryId>,
 }
@@ -100,8 +54,8 @@ impl Catalog {
             .difference(&keys(&after))
             .map(|key| key.id)
             .collect();
-        let events = compare(&before, &after);
-        Difference { events, displaced }
+        let news = News::of(compare(&before, &after));
+        Difference { news, displaced }
     }
 
     /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
@@ -224,34 +178,6 @@ impl Catalog {
     }
 }
 
-impl Location {
-    fn path(&self) -> Option<SharePath> {
-        SharePath::within(self.folder.as_ref(), &self.name).ok()
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        let folders = self.folder.iter().flat_map(SharePath::names);
-        folders.chain([self.name.as_str()])
-    }
-}
-
-/// As paths are.
-impl Ord for Location {
-    fn cmp(&self, other: &Self) -> Ordering {
-        if self.folder == other.folder {
-            self.name.cmp(&other.name)
-        } else {
-            self.names().cmp(other.names())
-        }
-    }
-}
-
-impl PartialOrd for Location {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 /// Those of `claims` that are not among `others`.
 fn difference(claims: &Claims, others: &Claims) -> Claims {
     let rest = claims.iter().map(|(folder, names)| {
@@ -351,22 +277,21 @@ fn keys(snapshot: &Snapshot) -> HashSet<EntryKey> {
     snapshot.values().flat_map(|sight| &sight.keys).copied().collect()
 }
 
-fn compare(before: &Snapshot, after: &Snapshot) -> Vec<CatalogEvent> {
+fn compare(before: &Snapshot, after: &Snapshot) -> Vec<Fact> {
     let mut comparison = Comparison::new(before, after);
     let mut later = Vec::new();
     for (location, sight) in after {
-        let event = match before.get(location) {
-            Some(old) => event_at(location, Some(old), sight),
-            None => event_at(location, comparison.source_of(location, sight).as_ref(), sight),
+        let fact = match before.get(location) {
+            Some(old) => fact_at(location, Some(old), sight),
+            None => fact_at(location, comparison.source_of(location, sight).as_ref(), sight),
         };
-        later.extend(event);
+        later.extend(fact);
     }
     let gone = comparison.gone.into_keys().rev();
-    let gone = gone.filter_map(|location| location.path());
-    let mut events: Vec<_> = gone.map(|path| CatalogEvent::Removed { path }).collect();
-    events.extend(comparison.renamed);
-    events.extend(later);
-    events
+    let mut facts: Vec<_> = gone.map(Fact::Removed).collect();
+    facts.extend(comparison.renamed);
+    facts.extend(later);
+    facts
 }
 
 /// The search for where things that appeared came from.
@@ -378,7 +303,7 @@ struct Comparison {
     moves: HashMap<SharePath, SharePath>,
     /// Two folders that were asked for, and whether what is in the one came from the other with it.
     along: Option<([Option<SharePath>; 2], bool)>,
-    renamed: Vec<CatalogEvent>,
+    renamed: Vec<Fact>,
 }
 
 impl Comparison {
@@ -408,11 +333,11 @@ impl Comparison {
             return None;
         }
         if !self.came_along(&was_at, location) {
-            let (from, to) = (was_at.path()?, location.path()?);
             if sight.is_folder() {
-                self.moves.insert(to.clone(), from.clone());
+                self.moves.insert(location.path()?, was_at.path()?);
             }
-            self.renamed.push(CatalogEvent::Renamed { from, to });
+            let (from, to) = (was_at.clone(), location.clone());
+            self.renamed.push(Fact::Renamed { from, to });
         }
         self.gone.remove(&was_at)
     }
@@ -446,19 +371,15 @@ impl Comparison {
     }
 }
 
-fn event_at(location: &Location, old: Option<&Sight>, new: &Sight) -> Option<CatalogEvent> {
+fn fact_at(location: &Location, old: Option<&Sight>, new: &Sight) -> Option<Fact> {
     match (old, &new.copy_of) {
         (Some(old), _) if old.kind == new.kind => None,
-        (Some(_), _) => Some(CatalogEvent::Changed {
-            path: location.path()?,
+        (Some(_), _) => Some(Fact::Changed(location.clone())),
+        (None, Some(base)) => Some(Fact::Conflict {
+            copy: location.clone(),
+            base: base.clone(),
         }),
-        (None, Some(base)) => Some(CatalogEvent::Conflict {
-            path: SharePath::within(location.folder.as_ref(), base).ok()?,
-            copy: location.path()?,
-        }),
-        (None, None) => Some(CatalogEvent::Added {
-            path: location.path()?,
-        }),
+        (None, None) => Some(Fact::Added(location.clone())),
     }
 }
 

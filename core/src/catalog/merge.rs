@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::Catalog;
-use super::change::{CatalogEvent, Difference};
+use super::change::Difference;
 use super::error::{CatalogError, StateFault};
+use super::news::{CatalogEvent, News};
 use super::room::Room;
 use super::state::{EntryId, EntryState};
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, MERGE_PIECE_ENTRIES_MAX};
@@ -37,7 +38,7 @@ impl Catalog {
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
         let Batch(states) = self.checked(states)?;
         let merged = self.merged(states)?;
-        Ok(self.store_and_compare(merged).events)
+        Ok(self.store_and_compare(merged).news.events().collect())
     }
 
     /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing.
@@ -75,11 +76,11 @@ impl Catalog {
         let piece: Vec<_> = batch.0.drain(..count).collect();
         let merged = self.merged(piece).inspect_err(|_| batch.0.clear())?;
         let entries = merged.keys().copied().collect();
-        let Difference { events, displaced } = self.store_and_compare(merged);
+        let Difference { news, displaced } = self.store_and_compare(merged);
         Ok(MergedPiece {
             entries,
             displaced,
-            events,
+            news,
         })
     }
 
@@ -126,7 +127,7 @@ pub(crate) struct MergedPiece {
     /// Entries that were shown and are not any more, or are as something else.
     pub(crate) displaced: HashSet<EntryId>,
     /// What became visible of it.
-    pub(crate) events: Vec<CatalogEvent>,
+    pub(crate) news: News,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::name_rules;
+use super::steps::path_made;
 use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX};
 use crate::printable::Printable;
 
@@ -112,6 +113,7 @@ impl SharePath {
     pub fn join(&self, name: &Name) -> Result<Self, PathError> {
         let text = format!("{}/{}", self.0, name.0);
         check_size(&text).map_err(|fault| PathError::new(&text, fault))?;
+        path_made();
         Ok(Self(text.into()))
     }
 

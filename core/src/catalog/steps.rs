@@ -10,11 +10,24 @@ mod counted {
 
     thread_local! {
         static COUNT: Cell<u64> = const { Cell::new(0) };
+        static PATHS: Cell<u64> = const { Cell::new(0) };
     }
 
     /// Counts a look at one entry.
     pub(in crate::catalog) fn step() {
         COUNT.set(COUNT.get() + 1);
+    }
+
+    /// Counts a path that was put together.
+    pub(in crate::catalog) fn path_made() {
+        PATHS.set(PATHS.get() + 1);
+    }
+
+    /// How many paths this thread has put together while it did `work`.
+    pub(crate) fn paths_made_by<T>(work: impl FnOnce() -> T) -> (u64, T) {
+        let before = PATHS.get();
+        let done = work();
+        (PATHS.get() - before, done)
     }
 
     /// How many steps this thread has taken while it did `work`.
@@ -26,13 +39,17 @@ mod counted {
 }
 
 #[cfg(test)]
-pub(super) use counted::step;
-#[cfg(test)]
 pub(crate) use counted::steps_of;
+#[cfg(test)]
+pub(super) use counted::{path_made, paths_made_by, step};
 
 /// Nothing is counted outside of tests.
 #[cfg(not(test))]
 pub(super) fn step() {}
+
+/// Nothing is counted outside of tests.
+#[cfg(not(test))]
+pub(super) fn path_made() {}
 
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,13 @@ impl Outgoing {
         }
     }
 
+    /// Whether there are any.
+    #[cfg(test)]
+    pub(crate) fn has_any(&self) -> bool {
+        let marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        !marked.is_empty()
+    }
+
     fn take_page(&self) -> Vec<EntryId> {
         let mut marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let page: Vec<_> = marked.iter().take(PAGE_ENTRIES_MAX).copied().collect();

@@ -14,10 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::ShareError;
 use super::event::Event;
 use super::grants::{Grants, OwnFiles};
+use super::served::{Served, ServedAsOf};
 use super::shared::Shared;
 use crate::catalog::{
     Batch, Catalog, CatalogError, CatalogEvent, Change, ContentId, Dot, EntryId, EntryKey, EntryState,
-    FileVersion, Kind, MergedPiece, SharePath, Shown, Version,
+    FileVersion, Kind, MergedPiece, News, SharePath, Shown, Version,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
@@ -34,6 +35,7 @@ pub(crate) struct Files {
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     pub(super) grants: Grants,
+    served: Served,
     pub(super) own: OwnFiles,
 }
 
@@ -64,6 +66,7 @@ impl Files {
             origins: HashMap::new(),
             held_for: HashMap::new(),
             grants: Grants::default(),
+            served: Served::default(),
             own: OwnFiles::default(),
             untold: HashSet::new(),
         }
@@ -222,12 +225,21 @@ impl Files {
 
     /// The files on this machine that are served as a content: those that were given to an entry
     /// which can be seen.
-    pub(super) fn served(&self, content: &ContentId) -> Vec<Arc<Source>> {
+    pub(super) fn served(&mut self, content: &ContentId) -> Vec<Arc<Source>> {
         let mut sources = self.sources.holding(content);
-        sources.retain(|source| {
-            let mut entries = self.grants.of(content, &source.path);
-            entries.any(|entry| shows(&self.catalog, entry, content))
-        });
+        if sources.is_empty() {
+            return sources;
+        }
+        let (catalog, grants) = (&self.catalog, &self.grants);
+        let as_of = ServedAsOf {
+            catalog: catalog.revision(),
+            grants: grants.revision(),
+        };
+        let is_shown = |entry| shows(catalog, entry, content);
+        let paths = self
+            .served
+            .of(content, as_of, || grants.files_of(content, is_shown));
+        sources.retain(|source| paths.contains(&source.path));
         sources
     }
 
@@ -404,7 +416,7 @@ impl Shared {
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let mut batch = self.files().catalog.checked(states)?;
         while !batch.is_empty() {
-            for event in self.merge_piece(&mut batch)? {
+            for event in self.merge_piece(&mut batch)?.events() {
                 self.events.emit(match event {
                     CatalogEvent::Added { path } => Event::Added { path },
                     CatalogEvent::Changed { path } => Event::Changed { path },
@@ -417,15 +429,17 @@ impl Shared {
         Ok(())
     }
 
-    fn merge_piece(&self, batch: &mut Batch) -> Result<Vec<CatalogEvent>, CatalogError> {
+    fn merge_piece(&self, batch: &mut Batch) -> Result<News, CatalogError> {
         let mut files = self.files();
         let next: Vec<EntryId> = batch.next_entries().collect();
         let before = files.held_by(&next);
         let piece = files.catalog.merge_piece(batch)?;
         files.pass_on(&piece, &before);
         self.tell_removed(&files, &piece.entries);
-        self.tell_mounts(&files, &piece.events);
-        Ok(piece.events)
+        for events in piece.news.parts() {
+            self.tell_mounts(&files, &events);
+        }
+        Ok(piece.news)
     }
 
     /// Notes that a pulled file is here now; from now on it is served from there as well.

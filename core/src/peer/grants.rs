@@ -4,7 +4,7 @@
 //! by sharing it, by receiving it, or by writing it through a mount. An entry that the other side
 //! made with the same content does not count. Pure: the caller says what an entry has.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{ContentId, EntryId, SharePath};
@@ -13,13 +13,32 @@ use crate::catalog::{ContentId, EntryId, SharePath};
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     entries: HashMap<ContentId, HashMap<PathBuf, BTreeSet<EntryId>>>,
+    /// How often anything has changed.
+    revision: u64,
 }
 
 impl Grants {
     /// The file at `path` is served as `content` for that entry too.
     pub(crate) fn grant(&mut self, content: ContentId, path: &Path, entry: EntryId) {
         let files = self.entries.entry(content).or_default();
-        files.entry(path.to_owned()).or_default().insert(entry);
+        let is_new = files.entry(path.to_owned()).or_default().insert(entry);
+        self.revision += u64::from(is_new);
+    }
+
+    /// Another number after each change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The files that are served as `content` for an entry that `is_shown`.
+    pub(crate) fn files_of(
+        &self,
+        content: &ContentId,
+        is_shown: impl Fn(EntryId) -> bool,
+    ) -> HashSet<PathBuf> {
+        let files = self.entries.get(content).into_iter().flatten();
+        let shown = files.filter(|(_, entries)| entries.iter().any(|entry| is_shown(*entry)));
+        shown.map(|(path, _)| path.clone()).collect()
     }
 
     /// The entries for which the file at `path` is served as `content`.
@@ -49,7 +68,7 @@ impl Grants {
             .flat_map(HashMap::values_mut)
         {
             if before.iter().any(|before| entries.contains(before)) {
-                entries.insert(entry);
+                self.revision += u64::from(entries.insert(entry));
             }
         }
     }
@@ -63,7 +82,9 @@ impl Grants {
         };
         let mut left = Vec::new();
         for (path, entries) in files {
+            let count = entries.len();
             entries.retain(|entry| alive(*entry));
+            self.revision += u64::from(entries.len() != count);
             if entries.is_empty() {
                 left.push(path.clone());
             }
@@ -91,6 +112,7 @@ impl Grants {
             return BTreeSet::new();
         };
         let taken = files.remove(path).unwrap_or_default();
+        self.revision += u64::from(!taken.is_empty());
         if files.is_empty() {
             self.entries.remove(content);
         }

@@ -6,10 +6,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
 
-use crate::limits::{DEMAND_LANES_MAX, SESSION_LANES_MAX, SESSION_PULL_LANES_MAX};
+use crate::limits::{ASKED_DIAL_INTERVAL, DEMAND_LANES_MAX, SESSION_LANES_MAX, SESSION_PULL_LANES_MAX};
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
 
@@ -62,6 +64,25 @@ struct State {
     closers: HashMap<u64, LaneCloser>,
     idle: Vec<DataLane>,
     wanted: VecDeque<oneshot::Sender<OpenLane>>,
+    pace: Pace,
+}
+
+/// When lanes are dialled that the other side asks for: [`SESSION_LANES_MAX`] at once, and then one
+/// in each [`ASKED_DIAL_INTERVAL`].
+#[derive(Debug, Default)]
+struct Pace {
+    /// When all that were asked for would be dialled, if none were dialled at once.
+    busy_until: Option<Instant>,
+}
+
+impl Pace {
+    /// When a lane that is asked for now is dialled.
+    fn turn(&mut self, now: Instant) -> Instant {
+        let start = self.busy_until.map_or(now, |until| until.max(now));
+        self.busy_until = Some(start + ASKED_DIAL_INTERVAL);
+        let at_once: Duration = (1..SESSION_LANES_MAX).map(|_| ASKED_DIAL_INTERVAL).sum();
+        now + start.saturating_duration_since(now).saturating_sub(at_once)
+    }
 }
 
 /// A lane for file contents; it leaves the session's books when it is dropped.
@@ -109,6 +130,11 @@ impl Lanes {
         }
         state.reserved += 1;
         Some(Place(self.state.clone()))
+    }
+
+    /// When a lane is dialled that the other side asks for now.
+    pub(crate) fn dial_turn(&self, now: Instant) -> Instant {
+        lock(&self.state).pace.turn(now)
     }
 
     /// Waits for this side's turn to ask; a lane is taken or opened with it.
@@ -224,6 +250,19 @@ mod tests {
         assert!(lanes.reserve().is_some());
         lanes.end();
         assert!(lanes.reserve().is_none());
+    }
+
+    #[test]
+    fn lanes_that_are_asked_for_are_dialled_at_once_and_beyond_that_one_after_the_other() {
+        let (lanes, now) = (Lanes::default(), crate::clock::Clock::system().now());
+        let at_once: Vec<_> = (0..SESSION_LANES_MAX).map(|_| lanes.dial_turn(now)).collect();
+        assert_eq!(at_once, [now; SESSION_LANES_MAX]);
+        assert_eq!(lanes.dial_turn(now), now + ASKED_DIAL_INTERVAL);
+        assert_eq!(lanes.dial_turn(now), now + 2 * ASKED_DIAL_INTERVAL);
+        // Nothing is owed any more once enough time has passed without asking.
+        let later = now + 3 * ASKED_DIAL_INTERVAL;
+        assert_eq!(lanes.dial_turn(later), later);
+        assert_eq!(lanes.dial_turn(later), later + ASKED_DIAL_INTERVAL);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
 use super::lanes::{DataLane, Errand, Lanes};
 use super::shared::Shared;
-use crate::catalog::CatalogError;
+use crate::catalog::{CatalogError, Digest};
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
 use crate::limits::{CONTROL_INBOX_LEN, CONTROL_OUTBOX_LEN, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT};
@@ -43,6 +43,8 @@ pub(crate) struct Session {
     reason: OnceLock<DisconnectReason>,
     /// Whether states of the other side were refused because there is no room for them.
     has_refused: AtomicBool,
+    /// Whether the digest of the other side was answered.
+    has_compared: AtomicBool,
 }
 
 /// A session's control lane before its tasks run: they start once the session is where everybody finds it, or a change
@@ -91,6 +93,7 @@ impl Session {
             ending: shared.cancel.child_token(),
             reason: OnceLock::new(),
             has_refused: AtomicBool::new(false),
+            has_compared: AtomicBool::new(false),
         });
         let (reader, writer) = tokio::io::split(lane.stream);
         let outgoing = session.outgoing.clone();
@@ -278,11 +281,7 @@ impl Session {
         match message {
             ControlMessage::Ping { nonce } => self.send_soon(ControlMessage::Pong { nonce }),
             ControlMessage::Pong { nonce } => return Some(HealthEvent::PongReceived { nonce }),
-            ControlMessage::Digest(digest) => {
-                let files = shared.files();
-                let differing = files.told(files.catalog.differing(&digest));
-                self.outgoing.mark(differing);
-            }
+            ControlMessage::Digest(digest) => self.send_differing(shared, &digest),
             ControlMessage::Entries(states) => {
                 if let Err(error) = shared.merge(states) {
                     self.refuse(shared, error);
@@ -293,6 +292,18 @@ impl Session {
             ControlMessage::Bye => self.end(DisconnectReason::RemoteClosed),
         }
         Some(HealthEvent::Received)
+    }
+
+    /// Sends what the other side may not have. That takes a pass over the catalog, and peers say
+    /// once in a session what they have: what changes later is sent anyway.
+    fn send_differing(&self, shared: &Shared, digest: &Digest) {
+        if self.has_compared.swap(true, Ordering::Relaxed) {
+            tracing::debug!("a second digest in one session is not answered");
+            return;
+        }
+        let files = shared.files();
+        let differing = files.told(files.catalog.differing(digest));
+        self.outgoing.mark(differing);
     }
 
     /// What was right but did not fit is left out, and the session goes on: a new one would bring
@@ -320,8 +331,13 @@ impl Session {
             return;
         };
         let (session, shared) = (self.clone(), shared.clone());
+        let turn = self.lanes.dial_turn(shared.clock.now());
         shared.clone().spawn(async move {
             let _place = place;
+            let waiting = shared.clock.sleep_until(turn);
+            if session.ending.run_until_cancelled(waiting).await.is_none() {
+                return;
+            }
             match session.dial_lane(&shared, Requester::Listener).await {
                 Ok(lane) => session.serve_lane(&shared, lane),
                 Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),
@@ -342,3 +358,6 @@ impl Session {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps_of;
+use super::{paths_made_by, steps_of};
 use crate::catalog::tests::{add, catalog_of, path};
 use crate::catalog::{
     Catalog, ContentId, Dot, EntryId, EntryState, FileVersion, Kind, Name, Place, ReplicaId, Seen, Version,
@@ -296,4 +296,73 @@ fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
     let sent: usize = pages.map(|states| states.len()).sum();
     assert!(sent <= (SHARE_DEPTH_MAX + 1) * ids.len(), "{sent} states");
     assert_eq!(catalog.all_states().len(), ids.len());
+}
+
+#[test]
+fn a_digest_is_made_once_of_the_same_catalog() {
+    let (_, mut catalog) = merged(files_of_one_name(SMALL));
+    let (steps, before) = steps_of(|| catalog.digest());
+    assert!(steps >= SMALL, "{steps} steps");
+    let empty = catalog_of(2).digest();
+    let (steps, differing) = steps_of(|| (catalog.digest(), catalog.differing(&empty)));
+    assert_eq!(steps, 0);
+    assert_eq!(differing.1.len() as u64, SMALL);
+    // What changes nothing leaves it as it is.
+    let (steps, same) = steps_of(|| {
+        catalog.merge(Vec::new()).unwrap();
+        catalog.digest()
+    });
+    assert_eq!((steps, same), (0, before.clone()));
+    let mut states = catalog.all_states();
+    states.extend([file(SMALL, 1, EntryId::ROOT, "more")]);
+    catalog.merge(states.clone()).unwrap();
+    assert_ne!(catalog.digest(), before);
+    let (_, fresh) = merged(states);
+    assert_eq!(catalog.digest(), fresh.digest());
+}
+
+/// Two folders with files of the same names and other contents, side by side.
+fn folders_of_files(count: u64) -> Vec<(EntryId, EntryState)> {
+    let mut states = vec![folder(0, EntryId::ROOT, "a"), folder(1, EntryId::ROOT, "b")];
+    for number in 2..count {
+        states.push(file(
+            number,
+            number,
+            id(number % 2),
+            &format!("file {}", number / 2),
+        ));
+    }
+    states
+}
+
+/// Whoever moves one folder changes what is seen of all that is in it.
+#[test]
+fn what_one_state_changes_of_a_whole_folder_is_kept_without_the_path_of_each_file() {
+    let moved = |number, counter, parent, name| entry(number, counter, (parent, name), Kind::Folder);
+    let unknown = id(5 * LARGE);
+    let (away, back) = (LARGE + 1, LARGE + 2);
+    let changes = [
+        vec![moved(0, away, unknown, "a"), moved(1, away, unknown, "b")],
+        vec![
+            moved(0, back, EntryId::ROOT, "a"),
+            moved(1, back, EntryId::ROOT, "b"),
+        ],
+        vec![
+            moved(0, back + 1, EntryId::ROOT, "b"),
+            moved(1, back + 1, EntryId::ROOT, "a"),
+        ],
+    ];
+    let (_, mut catalog) = merged(folders_of_files(LARGE));
+    for states in changes {
+        let mut batch = catalog.checked(states.clone()).unwrap();
+        let mut whole = catalog.clone();
+        let (made, piece) = paths_made_by(|| catalog.merge_piece(&mut batch));
+        assert!(made < 10, "{made} paths");
+        let news = piece.unwrap().news;
+        let events: Vec<_> = news.events().collect();
+
+        assert!(events.len() as u64 > LARGE / 2, "{} events", events.len());
+        assert_eq!(news.parts().collect::<Vec<_>>().concat(), events);
+        assert_eq!(events, whole.merge(states).unwrap());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{content, lonely_peer};
-use crate::catalog::{Catalog, CatalogError, Dot, FileVersion, ReplicaId, SharePath};
+use crate::catalog::{Catalog, CatalogError, Dot, FileVersion, ReplicaId, SharePath, steps_of};
 use crate::identity::Fingerprint;
 use crate::peer::{Event, EventStream, Peer, PeerConfig, SessionState};
 
@@ -146,6 +146,32 @@ async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() 
     assert_eq!(alice.status().state, SessionState::Connected);
     alice.close().await.unwrap();
     bob.close().await.unwrap();
+}
+
+/// A reader may ask for a file in ranges of one byte.
+#[tokio::test]
+async fn a_file_whose_name_many_others_claim_is_looked_for_once_in_the_same_catalog() {
+    const COUNT: usize = 500;
+    let (root, peer, mut other) = (tempfile::tempdir().unwrap(), lonely_peer().await, other_catalog());
+    let name = peer.add(super::write(root.path(), b"text")).await.unwrap();
+    for number in 0..COUNT {
+        let file = version(&number.to_le_bytes());
+        drop(other.add_file(&path(&format!("{number}")), file).unwrap());
+    }
+    let mut states = other.all_states();
+    for (_, state) in &mut states {
+        state.place.name = name.name();
+    }
+    peer.shared.merge(states.clone()).unwrap();
+    let (first, is_served) = steps_of(|| super::serves(&peer, b"text"));
+    assert!(is_served && first >= COUNT as u64, "{first} steps");
+    let (second, is_served) = steps_of(|| super::serves(&peer, b"text"));
+    assert!(is_served && second < 10, "{second} steps");
+    // The same states again change nothing.
+    peer.shared.merge(states).unwrap();
+    let (third, is_served) = steps_of(|| super::serves(&peer, b"text"));
+    assert!(is_served && third < 10, "{third} steps");
+    peer.close().await.unwrap();
 }
 
 #[tokio::test]

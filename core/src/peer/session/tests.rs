@@ -1,0 +1,71 @@
+//! What a session does with single messages of the other side.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::catalog::{Catalog, ReplicaId};
+use crate::peer::{Peer, PeerConfig};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn started() -> Peer {
+    let config = PeerConfig::new("http://127.0.0.1:9".parse().unwrap());
+    Peer::start(config.listen("127.0.0.1:0".parse().unwrap()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
+    let (alice, bob) = (started().await, started().await);
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    let session = alice.shared.session().unwrap();
+    let mut slot = bob.shared.watch_session();
+    let found = timeout(PATIENCE, slot.wait_for(Option::is_some)).await;
+    let other = found.unwrap().unwrap().clone().unwrap();
+    // As after many of the same messages: the next turn is far away.
+    for _ in 0..10_000 {
+        session.lanes.dial_turn(alice.shared.clock.now());
+    }
+    let mut arrival = other.lanes.want();
+    session.take_message(&alice.shared, Some(Ok(ControlMessage::WantLane)));
+    // What is dialled for this side has no such turn, and takes as long as a lane for the other.
+    for _ in 0..3 {
+        let lane = session.dial_lane(&alice.shared, Requester::Dialler).await;
+        drop(lane.unwrap());
+    }
+    assert!(arrival.try_recv().is_err(), "it was dialled at once");
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
+}
+
+// On one thread: nobody takes what is marked to be sent before the test has looked.
+#[tokio::test]
+async fn one_digest_in_a_session_is_answered() {
+    let (alice, bob) = (started().await, started().await);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("file"), b"text").unwrap();
+    drop(bob.add(root.path().join("file")).await.unwrap());
+    let mut events = alice.events();
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    // Bob sends his file because of Alice's digest.
+    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Added { .. }) {} };
+    timeout(PATIENCE, arrived).await.unwrap();
+    let session = bob.shared.session().unwrap();
+    let empty = Catalog::new(ReplicaId {
+        fingerprint: who,
+        incarnation: 1,
+    });
+    let again = ControlMessage::Digest(empty.digest());
+    let health = session.take_message(&bob.shared, Some(Ok(again)));
+    assert_eq!(health, Some(HealthEvent::Received));
+    assert!(!session.outgoing.has_any(), "all entries are sent again");
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
+}
