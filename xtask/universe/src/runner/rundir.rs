@@ -262,6 +262,7 @@ mod tests {
         let target = tempfile::tempdir().unwrap();
         let runs = target.path().join("xtask/test/runs");
         let killed = runs.join("20261124-020115-0a1b2c");
+        Place::make_all(&target.path().join("xtask"), "test").unwrap();
         std::fs::create_dir_all(killed.join("logs")).unwrap();
         for number in 0..2000 {
             std::fs::write(killed.join(format!("logs/{number}.log")), "").unwrap();

@@ -14,6 +14,7 @@ use anyhow::Context;
 
 #[cfg(unix)]
 use crate::base::folder::{Access, Folder};
+use crate::base::private_directory::make_closed;
 use crate::base::{directory_identity, lock_file};
 use crate::sandbox::removal;
 
@@ -44,8 +45,7 @@ impl Place {
         let made = |path: PathBuf, place: io::Result<Place>| {
             place.with_context(|| format!("could not make `{}`: {hint}", path.display()))
         };
-        std::fs::create_dir_all(home_of_all)
-            .with_context(|| format!("could not make `{}`", home_of_all.display()))?;
+        make_closed(home_of_all).with_context(|| format!("could not make `{}`", home_of_all.display()))?;
         let all = made(home_of_all.to_owned(), Place::open(home_of_all))?;
         let home = made(all.path.join(kind), all.make(kind))?;
         let runs = made(home.path.join(RUNS), home.make(RUNS))?;

@@ -1,6 +1,7 @@
 //! What is judged to be left of a run, by whom, and what goes.
 
 use super::*;
+use crate::base::private_directory::make_closed;
 
 /// The name of a run.
 const ID: &str = "20261124-020115-0a1b2c";
@@ -17,13 +18,21 @@ fn run(all: &Path, name: &str) -> (PathBuf, PathBuf) {
     (run, scratch)
 }
 
+/// Closed to others, whatever the umask says.
+fn tempdir() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir().unwrap()
+}
+
 fn place(path: &Path) -> Place {
     Place::open(path).unwrap()
 }
 
 #[test]
 fn a_killed_run_goes_at_once_and_others_stay() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (killed, ended, alive) = (run(all.path(), "1"), run(all.path(), "2"), run(all.path(), "3"));
     mark_ended(&ended.0);
     std::fs::remove_file(alive.0.join(LOCK)).unwrap();
@@ -44,7 +53,7 @@ fn a_killed_run_goes_at_once_and_others_stay() {
 
 #[test]
 fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (killed, scratch) = run(all.path(), "1");
     let rubbish = killed.with_file_name("rubbish-1");
     // Another run takes long to remove rubbish.
@@ -66,7 +75,7 @@ fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
 
 #[test]
 fn rubbish_does_not_count_as_a_run() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let ended: Vec<_> = (0..RUNS_KEPT)
         .map(|n| run(all.path(), &n.to_string()).0)
         .collect();
@@ -78,7 +87,7 @@ fn rubbish_does_not_count_as_a_run() {
 
 #[test]
 fn a_run_that_was_killed_while_it_was_made_goes_too() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (run, _) = run(all.path(), ID);
     std::fs::remove_file(run.join(LOCK)).unwrap();
     assert_eq!(fate(&place(&run)), Fate::Killed);
@@ -88,7 +97,7 @@ fn a_run_that_was_killed_while_it_was_made_goes_too() {
 
 #[test]
 fn only_what_looks_like_ours_is_believed() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (run, scratch) = run(all.path(), "1");
     let found = |run: &Path| scratch_of(&place(run)).map(|scratch| scratch.path);
     assert_eq!(found(&run), Some(scratch));
@@ -100,7 +109,7 @@ fn only_what_looks_like_ours_is_believed() {
 
 #[test]
 fn what_took_the_name_of_a_temporary_directory_stays() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let home = all.path().join("test");
     let (run, scratch) = run(all.path(), "1");
     std::fs::remove_file(run.join(LOCK)).unwrap();
@@ -120,11 +129,11 @@ fn what_took_the_name_of_a_temporary_directory_stays() {
 #[cfg(unix)]
 #[test]
 fn a_link_is_no_run_and_no_lock() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let home = all.path().join("test");
     let outside = all.path().join("outside");
     std::fs::write(&outside, "mine").unwrap();
-    std::fs::create_dir_all(home.join("runs")).unwrap();
+    Place::make_all(all.path(), "test").unwrap();
     std::os::unix::fs::symlink(all.path(), home.join("runs/1")).unwrap();
     std::os::unix::fs::symlink(&outside, home.join(TURN)).unwrap();
     assert_eq!(find(all.path()), []);
@@ -137,7 +146,7 @@ fn a_link_is_no_run_and_no_lock() {
 #[test]
 fn nobody_else_can_hold_a_lock_of_ours() {
     use std::os::unix::fs::PermissionsExt;
-    let home = tempfile::tempdir().unwrap();
+    let home = tempdir();
     let home = home.path();
     // Versions before this one let others open it.
     std::fs::write(home.join(TURN), "").unwrap();
@@ -154,7 +163,7 @@ fn nobody_else_can_hold_a_lock_of_ours() {
 #[test]
 fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
     use rustix::fs::{CWD, FileType, mknodat};
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let home = all.path().join("test");
     let (run, _) = run(all.path(), ID);
     std::fs::remove_file(run.join(LOCK)).unwrap();
@@ -169,7 +178,7 @@ fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
 #[test]
 #[ignore = "needs root"]
 fn root_leaves_what_another_user_has_put_where_a_run_was() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let theirs = run(all.path(), "1");
     let ours = run(all.path(), "2");
     for path in [&theirs.0, &theirs.1, &ours.1] {
@@ -188,7 +197,7 @@ fn root_leaves_what_another_user_has_put_where_a_run_was() {
 #[test]
 #[ignore = "needs root"]
 fn root_does_not_believe_a_lock_that_another_user_has_written() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (run, scratch) = run(all.path(), "1");
     assert!(scratch_of(&place(&run)).is_some_and(|found| found.path == scratch));
     std::os::unix::fs::chown(run.join(LOCK), Some(65534), None).unwrap();
@@ -199,8 +208,9 @@ fn root_does_not_believe_a_lock_that_another_user_has_written() {
 #[cfg(unix)]
 #[test]
 fn a_link_on_the_way_to_the_runs_is_not_followed() {
-    let top = tempfile::tempdir().unwrap();
-    let precious = top.path().join("outside/test/runs").join(ID);
+    let top = tempdir();
+    let (_, runs) = Place::make_all(&top.path().join("outside"), "test").unwrap();
+    let precious = runs.path().join(ID);
     std::fs::create_dir_all(precious.join("deep")).unwrap();
     let killed = Leftover {
         state: State::Killed,
@@ -213,7 +223,8 @@ fn a_link_on_the_way_to_the_runs_is_not_followed() {
             "" => (all.clone(), top.path().join("outside")),
             link => (all.join(link), top.path().join("outside").join(link)),
         };
-        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let above: Vec<_> = link.ancestors().skip(1).take(2).collect();
+        above.iter().rev().for_each(|path| make_closed(path).unwrap());
         std::os::unix::fs::symlink(to, &link).unwrap();
         assert_eq!(find(&all), [], "{}", link.display());
         clear(&all, "test");
@@ -230,7 +241,7 @@ fn a_link_on_the_way_to_the_runs_is_not_followed() {
 
 #[test]
 fn a_directory_without_a_lock_and_without_the_name_of_a_run_is_no_run() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (_, runs) = Place::make_all(all.path(), "test").unwrap();
     let others = ["precious", "rubbish-precious", "2026-11-24", "20261124-020115-"];
     let others = others.map(|name| runs.path().join(name));
@@ -254,7 +265,7 @@ fn a_directory_without_a_lock_and_without_the_name_of_a_run_is_no_run() {
 #[test]
 fn where_everybody_may_write_nothing_is_touched_and_where_a_group_may_it_is() {
     use std::os::unix::fs::PermissionsExt;
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (killed, _) = run(all.path(), "1");
     let runs = killed.parent().unwrap();
     let home = runs.parent().unwrap();
@@ -275,7 +286,7 @@ fn where_everybody_may_write_nothing_is_touched_and_where_a_group_may_it_is() {
 #[cfg(unix)]
 #[test]
 fn the_end_of_a_run_is_not_written_through_a_link() {
-    let all = tempfile::tempdir().unwrap();
+    let all = tempdir();
     let (run, _) = run(all.path(), "1");
     let outside = all.path().join("outside");
     std::fs::write(&outside, "mine").unwrap();
@@ -288,12 +299,13 @@ fn the_end_of_a_run_is_not_written_through_a_link() {
 #[test]
 #[ignore = "needs root"]
 fn root_touches_nothing_where_another_user_decides_what_lies_there() {
-    let top = tempfile::tempdir().unwrap();
+    let top = tempdir();
     let precious = top.path().join("outside").join(ID);
     std::fs::create_dir_all(precious.join("deep")).unwrap();
     // The other user's own directory, with a link of theirs.
     let evil = top.path().join("xtask/evil");
-    std::fs::create_dir_all(&evil).unwrap();
+    make_closed(evil.parent().unwrap()).unwrap();
+    std::fs::create_dir(&evil).unwrap();
     std::os::unix::fs::symlink(top.path().join("outside"), evil.join("runs")).unwrap();
     for path in [&evil, &evil.join("runs")] {
         std::os::unix::fs::lchown(path, Some(65534), None).unwrap();
