@@ -259,6 +259,35 @@ mod tests {
     }
 
     #[test]
+    fn each_change_and_nothing_else_makes_another_revision() {
+        let mut grants = Grants::default();
+        let path = Path::new("/f");
+        let mut is_another = |change: &dyn Fn(&mut Grants)| {
+            let before = grants.revision();
+            change(&mut grants);
+            grants.revision() != before
+        };
+        for expected in [true, false] {
+            assert_eq!(is_another(&|grants| grants.grant(X, path, entry(1))), expected);
+        }
+        for expected in [true, false] {
+            let follow = |grants: &mut Grants| grants.follow(&X, &[entry(1)], entry(2));
+            assert_eq!(is_another(&follow), expected);
+        }
+        for expected in [true, false] {
+            let prune = |grants: &mut Grants| drop(grants.prune(&X, |id| id == entry(2)));
+            assert_eq!(is_another(&prune), expected);
+        }
+        for expected in [true, false] {
+            let rehome = |grants: &mut Grants| grants.rehome(X, path, Path::new("/g"));
+            assert_eq!(is_another(&rehome), expected);
+        }
+        for expected in [true, false] {
+            assert_eq!(is_another(&|grants| grants.revoke(&X, Path::new("/g"))), expected);
+        }
+    }
+
+    #[test]
     fn a_file_of_the_user_is_one_until_the_user_has_removed_all_its_entries() {
         let (mut own, path) = (OwnFiles::default(), Path::new("/f"));
         let name = SharePath::parse("notes.txt").unwrap();
