@@ -55,6 +55,9 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = crate::sandbox::linux::run_if_asked() {
         return code;
     }
+    if let Some(code) = crate::machine::capability::storage::run_if_asked() {
+        return code;
+    }
     invocation.set();
     run(variables::parse(&invocation.words())).unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

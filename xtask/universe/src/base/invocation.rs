@@ -27,6 +27,11 @@ impl Invocation {
         CURRENT.set(self).ok();
     }
 
+    /// Whether this process began in the `main` of the runner, so that the same program can be started as a helper.
+    pub(crate) fn is_set() -> bool {
+        CURRENT.get().is_some()
+    }
+
     /// The one of this process.
     pub(crate) fn current() -> Invocation {
         CURRENT.get().copied().unwrap_or(UNSET)

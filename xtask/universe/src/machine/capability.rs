@@ -13,7 +13,7 @@ mod linux;
 mod macos;
 mod network;
 mod program;
-mod storage;
+pub(crate) mod storage;
 #[cfg(target_os = "linux")]
 mod userns;
 #[cfg(any(windows, test))]
@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::workspace::config::Config;
 use crate::workspace::fuse_mode::FuseMode;
@@ -32,7 +32,7 @@ pub(crate) use confirm::PROBE_TIMEOUT;
 pub use program::path as program_path;
 
 /// Something that this machine can or cannot do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
     /// As tests name it in `#[ignore = "needs NAME"]`; the same names exist on every platform.
     pub name: Cow<'static, str>,
@@ -105,12 +105,8 @@ pub(crate) fn detect(mode: FuseMode, tools: &Path, config: &Config) -> Capabilit
         FuseMode::Off => Capability::missing("fuse", "switched off by `--fuse off`"),
     };
     let mut list = vec![fuse, winfsp(), network::ipv6(), network::ipv4()];
-    list.extend([
-        storage::unix_socket(),
-        storage::symlinks(),
-        user_namespaces(),
-        root(),
-    ]);
+    list.extend(storage::both());
+    list.extend([user_namespaces(), root()]);
     let programs = config.programs.iter();
     list.extend(programs.map(|(name, program)| program::look(name, program, tools)));
     Capabilities { list, mode }

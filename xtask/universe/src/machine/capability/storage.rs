@@ -1,11 +1,19 @@
 //! What the temporary directory allows: unix sockets and symbolic links, each tried in a fresh directory.
+//!
+//! A process of its own tries them where that is possible: if the runner is killed meanwhile, that one still removes the
+//! directory.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 use tempfile::TempDir;
 
 use super::Capability;
+use crate::base::invocation::Invocation;
+
+/// The first argument of a process that is to try what the temporary directory allows.
+const ARGUMENT: &str = "__storage";
 
 /// A fresh private directory below `TMPDIR`; short, because the paths of unix sockets end at 104 to 108 bytes.
 ///
@@ -19,14 +27,45 @@ pub(super) fn fresh_directory() -> io::Result<TempDir> {
     builder.tempdir()
 }
 
+/// Tries it for another process, if the arguments say so; `None` if they say something else.
+pub(crate) fn run_if_asked() -> Option<ExitCode> {
+    std::env::args_os().nth(1).filter(|first| first == ARGUMENT)?;
+    let answer = serde_json::to_vec(&here()).unwrap_or_default();
+    Some(match io::stdout().write_all(&answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+/// `unix-socket` and `symlinks`.
+pub(super) fn both() -> [Capability; 2] {
+    let child = Invocation::is_set().then(by_a_child).flatten();
+    child.unwrap_or_else(here)
+}
+
+fn here() -> [Capability; 2] {
+    [unix_socket(), symlinks()]
+}
+
+/// What another process of this program has found out; `None` if it did not answer.
+fn by_a_child() -> Option<[Capability; 2]> {
+    let mut command = Command::new(std::env::current_exe().ok()?);
+    command.arg(ARGUMENT).stdin(Stdio::null()).stderr(Stdio::null());
+    // A signal to our group is not meant for it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let output = command.output().ok()?;
+    serde_json::from_slice(&output.stdout).ok()
+}
+
 /// A unix socket that can be bound below `TMPDIR` and connected to.
-pub(super) fn unix_socket() -> Capability {
+fn unix_socket() -> Capability {
     tried("unix-socket", bind_and_connect)
         .unwrap_or_else(|missing| missing.with_hint("use a short TMPDIR on a local file system"))
 }
 
 /// Symbolic links that can be made below `TMPDIR` and followed.
-pub(super) fn symlinks() -> Capability {
+fn symlinks() -> Capability {
     tried("symlinks", link_and_follow)
         .unwrap_or_else(|missing| missing.with_hint("on Windows, turn on developer mode"))
 }
