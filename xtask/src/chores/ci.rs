@@ -49,9 +49,14 @@ type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
 /// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is required of the suite is
 /// required of them, too.
-const OWN_TESTS_WITH_NEEDS: [&str; 4] = [
+const OWN_TESTS_WITH_NEEDS: [&str; 7] = [
     "--package=xtask",
-    "--filterset=cap(/./)",
+    // It has the probe, without which nothing proves that FUSE works.
+    "--package=tandem-tests",
+    "--filterset=cap(/./) and package(xtask)",
+    // Each starts many processes, and some have seconds to end them.
+    "--jobs=1",
+    "--global-timeout=10m",
     "--timeout=2m",
     "--no-tests=pass",
 ];

@@ -124,6 +124,8 @@ impl<'a> Trial<'a> {
         let mut command = Command::new(&self.xtask);
         command.arg("test").args(tests.iter().map(ToString::to_string));
         command.args(self.packages.iter().map(|package| format!("--package={package}")));
+        // One at a time: some have only seconds to end what they start. That takes longer where the code is broken.
+        command.args(["--jobs=1", "--timeout=2m", "--global-timeout=10m"]);
         command
             .arg("--manifest-path")
             .arg(self.replica.tree.join("Cargo.toml"));
