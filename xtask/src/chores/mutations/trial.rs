@@ -11,6 +11,7 @@ use super::patch::{Patch, TestId};
 use super::replica::Replica;
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
+use cargo_universe::workspace::metadata::Workspace;
 
 /// One line of the table.
 #[derive(Debug)]
@@ -60,7 +61,10 @@ impl<'a> Trial<'a> {
     pub(super) fn new(replica: &'a Replica, patches: &[Patch]) -> Result<Self> {
         let xtask = std::env::current_exe().context("could not find out which program this is")?;
         let tests = patches.iter().flat_map(|patch| &patch.tests);
-        let packages = tests.map(|test| test.package.clone()).collect();
+        let packages = tests.map(|test| test.package.clone());
+        // Without its package nothing proves that FUSE works, and tests that need it are skipped.
+        let probe = Workspace::load(None)?.config.probe.map(|probe| probe.package);
+        let packages = packages.chain(probe).collect();
         Ok(Self {
             replica,
             xtask,

@@ -46,7 +46,8 @@ pub struct Feature {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Probe {
-    pub(crate) package: String,
+    /// The package that has it.
+    pub package: String,
     /// The name of the binary.
     pub binary: String,
 }
