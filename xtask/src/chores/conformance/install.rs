@@ -12,7 +12,7 @@ use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::metadata::Workspace;
 
-/// A package of crates.io with a binary of the same name.
+/// A package of the registry of Rust packages with a binary of the same name.
 struct Tool {
     package: &'static str,
     version: &'static str,
