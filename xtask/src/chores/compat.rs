@@ -15,6 +15,7 @@ use anyhow::Context;
 
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
+use cargo_universe::base::this_program;
 use cargo_universe::machine::capability::detect_for;
 use cargo_universe::runner::console::Console;
 use cargo_universe::workspace::fuse_mode::FuseMode;
@@ -236,8 +237,7 @@ fn timed(run: impl FnOnce() -> anyhow::Result<Output>) -> anyhow::Result<(Output
 
 /// This runner.
 fn xtask(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
-    let program = std::env::current_exe().context("could not find this program")?;
-    let mut command = Command::new(program);
+    let mut command = this_program::command();
     command
         .args(arguments)
         .arg("--manifest-path")

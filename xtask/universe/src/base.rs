@@ -23,5 +23,6 @@ pub mod regular_file;
 pub mod runtime;
 pub mod terminal;
 pub mod text;
+pub mod this_program;
 pub mod truncation;
 pub mod variables;

@@ -11,6 +11,7 @@ use super::patch::{Patch, TestId};
 use super::replica::Replica;
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
+use cargo_universe::base::this_program;
 use cargo_universe::workspace::metadata::Workspace;
 
 /// One line of the table.
@@ -42,7 +43,6 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     replica: &'a Replica,
-    xtask: std::path::PathBuf,
     /// The packages of all tests. Each run selects all of them, so that cargo chooses the same features each time; xtask
     /// does not run its own tests otherwise.
     packages: BTreeSet<String>,
@@ -57,19 +57,14 @@ enum Progress {
 
 impl<'a> Trial<'a> {
     /// # Errors
-    /// When the system does not tell which program this is.
+    /// When the workspace cannot be read.
     pub(super) fn new(replica: &'a Replica, patches: &[Patch]) -> Result<Self> {
-        let xtask = std::env::current_exe().context("could not find out which program this is")?;
         let tests = patches.iter().flat_map(|patch| &patch.tests);
         let packages = tests.map(|test| test.package.clone());
         // Without its package nothing proves that FUSE works, and tests that need it are skipped.
         let probe = Workspace::load(None)?.config.probe.map(|probe| probe.package);
         let packages = packages.chain(probe).collect();
-        Ok(Self {
-            replica,
-            xtask,
-            packages,
-        })
+        Ok(Self { replica, packages })
     }
 
     /// Runs every test that the patches name, once, on code that is not broken.
@@ -125,7 +120,7 @@ impl<'a> Trial<'a> {
     }
 
     fn run(&self, tests: &[&TestId], progress: Progress) -> Result<Output> {
-        let mut command = Command::new(&self.xtask);
+        let mut command = this_program::command();
         command.arg("test").args(tests.iter().map(ToString::to_string));
         command.args(self.packages.iter().map(|package| format!("--package={package}")));
         // One at a time: some have only seconds to end what they start. That takes longer where the code is broken.
@@ -137,9 +132,7 @@ impl<'a> Trial<'a> {
         if progress == Progress::Show {
             command.stderr(Stdio::inherit());
         }
-        command
-            .output()
-            .with_context(|| format!("could not start `{}`", self.xtask.display()))
+        command.output().context("could not start this program once more")
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) use wire::{Order, Said, Tell};
 
 use crate::base::clock;
 use crate::base::fuse_connections;
+use crate::base::this_program;
 use crate::report::data::Leak;
 use crate::sandbox::isolation::{Isolation, Level};
 use wire::Hello;
@@ -242,9 +243,9 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
     }
 }
 
-/// Our own executable, also when its file was replaced meanwhile, as what `argument` says.
+/// The running program, as what `argument` says.
 fn ourselves(argument: &str) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = this_program::command();
     command.arg0("cargo-universe").arg(argument);
     command
 }

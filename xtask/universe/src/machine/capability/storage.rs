@@ -5,12 +5,13 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use tempfile::TempDir;
 
 use super::Capability;
 use crate::base::invocation::Invocation;
+use crate::base::this_program;
 
 /// The first argument of a process that is to try what the temporary directory allows.
 const ARGUMENT: &str = "__storage";
@@ -49,7 +50,7 @@ fn here() -> [Capability; 2] {
 
 /// What another process of this program has found out; `None` if it did not answer.
 fn by_a_child() -> Option<[Capability; 2]> {
-    let mut command = Command::new(std::env::current_exe().ok()?);
+    let mut command = this_program::command();
     command.arg(ARGUMENT).stdin(Stdio::null()).stderr(Stdio::null());
     // A signal to our group is not meant for it.
     #[cfg(unix)]
