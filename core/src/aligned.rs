@@ -1,7 +1,7 @@
 //! A page-aligned buffer for file and socket I/O.
 //!
-//! A large `Vec` from glibc starts 16 bytes into a page, where kernel copies run several times slower on some
-//! processors. Owns only that alignment: it is a slice in every other respect.
+//! A large `Vec` from glibc starts 16 bytes into a page, where kernel copies run several times
+//! slower on some processors. Owns only that alignment: it is a slice in every other respect.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,14 +1,16 @@
 //! The catalog: one replicated tree of files, links and folders that two peers share.
 //!
-//! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. Whatever the order in which two
-//! catalogs edit and exchange states, they show the same tree afterwards, and no content disappears unless somebody who
-//! knew it replaced or removed it. Each entry is a place (who is where; the last writer wins) and a set of concurrent
-//! versions; paths are derived, so that a rename of a folder and an edit inside it merge. A rename alone is no edit: what
-//! is renamed here and removed there is removed.
+//! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. Whatever
+//! the order in which two catalogs edit and exchange states, they show the same tree afterwards,
+//! and no content disappears unless somebody who knew it replaced or removed it. Each entry is a
+//! place (who is where; the last writer wins) and a set of concurrent versions; paths are derived,
+//! so that a rename of a folder and an edit inside it merge. A rename alone is no edit: what is
+//! renamed here and removed there is removed.
 //!
-//! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`), and persistence.
-//! Reading order: [`SharePath`], then `dot` and `state` (what is replicated), `tree` (the index), `view` and `key` (what is
-//! shown, and where), `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
+//! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`),
+//! and persistence. Reading order: [`SharePath`], then `dot` and `state` (what is replicated),
+//! `tree` (the index), `view` and `key` (what is shown, and where), `edit`, `rename`, `revise` and
+//! `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
@@ -140,8 +142,8 @@ impl Catalog {
         })
     }
 
-    /// The entries that the catalog with that digest may not have in the same state; all of them differ or have a
-    /// neighbour that does.
+    /// The entries that the catalog with that digest may not have in the same state; all of them
+    /// differ or have a neighbour that does.
     #[must_use]
     pub fn differing(&self, other: &Digest) -> Vec<EntryId> {
         let buckets = self.known_digest().differing(other);
@@ -161,7 +163,8 @@ impl Catalog {
         self.entries.range(start..=end)
     }
 
-    /// The states of those entries, to be merged elsewhere, each after the folders it is in, whether asked for or not.
+    /// The states of those entries, to be merged elsewhere, each after the folders it is in,
+    /// whether asked for or not.
     ///
     /// With its folders no page of states leaves the receiver with an entry that it can't place
     /// yet. Of an entry that lies too deep to be shown not all folders are added. Unknown ids are
@@ -220,8 +223,8 @@ impl Catalog {
         room.check()
     }
 
-    /// Takes in new states of some entries and brings the index up to date. Returns which entries are shown elsewhere
-    /// because a cycle appeared or dissolved.
+    /// Takes in new states of some entries and brings the index up to date. Returns which entries
+    /// are shown elsewhere because a cycle appeared or dissolved.
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
         if !states.is_empty() {
             self.revision += 1;

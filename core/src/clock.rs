@@ -1,9 +1,9 @@
 //! Time: the only file of this crate that asks the system what time it is, or waits for it.
 //!
-//! Two kinds that must not be mixed. *Wall time* (`unix_ms`) may step and lie; it is only written into and compared
-//! with records that leave this machine, and tests set it by hand. *Monotonic time* (`now`) serves every deadline; it
-//! is tokio's, so that a paused runtime moves it. Pure state machines take an [`Instant`] as an argument and never
-//! see this file.
+//! Two kinds that must not be mixed. *Wall time* (`unix_ms`) may step and lie; it is only written
+//! into and compared with records that leave this machine, and tests set it by hand. *Monotonic
+//! time* (`now`) serves every deadline; it is tokio's, so that a paused runtime moves it. Pure
+//! state machines take an [`Instant`] as an argument and never see this file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,8 @@ impl Clock {
         Self { wall: Wall::System }
     }
 
-    /// A clock whose wall time stands at `unix_ms` until it is set or advanced. Its monotonic time is tokio's, as ever.
+    /// A clock whose wall time stands at `unix_ms` until it is set or advanced. Its monotonic time
+    /// is tokio's, as ever.
     #[must_use]
     pub fn manual(unix_ms: u64) -> Self {
         Self {

@@ -1,9 +1,10 @@
 //! Is the other peer still there? A state machine without a clock, a timer or a socket.
 //!
-//! A driver feeds [`HealthMonitor::on_event`] what happens and when, does what the returned actions say, and wakes it
-//! at [`HealthMonitor::next_deadline`]. Anything received proves life; pings make sure that there is something to
-//! receive, and measure the round trip. Time is tokio's `Instant`: the driver's timers take it as it is, and it is
-//! only compared and added to, so tests make up theirs. What to do about a lost peer is `reconnect`'s business.
+//! A driver feeds [`HealthMonitor::on_event`] what happens and when, does what the returned actions
+//! say, and wakes it at [`HealthMonitor::next_deadline`]. Anything received proves life; pings make
+//! sure that there is something to receive, and measure the round trip. Time is tokio's `Instant`:
+//! the driver's timers take it as it is, and it is only compared and added to, so tests make up
+//! theirs. What to do about a lost peer is `reconnect`'s business.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -105,10 +106,12 @@ pub struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// Starts to watch a session that has just been authenticated, so is healthy. The first ping is due at once.
+    /// Starts to watch a session that has just been authenticated, so is healthy. The first ping is
+    /// due at once.
     ///
     /// # Panics
-    /// If the intervals of `config` are zero or not in order: such a monitor would spin, or condemn every session.
+    /// If the intervals of `config` are zero or not in order: such a monitor would spin, or condemn
+    /// every session.
     #[must_use]
     pub fn new(config: HealthConfig, now: Instant) -> Self {
         assert!(
@@ -160,14 +163,16 @@ impl HealthMonitor {
         self.health
     }
 
-    /// The round trip, averaged over about the last eight pings (RFC 6298's smoothing); `None` before the first answer.
+    /// The round trip, averaged over about the last eight pings (RFC 6298's smoothing); `None`
+    /// before the first answer.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
-    /// We were not scheduled for so long (a suspended laptop, a starved machine) that no answer could have been read.
-    /// Our own absence is not the other's silence: it counts as degraded, and gets the time up to the last threshold.
+    /// We were not scheduled for so long (a suspended laptop, a starved machine) that no answer
+    /// could have been read. Our own absence is not the other's silence: it counts as degraded, and
+    /// gets the time up to the last threshold.
     fn forgive_own_stall(&mut self, now: Instant) {
         let stalled = self
             .next_deadline()

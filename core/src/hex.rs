@@ -1,6 +1,8 @@
-//! Hexadecimal text for bytes that leave this machine as text: tokens, sealed records, the identity file.
+//! Hexadecimal text for bytes that leave this machine as text: tokens, sealed records, the identity
+//! file.
 //!
-//! Lower case only, in both directions: each byte string has exactly one text, so no two texts mean the same.
+//! Lower case only, in both directions: each byte string has exactly one text, so no two texts mean
+//! the same.
 
 /// Appends `bytes` to `text`, two digits each.
 pub(crate) fn push(text: &mut String, bytes: &[u8]) {
@@ -15,7 +17,8 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// Fills `bytes` from `text`; `None` unless the text is exactly that many bytes in lower-case digits.
+/// Fills `bytes` from `text`; `None` unless the text is exactly that many bytes in lower-case
+/// digits.
 pub(crate) fn decode_into(text: &str, bytes: &mut [u8]) -> Option<()> {
     if text.len() != 2 * bytes.len() {
         return None;

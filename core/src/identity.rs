@@ -1,8 +1,8 @@
 //! Who a peer is: one Ed25519 key, and the fingerprint that people exchange out of band.
 //!
-//! Owns key generation, signing, the identity file and both text and DER forms of keys. It knows nothing of relays,
-//! sessions or names of people. The secret never leaves this module except as [`Identity::pkcs8_der`], which TLS needs,
-//! and as the identity file.
+//! Owns key generation, signing, the identity file and both text and DER forms of keys. It knows
+//! nothing of relays, sessions or names of people. The secret never leaves this module except as
+//! [`Identity::pkcs8_der`], which TLS needs, and as the identity file.
 
 mod file;
 mod fingerprint;
@@ -115,10 +115,11 @@ impl Identity {
         Self::from_seed(seed)
     }
 
-    /// The identity kept in the file at `path`; a fresh one is written there if there is no such file.
+    /// The identity kept in the file at `path`; a fresh one is written there if there is no such
+    /// file.
     ///
-    /// The file belongs to its owner alone (mode 0600, whatever the umask) and appears whole or not at all. Two peers
-    /// that start at once with the same path end up with the same identity.
+    /// The file belongs to its owner alone (mode 0600, whatever the umask) and appears whole or not
+    /// at all. Two peers that start at once with the same path end up with the same identity.
     ///
     /// # Errors
     /// A file that others own, may read or write, that is no regular file, has an unknown version
@@ -151,7 +152,8 @@ impl Identity {
         Fingerprint::of(&self.public_key)
     }
 
-    /// The Ed25519 signature of `message`. Say in the message what it is for: a signature carries no context.
+    /// The Ed25519 signature of `message`. Say in the message what it is for: a signature carries
+    /// no context.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
         let mut signature = [0; SIGNATURE_LEN];

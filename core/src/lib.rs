@@ -1,4 +1,5 @@
-//! The tandem peer: everything between a folder on this machine and the same folder on one other machine.
+//! The tandem peer: everything between a folder on this machine and the same folder on one other
+//! machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
 //! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`]; at

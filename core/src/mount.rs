@@ -1,4 +1,5 @@
-//! The share as a folder: a file system over the catalog, the store and the transfer, and its mounts.
+//! The share as a folder: a file system over the catalog, the store and the transfer, and its
+//! mounts.
 //!
 //! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
 //! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno

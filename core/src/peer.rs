@@ -1,7 +1,8 @@
 //! The façade: one peer, from its start to its close.
 //!
-//! Owns no logic of its own; each call is carried out by the module of its subject. What people, the command line, the
-//! mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`] and the errors.
+//! Owns no logic of its own; each call is carried out by the module of its subject. What people,
+//! the command line, the mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`]
+//! and the errors.
 
 mod addresses;
 mod claim;
@@ -79,7 +80,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a peer. It is ready when this returns: listening, but letting nobody in until it is told whom.
+    /// Starts a peer. It is ready when this returns: listening, but letting nobody in until it is
+    /// told whom.
     ///
     /// # Errors
     /// [`StartError`] names the address, the identity or the relay that can't be used.
@@ -150,8 +152,9 @@ impl Peer {
         self.local
     }
 
-    /// Connects to the peer with that fingerprint, wherever the relay says it is; it must do the same. Returns when there
-    /// is a session, at once if there is one already. From then on a lost session is taken up again by itself.
+    /// Connects to the peer with that fingerprint, wherever the relay says it is; it must do the
+    /// same. Returns when there is a session, at once if there is one already. From then on a lost
+    /// session is taken up again by itself.
     ///
     /// # Errors
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
@@ -160,9 +163,10 @@ impl Peer {
         self.connect_by(searching, *remote).await
     }
 
-    /// Connects to the peer with that fingerprint at one of these addresses, without asking the relay. The other peer must
-    /// expect us ([`Peer::expect`]) or be connecting to us. Returns when there is a session, whoever dialled it. From then
-    /// on a lost session is taken up again by itself.
+    /// Connects to the peer with that fingerprint at one of these addresses, without asking the
+    /// relay. The other peer must expect us ([`Peer::expect`]) or be connecting to us. Returns when
+    /// there is a session, whoever dialled it. From then on a lost session is taken up again by
+    /// itself.
     ///
     /// # Errors
     /// [`ConnectError::Session`] says what each address answered.
@@ -184,7 +188,8 @@ impl Peer {
         self.engage(*remote, AfterLoss::AsBefore).map(drop)
     }
 
-    /// Shares the file at `path` under its own name, from where it is. Again for the same file: its new content.
+    /// Shares the file at `path` under its own name, from where it is. Again for the same file: its
+    /// new content.
     ///
     /// # Errors
     /// [`ShareError`] names the path and what is wrong with it.
@@ -211,11 +216,13 @@ impl Peer {
         self.share(path.as_ref(), name, OnTaken::Replace).await
     }
 
-    /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not followed, and neither
-    /// they nor what is not a file is shared; what was left out is in the answer.
+    /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not
+    /// followed, and neither they nor what is not a file is shared; what was left out is in the
+    /// answer.
     ///
     /// # Errors
-    /// When the folder itself can't be read, or sharing a file fails for a reason that is not that file's own.
+    /// When the folder itself can't be read, or sharing a file fails for a reason that is not that
+    /// file's own.
     pub async fn add_tree(
         &self,
         root: impl AsRef<Path>,
@@ -234,7 +241,8 @@ impl Peer {
         Ok(self.shared.remove(name)?)
     }
 
-    /// Renames a file, or a whole folder with everything in it, within the share. Local files stay as they are.
+    /// Renames a file, or a whole folder with everything in it, within the share. Local files stay
+    /// as they are.
     ///
     /// # Errors
     /// When nothing is shared as `from`, or something is as `to`.
@@ -285,7 +293,8 @@ impl Peer {
         pull::pull(&self.shared, plan, progress).await
     }
 
-    /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`, which must exist.
+    /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`,
+    /// which must exist.
     ///
     /// Folders and symbolic links are made as well. Links are never followed: a folder on the way
     /// that is one is an error. A link that leads out of `target`, or whose text alone does not
@@ -341,7 +350,8 @@ impl Peer {
         self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Unmounts, says goodbye, withdraws the record from the relay, and waits until everything that this peer started has ended.
+    /// Unmounts, says goodbye, withdraws the record from the relay, and waits until everything that
+    /// this peer started has ended.
     ///
     /// # Errors
     /// [`CloseError::TasksLeft`] when something did not end in time.
@@ -377,8 +387,8 @@ impl Peer {
     }
 
     /// Connects to `remote` by `way`, unless there is a session already. A session that there is at
-    /// the end is kept, also when `way` failed. `way` is large: have it boxed, or each future on the
-    /// way up contains it twice.
+    /// the end is kept, also when `way` failed. `way` is large: have it boxed, or each future on
+    /// the way up contains it twice.
     async fn connect_by(
         &self,
         way: impl Future<Output = Result<(), ConnectError>>,

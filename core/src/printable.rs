@@ -1,6 +1,8 @@
-//! How names, paths and link targets, which others may have chosen, are shown to people: characters that steer a terminal or reorder text are escaped.
+//! How names, paths and link targets, which others may have chosen, are shown to people: characters
+//! that steer a terminal or reorder text are escaped.
 //!
-//! For messages and listings only. What is shown is not what something is called: a path is built from `as_str()`.
+//! For messages and listings only. What is shown is not what something is called: a path is built
+//! from `as_str()`.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -35,7 +37,8 @@ pub(crate) fn is_safe(character: char) -> bool {
     !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}') && !reorders_text(character)
 }
 
-/// Characters that reorder the text around them, so that `gpj.exe` reads as `exe.jpg` (Unicode TR 36).
+/// Characters that reorder the text around them, so that `gpj.exe` reads as `exe.jpg` (Unicode TR
+/// 36).
 fn reorders_text(character: char) -> bool {
     matches!(
         character,

@@ -1,11 +1,14 @@
-//! Getting back together after a session is lost: a state machine without a clock, a relay or a socket.
+//! Getting back together after a session is lost: a state machine without a clock, a relay or a
+//! socket.
 //!
-//! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other waits for it, and dials only when
-//! it has not come within a patience, because there may be a wall in just one direction. Before each attempt the relay
-//! is asked anew, for the other may have moved; when the relay does not help, the last known addresses are tried.
-//! Between attempts the delay doubles. As in `health`, a driver feeds [`Reconnect::on_event`], does what the actions
-//! say, and wakes it at [`Reconnect::next_deadline`]; an attempt that it started is dropped at
-//! [`ReconnectAction::Abandon`]. Two sessions made at the same moment are the session layer's to tell apart.
+//! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other waits for it,
+//! and dials only when it has not come within a patience, because there may be a wall in just one
+//! direction. Before each attempt the relay is asked anew, for the other may have moved; when the
+//! relay does not help, the last known addresses are tried. Between attempts the delay doubles. As
+//! in `health`, a driver feeds [`Reconnect::on_event`], does what the actions say, and wakes it at
+//! [`Reconnect::next_deadline`]; an attempt that it started is dropped at
+//! [`ReconnectAction::Abandon`]. Two sessions made at the same moment are the session layer's to
+//! tell apart.
 
 use std::time::Duration;
 
@@ -20,7 +23,8 @@ use crate::limits::{
 /// How to get back together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconnectConfig {
-    /// After the first failed attempt; doubles with each further one. The first attempt is made at once.
+    /// After the first failed attempt; doubles with each further one. The first attempt is made at
+    /// once.
     pub delay_first: Duration,
     /// The longest delay between attempts.
     pub delay_max: Duration,
@@ -92,7 +96,8 @@ pub enum ReconnectEvent {
 /// What the driver has to do, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconnectAction {
-    /// Tell whoever wants to know that attempt number `attempt` comes at `until`, unless the other side comes before.
+    /// Tell whoever wants to know that attempt number `attempt` comes at `until`, unless the other
+    /// side comes before.
     Wait {
         /// Number of the coming attempt, from 1.
         attempt: u32,
@@ -162,7 +167,8 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// A machine at rest. `seed` decides the jitter: it should differ from peer to peer, and be fixed in a test.
+    /// A machine at rest. `seed` decides the jitter: it should differ from peer to peer, and be
+    /// fixed in a test.
     #[must_use]
     pub fn new(config: ReconnectConfig, role: Role, seed: u64) -> Self {
         Self {
@@ -175,7 +181,8 @@ impl Reconnect {
         }
     }
 
-    /// Takes in what happened at `now`, and says what to do about it. What does not fit the state is ignored.
+    /// Takes in what happened at `now`, and says what to do about it. What does not fit the state
+    /// is ignored.
     pub fn on_event(&mut self, now: Instant, event: ReconnectEvent) -> Vec<ReconnectAction> {
         match (event, self.state) {
             (ReconnectEvent::Disconnected, State::Resting | State::GivenUp) => self.start(now),
@@ -271,8 +278,8 @@ impl Reconnect {
         self.wait(now + delay)
     }
 
-    /// The delay after the attempt that just failed: doubled each time, then shortened by up to half, so that peers
-    /// that were cut off together do not come back together.
+    /// The delay after the attempt that just failed: doubled each time, then shortened by up to
+    /// half, so that peers that were cut off together do not come back together.
     fn delay(&mut self) -> Duration {
         let doublings = self.attempt_count.saturating_sub(1).min(31);
         let full = self

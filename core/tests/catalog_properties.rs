@@ -1,7 +1,8 @@
-//! Catalogs under random schedules of edits and exchanges, and under random states from a hostile peer.
+//! Catalogs under random schedules of edits and exchanges, and under random states from a hostile
+//! peer.
 //!
-//! Through the public API only. Seeded, so that a run is a repetition of the last one; `PROPTEST_RNG_SEED` and
-//! `PROPTEST_CASES` widen the search.
+//! Through the public API only. Seeded, so that a run is a repetition of the last one;
+//! `PROPTEST_RNG_SEED` and `PROPTEST_CASES` widen the search.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,7 +42,8 @@ enum Rewrite {
     Mode,
 }
 
-/// A path out of the blue, or that of something which is shown at that moment, conflict copies included.
+/// A path out of the blue, or that of something which is shown at that moment, conflict copies
+/// included.
 #[derive(Debug, Clone)]
 enum Target {
     Path(SharePath),
@@ -205,7 +207,8 @@ impl Replicas {
         assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
     }
 
-    /// Edits what was opened, which gives up the version that was opened, if that is still there, and nothing else.
+    /// Edits what was opened, which gives up the version that was opened, if that is still there,
+    /// and nothing else.
     fn rewrite(&mut self, replica: usize, index: usize, rewrite: Rewrite) {
         let count = self.opened[replica].len().max(1);
         let Some(opened) = self.opened[replica].get(index % count) else {

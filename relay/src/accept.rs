@@ -1,8 +1,8 @@
 //! The accept loop: a task for each connection that gets a place.
 //!
 //! Every connection is accepted at once, so that nobody keeps others waiting in the kernel's
-//! backlog. Who gets a place is decided in [`crate::places`]: a busy relay says so, a flood costs it
-//! no more than its places, and who is not wanted is closed without an answer.
+//! backlog. Who gets a place is decided in [`crate::places`]: a busy relay says so, a flood costs
+//! it no more than its places, and who is not wanted is closed without an answer.
 
 use std::io;
 use std::net::IpAddr;
@@ -87,7 +87,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     }
 }
 
-/// Whether only the connection at hand failed. A pause for these would let anyone stop the relay by connecting badly.
+/// Whether only the connection at hand failed. A pause for these would let anyone stop the relay by
+/// connecting badly.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)

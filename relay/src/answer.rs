@@ -1,7 +1,8 @@
 //! Every answer of the relay, and the one place that decides its HTTP status.
 //!
-//! Owns the wording of refusals and the headers that go with them. What hyper refuses before there is a request (broken
-//! syntax 400, too much header 431) it answers itself, with an empty body; a late header is closed without an answer.
+//! Owns the wording of refusals and the headers that go with them. What hyper refuses before there
+//! is a request (broken syntax 400, too much header 431) it answers itself, with an empty body; a
+//! late header is closed without an answer.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ pub(crate) enum Answer {
     Refused(Refusal),
 }
 
-/// Why a request is not granted. No variant carries anything that the client sent, except for lengths and positions.
+/// Why a request is not granted. No variant carries anything that the client sent, except for
+/// lengths and positions.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The token is missing or malformed.

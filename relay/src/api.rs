@@ -1,9 +1,11 @@
-//! The API that relay and peers share: paths, headers, bodies and the limits both sides must agree on.
+//! The API that relay and peers share: paths, headers, bodies and the limits both sides must agree
+//! on.
 //!
-//! This is the one definition; the server of this crate and `tandem_core::rendezvous` both use it. It compiles without
-//! the feature `server`, so that a peer does not build a web server. It knows nothing of fingerprints, keys, addresses
-//! of peers or file names: to the relay a token and a blob are opaque text. What counts as one
-//! source of connections is here as well, since both sides let each source have its share only.
+//! This is the one definition; the server of this crate and `tandem_core::rendezvous` both use it.
+//! It compiles without the feature `server`, so that a peer does not build a web server. It knows
+//! nothing of fingerprints, keys, addresses of peers or file names: to the relay a token and a blob
+//! are opaque text. What counts as one source of connections is here as well, since both sides let
+//! each source have its share only.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -45,16 +47,16 @@ pub struct FetchResponse {
     pub blob: String,
 }
 
-/// The body of every refusal. Only what never became a request is refused without one: bytes that are no HTTP (400) or
-/// too much header (431).
+/// The body of every refusal. Only what never became a request is refused without one: bytes that
+/// are no HTTP (400) or too much header (431).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorResponse {
     /// What is wrong, for a person: names the thing and says what to do.
     pub error: String,
 }
 
-/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household is
-/// given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
+/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household
+/// is given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
 /// behind a carrier's NAT do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);

@@ -1,6 +1,8 @@
-//! The arguments of `tandem-relay`, each also an environment variable, and what they mean to the library.
+//! The arguments of `tandem-relay`, each also an environment variable, and what they mean to the
+//! library.
 //!
-//! Defaults are those of `limits.rs`. What a client can rely on (the length of tokens and bodies) is no argument.
+//! Defaults are those of `limits.rs`. What a client can rely on (the length of tokens and bodies)
+//! is no argument.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,8 +20,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 
 /// Runs a tandem relay: the server where two peers find each other.
 ///
-/// Peers leave a sealed record here and fetch that of the other side; files never pass through. The relay keeps
-/// records in memory for ten minutes, can't read them, and writes nothing to disk.
+/// Peers leave a sealed record here and fetch that of the other side; files never pass through. The
+/// relay keeps records in memory for ten minutes, can't read them, and writes nothing to disk.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub(crate) struct Args {

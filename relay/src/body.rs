@@ -1,6 +1,7 @@
 //! Reads the body of a registration within its length and its time.
 //!
-//! A body that says it is too long is refused before a byte of it is read. Errors name positions, never content.
+//! A body that says it is too long is refused before a byte of it is read. Errors name positions,
+//! never content.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Time: the only file of this crate that asks what time it is, or pauses.
 //!
-//! The age of entries is measured by an injected [`Clock`], so that a test lets ten minutes pass at once. Deadlines of
-//! connections are tokio's timers and not injected. Wall time is of no interest to a relay.
+//! The age of entries is measured by an injected [`Clock`], so that a test lets ten minutes pass at
+//! once. Deadlines of connections are tokio's timers and not injected. Wall time is of no interest
+//! to a relay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

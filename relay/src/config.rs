@@ -30,7 +30,8 @@ impl RelayConfig {
         Self::new(Listen::On(addr))
     }
 
-    /// Serves `listener`, which is bound and listens already: a port that was claimed stays claimed.
+    /// Serves `listener`, which is bound and listens already: a port that was claimed stays
+    /// claimed.
     #[must_use]
     pub fn adopt(listener: TcpListener) -> Self {
         Self::new(Listen::Adopted(listener))
@@ -50,15 +51,17 @@ impl RelayConfig {
         self
     }
 
-    /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. Whoever keeps a handle sees what it holds.
+    /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. Whoever keeps a handle
+    /// sees what it holds.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = store;
         self
     }
 
-    /// Wraps the router of the API when the relay starts, in place of an earlier layer. What is added here stands between the connection and
-    /// the API; a panic in it stays in its request, and answers say `no-store` as all do.
+    /// Wraps the router of the API when the relay starts, in place of an earlier layer. What is
+    /// added here stands between the connection and the API; a panic in it stays in its request,
+    /// and answers say `no-store` as all do.
     #[must_use]
     pub fn layer(mut self, layer: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
         self.layer = Box::new(layer);

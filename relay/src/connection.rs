@@ -1,8 +1,9 @@
 //! One connection, from its first byte until it is closed.
 //!
-//! Owns the deadlines and bounds of a connection. Its end is always one of these: the client closes; no header in
-//! time; an error of syntax; a refused body; the age; the shutdown. The last two let a request in flight finish within
-//! `drain_timeout`. What requests mean is the router's business.
+//! Owns the deadlines and bounds of a connection. Its end is always one of these: the client
+//! closes; no header in time; an error of syntax; a refused body; the age; the shutdown. The last
+//! two let a request in flight finish within `drain_timeout`. What requests mean is the router's
+//! business.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -95,8 +96,9 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-/// Says that nothing more will come, and reads on for a moment. Closing at once, with bytes of the client unread, would
-/// reset the connection, and a reset may destroy the answer before the client has read it.
+/// Says that nothing more will come, and reads on for a moment. Closing at once, with bytes of the
+/// client unread, would reset the connection, and a reset may destroy the answer before the client
+/// has read it.
 async fn linger(stream: &mut TcpStream, limits: &Limits) {
     let mut scrap = [0; 4096];
     let until_closed = async {

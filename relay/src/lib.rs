@@ -1,4 +1,5 @@
-//! The tandem rendezvous server, as a library: the production binary and every test start it by the same call.
+//! The tandem rendezvous server, as a library: the production binary and every test start it by the
+//! same call.
 //!
 //! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
 //! Reading order, each layer knowing only those before it: `api limits clock token source store

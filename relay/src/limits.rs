@@ -1,7 +1,8 @@
 //! Every bound of the relay on one page: name, unit, default and the reason for it.
 //!
-//! What clients must agree on stands in [`crate::api`]; the defaults here refer to it. The limits are values, so that
-//! an operator sets them by flags and a test makes them small. Nothing here enforces anything.
+//! What clients must agree on stands in [`crate::api`]; the defaults here refer to it. The limits
+//! are values, so that an operator sets them by flags and a test makes them small. Nothing here
+//! enforces anything.
 
 use std::time::Duration;
 
@@ -10,35 +11,41 @@ use crate::api::{BODY_LEN_MAX, ENTRY_TTL_SECS};
 /// What one relay grants to connections and requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections that are served at the same time. One more is answered 503, unless its source has
-    /// none or fewer than another one even then: then that other source loses its oldest. Each costs
-    /// a descriptor and at most [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
+    /// Connections that are served at the same time. One more is answered 503, unless its source
+    /// has none or fewer than another one even then: then that other source loses its oldest. Each
+    /// costs a descriptor and at most [`Limits::header_len_max`] + [`Limits::body_len_max`] of
+    /// memory.
     pub connection_count_max: usize,
     /// Connections of one [`Source`](crate::Source) at the same time, unless a proxy stands before
     /// the relay; one more is closed at once. A peer has one for some milliseconds every few
     /// minutes, so hundreds of them share an address.
     pub source_connection_count_max: usize,
-    /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same time.
-    /// One more ends the oldest of them, which has had its time.
+    /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same
+    /// time. One more ends the oldest of them, which has had its time.
     pub refusal_count_max: usize,
-    /// Time from the moment a request may begin until its header is complete. Idle keep-alive connections fall under
-    /// it as well: without a complete header in time the connection is closed.
+    /// Time from the moment a request may begin until its header is complete. Idle keep-alive
+    /// connections fall under it as well: without a complete header in time the connection is
+    /// closed.
     pub header_timeout: Duration,
-    /// Time from a complete header until the body is complete; a request that takes longer is answered 408.
+    /// Time from a complete header until the body is complete; a request that takes longer is
+    /// answered 408.
     pub body_timeout: Duration,
-    /// Age at which a connection takes no further requests. A peer needs one request every few minutes.
+    /// Age at which a connection takes no further requests. A peer needs one request every few
+    /// minutes.
     pub connection_lifetime_max: Duration,
-    /// Time that requests in flight are given when a connection has reached its age or the relay shuts down, and that a
-    /// refused client is given to stop sending; also what ends a client that doesn't read its answer.
+    /// Time that requests in flight are given when a connection has reached its age or the relay
+    /// shuts down, and that a refused client is given to stop sending; also what ends a client that
+    /// doesn't read its answer.
     pub drain_timeout: Duration,
-    /// Silence after which a closed connection is no longer read from. A client that is sending thereby gets to see why
-    /// it was refused.
+    /// Silence after which a closed connection is no longer read from. A client that is sending
+    /// thereby gets to see why it was refused.
     pub linger_timeout: Duration,
     /// Header lines of a request; one more is answered 431.
     pub header_count_max: usize,
     /// Bytes of a request's header including its first line; one more is answered 431.
     pub header_len_max: usize,
-    /// Bytes of a request's body; one more is answered 413, from `Content-Length` before any of it is read.
+    /// Bytes of a request's body; one more is answered 413, from `Content-Length` before any of it
+    /// is read.
     pub body_len_max: usize,
     /// Time between two sweeps of expired entries.
     pub sweep_interval: Duration,
@@ -99,15 +106,19 @@ impl Default for StoreLimits {
     }
 }
 
-/// Smallest read buffer that hyper accepts, in bytes; a smaller [`Limits::header_len_max`] is enforced all the same.
+/// Smallest read buffer that hyper accepts, in bytes; a smaller [`Limits::header_len_max`] is
+/// enforced all the same.
 pub(crate) const READ_BUFFER_LEN_MIN: usize = 8 * 1024;
 /// Connections that wait in the kernel until the relay accepts them.
 pub(crate) const BACKLOG_COUNT: i32 = 1024;
-/// Pause after the system refused to accept (out of descriptors, for instance), so that the loop doesn't spin.
+/// Pause after the system refused to accept (out of descriptors, for instance), so that the loop
+/// doesn't spin.
 pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Expired entries that are removed under one lock; others get their turn before the next batch.
 pub(crate) const SWEEP_BATCH_COUNT: usize = 512;
-/// Shortest time between two sweeps, whatever [`Limits::sweep_interval`] says: tokio has no timer without a period.
+/// Shortest time between two sweeps, whatever [`Limits::sweep_interval`] says: tokio has no timer
+/// without a period.
 pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// Longest time for a header, whatever [`Limits::header_timeout`] says: hyper adds it to the time without a check.
+/// Longest time for a header, whatever [`Limits::header_timeout`] says: hyper adds it to the time
+/// without a check.
 pub(crate) const HEADER_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

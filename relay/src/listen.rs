@@ -87,7 +87,8 @@ fn bind(addr: SocketAddr) -> io::Result<StdListener> {
     if addr.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
     }
-    // On Windows the option would let two relays share a port; elsewhere it only ignores connections long closed.
+    // On Windows the option would let two relays share a port; elsewhere it only ignores
+    // connections long closed.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
@@ -107,7 +108,8 @@ fn explain(addr: SocketAddr, source: io::Error) -> BindError {
     }
 }
 
-/// Whether loopback can be bound by IPv4 and not by IPv6: the family is missing, or disabled on every interface.
+/// Whether loopback can be bound by IPv4 and not by IPv6: the family is missing, or disabled on
+/// every interface.
 fn lacks_ipv6() -> bool {
     let binds = |ip: IpAddr| StdListener::bind((ip, 0)).is_ok();
     !binds(Ipv6Addr::LOCALHOST.into()) && binds(Ipv4Addr::LOCALHOST.into())

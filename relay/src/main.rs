@@ -1,7 +1,7 @@
 //! The `tandem-relay` command: arguments in, a [`Relay`] out, until a signal ends it.
 //!
-//! The first line on stdout is `listening on http://ADDRESS:PORT`, flushed once requests are served; nothing else is
-//! ever written there. The log goes to stderr.
+//! The first line on stdout is `listening on http://ADDRESS:PORT`, flushed once requests are
+//! served; nothing else is ever written there. The log goes to stderr.
 
 mod args;
 mod signals;

@@ -1,4 +1,5 @@
-//! The relay as a value: bound and serving when [`Relay::bind`] returns, gone when [`Relay::shutdown`] returns.
+//! The relay as a value: bound and serving when [`Relay::bind`] returns, gone when
+//! [`Relay::shutdown`] returns.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::listen::BindError;
 use crate::routes;
 use crate::store::Store;
 
-/// A running relay. Dropping it stops it as [`Relay::shutdown`] does, but nobody waits for the end or hears of it.
+/// A running relay. Dropping it stops it as [`Relay::shutdown`] does, but nobody waits for the end
+/// or hears of it.
 #[derive(Debug)]
 #[must_use = "a relay that is dropped stops"]
 pub struct Relay {
@@ -29,7 +31,8 @@ pub struct Relay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Drained {
-    /// Connections, since the relay started, that were closed in the middle of a request because it took too long.
+    /// Connections, since the relay started, that were closed in the middle of a request because it
+    /// took too long.
     pub cut_off_count: usize,
 }
 
@@ -76,8 +79,9 @@ impl Relay {
     }
 
     /// Accepts nothing from now on, closes idle connections, gives requests in flight
-    /// [`Limits::drain_timeout`](crate::Limits::drain_timeout), and returns when the socket is closed and no task of
-    /// the relay is left. Not cancel safe in one respect: given up, the relay still stops, but unobserved.
+    /// [`Limits::drain_timeout`](crate::Limits::drain_timeout), and returns when the socket is
+    /// closed and no task of the relay is left. Not cancel safe in one respect: given up, the relay
+    /// still stops, but unobserved.
     pub async fn shutdown(self) -> Drained {
         drop(self.stop);
         self.tasks.close();

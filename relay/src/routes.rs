@@ -1,6 +1,7 @@
 //! The routes: from a request to an [`Answer`], through the store.
 //!
-//! Decides nothing about statuses ([`crate::answer`]) and nothing about connections ([`crate::connection`]).
+//! Decides nothing about statuses ([`crate::answer`]) and nothing about connections
+//! ([`crate::connection`]).
 
 use std::any::Any;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub(crate) fn refuse_all(limits: &Limits) -> Router {
     enclose(Router::new().fallback(async move || Refusal::TooManyConnections { limit, retry_after }))
 }
 
-/// Adds what holds for every answer: it is logged, a panic stays in its request, and nobody caches it.
+/// Adds what holds for every answer: it is logged, a panic stays in its request, and nobody caches
+/// it.
 pub(crate) fn enclose(router: Router) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
@@ -112,7 +114,8 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Refusal::Panicked.into_response()
 }
 
-/// One line a request: what was asked and how it ended. A path or method that isn't ours could be a misplaced token.
+/// One line a request: what was asked and how it ended. A path or method that isn't ours could be a
+/// misplaced token.
 async fn log(request: Request, next: Next) -> Response {
     let path = [REGISTER_PATH, FETCH_PATH, HEALTH_PATH]
         .into_iter()

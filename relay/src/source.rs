@@ -1,7 +1,8 @@
 //! Where a request comes from, as far as shares of the store are concerned.
 //!
-//! Owns whose address is meant; what counts as one source is in `api`. Behind a reverse proxy every connection comes from the proxy, so
-//! there the source is what the proxy says, and only there: a client can write the header as well.
+//! Owns whose address is meant; what counts as one source is in `api`. Behind a reverse proxy every
+//! connection comes from the proxy, so there the source is what the proxy says, and only there: a
+//! client can write the header as well.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,8 @@
 //! What a relay needs of the place where entries are kept.
 //!
-//! The one implementation is [`MemoryStore`]. Answers are futures, although memory has no need to wait, so that a store
-//! shared by several relays fits in without touching the routes. A store knows neither HTTP nor what a blob means.
+//! The one implementation is [`MemoryStore`]. Answers are futures, although memory has no need to
+//! wait, so that a store shared by several relays fits in without touching the routes. A store
+//! knows neither HTTP nor what a blob means.
 
 mod memory;
 

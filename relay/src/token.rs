@@ -1,7 +1,7 @@
 //! The lookup token: what entries are stored under, and all that a request is judged by.
 //!
-//! Owns its syntax and the parsing of `Authorization`. A token is as good as a key to read, replace and withdraw its
-//! entry, so it is never shown: `Debug` prints `…`, and no error carries it.
+//! Owns its syntax and the parsing of `Authorization`. A token is as good as a key to read, replace
+//! and withdraw its entry, so it is never shown: `Debug` prints `…`, and no error carries it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
-//! One party of a universe: a real peer, its directory, its log, and the verbs that tests are written in.
+//! One party of a universe: a real peer, its directory, its log, and the verbs that tests are
+//! written in.
 //!
-//! A verb that must succeed fails the test at its own line; one that may fail starts with `try_` and returns the peer's
-//! own error. Nothing is asserted here about contents: that is what tests do.
+//! A verb that must succeed fails the test at its own line; one that may fail starts with `try_`
+//! and returns the peer's own error. Nothing is asserted here about contents: that is what tests
+//! do.
 
 mod history;
 #[cfg(unix)]
@@ -326,7 +328,8 @@ impl Actor {
         drop(lock(&self.inner.peer).take());
     }
 
-    /// Files, and folders with all that is in them, that may be left in this party's directory when the universe closes.
+    /// Files, and folders with all that is in them, that may be left in this party's directory when
+    /// the universe closes.
     pub(crate) fn known_files(&self) -> BTreeSet<PathBuf> {
         lock(&self.inner.files).clone()
     }
@@ -356,7 +359,8 @@ impl Actor {
         peer.unwrap_or_else(|| fail(at, format_args!("{} has left", self.name())))
     }
 
-    /// A path in one of this party's directories, whose parents exist, and which may be left when the universe closes.
+    /// A path in one of this party's directories, whose parents exist, and which may be left when
+    /// the universe closes.
     fn path_in(&self, dir: &str, name: &str, at: Caller) -> PathBuf {
         let path = self.inner.home.dir.join(dir).join(name);
         let parent = path.parent().unwrap_or(Path::new("."));

@@ -1,8 +1,10 @@
-//! What any POSIX folder does, as functions of a [`Directory`]: each states one fact, and fails by panicking.
+//! What any POSIX folder does, as functions of a [`Directory`]: each states one fact, and fails by
+//! panicking.
 //!
-//! They run on a plain directory (which tests the facts), on the kernel-free file system and on a mount, through the
-//! table [`crate::for_each_fact`]. They know nothing of peers. Facts that the kernel alone decides (locks, `.` and `..`,
-//! the mode of a descriptor) are in [`kernel`] and run only where there is a kernel in between.
+//! They run on a plain directory (which tests the facts), on the kernel-free file system and on a
+//! mount, through the table [`crate::for_each_fact`]. They know nothing of peers. Facts that the
+//! kernel alone decides (locks, `.` and `..`, the mode of a descriptor) are in [`kernel`] and run
+//! only where there is a kernel in between.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,8 +1,9 @@
-//! How a check of the harness fails: with the line of the test that called it, in the words of an ordinary panic.
+//! How a check of the harness fails: with the line of the test that called it, in the words of an
+//! ordinary panic.
 //!
-//! `#[track_caller]` does nothing on an `async fn`, so every verb is a plain function that takes [`Location::caller`]
-//! and returns a future; when the future finds something wrong it calls [`fail`] with that location. This file decides
-//! nothing about *what* is wrong.
+//! `#[track_caller]` does nothing on an `async fn`, so every verb is a plain function that takes
+//! [`Location::caller`] and returns a future; when the future finds something wrong it calls
+//! [`fail`] with that location. This file decides nothing about *what* is wrong.
 
 use std::fmt::Display;
 use std::panic::{Location, resume_unwind};
@@ -32,7 +33,8 @@ pub fn note(text: impl Display) {
     eprintln!("{text}");
 }
 
-/// What a value or an error is unwrapped with inside the harness: the failure names the test's line and the action.
+/// What a value or an error is unwrapped with inside the harness: the failure names the test's line
+/// and the action.
 pub trait OrFail<T> {
     /// Returns the value, or fails the test at `at` with "could not `action`: `error`".
     fn or_fail(self, at: Caller, action: impl Display) -> T;

@@ -1,7 +1,9 @@
-//! What can be wrong with a relay, as a tower layer around the real router: production code has no test hooks.
+//! What can be wrong with a relay, as a tower layer around the real router: production code has no
+//! test hooks.
 //!
-//! Faults that count (`fail_next`, …) are used up by requests, in the order they were asked for; a stall lasts until
-//! its guard is dropped. The layer sees every request before the relay does and knows no route.
+//! Faults that count (`fail_next`, …) are used up by requests, in the order they were asked for; a
+//! stall lasts until its guard is dropped. The layer sees every request before the relay does and
+//! knows no route.
 
 use std::collections::VecDeque;
 use std::io::Cursor;
@@ -89,7 +91,8 @@ impl Faults {
         self.state.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Parks a request while a stall is in force; a request that is given up is no longer counted as waiting.
+    /// Parks a request while a stall is in force; a request that is given up is no longer counted
+    /// as waiting.
     async fn wait_out_stalls(&self) {
         let mut seen = self.state.seen.subscribe();
         if seen.borrow_and_update().stalls == 0 {
@@ -165,7 +168,8 @@ async fn interfere(State(faults): State<Faults>, request: Request, next: Next) -
     }
 }
 
-/// Announces the whole body and sends half of it; the server then breaks the connection, since it can't keep its word.
+/// Announces the whole body and sends half of it; the server then breaks the connection, since it
+/// can't keep its word.
 async fn cut_in_half(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(collected) = body.collect().await else {

@@ -1,14 +1,17 @@
-//! What may be left when a universe closes: nothing. Looks at files, mounts and ports of one universe, and at the
-//! descriptors, threads and children of the process where the test has a process of its own.
+//! What may be left when a universe closes: nothing. Looks at files, mounts and ports of one
+//! universe, and at the descriptors, threads and children of the process where the test has a
+//! process of its own.
 //!
-//! It only looks and says what it saw, with evidence; stopping things is the business of their owners.
+//! It only looks and says what it saw, with evidence; stopping things is the business of their
+//! owners.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-/// Set by `cargo xtask test` (and, under other names, by nextest) where each test is a process of its own.
+/// Set by `cargo xtask test` (and, under other names, by nextest) where each test is a process of
+/// its own.
 const ALONE_VARIABLES: [&str; 2] = ["XTASK_TEST", "NEXTEST"];
 
 /// Whether this test is alone in its process, so that what the process holds can be blamed on it.
@@ -35,13 +38,14 @@ pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result
     Ok(found)
 }
 
-/// Whether the listener that this process had on `addr` is gone: the port can be had again, or somebody else has it
-/// already, as happens with tests in parallel.
+/// Whether the listener that this process had on `addr` is gone: the port can be had again, or
+/// somebody else has it already, as happens with tests in parallel.
 pub fn is_released(addr: SocketAddr) -> bool {
     TcpListener::bind(addr).is_ok() || has_other_owner(addr.port())
 }
 
-/// Whether sockets listen on `port` and none of them is ours. `false` where there is no `/proc` to tell.
+/// Whether sockets listen on `port` and none of them is ours. `false` where there is no `/proc` to
+/// tell.
 fn has_other_owner(port: u16) -> bool {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let text: String = tables
@@ -56,8 +60,8 @@ fn has_other_owner(port: u16) -> bool {
     !listening.is_empty() && !listening.iter().any(is_own)
 }
 
-/// The inodes of the sockets that listen on `port`, from the kernel's tables (proc_net(5)): the second column is the
-/// local address, the fourth the state, the tenth the inode.
+/// The inodes of the sockets that listen on `port`, from the kernel's tables (proc_net(5)): the
+/// second column is the local address, the fourth the state, the tenth the inode.
 fn listening_inodes(tables: &str, port: u16) -> Vec<String> {
     let on_port = format!(":{port:04X}");
     let of = |line: &str| {
@@ -72,7 +76,8 @@ fn listening_inodes(tables: &str, port: u16) -> Vec<String> {
     tables.lines().filter_map(of).collect()
 }
 
-/// Everything mounted under `root`, as the kernel's table writes it. Nothing where there is no such table.
+/// Everything mounted under `root`, as the kernel's table writes it. Nothing where there is no such
+/// table.
 pub fn mounts_under(root: &Path) -> Vec<String> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     mounts_in(&table, root)
@@ -95,7 +100,8 @@ fn escaped(path: &str) -> String {
         .replace('\n', "\\012")
 }
 
-/// What the process holds: descriptors by what they point to, threads by name, children by id; each with its count.
+/// What the process holds: descriptors by what they point to, threads by name, children by id; each
+/// with its count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
     held: BTreeMap<String, usize>,

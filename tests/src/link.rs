@@ -1,7 +1,9 @@
-//! The network path between two parties, and what is wrong with it: an in-process TCP proxy with faults as phases.
+//! The network path between two parties, and what is wrong with it: an in-process TCP proxy with
+//! faults as phases.
 //!
-//! A fault is a guard: it lasts until it is dropped or healed. `reset` and `corrupt_after` are single events. The link
-//! carries bytes and knows nothing of what they mean; it loses and reorders nothing, because TCP would not either.
+//! A fault is a guard: it lasts until it is dropped or healed. `reset` and `corrupt_after` are
+//! single events. The link carries bytes and knows nothing of what they mean; it loses and reorders
+//! nothing, because TCP would not either.
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,8 +67,8 @@ impl Link {
         self.fault(|condition| condition.cuts += 1, |condition| condition.cuts -= 1)
     }
 
-    /// Swallows everything in silence: connections stay open, nothing arrives, no end is seen. Healing delivers what
-    /// was under way, as TCP would.
+    /// Swallows everything in silence: connections stay open, nothing arrives, no end is seen.
+    /// Healing delivers what was under way, as TCP would.
     pub fn half_open(&self) -> Fault {
         self.fault(
             |condition| condition.silences += 1,
@@ -98,7 +100,8 @@ impl Link {
             .send_modify(|condition| condition.resets += 1);
     }
 
-    /// Flips one bit of one byte: the one that comes after `len` more bytes, counted over all connections.
+    /// Flips one bit of one byte: the one that comes after `len` more bytes, counted over all
+    /// connections.
     pub fn corrupt_after(&self, len: u64) {
         self.state.corruption.arm(len);
     }
@@ -113,7 +116,8 @@ impl Link {
         *self.state.carried_len.borrow()
     }
 
-    /// Waits until `len` more bytes have been delivered, counted over all connections and both directions.
+    /// Waits until `len` more bytes have been delivered, counted over all connections and both
+    /// directions.
     #[track_caller]
     pub fn carried(&self, len: u64) -> impl Future<Output = ()> + use<> {
         let at = Location::caller();
@@ -209,7 +213,8 @@ async fn carry(
     }
 }
 
-/// Closes with RST. It needs zero linger and the whole stream: an owned write half sends FIN when it is dropped.
+/// Closes with RST. It needs zero linger and the whole stream: an owned write half sends FIN when
+/// it is dropped.
 fn abort(stream: TcpStream) {
     // A socket that is gone already needs no reset.
     let _result = SockRef::from(&stream).set_linger(Some(Duration::ZERO));

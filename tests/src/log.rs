@@ -1,8 +1,8 @@
 //! What each actor of a universe logged, kept in memory and shown when the test fails.
 //!
-//! One subscriber serves the whole process, because there can only be one; it routes every line by the span field
-//! `peer` to the log that was opened under that name, so that universes in parallel threads do not mix. Lines outside
-//! of any such span go to [`elsewhere`]. Nothing is printed here.
+//! One subscriber serves the whole process, because there can only be one; it routes every line by
+//! the span field `peer` to the log that was opened under that name, so that universes in parallel
+//! threads do not mix. Lines outside of any such span go to [`elsewhere`]. Nothing is printed here.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
@@ -22,7 +22,8 @@ use crate::wait;
 const LINES_MAX: usize = 200;
 /// The span field that names whose line it is.
 const ROUTE_FIELD: &str = "peer";
-/// Set to directives such as `tandem_core=trace`, it replaces what is logged: everything at `debug` of our own crates.
+/// Set to directives such as `tandem_core=trace`, it replaces what is logged: everything at `debug`
+/// of our own crates.
 pub const LOG_VARIABLE: &str = "TANDEM_TEST_LOG";
 
 /// The last lines of one actor.
@@ -93,7 +94,8 @@ fn route(key: &str) -> Option<Arc<Log>> {
     lock(&ROUTES).get(key).and_then(Weak::upgrade)
 }
 
-/// Installs the router once. If somebody else installed a subscriber before, that one stays and nothing is captured.
+/// Installs the router once. If somebody else installed a subscriber before, that one stays and
+/// nothing is captured.
 fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -160,8 +162,8 @@ fn enclosing<S: Subscriber + for<'a> LookupSpan<'a>>(
         .find_map(|span| span.extensions().get::<Arc<Log>>().cloned())
 }
 
-/// The fields of a span or an event as text, and the one that routes a span. An event's field of that name is text
-/// like any other: it may well speak of another peer.
+/// The fields of a span or an event as text, and the one that routes a span. An event's field of
+/// that name is text like any other: it may well speak of another peer.
 #[derive(Default)]
 struct Line {
     text: String,

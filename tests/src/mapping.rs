@@ -1,4 +1,5 @@
-//! A file that is mapped into memory, shared and writable: what is stored there is in the file, without a call.
+//! A file that is mapped into memory, shared and writable: what is stored there is in the file,
+//! without a call.
 //!
 //! It can outlive the file that it was made from, which is what tests want it for.
 
@@ -44,7 +45,8 @@ impl Mapping {
             end.is_some_and(|end| end <= self.len.get()),
             "past the end of the mapping"
         );
-        // SAFETY: the range was just found to lie within the mapping, and `bytes` are somewhere else.
+        // SAFETY: the range was just found to lie within the mapping, and `bytes` are somewhere
+        // else.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.as_ptr().add(offset), bytes.len()) }
     }
 

@@ -1,8 +1,9 @@
 //! A mount of one actor, and the verbs that tests use it with.
 //!
-//! A test's runtime has one thread, and the peer behind a mount needs it: a call of `std::fs` on a mount from there waits
-//! for itself. So nothing here gives the path of a mount away. A verb looks from a thread that may block; what has no verb
-//! is done by [`Mounted::within`], which runs a closure on such a thread, or by another program ([`Mounted::command`]).
+//! A test's runtime has one thread, and the peer behind a mount needs it: a call of `std::fs` on a
+//! mount from there waits for itself. So nothing here gives the path of a mount away. A verb looks
+//! from a thread that may block; what has no verb is done by [`Mounted::within`], which runs a
+//! closure on such a thread, or by another program ([`Mounted::command`]).
 //!
 //! It decides nothing about what a mount should show.
 
@@ -46,7 +47,8 @@ impl Mounted {
         }
     }
 
-    /// Runs `work` with the path of the mount, on a thread that may block, and returns what it gives.
+    /// Runs `work` with the path of the mount, on a thread that may block, and returns what it
+    /// gives.
     #[track_caller]
     pub fn within<T, W>(&self, work: W) -> impl Future<Output = T> + use<T, W>
     where
@@ -331,7 +333,8 @@ fn listed(folder: &Path) -> io::Result<Vec<String>> {
     })
 }
 
-/// Runs a program to its end, without input, and returns what it wrote; a failure shows the command and both streams.
+/// Runs a program to its end, without input, and returns what it wrote; a failure shows the command
+/// and both streams.
 #[track_caller]
 pub fn run(command: &mut Command) -> impl Future<Output = Output> + use<'_> {
     let at = Location::caller();

@@ -1,6 +1,7 @@
 //! A process of its own with two mounts, for tests of what happens when it ends, well or badly.
 //!
-//! It is the binary `mountpoint`; this is the side of the test. A process that is not ended is killed when this is dropped.
+//! It is the binary `mountpoint`; this is the side of the test. A process that is not ended is
+//! killed when this is dropped.
 
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ pub struct Mountpoint {
 }
 
 impl Mountpoint {
-    /// Starts `program`, the path of the binary `mountpoint`, on `directory`; returns when both mounts are ready.
+    /// Starts `program`, the path of the binary `mountpoint`, on `directory`; returns when both
+    /// mounts are ready.
     #[track_caller]
     pub fn start<'a>(program: &'a str, directory: &'a Path) -> impl Future<Output = Mountpoint> + use<'a> {
         Mountpoint::start_with(program, directory, &[])

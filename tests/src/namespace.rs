@@ -25,7 +25,8 @@ impl MountNamespace {
         let (alive, ending) = channel::<()>();
         let (sender, entered) = channel();
         let thread = std::thread::spawn(move || {
-            // SAFETY: a thread that has other mounts shares its memory and its descriptors as before.
+            // SAFETY: a thread that has other mounts shares its memory and its descriptors as
+            // before.
             let unshared = unsafe { unshare_unsafe(UnshareFlags::NEWNS) };
             let is_entered = unshared.is_ok();
             if sender.send(unshared).is_ok() && is_entered {

@@ -1,6 +1,7 @@
 //! A peer without anybody: no relay, no other peer, only its own share, on a runtime of its own.
 //!
-//! For what a mount does by itself. The caller's thread is not the runtime's, so that it may call `std::fs` on the mount.
+//! For what a mount does by itself. The caller's thread is not the runtime's, so that it may call
+//! `std::fs` on the mount.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use crate::temp::TempRoot;
 /// Nobody listens there, and nobody is asked.
 const NO_RELAY: &str = "http://127.0.0.1:9";
 
-/// See the module's head. Fields are dropped in their order: first what is mounted, last the directory.
+/// See the module's head. Fields are dropped in their order: first what is mounted, last the
+/// directory.
 #[derive(Debug)]
 pub struct Offline {
     mounts: Vec<Mount>,

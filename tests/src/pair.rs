@@ -1,4 +1,5 @@
-//! What programs of this package need that run two peers without a universe: a relay, a connection, an end.
+//! What programs of this package need that run two peers without a universe: a relay, a connection,
+//! an end.
 //!
 //! It prints nothing and measures nothing.
 

@@ -1,9 +1,10 @@
 //! Ports: claimed by binding and listening, and the socket is what is handed on, never a number.
 //!
-//! A port that is probed, released and bound again collides in a third of all runs with parallel tests; one that is
-//! kept never does. The bands are those of the original test setup. When a band is full the claim falls back to a port
-//! chosen by the kernel and says so; who gets the claim puts that into its log. Which loopback address is used is
-//! decided here once per process, by binding to it.
+//! A port that is probed, released and bound again collides in a third of all runs with parallel
+//! tests; one that is kept never does. The bands are those of the original test setup. When a band
+//! is full the claim falls back to a port chosen by the kernel and says so; who gets the claim puts
+//! that into its log. Which loopback address is used is decided here once per process, by binding
+//! to it.
 
 use std::fmt;
 use std::io;
@@ -34,7 +35,8 @@ pub struct Claim {
 pub enum Origin {
     /// A port of the wanted band.
     Band,
-    /// The kernel chose it because no port of `band` could be had; `last` is what binding the last one answered.
+    /// The kernel chose it because no port of `band` could be had; `last` is what binding the last
+    /// one answered.
     Exhausted {
         /// The band that is full.
         band: RangeInclusive<u16>,
@@ -61,7 +63,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Claims a port of `band`, starting at a random one; falls back to any port when the whole band is taken.
+/// Claims a port of `band`, starting at a random one; falls back to any port when the whole band is
+/// taken.
 pub fn claim(band: RangeInclusive<u16>) -> io::Result<Claim> {
     let count = u64::from(band.end() - band.start()) + 1;
     let first = os_random() % count;
@@ -104,8 +107,8 @@ pub fn loopback() -> IpAddr {
     *LOOPBACK.get_or_init(|| first_bindable(&[Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]))
 }
 
-/// The first of `candidates` that a socket can be bound to. The last one is returned untried: whoever binds it then
-/// gets the system's own error.
+/// The first of `candidates` that a socket can be bound to. The last one is returned untried:
+/// whoever binds it then gets the system's own error.
 fn first_bindable(candidates: &[IpAddr]) -> IpAddr {
     let bindable = candidates.iter().find(|&&ip| TcpListener::bind((ip, 0)).is_ok());
     bindable
@@ -114,7 +117,8 @@ fn first_bindable(candidates: &[IpAddr]) -> IpAddr {
         .unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
-/// Binds *and* listens: two sockets with `SO_REUSEADDR` can both be bound to one port, but only one can listen.
+/// Binds *and* listens: two sockets with `SO_REUSEADDR` can both be bound to one port, but only one
+/// can listen.
 fn listen(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind((loopback(), port))?;
     let addr = listener.local_addr()?;

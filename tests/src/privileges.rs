@@ -1,8 +1,9 @@
-//! Root reads what it must not read: for a test of "permission denied" it gives that up for a while.
+//! Root reads what it must not read: for a test of "permission denied" it gives that up for a
+//! while.
 //!
-//! On Linux a capability belongs to a thread and is inherited by the threads it starts, so a test drops it before its
-//! universe starts any. An ordinary user has nothing to drop. Elsewhere this does nothing, and such a test needs an
-//! ordinary user.
+//! On Linux a capability belongs to a thread and is inherited by the threads it starts, so a test
+//! drops it before its universe starts any. An ordinary user has nothing to drop. Elsewhere this
+//! does nothing, and such a test needs an ordinary user.
 
 use crate::failure::Caller;
 
@@ -43,7 +44,8 @@ impl Unprivileged {
 #[cfg(target_os = "linux")]
 impl Drop for Unprivileged {
     fn drop(&mut self) {
-        // They are still permitted, so they can be had again; a thread that ends does not need them.
+        // They are still permitted, so they can be had again; a thread that ends does not need
+        // them.
         let _restored = rustix::thread::set_capabilities(None, self.before);
     }
 }

@@ -1,4 +1,5 @@
-//! The relay of a universe: the real one, started by the call that its `main` uses, with faults around its router.
+//! The relay of a universe: the real one, started by the call that its `main` uses, with faults
+//! around its router.
 //!
 //! It can be asked what it holds and what it ever heard, because that is what a relay could betray.
 

@@ -1,11 +1,14 @@
-//! The seed of a universe, and everything random that is derived from it: payloads that differ per file.
+//! The seed of a universe, and everything random that is derived from it: payloads that differ per
+//! file.
 //!
-//! One number replays a test: it is printed when a test fails and can be set with `TANDEM_TEST_SEED`. What must differ
-//! between runs whatever the seed (ports, keys) does not come from here.
+//! One number replays a test: it is printed when a test fails and can be set with
+//! `TANDEM_TEST_SEED`. What must differ between runs whatever the seed (ports, keys) does not come
+//! from here.
 
 use std::fmt;
 
-/// Set to a number (decimal, or hexadecimal with `0x`), it is the seed of every universe of the process.
+/// Set to a number (decimal, or hexadecimal with `0x`), it is the seed of every universe of the
+/// process.
 pub const SEED_VARIABLE: &str = "TANDEM_TEST_SEED";
 
 /// What all seeded values of one universe are derived from.
@@ -16,7 +19,8 @@ impl Seed {
     /// The seed from the environment, or a fresh one from the operating system.
     ///
     /// # Panics
-    /// If `TANDEM_TEST_SEED` is set to something that is not a number: a replay must not silently be another test.
+    /// If `TANDEM_TEST_SEED` is set to something that is not a number: a replay must not silently
+    /// be another test.
     pub fn choose() -> Seed {
         match std::env::var(SEED_VARIABLE) {
             Ok(text) => Seed::parse(&text).unwrap_or_else(|| {
@@ -40,7 +44,8 @@ impl Seed {
         self.0
     }
 
-    /// `len` bytes that depend on the seed and on `name`, so that no two files look alike by accident.
+    /// `len` bytes that depend on the seed and on `name`, so that no two files look alike by
+    /// accident.
     pub fn payload(self, name: &str, len: usize) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_derive_key("tandem-tests 2026 payload");
         hasher.update(&self.0.to_le_bytes());

@@ -1,4 +1,5 @@
-//! The directory of one universe: private (0700), under `TMPDIR`, removed with proof, kept when a test fails.
+//! The directory of one universe: private (0700), under `TMPDIR`, removed with proof, kept when a
+//! test fails.
 //!
 //! It does not know what lies in it; what must not lie there at the end is the business of `leaks`.
 
@@ -14,7 +15,8 @@ pub struct TempRoot {
 }
 
 impl TempRoot {
-    /// Makes a fresh directory under `TMPDIR`. The name is short, because paths of unix sockets end at 104 bytes.
+    /// Makes a fresh directory under `TMPDIR`. The name is short, because paths of unix sockets end
+    /// at 104 bytes.
     pub fn create() -> io::Result<TempRoot> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tandem-");

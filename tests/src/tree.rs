@@ -1,4 +1,5 @@
-//! A directory tree as a value, so that two of them can be compared: kinds, contents, modes, targets and times.
+//! A directory tree as a value, so that two of them can be compared: kinds, contents, modes,
+//! targets and times.
 //!
 //! Times and modes of folders are left out: programs that copy trees differ in them.
 
@@ -110,8 +111,8 @@ fn leaf(path: &Path, times: Times) -> io::Result<Leaf> {
     })
 }
 
-/// Makes a tree with what copying programs must cope with: empty folders and files, deep ones, odd names, links, modes,
-/// and one file of several mebibytes.
+/// Makes a tree with what copying programs must cope with: empty folders and files, deep ones, odd
+/// names, links, modes, and one file of several mebibytes.
 #[cfg(unix)]
 pub fn plant(root: &Path, seed: Seed) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,8 +1,10 @@
-//! One relay, its peers, their directories and ports: everything one test needs, and nothing shared with another.
+//! One relay, its peers, their directories and ports: everything one test needs, and nothing shared
+//! with another.
 //!
-//! [`Universe::new`] returns when alice and bob are connected; [`Universe::close`] stops everything and proves that
-//! nothing is left. Forgetting `close` is an error: dropping a universe panics, unless the test has failed already. A
-//! universe that ends badly keeps its directory and tells what it knows.
+//! [`Universe::new`] returns when alice and bob are connected; [`Universe::close`] stops everything
+//! and proves that nothing is left. Forgetting `close` is an error: dropping a universe panics,
+//! unless the test has failed already. A universe that ends badly keeps its directory and tells
+//! what it knows.
 
 mod builder;
 mod closing;

@@ -1,8 +1,8 @@
 //! Waiting: the only file of the tests that may sleep or read the clock.
 //!
-//! A wait ends when its condition holds; it is looked at again whenever something changed, not after a while. The
-//! limit is generous, only wrong code reaches it, and then the failure says what was seen last. Nothing here knows what
-//! is waited for.
+//! A wait ends when its condition holds; it is looked at again whenever something changed, not
+//! after a while. The limit is generous, only wrong code reaches it, and then the failure says what
+//! was seen last. Nothing here knows what is waited for.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,11 +11,13 @@ use tokio::time::Instant;
 
 use crate::failure::{Caller, fail};
 
-/// How long a wait may last before the test fails. Only wrong code (or a machine that stands still) gets there.
+/// How long a wait may last before the test fails. Only wrong code (or a machine that stands still)
+/// gets there.
 pub const WAIT_MAX: Duration = Duration::from_secs(15);
 /// How long another program may run that does many things on a mount.
 const PROGRAM_MAX: Duration = Duration::from_secs(25);
-/// How often a condition is looked at that nothing announces (a socket that the kernel releases, a task that ends).
+/// How often a condition is looked at that nothing announces (a socket that the kernel releases, a
+/// task that ends).
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
 /// What looking at a condition found.
@@ -29,7 +31,8 @@ pub enum Look<T> {
     Never(String),
 }
 
-/// Waits until `look` is ready, looking again each time `changed` completes. Fails the test at `at` otherwise.
+/// Waits until `look` is ready, looking again each time `changed` completes. Fails the test at `at`
+/// otherwise.
 ///
 /// `changed` must be subscribed before the first look, or a change between the two is lost.
 pub async fn wait_for<T>(
@@ -49,7 +52,8 @@ pub async fn poll<T>(at: Caller, what: &str, mut look: impl FnMut() -> Look<T>) 
     wait_for(at, what, async || pause(POLL_EVERY).await, async || look()).await
 }
 
-/// The same where looking takes a while, such as a look at a mount: the kernel tells nobody when it has forgotten.
+/// The same where looking takes a while, such as a look at a mount: the kernel tells nobody when it
+/// has forgotten.
 pub async fn poll_for<T>(at: Caller, what: &str, look: impl AsyncFnMut() -> Look<T>) -> T {
     wait_for(at, what, async || pause(POLL_EVERY).await, look).await
 }

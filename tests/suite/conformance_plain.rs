@@ -1,4 +1,5 @@
-//! The facts on a plain directory: what fails here is a wrong fact, or a strange file system under `TMPDIR`.
+//! The facts on a plain directory: what fails here is a wrong fact, or a strange file system under
+//! `TMPDIR`.
 
 use tandem_tests::conformance::exerciser::exercise;
 use tandem_tests::conformance::{self, Plain};

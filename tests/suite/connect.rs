@@ -115,7 +115,8 @@ async fn both_sides_refuse_whom_they_did_not_ask_for() {
 
 #[tokio::test]
 async fn a_third_peer_can_not_join_a_pair() {
-    // The refusal comes at once, but it is told only when the time is over, since the other one may yet change his mind.
+    // The refusal comes at once, but it is told only when the time is over, since the other one may
+    // yet change his mind.
     let patient_enough = |config| impatient(config).connect_timeout(Duration::from_secs(1));
     let universe = Universe::builder().configure(patient_enough).build().await;
     let mallory = universe.join("mallory").await;

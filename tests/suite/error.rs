@@ -1,4 +1,5 @@
-//! Mistakes and mishaps: each is a typed error whose message names the thing and says what a person can do.
+//! Mistakes and mishaps: each is a typed error whose message names the thing and says what a person
+//! can do.
 
 use tandem_core::catalog::SharePath;
 use tandem_core::peer::{Peer, PeerConfig, PullError, ShareError, StartError};

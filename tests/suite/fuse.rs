@@ -1,4 +1,5 @@
-//! Sharing with a mount: what one side has, the other side's programs read and write as ordinary files.
+//! Sharing with a mount: what one side has, the other side's programs read and write as ordinary
+//! files.
 
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -102,7 +103,8 @@ async fn an_edit_of_the_peer_that_keeps_the_size_shows_in_the_mount() {
 async fn who_only_looks_at_a_file_notices_edits_that_keep_the_size() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
-    // Again and again: the news of the file itself may be told twice, and an edit must not need that.
+    // Again and again: the news of the file itself may be told twice, and an edit must not need
+    // that.
     for round in 0..40 {
         let edited = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890 + round);
         let edit = bobs.within(move |path| {

@@ -1,4 +1,5 @@
-//! Mounts when things go wrong: a read gives the right bytes or an error, a write never waits for the other side.
+//! Mounts when things go wrong: a read gives the right bytes or an error, a write never waits for
+//! the other side.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,8 @@ use crate::temper::quick_to_return;
 
 const MIB: usize = 1024 * 1024;
 
-/// A universe whose peers reach each other through a link, and take a lost session up again at once.
+/// A universe whose peers reach each other through a link, and take a lost session up again at
+/// once.
 async fn linked() -> Universe {
     let builder = Universe::builder().linked().configure(quick_to_return);
     builder.build().await
@@ -87,7 +89,8 @@ async fn a_read_that_begins_while_apart_ends_when_the_peer_is_back() {
 /// How long readers wait where a test wants them to give up.
 const READ_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A read that gets nothing fails, not before its time and not with zeros, and the next one may be luckier.
+/// A read that gets nothing fails, not before its time and not with zeros, and the next one may be
+/// luckier.
 async fn a_read_gives_up(fault: impl FnOnce(&Link) -> Fault) {
     let impatient = |config| quick_to_return(config).read_patience(READ_PATIENCE);
     let universe = Universe::builder().linked().configure(impatient).build().await;

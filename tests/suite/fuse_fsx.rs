@@ -1,4 +1,5 @@
-//! Ten thousand random operations on one file of a mount, checked against a model in memory; a failure tells its seed.
+//! Ten thousand random operations on one file of a mount, checked against a model in memory; a
+//! failure tells its seed.
 
 use tandem_core::mount::{MountOptions, Passthrough};
 use tandem_tests::conformance::Plain;

@@ -1,7 +1,8 @@
-//! Files of a mount that are mapped into memory and written to without a call, also after they were closed.
+//! Files of a mount that are mapped into memory and written to without a call, also after they were
+//! closed.
 //!
-//! The mounts belong to another process: the kernel holds the memory of a process while it takes a mapping away, and whoever
-//! serves the mount then needs memory of his own.
+//! The mounts belong to another process: the kernel holds the memory of a process while it takes a
+//! mapping away, and whoever serves the mount then needs memory of his own.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -76,7 +77,8 @@ impl Pair {
     }
 }
 
-/// Returns when the peers have done what they were told before: a file that is shared later is there.
+/// Returns when the peers have done what they were told before: a file that is shared later is
+/// there.
 async fn settled(pair: &Pair) {
     std::fs::write(pair.mine.with_file_name("later.txt"), b"later").unwrap();
     reads(&pair.theirs.with_file_name("later.txt"), b"later".to_vec()).await;

@@ -1,4 +1,5 @@
-//! Programs that nobody wrote for tandem work on a mount, and their work arrives whole at the other one.
+//! Programs that nobody wrote for tandem work on a mount, and their work arrives whole at the other
+//! one.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! SQLite on a mount: its locks, its journal and its shared memory work, and the database is whole on the other side.
+//! SQLite on a mount: its locks, its journal and its shared memory work, and the database is whole
+//! on the other side.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +38,8 @@ fn write(path: &Path) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Reads until there is nothing more to come; every look must see whole transactions, and never fewer than before.
+/// Reads until there is nothing more to come; every look must see whole transactions, and never
+/// fewer than before.
 fn read(path: &Path, is_done: &AtomicBool) -> rusqlite::Result<i64> {
     let connection = open(path)?;
     let mut seen = 0;

@@ -1,4 +1,5 @@
-//! What is done in one mount is seen in the other: removed, renamed, emptied, overwritten, moved as a whole.
+//! What is done in one mount is seen in the other: removed, renamed, emptied, overwritten, moved as
+//! a whole.
 
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};

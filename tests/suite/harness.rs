@@ -1,4 +1,5 @@
-//! The harness keeps its own promises: it cleans up, it notices who does not, and universes do not meet.
+//! The harness keeps its own promises: it cleans up, it notices who does not, and universes do not
+//! meet.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,5 @@
-//! The suite: what tandem promises, each promise a test with a universe of its own. One module per topic.
+//! The suite: what tandem promises, each promise a test with a universe of its own. One module per
+//! topic.
 
 #![expect(clippy::unwrap_used, reason = "what fails in here fails a test, as it should")]
 

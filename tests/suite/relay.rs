@@ -1,4 +1,5 @@
-//! The relay, as peers use it: what it answers, what it never learns, and what a bad one does to a pair.
+//! The relay, as peers use it: what it answers, what it never learns, and what a bad one does to a
+//! pair.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A pair stays a pair: it knows how the other side is, notices when it is gone, and comes back by itself.
+//! A pair stays a pair: it knows how the other side is, notices when it is gone, and comes back by
+//! itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! How patient the peers of a test are: the pauses that a real network deserves only cost time on a loopback.
+//! How patient the peers of a test are: the pauses that a real network deserves only cost time on a
+//! loopback.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What only this repository needs: its gate, its rules, its demo, mutations, the heavy checks and the figures.
+//! What only this repository needs: its gate, its rules, its demo, mutations, the heavy checks and
+//! the figures.
 
 pub(crate) mod bench;
 pub(crate) mod ci;

@@ -1,5 +1,5 @@
-//! `cargo xtask doctor` as a script sees it: exit codes and the JSON document. The real mount is left out (`--quick`),
-//! since it builds the whole workspace.
+//! `cargo xtask doctor` as a script sees it: exit codes and the JSON document. The real mount is
+//! left out (`--quick`), since it builds the whole workspace.
 
 use std::process::Command;
 

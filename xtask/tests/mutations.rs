@@ -1,4 +1,5 @@
-//! `cargo xtask mutations` on a tiny workspace of its own: what is noticed, what is not, and what proves nothing.
+//! `cargo xtask mutations` on a tiny workspace of its own: what is noticed, what is not, and what
+//! proves nothing.
 
 use std::path::Path;
 use std::process::Command;
@@ -30,8 +31,8 @@ mod tests {
 }
 ";
 
-/// A patch that replaces the only interesting line, for `test` to notice; in the form of `git diff`, which git applies
-/// more strictly than that of `diff -u`.
+/// A patch that replaces the only interesting line, for `test` to notice; in the form of `git
+/// diff`, which git applies more strictly than that of `diff -u`.
 fn patch(replacement: &str, test: &str) -> String {
     let header = format!("Mutation: `n * 2` becomes `{replacement}`\nTest: sample::sample$tests::{test}\n");
     let context = " /// Twice `n`.\n pub fn double(n: u32) -> u32 {\n";

@@ -1,6 +1,8 @@
-//! What a merge changed for people: the visible tree before and after, compared around the touched entries.
+//! What a merge changed for people: the visible tree before and after, compared around the touched
+//! entries.
 //!
-//! Owns the choice of what to compare, so that the cost follows the size of the change and not of the catalog.
+//! Owns the choice of what to compare, so that the cost follows the size of the change and not of
+//! the catalog.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -58,8 +60,8 @@ impl Catalog {
         Difference { news, displaced }
     }
 
-    /// Every entry whose path or visibility may change: those with new states, what is in those that move, and the
-    /// folders above that are visible or not because of them.
+    /// Every entry whose path or visibility may change: those with new states, what is in those
+    /// that move, and the folders above that are visible or not because of them.
     ///
     /// Each walk stops where an earlier one was, so that all of them together visit an entry once.
     fn affected_by(&self, states: &BTreeMap<EntryId, EntryState>) -> HashSet<EntryId> {
@@ -342,8 +344,8 @@ impl Comparison {
         self.gone.remove(&was_at)
     }
 
-    /// Whether something is elsewhere only because a folder that it is in is. All of a folder is asked for in a row, and
-    /// after each folder that it is in.
+    /// Whether something is elsewhere only because a folder that it is in is. All of a folder is
+    /// asked for in a row, and after each folder that it is in.
     fn came_along(&mut self, from: &Location, to: &Location) -> bool {
         if self.moves.is_empty() || from.name != to.name {
             return false;

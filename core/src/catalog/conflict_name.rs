@@ -1,7 +1,8 @@
-//! The names of conflict copies: `stem (conflict SHORT-COUNTER).ext`, after the maker of the version.
+//! The names of conflict copies: `stem (conflict SHORT-COUNTER).ext`, after the maker of the
+//! version.
 //!
-//! Deterministic, so that both peers show the same name. Where a name is taken, or had to be cut, more of the version's
-//! identity goes into the next attempt.
+//! Deterministic, so that both peers show the same name. Where a name is taken, or had to be cut,
+//! more of the version's identity goes into the next attempt.
 
 use super::dot::Dot;
 use super::share_path::Name;
@@ -19,7 +20,8 @@ pub(super) fn may_be_conflict_name(name: &Name) -> bool {
     name.as_str().contains(MARK)
 }
 
-/// The name of the copy of `base` that `version` is; a different one for each attempt, counted from 0.
+/// The name of the copy of `base` that `version` is; a different one for each attempt, counted from
+/// 0.
 pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32) -> Option<Name> {
     let (dot, id) = version;
     let (stem, extension) = split(base.as_str());

@@ -1,8 +1,9 @@
 //! A short summary of a catalog, by which two peers find out what to send after they (re)connect.
 //!
-//! 256 hashes, one per first byte of the entry ids: equal catalogs have equal digests, and different ones differ unless
-//! somebody finds a collision in 128 bits of BLAKE3. Each bucket hashes the hashes of its states in the order of their ids,
-//! so no sum or XOR of hashes can be made to cancel out.
+//! 256 hashes, one per first byte of the entry ids: equal catalogs have equal digests, and
+//! different ones differ unless somebody finds a collision in 128 bits of BLAKE3. Each bucket
+//! hashes the hashes of its states in the order of their ids, so no sum or XOR of hashes can be
+//! made to cancel out.
 
 use std::fmt;
 
@@ -25,7 +26,8 @@ pub(super) type StateHash = [u8; 32];
 pub struct Digest(Vec<u8>);
 
 impl Digest {
-    /// Summarises a catalog from the hashes of its states, which `bucket` gives for each first byte in the order of ids.
+    /// Summarises a catalog from the hashes of its states, which `bucket` gives for each first byte
+    /// in the order of ids.
     pub(super) fn of<'a, H: Iterator<Item = &'a StateHash>>(bucket: impl Fn(u8) -> H) -> Self {
         let hash_bucket = |first| {
             let mut hasher = blake3::Hasher::new();

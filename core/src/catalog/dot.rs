@@ -1,6 +1,7 @@
 //! Who made a change, and which one: replicas, dots, and what has been seen of them.
 //!
-//! Counters are Lamport clocks: a new dot is greater than every dot its maker knew. No wall clock decides anything.
+//! Counters are Lamport clocks: a new dot is greater than every dot its maker knew. No wall clock
+//! decides anything.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use crate::limits::ENTRY_REPLICAS_MAX;
 
 /// One life of one peer's catalog.
 ///
-/// A peer that restarts with the same key but an empty catalog would count from 1 again and reuse dots that others have
-/// seen; a new incarnation keeps its dots apart from the old ones.
+/// A peer that restarts with the same key but an empty catalog would count from 1 again and reuse
+/// dots that others have seen; a new incarnation keeps its dots apart from the old ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId {
     /// Whose catalog it is.

@@ -1,8 +1,9 @@
-//! Drafts of local changes: new states of a few entries on top of a catalog, stored together or not at all.
+//! Drafts of local changes: new states of a few entries on top of a catalog, stored together or not
+//! at all.
 //!
-//! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and whether it is allowed,
-//! is decided in `edit`. The other side may have filled an entry, so that it takes no change of ours: then a new entry
-//! gets it, in the same place.
+//! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and
+//! whether it is allowed, is decided in `edit`. The other side may have filled an entry, so that it
+//! takes no change of ours: then a new entry gets it, in the same place.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -95,8 +96,8 @@ impl<'a> Draft<'a> {
         Ok(first_of(&folder))
     }
 
-    /// Puts a new version under a free name. Takes up a tombstone of that name, if there is one, so that replacing a file
-    /// by removing and adding it, as editors do, does not use up the catalog.
+    /// Puts a new version under a free name. Takes up a tombstone of that name, if there is one, so
+    /// that replacing a file by removing and adding it, as editors do, does not use up the catalog.
     pub(super) fn place(
         &mut self,
         folder: &[EntryId],
@@ -109,7 +110,8 @@ impl<'a> Draft<'a> {
         self.make(first_of(folder), name, version)
     }
 
-    /// Makes a new entry. The other side may have made one under the id that the next change gives; it stays.
+    /// Makes a new entry. The other side may have made one under the id that the next change gives;
+    /// it stays.
     fn make(&mut self, parent: EntryId, name: Name, version: Version) -> Result<EntryId, CatalogError> {
         let (dot, id) = loop {
             let dot = self.next_dot()?;
@@ -146,7 +148,8 @@ impl<'a> Draft<'a> {
         named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id) && self.has_room(*id))
     }
 
-    /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders are kept.
+    /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders
+    /// are kept.
     pub(super) fn put_version(
         &mut self,
         shown: &Item,
@@ -174,8 +177,8 @@ impl<'a> Draft<'a> {
         self.add_version(id, version)
     }
 
-    /// Adds a version to an entry, beside those that it has. Returns the entry that has it: where there is no room in
-    /// that one, it is a new one.
+    /// Adds a version to an entry, beside those that it has. Returns the entry that has it: where
+    /// there is no room in that one, it is a new one.
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
@@ -263,7 +266,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Makes it official that the entries of a cycle are at the top, before another move opens the cycle and they jump.
+    /// Makes it official that the entries of a cycle are at the top, before another move opens the
+    /// cycle and they jump.
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
         let lifted = self.catalog.tree.lifted();
         let places: Vec<_> = lifted

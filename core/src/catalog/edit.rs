@@ -1,7 +1,8 @@
 //! Local changes at paths: adding, removing, and noting who holds what.
 //!
-//! Every operation drafts new states of the entries it touches and stores them together, or fails and changes nothing.
-//! It acts on what is *shown* at the path it is given, and only on dots that this replica has seen.
+//! Every operation drafts new states of the entries it touches and stores them together, or fails
+//! and changes nothing. It acts on what is *shown* at the path it is given, and only on dots that
+//! this replica has seen.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -37,17 +38,18 @@ impl Change {
 }
 
 impl Catalog {
-    /// Shares a file, or a new version of the file at that path; this peer holds its bytes. Makes the folders it needs.
+    /// Shares a file, or a new version of the file at that path; this peer holds its bytes. Makes
+    /// the folders it needs.
     ///
-    /// The same content with the same mode is no change. What is replaced is the version shown at the path: other
-    /// versions stay as the conflict copies they are. Added at the path of a copy, it becomes a file of that name. Mode
-    /// bits beyond the permissions are dropped.
+    /// The same content with the same mode is no change. What is replaced is the version shown at
+    /// the path: other versions stay as the conflict copies they are. Added at the path of a copy,
+    /// it becomes a file of that name. Mode bits beyond the permissions are dropped.
     pub fn add_file(&mut self, path: &SharePath, file: FileVersion) -> Result<Change, CatalogError> {
         self.add_leaf(path, Kind::File(file))
     }
 
-    /// Shares a symbolic link, or a new target of what is at that path, as [`Catalog::add_file`] does. The same target is
-    /// no change.
+    /// Shares a symbolic link, or a new target of what is at that path, as [`Catalog::add_file`]
+    /// does. The same target is no change.
     pub fn add_link(&mut self, path: &SharePath, link: LinkVersion) -> Result<Change, CatalogError> {
         self.add_leaf(path, Kind::Link(link))
     }
@@ -82,9 +84,11 @@ impl Catalog {
         Ok(self.store_change(states))
     }
 
-    /// Removes what is shown at the path: one version of a file, or a folder with all that is in it.
+    /// Removes what is shown at the path: one version of a file, or a folder with all that is in
+    /// it.
     ///
-    /// What another peer adds or edits in there without knowing of the removal stays, and keeps its folders visible.
+    /// What another peer adds or edits in there without knowing of the removal stays, and keeps its
+    /// folders visible.
     pub fn remove(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         let mut draft = Draft::new(self);
         match self.find(path) {
@@ -121,7 +125,8 @@ impl Catalog {
 
     /// Removes the empty folder at the path, as rmdir(2) does: nothing else.
     ///
-    /// A folder is not empty either while something in it is not shown because its path would be too long.
+    /// A folder is not empty either while something in it is not shown because its path would be
+    /// too long.
     pub fn remove_empty_folder(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         match self.find(path) {
             Some(Item::Leaf(_) | Item::Copy(_)) => Err(CatalogError::NotFolder { path: path.clone() }),
@@ -132,7 +137,8 @@ impl Catalog {
         }
     }
 
-    /// Whether the folder at the path is empty, as [`Catalog::remove_empty_folder`] means it; `None` if it is no folder.
+    /// Whether the folder at the path is empty, as [`Catalog::remove_empty_folder`] means it;
+    /// `None` if it is no folder.
     #[must_use]
     pub fn is_empty_folder(&self, path: &SharePath) -> Option<bool> {
         self.folder_at(Some(path)).map(|entries| self.are_empty(&entries))
@@ -145,7 +151,8 @@ impl Catalog {
     /// Notes that `holder` has the bytes of one version. No change if that version has been
     /// replaced meanwhile, or where the catalog has no room for the note.
     ///
-    /// Takes the version and not a path, because a pull may end after the file was renamed or edited.
+    /// Takes the version and not a path, because a pull may end after the file was renamed or
+    /// edited.
     pub fn mark_held(&mut self, id: EntryId, dot: Dot, holder: Fingerprint) -> Change {
         let version = self.state(id).and_then(|state| state.versions.get(&dot));
         if version.is_none_or(|version| version.holders.contains(&holder)) {

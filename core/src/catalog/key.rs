@@ -10,8 +10,8 @@ use super::view::{Item, LeafGroup, Shown, Slot};
 
 /// Names something visible across renames: the entry, and for a conflict copy its version too.
 ///
-/// Two changes give a file another key: an edit of a conflict copy, which returns the new one, and a rename onto another
-/// file, after which it has the key of that one.
+/// Two changes give a file another key: an edit of a conflict copy, which returns the new one, and
+/// a rename onto another file, after which it has the key of that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
     /// The entry; of several that are shown as one, any.
@@ -41,7 +41,8 @@ impl Shown {
     }
 }
 
-/// The surroundings of an entry: the path that it claims, the folder that this is in, and who else claims it.
+/// The surroundings of an entry: the path that it claims, the folder that this is in, and who else
+/// claims it.
 pub(super) struct Spot {
     pub(super) path: SharePath,
     pub(super) folder: Vec<EntryId>,
@@ -51,9 +52,9 @@ pub(super) struct Spot {
 impl Catalog {
     /// Where something is shown now, if it is. Costs as much as a look-up of its path.
     ///
-    /// Any entry of a folder that is made of several finds it. A file or link is found under whichever entry it is shown
-    /// now. A file that has lost its name to another version is found as the conflict copy that it became, and a copy
-    /// that took the name as the file of that name.
+    /// Any entry of a folder that is made of several finds it. A file or link is found under
+    /// whichever entry it is shown now. A file that has lost its name to another version is found
+    /// as the conflict copy that it became, and a copy that took the name as the file of that name.
     #[must_use]
     pub fn locate(&self, key: EntryKey) -> Option<Shown> {
         let spot = self.spot_of(key.id)?;

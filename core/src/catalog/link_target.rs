@@ -33,8 +33,9 @@ impl LinkTarget {
         &self.0
     }
 
-    /// How many folders it leads up from that of the link before it leads down again; `None` if that can't be told
-    /// from the text: it is absolute, or goes up again after a name, which may be that of another link.
+    /// How many folders it leads up from that of the link before it leads down again; `None` if
+    /// that can't be told from the text: it is absolute, or goes up again after a name, which may
+    /// be that of another link.
     #[must_use]
     pub fn leads_up(&self) -> Option<usize> {
         if self.0.starts_with('/') {

@@ -11,8 +11,9 @@ use crate::limits::EVENTS_MADE_MAX;
 
 /// Something visible that a merge changed.
 ///
-/// The events of one merge come in this order: what was removed, under its old path; what was renamed, all at once and the
-/// innermost rename of a path counting; then what was added, changed or copied, under its new path.
+/// The events of one merge come in this order: what was removed, under its old path; what was
+/// renamed, all at once and the innermost rename of a path counting; then what was added, changed
+/// or copied, under its new path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogEvent {
@@ -21,7 +22,8 @@ pub enum CatalogEvent {
         /// Where.
         path: SharePath,
     },
-    /// A file has another content, mode or time, a link another target; or something of another kind took its place.
+    /// A file has another content, mode or time, a link another target; or something of another
+    /// kind took its place.
     Changed {
         /// Where.
         path: SharePath,
@@ -47,8 +49,8 @@ pub enum CatalogEvent {
     },
 }
 
-/// Where something is: its folder, and its name there. All that is in a folder has one copy of the folder's path, which
-/// may be long.
+/// Where something is: its folder, and its name there. All that is in a folder has one copy of the
+/// folder's path, which may be long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) folder: Option<SharePath>,

@@ -28,19 +28,21 @@ pub enum OnExisting {
 impl Catalog {
     /// Renames or moves what is shown at `from`. Makes the folders that `to` needs.
     ///
-    /// One change of place, however much is in a folder; contents keep their ids and holders. Concurrent versions of a
-    /// renamed file go along; a conflict copy becomes a file of its own. Refused are an unknown source, a target that is
-    /// there, and a folder that would end up in itself.
+    /// One change of place, however much is in a folder; contents keep their ids and holders.
+    /// Concurrent versions of a renamed file go along; a conflict copy becomes a file of its own.
+    /// Refused are an unknown source, a target that is there, and a folder that would end up in
+    /// itself.
     pub fn rename(&mut self, from: &SharePath, to: &SharePath) -> Result<Change, CatalogError> {
         self.rename_with(from, to, OnExisting::Refuse)
     }
 
     /// As [`Catalog::rename`], with a choice of what to do when something is at `to`.
     ///
-    /// [`OnExisting::Replace`]: a file or link over another one is an edit of the *target*, which keeps its key and gets
-    /// the version of the source; the source's entry is left as a tombstone, which the next creation of that name takes
-    /// up, so that editors which save by renaming do not use up the catalog. Conflict copies of either stay where they
-    /// are, so that one of the source may take its name. A folder takes the place of an empty folder only.
+    /// [`OnExisting::Replace`]: a file or link over another one is an edit of the *target*, which
+    /// keeps its key and gets the version of the source. The source's entry stays as a tombstone,
+    /// which the next creation of that name takes up, so that editors which save by renaming do
+    /// not use up the catalog. Conflict copies of either stay where they are, so that one of the
+    /// source may take its name. A folder takes the place of an empty folder only.
     ///
     /// [`OnExisting::Exchange`]: both have to be there, and get each other's place in one change.
     pub fn rename_with(
@@ -129,8 +131,8 @@ impl Draft<'_> {
         self.outrank(&replaced, &moved, from)
     }
 
-    /// Makes sure that a leaf which was put at `to`, in place of `replaced`, has that name also where conflict copies
-    /// stay behind.
+    /// Makes sure that a leaf which was put at `to`, in place of `replaced`, has that name also
+    /// where conflict copies stay behind.
     fn outrank(&mut self, moved: &Item, replaced: &Item, to: &SharePath) -> Result<(), CatalogError> {
         let Item::Leaf(group) = moved else { return Ok(()) };
         let leaving = match replaced {

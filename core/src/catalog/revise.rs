@@ -1,7 +1,9 @@
-//! Edits by key: a new version of something that was opened some time ago, wherever it is called now.
+//! Edits by key: a new version of something that was opened some time ago, wherever it is called
+//! now.
 //!
-//! A writer knows which version it started from. That one is replaced; a version that came from elsewhere meanwhile is
-//! not, and stays beside the new one as a conflict copy. So both can be kept without any lock held while somebody writes.
+//! A writer knows which version it started from. That one is replaced; a version that came from
+//! elsewhere meanwhile is not, and stays beside the new one as a conflict copy. So both can be kept
+//! without any lock held while somebody writes.
 
 use super::Catalog;
 use super::conflict_name::conflict_name;
@@ -33,16 +35,18 @@ pub struct Edited {
 }
 
 impl Catalog {
-    /// Makes `kind` the new version of the file or link `key`, which was made from its version `base`.
+    /// Makes `kind` the new version of the file or link `key`, which was made from its version
+    /// `base`.
     ///
-    /// What is replaced is `base`, with whatever has the same content under that name. If `base` was replaced meanwhile,
-    /// both stay: ours has the name, unless a folder took it, and the other is a conflict copy. If it was removed, this brings it back, with its
-    /// folders. An edit of a conflict copy makes it a file of its own. Of the same content the holders are kept; we are
+    /// What is replaced is `base`, with whatever has the same content under that name. If `base`
+    /// was replaced meanwhile, both stay: ours has the name, unless a folder took it, and the other
+    /// is a conflict copy. If it was removed, this brings it back, with its folders. An edit of a
+    /// conflict copy makes it a file of its own. Of the same content the holders are kept; we are
     /// one if we were, or if the bytes are [`Holding::Held`]. A new time alone is a change here.
     ///
-    /// A new mode or time of a file whose bytes we don't have is nothing without its `base`: once that is gone there is
-    /// no change, and what is shown instead is returned. Refused are folders, what no file can be, and entries that have
-    /// no path.
+    /// A new mode or time of a file whose bytes we don't have is nothing without its `base`: once
+    /// that is gone there is no change, and what is shown instead is returned. Refused are folders,
+    /// what no file can be, and entries that have no path.
     pub fn edit(
         &mut self,
         key: EntryKey,
@@ -87,7 +91,8 @@ impl Catalog {
         Ok(Edited { change, shown })
     }
 
-    /// The path at which a conflict copy becomes a file of its own; `None` for what has its name, or has taken it.
+    /// The path at which a conflict copy becomes a file of its own; `None` for what has its name,
+    /// or has taken it.
     fn own_path(&self, spot: &Spot, group: &LeafGroup, key: EntryKey) -> Option<SharePath> {
         key.copy?;
         let shown = self.shown_leaf(spot, group)?;
@@ -114,7 +119,8 @@ impl Catalog {
         }
     }
 
-    /// A version as it is shown; one that is not, because the name of a copy is too long, as if it had its own name.
+    /// A version as it is shown; one that is not, because the name of a copy is too long, as if it
+    /// had its own name.
     fn shown_as(&self, (id, dot): (EntryId, Dot), path: &SharePath, version: Version) -> Shown {
         self.locate(EntryKey::of_copy(id, dot)).unwrap_or_else(|| Shown {
             path: path.clone(),

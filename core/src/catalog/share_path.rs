@@ -1,8 +1,10 @@
-//! Paths inside a share. [`SharePath`] is the only way in which a path from another peer, or from a person, enters.
+//! Paths inside a share. [`SharePath`] is the only way in which a path from another peer, or from a
+//! person, enters.
 //!
-//! Owns parsing, and that whatever holds a `SharePath` or a [`Name`] holds a checked one: deserialising goes through the
-//! same checks. Paths are relative, separated by `/`, and never touch a disk here; turning one into a local path, beneath
-//! a root and without following links, is the business of the store.
+//! Owns parsing, and that whatever holds a `SharePath` or a [`Name`] holds a checked one:
+//! deserialising goes through the same checks. Paths are relative, separated by `/`, and never
+//! touch a disk here; turning one into a local path, beneath a root and without following links, is
+//! the business of the store.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -20,7 +22,8 @@ use crate::printable::Printable;
 /// How much of a refused path an error shows, in characters.
 const SHOWN_PATH_LEN_MAX: usize = 200;
 
-/// The name of a file, link or folder: 1 to 255 bytes without `/` and NUL, not `.` or `..`. Cheap to clone.
+/// The name of a file, link or folder: 1 to 255 bytes without `/` and NUL, not `.` or `..`. Cheap
+/// to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(Arc<str>);
@@ -66,7 +69,8 @@ impl Serialize for Name {
     }
 }
 
-/// A path inside a share: 1 to 64 [`Name`]s with `/` between them, at most 4096 bytes. Cheap to clone.
+/// A path inside a share: 1 to 64 [`Name`]s with `/` between them, at most 4096 bytes. Cheap to
+/// clone.
 ///
 /// Sorted name by name, so that a folder comes right before what is in it.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -122,8 +126,8 @@ impl SharePath {
         folder.map_or_else(|| Ok(Self(name.0.clone())), |folder| folder.join(name))
     }
 
-    /// The longest name that something in `folder`, or at the top of the share, may have, in bytes; 0 if nothing may be
-    /// in there.
+    /// The longest name that something in `folder`, or at the top of the share, may have, in bytes;
+    /// 0 if nothing may be in there.
     pub(super) fn name_len_max_in(folder: Option<&Self>) -> usize {
         match folder {
             None => SHARE_NAME_LEN_MAX,

@@ -1,9 +1,9 @@
 //! The replicated state of one entry, and how two such states merge.
 //!
-//! Each entry merges on its own, so a set of whole entry states is a delta, and a page of a catalog is one too. The
-//! versions are a multi-value register with a version vector per entry (the dot stores of Almeida, Shoker and Baquero,
-//! "Delta state replicated data types", 2018); the place is a last-writer-wins register. What a tree of entries looks
-//! like is not decided here.
+//! Each entry merges on its own, so a set of whole entry states is a delta, and a page of a catalog
+//! is one too. The versions are a multi-value register with a version vector per entry (the dot
+//! stores of Almeida, Shoker and Baquero, "Delta state replicated data types", 2018); the place is
+//! a last-writer-wins register. What a tree of entries looks like is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -44,7 +44,8 @@ impl EntryId {
         &self.0
     }
 
-    /// The id of the entry that `dot` creates. Dots are unique, so ids are; and they are spread evenly.
+    /// The id of the entry that `dot` creates. Dots are unique, so ids are; and they are spread
+    /// evenly.
     pub(super) fn created_by(dot: &Dot) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(ENTRY_ID_CONTEXT);
         hasher.update(dot.replica.fingerprint.as_bytes());
@@ -87,7 +88,8 @@ impl fmt::Debug for ContentId {
 pub struct FileVersion {
     /// Its bytes.
     pub content: ContentId,
-    /// When the file was last modified, in nanoseconds since 1970; shown to people, decides nothing.
+    /// When the file was last modified, in nanoseconds since 1970; shown to people, decides
+    /// nothing.
     pub mtime_ns: i64,
     /// Permission bits, at most `0o777`.
     pub mode: u32,
@@ -123,7 +125,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// Same dot, same version; but a peer that lies must not make two others disagree, so the greater one wins.
+    /// Same dot, same version; but a peer that lies must not make two others disagree, so the
+    /// greater one wins.
     fn join(&mut self, other: Self) {
         match self.kind.cmp(&other.kind) {
             std::cmp::Ordering::Less => *self = other,
@@ -146,7 +149,8 @@ impl Version {
         self.trim_holders();
     }
 
-    /// The smallest so many of a union don't depend on the order of merging, so this bound never divides two catalogs.
+    /// The smallest so many of a union don't depend on the order of merging, so this bound never
+    /// divides two catalogs.
     fn trim_holders(&mut self) {
         while self.holders.len() > VERSION_HOLDERS_MAX {
             self.holders.pop_last();
@@ -165,14 +169,16 @@ pub struct Place {
     pub name: Name,
 }
 
-/// Everything that is replicated of one entry. Without versions it is a tombstone; tombstones are kept.
+/// Everything that is replicated of one entry. Without versions it is a tombstone; tombstones are
+/// kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryState {
     /// Where it is, or was.
     pub place: Place,
     /// Its versions; none once it is removed.
     pub versions: BTreeMap<Dot, Version>,
-    /// Which dots on this entry the state knows. A version that it knows but no longer has was replaced or removed.
+    /// Which dots on this entry the state knows. A version that it knows but no longer has was
+    /// replaced or removed.
     pub seen: Seen,
 }
 
@@ -206,7 +212,8 @@ impl EntryState {
         self.versions.insert(dot, version);
     }
 
-    /// Takes in what another replica knows of the same entry. Commutative, associative and idempotent.
+    /// Takes in what another replica knows of the same entry. Commutative, associative and
+    /// idempotent.
     ///
     /// A version survives if both sides have it, or if the side without it has not seen it.
     pub fn join(&mut self, other: Self) {

@@ -1,4 +1,5 @@
-//! What two catalogs show after edits on both sides. Also the cast and the props of the other tests.
+//! What two catalogs show after edits on both sides. Also the cast and the props of the other
+//! tests.
 
 use super::*;
 use crate::identity::Fingerprint;

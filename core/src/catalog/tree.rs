@@ -1,14 +1,16 @@
 //! The index of the tree: who is in which folder under which name, and what is visible.
 //!
-//! Owns the links from entries to the folders they are shown in, kept up to date entry by entry, and the search for
-//! cycles. Always a forest: a link that would close a cycle is lifted to the top instead. Knows no versions, only
-//! whether an entry is alive.
+//! Owns the links from entries to the folders they are shown in, kept up to date entry by entry,
+//! and the search for cycles. Always a forest: a link that would close a cycle is lifted to the top
+//! instead. Knows no versions, only whether an entry is alive.
 //!
-//! Concurrent moves can make a cycle (alice moves a into b, bob moves b into a). Kleppmann, Mulligan, Gomes and Beresford
-//! ("A highly-available move operation for replicated trees", 2021) keep a log of moves, and undo and redo it so that
-//! the move that comes last in the total order is ignored. We exchange states, not operations, and have no log; here the
-//! member of the cycle whose place has the greatest stamp, which is that same last move, is shown at the top. That is a
-//! pure function of the places, so all replicas agree, nothing is lost, and the next rename by anybody settles it.
+//! Concurrent moves can make a cycle (alice moves a into b, bob moves b into a). Kleppmann,
+//! Mulligan, Gomes and Beresford ("A highly-available move operation for replicated trees", 2021)
+//! keep a log of moves, and undo and redo it so that the move that comes last in the total order is
+//! ignored. We exchange states, not operations, and have no log; here the member of the cycle whose
+//! place has the greatest stamp, which is that same last move, is shown at the top. That is a pure
+//! function of the places, so all replicas agree, nothing is lost, and the next rename by anybody
+//! settles it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -87,7 +89,8 @@ impl Siblings {
     }
 }
 
-/// The index. Entries whose folder is unknown hang below its id, out of reach from the top, until it arrives.
+/// The index. Entries whose folder is unknown hang below its id, out of reach from the top, until
+/// it arrives.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Tree {
     nodes: HashMap<EntryId, Node>,
@@ -166,7 +169,8 @@ impl Tree {
             .map(|link| link.parent)
     }
 
-    /// Whether the entry is alive or has something visible in it. Says nothing about whether it can be reached.
+    /// Whether the entry is alive or has something visible in it. Says nothing about whether it can
+    /// be reached.
     pub(super) fn is_visible(&self, id: EntryId) -> bool {
         step();
         self.links.get(&id).is_some_and(|link| link.life == Life::Alive) || self.has_visible_children(id)
@@ -235,8 +239,8 @@ impl Tree {
         self.members.get(&id).copied()
     }
 
-    /// Looks for cycles after the entries `moved` got new places, and returns those that are lifted now but were not
-    /// before, or the other way round. Their links are for the caller to renew.
+    /// Looks for cycles after the entries `moved` got new places, and returns those that are lifted
+    /// now but were not before, or the other way round. Their links are for the caller to renew.
     ///
     /// A new cycle has a moved member, and so has one that is no more: the others are not looked
     /// at.
@@ -266,7 +270,8 @@ impl Tree {
     }
 }
 
-/// Follows the places upwards from `start`. Returns the cycle that this ends in, unless an earlier walk was there.
+/// Follows the places upwards from `start`. Returns the cycle that this ends in, unless an earlier
+/// walk was there.
 fn cycle_from<'a>(
     start: EntryId,
     walked: &mut HashSet<EntryId>,

@@ -1,9 +1,11 @@
 //! The visible tree: what people see at which path. A pure function of the replicated states.
 //!
-//! Owns the rules for names that several entries or versions claim. Folders of one name are shown as one folder. A folder
-//! goes before a leaf, which is a file or a link; among leaves the version with the greatest dot keeps the name, and each other content is a conflict
-//! copy beside it. Equal contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
-//! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept but not shown.
+//! Owns the rules for names that several entries or versions claim. Folders of one name are shown
+//! as one folder. A folder goes before a leaf, which is a file or a link; among leaves the version
+//! with the greatest dot keeps the name, and each other content is a conflict copy beside it. Equal
+//! contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
+//! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept
+//! but not shown.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -140,8 +142,8 @@ impl Catalog {
         self.shown(path, &self.find(path)?)
     }
 
-    /// What is shown at each of those paths. Where many of them are in one folder, that folder is gathered once, and not
-    /// for each of them.
+    /// What is shown at each of those paths. Where many of them are in one folder, that folder is
+    /// gathered once, and not for each of them.
     pub(crate) fn lookup_all(&self, paths: BTreeSet<SharePath>) -> HashMap<SharePath, Shown> {
         let (mut folders, mut listed) = (Folders::new(self), HashMap::new());
         let mut found = HashMap::new();
@@ -242,8 +244,8 @@ impl Catalog {
         items
     }
 
-    /// What is shown because of the entries in `folder` called `name`, under the names it is shown by. Entries that are
-    /// not `counted` are treated as if they were not there.
+    /// What is shown because of the entries in `folder` called `name`, under the names it is shown
+    /// by. Entries that are not `counted` are treated as if they were not there.
     pub(super) fn items_named(
         &self,
         folder: &Folder<'_>,

@@ -5,8 +5,9 @@
 //! secret 64 hexadecimal digits
 //! fingerprint 000G-40R4-…
 //! ```
-//! The last line lets a person see whose file it is, and shows damage. An existing file is read or refused, never
-//! overwritten; a new one is written beside its place, made durable, and then linked in, so that it appears whole.
+//! The last line lets a person see whose file it is, and shows damage. An existing file is read or
+//! refused, never overwritten; a new one is written beside its place, made durable, and then linked
+//! in, so that it appears whole.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

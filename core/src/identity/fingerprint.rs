@@ -1,9 +1,10 @@
-//! The fingerprint: 160 bits that commit to a public key, and their text form that people read to each other.
+//! The fingerprint: 160 bits that commit to a public key, and their text form that people read to
+//! each other.
 //!
-//! Text: the 20 bytes as 32 Crockford base32 symbols in eight groups of four, then a ninth group that checks them
-//! (20 bits, so one typing error in a million slips through). Parsing forgives case, spaces, dashes, and the usual
-//! mix-ups `O`/`0` and `I`/`L`/`1`. Whoever has a fingerprint can find the peer's addresses at a relay, so `Debug` and
-//! logs show only its beginning.
+//! Text: the 20 bytes as 32 Crockford base32 symbols in eight groups of four, then a ninth group
+//! that checks them (20 bits, so one typing error in a million slips through). Parsing forgives
+//! case, spaces, dashes, and the usual mix-ups `O`/`0` and `I`/`L`/`1`. Whoever has a fingerprint
+//! can find the peer's addresses at a relay, so `Debug` and logs show only its beginning.
 
 use std::fmt;
 use std::str::FromStr;
@@ -96,7 +97,8 @@ impl Fingerprint {
         &self.0
     }
 
-    /// The first two groups, for logs and status lines: enough to tell peers apart, too little to find one.
+    /// The first two groups, for logs and status lines: enough to tell peers apart, too little to
+    /// find one.
     #[must_use]
     pub fn fmt_short(&self) -> String {
         self.to_string().chars().take(2 * GROUP_LEN + 1).collect()
@@ -188,7 +190,8 @@ fn symbol_of(value: u8) -> char {
     char::from(ALPHABET[usize::from(value & 31)])
 }
 
-/// The symbols of `bytes`, five bits each, most significant first; bits that fill no symbol are left out.
+/// The symbols of `bytes`, five bits each, most significant first; bits that fill no symbol are
+/// left out.
 fn symbols_of(bytes: &[u8]) -> impl Iterator<Item = char> {
     let bit = |index: usize| (bytes[index / 8] >> (7 - index % 8)) & 1;
     let value = move |first: usize| (first..first + 5).fold(0, |value, index| value << 1 | bit(index));

@@ -1,6 +1,8 @@
-//! The public half of an identity: raw bytes, DER for TLS raw public keys, and verifying signatures.
+//! The public half of an identity: raw bytes, DER for TLS raw public keys, and verifying
+//! signatures.
 //!
-//! Knows nothing of secrets. Any 32 bytes are accepted as a key; one that is no point of the curve verifies nothing.
+//! Knows nothing of secrets. Any 32 bytes are accepted as a key; one that is no point of the curve
+//! verifies nothing.
 
 use std::fmt;
 

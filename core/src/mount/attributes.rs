@@ -8,14 +8,16 @@
 
 use crate::catalog::{EntryId, EntryKey};
 
-/// Names a file, folder or link within one mounted share. Never used again for another one while anybody knows it.
+/// Names a file, folder or link within one mounted share. Never used again for another one while
+/// anybody knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(pub u64);
 
 impl Inode {
     /// The top of the share.
     pub const ROOT: Self = Self(1);
-    /// From here on inodes are counted; below they are derived from entries, so that they are the same after a restart.
+    /// From here on inodes are counted; below they are derived from entries, so that they are the
+    /// same after a restart.
     pub(super) const COUNTED: u64 = 1 << 63;
 
     /// The inode that an entry gets, unless it is taken.
@@ -74,7 +76,8 @@ pub struct Attributes {
     pub kind: NodeKind,
     /// Length in bytes; of a link, that of its target.
     pub len: u64,
-    /// Bytes on disk that it stands for, in units of 512. What was not fetched yet counts: it is no hole.
+    /// Bytes on disk that it stands for, in units of 512. What was not fetched yet counts: it is no
+    /// hole.
     pub block_count: u64,
     /// Permission bits and the three above them, at most `0o7777`.
     pub mode: u32,
@@ -132,7 +135,8 @@ impl OpenMode {
     };
 }
 
-/// Attributes that this machine keeps for itself: catalogs have no users, and folders in them no modes and times.
+/// Attributes that this machine keeps for itself: catalogs have no users, and folders in them no
+/// modes and times.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Local {
     pub(super) owner: Option<Owner>,

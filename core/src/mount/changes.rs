@@ -1,7 +1,7 @@
 //! Telling the mounts of a share what looks different now, whoever changed it.
 //!
-//! Called with the catalog locked, right after a change: what it says of folders and inodes is true at that moment. The
-//! viewer that made the change knows it already and is left out.
+//! Called with the catalog locked, right after a change: what it says of folders and inodes is true
+//! at that moment. The viewer that made the change knows it already and is left out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,8 +43,9 @@ impl MountedShare {
         }
     }
 
-    /// Entries have other states. What is not there any more is forgotten: an entry that is made anew under the same name is
-    /// another file, even if it has the same id. What was written to the old one is shared all the same when it is closed.
+    /// Entries have other states. What is not there any more is forgotten: an entry that is made
+    /// anew under the same name is another file, even if it has the same id. What was written to
+    /// the old one is shared all the same when it is closed.
     pub(crate) fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
         let mut nodes = self.nodes();
         for id in entries {
@@ -63,8 +64,8 @@ impl MountedShare {
         }
     }
 
-    /// Something of a name that named nothing appeared. No kernel remembers that there was nothing; and one that uses the
-    /// new thing already must not be told to forget it.
+    /// Something of a name that named nothing appeared. No kernel remembers that there was nothing;
+    /// and one that uses the new thing already must not be told to forget it.
     pub(super) fn tell_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
         self.tell_new_of(&sights_of(files, path.parent()), path, by);
     }

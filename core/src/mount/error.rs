@@ -1,4 +1,5 @@
-//! What can go wrong in a mounted share, by situation. Which errno that is, is decided in `errno` alone.
+//! What can go wrong in a mounted share, by situation. Which errno that is, is decided in `errno`
+//! alone.
 
 use std::io;
 use std::sync::Arc;

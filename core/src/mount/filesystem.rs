@@ -1,8 +1,10 @@
-//! A share as a file system, without a kernel: what a mount answers with, and what tests call directly.
+//! A share as a file system, without a kernel: what a mount answers with, and what tests call
+//! directly.
 //!
-//! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the same share and the same
-//! open files. Everything blocks until it is done; the calls that may take long say so, and have a twin that tells
-//! whether they would. Names, files, folders and attributes have a file each.
+//! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the
+//! same share and the same open files. Everything blocks until it is done; the calls that may take
+//! long say so, and have a twin that tells whether they would. Names, files, folders and attributes
+//! have a file each.
 
 mod closing;
 mod files;

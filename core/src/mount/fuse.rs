@@ -1,8 +1,9 @@
 //! The adapter from the kernel's requests to [`FileSystem`]. It translates and decides nothing.
 //!
-//! Invariants: no handler waits (what may take long is done by another thread, which answers), and none panics out of
-//! here, or every later call on the mount would hang. Answers that the kernel remembers: no extended attributes, no
-//! access checks of our own (it checks modes itself), no locks of our own (it keeps them, on this machine).
+//! Invariants: no handler waits (what may take long is done by another thread, which answers), and
+//! none panics out of here, or every later call on the mount would hang. Answers that the kernel
+//! remembers: no extended attributes, no access checks of our own (it checks modes itself), no
+//! locks of our own (it keeps them, on this machine).
 //!
 //! Writeback caching is not used: the kernel has it only without passthrough, and where we are not
 //! root it would let the kernel decide the sizes of files.

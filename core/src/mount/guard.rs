@@ -101,7 +101,8 @@ impl Mounted {
     /// mount still is served until the peer ends.
     ///
     /// # Errors
-    /// [`MountError::Busy`] when something was open there still; the mount point is free all the same.
+    /// [`MountError::Busy`] when something was open there still; the mount point is free all the
+    /// same.
     pub(crate) fn unmount(&self) -> Result<(), MountError> {
         match self.take() {
             Some(parts) => self.end(parts, Users::Served),
@@ -149,14 +150,16 @@ impl Mounted {
             return Err(MountError::StillThere { path });
         }
         match outcome {
-            // So the kernel says to whoever was waiting for the next call when the mount went; it is gone, as it should be.
+            // So the kernel says to whoever was waiting for the next call when the mount went; it
+            // is gone, as it should be.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ok(()),
             outcome => outcome.map_err(|source| MountError::Busy { path, source }),
         }
     }
 
-    /// Unmounts and waits until the kernel has no more calls. A mount name space that was made meanwhile has a mount of its own,
-    /// which can last for as long as it likes: it is served, but not waited for.
+    /// Unmounts and waits until the kernel has no more calls. A mount name space that was made
+    /// meanwhile has a mount of its own, which can last for as long as it likes: it is served, but
+    /// not waited for.
     fn end_session(&self, session: BackgroundSession) -> io::Result<()> {
         let (sender, ended) = channel();
         let thread = std::thread::Builder::new().name("tandem-unmount".to_owned());
@@ -210,7 +213,8 @@ fn config(options: &MountOptions) -> Config {
     config
 }
 
-/// The kernel offers 128 KiB of read-ahead, so many round trips that they are what takes the time; root may ask for more.
+/// The kernel offers 128 KiB of read-ahead, so many round trips that they are what takes the time;
+/// root may ask for more.
 #[cfg(target_os = "linux")]
 fn widen_read_ahead(path: &Path) {
     let widened = || -> io::Result<()> {

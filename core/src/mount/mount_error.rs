@@ -88,8 +88,8 @@ pub enum MountError {
         /// What the kernel answered.
         source: io::Error,
     },
-    /// The mount was still in use; it was detached, so that nothing is mounted there any more, and lives on for whoever
-    /// has it open.
+    /// The mount was still in use; it was detached, so that nothing is mounted there any more, and
+    /// lives on for whoever has it open.
     #[error("could not unmount `{}` cleanly, it was detached: {source}\nhint: close what is open there first", path.display())]
     Busy {
         /// The mount point.

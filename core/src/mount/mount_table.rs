@@ -1,7 +1,9 @@
-//! Whether a path is still a mount point, by the kernel's own table, and the wait until it no longer is.
+//! Whether a path is still a mount point, by the kernel's own table, and the wait until it no
+//! longer is.
 //!
-//! On Linux the table is `/proc/self/mountinfo`, which can be polled for changes, so that nothing sleeps. Elsewhere a
-//! mount point is a directory on another device than its parent, and unmounting is synchronous.
+//! On Linux the table is `/proc/self/mountinfo`, which can be polled for changes, so that nothing
+//! sleeps. Elsewhere a mount point is a directory on another device than its parent, and unmounting
+//! is synchronous.
 
 use std::io;
 use std::path::Path;
@@ -20,7 +22,8 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
 
     let limit = Timespec::try_from(MOUNT_TABLE_TIMEOUT).map_err(io::Error::other)?;
     for _ in 0..MOUNT_TABLE_CHANGES_MAX {
-        // Opened anew each time: a change after the opening wakes the poll, even one between reading and polling.
+        // Opened anew each time: a change after the opening wakes the poll, even one between
+        // reading and polling.
         let mut table = std::fs::File::open("/proc/self/mountinfo")?;
         let mut text = Vec::new();
         table.read_to_end(&mut text)?;
@@ -126,7 +129,8 @@ pub(super) fn force(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the mount out of sight even though it is in use or dead. Whether it worked shows in the table of mounts.
+/// Takes the mount out of sight even though it is in use or dead. Whether it worked shows in the
+/// table of mounts.
 #[cfg(target_os = "linux")]
 pub(super) fn detach(path: &Path) {
     if let Err(error) = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH) {

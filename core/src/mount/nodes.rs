@@ -1,8 +1,10 @@
-//! The inode table: which entry of the catalog an inode stands for, and how often the kernel knows it.
+//! The inode table: which entry of the catalog an inode stands for, and how often the kernel knows
+//! it.
 //!
-//! An inode names an entry, not a path: paths are asked from the catalog each time, so a rename on either side needs no
-//! upkeep here. An inode whose entry was removed, or got another content while it was open, stands for nothing that is
-//! shared any more; it keeps the attributes it had and what is open of it. No I/O here.
+//! An inode names an entry, not a path: paths are asked from the catalog each time, so a rename on
+//! either side needs no upkeep here. An inode whose entry was removed, or got another content while
+//! it was open, stands for nothing that is shared any more; it keeps the attributes it had and what
+//! is open of it. No I/O here.
 //!
 //! Names are in the catalog alone: a mount keeps no tree of its own.
 
@@ -130,7 +132,8 @@ impl Nodes {
         }
     }
 
-    /// From now on the inode stands for another entry, with the attributes that this machine keeps of it.
+    /// From now on the inode stands for another entry, with the attributes that this machine keeps
+    /// of it.
     pub(super) fn rekey(&mut self, inode: Inode, key: EntryKey) {
         let Some(node) = self.nodes.get_mut(&inode) else {
             return;

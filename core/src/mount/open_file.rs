@@ -1,9 +1,11 @@
-//! One file that is open, however many handles it has: where its bytes are, and how it becomes writable.
+//! One file that is open, however many handles it has: where its bytes are, and how it becomes
+//! writable.
 //!
-//! All handles of an inode share one of these, so they always agree. Its content is what it was when the first of them was
-//! opened; a new content from the other side belongs to a new inode. Bytes come from a file on this machine that has
-//! the whole content, from what is fetched on demand, or from a working file once somebody writes. How a
-//! file becomes writable is decided in `writing`, when a content is published in `publish`.
+//! All handles of an inode share one of these, so they always agree. Its content is what it was
+//! when the first of them was opened; a new content from the other side belongs to a new inode.
+//! Bytes come from a file on this machine that has the whole content, from what is fetched on
+//! demand, or from a working file once somebody writes. How a file becomes writable is decided in
+//! `writing`, when a content is published in `publish`.
 
 use std::fs::File;
 use std::io;
@@ -29,7 +31,8 @@ pub(super) struct OpenFile {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) body: Body,
-    /// The version of which entry the bytes come from; `None` once it was removed here, and is not published any more.
+    /// The version of which entry the bytes come from; `None` once it was removed here, and is not
+    /// published any more.
     pub(super) version: Option<(EntryKey, Dot)>,
     pub(super) content: ContentId,
     /// Whether the entry was made here and the other side was not told yet.
@@ -167,7 +170,8 @@ impl OpenFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of the catalog.
+    /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of
+    /// the catalog.
     pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,7 +192,8 @@ impl OpenFile {
         }
     }
 
-    /// Whether the entry has another content by now than this file was opened with. Another mode or time is taken over.
+    /// Whether the entry has another content by now than this file was opened with. Another mode or
+    /// time is taken over.
     pub(super) fn is_outdated(&self, shown: &Shown) -> bool {
         let mut state = self.state();
         let Some((_, dot)) = state.version else {

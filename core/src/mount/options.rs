@@ -59,8 +59,8 @@ impl MountOptions {
         self
     }
 
-    /// Lets every user of this machine in, as far as the modes of the files do. An ordinary user needs `user_allow_other` in
-    /// `/etc/fuse.conf` for it.
+    /// Lets every user of this machine in, as far as the modes of the files do. An ordinary user
+    /// needs `user_allow_other` in `/etc/fuse.conf` for it.
     #[must_use]
     pub fn allow_other(mut self) -> Self {
         self.access = Access::Everybody;

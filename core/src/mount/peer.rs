@@ -1,4 +1,5 @@
-//! Mounting as people see it: [`Peer::mount`] gives a [`Mount`], and the mount is gone when that is unmounted or dropped.
+//! Mounting as people see it: [`Peer::mount`] gives a [`Mount`], and the mount is gone when that is
+//! unmounted or dropped.
 //!
 //! All mounts of a peer look at one [`MountedShare`], which is made with the first of them.
 
@@ -51,8 +52,8 @@ impl Peer {
         Ok(FileSystem::new(share.clone()))
     }
 
-    /// Mounts the share on the folder `at`. It can be used when this returns. What a killed process left mounted there is
-    /// taken away first.
+    /// Mounts the share on the folder `at`. It can be used when this returns. What a killed process
+    /// left mounted there is taken away first.
     ///
     /// # Errors
     /// [`MountError`] names the cause: the device, the mount point, the program, the store.
@@ -84,7 +85,8 @@ impl Peer {
 
 #[cfg(unix)]
 impl Peer {
-    /// Ends what is mounted still, and what file systems do not know of: from now on nobody is told.
+    /// Ends what is mounted still, and what file systems do not know of: from now on nobody is
+    /// told.
     pub(crate) async fn unmount_all(&self) {
         let share = self.mounted().take();
         #[cfg(all(unix, feature = "fuse"))]
@@ -116,14 +118,17 @@ impl Mount {
         self.mounted.path()
     }
 
-    /// Unmounts, and returns when the kernel has let go. Files that are still open are shared as they are.
+    /// Unmounts, and returns when the kernel has let go. Files that are still open are shared as
+    /// they are.
     ///
-    /// Whoever has something open is served on. That must not be this process itself: where this is neither
-    /// root nor has the kernel's files about connections (a user namespace in a container), it can't be cut
-    /// off later, and an ending process waits for it. [`Mount::end`] cuts it off everywhere.
+    /// Whoever has something open is served on. That must not be this process itself: where this is
+    /// neither root nor has the kernel's files about connections (a user namespace in a container),
+    /// it can't be cut off later, and an ending process waits for it. [`Mount::end`] cuts it off
+    /// everywhere.
     ///
     /// # Errors
-    /// [`MountError::Busy`] when something was open there still; the mount point is free all the same.
+    /// [`MountError::Busy`] when something was open there still; the mount point is free all the
+    /// same.
     pub async fn unmount(self) -> Result<(), MountError> {
         // Fails only when it panicked.
         let outcome = tokio::task::spawn_blocking(move || self.mounted.unmount()).await;

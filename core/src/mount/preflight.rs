@@ -1,7 +1,8 @@
 //! What has to be right before a share can be mounted, and the cause when it is not.
 //!
-//! The kernel's and fuser's own errors mislead: a missing device reads "no such file or directory" of the mount point.
-//! Changes nothing but one thing: a mount of ours whose process is dead is taken away.
+//! The kernel's and fuser's own errors mislead: a missing device reads "no such file or directory"
+//! of the mount point. Changes nothing but one thing: a mount of ours whose process is dead is
+//! taken away.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,8 @@ fn clear_dead_mounts(at: &Path) {
     }
 }
 
-/// Device and mount point exist when this is asked, so that only the program can be what was not found.
+/// Device and mount point exist when this is asked, so that only the program can be what was not
+/// found.
 pub(super) fn explain(path: &Path, source: io::Error) -> MountError {
     match source.kind() {
         io::ErrorKind::NotFound => MountError::NoMountProgram { source },
@@ -85,7 +87,8 @@ pub(super) fn explain(path: &Path, source: io::Error) -> MountError {
     }
 }
 
-/// Whether the kernel would let this process register backing files: CAP_SYS_ADMIN in the initial user namespace.
+/// Whether the kernel would let this process register backing files: CAP_SYS_ADMIN in the initial
+/// user namespace.
 #[cfg(target_os = "linux")]
 pub(super) fn may_pass_through() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

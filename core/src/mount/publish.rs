@@ -1,8 +1,9 @@
 //! From a write to the other side: what was written becomes a version in the catalog.
 //!
-//! A write never waits for the other peer. When the file is closed or synced its content is hashed and shared, once,
-//! however much was written; nothing is shared while it is being written. A version is derived from the one that the
-//! writer saw: what the other side did meanwhile stays, as a conflict copy.
+//! A write never waits for the other peer. When the file is closed or synced its content is hashed
+//! and shared, once, however much was written; nothing is shared while it is being written. A
+//! version is derived from the one that the writer saw: what the other side did meanwhile stays, as
+//! a conflict copy.
 //!
 //! A new file is in the catalog from its creation, but the other side is informed of it when it is
 //! closed for the first time.
@@ -40,7 +41,8 @@ struct Hashed {
 }
 
 impl MountedShare {
-    /// Shares what was written, if anything was. A file that somebody goes on writing is left to whoever closes it next.
+    /// Shares what was written, if anything was. A file that somebody goes on writing is left to
+    /// whoever closes it next.
     pub(super) fn publish(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -109,7 +111,8 @@ impl MountedShare {
         };
         let shown = files.catalog.locate(key);
         let current = shown.as_ref().and_then(Shown::file);
-        // Looked at under the lock: a time that was set since the file was hashed is in the catalog by now, or will be.
+        // Looked at under the lock: a time that was set since the file was hashed is in the catalog
+        // by now, or will be.
         let version = FileVersion {
             content,
             mtime_ns: unix_nanos(&working.file.metadata()?),
@@ -149,8 +152,8 @@ impl MountedShare {
         Ok(())
     }
 
-    /// The open file is that version now. Returns the content it had before, and who knows of the new one already: nobody
-    /// if the name had led to another inode meanwhile.
+    /// The open file is that version now. Returns the content it had before, and who knows of the
+    /// new one already: nobody if the name had led to another inode meanwhile.
     fn take_over(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -175,8 +178,8 @@ impl MountedShare {
     }
 }
 
-/// Whether no other file has the content. Opening a file for writing makes a copy of it, which is of no use if nothing is
-/// written.
+/// Whether no other file has the content. Opening a file for writing makes a copy of it, which is
+/// of no use if nothing is written.
 fn is_needed(files: &Files, working: &Working, content: &ContentId) -> bool {
     let sources = files.sources_of(content);
     !sources

@@ -1,4 +1,5 @@
-//! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told of changes.
+//! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told
+//! of changes.
 //!
 //! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says.
 //! Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a file's
@@ -144,7 +145,8 @@ impl MountedShare {
         }
     }
 
-    /// As [`MountedShare::seen`]; a file that the other side removed while it is open here is one that is gone.
+    /// As [`MountedShare::seen`]; a file that the other side removed while it is open here is one
+    /// that is gone.
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {
             Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
@@ -193,7 +195,8 @@ impl MountedShare {
         Ok(SharePath::within(folder.as_ref(), &name)?)
     }
 
-    /// The inode of something shown. One that is open with another content than it has now gets a successor.
+    /// The inode of something shown. One that is open with another content than it has now gets a
+    /// successor.
     pub(super) fn inode_of(&self, nodes: &mut Nodes, shown: &Shown) -> Inode {
         let inode = nodes.inode_of(shown.key());
         let open = self.open_file(nodes, inode);
@@ -287,7 +290,8 @@ impl MountedShare {
         }
     }
 
-    /// Whether the kernel may be handed the file of a body: nobody else reads it, so it can be written in place.
+    /// Whether the kernel may be handed the file of a body: nobody else reads it, so it can be
+    /// written in place.
     pub(super) fn may_be_backed(&self, body: &Body, content: &ContentId) -> bool {
         match body {
             Body::Working(_) => true,
@@ -298,7 +302,8 @@ impl MountedShare {
         }
     }
 
-    /// From now on the inode stands for what is shown there. Another inode that did so stands for nothing.
+    /// From now on the inode stands for what is shown there. Another inode that did so stands for
+    /// nothing.
     pub(super) fn rekey(&self, nodes: &mut Nodes, inode: Inode, shown: &Shown) {
         if let Some(other) = nodes.known_inode(&shown.key()).filter(|other| *other != inode) {
             let was = self.attributes(nodes, other, shown);

@@ -1,4 +1,5 @@
-//! The file system of one peer that is connected to nobody: what it does with names, contents and handles.
+//! The file system of one peer that is connected to nobody: what it does with names, contents and
+//! handles.
 
 use std::ffi::OsStr;
 use std::sync::Arc;

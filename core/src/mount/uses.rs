@@ -1,4 +1,5 @@
-//! Which files of the store are open, and by how many: what several read must not be written in place.
+//! Which files of the store are open, and by how many: what several read must not be written in
+//! place.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
-//! Who has to be told that something looks different now: every mount whose kernel remembers things.
+//! Who has to be told that something looks different now: every mount whose kernel remembers
+//! things.
 //!
-//! Owns the list of viewers. What a viewer does with the news is its own business; telling never waits for it.
+//! Owns the list of viewers. What a viewer does with the news is its own business; telling never
+//! waits for it.
 //!
 //! The mounts of one peer share their open files, but the kernel learns what was written through
 //! another mount only when that is published.

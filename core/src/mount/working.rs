@@ -1,7 +1,8 @@
 //! The file in the store that a file of the share is written into.
 //!
-//! Owns making it (empty, or as a copy of what there was) and the question whether it was written since it was last
-//! published. It may be written past us, by the kernel itself; so its stamp counts as well as our own count.
+//! Owns making it (empty, or as a copy of what there was) and the question whether it was written
+//! since it was last published. It may be written past us, by the kernel itself; so its stamp
+//! counts as well as our own count.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -22,7 +23,8 @@ pub(super) struct Working {
     /// Writes that have begun and not ended.
     active_writes: AtomicU64,
     published: Mutex<Option<Look>>,
-    /// Whether it is a source of some content; one that is not is of no use to anybody once it is closed.
+    /// Whether it is a source of some content; one that is not is of no use to anybody once it is
+    /// closed.
     is_source: AtomicBool,
     /// Whoever appends has the turn: finding the end and writing there are two steps.
     appending: Mutex<()>,
@@ -117,7 +119,8 @@ impl Working {
         self.active_writes.load(Ordering::Acquire) > 0
     }
 
-    /// What the file is like, given its metadata of this moment; compare it with that after reading all of it.
+    /// What the file is like, given its metadata of this moment; compare it with that after reading
+    /// all of it.
     pub(super) fn look(&self, metadata: &Metadata) -> Look {
         Look {
             writes: self.writes.load(Ordering::Acquire),
@@ -176,7 +179,8 @@ fn copy(from: &File, to: &File) -> io::Result<()> {
     to.set_len(len)
 }
 
-/// Copies up to `len` bytes within the kernel where it can; returns how many, 0 at the end of `from`.
+/// Copies up to `len` bytes within the kernel where it can; returns how many, 0 at the end of
+/// `from`.
 pub(super) fn copy_range(
     from: &File,
     from_offset: u64,

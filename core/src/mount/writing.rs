@@ -1,7 +1,9 @@
-//! How an open file becomes writable: a working file of the store takes the place of what it was read from.
+//! How an open file becomes writable: a working file of the store takes the place of what it was
+//! read from.
 //!
-//! Nothing that others may still read is touched: a content is copied first. Only a file that the kernel reads by itself
-//! stays the same file, and so does a large one that nobody else has; if others need its content, they get a copy.
+//! Nothing that others may still read is touched: a content is copied first. Only a file that the
+//! kernel reads by itself stays the same file, and so does a large one that nobody else has; if
+//! others need its content, they get a copy.
 //!
 //! A file of up to [`COPY_ON_WRITE_LEN_MAX`] bytes is copied before it is written: its old content
 //! is served until the new one is shared. A file of the user, outside of the store, is always
@@ -32,7 +34,8 @@ enum Made {
 }
 
 impl MountedShare {
-    /// Makes an open file writable. Waits for the other side where the content has to be kept and is not here yet.
+    /// Makes an open file writable. Waits for the other side where the content has to be kept and
+    /// is not here yet.
     pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
         if let Some(working) = already_writable(open, keep)? {
             return Ok(working);
@@ -51,7 +54,8 @@ impl MountedShare {
                 self.keep_time(open, &working)?;
             }
             let mut state = open.state();
-            // Meanwhile the kernel may have been handed the old file to read by itself; then it is that one.
+            // Meanwhile the kernel may have been handed the old file to read by itself; then it is
+            // that one.
             if made == Made::Copy && state.backed_count > before.backed_count {
                 drop(state);
                 working.remove();
@@ -98,7 +102,8 @@ impl MountedShare {
             || self.shared.is_read_elsewhere(&before.content)
     }
 
-    /// Turns a file of the store into a working file. What was fetched leaves the folder of what can be fetched again.
+    /// Turns a file of the store into a working file. What was fetched leaves the folder of what
+    /// can be fetched again.
     fn take_over_file(&self, before: &Before, local: &LocalFile, keep: Keep) -> Result<Working, FsError> {
         let (source, store) = (&local.source, self.shared.written_dir()?);
         let is_needed = self.is_needed(before, local);

@@ -50,8 +50,8 @@ impl Files {
         (!is_same).then(|| name.clone())
     }
 
-    /// Notes that a pull has put a file at `path`, or a link if that is `None`. The user's file that
-    /// was shared from there stays shared from there if this is its own new version. If it is
+    /// Notes that a pull has put a file at `path`, or a link if that is `None`. The user's file
+    /// that was shared from there stays shared from there if this is its own new version. If it is
     /// something else, the user's file was gone.
     pub(super) fn note_pulled(&mut self, path: &Path, file: Option<&SharedFile>) {
         let claimed = file.map(|file| (file.entry, file.content));

@@ -50,7 +50,8 @@ pub(crate) enum Listen {
 }
 
 impl PeerConfig {
-    /// A peer that meets its other half at `relay`, with a fresh identity, listening on any free port.
+    /// A peer that meets its other half at `relay`, with a fresh identity, listening on any free
+    /// port.
     #[must_use]
     pub fn new(relay: Url) -> Self {
         Self {
@@ -94,8 +95,8 @@ impl PeerConfig {
         self
     }
 
-    /// Tells the other peer to dial these addresses, instead of those of this machine's network interfaces: behind a
-    /// port forwarding, for example.
+    /// Tells the other peer to dial these addresses, instead of those of this machine's network
+    /// interfaces: behind a port forwarding, for example.
     #[must_use]
     pub fn advertise(mut self, addresses: Vec<SocketAddr>) -> Self {
         self.advertised = addresses;
@@ -159,15 +160,17 @@ impl PeerConfig {
         self
     }
 
-    /// How long a read of what is not here waits for it, through a lost session as well, before it fails.
+    /// How long a read of what is not here waits for it, through a lost session as well, before it
+    /// fails.
     #[must_use]
     pub fn read_patience(mut self, patience: Duration) -> Self {
         self.read_patience = patience;
         self
     }
 
-    /// Keeps in this directory what is fetched to be read and what is written through a mount. It is created if need be,
-    /// and belongs to one peer at a time. Without one a peer can't be mounted.
+    /// Keeps in this directory what is fetched to be read and what is written through a mount. It
+    /// is created if need be, and belongs to one peer at a time. Without one a peer can't be
+    /// mounted.
     #[must_use]
     pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
         self.store = Some(path.into());

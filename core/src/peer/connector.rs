@@ -1,7 +1,8 @@
 //! Making the first session with a peer.
 //!
-//! Both sides do the same: publish, then either be dialled or dial. The peer with the lower fingerprint dials at once;
-//! the other one gives it a little time first, because only one of them may be reachable.
+//! Both sides do the same: publish, then either be dialled or dial. The peer with the lower
+//! fingerprint dials at once; the other one gives it a little time first, because only one of them
+//! may be reachable.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -13,7 +13,8 @@ use crate::limits::{
 use crate::rendezvous::{ContactRecord, LookupToken, RelayError, RelayProblem};
 
 impl Shared {
-    /// Publishes our record; a relay that is merely busy is asked again a few times, and meanwhile `last` says why.
+    /// Publishes our record; a relay that is merely busy is asked again a few times, and meanwhile
+    /// `last` says why.
     pub(crate) async fn publish(&self, mut last: Option<&mut ConnectError>) -> Result<(), ConnectError> {
         let mut attempt = 1;
         loop {

@@ -1,7 +1,8 @@
 //! What is said on a control lane after its greeting, and the tasks that say and hear it.
 //!
-//! Catalog changes travel as coalesced state: a set of entries that the other side may not have yet, sent page by page
-//! with whatever they hold by then. Nothing is ever dropped from a queue, because there is no queue of changes.
+//! Catalog changes travel as coalesced state: a set of entries that the other side may not have
+//! yet, sent page by page with whatever they hold by then. Nothing is ever dropped from a queue,
+//! because there is no queue of changes.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,9 +37,11 @@ pub(crate) enum ControlMessage {
     Digest(Digest),
     /// Whole states of some entries, to be merged.
     Entries(Vec<(EntryId, EntryState)>),
-    /// Asks the side that dialled the session to dial one data lane on which the sender may ask for contents.
+    /// Asks the side that dialled the session to dial one data lane on which the sender may ask for
+    /// contents.
     WantLane,
-    /// What the receiver of this serves as that content is something else; it should look at its file again.
+    /// What the receiver of this serves as that content is something else; it should look at its
+    /// file again.
     Stale(ContentId),
     /// The sender is closing on purpose.
     Bye,
@@ -101,7 +104,8 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    /// Says what is in the outbox and what has changed in the catalog, until the lane breaks or after a goodbye.
+    /// Says what is in the outbox and what has changed in the catalog, until the lane breaks or
+    /// after a goodbye.
     pub(crate) async fn speak(mut self) -> Result<(), WireError> {
         let outgoing = self.outgoing.clone();
         loop {

@@ -1,7 +1,9 @@
-//! Reading what is not here: a file of the other peer, opened to be read, and the lanes that work for its readers.
+//! Reading what is not here: a file of the other peer, opened to be read, and the lanes that work
+//! for its readers.
 //!
-//! Owns when lanes are put to work and given back, and what a lost session means to whoever waits: it is waited for as a
-//! pull does, until a reader's patience is over. What is wanted and what is on its way is known by `transfer::Demand`.
+//! Owns when lanes are put to work and given back, and what a lost session means to whoever waits:
+//! it is waited for as a pull does, until a reader's patience is over. What is wanted and what is
+//! on its way is known by `transfer::Demand`.
 
 use std::io;
 use std::ops::Range;
@@ -37,7 +39,8 @@ impl RemoteFile {
         &self.cached
     }
 
-    /// Whether all of `range`, up to the end of the file, can be read now. Counts as a read: more is fetched ahead.
+    /// Whether all of `range`, up to the end of the file, can be read now. Counts as a read: more
+    /// is fetched ahead.
     pub(crate) fn is_ready(&self, shared: &Arc<Shared>, range: Range<u64>) -> bool {
         let range = self.within(range);
         if self.cached.is_complete() {
@@ -53,8 +56,8 @@ impl RemoteFile {
         true
     }
 
-    /// Calls `done` once all of `range`, up to the end of the file, can be read from [`RemoteFile::cached`]: at once, or
-    /// later from another thread. Never blocks.
+    /// Calls `done` once all of `range`, up to the end of the file, can be read from
+    /// [`RemoteFile::cached`]: at once, or later from another thread. Never blocks.
     pub(crate) fn read(&self, shared: &Arc<Shared>, range: Range<u64>, done: Done) {
         let range = self.within(range);
         if self.is_ready(shared, range.clone()) {
@@ -81,7 +84,8 @@ impl RemoteFile {
         shared.engage(shared.demand.read_all(&self.cached, waiter));
     }
 
-    /// To be called when the file is closed: what would have been read ahead is not needed any more.
+    /// To be called when the file is closed: what would have been read ahead is not needed any
+    /// more.
     pub(crate) fn release(&self, shared: &Shared) {
         if !self.cached.is_complete() {
             shared.demand.forget_ahead(&self.cached.content());
@@ -101,7 +105,8 @@ impl RemoteFile {
 }
 
 impl Shared {
-    /// The place of a file's content in the depot; once it is complete, it is a source like any other.
+    /// The place of a file's content in the depot; once it is complete, it is a source like any
+    /// other.
     ///
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] without a depot, and what the system says.
@@ -159,7 +164,8 @@ impl Patron for Shared {
     }
 }
 
-/// The seat of a worker; left when it is dropped, unless that happened under the lock of the demand.
+/// The seat of a worker; left when it is dropped, unless that happened under the lock of the
+/// demand.
 struct Seat {
     shared: Arc<Shared>,
     was_left: bool,
@@ -188,8 +194,8 @@ async fn time(shared: Arc<Shared>) {
     }
 }
 
-/// Works with one lane after the other until nothing is wanted. A broken lane or a lost session is survived as long as there
-/// is progress in between.
+/// Works with one lane after the other until nothing is wanted. A broken lane or a lost session is
+/// survived as long as there is progress in between.
 async fn work(mut seat: Seat) {
     let shared = seat.shared.clone();
     let mut failures = 0;

@@ -1,7 +1,7 @@
 //! Why a peer could not do what it was asked to.
 //!
-//! One enum for each thing a person does: start, connect, share, pull. Each message names the thing and, where a person
-//! can act, what to do.
+//! One enum for each thing a person does: start, connect, share, pull. Each message names the thing
+//! and, where a person can act, what to do.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! What happens to a peer, as a typed stream.
 //!
-//! Every subscriber sees every event in order. One that falls more than [`EVENTS_KEPT`] behind is told how many it
-//! missed instead of slowing the peer down; the truth is always in `list()` and `status()`.
+//! Every subscriber sees every event in order. One that falls more than [`EVENTS_KEPT`] behind is
+//! told how many it missed instead of slowing the peer down; the truth is always in `list()` and
+//! `status()`.
 
 use std::time::Duration;
 

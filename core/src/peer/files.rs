@@ -30,7 +30,8 @@ pub(crate) struct Files {
     pub(super) sources: Sources,
     /// Which local file a version was shared from by this peer.
     pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
-    /// Files that were made through a mount and not closed yet: the other side is not told of them, whatever else it is told.
+    /// Files that were made through a mount and not closed yet: the other side is not told of them,
+    /// whatever else it is told.
     untold: HashSet<EntryId>,
     /// Entries that have a content which is held, whoever made them.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
@@ -158,8 +159,8 @@ impl Files {
     /// Call this after the other side has changed the entries of `piece`, which had the contents
     /// `before`. When an entry has lost its content, or is not shown with it any more, its file
     /// passes to an entry that has just got this content, as by a rename onto another file, or else
-    /// to one that has it. The user sees that entry and can remove it. If there is none, the file is
-    /// not served any more: what nobody sees nobody can remove, and the other side could show it
+    /// to one that has it. The user sees that entry and can remove it. If there is none, the file
+    /// is not served any more: what nobody sees nobody can remove, and the other side could show it
     /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
     fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(&piece.entries).into_iter();
@@ -189,8 +190,8 @@ impl Files {
         }
     }
 
-    /// Forgets a source that nothing is served from. What was written through a mount is deleted with it, unless an
-    /// entry still has the content.
+    /// Forgets a source that nothing is served from. What was written through a mount is deleted
+    /// with it, unless an entry still has the content.
     fn drop_source(&mut self, content: &ContentId, path: &Path, is_had: bool) {
         let Some(source) = self.sources.take(content, path) else {
             return;

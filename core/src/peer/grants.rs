@@ -122,8 +122,8 @@ impl Grants {
 
 /// Files that the user of this peer shared, and their names in the share. A file stays in this list
 /// when the other side removes or replaces its entry: a pull must not put anything else in its
-/// place even then. It leaves the list when the user removes it from the share, or when it is gone from
-/// its path and a pull has put something else there.
+/// place even then. It leaves the list when the user removes it from the share, or when it is gone
+/// from its path and a pull has put something else there.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
     files: HashMap<PathBuf, OwnFile>,

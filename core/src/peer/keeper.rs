@@ -1,7 +1,8 @@
 //! Keeping a pair together: publishing while it lasts, and taking a lost session up again.
 //!
-//! Drives the machine of `reconnect`: does what its actions say and reports what came of it. A session that ended on
-//! purpose is not taken up again from here, but the other side is still let in when it comes.
+//! Drives the machine of `reconnect`: does what its actions say and reports what came of it. A
+//! session that ended on purpose is not taken up again from here, but the other side is still let
+//! in when it comes.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,8 +23,8 @@ pub(crate) async fn keep(shared: Arc<Shared>, remote: Fingerprint) {
     tokio::join!(shared.keep_published(), keep_connected(&shared, remote));
 }
 
-/// Each time the status says that a session was lost, brings the pair together again. A peer whose sessions break as soon
-/// as they are made is taken up more and more slowly.
+/// Each time the status says that a session was lost, brings the pair together again. A peer whose
+/// sessions break as soon as they are made is taken up more and more slowly.
 async fn keep_connected(shared: &Arc<Shared>, remote: Fingerprint) {
     let mut status = shared.watch_status();
     let mut broken_soon = 0;

@@ -1,7 +1,8 @@
 //! The data lanes of one session: those that work, those that rest, and those that were asked for.
 //!
-//! The side that dialled the session dials all of its lanes, because it is known to reach the other one; the other side
-//! asks for a lane and is handed it when it arrives. Ending the session ends every lane.
+//! The side that dialled the session dials all of its lanes, because it is known to reach the other
+//! one; the other side asks for a lane and is handed it when it arrives. Ending the session ends
+//! every lane.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -46,7 +47,8 @@ impl Default for Lanes {
     }
 }
 
-/// Room for a lane that is being opened; given back when it is dropped, by then the lane is in the books.
+/// Room for a lane that is being opened; given back when it is dropped, by then the lane is in the
+/// books.
 #[derive(Debug)]
 pub(crate) struct Place(Arc<Mutex<State>>);
 
@@ -183,7 +185,8 @@ impl Lanes {
     pub(crate) fn rest(&self, mut lane: DataLane) {
         lane.turn = None;
         let mut state = lock(&self.state);
-        // As many as may work at once: opening and closing them for each pull would keep both sides busy with that.
+        // As many as may work at once: opening and closing them for each pull would keep both sides
+        // busy with that.
         if state.ended || state.idle.len() >= ASKING_LANES_MAX {
             // Dropped after the lock: leaving the books takes it again.
             drop(state);

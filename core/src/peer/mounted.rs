@@ -1,4 +1,5 @@
-//! What a peer does for its mounts: it tells them of changes, and keeps what is written through them.
+//! What a peer does for its mounts: it tells them of changes, and keeps what is written through
+//! them.
 
 use std::path::Path;
 
@@ -53,7 +54,8 @@ impl Shared {
         self.depot.as_ref().is_some_and(|depot| depot.is_held(content))
     }
 
-    /// Takes the file of a fetched content out of what can be fetched again, to be written. `false` while somebody reads it.
+    /// Takes the file of a fetched content out of what can be fetched again, to be written. `false`
+    /// while somebody reads it.
     #[cfg(unix)]
     pub(crate) fn release_fetched(&self, content: &ContentId) -> bool {
         self.depot.as_ref().is_none_or(|depot| depot.release(content))

@@ -1,8 +1,8 @@
 //! Pulling: from a name in the catalog to a file on disk.
 //!
-//! Finds out what to fetch and from where, puts lanes to work, and turns what became of each file into one answer. A lost
-//! session does not end a pull: it goes on when the session is back. A file that changes at its source is pulled in its
-//! new version.
+//! Finds out what to fetch and from where, puts lanes to work, and turns what became of each file
+//! into one answer. A lost session does not end a pull: it goes on when the session is back. A file
+//! that changes at its source is pulled in its new version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -272,7 +272,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Works on the queue with as many lanes as are worth it. `Err(None)` when there is no session to work with.
+/// Works on the queue with as many lanes as are worth it. `Err(None)` when there is no session to
+/// work with.
 async fn fetch_all(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
     let mut lanes = JoinSet::new();
     for _ in 0..queue.width().min(PULL_LANES_MAX) {
@@ -289,8 +290,8 @@ async fn fetch_all(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<(), Optio
     }
 }
 
-/// Works with one lane after the other until nothing is left. A broken lane or a lost session is survived as long as
-/// there is progress in between.
+/// Works with one lane after the other until nothing is left. A broken lane or a lost session is
+/// survived as long as there is progress in between.
 async fn work(shared: Arc<Shared>, queue: Arc<Queue>) -> Result<(), Option<SessionError>> {
     let mut failures = 0;
     let mut moved = queue.progress().verified_len();
@@ -348,7 +349,8 @@ pub(crate) async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
     let mut status = shared.watch_status();
     let waiting = async {
-        // The state is set before the slot is seen empty, so there is no moment in which a lost session looks abandoned.
+        // The state is set before the slot is seen empty, so there is no moment in which a lost
+        // session looks abandoned.
         tokio::select! {
             biased;
             session = slot.wait_for(live) => session.ok().and_then(|session| session.clone()),
@@ -399,7 +401,8 @@ fn explain(name: SharePath, failure: FileFailure) -> PullError {
     }
 }
 
-/// Where the file at `path` of a pulled folder goes: the same path beneath `root`, without the folder's own.
+/// Where the file at `path` of a pulled folder goes: the same path beneath `root`, without the
+/// folder's own.
 fn beneath(
     root: &Destination,
     path: &SharePath,

@@ -40,8 +40,8 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Rereads {
-    /// Waits until nobody else reads the file at `path`. `None` for a lane if as many have a turn or
-    /// wait for one as may.
+    /// Waits until nobody else reads the file at `path`. `None` for a lane if as many have a turn
+    /// or wait for one as may.
     pub(crate) fn turn<'a>(&'a self, path: &'a Path, asker: Asker) -> Option<Turn<'a>> {
         let mut state = self.lock();
         if asker == Asker::Lane {

@@ -1,7 +1,7 @@
 //! One live session: its control lane with the tasks around it, and its data lanes.
 //!
-//! Owns what happens while two peers are connected and how that ends, exactly once, with a reason. It does not decide
-//! whether a session should exist; that is `gate` and `keeper`.
+//! Owns what happens while two peers are connected and how that ends, exactly once, with a reason.
+//! It does not decide whether a session should exist; that is `gate` and `keeper`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +47,8 @@ pub(crate) struct Session {
     has_compared: AtomicBool,
 }
 
-/// A session's control lane before its tasks run: they start once the session is where everybody finds it, or a change
-/// made meanwhile would be told to nobody.
+/// A session's control lane before its tasks run: they start once the session is where everybody
+/// finds it, or a change made meanwhile would be told to nobody.
 pub(crate) struct Engine {
     session: Arc<Session>,
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -209,8 +209,9 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
-            // Whoever closes on purpose says so first and does not read any more. Its goodbye may still lie unread when
-            // writing fails already, and then it is the reason; the reader ends the session once it has come to it.
+            // Whoever closes on purpose says so first and does not read any more. Its goodbye may
+            // still lie unread when writing fails already, and then it is the reason; the reader
+            // ends the session once it has come to it.
             drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
             self.end(DisconnectReason::Lost {
                 error: error.to_string(),
@@ -319,7 +320,8 @@ impl Session {
         }
     }
 
-    /// Control messages are few; when the outbox is full, the other side has stopped reading, and health will say so.
+    /// Control messages are few; when the outbox is full, the other side has stopped reading, and
+    /// health will say so.
     fn send_soon(&self, message: ControlMessage) {
         if self.outbox.try_send(message).is_err() {
             tracing::warn!("the other peer does not read its control lane");

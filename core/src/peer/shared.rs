@@ -1,7 +1,7 @@
 //! What all parts of one running peer share: its identity, its files, and the session slot.
 //!
-//! Owns the only lock around the catalog and the only place where a session is put in or taken out. Nothing here waits:
-//! the lock is held for one operation on the catalog, never across an await.
+//! Owns the only lock around the catalog and the only place where a session is put in or taken out.
+//! Nothing here waits: the lock is held for one operation on the catalog, never across an await.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -366,8 +366,8 @@ impl Shared {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session that was lost, not closed, is taken up again: there must be no moment in which it looks abandoned, or
-    /// a pull would give up.
+    /// A session that was lost, not closed, is taken up again: there must be no moment in which it
+    /// looks abandoned, or a pull would give up.
     fn state_after(&self, reason: &DisconnectReason) -> SessionState {
         match reason {
             DisconnectReason::Lost { .. } | DisconnectReason::Unresponsive

@@ -1,4 +1,5 @@
-//! What a peer serves, seen from inside: the other side of the privacy promise that a removed file is gone.
+//! What a peer serves, seen from inside: the other side of the privacy promise that a removed file
+//! is gone.
 
 mod announced;
 mod crossing;

@@ -1,7 +1,8 @@
 //! What is derived from a fingerprint: the token a relay indexes by, and the key it never sees.
 //!
-//! Both by BLAKE3 `derive_key` under contexts of their own, so that neither tells anything about the other or about
-//! the fingerprint. Changing a context cuts a peer off from all others: they have golden values below.
+//! Both by BLAKE3 `derive_key` under contexts of their own, so that neither tells anything about
+//! the other or about the fingerprint. Changing a context cuts a peer off from all others: they
+//! have golden values below.
 
 use std::fmt;
 

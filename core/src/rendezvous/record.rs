@@ -2,9 +2,11 @@
 //!
 //! The signed form has a fixed length, whatever the record says:
 //! ```text
-//! version 1 | public key 32 | signature 64 | body length 2, big endian | body, postcard | zeros up to 512
+//! version 1 | public key 32 | signature 64 | body length 2, big endian | body, postcard
+//!           | zeros up to 512
 //! ```
-//! The signature covers a context, the version, the key and the body. Sealing is not here but in `sealed`.
+//! The signature covers a context, the version, the key and the body. Sealing is not here but in
+//! `sealed`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -120,8 +122,8 @@ impl ContactRecord {
     pub const VERSION: u8 = 1;
 
     /// A record of the peer with `public_key`, valid from `issued_unix_ms` for
-    /// [`CONTACT_RECORD_LIFETIME`]. It may hold no address: such a peer can only dial. Zone and flow of an IPv6
-    /// address mean nothing elsewhere and are left out.
+    /// [`CONTACT_RECORD_LIFETIME`]. It may hold no address: such a peer can only dial. Zone and
+    /// flow of an IPv6 address mean nothing elsewhere and are left out.
     ///
     /// # Errors
     /// [`RecordError::TooManyAddresses`] past [`CONTACT_ADDRESS_COUNT_MAX`].
@@ -178,7 +180,8 @@ impl ContactRecord {
         sign(identity, body)
     }
 
-    /// Reads the signed form, and believes nothing in it before the signature by the key that `fingerprint` stands for.
+    /// Reads the signed form, and believes nothing in it before the signature by the key that
+    /// `fingerprint` stands for.
     pub(super) fn from_signed(
         signed: &[u8; RECORD_LEN],
         fingerprint: &Fingerprint,

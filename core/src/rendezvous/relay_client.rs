@@ -1,8 +1,9 @@
 //! The peer's side of the relay API: publish, look up, withdraw, check health.
 //!
-//! Every request has a time limit, every answer a size limit, and nothing an answer says is believed beyond its form;
-//! what a record is worth is decided when it is opened. No retries here: the caller knows how long it wants to wait.
-//! A relay on this machine is never asked through a proxy.
+//! Every request has a time limit, every answer a size limit, and nothing an answer says is
+//! believed beyond its form; what a record is worth is decided when it is opened. No retries here:
+//! the caller knows how long it wants to wait. A relay on this machine is never asked through a
+//! proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,8 @@ use super::relay_error::{Attempt, RelayError, RelayProblem, clean_reason, parse_
 use super::{LookupToken, SealedRecord};
 use crate::limits::{RELAY_ANSWER_LEN_MAX, RELAY_CONNECT_TIMEOUT, RELAY_REQUEST_TIMEOUT};
 
-/// A client of one relay. Cheap to clone; keeps no connection open between requests, for they are minutes apart.
+/// A client of one relay. Cheap to clone; keeps no connection open between requests, for they are
+/// minutes apart.
 #[derive(Debug, Clone)]
 pub struct RelayClient {
     http: Client,
@@ -48,7 +50,8 @@ impl Default for RelayTimeouts {
 }
 
 impl RelayClient {
-    /// A client of the relay at `url` (`http` or `https`, a path before the API's is kept). Sends nothing.
+    /// A client of the relay at `url` (`http` or `https`, a path before the API's is kept). Sends
+    /// nothing.
     ///
     /// # Errors
     /// [`RelayProblem::UnusableUrl`]; for `https` also [`RelayProblem::TlsUnavailable`].
@@ -86,7 +89,8 @@ impl RelayClient {
     /// [`ENTRY_TTL_SECS`](tandem_relay::api::ENTRY_TTL_SECS).
     ///
     /// # Errors
-    /// Any [`RelayProblem`]. If the answer is lost the record may lie there all the same; publishing again is harmless.
+    /// Any [`RelayProblem`]. If the answer is lost the record may lie there all the same;
+    /// publishing again is harmless.
     pub async fn publish(&self, token: &LookupToken, sealed: &SealedRecord) -> Result<(), RelayError> {
         let body = RegisterRequest {
             blob: sealed.to_text(),
@@ -99,10 +103,12 @@ impl RelayClient {
         self.expect_success(Attempt::Publish, answer).await.map(drop)
     }
 
-    /// The record under `token`; `None` if there is none. It is still sealed: anybody may have put it there.
+    /// The record under `token`; `None` if there is none. It is still sealed: anybody may have put
+    /// it there.
     ///
     /// # Errors
-    /// Any [`RelayProblem`]; [`RelayProblem::Malformed`] when the relay holds something that is no sealed record.
+    /// Any [`RelayProblem`]; [`RelayProblem::Malformed`] when the relay holds something that is no
+    /// sealed record.
     pub async fn look_up(&self, token: &LookupToken) -> Result<Option<SealedRecord>, RelayError> {
         let attempt = Attempt::LookUp;
         let request = self.request(Method::GET, FETCH_PATH).bearer_auth(token.to_text());
@@ -276,8 +282,8 @@ fn build_http(url: &Url, timeouts: RelayTimeouts) -> Result<Client, RelayProblem
         .map_err(|error| RelayProblem::TlsUnavailable(Box::new(error)))
 }
 
-/// TLS with the system's roots for `https`. The system's roots take milliseconds to load, so that a client for `http`,
-/// which never follows a redirect and so never needs any, gets none.
+/// TLS with the system's roots for `https`. The system's roots take milliseconds to load, so that a
+/// client for `http`, which never follows a redirect and so never needs any, gets none.
 fn tls_for(url: &Url) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

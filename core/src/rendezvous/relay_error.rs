@@ -1,6 +1,7 @@
 //! What can go wrong at a relay, in words a person can act on.
 //!
-//! A relay is not trusted: what it says is shortened and cleaned before it is shown, and no message holds a token.
+//! A relay is not trusted: what it says is shortened and cleaned before it is shown, and no message
+//! holds a token.
 
 use std::error::Error;
 use std::fmt;
@@ -60,7 +61,8 @@ pub enum RelayProblem {
         /// The time limit of the whole request.
         limit: Duration,
     },
-    /// An answer that is no success. A redirect is one too: a relay has no reason to send its peers elsewhere.
+    /// An answer that is no success. A redirect is one too: a relay has no reason to send its peers
+    /// elsewhere.
     #[error("answered {status}{}{}", because(reason.as_deref()), advice(*status, *retry_after))]
     Refused {
         /// The HTTP status.

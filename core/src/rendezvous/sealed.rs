@@ -1,7 +1,8 @@
 //! Sealing: what the relay holds, and all it can see.
 //!
-//! `nonce 24 | XChaCha20-Poly1305 of the signed record, with the lookup token as associated data`, as hexadecimal text.
-//! The nonce is random and 24 bytes long, so that a peer that publishes for centuries never repeats one.
+//! `nonce 24 | XChaCha20-Poly1305 of the signed record, with the lookup token as associated data`,
+//! as hexadecimal text. The nonce is random and 24 bytes long, so that a peer that publishes for
+//! centuries never repeats one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +23,8 @@ const SEALED_LEN: usize = NONCE_LEN + RECORD_LEN + TAG_LEN;
 const TEXT_LEN: usize = 2 * SEALED_LEN;
 const _: () = assert!(TEXT_LEN <= tandem_relay::api::BLOB_LEN_MAX);
 
-/// A contact record that only those can read who know its peer's fingerprint. All have the same length.
+/// A contact record that only those can read who know its peer's fingerprint. All have the same
+/// length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedRecord([u8; SEALED_LEN]);
 
@@ -30,7 +32,8 @@ impl ContactRecord {
     /// Signs and seals the record under a fresh nonce.
     ///
     /// # Errors
-    /// [`RecordError::ForeignSigner`] when `identity` is not the record's peer, [`RecordError::NoRandomness`].
+    /// [`RecordError::ForeignSigner`] when `identity` is not the record's peer,
+    /// [`RecordError::NoRandomness`].
     pub fn seal(&self, identity: &Identity) -> Result<SealedRecord, RecordError> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(RecordError::NoRandomness)?;
@@ -40,8 +43,8 @@ impl ContactRecord {
 }
 
 impl SealedRecord {
-    /// The record of the peer with this fingerprint, checked in this order: seal, version, key, signature, form,
-    /// freshness at `now_unix_ms`.
+    /// The record of the peer with this fingerprint, checked in this order: seal, version, key,
+    /// signature, form, freshness at `now_unix_ms`.
     ///
     /// # Errors
     /// Each check has its own variant of [`RecordError`].

@@ -1,8 +1,9 @@
 //! A lane for file contents, driven by a blocking thread.
 //!
-//! Bulk bytes go fastest through plain blocking calls on page-aligned buffers; the asynchronous part of a lane ends with
-//! its greeting. Owns the hand-over and the record loop, nothing of what is said on the lane. rustls reads at most a few
-//! KiB at a time from its socket, so a page-aligned buffer of [`LANE_BUFFER_LEN`] stands between them.
+//! Bulk bytes go fastest through plain blocking calls on page-aligned buffers; the asynchronous
+//! part of a lane ends with its greeting. Owns the hand-over and the record loop, nothing of what
+//! is said on the lane. rustls reads at most a few KiB at a time from its socket, so a page-aligned
+//! buffer of [`LANE_BUFFER_LEN`] stands between them.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -90,7 +91,8 @@ impl BlockingLane {
         self.socket.socket.try_clone().map(LaneCloser)
     }
 
-    /// How long a read may wait for the next byte; `None` waits for ever (until the lane is closed).
+    /// How long a read may wait for the next byte; `None` waits for ever (until the lane is
+    /// closed).
     pub(crate) fn set_read_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.socket.socket.set_read_timeout(limit)
     }

@@ -1,4 +1,5 @@
-//! Reaching a peer: its candidate addresses raced, IPv6 and IPv4 together (RFC 8305), no fixed multi-second wait.
+//! Reaching a peer: its candidate addresses raced, IPv6 and IPv4 together (RFC 8305), no fixed
+//! multi-second wait.
 //!
 //! Owns the order and the pace of the attempts and the local ports they leave from. The race goes
 //! through the whole TLS handshake, so that an address that answers nothing delays no other. Only
@@ -40,9 +41,9 @@ impl Dialler {
     /// Opens one lane to the first of `addresses` that answers as the expected peer.
     ///
     /// # Errors
-    /// [`SessionError::Declined`] as soon as the other side's dial has precedence; after all attempts
-    /// the error of the last handshake that failed, or [`SessionError::Unreachable`] with each
-    /// address's own failure.
+    /// [`SessionError::Declined`] as soon as the other side's dial has precedence; after all
+    /// attempts the error of the last handshake that failed, or [`SessionError::Unreachable`] with
+    /// each address's own failure.
     pub(crate) async fn dial(
         &self,
         addresses: &[SocketAddr],
@@ -130,7 +131,8 @@ fn is_port_taken(error: &io::Error) -> bool {
     )
 }
 
-/// Each port of the range once. Starting at random keeps two peers on one machine out of each other's way.
+/// Each port of the range once. Starting at random keeps two peers on one machine out of each
+/// other's way.
 fn from_random_start(ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> {
     let count = u64::from(ports.end().saturating_sub(*ports.start())) + 1;
     let start = getrandom::u64().unwrap_or_default() % count;

@@ -1,8 +1,8 @@
 //! One TLS connection from TCP to the end of its greeting, seen from both ends.
 //!
-//! Owns the deadlines before authentication and the translation of TLS failures into what they mean here. In TLS 1.3
-//! the dialler is done before the listener has judged its key, so a lane counts as open only when the listener's
-//! greeting has been read.
+//! Owns the deadlines before authentication and the translation of TLS failures into what they mean
+//! here. In TLS 1.3 the dialler is done before the listener has judged its key, so a lane counts as
+//! open only when the listener's greeting has been read.
 
 use std::fmt;
 use std::io;
@@ -22,7 +22,8 @@ use super::wire::{self, Greeting, Hello, PROTOCOL_VERSION, Purpose, RefusalReaso
 use crate::identity::Fingerprint;
 use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
 
-/// What both ends of a control lane derive from its handshake. Whoever knows it may add lanes to the session.
+/// What both ends of a control lane derive from its handshake. Whoever knows it may add lanes to
+/// the session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionId(pub(crate) [u8; 32]);
 
@@ -88,8 +89,8 @@ impl ProvedLane {
     /// Says the hello and waits for the listener's welcome.
     ///
     /// # Errors
-    /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when the
-    /// listener does not want this lane, timeouts and I/O errors with the address.
+    /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when
+    /// the listener does not want this lane, timeouts and I/O errors with the address.
     pub(crate) async fn ask(self, purpose: Purpose) -> Result<OpenLane, SessionError> {
         let Self { mut lane, deadline } = self;
         let address = lane.address;
@@ -117,8 +118,8 @@ fn late(address: SocketAddr) -> SessionError {
     SessionError::HandshakeTimeout { address, limit }
 }
 
-/// Takes the listener's part up to the dialler's hello. The caller answers with [`KnockingLane::welcome`] or
-/// [`KnockingLane::refuse`].
+/// Takes the listener's part up to the dialler's hello. The caller answers with
+/// [`KnockingLane::welcome`] or [`KnockingLane::refuse`].
 pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<KnockingLane, SessionError> {
     let address = tcp.peer_addr()?;
     let accepted = timeout(HANDSHAKE_TIMEOUT, accept_unlimited(tcp, address, config)).await;
@@ -201,7 +202,8 @@ impl KnockingLane {
     }
 }
 
-/// Small messages leave at once; on loopback the default congestion control would only slow the bytes down.
+/// Small messages leave at once; on loopback the default congestion control would only slow the
+/// bytes down.
 fn prepare(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
@@ -227,8 +229,8 @@ fn dial_failure(address: SocketAddr, source: io::Error) -> SessionError {
     }
 }
 
-/// After our half of the handshake the listener judges us: an alert, an end or a reset here is its refusal (a reset
-/// overtakes the alert when our hello was still unread).
+/// After our half of the handshake the listener judges us: an alert, an end or a reset here is its
+/// refusal (a reset overtakes the alert when our hello was still unread).
 fn greeting_failure(address: SocketAddr, source: io::Error) -> SessionError {
     let refused = matches!(
         tls_error(&source),

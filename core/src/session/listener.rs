@@ -1,4 +1,5 @@
-//! Letting peers in: an accept loop that bounds what a stranger may cost before it has proved who it is.
+//! Letting peers in: an accept loop that bounds what a stranger may cost before it has proved who
+//! it is.
 //!
 //! Owns the listening socket and the handshakes in flight. A connection must send its first bytes
 //! soon, each handshake has a deadline (in `lane`), and their number is limited in all and for one

@@ -1,9 +1,11 @@
-//! TLS 1.3 as tandem speaks it: one version, one key exchange, raw Ed25519 keys both ways, each side pinned.
+//! TLS 1.3 as tandem speaks it: one version, one key exchange, raw Ed25519 keys both ways, each
+//! side pinned.
 //!
-//! Owns the provider and the two configurations. The verifiers do one thing: does the key that was presented hash to a
-//! fingerprint that is expected here, and did it sign the handshake? They hold no other policy. Resumption, tickets,
-//! 0-RTT and SNI are off: a full handshake costs about a millisecond, and state would only add a path where the pin is
-//! not checked. RFC 8446 (TLS 1.3), RFC 7250 (raw public keys), draft-ietf-tls-ecdhe-mlkem (X25519MLKEM768).
+//! Owns the provider and the two configurations. The verifiers do one thing: does the key that was
+//! presented hash to a fingerprint that is expected here, and did it sign the handshake? They hold
+//! no other policy. Resumption, tickets, 0-RTT and SNI are off: a full handshake costs about a
+//! millisecond, and state would only add a path where the pin is not checked. RFC 8446 (TLS 1.3),
+//! RFC 7250 (raw public keys), draft-ietf-tls-ecdhe-mlkem (X25519MLKEM768).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,7 +28,8 @@ use crate::identity::{Fingerprint, Identity, PublicKey};
 
 /// The application protocol; its number changes with every incompatible wire change.
 const ALPN: &[u8] = b"tandem/1";
-/// Label of the exporter (RFC 8446 section 7.5) that gives both ends of a control lane the same session id.
+/// Label of the exporter (RFC 8446 section 7.5) that gives both ends of a control lane the same
+/// session id.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-tandem-session-v1";
 /// Sent nowhere (SNI is off); rustls wants a name to key its configuration by.
 const SERVER_NAME: &str = "peer.invalid";

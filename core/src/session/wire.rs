@@ -1,8 +1,9 @@
 //! Frames: a length, then one postcard message. And what is said first on every lane.
 //!
-//! Owns the framing, its limits and the greeting. The length is checked against a limit before a byte is allocated, a
-//! message that does not end where its frame ends is refused, and nothing here panics whatever the bytes are. What
-//! travels after the greeting is defined by `peer` (control lane) and `transfer` (data lanes).
+//! Owns the framing, its limits and the greeting. The length is checked against a limit before a
+//! byte is allocated, a message that does not end where its frame ends is refused, and nothing here
+//! panics whatever the bytes are. What travels after the greeting is defined by `peer` (control
+//! lane) and `transfer` (data lanes).
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -40,7 +41,8 @@ pub(crate) enum Purpose {
     },
 }
 
-/// Which side of a data lane asks. The order of the variants is their number on the wire: append only.
+/// Which side of a data lane asks. The order of the variants is their number on the wire: append
+/// only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Requester {
     /// The side that dialled the lane.
@@ -58,7 +60,8 @@ pub(crate) enum Greeting {
     Refused(RefusalReason),
 }
 
-/// Why a listener declined a lane. The order of the variants is their number on the wire: append only.
+/// Why a listener declined a lane. The order of the variants is their number on the wire: append
+/// only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum RefusalReason {

@@ -1,8 +1,9 @@
 //! One content on its way in for whoever reads it: a sparse file, and which blocks of it are there.
 //!
-//! Owns the invariant that a byte can be read only after it was verified and written: bytes are checked by the caller,
-//! written here, and only then is their bit set. The file takes no disk until something is written,
-//! what is known of it no memory but for what is there, and both vanish with the last handle.
+//! Owns the invariant that a byte can be read only after it was verified and written: bytes are
+//! checked by the caller, written here, and only then is their bit set. The file takes no disk
+//! until something is written, what is known of it no memory but for what is there, and both vanish
+//! with the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -190,8 +191,8 @@ impl Cached {
         read_exact_at(&self.file, buffer, offset)
     }
 
-    /// Writes verified blocks of `group` that follow each other, from block `first` on; they can be read from then on.
-    /// `true` for the write that made the content complete.
+    /// Writes verified blocks of `group` that follow each other, from block `first` on; they can be
+    /// read from then on. `true` for the write that made the content complete.
     pub(crate) fn write(&self, group: u64, first: u32, bytes: &[u8]) -> io::Result<bool> {
         let offset = group * GROUP_LEN + u64::from(first) * BLOCK_LEN;
         let count = (bytes.len() as u64).div_ceil(BLOCK_LEN);

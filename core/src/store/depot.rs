@@ -1,5 +1,5 @@
-//! The directory in which a peer keeps what it does not share from where it is: contents that were fetched to be read, and
-//! files that were written through a mount.
+//! The directory in which a peer keeps what it does not share from where it is: contents that were
+//! fetched to be read, and files that were written through a mount.
 //!
 //! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
 //! disk they take. What is in `written/` belongs to the mount; it is made room for and never
@@ -147,8 +147,8 @@ impl Shelf {
 }
 
 impl Depot {
-    /// Takes the directory at `dir`, which is created if need be. Fetched contents of which nobody makes use take at most
-    /// `fetched_len_max` bytes.
+    /// Takes the directory at `dir`, which is created if need be. Fetched contents of which nobody
+    /// makes use take at most `fetched_len_max` bytes.
     ///
     /// # Errors
     /// [`DepotError::InUse`] while another peer has it, what is wrong with a folder that is not
@@ -171,7 +171,8 @@ impl Depot {
         })
     }
 
-    /// The folder for files that are written through a mount. Nothing in it is ever removed from here.
+    /// The folder for files that are written through a mount. Nothing in it is ever removed from
+    /// here.
     pub(crate) fn written_dir(&self) -> &Path {
         &self.written
     }
@@ -210,7 +211,8 @@ impl Depot {
         self.shelf().contents.get(content).is_some_and(Slot::is_held)
     }
 
-    /// Gives the file of a content away; the next reader gets a new place for it. `false` while somebody has a handle to it.
+    /// Gives the file of a content away; the next reader gets a new place for it. `false` while
+    /// somebody has a handle to it.
     pub(crate) fn release(&self, content: &ContentId) -> bool {
         let mut shelf = self.shelf();
         if shelf.contents.get(content).is_some_and(Slot::is_held) {

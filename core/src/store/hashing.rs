@@ -1,7 +1,7 @@
 //! Hashing a file once, when it is shared: its root hash and its outline.
 //!
-//! Large files are hashed by several threads, each with its own range of groups. Reads are checked: a file that ends
-//! early is an error, not a shorter hash.
+//! Large files are hashed by several threads, each with its own range of groups. Reads are checked:
+//! a file that ends early is an error, not a shorter hash.
 
 use std::fs::File;
 use std::io;

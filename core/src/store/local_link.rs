@@ -75,8 +75,8 @@ pub(crate) enum LinkFate {
 }
 
 impl Destination {
-    /// Makes a symbolic link that leads `up` folders up, as its text says, before it leads down; see
-    /// [`crate::catalog::LinkTarget::leads_up`]. A file or link that is there is replaced.
+    /// Makes a symbolic link that leads `up` folders up, as its text says, before it leads down;
+    /// see [`crate::catalog::LinkTarget::leads_up`]. A file or link that is there is replaced.
     #[cfg(unix)]
     pub(crate) fn create_link(&self, target: &str, up: usize, links: &Links) -> Result<LinkFate, StoreError> {
         let way = self.parent_path();

@@ -1,11 +1,13 @@
 //! Which names of a share the file system of this machine can hold.
 //!
-//! A share takes whatever POSIX allows; Windows takes less. Asked before anything is made on a disk: there such a name
-//! would not only fail, it could mean another file, a stream of one, or a device. Pure, so that every platform tests it.
-//! Collisions of case or of Unicode normalisation are not looked for. Source of the rules: "Naming Files, Paths, and
-//! Namespaces" (Microsoft Learn), and CVE-2023-45284 for the superscript digits.
+//! A share takes whatever POSIX allows; Windows takes less. Asked before anything is made on a
+//! disk: there such a name would not only fail, it could mean another file, a stream of one, or a
+//! device. Pure, so that every platform tests it. Collisions of case or of Unicode normalisation
+//! are not looked for. Source of the rules: "Naming Files, Paths, and Namespaces" (Microsoft
+//! Learn), and CVE-2023-45284 for the superscript digits.
 
-/// Characters that Windows forbids in names. `:` would also open an alternate data stream or a drive.
+/// Characters that Windows forbids in names. `:` would also open an alternate data stream or a
+/// drive.
 const FORBIDDEN: &[char] = &['<', '>', '"', '|', '?', '*', ':', '\\', '/'];
 /// Device names without a number.
 const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"];
@@ -74,7 +76,8 @@ fn check_character(character: char) -> Result<(), NameFault> {
     }
 }
 
-/// Windows ignores everything from the first dot on, and spaces before it: `nul .tar.gz` is the null device.
+/// Windows ignores everything from the first dot on, and spaces before it: `nul .tar.gz` is the
+/// null device.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ');
     let named = DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device));

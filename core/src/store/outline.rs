@@ -1,11 +1,13 @@
-//! The outline of a file: one BLAKE3 chaining value per 1 MiB group, which together fold to the root hash.
+//! The outline of a file: one BLAKE3 chaining value per 1 MiB group, which together fold to the
+//! root hash.
 //!
-//! With it every group can be checked as it arrives, in any order, from any source. It is the BLAKE3 tree cut at a
-//! subtree of 1024 chunks (BLAKE3 paper, section 2.4; `blake3::hazmat`), so checking costs no more than hashing, and
-//! the outline of a GiB takes 32 KiB. A file of at most one group has no outline: its root hash is its check.
+//! With it every group can be checked as it arrives, in any order, from any source. It is the
+//! BLAKE3 tree cut at a subtree of 1024 chunks (BLAKE3 paper, section 2.4; `blake3::hazmat`), so
+//! checking costs no more than hashing, and the outline of a GiB takes 32 KiB. A file of at most
+//! one group has no outline: its root hash is its check.
 //!
-//! A group can be cut further into blocks of 16 KiB, by its fine outline: their chaining values, which fold to the
-//! group's own. It is asked for only where single blocks are read.
+//! A group can be cut further into blocks of 16 KiB, by its fine outline: their chaining values,
+//! which fold to the group's own. It is asked for only where single blocks are read.
 
 use blake3::Hasher;
 use blake3::hazmat::{
@@ -14,7 +16,8 @@ use blake3::hazmat::{
 
 /// Length of a group in bytes: a whole subtree of the BLAKE3 tree.
 pub(crate) const GROUP_LEN: u64 = 1024 * 1024;
-/// Length of a block in bytes: a whole subtree as well, so that the blocks of a group are as many as a word has bits.
+/// Length of a block in bytes: a whole subtree as well, so that the blocks of a group are as many
+/// as a word has bits.
 pub(crate) const BLOCK_LEN: u64 = GROUP_LEN / u64::BITS as u64;
 /// Length of a chaining value in bytes.
 pub(crate) const VALUE_LEN: usize = 32;
@@ -39,7 +42,8 @@ impl Outline {
         Self(values)
     }
 
-    /// Reads an outline from the wire and checks it: right number of values for `len`, and they fold to `root`.
+    /// Reads an outline from the wire and checks it: right number of values for `len`, and they
+    /// fold to `root`.
     pub(crate) fn verified(bytes: &[u8], len: u64, root: &[u8; 32]) -> Option<Self> {
         let (values, rest) = bytes.as_chunks::<VALUE_LEN>();
         let outline = Self(values.to_vec());
@@ -69,7 +73,8 @@ impl Outline {
 pub(crate) struct FineOutline(Box<[ChainingValue]>);
 
 impl FineOutline {
-    /// Takes the values of all blocks of a group of `len` bytes, if they fold to the group's `value`.
+    /// Takes the values of all blocks of a group of `len` bytes, if they fold to the group's
+    /// `value`.
     pub(crate) fn new(values: Vec<ChainingValue>, len: u64, value: &ChainingValue) -> Option<Self> {
         let complete = values.len() as u64 == len.div_ceil(BLOCK_LEN);
         (complete && fold(&values, len, BLOCK_LEN)? == *value).then(|| Self(values.into()))

@@ -268,7 +268,8 @@ pub(crate) struct PartFile {
 }
 
 impl PartFile {
-    /// Creates the temporary file, `len` bytes long. Nobody else can open it once anything is in it.
+    /// Creates the temporary file, `len` bytes long. Nobody else can open it once anything is in
+    /// it.
     pub(crate) fn create(
         destination: &Destination,
         attributes: Attributes,
@@ -302,9 +303,9 @@ impl PartFile {
         Ok(part)
     }
 
-    /// Takes the rights away that the file was created with, until it is whole. What the umask has left of them is what
-    /// it gets then: the other side says what a file is like, and not what others may do on this machine. Nobody else
-    /// can have opened it to write meanwhile.
+    /// Takes the rights away that the file was created with, until it is whole. What the umask has
+    /// left of them is what it gets then: the other side says what a file is like, and not what
+    /// others may do on this machine. Nobody else can have opened it to write meanwhile.
     fn keep_private(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         {
@@ -373,10 +374,11 @@ pub(super) fn temporary_name(destination: &Destination) -> Result<String, StoreE
     Ok(format!(".tandem-{token:016x}.part"))
 }
 
-/// Makes whole files durable and gives them their names: attributes, sync, rename, sync of the folders.
+/// Makes whole files durable and gives them their names: attributes, sync, rename, sync of the
+/// folders.
 ///
-/// One outcome for each part, in order. A batch is synced by one call where the system has one: thousands of small
-/// files, each with a sync of its own, take seconds.
+/// One outcome for each part, in order. A batch is synced by one call where the system has one:
+/// thousands of small files, each with a sync of its own, take seconds.
 pub(crate) fn publish_all(parts: &[Arc<PartFile>]) -> Vec<Result<Published, StoreError>> {
     let prepared: Vec<_> = parts.iter().map(|part| part.apply_attributes()).collect();
     let synced = sync_together(parts);

@@ -23,7 +23,8 @@ use crate::printable;
 pub(crate) struct FileStamp {
     len: u64,
     modified: Option<SystemTime>,
-    /// Inode and change time where the platform has them: they catch a same-size edit that kept its mtime.
+    /// Inode and change time where the platform has them: they catch a same-size edit that kept its
+    /// mtime.
     inode: Option<(u64, u64, i64, i64)>,
 }
 
@@ -51,7 +52,8 @@ impl FileStamp {
 }
 
 impl FileStamp {
-    /// Whether two stamps are of one file that was not written in between, whatever became of its name.
+    /// Whether two stamps are of one file that was not written in between, whatever became of its
+    /// name.
     fn is_same_content(&self, other: &Self) -> bool {
         let place = |stamp: &Self| stamp.inode.map(|(device, inode, _, _)| (device, inode));
         self.len == other.len && self.modified == other.modified && place(self) == place(other)
@@ -65,7 +67,8 @@ pub(crate) enum Owner {
     User,
     /// The depot's, where nobody edits: one that is not what it was is of no use.
     Depot,
-    /// A mount's, which shares what it becomes when it is closed, and has no use for it once nobody has the content.
+    /// A mount's, which shares what it becomes when it is closed, and has no use for it once nobody
+    /// has the content.
     Mount,
 }
 
@@ -153,7 +156,8 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Opens and hashes the file at `path`. Blocks for as long as reading takes, or until `stop` says so.
+    /// Opens and hashes the file at `path`. Blocks for as long as reading takes, or until `stop`
+    /// says so.
     ///
     /// # Errors
     /// One variant per situation, each naming the path.
@@ -271,7 +275,8 @@ impl Source {
     pub(crate) fn is_unchanged(&self, file: &File) -> bool {
         let is_same = |stamp: FileStamp| match self.owner {
             Owner::User => stamp == self.stamp,
-            // Nobody edits it and sets its time back; but it may lose its name while it is open, and that is a change.
+            // Nobody edits it and sets its time back; but it may lose its name while it is open,
+            // and that is a change.
             Owner::Depot | Owner::Mount => stamp.is_same_content(&self.stamp),
         };
         stamp_of(&self.path, file).is_ok_and(is_same)

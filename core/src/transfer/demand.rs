@@ -1,9 +1,10 @@
 //! What readers want to have, shared by the lanes that fetch it.
 //!
-//! Owns which blocks are wanted, which are on their way, and who waits for them. What somebody waits for comes before what
-//! is only read ahead, and that before what is wanted as a whole; nothing is asked for twice at a time. Knows contents
-//! and no sessions; it starts nothing by itself, but says what has to be started. Whoever waits is called outside of the
-//! lock, from whichever thread found out.
+//! Owns which blocks are wanted, which are on their way, and who waits for them. What somebody
+//! waits for comes before what is only read ahead, and that before what is wanted as a whole;
+//! nothing is asked for twice at a time. Knows contents and no sessions; it starts nothing by
+//! itself, but says what has to be started. Whoever waits is called outside of the lock, from
+//! whichever thread found out.
 
 mod target;
 
@@ -164,7 +165,8 @@ impl Demand {
         self.engage(state)
     }
 
-    /// Wants nothing more of what would be read ahead of a content, unless somebody waits for some of it.
+    /// Wants nothing more of what would be read ahead of a content, unless somebody waits for some
+    /// of it.
     pub(crate) fn forget_ahead(&self, content: &ContentId) {
         let mut state = self.lock();
         if let Some(target) = state.targets.get_mut(content)
@@ -205,7 +207,8 @@ impl Demand {
         self.lock().take(lane, appetite)
     }
 
-    /// The next order; waits for one for as long as `limit`. With `None` the worker has given up its seat.
+    /// The next order; waits for one for as long as `limit`. With `None` the worker has given up
+    /// its seat.
     pub(crate) fn wait(&self, lane: LaneId, limit: Duration) -> Option<Order> {
         let mut state = self.lock();
         loop {
@@ -271,8 +274,8 @@ impl Demand {
         answer(ready, &Ok(()));
     }
 
-    /// Notes that something of the order was not genuine; it is asked for again. `true` when that has happened too often
-    /// and everybody who waits for the content has been told.
+    /// Notes that something of the order was not genuine; it is asked for again. `true` when that
+    /// has happened too often and everybody who waits for the content has been told.
     pub(crate) fn corrupt(&self, lane: LaneId, order: Order) -> bool {
         let mut state = self.lock();
         let Some(target) = state.target_of(&order) else {
@@ -298,7 +301,8 @@ impl Demand {
         self.wake.notify_all();
     }
 
-    /// Tells everybody who waits for the content of `order` that it can't be had, and wants nothing of it any more.
+    /// Tells everybody who waits for the content of `order` that it can't be had, and wants nothing
+    /// of it any more.
     pub(crate) fn fail(&self, order: &Order, fault: &FetchFault) {
         let mut state = self.lock();
         if state.target_of(order).is_none() {
@@ -312,8 +316,8 @@ impl Demand {
         );
     }
 
-    /// Gives up the seat of a worker that can't get a lane. With the last one everybody who waits is told, in one step:
-    /// who comes after that finds a free seat.
+    /// Gives up the seat of a worker that can't get a lane. With the last one everybody who waits
+    /// is told, in one step: who comes after that finds a free seat.
     pub(crate) fn abandon(&self, fault: &FetchFault) {
         let mut state = self.lock();
         state.leave();
@@ -337,7 +341,8 @@ impl Demand {
         answer(waiters, &Err(FetchFault::Closed));
     }
 
-    /// Tells those who have waited too long; `None` when nobody waits any more, and then the timer ends.
+    /// Tells those who have waited too long; `None` when nobody waits any more, and then the timer
+    /// ends.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let (mut late, mut next, mut ranges) = (Vec::new(), None::<Instant>, Vec::new());
@@ -373,8 +378,8 @@ impl Waiter {
 }
 
 impl GaveUp {
-    /// Whether somebody asks a moment later for some of it, as the kernel does by itself after reading ahead has failed:
-    /// whoever reads a file would wait twice as long.
+    /// Whether somebody asks a moment later for some of it, as the kernel does by itself after
+    /// reading ahead has failed: whoever reads a file would wait twice as long.
     fn is_asked_again(&self, content: &ContentId, waiter: &Waiter) -> bool {
         let overlaps = |range: &Range<u64>| range.start < waiter.range.end && waiter.range.start < range.end;
         let is_soon = waiter.since <= self.at + READ_AGAIN_DELAY_MAX;

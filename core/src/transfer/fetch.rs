@@ -1,7 +1,8 @@
 //! The puller's side of a data lane: ask ahead, read in order, verify, write, publish.
 //!
-//! Owns one lane's share of a pull. Requests are kept in flight so that the lane never drains between two of them;
-//! whatever is in flight when a lane breaks goes back to the queue, from the first group that was not written.
+//! Owns one lane's share of a pull. Requests are kept in flight so that the lane never drains
+//! between two of them; whatever is in flight when a lane breaks goes back to the queue, from the
+//! first group that was not written.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -149,7 +150,8 @@ impl Puller<'_> {
         Ok(())
     }
 
-    /// Reads the groups of the unit in front; the unit shrinks with each, so that what is given back is what is missing.
+    /// Reads the groups of the unit in front; the unit shrinks with each, so that what is given
+    /// back is what is missing.
     fn receive_groups(&mut self) -> Result<(), WireError> {
         while let Some(Unit::Groups { file, first, count }) = self.in_flight.front().copied() {
             self.receive_group(file, first)?;
@@ -243,7 +245,8 @@ fn groups_len(len: u64, first: u64, count: u64) -> u64 {
     len.saturating_sub(first * GROUP_LEN).min(count * GROUP_LEN)
 }
 
-/// Whether `bytes` are group `group` of the file: by the outline, or by the root hash of a file of one group.
+/// Whether `bytes` are group `group` of the file: by the outline, or by the root hash of a file of
+/// one group.
 fn is_genuine(file: &FileState, group: u64, bytes: &[u8]) -> bool {
     let content = &file.job.content;
     if group_count(content.len) == 1 {

@@ -1,6 +1,7 @@
 //! Pulling what is on this machine already: a copy from file to file, verified like any other.
 //!
-//! Whole files come from wherever they are held; of what was fetched in part for a reader, the groups that are here.
+//! Whole files come from wherever they are held; of what was fetched in part for a reader, the
+//! groups that are here.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,7 +17,8 @@ use crate::store::{
     read_exact_at, subtree_value,
 };
 
-/// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the lanes.
+/// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the
+/// lanes.
 pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
     for index in 0..queue.count() {
         let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
@@ -65,7 +67,8 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
     Ok((genuine && !queue.is_cancelled()).then_some(part))
 }
 
-/// Copies to the part files of `queue` those groups that `depot` has, and leaves only the others for the lanes.
+/// Copies to the part files of `queue` those groups that `depot` has, and leaves only the others
+/// for the lanes.
 pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
     let mut buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
     for index in 0..queue.count() {
@@ -92,7 +95,8 @@ pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
     }
 }
 
-/// Which groups were copied. One that is not genuine or can't be copied is not; the lanes will say what is the matter.
+/// Which groups were copied. One that is not genuine or can't be copied is not; the lanes will say
+/// what is the matter.
 fn copy_groups(
     file: &FileState,
     cached: &Cached,

@@ -1,7 +1,8 @@
 //! What is said on a data lane: a request, a header, then raw bytes.
 //!
-//! Strictly in order: answers come in the order of their requests, and a puller keeps several requests in flight.
-//! Contents are named by hash and length, never by path, so a holder can only ever answer with what was asked for.
+//! Strictly in order: answers come in the order of their requests, and a puller keeps several
+//! requests in flight. Contents are named by hash and length, never by path, so a holder can only
+//! ever answer with what was asked for.
 
 use serde::{Deserialize, Serialize};
 

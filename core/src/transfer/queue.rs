@@ -1,7 +1,8 @@
 //! The work of one pull, shared by the lanes that do it.
 //!
-//! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken lane did not finish
-//! comes back and is fetched by another one; a file is published exactly once, when its last group has been verified.
+//! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken
+//! lane did not finish comes back and is fetched by another one; a file is published exactly once,
+//! when its last group has been verified.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -165,7 +166,8 @@ impl Queue {
         None
     }
 
-    /// The next unit; waits while other lanes may still bring some. `None` when all files are settled.
+    /// The next unit; waits while other lanes may still bring some. `None` when all files are
+    /// settled.
     pub(crate) fn wait(&self) -> Option<Unit> {
         let mut state = lock(&self.state);
         loop {
@@ -219,7 +221,8 @@ impl Queue {
             .is_some_and(|file| file.groups_left.fetch_sub(1, Ordering::AcqRel) == 1)
     }
 
-    /// Notes that a group did not hash to what it should; the file fails when that happens too often.
+    /// Notes that a group did not hash to what it should; the file fails when that happens too
+    /// often.
     pub(crate) fn group_corrupt(&self, unit: Unit) {
         let corrupt = self
             .file(unit.file())
@@ -265,8 +268,8 @@ impl Queue {
         lock(&self.state).cancelled
     }
 
-    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work. Take it back when the lane is done: it
-    /// may work for somebody else next.
+    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work. Take it back
+    /// when the lane is done: it may work for somebody else next.
     pub(crate) fn lend_closer(&self, closer: LaneCloser) -> Lent {
         let mut state = lock(&self.state);
         if state.cancelled {
@@ -278,12 +281,14 @@ impl Queue {
         lent
     }
 
-    /// Takes back what [`Queue::lend_closer`] was lent. `false` when the lane was ended with it meanwhile.
+    /// Takes back what [`Queue::lend_closer`] was lent. `false` when the lane was ended with it
+    /// meanwhile.
     pub(crate) fn take_closer(&self, lent: Lent) -> bool {
         lock(&self.state).closers.remove(&lent.0).is_some()
     }
 
-    /// What has become of each file, in the order of the jobs; `unreachable` says why for one that is not settled.
+    /// What has become of each file, in the order of the jobs; `unreachable` says why for one that
+    /// is not settled.
     pub(crate) fn take_outcomes(&self, mut unreachable: Option<SessionError>) -> Vec<Outcome> {
         let mut take = |file: &FileState| match lock(&file.outcome).take() {
             Some(outcome) => outcome.map(|published| (published, file.take_outline())),
@@ -372,7 +377,8 @@ impl Unit {
     }
 }
 
-/// The groups of a file as units: those that follow each other together, up to the length of a request.
+/// The groups of a file as units: those that follow each other together, up to the length of a
+/// request.
 fn units_of(file: usize, groups: impl Iterator<Item = u64>) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     for group in groups {

@@ -1,8 +1,9 @@
 //! What to fetch for one reader: what it reads now, and what it will read next.
 //!
-//! A pure state machine, told of every read. It owns the judgement whether a reader is sequential; what is here already
-//! and what is on its way is none of its business. A sequential reader gets whole groups and a window ahead that
-//! doubles; a random one gets the blocks it touches and nothing else.
+//! A pure state machine, told of every read. It owns the judgement whether a reader is sequential;
+//! what is here already and what is on its way is none of its business. A sequential reader gets
+//! whole groups and a window ahead that doubles; a random one gets the blocks it touches and
+//! nothing else.
 
 use std::ops::Range;
 
@@ -43,7 +44,8 @@ impl ReadAhead {
         }
     }
 
-    /// Notes a read of `len` bytes from `offset`, and says what to fetch for it. The same read again gets the same answer.
+    /// Notes a read of `len` bytes from `offset`, and says what to fetch for it. The same read
+    /// again gets the same answer.
     pub(crate) fn on_read(&mut self, offset: u64, len: u64) -> Plan {
         let start = offset.min(self.len);
         let read = start..offset.saturating_add(len).min(self.len);

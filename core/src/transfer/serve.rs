@@ -1,8 +1,8 @@
 //! The holder's side of a data lane.
 //!
-//! Answers requests one after the other until the lane ends. A file is opened only if it still is what was hashed; one
-//! that turns out shorter in the middle of an answer ends the lane, because an answer that was begun can't be taken
-//! back, and the puller asks again and is then told.
+//! Answers requests one after the other until the lane ends. A file is opened only if it still is
+//! what was hashed; one that turns out shorter in the middle of an answer ends the lane, because an
+//! answer that was begun can't be taken back, and the puller asks again and is then told.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -27,8 +27,8 @@ use crate::store::{
 pub(crate) trait Holder {
     /// The local files that are shared and had this content when they were hashed.
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>>;
-    /// Reads a source again that is not what it was, shares what it is now, and returns it if that is the same content.
-    /// Blocks for as long as reading takes.
+    /// Reads a source again that is not what it was, shares what it is now, and returns it if that
+    /// is the same content. Blocks for as long as reading takes.
     fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
 }
 

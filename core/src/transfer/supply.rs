@@ -1,7 +1,8 @@
 //! A lane at work for readers: ask for what they want, check it, write it, and tell them.
 //!
-//! Owns one lane's share of a [`Demand`]. Requests are kept in flight, but few of them: what somebody begins to wait for
-//! goes behind what is in flight. What was in flight when a lane breaks goes back.
+//! Owns one lane's share of a [`Demand`]. Requests are kept in flight, but few of them: what
+//! somebody begins to wait for goes behind what is in flight. What was in flight when a lane breaks
+//! goes back.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -36,8 +37,8 @@ pub(crate) trait Patron {
     fn corrupt(&self, content: ContentId);
 }
 
-/// Works for `demand` over one lane until nothing was wanted for a while. With [`LaneEnd::Done`] the seat of the worker has
-/// been given up, otherwise it has not.
+/// Works for `demand` over one lane until nothing was wanted for a while. With [`LaneEnd::Done`]
+/// the seat of the worker has been given up, otherwise it has not.
 ///
 /// # Errors
 /// How the lane broke. The orders it had taken are given back.

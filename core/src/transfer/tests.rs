@@ -1,4 +1,5 @@
-//! Both ends of a data lane over a real connection: honest holders, lying ones, and lanes that break.
+//! Both ends of a data lane over a real connection: honest holders, lying ones, and lanes that
+//! break.
 
 mod demand;
 

@@ -5,7 +5,8 @@
 //! an expired entry is never handed out, swept or not. No lock is held for longer than one
 //! operation or one batch of a sweep.
 //!
-//! Tokens are found by std's randomly keyed hash, so timing tells a guesser nothing useful about the tokens held.
+//! Tokens are found by std's randomly keyed hash, so timing tells a guesser nothing useful about
+//! the tokens held.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -33,7 +34,8 @@ pub struct StoredEntry {
     pub token: LookupToken,
     /// What was registered, as it was sent.
     pub blob: String,
-    /// How long it will live if nobody refreshes it; zero when it has expired and waits for the sweep.
+    /// How long it will live if nobody refreshes it; zero when it has expired and waits for the
+    /// sweep.
     pub expires_in: Duration,
 }
 
@@ -55,7 +57,8 @@ impl MemoryStore {
         Self { limits, clock, shelf }
     }
 
-    /// Everything that is held at this moment, in no particular order, with what is expired but not yet swept.
+    /// Everything that is held at this moment, in no particular order, with what is expired but not
+    /// yet swept.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
         let now = self.clock.now();
@@ -75,7 +78,8 @@ impl MemoryStore {
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        // No operation leaves the shelf half changed, so a panic elsewhere doesn't make it unusable.
+        // No operation leaves the shelf half changed, so a panic elsewhere doesn't make it
+        // unusable.
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

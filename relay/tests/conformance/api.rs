@@ -204,7 +204,8 @@ pub(crate) async fn http_2_is_not_spoken(target: Target) {
     relay.close().await;
 }
 
-/// A proxy before the relay may believe the other length, and then what follows is somebody else's request.
+/// A proxy before the relay may believe the other length, and then what follows is somebody else's
+/// request.
 pub(crate) async fn a_request_with_two_lengths_is_the_last_of_its_connection(target: Target) {
     let relay = target.start().await;
     let mut wire = relay.connect().await;

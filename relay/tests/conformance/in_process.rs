@@ -1,4 +1,5 @@
-//! What only the library has: the layer, the store and the socket that are handed in, and tasks that can be counted.
+//! What only the library has: the layer, the store and the socket that are handed in, and tasks
+//! that can be counted.
 
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;

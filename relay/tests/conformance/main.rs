@@ -1,7 +1,9 @@
-//! What a relay promises, as one list of checks that runs against two targets: the library in this process, and the
-//! spawned `tandem-relay`. A check is a function of its target, so that neither can promise more than the other.
+//! What a relay promises, as one list of checks that runs against two targets: the library in this
+//! process, and the spawned `tandem-relay`. A check is a function of its target, so that neither
+//! can promise more than the other.
 //!
-//! `in_process.rs` and `command.rs` hold what only one of them has: the hooks of the library, the command line.
+//! `in_process.rs` and `command.rs` hold what only one of them has: the hooks of the library, the
+//! command line.
 
 #![expect(
     clippy::unwrap_used,

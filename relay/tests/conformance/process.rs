@@ -1,4 +1,5 @@
-//! The spawned `tandem-relay`: its arguments, its first line, its log, and how it ends. Killed when dropped.
+//! The spawned `tandem-relay`: its arguments, its first line, its log, and how it ends. Killed when
+//! dropped.
 
 use std::io::Write;
 use std::net::SocketAddr;

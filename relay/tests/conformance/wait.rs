@@ -14,7 +14,8 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Asks until the answer is `true`. Each `ask` has to wait for something itself: a reply, a connection.
+/// Asks until the answer is `true`. Each `ask` has to wait for something itself: a reply, a
+/// connection.
 pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !ask().await {

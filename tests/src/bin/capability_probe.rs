@@ -1,7 +1,8 @@
-//! Proves a capability by using it, in a process of its own that may be killed: `cargo xtask` starts it after the build.
+//! Proves a capability by using it, in a process of its own that may be killed: `cargo xtask`
+//! starts it after the build.
 //!
-//! Prints one line of JSON, `{"capability":"fuse","available":true,"evidence":"…"}`, and exits 0 whatever the answer is.
-//! It has no time limit; whoever starts it has.
+//! Prints one line of JSON, `{"capability":"fuse","available":true,"evidence":"…"}`, and exits 0
+//! whatever the answer is. It has no time limit; whoever starts it has.
 
 use std::io::{self, Write as _};
 

@@ -112,7 +112,8 @@ pub fn a_time_set_while_a_file_is_open_outlives_its_closing(dir: &impl Directory
 }
 
 pub fn files_dated_and_renamed_right_after_they_were_closed_keep_content_and_time(dir: &impl Directory) {
-    // As rsync and tar do; a kernel may tell a file system of a close later than of what follows it.
+    // As rsync and tar do; a kernel may tell a file system of a close later than of what follows
+    // it.
     for index in 0..100 {
         let (temporary, name) = (format!(".{index}.tmp"), format!("{index}"));
         dir.write(&temporary, &pattern(1000 + index));

@@ -1,7 +1,9 @@
-//! What the facts are stated over: a folder addressed by paths below it, open files, listings, and errors as errno.
+//! What the facts are stated over: a folder addressed by paths below it, open files, listings, and
+//! errors as errno.
 //!
-//! The operations and their meanings are those of POSIX (and of Linux, where POSIX has none); paths are relative, with
-//! `/` between names. No operation panics and none blocks for the network's sake.
+//! The operations and their meanings are those of POSIX (and of Linux, where POSIX has none); paths
+//! are relative, with `/` between names. No operation panics and none blocks for the network's
+//! sake.
 
 pub use rustix::io::Errno;
 

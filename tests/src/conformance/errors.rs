@@ -1,4 +1,5 @@
-//! Which errno says what: ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY and EINVAL, for every operation that can meet them.
+//! Which errno says what: ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY and EINVAL, for every
+//! operation that can meet them.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 

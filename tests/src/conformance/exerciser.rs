@@ -1,7 +1,8 @@
-//! In the manner of fsx (the file system exerciser of Apple and NeXT): random operations on one file, each checked against
-//! a model in memory. It links no code of that tool.
+//! In the manner of fsx (the file system exerciser of Apple and NeXT): random operations on one
+//! file, each checked against a model in memory. It links no code of that tool.
 //!
-//! The seed decides everything; a difference says at which operation, where, and what was done before it.
+//! The seed decides everything; a difference says at which operation, where, and what was done
+//! before it.
 
 use super::{Allocate, Directory, Errno, File, FileVerbs, Open};
 
@@ -122,7 +123,8 @@ impl<'a, D: Directory> Run<'a, D> {
         }
     }
 
-    /// An offset and a length of at least 1 that end before `end`; every third begins or ends at a page.
+    /// An offset and a length of at least 1 that end before `end`; every third begins or ends at a
+    /// page.
     fn range(&mut self, end: u64) -> (u64, u64) {
         let mut offset = self.numbers.below(end);
         if self.numbers.below(3) == 0 {

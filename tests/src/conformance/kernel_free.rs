@@ -1,7 +1,8 @@
-//! The file system of a share without a kernel: this does what a kernel does (paths, lookup counts, handles) and no more.
+//! The file system of a share without a kernel: this does what a kernel does (paths, lookup counts,
+//! handles) and no more.
 //!
-//! It follows no links and checks no permissions. Which errno a situation is it says for itself, so that a fact fails if a
-//! mount should say something else.
+//! It follows no links and checks no permissions. Which errno a situation is it says for itself, so
+//! that a fact fails if a mount should say something else.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -31,7 +32,8 @@ const PUNCH_HOLE: u32 = 2;
 #[derive(Debug, Clone)]
 pub struct KernelFree {
     fs: Arc<FileSystem>,
-    /// What was looked up by name, as long as it has that name: a kernel does not forget what it may be asked again.
+    /// What was looked up by name, as long as it has that name: a kernel does not forget what it
+    /// may be asked again.
     names: Arc<Mutex<HashMap<Inode, Held>>>,
     releaser: Arc<Releaser>,
 }
@@ -51,7 +53,8 @@ impl Drop for Held {
     }
 }
 
-/// Releases handles some time after they were closed, as a kernel does: close(2) waits for the flush only.
+/// Releases handles some time after they were closed, as a kernel does: close(2) waits for the
+/// flush only.
 #[derive(Debug)]
 struct Releaser {
     /// `None` when there is nothing more to release.

@@ -1,4 +1,5 @@
-//! A directory of the operating system, by its system calls: the model that tests the facts, and what a mount is too.
+//! A directory of the operating system, by its system calls: the model that tests the facts, and
+//! what a mount is too.
 //!
 //! It holds no descriptor of the directory itself, so that it keeps no mount busy.
 
@@ -79,7 +80,8 @@ impl Directory for Plain {
     }
 
     fn set_len(&self, path: &str, len: u64) -> Outcome<()> {
-        // There is no truncate(2) in rustix; opening for it is the same but for the permissions it asks.
+        // There is no truncate(2) in rustix; opening for it is the same but for the permissions it
+        // asks.
         let file = fs::open(self.at(path), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         fs::ftruncate(file, len)
     }

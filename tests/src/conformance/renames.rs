@@ -1,4 +1,5 @@
-//! Renames: what moves, what is replaced, what stays open, and the two kinds that replace nothing or swap.
+//! Renames: what moves, what is replaced, what stays open, and the two kinds that replace nothing
+//! or swap.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 

@@ -2,7 +2,8 @@
 //!
 //! It names facts; what runs them, and on what, is the business of the suite.
 
-/// Calls `$run! { family: fact, fact, …; family: … }` with every fact that holds for any [`Directory`](super::Directory).
+/// Calls `$run! { family: fact, fact, …; family: … }` with every fact that holds for any
+/// [`Directory`](super::Directory).
 #[macro_export]
 macro_rules! for_each_fact {
     ($run:ident) => {

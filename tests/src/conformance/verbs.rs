@@ -1,8 +1,10 @@
-//! What facts say in one word instead of three, on any [`Directory`] and [`File`]. They fail at the line of the fact.
+//! What facts say in one word instead of three, on any [`Directory`] and [`File`]. They fail at the
+//! line of the fact.
 
 use super::{Directory, File, Kind, Listed, Listing, Open, Outcome, Rename};
 
-/// Bytes of one `read_at` when a whole file is read: not a power of two, so that reads straddle pages.
+/// Bytes of one `read_at` when a whole file is read: not a power of two, so that reads straddle
+/// pages.
 const PIECE_LEN: usize = 100_003;
 
 /// Verbs on a folder.

@@ -1,4 +1,5 @@
-//! What can be wrong with a link, and the guard that ends it. It changes plain values; acting on them is `pump`'s work.
+//! What can be wrong with a link, and the guard that ends it. It changes plain values; acting on
+//! them is `pump`'s work.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +25,8 @@ pub(super) struct Condition {
 /// How a fault is taken back.
 type End = Box<dyn FnOnce(&mut Condition) + Send>;
 
-/// A fault in force. It ends when this is dropped, or by [`Fault::heal`], which reads better in the middle of a test.
+/// A fault in force. It ends when this is dropped, or by [`Fault::heal`], which reads better in the
+/// middle of a test.
 #[must_use = "the fault ends when this is dropped"]
 pub struct Fault {
     condition: watch::Sender<Condition>,

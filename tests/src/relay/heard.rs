@@ -1,4 +1,5 @@
-//! Everything that a relay was ever told, kept so that a test can look for what it must never be told.
+//! Everything that a relay was ever told, kept so that a test can look for what it must never be
+//! told.
 
 use axum::Router;
 use axum::body::Body;

@@ -1,6 +1,7 @@
 //! How a universe differs from the ordinary one, and its making.
 //!
-//! Ordinary: alice and bob share one relay, reach each other directly, and are connected when they are handed out.
+//! Ordinary: alice and bob share one relay, reach each other directly, and are connected when they
+//! are handed out.
 
 use std::fmt;
 use std::panic::Location;

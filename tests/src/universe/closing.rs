@@ -1,4 +1,5 @@
-//! The end of a universe: in good order with proof, or in disorder with everything that helps to understand it.
+//! The end of a universe: in good order with proof, or in disorder with everything that helps to
+//! understand it.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,7 +20,8 @@ use crate::wait::{Look, complete, poll};
 const LINES_SHOWN: usize = 40;
 
 thread_local! {
-    /// Universes on this thread. A runtime of a test has one thread, so they share their count of tasks.
+    /// Universes on this thread. A runtime of a test has one thread, so they share their count of
+    /// tasks.
     static UNIVERSE_COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -91,7 +93,8 @@ impl Universe {
             })
             .await;
         }
-        // What the runtime and the process hold belongs to all universes there are, so only the last one answers for it.
+        // What the runtime and the process hold belongs to all universes there are, so only the
+        // last one answers for it.
         if UNIVERSE_COUNT.get() == 1 {
             self.check_tasks(at).await;
             self.check_process(at).await;

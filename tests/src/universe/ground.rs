@@ -1,4 +1,5 @@
-//! What the parties of a universe stand on: its directory, its seed, its links, and how it looked before.
+//! What the parties of a universe stand on: its directory, its seed, its links, and how it looked
+//! before.
 //!
 //! Starts peers; does not know which of them a test will use for what.
 

@@ -1,7 +1,9 @@
-//! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in one run.
+//! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in
+//! one run.
 //!
-//! The loop that measures mounts is a binary of the tests package, which prints lines of JSON; here is only what surrounds
-//! it: the build, the time limit, the others, and the table. What measures the runner is in `runner`.
+//! The loop that measures mounts is a binary of the tests package, which prints lines of JSON; here
+//! is only what surrounds it: the build, the time limit, the others, and the table. What measures
+//! the runner is in `runner`.
 
 mod measurement;
 mod others;
@@ -85,7 +87,8 @@ enum Bench {
 /// The binary of the tests package that measures mounts.
 const BINARY: &str = "mount_bench";
 
-/// Measures, or lists what can be measured. A budget that is missed is told and no failure: machines differ.
+/// Measures, or lists what can be measured. A budget that is missed is told and no failure:
+/// machines differ.
 ///
 /// # Errors
 /// When the binary cannot be built, fails, or says nothing.

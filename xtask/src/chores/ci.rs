@@ -1,4 +1,5 @@
-//! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does that a person cannot.
+//! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does
+//! that a person cannot.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -47,8 +48,8 @@ struct Bench {
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-/// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is required of the suite is
-/// required of them, too.
+/// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is
+/// required of the suite is required of them, too.
 const OWN_TESTS_WITH_NEEDS: [&str; 7] = [
     "--package=xtask",
     // It has the probe, without which nothing proves that FUSE works.
@@ -157,7 +158,8 @@ fn tidy_rules(bench: &Bench) -> anyhow::Result<()> {
     bail!("{}", lines.join("\n"));
 }
 
-/// Those that need something are ignored by whoever does not know what the machine has; this runner does.
+/// Those that need something are ignored by whoever does not know what the machine has; this runner
+/// does.
 fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     bench.run(bench.cargo().args(["test", "--package", "xtask"]))?;
     let command = bench.cargo().args(["run", "--package", "xtask", "--", "test"]);

@@ -1,7 +1,8 @@
-//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`; and others on our own suite.
+//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`; and others on
+//! our own suite.
 //!
-//! The published sources of crates are unpacked below the target directory. Both must find the same tests and come to the
-//! same outcomes; what that costs in time is shown and not judged.
+//! The published sources of crates are unpacked below the target directory. Both must find the same
+//! tests and come to the same outcomes; what that costs in time is shown and not judged.
 
 mod outcomes;
 pub(crate) mod own;
@@ -23,9 +24,9 @@ use cargo_universe::workspace::metadata::Workspace;
 use outcomes::{Listed, Outcomes};
 use sources::{Crate, Unpacked};
 
-/// Crates with many tests, that build quickly and publish their tests: unit tests by the hundred (memchr, heck), many
-/// integration tests (bytes, indexmap), tests that write files (walkdir), a harness of its own (url), tests that should
-/// panic (arrayvec).
+/// Crates with many tests, that build quickly and publish their tests: unit tests by the hundred
+/// (memchr, heck), many integration tests (bytes, indexmap), tests that write files (walkdir), a
+/// harness of its own (url), tests that should panic (arrayvec).
 const CRATES: [&str; 8] = [
     "arrayvec@0.7.8",
     "bytes@1.12.2",
@@ -45,8 +46,8 @@ pub(crate) struct Args {
     /// Measure each so often and take the shortest time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Instead, run this workspace's suite with `cargo test` and, where it is installed, nextest: both must pass, and run
-    /// what needs nothing
+    /// Instead, run this workspace's suite with `cargo test` and, where it is installed, nextest:
+    /// both must pass, and run what needs nothing
     #[arg(long, conflicts_with_all = ["crates", "rounds"])]
     own: bool,
 }
@@ -255,7 +256,8 @@ fn cargo_command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// All build in one directory, and libtest writes whole lines only if it may run several tests at a time.
+/// All build in one directory, and libtest writes whole lines only if it may run several tests at a
+/// time.
 fn captured(mut command: Command, place: Place<'_>) -> anyhow::Result<Output> {
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
         command.env_remove(name);

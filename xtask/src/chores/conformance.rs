@@ -1,7 +1,8 @@
-//! `cargo xtask conformance`: the heavy checks of a mount that are no part of `test`, made by programs of other people.
+//! `cargo xtask conformance`: the heavy checks of a mount that are no part of `test`, made by
+//! programs of other people.
 //!
-//! [`story`] is the order of events. What is checked stands in `check`, where in `ground`; how one check lives and dies
-//! is `stage`'s matter.
+//! [`story`] is the order of events. What is checked stands in `check`, where in `ground`; how one
+//! check lives and dies is `stage`'s matter.
 
 mod check;
 mod expected;

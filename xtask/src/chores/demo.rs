@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: builds the `demo` binary of the tests package with optimisation and becomes it.
+//! `cargo xtask demo`: builds the `demo` binary of the tests package with optimisation and becomes
+//! it.
 //!
 //! What the demo does is that binary's business; xtask depends on neither the peer nor the relay.
 

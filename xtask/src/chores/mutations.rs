@@ -1,7 +1,9 @@
-//! `cargo xtask mutations`: break the code on purpose, one way after the other, and see a named test turn red.
+//! `cargo xtask mutations`: break the code on purpose, one way after the other, and see a named
+//! test turn red.
 //!
-//! Each mutation is a patch in `tests/mutations/`. It is applied to a copy of the workspace, never to the workspace; the
-//! tests run through this same xtask, so that they run as they always do. What the patches are is not decided here.
+//! Each mutation is a patch in `tests/mutations/`. It is applied to a copy of the workspace, never
+//! to the workspace; the tests run through this same xtask, so that they run as they always do.
+//! What the patches are is not decided here.
 
 mod check;
 mod patch;
@@ -40,7 +42,8 @@ pub(crate) struct Args {
 /// Tries the mutations and prints the table. Exit code 0 if every test noticed, 100 if one did not.
 ///
 /// # Errors
-/// When a patch makes no sense or does not apply, the unmutated tests are not green, or the copy cannot be made.
+/// When a patch makes no sense or does not apply, the unmutated tests are not green, or the copy
+/// cannot be made.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load(None)?;
     let patches = patch::load(&workspace.root.join(DIRECTORY))?;

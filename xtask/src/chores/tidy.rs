@@ -20,6 +20,9 @@ use cargo_universe::workspace::metadata::Workspace;
 /// Longer files are split.
 const LINES_MAX: usize = 600;
 
+/// Columns of a line that is only a comment, its indentation included.
+const COMMENT_COLUMNS_MAX: usize = 100;
+
 /// Something that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -89,7 +92,8 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// All `.rs` files below `root`, relative to it, in order; not those of `target` and hidden directories.
+/// All `.rs` files below `root`, relative to it, in order; not those of `target` and hidden
+/// directories.
 fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut directories = vec![PathBuf::new()];
@@ -144,6 +148,13 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
                     .then(|| finding(number, "expect a lint, with its reason; never allow it")),
             );
         }
+        let columns = line.chars().count();
+        if code.starts_with("//") && columns > COMMENT_COLUMNS_MAX {
+            findings.push(finding(
+                number,
+                &format!("a comment of {columns} columns; break it at {COMMENT_COLUMNS_MAX}"),
+            ));
+        }
         if let Some(message) = ignored_for_ever(file, code, known) {
             findings.push(finding(number, &message));
         }
@@ -157,7 +168,8 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
     findings
 }
 
-/// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and nothing else.
+/// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and
+/// nothing else.
 fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
     if !file.starts_with(Path::new("tests").join("suite")) || !code.starts_with("#[ignore") {
         return None;
@@ -204,7 +216,8 @@ fn undeclared(root: &Path, file: &Path) -> Option<Finding> {
     })
 }
 
-/// The files that could declare the module `inner`: `main.rs` at the top, else `a.rs` or `a/mod.rs` for `a/b.rs`.
+/// The files that could declare the module `inner`: `main.rs` at the top, else `a.rs` or `a/mod.rs`
+/// for `a/b.rs`.
 fn parents(suite: &Path, inner: &Path) -> Vec<PathBuf> {
     match inner.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         None => vec![suite.join("main.rs")],
@@ -251,6 +264,16 @@ mod tests {
         let text = |lines: usize| format!("//! Head.\n{}", "\n".repeat(lines - 1));
         assert!(messages("a.rs", &text(LINES_MAX)).is_empty());
         assert_eq!(messages("a.rs", &text(LINES_MAX + 1)).len(), 1);
+    }
+
+    #[test]
+    fn a_comment_may_be_as_wide_as_the_limit_and_not_one_column_wider() {
+        let text = |columns: usize| format!("//! Head.\n    // {}\n", "ä".repeat(columns - 7));
+        assert!(messages("a.rs", &text(COMMENT_COLUMNS_MAX)).is_empty());
+        let found = messages("a.rs", &text(COMMENT_COLUMNS_MAX + 1));
+        assert!(found.len() == 1 && found[0].starts_with("a.rs:2: "), "{found:?}");
+        let code = format!("//! Head.\nf(\"{}\");\n", "a".repeat(COMMENT_COLUMNS_MAX));
+        assert!(messages("a.rs", &code).is_empty());
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! Makes directories where peers would mount, says so, and waits for its standard input to be closed.
+//! Makes directories where peers would mount, says so, and waits for its standard input to be
+//! closed.
 //!
-//! `STAND_IN_MOUNT` is `dies` (before it has mounted), `stays` (when it should unmount) or `leaves` (a mount behind).
+//! `STAND_IN_MOUNT` is `dies` (before it has mounted), `stays` (when it should unmount) or `leaves`
+//! (a mount behind).
 
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -179,8 +179,8 @@ impl Sight {
 }
 
 impl Sight {
-    /// Those of mounts below this directory, and those that processes of the run serve: a mount that
-    /// is detached is in no table.
+    /// Those of mounts below this directory, and those that processes of the run serve: a mount
+    /// that is detached is in no table.
     fn connections(&self, place: &Path) -> BTreeSet<u32> {
         let mut numbers = connections(place);
         numbers.extend(self.processes.own().flat_map(served));

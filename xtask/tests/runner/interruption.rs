@@ -11,7 +11,8 @@ use super::support::{Running, Scratch, Setup, must};
 /// So many moments are tried with each signal at each level.
 const MOMENTS: u64 = 20;
 
-/// A moment in the life of a run: when it has told of this, so many times, and after so many turns of somebody else.
+/// A moment in the life of a run: when it has told of this, so many times, and after so many turns
+/// of somebody else.
 #[derive(Debug)]
 struct Moment {
     event: &'static str,

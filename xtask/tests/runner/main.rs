@@ -1,7 +1,9 @@
-//! The runner run on a fixture: a workspace of tests that behave in every way in which tests behave.
+//! The runner run on a fixture: a workspace of tests that behave in every way in which tests
+//! behave.
 //!
-//! Each test starts the real `xtask` and looks at its exit code, its last line and its report. They share one target
-//! directory, so the fixture is compiled once; reports and temporary directories are each test's own.
+//! Each test starts the real `xtask` and looks at its exit code, its last line and its report. They
+//! share one target directory, so the fixture is compiled once; reports and temporary directories
+//! are each test's own.
 #![cfg(unix)]
 
 mod foreign;

@@ -1,5 +1,5 @@
-//! What stands in the manifest: which profile applies, what it beats and what beats it; overrides that mean nothing.
-//! Variables that are empty or make no sense.
+//! What stands in the manifest: which profile applies, what it beats and what beats it; overrides
+//! that mean nothing. Variables that are empty or make no sense.
 
 use std::process::Command;
 

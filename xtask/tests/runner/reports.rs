@@ -1,4 +1,5 @@
-//! What is told of a run beside its JUnit report, and what `xtask report` makes of its events afterwards.
+//! What is told of a run beside its JUnit report, and what `xtask report` makes of its events
+//! afterwards.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -150,7 +151,8 @@ fn two_shards_as_one_are_the_whole_run() {
     assert_eq!(names(&whole).len(), 3, "{whole}");
 }
 
-/// Each test of a JUnit report with its round, what became of it and how many attempts failed before, sorted.
+/// Each test of a JUnit report with its round, what became of it and how many attempts failed
+/// before, sorted.
 fn outcomes(junit: &str) -> Vec<(&str, &str, usize)> {
     const KINDS: [(&str, &str); 3] = [
         ("<skipped", "skipped"),

@@ -1,10 +1,11 @@
-//! A supervisor has several tests only as long as each of them leaves nothing; and what they could leave unseen is never
-//! shared.
+//! A supervisor has several tests only as long as each of them leaves nothing; and what they could
+//! leave unseen is never shared.
 #![cfg(target_os = "linux")]
 
 use super::support::{Run, run};
 
-/// Of each test, in order: the id of its supervisor, its namespace of mounts, its namespace of shared memory, its own id.
+/// Of each test, in order: the id of its supervisor, its namespace of mounts, its namespace of
+/// shared memory, its own id.
 fn shared(run: &Run) -> Vec<[String; 4]> {
     let said = run.stdout.lines().filter_map(|line| {
         let (name, words) = line.split_once(" | ")?;
@@ -14,8 +15,8 @@ fn shared(run: &Run) -> Vec<[String; 4]> {
     said.filter_map(|words| words.try_into().ok()).collect()
 }
 
-/// Whether two tests, one after the other, had one supervisor. Where each has a process namespace, it is called 1 there; but
-/// ids follow each other.
+/// Whether two tests, one after the other, had one supervisor. Where each has a process namespace,
+/// it is called 1 there; but ids follow each other.
 fn have_one_supervisor(one: &[String; 4], other: &[String; 4]) -> bool {
     let id = |test: &[String; 4]| test[3].parse::<u32>();
     let follows = id(one).is_ok_and(|one| id(other).is_ok_and(|other| one.abs_diff(other) < 1000));

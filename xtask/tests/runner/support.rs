@@ -13,8 +13,8 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
     Running::start(arguments).finish()
 }
 
-/// So often is looked at all processes, of which each look takes some milliseconds; what the fixture starts is there for
-/// much longer.
+/// So often is looked at all processes, of which each look takes some milliseconds; what the
+/// fixture starts is there for much longer.
 const LOOKS_MAX: usize = 500;
 
 /// A run that has ended.
@@ -74,7 +74,8 @@ impl Run {
         kept
     }
 
-    /// Processes that it started, directly or not, and that stay alive. One that is just being ended does not.
+    /// Processes that it started, directly or not, and that stay alive. One that is just being
+    /// ended does not.
     pub(crate) fn survivors(&self) -> Vec<String> {
         let looks = (0..LOOKS_MAX).map(|_| self.alive());
         let mut alive = Vec::new();
@@ -108,7 +109,8 @@ pub(crate) fn texts(pid: i32) -> [String; 2] {
     ["cmdline", "environ"].map(|name| words(std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()))
 }
 
-/// The processes with the mark of a run in their command line or environment, and how they are called.
+/// The processes with the mark of a run in their command line or environment, and how they are
+/// called.
 fn marked(own: &Path) -> Vec<(i32, String)> {
     let mark = mark(own);
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
@@ -215,8 +217,8 @@ impl<'a> Setup<'a> {
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
-        // A scratch package has a target directory of its own, whatever ours is; and what a run tells a CI system that
-        // it runs in is none of the CI system's business here.
+        // A scratch package has a target directory of its own, whatever ours is; and what a run
+        // tells a CI system that it runs in is none of the CI system's business here.
         for variable in ["CARGO_TARGET_DIR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CI"] {
             command.env_remove(variable);
         }
@@ -349,7 +351,8 @@ impl Running {
         states
     }
 
-    /// Sends it a signal and waits for its end, and for that of everything that could still write to its standard error.
+    /// Sends it a signal and waits for its end, and for that of everything that could still write
+    /// to its standard error.
     pub(crate) fn interrupt(self, signal: Signal) -> Run {
         self.send(signal);
         self.finish()
@@ -412,7 +415,8 @@ impl Scratch {
         must("write the manifest", std::fs::write(&path, manifest + text));
     }
 
-    /// Adds a package below it that it depends on, whose library has this source; so it is a member of the workspace.
+    /// Adds a package below it that it depends on, whose library has this source; so it is a member
+    /// of the workspace.
     pub(crate) fn add_dependency(&self, name: &str, source: &str) {
         let home = self.directory.path().join(name);
         let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n");
@@ -471,7 +475,8 @@ fn hinder_signals(command: &mut Command) {
             // SAFETY: SIG_IGN is a valid disposition for each of these.
             unsafe { libc::signal(signal, libc::SIG_IGN) };
         }
-        // SAFETY: the set is initialised before it is read; both calls are allowed between fork and exec.
+        // SAFETY: the set is initialised before it is read; both calls are allowed between fork and
+        // exec.
         unsafe {
             let mut blocked = std::mem::zeroed::<libc::sigset_t>();
             libc::sigemptyset(&raw mut blocked);

@@ -1,4 +1,5 @@
-//! The runner under unfriendly conditions: signals, a build that fails, odd environments, two runs at once.
+//! The runner under unfriendly conditions: signals, a build that fails, odd environments, two runs
+//! at once.
 
 use rustix::process::Signal;
 

@@ -26,7 +26,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the subcommand. `P` is the whole command line of the program, whose words shells complete.
+    /// Runs the subcommand. `P` is the whole command line of the program, whose words shells
+    /// complete.
     ///
     /// # Errors
     /// When there is neither a run nor a report; the error carries the exit code.
@@ -47,8 +48,9 @@ fn words_of_the_subcommand() -> Vec<std::ffi::OsString> {
     Invocation::current().words().into_iter().skip(2).collect()
 }
 
-/// The `main` of a program with the subcommands `P`: reads the command line, runs what it says, prints an error, and
-/// returns the exit code. It must come first in the program, as helpers of the runner are the same program.
+/// The `main` of a program with the subcommands `P`: reads the command line, runs what it says,
+/// prints an error, and returns the exit code. It must come first in the program, as helpers of the
+/// runner are the same program.
 pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Result<ExitCode>) -> ExitCode {
     os::reset_signals();
     #[cfg(target_os = "linux")]

@@ -1,8 +1,9 @@
 //! A test runner that owns whatever tests start: processes, ports, mounts, files.
 //!
-//! One process per test over stock libtest binaries, each with a temporary directory and, on Linux, namespaces of its
-//! own. Tests say what they need (`#[ignore = "needs fuse"]`) and run where the machine has it. What a test leaves behind
-//! is found, reported and removed. Nothing is cached. Reports are JUnit, events, Markdown and a timeline.
+//! One process per test over stock libtest binaries, each with a temporary directory and, on Linux,
+//! namespaces of its own. Tests say what they need (`#[ignore = "needs fuse"]`) and run where the
+//! machine has it. What a test leaves behind is found, reported and removed. Nothing is cached.
+//! Reports are JUnit, events, Markdown and a timeline.
 //!
 //! The rooms, lowest floor first; each imports only rooms below it:
 //!

@@ -1,4 +1,5 @@
-//! Which tests run, in which order, and how each is treated: filter, plan, history, shards, overrides.
+//! Which tests run, in which order, and how each is treated: filter, plan, history, shards,
+//! overrides.
 //!
 //! Pure functions of the list of tests, the options, the capabilities and the history.
 

@@ -46,8 +46,9 @@ fn state(versions: &[(Dot, u8)]) -> EntryState {
     state
 }
 
-/// Version 1 of the control protocol: postcard of the fields in their order. A dot is a varint counter, 20 bytes of
-/// fingerprint, a varint incarnation. Whoever changes this raises `PROTOCOL_VERSION`.
+/// Version 1 of the control protocol: postcard of the fields in their order. A dot is a varint
+/// counter, 20 bytes of fingerprint, a varint incarnation. Whoever changes this raises
+/// `PROTOCOL_VERSION`.
 #[test]
 fn the_wire_encoding_of_an_entry_never_changes() {
     let replica = format!("{}09", "aa".repeat(20));

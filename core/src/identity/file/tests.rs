@@ -1,4 +1,5 @@
-//! The identity file on a real disk: what is created, what is refused, and that nothing is ever overwritten.
+//! The identity file on a real disk: what is created, what is refused, and that nothing is ever
+//! overwritten.
 
 use std::path::PathBuf;
 

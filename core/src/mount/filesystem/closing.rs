@@ -1,8 +1,10 @@
-//! Closing: the last handle of a file shares what was written since it was shared last, and takes away what nobody needs.
+//! Closing: the last handle of a file shares what was written since it was shared last, and takes
+//! away what nobody needs.
 //!
-//! What a program has mapped into memory it can write after it closed the file. Where the writes go through us, the kernel
-//! closes the file only once it is unmapped. Where it writes by itself, it closes the file at once and tells nobody of the
-//! mapping: then the last handle lingers here until nobody else can write to the file any more.
+//! What a program has mapped into memory it can write after it closed the file. Where the writes go
+//! through us, the kernel closes the file only once it is unmapped. Where it writes by itself, it
+//! closes the file at once and tells nobody of the mapping: then the last handle lingers here until
+//! nobody else can write to the file any more.
 //!
 //! What a program stores into mapped memory is shared when it is unmapped, however long ago the
 //! file was closed, and without passthrough also when it is synced. With passthrough the kernel
@@ -24,8 +26,8 @@ use super::{Io, OpenHandle};
 use crate::limits::{HASH_ATTEMPTS_MAX, MAPPED_LOOK_INTERVAL_FIRST, MAPPED_LOOK_INTERVAL_MAX};
 
 impl OpenHandle {
-    /// How to tell with the last handle whether there is anything to publish: a store into mapped memory of a file that the
-    /// kernel writes by itself need not show.
+    /// How to tell with the last handle whether there is anything to publish: a store into mapped
+    /// memory of a file that the kernel writes by itself need not show.
     pub(super) fn last_check(&self) -> Check {
         match self.io {
             Io::Backed if self.mode.write || self.file.state().may_be_mapped => Check::Content,
@@ -87,11 +89,11 @@ impl MountedShare {
         });
     }
 
-    /// Ends what a handle did. What was changed between publishing and the end, as its time is by whoever copies a file,
-    /// is published too.
+    /// Ends what a handle did. What was changed between publishing and the end, as its time is by
+    /// whoever copies a file, is published too.
     pub(super) fn let_go(&self, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
-        // A new file is told of even if nothing could be written to it, and a file whose time was set while it was closed by
-        // its writer by whoever has it open last.
+        // A new file is told of even if nothing could be written to it, and a file whose time was
+        // set while it was closed by its writer by whoever has it open last.
         let mut check = closed.last_check();
         if check == Check::Stamp && !closed.mode.write && closed.file.state().news == News::Told {
             let nodes = self.nodes();

@@ -37,8 +37,9 @@ pub enum Whence {
 pub(crate) type OnRead = Box<dyn FnOnce(Result<&[u8], FsError>) + Send>;
 
 impl FileSystem {
-    /// Reads up to `len` bytes from `offset` on and hands them to `done`: fewer only at the end of the file. `done` is
-    /// called at once if the bytes are here, and otherwise by another thread when they are, or when they can't be had.
+    /// Reads up to `len` bytes from `offset` on and hands them to `done`: fewer only at the end of
+    /// the file. `done` is called at once if the bytes are here, and otherwise by another thread
+    /// when they are, or when they can't be had.
     pub(crate) fn read_with(&self, handle: Handle, offset: u64, len: usize, done: OnRead) {
         let open = match self.handle(handle) {
             Ok(open) => open.file,
@@ -60,7 +61,8 @@ impl FileSystem {
                 Ok(()) => return,
                 Err(done) => unread = done,
             }
-            // The file was written by whoever it belongs to; the content may be somewhere else as well.
+            // The file was written by whoever it belongs to; the content may be somewhere else as
+            // well.
             if let Err(error) = self.find_elsewhere(&open, &body) {
                 return unread(Err(error));
             }
@@ -68,11 +70,12 @@ impl FileSystem {
         unread(Err(FsError::Changed));
     }
 
-    /// Reads up to `len` bytes from `offset` on; fewer only at the end of the file. Waits until they are here.
+    /// Reads up to `len` bytes from `offset` on; fewer only at the end of the file. Waits until
+    /// they are here.
     ///
     /// # Errors
-    /// [`FsError::Unavailable`] when they could not be had in time, [`FsError::Changed`] when the file on this machine that
-    /// has them was changed; never fewer bytes, never others.
+    /// [`FsError::Unavailable`] when they could not be had in time, [`FsError::Changed`] when the
+    /// file on this machine that has them was changed; never fewer bytes, never others.
     pub fn read(&self, handle: Handle, offset: u64, len: usize) -> Result<Vec<u8>, FsError> {
         let (sender, answer) = std::sync::mpsc::channel();
         let done = Box::new(move |read: Result<&[u8], FsError>| drop(sender.send(read.map(<[u8]>::to_vec))));
@@ -82,11 +85,12 @@ impl FileSystem {
             .unwrap_or(Err(FsError::Unavailable(crate::transfer::FetchFault::Closed)))
     }
 
-    /// Writes bytes at `offset`, or at the end if the handle was opened so. May take long the first time: a file of the
-    /// other side that was not truncated is fetched first.
+    /// Writes bytes at `offset`, or at the end if the handle was opened so. May take long the first
+    /// time: a file of the other side that was not truncated is fetched first.
     ///
     /// # Errors
-    /// [`FsError::BadHandle`] for a handle that is not open for writing, [`FsError::TooLarge`], and those of the store.
+    /// [`FsError::BadHandle`] for a handle that is not open for writing, [`FsError::TooLarge`], and
+    /// those of the store.
     pub fn write(&self, handle: Handle, offset: u64, bytes: &[u8]) -> Result<usize, FsError> {
         let open = self.writable_handle(handle)?;
         let working = self.share.make_writable(&open.file, Keep::Content)?;
@@ -126,8 +130,9 @@ impl FileSystem {
             .publish((open.inode, &open.file), Some(self.viewer), check)
     }
 
-    /// Shares what was written. Called for each close(2); that the other side can't be reached is no error. A new file that
-    /// nothing was written to may be closed by a shell that is about to: it is shared when its last handle is closed.
+    /// Shares what was written. Called for each close(2); that the other side can't be reached is
+    /// no error. A new file that nothing was written to may be closed by a shell that is about to:
+    /// it is shared when its last handle is closed.
     ///
     /// # Errors
     /// When what was written can't be read again, or the catalog is full.
@@ -154,8 +159,8 @@ impl FileSystem {
         }
     }
 
-    /// Closes a handle; the last one shares what was written since it was flushed, but not before nobody can write to a
-    /// backed file any more, as whoever has mapped it into memory can.
+    /// Closes a handle; the last one shares what was written since it was flushed, but not before
+    /// nobody can write to a backed file any more, as whoever has mapped it into memory can.
     ///
     /// # Errors
     /// As [`FileSystem::flush`]; the handle is closed all the same.
@@ -201,7 +206,8 @@ impl FileSystem {
     /// Copies a part of one open file into another, within the kernel.
     ///
     /// # Errors
-    /// [`FsError::Unsupported`] when the bytes are not all here; then they have to be read and written.
+    /// [`FsError::Unsupported`] when the bytes are not all here; then they have to be read and
+    /// written.
     pub fn copy_range(&self, from: Handle, span: Span, to: Handle, offset: u64) -> Result<u64, FsError> {
         let (source, len) = self.handle(from)?.file.body_and_len()?;
         let target = self.writable_handle(to)?;
@@ -245,7 +251,8 @@ fn read_later(shared: &Arc<Shared>, remote: &Arc<RemoteFile>, range: Range<u64>,
     remote.read(shared, range, Box::new(then));
 }
 
-/// Reads a range that is here, in a page-aligned buffer of this thread. Gives `done` back if the file is not what it was.
+/// Reads a range that is here, in a page-aligned buffer of this thread. Gives `done` back if the
+/// file is not what it was.
 fn answer(body: &Body, range: Range<u64>, done: OnRead) -> Result<(), OnRead> {
     thread_local! {
         static BUFFER: std::cell::RefCell<AlignedBuffer> = std::cell::RefCell::new(AlignedBuffer::new(0));

@@ -1,7 +1,8 @@
 //! Folders: listing them, in an order that holds while they change.
 //!
-//! An open folder is a snapshot of its names. What is made or removed meanwhile may or may not be in it, as POSIX allows,
-//! but nothing is listed twice or left out because something else changed. Reading from the start again takes a new one.
+//! An open folder is a snapshot of its names. What is made or removed meanwhile may or may not be
+//! in it, as POSIX allows, but nothing is listed twice or left out because something else changed.
+//! Reading from the start again takes a new one.
 
 use std::sync::PoisonError;
 
@@ -63,7 +64,8 @@ impl FileSystem {
         Ok(handle)
     }
 
-    /// The names from `offset` on, 0 for the start; `take` is called for each until it says that it has no room.
+    /// The names from `offset` on, 0 for the start; `take` is called for each until it says that it
+    /// has no room.
     ///
     /// # Errors
     /// [`FsError::BadHandle`]; [`FsError::NotFound`] once the folder is gone.
@@ -85,8 +87,8 @@ impl FileSystem {
         Ok(())
     }
 
-    /// As [`FileSystem::read_folder`], with the attributes of each; every one but `.` and `..` that was taken counts as
-    /// a lookup.
+    /// As [`FileSystem::read_folder`], with the attributes of each; every one but `.` and `..` that
+    /// was taken counts as a lookup.
     ///
     /// # Errors
     /// The same.
@@ -193,7 +195,8 @@ impl FileSystem {
         })
     }
 
-    /// The attributes of an item that still has its name in that folder, and whether they count as a lookup.
+    /// The attributes of an item that still has its name in that folder, and whether they count as
+    /// a lookup.
     fn attributes_of_item(
         &self,
         files: &Files,

@@ -39,18 +39,20 @@ impl FileSystem {
         self.share.attributes_of(&files, &nodes, inode)
     }
 
-    /// Changes attributes; `handle` may name an open file to truncate. May take long when a file of the other side is
-    /// truncated to another length than 0, since the rest of it is fetched.
+    /// Changes attributes; `handle` may name an open file to truncate. May take long when a file of
+    /// the other side is truncated to another length than 0, since the rest of it is fetched.
     ///
     /// # Errors
-    /// [`FsError::IsAFolder`] for the length of a folder, [`FsError::TooLarge`], [`FsError::Unavailable`].
+    /// [`FsError::IsAFolder`] for the length of a folder, [`FsError::TooLarge`],
+    /// [`FsError::Unavailable`].
     pub fn set_attributes(
         &self,
         inode: Inode,
         handle: Option<Handle>,
         changes: &Changes,
     ) -> Result<Attributes, FsError> {
-        // A file of which nobody has said when it was read was read when it was modified: until it is modified again.
+        // A file of which nobody has said when it was read was read when it was modified: until it
+        // is modified again.
         let accessed_ns = Some(self.attributes(inode)?.accessed_ns);
         let changes = &Changes {
             accessed_ns: changes.accessed_ns.or(accessed_ns),
@@ -144,7 +146,8 @@ impl FileSystem {
         Ok(())
     }
 
-    /// Mode and time of a file, or time of a link, are a version of their own. The content stays, and so do its holders.
+    /// Mode and time of a file, or time of a link, are a version of their own. The content stays,
+    /// and so do its holders.
     fn set_version(
         &self,
         files: &mut Files,
@@ -154,7 +157,8 @@ impl FileSystem {
     ) -> Result<Vec<crate::catalog::EntryId>, FsError> {
         let open = self.share.open_file(&self.share.nodes(), inode);
         let is_written = open.is_some_and(|open| open.working().is_some());
-        // The time of a file that is being written is that of its working file, and shared with what was written.
+        // The time of a file that is being written is that of its working file, and shared with
+        // what was written.
         let changes = &Changes {
             modified_ns: changes.modified_ns.filter(|_| !is_written),
             ..*changes
@@ -174,7 +178,8 @@ impl FileSystem {
         let mut news = News::Told;
         if let Some(open) = self.share.open_file(&nodes, inode) {
             let mut state = open.state();
-            // Whoever writes on from an older version does not know of this one: it stays, whatever he writes.
+            // Whoever writes on from an older version does not know of this one: it stays, whatever
+            // he writes.
             let is_current = state.version == Some((shown.key(), shown.dot));
             if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));

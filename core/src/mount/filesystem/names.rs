@@ -29,7 +29,8 @@ pub enum Renaming {
 }
 
 impl FileSystem {
-    /// What is called `name` in a folder; counts as one lookup, to be taken back with [`FileSystem::forget`].
+    /// What is called `name` in a folder; counts as one lookup, to be taken back with
+    /// [`FileSystem::forget`].
     ///
     /// # Errors
     /// [`FsError::NotFound`] if there is nothing.
@@ -90,7 +91,8 @@ impl FileSystem {
     /// other side changes or moves the link.
     ///
     /// # Errors
-    /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of names.
+    /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of
+    /// names.
     pub fn make_link(
         &self,
         folder: Inode,
@@ -177,8 +179,9 @@ impl FileSystem {
         Ok(())
     }
 
-    /// Gives something another name, or another folder, with all that is in it. An open file that was not published yet
-    /// is published first, so that what is replaced is replaced by what was written.
+    /// Gives something another name, or another folder, with all that is in it. An open file that
+    /// was not published yet is published first, so that what is replaced is replaced by what was
+    /// written.
     ///
     /// # Errors
     /// As rename(2).
@@ -219,7 +222,8 @@ impl FileSystem {
         Ok(())
     }
 
-    /// Makes the entry of a new file, which the other side is told of when it is closed for the first time.
+    /// Makes the entry of a new file, which the other side is told of when it is closed for the
+    /// first time.
     pub(super) fn make_file(
         &self,
         files: &mut Files,
@@ -270,7 +274,8 @@ impl FileSystem {
         self.share.attributes(&nodes, inode, shown)
     }
 
-    /// Finishes making something: its local attributes, its inode, and the news for others who look.
+    /// Finishes making something: its local attributes, its inode, and the news for others who
+    /// look.
     fn made(
         &self,
         files: &Files,
@@ -293,7 +298,8 @@ impl FileSystem {
         Ok(self.introduce(folder, &shown))
     }
 
-    /// What was shown there is removed: its inode stands for nothing, and what is open of it is not published any more.
+    /// What was shown there is removed: its inode stands for nothing, and what is open of it is not
+    /// published any more.
     fn detach(&self, files: &mut Files, shown: &Shown) {
         let mut nodes = self.share.nodes();
         if let Some(inode) = nodes.known_inode(&shown.key()) {
@@ -344,7 +350,8 @@ impl FileSystem {
         nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
     }
 
-    /// Whether [`FileSystem::rename`] would be done at once: it would not for a large file that is being written.
+    /// Whether [`FileSystem::rename`] would be done at once: it would not for a large file that is
+    /// being written.
     #[must_use]
     pub fn is_quickly_renamed(&self, folder: Inode, name: &OsStr) -> bool {
         let open = self.open_at(folder, name).ok().flatten();

@@ -1,7 +1,7 @@
 //! Opening files, and the books of who has them open.
 //!
-//! Owns where the bytes of a content are found, how a new handle is served, and what happens with the last one. All
-//! handles of an inode share one [`OpenFile`].
+//! Owns where the bytes of a content are found, how a new handle is served, and what happens with
+//! the last one. All handles of an inode share one [`OpenFile`].
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -46,7 +46,8 @@ pub struct Opened {
     pub handle: Handle,
     /// The file to read and write past us, if its handles are [`Io::Backed`].
     pub backing: Option<OwnedFd>,
-    /// The hash of the content: whoever remembers bytes of another one must forget them. `None` while it is being written.
+    /// The hash of the content: whoever remembers bytes of another one must forget them. `None`
+    /// while it is being written.
     pub content: Option<[u8; 32]>,
 }
 
@@ -81,8 +82,8 @@ impl FileSystem {
         Ok((attributes, opened))
     }
 
-    /// Opens a file. Costs no download, however large it is. May take long for a large file that was edited by its owner, or
-    /// that is opened for writing.
+    /// Opens a file. Costs no download, however large it is. May take long for a large file that
+    /// was edited by its owner, or that is opened for writing.
     ///
     /// # Errors
     /// [`FsError::IsAFolder`], and those of the store.
@@ -140,7 +141,8 @@ impl FileSystem {
         Err(FsError::Changed)
     }
 
-    /// Counts one handle more. Fails with [`FsError::Changed`] if the inode stands for something else by now.
+    /// Counts one handle more. Fails with [`FsError::Changed`] if the inode stands for something
+    /// else by now.
     fn enter(&self, inode: Inode, open: Arc<OpenFile>) -> Result<Arc<OpenFile>, FsError> {
         let mut nodes = self.share.nodes();
         let node = nodes.get_mut(inode).ok_or(FsError::NotFound)?;
@@ -178,8 +180,8 @@ impl FileSystem {
         }))
     }
 
-    /// Where the bytes of a content are. `None` after a file on this machine turned out to be changed or gone: the catalog
-    /// may show another content by now.
+    /// Where the bytes of a content are. `None` after a file on this machine turned out to be
+    /// changed or gone: the catalog may show another content by now.
     fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>) -> Result<Option<Body>, FsError> {
         let (mut is_outdated, mut unusable_count) = (false, 0);
         // One that nobody else reads, if there is one: it can be handed to the kernel.
@@ -197,7 +199,8 @@ impl FileSystem {
                     return Ok(Some(Body::Local(Arc::new(local))));
                 }
                 Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
-                    // Looked at again, and shared anew if it is its owner's; what it is now is found in the next round.
+                    // Looked at again, and shared anew if it is its owner's; what it is now is
+                    // found in the next round.
                     is_outdated |= self.share.shared.read_again(&source, Asker::Us).is_some();
                 }
                 Err(error) => {

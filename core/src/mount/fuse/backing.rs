@@ -1,9 +1,10 @@
-//! Which open files the kernel reads and writes by itself (passthrough, Linux 6.9), one decision per inode.
+//! Which open files the kernel reads and writes by itself (passthrough, Linux 6.9), one decision
+//! per inode.
 //!
-//! The kernel refuses (EIO) to have an inode open in both ways at once, so the first handle decides and the others
-//! follow, until the last one is closed. It also wants one and the same backing id for all handles of an inode. Only
-//! CAP_SYS_ADMIN in the initial user namespace may register one: a first refusal is remembered, and everything works
-//! through calls from then on.
+//! The kernel refuses (EIO) to have an inode open in both ways at once, so the first handle decides
+//! and the others follow, until the last one is closed. It also wants one and the same backing id
+//! for all handles of an inode. Only CAP_SYS_ADMIN in the initial user namespace may register one:
+//! a first refusal is remembered, and everything works through calls from then on.
 //!
 //! Without passthrough the kernel caches what was read, and reads it again without asking us. Linux
 //! 6.18 still caches FUSE in single pages and has no flag that changes it, while ext4 and XFS are
@@ -84,7 +85,8 @@ impl Backings {
         io.is_none_or(|io| !matches!(io.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Opens a file in the way in which it is open already, or in the best one. Waits for whoever opens it as well.
+    /// Opens a file in the way in which it is open already, or in the best one. Waits for whoever
+    /// opens it as well.
     pub(super) fn open(
         &self,
         fs: &FileSystem,

@@ -1,9 +1,9 @@
 //! Tells the kernel what it should not believe any more, from a thread of its own.
 //!
-//! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it takes the news. An
-//! answer that was on its way to the kernel when something changed may be remembered after the news of the change; so
-//! the news is told a second time, a little later. Not of a folder's name, though: by then somebody may be in it, and
-//! would find himself nowhere.
+//! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it
+//! takes the news. An answer that was on its way to the kernel when something changed may be
+//! remembered after the news of the change; so the news is told a second time, a little later. Not
+//! of a folder's name, though: by then somebody may be in it, and would find himself nowhere.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

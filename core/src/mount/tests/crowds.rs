@@ -83,7 +83,8 @@ async fn what_went_while_a_folder_is_listed_is_not_shown_as_it_was() {
     alone.fs.close_folder(folder);
 }
 
-/// A folder called `same` of each of `count` peers, with one file in it: how many steps it takes to merge them.
+/// A folder called `same` of each of `count` peers, with one file in it: how many steps it takes to
+/// merge them.
 fn merge_folders(alone: &Alone, count: u16) -> u64 {
     let mut states = Vec::new();
     for number in 0..count {

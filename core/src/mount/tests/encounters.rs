@@ -1,4 +1,5 @@
-//! What happens when things meet: two viewers, files of the same content, removals and edits by somebody else.
+//! What happens when things meet: two viewers, files of the same content, removals and edits by
+//! somebody else.
 
 use super::*;
 
@@ -335,7 +336,8 @@ async fn a_reader_never_fails_while_the_file_is_replaced() {
                 };
                 let opened = match alone.fs.open(inode, OpenMode::READ, IoWish::Calls) {
                     Ok(opened) => opened,
-                    // Replaced between the look-up and the opening: the kernel asks again (ESTALE), we say ENOENT.
+                    // Replaced between the look-up and the opening: the kernel asks again (ESTALE),
+                    // we say ENOENT.
                     Err(FsError::NotFound) => continue,
                     Err(error) => {
                         failed.push(format!("open: {error}"));

@@ -1,4 +1,5 @@
-//! What a modified program does to a file that is here: it takes it out of sight, or changes it without a new dot.
+//! What a modified program does to a file that is here: it takes it out of sight, or changes it
+//! without a new dot.
 
 use super::*;
 use crate::catalog::{ContentId, Dot, EntryId, Kind, Place, ReplicaId};

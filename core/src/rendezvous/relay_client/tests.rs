@@ -1,5 +1,6 @@
-//! The client against relays that are honest, busy, broken or hostile: a bare TCP listener that reads one request and
-//! answers with given bytes. Against the real relay it is tested in the suite.
+//! The client against relays that are honest, busy, broken or hostile: a bare TCP listener that
+//! reads one request and answers with given bytes. Against the real relay it is tested in the
+//! suite.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -72,7 +73,8 @@ async fn bind() -> TcpListener {
         .expect("a loopback interface")
 }
 
-/// An address that refuses connections while the socket lives: bound, so that nobody else can take it, not listening.
+/// An address that refuses connections while the socket lives: bound, so that nobody else can take
+/// it, not listening.
 fn deaf_address() -> (TcpSocket, SocketAddr) {
     let bound = |socket: TcpSocket, ip: IpAddr| socket.bind(SocketAddr::from((ip, 0))).map(|()| socket);
     let socket = TcpSocket::new_v6().and_then(|socket| bound(socket, Ipv6Addr::LOCALHOST.into()));
@@ -443,7 +445,8 @@ fn loopback_is_recognised_in_all_its_forms() {
     }
 }
 
-// The environment belongs to the process, so this test runs itself again in one whose proxy is dead.
+// The environment belongs to the process, so this test runs itself again in one whose proxy is
+// dead.
 #[tokio::test]
 async fn a_relay_on_this_machine_is_reached_past_a_dead_proxy() {
     const VARIABLE: &str = "TANDEM_RELAY_TEST_URL";

@@ -1,7 +1,7 @@
 //! One content that readers want, and the orders that lanes take for it.
 //!
-//! Owns which blocks of it are pending and which are on their way, and by what they will be checked. Which content comes
-//! first, and which lane, is decided above.
+//! Owns which blocks of it are pending and which are on their way, and by what they will be
+//! checked. Which content comes first, and which lane, is decided above.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -199,7 +199,8 @@ impl Target {
         self.order(Piece::Outline)
     }
 
-    /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to come before them.
+    /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to
+    /// come before them.
     pub(super) fn may_be_asked_by(&self, lane: LaneId) -> bool {
         self.cached.outline().is_some() || self.outline_asked.is_none_or(|asked_by| asked_by == lane)
     }

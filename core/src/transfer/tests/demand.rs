@@ -1,4 +1,5 @@
-//! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf, and how it fails.
+//! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf,
+//! and how it fails.
 
 mod faults;
 mod orders;

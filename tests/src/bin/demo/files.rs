@@ -1,7 +1,8 @@
 //! Which files the demo shares, and the proof that the received ones are the same.
 //!
-//! It walks the given path, leaves out what nobody wants to send (`.git`, and caches such as cargo's `target`, which
-//! tag themselves), and compares hashes that it computes itself, from the files on disk. It asks no peer.
+//! It walks the given path, leaves out what nobody wants to send (`.git`, and caches such as
+//! cargo's `target`, which tag themselves), and compares hashes that it computes itself, from the
+//! files on disk. It asks no peer.
 
 use std::fs::{File, read_dir};
 use std::io::Read;

@@ -1,6 +1,8 @@
-//! Bob's share as a folder: mounted where that can be done, listed, read, and compared with alice's files.
+//! Bob's share as a folder: mounted where that can be done, listed, read, and compared with alice's
+//! files.
 //!
-//! Where it can't be done it says why, and the demo goes on: a mount is one of two ways to the same files.
+//! Where it can't be done it says why, and the demo goes on: a mount is one of two ways to the same
+//! files.
 
 use std::sync::atomic::AtomicBool;
 
@@ -33,8 +35,8 @@ pub(crate) enum Fuse {
 pub(crate) enum Then {
     /// It is unmounted.
     Unmount,
-    /// It stays until somebody interrupts. The flag is set then, because that one interrupt ends the demo well; whoever
-    /// listens to interrupts takes it back.
+    /// It stays until somebody interrupts. The flag is set then, because that one interrupt ends
+    /// the demo well; whoever listens to interrupts takes it back.
     Hold(AtomicBool),
 }
 

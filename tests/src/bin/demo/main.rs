@@ -1,8 +1,8 @@
 //! The demo: a real relay, two real peers and a real folder, told step by step.
 //!
-//! It uses only what `tandem_core` and `tandem_relay` offer to everybody. Which files are shared, and whether they
-//! arrived, is the work of `files`; what the peers do is told in `pair`, what a mount shows in `look`; how it is printed is
-//! decided in `story`.
+//! It uses only what `tandem_core` and `tandem_relay` offer to everybody. Which files are shared,
+//! and whether they arrived, is the work of `files`; what the peers do is told in `pair`, what a
+//! mount shows in `look`; how it is printed is decided in `story`.
 
 mod files;
 mod look;
@@ -19,7 +19,8 @@ use clap::Parser;
 
 use look::{Fuse, Then, Wishes};
 
-/// Share every file under PATH from one peer to another, through a relay on this machine, and check every byte.
+/// Share every file under PATH from one peer to another, through a relay on this machine, and check
+/// every byte.
 #[derive(Debug, Parser)]
 struct Args {
     /// The folder (or file) to share [default: the sources that this demo was built from]
@@ -27,7 +28,8 @@ struct Args {
     /// Keep the received files; their directory and that of the originals are printed at the end
     #[arg(long)]
     keep: bool,
-    /// Keep bob's side mounted, where it can be mounted, until Ctrl-C, so that you can look around in it
+    /// Keep bob's side mounted, where it can be mounted, until Ctrl-C, so that you can look around
+    /// in it
     #[arg(long)]
     hold: bool,
     /// Whether bob mounts: where it can be done, in any case (or it is an error), or not at all

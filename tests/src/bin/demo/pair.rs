@@ -109,7 +109,8 @@ async fn connect(story: &Story, alice: &Peer, bob: &Peer) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Shares every file of the inventory; those that can't be shared are taken out of it, and it is said why.
+/// Shares every file of the inventory; those that can't be shared are taken out of it, and it is
+/// said why.
 async fn share(story: &Story, alice: Peer, inventory: &mut Inventory) -> anyhow::Result<Peer> {
     let (started, alice) = (story.now(), Arc::new(alice));
     let bar = progress_bar(inventory.total_len());
@@ -166,8 +167,8 @@ async fn next(
     }
 }
 
-/// Waits until bob lists all files. Each event brings at most one of them, so between two looks as many must come as
-/// are missing.
+/// Waits until bob lists all files. Each event brings at most one of them, so between two looks as
+/// many must come as are missing.
 async fn listed(story: &Story, bob: &Peer, news: &mut EventStream, count: usize) -> anyhow::Result<()> {
     let missing = || {
         let files = bob.list().into_iter().filter(|shown| shown.file().is_some());

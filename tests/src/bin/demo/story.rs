@@ -1,4 +1,5 @@
-//! What the demo prints: one line per step with the time since the start, and a progress bar for long work.
+//! What the demo prints: one line per step with the time since the start, and a progress bar for
+//! long work.
 //!
 //! Lines go to standard output; the bar to standard error, and only when that is a terminal.
 
@@ -37,7 +38,8 @@ impl Story {
         )
     }
 
-    /// Prints that all is done. What is removed afterwards is of no interest to anybody's stopwatch.
+    /// Prints that all is done. What is removed afterwards is of no interest to anybody's
+    /// stopwatch.
     pub(crate) fn done(&self) -> io::Result<()> {
         self.tell("done", format_args!("in {:.3} s", self.elapsed().as_secs_f64()))
     }

@@ -18,7 +18,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// One of the two peers; started by the other process, which talks to it on its standard streams
+    /// One of the two peers; started by the other process, which talks to it on its standard
+    /// streams
     #[command(hide = true)]
     Peer {
         /// Where its relay is

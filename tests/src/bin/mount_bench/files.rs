@@ -1,6 +1,8 @@
-//! Work on files that is the same on a mount and on a plain directory: reading, writing, walking, each with its time.
+//! Work on files that is the same on a mount and on a plain directory: reading, writing, walking,
+//! each with its time.
 //!
-//! Buffers begin at a page, because a copy from or to the kernel is several times slower otherwise on some processors.
+//! Buffers begin at a page, because a copy from or to the kernel is several times slower otherwise
+//! on some processors.
 
 use std::fs::{self, File};
 use std::io;
@@ -42,13 +44,14 @@ impl Buffer {
     }
 }
 
-/// Writes `len` bytes that follow from `seed` to a new file, and returns how long it took until it was closed.
+/// Writes `len` bytes that follow from `seed` to a new file, and returns how long it took until it
+/// was closed.
 pub(crate) fn write(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration> {
     write_in_blocks(path, len, seed, BLOCK_LEN)
 }
 
-/// The same page by page. A file system that caches a file in pieces as large as its writes, as ext4 and XFS do, then
-/// caches it in single pages.
+/// The same page by page. A file system that caches a file in pieces as large as its writes, as
+/// ext4 and XFS do, then caches it in single pages.
 pub(crate) fn write_in_pages(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration> {
     write_in_blocks(path, len, seed, PAGE_LEN)
 }
@@ -135,7 +138,8 @@ fn expect_random_reads(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads `count` random pages with as many threads as `at_once`, and returns how long all of it took.
+/// Reads `count` random pages with as many threads as `at_once`, and returns how long all of it
+/// took.
 pub(crate) fn read_randomly(path: &Path, len: u64, count: usize, at_once: usize) -> anyhow::Result<Duration> {
     let file = File::open(path).with_context(|| format!("could not open `{}`", path.display()))?;
     expect_random_reads(&file)?;

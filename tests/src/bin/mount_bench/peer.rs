@@ -1,7 +1,8 @@
-//! One peer in a process of its own. It obeys lines on standard input and answers each with one line.
+//! One peer in a process of its own. It obeys lines on standard input and answers each with one
+//! line.
 //!
-//! A line is words with tabs between; the answer begins with `ok`, or with `error` and why. It measures only what the
-//! other process can't: how long mounting and unmounting take.
+//! A line is words with tabs between; the answer begins with `ok`, or with `error` and why. It
+//! measures only what the other process can't: how long mounting and unmounting take.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};

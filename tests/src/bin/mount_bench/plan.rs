@@ -1,6 +1,7 @@
 //! What is measured, in which order, and how it is told.
 //!
-//! Every run has files of its own: what was read once is kept, and is not cold any more. Alice has the files, bob mounts.
+//! Every run has files of its own: what was read once is kept, and is not cold any more. Alice has
+//! the files, bob mounts.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -81,8 +82,9 @@ impl<'a> Bench<'a> {
             self.memory()?;
         }
         self.walk_tree()?;
-        // Last, since memory is measured by then: glibc keeps the 16 MiB that fuser has for requests, once they were freed,
-        // where they take memory in each later mount of the process.
+        // Last, since memory is measured by then: glibc keeps the 16 MiB that fuser has for
+        // requests, once they were freed, where they take memory in each later mount of the
+        // process.
         for _ in 0..self.wishes.runs {
             self.mount_and_unmount()?;
         }
@@ -133,8 +135,9 @@ impl<'a> Bench<'a> {
         files::compare(&original, &shown)
     }
 
-    /// The kernel caches what comes through FUSE in single pages, and a native file in pieces as large as they were written:
-    /// what one read costs more than the other for that reason is nothing that a file system behind FUSE can mend.
+    /// The kernel caches what comes through FUSE in single pages, and a native file in pieces as
+    /// large as they were written: what one read costs more than the other for that reason is
+    /// nothing that a file system behind FUSE can mend.
     fn read_beside_single_pages(&mut self, shown: &Path) -> anyhow::Result<()> {
         let (single, len) = (self.beside.join("single-pages"), self.wishes.len);
         files::write_in_pages(&single, len, 1)?;

@@ -18,7 +18,8 @@ struct Args {
     /// Whether the kernel may read and write complete files itself
     #[arg(long, value_enum, default_value_t = Switch::On)]
     passthrough: Switch,
-    /// Where the peers keep what is written and fetched [default: a temporary directory, removed at the end]
+    /// Where the peers keep what is written and fetched [default: a temporary directory, removed at
+    /// the end]
     #[arg(long)]
     backing: Option<PathBuf>,
     /// Let other users than this one use the mounts, as suites do that change users
@@ -86,7 +87,8 @@ async fn start(relay: &Relay, store: &std::path::Path) -> anyhow::Result<Peer> {
 
 async fn mount(peer: &Peer, args: &Args, name: &str) -> anyhow::Result<Mount> {
     let point = args.directory.join(name);
-    // A dead mount of an earlier process is there already, and looks like nothing that could be made.
+    // A dead mount of an earlier process is there already, and looks like nothing that could be
+    // made.
     if let Err(error) = std::fs::create_dir_all(&point)
         && error.raw_os_error() != Some(rustix::io::Errno::NOTCONN.raw_os_error())
         && error.kind() != io::ErrorKind::AlreadyExists
@@ -101,7 +103,8 @@ async fn mount(peer: &Peer, args: &Args, name: &str) -> anyhow::Result<Mount> {
 async fn told_to_end() -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (at_end, mut ended) = tokio::sync::mpsc::channel::<()>(1);
-    // A thread of its own, because a runtime waits for its blocking threads, and a read of standard input may never end.
+    // A thread of its own, because a runtime waits for its blocking threads, and a read of standard
+    // input may never end.
     std::thread::spawn(move || {
         let _read = io::copy(&mut io::stdin(), &mut io::sink());
         drop(at_end);

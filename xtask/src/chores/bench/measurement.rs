@@ -1,4 +1,5 @@
-//! What a measuring binary prints: one JSON object a line, `{"what":"write","unit":"MB/s","median":812.5,"runs":[…]}`.
+//! What a measuring binary prints: one JSON object a line,
+//! `{"what":"write","unit":"MB/s","median":812.5,"runs":[…]}`.
 //!
 //! Lines that are something else are for people and ignored.
 

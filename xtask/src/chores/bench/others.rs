@@ -1,7 +1,8 @@
-//! sshfs and rclone over loopback, where they are installed: what people mount today, in the same run.
+//! sshfs and rclone over loopback, where they are installed: what people mount today, in the same
+//! run.
 //!
-//! Each serves the directory of a file, and is mounted beside it; `cp` reads and writes. They are there for
-//! comparison: what does not work is a note and no failure.
+//! Each serves the directory of a file, and is mounted beside it; `cp` reads and writes. They are
+//! there for comparison: what does not work is a note and no failure.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -84,8 +85,8 @@ impl Drop for Running {
     }
 }
 
-/// The figures of all that are installed, and a line for each that is, but did not work. `scratch` is empty of them
-/// afterwards.
+/// The figures of all that are installed, and a line for each that is, but did not work. `scratch`
+/// is empty of them afterwards.
 pub(super) async fn measure(scratch: &Path, source: &Source<'_>) -> (Vec<Measurement>, Vec<String>) {
     let (mut measurements, mut notes) = (Vec::new(), Vec::new());
     for other in OTHERS.iter().filter(|other| other.is_installed()) {

@@ -1,8 +1,8 @@
-//! `cargo xtask bench runner`: what running tests costs, beside `cargo nextest` and `cargo test`, one after the other in
-//! each round.
+//! `cargo xtask bench runner`: what running tests costs, beside `cargo nextest` and `cargo test`,
+//! one after the other in each round.
 //!
-//! All run the same tests with the same number of jobs, on a suite that is made for it: the tests do nothing or wait, so
-//! that what is measured is the runners.
+//! All run the same tests with the same number of jobs, on a suite that is made for it: the tests
+//! do nothing or wait, so that what is measured is the runners.
 
 mod contender;
 mod figures;

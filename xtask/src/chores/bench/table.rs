@@ -1,5 +1,5 @@
-//! The figures as a table: one row for each thing measured, beside the same without a mount, others, and its budget. A
-//! pure function of the measurements.
+//! The figures as a table: one row for each thing measured, beside the same without a mount,
+//! others, and its budget. A pure function of the measurements.
 
 use super::measurement::{Measurement, TANDEM};
 
@@ -9,7 +9,8 @@ enum Budget {
     None,
     AtLeast(f64),
     AtMost(f64),
-    /// This part of the native figure where the kernel passes through, and that part where it does not.
+    /// This part of the native figure where the kernel passes through, and that part where it does
+    /// not.
     OfNative(f64, f64),
 }
 

@@ -1,4 +1,5 @@
-//! Which tests ran and what became of each, read from what `cargo test`, nextest and this runner print. Pure.
+//! Which tests ran and what became of each, read from what `cargo test`, nextest and this runner
+//! print. Pure.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -27,7 +28,8 @@ pub(super) struct Listed {
 pub(super) struct Outcomes(BTreeMap<String, usize>);
 
 impl Outcomes {
-    /// What `cargo test` says. A binary that runs whole failed if cargo names it among the targets that did.
+    /// What `cargo test` says. A binary that runs whole failed if cargo names it among the targets
+    /// that did.
     pub(super) fn of_cargo(output: &Output, listed: &[Listed]) -> Outcomes {
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         let mut outcomes = Outcomes::default();
@@ -49,8 +51,8 @@ impl Outcomes {
         outcomes
     }
 
-    /// What should become of them where nobody knows what the machine has: what needs something is ignored, the rest
-    /// passes.
+    /// What should become of them where nobody knows what the machine has: what needs something is
+    /// ignored, the rest passes.
     pub(super) fn expected(listed: &[Listed]) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for test in listed {
@@ -84,7 +86,8 @@ impl Outcomes {
         *self.0.entry(format!("{name} {outcome}")).or_default() += 1;
     }
 
-    /// One line for each `name outcome` that the two have in different numbers; by whom, is said in `by`.
+    /// One line for each `name outcome` that the two have in different numbers; by whom, is said in
+    /// `by`.
     pub(super) fn differences(&self, ours: &Outcomes, by: [&str; 2]) -> Vec<String> {
         let count = |outcomes: &Outcomes, line: &String| outcomes.0.get(line).copied().unwrap_or_default();
         let mut lines: Vec<&String> = self.0.keys().chain(ours.0.keys()).collect();

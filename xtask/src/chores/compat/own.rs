@@ -1,8 +1,8 @@
-//! This workspace's own suite under `cargo test` and `cargo nextest run`: both must pass on it and run all that needs
-//! nothing.
+//! This workspace's own suite under `cargo test` and `cargo nextest run`: both must pass on it and
+//! run all that needs nothing.
 //!
-//! What is expected comes from our list, so that nothing runs a third time: a test that needs something is ignored by
-//! whoever does not know what the machine has.
+//! What is expected comes from our list, so that nothing runs a third time: a test that needs
+//! something is ignored by whoever does not know what the machine has.
 
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
@@ -45,7 +45,8 @@ const NEXTEST: Runner = Runner {
     outcomes: |output, _| Outcomes::of_nextest(output),
 };
 
-/// Runs both, built with these features, given as `package/feature`; nextest only where it is installed.
+/// Runs both, built with these features, given as `package/feature`; nextest only where it is
+/// installed.
 ///
 /// # Errors
 /// When one of them fails, or does not run the tests that it should.

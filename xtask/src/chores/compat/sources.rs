@@ -71,7 +71,8 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Fetches `crates` and copies each into a directory of its own below `directory`, as a workspace of its own.
+/// Fetches `crates` and copies each into a directory of its own below `directory`, as a workspace
+/// of its own.
 pub(super) fn unpack(crates: &[Crate], directory: &Path) -> anyhow::Result<Vec<Unpacked>> {
     let scratch = directory.join("fetch");
     let lines = crates

@@ -114,7 +114,8 @@ impl Ground {
         }
     }
 
-    /// The capabilities without which it cannot be had. Only root in the initial user namespace may use passthrough.
+    /// The capabilities without which it cannot be had. Only root in the initial user namespace may
+    /// use passthrough.
     pub(super) fn needs(self) -> &'static [&'static str] {
         match self {
             Ground::Plain => &[],
@@ -146,7 +147,8 @@ impl Trial {
         format!("{SUITE}${}", self.name())
     }
 
-    /// Whether it acts as other users, too, whom the kernel keeps out of a mount unless they are let in.
+    /// Whether it acts as other users, too, whom the kernel keeps out of a mount unless they are
+    /// let in.
     pub(super) fn changes_users(&self) -> bool {
         self.check.needs.contains(&"root")
     }

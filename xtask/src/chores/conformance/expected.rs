@@ -60,7 +60,8 @@ impl Expected {
         Ok(Expected { reasons })
     }
 
-    /// Compares `results`, by name, with the table. Whatever is not as it stands there is a failure, in both directions.
+    /// Compares `results`, by name, with the table. Whatever is not as it stands there is a
+    /// failure, in both directions.
     pub(super) fn judge(&self, results: &BTreeMap<String, Result>) -> Verdict {
         let mut unexpected = Vec::new();
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();

@@ -7,7 +7,8 @@ use tokio::process::Command;
 use super::check::{Check, Said, Setting, Verdict};
 use cargo_universe::machine::capability;
 
-/// 100,000 operations, many of which wait for the disk, took from 30 s to 225 s on one machine, by how busy it was.
+/// 100,000 operations, many of which wait for the disk, took from 30 s to 225 s on one machine, by
+/// how busy it was.
 const LIMIT: Duration = Duration::from_secs(900);
 
 const OPERATION_COUNT: u32 = 100_000;

@@ -1,7 +1,9 @@
-//! The directory that is checked: a plain one, or a mount that a child of ours holds up for as long as the check takes.
+//! The directory that is checked: a plain one, or a mount that a child of ours holds up for as long
+//! as the check takes.
 //!
-//! The child is the `mountpoint` binary of the tests package: it says `mounted …` when both peers have mounted, and
-//! unmounts when its standard input is closed. After [`Field::close`] nothing is mounted, whatever the child did.
+//! The child is the `mountpoint` binary of the tests package: it says `mounted …` when both peers
+//! have mounted, and unmounts when its standard input is closed. After [`Field::close`] nothing is
+//! mounted, whatever the child did.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

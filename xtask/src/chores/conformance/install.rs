@@ -1,4 +1,5 @@
-//! `cargo xtask conformance --install`: builds the tools that the checks run, at the versions that were tried.
+//! `cargo xtask conformance --install`: builds the tools that the checks run, at the versions that
+//! were tried.
 //!
 //! They are programs of other people: run, never linked, and no part of Cargo.lock.
 
@@ -33,7 +34,8 @@ const TOOLS: [Tool; 2] = [
     },
 ];
 
-/// Builds each of them, unless it is there already. One that does not build does not keep the others from it.
+/// Builds each of them, unless it is there already. One that does not build does not keep the
+/// others from it.
 pub(super) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let sh = Shell::new().context("could not read the current directory")?;
     let root = workspace.target_directory.join("xtask").join("tools");

@@ -15,8 +15,9 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// What is known not to pass on a mount. On a plain directory everything must.
 const TABLE: &str = include_str!("../../../conformance/pjdfstest.toml");
 
-/// Users and groups that every system of the families Debian and BSD has. The naps are longer than a tick of the kernel's
-/// clock, from which file systems take their times; the port's own default of 1 s makes the run take 75 s.
+/// Users and groups that every system of the families Debian and BSD has. The naps are longer than
+/// a tick of the kernel's clock, from which file systems take their times; the port's own default
+/// of 1 s makes the run take 75 s.
 const CONFIGURATION: &str = r#"
 [features]
 posix_fallocate = {}
@@ -80,7 +81,8 @@ fn judge(setting: &Setting<'_>, said: &Said) -> Verdict {
     }
 }
 
-/// What became of each test. A line says `name`, spaces, and the result; lines after it that are indented say why.
+/// What became of each test. A line says `name`, spaces, and the result; lines after it that are
+/// indented say why.
 fn results(stdout: &str) -> BTreeMap<String, Result> {
     let mut results = BTreeMap::new();
     let mut lines = stdout.lines().peekable();

@@ -1,4 +1,5 @@
-//! The checks one after the other: what is missing is a skip, what goes wrong is a result, and nothing stays mounted.
+//! The checks one after the other: what is missing is a skip, what goes wrong is a result, and
+//! nothing stays mounted.
 
 use std::path::Path;
 use std::time::Duration;
@@ -73,7 +74,8 @@ impl Stage<'_> {
         let mut cases = Vec::new();
         for (number, trial) in trials.iter().enumerate() {
             let started = clock::wall();
-            // Not within the `match`: it would keep the lock, and who sends the signal would wait for it.
+            // Not within the `match`: it would keep the lock, and who sends the signal would wait
+            // for it.
             let halted = *halt.borrow();
             let done = match self.obstacle(trial, halted) {
                 Some(skip) => Done::without_output(Outcome::Skipped(skip)),

@@ -7,7 +7,8 @@ use super::patch::{Patch, TestId};
 use super::replica::Replica;
 use super::trial::{Row, Verdict};
 
-/// One row for each test of each patch; a patch that does not apply has a broken row and the others go on.
+/// One row for each test of each patch; a patch that does not apply has a broken row and the others
+/// go on.
 pub(super) fn rows(replica: &Replica, patches: &[Patch]) -> Vec<Row> {
     let sources = Sources::read(&replica.tree);
     let mut rows = Vec::new();

@@ -8,8 +8,9 @@
 //! +++ b/relay/src/store.rs
 //! @@ ...
 //! ```
-//! `Test:` may stand several times. What comes before the first `--- ` or `diff --git ` is header; other lines in it are
-//! free text. `git apply` skips the header, so that the file can be applied by hand as it is.
+//! `Test:` may stand several times. What comes before the first `--- ` or `diff --git ` is header;
+//! other lines in it are free text. `git apply` skips the header, so that the file can be applied
+//! by hand as it is.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

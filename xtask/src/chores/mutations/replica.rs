@@ -1,7 +1,9 @@
-//! The copy of the workspace in which mutations live, so that nothing ever breaks the workspace itself.
+//! The copy of the workspace in which mutations live, so that nothing ever breaks the workspace
+//! itself.
 //!
-//! It holds what git knows or would add: tracked files and untracked ones that are not ignored, with their uncommitted
-//! changes. It stays from run to run and only files that differ are written, so that cargo rebuilds little.
+//! It holds what git knows or would add: tracked files and untracked ones that are not ignored,
+//! with their uncommitted changes. It stays from run to run and only files that differ are written,
+//! so that cargo rebuilds little.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -34,7 +36,8 @@ enum Direction {
 }
 
 impl Replica {
-    /// Makes the replica, or brings the one of an earlier run up to date; waits for another process that uses it.
+    /// Makes the replica, or brings the one of an earlier run up to date; waits for another process
+    /// that uses it.
     ///
     /// # Errors
     /// When git is missing or this is no work tree, or a file cannot be copied.
@@ -93,7 +96,8 @@ impl Replica {
         if direction == Direction::Out {
             command.arg("--reverse");
         }
-        // Without this git finds the work tree around the replica, and silently skips what is outside of it.
+        // Without this git finds the work tree around the replica, and silently skips what is
+        // outside of it.
         command.env(
             "GIT_CEILING_DIRECTORIES",
             self.tree.parent().unwrap_or(&self.tree),
@@ -133,7 +137,8 @@ fn ensure_no_link(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The files that git knows or would add, relative to `root`; those deleted in the work tree are left out.
+/// The files that git knows or would add, relative to `root`; those deleted in the work tree are
+/// left out.
 fn listed(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let output = answer(git(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]))?;
     if !output.status.success() {

@@ -43,8 +43,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     replica: &'a Replica,
-    /// The packages of all tests. Each run selects all of them, so that cargo chooses the same features each time; xtask
-    /// does not run its own tests otherwise.
+    /// The packages of all tests. Each run selects all of them, so that cargo chooses the same
+    /// features each time; xtask does not run its own tests otherwise.
     packages: BTreeSet<String>,
 }
 
@@ -123,7 +123,8 @@ impl<'a> Trial<'a> {
         let mut command = this_program::command();
         command.arg("test").args(tests.iter().map(ToString::to_string));
         command.args(self.packages.iter().map(|package| format!("--package={package}")));
-        // One at a time: some have only seconds to end what they start. That takes longer where the code is broken.
+        // One at a time: some have only seconds to end what they start. That takes longer where the
+        // code is broken.
         command.args(["--jobs=1", "--timeout=2m", "--global-timeout=10m"]);
         command
             .arg("--manifest-path")

@@ -1,7 +1,8 @@
 //! The rooms of a crate stand on floors, and a room imports only rooms below its own.
 //!
-//! A room is a top-level module with everything in it. Two rooms on one floor don't know each other. Tests are free: they
-//! may use whatever they need. Paths are read as text (`crate::room`), not resolved.
+//! A room is a top-level module with everything in it. Two rooms on one floor don't know each
+//! other. Tests are free: they may use whatever they need. Paths are read as text (`crate::room`),
+//! not resolved.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct House {
     /// Where its sources are, below the root of the workspace.
     pub(super) sources: &'static str,
-    /// Lowest floor first. A name with `|` is one room of several modules, which may know each other.
+    /// Lowest floor first. A name with `|` is one room of several modules, which may know each
+    /// other.
     pub(super) floors: &'static [&'static [&'static str]],
     /// The modules above all floors: they may use every room, and no room uses them.
     pub(super) roof: &'static [&'static str],
@@ -108,7 +110,8 @@ impl House {
         rooms.next().map(|(room, _)| room)
     }
 
-    /// Why a room must not use the module `name`; `None` where it may, or where it is no module of the crate's top level.
+    /// Why a room must not use the module `name`; `None` where it may, or where it is no module of
+    /// the crate's top level.
     fn refusal(&self, own: Room, name: &str) -> Option<String> {
         let other = self.room(name)?;
         let is_fine = match (own, other) {

@@ -1,4 +1,5 @@
-//! The runner is for any workspace: it names nothing of this one, and neither it nor xtask depends on what they test.
+//! The runner is for any workspace: it names nothing of this one, and neither it nor xtask depends
+//! on what they test.
 
 use std::path::Path;
 
@@ -6,8 +7,8 @@ use std::path::Path;
 const OURS: &str = "tandem";
 const FUSER: &str = "fuser";
 
-/// What names something of this workspace where nothing may: the line, and what is wrong. `file` is relative to the root of
-/// the workspace.
+/// What names something of this workspace where nothing may: the line, and what is wrong. `file` is
+/// relative to the root of the workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<(usize, String)> {
     let is_of_the_runner = file.starts_with("xtask/universe/src");
     let is_manifest = ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"]

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 
 use super::regular_file;
 
-/// Writes `text` to `path` so that a reader sees the old file or the new one, never a part; makes missing directories.
+/// Writes `text` to `path` so that a reader sees the old file or the new one, never a part; makes
+/// missing directories.
 ///
 /// # Errors
 /// When the directory cannot be made or written to; `path` is untouched then.

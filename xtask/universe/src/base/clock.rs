@@ -38,8 +38,9 @@ pub(crate) fn stamp(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }
 
-/// Days since 1970-01-01 as (year, month, day) of the proleptic Gregorian calendar, after Howard Hinnant's
-/// "chrono-compatible low-level date algorithms" (`civil_from_days`), for dates from 1970 on.
+/// Days since 1970-01-01 as (year, month, day) of the proleptic Gregorian calendar, after Howard
+/// Hinnant's "chrono-compatible low-level date algorithms" (`civil_from_days`), for dates from 1970
+/// on.
 fn civil_date(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

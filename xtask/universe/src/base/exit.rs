@@ -1,6 +1,7 @@
 //! Every exit code, and the error that carries one out of a subcommand.
 //!
-//! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new ones.
+//! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new
+//! ones.
 
 use crate::base::failure_kind::FailureKind;
 use std::fmt;
@@ -45,7 +46,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What the shell is told where something else goes wrong at the end: no failure is hidden by it.
+    /// What the shell is told where something else goes wrong at the end: no failure is hidden by
+    /// it.
     fn or(self, other: Exit) -> Exit {
         match self {
             Exit::Success => other,
@@ -91,7 +93,8 @@ impl Stop {
     }
 }
 
-// The only error type of its own: a crate that derives these lines is built before anything else can be.
+// The only error type of its own: a crate that derives these lines is built before anything else
+// can be.
 impl std::error::Error for Stop {}
 
 impl fmt::Display for Stop {

@@ -1,11 +1,13 @@
-//! Why something failed, as one word: what CI systems group failures by, and what decides codes, reruns and the history.
+//! Why something failed, as one word: what CI systems group failures by, and what decides codes,
+//! reruns and the history.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of a failure. Its name stands in every file; a name that this version does not know is kept as it is.
+/// The kind of a failure. Its name stands in every file; a name that this version does not know is
+/// kept as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum FailureKind {

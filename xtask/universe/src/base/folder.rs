@@ -158,7 +158,8 @@ impl Folder {
         self.file_with(name, OFlags::RDONLY)
     }
 
-    /// The same for writing, with what is in it; where it is missing it is made, for this user only.
+    /// The same for writing, with what is in it; where it is missing it is made, for this user
+    /// only.
     ///
     /// # Errors
     /// When it cannot be written, or something else has this name.

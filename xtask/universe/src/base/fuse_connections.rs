@@ -231,8 +231,8 @@ pub(crate) fn abort_all_below(directory: &Path) -> Vec<Number> {
 
 /// Aborts all that this ground proves to belong to a test, in any name space, and all that are
 /// served by processes of the test, of which these are the directories: a mount that is detached is
-/// in no table. Other users' name spaces prove nothing: they can show there what is not theirs below
-/// any directory. Returns those that this process may not abort.
+/// in no table. Other users' name spaces prove nothing: they can show there what is not theirs
+/// below any directory. Returns those that this process may not abort.
 pub(crate) fn abort_all(ground: Ground, processes: &[PathBuf]) -> Vec<Number> {
     let mut connections = Connections::new(ground);
     connections.see();
@@ -381,8 +381,8 @@ cut
         assert_eq!(numbers(&Ground::Nowhere), [0; 0]);
     }
 
-    /// Another user can show the mount of somebody else below any directory: in name spaces of their
-    /// own they mount what they like where they like.
+    /// Another user can show the mount of somebody else below any directory: in name spaces of
+    /// their own they mount what they like where they like.
     #[test]
     #[ignore = "needs root, fuse"]
     fn root_does_not_believe_where_another_user_shows_a_mount() {

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 pub struct Invocation {
     /// What a person types before a subcommand: `cargo universe`, `cargo xtask`.
     pub command: &'static str,
-    /// The package of the program, if it may be a member of the workspace that it tests. It is never rebuilt while it
-    /// runs, as Windows cannot overwrite a running executable.
+    /// The package of the program, if it may be a member of the workspace that it tests. It is
+    /// never rebuilt while it runs, as Windows cannot overwrite a running executable.
     pub package: Option<&'static str>,
 }
 
@@ -27,7 +27,8 @@ impl Invocation {
         CURRENT.set(self).ok();
     }
 
-    /// Whether this process began in the `main` of the runner, so that the same program can be started as a helper.
+    /// Whether this process began in the `main` of the runner, so that the same program can be
+    /// started as a helper.
     pub(crate) fn is_set() -> bool {
         CURRENT.get().is_some()
     }
@@ -37,8 +38,8 @@ impl Invocation {
         CURRENT.get().copied().unwrap_or(UNSET)
     }
 
-    /// The command line of the process, the program first, without the word by which cargo has found the program:
-    /// cargo calls `cargo-universe` as `cargo-universe universe …`.
+    /// The command line of the process, the program first, without the word by which cargo has
+    /// found the program: cargo calls `cargo-universe` as `cargo-universe universe …`.
     pub(crate) fn words(self) -> Vec<OsString> {
         without_subcommand_of_cargo(self.command, std::env::args_os().collect())
     }

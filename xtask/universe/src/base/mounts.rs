@@ -1,4 +1,5 @@
-//! Mounts that somebody left below a directory of ours: found, and taken away before the directory is removed.
+//! Mounts that somebody left below a directory of ours: found, and taken away before the directory
+//! is removed.
 //!
 //! A file system whose process was killed stays mounted; every look into it then fails or hangs.
 
@@ -8,7 +9,8 @@ use std::process::{Command, Stdio};
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections::{Connections, Ground};
 
-/// One mount may hide others, which can be reached only when it is gone; but a mount that resists does so for ever.
+/// One mount may hide others, which can be reached only when it is gone; but a mount that resists
+/// does so for ever.
 const ROUNDS_MAX: usize = 100;
 
 /// Detaches every mount below `directory`, the latest first. Returns how many there were. Who
@@ -35,7 +37,8 @@ pub fn detach_below(directory: &Path) -> usize {
     count
 }
 
-/// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its directory is removed.
+/// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its
+/// directory is removed.
 pub(crate) fn detach(mount: &Path) {
     #[cfg(target_os = "linux")]
     // These programs follow links. Root does not need them: they can do nothing that root cannot.
@@ -87,8 +90,8 @@ pub(crate) fn table() -> String {
     crate::base::procfs::system("self/mountinfo")
 }
 
-/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below `directory`, the oldest
-/// first.
+/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below
+/// `directory`, the oldest first.
 #[cfg(target_os = "linux")]
 pub(crate) fn points(table: &str, directory: &Path) -> Vec<PathBuf> {
     entries(table, directory)

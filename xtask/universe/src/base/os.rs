@@ -1,8 +1,9 @@
-//! What std and tokio do not offer: signal dispositions, process groups, and the children that other people's
-//! children left to us.
+//! What std and tokio do not offer: signal dispositions, process groups, and the children that
+//! other people's children left to us.
 //!
-//! Unix has process groups; Linux also lets us adopt orphans, so that a process which left its group is still found.
-//! Elsewhere only the test process itself can be killed, until it runs in a job object.
+//! Unix has process groups; Linux also lets us adopt orphans, so that a process which left its
+//! group is still found. Elsewhere only the test process itself can be killed, until it runs in a
+//! job object.
 #![cfg_attr(
     unix,
     expect(unsafe_code, reason = "signal dispositions can only be reset through libc")
@@ -39,9 +40,10 @@ mod unix {
     use super::{Command, Kill, Pid};
     use rustix::process::{self as sys, Signal, WaitOptions};
 
-    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal: a background shell
-    /// or `nohup` starts us with some of them ignored, and the tests would inherit that. (std already gives children
-    /// the default for PIPE; for us it stays ignored, so that a closed pipe is an error and not our death.)
+    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal: a
+    /// background shell or `nohup` starts us with some of them ignored, and the tests would inherit
+    /// that. (std already gives children the default for PIPE; for us it stays ignored, so that a
+    /// closed pipe is an error and not our death.)
     pub fn reset_signals() {
         for signal in [
             libc::SIGINT,
@@ -50,10 +52,12 @@ mod unix {
             libc::SIGTERM,
             libc::SIGCHLD,
         ] {
-            // SAFETY: SIG_DFL is a valid disposition for each of these, and no handler of ours is installed yet.
+            // SAFETY: SIG_DFL is a valid disposition for each of these, and no handler of ours is
+            // installed yet.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
-        // SAFETY: `sigemptyset` initialises the set before `sigprocmask` reads it; the old mask is not asked for.
+        // SAFETY: `sigemptyset` initialises the set before `sigprocmask` reads it; the old mask is
+        // not asked for.
         unsafe {
             let mut none = std::mem::zeroed::<libc::sigset_t>();
             libc::sigemptyset(&raw mut none);
@@ -61,8 +65,8 @@ mod unix {
         }
     }
 
-    /// Allows us and what we start as many open descriptors as we may have at all: by default it is often 1024, and each
-    /// running test takes some of ours.
+    /// Allows us and what we start as many open descriptors as we may have at all: by default it is
+    /// often 1024, and each running test takes some of ours.
     pub fn raise_open_files() {
         let limit = sys::getrlimit(sys::Resource::Nofile);
         let raised = sys::Rlimit {
@@ -73,8 +77,8 @@ mod unix {
         sys::setrlimit(sys::Resource::Nofile, raised).ok();
     }
 
-    /// So many files may be open once [`raise_open_files`] was called; `None` where there is no limit. Tried and taken back:
-    /// what a system grants is not always what it says.
+    /// So many files may be open once [`raise_open_files`] was called; `None` where there is no
+    /// limit. Tried and taken back: what a system grants is not always what it says.
     pub fn open_files_max() -> Option<u64> {
         let before = sys::getrlimit(sys::Resource::Nofile);
         raise_open_files();
@@ -104,8 +108,8 @@ mod unix {
         }
     }
 
-    /// Collects the exit status of an orphan that has died, so that it does not stay a zombie. Returns whether
-    /// it is gone.
+    /// Collects the exit status of an orphan that has died, so that it does not stay a zombie.
+    /// Returns whether it is gone.
     pub fn reap(process: Pid) -> bool {
         let status = as_pid(process).map(|pid| sys::waitpid(Some(pid), WaitOptions::NOHANG));
         !matches!(status, Some(Ok(None)))
@@ -209,8 +213,8 @@ pub fn command_line(of: Pid) -> String {
     text.trim_end_matches('\0').replace(|c: char| c.is_control(), " ")
 }
 
-/// Whether the environment with which `process` was started contains `NAME=value`. False where the kernel does not
-/// tell.
+/// Whether the environment with which `process` was started contains `NAME=value`. False where the
+/// kernel does not tell.
 pub fn environment_contains(process: Pid, assignment: &str) -> bool {
     let environment = procfs::bytes(&procfs::directory(process), "environ");
     environment
@@ -221,9 +225,9 @@ pub fn environment_contains(process: Pid, assignment: &str) -> bool {
 /// How long it may take to find out which processes were started with some variable.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Kills every process that was started with `NAME=value` in its environment. Does nothing where the kernel does not
-/// tell, and stops where it does not answer: a page fault on a file system that hangs keeps the memory of its process
-/// locked, and whoever asks for that waits.
+/// Kills every process that was started with `NAME=value` in its environment. Does nothing where
+/// the kernel does not tell, and stops where it does not answer: a page fault on a file system that
+/// hangs keeps the memory of its process locked, and whoever asks for that waits.
 pub fn kill_all_with(assignment: &str) {
     let (done, wait) = mpsc::channel();
     let assignment = assignment.to_owned();

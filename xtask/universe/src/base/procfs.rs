@@ -1,5 +1,5 @@
-//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that has ended, and on systems
-//! that have nothing of the kind, there is nothing.
+//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that
+//! has ended, and on systems that have nothing of the kind, there is nothing.
 //!
 //! Only reads; what it means is decided by the caller.
 
@@ -12,8 +12,8 @@ use crate::base::os::Pid;
 /// Whether the current directory of this process is the `/proc` that it reads.
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// From now on this process reads the `/proc` that is there now, whatever is mounted over it or becomes of its mount; it
-/// moves into it for that.
+/// From now on this process reads the `/proc` that is there now, whatever is mounted over it or
+/// becomes of its mount; it moves into it for that.
 ///
 /// # Errors
 /// When there is none.
@@ -80,12 +80,14 @@ pub(crate) fn directory(process: Pid) -> PathBuf {
     root().join(process.to_string())
 }
 
-/// A file in the directory of a process or of a thread. Reading one that needs the memory of a process may hang.
+/// A file in the directory of a process or of a thread. Reading one that needs the memory of a
+/// process may hang.
 pub(crate) fn bytes(directory: &Path, name: &str) -> Vec<u8> {
     std::fs::read(directory.join(name)).unwrap_or_default()
 }
 
-/// The same as text. Among its lines stand names that a process gives itself, which need not be text.
+/// The same as text. Among its lines stand names that a process gives itself, which need not be
+/// text.
 pub(crate) fn text(directory: &Path, name: &str) -> String {
     String::from_utf8_lossy(&bytes(directory, name)).into_owned()
 }

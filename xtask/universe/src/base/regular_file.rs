@@ -1,4 +1,5 @@
-//! Regular files, where a person names a path: what is something else is neither read for ever nor replaced.
+//! Regular files, where a person names a path: what is something else is neither read for ever nor
+//! replaced.
 
 use std::fs::FileType;
 use std::io::{Error, ErrorKind, Read as _};

@@ -2,8 +2,9 @@
 
 use super::terminal::Style;
 
-/// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is read: escape sequences
-/// are removed, other control characters and those that reorder text shown as `\u{..}`, wrong UTF-8 as U+FFFD.
+/// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is
+/// read: escape sequences are removed, other control characters and those that reorder text shown
+/// as `\u{..}`, wrong UTF-8 as U+FFFD.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {
     without_controls(bytes, steers)
 }
@@ -13,7 +14,8 @@ pub fn report_text(bytes: &[u8]) -> String {
     without_controls(bytes, char::is_control)
 }
 
-/// Whether it is a control character, or one that reorders the text around it (Unicode Standard Annex 9, 2).
+/// Whether it is a control character, or one that reorders the text around it (Unicode Standard
+/// Annex 9, 2).
 pub(crate) fn steers(scalar: char) -> bool {
     let reorders = matches!(
         scalar,
@@ -22,8 +24,8 @@ pub(crate) fn steers(scalar: char) -> bool {
     reorders || scalar.is_control()
 }
 
-/// A line of ours as it can be shown: what a name or a message in it would do to a terminal is shown
-/// instead. Our own colours stay.
+/// A line of ours as it can be shown: what a name or a message in it would do to a terminal is
+/// shown instead. Our own colours stay.
 pub(crate) fn harmless(line: &str) -> String {
     let mut harmless = String::with_capacity(line.len());
     let mut rest = line;
@@ -68,7 +70,8 @@ pub(crate) fn plain_line(text: &str) -> String {
     plain_text(text.as_bytes()).replace('\n', " ")
 }
 
-/// A word of a shell that means this text; `None` where it cannot be shown as it is, and so not be typed.
+/// A word of a shell that means this text; `None` where it cannot be shown as it is, and so not be
+/// typed.
 pub(crate) fn word_of_shell(text: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:@%+".contains(c);
     match text {

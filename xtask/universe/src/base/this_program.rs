@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-/// The running program. On Linux also if its file was replaced or removed meanwhile, as a build does.
+/// The running program. On Linux also if its file was replaced or removed meanwhile, as a build
+/// does.
 #[must_use]
 pub fn command() -> Command {
     if cfg!(target_os = "linux") {

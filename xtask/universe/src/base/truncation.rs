@@ -1,6 +1,8 @@
-//! Long texts of which the middle is left out: the mark that says how much, and cutting what was cut before.
+//! Long texts of which the middle is left out: the mark that says how much, and cutting what was
+//! cut before.
 //!
-//! A test's output is cut where it is read, and again where it is told; the second cut must know of the first. Pure.
+//! A test's output is cut where it is read, and again where it is told; the second cut must know of
+//! the first. Pure.
 
 /// So much goes into the log of a test; one that writes more is stuck in a loop.
 pub(crate) const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -22,8 +24,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) after: &'a str,
 }
 
-/// What stands before and behind the mark; without one, two halves. Of several, which a test may have written itself, the
-/// one nearest to the middle is ours.
+/// What stands before and behind the mark; without one, two halves. Of several, which a test may
+/// have written itself, the one nearest to the middle is ours.
 pub(crate) fn parts(text: &str) -> Parts<'_> {
     let marks = text
         .match_indices(BEGINNING)
@@ -71,7 +73,8 @@ impl<'a> Parts<'a> {
         (head, left_out.saturating_add(cut), tail)
     }
 
-    /// First and last lines of the text, at most so many each, and how many bytes are missing between them.
+    /// First and last lines of the text, at most so many each, and how many bytes are missing
+    /// between them.
     pub(crate) fn lines(self, count_max: usize) -> (Vec<&'a str>, u64, Vec<&'a str>) {
         let head: Vec<&str> = self.before.split_inclusive('\n').take(count_max).collect();
         let after: Vec<&str> = self.after.split_inclusive('\n').collect();

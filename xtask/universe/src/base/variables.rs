@@ -1,5 +1,6 @@
-//! The command line and the variables of the environment that stand for options: an empty variable is none, and an error
-//! says which variable or which word it is about. What each variable means stands with its option.
+//! The command line and the variables of the environment that stand for options: an empty variable
+//! is none, and an error says which variable or which word it is about. What each variable means
+//! stands with its option.
 
 use std::ffi::{OsStr, OsString};
 
@@ -114,7 +115,8 @@ fn with_tip(mut error: Error, tip: String) -> Error {
     error
 }
 
-/// Names the word that is no text where it must be: the last one without which all would be well. A path need not be text.
+/// Names the word that is no text where it must be: the last one without which all would be well. A
+/// path need not be text.
 fn with_word(error: Error, command: &Command, words: &[OsString]) -> Error {
     let mut repaired = words.to_vec();
     for (place, word) in words.iter().enumerate() {

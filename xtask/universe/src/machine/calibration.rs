@@ -1,7 +1,9 @@
-//! How much slower than usual this machine is just now: the factor by which time limits are stretched.
+//! How much slower than usual this machine is just now: the factor by which time limits are
+//! stretched.
 //!
-//! A limit that suits a developer's machine kills good tests on a machine that gets a fifth of a processor. Two things are
-//! looked at: a quota that the system sets, and how long a fixed piece of work takes. Nothing here makes limits shorter.
+//! A limit that suits a developer's machine kills good tests on a machine that gets a fifth of a
+//! processor. Two things are looked at: a quota that the system sets, and how long a fixed piece of
+//! work takes. Nothing here makes limits shorter.
 
 use std::fmt;
 use std::str::FromStr;
@@ -60,7 +62,8 @@ impl fmt::Display for Factor {
 }
 
 impl Factor {
-    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`] where it is 1.
+    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`] where
+    /// it is 1.
     pub(crate) fn resolve(self) -> f64 {
         match self {
             Factor::Fixed(factor) => factor,

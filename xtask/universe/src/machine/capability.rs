@@ -1,9 +1,11 @@
 //! What this machine can do, found out by doing it: the capabilities that tests may need.
 //!
-//! Two stages. [`detect`] runs before the build, depends on nothing and is quick; it decides which cargo features are
-//! worth building and knows *why* something is missing. [`Capabilities::confirm`] runs after the build and really mounts
-//! a file system in a child, because only that tells whether FUSE works. Neither installs, changes or caches anything.
-//! Whether a missing capability skips a test or fails the run is the runner's decision, not made here.
+//! Two stages. [`detect`] runs before the build, depends on nothing and is quick; it decides which
+//! cargo features are worth building and knows *why* something is missing.
+//! [`Capabilities::confirm`] runs after the build and really mounts a file system in a child,
+//! because only that tells whether FUSE works. Neither installs, changes or caches anything.
+//! Whether a missing capability skips a test or fails the run is the runner's decision, not made
+//! here.
 
 mod confirm;
 mod features;
@@ -78,7 +80,8 @@ pub struct Capabilities {
     mode: FuseMode,
 }
 
-/// The names of what is looked for on every machine, in the order of [`detect`]; the same on every platform.
+/// The names of what is looked for on every machine, in the order of [`detect`]; the same on every
+/// platform.
 const MACHINE: [&str; 8] = [
     "fuse",
     "winfsp",
@@ -90,15 +93,16 @@ const MACHINE: [&str; 8] = [
     "root",
 ];
 
-/// The names that tests of a workspace may give: what every machine is asked for, and the programs that it names.
+/// The names that tests of a workspace may give: what every machine is asked for, and the programs
+/// that it names.
 pub fn names(config: &Config) -> impl Iterator<Item = &str> {
     MACHINE
         .into_iter()
         .chain(config.programs.keys().map(String::as_str))
 }
 
-/// Stage 1: looks at the machine without building anything; a few milliseconds. Programs are also looked for in the
-/// directory `tools`.
+/// Stage 1: looks at the machine without building anything; a few milliseconds. Programs are also
+/// looked for in the directory `tools`.
 pub(crate) fn detect(mode: FuseMode, tools: &Path, config: &Config) -> Capabilities {
     let fuse = match mode {
         FuseMode::Auto | FuseMode::On => fuse(),
@@ -133,10 +137,11 @@ impl Capabilities {
         features::decide(std::env::consts::OS, self, &config.features)
     }
 
-    /// Stage 2: replaces the verdict on `fuse` by what a real mount in a child says; takes at most a few seconds.
+    /// Stage 2: replaces the verdict on `fuse` by what a real mount in a child says; takes at most
+    /// a few seconds.
     ///
-    /// `probe_binary` is the probe that the workspace has. Without one nothing is proven, and `fuse` counts as missing.
-    /// Where FUSE is switched off there is nothing to prove.
+    /// `probe_binary` is the probe that the workspace has. Without one nothing is proven, and
+    /// `fuse` counts as missing. Where FUSE is switched off there is nothing to prove.
     pub fn confirm(&mut self, probe_binary: Option<&Path>) {
         if self.mode == FuseMode::Off {
             return;
@@ -151,8 +156,8 @@ impl Capabilities {
         self.mode != FuseMode::Off
     }
 
-    /// The same as [`Capabilities::confirm`], where somebody else ran the probe, in the surroundings that the tests will
-    /// have: with what it printed, or why it did not come to that.
+    /// The same as [`Capabilities::confirm`], where somebody else ran the probe, in the
+    /// surroundings that the tests will have: with what it printed, or why it did not come to that.
     pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::answered(fuse, outcome);

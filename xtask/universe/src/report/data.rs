@@ -28,13 +28,16 @@ pub struct Report {
     /// From the start of the run to its end, build included.
     #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub elapsed: Duration,
-    /// What describes the run as a whole, as (name, value): versions, features, capabilities, seed, `cached=false`, ...
+    /// What describes the run as a whole, as (name, value): versions, features, capabilities, seed,
+    /// `cached=false`, ...
     pub properties: Vec<(String, String)>,
-    /// What the runner itself did, in order, from the start of the run: probing, building, listing, running.
+    /// What the runner itself did, in order, from the start of the run: probing, building, listing,
+    /// running.
     pub phases: Vec<Phase>,
     /// One per test binary, in the order they were listed.
     pub suites: Vec<Suite>,
-    /// Why no test ran, where the run failed before (the build, the listing, a missing capability) or was interrupted.
+    /// Why no test ran, where the run failed before (the build, the listing, a missing capability)
+    /// or was interrupted.
     pub setup_failure: Option<Failure>,
 }
 
@@ -74,7 +77,8 @@ impl Report {
 }
 
 impl Suite {
-    /// Its time is that of its tests, from the first start to the last end; nothing changes where none of them ran.
+    /// Its time is that of its tests, from the first start to the last end; nothing changes where
+    /// none of them ran.
     pub(crate) fn set_times(&mut self) {
         let spans = || self.cases.iter().flat_map(Case::spans);
         let first = spans().map(|(start, _)| start).min();
@@ -128,7 +132,8 @@ pub struct Case {
     /// The slot in which it ran, from 0; `None` if it never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<usize>,
-    /// Attempts before the last one, all of which failed. With some of them and a success the test is flaky.
+    /// Attempts before the last one, all of which failed. With some of them and a success the test
+    /// is flaky.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Attempt>,
     /// What it left behind; all of it was cleaned up.

@@ -1,5 +1,6 @@
-//! What changed from one run to another: what fails now, what fails no longer, what is new, gone, slower or faster; and
-//! whether the later one failed as a whole, without which "nothing fails" would say too much.
+//! What changed from one run to another: what fails now, what fails no longer, what is new, gone,
+//! slower or faster; and whether the later one failed as a whole, without which "nothing fails"
+//! would say too much.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +14,8 @@ const NOISE: Duration = Duration::from_millis(50);
 /// The tests of which something changed, by what, each in the order of the later run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Diff {
-    /// Why the later run failed as a whole, or never came to its end; then what it does not tell of says nothing.
+    /// Why the later run failed as a whole, or never came to its end; then what it does not tell of
+    /// says nothing.
     after_failed: Vec<String>,
     /// Failed in the later run and not in the earlier one; tests that are new among them.
     newly_failing: Vec<String>,

@@ -1,7 +1,8 @@
-//! `events.ndjson`: what happens in a run, written down while it happens, one JSON object per line, each with one
-//! write. What was written is enough to tell of a run that was killed; `replay` does.
+//! `events.ndjson`: what happens in a run, written down while it happens, one JSON object per line,
+//! each with one write. What was written is enough to tell of a run that was killed; `replay` does.
 //!
-//! Owns the format and the writing. A file that cannot be written costs the events and never the run.
+//! Owns the format and the writing. A file that cannot be written costs the events and never the
+//! run.
 
 mod line;
 mod replay;
@@ -148,8 +149,8 @@ impl Events {
         line::phases(begun.collect(), elapsed)
     }
 
-    /// These tests were selected, each with its suite. What does not run is known already; of the others the case says
-    /// what becomes of it if nothing more is heard.
+    /// These tests were selected, each with its suite. What does not run is known already; of the
+    /// others the case says what becomes of it if nothing more is heard.
     pub(crate) fn discovered(&self, tests: Vec<(String, Case)>) {
         let mut lines = Vec::new();
         let after = clock::now() - self.start;

@@ -1,8 +1,10 @@
-//! JUnit XML as a function of a [`Report`]: what Jenkins, GitLab, GitHub, Azure and CircleCI read of a run.
+//! JUnit XML as a function of a [`Report`]: what Jenkins, GitLab, GitHub, Azure and CircleCI read
+//! of a run.
 //!
-//! `junit-report` is the model and the first writer; it knows neither forbidden characters nor most attributes. So
-//! `sanitise` cleans every string before it, and `enrich` adds after it, in one pass, what it cannot say. `structure`
-//! checks the rules of the format. Nothing here runs a test, reads a clock or decides where the file goes.
+//! `junit-report` is the model and the first writer; it knows neither forbidden characters nor most
+//! attributes. So `sanitise` cleans every string before it, and `enrich` adds after it, in one
+//! pass, what it cannot say. `structure` checks the rules of the format. Nothing here runs a test,
+//! reads a clock or decides where the file goes.
 
 mod enrich;
 mod model;
@@ -20,14 +22,16 @@ use crate::report::data::{Case, Failure, Outcome, Report, Suite};
 /// What the file may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Dialect {
-    /// With what most readers use beyond any schema: file, line and timestamp of a test, skips counted at the root.
+    /// With what most readers use beyond any schema: file, line and timestamp of a test, skips
+    /// counted at the root.
     #[default]
     Rich,
     /// Exactly what the schema `junit-10.xsd` of Jenkins allows.
     Jenkins,
 }
 
-/// The report as XML that any parser accepts, whatever the tests printed; indented, with a final newline.
+/// The report as XML that any parser accepts, whatever the tests printed; indented, with a final
+/// newline.
 ///
 /// # Errors
 /// Only when the XML writers disagree with each other, which would be a bug here.

@@ -1,8 +1,9 @@
-//! `summary.md`: a run on one page of Markdown, as GitHub shows it: failures with their places, what was flaky or left
-//! something behind, skips with their reasons, the slowest tests.
+//! `summary.md`: a run on one page of Markdown, as GitHub shows it: failures with their places,
+//! what was flaky or left something behind, skips with their reasons, the slowest tests.
 //!
-//! Whatever a test or a file may be called stands in code spans and fenced blocks, in which neither Markdown nor HTML
-//! means anything. The page is never longer than it may be: what does not fit is counted.
+//! Whatever a test or a file may be called stands in code spans and fenced blocks, in which neither
+//! Markdown nor HTML means anything. The page is never longer than it may be: what does not fit is
+//! counted.
 
 use std::fmt::Write as _;
 
@@ -182,7 +183,8 @@ fn beginning(text: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// A code span (CommonMark, 6.1): it ends only at a run of backticks as long as the one that begins it.
+/// A code span (CommonMark, 6.1): it ends only at a run of backticks as long as the one that begins
+/// it.
 fn code(text: &str) -> String {
     let line = plain_line(beginning(text));
     let line = match line.trim() {
@@ -190,12 +192,14 @@ fn code(text: &str) -> String {
         line => line,
     };
     let ticks = "`".repeat(longest_run(line) + 1);
-    // Spaces of which one is stripped at each end; needed where the text begins or ends with a backtick.
+    // Spaces of which one is stripped at each end; needed where the text begins or ends with a
+    // backtick.
     let space = if line.contains('`') { " " } else { "" };
     format!("{ticks}{space}{line}{space}{ticks}")
 }
 
-/// A fenced block (CommonMark, 4.5): it ends only at a line of at least as many backticks as begin it.
+/// A fenced block (CommonMark, 4.5): it ends only at a line of at least as many backticks as begin
+/// it.
 fn fence(text: &str) -> String {
     let text = plain_text(text.as_bytes());
     let ticks = "`".repeat(longest_run(&text).max(2) + 1);

@@ -1,9 +1,10 @@
 //! Several reports as one: the shards of a run, or runs one after the other.
 //!
-//! The result has every test that any of them has. Where several have the same one, a test that came to its own end
-//! counts for more than one that was ended with the run, and that for more than one that did not run; of equals the later
-//! report's holds: a run of what had failed can be laid over the run in which it did. That a run failed as a whole is
-//! forgotten where a later one is a run of the same; of another shard it is not.
+//! The result has every test that any of them has. Where several have the same one, a test that
+//! came to its own end counts for more than one that was ended with the run, and that for more than
+//! one that did not run; of equals the later report's holds: a run of what had failed can be laid
+//! over the run in which it did. That a run failed as a whole is forgotten where a later one is a
+//! run of the same; of another shard it is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -21,7 +22,8 @@ pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
     })
 }
 
-/// Why the runs failed as a whole, those that no later one heals; each with its shard where there are several.
+/// Why the runs failed as a whole, those that no later one heals; each with its shard where there
+/// are several.
 fn setup_failure(reports: &[Report]) -> Option<Failure> {
     let mut standing: Vec<(&Report, &Failure)> = Vec::new();
     for report in reports {
@@ -45,8 +47,8 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
     })
 }
 
-/// Whether it is a later run of the same: of the shard or of the whole suite, with all tests that did not come to their
-/// end in the earlier one.
+/// Whether it is a later run of the same: of the shard or of the whole suite, with all tests that
+/// did not come to their end in the earlier one.
 fn heals(later: &Report, earlier: &Report) -> bool {
     let is_of_all = shard(later).is_none() || shard(later) == shard(earlier);
     let known: BTreeSet<(&str, u32)> = later.cases().map(Case::key).collect();
@@ -152,7 +154,8 @@ fn weight(case: &Case) -> u8 {
     }
 }
 
-/// Each name once. Where the values differ both are told, and the property `differs` names those that do.
+/// Each name once. Where the values differ both are told, and the property `differs` names those
+/// that do.
 fn properties(first: Vec<(String, String)>, second: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut merged = first;
     let mut differing = Vec::new();

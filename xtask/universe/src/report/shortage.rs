@@ -1,7 +1,8 @@
-//! A file system without room for contents or for files: how much is free, and who holds how much of it.
+//! A file system without room for contents or for files: how much is free, and who holds how much
+//! of it.
 //!
-//! All temporary directories of a run lie on one file system, so a test that fills it makes others fail. Only the data and
-//! the words; the supervisor of a test that has failed looks.
+//! All temporary directories of a run lie on one file system, so a test that fills it makes others
+//! fail. Only the data and the words; the supervisor of a test that has failed looks.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,8 @@ pub(crate) struct Shortage {
     pub(crate) free: u64,
     /// What there is of it.
     pub(crate) total: u64,
-    /// What each temporary directory holds of it, by its name, most first; empty where it took too long to look.
+    /// What each temporary directory holds of it, by its name, most first; empty where it took too
+    /// long to look.
     pub(crate) held: Vec<(String, u64)>,
 }
 

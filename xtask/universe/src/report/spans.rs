@@ -1,4 +1,5 @@
-//! When each attempt ran and in which slot, from the start of the run: what the timeline and the trace draw.
+//! When each attempt ran and in which slot, from the start of the run: what the timeline and the
+//! trace draw.
 
 use std::time::{Duration, SystemTime};
 

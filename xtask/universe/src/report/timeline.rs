@@ -1,8 +1,10 @@
-//! `timeline.html`: what ran when, as one page without anything from elsewhere: a lane per slot, a bar per attempt, and
-//! a table that says the same in words, for those who cannot see or use the picture.
+//! `timeline.html`: what ran when, as one page without anything from elsewhere: a lane per slot, a
+//! bar per attempt, and a table that says the same in words, for those who cannot see or use the
+//! picture.
 //!
-//! Everything is drawn here; the script only filters, zooms, and shows what belongs to a bar. It and the style carry a
-//! nonce, and the page's policy allows nothing else: a test's output that got past the escaping would still do nothing.
+//! Everything is drawn here; the script only filters, zooms, and shows what belongs to a bar. It
+//! and the style carry a nonce, and the page's policy allows nothing else: a test's output that got
+//! past the escaping would still do nothing.
 
 mod chart;
 mod table;
@@ -87,7 +89,8 @@ fn seconds(duration: std::time::Duration) -> String {
     format!("{:.3} s", duration.as_secs_f64())
 }
 
-/// Text that means nothing to HTML, in an element or in a quoted attribute; control characters are shown.
+/// Text that means nothing to HTML, in an element or in a quoted attribute; control characters are
+/// shown.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for scalar in plain_text(text.as_bytes()).chars() {

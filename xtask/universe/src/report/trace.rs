@@ -1,4 +1,5 @@
-//! `trace.json`: a run in the Trace Event Format that Chrome and Perfetto open: a track per slot, a slice per attempt.
+//! `trace.json`: a run in the Trace Event Format that Chrome and Perfetto open: a track per slot, a
+//! slice per attempt.
 
 use std::time::Duration;
 

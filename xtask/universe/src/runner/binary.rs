@@ -1,5 +1,5 @@
-//! Builds binaries of the package that has the probe, with the features that fit this machine, and finds where cargo
-//! put them.
+//! Builds binaries of the package that has the probe, with the features that fit this machine, and
+//! finds where cargo put them.
 //!
 //! The runner depends on nothing of what it tests: whatever needs that is such a binary.
 
@@ -58,8 +58,8 @@ pub fn release(workspace: &Workspace, capabilities: &Capabilities, name: &str) -
     one(workspace, capabilities, name, &args)
 }
 
-/// Builds the probe that mounts for real; `None` where the workspace has none or the build fails (cargo has then said why
-/// on standard error).
+/// Builds the probe that mounts for real; `None` where the workspace has none or the build fails
+/// (cargo has then said why on standard error).
 ///
 /// # Errors
 /// When cargo cannot be started, or a signal ends it.

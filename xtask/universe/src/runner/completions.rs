@@ -1,7 +1,8 @@
 //! `cargo universe completions SHELL`: prints a script that teaches a shell our words.
 //!
-//! Shells complete the words of a program and not those of a cargo subcommand: the script is for a function or an alias
-//! that is called as the last word of the command, as the help of this subcommand says.
+//! Shells complete the words of a program and not those of a cargo subcommand: the script is for a
+//! function or an alias that is called as the last word of the command, as the help of this
+//! subcommand says.
 
 use std::process::ExitCode;
 
@@ -13,8 +14,8 @@ use crate::runner::console;
 
 /// Print a completion script for a shell
 ///
-/// Shells complete the words of a program, not of a cargo subcommand. Give it a name: an alias that is called as the last
-/// word of the command, for example `alias xtask='cargo xtask'` with
+/// Shells complete the words of a program, not of a cargo subcommand. Give it a name: an alias that
+/// is called as the last word of the command, for example `alias xtask='cargo xtask'` with
 ///     cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]

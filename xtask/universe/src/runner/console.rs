@@ -1,10 +1,10 @@
-//! What a person sees while tests run and at the end: one line per test, live status on a terminal, plain text
-//! elsewhere. Text that a CI system would take for a command is shown as text. Only
+//! What a person sees while tests run and at the end: one line per test, live status on a terminal,
+//! plain text elsewhere. Text that a CI system would take for a command is shown as text. Only
 //! [`Console::command`] gives commands.
 //!
-//! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown is still in the
-//! report. Who has closed it wants to read nothing; where it cannot be written for another reason, that is told at the
-//! end.
+//! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown
+//! is still in the report. Who has closed it wants to read nothing; where it cannot be written for
+//! another reason, that is told at the end.
 
 mod lines;
 mod live;
@@ -43,8 +43,8 @@ enum Out {
     Stderr,
 }
 
-/// Text as it is shown, whoever has written what is in it: nothing in it steers a terminal, but our own
-/// colours, and nothing is a command to a CI system.
+/// Text as it is shown, whoever has written what is in it: nothing in it steers a terminal, but our
+/// own colours, and nothing is a command to a CI system.
 fn shown(text: &str) -> String {
     disarmed(&harmless(text))
 }

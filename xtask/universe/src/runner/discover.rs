@@ -1,4 +1,5 @@
-//! From sources to tests: probe, build once, probe again with what was built, ask each binary for its tests.
+//! From sources to tests: probe, build once, probe again with what was built, ask each binary for
+//! its tests.
 //!
 //! Common to `test` and `list`. Decides nothing about what runs.
 
@@ -41,8 +42,8 @@ pub(crate) struct Means<'a> {
     pub(crate) owner: &'a Arc<Owner>,
 }
 
-/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and asks. Each step is a
-/// phase among the events.
+/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and
+/// asks. Each step is a phase among the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
@@ -130,7 +131,8 @@ async fn tests(
         .collect())
 }
 
-/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one test.
+/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one
+/// test.
 async fn list(
     binary: &Arc<TestBinary>,
     environment: &Environment,

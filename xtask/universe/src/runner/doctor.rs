@@ -1,4 +1,5 @@
-//! `cargo universe doctor`: what this machine is and can do, with evidence, for a person or (`--json`) for a script.
+//! `cargo universe doctor`: what this machine is and can do, with evidence, for a person or
+//! (`--json`) for a script.
 //!
 //! It only looks. What the suite does with the answer is decided by `test`.
 
@@ -73,7 +74,8 @@ impl IsolationFound {
     }
 }
 
-/// Looks, prints, and decides the exit code: 0, 107 for a required capability that is missing, 2 for an unknown one.
+/// Looks, prints, and decides the exit code: 0, 107 for a required capability that is missing, 2
+/// for an unknown one.
 ///
 /// # Errors
 /// When cargo cannot read the workspace, or the output cannot be written.

@@ -1,7 +1,8 @@
-//! Running a plan: one process per test, several at a time, until all have ended or the run is halted.
+//! Running a plan: one process per test, several at a time, until all have ended or the run is
+//! halted.
 //!
-//! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one process lives and dies
-//! is `process`'s matter, what its end means is `verdict`'s.
+//! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one
+//! process lives and dies is `process`'s matter, what its end means is `verdict`'s.
 
 mod asker;
 mod attempt;
@@ -163,7 +164,8 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     stage.console.begin(runner.expected);
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
-    // No test runs any more: every child that we did not have before was left behind by one of them.
+    // No test runs any more: every child that we did not have before was left behind by one of
+    // them.
     process::sweep(|pid| !inherited.contains(&pid)).await;
     stage.console.end();
     let (cases, dropped) = runner.into_cases(ending);
@@ -267,8 +269,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Shows that an attempt starts. Of a stress without end only those rounds are told that the report will have:
-    /// everything would fill the disk, and what is told must be the whole story of a round.
+    /// Shows that an attempt starts. Of a stress without end only those rounds are told that the
+    /// report will have: everything would fill the disk, and what is told must be the whole story
+    /// of a round.
     fn begin(&mut self, ticket: Ticket) {
         let stage = self.stage;
         let id = stage.plan.test(ticket.number).id();
@@ -298,7 +301,8 @@ impl<'a> Runner<'a> {
                 self.tickets.remove(&id);
                 self.settle(done.ticket, done.case);
             }
-            // A task of ours can only panic by a mistake of ours; that must not look like a test that passed.
+            // A task of ours can only panic by a mistake of ours; that must not look like a test
+            // that passed.
             Err(error) => {
                 if let Some(ticket) = self.tickets.remove(&error.id()) {
                     let test = self.stage.plan.test(ticket.number);
@@ -348,7 +352,8 @@ impl<'a> Runner<'a> {
         is_end && self.results.have_failed()
     }
 
-    /// The cases in the order of the plan; tests that never ran are skipped for the reason that `ending` gives.
+    /// The cases in the order of the plan; tests that never ran are skipped for the reason that
+    /// `ending` gives.
     fn into_cases(self, ending: Ending) -> (Vec<Vec<Case>>, Dropped) {
         let why = match ending {
             Ending::Complete => "not started after the first failure".to_owned(),

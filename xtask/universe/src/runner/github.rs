@@ -1,4 +1,5 @@
-//! What GitHub Actions shows of a run: an annotation at the line of each failure, and the summary of the step.
+//! What GitHub Actions shows of a run: an annotation at the line of each failure, and the summary
+//! of the step.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;

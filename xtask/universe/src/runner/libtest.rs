@@ -1,8 +1,9 @@
-//! The protocol of libtest, the harness that rustc links into test binaries: listing tests and reading what became
-//! of one.
+//! The protocol of libtest, the harness that rustc links into test binaries: listing tests and
+//! reading what became of one.
 //!
-//! Only what stable Rust prints. Whatever it prints differently one day costs a reason or a location, never a verdict:
-//! a test passes only if its process exits with 0 *and* libtest says that one test passed.
+//! Only what stable Rust prints. Whatever it prints differently one day costs a reason or a
+//! location, never a verdict: a test passes only if its process exits with 0 *and* libtest says
+//! that one test passed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -63,7 +64,8 @@ async fn annotated(binary: &Asked<'_, impl Fn() -> Command>, all: Vec<String>) -
     let ignored = names(&ask(binary, &[&LIST[..], &["--ignored"]].concat()).await?);
     let mut reasons = BTreeMap::new();
     for batch in batches(&ignored) {
-        // Without `--ignored` these tests are named and not run. Nothing else may be named: it would run.
+        // Without `--ignored` these tests are named and not run. Nothing else may be named: it
+        // would run.
         let mut args = vec!["--exact", "--format", "pretty"];
         args.extend(batch.iter().map(String::as_str));
         reasons.extend(ignore_reasons(&ask(binary, &args).await?));
@@ -148,8 +150,8 @@ fn annotate(all: Vec<String>, ignored: &BTreeSet<String>, reasons: &BTreeMap<Str
         .collect()
 }
 
-/// The arguments that run exactly one test, uncaptured; the runner itself captures. Nothing that forks of libtest, which
-/// some harnesses are, do not know.
+/// The arguments that run exactly one test, uncaptured; the runner itself captures. Nothing that
+/// forks of libtest, which some harnesses are, do not know.
 pub(crate) fn run_arguments<'a>(name: &'a str, ignore: &Ignore) -> Vec<&'a str> {
     let mut arguments = vec![name, "--exact", "--nocapture", "--format=terse"];
     arguments.extend((*ignore != Ignore::No).then_some("--ignored"));

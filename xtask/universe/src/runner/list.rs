@@ -1,7 +1,8 @@
-//! `cargo universe list`: every test, where it stands, what it needs, and whether it would run here.
+//! `cargo universe list`: every test, where it stands, what it needs, and whether it would run
+//! here.
 //!
-//! Decides as `test` does, and then runs nothing. `cargo universe test --list` and `--dry-run` are the same with the options
-//! of `test`.
+//! Decides as `test` does, and then runs nothing. `cargo universe test --list` and `--dry-run` are
+//! the same with the options of `test`.
 
 mod entry;
 
@@ -73,7 +74,8 @@ pub(crate) enum Form {
 /// Builds, asks, prints.
 ///
 /// # Errors
-/// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on` cannot be had.
+/// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on`
+/// cannot be had.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let names = args.build.fuse.mode.required().iter();

@@ -1,7 +1,9 @@
-//! The files that a run of the tests writes beside its JUnit report, and the options that say where else they go.
+//! The files that a run of the tests writes beside its JUnit report, and the options that say where
+//! else they go.
 //!
-//! Each is written to the directory of the run and then put in place, as a whole, beside the latest JUnit report. Only
-//! the events grow while the run goes on; there the latest run's file is a second name of the run's own.
+//! Each is written to the directory of the run and then put in place, as a whole, beside the latest
+//! JUnit report. Only the events grow while the run goes on; there the latest run's file is a
+//! second name of the run's own.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -48,7 +50,8 @@ impl OutputArgs {
         self.events.as_deref().is_some_and(|path| path == "-")
     }
 
-    /// Takes away what an earlier run published, and lets the events of this one go where they belong.
+    /// Takes away what an earlier run published, and lets the events of this one go where they
+    /// belong.
     ///
     /// # Errors
     /// When a file cannot be made or taken away.
@@ -63,7 +66,8 @@ impl OutputArgs {
         elsewhere(self.events.as_deref()).map_or(Ok(()), |path| events.write_to(path))
     }
 
-    /// Writes everything that is a function of the report, and tells GitHub, if that is where we are.
+    /// Writes everything that is a function of the report, and tells GitHub, if that is where we
+    /// are.
     ///
     /// # Errors
     /// When a file cannot be written; those before it are in place then.

@@ -1,5 +1,5 @@
-//! Who owns what a test starts and leaves, and how long it may take: the options, their defaults, and how far time is
-//! stretched on a slow machine.
+//! Who owns what a test starts and leaves, and how long it may take: the options, their defaults,
+//! and how far time is stretched on a slow machine.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub(crate) enum LeakPolicy {
 }
 
 impl OwnershipArgs {
-    /// What differs from the defaults and may decide whether a test fails, as words of a command line.
+    /// What differs from the defaults and may decide whether a test fails, as words of a command
+    /// line.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);

@@ -1,8 +1,9 @@
-//! Profiles: options of `cargo universe test` that stand in the root manifest, for those who give them each time.
+//! Profiles: options of `cargo universe test` that stand in the root manifest, for those who give
+//! them each time.
 //!
-//! The keys of `[workspace.metadata.xtask.test.profiles.NAME]` are the long names of the options. They become clap's
-//! defaults before the command line is read a second time, so that an option beats its variable, a variable beats the
-//! profile, and the profile beats what is built in.
+//! The keys of `[workspace.metadata.xtask.test.profiles.NAME]` are the long names of the options.
+//! They become clap's defaults before the command line is read a second time, so that an option
+//! beats its variable, a variable beats the profile, and the profile beats what is built in.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,8 +27,8 @@ const ALWAYS: &str = "default";
 /// The profile that is chosen where the variable `CI` says that this is one.
 const CI: &str = "ci";
 
-/// Options that must be known before a profile can be, those with which nothing runs, and the one that is about words of
-/// the command line, where nobody could take it back.
+/// Options that must be known before a profile can be, those with which nothing runs, and the one
+/// that is about words of the command line, where nobody could take it back.
 const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
 
 /// Which profile to use.
@@ -64,7 +65,8 @@ struct Profiles {
     manifest: PathBuf,
 }
 
-/// What `args` are with the options of a profile. `words` are those of the command line after `test`.
+/// What `args` are with the options of a profile. `words` are those of the command line after
+/// `test`.
 ///
 /// # Errors
 /// When there is no workspace, no such profile, or something in it makes no sense.
@@ -133,7 +135,8 @@ impl Profiles {
         Stop::new(Exit::Usage, FailureKind::Usage, message)
     }
 
-    /// `command` with the options of the profile `chosen` as defaults, on top of those that always apply.
+    /// `command` with the options of the profile `chosen` as defaults, on top of those that always
+    /// apply.
     fn defaults(&self, mut command: Command, chosen: &str) -> Result<Command, Stop> {
         let mut merged = BTreeMap::new();
         for name in [ALWAYS, chosen] {
@@ -156,7 +159,8 @@ impl Profiles {
     }
 }
 
-/// The option that says the opposite of this one with this value, if there is one that is not its `no-`.
+/// The option that says the opposite of this one with this value, if there is one that is not its
+/// `no-`.
 fn rival(option: &str, value: &Value) -> Option<&'static str> {
     match (option, value) {
         ("no-skips", Value::Bool(true)) => Some("max-skips"),
@@ -165,8 +169,8 @@ fn rival(option: &str, value: &Value) -> Option<&'static str> {
     }
 }
 
-/// An option, its value, and the profile that it comes from. What turns another flag off is said of that flag, as clap
-/// lets nobody on the command line take back a default.
+/// An option, its value, and the profile that it comes from. What turns another flag off is said of
+/// that flag, as clap lets nobody on the command line take back a default.
 fn positive<'a>(
     command: &Command,
     option: &str,

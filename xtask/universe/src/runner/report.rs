@@ -1,5 +1,5 @@
-//! What can be told of a run besides JUnit, each a function of a [`Report`], and `cargo universe report`, which tells it
-//! again from the events of a run, or of several as one.
+//! What can be told of a run besides JUnit, each a function of a [`Report`], and `cargo universe
+//! report`, which tells it again from the events of a run, or of several as one.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,9 +1,9 @@
-//! The directories of one run: what it writes (`target/xtask/KIND/runs/ID`), where its children may write (below
-//! `TMPDIR`), and the published report.
+//! The directories of one run: what it writes (`target/xtask/KIND/runs/ID`), where its children may
+//! write (below `TMPDIR`), and the published report.
 //!
-//! Nothing in here is ever read to decide what to run: there is no cache. Two runs at once have different directories,
-//! and each replaces the published report as a whole. What a run left that was killed is taken away by the next one; see
-//! `leftovers`.
+//! Nothing in here is ever read to decide what to run: there is no cache. Two runs at once have
+//! different directories, and each replaces the published report as a whole. What a run left that
+//! was killed is taken away by the next one; see `leftovers`.
 
 pub(crate) mod leftovers;
 mod place;
@@ -42,8 +42,8 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run before and, in the
-    /// background, what killed runs left and the directories of runs long ago.
+    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run
+    /// before and, in the background, what killed runs left and the directories of runs long ago.
     pub fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let directory = RunDir::without_scratch(target_directory, kind)?;
         make_scratch(&directory.scratch)
@@ -52,8 +52,8 @@ impl RunDir {
         Ok(directory)
     }
 
-    /// The same, but the directory for its children is made by somebody who also removes it when this process is killed;
-    /// that one can be made there is known.
+    /// The same, but the directory for its children is made by somebody who also removes it when
+    /// this process is killed; that one can be made there is known.
     pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let home_of_all = target_directory.join("xtask");
         let (home, runs) = Place::make_all(&home_of_all, kind)?;
@@ -117,14 +117,16 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Lets other users pass through the temporary directory, though not list it: checks of their rights need that.
+    /// Lets other users pass through the temporary directory, though not list it: checks of their
+    /// rights need that.
     pub fn let_others_pass(&self) -> std::io::Result<()> {
         #[cfg(unix)]
         Folder::open(&self.scratch, Access::Unchanged)?.set_mode(0o711.into())?;
         Ok(())
     }
 
-    /// Writes the report beside the logs, then replaces the published one in a single step, and the one at `also`.
+    /// Writes the report beside the logs, then replaces the published one in a single step, and the
+    /// one at `also`.
     pub fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
         let mine = self.path.join("junit.xml");
         let paths = [Some(mine.as_path()), Some(self.published.as_path()), also];
@@ -136,8 +138,8 @@ impl RunDir {
 }
 
 impl Drop for RunDir {
-    /// Says that the run came to its end, and removes its temporary directory, unless a failed test's files are kept in
-    /// it: then it is not empty.
+    /// Says that the run came to its end, and removes its temporary directory, unless a failed
+    /// test's files are kept in it: then it is not empty.
     fn drop(&mut self) {
         leftovers::mark_ended(&self.path);
         std::fs::remove_dir(&self.scratch).ok();
@@ -253,7 +255,8 @@ mod tests {
         let left = std::fs::read_dir(target.path().join("xtask/test/runs"))
             .unwrap()
             .count();
-        // Not exactly the number kept: a child that another test of this process forks holds our locks for a moment.
+        // Not exactly the number kept: a child that another test of this process forks holds our
+        // locks for a moment.
         assert!((leftovers::RUNS_KEPT..count).contains(&left));
     }
 

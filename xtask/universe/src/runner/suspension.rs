@@ -15,7 +15,8 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    /// From now on we stop as a whole when we are asked to (SIGTSTP); must be called inside a runtime.
+    /// From now on we stop as a whole when we are asked to (SIGTSTP); must be called inside a
+    /// runtime.
     ///
     /// # Errors
     /// When the signal cannot be listened to.
@@ -46,13 +47,15 @@ impl Pauses {
         time.checked_sub(self.stood()).unwrap_or(time)
     }
 
-    /// Returns when so much time has passed since `start`, in which we did not stand still. To be called soon after.
+    /// Returns when so much time has passed since `start`, in which we did not stand still. To be
+    /// called soon after.
     pub(crate) async fn passed(&self, start: Instant, limit: Duration) {
         let end = self.by_that_clock(start).checked_add(limit);
         self.reached(end).await;
     }
 
-    /// Returns when that clock, which stands still while we do, has passed `deadline`; never, without one.
+    /// Returns when that clock, which stands still while we do, has passed `deadline`; never,
+    /// without one.
     pub(crate) async fn reached(&self, deadline: Option<Instant>) {
         let mut total = self.total.clone();
         loop {

@@ -1,6 +1,8 @@
-//! `cargo universe test`: find out what this machine can do, build once, run every test in a process of its own, report.
+//! `cargo universe test`: find out what this machine can do, build once, run every test in a
+//! process of its own, report.
 //!
-//! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends in a report.
+//! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends
+//! in a report.
 
 mod finish;
 mod ground;
@@ -116,7 +118,8 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
-/// When there is not even a report: there is no workspace, no such profile or no temporary directory.
+/// When there is not even a report: there is no workspace, no such profile or no temporary
+/// directory.
 pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
     let (args, workspace) = profile::apply(args, words)?;
     if let Some(form) = args.preview() {
@@ -196,7 +199,8 @@ impl Args {
         }
     }
 
-    /// Whether the first failure ends the run. A profile may have said so and the command line the opposite.
+    /// Whether the first failure ends the run. A profile may have said so and the command line the
+    /// opposite.
     pub(crate) fn stops_early(&self) -> bool {
         self.fail_fast && !self.no_fail_fast
     }

@@ -1,6 +1,7 @@
-//! What a run was made with: the versions of `rustc` and `cargo`, and the commit. Asked for while the build goes on, so
-//! that nobody waits for the answers, except at the end and not for long: a compiler that is fetched on demand, or a file
-//! system that does not answer, is no reason to have no report.
+//! What a run was made with: the versions of `rustc` and `cargo`, and the commit. Asked for while
+//! the build goes on, so that nobody waits for the answers, except at the end and not for long: a
+//! compiler that is fetched on demand, or a file system that does not answer, is no reason to have
+//! no report.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

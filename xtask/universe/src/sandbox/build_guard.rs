@@ -1,4 +1,5 @@
-//! Commands that are no tests and must not outlive the runner either: cargo with its compilers, the questions to them.
+//! Commands that are no tests and must not outlive the runner either: cargo with its compilers, the
+//! questions to them.
 //!
 //! On Linux each runs below a process that ends it when the runner is gone, however that came about
 //! (see `linux::leash`); elsewhere it ends by itself.
@@ -8,7 +9,8 @@ use std::process::Command;
 
 use crate::base::os::{self, Pid};
 
-/// What holds a command. When it is dropped, or lost with the runner, the command ends with all that it started.
+/// What holds a command. When it is dropped, or lost with the runner, the command ends with all
+/// that it started.
 #[derive(Debug)]
 pub(crate) struct Line {
     #[cfg(target_os = "linux")]

@@ -1,4 +1,5 @@
-//! How far the tests are kept apart from everything else: what a person wants, and what this machine gives.
+//! How far the tests are kept apart from everything else: what a person wants, and what this
+//! machine gives.
 
 use serde::{Deserialize, Serialize};
 

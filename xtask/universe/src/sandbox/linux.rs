@@ -1,7 +1,9 @@
-//! The keeper of the tests, as the runner sees it: a process of its own that owns every process a test starts.
+//! The keeper of the tests, as the runner sees it: a process of its own that owns every process a
+//! test starts.
 //!
-//! The runner says what to start and when to end it, and reads what is written; whatever else must happen, happens in the
-//! keeper and its supervisors, which also see to it that nothing remains when the runner is killed. Linux only.
+//! The runner says what to start and when to end it, and reads what is written; whatever else must
+//! happen, happens in the keeper and its supervisors, which also see to it that nothing remains
+//! when the runner is killed. Linux only.
 
 mod bounded;
 mod forensics;
@@ -59,9 +61,11 @@ pub(crate) struct Keeper {
     /// The directory in which all scratch directories are made.
     pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
-    /// What a person might have expected and does not get, and why: the box, or that tests in it share no processes.
+    /// What a person might have expected and does not get, and why: the box, or that tests in it
+    /// share no processes.
     pub(crate) why: Option<String>,
-    /// Whether each loopback address can be used by what it starts, with the reason where it cannot.
+    /// Whether each loopback address can be used by what it starts, with the reason where it
+    /// cannot.
     pub(crate) loopback: Loopback,
 }
 
@@ -84,15 +88,18 @@ pub(crate) struct Ward {
 #[derive(Debug)]
 pub(crate) struct Control {
     lines: tokio::io::Lines<tokio::io::BufReader<tokio::net::UnixStream>>,
-    /// Whether it was told anything since its order: it may hear of it only after the end of its test.
+    /// Whether it was told anything since its order: it may hear of it only after the end of its
+    /// test.
     told: bool,
 }
 
 impl Keeper {
-    /// Starts the best one that `isolation` allows and this machine gives. Scratch directories will be made in `scratch`.
+    /// Starts the best one that `isolation` allows and this machine gives. Scratch directories will
+    /// be made in `scratch`.
     ///
     /// # Errors
-    /// When there is none: the box was insisted on and cannot be had, or not even a process can be started.
+    /// When there is none: the box was insisted on and cannot be had, or not even a process can be
+    /// started.
     pub(crate) fn start(isolation: Isolation, scratch: &Path) -> anyhow::Result<Keeper> {
         if isolation == Isolation::Process {
             return start(Level::Tree, scratch, None);
@@ -175,7 +182,8 @@ impl Keeper {
         wire::end_lost(&self.socket, scratch)
     }
 
-    /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it takes too long.
+    /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it
+    /// takes too long.
     pub(crate) async fn close(self) {
         let Keeper {
             socket,
@@ -189,8 +197,8 @@ impl Keeper {
             .await
             .is_some_and(|status| status.success())
         {
-            // It was killed, or a test that it cannot end keeps it: no other run looks for that when
-            // this one has come to its end.
+            // It was killed, or a test that it cannot end keeps it: no other run looks for that
+            // when this one has come to its end.
             fuse_connections::abort_all_below(&scratch);
             has_ended(&mut process).await;
         }

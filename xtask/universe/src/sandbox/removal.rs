@@ -24,10 +24,12 @@ enum Meant<'a> {
     Ours(Option<&'a Identity>),
 }
 
-/// Detaches what is mounted in it and removes it. It need not exist, and may be a file or a link by now.
+/// Detaches what is mounted in it and removes it. It need not exist, and may be a file or a link by
+/// now.
 ///
 /// # Errors
-/// Why it is still there, for a person. Where a mount resists nothing is removed: it may be somebody's files.
+/// Why it is still there, for a person. Where a mount resists nothing is removed: it may be
+/// somebody's files.
 pub fn remove(directory: &Path) -> Result<(), String> {
     remove_meant(directory, Meant::Whatever)
 }

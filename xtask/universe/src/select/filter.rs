@@ -1,6 +1,7 @@
 //! Which tests a person asked for: words, expressions, or everything, without those to skip.
 //!
-//! A pure function of a test's names and needs. Words are `word`'s matter, the language of expressions is `expression`'s.
+//! A pure function of a test's names and needs. Words are `word`'s matter, the language of
+//! expressions is `expression`'s.
 
 mod expression;
 mod parse;
@@ -53,8 +54,8 @@ impl FilterArgs {
     }
 }
 
-/// The filters of one command line. A test is selected if any of the words (if there are any) and any of the
-/// expressions (if there are any) select it, and it is not among those to skip.
+/// The filters of one command line. A test is selected if any of the words (if there are any) and
+/// any of the expressions (if there are any) select it, and it is not among those to skip.
 #[derive(Debug, Default)]
 pub struct Filter {
     words: Vec<Word>,

@@ -1,7 +1,9 @@
-//! What became of tests in earlier runs: `target/xtask/test/history.ndjson`, one line for each test of each run.
+//! What became of tests in earlier runs: `target/xtask/test/history.ndjson`, one line for each test
+//! of each run.
 //!
-//! Serves to balance shards, to run again what failed, and to tell how often a test fails. It can never make a test
-//! pass: no result is taken from it. What cannot be read in it is passed over, and losing it loses only knowledge.
+//! Serves to balance shards, to run again what failed, and to tell how often a test fails. It can
+//! never make a test pass: no result is taken from it. What cannot be read in it is passed over,
+//! and losing it loses only knowledge.
 
 mod file;
 mod record;
@@ -75,7 +77,8 @@ impl Place {
 
 impl History {
     fn of(mut records: Vec<Record>) -> History {
-        // The ids of runs begin with the second of their start; within one run, the order of the lines is that of the ends.
+        // The ids of runs begin with the second of their start; within one run, the order of the
+        // lines is that of the ends.
         records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
         let mut history = History::default();
         for record in records {
@@ -130,8 +133,8 @@ impl History {
 }
 
 impl Past {
-    /// Adds what comes after all that is known. A run has one record of a test; where a shard's file lies beside the
-    /// history into which it was put, that one is read twice.
+    /// Adds what comes after all that is known. A run has one record of a test; where a shard's
+    /// file lies beside the history into which it was put, that one is read twice.
     fn add(&mut self, record: Record) {
         let latest = self.records.iter().rev();
         let mut same_second = latest.take_while(|known| known.second() == record.second());

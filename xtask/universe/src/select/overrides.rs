@@ -1,4 +1,5 @@
-//! How single tests are treated: limits, retries, slots and groups, from `[workspace.metadata.xtask.test]`.
+//! How single tests are treated: limits, retries, slots and groups, from
+//! `[workspace.metadata.xtask.test]`.
 //!
 //! ```toml
 //! [[workspace.metadata.xtask.test.overrides]]
@@ -8,7 +9,8 @@
 //! max = 2
 //! ```
 //!
-//! Only reads the tables and says what holds for a test; of several overrides the first that has a key decides it.
+//! Only reads the tables and says what holds for a test; of several overrides the first that has a
+//! key decides it.
 
 mod read;
 
@@ -75,11 +77,12 @@ impl Rules {
         Rules::parse(&workspace.config.test, &workspace.manifest())
     }
 
-    /// Reads `overrides` and `groups` of the table `workspace.metadata.xtask.test`, which stands in the manifest `file`.
+    /// Reads `overrides` and `groups` of the table `workspace.metadata.xtask.test`, which stands in
+    /// the manifest `file`.
     ///
     /// # Errors
-    /// When a key is unknown, has a value of another kind, or names a group that does not exist; the message names file
-    /// and key.
+    /// When a key is unknown, has a value of another kind, or names a group that does not exist;
+    /// the message names file and key.
     fn parse(table: &Map<String, Value>, file: &Path) -> Result<Rules, Stop> {
         read::rules(table).map_err(|wrong| config::misunderstood(file, &wrong.key, &wrong.why))
     }

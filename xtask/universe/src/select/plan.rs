@@ -1,7 +1,8 @@
 //! Which of the listed tests run, which are skipped and why, and in which order.
 //!
-//! A pure function of the list, the filter, the capabilities, the history and the wishes of a person. `#[ignore = "needs fuse, git"]`
-//! is a condition: the test runs where every named capability is there.
+//! A pure function of the list, the filter, the capabilities, the history and the wishes of a
+//! person. `#[ignore = "needs fuse, git"]` is a condition: the test runs where every named
+//! capability is there.
 
 mod order;
 mod part;
@@ -30,7 +31,8 @@ pub(crate) struct Test {
     /// `module::function`.
     pub(crate) name: String,
     pub(crate) ignore: Ignore,
-    /// Where its function stands, if it was found: the file, relative to the workspace root, and the line.
+    /// Where its function stands, if it was found: the file, relative to the workspace root, and
+    /// the line.
     pub(crate) place: Option<(PathBuf, u32)>,
     pub(crate) form: Form,
 }
@@ -38,7 +40,8 @@ pub(crate) struct Test {
 /// What a test is to its binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the process exits with 0.
+    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the
+    /// process exits with 0.
     One,
     /// All of a binary with a harness of its own: it passes if the process exits with 0.
     Whole,
@@ -153,7 +156,8 @@ pub(crate) struct Plan {
     pub(crate) group_max: Vec<usize>,
     /// Tests that were selected and are not part of this run.
     pub(crate) omitted: Omitted,
-    /// How many tests have still to pass when those of this run have: not 0 only where it is about failures of before.
+    /// How many tests have still to pass when those of this run have: not 0 only where it is about
+    /// failures of before.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
 }

@@ -78,7 +78,8 @@ pub(crate) enum Goal {
 }
 
 impl RepeatArgs {
-    /// What they come to, with so many slots; `fewer` says why there are fewer slots than were asked for.
+    /// What they come to, with so many slots; `fewer` says why there are fewer slots than were
+    /// asked for.
     ///
     /// # Errors
     /// When there are fewer slots than copies.

@@ -60,8 +60,8 @@ impl NoTests {
 }
 
 impl ScheduleArgs {
-    /// Decides between `--no-skips` and `--max-skips`: an option beats a variable, that a profile, and the last option
-    /// all others. `matches` are what these options were read from.
+    /// Decides between `--no-skips` and `--max-skips`: an option beats a variable, that a profile,
+    /// and the last option all others. `matches` are what these options were read from.
     pub(crate) fn settle(&mut self, matches: &ArgMatches) {
         let said = |id| (matches.value_source(id), matches.index_of(id));
         if said("max_skips") > said("no_skips") {

@@ -1,6 +1,7 @@
 //! Parts of the suite: shards, and what failed last time. The options, and the choice.
 //!
-//! The choice is a pure function of the list of tests and the history; what to run of it is `plan`'s matter.
+//! The choice is a pure function of the list of tests and the history; what to run of it is
+//! `plan`'s matter.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -121,8 +122,8 @@ impl Subset {
         }
     }
 
-    /// Whether the test failed when it last ran, or had failed before the shards of this run began: then one of them may
-    /// have healed it meanwhile.
+    /// Whether the test failed when it last ran, or had failed before the shards of this run began:
+    /// then one of them may have healed it meanwhile.
     pub(crate) fn may_have_failed(&self, id: &str) -> bool {
         self.has_failed(id) || self.shared.last(id) == Some(Verdict::Failed)
     }
@@ -160,9 +161,9 @@ impl FromStr for Shard {
     }
 }
 
-/// The shard of each test, from 0. Tests of known duration are dealt out longest first, each to the shard that has least
-/// to do (Graham 1969: at most 4/3 of the best possible); one of which nothing is known goes where its name says, so
-/// that it stays there when others come and go.
+/// The shard of each test, from 0. Tests of known duration are dealt out longest first, each to the
+/// shard that has least to do (Graham 1969: at most 4/3 of the best possible); one of which nothing
+/// is known goes where its name says, so that it stays there when others come and go.
 fn assign(ids: &[String], count: u32, duration: impl Fn(&str) -> Option<Duration>) -> Vec<u32> {
     let durations: Vec<Option<Duration>> = ids.iter().map(|id| duration(id)).collect();
     let known = || durations.iter().flatten();

@@ -26,8 +26,8 @@ pub use selection::{BuildArgs, Selection};
 /// Of what cargo wrote to stderr, this much of the end goes into the report of a failed build.
 const BUILD_OUTPUT_LEN_MAX: usize = 64 * 1024;
 
-/// `cargo` with the variables removed that `cargo run` gave to us: build scripts watch some of them, and would run
-/// again each time somebody alternates `cargo check` and an xtask.
+/// `cargo` with the variables removed that `cargo run` gave to us: build scripts watch some of
+/// them, and would run again each time somebody alternates `cargo check` and an xtask.
 pub fn command(sh: &Shell) -> Cmd<'_> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = sh.cmd(program);

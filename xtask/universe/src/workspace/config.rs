@@ -1,7 +1,8 @@
-//! What the runner has to be told of a workspace: `[workspace.metadata.xtask]` of its root manifest.
+//! What the runner has to be told of a workspace: `[workspace.metadata.xtask]` of its root
+//! manifest.
 //!
-//! Nothing has to stand there: a workspace without it has no features to choose, no probe and no programs. The options of
-//! `test` that stand below `test` are `profile`'s matter.
+//! Nothing has to stand there: a workspace without it has no features to choose, no probe and no
+//! programs. The options of `test` that stand below `test` are `profile`'s matter.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +43,8 @@ pub struct Feature {
     pub(crate) where_found: Vec<String>,
 }
 
-/// Tries whether FUSE works: started with the argument `fuse`, it mounts below TMPDIR and prints one line of JSON.
+/// Tries whether FUSE works: started with the argument `fuse`, it mounts below TMPDIR and prints
+/// one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Probe {

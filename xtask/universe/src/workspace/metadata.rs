@@ -172,7 +172,8 @@ impl Package {
             .any(|target| target.name == name && is_library(target))
     }
 
-    /// Which harness the target of this name has that a `table` of the manifest (`lib`, `test`, `bin`, ...) describes.
+    /// Which harness the target of this name has that a `table` of the manifest (`lib`, `test`,
+    /// `bin`, ...) describes.
     pub(crate) fn harness(&self, table: &str, name: &str) -> Harness {
         let custom = self.custom_harnesses.get_or_init(|| {
             let text = std::fs::read_to_string(&self.manifest_path).unwrap_or_default();

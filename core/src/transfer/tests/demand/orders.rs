@@ -1,4 +1,5 @@
-//! What is wanted and who waits for it: which orders there are, how many at once, and who is told what.
+//! What is wanted and who waits for it: which orders there are, how many at once, and who is told
+//! what.
 
 use std::ops::Range;
 use std::sync::mpsc::channel;

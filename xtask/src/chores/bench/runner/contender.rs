@@ -100,7 +100,8 @@ impl Contender {
         let mut command = cargo(ground);
         match self {
             Contender::Box | Contender::Process => {
-                // As people start it, by way of cargo, which looks first whether there is anything to build.
+                // As people start it, by way of cargo, which looks first whether there is anything
+                // to build.
                 command.args(["run", "--package", "xtask", "--bin", "xtask", "--target-dir"]);
                 command.arg(&ground.target).args(["--", "test", "--jobs", &jobs]);
                 command.args([

@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_pairs_and_kept_at_its_limit() {
-        // The median of each alone would say otherwise: the machine was slow in the second round for both.
+        // The median of each alone would say otherwise: the machine was slow in the second round
+        // for both.
         let ours = [
             sample(Some(400), 100, 1000),
             sample(Some(1000), 300, 3000),

@@ -1,4 +1,5 @@
-//! The suite that all runners run: a workspace of one package, with many tests that do nothing and some that wait.
+//! The suite that all runners run: a workspace of one package, with many tests that do nothing and
+//! some that wait.
 
 use std::fmt::Write as _;
 use std::path::Path;

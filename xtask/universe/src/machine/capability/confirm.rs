@@ -1,7 +1,8 @@
-//! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and cleans up after it.
+//! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and
+//! cleans up after it.
 //!
-//! What is mounted and how is the probe binary's business (the workspace names it in its manifest). xtask never links
-//! fuser, which does not even build on a Mac without macFUSE.
+//! What is mounted and how is the probe binary's business (the workspace names it in its manifest).
+//! xtask never links fuser, which does not even build on a Mac without macFUSE.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -17,9 +18,11 @@ use crate::base::clock;
 use crate::base::mounts;
 use crate::base::os::TEMPORARY;
 
-/// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a hung mount ...
+/// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a
+/// hung mount ...
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
-/// ... unless it gets a fraction of a processor: at a quota of 20 % everything takes four times longer.
+/// ... unless it gets a fraction of a processor: at a quota of 20 % everything takes four times
+/// longer.
 const SLOW_MACHINE_MARGIN: u64 = 4;
 /// How long a killed child may take to be gone.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,7 +37,8 @@ struct Answer {
     evidence: String,
 }
 
-/// The verdict on `before` after a real attempt; what stage 1 found tells the way it was mounted, or explains why not.
+/// The verdict on `before` after a real attempt; what stage 1 found tells the way it was mounted,
+/// or explains why not.
 pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Capability {
     let Some(binary) = probe_binary else {
         return combine(
@@ -111,7 +115,8 @@ fn read_to_end(output: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        // A pipe that breaks is the end of the output like any other; nobody listening is no loss either.
+        // A pipe that breaks is the end of the output like any other; nobody listening is no loss
+        // either.
         let _read = output.take(ANSWER_LEN_MAX).read_to_end(&mut bytes);
         let _sent = sender.send(bytes);
     });
@@ -150,12 +155,14 @@ fn last_words(child: &mut Child) -> String {
     line.map_or_else(|| "it said nothing".to_owned(), str::to_owned)
 }
 
-/// Kills and reaps it if it still runs, and detaches what it left mounted, so that the directory can be removed.
+/// Kills and reaps it if it still runs, and detaches what it left mounted, so that the directory
+/// can be removed.
 fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Path) {
     // Fails only for a child that has ended already, which is what we want.
     let _killed = child.kill();
     mounts::detach_below(directory);
-    // A dead child closes its output. One that does not even die of KILL is left to its parent's parent: never hang here.
+    // A dead child closes its output. One that does not even die of KILL is left to its parent's
+    // parent: never hang here.
     let closed = output.is_some_and(|output| {
         !matches!(
             output.recv_timeout(DEATH_TIMEOUT),
@@ -171,7 +178,8 @@ fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Pa
 mod tests {
     use super::*;
 
-    /// Attempts with a shell in the place of the probe; not a script in a file, which a sibling test's fork keeps busy.
+    /// Attempts with a shell in the place of the probe; not a script in a file, which a sibling
+    /// test's fork keeps busy.
     fn attempt_with(script: &str, limit: Duration) -> Result<String, String> {
         let mut probe = Command::new("sh");
         probe.args(["-c", script]);

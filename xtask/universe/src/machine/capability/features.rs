@@ -1,7 +1,9 @@
-//! Which cargo features to build with: a pure decision over the workspace's rules, the system and its capabilities.
+//! Which cargo features to build with: a pure decision over the workspace's rules, the system and
+//! its capabilities.
 //!
-//! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac without macFUSE). A
-//! feature that builds but cannot *run* may be selected all the same, so that its code is at least compiled.
+//! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac
+//! without macFUSE). A feature that builds but cannot *run* may be selected all the same, so that
+//! its code is at least compiled.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,9 @@
-//! FUSE on Linux, before anything is built: the device, the right to mount, and what stands in the way.
+//! FUSE on Linux, before anything is built: the device, the right to mount, and what stands in the
+//! way.
 //!
-//! fuser's own errors mislead (a missing `/dev/fuse` reads as if the mount point were missing), so each cause is looked at
-//! here by itself. `look` gathers facts, `judge` is a pure function of them.
+//! fuser's own errors mislead (a missing `/dev/fuse` reads as if the mount point were missing), so
+//! each cause is looked at here by itself. `look` gathers facts, `judge` is a pure function of
+//! them.
 
 use std::fs::{File, OpenOptions};
 use std::io;

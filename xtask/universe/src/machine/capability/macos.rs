@@ -1,4 +1,5 @@
-//! FUSE on macOS: macFUSE's bundle, to run, and its pkg-config file, without which fuser's build script panics.
+//! FUSE on macOS: macFUSE's bundle, to run, and its pkg-config file, without which fuser's build
+//! script panics.
 //!
 //! Written from the vendors' pages and fuser's build script; it has not been run on such a machine.
 
@@ -9,7 +10,8 @@ use super::Capability;
 
 const BUNDLE: &str = "/Library/Filesystems/macfuse.fs";
 
-/// Whether fuser can be built and macFUSE is installed; whether its extension is approved only a mount can tell.
+/// Whether fuser can be built and macFUSE is installed; whether its extension is approved only a
+/// mount can tell.
 pub(super) fn fuse() -> Capability {
     judge(Path::new(BUNDLE).exists(), &pkg_config())
 }

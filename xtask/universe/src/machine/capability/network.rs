@@ -1,4 +1,5 @@
-//! Loopback over IPv6 and IPv4: a socket is bound *and* reached, since a firewall or a downed `lo` only shows then.
+//! Loopback over IPv6 and IPv4: a socket is bound *and* reached, since a firewall or a downed `lo`
+//! only shows then.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +7,8 @@ use std::time::Duration;
 
 use super::Capability;
 
-/// How long a connection to ourselves may take; it needs well under a millisecond unless something drops packets.
+/// How long a connection to ourselves may take; it needs well under a millisecond unless something
+/// drops packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// IPv6 loopback.

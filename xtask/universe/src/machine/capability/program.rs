@@ -1,7 +1,8 @@
-//! Programs that a test may need beside Rust: looked for by running them, never by searching PATH for a name.
+//! Programs that a test may need beside Rust: looked for by running them, never by searching PATH
+//! for a name.
 //!
-//! Tools written in Rust that a workspace builds for its tests have a directory of their own, which comes
-//! before PATH.
+//! Tools written in Rust that a workspace builds for its tests have a directory of their own, which
+//! comes before PATH.
 
 use std::ffi::OsString;
 use std::path::Path;

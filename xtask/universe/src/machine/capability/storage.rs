@@ -1,7 +1,8 @@
-//! What the temporary directory allows: unix sockets and symbolic links, each tried in a fresh directory.
-//!
-//! A process of its own tries them where that is possible: if the runner is killed meanwhile, that one still removes the
+//! What the temporary directory allows: unix sockets and symbolic links, each tried in a fresh
 //! directory.
+//!
+//! A process of its own tries them where that is possible: if the runner is killed meanwhile, that
+//! one still removes the directory.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -16,7 +17,8 @@ use crate::base::this_program;
 /// The first argument of a process that is to try what the temporary directory allows.
 const ARGUMENT: &str = "__storage";
 
-/// A fresh private directory below `TMPDIR`; short, because the paths of unix sockets end at 104 to 108 bytes.
+/// A fresh private directory below `TMPDIR`; short, because the paths of unix sockets end at 104 to
+/// 108 bytes.
 ///
 /// # Errors
 /// When `TMPDIR` is missing, full or not writable.

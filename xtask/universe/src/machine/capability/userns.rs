@@ -1,4 +1,5 @@
-//! Unprivileged user namespaces on Linux, tried in a forked child that never becomes another program.
+//! Unprivileged user namespaces on Linux, tried in a forked child that never becomes another
+//! program.
 #![expect(
     unsafe_code,
     reason = "only a forked child may enter a namespace for trial, and `pre_exec` is unsafe"
@@ -13,7 +14,8 @@ use super::Capability;
 /// The error by which the child says that all went well; entering a namespace never answers it.
 const DONE: i32 = libc::ECANCELED;
 
-/// Whether a process may enter a user namespace and, with the rights it has there, a mount namespace.
+/// Whether a process may enter a user namespace and, with the rights it has there, a mount
+/// namespace.
 ///
 /// Both, because AppArmor on Ubuntu 24.04 grants the first and then takes the rights away.
 pub(super) fn user_namespaces() -> Capability {
@@ -31,7 +33,8 @@ fn trial() -> io::Error {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // SAFETY: between fork and exec the closure makes only system calls, allocates nothing and takes no lock.
+    // SAFETY: between fork and exec the closure makes only system calls, allocates nothing and
+    // takes no lock.
     unsafe { command.pre_exec(enter_namespaces) };
     command.spawn().map_or_else(
         |error| error,
@@ -41,7 +44,8 @@ fn trial() -> io::Error {
 
 fn enter_namespaces() -> io::Result<()> {
     for namespace in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS] {
-        // SAFETY: takes a flag and no pointer; it changes only the calling process, which is about to end.
+        // SAFETY: takes a flag and no pointer; it changes only the calling process, which is about
+        // to end.
         if unsafe { libc::unshare(namespace) } != 0 {
             return Err(io::Error::last_os_error());
         }

@@ -1,5 +1,5 @@
-//! How the values of a report stand in JSON: times in whole nanoseconds, output as a string where it is text and as
-//! `{"base64": …}` where it is not, so that every byte comes back; paths as text.
+//! How the values of a report stand in JSON: times in whole nanoseconds, output as a string where
+//! it is text and as `{"base64": …}` where it is not, so that every byte comes back; paths as text.
 
 /// A point in time: nanoseconds since 1970. Times before that become 1970.
 pub(crate) mod time {

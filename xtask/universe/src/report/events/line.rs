@@ -1,7 +1,8 @@
 //! The lines of `events.ndjson`, version 1.
 //!
-//! Each line is an object with `v`, `type`, and `after_ns`, the time from the start of the run. New types and fields
-//! may come without a new version; readers skip what they do not know. A field never changes its meaning.
+//! Each line is an object with `v`, `type`, and `after_ns`, the time from the start of the run. New
+//! types and fields may come without a new version; readers skip what they do not know. A field
+//! never changes its meaning.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -59,8 +60,8 @@ pub(super) enum Event<'a> {
         attempt: u32,
         slot: usize,
     },
-    /// An attempt goes on and has taken more time than this, pauses not counted: its limit, or a multiple of that. How long
-    /// it took in the end is said by its `finish`.
+    /// An attempt goes on and has taken more time than this, pauses not counted: its limit, or a
+    /// multiple of that. How long it took in the end is said by its `finish`.
     Slow {
         id: Cow<'a, str>,
         round: u32,
@@ -68,7 +69,8 @@ pub(super) enum Event<'a> {
         #[serde(with = "wire::duration", rename = "passed_ns")]
         passed: Duration,
     },
-    /// A test left something behind. Its `finish` says so, too; this is for those who watch for nothing else.
+    /// A test left something behind. Its `finish` says so, too; this is for those who watch for
+    /// nothing else.
     Leak {
         id: Cow<'a, str>,
         round: u32,
@@ -136,7 +138,8 @@ impl From<Case> for Cow<'_, Case> {
     }
 }
 
-/// Phases of which only the beginnings are known: each ends where the next one begins, and the last one at `end`.
+/// Phases of which only the beginnings are known: each ends where the next one begins, and the last
+/// one at `end`.
 pub(super) fn phases(begun: Vec<(String, Duration)>, end: Duration) -> Vec<Phase> {
     let ends: Vec<Duration> = begun
         .iter()

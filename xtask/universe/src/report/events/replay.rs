@@ -1,7 +1,8 @@
-//! From events back to a report: the whole one of a run that ended, and of a run that was killed what is known of it.
+//! From events back to a report: the whole one of a run that ended, and of a run that was killed
+//! what is known of it.
 //!
-//! A test that started and did not end is reported as interrupted. Skips types and fields that it does not know, and a
-//! last line that was torn.
+//! A test that started and did not end is reported as interrupted. Skips types and fields that it
+//! does not know, and a last line that was torn.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,9 @@
-//! One pass over the XML of `junit-report` that writes what it cannot: names and totals at the root, wall times with
-//! three decimals, skip counts, properties, file and line of a test, its earlier attempts, indentation.
+//! One pass over the XML of `junit-report` that writes what it cannot: names and totals at the
+//! root, wall times with three decimals, skip counts, properties, file and line of a test, its
+//! earlier attempts, indentation.
 //!
-//! Elements and text pass through as they are; only the attributes of `testsuites`, `testsuite` and `testcase` are
-//! written anew, from the report and in its order.
+//! Elements and text pass through as they are; only the attributes of `testsuites`, `testsuite` and
+//! `testcase` are written anew, from the report and in its order.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

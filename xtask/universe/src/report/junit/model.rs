@@ -1,7 +1,7 @@
 //! The report in the words of `junit-report`, every string sanitised.
 //!
-//! Times, counts and timestamps are left to `enrich`: the crate prints binary fractions for times, sums them where we
-//! know the wall time, and panics on timestamps that it cannot format.
+//! Times, counts and timestamps are left to `enrich`: the crate prints binary fractions for times,
+//! sums them where we know the wall time, and panics on timestamps that it cannot format.
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
 

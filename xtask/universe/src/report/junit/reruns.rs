@@ -1,7 +1,9 @@
-//! What a testcase says beyond its outcome: the attempts before the last one, what it left behind, what belongs to it.
+//! What a testcase says beyond its outcome: the attempts before the last one, what it left behind,
+//! what belongs to it.
 //!
-//! An attempt that failed before a success is `flakyFailure` or `flakyError`, one before another failure is
-//! `rerunFailure` or `rerunError`, as Maven's Surefire names them and Jenkins reads them.
+//! An attempt that failed before a success is `flakyFailure` or `flakyError`, one before another
+//! failure is `rerunFailure` or `rerunError`, as Maven's Surefire names them and Jenkins reads
+//! them.
 
 use anyhow::Result;
 use quick_xml::Writer;
@@ -74,7 +76,8 @@ pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
     properties
 }
 
-/// Standard output, and a line for each file that belongs to the test: readers show such files beside it.
+/// Standard output, and a line for each file that belongs to the test: readers show such files
+/// beside it.
 pub(super) fn stdout(case: &Case) -> Option<String> {
     let attachments = case
         .attachments

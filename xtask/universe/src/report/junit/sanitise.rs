@@ -1,11 +1,13 @@
 //! Strings that XML 1.0 can carry: whatever a test prints becomes text that every parser accepts.
 //!
-//! XML forbids most control characters and two noncharacters even when they are escaped, and `]]>` ends a CDATA section.
-//! One of them in one line of one test's output makes Jenkins refuse the whole file.
+//! XML forbids most control characters and two noncharacters even when they are escaped, and `]]>`
+//! ends a CDATA section. One of them in one line of one test's output makes Jenkins refuse the
+//! whole file.
 
 use crate::base::truncation::{self, LOG_LEN_MAX};
 
-/// Of the output of one stream of one test this much is kept, half from its beginning and half from its end.
+/// Of the output of one stream of one test this much is kept, half from its beginning and half from
+/// its end.
 const TEXT_LEN_MAX: usize = 256 * 1024;
 /// Attributes are headlines; what is longer stands in the text as well.
 const LINE_LEN_MAX: usize = 1024;
@@ -15,7 +17,8 @@ pub(super) fn output(bytes: &[u8]) -> String {
     text(&String::from_utf8_lossy(bytes))
 }
 
-/// Text to go into a CDATA section: without escape sequences and forbidden characters, capped, `]]>` split in two.
+/// Text to go into a CDATA section: without escape sequences and forbidden characters, capped,
+/// `]]>` split in two.
 pub(super) fn text(raw: &str) -> String {
     let text = allowed(&without_escapes(raw).replace("\r\n", "\n").replace('\r', "\n"));
     capped(text).replace("]]>", "]]]]><![CDATA[>")
@@ -52,7 +55,8 @@ pub(super) fn is_allowed(scalar: char) -> bool {
     !matches!(scalar, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Drops the control sequences of terminals: CSI (colours, cursor) and OSC (titles, links) of ECMA-48.
+/// Drops the control sequences of terminals: CSI (colours, cursor) and OSC (titles, links) of
+/// ECMA-48.
 fn without_escapes(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -68,7 +72,8 @@ fn without_escapes(text: &str) -> String {
     kept + rest
 }
 
-/// What follows `[`, parameters and the final byte; `None` where that is not what `after` begins with.
+/// What follows `[`, parameters and the final byte; `None` where that is not what `after` begins
+/// with.
 fn behind_csi(after: &str) -> Option<&str> {
     let tail = after
         .strip_prefix('[')?
@@ -76,7 +81,8 @@ fn behind_csi(after: &str) -> Option<&str> {
     tail.strip_prefix(|scalar| matches!(scalar, '@'..='~'))
 }
 
-/// What follows `]`, a string and BEL or ST. It never spans lines, or one that is not ended would swallow all output.
+/// What follows `]`, a string and BEL or ST. It never spans lines, or one that is not ended would
+/// swallow all output.
 fn behind_osc(after: &str) -> Option<&str> {
     let body = after.strip_prefix(']')?;
     let tail = body.get(body.find(['\u{7}', '\u{1b}', '\n'])?..)?;

@@ -1,7 +1,9 @@
-//! The rules of the format that readers rely on, checked on a finished document with nothing but an XML parser.
+//! The rules of the format that readers rely on, checked on a finished document with nothing but an
+//! XML parser.
 //!
-//! They are those of Jenkins' `junit-10.xsd` (attributes, children, SUREFIRE_TIME), what `rich` adds to it, and our own:
-//! counts that are true, test names that are unique, reasons both as attribute and as text.
+//! They are those of Jenkins' `junit-10.xsd` (attributes, children, SUREFIRE_TIME), what `rich`
+//! adds to it, and our own: counts that are true, test names that are unique, reasons both as
+//! attribute and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -69,7 +69,8 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
     }
 }
 
-/// Everything a reader could find in the document: names, attribute values and text, entities resolved.
+/// Everything a reader could find in the document: names, attribute values and text, entities
+/// resolved.
 fn words(xml: &str) -> String {
     let mut reader = Reader::from_str(xml);
     let mut words = String::new();

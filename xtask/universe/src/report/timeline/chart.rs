@@ -1,7 +1,7 @@
 //! The picture: lanes from top to bottom, time from left to right.
 //!
-//! Positions across are per cent of the width, so the picture fills any screen and grows when it is zoomed; text keeps
-//! its size.
+//! Positions across are per cent of the width, so the picture fills any screen and grows when it is
+//! zoomed; text keeps its size.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -76,7 +76,8 @@ pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
     )
 }
 
-/// The phases, and the first lane below them: phases of runs at the same time have lanes of their own.
+/// The phases, and the first lane below them: phases of runs at the same time have lanes of their
+/// own.
 fn phases(report: &Report) -> (Vec<Bar>, usize) {
     let mut ends: Vec<Duration> = Vec::new();
     let bars = report.phases.iter().map(|phase| {

@@ -19,7 +19,8 @@ pub(super) struct Row<'a> {
     suite: &'a str,
 }
 
-/// All tests: those that failed, those that were flaky or left something behind, the rest, and those that did not run.
+/// All tests: those that failed, those that were flaky or left something behind, the rest, and
+/// those that did not run.
 pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
     let rows = report.suites.iter().flat_map(|suite| {
         let row = |case| Row {

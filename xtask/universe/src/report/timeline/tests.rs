@@ -1,4 +1,5 @@
-//! The page as text: that nothing of a test can become a part of it, and that it stays of a bearable size.
+//! The page as text: that nothing of a test can become a part of it, and that it stays of a
+//! bearable size.
 
 use std::time::Duration;
 

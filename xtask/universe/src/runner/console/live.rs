@@ -1,4 +1,5 @@
-//! The live display on a terminal: one line per running test with its age, and one bar for all of them.
+//! The live display on a terminal: one line per running test with its age, and one bar for all of
+//! them.
 //!
 //! Leaves nothing behind on the screen.
 

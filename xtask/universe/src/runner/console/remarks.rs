@@ -1,5 +1,5 @@
-//! What is worth a line at the end of a run although no test failed of it: tests that were flaky, slow, or left
-//! something behind.
+//! What is worth a line at the end of a run although no test failed of it: tests that were flaky,
+//! slow, or left something behind.
 
 use super::{Paint, Style};
 use crate::base::text::plain_line;

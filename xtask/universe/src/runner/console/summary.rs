@@ -1,4 +1,5 @@
-//! The end of a run on the console: skips with their reasons, remarks, failures with all that helps, and the counts.
+//! The end of a run on the console: skips with their reasons, remarks, failures with all that
+//! helps, and the counts.
 
 use crate::base::failure_kind::FailureKind;
 use std::borrow::Cow;
@@ -24,7 +25,8 @@ pub struct Summary<'a> {
     pub report: &'a Report,
     /// What is worth knowing about the run as a whole, one line each.
     pub notes: Vec<String>,
-    /// What runs a test again, if its id is appended: `cargo universe test`; `None` where it cannot be typed.
+    /// What runs a test again, if its id is appended: `cargo universe test`; `None` where it cannot
+    /// be typed.
     pub rerun: Option<String>,
 }
 
@@ -104,7 +106,8 @@ impl Summary<'_> {
     }
 }
 
-/// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's stderr.
+/// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's
+/// stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
     let added = ["kept: ", "history: ", "no room: "];
     let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
@@ -137,8 +140,8 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
     }
 }
 
-/// Of many lines the first and the last, and between them how much is not shown: in bytes where lines were left out before
-/// that nobody has counted.
+/// Of many lines the first and the last, and between them how much is not shown: in bytes where
+/// lines were left out before that nobody has counted.
 fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
     let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
     let half = OUTPUT_LINES_MAX / 2;

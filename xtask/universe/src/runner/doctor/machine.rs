@@ -1,6 +1,8 @@
-//! Facts about the machine that explain a slow or failing run: versions, cores, memory, room on disk, descriptors.
+//! Facts about the machine that explain a slow or failing run: versions, cores, memory, room on
+//! disk, descriptors.
 //!
-//! A fact that cannot be found out is `None` and never an error: the doctor must work on the machine that is ill.
+//! A fact that cannot be found out is `None` and never an error: the doctor must work on the
+//! machine that is ill.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,7 +51,8 @@ pub(super) struct OpenFiles {
 }
 
 impl Machine {
-    /// Looks at everything; starts `rustc` and `cargo` once each. `target` is the directory that cargo builds in.
+    /// Looks at everything; starts `rustc` and `cargo` once each. `target` is the directory that
+    /// cargo builds in.
     pub(super) fn look(target: &Path) -> Self {
         let verbose = answer("RUSTC", "rustc", "-vV").unwrap_or_default();
         Self {

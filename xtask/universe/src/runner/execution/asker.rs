@@ -1,5 +1,5 @@
-//! Questions to a test binary, asked where its tests will run: a program may do anything when it is only asked for its
-//! tests, and what it starts then must not outlive the answer either.
+//! Questions to a test binary, asked where its tests will run: a program may do anything when it is
+//! only asked for its tests, and what it starts then must not outlive the answer either.
 
 use std::process::Output;
 use std::sync::Arc;

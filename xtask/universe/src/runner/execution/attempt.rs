@@ -187,7 +187,8 @@ impl Stage {
     }
 }
 
-/// Whether its log stays: of rounds after the first only that of a failure, which a leak may have made of a success.
+/// Whether its log stays: of rounds after the first only that of a failure, which a leak may have
+/// made of a success.
 fn keeps_log(ticket: Ticket, case: &Case, places: &Places) -> bool {
     match case.failure() {
         None => ticket.round == 1,
@@ -206,7 +207,8 @@ fn fate(case: &Case, has_place: bool) -> Fate {
     }
 }
 
-/// Adds what was found out when the test's files were settled; a leak may fail a test that had passed.
+/// Adds what was found out when the test's files were settled; a leak may fail a test that had
+/// passed.
 fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
     case.leaks.extend(settled.leaks);
     if policy == LeakPolicy::Off {

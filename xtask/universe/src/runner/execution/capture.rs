@@ -1,4 +1,5 @@
-//! What a test writes: the beginning and the end in memory, all of it in a log file, up to a limit that the log tells.
+//! What a test writes: the beginning and the end in memory, all of it in a log file, up to a limit
+//! that the log tells.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,7 +16,8 @@ use crate::runner::console::Console;
 /// So much of the beginning and so much of the end of each stream is kept in memory.
 const KEPT_LEN_MAX: usize = 128 * 1024;
 
-/// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests have 10 MiB.
+/// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests
+/// have 10 MiB.
 #[cfg(target_os = "linux")]
 const WHOLE_LEN_MAX: usize = 64 * 1024 * 1024;
 
@@ -39,7 +41,8 @@ pub(crate) struct Stream {
     dropped: u64,
 }
 
-/// The output, both streams in the order in which they arrived. The file is made by the first write.
+/// The output, both streams in the order in which they arrived. The file is made by the first
+/// write.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
@@ -154,7 +157,8 @@ impl Stream {
         self.dropped += excess as u64;
     }
 
-    /// Everything, or the beginning and the end with a line between them that says how much is missing.
+    /// Everything, or the beginning and the end with a line between them that says how much is
+    /// missing.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let mut bytes = self.head;
         if self.dropped > 0 {

@@ -1,4 +1,5 @@
-//! The environment in which a test runs: what cargo would give it, plus a temporary directory and a name of its own.
+//! The environment in which a test runs: what cargo would give it, plus a temporary directory and a
+//! name of its own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -105,8 +106,8 @@ impl Environment {
     }
 }
 
-/// Variables of ours that would mislead a test: those of xtask's own package, and libtest's switches, which change
-/// what it prints.
+/// Variables of ours that would mislead a test: those of xtask's own package, and libtest's
+/// switches, which change what it prints.
 fn removed() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let switches = names.filter(|name| name.starts_with("RUST_TEST_"));
@@ -175,8 +176,8 @@ fn program_path(workspace: &Workspace) -> OsString {
     std::env::join_paths(directories).unwrap_or(inherited)
 }
 
-/// Where cargo lets a test find dynamic libraries, before what we were given ourselves (on Windows that is PATH, in
-/// which tools may have been added).
+/// Where cargo lets a test find dynamic libraries, before what we were given ourselves (on Windows
+/// that is PATH, in which tools may have been added).
 fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
     for executable in build.tests.iter().map(|binary| &binary.executable) {

@@ -1,5 +1,5 @@
-//! Which running tests take longer than they should, and when that is to be told: at the limit of each, and again when it
-//! has passed once more.
+//! Which running tests take longer than they should, and when that is to be told: at the limit of
+//! each, and again when it has passed once more.
 //!
 //! A state machine that tells nobody and asks no clock.
 
@@ -76,7 +76,8 @@ impl Marks {
         self.running.values().filter_map(Running::wake).min()
     }
 
-    /// Those that are to be told of now, each with the time that it has taken for longer than; they count as told of.
+    /// Those that are to be told of now, each with the time that it has taken for longer than; they
+    /// count as told of.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(Ticket, Duration)> {
         let running = self.running.values_mut();
         running

@@ -1,4 +1,5 @@
-//! Who owns the processes of a test: the keeper, where there is one, else this process by way of process groups.
+//! Who owns the processes of a test: the keeper, where there is one, else this process by way of
+//! process groups.
 //!
 //! Both give the same account of how a test ended; they differ in what they find of what it left.
 
@@ -49,7 +50,8 @@ pub(super) enum Fate {
     Remove,
     /// It failed: they are kept for a person to look.
     Preserve,
-    /// It was not its fault that it did not come to its end, or there is no place for them: they go.
+    /// It was not its fault that it did not come to its end, or there is no place for them: they
+    /// go.
     Discard,
 }
 
@@ -120,7 +122,8 @@ impl Owner {
         }
     }
 
-    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built probe, if there is one.
+    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built
+    /// probe, if there is one.
     pub(crate) async fn probe(&self, capabilities: &mut Capabilities, binary: Option<&Path>) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self

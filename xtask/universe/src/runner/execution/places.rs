@@ -1,8 +1,9 @@
 //! Which rounds of a test that runs over and over are in the report, and which are only counted.
 //!
-//! Decided as early as can be, so that what the report will leave out is neither told nor written while it happens: a round
-//! takes its place when it starts, and one for its output and its files when it fails for the first time. Round 1 always
-//! has both. The attempts ask before their files are settled, the runner before it tells of them.
+//! Decided as early as can be, so that what the report will leave out is neither told nor written
+//! while it happens: a round takes its place when it starts, and one for its output and its files
+//! when it fails for the first time. Round 1 always has both. The attempts ask before their files
+//! are settled, the runner before it tells of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct Caps {
     /// So many of them, in the order in which they start.
     pub(crate) rounds: usize,
-    /// Of those that fail, if only at first, so many keep their output (each up to half a megabyte) and their files (each up
-    /// to twice 64 MiB), and are kept even if they are beyond `rounds`.
+    /// Of those that fail, if only at first, so many keep their output (each up to half a megabyte)
+    /// and their files (each up to twice 64 MiB), and are kept even if they are beyond `rounds`.
     pub(crate) outputs: usize,
 }
 

@@ -1,7 +1,7 @@
 //! One test process from its start to the end of everything it started.
 //!
-//! The test leads a process group of its own. When it has ended, in whatever way, nothing of that group and (on Linux)
-//! no orphan that carries its mark is alive any more.
+//! The test leads a process group of its own. When it has ended, in whatever way, nothing of that
+//! group and (on Linux) no orphan that carries its mark is alive any more.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -25,7 +25,8 @@ use crate::runner::suspension::Pauses;
 /// Between being asked to end and being killed, a process has this much time by default.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// After a test has ended and its tree is dead, this much time for reading what is left in the pipes.
+/// After a test has ended and its tree is dead, this much time for reading what is left in the
+/// pipes.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Killing orphans is repeated, as they may fork meanwhile; but not for ever.
@@ -139,8 +140,8 @@ pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -
             let group = child.id();
             let end = attend(&mut child, &mut reading, &mut watch, start).await;
             elapsed = clock::now() - start;
-            // First those who can be recognised: a process that is dying can't be, and the children that it still has
-            // are not ours yet.
+            // First those who can be recognised: a process that is dying can't be, and the children
+            // that it still has are not ours yet.
             leaks = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
             os::kill_group(group, Kill::Now);
             reading.finish(DRAIN_TIMEOUT).await;
@@ -206,8 +207,8 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
     strayed.into_iter().for_each(|pid| os::kill(pid, how));
 }
 
-/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are none. Returns
-/// them as leaks. It must not pick a child that somebody else waits for.
+/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are
+/// none. Returns them as leaks. It must not pick a child that somebody else waits for.
 pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     let mut leaks = Vec::new();
     for _ in 0..SWEEPS_MAX {
@@ -223,7 +224,8 @@ pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     leaks
 }
 
-/// Kills these orphans with all their descendants and waits until they are gone. Returns them as leaks.
+/// Kills these orphans with all their descendants and waits until they are gone. Returns them as
+/// leaks.
 async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
     let below: Vec<os::Pid> = orphans.iter().flat_map(|pid| os::descendants(*pid)).collect();
     let all = || orphans.iter().chain(&below);

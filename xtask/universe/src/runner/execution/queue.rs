@@ -1,7 +1,8 @@
 //! What may start next: a state machine that starts nothing and asks no clock.
 //!
-//! It walks through the rounds in order. A test whose group is full is passed over; one that needs more room than there
-//! is makes the others wait, so that nobody waits for ever. Whether a test is tried again is the runner's decision.
+//! It walks through the rounds in order. A test whose group is full is passed over; one that needs
+//! more room than there is makes the others wait, so that nobody waits for ever. Whether a test is
+//! tried again is the runner's decision.
 
 use std::collections::VecDeque;
 use std::time::Instant;

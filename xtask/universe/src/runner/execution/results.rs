@@ -1,7 +1,9 @@
-//! What has become of the tests so far: one case for each test and round, however many attempts it took.
+//! What has become of the tests so far: one case for each test and round, however many attempts it
+//! took.
 //!
-//! Decides whether a failure deserves another attempt and what a late success counts as. Of a test that runs over and over
-//! it keeps the cases that have a place, see `places`; the others are only counted.
+//! Decides whether a failure deserves another attempt and what a late success counts as. Of a test
+//! that runs over and over it keeps the cases that have a place, see `places`; the others are only
+//! counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,7 +70,8 @@ impl Results {
         self.places.begin(ticket.round()).into()
     }
 
-    /// Adds the attempts before this one to a case, and takes from a failure what is not worth keeping.
+    /// Adds the attempts before this one to a case, and takes from a failure what is not worth
+    /// keeping.
     pub(super) fn join(&mut self, ticket: Ticket, mut case: Case) -> Case {
         if let Some(mut before) = self.unfinished.remove(&ticket.round()) {
             case.earlier = std::mem::take(&mut before.earlier);
@@ -157,8 +160,8 @@ fn forget_output(case: &mut Case) {
     }
 }
 
-/// Whether another attempt could say something new about the test: not about a leak, the end of the run, or a machine that
-/// cannot start it.
+/// Whether another attempt could say something new about the test: not about a leak, the end of the
+/// run, or a machine that cannot start it.
 pub(super) fn deserves_another(case: &Case) -> bool {
     let is_of_the_test = |failure: &Failure| {
         let is_not = matches!(

@@ -66,8 +66,8 @@ impl Room {
         }
     }
 
-    /// Takes the slots for `copies` that [`fit`](Room::fit); the first copy is `first`, the others are its next rounds.
-    /// The result is the slot of each.
+    /// Takes the slots for `copies` that [`fit`](Room::fit); the first copy is `first`, the others
+    /// are its next rounds. The result is the slot of each.
     pub(super) fn enter(&mut self, first: Guest, demand: Demand, copies: u32) -> Vec<usize> {
         let needed = self.needed(demand, copies);
         let slots: Vec<usize> = self.free.iter().copied().take(needed).collect();

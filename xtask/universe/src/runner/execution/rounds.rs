@@ -1,4 +1,5 @@
-//! The rounds of a run: in which order the tests run the first time, the second time, and when it is enough.
+//! The rounds of a run: in which order the tests run the first time, the second time, and when it
+//! is enough.
 //!
 //! A pure function of the order, the seed and the time that it is given.
 
@@ -19,7 +20,8 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// Of tests in this order, which `seed` (if there is one) has made; later rounds have other orders.
+    /// Of tests in this order, which `seed` (if there is one) has made; later rounds have other
+    /// orders.
     pub(super) fn new(
         order: Vec<usize>,
         seed: Option<u64>,

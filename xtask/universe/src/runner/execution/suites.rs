@@ -35,7 +35,8 @@ pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
     }
 }
 
-/// `acme-tests::suite` and `relay::limits` → `acme_tests.suite.relay.limits`: CI systems split at the dots.
+/// `acme-tests::suite` and `relay::limits` → `acme_tests.suite.relay.limits`: CI systems split at
+/// the dots.
 fn class_name(binary: &str, module: &str) -> String {
     let path = format!("{binary}::{module}");
     path.trim_end_matches("::")
@@ -43,8 +44,8 @@ fn class_name(binary: &str, module: &str) -> String {
         .replace(['-', '/'], "_")
 }
 
-/// One suite per test binary, with the cases in the order of the plan, all rounds of a test together. A suite of which
-/// nothing ran started with the run.
+/// One suite per test binary, with the cases in the order of the plan, all rounds of a test
+/// together. A suite of which nothing ran started with the run.
 pub(super) fn group(plan: &Plan, cases: Vec<Vec<Case>>, run_started: SystemTime) -> Vec<Suite> {
     let mut suites: Vec<Suite> = Vec::new();
     for ((test, _), rounds) in plan.tests.iter().zip(cases) {

@@ -27,7 +27,8 @@ use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
 /// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
 const EXAMINE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Killing a tree and taking away its mounts takes some milliseconds, unless the kernel is in trouble.
+/// Killing a tree and taking away its mounts takes some milliseconds, unless the kernel is in
+/// trouble.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Removing or copying the files of a test; they may be many.
@@ -245,7 +246,8 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     Ok((output.stdout, clock::now() - start))
 }
 
-/// Runs a command to its end, in a scratch directory that is called so and goes with it, and returns all that it wrote.
+/// Runs a command to its end, in a scratch directory that is called so and goes with it, and
+/// returns all that it wrote.
 pub(super) async fn output(
     keeper: &Keeper,
     mut command: Command,

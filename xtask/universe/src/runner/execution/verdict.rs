@@ -153,7 +153,8 @@ fn find_panic(stderr: &str, name: &str) -> Option<Panic> {
     panics.into_iter().nth(own).map(|(_, panic)| panic)
 }
 
-/// Reads `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the lines that follow.
+/// Reads `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the lines that
+/// follow.
 fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
     let (header, rest) = lines.split_first()?;
     let (thread, place) = header.strip_prefix("thread '")?.split_once(" panicked at ")?;

@@ -1,15 +1,16 @@
 //! What earlier runs left behind: who of them is alive, who was killed, and what goes.
 //!
-//! A run holds a lock for as long as it lives, which the kernel releases however it dies; one that comes to its end says
-//! so in a file. So age decides nothing: a run without a lock and without that file was killed, and all of it goes at
-//! once, also what its tests still have mounted or running. Of runs that ended the latest are kept, for a person to look.
+//! A run holds a lock for as long as it lives, which the kernel releases however it dies; one that
+//! comes to its end says so in a file. So age decides nothing: a run without a lock and without
+//! that file was killed, and all of it goes at once, also what its tests still have mounted or
+//! running. Of runs that ended the latest are kept, for a person to look.
 //!
 //! Another user who may write here or to `TMPDIR` can replace what a run made. So only what this
 //! user owns is touched, in directories to which only this user can write, and only the temporary
 //! directory that the lock of the run identifies is removed.
 //!
-//! What goes is only renamed while others wait, and is removed in the background; where that does not come to its end,
-//! the name says to a later run what it is.
+//! What goes is only renamed while others wait, and is removed in the background; where that does
+//! not come to its end, the name says to a later run what it is.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -54,7 +55,8 @@ const TURN: &str = "turn";
 /// The lock that is held while rubbish is removed.
 const REMOVAL: &str = "removal";
 
-/// How the names of run directories begin that were judged and are only to be removed; the run's id follows.
+/// How the names of run directories begin that were judged and are only to be removed; the run's id
+/// follows.
 const RUBBISH_PREFIX: &str = "rubbish-";
 
 /// At its end a run waits so long for the removal of rubbish; the rest is left to the next one.
@@ -73,7 +75,8 @@ enum Fate {
     Unknown,
 }
 
-/// Waits until no other run is being made or judges others, and keeps it so for as long as the result lives.
+/// Waits until no other run is being made or judges others, and keeps it so for as long as the
+/// result lives.
 pub(super) fn take_turn(home: &Place) -> anyhow::Result<File> {
     take(home, TURN)
 }
@@ -84,7 +87,8 @@ fn take(home: &Place, name: &str) -> anyhow::Result<File> {
     let file = home
         .lock_file(name)
         .with_context(|| format!("could not create `{}`", path.display()))?;
-    // A file system without locks: then nobody is ever taken for killed, and removing twice harms nobody.
+    // A file system without locks: then nobody is ever taken for killed, and removing twice harms
+    // nobody.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
         .with_context(|| format!("could not lock `{}`", path.display()))?;
@@ -117,8 +121,8 @@ fn unless_unsupported<T>(error: std::io::Error, value: T) -> std::io::Result<T> 
     }
 }
 
-/// The run in this directory came to its end. If that cannot be written it will be taken for killed, which loses only
-/// what it kept.
+/// The run in this directory came to its end. If that cannot be written it will be taken for
+/// killed, which loses only what it kept.
 pub(super) fn mark_ended(run: &Path) {
     lock_file::create_new(&run.join(ENDED)).ok();
 }
@@ -148,7 +152,8 @@ pub(crate) enum State {
     Foreign,
 }
 
-/// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or may.
+/// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or
+/// may.
 pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     let Ok(all) = Place::open(home_of_all) else {
         return Vec::new();
@@ -259,8 +264,8 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
     })
 }
 
-/// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot be put aside today can
-/// be tomorrow. To be called with the turn taken.
+/// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot
+/// be put aside today can be tomorrow. To be called with the turn taken.
 pub(super) fn clear(home_of_all: &Path, kind: &str) {
     let Some((_, runs)) = runs_of(home_of_all, kind.as_ref()) else {
         return;
@@ -293,7 +298,8 @@ fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(Place, Place)> {
     Some((home, runs))
 }
 
-/// The removal of what all runs have put aside, in the background: it can take long, and nobody needs it.
+/// The removal of what all runs have put aside, in the background: it can take long, and nobody
+/// needs it.
 #[derive(Debug)]
 pub(super) struct Removal {
     done: Mutex<Receiver<()>>,
@@ -365,7 +371,8 @@ fn is_run(place: &Place) -> bool {
     is_number(date, 8) && is_number(time, 6) && is_suffix || has_lock()
 }
 
-/// Gives the directory of a run the name of rubbish. Returns what it is called now; where that was not possible, as before.
+/// Gives the directory of a run the name of rubbish. Returns what it is called now; where that was
+/// not possible, as before.
 fn put_aside(runs: &Place, name: &OsStr) -> OsString {
     let mut rubbish = OsString::from(RUBBISH_PREFIX);
     rubbish.push(name);
@@ -424,7 +431,8 @@ fn abort_connections(_run: &Place, _mark: &str) -> Vec<u32> {
     Vec::new()
 }
 
-/// Removes the directories of a run. The one that names the other goes only after it, so that a later run can try again.
+/// Removes the directories of a run. The one that names the other goes only after it, so that a
+/// later run can try again.
 fn remove(runs: &Place, run: &Place, name: &OsStr) {
     let scratch = scratch_of(run).filter(Scratch::is_there);
     if scratch.is_none_or(|scratch| removed(&scratch.path, scratch.known.as_ref())) {
@@ -432,7 +440,8 @@ fn remove(runs: &Place, run: &Place, name: &OsStr) {
     }
 }
 
-/// Detaches what is mounted in it, then removes it. Where a mount resists, the files stay: they may be somebody's.
+/// Detaches what is mounted in it, then removes it. Where a mount resists, the files stay: they may
+/// be somebody's.
 fn removed(directory: &Path, known: Option<&Identity>) -> bool {
     removal::remove_ours(directory, known).ok();
     !is_ours(directory, known)

@@ -57,7 +57,8 @@ pub(super) struct Finished {
     pub(super) ran: Ran,
     /// Required capabilities that are missing, each with its reason.
     pub(super) missing: BTreeMap<String, String>,
-    /// How many tests have still to pass, of those that failed last time or never ran and were not selected now.
+    /// How many tests have still to pass, of those that failed last time or never ran and were not
+    /// selected now.
     pub(super) outstanding: usize,
     pub(super) found: Discovered,
 }
@@ -142,7 +143,8 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// What to say of filters that match no test. Those of the workspace may be about packages that were not built.
+    /// What to say of filters that match no test. Those of the workspace may be about packages that
+    /// were not built.
     pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
         let words = filter.unmatched(&tests).into_iter();

@@ -1,4 +1,5 @@
-//! What the tests of a run stand on: who owns their processes, which time counts for no limit, how slow the machine is.
+//! What the tests of a run stand on: who owns their processes, which time counts for no limit, how
+//! slow the machine is.
 
 use std::sync::Arc;
 

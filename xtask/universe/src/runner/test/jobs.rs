@@ -1,16 +1,18 @@
-//! How many tests run at a time: as many as were asked for, unless there are not descriptors enough for them.
+//! How many tests run at a time: as many as were asked for, unless there are not descriptors enough
+//! for them.
 
 use super::Args;
 
-/// A running test takes so many of our descriptors: two streams, the line to its supervisor, its log, and each of the
-/// three twice for a moment.
+/// A running test takes so many of our descriptors: two streams, the line to its supervisor, its
+/// log, and each of the three twice for a moment.
 const DESCRIPTORS_OF_A_TEST: u64 = 8;
 
 /// And we need so many for everything else.
 const DESCRIPTORS_OF_OURS: u64 = 40;
 
 impl Args {
-    /// So many were asked for; by default as many as the machine is good for, or all copies of a test.
+    /// So many were asked for; by default as many as the machine is good for, or all copies of a
+    /// test.
     pub(super) fn jobs_wanted(&self) -> usize {
         let copies = self.schedule.repeat.slots();
         self.jobs

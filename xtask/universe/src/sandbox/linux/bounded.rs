@@ -1,7 +1,8 @@
 //! Work that may hang, done by a child that is killed then.
 //!
-//! Reading the command line of a process can take for ever: the kernel waits for the process's memory map, which a page
-//! fault on a file system holds that answers no more. The wait ends when the reader is killed.
+//! Reading the command line of a process can take for ever: the kernel waits for the process's
+//! memory map, which a page fault on a file system holds that answers no more. The wait ends when
+//! the reader is killed.
 
 use std::io::{Read, Write};
 use std::time::Duration;

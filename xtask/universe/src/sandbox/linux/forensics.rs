@@ -1,6 +1,7 @@
 //! What a test that took too long was doing: written down before anything of it is ended.
 //!
-//! Reads `/proc` and never a file system that the test itself may serve; as even that can hang, a child does it.
+//! Reads `/proc` and never a file system that the test itself may serve; as even that can hang, a
+//! child does it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,7 +23,8 @@ const DESCRIPTORS_MAX: usize = 200;
 /// Of each process so many threads are looked at.
 const THREADS_MAX: usize = 100;
 
-/// Writes one file for people: the tree, each thread with what it waits in, descriptors, sockets, mounts.
+/// Writes one file for people: the tree, each thread with what it waits in, descriptors, sockets,
+/// mounts.
 pub(super) fn write(to: &Path, scratch: &Path) {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent).ok();

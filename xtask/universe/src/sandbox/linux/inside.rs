@@ -1,4 +1,5 @@
-//! The keeper: a small process with one thread, which forks supervisors and ends when the runner does.
+//! The keeper: a small process with one thread, which forks supervisors and ends when the runner
+//! does.
 //!
 //! In the box it is the first process, so that its end is the end of all others.
 //!
@@ -33,8 +34,9 @@ use crate::report::data::Leak;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
 
-/// The first argument of a process that is to be a keeper. The other one is its level; the socket to the runner is its
-/// standard input, and what comes first on it is the directory for all scratch directories.
+/// The first argument of a process that is to be a keeper. The other one is its level; the socket
+/// to the runner is its standard input, and what comes first on it is the directory for all scratch
+/// directories.
 pub(super) const ARGUMENT: &str = "__keeper";
 
 /// Strays are ended again and again, as they may fork meanwhile, or wait for what must be taken
@@ -118,8 +120,8 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     kept
 }
 
-/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner; enters the box. Returns why
-/// tests in it share their processes, if they do.
+/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner;
+/// enters the box. Returns why tests in it share their processes, if they do.
 fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
     let prepared = surround(level, scratch);
@@ -204,7 +206,8 @@ fn signal_all(tell: Tell) {
     }
 }
 
-/// The supervisors that we have started: when, by their ids. Others come to have the ids of those that have ended.
+/// The supervisors that we have started: when, by their ids. Others come to have the ids of those
+/// that have ended.
 #[derive(Debug, Default)]
 struct Supervisors(BTreeMap<Pid, u64>);
 

@@ -1,4 +1,5 @@
-//! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to look at.
+//! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to
+//! look at.
 //!
 //! Files are read by handle, so a link that a test puts in the place of a file or a directory is
 //! never followed. The copies give no user more access than the files did, and only their owner may

@@ -1,8 +1,9 @@
-//! A leash: a process that runs one command for the runner and, should the runner end first, takes it down with all that
-//! it started.
+//! A leash: a process that runs one command for the runner and, should the runner end first, takes
+//! it down with all that it started.
 //!
-//! For what is not a test: cargo with its compilers, the questions to them. It has what it would have without a leash, and
-//! what it leaves when it ends by itself may stay (a compiler cache starts its server this way).
+//! For what is not a test: cargo with its compilers, the questions to them. It has what it would
+//! have without a leash, and what it leaves when it ends by itself may stay (a compiler cache
+//! starts its server this way).
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -17,14 +18,15 @@ use super::rescue::Rescue;
 use super::{remains, sys};
 use crate::base::fuse_connections::Ground;
 
-/// The first argument of a process that is to be a leash. The others are the command. Its standard input is a pipe that
-/// ends when the runner does.
+/// The first argument of a process that is to be a leash. The others are the command. Its standard
+/// input is a pipe that ends when the runner does.
 pub(super) const ARGUMENT: &str = "__leash";
 
 /// What shells return for a command that cannot be started.
 const NOT_STARTED: u8 = 127;
 
-/// The beginning of a command: the program is its first argument, and its standard input must be such a pipe.
+/// The beginning of a command: the program is its first argument, and its standard input must be
+/// such a pipe.
 pub(crate) fn leash() -> Command {
     super::ourselves(ARGUMENT)
 }

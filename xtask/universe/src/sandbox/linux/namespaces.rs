@@ -1,8 +1,9 @@
 //! The box: namespaces in which the tests run, made without privilege where the kernel allows.
 //!
-//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. Nothing in it can reach a
-//! network outside, and no test another one's processes: each supervisor is the first of a process namespace. Real root
-//! gets no user namespace: kernel passthrough of FUSE needs the initial one.
+//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends.
+//! Nothing in it can reach a network outside, and no test another one's processes: each supervisor
+//! is the first of a process namespace. Real root gets no user namespace: kernel passthrough of
+//! FUSE needs the initial one.
 
 use std::fs::File;
 use std::io;
@@ -17,25 +18,27 @@ use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into
 
 use super::sys::{self, Fork};
 
-/// So many processes and threads fit into the box, so that a fork bomb is one in the box only; where the kernel has such a
-/// limit [for each namespace](has_limits_of_its_own).
+/// So many processes and threads fit into the box, so that a fork bomb is one in the box only;
+/// where the kernel has such a limit [for each namespace](has_limits_of_its_own).
 const PROCESSES_MAX: &str = "16384";
 
-/// The id after which a process namespace goes on counting, where the kernel lets itself be told (a kernel that can restore
-/// processes; most can).
+/// The id after which a process namespace goes on counting, where the kernel lets itself be told (a
+/// kernel that can restore processes; most can).
 const LAST_ID: &str = "/proc/sys/kernel/ns_last_pid";
 
 /// The first id that the kernel gives again after it has given all (linux/pid.h, `RESERVED_PIDS`).
 const REUSED_FROM: u32 = 300;
 
-/// The golden ratio's part after the point, in 2^-32: the multiples of no other number are spread so evenly around a circle.
+/// The golden ratio's part after the point, in 2^-32: the multiples of no other number are spread
+/// so evenly around a circle.
 const GOLDEN_PART: u32 = 0x9E37_79B9;
 
 /// Where programs keep POSIX shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Enters the box; returns in its first process. This process stays outside, waits for that one's end, removes the
-/// directory `scratch` (over which the box has mounted a file system of its own) and ends.
+/// Enters the box; returns in its first process. This process stays outside, waits for that one's
+/// end, removes the directory `scratch` (over which the box has mounted a file system of its own)
+/// and ends.
 pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
     unshare_outer()?;
     match sys::fork().context("could not fork into the process namespace")? {
@@ -92,8 +95,9 @@ fn limit_processes() {
     }
 }
 
-/// Whether a process namespace has a `pid_max` of its own in this release of Linux: since 6.14. Before, there was one for
-/// the whole machine, which real root can change from anywhere, so it is not even tried.
+/// Whether a process namespace has a `pid_max` of its own in this release of Linux: since 6.14.
+/// Before, there was one for the whole machine, which real root can change from anywhere, so it is
+/// not even tried.
 fn has_limits_of_its_own(release: &str) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
@@ -104,7 +108,8 @@ fn has_limits_of_its_own(release: &str) -> bool {
     }
 }
 
-/// A FUSE mount inside needs CAP_SYS_ADMIN, which an ordinary user's program keeps only as an ambient capability.
+/// A FUSE mount inside needs CAP_SYS_ADMIN, which an ordinary user's program keeps only as an
+/// ambient capability.
 fn hand_down_rights() -> anyhow::Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
@@ -135,8 +140,9 @@ impl Part {
         Part(self.0.wrapping_add(1))
     }
 
-    /// The id after which this one starts to count, if ids are below `ids`. Among any 64 that follow each other, two are at
-    /// least a 124th of all ids apart; what starts more processes than that meets the ids of a neighbour.
+    /// The id after which this one starts to count, if ids are below `ids`. Among any 64 that
+    /// follow each other, two are at least a 124th of all ids apart; what starts more processes
+    /// than that meets the ids of a neighbour.
     fn last_id(self, ids: u32) -> u32 {
         let span = u64::from(ids.saturating_sub(REUSED_FROM).max(1));
         let turn = u64::from(self.0.wrapping_mul(GOLDEN_PART));
@@ -144,7 +150,8 @@ impl Part {
     }
 }
 
-/// Lets the next child of this process be the first one of a process namespace, beyond which nothing in it reaches.
+/// Lets the next child of this process be the first one of a process namespace, beyond which
+/// nothing in it reaches.
 pub(super) fn part_next_child() -> io::Result<()> {
     let own = File::open("/proc/self/ns/pid")?;
     // Only from there another one can be made, and the child before has got one.
@@ -152,8 +159,9 @@ pub(super) fn part_next_child() -> io::Result<()> {
     sys::unshare(libc::CLONE_NEWPID)
 }
 
-/// Shows the process namespace of which this process is the first one, and counts on from where no neighbour does: programs
-/// take their id for a name that nobody else has, so where the kernel does not let itself be told there is no such namespace.
+/// Shows the process namespace of which this process is the first one, and counts on from where no
+/// neighbour does: programs take their id for a name that nobody else has, so where the kernel does
+/// not let itself be told there is no such namespace.
 fn furnish_part(part: Part) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)
@@ -164,8 +172,8 @@ fn furnish_part(part: Part) -> anyhow::Result<()> {
         .with_context(|| format!("could not write `{LAST_ID}`"))
 }
 
-/// Gives this process, inside the box, mounts and shared memory of its own, which its children share with it. If it is the
-/// first one of a process namespace, `part` says which.
+/// Gives this process, inside the box, mounts and shared memory of its own, which its children
+/// share with it. If it is the first one of a process namespace, `part` says which.
 pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)
         .context("the kernel refused a mount or IPC namespace of its own")?;
@@ -180,7 +188,8 @@ pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a process that has [`seclude`]d itself System V shared memory and POSIX message queues that nobody has seen.
+/// Gives a process that has [`seclude`]d itself System V shared memory and POSIX message queues
+/// that nobody has seen.
 pub(super) fn renew() -> io::Result<()> {
     sys::unshare(libc::CLONE_NEWIPC)
 }

@@ -1,4 +1,5 @@
-//! What processes are, of what `procfs` reads of them: who descends from whom, what each is doing, how it was called.
+//! What processes are, of what `procfs` reads of them: who descends from whom, what each is doing,
+//! how it was called.
 //!
 //! See proc_pid_stat(5). A process that ends while it is looked at is one that is not there.
 
@@ -34,7 +35,8 @@ pub(super) struct Process {
     pub(super) exiting: bool,
     /// How many threads it has; the first one may have ended before the others.
     threads: usize,
-    /// When it started, in ticks of the kernel: two that have had one id, one after the other, differ in it.
+    /// When it started, in ticks of the kernel: two that have had one id, one after the other,
+    /// differ in it.
     pub(super) start: u64,
 }
 
@@ -132,8 +134,8 @@ impl Process {
         matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 
-    /// Whether one that was read from a thread waits for something, or has ended before the others. Not, if it waits for a
-    /// disk or is ending: then it goes on by itself.
+    /// Whether one that was read from a thread waits for something, or has ended before the others.
+    /// Not, if it waits for a disk or is ending: then it goes on by itself.
     fn is_waiting(&self) -> bool {
         match self.state {
             'S' | 'T' | 't' | 'I' => !self.exiting,
@@ -324,8 +326,8 @@ pub(super) fn descendants(of: Pid) -> Vec<Process> {
     found
 }
 
-/// Sends a signal to each of these, and to the groups that one of them leads or that `group` is: who forks and ends all
-/// the time is never where it was seen, but stays in its group.
+/// Sends a signal to each of these, and to the groups that one of them leads or that `group` is:
+/// who forks and ends all the time is never where it was seen, but stays in its group.
 pub(super) fn send_all(tree: &[Process], group: Option<Pid>, signal: Signal) {
     let leads = |group: Pid| tree.iter().any(|process| process.pid == group);
     let mut groups: Vec<Pid> = tree.iter().map(|process| process.group).collect();
@@ -349,8 +351,8 @@ pub(super) fn send(pid: Pid, signal: Signal) {
     }
 }
 
-/// How many processes and threads there are on the whole machine, those of others included, whatever namespace we are in:
-/// cheap, and no more than a reason to look closer.
+/// How many processes and threads there are on the whole machine, those of others included,
+/// whatever namespace we are in: cheap, and no more than a reason to look closer.
 pub(super) fn load() -> usize {
     let text = procfs::system("loadavg");
     let tasks = text.split(' ').nth(3).and_then(|field| field.split_once('/'));

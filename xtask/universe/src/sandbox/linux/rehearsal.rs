@@ -1,6 +1,8 @@
-//! What a supervisor can have in the box, found out before there is one: a child makes it, says so and ends.
+//! What a supervisor can have in the box, found out before there is one: a child makes it, says so
+//! and ends.
 //!
-//! That the kernel knows a namespace is not enough: limits of the machine, or of a container around us, may forbid one more.
+//! That the kernel knows a namespace is not enough: limits of the machine, or of a container around
+//! us, may forbid one more.
 
 use std::time::Duration;
 
@@ -9,11 +11,13 @@ use anyhow::Context;
 use super::bounded::bounded;
 use super::namespaces::{self, Part};
 
-/// How long the child may take, which needs some milliseconds; and whoever waits for it in a child of its own.
+/// How long the child may take, which needs some milliseconds; and whoever waits for it in a child
+/// of its own.
 const LIMIT: Duration = Duration::from_secs(2);
 const LIMIT_AROUND: Duration = Duration::from_secs(3);
 
-/// Why supervisors cannot have a process namespace each, so that tests share their processes; `None` if they can.
+/// Why supervisors cannot have a process namespace each, so that tests share their processes;
+/// `None` if they can.
 ///
 /// # Errors
 /// When a supervisor could not even have mounts and shared memory of its own.
@@ -25,7 +29,8 @@ pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
     Ok(Some(refusal))
 }
 
-/// What comes of a supervisor with a process namespace of its own, whose first process only the next child can be.
+/// What comes of a supervisor with a process namespace of its own, whose first process only the
+/// next child can be.
 fn parted() -> Vec<u8> {
     match namespaces::part_next_child().context("the kernel refused a process namespace") {
         Ok(()) => bounded(LIMIT, || secluded(Some(Part(0)))).unwrap_or_default(),

@@ -1,8 +1,9 @@
 //! What is left when a test has ended: found as evidence, then taken away.
 //!
-//! A process that is still parented to the supervisor is a leak of exactly this test, whatever it did to its session,
-//! environment or standard streams. There is no fixed wait: whoever is ending already, or has been woken by the test's
-//! end and has not come to run yet, gets the time that it needs.
+//! A process that is still parented to the supervisor is a leak of exactly this test, whatever it
+//! did to its session, environment or standard streams. There is no fixed wait: whoever is ending
+//! already, or has been woken by the test's end and has not come to run yet, gets the time that it
+//! needs.
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -26,11 +27,12 @@ use crate::sandbox::removal;
 /// Between two looks at processes that may be about to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A process that is idle in so many looks in a row, without having used processor time, waits for something.
+/// A process that is idle in so many looks in a row, without having used processor time, waits for
+/// something.
 const IDLE_LOOKS: u32 = 3;
 
-/// Who runs all the time gets so much processor time to end by itself, however long that takes on a busy machine; then it
-/// is a leak that runs.
+/// Who runs all the time gets so much processor time to end by itself, however long that takes on a
+/// busy machine; then it is a leak that runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who waits for a disk, or gets no processor at all, has so long.
@@ -42,8 +44,8 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Killing is repeated, as the killed may fork meanwhile; but not for ever.
 const KILLS_MAX: usize = 1000;
 
-/// Each round may take long where there are many processes, or one hangs. The runner gives a test up
-/// after 20 seconds.
+/// Each round may take long where there are many processes, or one hangs. The runner gives a test
+/// up after 20 seconds.
 const KILL_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Detaching is repeated, as one mount may hide another; but not for ever.

@@ -1,7 +1,8 @@
-//! Whether there is room left where the temporary directories lie, for contents and for files, and if not, how much each of
-//! them holds.
+//! Whether there is room left where the temporary directories lie, for contents and for files, and
+//! if not, how much each of them holds.
 //!
-//! Enters no other file system. Directories of other tests may hold anything, so a child looks, which may hang.
+//! Enters no other file system. Directories of other tests may hold anything, so a child looks,
+//! which may hang.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use super::bounded::bounded;
 use crate::base::folder::{Access, Folder, Step};
 use crate::report::shortage::{Scarce, Shortage};
 
-/// With fewer free bytes than this, a file system has no room; a small one has, until it is less than a [`PART_MIN`]th of all
-/// that it has.
+/// With fewer free bytes than this, a file system has no room; a small one has, until it is less
+/// than a [`PART_MIN`]th of all that it has.
 const FREE_LEN_MIN: u64 = 32 << 20;
 
 /// The same of inodes, of which each file and each directory takes one.
@@ -24,8 +25,8 @@ const PART_MIN: u64 = 20;
 /// How long it may take to find out who holds what.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What there is to say of the file system on which `home`, the directory of all temporary directories, lies; `None` if
-/// there is room.
+/// What there is to say of the file system on which `home`, the directory of all temporary
+/// directories, lies; `None` if there is room.
 pub(super) fn shortage(home: &Path) -> Option<Shortage> {
     let (of, free, total) = scarce(&rustix::fs::statvfs(home).ok()?)?;
     let held = bounded(TIMEOUT, || {
@@ -40,8 +41,8 @@ pub(super) fn shortage(home: &Path) -> Option<Shortage> {
     })
 }
 
-/// What a file system has too little of, how much of that is free, and how much there is. One that has none in all does not
-/// count it.
+/// What a file system has too little of, how much of that is free, and how much there is. One that
+/// has none in all does not count it.
 fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
     let [free_len, len] =
         [status.f_bavail, status.f_blocks].map(|count| count.saturating_mul(status.f_frsize));
@@ -110,7 +111,8 @@ mod tests {
         assert_eq!(files, [("small".to_owned(), 3), ("large".to_owned(), 2)]);
     }
 
-    /// Of a file system with blocks of 1 KiB: how many are free, how many there are, and the same of files.
+    /// Of a file system with blocks of 1 KiB: how many are free, how many there are, and the same
+    /// of files.
     fn status([f_bavail, f_blocks]: [u64; 2], [f_favail, f_files]: [u64; 2]) -> StatVfs {
         let frame = rustix::fs::statvfs("/").unwrap();
         StatVfs {

@@ -1,5 +1,5 @@
-//! Sockets on which somebody waits, as the kernel lists them: address and port of TCP listeners and of UDP sockets, names
-//! of unix listeners.
+//! Sockets on which somebody waits, as the kernel lists them: address and port of TCP listeners and
+//! of UDP sockets, names of unix listeners.
 //!
 //! See proc_net(5). The tables are those of this process's network namespace.
 

@@ -1,12 +1,15 @@
-//! One supervisor per running test: starts it, owns whatever comes of it, and takes away what it leaves.
+//! One supervisor per running test: starts it, owns whatever comes of it, and takes away what it
+//! leaves.
 //!
-//! A process of its own, forked by the keeper. It is the subreaper of the test's whole tree and never executes anything
-//! else, so it sees everything and can be deceived by nothing. It decides nothing: when to end a test and what its end
-//! means is said by the runner. When the runner is gone, everything goes.
+//! A process of its own, forked by the keeper. It is the subreaper of the test's whole tree and
+//! never executes anything else, so it sees everything and can be deceived by nothing. It decides
+//! nothing: when to end a test and what its end means is said by the runner. When the runner is
+//! gone, everything goes.
 //!
-//! After a test that left nothing whatever (no process, no mount or other change to the table of mounts, no shared
-//! memory, no file) it takes another order: what the next test finds is then what a new supervisor would have made, and
-//! costs less. After any other test it ends, and its namespaces with it.
+//! After a test that left nothing whatever (no process, no mount or other change to the table of
+//! mounts, no shared memory, no file) it takes another order: what the next test finds is then what
+//! a new supervisor would have made, and costs less. After any other test it ends, and its
+//! namespaces with it.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -36,12 +39,13 @@ use crate::report::shortage::Shortage;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
 
-/// A test that has so many processes at once is taken for a fork bomb; or half of those that this user may have.
+/// A test that has so many processes at once is taken for a fork bomb; or half of those that this
+/// user may have.
 const PROCESSES_MAX: usize = 2000;
 
 /// How often the supervisor looks for a fork bomb, for a test that is stuck, and for children that
-/// have ended, whatever else happens meanwhile. Outside the box, where every mount on the machine is
-/// noticed, it looks at mounts no more often either.
+/// have ended, whatever else happens meanwhile. Outside the box, where every mount on the machine
+/// is noticed, it looks at mounts no more often either.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a supervisor has for all its tests.
@@ -50,8 +54,9 @@ struct Surroundings {
     control: UnixStream,
     /// A test with more processes is ended.
     processes_max: usize,
-    /// The table of mounts that each test finds. Empty where it may change without the test: no mount that matters is in
-    /// it, as all that matter are below a directory that is made for the test.
+    /// The table of mounts that each test finds. Empty where it may change without the test: no
+    /// mount that matters is in it, as all that matter are below a directory that is made for the
+    /// test.
     mounted: String,
     /// Tells when something is mounted or unmounted where this process is, by being polled
     /// (proc_pid_mountinfo(5)).
@@ -78,8 +83,8 @@ struct Running {
 }
 
 impl Running {
-    /// Collects whoever has ended meanwhile. A thread of the test that let itself be traced by its parent is among them: the
-    /// test does not end before. Returns whether the test itself has.
+    /// Collects whoever has ended meanwhile. A thread of the test that let itself be traced by its
+    /// parent is among them: the test does not end before. Returns whether the test itself has.
     fn reap(&mut self) -> bool {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let is_end = status.exited() || status.signaled();
@@ -116,8 +121,8 @@ enum After {
     Nothing,
 }
 
-/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace of which this is the first
-/// process, if there is one. Returns when nothing of them is left.
+/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace
+/// of which this is the first process, if there is one. Returns when nothing of them is left.
 pub(super) fn supervise(
     first: Order,
     [stdout, stderr, control]: [OwnedFd; 3],
@@ -208,8 +213,8 @@ impl Surroundings {
         })
     }
 
-    /// Waits for another order; `None` when the runner has none any more, or the surroundings cannot be made as good as
-    /// new.
+    /// Waits for another order; `None` when the runner has none any more, or the surroundings
+    /// cannot be made as good as new.
     fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
         if self.level == Level::Box {
             namespaces::renew().ok()?;

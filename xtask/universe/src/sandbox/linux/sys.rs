@@ -1,6 +1,8 @@
-//! The system calls that neither std nor rustix offers safely: forking, entering namespaces, raising an interface.
+//! The system calls that neither std nor rustix offers safely: forking, entering namespaces,
+//! raising an interface.
 //!
-//! The keeper and its supervisors have one thread each, which is what makes forking without executing sound.
+//! The keeper and its supervisors have one thread each, which is what makes forking without
+//! executing sound.
 #![expect(
     unsafe_code,
     reason = "fork, unshare, signal handlers and interface flags are only to be had through libc"
@@ -32,7 +34,8 @@ pub(super) fn fork() -> io::Result<Fork> {
     }
 }
 
-/// Ends this process without running anything that the process it was forked from would run at its own end.
+/// Ends this process without running anything that the process it was forked from would run at its
+/// own end.
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: takes no pointer and does not return.
     unsafe { libc::_exit(code) }
@@ -40,15 +43,16 @@ pub(super) fn exit(code: i32) -> ! {
 
 /// Moves this process (and, for `CLONE_NEWPID`, its future children) into new namespaces.
 pub(super) fn unshare(namespaces: libc::c_int) -> io::Result<()> {
-    // SAFETY: takes flags and no pointer; there is no second thread that would have to share what is unshared.
+    // SAFETY: takes flags and no pointer; there is no second thread that would have to share what
+    // is unshared.
     match unsafe { libc::unshare(namespaces) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// From now on these signals do nothing to us. What we execute gets their default disposition back, which it would not
-/// if they were ignored.
+/// From now on these signals do nothing to us. What we execute gets their default disposition back,
+/// which it would not if they were ignored.
 pub(super) fn disregard_signals() {
     extern "C" fn nothing(_: libc::c_int) {}
     for signal in [
@@ -58,7 +62,8 @@ pub(super) fn disregard_signals() {
         libc::SIGQUIT,
         libc::SIGTSTP,
     ] {
-        // SAFETY: the handler does nothing, so it may run at any time; the struct is plain data, for which zeros are valid.
+        // SAFETY: the handler does nothing, so it may run at any time; the struct is plain data,
+        // for which zeros are valid.
         unsafe {
             let mut action: libc::sigaction = zeroed();
             action.sa_sigaction = nothing as *const () as libc::sighandler_t;
@@ -87,7 +92,8 @@ pub(super) enum Reaping {
     ByTheKernel,
 }
 
-/// The processor time of all children that have ended and were waited for, with that of their own such children.
+/// The processor time of all children that have ended and were waited for, with that of their own
+/// such children.
 pub(super) fn time_of_ended_children() -> Duration {
     // SAFETY: the struct is plain data, for which zeros are valid, and is only written to.
     let usage = unsafe {
@@ -104,7 +110,8 @@ pub(super) fn time_of_ended_children() -> Duration {
 
 /// What we execute gets no descriptor that we were given by chance.
 pub(super) fn hand_down_no_descriptors() {
-    // SAFETY: only marks descriptors of this process; a kernel before 5.11 refuses, and they are handed down then.
+    // SAFETY: only marks descriptors of this process; a kernel before 5.11 refuses, and they are
+    // handed down then.
     unsafe {
         libc::syscall(
             libc::SYS_close_range,
@@ -129,7 +136,8 @@ pub(super) fn close_stderr() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
-/// Sets the loopback interface of this network namespace up, by IPv4 or, in a kernel without it, by IPv6.
+/// Sets the loopback interface of this network namespace up, by IPv4 or, in a kernel without it, by
+/// IPv6.
 pub(super) fn raise_loopback() -> io::Result<()> {
     raise("lo", libc::AF_INET).or_else(|_| raise("lo", libc::AF_INET6))
 }
@@ -141,7 +149,8 @@ fn raise(interface: &str, family: libc::c_int) -> io::Result<()> {
         // SAFETY: it was just made and belongs to nobody else.
         raw => unsafe { OwnedFd::from_raw_fd(raw) },
     };
-    // SAFETY: the request is plain data, for which zeros are valid; the name is shorter than its field and ends in a zero.
+    // SAFETY: the request is plain data, for which zeros are valid; the name is shorter than its
+    // field and ends in a zero.
     unsafe {
         let mut request = MaybeUninit::<libc::ifreq>::zeroed().assume_init();
         for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {

@@ -1,8 +1,10 @@
-//! What the runner, its keeper and the supervisors say to each other, and how descriptors travel with it.
+//! What the runner, its keeper and the supervisors say to each other, and how descriptors travel
+//! with it.
 //!
-//! An order is one frame: its length, then texts that end in a zero byte each, which no path, argument or variable can
-//! contain. It goes to the keeper, which makes a supervisor for it, or to a supervisor that has nothing to do. A supervisor
-//! that has an order hears single bytes and answers in lines of JSON.
+//! An order is one frame: its length, then texts that end in a zero byte each, which no path,
+//! argument or variable can contain. It goes to the keeper, which makes a supervisor for it, or to
+//! a supervisor that has nothing to do. A supervisor that has an order hears single bytes and
+//! answers in lines of JSON.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
@@ -25,8 +27,8 @@ use crate::report::shortage::Shortage;
 /// No order is longer: the kernel takes 2 MiB of arguments and environment.
 const ORDER_LEN_MAX: usize = 8 << 20;
 
-/// The descriptors that go with an order: standard output, standard error and, to the keeper, the supervisor's end of its
-/// control socket.
+/// The descriptors that go with an order: standard output, standard error and, to the keeper, the
+/// supervisor's end of its control socket.
 const DESCRIPTORS_MAX: usize = 3;
 
 /// A process to be started and owned.
@@ -40,7 +42,8 @@ pub(crate) struct Order {
     pub(crate) directory: PathBuf,
     /// Its temporary directory, which the supervisor makes and takes away.
     pub(crate) scratch: PathBuf,
-    /// Where the files of its temporary directory are kept after a failure, if they would vanish otherwise.
+    /// Where the files of its temporary directory are kept after a failure, if they would vanish
+    /// otherwise.
     pub(crate) kept: PathBuf,
     /// Where the supervisor writes what it finds when it is told to examine.
     pub(crate) forensics: PathBuf,
@@ -70,7 +73,8 @@ impl Order {
         }
     }
 
-    /// As one frame without its length, if a process can be started from it: a test may be called anything.
+    /// As one frame without its length, if a process can be started from it: a test may be called
+    /// anything.
     ///
     /// # Errors
     /// What stands in the way, for a person.
@@ -279,7 +283,8 @@ pub(crate) enum Tell {
     Remove = b'r',
     /// The test failed: keep its files.
     Preserve = b'p',
-    /// The test did not come to an end, for no fault of its own: remove its files, whatever they are.
+    /// The test did not come to an end, for no fault of its own: remove its files, whatever they
+    /// are.
     Discard = b'd',
 }
 
@@ -319,7 +324,8 @@ pub(crate) enum Said {
         processes: Option<usize>,
         /// It failed where there was no room for files.
         shortage: Option<Shortage>,
-        /// It left nothing whatever. There is nothing to settle, and the supervisor takes another order.
+        /// It left nothing whatever. There is nothing to settle, and the supervisor takes another
+        /// order.
         clean: bool,
     },
     /// The last word: its files are gone, or kept there.
@@ -358,7 +364,8 @@ mod tests {
         };
         assert_eq!(descriptors.len(), 3);
         assert_eq!(*received, sent);
-        // They are the sender's own socket: what is written to one of them comes out at the other end.
+        // They are the sender's own socket: what is written to one of them comes out at the other
+        // end.
         UnixStream::from(descriptors.into_iter().next().unwrap())
             .write_all(b"!")
             .unwrap();

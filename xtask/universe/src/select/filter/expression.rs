@@ -1,6 +1,8 @@
-//! Filter expressions, the language of `--filterset`: what they are, what they select, how they are written.
+//! Filter expressions, the language of `--filterset`: what they are, what they select, how they are
+//! written.
 //!
-//! They are read by `parse`. As in cargo-nextest, `not` binds closest, then `and` and `-`, then `or`.
+//! They are read by `parse`. As in cargo-nextest, `not` binds closest, then `and` and `-`, then
+//! `or`.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Reads filter expressions. Whatever a person writes ends in an expression or in an error that points at a column.
+//! Reads filter expressions. Whatever a person writes ends in an expression or in an error that
+//! points at a column.
 //!
 //! ```text
 //! any       = all { ("or" | "|" | "+") all }
@@ -19,8 +20,8 @@ const DEPTH_MAX: usize = 64;
 /// An expression that is longer did not come from a person.
 const LEN_MAX: usize = 64 * 1024;
 
-/// So many regular expressions, and groups in them. Each takes some 100 KiB when it is compared, if all are as long as
-/// they may be.
+/// So many regular expressions, and groups in them. Each takes some 100 KiB when it is compared, if
+/// all are as long as they may be.
 const REGEX_PARTS_MAX: usize = 200;
 
 /// Of an expression, this much is shown on each side of an error.
@@ -159,7 +160,8 @@ impl Parser {
         }
     }
 
-    /// Up to the `)` that ends it, each character with whether a backslash stood before it, without the spaces around.
+    /// Up to the `)` that ends it, each character with whether a backslash stood before it, without
+    /// the spaces around.
     fn text_of_pattern(&mut self) -> Vec<(char, bool)> {
         let mut text = Vec::new();
         while let Some(one) = self.peek().filter(|one| *one != ')') {

@@ -20,7 +20,8 @@ pub(super) enum Pattern {
     Equal(String),
     /// `~text`: a part of the name.
     Contains(String),
-    /// `#glob`: the whole name, where `*` is any text, `?` any character, `[a-c]` and `[!a-c]` some of them.
+    /// `#glob`: the whole name, where `*` is any text, `?` any character, `[a-c]` and `[!a-c]` some
+    /// of them.
     Glob(Vec<Piece>),
     /// A module itself and everything below it.
     Within(String),

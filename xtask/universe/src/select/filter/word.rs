@@ -1,4 +1,5 @@
-//! Plain words on the command line: a part of a test's id, a whole id, or (with `--exact`) a whole name.
+//! Plain words on the command line: a part of a test's id, a whole id, or (with `--exact`) a whole
+//! name.
 
 use super::Subject;
 use crate::base::exit::{Exit, Stop};

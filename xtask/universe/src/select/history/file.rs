@@ -1,4 +1,5 @@
-//! The files of the history: lines that are only added, a bound on how many, and no line of two runs at once mixed up.
+//! The files of the history: lines that are only added, a bound on how many, and no line of two
+//! runs at once mixed up.
 //!
 //! Whoever adds holds a lock beside the file. Whoever reads needs none: a torn line is passed over.
 
@@ -78,7 +79,8 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     add().with_context(|| format!("could not write the history `{}`", path.display()))
 }
 
-/// Held until it is dropped. A file system without locks has none: then two runs at once may tear a line.
+/// Held until it is dropped. A file system without locks has none: then two runs at once may tear a
+/// line.
 fn lock(path: &Path) -> std::io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;

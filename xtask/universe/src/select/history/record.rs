@@ -1,4 +1,5 @@
-//! One line of the history: what became of one test in one run, all its rounds and attempts together.
+//! One line of the history: what became of one test in one run, all its rounds and attempts
+//! together.
 
 use crate::base::failure_kind::FailureKind;
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ const VERSION: u32 = 1;
 pub(crate) struct Record {
     /// The id of the run; later runs have greater ones.
     pub(crate) run: String,
-    /// When it began, in milliseconds since 1970: several runs may have begun in one second. 0 in older lines.
+    /// When it began, in milliseconds since 1970: several runs may have begun in one second. 0 in
+    /// older lines.
     #[serde(default)]
     pub(crate) started_ms: u64,
     /// The id of the test.
@@ -47,8 +49,8 @@ struct Line<T> {
     record: T,
 }
 
-/// Of a line what says how to read the rest. Apart from it: there are thousands of lines, and reading a flattened
-/// structure takes three times as long.
+/// Of a line what says how to read the rest. Apart from it: there are thousands of lines, and
+/// reading a flattened structure takes three times as long.
 #[derive(Deserialize)]
 struct Version {
     v: u32,

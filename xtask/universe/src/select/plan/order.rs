@@ -1,7 +1,7 @@
 //! In which order the tests of a plan start.
 //!
-//! Without a seed it is the order of the list, except that priorities go first and tests that run alone last: each of
-//! them in between would wait until all slots are empty.
+//! Without a seed it is the order of the list, except that priorities go first and tests that run
+//! alone last: each of them in between would wait until all slots are empty.
 
 use std::cmp::Reverse;
 

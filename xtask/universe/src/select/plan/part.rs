@@ -1,4 +1,5 @@
-//! Which of the selected tests belong to this run: those of the shard, or those that failed when they last ran.
+//! Which of the selected tests belong to this run: those of the shard, or those that failed when
+//! they last ran.
 
 use super::{Decision, Test};
 use crate::base::exit::{Exit, Stop};
@@ -34,8 +35,9 @@ impl Omitted {
     }
 }
 
-/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted tests that no other
-/// shard answers for. That the part is empty is an error only where nothing failed in any shard.
+/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted
+/// tests that no other shard answers for. That the part is empty is an error only where nothing
+/// failed in any shard.
 pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, Omitted, Vec<Test>), Stop> {
     let ids: Vec<String> = selected.iter().map(Test::id).collect();
     let mut omitted = Omitted::default();
@@ -71,8 +73,8 @@ fn nothing_failed(count: usize, omitted: Omitted) -> Stop {
     Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 
-/// How many tests have still to pass when all of `part` that run have: they failed when they last ran, or could run here
-/// and never did. What failed before and is skipped now has still to pass.
+/// How many tests have still to pass when all of `part` that run have: they failed when they last
+/// ran, or could run here and never did. What failed before and is skipped now has still to pass.
 pub(super) fn outstanding(part: &[(Test, Decision)], others: &[(Test, Decision)], subset: &Subset) -> usize {
     if subset.choice != Choice::FailedOnly {
         return 0;

@@ -32,8 +32,8 @@ pub(crate) struct Build {
 #[derive(Debug)]
 pub(crate) struct TestBinary {
     pub(crate) package: Arc<Package>,
-    /// `suite`; the tests of a binary are `bin/NAME`, those of an example `example/NAME`, as the library may have the
-    /// same name. A test that has it is `test/NAME`.
+    /// `suite`; the tests of a binary are `bin/NAME`, those of an example `example/NAME`, as the
+    /// library may have the same name. A test that has it is `test/NAME`.
     pub(crate) target: String,
     pub(crate) executable: PathBuf,
     /// The root source file of the target.

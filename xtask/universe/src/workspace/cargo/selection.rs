@@ -46,14 +46,15 @@ pub struct BuildArgs {
 /// What to build.
 #[derive(Debug, Clone, Copy)]
 pub enum Selection<'a> {
-    /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running executable), with
-    /// these features, given as `package/feature`.
+    /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running
+    /// executable), with these features, given as `package/feature`.
     Tests {
         /// The features.
         features: &'a [String],
     },
-    /// Some binaries of one package, with these features, given as `package/feature`. In a debug build cargo selects
-    /// the same packages, features and profile as for the tests, so that neither build compiles anything of the other again.
+    /// Some binaries of one package, with these features, given as `package/feature`. In a debug
+    /// build cargo selects the same packages, features and profile as for the tests, so that
+    /// neither build compiles anything of the other again.
     Binaries {
         /// The package.
         package: &'a str,
@@ -143,8 +144,9 @@ impl BuildArgs {
             .collect()
     }
 
-    /// Which packages: those that were named, or all, or those that cargo takes by default; but never xtask itself
-    /// (Windows cannot overwrite a running executable). It is no member when it runs on another workspace.
+    /// Which packages: those that were named, or all, or those that cargo takes by default; but
+    /// never xtask itself (Windows cannot overwrite a running executable). It is no member when it
+    /// runs on another workspace.
     fn packages(&self, workspace: &Workspace) -> Vec<String> {
         if !self.package.is_empty() {
             return self

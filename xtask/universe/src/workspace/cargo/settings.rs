@@ -1,7 +1,7 @@
 //! The table `[env]` of cargo's configuration, which cargo sets for the tests that it runs.
 //!
-//! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all above it, then from cargo's home; the
-//! nearer file wins. `include` is not followed.
+//! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all above it, then
+//! from cargo's home; the nearer file wins. `include` is not followed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +30,8 @@ enum Entry {
     },
 }
 
-/// The variables for tests that run in `directory`; those that are set already stay unless the table insists.
+/// The variables for tests that run in `directory`; those that are set already stay unless the
+/// table insists.
 pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
     let mut found = BTreeMap::new();
     for (base, text) in files(directory) {

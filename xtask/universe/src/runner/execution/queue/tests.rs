@@ -17,7 +17,8 @@ fn demanding(demands: Vec<Demand>, rounds: u32, copies: u32, slots: usize) -> Qu
     Queue::new(rounds, copies, demands, Room::new(slots, vec![1]))
 }
 
-/// Starts what it can and ends each at once, until nothing is left: (number, round) in the order of the starts.
+/// Starts what it can and ends each at once, until nothing is left: (number, round) in the order of
+/// the starts.
 fn all(queue: &mut Queue) -> Vec<(usize, u32)> {
     let mut seen = Vec::new();
     loop {

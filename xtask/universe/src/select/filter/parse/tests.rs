@@ -1,4 +1,5 @@
-//! What expressions mean, that what is written can be read again, and that nothing a person can write does harm.
+//! What expressions mean, that what is written can be read again, and that nothing a person can
+//! write does harm.
 
 use super::*;
 use crate::select::filter::subject::{Subject, subject};
