@@ -55,7 +55,7 @@ pub(crate) use news::News;
 #[cfg(test)]
 pub(crate) use steps::steps_of;
 
-use crate::limits::{CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
+use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use digest::{StateHash, hash_of};
 use room::Room;
 use steps::step;
@@ -65,7 +65,7 @@ use tree::{Life, Link, Tree};
 #[derive(Debug, Clone)]
 pub struct Catalog {
     replica: ReplicaId,
-    /// The greatest counter of any dot in the catalog.
+    /// The greatest counter of any dot in the catalog, as far as it is followed.
     counter: u64,
     entries: BTreeMap<EntryId, Entry>,
     /// How many bytes of memory all entries count for.
@@ -230,6 +230,7 @@ impl Catalog {
             self.revision += 1;
             self.digest = OnceLock::new();
         }
+        let mut counter = self.counter;
         let mut unlinked = Vec::new();
         let mut moved = Vec::new();
         for (id, mut state) in states {
@@ -245,18 +246,24 @@ impl Catalog {
                 self.tree.unlink(id);
                 unlinked.push(id);
             }
-            self.counter = self.counter.max(state.seen.counter_max());
+            counter = counter.max(state.seen.counter_max());
             let mut room = Room::of(self);
             room.take(&id, &state);
             self.len = room.len();
             let hash = hash_of(&id, &state);
             self.entries.insert(id, Entry { state, hash });
         }
+        self.counter = counter.min(self.counter_followed_max());
         let lifted = self.renew_lifted(moved, &mut unlinked);
         for id in unlinked {
             self.link(id);
         }
         lifted
+    }
+
+    /// Up to which counter one merge or one change follows those of others.
+    fn counter_followed_max(&self) -> u64 {
+        self.counter.saturating_add(CATALOG_COUNTER_LEAD_MAX)
     }
 
     fn renew_lifted(&mut self, moved: Vec<EntryId>, unlinked: &mut Vec<EntryId>) -> Vec<EntryId> {

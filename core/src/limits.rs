@@ -231,8 +231,9 @@ pub const ENTRY_VERSIONS_MAX: usize = 64;
 pub const ENTRY_REPLICAS_MAX: usize = 1024;
 /// Most holders that are remembered of one version; beyond it the smallest fingerprints are.
 pub const VERSION_HOLDERS_MAX: usize = 256;
-/// How far ahead of all we know a counter may be. No peer makes four thousand million changes while
-/// nobody looks, and it would take as many such jumps to use up our own counter.
+/// How far our counter follows that of another peer in one merge or change. No peer makes four
+/// thousand million changes while nobody looks, and it takes as many such jumps to use up ours. An
+/// entry that is further ahead is merged, but takes no change of ours: a new entry gets it.
 pub const CATALOG_COUNTER_LEAD_MAX: u64 = 1 << 32;
 
 // ---- peer ----

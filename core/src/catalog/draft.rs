@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Catalog;
 use super::dot::{Dot, ReplicaId};
-use super::error::CatalogError;
+use super::error::{CatalogError, StateFault};
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
 use super::view::{Item, LeafGroup};
@@ -30,6 +30,14 @@ pub(super) struct Draft<'a> {
     states: BTreeMap<EntryId, EntryState>,
 }
 
+/// What a finished draft leaves to store.
+#[derive(Default)]
+pub(super) struct Drafted {
+    pub(super) states: BTreeMap<EntryId, EntryState>,
+    /// The counter of the last dot that was made.
+    pub(super) counter: u64,
+}
+
 impl<'a> Draft<'a> {
     pub(super) fn new(catalog: &'a Catalog) -> Self {
         Self {
@@ -40,15 +48,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The drafted states, if they keep to the limits.
-    pub(super) fn finish(self) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
+    /// What was drafted, if it keeps to the limits.
+    pub(super) fn finish(self) -> Result<Drafted, CatalogError> {
         self.catalog.check_room(&self.states)?;
         for (id, state) in &self.states {
             state
                 .check_sizes()
                 .map_err(|fault| CatalogError::BadState { id: *id, fault })?;
         }
-        Ok(self.states)
+        Ok(Drafted {
+            states: self.states,
+            counter: self.counter,
+        })
     }
 
     /// The dot of the last change that was drafted.
@@ -65,6 +76,13 @@ impl<'a> Draft<'a> {
             .checked_add(1)
             .ok_or(CatalogError::CounterExhausted)?;
         Ok(self.last_dot())
+    }
+
+    /// A dot for a change of that entry: greater than every dot on it.
+    fn next_dot_on(&mut self, id: EntryId) -> Result<Dot, CatalogError> {
+        let seen = self.state(id).map_or(0, |state| state.seen.counter_max());
+        self.counter = self.counter.max(seen);
+        self.next_dot()
     }
 
     fn edit(&mut self, id: EntryId, change: impl FnOnce(&mut EntryState)) {
@@ -135,10 +153,13 @@ impl<'a> Draft<'a> {
         self.states.get(&id).or_else(|| self.catalog.state(id))
     }
 
-    /// Whether an entry takes one change of ours more, and one version more.
+    /// Whether an entry takes one more change of ours and one more version. The other side may have
+    /// filled it, or may have counted on it so far ahead that we don't follow.
     fn has_room(&self, id: EntryId) -> bool {
         self.state(id).is_some_and(|state| {
-            state.versions.len() < ENTRY_VERSIONS_MAX && state.seen.has_room_for(&self.replica)
+            state.versions.len() < ENTRY_VERSIONS_MAX
+                && state.seen.has_room_for(&self.replica)
+                && state.seen.counter_max() <= self.catalog.counter_followed_max()
         })
     }
 
@@ -184,7 +205,7 @@ impl<'a> Draft<'a> {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
             return self.make(parent, full.place.name.clone(), version);
         }
-        let dot = self.next_dot()?;
+        let dot = self.next_dot_on(id)?;
         self.edit(id, |state| state.add(dot, version));
         Ok(id)
     }
@@ -261,7 +282,13 @@ impl<'a> Draft<'a> {
     }
 
     fn put(&mut self, id: EntryId, parent: EntryId, name: Name) -> Result<(), CatalogError> {
-        let stamp = self.next_dot()?;
+        let seen = self.state(id).map_or(0, |state| state.seen.counter_max());
+        let limit = self.catalog.counter_followed_max();
+        if seen > limit {
+            let fault = StateFault::CounterTooFarAhead { counter: seen, limit };
+            return Err(CatalogError::BadState { id, fault });
+        }
+        let stamp = self.next_dot_on(id)?;
         self.edit(id, |state| state.put(Place { stamp, parent, name }));
         Ok(())
     }

@@ -4,15 +4,15 @@
 //! and changes nothing. It acts on what is *shown* at the path it is given, and only on dots that
 //! this replica has seen.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::Catalog;
 use super::dot::Dot;
-use super::draft::{Draft, FOLDER};
+use super::draft::{Draft, Drafted, FOLDER};
 use super::error::CatalogError;
 use super::revise::Holding;
 use super::share_path::SharePath;
-use super::state::{EntryId, EntryState, FileVersion, Kind, LinkVersion, Version};
+use super::state::{EntryId, FileVersion, Kind, LinkVersion, Version};
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
 
@@ -68,8 +68,8 @@ impl Catalog {
             }
             Some(item) => draft.put_version(&item, path, version)?,
         }
-        let states = draft.finish()?;
-        Ok(self.store_change(states))
+        let drafted = draft.finish()?;
+        Ok(self.store_change(drafted))
     }
 
     /// Shares a folder, with the folders it is in. No change if it is there.
@@ -80,8 +80,8 @@ impl Catalog {
             Some(_) => return Err(CatalogError::NotFolder { path: path.clone() }),
             None => draft.create(path, FOLDER).map(drop)?,
         }
-        let states = draft.finish()?;
-        Ok(self.store_change(states))
+        let drafted = draft.finish()?;
+        Ok(self.store_change(drafted))
     }
 
     /// Removes what is shown at the path: one version of a file, or a folder with all that is in
@@ -96,8 +96,8 @@ impl Catalog {
             Some(Item::Leaf(group) | Item::Copy(group)) => draft.drop_versions(&group),
             Some(Item::Folder(entries)) => entries.into_iter().for_each(|id| draft.remove_folder(id)),
         }
-        let states = draft.finish()?;
-        Ok(self.store_change(states))
+        let drafted = draft.finish()?;
+        Ok(self.store_change(drafted))
     }
 
     /// The entries that [`Catalog::remove`] changes there, shown or not.
@@ -160,8 +160,8 @@ impl Catalog {
         }
         let mut draft = Draft::new(self);
         draft.add_holder(id, dot, holder);
-        let states = draft.finish().unwrap_or_default();
-        self.store_change(states)
+        let drafted = draft.finish().unwrap_or_default();
+        self.store_change(drafted)
     }
 
     /// Who holds a version that this peer makes. Nobody does of a link.
@@ -172,7 +172,8 @@ impl Catalog {
         }
     }
 
-    pub(super) fn store_change(&mut self, mut states: BTreeMap<EntryId, EntryState>) -> Change {
+    pub(super) fn store_change(&mut self, drafted: Drafted) -> Change {
+        let Drafted { mut states, counter } = drafted;
         states.retain(|id, state| self.state(*id) != Some(state));
         let touched = states.keys().copied().collect();
         let dots = states
@@ -184,6 +185,7 @@ impl Catalog {
         };
         let made = dots.filter(|made| !is_known(made)).collect();
         self.store(states);
+        self.counter = self.counter.max(counter);
         Change { touched, made }
     }
 }

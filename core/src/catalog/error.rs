@@ -123,12 +123,12 @@ pub enum StateFault {
     /// A dot that its own version vector does not cover, or a counter of 0.
     #[error("it holds a dot that it claims not to have seen")]
     UnseenDot,
-    /// A counter that would use up ours.
-    #[error("its counter `{counter}` is too far ahead, at most `{limit}` is believed")]
+    /// A counter so far ahead that a change of ours would use up our own.
+    #[error("its counter `{counter}` is too far ahead, this peer follows up to `{limit}`")]
     CounterTooFarAhead {
         /// The counter.
         counter: u64,
-        /// What would have been accepted.
+        /// Up to which a change follows.
         limit: u64,
     },
     /// Too many concurrent versions.

@@ -10,7 +10,7 @@ use super::error::{CatalogError, StateFault};
 use super::news::{CatalogEvent, News};
 use super::room::Room;
 use super::state::{EntryId, EntryState};
-use crate::limits::{CATALOG_COUNTER_LEAD_MAX, MERGE_PIECE_ENTRIES_MAX};
+use crate::limits::MERGE_PIECE_ENTRIES_MAX;
 
 /// States from elsewhere that were checked, to be merged piece by piece in the order in which they
 /// came.
@@ -43,15 +43,11 @@ impl Catalog {
 
     /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing.
     pub(crate) fn checked(&self, states: Vec<(EntryId, EntryState)>) -> Result<Batch, CatalogError> {
-        let counter_max = self
-            .counter
-            .saturating_add(CATALOG_COUNTER_LEAD_MAX)
-            .min(u64::MAX - 1);
         let mut batch: VecDeque<(EntryId, EntryState)> = VecDeque::with_capacity(states.len());
         let mut position_of = HashMap::new();
         for (id, state) in states {
             let refuse = |fault: StateFault| CatalogError::BadState { id, fault };
-            state.check(id, counter_max).map_err(refuse)?;
+            state.check(id).map_err(refuse)?;
             let position = *position_of.entry(id).or_insert(batch.len());
             match batch.get_mut(position) {
                 Some((_, known)) => known.join(state),

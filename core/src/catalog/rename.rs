@@ -69,8 +69,8 @@ impl Catalog {
                 draft.exchange((item, from), (target, to))?;
             }
         }
-        let states = draft.finish()?;
-        Ok(self.store_change(states))
+        let drafted = draft.finish()?;
+        Ok(self.store_change(drafted))
     }
 
     /// Whether a move keeps all paths within their limits, and folders out of themselves.

@@ -85,8 +85,8 @@ impl Catalog {
                 written = (id, draft.last_dot());
             }
         }
-        let states = draft.finish()?;
-        let change = self.store_change(states);
+        let drafted = draft.finish()?;
+        let change = self.store_change(drafted);
         let shown = self.shown_as(written, &spot.path, version);
         Ok(Edited { change, shown })
     }

@@ -238,20 +238,13 @@ impl EntryState {
     }
 
     /// Checks what the merge relies on, in a state that somebody else made.
-    pub(super) fn check(&self, id: EntryId, counter_max: u64) -> Result<(), StateFault> {
+    pub(super) fn check(&self, id: EntryId) -> Result<(), StateFault> {
         self.check_sizes()?;
         if id == EntryId::ROOT {
             return Err(StateFault::Root);
         }
         if self.place.parent == id {
             return Err(StateFault::OwnParent);
-        }
-        let counter = self.seen.counter_max();
-        if counter > counter_max {
-            return Err(StateFault::CounterTooFarAhead {
-                counter,
-                limit: counter_max,
-            });
         }
         let mut dots = self.versions.keys().chain([&self.place.stamp]);
         if !dots.all(|dot| dot.counter > 0 && self.seen.covers(dot)) {

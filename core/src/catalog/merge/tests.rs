@@ -1,10 +1,10 @@
 //! Which states are refused, and what a merge reports.
 
 use super::*;
-use crate::catalog::tests::{add, catalog_of, pair, path, send, sync};
+use crate::catalog::tests::{add, catalog_of, pair, path, send, sync, tree};
 use crate::catalog::{Dot, ReplicaId, Version};
 use crate::identity::Fingerprint;
-use crate::limits::{ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, VERSION_HOLDERS_MAX};
+use crate::limits::{CATALOG_COUNTER_LEAD_MAX, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, VERSION_HOLDERS_MAX};
 
 fn dot(counter: u64, peer: u16) -> Dot {
     let fingerprint = Fingerprint::from_bytes(std::array::from_fn(|index| peer.to_be_bytes()[index % 2]));
@@ -78,20 +78,86 @@ fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
     );
 }
 
+/// `alice` and an entry of hers on which another peer has counted to `counter`.
+fn ahead(counter: u64) -> (Catalog, EntryId) {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "report", 1);
+    let (id, mut state) = alice.all_states().remove(0);
+    state.seen.note(dot(counter, 3));
+    alice.merge(vec![(id, state)]).unwrap();
+    (alice, id)
+}
+
 #[test]
-fn counters_are_believed_up_to_the_lead_and_no_further() {
-    // bob has counted to 1.
-    let limit = 1 + CATALOG_COUNTER_LEAD_MAX;
-    assert_eq!(verdict(|_, state| state.seen.note(dot(limit, 3))), None);
-    let refused = |counter| Some(StateFault::CounterTooFarAhead { counter, limit });
-    assert_eq!(
-        verdict(|_, state| state.seen.note(dot(limit + 1, 3))),
-        refused(limit + 1)
+fn a_change_follows_a_counter_up_to_the_lead_and_no_further() {
+    // The merge follows by the lead, the change by another one. alice has counted to 1 before.
+    let limit = 1 + 2 * CATALOG_COUNTER_LEAD_MAX;
+    for (counter, follows) in [(limit, true), (limit + 1, false), (u64::MAX, false)] {
+        let (mut alice, id) = ahead(counter);
+        add(&mut alice, "report", 2);
+        let shown = alice.lookup(&path("report")).unwrap();
+        assert_eq!(shown.id == id, follows, "{counter}");
+        assert_eq!(shown.dot.counter > counter, follows, "{counter}");
+        let mut bob = catalog_of(2);
+        sync(&mut alice, &mut bob);
+        assert_eq!(tree(&bob), ["report 2"]);
+    }
+}
+
+#[test]
+fn one_merge_or_change_raises_our_counter_by_at_most_the_lead() {
+    let (mut alice, _) = ahead(u64::MAX);
+    assert_eq!(alice.counter, 1 + CATALOG_COUNTER_LEAD_MAX);
+    add(&mut alice, "report", 2);
+    assert!(alice.counter <= 10 + 2 * CATALOG_COUNTER_LEAD_MAX);
+}
+
+#[test]
+fn a_fresh_peer_takes_and_changes_what_a_counted_up_pair_shares() {
+    let (mut alice, _) = ahead(u64::MAX);
+    for seed in 2..6 {
+        let (id, mut state) = alice.all_states().remove(0);
+        state
+            .seen
+            .note(dot(u64::from(seed) * CATALOG_COUNTER_LEAD_MAX, 3));
+        alice.merge(vec![(id, state)]).unwrap();
+        add(&mut alice, "report", seed);
+    }
+    drop(alice.rename(&path("report"), &path("final/report")).unwrap());
+    let mut carol = catalog_of(7);
+    carol.merge(alice.all_states()).unwrap();
+    assert_eq!(tree(&carol), tree(&alice));
+    add(&mut carol, "final/report", 9);
+    drop(carol.rename(&path("final/report"), &path("report")).unwrap());
+    drop(carol.remove(&path("final")).unwrap());
+    sync(&mut alice, &mut carol);
+    assert_eq!(tree(&carol), ["report 9"]);
+    assert_eq!(tree(&alice), ["report 9"]);
+}
+
+#[test]
+fn a_rename_that_a_far_counter_would_undo_is_an_error() {
+    let mut alice = catalog_of(1);
+    drop(alice.add_folder(&path("folder")).unwrap());
+    let (id, mut state) = alice.all_states().remove(0);
+    let far = dot(u64::MAX, 3);
+    state.put(crate::catalog::Place {
+        stamp: far,
+        ..state.place.clone()
+    });
+    alice.merge(vec![(id, state)]).unwrap();
+    let error = alice.rename(&path("folder"), &path("other")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CatalogError::BadState {
+                fault: StateFault::CounterTooFarAhead { .. },
+                ..
+            }
+        ),
+        "{error:?}"
     );
-    assert_eq!(
-        verdict(|_, state| state.seen.note(dot(u64::MAX, 3))),
-        refused(u64::MAX)
-    );
+    assert_eq!(tree(&alice), ["folder/"]);
 }
 
 #[test]
