@@ -3,6 +3,7 @@
 //! Each rule is a pure function of a file's path and text.
 
 mod floors;
+mod references;
 mod strangers;
 
 use std::fmt;
@@ -67,19 +68,28 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
 /// The same, for a directory and the capabilities that tests may need.
 fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for file in sources(root)? {
-        let text = std::fs::read_to_string(root.join(&file))
+    let files = sources(root)?;
+    for file in &files {
+        let text = std::fs::read_to_string(root.join(file))
             .with_context(|| format!("could not read `{}`", file.display()))?;
-        findings.extend(breaches(&file, &text, known));
-        findings.extend(undeclared(root, &file));
-        let placed = floors::breaches(&file, &text).into_iter();
-        let placed = placed.chain(strangers::breaches(&file, &text));
+        findings.extend(breaches(file, &text, known));
+        findings.extend(undeclared(root, file));
+        let placed = floors::breaches(file, &text).into_iter();
+        let placed = placed.chain(strangers::breaches(file, &text));
         findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),
             line,
             message,
         }));
     }
+    let pages = PathBuf::from("ARCHITECTURE.md");
+    let text = std::fs::read_to_string(root.join(&pages)).unwrap_or_default();
+    let named = references::breaches(&text, &files, root).into_iter();
+    findings.extend(named.map(|(line, message)| Finding {
+        file: pages.clone(),
+        line,
+        message,
+    }));
     for manifest in ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"].map(PathBuf::from) {
         let text = std::fs::read_to_string(root.join(&manifest)).unwrap_or_default();
         let found = strangers::breaches(&manifest, &text).into_iter();
