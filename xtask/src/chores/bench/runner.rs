@@ -29,6 +29,9 @@ pub(super) struct RunnerArgs {
     /// Run N tests concurrently [default: twice the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Also run the xtask of the checkout in DIR, to compare with an earlier state of this one
+    #[arg(long, value_name = "DIR")]
+    before: Option<PathBuf>,
 }
 
 /// Makes the suite, measures, shows.
@@ -41,6 +44,7 @@ pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()
         workspace: workspace.root.clone(),
         target: workspace.target_directory.clone(),
         suite: place(workspace),
+        before: args.before.clone(),
         jobs: args.jobs.map_or_else(default_jobs, NonZeroUsize::get),
     };
     suite::write(&ground.suite).context("could not write the suite")?;
@@ -75,12 +79,15 @@ fn place(workspace: &Workspace) -> PathBuf {
     home.join("runner")
 }
 
-/// Those that are installed.
+/// Those that are installed, and that which was asked for.
 fn contenders(ground: &Ground, console: &Console) -> Vec<Contender> {
     let mut contenders = Contender::ALL.to_vec();
     if !contender::has_nextest(ground) {
         contenders.retain(|one| *one != Contender::Nextest);
         console.line("nextest is not installed: left out");
+    }
+    if ground.before.is_none() {
+        contenders.retain(|one| *one != Contender::Before);
     }
     contenders
 }

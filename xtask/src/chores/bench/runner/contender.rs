@@ -20,6 +20,8 @@ pub(super) enum Contender {
     Process,
     /// Where it is installed.
     Nextest,
+    /// The runner of an earlier checkout, otherwise like `Box`.
+    Before,
     /// One process for all tests of a binary.
     CargoTest,
 }
@@ -33,13 +35,16 @@ pub(super) struct Ground {
     pub(super) target: PathBuf,
     /// The directory of the suite; it has a target directory of its own.
     pub(super) suite: PathBuf,
+    /// The root of an earlier checkout.
+    pub(super) before: Option<PathBuf>,
     pub(super) jobs: usize,
 }
 
 impl Contender {
-    pub(super) const ALL: [Contender; 4] = [
+    pub(super) const ALL: [Contender; 5] = [
         Contender::Box,
         Contender::Nextest,
+        Contender::Before,
         Contender::Process,
         Contender::CargoTest,
     ];
@@ -50,6 +55,7 @@ impl Contender {
             Contender::Box => figures::OURS,
             Contender::Process => "xtask test --isolate process",
             Contender::Nextest => figures::NEXTEST,
+            Contender::Before => figures::BEFORE,
             Contender::CargoTest => "cargo test",
         }
     }
@@ -82,7 +88,7 @@ impl Contender {
     ) -> Option<(Option<Duration>, Duration)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match self {
-            Contender::Box | Contender::Process => {
+            Contender::Box | Contender::Process | Contender::Before => {
                 let report = ground.suite.join("target").join(PUBLISHED);
                 let lines = std::fs::read_to_string(report.with_file_name(events::FILE_NAME)).ok()?;
                 let told = figures::of_events(&lines)?;
@@ -99,14 +105,22 @@ impl Contender {
         let manifest = ground.suite.join("Cargo.toml");
         let mut command = cargo(ground);
         match self {
-            Contender::Box | Contender::Process => {
+            Contender::Box | Contender::Process | Contender::Before => {
                 // As people start it, by way of cargo, which looks first whether there is anything
                 // to build.
                 command.args(["run", "--package", "xtask", "--bin", "xtask", "--target-dir"]);
-                command.arg(&ground.target).args(["--", "test", "--jobs", &jobs]);
+                match ground.before.as_ref().filter(|_| self == Contender::Before) {
+                    Some(before) => command.current_dir(before).arg(before.join("target")),
+                    None => command.arg(&ground.target),
+                };
+                command.args(["--", "test", "--jobs", &jobs]);
                 command.args([
                     "--isolate",
-                    if self == Contender::Box { "auto" } else { "process" },
+                    if self == Contender::Process {
+                        "process"
+                    } else {
+                        "auto"
+                    },
                 ]);
                 command.arg("--manifest-path").arg(manifest);
             }

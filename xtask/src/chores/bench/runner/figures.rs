@@ -7,6 +7,9 @@ use serde::Deserialize;
 /// This runner, as it is by default.
 pub(super) const OURS: &str = "xtask test";
 
+/// That of an earlier checkout.
+pub(super) const BEFORE: &str = "xtask test, before";
+
 /// The one to beat.
 pub(super) const NEXTEST: &str = "cargo nextest run";
 
@@ -105,9 +108,13 @@ impl<'a> Figures<'a> {
             .runners
             .iter()
             .map(|&(name, samples)| self.row(name, samples));
+        let phase = |sample: &Sample| sample.phase;
+        let whole = |sample: &Sample| sample.whole;
         let verdicts = [
-            self.ratio("tests", |sample| sample.phase),
-            self.ratio("whole command", |sample| sample.whole),
+            self.beside_nextest("tests", phase),
+            self.beside_nextest("whole command", whole),
+            self.beside_before("tests", phase),
+            self.beside_before("whole command", whole),
             self.first_test(),
         ];
         std::iter::once(head)
@@ -131,10 +138,26 @@ impl<'a> Figures<'a> {
         found.map(|(_, samples)| *samples)
     }
 
-    /// Ours by nextest's, each pair taken one after the other.
-    fn ratio(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
-        let pairs = self.samples(OURS)?.iter().zip(self.samples(NEXTEST)?);
-        let ratio = median(pairs.map(|(ours, theirs)| of(ours).as_secs_f64() / of(theirs).as_secs_f64()));
+    /// What one took by what the other took, each pair taken one after the other.
+    fn ratio(&self, (one, other): (&str, &str), of: fn(&Sample) -> Duration) -> Option<f64> {
+        let pairs = self.samples(one)?.iter().zip(self.samples(other)?);
+        Some(median(pairs.map(|(one, other)| {
+            of(one).as_secs_f64() / of(other).as_secs_f64()
+        })))
+    }
+
+    fn beside_before(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
+        let ratio = self.ratio((OURS, BEFORE), of)?;
+        let Some(theirs) = self.ratio((BEFORE, NEXTEST), of) else {
+            return Some(format!("{what}, beside before: {ratio:.2} ×"));
+        };
+        Some(format!(
+            "{what}, beside before: {ratio:.2} ×; before beside nextest: {theirs:.2} ×"
+        ))
+    }
+
+    fn beside_nextest(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
+        let ratio = self.ratio((OURS, NEXTEST), of)?;
         Some(format!(
             "{what}, beside nextest: {ratio:.2} ×, budget ≤ {RATIO_MAX:.1} ×, {}",
             verdict(ratio <= RATIO_MAX)
@@ -241,6 +264,19 @@ mod tests {
             lines[1].split_whitespace().collect::<Vec<_>>().join(" "),
             "xtask test 0.10 s 10.00 ms 1.10 s 1.00 s"
         );
+    }
+
+    #[test]
+    fn an_earlier_runner_is_compared_with_this_one_and_with_nextest() {
+        let of = |millis| [sample(None, millis, 2 * millis)];
+        let (ours, theirs, before) = (of(100), of(200), of(150));
+        let lines = Figures::new(vec![(OURS, &ours), (NEXTEST, &theirs), (BEFORE, &before)], 10).lines();
+        assert_eq!(
+            lines[6],
+            "tests, beside before: 0.67 ×; before beside nextest: 0.75 ×"
+        );
+        let alone = Figures::new(vec![(OURS, &ours), (BEFORE, &before)], 10).lines();
+        assert_eq!(alone[4], "whole command, beside before: 0.67 ×");
     }
 
     #[test]
