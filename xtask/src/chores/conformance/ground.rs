@@ -16,9 +16,10 @@ use tokio::sync::watch;
 
 use super::check::Ground;
 use cargo_universe::base::clock;
+use cargo_universe::base::limits::GRACE;
 use cargo_universe::base::mounts;
 use cargo_universe::base::os::{self, Kill};
-use cargo_universe::runner::execution::process::{self, GRACE, Halt};
+use cargo_universe::runner::execution::process::{self, Halt};
 use cargo_universe::workspace::cargo;
 
 /// Two peers meet and mount in less than a second; a busy machine gets more.

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::base::limits::DURATION_MAX;
+
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
 pub fn now() -> Instant {
@@ -55,9 +57,6 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
-
-/// Nobody waits longer than this, and no clock overflows by it.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Understands `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
+use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
 use crate::machine::capability::detect_for;
@@ -111,9 +112,6 @@ pub struct Args {
     #[command(flatten)]
     pub(crate) profile: ProfileArgs,
 }
-
-/// The whole run has so much time, unless another limit is given.
-const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///

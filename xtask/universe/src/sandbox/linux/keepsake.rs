@@ -15,13 +15,8 @@ use std::path::Path;
 use rustix::fs::{FileType, readlinkat};
 
 use crate::base::folder::{Access, Folder};
+use crate::base::limits::{KEEPSAKE_ENTRIES_MAX, KEEPSAKE_LEN_MAX};
 use crate::report::kept_files::KeptFiles;
-
-/// So many bytes of contents are kept.
-const LEN_MAX: u64 = 64 << 20;
-
-/// And so many entries.
-const ENTRIES_MAX: usize = 10_000;
 
 /// What may still be copied.
 struct Budget {
@@ -47,8 +42,8 @@ fn kept(mode: u32, least: u32) -> u32 {
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
 pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
     let mut budget = Budget {
-        len: LEN_MAX,
-        entries: ENTRIES_MAX,
+        len: KEEPSAKE_LEN_MAX,
+        entries: KEEPSAKE_ENTRIES_MAX,
         is_exceeded: false,
     };
     // A link in its place leads to other people's files.
