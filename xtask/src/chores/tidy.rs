@@ -11,17 +11,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::chores::limits::{COMMENT_COLUMNS_MAX, FILE_LINES_MAX};
 use cargo_universe::base::exit::Exit;
 use cargo_universe::machine::capability;
 use cargo_universe::runner::console;
 use cargo_universe::select::plan;
 use cargo_universe::workspace::metadata::Workspace;
-
-/// Longer files are split.
-const LINES_MAX: usize = 600;
-
-/// Columns of a line that is only a comment, its indentation included.
-const COMMENT_COLUMNS_MAX: usize = 100;
 
 /// Something that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,10 +129,10 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
         ));
     }
     let count = text.lines().count();
-    if count > LINES_MAX {
+    if count > FILE_LINES_MAX {
         findings.push(finding(
             count,
-            &format!("{count} lines; split a file before it has {LINES_MAX}"),
+            &format!("{count} lines; split a file before it has {FILE_LINES_MAX}"),
         ));
     }
     for (number, line) in (1..).zip(text.lines()) {
@@ -262,8 +257,8 @@ mod tests {
     #[test]
     fn a_file_may_have_as_many_lines_as_the_limit_and_not_one_more() {
         let text = |lines: usize| format!("//! Head.\n{}", "\n".repeat(lines - 1));
-        assert!(messages("a.rs", &text(LINES_MAX)).is_empty());
-        assert_eq!(messages("a.rs", &text(LINES_MAX + 1)).len(), 1);
+        assert!(messages("a.rs", &text(FILE_LINES_MAX)).is_empty());
+        assert_eq!(messages("a.rs", &text(FILE_LINES_MAX + 1)).len(), 1);
     }
 
     #[test]

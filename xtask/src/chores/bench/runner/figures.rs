@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::chores::limits::{FIRST_TEST_MAX, RATIO_MAX};
 use serde::Deserialize;
 
 /// This runner, as it is by default.
@@ -9,12 +10,6 @@ pub(super) const OURS: &str = "xtask test";
 
 /// The one to beat.
 pub(super) const NEXTEST: &str = "cargo nextest run";
-
-/// From the start of `cargo xtask test` with nothing to build to its first test, at most this.
-const FIRST_TEST_MAX: Duration = Duration::from_secs(1);
-
-/// Compared with nextest we may take at most this.
-const RATIO_MAX: f64 = 1.0;
 
 /// One run of the suite.
 #[derive(Debug, Clone, Copy)]
