@@ -2,7 +2,12 @@
 //!
 //! Each rule is a pure function of a file's path and text.
 
+mod bounds;
+mod code;
+mod errno;
+mod exceptions;
 mod floors;
+mod parameters;
 mod strangers;
 
 use std::fmt;
@@ -56,7 +61,15 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
 /// When a source cannot be read.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     let known: Vec<&str> = capability::names(&workspace.config).collect();
-    check_below(&workspace.root, &known)
+    let mut findings = check_below(&workspace.root, &known)?;
+    findings.extend(
+        exceptions::vanished(&workspace.root).map(|(file, message)| Finding {
+            file: file.to_owned(),
+            line: 1,
+            message,
+        }),
+    );
+    Ok(findings)
 }
 
 /// The same, for a directory and the capabilities that tests may need.
@@ -68,7 +81,11 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
         findings.extend(breaches(&file, &text, known));
         findings.extend(undeclared(root, &file));
         let placed = floors::breaches(&file, &text).into_iter();
-        let placed = placed.chain(strangers::breaches(&file, &text));
+        let placed = placed
+            .chain(strangers::breaches(&file, &text))
+            .chain(bounds::breaches(&file, &text))
+            .chain(exceptions::ERRNO.apply(&file, errno::breaches(&file, &text)))
+            .chain(exceptions::TUPLES.apply(&file, parameters::breaches(&text)));
         findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),
             line,

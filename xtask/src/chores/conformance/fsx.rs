@@ -1,6 +1,5 @@
 //! fsx: random operations on one file, each compared with what the file must hold by then.
 
-
 use tokio::process::Command;
 
 use super::check::{Check, Said, Setting, Verdict};

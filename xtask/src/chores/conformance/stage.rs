@@ -82,20 +82,20 @@ impl Stage<'_> {
                 Some(skip) => Done::without_output(Outcome::Skipped(skip)),
                 None => self.one(number, trial, halt.clone()).await,
             };
-            // Skips are told at the end.
-            if !matches!(done.outcome, Outcome::Skipped(_)) {
-                let result = (&done.outcome, done.elapsed);
-                self.console.finished(number, SUITE, &trial.name(), result);
-            }
             let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
             let id = trial.id();
-            cases.push(Case {
+            let case = Case {
                 started: Some(started),
                 elapsed: done.elapsed,
                 stdout: done.stdout,
                 stderr: done.stderr,
                 ..Case::new(id, classname, trial.ground.name().to_owned(), done.outcome)
-            });
+            };
+            // Skips are told at the end.
+            if !matches!(case.outcome, Outcome::Skipped(_)) {
+                self.console.finished(number, SUITE, &trial.name(), &case);
+            }
+            cases.push(case);
         }
         cases
     }

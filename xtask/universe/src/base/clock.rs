@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::base::limits::DURATION_MAX;
+use crate::base::limits::{DURATION_MAX, DURATION_MIN};
 
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
@@ -77,7 +77,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let positive = Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|duration| (Duration::from_nanos(1)..=DURATION_MAX).contains(duration));
+        .filter(|duration| (DURATION_MIN..=DURATION_MAX).contains(duration));
     positive.ok_or_else(|| format!("`{text}` is not a length of time"))
 }
 

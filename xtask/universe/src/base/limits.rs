@@ -10,6 +10,8 @@ use std::time::Duration;
 
 // ---- base: waits, locks, foreign text ----
 
+/// Shortest time that anybody may ask for. None is no limit, which has a word of its own.
+pub const DURATION_MIN: Duration = Duration::from_nanos(1);
 /// Longest time that anybody may ask for: a year. No clock overflows by it.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of one line of another program. A longer one is shown as several lines, each checked by

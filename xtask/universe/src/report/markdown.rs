@@ -35,7 +35,13 @@ pub(crate) fn to_markdown(report: &Report, len_max: usize) -> String {
     let slowest =
         slowest.map(|(case, elapsed)| format!("- {:.3} s {}\n", elapsed.as_secs_f64(), code(&case.title())));
     page.section("Slowest", slowest);
-    page.section("The run", report.properties.iter().map(property));
+    page.section(
+        "The run",
+        report
+            .properties
+            .iter()
+            .map(|(name, value)| property(name, value)),
+    );
     page.text
 }
 
@@ -156,7 +162,7 @@ fn skipped(case: &Case) -> Option<String> {
     }
 }
 
-fn property((name, value): &(String, String)) -> String {
+fn property(name: &str, value: &str) -> String {
     format!("- {}: {}\n", code(name), code(value))
 }
 

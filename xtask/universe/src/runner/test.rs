@@ -4,7 +4,7 @@
 //! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends
 //! in a report.
 
-mod finish;
+mod context;
 mod ground;
 mod jobs;
 
@@ -35,7 +35,7 @@ use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::Order;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
-use finish::{Finished, Run};
+use context::{Finished, Run};
 use ground::Ground;
 
 /// Build the workspace and run its tests, each in a process of its own
@@ -166,7 +166,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
-    let mut ran = ground.run(run, (plan, &found), interrupts).await;
+    let mut ran = ground.run(run, plan, &found, interrupts).await;
     wishes.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,

@@ -233,7 +233,7 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     let mut command = Command::new(probe);
     command.arg("fuse");
     let start = clock::now();
-    let output = output(keeper, command, ("probe", PROBE_TIMEOUT)).await;
+    let output = output(keeper, command, "probe", PROBE_TIMEOUT).await;
     let output = output.map_err(|why| format!("the probe failed: {why}"))?;
     Ok((output.stdout, clock::now() - start))
 }
@@ -243,7 +243,8 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
 pub(super) async fn output(
     keeper: &Keeper,
     mut command: Command,
-    (label, limit): (&str, Duration),
+    label: &str,
+    limit: Duration,
 ) -> Result<Output, String> {
     let scratch = keeper.scratch.join(label);
     command.envs(TEMPORARY.map(|name| (name, &scratch)));

@@ -75,7 +75,9 @@ fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
             FileType::Symlink => readlinkat(from, &*name, Vec::new())
                 .map_err(io::Error::from)
                 .and_then(|text| std::os::unix::fs::symlink(OsStr::from_bytes(text.to_bytes()), &target)),
-            FileType::RegularFile => from.file(&name).and_then(|source| file(source, &target, budget)),
+            FileType::RegularFile => from
+                .file(&name)
+                .and_then(|(source, metadata)| file(source, &metadata, &target, budget)),
             _ => Ok(()),
         };
         // One that fails does not hinder the others.
@@ -84,7 +86,7 @@ fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
     Ok(())
 }
 
-fn file((mut source, metadata): (File, Metadata), to: &Path, budget: &mut Budget) -> io::Result<()> {
+fn file(mut source: File, metadata: &Metadata, to: &Path, budget: &mut Budget) -> io::Result<()> {
     let mode = kept(metadata.mode(), MODE_FILE);
     let mut copy = OpenOptions::new()
         .write(true)
@@ -131,7 +133,7 @@ mod tests {
             let mut budget = budget(len, 1);
             let source = File::open(&from).unwrap();
             let metadata = source.metadata().unwrap();
-            file((source, metadata), &to, &mut budget).unwrap();
+            file(source, &metadata, &to, &mut budget).unwrap();
             assert_eq!(
                 (fs::metadata(&to).unwrap().len(), budget.is_exceeded),
                 (kept, is_cut)
