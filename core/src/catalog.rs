@@ -47,7 +47,9 @@ pub use news::CatalogEvent;
 pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
-pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
+pub use state::{
+    ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, PERMISSION_BITS, Place, Version,
+};
 pub use view::Shown;
 
 pub(crate) use merge::{Batch, MergedPiece};

@@ -73,6 +73,7 @@ impl Clock {
     }
 
     /// Waits until `deadline`; at once if it has passed. Cancel safe.
+    #[expect(clippy::disallowed_methods, reason = "this is the file that pauses")]
     pub async fn sleep_until(&self, deadline: Instant) {
         tokio::time::sleep_until(deadline).await;
     }

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// Largest identity file that is read, in bytes. A real one has under 200; whatever is larger is
 /// some other file.
 pub const IDENTITY_FILE_LEN_MAX: usize = 1024;
+/// Characters of a foreign identity file's first line that an error shows.
+pub const IDENTITY_FORMAT_SHOWN_LEN_MAX: usize = 24;
 
 // ---- rendezvous ----
 
@@ -201,6 +203,14 @@ pub const SHARE_PATH_LEN_MAX: usize = 4096;
 pub const SHARE_DEPTH_MAX: usize = 64;
 /// Longest target of a symbolic link, in bytes: what Linux takes, PATH_MAX less the NUL at the end.
 pub const LINK_TARGET_LEN_MAX: usize = 4095;
+/// Longest extension that a conflict copy keeps, in bytes; a longer one is taken for part of the
+/// stem.
+pub const CONFLICT_EXTENSION_LEN_MAX: usize = 32;
+/// Characters of a refused path that an error shows.
+pub const SHOWN_PATH_LEN_MAX: usize = 200;
+/// Entries of one folder that are asked one after the other for a name; of more the names are
+/// gathered.
+pub const ASKED_ENTRIES_MAX: usize = 8;
 /// Most entries of a catalog, removed ones included, which take about 1 KiB of memory each.
 pub const CATALOG_ENTRIES_MAX: usize = 1_000_000;
 /// Bytes of memory that all entries of a catalog may take (1 GiB), counted by the four lengths
@@ -302,6 +312,8 @@ pub const RECHECKS_KEPT_MAX: usize = 1024;
 /// Lanes that read a changed file again, or wait for one that does: all of one session. Another one
 /// is told that the file has changed; it asks again when it hears of the new content.
 pub const REREADING_LANES_MAX: usize = SESSION_LANES_MAX;
+/// Idle lanes that are kept for what this side asks for: half of all.
+pub const ASKING_LANES_MAX: usize = SESSION_LANES_MAX / 2;
 /// Until a record that could not be refreshed is offered again.
 pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 

@@ -13,10 +13,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use tandem_relay::clock::Clock;
+use tandem_relay::limits::ARGUMENT_SECONDS_MAX;
 use tandem_relay::{Limits, MemoryStore, RelayConfig, Sources, StoreLimits};
-
-/// Longest time that an argument may ask for, in seconds: a day.
-const SECONDS_MAX: f64 = 86_400.0;
 
 /// Runs a tandem relay: the server where two peers find each other.
 ///
@@ -149,7 +147,7 @@ impl FromStr for Seconds {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hint = "no time in seconds\nhint: write `5` or `0.5`, more than 0 and at most a day";
         let seconds: f64 = text.parse().map_err(|_| hint)?;
-        match seconds > 0.0 && seconds <= SECONDS_MAX {
+        match seconds > 0.0 && seconds <= ARGUMENT_SECONDS_MAX {
             true => Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| hint),
             false => Err(hint),
         }

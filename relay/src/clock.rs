@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval};
 
 /// A cheap handle to monotonic time.
 #[derive(Debug, Clone)]
@@ -35,12 +35,19 @@ impl Clock {
 
     /// Time since a fixed moment in the past; never goes back.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that asks")]
     pub fn now(&self) -> Duration {
         match &self.source {
             Source::System { origin } => origin.elapsed(),
             Source::Manual { elapsed_nanos } => Duration::from_nanos(elapsed_nanos.load(Ordering::SeqCst)),
         }
     }
+}
+
+/// Ticks at once, and then whenever this much time has passed; the period is not zero.
+#[expect(clippy::disallowed_methods, reason = "this is the file that pauses")]
+pub(crate) fn ticks(period: Duration) -> Interval {
+    tokio::time::interval(period)
 }
 
 /// Time that stands still until it is advanced; for tests, of other crates as well.

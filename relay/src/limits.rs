@@ -122,3 +122,5 @@ pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Longest time for a header, whatever [`Limits::header_timeout`] says: hyper adds it to the time
 /// without a check.
 pub(crate) const HEADER_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest time that an argument may ask for, in seconds: a day.
+pub const ARGUMENT_SECONDS_MAX: f64 = 86_400.0;

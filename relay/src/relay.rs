@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Acceptor;
+use crate::clock;
 use crate::config::RelayConfig;
 use crate::limits::SWEEP_INTERVAL_MIN;
 use crate::listen::BindError;
@@ -92,7 +93,7 @@ impl Relay {
 }
 
 async fn sweep_regularly(store: Arc<dyn Store>, interval: Duration, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(interval.max(SWEEP_INTERVAL_MIN));
+    let mut ticks = clock::ticks(interval.max(SWEEP_INTERVAL_MIN));
     let sweeping = async {
         loop {
             ticks.tick().await;

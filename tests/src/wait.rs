@@ -126,6 +126,7 @@ pub(crate) async fn pause(duration: Duration) {
 }
 
 /// Lets time pass until `instant`.
+#[expect(clippy::disallowed_methods, reason = "this file is the clock of the tests")]
 pub(crate) async fn pause_until(instant: Instant) {
     tokio::time::sleep_until(instant).await;
 }

@@ -6,5 +6,6 @@ pub(crate) mod ci;
 pub(crate) mod compat;
 pub(crate) mod conformance;
 pub(crate) mod demo;
+pub(crate) mod limits;
 pub(crate) mod mutations;
 pub(crate) mod tidy;

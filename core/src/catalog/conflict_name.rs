@@ -7,11 +7,9 @@
 use super::dot::Dot;
 use super::share_path::Name;
 use super::state::EntryId;
-use crate::limits::SHARE_NAME_LEN_MAX;
+use crate::limits::{CONFLICT_EXTENSION_LEN_MAX, SHARE_NAME_LEN_MAX};
 
 const MARK: &str = " (conflict ";
-/// Longest extension that is kept; what is longer is taken for part of the stem.
-const EXTENSION_LEN_MAX: usize = 32;
 /// Hexadecimal digits that tell later attempts apart.
 const TAG_LEN: usize = 12;
 
@@ -39,7 +37,7 @@ pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32)
 /// Stem, and extension with its dot. A name that only starts with a dot has no extension.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
-        Some(position) if position > 0 && name.len() - position <= EXTENSION_LEN_MAX => {
+        Some(position) if position > 0 && name.len() - position <= CONFLICT_EXTENSION_LEN_MAX => {
             name.split_at(position)
         }
         _ => (name, ""),

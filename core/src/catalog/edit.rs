@@ -12,12 +12,9 @@ use super::draft::{Draft, Drafted, FOLDER};
 use super::error::CatalogError;
 use super::revise::Holding;
 use super::share_path::SharePath;
-use super::state::{EntryId, FileVersion, Kind, LinkVersion, Version};
+use super::state::{EntryId, FileVersion, Kind, LinkVersion, PERMISSION_BITS, Version};
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
-
-/// Permission bits; the others are not shared.
-const MODE_MASK: u32 = 0o777;
 
 /// What a local operation changed, for telling the other side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -215,7 +212,7 @@ pub(super) fn checked(kind: Kind, path: &SharePath) -> Result<Kind, CatalogError
             leaf => Ok(leaf),
         };
     };
-    let mode = file.mode & MODE_MASK;
+    let mode = file.mode & PERMISSION_BITS;
     let file = FileVersion { mode, ..file };
     let refuse = |fault| CatalogError::BadFile {
         path: path.clone(),

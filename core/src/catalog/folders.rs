@@ -9,10 +9,7 @@ use std::collections::HashMap;
 use super::Catalog;
 use super::share_path::{Name, SharePath};
 use super::state::EntryId;
-
-/// Entries of one folder that are asked one after the other for a name. Of more the names are
-/// gathered.
-const ASKED_ENTRIES_MAX: usize = 8;
+use crate::limits::ASKED_ENTRIES_MAX;
 
 /// One visible folder.
 pub(super) struct Folder<'a> {

@@ -22,7 +22,7 @@ use crate::limits::{
 
 const ENTRY_ID_CONTEXT: &str = "tandem 2026-11 id of a catalog entry";
 /// The permission bits that are shared; set-user-id and the like never are.
-const MODE_MAX: u32 = 0o777;
+pub const PERMISSION_BITS: u32 = 0o777;
 
 /// Names an entry for ever, wherever it is moved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub struct FileVersion {
     /// When the file was last modified, in nanoseconds since 1970; shown to people, decides
     /// nothing.
     pub mtime_ns: i64,
-    /// Permission bits, at most `0o777`.
+    /// At most [`PERMISSION_BITS`].
     pub mode: u32,
 }
 
@@ -292,7 +292,7 @@ impl FileVersion {
                 len: self.content.len,
             });
         }
-        if self.mode > MODE_MAX {
+        if self.mode > PERMISSION_BITS {
             return Err(StateFault::BadMode { mode: self.mode });
         }
         Ok(())

@@ -22,8 +22,8 @@ pub(super) const RECORD_LEN: usize = 512;
 const KEY_LEN: usize = 32;
 const HEAD_LEN: usize = 1 + KEY_LEN + SIGNATURE_LEN + 2;
 /// Two times of at most 10 bytes, a count, and addresses of at most 20 bytes (kind, IPv6, port).
-const BODY_LEN_MAX: usize = 2 * 10 + 1 + CONTACT_ADDRESS_COUNT_MAX * 20;
-const _: () = assert!(HEAD_LEN + BODY_LEN_MAX <= RECORD_LEN);
+const LONGEST_BODY_LEN: usize = 2 * 10 + 1 + CONTACT_ADDRESS_COUNT_MAX * 20;
+const _: () = assert!(HEAD_LEN + LONGEST_BODY_LEN <= RECORD_LEN);
 
 const SIGNATURE_CONTEXT: &[u8] = b"tandem 2026-11 contact record\0";
 
@@ -172,7 +172,7 @@ impl ContactRecord {
         if identity.public_key() != self.public_key {
             return Err(RecordError::ForeignSigner);
         }
-        let mut buffer = [0; BODY_LEN_MAX];
+        let mut buffer = [0; LONGEST_BODY_LEN];
         let body = postcard::to_slice(&self.body, &mut buffer);
         let body = body.map_err(|_| RecordError::Malformed {
             problem: "its body is too long",

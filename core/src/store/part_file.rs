@@ -22,11 +22,13 @@ use cap_std::fs::{Dir, OpenOptions};
 use super::local_names::{self, NameFault, Platform};
 use super::no_follow;
 use super::write_all_at;
+#[cfg(unix)]
+use crate::catalog::PERMISSION_BITS;
 use crate::printable::{self, Printable};
 
 /// Permission bits that a received file can have, as in git: nobody but its owner may write to it.
 #[cfg(unix)]
-const RECEIVED_MODE_MAX: u32 = 0o755;
+const RECEIVED_MODE_BITS: u32 = 0o755;
 
 /// Why a file could not be received into its place.
 #[derive(Debug, thiserror::Error)]
@@ -281,7 +283,7 @@ impl PartFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_MAX);
+        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_BITS);
         let file = folder.open_with(&temporary, &options);
         let file = file
             .map_err(|e| failed("create a file for", &destination.path(), e))?
@@ -347,8 +349,9 @@ impl PartFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            self.file
-                .set_permissions(std::fs::Permissions::from_mode(self.attributes.mode & 0o777))?;
+            self.file.set_permissions(std::fs::Permissions::from_mode(
+                self.attributes.mode & PERMISSION_BITS,
+            ))?;
         }
         self.file.set_modified(self.attributes.modified)
     }

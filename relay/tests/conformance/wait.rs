@@ -26,6 +26,7 @@ pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
 }
 
 /// Does `act` at intervals, until `end` is there.
+#[expect(clippy::disallowed_methods, reason = "this is the file that waits")]
 pub(crate) async fn dripping<T>(mut act: impl AsyncFnMut(), end: impl Future<Output = T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     let mut end = pin!(end);

@@ -14,15 +14,16 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::process::Command;
 use tokio::sync::watch;
 
+use crate::chores::limits::MOUNT_BENCH_TIMEOUT;
 use cargo_universe::base::exit::{Exit, Stop};
 use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
+use cargo_universe::base::limits::GRACE;
 use cargo_universe::base::os;
 use cargo_universe::base::os::TEMPORARY;
 use cargo_universe::base::runtime;
@@ -32,7 +33,7 @@ use cargo_universe::machine::capability::detect_for;
 use cargo_universe::runner::binary;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::execution::capture::{Capture, Echo};
-use cargo_universe::runner::execution::process::{self, End, Ended, GRACE, Halt, Watch};
+use cargo_universe::runner::execution::process::{self, End, Ended, Halt, Watch};
 use cargo_universe::runner::rundir::{RUN_ID, RunDir};
 use cargo_universe::runner::suspension::Pauses;
 use cargo_universe::sandbox::removal;
@@ -45,9 +46,6 @@ use table::Served;
 
 /// The directory below `target/xtask`.
 const KIND: &str = "bench";
-
-/// A gigabyte, five times, through a slow mount on a busy machine.
-const LIMIT: Duration = Duration::from_secs(900);
 
 /// As much as the binary moves by default.
 const OTHERS_MIB: u32 = 1024;
@@ -234,7 +232,7 @@ async fn attended(
         command.env(name, value);
     }
     let (sender, halt) = watch::channel(Halt::No);
-    let timeout = LIMIT;
+    let timeout = MOUNT_BENCH_TIMEOUT;
     let mut work = std::pin::pin!(process::run(
         command,
         capture,
@@ -270,7 +268,12 @@ fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
         End::Exited(status) if status.success() => {}
         End::Exited(status) => return Err(stop(format!("`{name}` ended with {status}"))),
         End::NotStarted(error) => return Err(stop(format!("`{name}` did not start: {error}"))),
-        End::TimedOut => return Err(stop(format!("`{name}` did not end within {} s", LIMIT.as_secs()))),
+        End::TimedOut => {
+            return Err(stop(format!(
+                "`{name}` did not end within {} s",
+                MOUNT_BENCH_TIMEOUT.as_secs()
+            )));
+        }
         End::Halted(_) | End::TooManyProcesses(_) | End::Lost => {
             return Err(stop(format!("`{name}` was interrupted")));
         }

@@ -91,7 +91,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         directory: &workspace.root,
         target: &directory.join("target"),
     };
-    let has_nextest = cargo(place, &["nextest", "--version"]).is_ok_and(|output| output.status.success());
+    let rounds = Rounds {
+        count: args.rounds,
+        with_nextest: cargo(place, &["nextest", "--version"]).is_ok_and(|output| output.status.success()),
+    };
     let mut equal = true;
     console.line(HEADER);
     for unpacked in sources::unpack(&crates, &directory)? {
@@ -99,7 +102,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             directory: &unpacked.directory,
             ..place
         };
-        match compare(&unpacked, place, (args.rounds, has_nextest)) {
+        match compare(&unpacked, place, &rounds) {
             Ok(comparison) => {
                 console.line(&comparison.line());
                 comparison.refused.iter().for_each(|line| console.line(line));
@@ -143,11 +146,14 @@ impl Comparison {
     }
 }
 
-fn compare(
-    unpacked: &Unpacked,
-    place: Place<'_>,
-    (rounds, has_nextest): (u32, bool),
-) -> anyhow::Result<Comparison> {
+/// What is done to compare.
+struct Rounds {
+    /// How often each runner runs.
+    count: u32,
+    with_nextest: bool,
+}
+
+fn compare(unpacked: &Unpacked, place: Place<'_>, rounds: &Rounds) -> anyhow::Result<Comparison> {
     // Builds for both, so that only running is measured.
     let built = cargo(place, &[&unpacked.cargo_test()[..], &["--no-run"]].concat())?;
     anyhow::ensure!(
@@ -159,12 +165,12 @@ fn compare(
     let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
     let mut refused = None;
     let mut differences = Vec::new();
-    for _ in 0..rounds {
+    for _ in 0..rounds.count {
         let (theirs, time) = timed(|| cargo(place, &unpacked.cargo_test()))?;
         cargo_times.push(time);
         let (ours, time) = timed(|| xtask(place, &TEST))?;
         our_times.push(time);
-        if has_nextest && refused.is_none() {
+        if rounds.with_nextest && refused.is_none() {
             let (nextest, time) = timed(|| cargo(place, &NEXTEST))?;
             refused = refusal(&nextest);
             nextest_times.push(time);

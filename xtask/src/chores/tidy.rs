@@ -2,8 +2,14 @@
 //!
 //! Each rule is a pure function of a file's path and text.
 
+mod bounds;
+mod code;
+mod errno;
+mod exceptions;
 mod floors;
+mod parameters;
 mod references;
+mod reserved;
 mod strangers;
 
 use std::fmt;
@@ -12,17 +18,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::chores::limits::{COMMENT_COLUMNS_MAX, FILE_LINES_MAX};
 use cargo_universe::base::exit::Exit;
 use cargo_universe::machine::capability;
 use cargo_universe::runner::console;
 use cargo_universe::select::plan;
 use cargo_universe::workspace::metadata::Workspace;
-
-/// Longer files are split.
-const LINES_MAX: usize = 600;
-
-/// Columns of a line that is only a comment, its indentation included.
-const COMMENT_COLUMNS_MAX: usize = 100;
 
 /// Something that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,7 +63,15 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
 /// When a source cannot be read.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     let known: Vec<&str> = capability::names(&workspace.config).collect();
-    check_below(&workspace.root, &known)
+    let mut findings = check_below(&workspace.root, &known)?;
+    findings.extend(
+        exceptions::vanished(&workspace.root).map(|(file, message)| Finding {
+            file: file.to_owned(),
+            line: 1,
+            message,
+        }),
+    );
+    Ok(findings)
 }
 
 /// The same, for a directory and the capabilities that tests may need.
@@ -75,7 +84,12 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
         findings.extend(breaches(file, &text, known));
         findings.extend(undeclared(root, file));
         let placed = floors::breaches(file, &text).into_iter();
-        let placed = placed.chain(strangers::breaches(file, &text));
+        let placed = placed
+            .chain(strangers::breaches(file, &text))
+            .chain(bounds::breaches(file, &text))
+            .chain(reserved::breaches(file, &text))
+            .chain(exceptions::ERRNO.apply(file, errno::breaches(file, &text)))
+            .chain(exceptions::TUPLES.apply(file, parameters::breaches(&text)));
         findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),
             line,
@@ -144,10 +158,10 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
         ));
     }
     let count = text.lines().count();
-    if count > LINES_MAX {
+    if count > FILE_LINES_MAX {
         findings.push(finding(
             count,
-            &format!("{count} lines; split a file before it has {LINES_MAX}"),
+            &format!("{count} lines; split a file before it has {FILE_LINES_MAX}"),
         ));
     }
     for (number, line) in (1..).zip(text.lines()) {
@@ -272,8 +286,8 @@ mod tests {
     #[test]
     fn a_file_may_have_as_many_lines_as_the_limit_and_not_one_more() {
         let text = |lines: usize| format!("//! Head.\n{}", "\n".repeat(lines - 1));
-        assert!(messages("a.rs", &text(LINES_MAX)).is_empty());
-        assert_eq!(messages("a.rs", &text(LINES_MAX + 1)).len(), 1);
+        assert!(messages("a.rs", &text(FILE_LINES_MAX)).is_empty());
+        assert_eq!(messages("a.rs", &text(FILE_LINES_MAX + 1)).len(), 1);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn assert_nothing_remains(run: &Run) {
 }
 
 /// A leak of this kind fails the test, is told with its evidence, and is gone, at either level.
-fn assert_found_told_and_gone((test, kind, evidence): (&str, &str, &str)) {
+fn assert_found_told_and_gone(test: &str, kind: &str, evidence: &str) {
     for level in LEVELS {
         let id = format!("fixture::suite$leaks::{test}");
         let run = run(&[&id, "--leaks", "fail", "--isolate", level]);
@@ -48,13 +48,15 @@ fn assert_found_told_and_gone((test, kind, evidence): (&str, &str, &str)) {
 
 #[test]
 fn each_kind_of_leak_is_found_told_and_gone() {
-    KINDS.into_iter().for_each(assert_found_told_and_gone);
+    for (test, kind, evidence) in KINDS {
+        assert_found_told_and_gone(test, kind, evidence);
+    }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_mount_is_found_told_and_gone() {
-    assert_found_told_and_gone(("a_mount", "mount", "mount point"));
+    assert_found_told_and_gone("a_mount", "mount", "mount point");
 }
 
 #[test]

@@ -253,7 +253,9 @@ impl FileSystem {
 fn changed_kind(kind: &Kind, changes: &Changes) -> Option<Kind> {
     let changed = match kind {
         Kind::File(file) => Kind::File(FileVersion {
-            mode: changes.mode.map_or(file.mode, |mode| mode & 0o777),
+            mode: changes
+                .mode
+                .map_or(file.mode, |mode| mode & crate::catalog::PERMISSION_BITS),
             mtime_ns: changes.modified_ns.unwrap_or(file.mtime_ns),
             ..*file
         }),

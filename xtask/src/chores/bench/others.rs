@@ -8,21 +8,15 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use super::measurement::{MEGABYTES_PER_SECOND, Measurement};
 use super::source::Source;
 use super::table::{READ, WRITE};
+use crate::chores::limits::{SERVER_LOOK_INTERVAL, SERVER_READY_TIMEOUT};
 use cargo_universe::base::clock;
 use cargo_universe::base::mounts;
-
-/// They come up in less than a second.
-const READY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Between two looks at whether something is ready.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Variables through which a request to loopback could leave this machine.
 const PROXIES: [&str; 6] = [
@@ -167,12 +161,12 @@ impl Running {
                 .0
                 .last_mut()
                 .is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
-            if ended || clock::now() - start > READY_TIMEOUT {
+            if ended || clock::now() - start > SERVER_READY_TIMEOUT {
                 let words = std::fs::read_to_string(log).unwrap_or_default();
                 let last = words.lines().last().unwrap_or("it said nothing").to_owned();
                 bail!("`{name}` did not become ready: {last}");
             }
-            clock::after(LOOK_INTERVAL).await;
+            clock::after(SERVER_LOOK_INTERVAL).await;
         }
         Ok(())
     }

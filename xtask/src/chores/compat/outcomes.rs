@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::process::Output;
 
+use crate::chores::limits::DIFFERENCES_SHOWN_MAX;
 use serde::Deserialize;
-
-/// Of so many differences each is shown.
-const SHOWN_MAX: usize = 20;
 
 /// A test, as `cargo xtask list --json` tells it.
 #[derive(Debug, Deserialize)]
@@ -101,8 +99,8 @@ impl Outcomes {
         let told =
             differing.map(|(line, theirs, ours)| format!("  {line}: {theirs} by {them}, {ours} by {us}"));
         let mut told: Vec<String> = told.collect();
-        let hidden = told.len().saturating_sub(SHOWN_MAX);
-        told.truncate(SHOWN_MAX);
+        let hidden = told.len().saturating_sub(DIFFERENCES_SHOWN_MAX);
+        told.truncate(DIFFERENCES_SHOWN_MAX);
         told.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
         told
     }

@@ -11,11 +11,9 @@ use anyhow::bail;
 
 use super::outcomes::{Listed, Outcomes};
 use super::{Place, captured, cargo_command, listed, timed};
+use crate::chores::limits::OUTPUT_LINES_MAX;
 use cargo_universe::runner::console::Console;
 use cargo_universe::workspace::metadata::Workspace;
-
-/// Of what a runner wrote that failed, so many lines of the end are shown.
-const SHOWN_LINES: usize = 80;
 
 /// Another runner.
 struct Runner {
@@ -126,6 +124,6 @@ impl Ran {
 fn end(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let lines: Vec<&str> = text.iter().flat_map(|text| text.lines()).collect();
-    let skipped = lines.len().saturating_sub(SHOWN_LINES);
+    let skipped = lines.len().saturating_sub(OUTPUT_LINES_MAX);
     lines.get(skipped..).unwrap_or_default().join("\n")
 }

@@ -1,15 +1,10 @@
 //! fsx: random operations on one file, each compared with what the file must hold by then.
 
-use std::time::Duration;
-
 use tokio::process::Command;
 
 use super::check::{Check, Said, Setting, Verdict};
+use crate::chores::limits::{FSX_MESSAGE_LEN_MAX, FSX_TIMEOUT};
 use cargo_universe::machine::capability;
-
-/// 100,000 operations, many of which wait for the disk, took from 30 s to 225 s on one machine, by
-/// how busy it was.
-const LIMIT: Duration = Duration::from_secs(900);
 
 const OPERATION_COUNT: u32 = 100_000;
 
@@ -19,14 +14,11 @@ const FIXED_SEED: u64 = 42;
 /// The last line of an fsx that found nothing wrong.
 const SUCCESS: &str = "All operations completed A-OK!";
 
-/// How much of what it said goes into a message.
-const MESSAGE_LEN_MAX: usize = 300;
-
 pub(super) const FIXED: Check = Check {
     name: "fsx",
     about: "100,000 operations on one file, the same in every run",
     needs: &["fsx"],
-    limit: LIMIT,
+    limit: FSX_TIMEOUT,
     command: |setting| Ok(command(setting, FIXED_SEED)),
     judge: |_, said| judge(said, FIXED_SEED),
 };
@@ -35,7 +27,7 @@ pub(super) const RANDOM: Check = Check {
     name: "fsx_random",
     about: "100,000 operations on one file, others in every run",
     needs: &["fsx"],
-    limit: LIMIT,
+    limit: FSX_TIMEOUT,
     command: |setting| Ok(command(setting, setting.seed)),
     judge: |setting, said| judge(said, setting.seed),
 };
@@ -60,7 +52,7 @@ fn judge(said: &Said, seed: u64) -> Verdict {
         let first: String = first
             .unwrap_or("it said nothing")
             .chars()
-            .take(MESSAGE_LEN_MAX)
+            .take(FSX_MESSAGE_LEN_MAX)
             .collect();
         format!("with seed {seed}, {}: {first}", said.status)
     });

@@ -8,30 +8,22 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::check::Ground;
+use crate::chores::limits::{GROUND_MESSAGE_LEN_MAX, MOUNT_TIMEOUT, UNMOUNT_TIMEOUT};
 use cargo_universe::base::clock;
+use cargo_universe::base::limits::GRACE;
 use cargo_universe::base::mounts;
 use cargo_universe::base::os::{self, Kill};
-use cargo_universe::runner::execution::process::{self, GRACE, Halt};
+use cargo_universe::runner::execution::process::{self, Halt};
 use cargo_universe::workspace::cargo;
-
-/// Two peers meet and mount in less than a second; a busy machine gets more.
-const MOUNT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Unmounting takes milliseconds; what has not ended by then is stuck.
-const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The beginning of the line that says that the mounts are up.
 const READY: &str = "mounted";
-
-/// Of what the child said, so much is quoted.
-const WORDS_LEN_MAX: usize = 300;
 
 /// A directory on the ground of a check.
 #[derive(Debug)]
@@ -168,7 +160,7 @@ impl Mounting<'_> {
         let last: String = last
             .unwrap_or("it said nothing")
             .chars()
-            .take(WORDS_LEN_MAX)
+            .take(GROUND_MESSAGE_LEN_MAX)
             .collect();
         format!("its last words: {last}")
     }

@@ -1,16 +1,13 @@
 //! pjdfstest (the Rust port): what POSIX says of each file system call, one test per sentence.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::process::Command;
 
 use super::check::{Check, Ground, Said, Setting, Verdict};
 use super::expected::{Expected, Result};
+use crate::chores::limits::PJDFSTEST_TIMEOUT;
 use cargo_universe::machine::capability;
-
-/// With the short naps below it takes some seconds.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// What is known not to pass on a mount. On a plain directory everything must.
 const TABLE: &str = include_str!("../../../conformance/pjdfstest.toml");
@@ -36,7 +33,7 @@ pub(super) const CHECK: Check = Check {
     name: "pjdfstest",
     about: "398 tests of what POSIX says of file system calls",
     needs: &["pjdfstest", "root"],
-    limit: LIMIT,
+    limit: PJDFSTEST_TIMEOUT,
     command,
     judge,
 };

@@ -12,6 +12,7 @@ use super::ground::{Field, Mounting};
 use cargo_universe::base::clock;
 use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
+use cargo_universe::base::limits::GRACE;
 use cargo_universe::base::mounts;
 use cargo_universe::base::os;
 use cargo_universe::base::text::report_text;
@@ -20,7 +21,7 @@ use cargo_universe::report::data::{Case, Failure, Outcome, Skip};
 use cargo_universe::report::kinds::SkipKind;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::execution::capture::Capture;
-use cargo_universe::runner::execution::process::{self, End, Ended, GRACE, Halt, Watch};
+use cargo_universe::runner::execution::process::{self, End, Ended, Halt, Watch};
 use cargo_universe::runner::rundir::{RUN_ID, RunDir};
 use cargo_universe::runner::suspension::Pauses;
 use cargo_universe::sandbox::removal;
@@ -81,20 +82,20 @@ impl Stage<'_> {
                 Some(skip) => Done::without_output(Outcome::Skipped(skip)),
                 None => self.one(number, trial, halt.clone()).await,
             };
-            // Skips are told at the end.
-            if !matches!(done.outcome, Outcome::Skipped(_)) {
-                let result = (&done.outcome, done.elapsed);
-                self.console.finished(number, SUITE, &trial.name(), result);
-            }
             let classname = format!("{}.{}", SUITE.replace("::", "."), trial.check.name);
             let id = trial.id();
-            cases.push(Case {
+            let case = Case {
                 started: Some(started),
                 elapsed: done.elapsed,
                 stdout: done.stdout,
                 stderr: done.stderr,
                 ..Case::new(id, classname, trial.ground.name().to_owned(), done.outcome)
-            });
+            };
+            // Skips are told at the end.
+            if !matches!(case.outcome, Outcome::Skipped(_)) {
+                self.console.finished(number, SUITE, &trial.name(), &case);
+            }
+            cases.push(case);
         }
         cases
     }

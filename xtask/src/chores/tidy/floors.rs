@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::code;
+
 /// The rooms of one crate.
 #[derive(Debug)]
 pub(super) struct House {
@@ -61,9 +63,6 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let Some((house, module)) = HOUSES.iter().find_map(|house| Some((house, house.module(file)?))) else {
         return Vec::new();
     };
-    if is_test(file) {
-        return Vec::new();
-    }
     let Some(own) = house.room(&module) else {
         let message = format!(
             "`{module}` is in no room: add it to a floor of `{}` in `tidy/floors.rs`",
@@ -71,8 +70,7 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
         );
         return vec![(1, message)];
     };
-    let code = (1..).zip(text.lines());
-    let code = code.take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    let code = code::program(file, text).into_iter();
     code.flat_map(|(number, line)| {
         let wrong = imported(line)
             .filter_map(|name| house.refusal(own, name))
@@ -130,16 +128,10 @@ impl House {
 
 /// The modules of the top level that a line of code names.
 fn imported(line: &str) -> impl Iterator<Item = &str> {
-    let code = line.split("//").next().unwrap_or_default();
-    code.split("crate::").skip(1).map(|rest| {
+    line.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
         end.map_or(rest, |end| rest.get(..end).unwrap_or_default())
     })
-}
-
-/// Whether a file belongs to tests alone.
-fn is_test(file: &Path) -> bool {
-    file.iter().any(|part| part == "tests" || part == "tests.rs")
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::base::limits::{DURATION_MAX, DURATION_MIN};
+
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
 pub fn now() -> Instant {
@@ -17,6 +19,7 @@ pub fn wall() -> SystemTime {
 }
 
 /// Returns when `deadline` has passed; never, without one.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
 pub(crate) async fn passed(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -56,9 +59,6 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-/// Nobody waits longer than this, and no clock overflows by it.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
-
 /// Understands `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -78,7 +78,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let positive = Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|duration| (Duration::from_nanos(1)..=DURATION_MAX).contains(duration));
+        .filter(|duration| (DURATION_MIN..=DURATION_MAX).contains(duration));
     positive.ok_or_else(|| format!("`{text}` is not a length of time"))
 }
 

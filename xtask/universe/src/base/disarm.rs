@@ -11,9 +11,7 @@
 
 use std::io::{Stderr, Write};
 
-/// In bytes. A longer line of another program is shown as several lines, each checked by itself, to
-/// bound the memory.
-const LINE_LEN_MAX: usize = 1024 * 1024;
+use crate::base::limits::FOREIGN_LINE_LEN_MAX;
 
 /// What begins a command anywhere in a line, after a `#`.
 const ANYWHERE: [&str; 2] = ["#[", "#vso"];
@@ -101,7 +99,7 @@ impl<W: Write> PassedOn<W> {
         let ended = match line.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => line.drain(..=end).collect(),
             // A line of its own: what follows must not make a command of it.
-            None if line.len() > LINE_LEN_MAX => {
+            None if line.len() > FOREIGN_LINE_LEN_MAX => {
                 line.push(b'\n');
                 std::mem::take(line)
             }
@@ -147,20 +145,20 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_not_waited_for() {
-        let (mut out, long) = (Vec::new(), vec![b'x'; LINE_LEN_MAX + 1]);
+        let (mut out, long) = (Vec::new(), vec![b'x'; FOREIGN_LINE_LEN_MAX + 1]);
         let mut shown = PassedOn {
             out: &mut out,
             line: Some(Vec::new()),
         };
-        shown.push(&long[..LINE_LEN_MAX]).unwrap();
+        shown.push(&long[..FOREIGN_LINE_LEN_MAX]).unwrap();
         assert!(shown.out.is_empty());
-        shown.push(&long[LINE_LEN_MAX..]).unwrap();
+        shown.push(&long[FOREIGN_LINE_LEN_MAX..]).unwrap();
         assert_eq!(out.strip_suffix(b"\n"), Some(&*long));
     }
 
     #[test]
     fn no_command_comes_of_the_parts_of_a_line_that_is_too_long() {
-        let (white, end) = (vec![b' '; LINE_LEN_MAX], "error::c\n");
+        let (white, end) = (vec![b' '; FOREIGN_LINE_LEN_MAX], "error::c\n");
         for (before, after) in [("##", "[error]b\n"), (":", ":error::b\n")] {
             let first = [&white, before.as_bytes()].concat();
             let text = shown(Some(Vec::new()), &[&first, after.as_bytes(), end.as_bytes()]);

@@ -8,10 +8,7 @@ use std::process::{Command, Stdio};
 
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections::{Connections, Ground};
-
-/// One mount may hide others, which can be reached only when it is gone; but a mount that resists
-/// does so for ever.
-const ROUNDS_MAX: usize = 100;
+use crate::base::limits::DETACH_ROUNDS_MAX;
 
 /// Detaches every mount below `directory`, the latest first. Returns how many there were. Who
 /// serves one of them has ended, or is to: the way to the others must not lead through a file
@@ -22,7 +19,7 @@ pub fn detach_below(directory: &Path) -> usize {
         Connections::new(Ground::Below(directory.to_owned())).abort_mounted();
     }
     let mut count = 0;
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..DETACH_ROUNDS_MAX {
         let mounts = below(directory);
         if mounts.is_empty() {
             break;

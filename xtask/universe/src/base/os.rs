@@ -11,10 +11,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::base::limits::VARIABLE_SEARCH_TIMEOUT;
 use crate::base::procfs;
 
 /// The variables that name the temporary directory, on one system or another.
@@ -222,9 +222,6 @@ pub fn environment_contains(process: Pid, assignment: &str) -> bool {
         .any(|entry| entry == assignment.as_bytes())
 }
 
-/// How long it may take to find out which processes were started with some variable.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Kills every process that was started with `NAME=value` in its environment. Does nothing where
 /// the kernel does not tell, and stops where it does not answer: a page fault on a file system that
 /// hangs keeps the memory of its process locked, and whoever asks for that waits.
@@ -236,7 +233,7 @@ pub fn kill_all_with(assignment: &str) {
         // Nobody waits any more if it took too long.
         done.send(()).ok();
     });
-    wait.recv_timeout(LOOK_TIMEOUT).ok();
+    wait.recv_timeout(VARIABLE_SEARCH_TIMEOUT).ok();
 }
 
 /// The processes of this user that were started with `NAME=value` in their environment, as far as
@@ -251,7 +248,7 @@ pub(crate) fn all_with(assignment: &str) -> Vec<Pid> {
             // Nobody listens any more if it took too long.
             .all(|pid| found.send(pid).is_ok());
     });
-    std::iter::from_fn(|| all.recv_timeout(LOOK_TIMEOUT).ok()).collect()
+    std::iter::from_fn(|| all.recv_timeout(VARIABLE_SEARCH_TIMEOUT).ok()).collect()
 }
 
 /// Another user can make whoever reads the environment of their process wait for as long as they

@@ -16,13 +16,19 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
             format!("it is {kind} and no regular file"),
         ));
     }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(len_max + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > len_max {
+    let too_long = || {
         let why = format!("it has more than {} MiB", len_max / (1024 * 1024));
-        return Err(Error::new(ErrorKind::InvalidInput, why));
+        Error::new(ErrorKind::InvalidInput, why)
+    };
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.len() > len_max {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    // It may grow meanwhile.
+    file.take(len_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > len_max {
+        return Err(too_long());
     }
     Ok(bytes)
 }
@@ -91,6 +97,11 @@ mod tests {
         .unwrap();
         assert_eq!(read(&file, 100).unwrap().len(), 100);
         assert!(read(&file, 99).is_err());
+        let endless = Path::new("/proc/self/status");
+        assert!(
+            !cfg!(target_os = "linux") || read(endless, 99).is_err(),
+            "it says that it is empty"
+        );
         for other in [directory.path(), &pipe, Path::new("/dev/zero")] {
             let error = read(other, 100).unwrap_err();
             assert!(error.to_string().contains("no regular file"), "{error}");

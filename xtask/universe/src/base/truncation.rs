@@ -4,9 +4,6 @@
 //! A test's output is cut where it is read, and again where it is told; the second cut must know of
 //! the first. Pure.
 
-/// So much goes into the log of a test; one that writes more is stuck in a loop.
-pub(crate) const LOG_LEN_MAX: u64 = 64 * 1024 * 1024;
-
 const BEGINNING: &str = "\n[... ";
 const END: &str = " bytes left out ...]\n";
 

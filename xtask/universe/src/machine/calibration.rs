@@ -10,21 +10,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::base::clock;
-
-/// How long the piece of work takes on an ordinary machine that does nothing else, unoptimised.
-const USUAL: Duration = Duration::from_millis(3);
+use crate::base::limits::{
+    CALIBRATION_ATTEMPTS_MAX, CALIBRATION_USUAL, FACTOR_MAX, FACTOR_MIN, SLOWNESS_MAX, SLOWNESS_MIN,
+};
 
 /// Rounds of the piece of work.
 const ROUNDS: u64 = 100_000;
-
-/// The piece of work is done so often before it counts as slow.
-const ATTEMPTS: usize = 8;
-
-/// What is less than so many times slower is noise.
-const NOISE: f64 = 2.0;
-
-/// Nobody waits longer than this: at a quota of 5 % everything takes 17 times longer.
-const FACTOR_MAX: f64 = 20.0;
 
 /// The factor that a person wants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,10 +36,10 @@ impl FromStr for Factor {
         let factor = text
             .parse()
             .ok()
-            .filter(|factor: &f64| (0.1..=1000.0).contains(factor));
-        factor
-            .map(Factor::Fixed)
-            .ok_or_else(|| format!("`{text}` is neither `auto` nor a number from 0.1 to 1000"))
+            .filter(|factor: &f64| (FACTOR_MIN..=FACTOR_MAX).contains(factor));
+        factor.map(Factor::Fixed).ok_or_else(|| {
+            format!("`{text}` is neither `auto` nor a number from {FACTOR_MIN} to {FACTOR_MAX}")
+        })
     }
 }
 
@@ -62,8 +53,8 @@ impl fmt::Display for Factor {
 }
 
 impl Factor {
-    /// The factor to stretch by, measured if that is wanted; takes about as long as [`USUAL`] where
-    /// it is 1.
+    /// The factor to stretch by, measured if that is wanted; takes about as long as
+    /// [`CALIBRATION_USUAL`] where it is 1.
     pub(crate) fn resolve(self) -> f64 {
         match self {
             Factor::Fixed(factor) => factor,
@@ -74,13 +65,13 @@ impl Factor {
 
 /// From the time that the work took and the processors that we may use.
 fn decide(took: Duration, processors: f64) -> f64 {
-    let slowness = took.as_secs_f64() / USUAL.as_secs_f64();
+    let slowness = took.as_secs_f64() / CALIBRATION_USUAL.as_secs_f64();
     let scarcity = 1.0 / processors;
     let factor = slowness.max(scarcity);
-    if factor < NOISE {
+    if factor < SLOWNESS_MIN {
         1.0
     } else {
-        factor.min(FACTOR_MAX).round()
+        factor.min(SLOWNESS_MAX).round()
     }
 }
 
@@ -92,8 +83,8 @@ fn measure() -> Duration {
         clock::now() - start
     };
     let mut shortest = once();
-    for _ in 1..ATTEMPTS {
-        if shortest < USUAL.mul_f64(NOISE) {
+    for _ in 1..CALIBRATION_ATTEMPTS_MAX {
+        if shortest < CALIBRATION_USUAL.mul_f64(SLOWNESS_MIN) {
             break;
         }
         shortest = shortest.min(once());
@@ -133,11 +124,11 @@ mod tests {
 
     #[test]
     fn noise_changes_nothing_and_slowness_stretches() {
-        assert!((decide(USUAL, f64::INFINITY) - 1.0).abs() < 1e-9);
-        assert!((decide(USUAL * 19 / 10, 4.0) - 1.0).abs() < 1e-9);
-        assert!((decide(USUAL * 4, 4.0) - 4.0).abs() < 1e-9);
-        assert!((decide(USUAL, 0.2) - 5.0).abs() < 1e-9);
-        assert!((decide(USUAL * 500, 0.01) - FACTOR_MAX).abs() < 1e-9);
+        assert!((decide(CALIBRATION_USUAL, f64::INFINITY) - 1.0).abs() < 1e-9);
+        assert!((decide(CALIBRATION_USUAL * 19 / 10, 4.0) - 1.0).abs() < 1e-9);
+        assert!((decide(CALIBRATION_USUAL * 4, 4.0) - 4.0).abs() < 1e-9);
+        assert!((decide(CALIBRATION_USUAL, 0.2) - 5.0).abs() < 1e-9);
+        assert!((decide(CALIBRATION_USUAL * 500, 0.01) - SLOWNESS_MAX).abs() < 1e-9);
     }
 
     #[test]
@@ -152,7 +143,9 @@ mod tests {
     fn a_factor_is_auto_or_a_sane_number() {
         assert_eq!("auto".parse(), Ok(Factor::Auto));
         assert_eq!("2.5".parse(), Ok(Factor::Fixed(2.5)));
-        for bad in ["", "0", "-1", "NaN", "1e9", "soon"] {
+        assert_eq!("0.1".parse(), Ok(Factor::Fixed(FACTOR_MIN)));
+        assert_eq!("1000".parse(), Ok(Factor::Fixed(FACTOR_MAX)));
+        for bad in ["", "0", "0.099", "-1", "NaN", "1000.1", "soon"] {
             assert!(bad.parse::<Factor>().is_err(), "{bad}");
         }
     }

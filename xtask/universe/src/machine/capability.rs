@@ -30,7 +30,6 @@ use serde::{Deserialize, Serialize};
 use crate::workspace::config::Config;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
-pub(crate) use confirm::PROBE_TIMEOUT;
 pub use program::path as program_path;
 
 /// Something that this machine can or cannot do.

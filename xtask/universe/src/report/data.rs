@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kinds::{LeakKind, SkipKind};
 use crate::base::failure_kind::FailureKind;
+use crate::base::limits::LEAKS_OF_A_KIND_MAX;
 
 /// One run of `test`, whole or cut short.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -282,19 +283,16 @@ impl Leak {
         }
     }
 
-    /// Things of this kind: at most [`TOLD_MAX`] of them, and how many more there are.
+    /// Things of this kind: at most [`LEAKS_OF_A_KIND_MAX`] of them, and how many more there are.
     pub(crate) fn told(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
-        let more = all.len().saturating_sub(TOLD_MAX);
-        let told = all.into_iter().take(TOLD_MAX);
+        let more = all.len().saturating_sub(LEAKS_OF_A_KIND_MAX);
+        let told = all.into_iter().take(LEAKS_OF_A_KIND_MAX);
         let rest = (more > 0).then(|| format!("and {more} more"));
         told.chain(rest)
             .map(|what| Leak::new(kind.clone(), what))
             .collect()
     }
 }
-
-/// So many leaks of one kind are told one by one.
-const TOLD_MAX: usize = 9;
 
 /// Something that a test left behind when it had ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -359,4 +357,21 @@ pub struct Skip {
     pub kind: SkipKind,
     /// One line for a person, with the probe's own reason where a capability is missing.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaks_up_to_the_limit_are_reported_one_by_one_and_the_others_counted() {
+        let reported = |count: usize| {
+            let all = (1..=count).map(|number| number.to_string()).collect();
+            let leaks = Leak::told(&LeakKind::Process, all);
+            (leaks.len(), leaks.last().map(|leak| leak.what.clone()))
+        };
+        let most = LEAKS_OF_A_KIND_MAX;
+        assert_eq!(reported(most), (most, Some(most.to_string())));
+        assert_eq!(reported(most + 1), (most + 1, Some("and 1 more".to_owned())));
+    }
 }

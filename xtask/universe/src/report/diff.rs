@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::base::limits::NOISE_MAX;
 use crate::report::data::{Case, Outcome, Report};
-
-/// Times below this are noise: a test that goes from 1 ms to 3 ms is no news.
-const NOISE: Duration = Duration::from_millis(50);
 
 /// The tests of which something changed, by what, each in the order of the later run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +90,7 @@ impl Diff {
             old.as_secs_f64()
         );
         let exceeds = |long: Duration, short: Duration| {
-            long >= NOISE && long.as_secs_f64() > short.as_secs_f64() * ratio
+            long >= NOISE_MAX && long.as_secs_f64() > short.as_secs_f64() * ratio
         };
         if exceeds(new, old) {
             self.slower.push(line);

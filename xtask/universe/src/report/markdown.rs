@@ -8,28 +8,17 @@
 use std::fmt::Write as _;
 
 use super::slowest::slowest;
+use crate::base::limits::{MARKDOWN_OUTPUT_LEN_MAX, MARKDOWN_RESERVE_LEN_MIN, MARKDOWN_SLOWEST_MAX};
 use crate::base::text::plain_line;
 use crate::base::text::plain_text;
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Outcome, Report};
 
-/// GitHub takes no more from one step.
-pub(crate) const LEN_MAX: usize = 1024 * 1024;
-
-/// So much of the end of each stream of a failed test is shown.
-const OUTPUT_LEN_MAX: usize = 4 * 1024;
-
-/// So many slow tests are named.
-const SLOWEST_COUNT: usize = 10;
-
-/// Kept free for the words that say how much was left out.
-const RESERVE_LEN: usize = 1024;
-
 /// The page, of at most `len_max` bytes.
 pub(crate) fn to_markdown(report: &Report, len_max: usize) -> String {
     let mut page = Page {
         text: String::new(),
-        len_max: len_max.saturating_sub(RESERVE_LEN),
+        len_max: len_max.saturating_sub(MARKDOWN_RESERVE_LEN_MIN),
     };
     page.add(&head(report));
     let cases = |wanted: fn(&Case) -> bool| report.cases().filter(move |case| wanted(case));
@@ -42,11 +31,17 @@ pub(crate) fn to_markdown(report: &Report, len_max: usize) -> String {
     page.section("Flaky", cases(Case::is_flaky).map(flaky));
     page.section("Left something behind", report.cases().flat_map(leaks));
     page.section("Skipped", report.cases().filter_map(skipped));
-    let slowest = slowest(report, SLOWEST_COUNT).into_iter();
+    let slowest = slowest(report, MARKDOWN_SLOWEST_MAX).into_iter();
     let slowest =
         slowest.map(|(case, elapsed)| format!("- {:.3} s {}\n", elapsed.as_secs_f64(), code(&case.title())));
     page.section("Slowest", slowest);
-    page.section("The run", report.properties.iter().map(property));
+    page.section(
+        "The run",
+        report
+            .properties
+            .iter()
+            .map(|(name, value)| property(name, value)),
+    );
     page.text
 }
 
@@ -126,7 +121,7 @@ fn failed(case: &Case) -> String {
 fn output(name: &str, bytes: &[u8]) -> String {
     let shown = plain_text(
         bytes
-            .get(bytes.len().saturating_sub(OUTPUT_LEN_MAX)..)
+            .get(bytes.len().saturating_sub(MARKDOWN_OUTPUT_LEN_MAX)..)
             .unwrap_or_default(),
     );
     match shown.trim() {
@@ -167,19 +162,19 @@ fn skipped(case: &Case) -> Option<String> {
     }
 }
 
-fn property((name, value): &(String, String)) -> String {
+fn property(name: &str, value: &str) -> String {
     format!("- {}: {}\n", code(name), code(value))
 }
 
 /// The end of a long text.
 fn end(text: &str) -> &str {
-    let start = text.ceil_char_boundary(text.len().saturating_sub(OUTPUT_LEN_MAX));
+    let start = text.ceil_char_boundary(text.len().saturating_sub(MARKDOWN_OUTPUT_LEN_MAX));
     text.get(start..).unwrap_or_default()
 }
 
 /// The beginning of a long text.
 fn beginning(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(OUTPUT_LEN_MAX))
+    text.get(..text.floor_char_boundary(MARKDOWN_OUTPUT_LEN_MAX))
         .unwrap_or_default()
 }
 
@@ -219,6 +214,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::limits::MARKDOWN_LEN_MAX;
     use crate::report::data::Leak;
     use crate::report::examples::{attempt, case, failed, interrupted, report, skipped};
     use crate::report::kinds::LeakKind;
@@ -251,7 +247,7 @@ mod tests {
                     case("cut", interrupted()),
                 ],
             ),
-            LEN_MAX,
+            MARKDOWN_LEN_MAX,
         );
         for part in [
             "# 2 passed, 2 failed, 1 skipped\n\nrun `r1`, 3.00 s\n",
@@ -290,7 +286,10 @@ mod tests {
             file: Some(evil.into()),
             ..case(evil, failed(evil))
         };
-        let page = to_markdown(&report(evil, vec![hit, case("s", skipped(evil))]), LEN_MAX);
+        let page = to_markdown(
+            &report(evil, vec![hit, case("s", skipped(evil))]),
+            MARKDOWN_LEN_MAX,
+        );
         let mut open = None::<usize>;
         for line in page.lines() {
             let ticks = line.len() - line.trim_start_matches('`').len();
@@ -337,9 +336,13 @@ mod tests {
             ..case(&format!("t{number}"), failed(&long))
         });
         let report = report("r", cases.collect());
-        for limit in [LEN_MAX, 20_000, 2000, 0] {
+        for limit in [20_000, 2000, 0] {
             let page = to_markdown(&report, limit);
-            assert!(page.len() <= limit.max(RESERVE_LEN), "{} of {limit}", page.len());
+            assert!(
+                page.len() <= limit.max(MARKDOWN_RESERVE_LEN_MIN),
+                "{} of {limit}",
+                page.len()
+            );
         }
         assert!(to_markdown(&report, 20_000).contains("more\n"));
     }

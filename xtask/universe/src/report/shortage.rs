@@ -6,8 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// So many of those that hold most are named.
-const NAMED_MAX: usize = 5;
+use crate::base::limits::HOLDERS_NAMED_MAX;
 
 /// What a full file system looked like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +36,9 @@ impl Shortage {
         let held = self.held.iter().filter(|(_, count)| *count > 0);
         let named = held
             .clone()
-            .take(NAMED_MAX)
+            .take(HOLDERS_NAMED_MAX)
             .map(|(name, count)| format!("{} holds {}", whose(name), self.of.amount(*count)));
-        let rest = held.skip(NAMED_MAX);
+        let rest = held.skip(HOLDERS_NAMED_MAX);
         let more = rest.clone().next().map(|_| {
             format!(
                 "others hold {}",

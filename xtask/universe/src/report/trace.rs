@@ -24,10 +24,12 @@ pub(crate) fn to_json(report: &Report) -> String {
     let lanes = Lanes::of(&spans);
     events.push(track(PHASES, "run"));
     events.extend((1..).zip(lanes.names()).map(|(tid, name)| track(tid, &name)));
-    events.extend(report.phases.iter().map(|phase| {
-        let times = (phase.after, phase.elapsed);
-        slice(&phase.name, "phase", PHASES, times)
-    }));
+    events.extend(
+        report
+            .phases
+            .iter()
+            .map(|phase| slice(&phase.name, "phase", PHASES, phase.after, phase.elapsed)),
+    );
     let attempts = spans
         .iter()
         .map(|span| attempt(span, lanes.number(span.slot) + 1));
@@ -45,7 +47,7 @@ fn track(tid: usize, name: &str) -> Value {
 }
 
 /// A complete event: its times are microseconds.
-fn slice(name: &str, category: &str, tid: usize, (after, elapsed): (Duration, Duration)) -> Value {
+fn slice(name: &str, category: &str, tid: usize, after: Duration, elapsed: Duration) -> Value {
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     json!({
         "name": name, "cat": category, "ph": "X", "pid": PID, "tid": tid,
@@ -54,7 +56,7 @@ fn slice(name: &str, category: &str, tid: usize, (after, elapsed): (Duration, Du
 }
 
 fn attempt(span: &Span<'_>, tid: usize) -> Value {
-    let mut event = slice(&span.case.title(), span.word(), tid, (span.after, span.elapsed));
+    let mut event = slice(&span.case.title(), span.word(), tid, span.after, span.elapsed);
     let message = span.outcome.failure().map(|failure| failure.message.as_str());
     event["args"] = json!({
         "outcome": span.word(),

@@ -23,7 +23,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::terminal::{colours, stderr_is_a_terminal};
 use crate::base::text::{harmless, plain_line};
-use crate::report::data::Outcome;
+use crate::report::data::Case;
 use live::Live;
 
 /// Where results are shown.
@@ -193,12 +193,11 @@ impl Console {
     }
 
     /// The test with this number ended.
-    pub fn finished(&self, number: usize, suite: &str, name: &str, result: (&Outcome, Duration)) {
+    pub fn finished(&self, number: usize, suite: &str, name: &str, case: &Case) {
         if let Some(live) = &self.live {
             live.finished(number);
         }
-        let (outcome, elapsed) = result;
-        let line = lines::result_line(self.paint, suite, name, outcome, elapsed);
+        let line = lines::result_line(self.paint, suite, name, &case.outcome, case.elapsed);
         self.line(&line);
     }
 

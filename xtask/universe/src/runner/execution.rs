@@ -438,9 +438,8 @@ impl Stage {
             title.push_str(&self.nth_attempt(ticket));
         }
         self.events.finished(&test.binary.id(), ticket.attempt, case);
-        let result = (&case.outcome, case.elapsed);
         self.console
-            .finished(ticket.slot, &test.binary.id(), &title, result);
+            .finished(ticket.slot, &test.binary.id(), &title, case);
     }
 }
 

@@ -8,13 +8,11 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::base::disarm::disarmed;
+use crate::base::limits::{ANNOTATIONS_MAX, MARKDOWN_LEN_MAX};
 use crate::base::text::plain_line;
 use crate::report::data::{Case, Report};
 use crate::report::markdown;
 use crate::runner::console::Console;
-
-/// GitHub shows no more of one kind for a step.
-const ANNOTATIONS_MAX: usize = 10;
 
 /// Does what GitHub understands, if that is where we are.
 ///
@@ -99,7 +97,7 @@ fn append_summary(report: &Report, path: &Path) -> anyhow::Result<()> {
     let written = || -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
         let taken = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        let page = markdown::to_markdown(report, markdown::LEN_MAX.saturating_sub(taken));
+        let page = markdown::to_markdown(report, MARKDOWN_LEN_MAX.saturating_sub(taken));
         file.write_all(page.as_bytes())
     };
     written().with_context(|| format!("could not append the summary to `{}`", path.display()))
@@ -166,11 +164,11 @@ mod tests {
     fn the_summary_is_appended_and_both_together_are_no_longer_than_they_may_be() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("summary");
-        std::fs::write(&path, "x".repeat(markdown::LEN_MAX - 2000)).unwrap();
+        std::fs::write(&path, "x".repeat(MARKDOWN_LEN_MAX - 2000)).unwrap();
         let cases = (0..200).map(|number| case(&format!("t{number}"), failed("no")));
         append_summary(&report("1", cases.collect()), &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("xxx") && text.contains("# 0 passed, 200 failed"));
-        assert!(text.len() <= markdown::LEN_MAX, "{}", text.len());
+        assert!(text.len() <= MARKDOWN_LEN_MAX, "{}", text.len());
     }
 }

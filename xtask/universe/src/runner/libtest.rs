@@ -6,20 +6,14 @@
 //! that one test passed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
+use crate::base::limits::{LIST_TIMEOUT, NAMES_LEN_MAX};
 use crate::runner::execution::Asker;
 use crate::select::ignore::Ignore;
-
-/// How long a binary may take to list its tests.
-const LIST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The names on one command line have at most this many bytes; Windows allows 32 KiB for all of it.
-const NAMES_LEN_MAX: usize = 16 * 1024;
 
 /// A test as its binary lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,6 +246,14 @@ mod tests {
                 .all(|batch| batch.iter().map(|n| n.len() + 1).sum::<usize>() <= NAMES_LEN_MAX)
         );
         assert_eq!(batches.concat(), names);
+    }
+
+    #[test]
+    fn a_command_line_takes_names_up_to_the_limit_and_not_one_byte_more() {
+        let half = NAMES_LEN_MAX / 2;
+        let of = |first: usize| batches(&["a".repeat(first - 1), "b".repeat(half - 1)]).len();
+        assert_eq!(of(NAMES_LEN_MAX - half), 1);
+        assert_eq!(of(NAMES_LEN_MAX - half + 1), 2);
     }
 
     #[test]

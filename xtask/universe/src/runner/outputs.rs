@@ -12,6 +12,7 @@ use anyhow::Context as _;
 
 use super::github;
 use crate::base::atomic_file::write_atomically;
+use crate::base::limits::MARKDOWN_LEN_MAX;
 use crate::report::data::Report;
 use crate::report::events::{self, Events};
 use crate::report::{markdown, timeline, trace};
@@ -78,7 +79,7 @@ impl OutputArgs {
             name,
             also,
         };
-        place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, markdown::LEN_MAX))?;
+        place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, MARKDOWN_LEN_MAX))?;
         place(TIMELINE, &self.timeline).write(|| timeline::to_html(report))?;
         place(TRACE, &self.trace).write(|| trace::to_json(report))?;
         github::tell(report, console)

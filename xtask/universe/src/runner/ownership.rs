@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::base::clock::parse_duration;
+use crate::base::limits::{GRACE, TEST_TIMEOUT};
 use crate::machine::calibration::Factor;
-use crate::runner::execution::process::GRACE;
 use crate::sandbox::isolation::Isolation;
 
 /// What it means that a test leaves something behind.
@@ -34,15 +34,12 @@ impl OwnershipArgs {
         if self.leaks == LeakPolicy::Fail {
             add("--leaks", "fail".to_owned());
         }
-        if self.timeout != TIMEOUT {
+        if self.timeout != TEST_TIMEOUT {
             add("--timeout", format!("{}ms", self.timeout.as_millis()));
         }
         words
     }
 }
-
-/// A test has so much time, unless another limit is given.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As it is written on a command line.
 fn seconds(duration: Duration) -> String {
@@ -76,7 +73,7 @@ pub(crate) struct OwnershipArgs {
     #[arg(
         long,
         value_name = "TIME",
-        default_value = seconds(TIMEOUT),
+        default_value = seconds(TEST_TIMEOUT),
         value_parser = parse_duration,
         env = "XTASK_TEST_TIMEOUT"
     )]

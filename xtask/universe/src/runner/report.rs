@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::base::atomic_file::write_atomically;
 use crate::base::exit::{Exit, Stop};
+use crate::base::limits::MARKDOWN_LEN_MAX;
 use crate::report::data::Report;
 use crate::report::events;
 use crate::report::junit::{self, Dialect};
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             source.tell(&xml, console::print_exactly)
         }
         What::Markdown(source) => {
-            let page = markdown::to_markdown(&source.report()?, markdown::LEN_MAX);
+            let page = markdown::to_markdown(&source.report()?, MARKDOWN_LEN_MAX);
             source.tell(&page, console::print)
         }
         What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?), console::print_exactly),

@@ -204,6 +204,7 @@ pub(crate) fn remove_report(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::RUNS_KEPT_MAX;
 
     fn create(target: &tempfile::TempDir) -> RunDir {
         RunDir::create(target.path(), "test").unwrap()
@@ -247,7 +248,7 @@ mod tests {
     fn old_runs_go_and_live_ones_stay() {
         let target = tempfile::tempdir().unwrap();
         let live = create(&target);
-        let count = 2 * leftovers::RUNS_KEPT;
+        let count = 2 * RUNS_KEPT_MAX;
         for _ in 0..count {
             create(&target);
         }
@@ -257,7 +258,7 @@ mod tests {
             .count();
         // Not exactly the number kept: a child that another test of this process forks holds our
         // locks for a moment.
-        assert!((leftovers::RUNS_KEPT..count).contains(&left));
+        assert!((RUNS_KEPT_MAX..count).contains(&left));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends
 //! in a report.
 
-mod finish;
+mod context;
 mod ground;
 mod jobs;
 
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
+use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
 use crate::machine::capability::detect_for;
@@ -34,7 +35,7 @@ use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::Order;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
-use finish::{Finished, Run};
+use context::{Finished, Run};
 use ground::Ground;
 
 /// Build the workspace and run its tests, each in a process of its own
@@ -112,9 +113,6 @@ pub struct Args {
     pub(crate) profile: ProfileArgs,
 }
 
-/// The whole run has so much time, unless another limit is given.
-const RUN_TIMEOUT: Duration = Duration::from_secs(180);
-
 /// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
 ///
 /// # Errors
@@ -168,7 +166,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let missing = plan.missing(&standings, &wishes.required);
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
-    let mut ran = ground.run(run, (plan, &found), interrupts).await;
+    let mut ran = ground.run(run, plan, &found, interrupts).await;
     wishes.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,

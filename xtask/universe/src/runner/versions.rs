@@ -9,14 +9,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::base::clock;
+use crate::base::limits::VERSIONS_TIMEOUT;
 use crate::report::events::Properties;
 use crate::sandbox::build_guard::leashed;
-
-/// At the end of a run those who have not answered get so long.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answers, as they come.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ impl Versions {
     /// As properties. Waits for those who have not answered, and leaves out who does not.
     pub(crate) fn told(&self) -> Properties {
         let mut state = self.state();
-        let deadline = clock::now() + PATIENCE;
+        let deadline = clock::now() + VERSIONS_TIMEOUT;
         while !state.is_over {
             let patience = deadline.saturating_duration_since(clock::now());
             let answer = state.answers.recv_timeout(patience);

@@ -28,7 +28,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
@@ -40,16 +39,11 @@ pub(crate) use wire::{Order, Said, Tell};
 
 use crate::base::clock;
 use crate::base::fuse_connections;
+use crate::base::limits::{KEEPER_END_TIMEOUT, KEEPER_HELLO_TIMEOUT, KEEPER_LOOK_INTERVAL};
 use crate::base::this_program;
 use crate::report::data::Leak;
 use crate::sandbox::isolation::{Isolation, Level};
 use wire::Hello;
-
-/// How long a keeper may take to be ready; it takes some milliseconds.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long it may take to end when there is nothing left to do.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A keeper that takes orders.
 #[derive(Debug)]
@@ -207,12 +201,12 @@ impl Keeper {
 
 /// Waits for the end of the keeper. `None` if it takes too long.
 async fn has_ended(process: &mut Child) -> Option<ExitStatus> {
-    let deadline = clock::now() + END_TIMEOUT;
+    let deadline = clock::now() + KEEPER_END_TIMEOUT;
     while clock::now() < deadline {
         if let Some(status) = process.try_wait().ok()? {
             return Some(status);
         }
-        clock::after(Duration::from_millis(1)).await;
+        clock::after(KEEPER_LOOK_INTERVAL).await;
     }
     None
 }
@@ -259,7 +253,7 @@ fn ourselves(argument: &str) -> Command {
 }
 
 fn hear(socket: &UnixStream) -> io::Result<Hello> {
-    socket.set_read_timeout(Some(HELLO_TIMEOUT))?;
+    socket.set_read_timeout(Some(KEEPER_HELLO_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)

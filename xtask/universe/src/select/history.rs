@@ -12,11 +12,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::limits::DURATIONS_MAX;
 use crate::report::data::{Report, Suite};
 pub(crate) use record::{Record, Verdict};
-
-/// A duration is the median of so many of the latest runs.
-const DURATIONS_MAX: usize = 9;
 
 /// Where the history of a workspace lies, below cargo's target directory.
 const HOME: &str = "xtask/test/history.ndjson";

@@ -174,7 +174,7 @@ fn assign(ids: &[String], count: u32, duration: impl Fn(&str) -> Option<Duration
     for (number, id) in ids.iter().enumerate() {
         match durations.get(number).copied().flatten() {
             Some(duration) => dealt.push((duration, id, number)),
-            None => give(&mut shards, &mut loads, number, (place_of(id, count), usual)),
+            None => give(&mut shards, &mut loads, number, place_of(id, count), usual),
         }
     }
     dealt.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
@@ -183,12 +183,12 @@ fn assign(ids: &[String], count: u32, duration: impl Fn(&str) -> Option<Duration
             .zip(&loads)
             .min_by_key(|(_, load)| **load)
             .map_or(0, |(shard, _)| shard);
-        give(&mut shards, &mut loads, number, (idlest, duration));
+        give(&mut shards, &mut loads, number, idlest, duration);
     }
     shards
 }
 
-fn give(shards: &mut [u32], loads: &mut [Duration], number: usize, (shard, duration): (u32, Duration)) {
+fn give(shards: &mut [u32], loads: &mut [Duration], number: usize, shard: u32, duration: Duration) {
     if let (Some(place), Some(load)) = (shards.get_mut(number), loads.get_mut(shard as usize)) {
         *place = shard;
         *load += duration;

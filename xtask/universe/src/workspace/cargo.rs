@@ -17,14 +17,12 @@ use crate::base::disarm::PassedOn;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
+use crate::base::limits::BUILD_OUTPUT_LEN_MAX;
 use crate::sandbox::build_guard::{Line, leashed};
 use crate::workspace::metadata::Workspace;
 use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
 pub use selection::{BuildArgs, Selection};
-
-/// Of what cargo wrote to stderr, this much of the end goes into the report of a failed build.
-const BUILD_OUTPUT_LEN_MAX: usize = 64 * 1024;
 
 /// `cargo` with the variables removed that `cargo run` gave to us: build scripts watch some of
 /// them, and would run again each time somebody alternates `cargo check` and an xtask.
@@ -148,11 +146,16 @@ async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
         let chunk = buffer.get(..len).unwrap_or_default();
         // Nothing can be done for someone whose standard error is closed.
         shown.push(chunk).ok();
-        kept.extend_from_slice(chunk);
-        let excess = kept.len().saturating_sub(BUILD_OUTPUT_LEN_MAX);
-        kept.drain(..excess);
+        keep_end(kept, chunk);
     }
     shown.finish().ok();
+}
+
+/// Adds to what is kept, of which only the end stays.
+fn keep_end(kept: &mut Vec<u8>, chunk: &[u8]) {
+    kept.extend_from_slice(chunk);
+    let excess = kept.len().saturating_sub(BUILD_OUTPUT_LEN_MAX);
+    kept.drain(..excess);
 }
 
 fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
@@ -171,5 +174,19 @@ fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
         kind: FailureKind::Build,
         message,
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_build_the_end_is_kept() {
+        let mut kept = Vec::new();
+        keep_end(&mut kept, &[b'a'; BUILD_OUTPUT_LEN_MAX]);
+        assert_eq!(kept, [b'a'; BUILD_OUTPUT_LEN_MAX]);
+        keep_end(&mut kept, b"b");
+        assert_eq!((kept.len(), kept.last()), (BUILD_OUTPUT_LEN_MAX, Some(&b'b')));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::chores::limits::{FIRST_TEST_MAX, RATIO_MAX};
 use serde::Deserialize;
 
 /// This runner, as it is by default.
@@ -12,12 +13,6 @@ pub(super) const BEFORE: &str = "xtask test, before";
 
 /// The one to beat.
 pub(super) const NEXTEST: &str = "cargo nextest run";
-
-/// From the start of `cargo xtask test` with nothing to build to its first test, at most this.
-const FIRST_TEST_MAX: Duration = Duration::from_secs(1);
-
-/// Compared with nextest we may take at most this.
-const RATIO_MAX: f64 = 1.0;
 
 /// One run of the suite.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +134,7 @@ impl<'a> Figures<'a> {
     }
 
     /// What one took by what the other took, each pair taken one after the other.
-    fn ratio(&self, (one, other): (&str, &str), of: fn(&Sample) -> Duration) -> Option<f64> {
+    fn ratio(&self, one: &str, other: &str, of: fn(&Sample) -> Duration) -> Option<f64> {
         let pairs = self.samples(one)?.iter().zip(self.samples(other)?);
         Some(median(pairs.map(|(one, other)| {
             of(one).as_secs_f64() / of(other).as_secs_f64()
@@ -147,8 +142,8 @@ impl<'a> Figures<'a> {
     }
 
     fn beside_before(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
-        let ratio = self.ratio((OURS, BEFORE), of)?;
-        let Some(theirs) = self.ratio((BEFORE, NEXTEST), of) else {
+        let ratio = self.ratio(OURS, BEFORE, of)?;
+        let Some(theirs) = self.ratio(BEFORE, NEXTEST, of) else {
             return Some(format!("{what}, beside before: {ratio:.2} ×"));
         };
         Some(format!(
@@ -157,7 +152,7 @@ impl<'a> Figures<'a> {
     }
 
     fn beside_nextest(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
-        let ratio = self.ratio((OURS, NEXTEST), of)?;
+        let ratio = self.ratio(OURS, NEXTEST, of)?;
         Some(format!(
             "{what}, beside nextest: {ratio:.2} ×, budget ≤ {RATIO_MAX:.1} ×, {}",
             verdict(ratio <= RATIO_MAX)

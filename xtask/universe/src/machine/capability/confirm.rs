@@ -15,19 +15,9 @@ use serde::Deserialize;
 use super::Capability;
 use super::storage::fresh_directory;
 use crate::base::clock;
+use crate::base::limits::{PROBE_ANSWER_LEN_MAX, PROBE_DEATH_TIMEOUT, PROBE_TIMEOUT};
 use crate::base::mounts;
 use crate::base::os::TEMPORARY;
-
-/// A mount, a stat, a read and an unmount take 1 to 30 ms; a machine that needs more than 2 s has a
-/// hung mount ...
-pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2 * SLOW_MACHINE_MARGIN);
-/// ... unless it gets a fraction of a processor: at a quota of 20 % everything takes four times
-/// longer.
-const SLOW_MACHINE_MARGIN: u64 = 4;
-/// How long a killed child may take to be gone.
-const DEATH_TIMEOUT: Duration = Duration::from_secs(2);
-/// The answer is one line; whatever is longer is not an answer.
-const ANSWER_LEN_MAX: u64 = 64 * 1024;
 
 /// The line that the probe prints.
 #[derive(Debug, Deserialize)]
@@ -117,7 +107,7 @@ fn read_to_end(output: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
         let mut bytes = Vec::new();
         // A pipe that breaks is the end of the output like any other; nobody listening is no loss
         // either.
-        let _read = output.take(ANSWER_LEN_MAX).read_to_end(&mut bytes);
+        let _read = output.take(PROBE_ANSWER_LEN_MAX).read_to_end(&mut bytes);
         let _sent = sender.send(bytes);
     });
     receiver
@@ -144,7 +134,7 @@ fn answer(printed: &[u8]) -> Option<Result<String, String>> {
 fn last_words(child: &mut Child) -> String {
     let mut bytes = Vec::new();
     if let Some(errors) = child.stderr.take() {
-        let _read = errors.take(ANSWER_LEN_MAX).read_to_end(&mut bytes);
+        let _read = errors.take(PROBE_ANSWER_LEN_MAX).read_to_end(&mut bytes);
     }
     let text = String::from_utf8_lossy(&bytes);
     let line = text
@@ -165,7 +155,7 @@ fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Pa
     // parent: never hang here.
     let closed = output.is_some_and(|output| {
         !matches!(
-            output.recv_timeout(DEATH_TIMEOUT),
+            output.recv_timeout(PROBE_DEATH_TIMEOUT),
             Err(mpsc::RecvTimeoutError::Timeout)
         )
     });
@@ -194,6 +184,18 @@ mod tests {
         assert_eq!(attempt_with(yes, AMPLE), Ok("mounted".to_owned()));
         let no = r#"echo '{"capability":"fuse","available":false,"evidence":"EPERM"}'"#;
         assert_eq!(attempt_with(no, AMPLE), Err("EPERM".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_ends_at_the_limit_of_what_is_read() {
+        let answer = r#"{"capability":"fuse","available":true,"evidence":"mounted"}"#;
+        let noise = usize::try_from(PROBE_ANSWER_LEN_MAX).unwrap() - answer.len() - "\n".len();
+        let after = |noise: usize| {
+            let script = format!("head -c {noise} /dev/zero; echo; echo '{answer}'");
+            attempt_with(&script, AMPLE)
+        };
+        assert_eq!(after(noise), Ok("mounted".to_owned()));
+        assert!(after(noise + 1).is_err_and(|cause| cause.starts_with("the probe gave no answer")));
     }
 
     #[test]

@@ -3,13 +3,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 use super::Capability;
-
-/// How long a connection to ourselves may take; it needs well under a millisecond unless something
-/// drops packets.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::base::limits::PROBE_CONNECT_TIMEOUT;
 
 /// IPv6 loopback.
 pub(super) fn ipv6() -> Capability {
@@ -34,7 +30,7 @@ fn loopback(name: &'static str, address: IpAddr) -> Capability {
 }
 
 fn reach(listener: &TcpListener, bound: SocketAddr) -> io::Result<SocketAddr> {
-    let ours = TcpStream::connect_timeout(&bound, CONNECT_TIMEOUT)?.local_addr()?;
+    let ours = TcpStream::connect_timeout(&bound, PROBE_CONNECT_TIMEOUT)?.local_addr()?;
     let (_stream, theirs) = listener.accept()?;
     if ours == theirs {
         Ok(bound)

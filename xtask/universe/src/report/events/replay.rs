@@ -13,18 +13,16 @@ use serde::Deserialize;
 
 use super::line::{self, Event, Line, VERSION};
 use crate::base::failure_kind::FailureKind;
+use crate::base::limits::EVENTS_LEN_MAX;
 use crate::base::regular_file;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Report, Suite};
-
-/// A run of a hundred thousand tests that all print much has less.
-const LEN_MAX: u64 = 4 << 30;
 
 /// The report of the run whose events are in this file.
 ///
 /// # Errors
 /// When the file cannot be read, or holds something else.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
-    let bytes = regular_file::read(path, LEN_MAX).map_err(|why| {
+    let bytes = regular_file::read(path, EVENTS_LEN_MAX).map_err(|why| {
         let hint = "hint: `test` writes the events of its latest run, `--events PATH` those of any run";
         anyhow::anyhow!("could not read events from `{}`: {why}\n{hint}", path.display())
     })?;
@@ -243,5 +241,18 @@ fn killed() -> Failure {
         kind: FailureKind::Interrupted,
         message: "the run was killed: its events have no end".to_owned(),
         detail: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_one_byte_too_many_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(EVENTS_LEN_MAX + 1).unwrap();
+        let why = read(file.path()).unwrap_err().to_string();
+        assert!(why.contains("it has more than 4096 MiB"), "{why}");
     }
 }

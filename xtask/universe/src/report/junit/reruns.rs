@@ -10,10 +10,8 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesCData, BytesEnd, BytesStart, Event};
 
 use super::sanitise;
+use crate::base::limits::JUNIT_LEAKS_MAX;
 use crate::report::data::{Attempt, Case, Failure, Leak, Outcome};
-
-/// So many leaks are told of; a test that leaves more behind leaves them in a loop.
-const LEAKS_MAX: usize = 100;
 
 /// One element for each attempt before the last one.
 pub(super) fn write(case: &Case, writer: &mut Writer<Vec<u8>>) -> Result<()> {
@@ -71,7 +69,7 @@ pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
     if case.slow {
         properties.push(("slow", "true".to_owned()));
     }
-    let leaks = case.leaks.iter().take(LEAKS_MAX);
+    let leaks = case.leaks.iter().take(JUNIT_LEAKS_MAX);
     properties.extend(leaks.map(|leak| ("leak", sanitise::line(&format!("{}: {}", leak.kind, leak.what)))));
     properties
 }
@@ -94,7 +92,7 @@ pub(super) fn stderr(case: &Case) -> Option<String> {
 fn leak_lines(leaks: &[Leak]) -> impl Iterator<Item = String> {
     leaks
         .iter()
-        .take(LEAKS_MAX)
+        .take(JUNIT_LEAKS_MAX)
         .map(|leak| sanitise::line(&format!("left behind: {}: {}", leak.kind, leak.what)))
 }
 
@@ -109,4 +107,23 @@ fn with_lines(output: &[u8], lines: impl Iterator<Item = String>) -> Option<Stri
         text.push('\n');
     }
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::data::Leak;
+    use crate::report::examples::case;
+    use crate::report::kinds::LeakKind;
+
+    #[test]
+    fn leaks_up_to_the_limit_are_properties_and_no_more() {
+        let leaks = |count: usize| {
+            let mut case = case("a", Outcome::Passed);
+            case.leaks = vec![Leak::new(LeakKind::Process, "sleep"); count];
+            properties(&case).len()
+        };
+        assert_eq!(leaks(JUNIT_LEAKS_MAX), JUNIT_LEAKS_MAX);
+        assert_eq!(leaks(JUNIT_LEAKS_MAX + 1), JUNIT_LEAKS_MAX);
+    }
 }

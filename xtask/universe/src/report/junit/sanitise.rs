@@ -4,13 +4,8 @@
 //! ends a CDATA section. One of them in one line of one test's output makes Jenkins refuse the
 //! whole file.
 
-use crate::base::truncation::{self, LOG_LEN_MAX};
-
-/// Of the output of one stream of one test this much is kept, half from its beginning and half from
-/// its end.
-const TEXT_LEN_MAX: usize = 256 * 1024;
-/// Attributes are headlines; what is longer stands in the text as well.
-const LINE_LEN_MAX: usize = 1024;
+use crate::base::limits::{JUNIT_LINE_LEN_MAX, JUNIT_TEXT_LEN_MAX, LOG_LEN_MAX};
+use crate::base::truncation;
 
 /// What a test printed, to go into a CDATA section.
 pub(super) fn output(bytes: &[u8]) -> String {
@@ -29,10 +24,10 @@ pub(super) fn line(raw: &str) -> String {
     let text = allowed(&without_escapes(raw));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.len() {
-        ..=LINE_LEN_MAX => line,
+        ..=JUNIT_LINE_LEN_MAX => line,
         _ => format!(
             "{} …",
-            line.get(..line.floor_char_boundary(LINE_LEN_MAX))
+            line.get(..line.floor_char_boundary(JUNIT_LINE_LEN_MAX))
                 .unwrap_or_default()
         ),
     }
@@ -91,10 +86,10 @@ fn behind_osc(after: &str) -> Option<&str> {
 }
 
 fn capped(text: String) -> String {
-    if text.len() <= TEXT_LEN_MAX {
+    if text.len() <= JUNIT_TEXT_LEN_MAX {
         return text;
     }
-    let (head, left_out, tail) = truncation::parts(&text).ends(TEXT_LEN_MAX / 2);
+    let (head, left_out, tail) = truncation::parts(&text).ends(JUNIT_TEXT_LEN_MAX / 2);
     let log_len = LOG_LEN_MAX / (1024 * 1024);
     format!(
         "{head}\n[... {left_out} bytes left out here; the log in the run's directory has up to {log_len} MiB ...]\n{tail}"
@@ -156,7 +151,7 @@ mod tests {
 
     #[test]
     fn text_at_the_limit_stays_whole_and_beyond_it_keeps_both_ends() {
-        let whole = "x".repeat(TEXT_LEN_MAX);
+        let whole = "x".repeat(JUNIT_TEXT_LEN_MAX);
         assert_eq!(text(&whole), whole);
         let cut = text(&format!("first{whole}last"));
         assert!(
@@ -166,15 +161,15 @@ mod tests {
 
     #[test]
     fn text_that_was_cut_before_tells_all_that_is_missing() {
-        let half = "x".repeat(TEXT_LEN_MAX / 2);
+        let half = "x".repeat(JUNIT_TEXT_LEN_MAX / 2);
         let cut = text(&format!("{half}{}{half}", truncation::mark(100_000_000)));
         assert!(cut.contains("[... 100000000 bytes left out here; "), "{cut}");
     }
 
     #[test]
     fn text_is_never_cut_inside_a_character() {
-        let cut = text(&"é".repeat(TEXT_LEN_MAX));
-        assert!(!cut.contains('\u{fffd}') && cut.len() < TEXT_LEN_MAX + 200);
+        let cut = text(&"é".repeat(JUNIT_TEXT_LEN_MAX));
+        assert!(!cut.contains('\u{fffd}') && cut.len() < JUNIT_TEXT_LEN_MAX + 200);
     }
 
     #[test]
@@ -183,10 +178,10 @@ mod tests {
             line(" left:\n\t1\r\n right: \u{1b}[1m2\u{1b}[0m "),
             "left: 1 right: 2"
         );
-        assert_eq!(line(&"x".repeat(LINE_LEN_MAX)).len(), LINE_LEN_MAX);
+        assert_eq!(line(&"x".repeat(JUNIT_LINE_LEN_MAX)).len(), JUNIT_LINE_LEN_MAX);
         assert_eq!(
-            line(&"x".repeat(LINE_LEN_MAX + 1)),
-            format!("{} …", "x".repeat(LINE_LEN_MAX))
+            line(&"x".repeat(JUNIT_LINE_LEN_MAX + 1)),
+            format!("{} …", "x".repeat(JUNIT_LINE_LEN_MAX))
         );
     }
 }

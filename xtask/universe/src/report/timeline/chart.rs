@@ -9,21 +9,13 @@ use std::time::Duration;
 
 use super::table::Row;
 use super::{escape_line, seconds};
+use crate::base::limits::{TIMELINE_LABEL_MIN, TIMELINE_THIN_MAX, TIMELINE_TICKS_MAX};
 use crate::report::data::Report;
 use crate::report::spans::{Lanes, Span, spans};
 
 /// Height of a lane and of the bar in it, in pixels.
 const LANE: usize = 26;
 const BAR: usize = 22;
-
-/// Bars at least this wide, in per cent, have their names in them.
-const LABEL_MIN: f64 = 4.0;
-
-/// Bars thinner than this, in per cent, are drawn without a border.
-const THIN_MAX: f64 = 0.5;
-
-/// So many marks of time at most.
-const TICKS_MAX: u32 = 6;
 
 /// A bar to be drawn.
 struct Bar {
@@ -135,12 +127,12 @@ fn draw(picture: &mut String, bar: &Bar, total: Duration) {
     let percent = |time: Duration| 100.0 * time.as_secs_f64() / total.as_secs_f64();
     let (x, width, y) = (percent(bar.after), percent(bar.elapsed), LANE * bar.lane + 2);
     let title = format!("<title>{}</title>", escape_line(&bar.hint));
-    let thin = if width < THIN_MAX { " thin" } else { "" };
+    let thin = if width < TIMELINE_THIN_MAX { " thin" } else { "" };
     let rect = format!(
         "<rect class=\"{}{thin}\" x=\"{x:.3}%\" y=\"{y}\" width=\"{width:.3}%\" height=\"{BAR}\">{title}</rect>",
         bar.class
     );
-    let label = match width >= LABEL_MIN {
+    let label = match width >= TIMELINE_LABEL_MIN {
         true => format!(
             "<svg class=\"label {}\" x=\"{x:.3}%\" y=\"{y}\" width=\"{width:.3}%\" height=\"{BAR}\"><text x=\"4\" y=\"15\">{}</text></svg>",
             bar.class,
@@ -159,7 +151,7 @@ fn draw(picture: &mut String, bar: &Bar, total: Duration) {
 fn ticks(total: Duration, height: usize) -> String {
     let step = tick_step(total.as_secs_f64());
     let mut text = String::new();
-    for count in 0..=TICKS_MAX {
+    for count in 0..=TIMELINE_TICKS_MAX {
         let at = f64::from(count) * step;
         let x = 100.0 * at / total.as_secs_f64();
         // Beyond it there is no room for the words.
@@ -180,7 +172,7 @@ fn ticks(total: Duration, height: usize) -> String {
 
 /// 1, 2 or 5 times a power of ten, so that there are few enough.
 fn tick_step(total: f64) -> f64 {
-    let raw = total / f64::from(TICKS_MAX);
+    let raw = total / f64::from(TIMELINE_TICKS_MAX);
     let power = 10f64.powf(raw.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0]
         .into_iter()

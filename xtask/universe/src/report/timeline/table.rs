@@ -3,15 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{escape, escape_line, seconds};
+use crate::base::limits::{TIMELINE_OUTPUT_LEN_MAX, TIMELINE_OUTPUTS_LEN_MAX};
 use crate::base::truncation;
 use crate::report::data::{Case, Outcome, Report};
 use crate::report::spans::word;
-
-/// So much of the end of each stream of a test that failed is on the page.
-const OUTPUT_LEN_MAX: usize = 8 * 1024;
-
-/// And so much of all of them together.
-const OUTPUTS_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// A row.
 pub(super) struct Row<'a> {
@@ -48,7 +43,7 @@ pub(super) fn to_html(rows: &[Row<'_>]) -> String {
         <p id=\"none\" hidden>no test has all of these words</p>\n\
         <table>\n<thead><tr><th scope=\"col\">outcome</th><th scope=\"col\">test</th><th scope=\"col\">time</th></tr></thead>\n<tbody>\n"
         .to_owned();
-    let mut room = OUTPUTS_LEN_MAX;
+    let mut room = TIMELINE_OUTPUTS_LEN_MAX;
     for (number, row) in rows.iter().enumerate() {
         text.push_str(&to_row(row, number, &mut room));
     }
@@ -139,7 +134,7 @@ fn failure(name: &str, outcome: &Outcome, streams: [&Vec<u8>; 2], room: &mut usi
 
 /// The end of it, as long as there is room on the page.
 fn end(bytes: &[u8], room: &mut usize) -> String {
-    let len = bytes.len().min(OUTPUT_LEN_MAX).min(*room);
+    let len = bytes.len().min(TIMELINE_OUTPUT_LEN_MAX).min(*room);
     *room -= len;
     let start = bytes.len() - len;
     let mark = if start > 0 {
@@ -149,4 +144,21 @@ fn end(bytes: &[u8], room: &mut usize) -> String {
         String::new()
     };
     mark + &String::from_utf8_lossy(bytes.get(start..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_stream_the_end_is_on_the_page_as_long_as_there_is_room() {
+        let most = TIMELINE_OUTPUT_LEN_MAX;
+        let shown = |len: usize, mut room: usize| (end(&vec![b'x'; len], &mut room), room);
+        assert_eq!(shown(most, most), ("x".repeat(most), 0));
+        let cut = |left_out: usize, kept: usize| {
+            format!("[... {left_out} bytes left out ...]\n{}", "x".repeat(kept))
+        };
+        assert_eq!(shown(most + 1, most + 1), (cut(1, most), 1));
+        assert_eq!(shown(most, most - 1), (cut(1, most - 1), 0));
+    }
 }

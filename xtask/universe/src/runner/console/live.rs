@@ -5,14 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// So many running tests are shown; more would fill the screen.
-const LINES_MAX: usize = 8;
-
-const TICK: Duration = Duration::from_millis(100);
+use crate::base::limits::{LIVE_INTERVAL, LIVE_LINES_MAX};
 
 /// The display.
 #[derive(Debug)]
@@ -39,7 +35,7 @@ impl Live {
         self.total
             .set_style(style("{elapsed:>8} {bar:40} {pos}/{len} {msg}"));
         self.screen.add(self.total.clone());
-        self.total.enable_steady_tick(TICK);
+        self.total.enable_steady_tick(LIVE_INTERVAL);
     }
 
     /// Makes the bar longer.
@@ -50,11 +46,11 @@ impl Live {
     /// Shows a line for a test, if there is room.
     pub(super) fn started(&self, number: usize, name: &str) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.len() < LINES_MAX {
+        if running.len() < LIVE_LINES_MAX {
             let bar = self.screen.insert_before(&self.total, ProgressBar::new_spinner());
             bar.set_style(style("{elapsed:>8} {wide_msg}"));
             bar.set_message(name.to_owned());
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(LIVE_INTERVAL);
             running.insert(number, bar);
         }
     }

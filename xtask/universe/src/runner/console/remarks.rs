@@ -2,11 +2,9 @@
 //! slow, or left something behind.
 
 use super::{Paint, Style};
+use crate::base::limits::CONSOLE_LEAKS_MAX;
 use crate::base::text::plain_line;
 use crate::report::data::{Case, Report};
-
-/// So many leaks of one test are shown; the report has more.
-const LEAKS_MAX: usize = 10;
 
 /// One line for each remark, by kind.
 pub(super) fn remarks(report: &Report, paint: Paint) -> Vec<String> {
@@ -39,7 +37,7 @@ fn flaky_line(case: &Case) -> String {
 }
 
 fn leak_lines(case: &Case) -> impl Iterator<Item = String> {
-    let shown = case.leaks.iter().take(LEAKS_MAX);
+    let shown = case.leaks.iter().take(CONSOLE_LEAKS_MAX);
     let line = |leak: &crate::report::data::Leak| {
         format!(
             "{} left behind: {}: {}",
@@ -48,7 +46,7 @@ fn leak_lines(case: &Case) -> impl Iterator<Item = String> {
             plain_line(&leak.what)
         )
     };
-    let more = case.leaks.len().saturating_sub(LEAKS_MAX);
+    let more = case.leaks.len().saturating_sub(CONSOLE_LEAKS_MAX);
     let more = (more > 0).then(|| format!("{} left behind {more} more", name(case)));
     shown.map(line).chain(more).collect::<Vec<_>>().into_iter()
 }
@@ -74,7 +72,7 @@ mod tests {
             ..case("flaky", Outcome::Passed)
         };
         let leaky = Case {
-            leaks: vec![leak("sleep\x1b[31m 5\nforged line"); LEAKS_MAX + 2],
+            leaks: vec![leak("sleep\x1b[31m 5\nforged line"); CONSOLE_LEAKS_MAX + 2],
             round: 2,
             ..case("leaky", Outcome::Passed)
         };
@@ -82,7 +80,7 @@ mod tests {
             &report("1", vec![flaky, leaky, case("fine", Outcome::Passed)]),
             Paint::Plain,
         );
-        assert_eq!(lines.len(), 2 + LEAKS_MAX + 1);
+        assert_eq!(lines.len(), 2 + CONSOLE_LEAKS_MAX + 1);
         assert_eq!(lines[0], "SLOW p::suite m::flaky took 0.010 s");
         assert_eq!(
             lines[1],

@@ -2,6 +2,7 @@
 //! helps, and the counts.
 
 use crate::base::failure_kind::FailureKind;
+use crate::base::limits::{CONSOLE_LINE_LEN_MAX, CONSOLE_LINES_MAX};
 use std::borrow::Cow;
 
 use super::lines::result_line;
@@ -11,12 +12,6 @@ use crate::base::text::{plain_line, plain_text, word_of_shell};
 use crate::base::truncation::{self, Parts};
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Failure, Outcome, Report, Suite};
-
-/// Of a failed test's output, so many lines are shown; the log has more.
-const OUTPUT_LINES_MAX: usize = 60;
-
-/// And of each line so many characters.
-const LINE_LEN_MAX: usize = 300;
 
 /// What the end of a run shows beyond the report.
 #[derive(Debug)]
@@ -143,8 +138,8 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
 /// Of many lines the first and the last, and between them how much is not shown: in bytes where
 /// lines were left out before that nobody has counted.
 fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
-    let omitted = lines.len().saturating_sub(OUTPUT_LINES_MAX);
-    let half = OUTPUT_LINES_MAX / 2;
+    let omitted = lines.len().saturating_sub(CONSOLE_LINES_MAX);
+    let half = CONSOLE_LINES_MAX / 2;
     let short =
         |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| short(line).into_owned()).collect() };
     if omitted == 0 {
@@ -169,7 +164,7 @@ fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
 }
 
 fn short(line: &str) -> Cow<'_, str> {
-    match line.char_indices().nth(LINE_LEN_MAX) {
+    match line.char_indices().nth(CONSOLE_LINE_LEN_MAX) {
         Some((end, _)) => format!("{}… ({} bytes)", line.get(..end).unwrap_or_default(), line.len()).into(),
         None => line.into(),
     }
@@ -203,10 +198,9 @@ mod tests {
             (shown.len(), marks.collect::<Vec<_>>())
         };
         assert_eq!(marks(&lines(0..60)), (60, vec![]));
-        assert_eq!(
-            marks(&lines(0..63)),
-            (61, vec!["[... 3 lines left out ...]".to_owned()])
-        );
+        let left_out = |count| vec![format!("[... {count} lines left out ...]")];
+        assert_eq!(marks(&lines(0..61)), (61, left_out(1)));
+        assert_eq!(marks(&lines(0..63)), (61, left_out(3)));
         let twice = format!("{}{}{}", lines(0..40), truncation::mark(1_000_000), lines(0..40));
         let expected = "[... 1000180 bytes left out ...]".to_owned();
         assert_eq!(marks(&twice), (61, vec![expected]));

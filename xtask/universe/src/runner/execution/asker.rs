@@ -39,7 +39,7 @@ impl Asker {
                 self.number,
                 self.asked.fetch_add(1, Ordering::Relaxed)
             );
-            return super::supervised::output(keeper, command.into_std(), (&label, limit)).await;
+            return super::supervised::output(keeper, command.into_std(), &label, limit).await;
         }
         command.kill_on_drop(true).stdin(std::process::Stdio::null());
         let deadline = clock::now() + limit;

@@ -9,17 +9,10 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::base::limits::{LOG_LEN_MAX, STREAM_PART_LEN_MAX};
 use crate::base::text::{plain_line, plain_text};
-use crate::base::truncation::{self, LOG_LEN_MAX};
+use crate::base::truncation;
 use crate::runner::console::Console;
-
-/// So much of the beginning and so much of the end of each stream is kept in memory.
-const KEPT_LEN_MAX: usize = 128 * 1024;
-
-/// So much of each stream is kept where all of it is wanted: the names of a hundred thousand tests
-/// have 10 MiB.
-#[cfg(target_os = "linux")]
-const WHOLE_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// Both streams of one test.
 #[derive(Debug)]
@@ -71,8 +64,8 @@ impl Capture {
             len_max: LOG_LEN_MAX,
         };
         Capture {
-            stdout: Stream::new(KEPT_LEN_MAX),
-            stderr: Stream::new(KEPT_LEN_MAX),
+            stdout: Stream::new(STREAM_PART_LEN_MAX),
+            stderr: Stream::new(STREAM_PART_LEN_MAX),
             log: Some(log),
             echo,
         }
@@ -82,8 +75,8 @@ impl Capture {
     #[cfg(target_os = "linux")]
     pub(crate) fn whole() -> Capture {
         Capture {
-            stdout: Stream::new(WHOLE_LEN_MAX),
-            stderr: Stream::new(KEPT_LEN_MAX),
+            stdout: Stream::new(crate::base::limits::STREAM_WHOLE_LEN_MAX),
+            stderr: Stream::new(STREAM_PART_LEN_MAX),
             log: None,
             echo: None,
         }
@@ -200,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_short_stream_is_kept_whole() {
-        let mut stream = Stream::new(KEPT_LEN_MAX);
+        let mut stream = Stream::new(STREAM_PART_LEN_MAX);
         stream.push(b"hello ");
         stream.push(b"world");
         assert_eq!(stream.into_bytes(), b"hello world");
@@ -208,16 +201,31 @@ mod tests {
 
     #[test]
     fn of_a_long_stream_the_beginning_and_the_end_are_kept() {
-        let mut stream = Stream::new(KEPT_LEN_MAX);
-        let all: Vec<u8> = (0..3 * KEPT_LEN_MAX + 5)
+        let mut stream = Stream::new(STREAM_PART_LEN_MAX);
+        let all: Vec<u8> = (0..3 * STREAM_PART_LEN_MAX + 5)
             .map(|n| b'a' + u8::try_from(n % 26).unwrap())
             .collect();
         all.chunks(1000).for_each(|chunk| stream.push(chunk));
         let kept = stream.into_bytes();
-        let mark = format!("\n[... {} bytes left out ...]\n", KEPT_LEN_MAX + 5);
-        assert_eq!(kept.len(), 2 * KEPT_LEN_MAX + mark.len());
-        assert!(kept.starts_with(&all[..KEPT_LEN_MAX]) && kept.ends_with(&all[all.len() - KEPT_LEN_MAX..]));
-        assert!(kept[KEPT_LEN_MAX..].starts_with(mark.as_bytes()));
+        let mark = format!("\n[... {} bytes left out ...]\n", STREAM_PART_LEN_MAX + 5);
+        assert_eq!(kept.len(), 2 * STREAM_PART_LEN_MAX + mark.len());
+        assert!(
+            kept.starts_with(&all[..STREAM_PART_LEN_MAX])
+                && kept.ends_with(&all[all.len() - STREAM_PART_LEN_MAX..])
+        );
+        assert!(kept[STREAM_PART_LEN_MAX..].starts_with(mark.as_bytes()));
+    }
+
+    #[test]
+    fn two_full_parts_are_kept_whole_and_of_one_byte_more_it_is_the_one_left_out() {
+        let kept = |len: usize| {
+            let mut stream = Stream::new(STREAM_PART_LEN_MAX);
+            stream.push(&vec![b'x'; len]);
+            stream.into_bytes()
+        };
+        let most = 2 * STREAM_PART_LEN_MAX;
+        assert_eq!(kept(most), vec![b'x'; most]);
+        assert_eq!(kept(most + 1).len(), most + truncation::mark(1).len());
     }
 
     #[tokio::test]

@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use super::attempt::Ticket;
 use super::places::Round;
 use super::verdict::Limits;
-
-/// Between two marks of one test so much time passes, however low its limit is.
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
+use crate::base::limits::{SLOW_INTERVAL_MIN, SLOW_MIN};
 
 /// The tests that run.
 #[derive(Debug, Default)]
@@ -53,9 +51,8 @@ impl Running {
 impl Marks {
     /// A test starts that has these limits.
     pub(super) fn started(&mut self, ticket: Ticket, now: Instant, limits: Limits) {
-        // A limit that was stretched to nothing must not keep us busy.
-        let slow = limits.slow.max(Duration::from_millis(1));
-        let factor = INTERVAL_MIN.as_nanos().div_ceil(slow.as_nanos());
+        let slow = limits.slow.max(SLOW_MIN);
+        let factor = SLOW_INTERVAL_MIN.as_nanos().div_ceil(slow.as_nanos());
         let running = Running {
             ticket,
             start: now,

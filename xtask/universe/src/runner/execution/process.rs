@@ -16,21 +16,12 @@ use tokio::sync::watch;
 use super::capture::Capture;
 use crate::base::clock;
 use crate::base::interrupt::Request;
+use crate::base::limits::{DRAIN_TIMEOUT, ORPHAN_INTERVAL, ORPHAN_ROUNDS_MAX};
 use crate::base::os::{self, Kill};
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::report::shortage::Shortage;
 use crate::runner::suspension::Pauses;
-
-/// Between being asked to end and being killed, a process has this much time by default.
-pub const GRACE: Duration = Duration::from_secs(1);
-
-/// After a test has ended and its tree is dead, this much time for reading what is left in the
-/// pipes.
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Killing orphans is repeated, as they may fork meanwhile; but not for ever.
-const SWEEPS_MAX: usize = 20;
 
 /// Whether the whole run is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +202,7 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
 /// none. Returns them as leaks. It must not pick a child that somebody else waits for.
 pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     let mut leaks = Vec::new();
-    for _ in 0..SWEEPS_MAX {
+    for _ in 0..ORPHAN_ROUNDS_MAX {
         let children = os::children(std::process::id()).into_iter();
         let orphans: Vec<os::Pid> = children
             .filter(|pid| is_orphan(*pid) && !os::reap(*pid))
@@ -232,12 +223,12 @@ async fn kill_all(orphans: &[os::Pid]) -> Vec<Leak> {
     let leaks = all().map(|pid| leak(*pid)).collect();
     all().for_each(|pid| os::kill(*pid, Kill::Now));
     let mut left = orphans.to_vec();
-    for _ in 0..SWEEPS_MAX {
+    for _ in 0..ORPHAN_ROUNDS_MAX {
         left.retain(|pid| !os::reap(*pid));
         if left.is_empty() {
             break;
         }
-        clock::after(Duration::from_millis(2)).await;
+        clock::after(ORPHAN_INTERVAL).await;
     }
     leaks
 }

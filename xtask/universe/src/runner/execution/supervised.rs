@@ -12,27 +12,19 @@ use tokio::sync::watch;
 
 use super::capture::Capture;
 use super::owner::{Fate, Settled};
-use super::process::{DRAIN_TIMEOUT, End, Ended, Halt, Reading, Watch, halted, insisted};
+use super::process::{End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::base::clock;
 use crate::base::fuse_connections::{self, Ground};
+use crate::base::limits::{
+    DRAIN_TIMEOUT, EXAMINE_TIMEOUT, PROBE_TIMEOUT, QUESTION_GRACE, SETTLE_TIMEOUT, TREE_END_TIMEOUT,
+};
 use crate::base::os::{self, TEMPORARY};
 use crate::base::procfs;
-use crate::machine::capability::PROBE_TIMEOUT;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::runner::suspension::Pauses;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
-
-/// A look at a test that took too long takes some milliseconds, unless the machine is in trouble.
-const EXAMINE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Killing a tree and taking away its mounts takes some milliseconds, unless the kernel is in
-/// trouble.
-const END_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Removing or copying the files of a test; they may be many.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs one order to its end. Without a control there is nothing to settle, or nobody who would.
 pub(super) async fn run(
@@ -209,14 +201,14 @@ async fn attend(
         }
     }
     control.tell(Tell::Kill).await;
-    let said = reading.during(within(END_TIMEOUT, end_of(control))).await;
+    let said = reading.during(within(TREE_END_TIMEOUT, end_of(control))).await;
     (Some(end), said.ok_or_else(resists))
 }
 
 /// Of a test that does not end though it was killed, for no reason that could be found and taken
 /// away: it may wait for a disk.
 fn resists() -> Leak {
-    let limit = END_TIMEOUT.as_secs();
+    let limit = TREE_END_TIMEOUT.as_secs();
     Leak::new(
         LeakKind::Process,
         format!(
@@ -241,7 +233,7 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     let mut command = Command::new(probe);
     command.arg("fuse");
     let start = clock::now();
-    let output = output(keeper, command, ("probe", PROBE_TIMEOUT)).await;
+    let output = output(keeper, command, "probe", PROBE_TIMEOUT).await;
     let output = output.map_err(|why| format!("the probe failed: {why}"))?;
     Ok((output.stdout, clock::now() - start))
 }
@@ -251,7 +243,8 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
 pub(super) async fn output(
     keeper: &Keeper,
     mut command: Command,
-    (label, limit): (&str, Duration),
+    label: &str,
+    limit: Duration,
 ) -> Result<Output, String> {
     let scratch = keeper.scratch.join(label);
     command.envs(TEMPORARY.map(|name| (name, &scratch)));
@@ -259,7 +252,7 @@ pub(super) async fn output(
     let (_never, halt) = watch::channel(Halt::No);
     let watch = Watch {
         timeout: limit,
-        grace: Duration::from_millis(100),
+        grace: QUESTION_GRACE,
         pauses: Pauses::none(),
         halt,
         mark: String::new(),

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use super::process::{End, Ended, Halt};
 use crate::base::failure_kind::FailureKind;
+use crate::base::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::base::text::report_text;
 use crate::report::data::{Failure, Outcome};
 use crate::runner::libtest;
 use crate::select::plan::Form;
-
-/// The message of a failure is cut to about one line.
-const MESSAGE_LEN_MAX: usize = 300;
 
 /// libtest's exit code for a failed test.
 const FAILED: i32 = 101;
@@ -183,7 +181,7 @@ fn one_line(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("; ");
-    match line.char_indices().nth(MESSAGE_LEN_MAX) {
+    match line.char_indices().nth(FAILURE_MESSAGE_LEN_MAX) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
     }
@@ -298,6 +296,6 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_between_characters() {
         let line = one_line(&"ä".repeat(1000));
-        assert_eq!(line.chars().count(), MESSAGE_LEN_MAX + 1);
+        assert_eq!(line.chars().count(), FAILURE_MESSAGE_LEN_MAX + 1);
     }
 }

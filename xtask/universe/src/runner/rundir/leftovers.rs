@@ -18,7 +18,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 
@@ -27,14 +26,12 @@ use super::place::{Place, RUNS};
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
 use crate::base::fuse_connections::{self, Ground};
+use crate::base::limits::{LOCK_FILE_LEN_MAX, REMOVAL_WAIT_MAX, RUNS_KEPT_MAX};
 use crate::base::lock_file;
 use crate::base::os;
 #[cfg(target_os = "linux")]
 use crate::base::procfs;
 use crate::sandbox::removal;
-
-/// Directories of so many ended runs are kept.
-pub(super) const RUNS_KEPT: usize = 10;
 
 /// How the names of the temporary directories of all runs begin.
 pub(super) const SCRATCH_PREFIX: &str = "xt-";
@@ -42,9 +39,6 @@ pub(super) const SCRATCH_PREFIX: &str = "xt-";
 /// The file that a live run holds locked. Its first line is the path of the run's temporary
 /// directory. Its second line is the identity of that directory, written when it was made.
 const LOCK: &str = "lock";
-
-/// In bytes. It has a path and three numbers.
-const LOCK_LEN_MAX: u64 = 8 * 1024;
 
 /// The file that a run makes at its orderly end.
 const ENDED: &str = "ended";
@@ -58,9 +52,6 @@ const REMOVAL: &str = "removal";
 /// How the names of run directories begin that were judged and are only to be removed; the run's id
 /// follows.
 const RUBBISH_PREFIX: &str = "rubbish-";
-
-/// At its end a run waits so long for the removal of rubbish; the rest is left to the next one.
-const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +263,7 @@ pub(super) fn clear(home_of_all: &Path, kind: &str) {
     };
     let mut all = runs.names();
     all.retain(|name| !is_rubbish(name) && runs.ours(name).is_some_and(|run| is_run(&run)));
-    let old_count = all.len().saturating_sub(RUNS_KEPT);
+    let old_count = all.len().saturating_sub(RUNS_KEPT_MAX);
     for (number, name) in all.iter().enumerate() {
         let Some(run) = runs.ours(name) else {
             continue;
@@ -474,7 +465,10 @@ fn scratch_of(run: &Place) -> Option<Scratch> {
     {
         return None;
     }
-    let text = std::io::read_to_string(lock.take(LOCK_LEN_MAX)).ok()?;
+    let text = std::io::read_to_string(lock.take(LOCK_FILE_LEN_MAX + 1)).ok()?;
+    if text.len() as u64 > LOCK_FILE_LEN_MAX {
+        return None;
+    }
     let (path, known) = match text.split_once('\n') {
         Some((path, rest)) => (path, rest.strip_suffix('\n').and_then(|line| line.parse().ok())),
         None => (&*text, None),

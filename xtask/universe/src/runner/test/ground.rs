@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::finish::Run;
+use super::context::{Machine, Run};
 use crate::base::exit::Stop;
 use crate::base::interrupt::Interrupts;
 use crate::base::os;
@@ -59,11 +59,16 @@ impl Ground {
     pub(super) async fn run(
         self,
         run: &Run<'_>,
-        (plan, found): (Plan, &Discovered),
+        plan: Plan,
+        found: &Discovered,
         interrupts: Interrupts,
     ) -> Ran {
-        let settings = run.stretched(self.factor.await.unwrap_or(1.0));
-        let stage = run.stage(plan, found, (settings, Arc::clone(&self.owner), self.pauses));
+        let machine = Machine {
+            settings: run.stretched(self.factor.await.unwrap_or(1.0)),
+            owner: Arc::clone(&self.owner),
+            pauses: self.pauses,
+        };
+        let stage = run.stage(plan, found, machine);
         let ran = execution::run(&stage, interrupts).await;
         drop(stage);
         if let Some(owner) = Arc::into_inner(self.owner) {

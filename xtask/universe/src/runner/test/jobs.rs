@@ -2,13 +2,7 @@
 //! for them.
 
 use super::Args;
-
-/// A running test takes so many of our descriptors: two streams, the line to its supervisor, its
-/// log, and each of the three twice for a moment.
-const DESCRIPTORS_OF_A_TEST: u64 = 8;
-
-/// And we need so many for everything else.
-const DESCRIPTORS_OF_OURS: u64 = 40;
+use crate::base::limits::{OWN_DESCRIPTORS_MIN, TEST_DESCRIPTORS_MAX};
 
 impl Args {
     /// So many were asked for; by default as many as the machine is good for, or all copies of a
@@ -29,7 +23,7 @@ impl Args {
 
 /// No more than there are descriptors for; one test always runs.
 pub(super) fn bounded(wanted: usize, open_files: Option<u64>) -> usize {
-    let most = open_files.map(|files| files.saturating_sub(DESCRIPTORS_OF_OURS) / DESCRIPTORS_OF_A_TEST);
+    let most = open_files.map(|files| files.saturating_sub(OWN_DESCRIPTORS_MIN) / TEST_DESCRIPTORS_MAX);
     let most = most.and_then(|most| usize::try_from(most).ok());
     most.map_or(wanted, |most| most.clamp(1, wanted))
 }

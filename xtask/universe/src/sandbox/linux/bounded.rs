@@ -11,10 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 
 use super::sys::{self, Fork};
-
-/// How long a child may take to end when it was killed; one that waits for a file system may take
-/// for ever.
-const END_TIME_MAX: Duration = Duration::from_millis(500);
+use crate::base::limits::KILLED_CHILD_TIMEOUT;
 
 /// What `work` returns; `None` if it takes longer than `limit`.
 pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
@@ -40,7 +37,7 @@ fn bury(child: Pid) {
     let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) else {
         return;
     };
-    let timeout = Timespec::try_from(END_TIME_MAX).ok();
+    let timeout = Timespec::try_from(KILLED_CHILD_TIMEOUT).ok();
     let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref());
     if ended.is_ok_and(|count| count > 0) {
         waitpid(Some(child), WaitOptions::empty()).ok();

@@ -5,23 +5,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::bounded::bounded;
 use super::processes::{self, Process};
 use super::sockets;
 use crate::base::fuse_connections;
+use crate::base::limits::{FORENSICS_DESCRIPTORS_MAX, FORENSICS_THREADS_MAX, FORENSICS_TIMEOUT};
 use crate::base::os::Pid;
 use crate::base::procfs;
-
-/// How long it may take.
-const TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// Of each process so many descriptors are listed.
-const DESCRIPTORS_MAX: usize = 200;
-
-/// Of each process so many threads are looked at.
-const THREADS_MAX: usize = 100;
 
 /// Writes one file for people: the tree, each thread with what it waits in, descriptors, sockets,
 /// mounts.
@@ -30,7 +21,7 @@ pub(super) fn write(to: &Path, scratch: &Path) {
         std::fs::create_dir_all(parent).ok();
     }
     let root = std::process::id();
-    let text = bounded(TIMEOUT, || describe(root, scratch).into_bytes());
+    let text = bounded(FORENSICS_TIMEOUT, || describe(root, scratch).into_bytes());
     let text = text.unwrap_or_else(|| {
         b"Looking at the processes took too long: one of them hangs in the kernel.\n".into()
     });
@@ -68,7 +59,7 @@ fn describe(root: Pid, scratch: &Path) -> String {
 fn describe_process(text: &mut String, process: &Process) {
     let pid = process.pid;
     writeln!(text, "\nProcess {pid}: {}", process.command()).ok();
-    for thread in procfs::threads(pid).take(THREADS_MAX) {
+    for thread in procfs::threads(pid).take(FORENSICS_THREADS_MAX) {
         let read = |name: &str| procfs::text(&thread, name);
         let state = Process::parse(pid, &read("stat")).map_or('?', |process| process.state);
         let (name, place) = (read("comm"), read("wchan"));
@@ -91,7 +82,7 @@ fn describe_process(text: &mut String, process: &Process) {
             writeln!(text, "    {frame}").ok();
         });
     }
-    for (number, path) in procfs::descriptors(&procfs::directory(pid)).take(DESCRIPTORS_MAX) {
+    for (number, path) in procfs::descriptors(&procfs::directory(pid)).take(FORENSICS_DESCRIPTORS_MAX) {
         let target = std::fs::read_link(path).unwrap_or_default();
         writeln!(text, "  descriptor {} → {}", number.display(), target.display()).ok();
     }

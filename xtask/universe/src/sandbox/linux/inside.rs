@@ -14,7 +14,6 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::Signal;
@@ -27,6 +26,10 @@ use super::wire::{self, Hello, Order, Request, Tell};
 use super::{leash, namespaces, rehearsal, remains, supervisor};
 use crate::base::clock;
 use crate::base::fuse_connections::Ground;
+use crate::base::limits::{
+    BOX_END_TIMEOUT, BOX_SUPERVISORS_END_TIMEOUT, STRAY_LONG_LOOK_INTERVAL, STRAY_LOOK_INTERVAL,
+    STRAY_TIME_MAX, SUPERVISORS_END_TIMEOUT,
+};
 use crate::base::mounts;
 use crate::base::os::Pid;
 use crate::base::private_directory::make_scratch;
@@ -38,26 +41,6 @@ use crate::sandbox::removal;
 /// to the runner is its standard input, and what comes first on it is the directory for all scratch
 /// directories.
 pub(super) const ARGUMENT: &str = "__keeper";
-
-/// Strays are ended again and again, as they may fork meanwhile, or wait for what must be taken
-/// from them; but not for ever.
-const STRAY_TIME_MAX: Duration = Duration::from_secs(2);
-
-/// Between two looks at strays, or at supervisors that are to end.
-const LOOK_INTERVAL: Duration = Duration::from_millis(2);
-
-/// The same where each look takes longer.
-const LONG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
-
-/// In the box, supervisors that have lost the runner have so long to end; then they are ended.
-const BOX_END_TIME: Duration = Duration::from_secs(2);
-
-/// After so long the box ends, with what is left in it. The runner waits for five seconds.
-const BOX_TIME_MAX: Duration = Duration::from_secs(4);
-
-/// Outside, they have so long before nobody looks any more whether a test resists: they may have
-/// many files to remove.
-const TREE_LOOK_TIME: Duration = Duration::from_secs(10);
 
 /// Runs as a keeper, or as a leash, if the arguments say so; `None` if they say something else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
@@ -297,7 +280,7 @@ impl Keeping {
                 strays.iter().for_each(|stray| processes::send(stray.pid, signal));
             }
             rescue.look(&strays);
-            remains::pause(LOOK_INTERVAL);
+            remains::pause(STRAY_LOOK_INTERVAL);
         }
     }
 
@@ -320,15 +303,15 @@ impl Keeping {
         let mut rescue = Rescue::new(Ground::namespace(&mounts::table()));
         let (us, start) = (std::process::id(), clock::now());
         rescue.see_servers(&processes::descendants(us));
-        while remains::reap() && clock::now() - start < BOX_END_TIME {
+        while remains::reap() && clock::now() - start < BOX_SUPERVISORS_END_TIMEOUT {
             // Supervisors wait for the end of these, and take away what they leave.
             let mut tests = processes::descendants(us);
             tests.retain(|process| process.parent != us);
             processes::send_all(&tests, None, Signal::KILL);
             rescue.look(&tests);
-            remains::pause(LOOK_INTERVAL);
+            remains::pause(STRAY_LOOK_INTERVAL);
         }
-        remains::kill_all_until(start + BOX_TIME_MAX, None, &mut rescue);
+        remains::kill_all_until(start + BOX_END_TIMEOUT, None, &mut rescue);
     }
 
     /// The supervisors have lost the runner, too. They need their time, and what has lost them is
@@ -336,12 +319,12 @@ impl Keeping {
     fn see_tree_off(&self, home: &Path) {
         let mut rescue = Rescue::new(Ground::Below(home.to_owned()));
         let start = clock::now();
-        while clock::now() - start < TREE_LOOK_TIME {
+        while clock::now() - start < SUPERVISORS_END_TIMEOUT {
             if !remains::reap() {
                 return;
             }
             self.end_strays(&mut rescue);
-            remains::pause(LONG_LOOK_INTERVAL);
+            remains::pause(STRAY_LONG_LOOK_INTERVAL);
         }
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
     }

@@ -15,13 +15,8 @@ use std::path::Path;
 use rustix::fs::{FileType, readlinkat};
 
 use crate::base::folder::{Access, Folder};
+use crate::base::limits::{KEEPSAKE_ENTRIES_MAX, KEEPSAKE_LEN_MAX};
 use crate::report::kept_files::KeptFiles;
-
-/// So many bytes of contents are kept.
-const LEN_MAX: u64 = 64 << 20;
-
-/// And so many entries.
-const ENTRIES_MAX: usize = 10_000;
 
 /// What may still be copied.
 struct Budget {
@@ -47,8 +42,8 @@ fn kept(mode: u32, least: u32) -> u32 {
 /// Copies folders, files and links; says where to, if there was anything that could be copied.
 pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
     let mut budget = Budget {
-        len: LEN_MAX,
-        entries: ENTRIES_MAX,
+        len: KEEPSAKE_LEN_MAX,
+        entries: KEEPSAKE_ENTRIES_MAX,
         is_exceeded: false,
     };
     // A link in its place leads to other people's files.
@@ -80,7 +75,9 @@ fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
             FileType::Symlink => readlinkat(from, &*name, Vec::new())
                 .map_err(io::Error::from)
                 .and_then(|text| std::os::unix::fs::symlink(OsStr::from_bytes(text.to_bytes()), &target)),
-            FileType::RegularFile => from.file(&name).and_then(|source| file(source, &target, budget)),
+            FileType::RegularFile => from
+                .file(&name)
+                .and_then(|(source, metadata)| file(source, &metadata, &target, budget)),
             _ => Ok(()),
         };
         // One that fails does not hinder the others.
@@ -89,7 +86,7 @@ fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
     Ok(())
 }
 
-fn file((mut source, metadata): (File, Metadata), to: &Path, budget: &mut Budget) -> io::Result<()> {
+fn file(mut source: File, metadata: &Metadata, to: &Path, budget: &mut Budget) -> io::Result<()> {
     let mode = kept(metadata.mode(), MODE_FILE);
     let mut copy = OpenOptions::new()
         .write(true)
@@ -136,7 +133,7 @@ mod tests {
             let mut budget = budget(len, 1);
             let source = File::open(&from).unwrap();
             let metadata = source.metadata().unwrap();
-            file((source, metadata), &to, &mut budget).unwrap();
+            file(source, &metadata, &to, &mut budget).unwrap();
             assert_eq!(
                 (fs::metadata(&to).unwrap().len(), budget.is_exceeded),
                 (kept, is_cut)

@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
+use crate::base::limits::COMMAND_LEN_MAX;
 use crate::base::os::Pid;
 use crate::base::procfs;
-
-/// Of a command line so many characters are evidence enough.
-const COMMAND_LEN_MAX: usize = 200;
 
 /// Set in the kernel's flags of a process that is on its way out (linux/sched.h, `PF_EXITING`).
 const EXITING: u64 = 0x4;

@@ -4,17 +4,11 @@
 //! That the kernel knows a namespace is not enough: limits of the machine, or of a container around
 //! us, may forbid one more.
 
-use std::time::Duration;
-
 use anyhow::Context;
 
 use super::bounded::bounded;
 use super::namespaces::{self, Part};
-
-/// How long the child may take, which needs some milliseconds; and whoever waits for it in a child
-/// of its own.
-const LIMIT: Duration = Duration::from_secs(2);
-const LIMIT_AROUND: Duration = Duration::from_secs(3);
+use crate::base::limits::{REHEARSAL_OUTER_TIMEOUT, REHEARSAL_TIMEOUT};
 
 /// Why supervisors cannot have a process namespace each, so that tests share their processes;
 /// `None` if they can.
@@ -22,10 +16,10 @@ const LIMIT_AROUND: Duration = Duration::from_secs(3);
 /// # Errors
 /// When a supervisor could not even have mounts and shared memory of its own.
 pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
-    let Err(refusal) = understood(bounded(LIMIT_AROUND, parted)) else {
+    let Err(refusal) = understood(bounded(REHEARSAL_OUTER_TIMEOUT, parted)) else {
         return Ok(None);
     };
-    understood(bounded(LIMIT, || secluded(None))).map_err(anyhow::Error::msg)?;
+    understood(bounded(REHEARSAL_TIMEOUT, || secluded(None))).map_err(anyhow::Error::msg)?;
     Ok(Some(refusal))
 }
 
@@ -33,7 +27,7 @@ pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
 /// next child can be.
 fn parted() -> Vec<u8> {
     match namespaces::part_next_child().context("the kernel refused a process namespace") {
-        Ok(()) => bounded(LIMIT, || secluded(Some(Part(0)))).unwrap_or_default(),
+        Ok(()) => bounded(REHEARSAL_TIMEOUT, || secluded(Some(Part(0)))).unwrap_or_default(),
         Err(error) => answer(Err(error)),
     }
 }

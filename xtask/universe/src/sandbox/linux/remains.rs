@@ -18,41 +18,15 @@ use super::processes::{self, Activity, Process};
 use super::rescue::Rescue;
 use super::{sockets, sys};
 use crate::base::clock;
+use crate::base::limits::{
+    DETACHES_MAX, EVIDENCE_TIMEOUT, IDLE_LOOKS_MIN, KILL_ROUNDS_MAX, KILL_TIME_MAX, REMAINS_BUSY_TIME_MAX,
+    REMAINS_LOOK_INTERVAL, REMAINS_WAIT_MAX, STOPS_MAX,
+};
 use crate::base::mounts;
 use crate::base::os::Pid;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::sandbox::removal;
-
-/// Between two looks at processes that may be about to end.
-const LOOK_INTERVAL: Duration = Duration::from_millis(2);
-
-/// A process that is idle in so many looks in a row, without having used processor time, waits for
-/// something.
-const IDLE_LOOKS: u32 = 3;
-
-/// Who runs all the time gets so much processor time to end by itself, however long that takes on a
-/// busy machine; then it is a leak that runs.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Who waits for a disk, or gets no processor at all, has so long.
-const PATIENCE_MAX: Duration = Duration::from_secs(20);
-
-/// How long it may take to find out who was left.
-const EVIDENCE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Killing is repeated, as the killed may fork meanwhile; but not for ever.
-const KILLS_MAX: usize = 1000;
-
-/// Each round may take long where there are many processes, or one hangs. The runner gives a test
-/// up after 20 seconds.
-const KILL_TIME_MAX: Duration = Duration::from_secs(15);
-
-/// Detaching is repeated, as one mount may hide another; but not for ever.
-const DETACHES_MAX: usize = 20;
-
-/// So often they are stopped first.
-const STOPS_MAX: usize = 3;
 
 /// Collects children that have ended. Returns whether there are others.
 pub(super) fn reap() -> bool {
@@ -128,12 +102,12 @@ fn idle_descendants(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Option<Vec<P
         looks = if is_idle { looks + 1 } else { 0 };
         let used = sys::time_of_ended_children() + now.iter().map(Activity::used).sum::<Duration>();
         let used = used.saturating_sub(*used_at_first.get_or_insert(used));
-        if looks >= IDLE_LOOKS || used > PATIENCE || is_over(start, PATIENCE_MAX) {
+        if looks >= IDLE_LOOKS_MIN || used > REMAINS_BUSY_TIME_MAX || is_over(start, REMAINS_WAIT_MAX) {
             return Some(left);
         }
         rescue.look(&left);
         before = now;
-        if is_gone_after(LOOK_INTERVAL, runner) {
+        if is_gone_after(REMAINS_LOOK_INTERVAL, runner) {
             return Some(left);
         }
     }
@@ -152,7 +126,7 @@ pub(super) fn kill_all(group: Option<Pid>, rescue: &mut Rescue) {
 
 /// The same, but no longer than this; at least once.
 pub(super) fn kill_all_until(deadline: Instant, group: Option<Pid>, rescue: &mut Rescue) {
-    for round in 0..KILLS_MAX {
+    for round in 0..KILL_ROUNDS_MAX {
         if !reap() || (round > STOPS_MAX && clock::now() > deadline) {
             return;
         }
@@ -168,7 +142,7 @@ pub(super) fn kill_all_until(deadline: Instant, group: Option<Pid>, rescue: &mut
         pause(if round < STOPS_MAX {
             Duration::ZERO
         } else {
-            LOOK_INTERVAL
+            REMAINS_LOOK_INTERVAL
         });
     }
 }

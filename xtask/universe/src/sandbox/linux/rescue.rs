@@ -18,34 +18,14 @@ use super::bounded::bounded;
 use super::processes::{self, Process, Thread};
 use crate::base::clock;
 use crate::base::fuse_connections::{self, Connections, Ground, Number};
+use crate::base::limits::{
+    ANSWER_TIME_MAX, FORCE_PLACES_MAX, FORCE_TIMEOUT, FORCE_TRIES_MAX, FORCES_HUNG_MAX, OTHER_TIME_MAX,
+    WAITERS_TOLD_MAX,
+};
 use crate::base::os::Pid;
 use crate::base::procfs;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
-
-/// A thread that is ending and waits for so long for the answer of a file system, whose server is
-/// dead, does not get it.
-const ANSWER_TIME_MAX: Duration = Duration::from_millis(300);
-
-/// The same of one that waits for something else: a page that such a file system should write, a
-/// lock that is held by another one that waits, or a disk.
-const OTHER_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// How long it may take to unmount by force.
-const FORCE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// So often one connection is to be unmounted by force.
-const FORCE_TRIES_MAX: usize = 5;
-
-/// From where so many threads wait it is tried, besides from where we are.
-const FORCE_PLACES_MAX: usize = 8;
-
-/// When so many children hung that were to unmount by force, no other one is started. Each of them
-/// takes up to one second: the runner gives the test up after 20.
-const FORCES_HUNG_MAX: usize = 5;
-
-/// So many threads that wait are told one by one.
-const TOLD_MAX: usize = 9;
 
 /// A thread that was late, for people.
 #[derive(Debug)]
@@ -169,7 +149,7 @@ impl Rescue {
     fn describe(&mut self, late: &[&Thread], dead: &[Number]) {
         let known = self.connections.known();
         let known: Vec<(Number, Vec<&Path>)> = known.filter(|(number, _)| dead.contains(number)).collect();
-        let room = TOLD_MAX.saturating_sub(self.told.len());
+        let room = WAITERS_TOLD_MAX.saturating_sub(self.told.len());
         let new = late.iter().filter(|thread| !self.told.contains(&thread.id));
         let new = new.filter_map(|thread| Some((thread.id, Late::of(thread, &known)?)));
         let new: Vec<(Pid, Late)> = new.take(room).collect();

@@ -5,31 +5,19 @@
 //! which may hang.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::{StatVfs, fstat};
 
 use super::bounded::bounded;
 use crate::base::folder::{Access, Folder, Step};
+use crate::base::limits::{FREE_FILES_MIN, FREE_LEN_MIN, FREE_PART_MIN, ROOM_TIMEOUT};
 use crate::report::shortage::{Scarce, Shortage};
-
-/// With fewer free bytes than this, a file system has no room; a small one has, until it is less
-/// than a [`PART_MIN`]th of all that it has.
-const FREE_LEN_MIN: u64 = 32 << 20;
-
-/// The same of inodes, of which each file and each directory takes one.
-const FREE_FILES_MIN: u64 = 1000;
-
-const PART_MIN: u64 = 20;
-
-/// How long it may take to find out who holds what.
-const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What there is to say of the file system on which `home`, the directory of all temporary
 /// directories, lies; `None` if there is room.
 pub(super) fn shortage(home: &Path) -> Option<Shortage> {
     let (of, free, total) = scarce(&rustix::fs::statvfs(home).ok()?)?;
-    let held = bounded(TIMEOUT, || {
+    let held = bounded(ROOM_TIMEOUT, || {
         serde_json::to_vec(&held(home, of)).unwrap_or_default()
     });
     let held = held.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -50,7 +38,8 @@ fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
         (Scarce::Bytes, free_len, len, FREE_LEN_MIN),
         (Scarce::Files, status.f_favail, status.f_files, FREE_FILES_MIN),
     ];
-    let is_scarce = |(_, free, total, min): &(Scarce, u64, u64, u64)| *free < *min.min(&(total / PART_MIN));
+    let is_scarce =
+        |(_, free, total, min): &(Scarce, u64, u64, u64)| *free < *min.min(&(total / FREE_PART_MIN));
     let (of, free, total, _) = looks.into_iter().find(is_scarce)?;
     Some((of, free, total))
 }

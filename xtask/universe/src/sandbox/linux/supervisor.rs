@@ -19,7 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
@@ -31,6 +31,7 @@ use super::wire::{self, Order, Request, Said, Tell};
 use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::base::clock;
 use crate::base::fuse_connections::Ground;
+use crate::base::limits::{PROCESSES_MAX, SUPERVISOR_LOOK_INTERVAL};
 use crate::base::mounts;
 use crate::base::procfs;
 use crate::report::data::Leak;
@@ -38,15 +39,6 @@ use crate::report::kept_files::KeptFiles;
 use crate::report::shortage::Shortage;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
-
-/// A test that has so many processes at once is taken for a fork bomb; or half of those that this
-/// user may have.
-const PROCESSES_MAX: usize = 2000;
-
-/// How often the supervisor looks for a fork bomb, for a test that is stuck, and for children that
-/// have ended, whatever else happens meanwhile. Outside the box, where every mount on the machine
-/// is noticed, it looks at mounts no more often either.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a supervisor has for all its tests.
 struct Surroundings {
@@ -349,7 +341,7 @@ impl Supervisor<'_> {
 
     /// Does what it is told until the test has ended.
     fn attend(&self, running: &mut Running, rescue: &mut Rescue) -> Result<(), Abandoned> {
-        let mut next_look = clock::now() + LOOK_INTERVAL;
+        let mut next_look = clock::now() + SUPERVISOR_LOOK_INTERVAL;
         let mut is_mounted = false;
         loop {
             let mut events = [
@@ -378,7 +370,7 @@ impl Supervisor<'_> {
                     return Ok(());
                 }
                 running.rescue_if_stuck(rescue);
-                next_look = clock::now() + LOOK_INTERVAL;
+                next_look = clock::now() + SUPERVISOR_LOOK_INTERVAL;
             }
         }
     }

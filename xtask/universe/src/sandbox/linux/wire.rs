@@ -20,16 +20,10 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::base::limits::{ORDER_DESCRIPTORS_MAX, ORDER_LEN_MAX};
 use crate::report::data::Leak;
 use crate::report::kept_files::{FORENSICS, KeptFiles};
 use crate::report::shortage::Shortage;
-
-/// No order is longer: the kernel takes 2 MiB of arguments and environment.
-const ORDER_LEN_MAX: usize = 8 << 20;
-
-/// The descriptors that go with an order: standard output, standard error and, to the keeper, the
-/// supervisor's end of its control socket.
-const DESCRIPTORS_MAX: usize = 3;
 
 /// A process to be started and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +136,7 @@ impl Order {
     /// Waits for the next request; `None` when the other end is closed.
     pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
         let mut len = [0; 4];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut into = [IoSliceMut::new(&mut len)];
         let received = recvmsg(
@@ -181,7 +175,7 @@ impl Order {
 /// Sends the length of an order, and the descriptors that go with it.
 pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let len = u32::try_from(len).map_err(io::Error::other)?.to_le_bytes();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_DESCRIPTORS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(descriptors));
     // Four bytes are never sent in part.

@@ -13,19 +13,7 @@ use super::expression::{Expression, Field, Predicate};
 use super::pattern::{self, Pattern};
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-
-/// Parentheses and `not`s within each other; nobody writes ten.
-const DEPTH_MAX: usize = 64;
-
-/// An expression that is longer did not come from a person.
-const LEN_MAX: usize = 64 * 1024;
-
-/// So many regular expressions, and groups in them. Each takes some 100 KiB when it is compared, if
-/// all are as long as they may be.
-const REGEX_PARTS_MAX: usize = 200;
-
-/// Of an expression, this much is shown on each side of an error.
-const SHOWN_MAX: usize = 60;
+use crate::base::limits::{FILTER_DEPTH_MAX, FILTER_LEN_MAX, FILTER_SHOWN_LEN_MAX, REGEX_PARTS_MAX};
 
 /// Reads all of `text`.
 pub(super) fn expression(text: &str) -> Result<Expression, Stop> {
@@ -57,9 +45,9 @@ type Parsed<T> = Result<T, Fault>;
 impl Parser {
     fn whole(&mut self) -> Parsed<Expression> {
         let len = self.text.len();
-        if len > LEN_MAX {
-            let expected = format!("at most {LEN_MAX} characters instead of {len}");
-            return Err(self.expected_at(LEN_MAX, &expected));
+        if len > FILTER_LEN_MAX {
+            let expected = format!("at most {FILTER_LEN_MAX} characters instead of {len}");
+            return Err(self.expected_at(FILTER_LEN_MAX, &expected));
         }
         let expression = self.any()?;
         self.skip_space();
@@ -92,8 +80,8 @@ impl Parser {
 
     fn operand(&mut self) -> Parsed<Expression> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(self.expected(&format!("at most {DEPTH_MAX} levels of `(` and `not`")));
+        if self.depth > FILTER_DEPTH_MAX {
+            return Err(self.expected(&format!("at most {FILTER_DEPTH_MAX} levels of `(` and `not`")));
         }
         let operand = if self.takes_operator(&["not", "!"]) {
             Expression::Not(Box::new(self.operand()?))
@@ -292,8 +280,8 @@ fn one_or(mut operands: Vec<Expression>, many: fn(Vec<Expression>) -> Expression
 
 impl Fault {
     fn stop(&self, text: &[char]) -> Stop {
-        let from = self.at.saturating_sub(SHOWN_MAX);
-        let shown = text.iter().skip(from).take(2 * SHOWN_MAX);
+        let from = self.at.saturating_sub(FILTER_SHOWN_LEN_MAX);
+        let shown = text.iter().skip(from).take(2 * FILTER_SHOWN_LEN_MAX);
         let shown: String = shown
             .map(|one| {
                 if crate::base::text::steers(*one) {

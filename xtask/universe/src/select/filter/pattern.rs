@@ -4,14 +4,7 @@ use std::fmt;
 
 use regex_lite::{Regex, RegexBuilder};
 
-/// A regular expression of more characters did not come from a person.
-const REGEX_LEN_MAX: usize = 1000;
-
-/// Compiled it has at most so many bytes: two thousand characters, each repetition written out.
-const REGEX_SIZE_MAX: usize = 64 * 1024;
-
-/// Groups and repetitions within each other.
-const REGEX_DEPTH_MAX: u32 = 50;
+use crate::base::limits::{REGEX_DEPTH_MAX, REGEX_LEN_MAX, REGEX_SIZE_MAX};
 
 /// A pattern. [`Display`](fmt::Display) writes it so that it can be read again.
 #[derive(Debug, Clone)]

@@ -11,18 +11,13 @@ use anyhow::Context;
 
 use super::record::Record;
 use crate::base::atomic_file::write_atomically;
+use crate::base::limits::{HISTORY_LEN_MAX, HISTORY_READ_LEN_MAX};
 use crate::base::lock_file;
 use crate::base::regular_file;
 
-/// A longer file loses the older half of its lines. One line has about 130 bytes.
-const LEN_MAX: u64 = 4 * 1024 * 1024;
-
-/// A file that somebody put together from many may be longer, but not without end.
-const READ_LEN_MAX: u64 = 64 * LEN_MAX;
-
 /// The records in the file; none if it cannot be read.
 pub(super) fn read(path: &Path) -> Vec<Record> {
-    let bytes = regular_file::read(path, READ_LEN_MAX).unwrap_or_default();
+    let bytes = regular_file::read(path, HISTORY_READ_LEN_MAX).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     text.lines().filter_map(Record::from_line).collect()
 }
@@ -72,7 +67,7 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
         let end = if is_torn(&mut file)? { "\n" } else { "" };
         file.write_all(format!("{end}{text}").as_bytes())?;
         match file.metadata()?.len() {
-            0..=LEN_MAX => Ok(()),
+            0..=HISTORY_LEN_MAX => Ok(()),
             _ => shorten(path),
         }
     };
@@ -105,7 +100,7 @@ fn is_torn(file: &mut File) -> std::io::Result<bool> {
 
 /// Keeps the newer half of the lines; a reader sees the old file or the new one.
 fn shorten(path: &Path) -> std::io::Result<()> {
-    let text = String::from_utf8_lossy(&regular_file::read(path, READ_LEN_MAX)?).into_owned();
+    let text = String::from_utf8_lossy(&regular_file::read(path, HISTORY_READ_LEN_MAX)?).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     let kept = lines.get(lines.len() / 2..).unwrap_or_default().join("\n") + "\n";
     write_atomically(path, &kept).map_err(std::io::Error::other)
@@ -150,7 +145,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("history.ndjson");
         let line = record("old").to_line().unwrap() + "\n";
-        let count = usize::try_from(LEN_MAX).unwrap() / line.len() - 1;
+        let count = usize::try_from(HISTORY_LEN_MAX).unwrap() / line.len() - 1;
         std::fs::write(&path, line.repeat(count)).unwrap();
         append(&path, &[record("new")]).unwrap();
         assert_eq!(read(&path).len(), count + 1, "at the limit all stay");
@@ -161,6 +156,22 @@ mod tests {
             (runs.len(), runs.last().map(String::as_str)),
             (kept, Some("newest"))
         );
+    }
+
+    #[test]
+    fn a_file_that_nobody_shortened_is_not_read_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.ndjson");
+        append(&path, &[record("1")]).unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        file.set_len(HISTORY_READ_LEN_MAX).unwrap();
+        assert_eq!(
+            regular_file::read(&path, HISTORY_READ_LEN_MAX).unwrap().len() as u64,
+            HISTORY_READ_LEN_MAX
+        );
+        assert_eq!(runs(&path), ["1"]);
+        file.set_len(HISTORY_READ_LEN_MAX + 1).unwrap();
+        assert_eq!(runs(&path), [""; 0]);
     }
 
     #[cfg(unix)]

@@ -3,6 +3,20 @@
 use super::*;
 use crate::base::private_directory::make_closed;
 
+#[test]
+fn a_lock_that_is_too_long_names_no_directory() {
+    let all = tempdir();
+    let (run, _scratch) = run(all.path(), ID);
+    let found = |len: u64| {
+        let mut path = format!("/{SCRATCH_PREFIX}");
+        path.push_str(&"a".repeat(usize::try_from(len).unwrap() - path.len()));
+        std::fs::write(run.join(LOCK), path).unwrap();
+        scratch_of(&place(&run)).is_some()
+    };
+    assert!(found(LOCK_FILE_LEN_MAX));
+    assert!(!found(LOCK_FILE_LEN_MAX + 1));
+}
+
 /// The name of a run.
 const ID: &str = "20261124-020115-0a1b2c";
 
@@ -76,7 +90,7 @@ fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
 #[test]
 fn rubbish_does_not_count_as_a_run() {
     let all = tempdir();
-    let ended: Vec<_> = (0..RUNS_KEPT)
+    let ended: Vec<_> = (0..RUNS_KEPT_MAX)
         .map(|n| run(all.path(), &n.to_string()).0)
         .collect();
     ended.iter().for_each(|run| mark_ended(run));

@@ -2,6 +2,7 @@
 //! write does harm.
 
 use super::*;
+use crate::base::limits::REGEX_DEPTH_MAX;
 use crate::select::filter::subject::{Subject, subject};
 
 fn parsed(text: &str) -> Expression {
@@ -123,9 +124,9 @@ fn an_error_points_at_the_column_and_says_what_was_expected() {
 #[test]
 fn nesting_has_a_limit_and_chains_have_none() {
     let nested = |depth: usize| format!("{}all(){}", "(".repeat(depth), ")".repeat(depth));
-    assert!(Expression::parse(&nested(DEPTH_MAX - 1)).is_ok());
+    assert!(Expression::parse(&nested(FILTER_DEPTH_MAX - 1)).is_ok());
     for deep in [
-        nested(DEPTH_MAX),
+        nested(FILTER_DEPTH_MAX),
         nested(10_000),
         format!("{}all()", "not ".repeat(10_000)),
     ] {
@@ -138,16 +139,19 @@ fn nesting_has_a_limit_and_chains_have_none() {
     }
     let chain = vec!["all()"; 5_000].join(" and ");
     assert_eq!(selected(&parsed(&chain)), [0, 1, 2, 3]);
-    assert!(Expression::parse(&"all() & ".repeat(LEN_MAX)).is_err());
+    let long = |len: usize| Expression::parse(&format!("all(){}", " ".repeat(len - "all()".len())));
+    assert!(long(FILTER_LEN_MAX).is_ok() && long(FILTER_LEN_MAX + 1).is_err());
 }
 
 #[test]
 fn a_regular_expression_that_would_fill_the_memory_is_refused_with_its_limit() {
     let regex = |source: &str| Expression::parse(&format!("test(/{source}/)"));
+    let nested = |depth: u32| format!("{}a{}", "(".repeat(depth as usize), ")".repeat(depth as usize));
     let many = |count| Expression::parse(&vec!["test(/a/)"; count].join(" or "));
     for most in [
         regex(&"a".repeat(1000)),
         regex("((a{20}){10}){9}"),
+        regex(&nested(REGEX_DEPTH_MAX)),
         regex(&"()".repeat(199)),
         many(200),
     ] {
@@ -163,7 +167,7 @@ fn a_regular_expression_that_would_fill_the_memory_is_refused_with_its_limit() {
             "at most 1000 characters instead of 30000",
         ),
         (regex("((a{100}){100}){100}"), "size limit of 65536 bytes"),
-        (regex(&"(".repeat(60)), "more than 50 levels"),
+        (regex(&nested(REGEX_DEPTH_MAX + 1)), "more than 50 levels"),
         (
             regex(&"()".repeat(200)),
             "at most 200 regular expressions and groups",

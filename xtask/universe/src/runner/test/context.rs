@@ -1,4 +1,5 @@
-//! What a run of the tests amounts to: the report, the exit code, and the last words.
+//! The context of a run of the tests, from its beginning to its end: where everything is, what it
+//! reports, the exit code, and the last words.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -49,6 +50,15 @@ pub(super) struct Run<'a> {
     pub(super) events: Arc<Events>,
     started: SystemTime,
     start: Instant,
+}
+
+/// How this run uses the machine.
+#[derive(Debug)]
+pub(super) struct Machine {
+    /// With limits that are stretched for this machine.
+    pub(super) settings: Settings,
+    pub(super) owner: Arc<Owner>,
+    pub(super) pauses: Pauses,
 }
 
 /// A run that came to its tests.
@@ -203,12 +213,7 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(
-        &self,
-        plan: Plan,
-        found: &Discovered,
-        (settings, owner, pauses): (Settings, Arc<Owner>, Pauses),
-    ) -> Arc<Stage> {
+    pub(super) fn stage(&self, plan: Plan, found: &Discovered, machine: Machine) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -224,11 +229,11 @@ impl<'a> Run<'a> {
             plan,
             environment,
             directory: Arc::clone(&self.directory),
-            owner,
-            pauses,
+            owner: machine.owner,
+            pauses: machine.pauses,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
-            settings,
+            settings: machine.settings,
             root: self.workspace.root.clone(),
         })
     }

@@ -1,0 +1,68 @@
+//! One file of core decides errnos.
+
+use std::path::Path;
+
+use super::code;
+use super::floors::Breach;
+
+const SOURCES: &str = "core/src";
+const DECIDES: &str = "core/src/mount/errno.rs";
+
+/// The errnos that a file names and must not. `file` is relative to the root of the workspace.
+pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
+    if !file.starts_with(SOURCES) || file == Path::new(DECIDES) {
+        return Vec::new();
+    }
+    let lines = code::program(file, text).into_iter();
+    let named = lines.filter(|(_, line)| names_one(line));
+    named
+        .map(|(number, _)| (number, format!("`{DECIDES}` alone names errnos")))
+        .collect()
+}
+
+/// Whether a line names an errno, as in `libc::EIO` or `rustix::io::Errno`.
+fn names_one(line: &str) -> bool {
+    let is_of_libc = line.match_indices("libc::E").any(|(at, found)| {
+        let next = line.get(at + found.len()..).and_then(|rest| rest.chars().next());
+        next.is_some_and(|next| next.is_ascii_uppercase() || next.is_ascii_digit())
+    });
+    is_of_libc || line.contains("Errno")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(file: &str, line: &str) -> Vec<Breach> {
+        breaches(Path::new(file), &format!("//! Head.\n{line}\n"))
+    }
+
+    #[test]
+    fn an_errno_outside_its_file_is_found_with_its_line_and_the_rule() {
+        for line in [
+            "return Err(libc::ENOENT);",
+            "use rustix::io::Errno;",
+            "Err(Errno::NXIO) => x,",
+            "Err(rustix::io::Errno::NXIO.into())",
+            "error.raw_os_error() == Some(libc::E2BIG)",
+        ] {
+            let expected = (2, "`core/src/mount/errno.rs` alone names errnos".to_owned());
+            assert_eq!(found("core/src/mount/working.rs", line), [expected], "{line}");
+        }
+    }
+
+    #[test]
+    fn elsewhere_and_where_nothing_is_one_all_is_well() {
+        assert_eq!(found("core/src/mount/errno.rs", "libc::EIO"), []);
+        assert_eq!(found("xtask/universe/src/base/os.rs", "libc::EIO"), []);
+        assert_eq!(found("core/src/mount/working.rs", "// libc::EIO"), []);
+        assert_eq!(found("core/src/mount/working.rs", "libc::Elf64_Ehdr"), []);
+        assert_eq!(
+            found(
+                "core/src/mount/a.rs",
+                "#[cfg(test)]\nmod tests {\n    use rustix::io::Errno;\n}"
+            ),
+            []
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Files that break a rule today, each list to be emptied.
+//!
+//! A file that breaks its rule no longer must leave the list, so that it never breaks it again.
+
+use std::path::Path;
+
+use super::floors::Breach;
+
+/// The exceptions to one rule.
+#[derive(Debug)]
+pub(super) struct Exceptions {
+    /// The name of the list.
+    name: &'static str,
+    files: &'static [&'static str],
+}
+
+/// Files that name an errno. Those of `store` and the table of mounts read what a system call
+/// answered; the others decide.
+pub(super) const ERRNO: Exceptions = Exceptions {
+    name: "ERRNO",
+    files: &[
+        "core/src/mount/error.rs",
+        "core/src/mount/filesystem/files.rs",
+        "core/src/mount/fuse/translate.rs",
+        "core/src/mount/mount_table.rs",
+        "core/src/mount/preflight.rs",
+        "core/src/mount/working.rs",
+        "core/src/store/no_follow.rs",
+    ],
+};
+
+/// Files with functions that take tuples.
+pub(super) const TUPLES: Exceptions = Exceptions {
+    name: "TUPLES",
+    files: &[
+        "core/src/catalog/conflict_name.rs",
+        "core/src/catalog/rename.rs",
+        "core/src/catalog/revise.rs",
+        "core/src/catalog/steps/tests.rs",
+        "core/src/catalog/view.rs",
+        "core/src/mount/filesystem/closing.rs",
+        "core/src/mount/filesystem/folders.rs",
+        "core/src/mount/filesystem/names.rs",
+        "core/src/mount/filesystem/opening.rs",
+        "core/src/mount/fuse/backing.rs",
+        "core/src/mount/open_file.rs",
+        "core/src/mount/publish.rs",
+        "core/src/peer/recheck.rs",
+        "core/src/transfer/local.rs",
+        "core/src/transfer/supply.rs",
+        "core/tests/catalog_properties.rs",
+        "tests/src/conformance/directory.rs",
+        "tests/src/conformance/exerciser.rs",
+        "tests/src/conformance/kernel_free.rs",
+        "tests/src/conformance/plain.rs",
+        "tests/suite/conformance_flaws.rs",
+    ],
+};
+
+impl Exceptions {
+    /// What remains of the breaches of a file: none of an exception, unless it is no longer one.
+    pub(super) fn apply(&self, file: &Path, breaches: Vec<Breach>) -> Vec<Breach> {
+        match (self.has(file), breaches.is_empty()) {
+            (true, false) => Vec::new(),
+            (true, true) => vec![(1, self.removal("breaks the rule no longer"))],
+            (false, _) => breaches,
+        }
+    }
+
+    fn has(&self, file: &Path) -> bool {
+        self.files.iter().any(|known| file == Path::new(known))
+    }
+
+    fn removal(&self, why: &str) -> String {
+        format!("it {why}: remove it from `{}` in `tidy/exceptions.rs`", self.name)
+    }
+}
+
+/// The exceptions that are no files any more, with what to do.
+pub(super) fn vanished(root: &Path) -> impl Iterator<Item = (&'static Path, String)> {
+    let all = [&ERRNO, &TUPLES].into_iter();
+    let all = all.flat_map(|list| list.files.iter().map(move |file| (list, Path::new(*file))));
+    let vanished = all.filter(move |(_, file)| !root.join(file).exists());
+    vanished.map(|(list, file)| (file, list.removal("does not exist")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: Exceptions = Exceptions {
+        name: "LIST",
+        files: &["a.rs"],
+    };
+
+    #[test]
+    fn an_exception_breaks_its_rule_unnoticed_and_any_other_file_does_not() {
+        let breach = || vec![(3, "broken".to_owned())];
+        assert_eq!(LIST.apply(Path::new("a.rs"), breach()), []);
+        assert_eq!(LIST.apply(Path::new("b.rs"), breach()), breach());
+        assert_eq!(LIST.apply(Path::new("b.rs"), Vec::new()), []);
+    }
+
+    #[test]
+    fn an_exception_that_breaks_nothing_or_does_not_exist_must_leave_the_list() {
+        let message = "it breaks the rule no longer: remove it from `LIST` in `tidy/exceptions.rs`";
+        assert_eq!(
+            LIST.apply(Path::new("a.rs"), Vec::new()),
+            [(1, message.to_owned())]
+        );
+        let empty = tempfile::tempdir().unwrap();
+        let count = ERRNO.files.len() + TUPLES.files.len();
+        assert_eq!(vanished(empty.path()).count(), count);
+    }
+}
