@@ -1,6 +1,7 @@
 //! Handshakes that must succeed, and those that must not.
 
 mod racing;
+mod resumption;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
