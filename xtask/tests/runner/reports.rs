@@ -452,3 +452,16 @@ fn off_is_no_file() {
     assert!(run.stdout.contains("report: ") && run.junit().is_empty(), "{run}");
     assert!(!Path::new("off").exists());
 }
+
+/// Both files were written by version 0.1 before the runner was a package of its own. Only the
+/// report may be written anew, when its format changes on purpose.
+#[test]
+fn the_events_of_an_earlier_version_are_still_read() {
+    let earlier = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/earlier");
+    let told = must(
+        "read a report",
+        std::fs::read_to_string(earlier.join("junit.xml")),
+    );
+    let read = report(&["junit", "--from"], &[&earlier.join("events.ndjson")]);
+    assert_eq!(read, (told, Some(0)));
+}

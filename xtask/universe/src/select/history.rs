@@ -197,6 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn a_history_of_an_earlier_version_is_still_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/select/history/earlier/history.ndjson");
+        let history = Place::new(Some(&path), Path::new("/nowhere"), None).read();
+        let last = |name: &str| history.last(&format!("sample::{name}"));
+        assert_eq!(last("sample$tests::passes"), Some(Verdict::Passed));
+        assert_eq!(last("t$fails"), Some(Verdict::Failed));
+        assert_eq!(last("t$is_flaky"), Some(Verdict::Flaky));
+        assert_eq!(history.tests.len(), 6);
+        assert_eq!(
+            history.duration("sample::t$is_slow"),
+            Some(Duration::from_millis(2078))
+        );
+    }
+
+    #[test]
     fn what_stands_in_a_shards_file_and_in_the_history_put_together_counts_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("history.ndjson");
