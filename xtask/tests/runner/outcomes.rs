@@ -269,3 +269,16 @@ fn output_can_be_shown_while_a_test_runs() {
     let run = run(&["good::passes", "--no-capture"]);
     assert!(run.stdout.contains("good::passes | said on stdout\n"), "{run}");
 }
+
+#[test]
+fn a_test_is_not_told_to_leave_out_colours_unless_the_user_says_so() {
+    let source = "fn main() {}\n#[test]\nfn sees_what_the_user_said() { assert_eq!(std::env::var(\"NO_COLOR\").unwrap(), \"\") }\n";
+    let package = Scratch::package(source);
+    let run = Setup {
+        manifest: package.manifest(),
+        variables: &[("NO_COLOR", "")],
+        ..Setup::new(&[])
+    }
+    .run();
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+}

@@ -99,7 +99,7 @@ fn what_failed_last_time_can_be_run_alone_and_the_rest_is_not_forgotten() {
     );
     assert!(both.stdout.contains("1 that passed when they last ran"), "{both}");
     assert!(
-        both.stdout.contains("history: failed in 1 of the last 1 runs"),
+        both.stdout.contains("history: failed in the only run so far"),
         "{both}"
     );
     let past = after_two_failures();

@@ -33,6 +33,7 @@ pub(crate) fn harmless(line: &str) -> String {
         let (part, tail) = rest.split_at(colour_len(rest).unwrap_or(next.len_utf8()));
         match next {
             '\n' | '\t' => harmless.push(next),
+            '\r' if rest.starts_with("\r\n") => {}
             '\r' => harmless.push('\n'),
             _ if part.len() == next.len_utf8() && steers(next) => harmless.extend(next.escape_unicode()),
             _ => harmless.push_str(part),
@@ -57,6 +58,7 @@ fn without_controls(bytes: &[u8], is_control: impl Fn(char) -> bool) -> String {
         match c {
             '\x1b' if rest.next_if_eq(&'[').is_some() => skip_sequence(&mut rest),
             '\n' | '\t' => plain.push(c),
+            '\r' if rest.peek() == Some(&'\n') => {}
             '\r' => plain.push('\n'),
             c if is_control(c) => plain.extend(c.escape_unicode()),
             c => plain.push(c),
@@ -97,7 +99,8 @@ mod tests {
             plain_text(b"\x1b[31;1mred\x1b[0m \x1b]0;title\x07 \0 \xff"),
             "red \\u{1b}]0;title\\u{7} \\u{0} \u{fffd}"
         );
-        assert_eq!(plain_text(b"a\r\nb\rc\td"), "a\n\nb\nc\td");
+        assert_eq!(plain_text(b"a\r\nb\rc\td\r"), "a\nb\nc\td\n");
+        assert_eq!(harmless("a\r\nb\rc"), "a\nb\nc");
     }
 
     #[test]

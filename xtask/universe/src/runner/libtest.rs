@@ -185,9 +185,10 @@ pub(crate) fn unframed<'a>(stdout: &'a [u8], name: &str) -> &'a [u8] {
 pub(crate) fn note(stdout: &[u8]) -> Option<String> {
     let at = rfind(stdout, b"\nfailures:\n\n----")?;
     let text = String::from_utf8_lossy(stdout.get(at..)?).into_owned();
-    text.lines()
-        .find_map(|line| line.strip_prefix("note: "))
-        .map(str::to_owned)
+    let (_, note) = text.split_once("\nnote: ")?;
+    let more = note.split_inclusive('\n').skip(1);
+    let more: String = more.take_while(|line| line.starts_with(' ')).collect();
+    Some(format!("{}\n{more}", note.lines().next()?).trim_end().to_owned())
 }
 
 fn rfind(haystack: &[u8], needle: &[u8]) -> Option<usize> {

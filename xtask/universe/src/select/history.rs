@@ -166,9 +166,12 @@ impl Past {
             0 => String::new(),
             flaky => format!(", and at first in {flaky}"),
         };
-        match failed {
-            0 => format!("failed in none of the last {runs} runs{flaky}"),
-            failed => format!("failed in {failed} of the last {runs} runs{flaky}"),
+        match (failed, runs) {
+            (1, 1) => "failed in the only run so far".to_owned(),
+            (0, 1) if flaky.is_empty() => "passed in the only run so far".to_owned(),
+            (0, 1) => "failed at first in the only run so far".to_owned(),
+            (0, runs) => format!("failed in none of the last {runs} runs{flaky}"),
+            (failed, runs) => format!("failed in {failed} of the last {runs} runs{flaky}"),
         }
     }
 }
@@ -262,7 +265,13 @@ mod tests {
                 .map(Past::words)
                 .unwrap()
         };
-        assert_eq!(words(&[Verdict::Passed]), "failed in none of the last 1 runs");
+        assert_eq!(words(&[Verdict::Passed]), "passed in the only run so far");
+        assert_eq!(words(&[Verdict::Failed]), "failed in the only run so far");
+        assert_eq!(words(&[Verdict::Flaky]), "failed at first in the only run so far");
+        assert_eq!(
+            words(&[Verdict::Passed, Verdict::Passed]),
+            "failed in none of the last 2 runs"
+        );
         assert_eq!(
             words(&[Verdict::Failed, Verdict::Passed, Verdict::Flaky]),
             "failed in 1 of the last 3 runs, and at first in 1"

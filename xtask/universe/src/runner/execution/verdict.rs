@@ -86,18 +86,24 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
             String::new(),
         );
     }
+    let note = libtest::note(&ended.stdout);
     if let (Some(panic), Some(FAILED)) = (panic, status.code()) {
         let place = format!("panicked at {}:{}", panic.file.display(), panic.line);
+        // A note says why this panic is not the one that `should_panic` expects.
         return failed(
             FailureKind::Panic,
-            one_line(&panic.message),
+            one_line(note.as_ref().unwrap_or(&panic.message)),
             format!("{place}\n{}", panic.message),
         );
     }
     let stderr = report_text(&ended.stderr);
     let returned = stderr.lines().find(|line| line.starts_with("Error: "));
-    match (libtest::note(&ended.stdout), returned) {
-        (Some(note), _) => failed(FailureKind::Panic, note, format!("libtest says so of `{name}`")),
+    match (note, returned) {
+        (Some(note), _) => failed(
+            FailureKind::Panic,
+            one_line(&note),
+            format!("libtest says so of `{name}`"),
+        ),
         (None, Some(error)) => failed(
             FailureKind::Error,
             one_line(error),
@@ -141,14 +147,15 @@ fn signal_of(_: ExitStatus) -> Option<String> {
     None
 }
 
-/// The panic to blame: the first one on the test's own thread, else the first of all.
+/// The panic to blame: the last one on the test's own thread, as the test caught those before it,
+/// else the first of all.
 fn find_panic(stderr: &str, name: &str) -> Option<Panic> {
     let lines: Vec<&str> = stderr.lines().collect();
     let panics: Vec<(&str, Panic)> = (0..lines.len())
         .filter_map(|at| panic_at(lines.get(at..)?))
         .collect();
-    let own = panics.iter().position(|(thread, _)| *thread == name).unwrap_or(0);
-    panics.into_iter().nth(own).map(|(_, panic)| panic)
+    let own = panics.iter().rposition(|(thread, _)| *thread == name);
+    panics.into_iter().nth(own.unwrap_or(0)).map(|(_, panic)| panic)
 }
 
 /// Reads `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the lines that
@@ -159,6 +166,10 @@ fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
     let (thread, _id) = thread.rsplit_once('\'')?;
     let mut place = place.strip_suffix(':')?.rsplitn(3, ':');
     let (_column, line, file) = (place.next()?, place.next()?, place.next()?);
+    // The runtime aborts a process in which a destructor panics while another panic unwinds.
+    if file.contains("library/core/src/panicking.rs") {
+        return None;
+    }
     let ends = |line: &&&str| {
         line.starts_with("note: ") || **line == "stack backtrace:" || line.starts_with("thread '")
     };
@@ -261,6 +272,30 @@ mod tests {
         );
         assert_eq!(find_panic(stderr, "c").unwrap().message, "first");
         assert_eq!(find_panic("thread 'x' panicked at nowhere", "x"), None);
+    }
+
+    #[test]
+    fn a_panic_that_the_test_caught_is_not_blamed() {
+        let stderr = "thread 'a::b' (1) panicked at src/a.rs:1:1:\ncaught\nstack backtrace:\n   0: x\n\nthread 'a::b' (1) panicked at src/a.rs:2:1:\nreal\n";
+        assert_eq!(find_panic(stderr, "a::b").unwrap().message, "real");
+        let aborted = format!(
+            "{stderr}thread 'a::b' (1) panicked at /rustc/x/library/core/src/panicking.rs:233:5:\npanic in a destructor during cleanup\n"
+        );
+        assert_eq!(find_panic(&aborted, "a::b").unwrap().message, "real");
+    }
+
+    #[test]
+    fn a_panic_that_should_panic_did_not_expect_is_told_with_both_texts() {
+        let stdout = b"\nrunning 1 test\nF\nfailures:\n\n---- a::b stdout ----\nnote: panic did not contain expected string\n      panic message: \"this\"\n expected substring: \"that\"\n\nfailures:\n    a::b\n";
+        let stderr = "thread 'a::b' (1) panicked at src/a.rs:3:10:\nthis\n";
+        let (kind, message) = failure(judged(101 << 8, stdout, stderr));
+        assert_eq!(
+            (kind.as_str(), message.as_str()),
+            (
+                "panic",
+                "panic did not contain expected string; panic message: \"this\"; expected substring: \"that\""
+            )
+        );
     }
 
     #[test]

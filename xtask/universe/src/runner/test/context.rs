@@ -220,9 +220,6 @@ impl<'a> Run<'a> {
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
         }
-        if !self.args.no_capture {
-            environment.set("NO_COLOR", "1");
-        }
         self.events
             .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
