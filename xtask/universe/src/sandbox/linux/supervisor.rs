@@ -149,6 +149,8 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
 /// Makes this process what a supervisor is, and gives it what its tests have of their own.
 fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    // Without a controlling terminal, nothing stops a test that opens it.
+    rustix::process::setsid()?;
     match level {
         Level::Box => namespaces::seclude(part)?,
         Level::Tree | Level::Group => {}
