@@ -1,6 +1,6 @@
-//! What the kernel decides before a file system is asked, or keeps for it: `.` and `..`, the access
-//! mode of a descriptor, links that are followed, long paths, locks. On a mount these say that
-//! nothing stands in the kernel's way.
+//! What the kernel decides itself, without asking the file system: `.` and `..`, the access mode of
+//! a descriptor, links that are followed, long paths, locks. On a mount these facts show that the
+//! file system doesn't interfere.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
