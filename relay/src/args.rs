@@ -174,6 +174,13 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_at_least_one() {
+        let parsed = |count| Args::try_parse_from(["tandem-relay", "--connections", count]);
+        assert_eq!(parsed("1").unwrap().connections, 1);
+        assert!(parsed("0").is_err() && parsed("-1").is_err());
+    }
+
+    #[test]
     fn times_are_seconds_above_zero_and_at_most_a_day() {
         assert_eq!("0.25".parse(), Ok(Seconds(Duration::from_millis(250))));
         assert_eq!("86400".parse(), Ok(Seconds(Duration::from_secs(86_400))));

@@ -115,7 +115,7 @@ fn lacks_ipv6() -> bool {
     !binds(Ipv6Addr::LOCALHOST.into()) && binds(Ipv4Addr::LOCALHOST.into())
 }
 
-/// The IPv4 address that means the same: every address, or this machine alone.
+/// The equivalent IPv4 address: every address, or this machine alone.
 fn ipv4_twin(addr: &SocketAddr) -> String {
     match addr.ip().is_loopback() {
         true => format!("127.0.0.1:{}", addr.port()),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn where_ipv6_is_missing_the_hint_is_the_ipv4_address_that_means_the_same() {
+    fn without_ipv6_the_hint_names_the_equivalent_ipv4_address() {
         for (addr, twin) in [("[::]:26000", "0.0.0.0:26000"), ("[::1]:0", "127.0.0.1:0")] {
             let error = BindError::Ipv6Missing {
                 addr: addr.parse().unwrap(),

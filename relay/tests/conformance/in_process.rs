@@ -189,6 +189,27 @@ async fn the_relay_sweeps_expired_entries_without_any_request() {
 }
 
 #[tokio::test]
+async fn the_longest_deadlines_and_the_shortest_sweep_interval_work() {
+    let manual = ManualClock::new();
+    let store = Arc::new(MemoryStore::new(StoreLimits::default(), manual.clock()));
+    let limits = Limits {
+        header_timeout: Duration::MAX,
+        body_timeout: Duration::MAX,
+        connection_lifetime_max: Duration::MAX,
+        sweep_interval: Duration::ZERO,
+        ..Limits::default()
+    };
+    let relay = Relay::bind(config().limits(limits).store(Arc::clone(&store) as _))
+        .await
+        .unwrap();
+    let reply = ask(&relay, &registration(&token("alice"), "sealed")).await;
+    assert_eq!(reply.status, 201);
+    manual.advance(StoreLimits::default().entry_ttl);
+    wait::until("a sweep", async || store.entries().is_empty()).await;
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_connection_past_the_refusal_limit_does_not_wait_for_the_refused_ones() {
     let limits = Limits {
         connection_count_max: 1,

@@ -50,7 +50,7 @@ pub fn a_path_below_a_missing_folder_is_enoent(dir: &impl Directory) {
     all_fail_with(Errno::NOENT, on_new(dir, "missing/inner"));
 }
 
-pub fn a_file_is_no_folder_to_every_operation_below_it(dir: &impl Directory) {
+pub fn a_path_below_a_file_is_enotdir_to_every_operation(dir: &impl Directory) {
     dir.write("source", b"");
     dir.write("file", b"");
     all_fail_with(Errno::NOTDIR, on_existing(dir, "file/inner"));
@@ -93,7 +93,7 @@ pub fn a_folder_is_not_opened_for_writing(dir: &impl Directory) {
     assert_eq!(dir.open("folder", creating).map(drop), Err(Errno::ISDIR));
 }
 
-pub fn a_folder_has_no_length_to_set(dir: &impl Directory) {
+pub fn the_length_of_a_folder_can_not_be_set(dir: &impl Directory) {
     dir.folder("folder");
     assert_eq!(dir.set_len("folder", 0), Err(Errno::ISDIR));
 }
@@ -128,7 +128,7 @@ pub fn a_folder_that_is_not_empty_is_not_removed(dir: &impl Directory) {
     assert!(!dir.exists("folder"));
 }
 
-pub fn a_file_has_no_entries_to_list(dir: &impl Directory) {
+pub fn a_file_can_not_be_listed(dir: &impl Directory) {
     dir.write("file", b"");
     assert_eq!(dir.list("file").map(drop), Err(Errno::NOTDIR));
 }

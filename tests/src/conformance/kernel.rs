@@ -60,7 +60,7 @@ pub fn a_link_to_nowhere_is_enoent(dir: &Plain) {
     assert_eq!(dir.names(""), ["link"]);
 }
 
-pub fn a_file_with_a_slash_behind_it_is_no_folder(dir: &Plain) {
+pub fn a_file_with_a_trailing_slash_is_enotdir(dir: &Plain) {
     dir.write("a", b"");
     assert_eq!(dir.stat("a/"), Err(Errno::NOTDIR));
     assert_eq!(dir.unlink("a/"), Err(Errno::NOTDIR));

@@ -28,7 +28,7 @@ pub(crate) fn assert_nothing_remains(run: &Run) {
 
 /// Asserts that a leak of this kind fails the test, is reported with evidence, and is removed, at
 /// both levels.
-fn assert_found_told_and_gone((test, kind, evidence): (&str, &str, &str)) {
+fn assert_found_reported_and_removed((test, kind, evidence): (&str, &str, &str)) {
     for level in LEVELS {
         let id = format!("fixture::suite$leaks::{test}");
         let run = run(&[&id, "--leaks", "fail", "--isolate", level]);
@@ -49,13 +49,13 @@ fn assert_found_told_and_gone((test, kind, evidence): (&str, &str, &str)) {
 
 #[test]
 fn each_kind_of_leak_is_found_reported_and_removed() {
-    KINDS.into_iter().for_each(assert_found_told_and_gone);
+    KINDS.into_iter().for_each(assert_found_reported_and_removed);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_leaked_mount_is_found_reported_and_removed() {
-    assert_found_told_and_gone(("a_mount", "mount", "mount point"));
+    assert_found_reported_and_removed(("a_mount", "mount", "mount point"));
 }
 
 #[test]

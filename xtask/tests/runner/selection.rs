@@ -12,7 +12,11 @@ fn ran(run: &Run) -> Vec<&str> {
 #[test]
 fn words_and_expressions_together_select_the_tests_that_match_both() {
     let expressions = ["-E", "test(=good::passes) | cap(ipv4)", "-E", "test(knows)"];
-    let run = run(&[&["good", "skipped", "--skip", "unknown_capability"], &expressions[..]].concat());
+    let run = run(&[
+        &["good", "skipped", "--skip", "unknown_capability"],
+        &expressions[..],
+    ]
+    .concat());
     assert_eq!(run.code, Some(0), "{run}");
     let names = [
         "good::knows_its_run",
