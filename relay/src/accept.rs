@@ -1,8 +1,9 @@
 //! The accept loop: a task for each connection that gets a place.
 //!
-//! Every connection is accepted at once, so that nobody keeps others waiting in the kernel's
-//! backlog. Who gets a place is decided in [`crate::places`]: a busy relay says so, a flood costs
-//! it no more than its places, and who is not wanted is closed without an answer.
+//! Every connection is accepted at once, so that no client keeps others waiting in the kernel's
+//! backlog. [`crate::places`] decides which connection gets a place: a busy relay answers 503, a
+//! flood costs the relay no more than its places, and a connection without a place is closed
+//! unanswered.
 
 use std::io;
 use std::net::IpAddr;
@@ -29,7 +30,7 @@ pub(crate) struct Acceptor {
     pub(crate) sources: Sources,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    /// Connections that had to be closed in the middle of a request.
+    /// Connections that were closed in the middle of a request.
     pub(crate) cut_off_count: Arc<AtomicUsize>,
 }
 
@@ -42,7 +43,7 @@ impl Acceptor {
                 let (stream, ip) = accept(&listener).await;
                 match places.enter(Source::of(ip)) {
                     Some(place) => self.serve(stream, ip, place),
-                    None => tracing::debug!("a connection is not wanted"),
+                    None => tracing::debug!("a connection was closed: there is no place for it"),
                 }
             }
         };
@@ -65,7 +66,7 @@ impl Acceptor {
         );
         let cut_off_count = Arc::clone(&self.cut_off_count);
         self.tasks.spawn(async move {
-            // Who loses the place is closed in the middle of whatever it does.
+            // A connection that loses its place is closed at once, even in the middle of a request.
             let end = place.lost().run_until_cancelled(serving).await;
             if end == Some(End::CutOff) {
                 cut_off_count.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +79,9 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, client)) => return (stream, client.ip()),
-            Err(error) if is_of_one_connection(&error) => tracing::debug!(%error, "a client left early"),
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a client closed its connection before it was accepted")
+            }
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 clock::pause(ACCEPT_RETRY_PAUSE).await;
@@ -87,8 +90,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     }
 }
 
-/// Whether only the connection at hand failed. A pause for these would let anyone stop the relay by
-/// connecting badly.
+/// Whether the error concerns one connection only. A pause after such an error would let any client
+/// stop the relay by breaking its own connections.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)

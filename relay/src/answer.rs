@@ -1,8 +1,8 @@
 //! Every answer of the relay, and the one place that decides its HTTP status.
 //!
-//! Owns the wording of refusals and the headers that go with them. What hyper refuses before there
-//! is a request (broken syntax 400, too much header 431) it answers itself, with an empty body; a
-//! late header is closed without an answer.
+//! Owns the wording of refusals and the headers that go with them. hyper answers by itself, with an
+//! empty body, what never becomes a request: broken syntax (400) and too long a header (431). A
+//! connection whose header is late is closed without an answer.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::api::{ErrorResponse, FetchResponse};
 use crate::store::StoreError;
 use crate::token::TokenError;
 
-/// What the relay says to a request.
+/// How the relay answers a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The blob is stored.
@@ -26,21 +26,21 @@ pub(crate) enum Answer {
     Withdrawn,
     /// The relay takes new registrations.
     Healthy,
-    /// No, and why.
+    /// The request is refused, with the reason.
     Refused(Refusal),
 }
 
-/// Why a request is not granted. No variant carries anything that the client sent, except for
-/// lengths and positions.
+/// Why a request is refused. No variant carries anything that the client sent, except for lengths
+/// and positions.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The token is missing or malformed.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The body is longer than the limit, or says that it is.
+    /// The body, or the length it announces, is over the limit.
     #[error("the body is longer than {limit} bytes\nhint: send a smaller record")]
     BodyTooLong { limit: usize },
-    /// The blob is longer than any record.
+    /// The blob is over the limit, which no sealed record reaches.
     #[error("the blob is longer than {limit} bytes\nhint: send a sealed record, which is shorter")]
     BlobTooLong { limit: usize },
     /// The body did not arrive in time.
@@ -56,33 +56,33 @@ pub(crate) enum Refusal {
         line: usize,
         column: usize,
     },
-    /// There is nothing to store.
+    /// The blob has no bytes.
     #[error("the blob is empty\nhint: to remove an entry send `DELETE` instead")]
     BlobEmpty,
-    /// The token has no entry, or its entry has expired; deliberately the same.
+    /// The token has no entry, or its entry has expired; clients can't tell which, on purpose.
     #[error(
         "nothing is registered under this token\nhint: entries expire; the other side may not be online yet"
     )]
     UnknownToken,
-    /// The path means nothing here.
+    /// The API has no such path.
     #[error("there is nothing at this path\nhint: the paths are `/register`, `/fetch` and `/health`")]
     UnknownPath,
-    /// The path is right and the method wrong.
+    /// The path exists but doesn't take this method.
     #[error("this path doesn't take that method\nhint: the header `Allow` lists those it takes")]
     MethodNotAllowed,
-    /// The store has no room, at all or for this source.
+    /// The store is full, or this source has used up its share.
     #[error("{full}")]
     StoreFull { full: StoreError, retry_after: Duration },
-    /// The relay serves as many connections as it may.
+    /// The relay serves the maximum number of connections.
     #[error("the relay serves {limit} connections already\nhint: try again later or use another relay")]
     TooManyConnections { limit: usize, retry_after: Duration },
-    /// A bug of the relay, kept to the request that met it.
+    /// A bug of the relay; only this request failed.
     #[error("the relay failed at this request\nhint: this is a bug of the relay; its log says more")]
     Panicked,
 }
 
 impl Answer {
-    /// The one decision about statuses.
+    /// The only place that decides a status.
     fn status(&self) -> StatusCode {
         match self {
             Self::Registered => StatusCode::CREATED,
@@ -146,7 +146,7 @@ impl Refusal {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            // What is left of the body is not worth reading.
+            // The connection closes, because the relay doesn't read the rest of the body.
             Self::BodyTooLong { .. } | Self::BodyTimeout { .. } | Self::BodyBroken => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }

@@ -1,11 +1,10 @@
-//! The API that relay and peers share: paths, headers, bodies and the limits both sides must agree
-//! on.
+//! The API that relay and peers share: paths, headers, bodies, and the limits on which both sides
+//! must agree.
 //!
-//! This is the one definition; the server of this crate and `tandem_core::rendezvous` both use it.
-//! It compiles without the feature `server`, so that a peer does not build a web server. It knows
-//! nothing of fingerprints, keys, addresses of peers or file names: to the relay a token and a blob
-//! are opaque text. What counts as one source of connections is here as well, since both sides let
-//! each source have its share only.
+//! The server of this crate and `tandem_core::rendezvous` both use this one definition. It compiles
+//! without the feature `server`, so that a peer does not build a web server. It knows nothing of
+//! fingerprints, keys, addresses of peers or file names: to the relay a token and a blob are opaque
+//! text. [`Source`] is here as well, since relay and peers both limit the share of each source.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -22,15 +21,19 @@ pub const HEALTH_PATH: &str = "/health";
 pub const TOKEN_LEN_MIN: usize = 22;
 /// Longest lookup token the relay accepts, in characters.
 pub const TOKEN_LEN_MAX: usize = 128;
-/// Largest blob, in bytes; a larger one is refused with 413. A sealed contact record has 1,104, so
-/// later formats have room.
+/// Largest blob, in bytes; a larger one is refused with 413. A sealed contact record has 1,104
+/// bytes, so later formats have room to grow.
 pub const BLOB_LEN_MAX: usize = 4 * 1024;
 /// Largest body of a registration and of its answer to a fetch, in bytes: a blob, the JSON around
 /// it, and room for what JSON escapes. A larger one is refused with 413, from `Content-Length`
 /// where there is one.
 pub const BODY_LEN_MAX: usize = 8 * 1024;
-/// How long an entry lives without being refreshed, in seconds.
+/// How long an entry lives without being refreshed, in seconds. A peer registers again well before
+/// that; the entry of a peer that has crashed is gone after ten minutes.
 pub const ENTRY_TTL_SECS: u64 = 600;
+/// Leading bits of an IPv6 address that make one source. 48 is the largest network that a household
+/// is given (RFC 6177), so a household can't pose as many sources.
+pub const SOURCE_PREFIX_LEN: u32 = 48;
 
 /// The body of `POST /register`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,17 +50,16 @@ pub struct FetchResponse {
     pub blob: String,
 }
 
-/// The body of every refusal. Only what never became a request is refused without one: bytes that
-/// are no HTTP (400) or too much header (431).
+/// The body of every refusal. Only input that never became a request is refused without a body:
+/// bytes that are not HTTP (400) and too long a header (431).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorResponse {
-    /// What is wrong, for a person: names the thing and says what to do.
+    /// The text for a person: what is wrong, and what to do.
     pub error: String,
 }
 
-/// One source: an IPv4 address, or an IPv6 network of 48 bits, which is the most that a household
-/// is given (RFC 6177). One with a smaller network shares the source with its neighbours, as those
-/// behind a carrier's NAT do.
+/// One source: an IPv4 address, or an IPv6 network of [`SOURCE_PREFIX_LEN`] bits. Households with a
+/// smaller network share a source with their neighbours, like those behind a carrier's NAT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
@@ -66,7 +68,9 @@ impl Source {
     #[must_use]
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
-            IpAddr::V6(ip) => Self(Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> 48)).into()),
+            IpAddr::V6(ip) => {
+                Self(Ipv6Addr::from_bits(ip.to_bits() & !(u128::MAX >> SOURCE_PREFIX_LEN)).into())
+            }
             v4 @ IpAddr::V4(_) => Self(v4),
         }
     }

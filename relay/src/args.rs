@@ -1,8 +1,8 @@
-//! The arguments of `tandem-relay`, each also an environment variable, and what they mean to the
-//! library.
+//! The arguments of `tandem-relay`, each also an environment variable, and how they become the
+//! configuration of the library.
 //!
-//! Defaults are those of `limits.rs`. What a client can rely on (the length of tokens and bodies)
-//! is no argument.
+//! Defaults are those of `limits.rs`. The limits that clients rely on (lengths of tokens and
+//! bodies) can't be set.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use tandem_relay::clock::Clock;
-use tandem_relay::limits::ARGUMENT_SECONDS_MAX;
+use tandem_relay::limits::ARGUMENT_TIME_MAX;
 use tandem_relay::{Limits, MemoryStore, RelayConfig, Sources, StoreLimits};
 
 /// Runs a tandem relay: the server where two peers find each other.
@@ -23,7 +23,7 @@ use tandem_relay::{Limits, MemoryStore, RelayConfig, Sources, StoreLimits};
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Address and port to listen on; `[::]` takes IPv4 as well, port 0 a free one
+    /// Address and port to listen on; `[::]` takes IPv4 as well, port 0 takes a free port
     #[arg(long, env = "TANDEM_RELAY_LISTEN", value_name = "ADDRESS:PORT", default_value = "[::]:26000", value_parser = listen_addr)]
     listen: SocketAddr,
     /// What to log to stderr: error, warn, info, debug, or a filter per module
@@ -74,14 +74,14 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_CONNECTION_LIFETIME", value_name = "SECONDS",
         default_value_t = Seconds(Limits::default().connection_lifetime_max))]
     connection_lifetime: Seconds,
-    /// Time that requests in flight are given when the relay stops
+    /// Time for requests in flight to finish when the relay stops
     #[arg(long, env = "TANDEM_RELAY_DRAIN_TIMEOUT", value_name = "SECONDS",
         default_value_t = Seconds(Limits::default().drain_timeout))]
     drain_timeout: Seconds,
 }
 
 const AFTER_HELP: &str = "\
-The first line on stdout is `listening on http://ADDRESS:PORT`, with the port that was really taken. Ctrl-C or SIGTERM \
+The first line on stdout is `listening on http://ADDRESS:PORT`, with the actual port. Ctrl-C or SIGTERM \
 stops the relay: requests in flight are finished first.
 
 Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong arguments.
@@ -128,7 +128,7 @@ impl Args {
 }
 
 fn listen_addr(text: &str) -> Result<SocketAddr, String> {
-    let hint = "no address with a port\nhint: write `[::]:26000`, `0.0.0.0:26000` or `[::1]:0`; names are not looked up";
+    let hint = "not an address with a port\nhint: write `[::]:26000`, `0.0.0.0:26000` or `[::1]:0`; names are not looked up";
     text.parse().map_err(|_| hint.into())
 }
 
@@ -145,9 +145,9 @@ impl FromStr for Seconds {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hint = "no time in seconds\nhint: write `5` or `0.5`, more than 0 and at most a day";
+        let hint = "not a time in seconds\nhint: write `5` or `0.5`, more than 0 and at most a day";
         let seconds: f64 = text.parse().map_err(|_| hint)?;
-        match seconds > 0.0 && seconds <= ARGUMENT_SECONDS_MAX {
+        match seconds > 0.0 && seconds <= ARGUMENT_TIME_MAX.as_secs_f64() {
             true => Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| hint),
             false => Err(hint),
         }
@@ -174,6 +174,13 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_at_least_one() {
+        let parsed = |count| Args::try_parse_from(["tandem-relay", "--connections", count]);
+        assert_eq!(parsed("1").unwrap().connections, 1);
+        assert!(parsed("0").is_err() && parsed("-1").is_err());
+    }
+
+    #[test]
     fn times_are_seconds_above_zero_and_at_most_a_day() {
         assert_eq!("0.25".parse(), Ok(Seconds(Duration::from_millis(250))));
         assert_eq!("86400".parse(), Ok(Seconds(Duration::from_secs(86_400))));
@@ -184,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_address_and_the_message_shows_what_is() {
+    fn a_name_is_not_an_address_and_the_message_shows_one() {
         let error = listen_addr("localhost:80").unwrap_err();
         assert!(error.contains("[::]:26000"), "{error}");
     }

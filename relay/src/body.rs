@@ -1,7 +1,7 @@
-//! Reads the body of a registration within its length and its time.
+//! Reads the body of a registration within the limits of length and time.
 //!
-//! A body that says it is too long is refused before a byte of it is read. Errors name positions,
-//! never content.
+//! A body whose announced length is over the limit is refused before a byte of it is read. Errors
+//! name positions, never content.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn read(body: Body, len_max: usize, timeout: Duration) -> Result<Bytes, Re
     }
 }
 
-/// serde's own text would quote the body.
+/// Describes the error in our words: serde's own text would quote the body.
 fn malformed(error: &serde_json::Error) -> Refusal {
     let kind = match error.classify() {
         Category::Io | Category::Eof => "it ends too early",

@@ -1,8 +1,8 @@
-//! Time: the only file of this crate that asks what time it is, or pauses.
+//! Time: the only file of this crate that reads a clock or sleeps.
 //!
-//! The age of entries is measured by an injected [`Clock`], so that a test lets ten minutes pass at
-//! once. Deadlines of connections are tokio's timers and not injected. Wall time is of no interest
-//! to a relay.
+//! The age of entries is measured by an injected [`Clock`], so that a test can advance it by ten
+//! minutes at once. Deadlines of connections are tokio's timers and not injected. The relay never
+//! uses wall time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +25,7 @@ enum Source {
 impl Clock {
     /// The clock of this machine.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the file that asks")]
+    #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
     pub fn system() -> Self {
         let source = Source::System {
             origin: Instant::now(),
@@ -50,14 +50,14 @@ pub(crate) fn ticks(period: Duration) -> Interval {
     tokio::time::interval(period)
 }
 
-/// Time that stands still until it is advanced; for tests, of other crates as well.
+/// A clock that moves only when it is advanced; for tests, those of other crates included.
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock {
     elapsed_nanos: Arc<AtomicU64>,
 }
 
 impl ManualClock {
-    /// Time stands at zero.
+    /// A clock at zero.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -80,7 +80,7 @@ impl ManualClock {
 }
 
 /// Waits for the system to recover, where it offers no event to wait for.
-#[expect(clippy::disallowed_methods, reason = "this is the file that may")]
+#[expect(clippy::disallowed_methods, reason = "this is the file that may sleep")]
 pub(crate) async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }

@@ -1,4 +1,4 @@
-//! What a relay is started with. Everything but the address has a default.
+//! The configuration of a relay. Everything but the address has a default.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
@@ -30,38 +30,37 @@ impl RelayConfig {
         Self::new(Listen::On(addr))
     }
 
-    /// Serves `listener`, which is bound and listens already: a port that was claimed stays
-    /// claimed.
+    /// Serves `listener`, which already listens: a port that the caller claimed stays claimed.
     #[must_use]
     pub fn adopt(listener: TcpListener) -> Self {
         Self::new(Listen::Adopted(listener))
     }
 
-    /// Grants connections and requests `limits` instead of the defaults.
+    /// Applies `limits` to connections and requests instead of the defaults.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Finds the source of a request in this way instead of by its connection.
+    /// Determines the source of a request by `sources` instead of by its connection.
     #[must_use]
     pub fn sources(mut self, sources: Sources) -> Self {
         self.sources = sources;
         self
     }
 
-    /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. Whoever keeps a handle
-    /// sees what it holds.
+    /// Keeps entries in `store` instead of a [`MemoryStore`] of its own. The caller can keep a
+    /// handle and see the entries.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = store;
         self
     }
 
-    /// Wraps the router of the API when the relay starts, in place of an earlier layer. What is
-    /// added here stands between the connection and the API; a panic in it stays in its request,
-    /// and answers say `no-store` as all do.
+    /// Wraps the router of the API when the relay starts, in place of an earlier layer. The layer
+    /// is between the connection and the API; a panic in it fails only its request, and its answers
+    /// carry `no-store` like all others.
     #[must_use]
     pub fn layer(mut self, layer: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
         self.layer = Box::new(layer);

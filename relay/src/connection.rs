@@ -1,9 +1,9 @@
 //! One connection, from its first byte until it is closed.
 //!
-//! Owns the deadlines and bounds of a connection. Its end is always one of these: the client
-//! closes; no header in time; an error of syntax; a refused body; the age; the shutdown. The last
-//! two let a request in flight finish within `drain_timeout`. What requests mean is the router's
-//! business.
+//! Owns the deadlines and bounds of a connection. A connection ends because the client closes it, a
+//! header is late, the syntax is broken, a body is refused, its maximum age is reached, or the
+//! relay shuts down. In the last two cases a request in flight may finish within `drain_timeout`.
+//! The router decides what requests mean.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{HEADER_TIMEOUT_MAX, Limits, READ_BUFFER_LEN_MIN};
+use crate::limits::{HEADER_TIMEOUT_MAX, LINGER_BUFFER_LEN, Limits, READ_BUFFER_LEN_MIN};
 use crate::source::Origin;
 
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Nothing was in flight any more.
+    /// No request was in flight.
     Orderly,
-    /// A request was still in flight when its time was over.
+    /// A request was still in flight at the end of `drain_timeout`.
     CutOff,
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) -> End {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small answers may wait for a full segment");
+        tracing::debug!(%error, "could not set TCP_NODELAY: answers may be delayed");
     }
     let end = exchange(&mut stream, origin, router, &limits, &stop).await;
     if end == End::Orderly {
@@ -96,16 +96,16 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-/// Says that nothing more will come, and reads on for a moment. Closing at once, with bytes of the
-/// client unread, would reset the connection, and a reset may destroy the answer before the client
-/// has read it.
+/// Ends the sending direction, then reads and discards for a moment. Closing at once, with bytes of
+/// the client unread, would reset the connection, and a reset may destroy the answer before the
+/// client has read it.
 async fn linger(stream: &mut TcpStream, limits: &Limits) {
-    let mut scrap = [0; 4096];
+    let mut scrap = [0; LINGER_BUFFER_LEN];
     let until_closed = async {
         stream.shutdown().await?;
         while timeout(limits.linger_timeout, stream.read(&mut scrap)).await?? > 0 {}
         std::io::Result::Ok(())
     };
-    // Whatever happens here, the connection is over.
+    // The connection is over in any case, so the outcome is ignored.
     drop(timeout(limits.drain_timeout, until_closed).await);
 }

@@ -1,10 +1,10 @@
-//! The tandem rendezvous server, as a library: the production binary and every test start it by the
-//! same call.
+//! The tandem rendezvous server, as a library: the production binary and every test start it with
+//! the same call.
 //!
 //! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
 //! Reading order, each layer knowing only those before it: `api limits clock token source store
-//! answer body routes listen connection places accept config relay`. Nothing in here knows tests or
-//! faults; [`RelayConfig::layer`] is how a test wraps the real router.
+//! answer body routes listen connection places accept config relay`. This crate has no code for
+//! tests or faults; a test wraps the real router with [`RelayConfig::layer`].
 
 pub mod api;
 

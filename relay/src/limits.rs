@@ -1,31 +1,30 @@
 //! Every bound of the relay on one page: name, unit, default and the reason for it.
 //!
-//! What clients must agree on stands in [`crate::api`]; the defaults here refer to it. The limits
-//! are values, so that an operator sets them by flags and a test makes them small. Nothing here
-//! enforces anything.
+//! Limits that clients must know are in [`crate::api`]; the defaults here refer to them. The limits
+//! are values, so that an operator can set them by flags and a test can make them small. They are
+//! enforced elsewhere.
 
 use std::time::Duration;
 
 use crate::api::{BODY_LEN_MAX, ENTRY_TTL_SECS};
 
-/// What one relay grants to connections and requests.
+/// The limits of connections and requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections that are served at the same time. One more is answered 503, unless its source
-    /// has none or fewer than another one even then: then that other source loses its oldest. Each
-    /// costs a descriptor and at most [`Limits::header_len_max`] + [`Limits::body_len_max`] of
-    /// memory.
+    /// has no connection, or would still have fewer than the source with the most: then that source
+    /// loses its oldest connection. Each connection costs a descriptor and at most
+    /// [`Limits::header_len_max`] + [`Limits::body_len_max`] of memory.
     pub connection_count_max: usize,
-    /// Connections of one [`Source`](crate::Source) at the same time, unless a proxy stands before
-    /// the relay; one more is closed at once. A peer has one for some milliseconds every few
-    /// minutes, so hundreds of them share an address.
+    /// Connections of one [`Source`](crate::Source) at the same time, unless the relay is behind a
+    /// proxy; one more is closed at once. A peer has a connection for some milliseconds every few
+    /// minutes, so hundreds of peers can share an address.
     pub source_connection_count_max: usize,
-    /// Connections beyond [`Limits::connection_count_max`] that are being told 503 at the same
-    /// time. One more ends the oldest of them, which has had its time.
+    /// Connections beyond [`Limits::connection_count_max`] that are being answered 503 at the same
+    /// time. One more closes the oldest of them, which had the most time to read its answer.
     pub refusal_count_max: usize,
-    /// Time from the moment a request may begin until its header is complete. Idle keep-alive
-    /// connections fall under it as well: without a complete header in time the connection is
-    /// closed.
+    /// Time from the moment a request may begin until its header is complete. It applies to idle
+    /// keep-alive connections as well: without a complete header in time the connection is closed.
     pub header_timeout: Duration,
     /// Time from a complete header until the body is complete; a request that takes longer is
     /// answered 408.
@@ -33,12 +32,12 @@ pub struct Limits {
     /// Age at which a connection takes no further requests. A peer needs one request every few
     /// minutes.
     pub connection_lifetime_max: Duration,
-    /// Time that requests in flight are given when a connection has reached its age or the relay
-    /// shuts down, and that a refused client is given to stop sending; also what ends a client that
+    /// Time for requests in flight to finish when a connection has reached its age or the relay
+    /// shuts down, and for a refused client to stop sending. It also ends a connection whose client
     /// doesn't read its answer.
     pub drain_timeout: Duration,
-    /// Silence after which a closed connection is no longer read from. A client that is sending
-    /// thereby gets to see why it was refused.
+    /// Silence after which the relay stops reading from a connection that it closes. Reading on
+    /// lets a client that is still sending see why it was refused.
     pub linger_timeout: Duration,
     /// Header lines of a request; one more is answered 431.
     pub header_count_max: usize,
@@ -49,7 +48,7 @@ pub struct Limits {
     pub body_len_max: usize,
     /// Time between two sweeps of expired entries.
     pub sweep_interval: Duration,
-    /// What `Retry-After` says in an answer 429 or 503.
+    /// The value of `Retry-After` in an answer 429 or 503.
     pub retry_after: Duration,
 }
 
@@ -73,24 +72,24 @@ impl Default for Limits {
     }
 }
 
-/// What a store keeps.
+/// The limits of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreLimits {
     /// Entries that are kept at the same time; one more is answered 503.
     pub entry_count_max: usize,
     /// Bytes of all tokens and blobs together; one more is answered 503. The default has room for 1
-    /// KiB in every place; what the tables need besides, some 300 bytes an entry, is bound by the
-    /// number of entries.
+    /// KiB per entry. The tables need some 300 more bytes per entry, which the number of entries
+    /// bounds.
     pub total_len_max: usize,
     /// Entries of one [`Source`](crate::Source); one more is answered 429. By default 1/128 of the
-    /// relay: peers behind one address share it, and a carrier's NAT puts some hundred households
-    /// behind one, of which not all are here at once; but more than a hundred sources must work
-    /// together to fill a relay.
+    /// relay. All peers behind one address share it: a carrier's NAT puts some hundred households
+    /// behind one address, but not all of them use the relay at once. On the other side, more than
+    /// a hundred sources must work together to fill a relay.
     pub source_entry_count_max: usize,
-    /// Bytes of all tokens and blobs of one source; one more is answered 429. By default a sealed
-    /// record in every place.
+    /// Bytes of all tokens and blobs of one source; one more is answered 429. By default room for a
+    /// sealed record per entry.
     pub source_len_max: usize,
-    /// Time an entry lives without being registered again. At this age it is gone.
+    /// Time an entry lives without being registered again. At this age it has expired.
     pub entry_ttl: Duration,
 }
 
@@ -106,21 +105,24 @@ impl Default for StoreLimits {
     }
 }
 
-/// Smallest read buffer that hyper accepts, in bytes; a smaller [`Limits::header_len_max`] is
-/// enforced all the same.
+/// Smallest read buffer that hyper accepts, in bytes; a smaller [`Limits::header_len_max`] is still
+/// enforced.
 pub(crate) const READ_BUFFER_LEN_MIN: usize = 8 * 1024;
 /// Connections that wait in the kernel until the relay accepts them.
 pub(crate) const BACKLOG_COUNT: i32 = 1024;
-/// Pause after the system refused to accept (out of descriptors, for instance), so that the loop
+/// Pause after the system failed to accept (out of descriptors, for instance), so that the loop
 /// doesn't spin.
 pub(crate) const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// Expired entries that are removed under one lock; others get their turn before the next batch.
+/// Expired entries that are removed under one lock; requests get the lock before the next batch.
 pub(crate) const SWEEP_BATCH_COUNT: usize = 512;
-/// Shortest time between two sweeps, whatever [`Limits::sweep_interval`] says: tokio has no timer
-/// without a period.
+/// Shortest time between two sweeps, even if [`Limits::sweep_interval`] is shorter: tokio panics on
+/// an interval of zero.
 pub(crate) const SWEEP_INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// Longest time for a header, whatever [`Limits::header_timeout`] says: hyper adds it to the time
-/// without a check.
+/// Longest time for a header, even if [`Limits::header_timeout`] is longer: hyper adds it to the
+/// current time without checking for overflow.
 pub(crate) const HEADER_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longest time that an argument may ask for, in seconds: a day.
-pub const ARGUMENT_SECONDS_MAX: f64 = 86_400.0;
+/// Longest time that a command-line argument may ask for: a day. No deadline of a relay needs more,
+/// and sums of such times can't overflow.
+pub const ARGUMENT_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes that are discarded at once from a connection that is being closed; any size works.
+pub(crate) const LINGER_BUFFER_LEN: usize = 4096;

@@ -1,6 +1,6 @@
-//! From an address, or a socket that is bound already, to a listening socket.
+//! Turns an address, or a socket that already listens, into the relay's listening socket.
 //!
-//! Owns what can go wrong with it and what a person can do then. Accepts nothing.
+//! Owns the errors of listening and their hints. Accepts nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
@@ -22,10 +22,10 @@ pub(crate) enum Listen {
 /// Why a relay can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Someone listens there.
+    /// Another socket listens there.
     #[error("port {} of `{addr}` is in use\nhint: stop what listens there, or choose another port (0 takes a free one)", addr.port())]
     PortInUse {
-        /// What was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
     /// The machine has no IPv6, or it is disabled.
@@ -34,7 +34,7 @@ pub enum BindError {
         ipv4_twin(addr)
     )]
     Ipv6Missing {
-        /// What was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
     /// No interface has this address.
@@ -43,21 +43,21 @@ pub enum BindError {
          hint: listen on `[::]:{1}` for every address, or on `[::1]:{1}` for this machine alone", addr.ip(), addr.port()
     )]
     AddressMissing {
-        /// What was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
     /// The system reserves the port.
     #[error("port {} of `{addr}` is reserved by the system\nhint: choose a port above 1023", addr.port())]
     PortReserved {
-        /// What was asked for.
+        /// The requested address.
         addr: SocketAddr,
     },
     /// Anything else.
     #[error("can't listen on `{addr}`")]
     Listen {
-        /// What was asked for.
+        /// The requested address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The socket that was handed over can't be used.
@@ -115,7 +115,7 @@ fn lacks_ipv6() -> bool {
     !binds(Ipv6Addr::LOCALHOST.into()) && binds(Ipv4Addr::LOCALHOST.into())
 }
 
-/// The IPv4 address that means the same: every address, or this machine alone.
+/// The equivalent IPv4 address: every address, or this machine alone.
 fn ipv4_twin(addr: &SocketAddr) -> String {
     match addr.ip().is_loopback() {
         true => format!("127.0.0.1:{}", addr.port()),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn where_ipv6_is_missing_the_hint_is_the_ipv4_address_that_means_the_same() {
+    fn without_ipv6_the_hint_names_the_equivalent_ipv4_address() {
         for (addr, twin) in [("[::]:26000", "0.0.0.0:26000"), ("[::1]:0", "127.0.0.1:0")] {
             let error = BindError::Ipv6Missing {
                 addr: addr.parse().unwrap(),

@@ -1,7 +1,7 @@
-//! The `tandem-relay` command: arguments in, a [`Relay`] out, until a signal ends it.
+//! The `tandem-relay` command: starts a [`Relay`] from its arguments and runs it until a signal.
 //!
 //! The first line on stdout is `listening on http://ADDRESS:PORT`, flushed once requests are
-//! served; nothing else is ever written there. The log goes to stderr.
+//! served; nothing else is ever written to stdout. The log goes to stderr.
 
 mod args;
 mod signals;
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With stderr gone as well, the exit code is all that is left to say it.
+            // If stderr is closed too, the exit code still reports the failure.
             drop(writeln!(io::stderr(), "error: {error:#}"));
             ExitCode::FAILURE
         }
@@ -34,14 +34,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
-    // Before anything says that the relay runs, so that a signal right then is not lost.
+    // Before the first line on stdout: a supervisor may send a signal as soon as it has read that.
     let mut signals = signals::listen().context("could not listen for signals")?;
     let relay = Relay::bind(args.into_config())
         .await
         .context("could not start the relay")?;
     announce(&relay.url()).context("could not write the address to stdout")?;
     signals.recv().await;
-    tracing::info!("shutting down; once more to stop at once");
+    tracing::info!("shutting down; send the signal again to stop at once");
     tokio::select! {
         drained = relay.shutdown() => tracing::info!(drained.cut_off_count, "stopped"),
         () = signals.recv() => tracing::warn!("stopped without waiting for requests in flight"),

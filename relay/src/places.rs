@@ -1,9 +1,10 @@
-//! The places for connections: who gets one, and who loses one to a newcomer.
+//! The places for connections: which connection gets one, and which loses its place to a new one.
 //!
-//! A connection is served, refused (told 503), or not wanted. No connection waits for another. When
-//! all places are taken, a newcomer whose source has none gets that of the oldest connection of the
-//! source that has the most, and so does one whose source has fewer even then. So a few sources
-//! can't keep others out, however long they hold what they have. Knows no clock and no socket.
+//! A connection is served, refused (answered 503), or closed at once. No connection waits for
+//! another. When all places are taken, a new connection may take the place of the oldest connection
+//! of the source that has the most places. It may do so if its own source has no place, or would
+//! still have fewer places than that source. So a few sources can't keep others out, however long
+//! they hold their connections. Knows no clock and no socket.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ pub(crate) struct Places {
     table: Arc<Mutex<Table>>,
     served_count_max: usize,
     refused_count_max: usize,
-    /// For one source.
+    /// Places of one source, served and refused together.
     share_max: usize,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Places {
 pub(crate) enum Treatment {
     /// Its requests are answered.
     Served,
-    /// It is told that the relay is busy.
+    /// Its requests are answered 503: the relay is busy.
     Refused,
 }
 
@@ -46,7 +47,7 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 struct Table {
     next_id: u64,
-    /// By id, so the oldest comes first. A source that has none is not in it.
+    /// By id, so the oldest comes first. A source without a place has no entry.
     taken: HashMap<Source, BTreeMap<u64, Taken>>,
     served_count: usize,
     refused_count: usize,
@@ -59,7 +60,7 @@ struct Taken {
 }
 
 impl Places {
-    /// As many as `limits` say. A proxy has no share of its own: it is not the source.
+    /// Places up to `limits`. Behind a proxy no share is enforced: the proxy is not the source.
     pub(crate) fn new(limits: &Limits, sources: Sources) -> Self {
         Self {
             table: Arc::default(),
@@ -72,8 +73,8 @@ impl Places {
         }
     }
 
-    /// A place for a connection from `source`; `None` if it is not wanted, because its source has
-    /// all that it may have, or because nobody may be refused.
+    /// A place for a connection from `source`. `None` if its source has used up its share, or if
+    /// every place is taken and `refusal_count_max` is 0.
     pub(crate) fn enter(&self, source: Source) -> Option<Place> {
         let mut table = self.lock();
         if table.taken.get(&source).map_or(0, BTreeMap::len) >= self.share_max {
@@ -132,7 +133,7 @@ impl Table {
         }
     }
 
-    /// Ends a connection that is served, if that is fair to its source.
+    /// Closes a served connection of the source with the most, if that is fair to this source.
     fn make_room(&mut self, newcomer: Source) -> bool {
         let served = self
             .taken
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_has_its_share_and_one_more_is_not_wanted_until_one_has_ended() {
+    fn a_connection_past_its_sources_share_gets_no_place_until_one_has_ended() {
         let places = places(9, 9);
         let mut taken: Vec<Place> = (0..3).map(|_| enter(&places, 1)).collect();
         assert!(places.enter(source(1)).is_none());
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_without_a_place_gets_the_oldest_of_the_source_with_the_most() {
+    fn a_source_without_a_place_gets_the_oldest_of_the_source_with_the_most() {
         let places = places(5, 1);
         let taken = [1, 2, 2, 2, 1].map(|index| enter(&places, index));
         assert_eq!(enter(&places, 3).treatment, Treatment::Served);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_gets_no_place_of_one_that_would_have_fewer_then() {
+    fn a_source_takes_no_place_of_a_source_that_would_then_have_fewer() {
         let places = places(4, 1);
         let taken = [1, 1, 2, 2].map(|index| enter(&places, index));
         let newcomer = enter(&places, 3);
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn one_more_that_is_refused_ends_the_oldest_of_those() {
+    fn one_more_refused_connection_closes_the_oldest_refused_one() {
         let places = places(1, 2);
         let taken: Vec<Place> = (0..3).map(|_| enter(&places, 1)).collect();
         assert_eq!(taken[0].treatment, Treatment::Served);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_lost_is_given_back_once() {
+    fn a_lost_place_is_given_back_once() {
         let places = places(1, 0);
         let first = enter(&places, 1);
         let second = enter(&places, 2);

@@ -17,8 +17,8 @@ use crate::listen::BindError;
 use crate::routes;
 use crate::store::Store;
 
-/// A running relay. Dropping it stops it as [`Relay::shutdown`] does, but nobody waits for the end
-/// or hears of it.
+/// A running relay. Dropping it stops it as [`Relay::shutdown`] does, but without waiting for the
+/// end or reporting it.
 #[derive(Debug)]
 #[must_use = "a relay that is dropped stops"]
 pub struct Relay {
@@ -32,8 +32,8 @@ pub struct Relay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Drained {
-    /// Connections, since the relay started, that were closed in the middle of a request because it
-    /// took too long.
+    /// Connections, since the relay started, that were closed in the middle of a request that took
+    /// too long.
     pub cut_off_count: usize,
 }
 
@@ -41,7 +41,7 @@ impl Relay {
     /// Starts a relay. It serves when this returns.
     ///
     /// # Errors
-    /// [`BindError`] if the address can't be had.
+    /// [`BindError`] if the relay can't listen there.
     pub async fn bind(config: RelayConfig) -> Result<Self, BindError> {
         let (listener, addr) = config.listen.start()?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -67,7 +67,7 @@ impl Relay {
         })
     }
 
-    /// Where the relay really listens: the port is never 0.
+    /// The actual address of the relay: the port is never 0.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -81,8 +81,8 @@ impl Relay {
 
     /// Accepts nothing from now on, closes idle connections, gives requests in flight
     /// [`Limits::drain_timeout`](crate::Limits::drain_timeout), and returns when the socket is
-    /// closed and no task of the relay is left. Not cancel safe in one respect: given up, the relay
-    /// still stops, but unobserved.
+    /// closed and every task of the relay has ended. If this future is dropped, the relay still
+    /// stops, but nothing reports when.
     pub async fn shutdown(self) -> Drained {
         drop(self.stop);
         self.tasks.close();

@@ -1,4 +1,4 @@
-//! The routes: from a request to an [`Answer`], through the store.
+//! The routes: each turns a request into an [`Answer`], through the store.
 //!
 //! Decides nothing about statuses ([`crate::answer`]) and nothing about connections
 //! ([`crate::connection`]).
@@ -48,8 +48,8 @@ pub(crate) fn refuse_all(limits: &Limits) -> Router {
     enclose(Router::new().fallback(async move || Refusal::TooManyConnections { limit, retry_after }))
 }
 
-/// Adds what holds for every answer: it is logged, a panic stays in its request, and nobody caches
-/// it.
+/// Adds what applies to every answer: it is logged, a panic fails only its request, and no cache
+/// may keep it.
 pub(crate) fn enclose(router: Router) -> Router {
     router
         .layer(CatchPanicLayer::custom(panicked))
@@ -94,7 +94,7 @@ async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer
     }
 }
 
-/// A relay that takes nothing new is not healthy, though it still answers for what it holds.
+/// A full relay is unhealthy, though it still answers for the entries it holds.
 async fn health(State(desk): State<Desk>) -> Result<Answer, Refusal> {
     let room = desk.store.check_room().await;
     room.map(|()| Answer::Healthy).map_err(|full| desk.refuse(full))
@@ -114,8 +114,8 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Refusal::Panicked.into_response()
 }
 
-/// One line a request: what was asked and how it ended. A path or method that isn't ours could be a
-/// misplaced token.
+/// Logs one line per request: the method, the path and the status. An unknown path or method is not
+/// logged, because it could be a misplaced token.
 async fn log(request: Request, next: Next) -> Response {
     let path = [REGISTER_PATH, FETCH_PATH, HEALTH_PATH]
         .into_iter()

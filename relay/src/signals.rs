@@ -1,8 +1,8 @@
-//! The signals that ask the relay to stop: Ctrl-C everywhere, and SIGTERM where there is one.
+//! The signals that ask the relay to stop: Ctrl-C everywhere, and SIGTERM on Unix.
 
 use std::io;
 
-/// Signals that arrived since the last look are not lost.
+/// Receives the signals. One that arrives between two calls of `recv` is not lost.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,

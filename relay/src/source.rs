@@ -1,8 +1,8 @@
-//! Where a request comes from, as far as shares of the store are concerned.
+//! The source of a request, by which the shares of the store are counted.
 //!
-//! Owns whose address is meant; what counts as one source is in `api`. Behind a reverse proxy every
-//! connection comes from the proxy, so there the source is what the proxy says, and only there: a
-//! client can write the header as well.
+//! Decides which address is the client's; `api` decides which addresses are one source. Behind a
+//! reverse proxy every connection comes from the proxy, so there the source is the address that the
+//! proxy adds. Without a proxy that header is ignored: a client can write it as well.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,21 @@ use axum::http::HeaderMap;
 
 use crate::api::Source;
 
-/// The header to whose end a reverse proxy adds the address of its client.
+/// The header to which a reverse proxy appends the address of its client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// How the source of a request is found.
+/// How the source of a request is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sources {
     /// The address at the other end of the connection.
     #[default]
     Connections,
-    /// The last address in the last `X-Forwarded-For`; without a readable one that of the
+    /// The last address in the last `X-Forwarded-For`; if that can't be read, the address of the
     /// connection.
     ForwardedFor,
 }
 
-/// What is known of a connection's client before it says anything.
+/// What the relay knows about a client before its first byte.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     pub(crate) ip: IpAddr,
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_that_a_proxy_added_counts_and_only_if_that_is_wanted() {
+    fn the_address_that_the_proxy_added_counts_only_if_a_proxy_is_configured() {
         let proxied = source(Sources::ForwardedFor, &["10.0.0.1", "10.0.0.2, 198.51.100.7"]);
         assert_eq!(proxied, Source::of(ip("198.51.100.7")));
         let direct = source(Sources::Connections, &["198.51.100.7"]);

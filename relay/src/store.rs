@@ -1,8 +1,8 @@
-//! What a relay needs of the place where entries are kept.
+//! What a relay needs of the store of its entries.
 //!
 //! The one implementation is [`MemoryStore`]. Answers are futures, although memory has no need to
-//! wait, so that a store shared by several relays fits in without touching the routes. A store
-//! knows neither HTTP nor what a blob means.
+//! wait, so that a store shared by several relays needs no change of the routes. A store knows
+//! neither HTTP nor what a blob means.
 
 mod memory;
 
@@ -17,9 +17,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps blobs under tokens for a limited time.
 pub trait Store: Send + Sync + 'static {
-    /// Keeps `blob` under `token`, in place of what was there, for the store's time to live from
-    /// now on. It counts for
-    /// `source`, whichever source had registered what was there.
+    /// Keeps `blob` under `token` for the store's time to live from now on, and replaces an older
+    /// entry. It counts for `source`, whichever source had registered the older one.
     fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()>;
 
     /// The blob under `token`, if there is one and it has not expired.
@@ -28,26 +27,26 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the blob under `token`.
     fn withdraw<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Withdrawal>;
 
-    /// Whether there is room for one more entry, however long.
+    /// Whether there is room for one more entry of any valid length.
     fn check_room(&self) -> StoreFuture<'_, ()>;
 
-    /// Removes what has expired. The relay calls this regularly.
+    /// Removes expired entries. The relay calls this regularly.
     fn sweep(&self) -> StoreFuture<'_, ()>;
 }
 
-/// What [`Store::withdraw`] found.
+/// The outcome of [`Store::withdraw`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// There was an entry, and it is gone now.
+    /// The entry was removed.
     Removed,
-    /// There was none, or it had expired.
+    /// There was no entry, or it had expired.
     Unknown,
 }
 
 /// Why a store can't keep an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// All places for entries are taken.
+    /// The store holds the maximum number of entries.
     #[error(
         "the relay holds {limit} entries and takes no more now\nhint: try again later or use another relay"
     )]
@@ -55,7 +54,7 @@ pub enum StoreError {
         /// [`StoreLimits::entry_count_max`](crate::StoreLimits::entry_count_max).
         limit: usize,
     },
-    /// The entry does not fit beside those that are held.
+    /// The entry does not fit into the remaining bytes.
     #[error(
         "an entry of {len} bytes is more than is left of the relay's {limit}\n\
          hint: try again later or use another relay"
@@ -66,7 +65,7 @@ pub enum StoreError {
         /// [`StoreLimits::total_len_max`](crate::StoreLimits::total_len_max).
         limit: usize,
     },
-    /// The source has all entries that one source may have.
+    /// The source holds the maximum number of entries of one source.
     #[error(
         "your address holds {limit} entries, which is its share of this relay\n\
          hint: entries expire; try again later or use another relay"
@@ -75,7 +74,7 @@ pub enum StoreError {
         /// [`StoreLimits::source_entry_count_max`](crate::StoreLimits::source_entry_count_max).
         limit: usize,
     },
-    /// The entry does not fit beside those of the same source.
+    /// The entry does not fit into the remaining bytes of its source.
     #[error(
         "an entry of {len} bytes is more than is left of the {limit} that your address may hold here\n\
          hint: entries expire; try again later or use another relay"

@@ -1,7 +1,7 @@
-//! The lookup token: what entries are stored under, and all that a request is judged by.
+//! The lookup token: the key of an entry, and the only thing that authorises a request.
 //!
-//! Owns its syntax and the parsing of `Authorization`. A token is as good as a key to read, replace
-//! and withdraw its entry, so it is never shown: `Debug` prints `…`, and no error carries it.
+//! Owns its syntax and the parsing of `Authorization`. With a token anyone can read, replace and
+//! withdraw its entry, so it is never shown: `Debug` prints `…`, and no error carries it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub enum TokenError {
          hint: send the token as it was derived from the fingerprint"
     )]
     Length {
-        /// What was sent, in bytes.
+        /// The length that was sent, in bytes.
         len: usize,
     },
     /// A character outside of RFC 6750's `b64token`.

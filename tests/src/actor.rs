@@ -2,8 +2,7 @@
 //! written in.
 //!
 //! A verb that must succeed fails the test at its own line; one that may fail starts with `try_`
-//! and returns the peer's own error. Nothing is asserted here about contents: that is what tests
-//! do.
+//! and returns the peer's own error. Nothing here asserts contents: the tests do that.
 
 mod history;
 #[cfg(unix)]
@@ -29,7 +28,7 @@ use crate::log::Log;
 use crate::mounted::Mounted;
 use crate::wait::{Look, complete, wait_for};
 
-/// A handle to one party; clones mean the same one. The universe closes it.
+/// A handle to one party; clones refer to the same party. The universe closes it.
 #[derive(Debug, Clone)]
 pub struct Actor {
     inner: Arc<Inner>,
@@ -57,7 +56,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Where the peer keeps what was fetched or written through a mount.
+    /// Where the peer keeps the bytes that it fetched or that a mount wrote.
     pub(crate) fn store(&self) -> PathBuf {
         store_in(&self.dir)
     }
@@ -90,12 +89,12 @@ impl Actor {
         &self.inner.name
     }
 
-    /// What this party tells the others out of band.
+    /// The fingerprint, which people exchange out of band.
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.fingerprint
     }
 
-    /// What the fingerprint commits to.
+    /// The public key to which the fingerprint commits.
     pub fn public_key(&self) -> PublicKey {
         self.inner.home.public_key
     }
@@ -105,13 +104,13 @@ impl Actor {
         self.inner.home.addr
     }
 
-    /// The peer itself, for what has no verb.
+    /// The peer itself, for calls that have no verb here.
     #[track_caller]
     pub fn peer(&self) -> Arc<Peer> {
         self.peer_at(Location::caller())
     }
 
-    /// How the peer is.
+    /// The state of the peer.
     #[track_caller]
     pub fn status(&self) -> Status {
         self.peer_at(Location::caller()).status()
@@ -123,7 +122,7 @@ impl Actor {
         History::new(&self.inner.name, self.peer_at(Location::caller()).events())
     }
 
-    /// Waits until a heartbeat has been answered, and returns the round trip.
+    /// Waits until the other side has answered a heartbeat, and returns the round trip.
     #[track_caller]
     pub fn measured_round_trip(&self) -> impl Future<Output = Duration> {
         let (this, at) = (self.clone(), Location::caller());
@@ -138,7 +137,7 @@ impl Actor {
         }
     }
 
-    /// Connects to `other`, who must do the same; returns when there is a session.
+    /// Connects to `other`, which must do the same; returns when there is a session.
     #[track_caller]
     pub fn connect(&self, other: &Actor) -> impl Future<Output = ()> {
         self.connect_at(other, Location::caller())
@@ -165,7 +164,7 @@ impl Actor {
         path
     }
 
-    /// Writes a file and shares it as `name`; again is an update.
+    /// Writes a file and shares it as `name`; a second call updates the file.
     #[track_caller]
     pub fn add(&self, name: &str, bytes: &[u8]) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -208,7 +207,7 @@ impl Actor {
         self.path_in("pulled", name, Location::caller())
     }
 
-    /// Waits until `name` is listed here, pulls it, and returns what is on disk then.
+    /// Waits until `name` is listed here, pulls it, and returns its content on disk.
     #[track_caller]
     pub fn pull(&self, name: &str) -> impl Future<Output = Vec<u8>> {
         let at = Location::caller();
@@ -222,7 +221,7 @@ impl Actor {
         }
     }
 
-    /// Pulls the whole share, and returns the names of what was pulled, sorted.
+    /// Pulls the whole share, and returns the names of the pulled files, sorted.
     #[track_caller]
     pub fn pull_all(&self) -> impl Future<Output = Vec<String>> {
         let (this, at) = (self.clone(), Location::caller());
@@ -243,7 +242,7 @@ impl Actor {
         }
     }
 
-    /// Pulls `name` as it is listed at this moment, if it is.
+    /// Pulls `name` without waiting until it is listed.
     #[track_caller]
     pub fn try_pull(&self, name: &str) -> impl Future<Output = Result<Pulled, PullError>> {
         let at = Location::caller();
@@ -312,7 +311,9 @@ impl Actor {
         let Some(peer) = Arc::into_inner(peer) else {
             fail(
                 at,
-                format_args!("{name} is still used: the test holds its peer, or one of its verbs runs"),
+                format_args!(
+                    "{name} is still in use: the test holds its peer, or one of its verbs is running"
+                ),
             );
         };
         complete(at, "a peer that closes", peer.close())
@@ -320,15 +321,15 @@ impl Actor {
             .or_fail(at, format_args!("close {name}"));
     }
 
-    /// Ends what a test that failed has left, so that its process can end: the mounts, and the peer
-    /// if nobody holds it.
+    /// Ends what a failed test has left behind, so that its process can exit: the mounts, and the
+    /// peer if this is its last handle.
     pub(crate) fn abandon(&self) {
         #[cfg(unix)]
         self.drop_mounts();
         drop(lock(&self.inner.peer).take());
     }
 
-    /// Files, and folders with all that is in them, that may be left in this party's directory when
+    /// Files, and folders with everything in them, that may remain in this party's directory when
     /// the universe closes.
     pub(crate) fn known_files(&self) -> BTreeSet<PathBuf> {
         lock(&self.inner.files).clone()
@@ -359,8 +360,8 @@ impl Actor {
         peer.unwrap_or_else(|| fail(at, format_args!("{} has left", self.name())))
     }
 
-    /// A path in one of this party's directories, whose parents exist, and which may be left when
-    /// the universe closes.
+    /// A path in one of this party's directories. Its parents are made, and it may remain when the
+    /// universe closes.
     fn path_in(&self, dir: &str, name: &str, at: Caller) -> PathBuf {
         let path = self.inner.home.dir.join(dir).join(name);
         let parent = path.parent().unwrap_or(Path::new("."));

@@ -1,15 +1,12 @@
-//! What any POSIX folder does, as functions of a [`Directory`]: each states one fact, and fails by
-//! panicking.
+//! The behaviour of any POSIX folder, as functions of a [`Directory`]: each checks one fact, and
+//! panics if it is wrong.
 //!
 //! They run on a plain directory (which tests the facts), on the kernel-free file system and on a
 //! mount, through the table [`crate::for_each_fact`]. They know nothing of peers. Facts that the
-//! kernel alone decides (locks, `.` and `..`, the mode of a descriptor) are in [`kernel`] and run
-//! only where there is a kernel in between.
+//! kernel alone decides (locks, `.` and `..`, the mode of a descriptor) are in [`kernel`]. They run
+//! only on directories that are used through the kernel.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what fails in a fact fails the test that asks for it"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic in a fact fails the test that runs it")]
 
 pub mod attributes;
 pub mod contents;

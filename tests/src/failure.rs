@@ -1,9 +1,8 @@
-//! How a check of the harness fails: with the line of the test that called it, in the words of an
-//! ordinary panic.
+//! How a check of the harness fails: like a panic at the line of the test that called it.
 //!
-//! `#[track_caller]` does nothing on an `async fn`, so every verb is a plain function that takes
-//! [`Location::caller`] and returns a future; when the future finds something wrong it calls
-//! [`fail`] with that location. This file decides nothing about *what* is wrong.
+//! `#[track_caller]` does nothing on an `async fn`. So every verb is a plain function that takes
+//! [`Location::caller`] and returns a future, and a future that fails calls [`fail`] with that
+//! location. This file doesn't decide what is a failure.
 
 use std::fmt::Display;
 use std::panic::{Location, resume_unwind};
@@ -24,7 +23,7 @@ pub fn fail(at: Caller, message: impl Display) -> ! {
     resume_unwind(Box::new(message))
 }
 
-/// Tells a person more about a test that is failing already.
+/// Prints more about a test that is already failing.
 #[expect(
     clippy::print_stderr,
     reason = "libtest captures only what goes through the macro"
@@ -33,8 +32,8 @@ pub fn note(text: impl Display) {
     eprintln!("{text}");
 }
 
-/// What a value or an error is unwrapped with inside the harness: the failure names the test's line
-/// and the action.
+/// Unwraps results and options inside the harness: the failure names the line of the test and the
+/// action.
 pub trait OrFail<T> {
     /// Returns the value, or fails the test at `at` with "could not `action`: `error`".
     fn or_fail(self, at: Caller, action: impl Display) -> T;

@@ -1,9 +1,9 @@
-//! What can be wrong with a relay, as a tower layer around the real router: production code has no
-//! test hooks.
+//! Faults of a relay, as a tower layer around the real router, so that production code has no test
+//! hooks.
 //!
-//! Faults that count (`fail_next`, …) are used up by requests, in the order they were asked for; a
-//! stall lasts until its guard is dropped. The layer sees every request before the relay does and
-//! knows no route.
+//! Each request uses up one counted fault (`fail_next`, …), in the order in which the test added
+//! them. A stall lasts until its guard is dropped. The layer gets every request before the relay
+//! does, and knows no routes.
 
 use std::collections::VecDeque;
 use std::io::Cursor;
@@ -35,7 +35,7 @@ struct FaultState {
     seen: watch::Sender<Seen>,
 }
 
-/// What becomes of one request.
+/// What the layer does to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Status(StatusCode),
@@ -43,7 +43,7 @@ enum Fault {
     Garbage,
 }
 
-/// What the layer counted so far.
+/// The counts of the layer so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     requests: u64,
@@ -57,7 +57,7 @@ impl Faults {
         router.layer(from_fn_with_state(self.clone(), interfere))
     }
 
-    /// Answers the next `count` requests with `status`; the relay does not see them.
+    /// Answers the next `count` requests with `status`; they don't reach the relay.
     pub fn fail_next(&self, count: usize, status: StatusCode) {
         self.plan(count, Fault::Status(status));
     }
@@ -67,7 +67,7 @@ impl Faults {
         self.plan(count, Fault::CutAnswer);
     }
 
-    /// Answers the next `count` requests with 200 and a body that is no JSON.
+    /// Answers the next `count` requests with 200 and a body that is not JSON.
     pub fn answer_garbage(&self, count: usize) {
         self.plan(count, Fault::Garbage);
     }
@@ -91,20 +91,20 @@ impl Faults {
         self.state.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Parks a request while a stall is in force; a request that is given up is no longer counted
-    /// as waiting.
+    /// Holds a request while a stall lasts; a request whose client gives up no longer counts as
+    /// waiting.
     async fn wait_out_stalls(&self) {
         let mut seen = self.state.seen.subscribe();
         if seen.borrow_and_update().stalls == 0 {
             return;
         }
         let _waiting = Waiting::begin(self);
-        // The sender lives in `self`, so this can't fail.
+        // The sender is in `self`, so this can't fail.
         drop(seen.wait_for(|seen| seen.stalls == 0).await);
     }
 }
 
-/// A relay that answers nothing, until this is dropped.
+/// While this exists, the relay answers no request.
 #[derive(Debug)]
 #[must_use = "the stall ends when this is dropped"]
 pub struct Stall {
@@ -168,15 +168,15 @@ async fn interfere(State(faults): State<Faults>, request: Request, next: Next) -
     }
 }
 
-/// Announces the whole body and sends half of it; the server then breaks the connection, since it
-/// can't keep its word.
+/// Announces the whole body and sends half of it. The server then breaks the connection, because
+/// the announced length can no longer be right.
 async fn cut_in_half(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(collected) = body.collect().await else {
         return head.into_response();
     };
     let whole = collected.to_bytes();
-    // At least one byte is announced that never comes, even where the real answer is empty.
+    // The announced length is at least one byte too long, even if the real answer is empty.
     head.headers
         .insert(CONTENT_LENGTH, HeaderValue::from(whole.len().max(1)));
     let half = whole.slice(..whole.len() / 2);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn counted_faults_are_used_up_in_their_order() {
+    async fn counted_faults_are_used_up_in_order() {
         let faults = Faults::default();
         let router = router(&faults);
         faults.fail_next(1, StatusCode::SERVICE_UNAVAILABLE);

@@ -1,27 +1,25 @@
-//! What may be left when a universe closes: nothing. Looks at files, mounts and ports of one
-//! universe, and at the descriptors, threads and children of the process where the test has a
-//! process of its own.
+//! Finds what a closed universe has left behind: files, mounts and ports of the universe, and, if
+//! the test has a process of its own, descriptors, threads and children of the process.
 //!
-//! It only looks and says what it saw, with evidence; stopping things is the business of their
-//! owners.
+//! It only reports leaks, with evidence; it stops and removes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-/// Set by `cargo xtask test` (and, under other names, by nextest) where each test is a process of
-/// its own.
+/// Set by runners that run each test in a process of its own: `cargo xtask test` and nextest.
 const ALONE_VARIABLES: [&str; 2] = ["XTASK_TEST", "NEXTEST"];
 
-/// Whether this test is alone in its process, so that what the process holds can be blamed on it.
+/// Whether this test is alone in its process, so that every leak of the process is a leak of this
+/// test.
 pub fn is_alone_in_process() -> bool {
     ALONE_VARIABLES
         .iter()
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Every file under `root` that is not in `expected`, nor in a folder that is.
+/// Every file under `root` that is neither in `expected` nor in a folder listed there.
 pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut pending = vec![root.to_owned()];
@@ -38,14 +36,13 @@ pub fn unexpected_files(root: &Path, expected: &BTreeSet<PathBuf>) -> io::Result
     Ok(found)
 }
 
-/// Whether the listener that this process had on `addr` is gone: the port can be had again, or
-/// somebody else has it already, as happens with tests in parallel.
+/// Whether this process no longer listens on `addr`: the port can be bound again, or another
+/// process has taken it, as happens when tests run in parallel.
 pub fn is_released(addr: SocketAddr) -> bool {
     TcpListener::bind(addr).is_ok() || has_other_owner(addr.port())
 }
 
-/// Whether sockets listen on `port` and none of them is ours. `false` where there is no `/proc` to
-/// tell.
+/// Whether sockets listen on `port` and none of them is ours. `false` on a system without `/proc`.
 fn has_other_owner(port: u16) -> bool {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let text: String = tables
@@ -76,8 +73,8 @@ fn listening_inodes(tables: &str, port: u16) -> Vec<String> {
     tables.lines().filter_map(of).collect()
 }
 
-/// Everything mounted under `root`, as the kernel's table writes it. Nothing where there is no such
-/// table.
+/// Everything mounted under `root`, as written in the kernel's table. Empty on a system without
+/// that table.
 pub fn mounts_under(root: &Path) -> Vec<String> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     mounts_in(&table, root)
@@ -100,15 +97,15 @@ fn escaped(path: &str) -> String {
         .replace('\n', "\\012")
 }
 
-/// What the process holds: descriptors by what they point to, threads by name, children by id; each
-/// with its count.
+/// What the process holds: descriptors by target, threads by name, children by id; each with its
+/// count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
     held: BTreeMap<String, usize>,
 }
 
 impl Census {
-    /// Counts now. Empty where the system has no `/proc`.
+    /// Counts now. Empty on a system without `/proc`.
     pub fn take() -> Census {
         let mut census = Census::default();
         entries("/proc/self/fd")
@@ -122,7 +119,7 @@ impl Census {
         census
     }
 
-    /// What is held now and was not held in `before`, one line each.
+    /// What this census has beyond `before`, one line each.
     pub fn beyond(&self, before: &Census) -> Vec<String> {
         let more = self.held.iter().filter_map(|(what, &count)| {
             let extra = count.saturating_sub(before.held.get(what).copied().unwrap_or(0));
@@ -141,7 +138,7 @@ impl Census {
             .split_whitespace()
             .for_each(|child| self.count("child process", child));
         let name = read("comm");
-        // The runtime keeps idle blocking threads for a while; they end with it.
+        // The runtime keeps idle blocking threads for a while; they end with the runtime.
         if !name.starts_with("tokio-") {
             self.count("thread", name.trim());
         }
@@ -156,7 +153,7 @@ fn entries(dir: &str) -> impl Iterator<Item = PathBuf> {
         .map(|entry| entry.path())
 }
 
-/// `socket:[1234]` counts as `socket`: numbers differ between two looks at the same thing.
+/// `socket:[1234]` counts as `socket`: the numbers differ between two censuses.
 fn kind_of(target: &str) -> String {
     target.split(":[").next().unwrap_or_default().to_owned()
 }
@@ -167,7 +164,7 @@ mod tests {
     use crate::ports;
 
     #[test]
-    fn a_file_that_nobody_expects_is_found() {
+    fn an_unexpected_file_is_found() {
         let root = crate::temp::TempRoot::create().unwrap();
         let dir = root.dir("alice/inner").unwrap();
         std::fs::write(dir.join("known"), b"").unwrap();

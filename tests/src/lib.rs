@@ -1,8 +1,8 @@
-//! The harness of tandem's tests: a universe per test, and everything a universe is made of.
+//! The harness of tandem's tests: one universe per test, and everything a universe is made of.
 //!
-//! It starts the real relay and real peers, and owns what a test must not care about: ports,
-//! directories, seeds, logs, faults, waiting, and the proof that nothing is left. It holds no
-//! expectations of its own about the product; those are in `suite/`.
+//! It starts the real relay and real peers. It manages ports, directories, seeds, logs, faults and
+//! waiting, so that tests don't have to, and it proves that a test leaves nothing behind. It has no
+//! expectations about the product; those are in `suite/`.
 
 pub mod actor;
 #[cfg(unix)]

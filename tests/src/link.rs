@@ -1,9 +1,9 @@
-//! The network path between two parties, and what is wrong with it: an in-process TCP proxy with
-//! faults as phases.
+//! The network path between two parties and its faults: an in-process TCP proxy in which faults are
+//! phases.
 //!
 //! A fault is a guard: it lasts until it is dropped or healed. `reset` and `corrupt_after` are
-//! single events. The link carries bytes and knows nothing of what they mean; it loses and reorders
-//! nothing, because TCP would not either.
+//! single events. The link carries bytes without interpreting them. Like TCP, it never loses or
+//! reorders bytes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,9 +26,10 @@ mod pump;
 pub use fault::Fault;
 use fault::{Condition, Corruption};
 
-/// A path that two parties reach each other through: one listening front for each target behind it.
+/// A path through which two parties reach each other: one listening front for each target behind
+/// it.
 ///
-/// All its fronts share one condition: a cut link is cut in both directions, whoever dials.
+/// All its fronts share one condition: a cut link is cut in both directions, whichever side dials.
 #[derive(Debug, Default)]
 pub struct Link {
     state: Arc<State>,
@@ -36,7 +37,7 @@ pub struct Link {
     tasks: TaskTracker,
 }
 
-/// What the link and its connections share.
+/// The state that the link and its connections share.
 #[derive(Debug, Default)]
 struct State {
     condition: watch::Sender<Condition>,
@@ -50,7 +51,7 @@ impl Link {
         Link::default()
     }
 
-    /// Opens a front: whoever connects to the returned address reaches `target` through this link.
+    /// Opens a front: a connection to the returned address reaches `target` through this link.
     pub fn front(&self, target: SocketAddr) -> io::Result<SocketAddr> {
         let claim = ports::claim_anywhere()?;
         claim.listener.set_nonblocking(true)?;
@@ -67,8 +68,8 @@ impl Link {
         self.fault(|condition| condition.cuts += 1, |condition| condition.cuts -= 1)
     }
 
-    /// Swallows everything in silence: connections stay open, nothing arrives, no end is seen.
-    /// Healing delivers what was under way, as TCP would.
+    /// Delivers nothing: connections stay open, no bytes and no end of a stream arrive. Healing
+    /// delivers the bytes that were under way, as TCP would.
     pub fn half_open(&self) -> Fault {
         self.fault(
             |condition| condition.silences += 1,
@@ -93,20 +94,19 @@ impl Link {
         )
     }
 
-    /// Ends every connection there is with a real RST, once; new ones are accepted again.
+    /// Ends every current connection with a real RST, once; new connections are accepted.
     pub fn reset(&self) {
         self.state
             .condition
             .send_modify(|condition| condition.resets += 1);
     }
 
-    /// Flips one bit of one byte: the one that comes after `len` more bytes, counted over all
-    /// connections.
+    /// Flips one bit of the byte that follows after `len` more bytes, counted over all connections.
     pub fn corrupt_after(&self, len: u64) {
         self.state.corruption.arm(len);
     }
 
-    /// Whether a byte that `corrupt_after` asked for is still to come.
+    /// Whether the byte of `corrupt_after` has not passed yet.
     pub fn is_corruption_pending(&self) -> bool {
         self.state.corruption.is_armed()
     }
@@ -181,7 +181,7 @@ async fn connect_and_carry(near: TcpStream, target: SocketAddr, state: Arc<State
         return abort(near);
     };
     let was_reset = async {
-        // The sender lives in `state`, so this only ends by a reset.
+        // The sender is in `state`, so this ends only by a reset.
         condition
             .wait_for(|condition| condition.resets > resets)
             .await
@@ -213,10 +213,10 @@ async fn carry(
     }
 }
 
-/// Closes with RST. It needs zero linger and the whole stream: an owned write half sends FIN when
-/// it is dropped.
+/// Closes with RST. That needs zero linger and the whole stream, because an owned write half sends
+/// FIN when it is dropped.
 fn abort(stream: TcpStream) {
-    // A socket that is gone already needs no reset.
+    // A closed socket needs no reset.
     let _result = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     drop(stream);
 }

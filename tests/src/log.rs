@@ -1,8 +1,8 @@
-//! What each actor of a universe logged, kept in memory and shown when the test fails.
+//! The log of each actor of a universe, kept in memory and shown when the test fails.
 //!
-//! One subscriber serves the whole process, because there can only be one; it routes every line by
-//! the span field `peer` to the log that was opened under that name, so that universes in parallel
-//! threads do not mix. Lines outside of any such span go to [`elsewhere`]. Nothing is printed here.
+//! A process can have only one subscriber. It routes every line by the span field `peer` to the log
+//! of that name, so that universes in parallel threads do not mix. Lines outside of any such span
+//! go to [`elsewhere`]. Nothing is printed here.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
@@ -20,10 +20,10 @@ use crate::wait;
 
 /// Lines kept per log; older ones are dropped.
 const LINES_MAX: usize = 200;
-/// The span field that names whose line it is.
+/// The span field that names the owner of a line.
 const ROUTE_FIELD: &str = "peer";
-/// Set to directives such as `tandem_core=trace`, it replaces what is logged: everything at `debug`
-/// of our own crates.
+/// Directives such as `tandem_core=trace`, instead of the default: everything at `debug` of our own
+/// crates.
 pub const LOG_VARIABLE: &str = "TANDEM_TEST_LOG";
 
 /// The last lines of one actor.
@@ -42,7 +42,7 @@ impl Log {
         log
     }
 
-    /// Gives the log another name.
+    /// Gives the log a second name.
     pub fn also_as(self: &Arc<Self>, key: &str) {
         let mut routes = lock(&ROUTES);
         routes.retain(|_, log| log.strong_count() > 0);
@@ -77,7 +77,7 @@ impl Log {
     }
 }
 
-/// The log of all lines of this process that belong to nobody.
+/// The log of all lines of this process that belong to no actor.
 pub fn elsewhere() -> &'static Log {
     static ELSEWHERE: LazyLock<Log> = LazyLock::new(Log::empty);
     &ELSEWHERE
@@ -85,7 +85,7 @@ pub fn elsewhere() -> &'static Log {
 
 static ROUTES: LazyLock<Mutex<HashMap<String, Weak<Log>>>> = LazyLock::new(Mutex::default);
 
-/// A poisoned lock still holds good lines, and a failing test is exactly when they are wanted.
+/// Ignores poisoning: the lines are still valid, and a failing test needs them.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -94,8 +94,8 @@ fn route(key: &str) -> Option<Arc<Log>> {
     lock(&ROUTES).get(key).and_then(Weak::upgrade)
 }
 
-/// Installs the router once. If somebody else installed a subscriber before, that one stays and
-/// nothing is captured.
+/// Installs the router once. If another subscriber is already installed, it stays and nothing is
+/// captured.
 fn install() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -162,8 +162,8 @@ fn enclosing<S: Subscriber + for<'a> LookupSpan<'a>>(
         .find_map(|span| span.extensions().get::<Arc<Log>>().cloned())
 }
 
-/// The fields of a span or an event as text, and the one that routes a span. An event's field of
-/// that name is text like any other: it may well speak of another peer.
+/// The fields of a span or an event as text, and the field that routes a span. In an event a field
+/// of that name is ordinary text: it may name another peer.
 #[derive(Default)]
 struct Line {
     text: String,
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_nobody_are_kept_elsewhere() {
+    fn lines_outside_of_every_span_are_kept_elsewhere() {
         let _log = Log::open("log-nobody");
         info!("nobody said this");
         assert!(

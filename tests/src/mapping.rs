@@ -1,7 +1,7 @@
-//! A file that is mapped into memory, shared and writable: what is stored there is in the file,
-//! without a call.
+//! A file mapped into memory, shared and writable: bytes stored there are in the file without a
+//! call.
 //!
-//! It can outlive the file that it was made from, which is what tests want it for.
+//! A mapping can outlive the open file that it was made from, which tests make use of.
 
 #![expect(unsafe_code, reason = "memory is mapped through C")]
 
@@ -19,7 +19,7 @@ pub struct Mapping {
     len: NonZeroUsize,
 }
 
-// SAFETY: nothing of it belongs to a thread; it is only written to through a unique reference.
+// SAFETY: no part of it belongs to a thread, and it is only written through a unique reference.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
@@ -29,7 +29,7 @@ impl Mapping {
     /// Those of mmap(2).
     pub fn new(file: &File, len: NonZeroUsize) -> io::Result<Mapping> {
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
-        // SAFETY: the system chooses the address, so nothing that is in use is replaced.
+        // SAFETY: the system chooses the address, so no memory in use is replaced.
         let start = unsafe { mmap(std::ptr::null_mut(), len.get(), access, flags, file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Mapping { start, len })
@@ -38,19 +38,19 @@ impl Mapping {
     /// Stores `bytes` at `offset`.
     ///
     /// # Panics
-    /// When they reach past its end.
+    /// If they reach past the end of the mapping.
     pub fn store(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(
             end.is_some_and(|end| end <= self.len.get()),
             "past the end of the mapping"
         );
-        // SAFETY: the range was just found to lie within the mapping, and `bytes` are somewhere
-        // else.
+        // SAFETY: the assertion has checked that the range is within the mapping, and `bytes` do
+        // not overlap it.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.as_ptr().add(offset), bytes.len()) }
     }
 
-    /// Waits until what was stored is in the file, as msync(2) does.
+    /// Waits until the stored bytes are in the file, as msync(2) does.
     ///
     /// # Errors
     /// Those of msync(2).
@@ -62,8 +62,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: nobody has a reference into it: none is ever given away.
+        // SAFETY: no reference into the mapping exists, since none is ever handed out.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.len.get()) };
-        debug_assert!(unmapped.is_ok(), "a mapping that is none");
+        debug_assert!(unmapped.is_ok(), "munmap(2) refused the mapping");
     }
 }

@@ -1,11 +1,11 @@
-//! A mount of one actor, and the verbs that tests use it with.
+//! A mount of one actor, and the verbs with which tests use it.
 //!
-//! A test's runtime has one thread, and the peer behind a mount needs it: a call of `std::fs` on a
-//! mount from there waits for itself. So nothing here gives the path of a mount away. A verb looks
-//! from a thread that may block; what has no verb is done by [`Mounted::within`], which runs a
-//! closure on such a thread, or by another program ([`Mounted::command`]).
+//! The runtime of a test has one thread, and the peer behind a mount needs it: a call of `std::fs`
+//! on a mount from that thread would wait for itself. So nothing here returns the path of a mount.
+//! Verbs use the mount from a thread that may block. For everything else, [`Mounted::within`] runs
+//! a closure on such a thread, and [`Mounted::command`] runs another program.
 //!
-//! It decides nothing about what a mount should show.
+//! It doesn't decide what a mount should show.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,7 +20,7 @@ use tokio::process::Command;
 use crate::failure::{Caller, OrFail, fail};
 use crate::wait::{Look, complete, complete_program, poll_for};
 
-/// A mounted share; clones mean the same one. The universe unmounts it.
+/// A mounted share; clones refer to the same mount. The universe unmounts it.
 #[derive(Debug, Clone)]
 pub struct Mounted {
     inner: Arc<Inner>,
@@ -28,7 +28,7 @@ pub struct Mounted {
 
 #[derive(Debug)]
 struct Inner {
-    /// Whose it is.
+    /// The name of its actor.
     name: String,
     path: PathBuf,
     /// `None` once it is unmounted.
@@ -47,15 +47,14 @@ impl Mounted {
         }
     }
 
-    /// Runs `work` with the path of the mount, on a thread that may block, and returns what it
-    /// gives.
+    /// Runs `work` with the path of the mount on a thread that may block, and returns its result.
     #[track_caller]
     pub fn within<T, W>(&self, work: W) -> impl Future<Output = T> + use<T, W>
     where
         T: Send + 'static,
         W: FnOnce(&Path) -> T + Send + 'static,
     {
-        self.blocking("something done in the mount", work, Location::caller())
+        self.blocking("work in the mount", work, Location::caller())
     }
 
     /// The whole content of a file.
@@ -66,7 +65,7 @@ impl Mounted {
         async move { read.await.or_fail(at, action) }
     }
 
-    /// The whole content of a file, if it can be read.
+    /// The whole content of a file, or the error of reading it.
     #[track_caller]
     pub fn try_read(&self, name: &str) -> impl Future<Output = io::Result<Vec<u8>>> + use<> {
         self.file(name, Location::caller(), std::fs::read)
@@ -80,7 +79,7 @@ impl Mounted {
         async move { written.await.or_fail(at, action) }
     }
 
-    /// The same, if it can be done.
+    /// The same, but returns the error.
     #[track_caller]
     pub fn try_write(&self, name: &str, bytes: &[u8]) -> impl Future<Output = io::Result<()>> + use<> {
         let bytes = bytes.to_vec();
@@ -99,7 +98,7 @@ impl Mounted {
         async move { appended.await.or_fail(at, action) }
     }
 
-    /// What stat(2) tells.
+    /// The attributes that stat(2) returns.
     #[track_caller]
     pub fn stat(&self, name: &str) -> impl Future<Output = std::fs::Metadata> + use<> {
         let (at, action) = (Location::caller(), self.action("stat", name));
@@ -107,7 +106,7 @@ impl Mounted {
         async move { stat.await.or_fail(at, action) }
     }
 
-    /// Whether there is something of this name.
+    /// Whether an entry has this name.
     #[track_caller]
     pub fn exists(&self, name: &str) -> impl Future<Output = bool> + use<> {
         self.file(name, Location::caller(), |path| path.symlink_metadata().is_ok())
@@ -139,7 +138,7 @@ impl Mounted {
         async move { removed.await.or_fail(at, action) }
     }
 
-    /// Makes a folder and those it is in.
+    /// Makes a folder and its parents.
     #[track_caller]
     pub fn mkdir(&self, name: &str) -> impl Future<Output = ()> + use<> {
         let (at, action) = (Location::caller(), self.action("make the folder", name));
@@ -166,7 +165,7 @@ impl Mounted {
         }
     }
 
-    /// Waits until there is something of this name.
+    /// Waits until an entry has this name.
     #[track_caller]
     pub fn shows(&self, name: &str) -> impl Future<Output = ()> + use<> {
         let (this, at, name) = (self.clone(), Location::caller(), name.to_owned());
@@ -180,7 +179,7 @@ impl Mounted {
         }
     }
 
-    /// Waits until stat(2) of this name tells what `is_right` wants.
+    /// Waits until `is_right` accepts the attributes that stat(2) returns for this name.
     #[track_caller]
     pub fn tells<W>(&self, name: &str, is_right: W) -> impl Future<Output = ()> + use<W>
     where
@@ -198,7 +197,7 @@ impl Mounted {
         }
     }
 
-    /// Waits until there is nothing of this name any more.
+    /// Waits until no entry has this name.
     #[track_caller]
     pub fn misses(&self, name: &str) -> impl Future<Output = ()> + use<> {
         let (this, at, name) = (self.clone(), Location::caller(), name.to_owned());
@@ -230,12 +229,12 @@ impl Mounted {
         }
     }
 
-    /// The path of something in the mount, as an argument of another program.
+    /// The path of an entry in the mount, as an argument of another program.
     pub fn argument(&self, name: &str) -> OsString {
         self.inner.path.join(name).into()
     }
 
-    /// A program that starts in the mount. It is killed when the test does not wait for its end.
+    /// A program that starts in the mount. It is killed if the test drops it before it exits.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.inner.path).kill_on_drop(true);
@@ -253,22 +252,24 @@ impl Mounted {
         }
     }
 
-    /// Unmounts if it can be done.
+    /// Unmounts, or returns the error.
     #[track_caller]
     pub fn try_unmount(&self) -> impl Future<Output = Result<(), MountError>> + use<> {
         let (this, at) = (self.clone(), Location::caller());
         async move {
-            let mount = this.take().unwrap_or_else(|| fail(at, "this mount is unmounted"));
+            let mount = this
+                .take()
+                .unwrap_or_else(|| fail(at, "this mount was already unmounted"));
             complete(at, "a mount that ends", mount.unmount()).await
         }
     }
 
-    /// Drops the guard here and now, as a test that panics does.
+    /// Drops the guard at once, as a test that panics does.
     pub fn drop_guard(&self) {
         let _unmounted_here = self.take();
     }
 
-    /// Unmounts for good. What uses the mount still fails the test, and gets errors.
+    /// Unmounts for good. If the mount is still in use, the test fails and its users get errors.
     pub(crate) async fn end_at(&self, at: Caller) {
         if let Some(mount) = self.take() {
             self.ended(mount.end(), at).await;
@@ -315,7 +316,7 @@ impl Mounted {
                 Ok(value) => value,
                 Err(error) => match error.try_into_panic() {
                     Ok(payload) => resume_unwind(payload),
-                    Err(error) => fail(at, format_args!("{what} was given up: {error}")),
+                    Err(error) => fail(at, format_args!("{what} was not completed: {error}")),
                 },
             }
         }
@@ -333,7 +334,7 @@ fn listed(folder: &Path) -> io::Result<Vec<String>> {
     })
 }
 
-/// Runs a program to its end, without input, and returns what it wrote; a failure shows the command
+/// Runs a program without input until it exits, and returns its output; a failure shows the command
 /// and both streams.
 #[track_caller]
 pub fn run(command: &mut Command) -> impl Future<Output = Output> + use<'_> {
@@ -350,7 +351,7 @@ pub fn run(command: &mut Command) -> impl Future<Output = Output> + use<'_> {
             );
             fail(
                 at,
-                format_args!("{shown} ended with {}\n{out}\n{err}", output.status),
+                format_args!("{shown} exited with {}\n{out}\n{err}", output.status),
             );
         }
         output

@@ -1,6 +1,6 @@
-//! A process of its own with two mounts, for tests of what happens when it ends, well or badly.
+//! A separate process with two mounts, for tests of what happens when it exits or is killed.
 //!
-//! It is the binary `mountpoint`; this is the side of the test. A process that is not ended is
+//! The process is the binary `mountpoint`; this is the test's side. A process that still runs is
 //! killed when this is dropped.
 
 use std::panic::Location;
@@ -44,14 +44,15 @@ impl Mountpoint {
             command
                 .arg(directory)
                 .args(arguments)
-                // When it is killed its files stay; here they go with the mount points.
+                // A killed process leaves its files. Here they are removed together with the mount
+                // points.
                 .env("TMPDIR", directory)
                 .kill_on_drop(true)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped());
             let mut child = command.spawn().or_fail(at, format_args!("start `{program}`"));
             let Some(output) = child.stdout.take() else {
-                fail(at, "a child without an output");
+                fail(at, "its standard output is not a pipe");
             };
             let mut line = String::new();
             let mut output = BufReader::new(output);
@@ -60,13 +61,16 @@ impl Mountpoint {
             told.or_fail(at, "read from `mountpoint`");
             let mut words = line.trim_end().split('\t').skip(1).map(PathBuf::from);
             let (Some(alice), Some(bob)) = (words.next(), words.next()) else {
-                fail(at, format_args!("`mountpoint` did not mount; it said {line:?}"));
+                fail(
+                    at,
+                    format_args!("`mountpoint` did not mount; it printed {line:?}"),
+                );
             };
             Mountpoint { child, alice, bob }
         }
     }
 
-    /// Kills it with a signal that no process can catch, and waits until it is gone.
+    /// Kills the process with SIGKILL, and waits until it is gone.
     #[track_caller]
     pub fn kill(&mut self) -> impl Future<Output = ()> + use<'_> {
         let at = Location::caller();
@@ -76,16 +80,16 @@ impl Mountpoint {
         }
     }
 
-    /// Closes its standard input and waits until it has ended well.
+    /// Closes its standard input, and waits until it has exited with 0.
     #[track_caller]
     pub fn end(&mut self) -> impl Future<Output = ()> + use<'_> {
         let at = Location::caller();
         async move {
-            // `wait` closes it.
+            // `wait` closes standard input.
             let ended = complete_program(at, "the end of `mountpoint`", self.child.wait()).await;
             let status = ended.or_fail(at, "wait for `mountpoint`");
             if !status.success() {
-                fail(at, format_args!("`mountpoint` ended with {status}"));
+                fail(at, format_args!("`mountpoint` exited with {status}"));
             }
         }
     }

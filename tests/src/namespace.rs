@@ -1,4 +1,4 @@
-//! Another mount name space: a copy of all mounts, as containers and services have it.
+//! A second mount name space: a copy of all mounts, as containers and services have.
 
 #![expect(unsafe_code, reason = "a name space is entered through C")]
 
@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// A thread that has mounts of its own until this is dropped. Takes root.
+/// A thread that has mounts of its own until this is dropped. Needs root.
 #[derive(Debug)]
 pub struct MountNamespace {
-    /// `None` once it is to end.
+    /// `None` once the thread should end.
     alive: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,12 +25,11 @@ impl MountNamespace {
         let (alive, ending) = channel::<()>();
         let (sender, entered) = channel();
         let thread = std::thread::spawn(move || {
-            // SAFETY: a thread that has other mounts shares its memory and its descriptors as
-            // before.
+            // SAFETY: only the thread's mounts change; memory and descriptors stay shared.
             let unshared = unsafe { unshare_unsafe(UnshareFlags::NEWNS) };
             let is_entered = unshared.is_ok();
             if sender.send(unshared).is_ok() && is_entered {
-                // Ends when the sender is dropped.
+                // Returns when the sender is dropped.
                 let _ended = ending.recv();
             }
         });
@@ -47,7 +46,7 @@ impl Drop for MountNamespace {
     fn drop(&mut self) {
         self.alive = None;
         if let Some(thread) = self.thread.take() {
-            // It can't panic.
+            // The thread can't panic.
             let _joined = thread.join();
         }
     }

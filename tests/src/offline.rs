@@ -1,7 +1,7 @@
-//! A peer without anybody: no relay, no other peer, only its own share, on a runtime of its own.
+//! A lone peer: no relay, no other peer, only its own share, on a runtime of its own.
 //!
-//! For what a mount does by itself. The caller's thread is not the runtime's, so that it may call
-//! `std::fs` on the mount.
+//! It serves tests of a mount alone. The caller's thread does not belong to the runtime, so it may
+//! call `std::fs` on the mount.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,10 @@ use crate::leaks::mounts_under;
 use crate::ports;
 use crate::temp::TempRoot;
 
-/// Nobody listens there, and nobody is asked.
+/// Nothing listens there, and the peer never asks.
 const NO_RELAY: &str = "http://127.0.0.1:9";
 
-/// See the module's head. Fields are dropped in their order: first what is mounted, last the
-/// directory.
+/// See the module's head. Fields are dropped in order: the mounts first, the directory last.
 #[derive(Debug)]
 pub struct Offline {
     mounts: Vec<Mount>,
@@ -54,12 +53,12 @@ impl Offline {
         &self.peer
     }
 
-    /// What the peer runs on.
+    /// The runtime of the peer.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Where everything of this peer is.
+    /// The directory that holds everything of this peer.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -73,7 +72,7 @@ impl Offline {
         Ok(path)
     }
 
-    /// Unmounts, stops the peer, and makes sure that nothing is left.
+    /// Unmounts, stops the peer, and checks that nothing is left behind.
     pub fn close(self) -> anyhow::Result<()> {
         for mount in self.mounts {
             self.runtime.block_on(mount.end())?;

@@ -1,5 +1,5 @@
-//! What programs of this package need that run two peers without a universe: a relay, a connection,
-//! an end.
+//! Helpers for the programs of this package that run two peers without a universe: start a relay,
+//! connect, close.
 //!
 //! It prints nothing and measures nothing.
 
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tandem_core::peer::Peer;
 use tandem_relay::{Relay, RelayConfig};
 
-/// A relay on the loopback of this machine, with IPv6 where there is any.
+/// Starts a relay on the loopback address of this machine, by IPv6 if available.
 pub async fn relay() -> anyhow::Result<Relay> {
     let on = |addr: SocketAddr| Relay::bind(RelayConfig::listen_on(addr));
     match on((Ipv6Addr::LOCALHOST, 0).into()).await {

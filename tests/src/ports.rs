@@ -1,10 +1,9 @@
-//! Ports: claimed by binding and listening, and the socket is what is handed on, never a number.
+//! Ports: claimed by binding and listening. A claim hands on the socket, never a number.
 //!
 //! A port that is probed, released and bound again collides in a third of all runs with parallel
-//! tests; one that is kept never does. The bands are those of the original test setup. When a band
-//! is full the claim falls back to a port chosen by the kernel and says so; who gets the claim puts
-//! that into its log. Which loopback address is used is decided here once per process, by binding
-//! to it.
+//! tests; a port that is kept never does. The bands are those of the original test setup. If a band
+//! is full, the kernel chooses a port and the claim records that; the owner of the claim logs it.
+//! This file also chooses the loopback address, once per process, by binding to it.
 
 use std::fmt;
 use std::io;
@@ -22,11 +21,11 @@ pub const BOB: RangeInclusive<u16> = 26400..=26549;
 /// A listening socket and how it came by its port.
 #[derive(Debug)]
 pub struct Claim {
-    /// Bound and listening since it was claimed; blocking mode.
+    /// Bound and listening since the claim; in blocking mode.
     pub listener: TcpListener,
     /// The address it listens on.
     pub addr: SocketAddr,
-    /// Whether it lies in the wanted band.
+    /// How the port was chosen.
     pub origin: Origin,
 }
 
@@ -35,12 +34,12 @@ pub struct Claim {
 pub enum Origin {
     /// A port of the wanted band.
     Band,
-    /// The kernel chose it because no port of `band` could be had; `last` is what binding the last
-    /// one answered.
+    /// The kernel chose it because every port of `band` was taken; `last` is the error of binding
+    /// the last one.
     Exhausted {
         /// The band that is full.
         band: RangeInclusive<u16>,
-        /// Why the last port of it could not be had.
+        /// The error of binding its last port.
         last: String,
     },
     /// The kernel chose it because no band was wanted.
@@ -63,7 +62,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Claims a port of `band`, starting at a random one; falls back to any port when the whole band is
+/// Claims a port of `band`, starting at a random one; falls back to any port if the whole band is
 /// taken.
 pub fn claim(band: RangeInclusive<u16>) -> io::Result<Claim> {
     let count = u64::from(band.end() - band.start()) + 1;
@@ -107,8 +106,8 @@ pub fn loopback() -> IpAddr {
     *LOOPBACK.get_or_init(|| first_bindable(&[Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]))
 }
 
-/// The first of `candidates` that a socket can be bound to. The last one is returned untried:
-/// whoever binds it then gets the system's own error.
+/// The first of `candidates` to which a socket can be bound. The last one is returned untried, so
+/// that the caller gets the system's own error when it binds.
 fn first_bindable(candidates: &[IpAddr]) -> IpAddr {
     let bindable = candidates.iter().find(|&&ip| TcpListener::bind((ip, 0)).is_ok());
     bindable
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_lies_in_its_band() {
+    fn a_claim_is_in_its_band() {
         let claim = claim(ALICE).unwrap();
         assert!(claim.origin != Origin::Band || ALICE.contains(&claim.addr.port()));
     }
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exhausted_band_says_so() {
+    fn a_claim_from_a_full_band_reports_it() {
         let taken = claim_anywhere().unwrap();
         let port = taken.addr.port();
         let text = claim(port..=port).unwrap().origin.to_string();

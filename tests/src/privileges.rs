@@ -1,13 +1,13 @@
-//! Root reads what it must not read: for a test of "permission denied" it gives that up for a
-//! while.
+//! Makes "permission denied" testable as root, whom mode bits don't stop: a test gives that
+//! privilege up for a while.
 //!
 //! On Linux a capability belongs to a thread and is inherited by the threads it starts, so a test
-//! drops it before its universe starts any. An ordinary user has nothing to drop. Elsewhere this
-//! does nothing, and such a test needs an ordinary user.
+//! drops it before its universe starts any. An ordinary user has no such capability. On other
+//! systems this does nothing, and such a test needs an ordinary user.
 
 use crate::failure::Caller;
 
-/// While it lives, this thread and those it starts obey mode bits.
+/// While this exists, the current thread and the threads that it starts obey mode bits.
 #[derive(Debug)]
 #[must_use = "the privileges come back when this is dropped"]
 pub struct Unprivileged {
@@ -16,7 +16,7 @@ pub struct Unprivileged {
 }
 
 impl Unprivileged {
-    /// Gives up the privilege to read and write whatever the mode bits say.
+    /// Gives up the privilege to read and write files against their mode bits.
     #[track_caller]
     pub fn begin() -> Unprivileged {
         Unprivileged::begin_at(std::panic::Location::caller())
@@ -44,8 +44,8 @@ impl Unprivileged {
 #[cfg(target_os = "linux")]
 impl Drop for Unprivileged {
     fn drop(&mut self) {
-        // They are still permitted, so they can be had again; a thread that ends does not need
-        // them.
+        // The capabilities are still permitted, so this can't fail; if it did, the test is over
+        // anyway.
         let _restored = rustix::thread::set_capabilities(None, self.before);
     }
 }

@@ -1,7 +1,8 @@
-//! The relay of a universe: the real one, started by the call that its `main` uses, with faults
-//! around its router.
+//! The relay of a universe: the real relay, started with the same call as in its `main`, with
+//! faults around its router.
 //!
-//! It can be asked what it holds and what it ever heard, because that is what a relay could betray.
+//! A test can list everything the relay holds and everything it ever received, because a relay
+//! could reveal all of that.
 
 mod heard;
 
@@ -20,10 +21,10 @@ use crate::ports;
 use crate::wait::{Look, complete, wait_for};
 use heard::Heard;
 
-/// How long a relay under test waits for requests in flight when it is shut down.
+/// Time for requests in flight when a relay under test shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A running relay and what can be done to it.
+/// A running relay, with verbs to inspect and to disturb it.
 #[derive(Debug)]
 pub struct RelayActor {
     relay: Mutex<Option<Relay>>,
@@ -68,12 +69,12 @@ impl RelayActor {
         self.addr
     }
 
-    /// What peers are told about it.
+    /// The URL that peers use.
     pub fn url(&self) -> Url {
         self.url.clone()
     }
 
-    /// What can go wrong with it.
+    /// The faults that a test can inject.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -83,12 +84,12 @@ impl RelayActor {
         self.store.entries()
     }
 
-    /// Everything it was ever told: each request with its headers and its body.
+    /// Everything it ever received: each request with its headers and its body.
     pub fn heard(&self) -> Vec<String> {
         self.heard.requests()
     }
 
-    /// Waits until it was told something that starts with `beginning`, such as `POST /register`.
+    /// Waits until it received a request that starts with `beginning`, such as `POST /register`.
     #[track_caller]
     pub fn hears(&self, beginning: &'static str) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -117,7 +118,7 @@ impl RelayActor {
     pub(crate) async fn shutdown_at(&self, at: Caller) {
         let relay = self.relay.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(relay) = relay {
-            // How many requests it cut off is a matter of the test.
+            // The number of cut requests is for the test to judge.
             let _drained = complete(at, "the relay's end", relay.shutdown()).await;
         }
     }

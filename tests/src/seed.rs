@@ -1,14 +1,12 @@
-//! The seed of a universe, and everything random that is derived from it: payloads that differ per
-//! file.
+//! The seed of a universe, and the random payloads derived from it, which differ per file.
 //!
-//! One number replays a test: it is printed when a test fails and can be set with
-//! `TANDEM_TEST_SEED`. What must differ between runs whatever the seed (ports, keys) does not come
-//! from here.
+//! One number replays the payloads of a test: it is printed when the test fails and can be set with
+//! `TANDEM_TEST_SEED`. Values that must always differ between runs (ports, keys) are not derived
+//! from it.
 
 use std::fmt;
 
-/// Set to a number (decimal, or hexadecimal with `0x`), it is the seed of every universe of the
-/// process.
+/// The seed of every universe of the process, as a decimal number or a hexadecimal one with `0x`.
 pub const SEED_VARIABLE: &str = "TANDEM_TEST_SEED";
 
 /// What all seeded values of one universe are derived from.
@@ -19,8 +17,7 @@ impl Seed {
     /// The seed from the environment, or a fresh one from the operating system.
     ///
     /// # Panics
-    /// If `TANDEM_TEST_SEED` is set to something that is not a number: a replay must not silently
-    /// be another test.
+    /// If `TANDEM_TEST_SEED` is not a number: a replay must not silently use another seed.
     pub fn choose() -> Seed {
         match std::env::var(SEED_VARIABLE) {
             Ok(text) => Seed::parse(&text).unwrap_or_else(|| {
@@ -44,7 +41,7 @@ impl Seed {
         self.0
     }
 
-    /// `len` bytes that depend on the seed and on `name`, so that no two files look alike by
+    /// `len` bytes that depend on the seed and on `name`, so that no two files are equal by
     /// accident.
     pub fn payload(self, name: &str, len: usize) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_derive_key("tandem-tests 2026 payload");

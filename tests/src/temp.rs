@@ -1,7 +1,7 @@
-//! The directory of one universe: private (0700), under `TMPDIR`, removed with proof, kept when a
-//! test fails.
+//! The directory of one universe: private (0700), under `TMPDIR`; removed at the end, with an error
+//! if that fails, and kept when the test fails.
 //!
-//! It does not know what lies in it; what must not lie there at the end is the business of `leaks`.
+//! It does not know its contents; `leaks` finds files that must not be there at the end.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ pub struct TempRoot {
 }
 
 impl TempRoot {
-    /// Makes a fresh directory under `TMPDIR`. The name is short, because paths of unix sockets end
-    /// at 104 bytes.
+    /// Makes a fresh directory under `TMPDIR`. Its name is short, because the path of a unix socket
+    /// has at most 104 bytes.
     pub fn create() -> io::Result<TempRoot> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("tandem-");
@@ -39,12 +39,13 @@ impl TempRoot {
         Ok(path)
     }
 
-    /// Removes the directory and all that is in it; unlike a drop it says when that fails.
+    /// Removes the directory and everything in it; unlike a drop, it returns the error if that
+    /// fails.
     pub fn close(self) -> io::Result<()> {
         self.dir.close()
     }
 
-    /// Leaves the directory for a person to look at.
+    /// Keeps the directory for a person to inspect.
     pub fn keep(self) -> PathBuf {
         self.dir.keep()
     }
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn close_removes_the_directory_with_all_that_is_in_it() {
+    fn close_removes_the_directory_with_everything_in_it() {
         let root = TempRoot::create().unwrap();
         let path = root.path().to_owned();
         std::fs::write(root.dir("alice").unwrap().join("a"), b"a").unwrap();

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::seed::Seed;
 
-/// What lies under a directory, by relative path.
+/// The entries under a directory, by relative path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     leaves: BTreeMap<String, Leaf>,
@@ -28,7 +28,7 @@ enum Leaf {
     },
 }
 
-/// Whether two trees must agree about when files were changed.
+/// Whether the modification times of files must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {
     /// They must.
@@ -38,7 +38,7 @@ pub enum Times {
 }
 
 impl Tree {
-    /// Looks at everything under `root` and reads every file.
+    /// Walks everything under `root` and reads every file.
     pub fn of(root: &Path, times: Times) -> io::Result<Tree> {
         let mut leaves = BTreeMap::new();
         let mut pending = vec![String::new()];
@@ -111,8 +111,8 @@ fn leaf(path: &Path, times: Times) -> io::Result<Leaf> {
     })
 }
 
-/// Makes a tree with what copying programs must cope with: empty folders and files, deep ones, odd
-/// names, links, modes, and one file of several mebibytes.
+/// Makes a tree that is hard to copy: empty and deep folders, empty files, odd names, links, modes,
+/// and one file of several mebibytes.
 #[cfg(unix)]
 pub fn plant(root: &Path, seed: Seed) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

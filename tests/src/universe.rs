@@ -1,10 +1,10 @@
-//! One relay, its peers, their directories and ports: everything one test needs, and nothing shared
-//! with another.
+//! One relay, its peers, their directories and ports: everything that one test needs, shared with
+//! no other test.
 //!
 //! [`Universe::new`] returns when alice and bob are connected; [`Universe::close`] stops everything
 //! and proves that nothing is left. Forgetting `close` is an error: dropping a universe panics,
-//! unless the test has failed already. A universe that ends badly keeps its directory and tells
-//! what it knows.
+//! unless the test has already failed. When a test fails, its universe keeps its directory and
+//! prints its logs.
 
 mod builder;
 mod closing;
@@ -27,11 +27,11 @@ use ground::Ground;
 /// See the module's head.
 #[derive(Debug)]
 pub struct Universe {
-    /// One of the two who share.
+    /// The first of the two peers.
     pub alice: Actor,
-    /// The other one.
+    /// The second of the two peers.
     pub bob: Actor,
-    /// Where they find each other.
+    /// The relay where they find each other.
     pub relay: RelayActor,
     others: Mutex<Vec<Actor>>,
     before: Before,
@@ -40,18 +40,18 @@ pub struct Universe {
 }
 
 impl Universe {
-    /// A relay, and alice and bob, who are connected.
+    /// Starts a relay, and alice and bob, and connects them.
     #[track_caller]
     pub fn new() -> impl Future<Output = Universe> {
         Universe::builder().build_at(Location::caller())
     }
 
-    /// A universe that differs.
+    /// Builds a universe with other settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Connects alice and bob, if the builder was told that they start as strangers.
+    /// Connects alice and bob, if they were built as strangers.
     #[track_caller]
     pub fn connect(&self) -> impl Future<Output = ()> {
         self.connect_at(Location::caller())
@@ -71,7 +71,7 @@ impl Universe {
         }
     }
 
-    /// The way between the peers, which the builder must have asked for with `linked`.
+    /// The link between the peers, in a universe built with `linked`.
     #[track_caller]
     pub fn link(&self) -> &Link {
         let at = Location::caller();
@@ -81,7 +81,7 @@ impl Universe {
             .unwrap_or_else(|| fail(at, "this universe was not built with `linked()`"))
     }
 
-    /// The way to the relay, which the builder must have asked for with `relay_linked`.
+    /// The link to the relay, in a universe built with `relay_linked`.
     #[track_caller]
     pub fn relay_link(&self) -> &Link {
         let at = Location::caller();
@@ -89,7 +89,7 @@ impl Universe {
         link.unwrap_or_else(|| fail(at, "this universe was not built with `relay_linked()`"))
     }
 
-    /// The directory that everything of this universe is in.
+    /// The directory that holds everything of this universe.
     #[track_caller]
     pub fn root(&self) -> &Path {
         self.ground(Location::caller()).root.path()

@@ -1,8 +1,8 @@
 //! Waiting: the only file of the tests that may sleep or read the clock.
 //!
-//! A wait ends when its condition holds; it is looked at again whenever something changed, not
-//! after a while. The limit is generous, only wrong code reaches it, and then the failure says what
-//! was seen last. Nothing here knows what is waited for.
+//! A wait ends when its condition holds. The condition is checked again whenever something changed,
+//! not at intervals. Only wrong code reaches the generous limit; the failure then shows the last
+//! state seen. Nothing here knows the conditions.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,30 +11,31 @@ use tokio::time::Instant;
 
 use crate::failure::{Caller, fail};
 
-/// How long a wait may last before the test fails. Only wrong code (or a machine that stands still)
-/// gets there.
+/// How long a wait may last before the test fails. Only wrong code (or a stalled machine) reaches
+/// it.
 pub const WAIT_MAX: Duration = Duration::from_secs(15);
-/// How long another program may run that does many things on a mount.
+/// How long another program may run that makes many calls on a mount.
 const PROGRAM_MAX: Duration = Duration::from_secs(25);
-/// How often a condition is looked at that nothing announces (a socket that the kernel releases, a
-/// task that ends).
+/// How often to check a condition whose change causes no event (a socket that the kernel releases,
+/// a task that ends).
 const POLL_EVERY: Duration = Duration::from_millis(1);
 
-/// What looking at a condition found.
+/// The outcome of checking a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look<T> {
     /// The condition holds.
     Ready(T),
-    /// Not yet; what was seen instead.
+    /// Not yet; the current state instead.
     NotYet(String),
-    /// It never will; why.
+    /// It will never hold; the reason.
     Never(String),
 }
 
-/// Waits until `look` is ready, looking again each time `changed` completes. Fails the test at `at`
-/// otherwise.
+/// Waits until `look` is ready, and calls it again each time `changed` completes. Fails the test at
+/// `at` after [`WAIT_MAX`].
 ///
-/// `changed` must be subscribed before the first look, or a change between the two is lost.
+/// `changed` must be subscribed before the first call of `look`, or a change between the two is
+/// lost.
 pub async fn wait_for<T>(
     at: Caller,
     what: &str,
@@ -47,18 +48,18 @@ pub async fn wait_for<T>(
     }
 }
 
-/// Waits for something that nothing announces: looks every millisecond.
+/// Waits for a condition whose change causes no event: calls `look` every millisecond.
 pub async fn poll<T>(at: Caller, what: &str, mut look: impl FnMut() -> Look<T>) -> T {
     wait_for(at, what, async || pause(POLL_EVERY).await, async || look()).await
 }
 
-/// The same where looking takes a while, such as a look at a mount: the kernel tells nobody when it
-/// has forgotten.
+/// The same for a check that itself takes time, such as one of a mount: the kernel reports no event
+/// when its caches expire.
 pub async fn poll_for<T>(at: Caller, what: &str, look: impl AsyncFnMut() -> Look<T>) -> T {
     wait_for(at, what, async || pause(POLL_EVERY).await, look).await
 }
 
-/// Waits for another program to end. Fails the test at `at` if it does not.
+/// Waits for another program to exit. Fails the test at `at` if it does not.
 pub async fn complete_program<T>(at: Caller, what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PROGRAM_MAX, future).await {
         Ok(value) => value,
@@ -74,7 +75,7 @@ pub async fn complete<T>(at: Caller, what: &str, future: impl Future<Output = T>
     }
 }
 
-/// What the future gives, if it does in time.
+/// The output of the future, or `None` if it does not complete in time.
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(WAIT_MAX, future).await.ok()
 }
@@ -119,13 +120,13 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Lets time pass. For what *is* a delay (a slow link, a slow relay), never to wait for an effect.
+/// Sleeps, to simulate a delay (a slow link, a slow relay), never to wait for an effect.
 #[expect(clippy::disallowed_methods, reason = "this file is the clock of the tests")]
 pub(crate) async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Lets time pass until `instant`.
+/// Sleeps until `instant`.
 #[expect(clippy::disallowed_methods, reason = "this file is the clock of the tests")]
 pub(crate) async fn pause_until(instant: Instant) {
     tokio::time::sleep_until(instant).await;
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_ends_says_what_it_saw_last() {
+    async fn a_wait_that_times_out_reports_the_last_state() {
         let red = async || Look::<()>::NotYet("red".into());
         let gave_up = wait_within(SHORT, async || std::future::pending().await, red)
             .await
@@ -170,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "waited for bob, which can't happen any more: he left")]
-    async fn what_can_not_happen_is_not_waited_for() {
+    async fn a_wait_for_an_impossible_condition_fails_at_once() {
         poll::<()>(Location::caller(), "bob", || Look::Never("he left".into())).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The facts can fail: a directory that is wrong in one way is noticed by the fact that says so.
+//! The facts can fail: a directory with one flaw fails the fact that the flaw contradicts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,26 +9,26 @@ use tandem_tests::conformance::{
 };
 use tandem_tests::temp::TempRoot;
 
-/// What is wrong.
+/// One way in which a directory is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flaw {
-    /// A read across the end fills the buffer up with zeros.
+    /// A read across the end fills the rest of the buffer with zeros.
     ZerosBehindTheEnd,
-    /// A read gives one byte less than there is.
+    /// A read returns one byte too few.
     ShortReads,
-    /// A handle tells the length that the file had when it was opened.
+    /// A handle reports the length that the file had when it was opened.
     OldLen,
-    /// `O_APPEND` is forgotten.
+    /// `O_APPEND` is ignored.
     NoAppend,
     /// Setting a time succeeds and does nothing.
     NoTimes,
-    /// A renamed folder is a new one without what was in it.
+    /// A renamed folder is a new, empty one.
     FolderMovesAlone,
     /// `RENAME_NOREPLACE` replaces.
     Replaces,
-    /// Whatever fails, fails with EIO.
+    /// Every error is EIO.
     AlwaysIo,
-    /// Every listing leaves out its last entry.
+    /// Every listing omits its last entry.
     ShortListing,
     /// A file without a name still has one link.
     AlwaysLinked,
@@ -218,7 +218,7 @@ impl Listing for FlawedListing {
     }
 }
 
-/// What the fact says to a directory with this flaw.
+/// The message with which the fact fails on a directory with this flaw.
 fn complaint(flaw: Flaw, fact: impl FnOnce(&Flawed)) -> String {
     let root = TempRoot::create().unwrap();
     let flawed = Flawed {
@@ -228,13 +228,13 @@ fn complaint(flaw: Flaw, fact: impl FnOnce(&Flawed)) -> String {
     let outcome = catch_unwind(AssertUnwindSafe(|| fact(&flawed)));
     root.close().unwrap();
     let Err(payload) = outcome else {
-        panic!("the fact did not notice: {flaw:?}");
+        panic!("the fact passed in spite of the flaw {flaw:?}");
     };
     payload.downcast_ref::<String>().cloned().unwrap_or_default()
 }
 
 #[test]
-fn reads_that_give_too_much_or_too_little_are_noticed() {
+fn reads_that_return_too_much_or_too_little_are_noticed() {
     complaint(
         Flaw::ZerosBehindTheEnd,
         contents::a_read_across_the_end_gives_exactly_the_rest,
@@ -243,7 +243,7 @@ fn reads_that_give_too_much_or_too_little_are_noticed() {
 }
 
 #[test]
-fn handles_that_do_not_agree_are_noticed() {
+fn handles_that_disagree_are_noticed() {
     complaint(Flaw::OldLen, contents::two_handles_see_the_same_length_at_once);
 }
 
@@ -264,15 +264,15 @@ fn a_time_that_is_not_kept_is_noticed() {
 fn a_folder_that_moves_alone_is_noticed() {
     complaint(
         Flaw::FolderMovesAlone,
-        renames::a_renamed_folder_takes_its_whole_subtree_along,
+        renames::a_renamed_folder_keeps_its_whole_subtree,
     );
 }
 
 #[test]
-fn a_rename_that_replaces_what_it_must_not_is_noticed() {
+fn a_rename_that_replaces_against_its_flag_is_noticed() {
     complaint(
         Flaw::Replaces,
-        renames::a_rename_that_must_not_replace_spares_what_is_there,
+        renames::a_rename_that_must_not_replace_fails_if_the_target_exists,
     );
 }
 
@@ -280,17 +280,17 @@ fn a_rename_that_replaces_what_it_must_not_is_noticed() {
 fn a_wrong_errno_is_noticed() {
     complaint(
         Flaw::AlwaysIo,
-        errors::what_does_not_exist_is_enoent_to_every_operation,
+        errors::a_missing_entry_is_enoent_to_every_operation,
     );
 }
 
 #[test]
-fn an_entry_that_is_not_listed_is_noticed() {
+fn an_entry_missing_from_a_listing_is_noticed() {
     complaint(Flaw::ShortListing, folders::a_thousand_files_are_listed_once_each);
 }
 
 #[test]
-fn links_that_are_not_counted_are_noticed() {
+fn a_wrong_link_count_is_noticed() {
     complaint(
         Flaw::AlwaysLinked,
         unlinked::an_open_file_without_a_name_has_no_links,
@@ -298,7 +298,7 @@ fn links_that_are_not_counted_are_noticed() {
 }
 
 #[test]
-fn the_exerciser_notices_and_tells_its_seed_and_its_last_steps() {
+fn the_exerciser_fails_with_its_seed_and_its_last_steps() {
     let complaint = complaint(Flaw::OldLen, |dir| exercise(dir, 0x5eed, 1000));
     assert!(
         complaint.contains("seed 0x5eed") && complaint.contains("Write { offset"),

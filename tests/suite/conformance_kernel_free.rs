@@ -27,11 +27,11 @@ macro_rules! a_test_of_each {
 for_each_fact!(a_test_of_each);
 
 #[test]
-fn the_same_ten_thousand_operations_as_ever_leave_what_the_model_says() {
+fn the_same_ten_thousand_operations_in_every_run_match_the_model() {
     with_a_file_system(|dir| exercise(dir, 0x7a4d, 10_000));
 }
 
 #[test]
-fn ten_thousand_operations_of_this_runs_seed_leave_what_the_model_says() {
+fn ten_thousand_operations_from_this_runs_seed_match_the_model() {
     with_a_file_system(|dir| exercise(dir, Seed::choose().number(), 10_000));
 }

@@ -1,5 +1,5 @@
-//! The facts on a plain directory: what fails here is a wrong fact, or a strange file system under
-//! `TMPDIR`.
+//! The facts on a plain directory: a failure here means a wrong fact, or an unusual file system
+//! under `TMPDIR`.
 
 use tandem_tests::conformance::exerciser::exercise;
 use tandem_tests::conformance::{self, Plain};
@@ -27,6 +27,6 @@ for_each_fact!(a_test_of_each);
 for_each_fact_of_the_kernel!(a_test_of_each);
 
 #[test]
-fn ten_thousand_random_operations_leave_what_the_model_says() {
+fn ten_thousand_random_operations_match_the_model() {
     with_a_directory(|dir| exercise(dir, 0x7a4d, 10_000));
 }

@@ -7,7 +7,7 @@ use tandem_core::peer::{ConnectError, PeerConfig, SessionState};
 use tandem_core::session::SessionError;
 use tandem_tests::universe::Universe;
 
-/// Gives up soon, for tests in which it must give up.
+/// Gives up soon, for tests in which connecting must fail.
 fn impatient(config: PeerConfig) -> PeerConfig {
     config
         .connect_timeout(Duration::from_millis(150))
@@ -15,7 +15,7 @@ fn impatient(config: PeerConfig) -> PeerConfig {
 }
 
 #[tokio::test]
-async fn it_does_not_matter_who_comes_first() {
+async fn either_side_may_start_connecting_first() {
     let universe = Universe::builder().strangers().build().await;
     let (alice, bob) = (&universe.alice, &universe.bob);
     let joining = tokio::spawn({
@@ -30,7 +30,7 @@ async fn it_does_not_matter_who_comes_first() {
 }
 
 #[tokio::test]
-async fn nobody_connects_to_their_own_fingerprint() {
+async fn a_peer_can_not_connect_to_its_own_fingerprint() {
     let universe = Universe::builder().strangers().build().await;
     let own = universe.alice.fingerprint();
     let refusal = universe.alice.peer().connect(&own).await.unwrap_err();
@@ -43,13 +43,13 @@ async fn nobody_connects_to_their_own_fingerprint() {
 }
 
 #[test]
-fn an_empty_fingerprint_is_refused_before_anything_is_asked() {
+fn an_empty_fingerprint_is_refused_when_it_is_parsed() {
     assert_eq!("".parse::<Fingerprint>(), Err(FingerprintError::Empty));
     assert_eq!(" - ".parse::<Fingerprint>(), Err(FingerprintError::Empty));
 }
 
 #[tokio::test]
-async fn a_mistyped_fingerprint_names_the_group_that_would_be_right() {
+async fn a_mistyped_fingerprint_is_refused_by_its_check_group() {
     let universe = Universe::builder().strangers().build().await;
     let mut text = universe.bob.fingerprint().to_string();
     let wrong = if text.starts_with('0') { "1" } else { "0" };
@@ -63,7 +63,7 @@ async fn a_mistyped_fingerprint_names_the_group_that_would_be_right() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_not_there_is_not_found() {
+async fn a_peer_that_is_offline_is_not_found() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     let refusal = universe
         .alice
@@ -81,11 +81,11 @@ async fn a_peer_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn both_sides_refuse_whom_they_did_not_ask_for() {
+async fn both_sides_refuse_a_peer_that_they_did_not_ask_for() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     let mallory = universe.join("mallory").await;
     let (alice, bob) = (universe.alice.peer(), universe.bob.peer());
-    // Bob waits for alice and alice for bob, but it is mallory who dials bob.
+    // Bob waits for alice and alice for bob, but mallory dials bob.
     bob.expect(&alice.fingerprint()).unwrap();
     let refusal = mallory
         .peer()
@@ -96,7 +96,7 @@ async fn both_sides_refuse_whom_they_did_not_ask_for() {
         matches!(refusal, ConnectError::Session(SessionError::Refused { .. })),
         "{refusal:?}"
     );
-    // And whoever dials mallory, believing it to be bob, is told so by the key.
+    // Alice dials mallory's address and expects bob; mallory has the wrong key.
     mallory.peer().expect(&alice.fingerprint()).unwrap();
     let refusal = alice
         .connect_directly(&bob.fingerprint(), &[mallory.addr()])
@@ -115,8 +115,8 @@ async fn both_sides_refuse_whom_they_did_not_ask_for() {
 
 #[tokio::test]
 async fn a_third_peer_can_not_join_a_pair() {
-    // The refusal comes at once, but it is told only when the time is over, since the other one may
-    // yet change his mind.
+    // Alice refuses at once. Mallory's peer reports the refusal only at its timeout, because alice
+    // could begin to expect it in the meantime.
     let patient_enough = |config| impatient(config).connect_timeout(Duration::from_secs(1));
     let universe = Universe::builder().configure(patient_enough).build().await;
     let mallory = universe.join("mallory").await;
@@ -136,7 +136,7 @@ async fn a_third_peer_can_not_join_a_pair() {
 }
 
 #[tokio::test]
-async fn connecting_twice_is_as_good_as_once() {
+async fn connecting_a_second_time_changes_nothing() {
     let universe = Universe::new().await;
     universe.connect().await;
     universe.alice.add("still.txt", b"together").await;

@@ -1,5 +1,5 @@
-//! Mistakes and mishaps: each is a typed error whose message names the thing and says what a person
-//! can do.
+//! Mistakes of users and failures: each is a typed error whose message names the object and says
+//! what a person can do.
 
 use tandem_core::catalog::SharePath;
 use tandem_core::peer::{Peer, PeerConfig, PullError, ShareError, StartError};
@@ -8,14 +8,14 @@ use tandem_core::store::SourceError;
 use tandem_tests::privileges::Unprivileged;
 use tandem_tests::universe::Universe;
 
-/// A message for a person: names the thing, and has a hint on a line of its own.
+/// Checks that the message names `thing` and has a hint on a line of its own.
 fn assert_helps(error: &impl std::fmt::Display, thing: &str) {
     let text = error.to_string();
     assert!(
         text.contains(&format!("`{thing}`")),
         "`{thing}` is not named: {text}"
     );
-    assert!(text.contains("\nhint: "), "there is no hint: {text}");
+    assert!(text.contains("\nhint: "), "no hint in the message: {text}");
 }
 
 fn path(name: &str) -> SharePath {
@@ -64,7 +64,7 @@ async fn an_unknown_name_can_not_be_pulled_removed_or_renamed() {
 }
 
 #[tokio::test]
-async fn another_file_under_a_taken_name_is_refused_and_nothing_changes() {
+async fn sharing_another_file_under_a_taken_name_is_refused_and_changes_nothing() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"the first").await;
     let other = universe.alice.write("other/notes.txt", b"quite another");
@@ -76,7 +76,7 @@ async fn another_file_under_a_taken_name_is_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn without_a_session_a_pull_says_that_there_is_none() {
+async fn a_pull_without_a_session_fails_with_that_reason() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"hello").await;
     universe.bob.lists("notes.txt").await;
@@ -95,7 +95,7 @@ async fn without_a_session_a_pull_says_that_there_is_none() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_that_is_no_file_can_not_be_added() {
+async fn something_other_than_a_regular_file_can_not_be_added() {
     let universe = Universe::new().await;
     let socket = universe.root().join("s");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
@@ -111,7 +111,7 @@ async fn a_file_that_is_no_file_can_not_be_added() {
 }
 
 #[test]
-fn a_name_with_dots_that_lead_out_is_refused() {
+fn a_name_that_leads_out_of_the_share_is_refused() {
     for name in ["../secret", "a/../../b", "..", "/etc/passwd", "a//b", ""] {
         let refusal = SharePath::parse(name).unwrap_err();
         assert!(refusal.to_string().contains(&format!("`{name}`")), "{refusal}");
@@ -119,7 +119,7 @@ fn a_name_with_dots_that_lead_out_is_refused() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named() {
+async fn the_error_for_a_taken_port_names_it() {
     let universe = Universe::builder().strangers().build().await;
     let taken = universe.alice.addr();
     let refusal = Peer::start(PeerConfig::new(universe.relay.url()).listen(taken))
@@ -131,7 +131,7 @@ async fn a_taken_port_is_named() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_no_url_of_a_relay_is_refused_at_the_start() {
+async fn an_invalid_relay_url_is_refused_at_the_start() {
     let refusal = Peer::start(PeerConfig::new("ftp://example.org".parse().unwrap()))
         .await
         .unwrap_err();
@@ -143,7 +143,7 @@ async fn a_relay_that_is_no_url_of_a_relay_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_target_in_a_folder_that_does_not_exist_is_named() {
+async fn the_error_for_a_target_in_a_missing_folder_names_it() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"hello").await;
     universe.bob.lists("notes.txt").await;
@@ -160,7 +160,7 @@ async fn a_target_in_a_folder_that_does_not_exist_is_named() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_that_may_not_be_read_can_not_be_added() {
+async fn a_file_without_read_permission_can_not_be_added() {
     use std::os::unix::fs::PermissionsExt;
     let unprivileged = Unprivileged::begin();
     let universe = Universe::new().await;
@@ -178,7 +178,7 @@ async fn a_file_that_may_not_be_read_can_not_be_added() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_target_that_may_not_be_written_is_named_and_left_alone() {
+async fn a_target_without_write_permission_is_named_and_left_unchanged() {
     use std::os::unix::fs::PermissionsExt;
     let unprivileged = Unprivileged::begin();
     let universe = Universe::new().await;

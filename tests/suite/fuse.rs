@@ -1,4 +1,4 @@
-//! Sharing with a mount: what one side has, the other side's programs read and write as ordinary
+//! Sharing with a mount: programs on one side read and write the other side's files as ordinary
 //! files.
 
 use std::io;
@@ -24,7 +24,7 @@ async fn a_file_bob_shares_can_be_read_through_alices_mount() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_was_shared_here_is_in_the_mount_too() {
+async fn a_mount_shows_files_that_its_own_side_shares() {
     let universe = Universe::new().await;
     universe.alice.add("mine.txt", b"mine").await;
     let mount = universe.alice.mount().await;
@@ -100,11 +100,11 @@ async fn an_edit_of_the_peer_that_keeps_the_size_shows_in_the_mount() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn who_only_looks_at_a_file_notices_edits_that_keep_the_size() {
+async fn stat_without_opening_notices_edits_that_keep_the_size() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
-    // Again and again: the news of the file itself may be told twice, and an edit must not need
-    // that.
+    // Forty rounds: a second notification about the same file can hide the bug, and does not arrive
+    // in each round.
     for round in 0..40 {
         let edited = SystemTime::UNIX_EPOCH + Duration::from_secs(1_234_567_890 + round);
         let edit = bobs.within(move |path| {
@@ -113,7 +113,7 @@ async fn who_only_looks_at_a_file_notices_edits_that_keep_the_size() {
             file.set_modified(edited)
         });
         edit.await.unwrap();
-        // Nobody opens it in between, which would make a kernel ask again.
+        // The file is not opened in between: that would make the kernel ask again.
         alices
             .tells("flag.txt", move |stat| {
                 stat.modified().is_ok_and(|time| time == edited)
@@ -151,7 +151,7 @@ async fn a_large_file_written_in_the_mount_arrives_byte_for_byte() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn writers_of_many_files_at_once_all_arrive() {
+async fn many_files_written_at_once_all_arrive() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
     let names: Vec<String> = (0..16).map(|index| format!("file-{index:02}")).collect();
@@ -215,7 +215,7 @@ async fn the_mount_lists_exactly_what_is_shared() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn the_mount_tells_how_much_room_there_is() {
+async fn the_mount_reports_its_free_space() {
     let universe = Universe::new().await;
     let mount = universe.alice.mount().await;
     let room = mount.within(|path| rustix::fs::statvfs(path)).await.unwrap();
@@ -241,7 +241,7 @@ async fn modes_and_times_of_the_peers_files_are_kept() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_read_only_mount_is_read_and_refuses_a_write() {
+async fn a_read_only_mount_can_be_read_and_refuses_writes() {
     let universe = Universe::new().await;
     universe.bob.add("notes.txt", b"hello").await;
     let mount = universe
@@ -277,7 +277,7 @@ async fn opening_a_file_and_asking_its_size_fetches_none_of_it() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_was_read_once_is_not_fetched_again() {
+async fn bytes_that_were_read_once_are_not_fetched_again() {
     let universe = Universe::builder().linked().build().await;
     let payload = universe.payload("large.bin", 3 * MIB);
     universe.bob.add("large.bin", &payload).await;

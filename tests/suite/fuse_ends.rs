@@ -1,5 +1,5 @@
-//! A mount that must end ends, also when somebody waits for an answer of its that never comes, and
-//! so does its process.
+//! A mount and its process end even while a program waits for an answer of the mount that never
+//! comes.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A universe whose readers wait for as long as they have to.
+/// A universe in which reads have a long timeout.
 async fn patient() -> Universe {
     let patient = |config: tandem_core::peer::PeerConfig| config.read_patience(Duration::from_secs(3600));
     let universe = Universe::builder().linked().configure(patient).build().await;
@@ -40,7 +40,7 @@ async fn begin_to_read(mount: &Mounted) -> JoinHandle<io::Result<()>> {
     reading
 }
 
-/// Whether this is what a call gives whose mount was cut off, before or while it waited.
+/// Whether the call failed because its mount was cut off, before the call or during it.
 fn is_cut_off(outcome: &io::Result<()>) -> bool {
     let errno = outcome.as_ref().err().and_then(Errno::from_io_error);
     matches!(errno, Some(Errno::CONNABORTED | Errno::NOTCONN))
@@ -48,7 +48,7 @@ fn is_cut_off(outcome: &io::Result<()>) -> bool {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn dropping_the_guard_ends_a_read_that_nobody_answers() {
+async fn dropping_the_guard_ends_an_unanswered_read() {
     let universe = patient().await;
     let mount = universe.alice.mount().await;
     mount.shows("file.bin").await;
@@ -64,7 +64,7 @@ async fn dropping_the_guard_ends_a_read_that_nobody_answers() {
 
 #[tokio::test]
 #[ignore = "needs fuse, root"]
-async fn closing_the_peer_ends_a_read_that_nobody_answers_in_a_mount_that_was_unmounted() {
+async fn closing_the_peer_ends_an_unanswered_read_in_an_unmounted_mount() {
     let universe = patient().await;
     let mount = universe.alice.mount().await;
     mount.shows("file.bin").await;
@@ -83,13 +83,13 @@ async fn closing_the_peer_ends_a_read_that_nobody_answers_in_a_mount_that_was_un
     universe.close().await;
 }
 
-/// A process of its own has a file of its own mount open and ends like that; it is gone in time,
-/// and so is its mount. Returns its exit code and what it said.
+/// Runs a process that has a file of its own mount open and ends in the way `end`. Checks that the
+/// process and its mount are gone in time, and returns the exit code and the output.
 async fn ends(end: &str) -> (Option<i32>, String) {
     let root = TempRoot::create().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_own_mount"));
     command.arg(end).env("TMPDIR", root.path());
-    // It is no test: its universe must not answer for what it has open on purpose.
+    // It is not a test: its universe must not report the file that is open on purpose.
     command.env_remove("XTASK_TEST").env_remove("NEXTEST");
     command.stdin(Stdio::null()).kill_on_drop(true);
     let what = "the end of a process that uses its own mount";
@@ -102,7 +102,7 @@ async fn ends(end: &str) -> (Option<i32>, String) {
     (output.status.code(), said)
 }
 
-/// The same of one that panics, or whose test fails.
+/// The same, and checks that the process panicked.
 async fn fails(end: &str) {
     let (code, said) = ends(end).await;
     assert_eq!(code, Some(101), "{said}");
@@ -110,19 +110,19 @@ async fn fails(end: &str) {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_process_that_panics_with_a_file_of_its_own_mount_at_descriptor_0_ends() {
+async fn a_process_that_panics_while_it_has_a_file_of_its_mount_open_ends() {
     fails("panic").await;
 }
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_process_that_closes_a_universe_whose_mount_it_has_open_ends() {
+async fn a_process_that_closes_its_universe_while_it_has_a_file_of_its_mount_open_ends() {
     fails("close").await;
 }
 
 #[tokio::test]
 #[ignore = "needs fuse, root"]
-async fn a_process_that_has_a_file_open_of_a_mount_that_it_has_unmounted_ends() {
+async fn a_process_that_unmounts_while_it_has_a_file_of_its_mount_open_ends() {
     let (code, said) = ends("unmount").await;
     assert_eq!(code, Some(0), "{said}");
 }

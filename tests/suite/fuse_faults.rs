@@ -1,5 +1,5 @@
-//! Mounts when things go wrong: a read gives the right bytes or an error, a write never waits for
-//! the other side.
+//! Mounts under faults: a read returns the right bytes or an error, and a write never waits for the
+//! other side.
 
 use std::fs::File;
 use std::io;
@@ -15,8 +15,8 @@ use crate::temper::quick_to_return;
 
 const MIB: usize = 1024 * 1024;
 
-/// A universe whose peers reach each other through a link, and take a lost session up again at
-/// once.
+/// A universe whose peers reach each other through a link, and reconnect at once after a lost
+/// session.
 async fn linked() -> Universe {
     let builder = Universe::builder().linked().configure(quick_to_return);
     builder.build().await
@@ -32,7 +32,7 @@ async fn begun(mount: &Mounted, name: &'static str) -> File {
     begun.await.unwrap()
 }
 
-/// Reads everything that an open file has from `offset` on, on a thread that may wait.
+/// Reads an open file from `offset` to its end, on a thread that may block.
 async fn rest(mount: &Mounted, file: File, offset: usize) -> io::Result<Vec<u8>> {
     let reading = mount.within(move |_| {
         let (mut bytes, mut piece) = (Vec::new(), vec![0; 65_536]);
@@ -46,14 +46,14 @@ async fn rest(mount: &Mounted, file: File, offset: usize) -> io::Result<Vec<u8>>
     reading.await
 }
 
-/// Whether this is what a read gives whose bytes can't be had.
+/// Whether this is the error of a read whose bytes can't be fetched.
 fn is_io_error(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_read_outlives_a_cut_and_ends_when_it_heals() {
+async fn a_read_survives_a_cut_and_completes_when_it_heals() {
     let universe = linked().await;
     let payload = universe.payload("large.bin", 8 * MIB);
     universe.bob.add("large.bin", &payload).await;
@@ -72,7 +72,7 @@ async fn a_read_outlives_a_cut_and_ends_when_it_heals() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_read_that_begins_while_apart_ends_when_the_peer_is_back() {
+async fn a_read_that_begins_while_apart_completes_when_the_peer_is_back() {
     let universe = linked().await;
     let payload = universe.payload("file.bin", MIB);
     universe.bob.add("file.bin", &payload).await;
@@ -86,11 +86,11 @@ async fn a_read_that_begins_while_apart_ends_when_the_peer_is_back() {
     universe.close().await;
 }
 
-/// How long readers wait where a test wants them to give up.
+/// The timeout of reads in tests in which they must give up.
 const READ_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A read that gets nothing fails, not before its time and not with zeros, and the next one may be
-/// luckier.
+/// Checks that a read that gets no answer fails, neither early nor with zeros, and that a read
+/// after healing succeeds.
 async fn a_read_gives_up(fault: impl FnOnce(&Link) -> Fault) {
     let impatient = |config| quick_to_return(config).read_patience(READ_PATIENCE);
     let universe = Universe::builder().linked().configure(impatient).build().await;
@@ -111,19 +111,19 @@ async fn a_read_gives_up(fault: impl FnOnce(&Link) -> Fault) {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_read_without_a_peer_gives_up_when_its_time_is_over() {
+async fn a_read_without_a_peer_fails_at_its_timeout() {
     a_read_gives_up(Link::cut).await;
 }
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_read_on_a_silent_link_gives_up_when_its_time_is_over() {
+async fn a_read_on_a_silent_link_fails_at_its_timeout() {
     a_read_gives_up(Link::half_open).await;
 }
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_was_read_before_can_be_read_while_apart() {
+async fn a_file_that_was_read_before_can_be_read_while_apart() {
     let universe = linked().await;
     universe.bob.add("notes.txt", b"read before").await;
     let mount = universe.alice.mount().await;
@@ -155,7 +155,7 @@ async fn a_byte_corrupted_on_the_way_never_reaches_a_reader() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_source_that_vanishes_gives_an_error_and_neither_zeros_nor_an_early_end() {
+async fn a_source_that_vanishes_is_an_error_and_neither_zeros_nor_an_early_end() {
     let universe = Universe::new().await;
     let payload = universe.payload("large.bin", 8 * MIB);
     universe.bob.add("large.bin", &payload).await;
@@ -164,7 +164,7 @@ async fn a_source_that_vanishes_gives_an_error_and_neither_zeros_nor_an_early_en
     let file = begun(&mount, "large.bin").await;
     std::fs::remove_file(universe.bob.original("large.bin")).unwrap();
     match rest(&mount, file, 4096).await {
-        // What was fetched ahead may have been all of it.
+        // Read-ahead may have fetched the whole file before.
         Ok(content) => assert!(content == payload[4096..], "{} bytes", content.len()),
         Err(error) => assert!(is_io_error(&error), "{error}"),
     }
@@ -173,7 +173,7 @@ async fn a_source_that_vanishes_gives_an_error_and_neither_zeros_nor_an_early_en
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_source_damaged_in_place_gives_an_error_and_no_damaged_byte() {
+async fn a_source_damaged_in_place_is_an_error_and_no_damaged_byte_is_read() {
     let universe = Universe::new().await;
     let payload = universe.payload("large.bin", 8 * MIB);
     universe.bob.add("large.bin", &payload).await;
@@ -194,7 +194,7 @@ async fn a_source_damaged_in_place_gives_an_error_and_no_damaged_byte() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn an_original_cut_short_under_its_own_reader_gives_an_error_and_no_early_end() {
+async fn an_original_truncated_while_it_is_read_is_an_error_and_no_early_end() {
     let universe = Universe::new().await;
     let payload = universe.payload("large.bin", 2 * MIB);
     universe.alice.add("large.bin", &payload).await;
@@ -213,7 +213,7 @@ async fn an_original_cut_short_under_its_own_reader_gives_an_error_and_no_early_
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_source_that_changes_under_a_reader_never_mixes_two_versions() {
+async fn a_source_that_changes_during_a_read_never_mixes_two_versions() {
     let universe = Universe::new().await;
     let (old, new) = (universe.payload("old", 8 * MIB), universe.payload("new", 8 * MIB));
     universe.bob.add("large.bin", &old).await;
@@ -243,7 +243,7 @@ async fn a_source_edited_in_place_shows_its_new_version() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn writing_while_the_peer_is_away_succeeds_and_arrives_later() {
+async fn a_file_written_while_the_peer_is_away_arrives_later() {
     let universe = linked().await;
     let mount = universe.alice.mount().await;
     let payload = universe.payload("large.bin", MIB);
@@ -264,7 +264,7 @@ async fn writing_while_the_peer_is_away_succeeds_and_arrives_later() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn writing_before_anybody_is_connected_arrives_after_connecting() {
+async fn a_file_written_before_connecting_arrives_after_connecting() {
     let universe = Universe::builder().strangers().build().await;
     let mount = universe.alice.mount().await;
     mount.write("early.txt", b"early").await;
@@ -276,7 +276,7 @@ async fn writing_before_anybody_is_connected_arrives_after_connecting() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_both_wrote_while_apart_is_kept_twice() {
+async fn edits_of_both_sides_while_apart_are_both_kept() {
     let universe = linked().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
     alices.write("plan.txt", b"the common plan").await;

@@ -1,5 +1,5 @@
 //! Ten thousand random operations on one file of a mount, checked against a model in memory; a
-//! failure tells its seed.
+//! failure shows its seed.
 
 use tandem_core::mount::{MountOptions, Passthrough};
 use tandem_tests::conformance::Plain;
@@ -9,7 +9,7 @@ use tandem_tests::seed::Seed;
 
 /// Operations of one test.
 const COUNT: usize = 10_000;
-/// What every run does.
+/// The seed of the operations that are the same in every run.
 const FIXED_SEED: u64 = 0x7a4d;
 
 fn exercise_a_mount(options: MountOptions, seed: u64) {
@@ -21,19 +21,19 @@ fn exercise_a_mount(options: MountOptions, seed: u64) {
 
 #[test]
 #[ignore = "needs fuse"]
-fn the_same_ten_thousand_operations_as_ever_leave_what_the_model_says() {
+fn the_same_ten_thousand_operations_in_every_run_match_the_model() {
     exercise_a_mount(MountOptions::default(), FIXED_SEED);
 }
 
 #[test]
 #[ignore = "needs fuse"]
-fn ten_thousand_operations_of_this_runs_seed_leave_what_the_model_says() {
+fn ten_thousand_operations_from_this_runs_seed_match_the_model() {
     exercise_a_mount(MountOptions::default(), Seed::choose().number());
 }
 
 #[test]
 #[ignore = "needs fuse"]
-fn without_passthrough_ten_thousand_operations_leave_what_the_model_says() {
+fn without_passthrough_ten_thousand_operations_match_the_model() {
     let options = MountOptions::default().passthrough(Passthrough::Off);
     exercise_a_mount(options, FIXED_SEED);
 }

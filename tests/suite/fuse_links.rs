@@ -1,4 +1,4 @@
-//! Symbolic links in a mount: those of the other side never lead a program of this machine out of
+//! Symbolic links in a mount: a link of the other side never leads a program of this machine out of
 //! the share.
 
 use std::fs;
@@ -9,7 +9,7 @@ use tandem_core::mount::{Links, MountOptions};
 use tandem_tests::mounted::{Mounted, run};
 use tandem_tests::universe::Universe;
 
-/// What following a link gives that may not be followed.
+/// The error of following a link that may not be followed.
 const LOOP: Option<i32> = Some(rustix::io::Errno::LOOP.raw_os_error());
 
 /// Makes a link in a mount.
@@ -19,7 +19,7 @@ async fn link(mount: &Mounted, target: impl Into<PathBuf>, name: &'static str) {
     made.await.unwrap();
 }
 
-/// The text of a link, or the number of the error.
+/// The target of a link, or the number of the error.
 async fn text_of(mount: &Mounted, name: &'static str) -> Result<PathBuf, Option<i32>> {
     let text = mount.within(move |path| fs::read_link(path.join(name)));
     text.await.map_err(|error| error.raw_os_error())
@@ -27,7 +27,7 @@ async fn text_of(mount: &Mounted, name: &'static str) -> Result<PathBuf, Option<
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn copying_onto_a_link_of_the_peer_writes_nothing_outside_of_the_mount() {
+async fn copying_to_a_link_of_the_peer_writes_nothing_outside_of_the_mount() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
     let startup = universe.alice.write(".bashrc", b"mine\n");
@@ -71,7 +71,7 @@ async fn a_link_that_may_not_be_followed_is_shown_renamed_and_removed_as_a_link(
 async fn links_of_the_peer_within_the_share_are_followed() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
-    // As package managers lay out a tree: links to folders, and links through them.
+    // The layout of package managers: links to folders, and links through those links.
     bobs.mkdir("node_modules/.bin").await;
     bobs.mkdir("node_modules/.store/pkg").await;
     bobs.write("node_modules/.store/pkg/run", b"#!/bin/sh\necho ran\n")
@@ -88,7 +88,7 @@ async fn links_of_the_peer_within_the_share_are_followed() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_link_of_the_peer_does_not_lead_out_through_an_own_one() {
+async fn a_link_of_the_peer_does_not_lead_out_through_a_link_of_ours() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
     universe.alice.write("private/id", b"secret");
@@ -104,13 +104,13 @@ async fn a_link_of_the_peer_does_not_lead_out_through_an_own_one() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn who_stays_in_a_folder_that_the_peer_moves_deeper_is_not_led_out_by_a_link_in_it() {
+async fn a_link_in_an_open_folder_that_the_peer_moves_deeper_does_not_lead_out() {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
     bobs.mkdir("x/y").await;
     bobs.mkdir("a").await;
     bobs.write("a/file", b"").await;
-    // Beside the mount of alice; two folders up from `a`, and within the share from `x/y/a`.
+    // From `a` the link leads out, beside alice's mount; from `x/y/a` it stays within the share.
     link(&bobs, "../../loot", "a/link").await;
     alices.shows("a/link").await;
     let folder = alices
@@ -118,7 +118,7 @@ async fn who_stays_in_a_folder_that_the_peer_moves_deeper_is_not_led_out_by_a_li
         .await
         .unwrap();
     bobs.rename("a", "x/y/a").await;
-    // Her catalog is asked, not her mount: that would tell the kernel where the folder is.
+    // Ask her catalog and not her mount, which would tell the kernel where the folder is now.
     universe.alice.lists("x/y/a/file").await;
     let followed = alices.within(move |path| {
         let beside = path.parent().unwrap().join("loot");
@@ -154,7 +154,7 @@ async fn a_mount_that_trusts_the_peer_follows_its_links_anywhere() {
 
 #[tokio::test]
 #[ignore = "needs fuse, root"]
-async fn a_mount_that_follows_no_links_gives_their_text_alone() {
+async fn a_mount_that_follows_no_links_still_shows_their_targets() {
     let universe = Universe::new().await;
     let alices = universe
         .alice

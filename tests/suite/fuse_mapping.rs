@@ -1,8 +1,9 @@
-//! Files of a mount that are mapped into memory and written to without a call, also after they were
-//! closed.
+//! Files of a mount that are mapped into memory and written there without a call, even after they
+//! were closed.
 //!
-//! The mounts belong to another process: the kernel holds the memory of a process while it takes a
-//! mapping away, and whoever serves the mount then needs memory of his own.
+//! The mounts belong to another process. The kernel locks the address space of a process while it
+//! removes a mapping, and the process that serves the mount may need to change its own address
+//! space then.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -15,10 +16,10 @@ use tandem_tests::temp::TempRoot;
 use tandem_tests::wait::{Look, poll};
 
 const LEN: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
-/// Where something is stored, on the second page.
+/// The offset of the stored bytes, on the second page.
 const OFFSET: usize = 5000;
 
-/// What a file has that something was stored into.
+/// The content of the file after `stored` was stored in it.
 fn with(stored: &[u8]) -> Vec<u8> {
     let mut content = vec![b'.'; LEN.get()];
     content[OFFSET..OFFSET + stored.len()].copy_from_slice(stored);
@@ -41,11 +42,11 @@ fn reads(path: &Path, content: Vec<u8>) -> impl Future<Output = ()> {
             Ok(found) => Look::NotYet(format!("{} other bytes", found.len())),
             Err(error) => Look::NotYet(error.to_string()),
         };
-        poll(at, "what was stored into mapped memory", look).await;
+        poll(at, "the bytes stored in mapped memory", look).await;
     }
 }
 
-/// Two peers whose mounts have a file.
+/// Two peers that are mounted and share a file.
 struct Pair {
     root: TempRoot,
     mounts: Mountpoint,
@@ -77,8 +78,8 @@ impl Pair {
     }
 }
 
-/// Returns when the peers have done what they were told before: a file that is shared later is
-/// there.
+/// Returns when the peers have processed all earlier changes: a file that is shared later has
+/// arrived.
 async fn settled(pair: &Pair) {
     std::fs::write(pair.mine.with_file_name("later.txt"), b"later").unwrap();
     reads(&pair.theirs.with_file_name("later.txt"), b"later".to_vec()).await;
@@ -86,7 +87,7 @@ async fn settled(pair: &Pair) {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_is_stored_after_closing_is_shared_when_it_is_unmapped() {
+async fn bytes_stored_after_closing_are_shared_when_the_file_is_unmapped() {
     for passthrough in ["on", "off"] {
         let pair = Pair::new(passthrough).await;
         let mut mapping = mapped(&pair.mine);
@@ -100,10 +101,11 @@ async fn what_is_stored_after_closing_is_shared_when_it_is_unmapped() {
     }
 }
 
-/// With passthrough nobody tells us of it: there it is shared when it is unmapped.
+/// With passthrough the kernel doesn't report the sync: there the file is shared when it is
+/// unmapped.
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_is_synced_while_it_is_mapped_is_shared_at_once_without_passthrough() {
+async fn without_passthrough_bytes_synced_while_mapped_are_shared_at_once() {
     let pair = Pair::new("off").await;
     let mut mapping = mapped(&pair.mine);
     for stored in [b"first.", b"second"] {
@@ -117,7 +119,7 @@ async fn what_is_synced_while_it_is_mapped_is_shared_at_once_without_passthrough
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_reader_that_closes_the_file_last_does_not_hide_what_was_stored() {
+async fn a_reader_that_closes_the_file_last_does_not_hide_the_stored_bytes() {
     for passthrough in ["on", "off"] {
         let pair = Pair::new(passthrough).await;
         let reader = File::open(&pair.mine).unwrap();

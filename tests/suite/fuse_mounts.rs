@@ -1,4 +1,4 @@
-//! Mounting and unmounting: as often as one likes, in one process, and cleanly on every way out.
+//! Mounting and unmounting: many times in one process, and cleanly in every way a mount can end.
 
 use std::io;
 use std::path::Path;
@@ -31,7 +31,7 @@ async fn eight_mounts_of_two_peers_live_in_one_process() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn the_same_folder_can_be_mounted_again_and_again() {
+async fn the_same_folder_can_be_mounted_many_times() {
     let universe = Universe::new().await;
     let point = universe.alice.mount_point();
     for round in 0..5 {
@@ -81,7 +81,7 @@ async fn two_mounts_of_one_peer_agree() {
     universe.close().await;
 }
 
-/// The refusal names the path and is one of a kind that `is_right` accepts.
+/// Checks that mounting is refused with an error that names the path and that `is_right` accepts.
 async fn is_refused(universe: &Universe, path: &Path, is_right: impl Fn(&MountError) -> bool) {
     let refusal = universe.alice.try_mount(path).await.unwrap_err();
     let message = refusal.to_string();
@@ -117,7 +117,7 @@ async fn a_file_is_not_mounted_on() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_folder_that_is_mounted_already_is_not_mounted_on() {
+async fn a_folder_that_is_a_mount_already_is_not_mounted_on() {
     let universe = Universe::new().await;
     let point = universe.alice.mount_point();
     let mount = universe.alice.try_mount(&point).await.unwrap();
@@ -133,14 +133,14 @@ async fn a_folder_that_is_mounted_already_is_not_mounted_on() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_mount_in_use_is_detached_and_whoever_uses_it_is_served_to_the_end() {
+async fn a_mount_in_use_is_detached_and_still_serves_its_open_files() {
     let universe = Universe::new().await;
     universe.bob.add("notes.txt", b"in use").await;
     let mount = universe.alice.mount().await;
     mount.reads("notes.txt", b"in use").await;
     let file = mount.within(|path| std::fs::File::open(path.join("notes.txt")));
     let file = file.await.unwrap();
-    // An ordinary user unmounts through `fusermount3`, lazily, and never finds anything busy.
+    // An ordinary user unmounts lazily, through `fusermount3`, and never gets "busy".
     let outcome = mount.try_unmount().await;
     assert!(
         matches!(outcome, Ok(()) | Err(MountError::Busy { .. })),
@@ -178,7 +178,7 @@ async fn a_task_that_panics_leaves_no_mount() {
     universe.close().await;
 }
 
-/// Drops the mount's guard when it is dropped itself: while the panic unwinds.
+/// A value that drops the mount's guard when it is dropped, here while the panic unwinds.
 fn scopeguard(mount: &tandem_tests::mounted::Mounted) -> impl Drop + use<> {
     struct OnDrop(tandem_tests::mounted::Mounted);
     impl Drop for OnDrop {
@@ -191,7 +191,7 @@ fn scopeguard(mount: &tandem_tests::mounted::Mounted) -> impl Drop + use<> {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn what_was_written_is_there_after_mounting_again() {
+async fn a_written_file_is_there_after_mounting_again() {
     let universe = Universe::new().await;
     let mount = universe.alice.mount().await;
     mount.mkdir("folder").await;
@@ -215,7 +215,7 @@ async fn closing_standard_input_of_a_process_with_mounts_unmounts_them() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_killed_process_leaves_mounts_that_fail_at_once_and_are_cleared_by_the_next() {
+async fn the_mounts_of_a_killed_process_fail_at_once_and_the_next_process_clears_them() {
     let root = TempRoot::create().unwrap();
     let mut killed = Mountpoint::start(env!("CARGO_BIN_EXE_mountpoint"), root.path()).await;
     let file = killed.alice.join("notes.txt");
@@ -238,7 +238,7 @@ async fn a_killed_process_leaves_mounts_that_fail_at_once_and_are_cleared_by_the
     root.close().unwrap();
 }
 
-/// What every access to a mount gives whose server is dead.
+/// The error of every access to a mount whose server is dead.
 const NOT_CONNECTED: Option<i32> = Some(rustix::io::Errno::NOTCONN.raw_os_error());
 
 fn errno<T>(outcome: io::Result<T>) -> Option<i32> {

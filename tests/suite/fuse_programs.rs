@@ -1,5 +1,5 @@
-//! Programs that nobody wrote for tandem work on a mount, and their work arrives whole at the other
-//! one.
+//! Ordinary programs (git, tar, cp, rsync) work on a mount, and their files arrive complete at the
+//! other mount.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use tandem_tests::tree::{Times, Tree, plant};
 use tandem_tests::universe::Universe;
 use tokio::process::Command;
 
-/// How `tar` makes an archive that knows fractions of seconds.
+/// The options of `tar` for an archive that keeps fractions of seconds.
 const POSIX: [&str; 2] = ["--format=posix", "-cf"];
 
-/// A universe where both sides are mounted, and a directory outside of it.
+/// A universe in which both sides are mounted, and a directory outside of it.
 struct Ground {
     universe: Universe,
     alices: Mounted,
@@ -34,7 +34,7 @@ impl Ground {
         }
     }
 
-    /// Returns when bob's mount shows everything that was done in alice's before.
+    /// Returns when bob's mount shows every earlier change in alice's mount.
     async fn settle(&self) {
         self.alices.write("the mark", b"").await;
         self.bobs.shows("the mark").await;
@@ -49,7 +49,7 @@ impl Ground {
         source
     }
 
-    /// What differs between the directory and a folder of the mount.
+    /// The differences between the directory and a folder of the mount.
     async fn differences(
         &self,
         from: &Path,
@@ -68,7 +68,7 @@ impl Ground {
     }
 }
 
-/// Git as it would be on a machine where nobody has configured it.
+/// Git without any configuration of the machine or the user.
 fn git(mut command: Command, arguments: &[&str], home: &Path) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).env("HOME", home);

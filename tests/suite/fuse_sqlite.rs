@@ -18,7 +18,7 @@ const BUSY_LIMIT: Duration = Duration::from_secs(10);
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_LIMIT)?;
-    // Reads through a mapping of the file, besides the reads by calls that it starts with.
+    // SQLite reads through a mapping of the file, after its first reads by calls.
     connection.pragma_update(None, "mmap_size", 1 << 22)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
@@ -38,15 +38,15 @@ fn write(path: &Path) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Reads until there is nothing more to come; every look must see whole transactions, and never
-/// fewer than before.
+/// Reads until the writer is done; every query must see whole transactions, and never fewer than
+/// before.
 fn read(path: &Path, is_done: &AtomicBool) -> rusqlite::Result<i64> {
     let connection = open(path)?;
     let mut seen = 0;
     loop {
         let was_done = is_done.load(Ordering::Acquire);
         let count: i64 = connection.query_row("SELECT count(*) FROM rows", [], |row| row.get(0))?;
-        assert!(count % ROWS == 0, "{count} rows are no whole transactions");
+        assert!(count % ROWS == 0, "{count} rows are not whole transactions");
         assert!(count >= seen, "{count} rows after {seen}");
         seen = count;
         if was_done {
@@ -55,7 +55,7 @@ fn read(path: &Path, is_done: &AtomicBool) -> rusqlite::Result<i64> {
     }
 }
 
-/// One writer and three readers at once, then everything into the one file.
+/// Runs one writer and three readers at once, then moves everything into the database file.
 fn work(path: &Path, journal: &str) -> rusqlite::Result<()> {
     let connection = open(path)?;
     connection.pragma_update(None, "journal_mode", journal)?;
@@ -76,7 +76,7 @@ fn work(path: &Path, journal: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What SQLite itself says of the database, and how many rows it has.
+/// The result of SQLite's integrity check, and the number of rows.
 fn inspect(path: &Path) -> rusqlite::Result<(String, i64)> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let verdict = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;

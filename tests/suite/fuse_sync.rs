@@ -1,5 +1,5 @@
-//! What is done in one mount is seen in the other: removed, renamed, emptied, overwritten, moved as
-//! a whole.
+//! Changes in one mount show in the other: removing, renaming, emptying, overwriting, moving
+//! folders.
 
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -12,7 +12,7 @@ use tandem_tests::universe::Universe;
 
 const MIB: usize = 1024 * 1024;
 
-/// A universe where both sides are mounted.
+/// A universe in which both sides are mounted.
 async fn both_mounted() -> (Universe, Mounted, Mounted) {
     let universe = Universe::new().await;
     let (alices, bobs) = (universe.alice.mount().await, universe.bob.mount().await);
@@ -62,7 +62,7 @@ async fn a_file_renamed_in_a_mount_has_only_its_new_name_on_the_other_side() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn a_folder_renamed_in_a_mount_takes_all_along_on_the_other_side() {
+async fn a_folder_renamed_in_a_mount_keeps_its_content_on_the_other_side() {
     let (universe, alices, bobs) = both_mounted().await;
     alices.mkdir("old/deep").await;
     alices.write("old/a.txt", b"a").await;
@@ -268,7 +268,7 @@ async fn empty_folders_come_and_go() {
 
 #[tokio::test]
 #[ignore = "needs fuse"]
-async fn names_that_come_and_go_at_once_are_neither_missed_nor_remembered() {
+async fn a_name_that_comes_and_goes_repeatedly_is_always_up_to_date() {
     let (universe, alices, bobs) = both_mounted().await;
     for _ in 0..20 {
         alices.write("now you see it", b"").await;

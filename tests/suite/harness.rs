@@ -1,5 +1,5 @@
-//! The harness keeps its own promises: it cleans up, it notices who does not, and universes do not
-//! meet.
+//! The harness itself: it cleans up, it notices tests that leave something behind, and universes
+//! are isolated.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,7 +27,7 @@ async fn a_forgotten_close_panics_and_keeps_the_directory() {
 }
 
 #[tokio::test]
-async fn a_file_that_nobody_expects_is_a_leak() {
+async fn an_unexpected_file_is_a_leak() {
     let universe = Universe::new().await;
     let root = universe.root().to_owned();
     std::fs::write(root.join("alice/stray.part"), b"left").unwrap();
@@ -38,7 +38,7 @@ async fn a_file_that_nobody_expects_is_a_leak() {
 }
 
 #[tokio::test]
-async fn two_universes_at_once_do_not_meet() {
+async fn two_universes_at_once_are_isolated() {
     let (here, there) = tokio::join!(Universe::new(), Universe::new());
     here.alice.add("notes.txt", b"here").await;
     there.alice.add("notes.txt", b"there").await;
@@ -49,7 +49,7 @@ async fn two_universes_at_once_do_not_meet() {
 }
 
 #[test]
-fn a_full_band_falls_back_to_any_port_and_says_so() {
+fn a_claim_in_a_full_band_gets_another_port_and_reports_it() {
     let taken = ports::claim_anywhere().unwrap();
     let port = taken.addr.port();
     let claim = ports::claim(port..=port).unwrap();

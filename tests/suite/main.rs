@@ -1,7 +1,6 @@
-//! The suite: what tandem promises, each promise a test with a universe of its own. One module per
-//! topic.
+//! The suite: each promise of tandem is a test with a universe of its own. One module per topic.
 
-#![expect(clippy::unwrap_used, reason = "what fails in here fails a test, as it should")]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 #[cfg(target_os = "linux")]
 mod conformance_flaws;

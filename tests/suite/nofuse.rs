@@ -1,4 +1,4 @@
-//! Sharing without a mount: what one side adds, the other side lists and pulls.
+//! Sharing without a mount: one side adds files, the other side lists and pulls them.
 
 use tandem_core::catalog::SharePath;
 use tandem_core::peer::PullError;
@@ -85,7 +85,7 @@ async fn adding_again_shares_the_new_content() {
 }
 
 #[tokio::test]
-async fn an_edit_that_keeps_the_size_is_an_edit() {
+async fn an_edit_that_keeps_the_size_arrives() {
     let universe = Universe::new().await;
     universe.alice.add("flag.txt", b"off!").await;
     universe.bob.sees("flag.txt", b"off!").await;
@@ -128,7 +128,7 @@ async fn names_keep_their_spaces_and_letters() {
 }
 
 #[tokio::test]
-async fn a_pull_replaces_the_file_that_was_there() {
+async fn a_pull_replaces_an_existing_file() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"the new one").await;
     let target = universe.bob.target("notes.txt");
@@ -138,7 +138,7 @@ async fn a_pull_replaces_the_file_that_was_there() {
 }
 
 #[tokio::test]
-async fn what_was_shared_before_connecting_is_there_afterwards() {
+async fn a_file_shared_before_connecting_arrives_afterwards() {
     let universe = Universe::builder().strangers().build().await;
     universe.alice.add("early.txt", b"early").await;
     universe.connect().await;
@@ -195,7 +195,7 @@ async fn an_original_edited_in_place_arrives_in_its_new_version() {
 }
 
 #[tokio::test]
-async fn more_pulls_at_once_than_there_are_lanes_all_succeed() {
+async fn more_concurrent_pulls_than_lanes_all_succeed() {
     let universe = Universe::new().await;
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
     for name in names {
@@ -219,7 +219,7 @@ async fn more_pulls_at_once_than_there_are_lanes_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_only_touched_is_pulled_as_it_is() {
+async fn a_file_with_only_a_new_time_can_still_be_pulled() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"the same bytes").await;
     universe.bob.lists("notes.txt").await;

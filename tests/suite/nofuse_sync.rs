@@ -1,4 +1,4 @@
-//! What one side changes, the other side follows: removed, renamed, edited by both at once.
+//! The other side follows each change: removals, renames, and edits by both at once.
 
 use tandem_core::catalog::SharePath;
 use tandem_core::peer::{PullError, ShareError};
@@ -21,7 +21,7 @@ async fn a_removed_file_disappears_on_the_other_side() {
 }
 
 #[tokio::test]
-async fn either_side_can_remove_what_the_other_shares() {
+async fn either_side_can_remove_a_file_that_the_other_shares() {
     let universe = Universe::new().await;
     universe.alice.add("shared.txt", b"shared").await;
     universe.bob.lists("shared.txt").await;
@@ -29,7 +29,7 @@ async fn either_side_can_remove_what_the_other_shares() {
     universe.alice.misses("shared.txt").await;
     assert!(
         universe.alice.original("shared.txt").exists(),
-        "a removal from the share deletes no original"
+        "removing a file from the share deleted the original"
     );
     universe.close().await;
 }
@@ -47,7 +47,7 @@ async fn a_renamed_file_has_only_its_new_name_and_keeps_its_content() {
 }
 
 #[tokio::test]
-async fn renaming_a_folder_moves_all_that_is_in_it() {
+async fn renaming_a_folder_moves_everything_in_it() {
     let universe = Universe::new().await;
     universe.alice.add("old/a.txt", b"a").await;
     universe.alice.add("old/deep/b.txt", b"b").await;
@@ -72,7 +72,7 @@ async fn a_removed_name_can_be_shared_again() {
 }
 
 #[tokio::test]
-async fn what_both_wrote_under_one_name_is_kept_twice() {
+async fn two_files_that_both_sides_add_under_one_name_are_both_kept() {
     let universe = Universe::builder().strangers().build().await;
     universe.alice.add("plan.txt", b"alice's plan").await;
     universe.bob.add("plan.txt", b"bob's plan").await;
@@ -90,7 +90,7 @@ async fn what_both_wrote_under_one_name_is_kept_twice() {
 }
 
 #[tokio::test]
-async fn the_same_content_under_one_name_is_no_conflict() {
+async fn the_same_content_under_one_name_is_not_a_conflict() {
     let universe = Universe::builder().strangers().build().await;
     universe.alice.add("plan.txt", b"our plan").await;
     universe.bob.add("plan.txt", b"our plan").await;
@@ -126,7 +126,7 @@ async fn a_removal_does_not_discard_an_edit_it_has_not_seen() {
 }
 
 #[tokio::test]
-async fn sharing_a_file_again_does_not_undo_what_the_other_side_made_of_it() {
+async fn sharing_a_file_again_does_not_undo_the_other_sides_edit() {
     let universe = Universe::new().await;
     universe.alice.add("notes.txt", b"by alice").await;
     universe.bob.lists("notes.txt").await;

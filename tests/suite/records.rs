@@ -1,4 +1,4 @@
-//! What a peer believes of the contact record that a relay hands out.
+//! Which contact records from a relay a peer accepts.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tandem_core::rendezvous::{ContactRecord, LookupToken, RecordError, RelayClie
 use tandem_tests::ports::{self, Claim};
 use tandem_tests::universe::Universe;
 
-/// Somebody who publishes records by hand. Nobody accepts what reaches the claimed port.
+/// An attacker that publishes records by hand. Connections to its port are never accepted.
 struct Mallory {
     identity: Identity,
     port: Claim,
@@ -31,7 +31,7 @@ impl Mallory {
         client.publish(&token, &sealed).await.unwrap();
     }
 
-    /// What alice says when she can't connect.
+    /// The error that alice gets when she can't connect.
     async fn refused_by_alice(&self, universe: &Universe) -> ConnectError {
         let fingerprint = self.identity.fingerprint();
         universe.alice.peer().connect(&fingerprint).await.unwrap_err()
@@ -45,7 +45,7 @@ fn impatient(config: PeerConfig) -> PeerConfig {
 }
 
 #[tokio::test]
-async fn a_record_older_than_one_that_was_seen_is_refused() {
+async fn a_record_older_than_one_seen_before_is_refused() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     let (mallory, now) = (Mallory::new(), Clock::system().unix_ms());
     mallory.publishes(&universe, now).await;
@@ -64,7 +64,7 @@ async fn a_record_older_than_one_that_was_seen_is_refused() {
 }
 
 #[tokio::test]
-async fn a_loopback_address_in_a_record_is_not_dialled_where_that_was_not_asked_for() {
+async fn a_loopback_address_in_a_record_is_not_dialled_by_default() {
     let careful = |config| impatient(config).loopback_peers(LoopbackPeers::Refused);
     let universe = Universe::builder().strangers().configure(careful).build().await;
     let mallory = Mallory::new();
@@ -80,7 +80,10 @@ async fn a_loopback_address_in_a_record_is_not_dialled_where_that_was_not_asked_
         "{text}"
     );
     mallory.port.listener.set_nonblocking(true).unwrap();
-    assert!(mallory.port.listener.accept().is_err(), "somebody dialled");
+    assert!(
+        mallory.port.listener.accept().is_err(),
+        "a peer dialled the address of the record"
+    );
     drop(mallory);
     universe.close().await;
 }

@@ -1,5 +1,5 @@
-//! The relay, as peers use it: what it answers, what it never learns, and what a bad one does to a
-//! pair.
+//! The relay as peers use it: its answers, what it never learns, and how a pair copes with a bad
+//! relay.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn record_of(address: &str) -> (Identity, SealedRecord) {
 }
 
 #[tokio::test]
-async fn what_is_published_can_be_looked_up_and_opened() {
+async fn a_published_record_can_be_looked_up_and_opened() {
     let universe = Universe::builder().strangers().build().await;
     let client = RelayClient::new(universe.relay.url()).unwrap();
     let (identity, sealed) = record_of("[2001:db8::7]:26100");
@@ -50,7 +50,7 @@ async fn an_unknown_token_finds_nothing() {
 }
 
 #[tokio::test]
-async fn each_token_finds_only_what_lies_under_it() {
+async fn each_token_finds_only_its_own_record() {
     let universe = Universe::builder().strangers().build().await;
     let client = RelayClient::new(universe.relay.url()).unwrap();
     let records = [
@@ -75,7 +75,7 @@ async fn each_token_finds_only_what_lies_under_it() {
 }
 
 #[tokio::test]
-async fn a_connected_pair_leaves_two_sealed_records_and_takes_them_along() {
+async fn a_pair_publishes_two_sealed_records_and_withdraws_them_when_it_closes() {
     let universe = Universe::new().await;
     assert_eq!(universe.relay.holds().len(), 2);
     universe.alice.leave().await;
@@ -97,7 +97,7 @@ async fn the_relay_learns_no_fingerprint_no_name_no_address_and_no_key() {
     universe.bob.leave().await;
     let heard = universe.relay.heard().join("\n").to_lowercase();
     for verb in ["post /register", "get /fetch", "delete /register"] {
-        assert!(heard.contains(verb), "the relay was not asked to {verb}: {heard}");
+        assert!(heard.contains(verb), "the relay received no `{verb}`: {heard}");
     }
     let secrets = [
         secrets_of(&universe.alice),
@@ -105,12 +105,12 @@ async fn the_relay_learns_no_fingerprint_no_name_no_address_and_no_key() {
         vec!["diary".into(), "told".into()],
     ];
     for secret in secrets.iter().flatten() {
-        assert!(!heard.contains(secret), "the relay heard `{secret}`: {heard}");
+        assert!(!heard.contains(secret), "the relay received `{secret}`: {heard}");
     }
     universe.close().await;
 }
 
-/// What must not show at a relay, in the forms it could show in; lower case.
+/// The secrets that a relay must not receive, in every form they could have; lower case.
 fn secrets_of(actor: &Actor) -> Vec<String> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let fingerprint = actor.fingerprint().to_string().to_lowercase();
@@ -124,7 +124,7 @@ fn secrets_of(actor: &Actor) -> Vec<String> {
     ]
 }
 
-/// What connecting alice to bob ends with at a bad relay.
+/// The problem with which connecting alice to bob fails at a bad relay.
 async fn refused(universe: &Universe) -> RelayProblem {
     let refusal = universe
         .alice
@@ -140,7 +140,7 @@ async fn refused(universe: &Universe) -> RelayProblem {
     assert!(text.contains("hint:"), "{text}");
     match refusal {
         ConnectError::Relay(error) => error.problem,
-        other => panic!("not the relay's fault: {other:?}"),
+        other => panic!("the error does not blame the relay: {other:?}"),
     }
 }
 
@@ -154,7 +154,7 @@ fn impatient(config: PeerConfig) -> PeerConfig {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_down_is_named_with_a_hint() {
+async fn the_error_for_a_relay_that_is_down_names_it_with_a_hint() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     universe.relay.shutdown().await;
     assert!(matches!(refused(&universe).await, RelayProblem::Unreachable(_)));
@@ -162,7 +162,7 @@ async fn a_relay_that_is_down_is_named_with_a_hint() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_too_slow_is_given_up() {
+async fn a_relay_that_is_too_slow_times_out() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     let stall = universe.relay.faults().stall();
     assert!(matches!(refused(&universe).await, RelayProblem::TimedOut { .. }));
@@ -171,7 +171,7 @@ async fn a_relay_that_is_too_slow_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_relay_that_answers_garbage_is_not_believed() {
+async fn garbage_from_a_relay_is_an_error() {
     let briefly = |config: PeerConfig| {
         config
             .connect_timeout(Duration::from_millis(200))
@@ -184,7 +184,7 @@ async fn a_relay_that_answers_garbage_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_overloaded_is_quoted() {
+async fn the_error_for_an_overloaded_relay_quotes_its_answer() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     universe
         .relay
@@ -198,7 +198,7 @@ async fn a_relay_that_is_overloaded_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_relay_that_breaks_off_its_answers_is_named() {
+async fn the_error_for_a_relay_that_breaks_off_its_answers_names_it() {
     let universe = Universe::builder().strangers().configure(impatient).build().await;
     universe.relay.faults().cut_next_answers(1000);
     assert!(matches!(refused(&universe).await, RelayProblem::BrokenOff(_)));
@@ -206,7 +206,7 @@ async fn a_relay_that_breaks_off_its_answers_is_named() {
 }
 
 #[tokio::test]
-async fn a_relay_that_ends_in_the_middle_of_a_request_is_an_error_and_no_hang() {
+async fn a_relay_that_ends_in_the_middle_of_a_request_is_an_error_and_not_a_hang() {
     let universe = Universe::builder().strangers().build().await;
     let stall = universe.relay.faults().stall();
     tokio::join!(refused(&universe), async {
@@ -226,7 +226,7 @@ async fn a_connected_pair_does_not_need_the_relay() {
 }
 
 #[tokio::test]
-async fn a_relay_behind_a_silent_network_is_given_up() {
+async fn a_relay_behind_a_silent_network_times_out() {
     let universe = Universe::builder()
         .strangers()
         .relay_linked()
@@ -244,7 +244,7 @@ async fn a_relay_behind_a_silent_network_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_slow_way_to_the_relay_only_costs_time() {
+async fn a_slow_path_to_the_relay_only_costs_time() {
     let universe = Universe::builder().strangers().relay_linked().build().await;
     let _slow = universe.relay_link().delay(Duration::from_millis(10));
     universe.connect().await;

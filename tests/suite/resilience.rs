@@ -1,5 +1,5 @@
-//! A pair stays a pair: it knows how the other side is, notices when it is gone, and comes back by
-//! itself.
+//! A pair stays connected: each side knows the state of the other, notices when it is gone, and
+//! reconnects by itself.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn connected(event: &Event) -> Option<Initiator> {
 }
 
 #[tokio::test]
-async fn after_connecting_both_sides_know_whom_they_are_connected_to() {
+async fn after_connecting_both_sides_know_their_peer() {
     let universe = Universe::new().await;
     let (alice, bob) = (universe.alice.status(), universe.bob.status());
     assert_eq!(
@@ -36,7 +36,7 @@ async fn after_connecting_both_sides_know_whom_they_are_connected_to() {
 }
 
 #[tokio::test]
-async fn the_lower_fingerprint_initiates_on_both_sides_of_the_story() {
+async fn both_sides_report_that_the_lower_fingerprint_initiated() {
     let universe = Universe::new().await;
     let alice_first = universe.alice.fingerprint() < universe.bob.fingerprint();
     let (first, second) = match alice_first {
@@ -71,7 +71,7 @@ async fn a_slow_link_shows_in_the_round_trip() {
 }
 
 #[tokio::test]
-async fn files_arrive_while_the_monitor_beats() {
+async fn files_arrive_while_heartbeats_are_sent() {
     let universe = Universe::builder().configure(nervous_but_patient).build().await;
     let payload = universe.payload("busy.bin", 3 * 1024 * 1024);
     let mut history = universe.bob.history();
@@ -87,7 +87,7 @@ async fn files_arrive_while_the_monitor_beats() {
 }
 
 #[tokio::test]
-async fn silence_is_noticed_by_the_missing_heartbeat() {
+async fn a_silent_peer_is_noticed_by_its_missing_heartbeats() {
     let universe = Universe::builder().linked().configure(nervous).build().await;
     let mut history = universe.alice.history();
     let silence = universe.link().half_open();
@@ -156,7 +156,7 @@ async fn a_corrupted_byte_reaches_no_file() {
 }
 
 #[tokio::test]
-async fn a_lost_pair_finds_itself_again_without_the_relay() {
+async fn a_pair_reconnects_without_the_relay() {
     let universe = Universe::builder()
         .linked()
         .configure(quick_to_return)

@@ -1,5 +1,4 @@
-//! How patient the peers of a test are: the pauses that a real network deserves only cost time on a
-//! loopback.
+//! Timings of the peers of a test: pauses that suit a real network only cost time on a loopback.
 
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use tandem_core::health::HealthConfig;
 use tandem_core::peer::PeerConfig;
 use tandem_core::reconnect::ReconnectConfig;
 
-/// A heart that beats every few milliseconds and gives up after a tenth of a second.
+/// Sends heartbeats every few milliseconds and gives up after a tenth of a second.
 pub(crate) fn nervous(config: PeerConfig) -> PeerConfig {
     let health = HealthConfig {
         heartbeat_interval: Duration::from_millis(10),
@@ -18,7 +17,7 @@ pub(crate) fn nervous(config: PeerConfig) -> PeerConfig {
     quick_to_return(config.health(health))
 }
 
-/// Takes a lost session up again without the pauses that a real network deserves.
+/// Reconnects after a lost session without the pauses that suit a real network.
 pub(crate) fn quick_to_return(config: PeerConfig) -> PeerConfig {
     config.reconnect(ReconnectConfig {
         delay_first: Duration::from_millis(5),
@@ -29,7 +28,7 @@ pub(crate) fn quick_to_return(config: PeerConfig) -> PeerConfig {
     })
 }
 
-/// Beats often, gives up late.
+/// Sends heartbeats often, but gives up late.
 pub(crate) fn nervous_but_patient(config: PeerConfig) -> PeerConfig {
     let heartbeat_interval = Duration::from_millis(2);
     config.health(HealthConfig {

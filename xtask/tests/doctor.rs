@@ -1,5 +1,5 @@
-//! `cargo xtask doctor` as a script sees it: exit codes and the JSON document. The real mount is
-//! left out (`--quick`), since it builds the whole workspace.
+//! `cargo xtask doctor` as scripts use it: exit codes and the JSON document. `--quick` leaves the
+//! real mount out, because proving it builds the whole workspace.
 
 use std::process::Command;
 
@@ -44,7 +44,7 @@ fn json_has_a_version_and_the_stable_names() {
 }
 
 #[test]
-fn a_required_capability_that_is_missing_is_exit_code_107() {
+fn a_missing_required_capability_is_exit_code_107() {
     let elsewhere = if cfg!(windows) { "userns" } else { "winfsp" };
     let output = doctor(&["--require", &format!("{elsewhere},ipv4")])
         .output()

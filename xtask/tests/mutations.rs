@@ -1,5 +1,5 @@
-//! `cargo xtask mutations` on a tiny workspace of its own: what is noticed, what is not, and what
-//! proves nothing.
+//! `cargo xtask mutations` on a tiny workspace: mutations that a test notices, that no test
+//! notices, and that prove nothing.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,8 +31,8 @@ mod tests {
 }
 ";
 
-/// A patch that replaces the only interesting line, for `test` to notice; in the form of `git
-/// diff`, which git applies more strictly than that of `diff -u`.
+/// A patch that replaces the only interesting line, which `test` must notice. It has the format of
+/// `git diff`, which git applies more strictly than that of `diff -u`.
 fn patch(replacement: &str, test: &str) -> String {
     let header = format!("Mutation: `n * 2` becomes `{replacement}`\nTest: sample::sample$tests::{test}\n");
     let context = " /// Twice `n`.\n pub fn double(n: u32) -> u32 {\n";
@@ -51,9 +51,9 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(path, text)
 }
 
-/// A work tree with that source and these patches, none of it committed.
+/// A work tree with that source and these patches, without a commit.
 fn sample(patches: &[(&str, String)]) -> std::io::Result<TempDir> {
-    // A space, because paths have them.
+    // With a space, because real paths may have one.
     let root = tempfile::Builder::new().prefix("a b").tempdir()?;
     write(&root.path().join("Cargo.toml"), MANIFEST)?;
     write(&root.path().join(".gitignore"), "target/\n")?;
@@ -102,7 +102,7 @@ fn a_noticed_mutation_is_red_and_leaves_the_workspace_alone() {
 }
 
 #[test]
-fn what_nobody_notices_does_not_build_or_cannot_run_is_told_apart() {
+fn unnoticed_broken_and_skipped_mutations_are_distinguished() {
     let patches = [
         ("broken", patch("\"two\"", "doubles")),
         ("skipped", patch("n + 2", "cannot_run")),
@@ -122,7 +122,7 @@ fn what_nobody_notices_does_not_build_or_cannot_run_is_told_apart() {
 }
 
 #[test]
-fn a_test_that_is_red_without_the_mutation_stops_everything() {
+fn a_test_that_fails_without_the_mutation_stops_everything() {
     let root = sample(&[("noticed", patch("n + 2", "doubles"))]).expect("a sample can be made");
     write(&root.path().join("src/lib.rs"), &source().replace("42", "43")).expect("it is writable");
     let (code, text) = mutations(&root, &[]).expect("xtask starts");
@@ -160,7 +160,7 @@ fn check_finds_patches_that_no_longer_fit_without_building() {
 }
 
 #[test]
-fn the_list_and_an_unknown_name_need_nothing_but_the_patches() {
+fn the_list_and_the_error_for_an_unknown_name_need_only_the_patches() {
     let root = sample(&[("noticed", patch("n + 2", "doubles"))]).expect("a sample can be made");
     let (code, text) = mutations(&root, &["--list"]).expect("xtask starts");
     assert_eq!(

@@ -1,9 +1,9 @@
-//! Entries in memory: bounded in count and bytes, gone when they have expired.
+//! Entries in memory: bounded in count and bytes, never returned once expired.
 //!
-//! Invariants: `held` is the sum over all entries, and the `shares` together are `held`; every
+//! Invariants: `held` is the sum over all entries, and the sum of the `shares` is `held`; every
 //! entry has exactly one place in `expiries`, so that refreshing an entry for ever doesn't grow it;
-//! an expired entry is never handed out, swept or not. No lock is held for longer than one
-//! operation or one batch of a sweep.
+//! an expired entry is never returned, swept or not. No lock is held for longer than one operation
+//! or one batch of a sweep.
 //!
 //! Tokens are found by std's randomly keyed hash, so timing tells a guesser nothing useful about
 //! the tokens held.
@@ -27,14 +27,14 @@ pub struct MemoryStore {
     shelf: Mutex<Shelf>,
 }
 
-/// One entry as it is held, for whoever wants to see what a relay knows.
+/// One entry as it is held, for tests of what a relay knows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredEntry {
     /// What it is stored under.
     pub token: LookupToken,
     /// What was registered, as it was sent.
     pub blob: String,
-    /// How long it will live if nobody refreshes it; zero when it has expired and waits for the
+    /// How long it will live if it is not refreshed; zero when it has expired and waits for the
     /// sweep.
     pub expires_in: Duration,
 }
@@ -57,8 +57,8 @@ impl MemoryStore {
         Self { limits, clock, shelf }
     }
 
-    /// Everything that is held at this moment, in no particular order, with what is expired but not
-    /// yet swept.
+    /// All entries at this moment, in no particular order; expired ones that are not yet swept are
+    /// included.
     #[must_use]
     pub fn entries(&self) -> Vec<StoredEntry> {
         let now = self.clock.now();
@@ -71,7 +71,7 @@ impl MemoryStore {
         shelf.entries.iter().map(stored).collect()
     }
 
-    /// Bytes of all tokens and blobs that are held.
+    /// Bytes of all held tokens and blobs.
     #[must_use]
     pub fn total_len(&self) -> usize {
         self.shelf().held.len
@@ -148,13 +148,13 @@ impl Store for MemoryStore {
     }
 }
 
-/// The entries, the order in which they expire, and how much each source has of them.
+/// The entries, the order in which they expire, and the share of each source.
 #[derive(Default)]
 struct Shelf {
     entries: HashMap<LookupToken, Entry>,
     expiries: BTreeMap<Expiry, LookupToken>,
     held: Held,
-    /// What each source holds; a source that holds nothing is not in it.
+    /// What each source holds; a source that holds nothing has no entry here.
     shares: HashMap<Source, Held>,
     put_count: u64,
 }
@@ -211,7 +211,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Whether an entry of `len` bytes fits under `token`, without what it replaces there.
+    /// Whether an entry of `len` bytes fits under `token`; the entry that it replaces doesn't
+    /// count.
     fn check_room_for(
         &self,
         token: &LookupToken,
@@ -263,7 +264,7 @@ impl Shelf {
         Some(entry)
     }
 
-    /// Removes up to [`SWEEP_BATCH_COUNT`] expired entries, the oldest first, and says how many.
+    /// Removes up to [`SWEEP_BATCH_COUNT`] expired entries, the oldest first, and returns how many.
     fn sweep_batch(&mut self, now: Duration) -> usize {
         let is_due = |(expiry, _): &(&Expiry, &LookupToken)| expiry.at <= now;
         let due = self.expiries.iter().take_while(is_due).take(SWEEP_BATCH_COUNT);

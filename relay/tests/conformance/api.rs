@@ -195,7 +195,7 @@ pub(crate) async fn broken_http_is_400_and_ends_the_connection(target: Target) {
     relay.close().await;
 }
 
-pub(crate) async fn http_2_is_not_spoken(target: Target) {
+pub(crate) async fn http_2_is_not_supported(target: Target) {
     let relay = target.start().await;
     let mut wire = relay.connect().await;
     wire.writer.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
@@ -204,8 +204,8 @@ pub(crate) async fn http_2_is_not_spoken(target: Target) {
     relay.close().await;
 }
 
-/// A proxy before the relay may believe the other length, and then what follows is somebody else's
-/// request.
+/// A proxy before the relay may go by the other length. To the proxy, the bytes that follow could
+/// then belong to another client's request.
 pub(crate) async fn a_request_with_two_lengths_is_the_last_of_its_connection(target: Target) {
     let relay = target.start().await;
     let mut wire = relay.connect().await;

@@ -1,4 +1,4 @@
-//! What only the binary has: arguments, environment, exit codes and signals.
+//! What only the binary has: arguments, environment variables, exit codes and signals.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Output;
@@ -28,7 +28,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_exit_code_1_and_named() {
+async fn a_port_in_use_is_exit_code_1_and_the_message_names_it() {
     let taken = TcpListener::bind((loopback(), 0)).unwrap();
     let addr = taken.local_addr().unwrap();
     let output = run(&["--listen", &addr.to_string()]).await;

@@ -9,7 +9,7 @@ use crate::target::{RelayUnderTest, Setup, Target, registration_head, request, t
 use crate::wait;
 use crate::wire::Wire;
 
-/// Short enough for a test; the relay is never expected to be faster than anything.
+/// Short enough for a test; no check fails because the relay was slow.
 const SHORT: Duration = Duration::from_millis(150);
 
 async fn start(target: Target, limits: Limits) -> RelayUnderTest {
@@ -113,7 +113,7 @@ pub(crate) async fn a_busy_connection_is_closed_at_its_age(target: Target) {
     relay.close().await;
 }
 
-/// The relay has one place, and it is free again although the client still holds its socket.
+/// The relay has one place. It becomes free again although the client still holds its socket.
 pub(crate) async fn a_client_that_does_not_read_is_cut_off(target: Target) {
     let limits = Limits {
         connection_count_max: 1,
@@ -125,13 +125,13 @@ pub(crate) async fn a_client_that_does_not_read_is_cut_off(target: Target) {
     relay.register("alice", &"x".repeat(BLOB_LEN_MAX)).await;
     let fetch = request("GET", "/fetch", &token("alice"));
     let mut greedy = Wire::connect_with_small_buffer(relay.addr).await;
-    // The place of the registration may be taken for a moment yet.
+    // The connection of the registration may keep its place for a moment.
     wait::until("a place", async || {
         greedy = Wire::connect_with_small_buffer(relay.addr).await;
         greedy.ask(&fetch).await.status == 200
     })
     .await;
-    // The answers fill the socket's buffers, then the relay has to wait.
+    // The answers fill the socket's buffers; then the relay has to wait.
     let flood = fetch.repeat(10_000);
     drop(wait::soon("the flood", greedy.writer.try_send(&flood)).await);
     wait::until("its place again", async || {

@@ -1,5 +1,5 @@
-//! What only the library has: the layer, the store and the socket that are handed in, and tasks
-//! that can be counted.
+//! What only the library has: a layer, a store and a socket from the caller, and tasks that can be
+//! counted.
 
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn panics() -> &'static str {
 }
 
 #[tokio::test]
-async fn a_socket_that_was_claimed_before_is_served() {
+async fn a_socket_that_the_caller_bound_is_served() {
     let listener = TcpListener::bind((loopback(), 0)).unwrap();
     let addr = listener.local_addr().unwrap();
     let relay = Relay::bind(RelayConfig::adopt(listener)).await.unwrap();
@@ -78,11 +78,12 @@ async fn a_port_in_use_is_an_error_that_names_it() {
     let _drained = relay.shutdown().await;
 }
 
-/// Each holds as many connections as it may, and goes on asking: none of them is late.
+/// Each source holds its full share of connections and keeps sending requests, so none of them
+/// misses a deadline.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "needs ipv4"]
-async fn a_few_sources_that_hold_every_place_can_not_shut_out_another() {
+async fn a_few_sources_that_hold_every_place_can_not_keep_another_source_out() {
     let limits = Limits {
         connection_count_max: 4,
         source_connection_count_max: 2,
@@ -113,7 +114,7 @@ async fn a_few_sources_that_hold_every_place_can_not_shut_out_another() {
 }
 
 #[tokio::test]
-async fn the_layer_stands_before_the_api() {
+async fn the_layer_is_between_the_connection_and_the_api() {
     let teapot = async || StatusCode::IM_A_TEAPOT;
     let config = config().layer(move |router| router.route("/teapot", get(teapot)));
     let relay = Relay::bind(config).await.unwrap();
@@ -132,7 +133,7 @@ async fn the_layer_stands_before_the_api() {
 }
 
 #[tokio::test]
-async fn a_panic_stays_in_its_request() {
+async fn a_panic_fails_only_its_request() {
     let config = config().layer(|router| router.route("/panic", get(async || panics())));
     let relay = Relay::bind(config).await.unwrap();
     let mut wire = Wire::connect(relay.addr()).await;
@@ -149,7 +150,7 @@ async fn a_panic_stays_in_its_request() {
 }
 
 #[tokio::test]
-async fn what_the_relay_holds_can_be_seen_in_the_store_that_was_handed_in() {
+async fn the_callers_store_shows_what_the_relay_holds() {
     let store = Arc::new(MemoryStore::new(StoreLimits::default(), Clock::system()));
     let relay = Relay::bind(config().store(Arc::clone(&store) as _))
         .await
@@ -167,7 +168,7 @@ async fn what_the_relay_holds_can_be_seen_in_the_store_that_was_handed_in() {
 }
 
 #[tokio::test]
-async fn the_relay_sweeps_what_has_expired_though_nobody_asks() {
+async fn the_relay_sweeps_expired_entries_without_any_request() {
     let manual = ManualClock::new();
     let store = Arc::new(MemoryStore::new(StoreLimits::default(), manual.clock()));
     let limits = Limits {
@@ -188,7 +189,28 @@ async fn the_relay_sweeps_what_has_expired_though_nobody_asks() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_those_that_are_told_so_does_not_wait_for_them() {
+async fn the_longest_deadlines_and_the_shortest_sweep_interval_work() {
+    let manual = ManualClock::new();
+    let store = Arc::new(MemoryStore::new(StoreLimits::default(), manual.clock()));
+    let limits = Limits {
+        header_timeout: Duration::MAX,
+        body_timeout: Duration::MAX,
+        connection_lifetime_max: Duration::MAX,
+        sweep_interval: Duration::ZERO,
+        ..Limits::default()
+    };
+    let relay = Relay::bind(config().limits(limits).store(Arc::clone(&store) as _))
+        .await
+        .unwrap();
+    let reply = ask(&relay, &registration(&token("alice"), "sealed")).await;
+    assert_eq!(reply.status, 201);
+    manual.advance(StoreLimits::default().entry_ttl);
+    wait::until("a sweep", async || store.entries().is_empty()).await;
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_connection_past_the_refusal_limit_does_not_wait_for_the_refused_ones() {
     let limits = Limits {
         connection_count_max: 1,
         refusal_count_max: 1,
@@ -198,7 +220,7 @@ async fn a_connection_beyond_those_that_are_told_so_does_not_wait_for_them() {
     let health = request("GET", "/health", &token("alice"));
     let mut served = Wire::connect(relay.addr()).await;
     assert_eq!(served.ask(&health).await.status, 200);
-    // Never asks, so its place among the refused would stay taken.
+    // It sends no request, so it would keep its place among the refused.
     let mut refused = Wire::connect(relay.addr()).await;
     ask(&relay, &health).await.busy();
     assert_eq!(refused.reader.rest().await, "");
@@ -232,7 +254,7 @@ async fn a_request_that_was_cut_off_is_counted() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_dropped_stops_as_well() {
+async fn a_dropped_relay_stops() {
     let relay = Relay::bind(config()).await.unwrap();
     let addr = relay.addr();
     drop(relay);

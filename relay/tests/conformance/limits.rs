@@ -1,4 +1,4 @@
-//! Every limit: taken at it, refused one past it.
+//! Every limit: input at the limit is accepted, one past it is refused.
 
 use tandem_relay::api::{BLOB_LEN_MAX, BODY_LEN_MAX, TOKEN_LEN_MAX, TOKEN_LEN_MIN};
 use tandem_relay::{Limits, StoreLimits};
@@ -6,7 +6,7 @@ use tandem_relay::{Limits, StoreLimits};
 use crate::target::{Setup, Target, registration, registration_head, request, token};
 use crate::wait;
 
-/// What a registration's body has besides the blob: `{"blob":""}`.
+/// Bytes of a registration's body besides the blob: `{"blob":""}`.
 const BODY_FRAME_LEN: usize = 11;
 
 fn setup(store: StoreLimits) -> Setup {
@@ -16,7 +16,7 @@ fn setup(store: StoreLimits) -> Setup {
     }
 }
 
-/// Letters that are not all the same, so that a shifted blob is another blob.
+/// Different letters, so that a shifted blob is another blob.
 fn blob(len: usize) -> String {
     (b'a'..=b'z').cycle().take(len).map(char::from).collect()
 }
@@ -48,7 +48,7 @@ pub(crate) async fn a_body_at_the_limit_is_stored(target: Target) {
     relay.close().await;
 }
 
-/// What the relay stores it also answers, however JSON writes it.
+/// A blob that fitted into a registration also fits into the answer, however JSON escapes it.
 pub(crate) async fn an_answer_is_no_longer_than_the_longest_body(target: Target) {
     let relay = target.start().await;
     let escaped = "\\u0001".repeat((BODY_LEN_MAX - BODY_FRAME_LEN) / 6);
@@ -84,7 +84,7 @@ pub(crate) async fn a_chunked_body_is_stored_at_the_limit_and_413_one_byte_past_
     relay.close().await;
 }
 
-/// Without care the relay resets the connection, and the client never sees why.
+/// A relay that closed at once would reset the connection, and the client would never see why.
 pub(crate) async fn the_413_reaches_a_client_that_sends_everything_first(target: Target) {
     let relay = target.start().await;
     let reply = relay.register("alice", &blob(64 * BODY_LEN_MAX)).await;
@@ -135,7 +135,7 @@ pub(crate) async fn tokens_are_taken_at_both_limits_and_401_one_past_them(target
     relay.close().await;
 }
 
-pub(crate) async fn the_entry_after_the_last_place_is_503(target: Target) {
+pub(crate) async fn one_entry_past_the_limit_is_503(target: Target) {
     let relay = target
         .start_with(setup(StoreLimits {
             entry_count_max: 2,
@@ -150,7 +150,7 @@ pub(crate) async fn the_entry_after_the_last_place_is_503(target: Target) {
     relay.close().await;
 }
 
-pub(crate) async fn the_byte_after_the_last_is_503(target: Target) {
+pub(crate) async fn one_byte_past_the_limit_is_503(target: Target) {
     let total_len_max = token("alice").len() + 100;
     let relay = target
         .start_with(setup(StoreLimits {
@@ -165,7 +165,7 @@ pub(crate) async fn the_byte_after_the_last_is_503(target: Target) {
     relay.close().await;
 }
 
-pub(crate) async fn the_connection_after_the_last_place_is_503_until_one_is_free(target: Target) {
+pub(crate) async fn one_connection_past_the_limit_is_503_until_another_one_ends(target: Target) {
     let limits = Limits {
         connection_count_max: 2,
         ..Limits::default()

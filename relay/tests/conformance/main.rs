@@ -2,7 +2,7 @@
 //! process, and the spawned `tandem-relay`. A check is a function of its target, so that neither
 //! can promise more than the other.
 //!
-//! `in_process.rs` and `command.rs` hold what only one of them has: the hooks of the library, the
+//! `in_process.rs` and `command.rs` test what only one target has: the hooks of the library, the
 //! command line.
 
 #![expect(
@@ -63,15 +63,15 @@ conformance! {
         a_wrong_method_is_405_and_lists_the_right_ones,
         a_malformed_body_is_400_and_not_quoted,
         broken_http_is_400_and_ends_the_connection,
-        http_2_is_not_spoken,
+        http_2_is_not_supported,
         a_request_with_two_lengths_is_the_last_of_its_connection,
     }
     shares: {
         one_source_can_not_fill_a_relay,
-        the_connection_after_a_share_is_closed_until_one_has_ended,
+        the_connection_past_a_share_is_closed_until_another_one_ends,
         behind_a_proxy_connections_have_no_share,
-        the_entry_after_a_share_is_429_until_one_is_given_back,
-        the_byte_after_a_share_is_429,
+        one_entry_past_a_share_is_429_until_another_one_is_withdrawn,
+        one_byte_past_a_share_is_429,
         a_client_that_names_another_source_is_not_believed,
         health_is_503_while_the_relay_is_full,
     }
@@ -85,9 +85,9 @@ conformance! {
         header_lines_are_taken_at_the_limit_and_431_one_past_it,
         header_bytes_are_taken_at_the_limit_and_431_one_past_it,
         tokens_are_taken_at_both_limits_and_401_one_past_them,
-        the_entry_after_the_last_place_is_503,
-        the_byte_after_the_last_is_503,
-        the_connection_after_the_last_place_is_503_until_one_is_free,
+        one_entry_past_the_limit_is_503,
+        one_byte_past_the_limit_is_503,
+        one_connection_past_the_limit_is_503_until_another_one_ends,
     }
     deadlines: {
         half_a_header_is_closed_in_time,

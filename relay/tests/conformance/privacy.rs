@@ -1,4 +1,4 @@
-//! What the relay lets others see of tokens and blobs: nothing.
+//! The relay shows tokens and blobs to nobody but their owner.
 
 use crate::target::{Target, request, token};
 
@@ -7,7 +7,7 @@ pub(crate) async fn the_log_shows_neither_tokens_nor_blobs(target: Target) {
     relay.register("alice", "sealed-by-alice").await;
     relay.fetch("alice").await;
     relay.withdraw("alice").await;
-    // Where a token doesn't belong, but where a careless client puts it.
+    // A token in places where it doesn't belong, but where a careless client may put it.
     relay
         .ask(&request("GET", &format!("/fetch/{}", token("alice")), "short"))
         .await;
@@ -20,7 +20,7 @@ pub(crate) async fn the_log_shows_neither_tokens_nor_blobs(target: Target) {
         .await;
     relay.ask(&request(&token("alice"), "/fetch", "short")).await;
     let log = relay.close().await;
-    assert_eq!(log.matches("answered").count(), 6, "one line a request: {log}");
+    assert_eq!(log.matches("answered").count(), 6, "one line per request: {log}");
     for secret in ["alice", "short"] {
         assert!(!log.contains(secret), "`{secret}` is in the log: {log}");
     }

@@ -1,4 +1,4 @@
-//! The spawned `tandem-relay`: its arguments, its first line, its log, and how it ends. Killed when
+//! The spawned `tandem-relay`: its arguments, its first line, its log and its exit. Killed when
 //! dropped.
 
 use std::io::Write;
@@ -40,7 +40,8 @@ impl Process {
         }
     }
 
-    /// Asks the process to stop and expects that it does so orderly; without signals, kills it.
+    /// Asks the process to stop and expects that it exits with 0. Where there are no signals, kills
+    /// it.
     pub(crate) async fn close(mut self) {
         #[cfg(unix)]
         {

@@ -1,4 +1,4 @@
-//! What one source may have of a relay, and what it leaves to others.
+//! One source gets its share of a relay, and the rest is left to other sources.
 
 use tandem_relay::{Limits, Sources, StoreLimits};
 
@@ -6,7 +6,7 @@ use crate::target::{RelayUnderTest, Setup, Target, registration, request, token}
 use crate::wait;
 use crate::wire::Reply;
 
-/// Entries that one source may have here.
+/// The share of one source in these checks, in entries.
 const SHARE: usize = 2;
 
 fn store() -> StoreLimits {
@@ -25,7 +25,7 @@ async fn start(target: Target, store: StoreLimits, sources: Sources) -> RelayUnd
     target.start_with(setup).await
 }
 
-/// Registers as a proxy would pass it on from `source`.
+/// Registers as a proxy would that forwards a request from `source`.
 async fn register_from(relay: &RelayUnderTest, source: &str, name: &str) -> Reply {
     let forwarded = format!("\r\nX-Forwarded-For: {source}\r\n\r\n");
     relay
@@ -66,7 +66,7 @@ fn few_connections(sources: Sources) -> Setup {
     }
 }
 
-pub(crate) async fn the_connection_after_a_share_is_closed_until_one_has_ended(target: Target) {
+pub(crate) async fn the_connection_past_a_share_is_closed_until_another_one_ends(target: Target) {
     let relay = target.start_with(few_connections(Sources::Connections)).await;
     let (mut first, mut second) = (relay.connect().await, relay.connect().await);
     let health = request("GET", "/health", &token("anybody"));
@@ -96,7 +96,7 @@ pub(crate) async fn behind_a_proxy_connections_have_no_share(target: Target) {
     relay.close().await;
 }
 
-pub(crate) async fn the_entry_after_a_share_is_429_until_one_is_given_back(target: Target) {
+pub(crate) async fn one_entry_past_a_share_is_429_until_another_one_is_withdrawn(target: Target) {
     let relay = start(target, store(), Sources::Connections).await;
     for name in ["alice", "bob"] {
         assert_eq!(relay.register(name, "x").await.status, 201);
@@ -109,7 +109,7 @@ pub(crate) async fn the_entry_after_a_share_is_429_until_one_is_given_back(targe
     relay.close().await;
 }
 
-pub(crate) async fn the_byte_after_a_share_is_429(target: Target) {
+pub(crate) async fn one_byte_past_a_share_is_429(target: Target) {
     let source_len_max = token("alice").len() + 100;
     let store = StoreLimits {
         source_len_max,

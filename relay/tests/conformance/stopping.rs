@@ -1,4 +1,4 @@
-//! A relay that stops lets requests in flight finish, takes nothing new, and does end.
+//! A stopping relay lets requests in flight finish, accepts nothing new, and ends in time.
 
 use std::net::SocketAddr;
 use std::time::Duration;

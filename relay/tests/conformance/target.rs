@@ -12,14 +12,14 @@ use crate::process::Process;
 use crate::wait::soon;
 use crate::wire::{Reply, Wire};
 
-/// What is checked.
+/// The relay to check: the library or the binary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     Library,
     Binary,
 }
 
-/// What the relay under test is to grant.
+/// The limits and the store of the relay under test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
@@ -27,7 +27,7 @@ pub(crate) struct Setup {
     pub(crate) sources: Sources,
 }
 
-/// A running relay. `close` it: that checks how it ends.
+/// A running relay. End it with `close`, which checks that it stops properly.
 pub(crate) struct RelayUnderTest {
     pub(crate) addr: SocketAddr,
     runs: Runs,
@@ -121,7 +121,7 @@ impl RelayUnderTest {
         self.ask(&request("DELETE", "/register", &token(name))).await
     }
 
-    /// Stops the relay, expects that it ends orderly, and returns what it logged.
+    /// Stops the relay, checks that it stops properly, and returns what it logged.
     pub(crate) async fn close(self) -> String {
         match self.runs {
             Runs::Library { relay, _logging } => {
@@ -152,7 +152,7 @@ pub(crate) fn registration_head(token: &str, body_len: usize) -> String {
     )
 }
 
-/// What the relay under test logged so far.
+/// The log of the relay under test so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! Waiting, with a limit that only wrong code reaches. The only file here that may let time pass.
+//! Waiting, with a limit that only wrong code reaches. The only file here that may sleep.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Far beyond what a loaded machine needs.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What `future` gives; panics with `what` if it takes too long.
+/// The output of `future`; panics with `what` if that takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(LIMIT, future).await {
         Ok(value) => value,
@@ -14,7 +14,7 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Asks until the answer is `true`. Each `ask` has to wait for something itself: a reply, a
+/// Calls `ask` until it returns `true`. Each `ask` must itself wait for something: a reply, a
 /// connection.
 pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let asking = async {
@@ -25,7 +25,7 @@ pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     soon(what, asking).await;
 }
 
-/// Does `act` at intervals, until `end` is there.
+/// Repeats `act` at intervals until `end` completes.
 #[expect(clippy::disallowed_methods, reason = "this is the file that waits")]
 pub(crate) async fn dripping<T>(mut act: impl AsyncFnMut(), end: impl Future<Output = T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));

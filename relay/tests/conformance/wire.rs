@@ -37,7 +37,7 @@ impl Wire {
         Self::over(stream)
     }
 
-    /// A connection whose socket takes in very little that isn't read.
+    /// A connection whose socket buffers very little unread data.
     pub(crate) async fn connect_with_small_buffer(addr: SocketAddr) -> Self {
         let socket = if addr.is_ipv6() {
             TcpSocket::new_v6()
@@ -77,7 +77,7 @@ impl Writer {
         soon("sending", self.0.write_all(bytes.as_bytes())).await.unwrap();
     }
 
-    /// Sends what the relay may no longer want to read.
+    /// Sends bytes that the relay may no longer read.
     pub(crate) async fn try_send(&mut self, bytes: &str) -> std::io::Result<()> {
         self.0.write_all(bytes.as_bytes()).await
     }
@@ -88,7 +88,7 @@ impl Reader {
         soon("a reply", self.try_reply()).await.unwrap()
     }
 
-    /// The next reply; an error where the connection ends instead.
+    /// The next reply; an error if the connection ends first.
     pub(crate) async fn try_reply(&mut self) -> std::io::Result<Reply> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -111,7 +111,7 @@ impl Reader {
         Ok(reply)
     }
 
-    /// Everything until the relay closes the connection, orderly.
+    /// Everything until the relay closes the connection without a reset.
     pub(crate) async fn rest(&mut self) -> String {
         let mut rest = String::new();
         let reading = self.0.read_to_string(&mut rest);
@@ -133,7 +133,7 @@ impl Reply {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         let refusal: ErrorResponse = serde_json::from_str(&self.body).unwrap();
-        assert!(!refusal.error.is_empty(), "a refusal says why");
+        assert!(!refusal.error.is_empty(), "the refusal has no text");
         refusal.error
     }
 

@@ -1,4 +1,4 @@
-//! What happens to a peer, from the moment a test starts to look.
+//! The events of a peer, from the moment a test subscribes.
 
 use std::panic::Location;
 
@@ -7,7 +7,7 @@ use tandem_core::peer::{Event, EventStream};
 use crate::failure::fail;
 use crate::wait::{WAIT_MAX, in_time};
 
-/// The events of one peer; those that were read are kept for the failure message.
+/// The events of one peer; those already read are kept for the failure message.
 #[derive(Debug)]
 pub struct History {
     name: String,
@@ -24,7 +24,7 @@ impl History {
         }
     }
 
-    /// Waits for the next event of which `pick` takes something; those before it are passed over.
+    /// Waits for the next event for which `pick` returns something; earlier events are skipped.
     #[track_caller]
     pub fn until<T>(&mut self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> impl Future<Output = T> {
         let at = Location::caller();

@@ -1,4 +1,4 @@
-//! How an actor mounts its share, and where. What is done with a mount is `mounted`'s.
+//! How an actor mounts its share, and where. The verbs on a mount are in `mounted`.
 
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Actor {
         self.mount_with_at(options, Location::caller())
     }
 
-    /// Mounts on `path`, if it can be done.
+    /// Mounts on `path`, or returns the peer's error.
     #[track_caller]
     pub fn try_mount(&self, path: &Path) -> impl Future<Output = Result<Mounted, MountError>> + use<> {
         self.try_mount_at(path.to_owned(), MountOptions::default(), Location::caller())
@@ -78,7 +78,7 @@ impl Actor {
         }
     }
 
-    /// Drops every guard here and now: whoever uses these mounts still gets errors.
+    /// Drops every guard at once: calls of programs that still use these mounts fail.
     pub(super) fn drop_mounts(&self) {
         let mounts = std::mem::take(&mut *lock(&self.inner.mounts));
         mounts.iter().for_each(Mounted::drop_guard);

@@ -1,8 +1,8 @@
-//! Proves a capability by using it, in a process of its own that may be killed: `cargo xtask`
-//! starts it after the build.
+//! Proves a capability by using it. `cargo xtask` starts this process after the build and may kill
+//! it.
 //!
 //! Prints one line of JSON, `{"capability":"fuse","available":true,"evidence":"…"}`, and exits 0
-//! whatever the answer is. It has no time limit; whoever starts it has.
+//! whatever the answer is. The time limit is the caller's.
 
 use std::io::{self, Write as _};
 
@@ -66,20 +66,21 @@ fn mount_and_read() -> anyhow::Result<String> {
     offline.close()?;
     ensure!(
         content == CONTENT && len == CONTENT.len() as u64,
-        "the mount served {len} wrong bytes"
+        "the mount returned {len} wrong bytes"
     );
     Ok(format!(
-        "a share was mounted {}, a file in it written and read",
+        "mounted a share {}, wrote a file in it and read that file",
         way()
     ))
 }
 
-/// How this process mounts, and whether the kernel reads and writes complete files by itself then.
+/// How this process mounts, and whether the kernel can then read and write complete files by itself
+/// (passthrough).
 #[cfg(all(feature = "fuse", target_os = "linux"))]
 fn way() -> &'static str {
     use rustix::thread::{CapabilitySet, capabilities};
 
-    /// Of the initial user namespace: every user is itself (user_namespaces(7)).
+    /// The `uid_map` of the initial user namespace: every user maps to itself (user_namespaces(7)).
     const EVERYBODY: [&str; 3] = ["0", "0", "4294967295"];
     let may_mount = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
     let users = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What stat tells: kinds, lengths, modes, times, inode numbers, links, and the room there is.
+//! The attributes that stat returns: kinds, lengths, modes, times, inode numbers and links; and the
+//! free space.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -11,7 +12,7 @@ const THEN: Time = Time {
     nanos: 123_456_789,
 };
 
-pub fn stat_tells_what_each_entry_is(dir: &impl Directory) {
+pub fn stat_reports_the_kind_of_each_entry(dir: &impl Directory) {
     dir.write("file", b"");
     dir.folder("folder");
     dir.make_link("file", "link").unwrap();
@@ -54,7 +55,7 @@ pub fn a_folder_is_made_with_its_mode(dir: &impl Directory) {
     }
 }
 
-pub fn opening_what_exists_does_not_change_its_mode(dir: &impl Directory) {
+pub fn opening_an_existing_file_does_not_change_its_mode(dir: &impl Directory) {
     drop(dir.open("a", Open::create_new().mode(0o640)).unwrap());
     drop(dir.open("a", Open::create().truncate().mode(0o600)).unwrap());
     assert_eq!(dir.stat("a").unwrap().mode, 0o640);
@@ -112,8 +113,8 @@ pub fn a_time_set_while_a_file_is_open_outlives_its_closing(dir: &impl Directory
 }
 
 pub fn files_dated_and_renamed_right_after_they_were_closed_keep_content_and_time(dir: &impl Directory) {
-    // As rsync and tar do; a kernel may tell a file system of a close later than of what follows
-    // it.
+    // rsync and tar do this. The kernel may report a close to the file system later than the calls
+    // that follow it.
     for index in 0..100 {
         let (temporary, name) = (format!(".{index}.tmp"), format!("{index}"));
         dir.write(&temporary, &pattern(1000 + index));
@@ -162,7 +163,7 @@ pub fn a_new_entry_renews_the_time_of_its_folder(dir: &impl Directory) {
 }
 
 pub fn a_time_before_1970_is_kept(dir: &impl Directory) {
-    // Whole seconds: fuser 0.18 hands fractions before 1970 on with the wrong sign.
+    // Whole seconds: fuser 0.18 passes fractions before 1970 on with the wrong sign.
     let before = Time {
         secs: -86_400,
         nanos: 0,
@@ -188,7 +189,7 @@ pub fn an_inode_number_stays_and_belongs_to_one_file(dir: &impl Directory) {
     assert_eq!(dir.open("a", Open::read()).unwrap().stat().unwrap().inode, inode);
 }
 
-pub fn there_is_room_and_it_is_told(dir: &impl Directory) {
+pub fn statvfs_reports_free_space(dir: &impl Directory) {
     let room = dir.room().unwrap();
     assert_eq!(room.name_len_max, 255);
     assert!(room.total_len > 0 && room.available_len > 0, "{room:?}");

@@ -28,9 +28,9 @@ pub fn several_mebibytes_in_odd_pieces_are_read_back(dir: &impl Directory) {
         file.write(offset, piece);
         offset += piece.len() as u64;
     }
-    assert!(file.all() == content, "the writing handle reads something else");
+    assert!(file.all() == content, "the writing handle reads other bytes");
     drop(file);
-    assert!(dir.read("a") == content, "a new handle reads something else");
+    assert!(dir.read("a") == content, "a new handle reads other bytes");
 }
 
 pub fn a_write_across_a_page_and_a_mebibyte_changes_only_its_bytes(dir: &impl Directory) {
@@ -91,7 +91,7 @@ pub fn a_write_past_the_end_leaves_zeros_before_it(dir: &impl Directory) {
     assert!(dir.read("a") == expected);
 }
 
-pub fn a_file_of_sixteen_mebibytes_may_be_all_hole_but_its_ends(dir: &impl Directory) {
+pub fn a_file_of_sixteen_mebibytes_can_be_a_hole_between_its_ends(dir: &impl Directory) {
     let file = dir.open("a", Open::create()).unwrap();
     file.write(16 * MIB as u64, b"end");
     file.write(0, b"begin");
@@ -122,7 +122,7 @@ pub fn two_appending_handles_lose_nothing(dir: &impl Directory) {
     assert_eq!(dir.read("log"), expected);
 }
 
-pub fn appending_goes_behind_what_another_handle_wrote(dir: &impl Directory) {
+pub fn appending_goes_after_the_bytes_of_another_handle(dir: &impl Directory) {
     let log = dir.open("log", Open::create().append()).unwrap();
     let other = dir.open("log", Open::write()).unwrap();
     other.write(100, b"x");
@@ -163,7 +163,7 @@ pub fn a_greater_length_appends_zeros(dir: &impl Directory) {
     assert!(dir.read("a") == expected);
 }
 
-pub fn what_was_cut_off_does_not_come_back(dir: &impl Directory) {
+pub fn truncated_bytes_do_not_come_back(dir: &impl Directory) {
     dir.write("a", &pattern(10_000));
     let file = dir.open("a", Open::both()).unwrap();
     file.set_len(100).unwrap();

@@ -1,20 +1,19 @@
-//! What the facts are stated over: a folder addressed by paths below it, open files, listings, and
-//! errors as errno.
+//! The interface that the facts use: a folder addressed by paths below it, open files, listings,
+//! and errors as errno.
 //!
 //! The operations and their meanings are those of POSIX (and of Linux, where POSIX has none); paths
-//! are relative, with `/` between names. No operation panics and none blocks for the network's
-//! sake.
+//! are relative, with `/` between names. No operation panics, and none waits for the network.
 
 pub use rustix::io::Errno;
 
-/// What an operation gives, or the errno it fails with.
+/// The result of an operation, or the errno it fails with.
 pub type Outcome<T> = Result<T, Errno>;
 
 /// A folder with everything below it.
 pub trait Directory {
-    /// What `open` gives; dropping it closes it.
+    /// The result of `open`; dropping it closes the file.
     type File: File;
-    /// What `list` gives; dropping it closes it.
+    /// The result of `list`; dropping it closes the folder.
     type Listing: Listing;
 
     /// open(2).
@@ -45,7 +44,7 @@ pub trait Directory {
     fn list(&self, path: &str) -> Outcome<Self::Listing>;
     /// statvfs(3) of the folder itself.
     fn room(&self) -> Outcome<Room>;
-    /// copy_file_range(2): at most `len` bytes, from one offset to the other; how many it were.
+    /// copy_file_range(2): copies at most `len` bytes between two offsets; returns how many.
     fn copy_range(&self, from: (&Self::File, u64), to: (&Self::File, u64), len: usize) -> Outcome<usize>;
 }
 
@@ -73,9 +72,9 @@ pub trait File {
 
 /// An open folder: a position in a stream of entries.
 pub trait Listing {
-    /// The next few entries, `.` and `..` among them; none at the end.
+    /// The next few entries, `.` and `..` included; empty at the end.
     fn next(&mut self) -> Outcome<Vec<Listed>>;
-    /// Goes on behind the entry that had this offset; 0 is the beginning.
+    /// Continues after the entry that had this offset; 0 is the beginning.
     fn seek(&mut self, offset: u64) -> Outcome<()>;
 }
 
@@ -86,13 +85,13 @@ pub struct Listed {
     pub name: String,
     /// Its inode number.
     pub inode: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Where the listing goes on behind it.
+    /// The offset from which the listing continues after it.
     pub offset: u64,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -101,24 +100,24 @@ pub enum Kind {
     Folder,
     /// A symbolic link.
     Link,
-    /// Something that none of the facts makes.
+    /// Any other kind, which no fact makes.
     Other,
 }
 
-/// What stat(2) tells, as far as the facts ask.
+/// The attributes of stat(2) that the facts check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its inode number.
     pub inode: u64,
-    /// In bytes.
+    /// Its length, in bytes.
     pub len: u64,
     /// The permission bits.
     pub mode: u32,
-    /// Names it has.
+    /// The number of its names.
     pub link_count: u64,
-    /// When its content changed.
+    /// The time of the last change of its content.
     pub modified: Time,
 }
 
@@ -131,42 +130,42 @@ pub struct Time {
     pub nanos: u32,
 }
 
-/// What statvfs(3) tells, as far as the facts ask.
+/// The values of statvfs(3) that the facts check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Of all blocks, in bytes.
+    /// The size of the file system, in bytes.
     pub total_len: u64,
-    /// Of what anybody may still use, in bytes.
+    /// The space that an ordinary user can still use, in bytes.
     pub available_len: u64,
     /// The length of the longest name, in bytes.
     pub name_len_max: u64,
-    /// Files that fit in all.
+    /// The number of inodes, free and used.
     pub file_count: u64,
 }
 
-/// What the bytes of a range become.
+/// What fallocate(2) does to a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocate {
-    /// Room is reserved, and the file grows if the range ends behind it.
+    /// Space is reserved, and the file grows if the range ends past its end.
     Grow,
-    /// Room is reserved, and the file keeps its length (`FALLOC_FL_KEEP_SIZE`).
+    /// Space is reserved, and the file keeps its length (`FALLOC_FL_KEEP_SIZE`).
     KeepLen,
     /// The range reads as zeros, and the file keeps its length (`FALLOC_FL_PUNCH_HOLE`).
     Punch,
 }
 
-/// What a rename does about its target.
+/// What a rename does if its target exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rename {
     /// It replaces the target.
     Plain,
-    /// It fails if there is one (`RENAME_NOREPLACE`).
+    /// It fails (`RENAME_NOREPLACE`).
     NoReplace,
     /// It swaps both (`RENAME_EXCHANGE`).
     Exchange,
 }
 
-/// What an open file may be used for.
+/// The access mode of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// `O_RDONLY`.
@@ -177,29 +176,29 @@ pub enum Access {
     Both,
 }
 
-/// Whether opening makes the file.
+/// Whether opening creates the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Creation {
     /// It must exist.
     Never,
-    /// It is made if it does not exist (`O_CREAT`).
+    /// It is created if it does not exist (`O_CREAT`).
     IfMissing,
     /// It must not exist (`O_CREAT | O_EXCL`).
     Always,
 }
 
-/// How a file is opened.
+/// The options of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
-    /// For what.
+    /// The access mode.
     pub access: Access,
-    /// Whether it is made.
+    /// Whether it is created.
     pub creation: Creation,
-    /// Whether its content is thrown away (`O_TRUNC`).
+    /// Whether its content is discarded (`O_TRUNC`).
     pub truncates: bool,
     /// Whether every write goes to the end (`O_APPEND`).
     pub appends: bool,
-    /// The mode of a file that is made.
+    /// The mode of a created file.
     pub mode: u32,
 }
 
@@ -219,7 +218,7 @@ impl Open {
         Open::with(Access::Both)
     }
 
-    /// For reading and writing; it is made if it does not exist.
+    /// For reading and writing; the file is created if it does not exist.
     pub fn create() -> Open {
         Open {
             creation: Creation::IfMissing,
@@ -227,7 +226,7 @@ impl Open {
         }
     }
 
-    /// For reading and writing; it must not exist yet.
+    /// For reading and writing; the file must not exist yet.
     pub fn create_new() -> Open {
         Open {
             creation: Creation::Always,
@@ -235,7 +234,7 @@ impl Open {
         }
     }
 
-    /// Throws the content away.
+    /// Discards the content.
     #[must_use]
     pub fn truncate(self) -> Open {
         Open {
@@ -253,7 +252,7 @@ impl Open {
         }
     }
 
-    /// Gives a file that is made this mode.
+    /// Gives a created file this mode.
     #[must_use]
     pub fn mode(self, mode: u32) -> Open {
         Open { mode, ..self }

@@ -1,5 +1,5 @@
-//! Which errno says what: ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY and EINVAL, for every
-//! operation that can meet them.
+//! Which situation gives which errno: ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY and EINVAL, for
+//! every operation that can fail with them.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -7,7 +7,7 @@ use super::{Creation, Directory, Errno, Open, Outcome, Rename, Time, Verbs};
 
 const TIME: Time = Time { secs: 1, nanos: 0 };
 
-/// The outcome of every operation on `path` that needs it to exist.
+/// The outcome of every operation that requires `path` to exist.
 fn on_existing(dir: &impl Directory, path: &str) -> Vec<(&'static str, Outcome<()>)> {
     vec![
         ("open", dir.open(path, Open::read()).map(drop)),
@@ -23,7 +23,7 @@ fn on_existing(dir: &impl Directory, path: &str) -> Vec<(&'static str, Outcome<(
     ]
 }
 
-/// The outcome of every operation that would make `path`.
+/// The outcome of every operation that would create `path`.
 fn on_new(dir: &impl Directory, path: &str) -> Vec<(&'static str, Outcome<()>)> {
     vec![
         ("create", dir.open(path, Open::create_new()).map(drop)),
@@ -40,37 +40,37 @@ fn all_fail_with(errno: Errno, outcomes: Vec<(&'static str, Outcome<()>)>) {
     }
 }
 
-pub fn what_does_not_exist_is_enoent_to_every_operation(dir: &impl Directory) {
+pub fn a_missing_entry_is_enoent_to_every_operation(dir: &impl Directory) {
     all_fail_with(Errno::NOENT, on_existing(dir, "missing"));
 }
 
-pub fn nothing_exists_below_what_does_not_exist(dir: &impl Directory) {
+pub fn a_path_below_a_missing_folder_is_enoent(dir: &impl Directory) {
     dir.write("source", b"");
     all_fail_with(Errno::NOENT, on_existing(dir, "missing/inner"));
     all_fail_with(Errno::NOENT, on_new(dir, "missing/inner"));
 }
 
-pub fn a_file_is_no_folder_to_every_operation_below_it(dir: &impl Directory) {
+pub fn a_path_below_a_file_is_enotdir_to_every_operation(dir: &impl Directory) {
     dir.write("source", b"");
     dir.write("file", b"");
     all_fail_with(Errno::NOTDIR, on_existing(dir, "file/inner"));
     all_fail_with(Errno::NOTDIR, on_new(dir, "file/inner"));
 }
 
-pub fn a_file_that_exists_is_eexist_to_all_that_would_make_it(dir: &impl Directory) {
+pub fn an_existing_file_is_eexist_to_every_operation_that_creates_it(dir: &impl Directory) {
     dir.write("source", b"");
     dir.write("taken", b"kept");
     all_fail_with(Errno::EXIST, on_new(dir, "taken"));
     assert_eq!(dir.read("taken"), b"kept");
 }
 
-pub fn a_folder_that_exists_is_eexist_to_all_that_would_make_it(dir: &impl Directory) {
+pub fn an_existing_folder_is_eexist_to_every_operation_that_creates_it(dir: &impl Directory) {
     dir.write("source", b"");
     dir.folder("taken");
     all_fail_with(Errno::EXIST, on_new(dir, "taken"));
 }
 
-pub fn a_link_that_exists_is_eexist_to_all_that_would_make_it(dir: &impl Directory) {
+pub fn an_existing_link_is_eexist_to_every_operation_that_creates_it(dir: &impl Directory) {
     dir.write("source", b"");
     dir.make_link("nowhere", "taken").unwrap();
     all_fail_with(Errno::EXIST, on_new(dir, "taken"));
@@ -93,7 +93,7 @@ pub fn a_folder_is_not_opened_for_writing(dir: &impl Directory) {
     assert_eq!(dir.open("folder", creating).map(drop), Err(Errno::ISDIR));
 }
 
-pub fn a_folder_has_no_length_to_set(dir: &impl Directory) {
+pub fn the_length_of_a_folder_can_not_be_set(dir: &impl Directory) {
     dir.folder("folder");
     assert_eq!(dir.set_len("folder", 0), Err(Errno::ISDIR));
 }
@@ -116,7 +116,7 @@ pub fn a_link_to_a_folder_is_not_removed_as_a_folder(dir: &impl Directory) {
     assert_eq!(dir.remove_folder("link"), Err(Errno::NOTDIR));
 }
 
-pub fn a_folder_with_something_in_it_is_not_removed(dir: &impl Directory) {
+pub fn a_folder_that_is_not_empty_is_not_removed(dir: &impl Directory) {
     dir.folder("folder");
     dir.write("folder/file", b"");
     assert_eq!(dir.remove_folder("folder"), Err(Errno::NOTEMPTY));
@@ -128,7 +128,7 @@ pub fn a_folder_with_something_in_it_is_not_removed(dir: &impl Directory) {
     assert!(!dir.exists("folder"));
 }
 
-pub fn a_file_has_no_entries_to_list(dir: &impl Directory) {
+pub fn a_file_can_not_be_listed(dir: &impl Directory) {
     dir.write("file", b"");
     assert_eq!(dir.list("file").map(drop), Err(Errno::NOTDIR));
 }
@@ -154,7 +154,7 @@ pub fn a_file_does_not_replace_a_folder(dir: &impl Directory) {
     assert_eq!(dir.read("file"), b"kept");
 }
 
-pub fn a_folder_does_not_replace_one_with_something_in_it(dir: &impl Directory) {
+pub fn a_folder_does_not_replace_one_that_is_not_empty(dir: &impl Directory) {
     dir.folder("folder");
     dir.folder("full");
     dir.write("full/file", b"kept");

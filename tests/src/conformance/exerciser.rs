@@ -1,26 +1,26 @@
-//! In the manner of fsx (the file system exerciser of Apple and NeXT): random operations on one
-//! file, each checked against a model in memory. It links no code of that tool.
+//! Random operations on one file, each checked against a model in memory, in the manner of fsx (the
+//! file system exerciser of Apple and NeXT). It contains no code of that tool.
 //!
-//! The seed decides everything; a difference says at which operation, where, and what was done
+//! The seed decides everything. A failure reports the operation, the offset, and the operations
 //! before it.
 
 use super::{Allocate, Directory, Errno, File, FileVerbs, Open};
 
-/// The file never gets longer.
+/// The maximum length of the file.
 const LEN_MAX: u64 = 256 * 1024;
-/// The longest range of one operation.
+/// The maximum length of the range of one operation.
 const RANGE_LEN_MAX: u64 = 40 * 1024;
-/// Operations that a failure tells.
+/// Operations that a failure lists.
 const TOLD_COUNT: usize = 12;
-/// After so many operations the whole file is compared.
+/// Operations between two comparisons of the whole file.
 const WHOLE_EVERY: usize = 500;
 /// The file that is exercised.
 const NAME: &str = "exercised";
 
-/// Does `count` operations that follow from `seed`.
+/// Does `count` operations derived from `seed`.
 ///
 /// # Panics
-/// When the file and its model differ, or an operation fails that must not.
+/// If the file and its model differ, or if an operation fails that must succeed.
 pub fn exercise(dir: &impl Directory, seed: u64, count: usize) {
     let mut run = Run::new(dir, seed);
     for index in 0..count {
@@ -50,12 +50,12 @@ enum Step {
     Stat,
 }
 
-/// A generator that needs nothing (SplitMix64, Steele et al. 2014).
+/// A random generator without dependencies (SplitMix64, Steele et al. 2014).
 #[derive(Debug)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// Numbers that follow from `seed`.
+    /// Numbers derived from `seed`.
     pub fn new(seed: u64) -> Numbers {
         Numbers(seed)
     }
@@ -68,7 +68,7 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`; 0 when that is 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.any().checked_rem(end).unwrap_or(0)
     }
@@ -78,7 +78,7 @@ struct Run<'a, D: Directory> {
     dir: &'a D,
     seed: u64,
     numbers: Numbers,
-    /// Two handles take turns, so that they must agree.
+    /// Two handles are used in turn, so that a difference between them shows.
     files: [D::File; 2],
     appender: D::File,
     model: Vec<u8>,
@@ -123,8 +123,8 @@ impl<'a, D: Directory> Run<'a, D> {
         }
     }
 
-    /// An offset and a length of at least 1 that end before `end`; every third begins or ends at a
-    /// page.
+    /// An offset and a length of at least 1; the range lies before `end`, and every third begins or
+    /// ends at a page.
     fn range(&mut self, end: u64) -> (u64, u64) {
         let mut offset = self.numbers.below(end);
         if self.numbers.below(3) == 0 {
@@ -189,7 +189,8 @@ impl<'a, D: Directory> Run<'a, D> {
     }
 
     fn copy(&mut self, turn: usize, (from, to): (u64, u64), len: u64) {
-        // Ranges of one file that overlap are refused, and an empty file has nothing to copy.
+        // Skipped: overlapping ranges of one file are refused, and an empty file has nothing to
+        // copy.
         if from.abs_diff(to) < len || self.model.is_empty() {
             return;
         }
@@ -227,7 +228,7 @@ impl<'a, D: Directory> Run<'a, D> {
         self.model[start..end].copy_from_slice(bytes);
     }
 
-    /// Bytes that follow from the next number.
+    /// Bytes derived from the next number.
     fn bytes(&mut self, len: u64) -> Vec<u8> {
         let mut bytes = vec![0; len as usize];
         let seed = self.numbers.any().to_le_bytes();

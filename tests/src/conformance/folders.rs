@@ -1,4 +1,4 @@
-//! Folders and their listings: everything once, offsets that last, trees of any depth.
+//! Folders and their listings: each entry once, offsets that stay valid, trees of any depth.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use super::verbs::rest;
 use super::{Directory, Errno, Kind, Listed, Listing, Verbs};
 
-/// Entries of a folder that takes many calls to list.
+/// Entries of a folder that needs many calls to list.
 const MANY: usize = 1000;
-/// Folders in each other.
+/// Depth of nested folders.
 const DEPTH: usize = 30;
 
 /// Makes `count` files in the folder itself and returns their names, sorted.
@@ -51,7 +51,7 @@ pub fn a_listing_names_the_folder_and_its_parent_once(dir: &impl Directory) {
     assert_eq!(counts, BTreeMap::from(expected));
 }
 
-pub fn a_listing_tells_kinds_and_inodes_as_stat_does(dir: &impl Directory) {
+pub fn a_listing_reports_the_same_kinds_and_inodes_as_stat(dir: &impl Directory) {
     dir.write("file", b"");
     dir.folder("folder");
     dir.make_link("file", "link").unwrap();
@@ -71,7 +71,7 @@ pub fn a_thousand_files_are_listed_once_each(dir: &impl Directory) {
     assert_eq!(dir.names(""), names);
 }
 
-pub fn what_is_removed_is_listed_no_more(dir: &impl Directory) {
+pub fn a_removed_file_is_no_longer_listed(dir: &impl Directory) {
     fill(dir, 5);
     dir.unlink("file-0002").unwrap();
     assert_eq!(
@@ -80,7 +80,7 @@ pub fn what_is_removed_is_listed_no_more(dir: &impl Directory) {
     );
 }
 
-pub fn a_listing_goes_on_behind_any_offset_it_gave(dir: &impl Directory) {
+pub fn a_listing_continues_after_any_of_its_offsets(dir: &impl Directory) {
     fill(dir, 60);
     let mut listing = dir.list("").unwrap();
     let all = rest(&mut listing);
@@ -90,7 +90,7 @@ pub fn a_listing_goes_on_behind_any_offset_it_gave(dir: &impl Directory) {
     }
 }
 
-pub fn a_listing_that_begins_again_shows_what_is_new(dir: &impl Directory) {
+pub fn a_restarted_listing_shows_new_files(dir: &impl Directory) {
     fill(dir, 3);
     let mut listing = dir.list("").unwrap();
     assert_eq!(rest(&mut listing).len(), 3);
@@ -103,7 +103,7 @@ pub fn a_listing_that_begins_again_shows_what_is_new(dir: &impl Directory) {
     );
 }
 
-pub fn what_stays_is_listed_once_while_others_come_and_go(dir: &impl Directory) {
+pub fn a_file_that_stays_is_listed_once_while_others_come_and_go(dir: &impl Directory) {
     let names = fill(dir, 300);
     let (going, staying): (Vec<_>, Vec<_>) = names
         .into_iter()
@@ -148,7 +148,7 @@ pub fn a_folder_is_emptied_while_it_is_listed(dir: &impl Directory) {
     dir.remove_folder("folder").unwrap();
 }
 
-pub fn two_listings_of_one_folder_do_not_meet(dir: &impl Directory) {
+pub fn two_listings_of_one_folder_are_independent(dir: &impl Directory) {
     let names = fill(dir, 100);
     let (mut one, mut other) = (dir.list("").unwrap(), dir.list("").unwrap());
     let first = one.next().unwrap();
@@ -158,7 +158,7 @@ pub fn two_listings_of_one_folder_do_not_meet(dir: &impl Directory) {
     assert_eq!(sorted_names(&all), names);
 }
 
-pub fn folders_lie_thirty_deep(dir: &impl Directory) {
+pub fn folders_nest_thirty_deep(dir: &impl Directory) {
     let mut path = "0".to_owned();
     for level in 1..DEPTH {
         dir.folder(&path);
@@ -195,7 +195,7 @@ pub fn a_name_may_be_a_file_then_a_folder_then_a_link(dir: &impl Directory) {
     assert_eq!(dir.kind("a"), Ok(Kind::Link));
 }
 
-pub fn a_name_that_was_missed_is_found_once_it_is_there(dir: &impl Directory) {
+pub fn a_missing_name_is_found_once_it_exists(dir: &impl Directory) {
     assert_eq!(dir.stat("late"), Err(Errno::NOENT));
     dir.write("late", b"here");
     assert_eq!(dir.read("late"), b"here");

@@ -1,6 +1,6 @@
-//! What the kernel decides before a file system is asked, or keeps for it: `.` and `..`, the access
-//! mode of a descriptor, links that are followed, long paths, locks. On a mount these say that
-//! nothing stands in the kernel's way.
+//! What the kernel decides itself, without asking the file system: `.` and `..`, the access mode of
+//! a descriptor, links that are followed, long paths, locks. On a mount these facts show that the
+//! file system doesn't interfere.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -60,7 +60,7 @@ pub fn a_link_to_nowhere_is_enoent(dir: &Plain) {
     assert_eq!(dir.names(""), ["link"]);
 }
 
-pub fn a_file_with_a_slash_behind_it_is_no_folder(dir: &Plain) {
+pub fn a_file_with_a_trailing_slash_is_enotdir(dir: &Plain) {
     dir.write("a", b"");
     assert_eq!(dir.stat("a/"), Err(Errno::NOTDIR));
     assert_eq!(dir.unlink("a/"), Err(Errno::NOTDIR));

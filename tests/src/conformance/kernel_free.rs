@@ -1,8 +1,8 @@
-//! The file system of a share without a kernel: this does what a kernel does (paths, lookup counts,
-//! handles) and no more.
+//! The file system of a share without a kernel: this file does the kernel's part (paths, lookup
+//! counts, handles) and no more.
 //!
-//! It follows no links and checks no permissions. Which errno a situation is it says for itself, so
-//! that a fact fails if a mount should say something else.
+//! It follows no links and checks no permissions. It maps errors to errno by a table of its own, so
+//! that a fact fails where a mount should return another errno.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -21,7 +21,7 @@ use super::{
     Stat, Time,
 };
 
-/// Entries that one step of a listing takes.
+/// Entries per step of a listing.
 const STEP_COUNT: usize = 10;
 const NANOS: i64 = 1_000_000_000;
 /// The flags of fallocate(2).
@@ -32,13 +32,13 @@ const PUNCH_HOLE: u32 = 2;
 #[derive(Debug, Clone)]
 pub struct KernelFree {
     fs: Arc<FileSystem>,
-    /// What was looked up by name, as long as it has that name: a kernel does not forget what it
-    /// may be asked again.
+    /// Inodes that were looked up by name, kept while they have that name: a kernel keeps them too,
+    /// because programs may ask for them again.
     names: Arc<Mutex<HashMap<Inode, Held>>>,
     releaser: Arc<Releaser>,
 }
 
-/// An inode that was looked up; forgotten when this is dropped.
+/// An inode that was looked up; its lookup is taken back when this is dropped.
 #[derive(Debug)]
 struct Held {
     fs: Arc<FileSystem>,
@@ -53,11 +53,11 @@ impl Drop for Held {
     }
 }
 
-/// Releases handles some time after they were closed, as a kernel does: close(2) waits for the
-/// flush only.
+/// Releases handles some time after they were closed, as a kernel does: close(2) waits only for the
+/// flush.
 #[derive(Debug)]
 struct Releaser {
-    /// `None` when there is nothing more to release.
+    /// `None` once nothing more will be released.
     closed: Option<Sender<(Held, Handle)>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,7 +67,7 @@ impl Releaser {
         let (closed, closing) = channel::<(Held, Handle)>();
         let thread = std::thread::spawn(move || {
             for (held, handle) in closing {
-                // What release says reaches nobody: close(2) has returned.
+                // close(2) has returned already, so no caller is left to get this result.
                 let _released = held.fs.release(handle);
             }
         });
@@ -105,7 +105,7 @@ pub struct KernelFreeListing {
 }
 
 impl KernelFree {
-    /// All of this file system.
+    /// The root folder of `fs`.
     pub fn new(fs: FileSystem) -> KernelFree {
         KernelFree {
             fs: Arc::new(fs),
@@ -133,11 +133,11 @@ impl KernelFree {
     }
 
     fn remember(&self, inode: Inode) {
-        // A lookup that was counted before is taken back.
+        // Dropping the older `Held` takes its lookup back.
         drop(self.names().insert(inode, self.held(inode)));
     }
 
-    /// The name is gone; whoever has the file open still knows it.
+    /// Forgets the name; open handles still hold the inode.
     fn forget(&self, inode: Inode) {
         drop(self.names().remove(&inode));
     }
@@ -146,7 +146,7 @@ impl KernelFree {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The folder that a path leads to, and the name in it.
+    /// The parent folder of a path, and the name in it.
     fn split<'a>(&self, path: &'a str) -> Outcome<(Held, &'a OsStr)> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         Ok((self.find(folder)?, OsStr::new(name)))
@@ -266,7 +266,7 @@ impl Directory for KernelFree {
     }
 
     fn hard_link(&self, _from: &str, _to: &str) -> Outcome<()> {
-        // There is no such call.
+        // The file system has no such operation.
         Err(Errno::PERM)
     }
 
@@ -379,7 +379,7 @@ impl Drop for KernelFreeFile {
             inode: std::mem::replace(&mut self.held.inode, Inode::ROOT),
         };
         if let Some(closed) = &self.releaser.closed {
-            // Fails when an earlier release has panicked, which the end tells.
+            // Sending fails if an earlier release panicked; the end of the releaser reports that.
             drop(closed.send((held, self.handle)));
         }
         if !std::thread::panicking() {
@@ -461,7 +461,7 @@ fn nanos(time: Time) -> i64 {
     time.secs * NANOS + i64::from(time.nanos)
 }
 
-/// What a program would be told.
+/// The errno that a program would get.
 fn errno(error: FsError) -> Errno {
     match error {
         FsError::NotFound => Errno::NOENT,

@@ -1,10 +1,10 @@
-//! Symbolic links are kept, whatever they point to; hard links work, or are refused cleanly.
+//! Symbolic links are kept, whatever their target; hard links work or are refused cleanly.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
 use super::{Directory, Errno, FileVerbs, Kind, Open, Verbs};
 
-/// Targets of all sorts: what a link points to is nobody's business but its reader's.
+/// Targets of all kinds. A file system must not interpret them.
 const TARGETS: [&str; 7] = [
     "file",
     "../..",

@@ -1,4 +1,4 @@
-//! Which names there may be: all of UTF-8 but `/` and NUL, up to 255 bytes, each byte its own.
+//! Valid names: all of UTF-8 but `/` and NUL, up to 255 bytes, compared byte by byte.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -8,7 +8,7 @@ use super::{Directory, Errno, Open, Rename, Verbs};
 const NAME_LEN_MAX: usize = 255;
 
 /// Makes, reads, lists and removes a file and a folder of this name.
-fn serves(dir: &impl Directory, name: &str) {
+fn works(dir: &impl Directory, name: &str) {
     dir.write(name, name.as_bytes());
     assert_eq!(dir.read(name), name.as_bytes(), "{name:?}");
     assert_eq!(dir.names(""), [name], "{name:?}");
@@ -21,7 +21,7 @@ fn serves(dir: &impl Directory, name: &str) {
     dir.remove_folder(name).unwrap();
 }
 
-/// Both names are there, each with its own content.
+/// Makes both files, and checks that each has its own content.
 fn are_two(dir: &impl Directory, one: &str, other: &str) {
     dir.write(one, b"one");
     assert_eq!(dir.stat(other), Err(Errno::NOENT));
@@ -35,15 +35,15 @@ fn are_two(dir: &impl Directory, one: &str, other: &str) {
     assert_eq!(dir.names(""), names);
 }
 
-pub fn a_name_of_255_bytes_serves(dir: &impl Directory) {
-    serves(dir, &"n".repeat(NAME_LEN_MAX));
+pub fn a_name_of_255_bytes_works(dir: &impl Directory) {
+    works(dir, &"n".repeat(NAME_LEN_MAX));
 }
 
-pub fn a_name_of_255_bytes_in_many_bytes_a_letter_serves(dir: &impl Directory) {
-    serves(dir, &"日".repeat(NAME_LEN_MAX / 3));
+pub fn a_name_of_255_bytes_in_multi_byte_letters_works(dir: &impl Directory) {
+    works(dir, &"日".repeat(NAME_LEN_MAX / 3));
 }
 
-pub fn a_name_of_256_bytes_is_refused_by_all_that_would_make_it(dir: &impl Directory) {
+pub fn a_name_of_256_bytes_is_refused_by_every_operation_that_creates_it(dir: &impl Directory) {
     let name = "n".repeat(NAME_LEN_MAX + 1);
     dir.write("source", b"");
     let outcomes = [
@@ -61,33 +61,33 @@ pub fn a_name_of_256_bytes_is_not_looked_up(dir: &impl Directory) {
     assert_eq!(dir.stat(&name), Err(Errno::NAMETOOLONG));
 }
 
-pub fn a_backslash_is_a_letter(dir: &impl Directory) {
-    serves(dir, r"a\b\..\c");
+pub fn a_backslash_is_an_ordinary_character(dir: &impl Directory) {
+    works(dir, r"a\b\..\c");
 }
 
-pub fn control_letters_serve(dir: &impl Directory) {
-    serves(dir, "new\nline\ttab\u{1b}[31m\u{7f}");
+pub fn control_characters_work(dir: &impl Directory) {
+    works(dir, "new\nline\ttab\u{1b}[31m\u{7f}");
 }
 
-pub fn names_of_windows_devices_serve(dir: &impl Directory) {
+pub fn names_of_windows_devices_work(dir: &impl Directory) {
     for name in ["CON", "nul", "com1.txt", "LPT9"] {
-        serves(dir, name);
+        works(dir, name);
     }
 }
 
 pub fn dots_and_spaces_at_the_ends_stay(dir: &impl Directory) {
     for name in ["trailing.", "trailing ", " leading", "...", ".hidden"] {
-        serves(dir, name);
+        works(dir, name);
     }
 }
 
-pub fn what_windows_forbids_serves(dir: &impl Directory) {
-    serves(dir, "a<b>c:d\"e|f?g*h");
+pub fn characters_that_windows_forbids_work(dir: &impl Directory) {
+    works(dir, "a<b>c:d\"e|f?g*h");
 }
 
-pub fn letters_of_all_planes_serve(dir: &impl Directory) {
+pub fn letters_of_all_unicode_planes_work(dir: &impl Directory) {
     for name in ["Grüße 日本", "👩‍👩‍👧‍👦", "\u{202e}txt.exe", "\u{fffd}\u{feff}"] {
-        serves(dir, name);
+        works(dir, name);
     }
 }
 

@@ -1,7 +1,7 @@
-//! A directory of the operating system, by its system calls: the model that tests the facts, and
-//! what a mount is too.
+//! A directory of the operating system, used by system calls: a plain directory, on which the facts
+//! are tested, or a mount.
 //!
-//! It holds no descriptor of the directory itself, so that it keeps no mount busy.
+//! It holds no descriptor of the directory itself, because that would keep a mount busy.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,8 @@ use super::{
     Time,
 };
 
-/// What one getdents(2) may fill: some ten entries, so that long listings take many calls.
+/// The buffer of one getdents(2), in bytes: some ten entries, so that long listings need many
+/// calls.
 const LISTING_LEN: usize = 640;
 
 /// See the module's head.
@@ -80,8 +81,8 @@ impl Directory for Plain {
     }
 
     fn set_len(&self, path: &str, len: u64) -> Outcome<()> {
-        // There is no truncate(2) in rustix; opening for it is the same but for the permissions it
-        // asks.
+        // rustix has no truncate(2). Opening the file and ftruncate(2) do the same, except for the
+        // permissions that they require.
         let file = fs::open(self.at(path), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         fs::ftruncate(file, len)
     }

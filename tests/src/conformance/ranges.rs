@@ -1,4 +1,4 @@
-//! Ranges within files: reserved, punched, copied, and where data and holes are.
+//! Ranges within files: reserving, punching, copying, and finding data and holes.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -7,12 +7,13 @@ use super::{Allocate, Directory, Errno, File, FileVerbs, Open, Outcome, Verbs};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Whether this folder can do it at all; one that can't says so and changes nothing.
+/// Whether the folder offers the operation. One that doesn't must return an error and change
+/// nothing.
 fn is_offered<T: std::fmt::Debug>(outcome: &Outcome<T>) -> bool {
     !matches!(outcome, Err(Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
-pub fn reserving_behind_the_end_makes_the_file_longer(dir: &impl Directory) {
+pub fn reserving_past_the_end_extends_the_file(dir: &impl Directory) {
     dir.write("a", b"12345");
     let file = dir.open("a", Open::both()).unwrap();
     file.allocate(Allocate::Grow, 3, 5000).unwrap();
@@ -64,11 +65,11 @@ pub fn data_is_found_where_it_was_written(dir: &impl Directory) {
     let file = dir.open("a", Open::create()).unwrap();
     file.write(4 * MIB, &pattern(100));
     let found = file.next_data(0).unwrap();
-    assert!(found <= 4 * MIB, "the first data is said to be at {found}");
+    assert!(found <= 4 * MIB, "the first data was found at {found}");
     assert_eq!(file.next_data(4 * MIB + 50), Ok(4 * MIB + 50));
 }
 
-pub fn no_byte_that_was_written_lies_in_a_hole(dir: &impl Directory) {
+pub fn no_written_byte_is_in_a_hole(dir: &impl Directory) {
     let file = dir.open("a", Open::create()).unwrap();
     for index in 0..5 {
         file.write(index * MIB, b"x");
@@ -76,7 +77,10 @@ pub fn no_byte_that_was_written_lies_in_a_hole(dir: &impl Directory) {
     let (mut offset, mut data_len) = (0, 0);
     while let Ok(start) = file.next_data(offset) {
         let end = file.next_hole(start).unwrap();
-        assert!(end > start, "a hole at {end} begins where data at {start} does");
+        assert!(
+            end > start,
+            "the hole at {end} does not come after the data at {start}"
+        );
         data_len += (0..5)
             .filter(|index| (start..end).contains(&(index * MIB)))
             .count();
@@ -92,7 +96,7 @@ pub fn the_end_of_a_full_file_is_its_first_hole(dir: &impl Directory) {
     assert_eq!(file.next_data(4999), Ok(4999));
 }
 
-pub fn behind_the_end_there_is_neither_data_nor_a_hole(dir: &impl Directory) {
+pub fn past_the_end_there_is_neither_data_nor_a_hole(dir: &impl Directory) {
     dir.write("a", b"12345");
     let file = dir.open("a", Open::read()).unwrap();
     assert_eq!(file.next_data(5), Err(Errno::NXIO));

@@ -1,5 +1,5 @@
-//! Renames: what moves, what is replaced, what stays open, and the two kinds that replace nothing
-//! or swap.
+//! Renames: moved and replaced files, open files, and the two variants that don't replace or that
+//! swap.
 
 #![expect(missing_docs, reason = "the name of a fact says it")]
 
@@ -36,7 +36,7 @@ pub fn a_rename_replaces_the_file_that_was_there(dir: &impl Directory) {
     assert_eq!(dir.names(""), ["old"]);
 }
 
-pub fn a_replaced_file_lives_on_for_whoever_has_it_open(dir: &impl Directory) {
+pub fn a_replaced_file_lives_on_in_its_open_handles(dir: &impl Directory) {
     dir.write("old", &pattern(10_000));
     dir.write("new", b"new");
     let open = dir.open("old", Open::both()).unwrap();
@@ -48,7 +48,7 @@ pub fn a_replaced_file_lives_on_for_whoever_has_it_open(dir: &impl Directory) {
     assert_eq!(dir.read("old"), b"new");
 }
 
-pub fn what_is_open_stays_open_under_its_new_name(dir: &impl Directory) {
+pub fn an_open_file_stays_open_under_its_new_name(dir: &impl Directory) {
     dir.write("old", b"12345");
     let open = dir.open("old", Open::both()).unwrap();
     dir.move_to("old", "new");
@@ -98,7 +98,7 @@ pub fn a_folder_replaces_an_empty_one(dir: &impl Directory) {
     assert_eq!(dir.read("empty/a"), b"a");
 }
 
-pub fn a_renamed_folder_takes_its_whole_subtree_along(dir: &impl Directory) {
+pub fn a_renamed_folder_keeps_its_whole_subtree(dir: &impl Directory) {
     for folder in ["old", "old/inner", "old/inner/deep", "old/none"] {
         dir.folder(folder);
     }
@@ -116,7 +116,7 @@ pub fn a_renamed_folder_takes_its_whole_subtree_along(dir: &impl Directory) {
     assert_eq!(dir.stat("old/inner/deep/b"), Err(Errno::NOENT));
 }
 
-pub fn what_is_in_a_renamed_folder_keeps_its_inodes(dir: &impl Directory) {
+pub fn entries_of_a_renamed_folder_keep_their_inodes(dir: &impl Directory) {
     dir.folder("old");
     dir.folder("old/inner");
     dir.write("old/inner/a", b"");
@@ -126,7 +126,7 @@ pub fn what_is_in_a_renamed_folder_keeps_its_inodes(dir: &impl Directory) {
     assert_eq!(before, after);
 }
 
-pub fn what_is_open_in_a_renamed_folder_stays_open(dir: &impl Directory) {
+pub fn an_open_file_in_a_renamed_folder_stays_open(dir: &impl Directory) {
     dir.folder("old");
     let open = dir.open("old/a", Open::create()).unwrap();
     open.write(0, b"before ");
@@ -163,7 +163,7 @@ pub fn a_rename_that_must_not_replace_takes_a_free_name(dir: &impl Directory) {
     assert_eq!(dir.read("free"), b"a");
 }
 
-pub fn a_rename_that_must_not_replace_spares_what_is_there(dir: &impl Directory) {
+pub fn a_rename_that_must_not_replace_fails_if_the_target_exists(dir: &impl Directory) {
     dir.write("a", b"a");
     dir.write("taken", b"taken");
     assert_eq!(dir.rename("a", "taken", Rename::NoReplace), Err(Errno::EXIST));

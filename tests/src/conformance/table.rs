@@ -1,21 +1,21 @@
-//! The table of all facts: a test binary gives it a macro, which makes a test of each.
+//! The table of all facts: a test binary passes a macro, which turns each fact into a test.
 //!
-//! It names facts; what runs them, and on what, is the business of the suite.
+//! It only names facts. The suite decides on which directory they run.
 
-/// Calls `$run! { family: fact, fact, …; family: … }` with every fact that holds for any
+/// Calls `$run! { family: fact, fact, …; family: … }` with every fact that applies to any
 /// [`Directory`](super::Directory).
 #[macro_export]
 macro_rules! for_each_fact {
     ($run:ident) => {
         $run! {
             attributes:
-                stat_tells_what_each_entry_is,
+                stat_reports_the_kind_of_each_entry,
                 the_folder_itself_is_a_folder,
                 stat_by_name_and_by_handle_agree,
                 an_unfinished_write_shows_in_the_length,
                 a_file_is_made_with_its_mode,
                 a_folder_is_made_with_its_mode,
-                opening_what_exists_does_not_change_its_mode,
+                opening_an_existing_file_does_not_change_its_mode,
                 a_mode_that_is_set_is_kept,
                 a_mode_outlives_a_write_and_a_rename,
                 a_mode_set_while_a_file_is_open_shows_in_its_handle,
@@ -30,7 +30,7 @@ macro_rules! for_each_fact {
                 a_time_before_1970_is_kept,
                 a_file_has_one_name,
                 an_inode_number_stays_and_belongs_to_one_file,
-                there_is_room_and_it_is_told;
+                statvfs_reports_free_space;
             contents:
                 what_is_written_is_read_back,
                 a_new_file_is_empty,
@@ -43,15 +43,15 @@ macro_rules! for_each_fact {
                 a_write_of_no_bytes_changes_nothing,
                 a_write_in_the_middle_keeps_the_rest,
                 a_write_past_the_end_leaves_zeros_before_it,
-                a_file_of_sixteen_mebibytes_may_be_all_hole_but_its_ends,
+                a_file_of_sixteen_mebibytes_can_be_a_hole_between_its_ends,
                 appending_goes_to_the_end,
                 two_appending_handles_lose_nothing,
-                appending_goes_behind_what_another_handle_wrote,
+                appending_goes_after_the_bytes_of_another_handle,
                 opening_with_truncation_empties_the_file_and_keeps_its_inode,
                 truncation_at_opening_shows_in_handles_that_were_open,
                 a_shorter_length_cuts_the_end_off,
                 a_greater_length_appends_zeros,
-                what_was_cut_off_does_not_come_back,
+                truncated_bytes_do_not_come_back,
                 a_length_set_through_one_handle_shows_in_another,
                 a_length_set_by_name_shows_in_an_open_handle,
                 two_handles_see_the_same_length_at_once,
@@ -61,41 +61,41 @@ macro_rules! for_each_fact {
                 a_closed_file_can_be_written_again,
                 writes_from_the_back_to_the_front_make_the_whole_file;
             errors:
-                what_does_not_exist_is_enoent_to_every_operation,
-                nothing_exists_below_what_does_not_exist,
-                a_file_is_no_folder_to_every_operation_below_it,
-                a_file_that_exists_is_eexist_to_all_that_would_make_it,
-                a_folder_that_exists_is_eexist_to_all_that_would_make_it,
-                a_link_that_exists_is_eexist_to_all_that_would_make_it,
+                a_missing_entry_is_enoent_to_every_operation,
+                a_path_below_a_missing_folder_is_enoent,
+                a_path_below_a_file_is_enotdir_to_every_operation,
+                an_existing_file_is_eexist_to_every_operation_that_creates_it,
+                an_existing_folder_is_eexist_to_every_operation_that_creates_it,
+                an_existing_link_is_eexist_to_every_operation_that_creates_it,
                 exclusive_creation_makes_a_file_once,
                 a_folder_is_not_opened_for_writing,
-                a_folder_has_no_length_to_set,
+                the_length_of_a_folder_can_not_be_set,
                 a_folder_is_not_unlinked,
                 a_file_is_not_removed_as_a_folder,
                 a_link_to_a_folder_is_not_removed_as_a_folder,
-                a_folder_with_something_in_it_is_not_removed,
-                a_file_has_no_entries_to_list,
+                a_folder_that_is_not_empty_is_not_removed,
+                a_file_can_not_be_listed,
                 only_a_link_has_a_target_to_read,
                 a_folder_does_not_replace_a_file,
                 a_file_does_not_replace_a_folder,
-                a_folder_does_not_replace_one_with_something_in_it,
+                a_folder_does_not_replace_one_that_is_not_empty,
                 a_folder_does_not_move_into_itself,
                 an_exchange_needs_both;
             folders:
                 a_new_folder_is_empty,
                 a_listing_names_the_folder_and_its_parent_once,
-                a_listing_tells_kinds_and_inodes_as_stat_does,
+                a_listing_reports_the_same_kinds_and_inodes_as_stat,
                 a_thousand_files_are_listed_once_each,
-                what_is_removed_is_listed_no_more,
-                a_listing_goes_on_behind_any_offset_it_gave,
-                a_listing_that_begins_again_shows_what_is_new,
-                what_stays_is_listed_once_while_others_come_and_go,
+                a_removed_file_is_no_longer_listed,
+                a_listing_continues_after_any_of_its_offsets,
+                a_restarted_listing_shows_new_files,
+                a_file_that_stays_is_listed_once_while_others_come_and_go,
                 a_folder_is_emptied_while_it_is_listed,
-                two_listings_of_one_folder_do_not_meet,
-                folders_lie_thirty_deep,
+                two_listings_of_one_folder_are_independent,
+                folders_nest_thirty_deep,
                 a_removed_folder_can_be_made_again_and_is_empty,
                 a_name_may_be_a_file_then_a_folder_then_a_link,
-                a_name_that_was_missed_is_found_once_it_is_there;
+                a_missing_name_is_found_once_it_exists;
             links:
                 the_target_of_a_link_is_read_back_as_it_was_given,
                 a_target_of_a_thousand_bytes_is_kept,
@@ -105,30 +105,30 @@ macro_rules! for_each_fact {
                 a_file_replaces_a_link_and_not_its_target,
                 a_hard_link_is_the_same_file_or_is_refused;
             names:
-                a_name_of_255_bytes_serves,
-                a_name_of_255_bytes_in_many_bytes_a_letter_serves,
-                a_name_of_256_bytes_is_refused_by_all_that_would_make_it,
+                a_name_of_255_bytes_works,
+                a_name_of_255_bytes_in_multi_byte_letters_works,
+                a_name_of_256_bytes_is_refused_by_every_operation_that_creates_it,
                 a_name_of_256_bytes_is_not_looked_up,
-                a_backslash_is_a_letter,
-                control_letters_serve,
-                names_of_windows_devices_serve,
+                a_backslash_is_an_ordinary_character,
+                control_characters_work,
+                names_of_windows_devices_work,
                 dots_and_spaces_at_the_ends_stay,
-                what_windows_forbids_serves,
-                letters_of_all_planes_serve,
+                characters_that_windows_forbids_work,
+                letters_of_all_unicode_planes_work,
                 composed_and_decomposed_letters_are_two_names,
                 upper_and_lower_case_are_two_names,
                 a_name_and_its_beginning_are_two_names;
             ranges:
-                reserving_behind_the_end_makes_the_file_longer,
+                reserving_past_the_end_extends_the_file,
                 reserving_within_the_file_changes_nothing,
                 reserving_may_keep_the_length,
                 reserving_nothing_is_refused,
                 a_punched_hole_reads_as_zeros_and_keeps_the_length,
                 a_hole_punched_across_the_end_keeps_the_length,
                 data_is_found_where_it_was_written,
-                no_byte_that_was_written_lies_in_a_hole,
+                no_written_byte_is_in_a_hole,
                 the_end_of_a_full_file_is_its_first_hole,
-                behind_the_end_there_is_neither_data_nor_a_hole,
+                past_the_end_there_is_neither_data_nor_a_hole,
                 a_range_is_copied_from_file_to_file,
                 a_copy_ends_where_its_source_ends,
                 a_copy_shows_in_a_file_that_is_open;
@@ -136,19 +136,19 @@ macro_rules! for_each_fact {
                 a_renamed_file_keeps_its_content_and_its_inode,
                 a_file_moves_to_another_folder,
                 a_rename_replaces_the_file_that_was_there,
-                a_replaced_file_lives_on_for_whoever_has_it_open,
-                what_is_open_stays_open_under_its_new_name,
+                a_replaced_file_lives_on_in_its_open_handles,
+                an_open_file_stays_open_under_its_new_name,
                 a_file_written_and_renamed_before_it_is_closed_has_all_its_bytes,
                 the_old_name_is_free_at_once,
                 a_rename_to_the_same_name_changes_nothing,
                 a_folder_replaces_an_empty_one,
-                a_renamed_folder_takes_its_whole_subtree_along,
-                what_is_in_a_renamed_folder_keeps_its_inodes,
-                what_is_open_in_a_renamed_folder_stays_open,
+                a_renamed_folder_keeps_its_whole_subtree,
+                entries_of_a_renamed_folder_keep_their_inodes,
+                an_open_file_in_a_renamed_folder_stays_open,
                 a_renamed_folder_takes_new_entries,
                 a_folder_moves_into_another_and_out_again,
                 a_rename_that_must_not_replace_takes_a_free_name,
-                a_rename_that_must_not_replace_spares_what_is_there,
+                a_rename_that_must_not_replace_fails_if_the_target_exists,
                 an_exchange_swaps_two_files,
                 an_exchange_swaps_a_file_and_a_full_folder,
                 files_that_were_swapped_stay_open,
@@ -167,7 +167,7 @@ macro_rules! for_each_fact {
     };
 }
 
-/// The same for the facts that a kernel in between decides.
+/// The same for the facts that the kernel decides.
 #[macro_export]
 macro_rules! for_each_fact_of_the_kernel {
     ($run:ident) => {
@@ -180,7 +180,7 @@ macro_rules! for_each_fact_of_the_kernel {
                 a_link_is_followed_to_a_file_and_to_a_folder,
                 a_link_to_itself_is_a_loop,
                 a_link_to_nowhere_is_enoent,
-                a_file_with_a_slash_behind_it_is_no_folder,
+                a_file_with_a_trailing_slash_is_enotdir,
                 an_exclusive_lock_keeps_another_handle_out,
                 a_shared_lock_lets_readers_in_and_keeps_writers_out,
                 a_lock_ends_with_its_handle,

@@ -1,10 +1,8 @@
-//! What facts say in one word instead of three, on any [`Directory`] and [`File`]. They fail at the
-//! line of the fact.
+//! Shorthands for facts, on any [`Directory`] and [`File`]. A failure names the line of the fact.
 
 use super::{Directory, File, Kind, Listed, Listing, Open, Outcome, Rename};
 
-/// Bytes of one `read_at` when a whole file is read: not a power of two, so that reads straddle
-/// pages.
+/// Bytes per `read_at` when a whole file is read: not a power of two, so that reads straddle pages.
 const PIECE_LEN: usize = 100_003;
 
 /// Verbs on a folder.
@@ -34,7 +32,7 @@ pub trait Verbs: Directory {
         self.rename(from, to, Rename::Plain).unwrap();
     }
 
-    /// The inode number of what has this name.
+    /// The inode number of the entry with this name.
     #[track_caller]
     fn inode(&self, path: &str) -> u64 {
         self.stat(path).unwrap().inode
@@ -47,7 +45,7 @@ pub trait Verbs: Directory {
         rest(&mut listing)
     }
 
-    /// The names in a folder, sorted; each as often as it is listed.
+    /// The names in a folder, sorted; a name that is listed twice occurs twice.
     #[track_caller]
     fn names(&self, path: &str) -> Vec<String> {
         let mut names: Vec<String> = self.entries(path).into_iter().map(|entry| entry.name).collect();
@@ -55,12 +53,12 @@ pub trait Verbs: Directory {
         names
     }
 
-    /// Whether there is something of this name.
+    /// Whether an entry has this name.
     fn exists(&self, path: &str) -> bool {
         self.stat(path).is_ok()
     }
 
-    /// What has this name, if anything.
+    /// The kind of the entry with this name.
     fn kind(&self, path: &str) -> Outcome<Kind> {
         self.stat(path).map(|stat| stat.kind)
     }
@@ -70,18 +68,18 @@ impl<D: Directory + ?Sized> Verbs for D {}
 
 /// Verbs on an open file.
 pub trait FileVerbs: File {
-    /// Writes all of it at `offset`.
+    /// Writes all of `bytes` at `offset`.
     #[track_caller]
     fn write(&self, offset: u64, bytes: &[u8]) {
         let mut done = 0;
         while done < bytes.len() {
             let count = self.write_at(offset + done as u64, &bytes[done..]).unwrap();
-            assert!(count > 0, "a write of {} bytes wrote none", bytes.len() - done);
+            assert!(count > 0, "a write of {} bytes wrote 0 bytes", bytes.len() - done);
             done += count;
         }
     }
 
-    /// What one read of `len` bytes at `offset` gives.
+    /// The bytes that one read of `len` bytes at `offset` returns.
     #[track_caller]
     fn piece(&self, offset: u64, len: usize) -> Vec<u8> {
         let mut buffer = vec![0xa5; len];
@@ -90,7 +88,7 @@ pub trait FileVerbs: File {
         buffer
     }
 
-    /// Everything from the beginning to the end.
+    /// The whole content, read from the beginning to the end.
     #[track_caller]
     fn all(&self) -> Vec<u8> {
         let mut all = Vec::new();
@@ -102,7 +100,7 @@ pub trait FileVerbs: File {
         }
     }
 
-    /// Its length as stat(2) tells it.
+    /// Its length according to stat(2).
     #[track_caller]
     fn told_len(&self) -> u64 {
         self.stat().unwrap().len
@@ -111,7 +109,7 @@ pub trait FileVerbs: File {
 
 impl<F: File + ?Sized> FileVerbs for F {}
 
-/// What is left of a listing, without `.` and `..`.
+/// The remaining entries of a listing, without `.` and `..`.
 #[track_caller]
 pub(super) fn rest(listing: &mut impl Listing) -> Vec<Listed> {
     let mut all = Vec::new();
@@ -127,7 +125,7 @@ pub(super) fn rest(listing: &mut impl Listing) -> Vec<Listed> {
     }
 }
 
-/// `len` bytes of which no two pages look alike.
+/// `len` bytes in which no two pages are equal.
 pub(super) fn pattern(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().finalize_xof().fill(&mut bytes);

@@ -1,5 +1,5 @@
-//! What can be wrong with a link, and the guard that ends it. It changes plain values; acting on
-//! them is `pump`'s work.
+//! The faults of a link, and the guard that ends them. This file only changes values; `pump` acts
+//! on them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// What is wrong with a link right now. Counters, because faults may overlap.
+/// The faults in force on a link. Counters, because faults may overlap.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Condition {
     /// Cuts in force: new connections are refused.
@@ -18,7 +18,7 @@ pub(super) struct Condition {
     pub(super) delay: Duration,
     /// The limit of each direction of each connection.
     pub(super) bytes_per_second: Option<u32>,
-    /// How often all connections were reset.
+    /// The number of resets of all connections.
     pub(super) resets: u64,
 }
 
@@ -66,10 +66,10 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// The one byte to corrupt: how many bytes pass before it.
+/// The byte to corrupt, as the number of bytes before it.
 #[derive(Debug)]
 pub(super) struct Corruption {
-    /// `u64::MAX` when nothing is to be corrupted.
+    /// `u64::MAX` if no byte is to be corrupted.
     remaining_len: AtomicU64,
 }
 

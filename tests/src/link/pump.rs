@@ -11,18 +11,18 @@ use tokio::time::Instant;
 use super::State;
 use crate::wait;
 
-/// Bytes collected at once.
+/// Maximum bytes of one chunk.
 const CHUNK_LEN: usize = 64 * 1024;
-/// Chunks under way in one direction: 4 MiB, what a slow and long path holds.
+/// Chunks under way in one direction: 4 MiB, as on a slow and long path.
 const CHUNK_COUNT_MAX: usize = 64;
 
-/// A chunk and when it may be delivered.
+/// A chunk and the time from which it may be delivered.
 struct Parcel {
     due: Option<Instant>,
     chunk: Vec<u8>,
 }
 
-/// Carries everything from `from` to `to`, then passes the end on.
+/// Carries everything from `from` to `to`, then passes the end of the stream on.
 pub(super) async fn pump(from: ReadHalf<'_>, to: WriteHalf<'_>, state: &State) -> io::Result<()> {
     let (sender, receiver) = mpsc::channel(CHUNK_COUNT_MAX);
     tokio::try_join!(collect(from, sender, state), deliver(receiver, to, state))?;
@@ -68,7 +68,7 @@ async fn deliver(
 
 async fn silence_is_over(state: &State) {
     let mut condition = state.condition.subscribe();
-    // The sender lives in `state`, so this can't fail.
+    // The sender is in `state`, so this can't fail.
     drop(condition.wait_for(|condition| condition.silences == 0).await);
 }
 

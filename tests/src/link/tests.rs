@@ -1,4 +1,4 @@
-//! The link does what it says, shown on plain sockets: an echo server behind it.
+//! The link behaves as documented, tested with plain sockets and an echo server.
 
 use std::io::ErrorKind;
 
@@ -32,7 +32,7 @@ async fn say(stream: &mut TcpStream, text: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_healthy_link_carries_bytes_both_ways_and_the_end() {
+async fn a_healthy_link_carries_bytes_both_ways_and_the_end_of_the_stream() {
     let (link, _, mut stream) = echo().await;
     assert_eq!(say(&mut stream, b"hello").await.unwrap(), b"hello");
     stream.shutdown().await.unwrap();
@@ -84,7 +84,7 @@ async fn a_half_open_link_is_silent_and_delivers_when_it_heals() {
 }
 
 #[tokio::test]
-async fn a_delay_counts_each_way() {
+async fn a_delay_applies_in_each_direction() {
     let (link, _, mut stream) = echo().await;
     let _delay = link.delay(Duration::from_millis(10));
     let started = wait::now();

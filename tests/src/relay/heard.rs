@@ -1,5 +1,4 @@
-//! Everything that a relay was ever told, kept so that a test can look for what it must never be
-//! told.
+//! Every request that a relay received, kept so that a test can search them for secrets.
 
 use axum::Router;
 use axum::body::Body;
@@ -27,7 +26,7 @@ impl Heard {
         self.requests.borrow().clone()
     }
 
-    /// The list, to be watched.
+    /// The list, to watch for new requests.
     pub(crate) fn watch(&self) -> watch::Receiver<Vec<String>> {
         self.requests.subscribe()
     }

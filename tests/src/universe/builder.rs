@@ -1,7 +1,7 @@
-//! How a universe differs from the ordinary one, and its making.
+//! The settings of a universe, and how it is built.
 //!
-//! Ordinary: alice and bob share one relay, reach each other directly, and are connected when they
-//! are handed out.
+//! By default alice and bob use one relay, reach each other directly, and are connected when the
+//! test gets them.
 
 use std::fmt;
 use std::panic::Location;
@@ -16,7 +16,7 @@ use crate::failure::Caller;
 use crate::ports;
 use crate::relay::RelayActor;
 
-/// Names what is different in a universe.
+/// The settings of a universe.
 #[derive(Debug, Default)]
 pub struct Builder {
     start: Start,
@@ -24,7 +24,7 @@ pub struct Builder {
     configure: Configure,
 }
 
-/// How far alice and bob are when the universe is handed out.
+/// The state of alice and bob when the test gets the universe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Start {
     #[default]
@@ -32,7 +32,7 @@ enum Start {
     Strangers,
 }
 
-/// Which ways lead through a link that can be broken.
+/// Which paths go through a link that a test can break.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Paths {
     pub(super) between_peers: Path,
@@ -47,7 +47,7 @@ pub(super) enum Path {
     Linked,
 }
 
-/// What a test changes in the configuration of every peer.
+/// A test's change to the configuration of every peer.
 #[derive(Clone, Default)]
 pub(super) struct Configure(Option<Arc<dyn Fn(PeerConfig) -> PeerConfig + Send + Sync>>);
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Configure {
 }
 
 impl Builder {
-    /// Alice and bob are started, but do not know of each other.
+    /// Starts alice and bob without connecting them.
     #[must_use]
     pub fn strangers(mut self) -> Self {
         self.start = Start::Strangers;

@@ -1,5 +1,5 @@
-//! The end of a universe: in good order with proof, or in disorder with everything that helps to
-//! understand it.
+//! The end of a universe: either closed, with proof that nothing is left, or dropped by a failing
+//! test, with everything that helps to understand the failure.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -20,12 +20,12 @@ use crate::wait::{Look, complete, poll};
 const LINES_SHOWN: usize = 40;
 
 thread_local! {
-    /// Universes on this thread. A runtime of a test has one thread, so they share their count of
+    /// Universes on this thread. The runtime of a test has one thread, so they share one count of
     /// tasks.
     static UNIVERSE_COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What there was before a universe was made, so that what it leaves can be told from it.
+/// What the process held before a universe was built; anything beyond it at the end is a leak.
 #[derive(Debug)]
 pub(super) struct Before {
     task_count: usize,
@@ -53,7 +53,7 @@ fn task_count() -> usize {
 }
 
 impl Universe {
-    /// Stops everything, waits until it is gone, and fails the test if anything is left.
+    /// Stops everything, waits for the end, and fails the test if anything is left.
     #[track_caller]
     pub fn close(mut self) -> impl Future<Output = ()> {
         let at = Location::caller();
@@ -93,8 +93,8 @@ impl Universe {
             })
             .await;
         }
-        // What the runtime and the process hold belongs to all universes there are, so only the
-        // last one answers for it.
+        // All current universes share the runtime and the process, so only the last one checks what
+        // these hold.
         if UNIVERSE_COUNT.get() == 1 {
             self.check_tasks(at).await;
             self.check_process(at).await;
@@ -107,7 +107,7 @@ impl Universe {
         poll(at, "all tasks to end", || match task_count() {
             now if now <= before => Look::Ready(()),
             now => Look::NotYet(format!(
-                "{now} tasks are alive, {before} were before the universe"
+                "{now} tasks are alive; there were {before} before the universe"
             )),
         })
         .await;
@@ -133,7 +133,7 @@ impl Universe {
             .flat_map(|actor| actor.known_files())
             .collect();
         let root = self.ground(at).root.path();
-        let files = leaks::unexpected_files(root, &expected).or_fail(at, "list what is left");
+        let files = leaks::unexpected_files(root, &expected).or_fail(at, "list the remaining files");
         let mounts = leaks::mounts_under(root);
         if !files.is_empty() || !mounts.is_empty() {
             fail(
@@ -143,7 +143,7 @@ impl Universe {
         }
     }
 
-    /// Everything that helps to understand a failure.
+    /// Prints everything that helps to understand a failure.
     fn autopsy(&self, ground: &Ground) {
         let seed = ground.seed;
         note(format_args!(

@@ -1,7 +1,6 @@
-//! What the parties of a universe stand on: its directory, its seed, its links, and how it looked
-//! before.
+//! The base of a universe: its directory, its seed, its links, and what the process held before.
 //!
-//! Starts peers; does not know which of them a test will use for what.
+//! It starts peers without knowing how a test will use them.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -61,7 +60,7 @@ impl Ground {
             .map_or_else(ports::claim_anywhere, ports::claim)
             .or_fail(at, "claim a port");
         let home = self.root.dir(name).or_fail(at, "make a peer's directory");
-        // Universes run side by side in one process: the key of a log must be its own.
+        // Several universes can run in one process, so the key of a log must be unique.
         let key = home.display().to_string();
         let log = Log::open(&key);
         log.write(format_args!("listens on {}, {}", claim.addr, claim.origin));

@@ -1,4 +1,4 @@
-//! Tells its package something that only a build script can.
+//! Sets a variable for its package, as only a build script can.
 
 fn main() {
     println!("cargo::rustc-env=FOREIGN_BUILT=by the build script");

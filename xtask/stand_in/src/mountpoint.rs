@@ -1,8 +1,8 @@
-//! Makes directories where peers would mount, says so, and waits for its standard input to be
-//! closed.
+//! Makes directories where peers would mount, prints their paths, and waits until its standard
+//! input closes.
 //!
-//! `STAND_IN_MOUNT` is `dies` (before it has mounted), `stays` (when it should unmount) or `leaves`
-//! (a mount behind).
+//! `STAND_IN_MOUNT` is `dies` (exits before it has mounted), `stays` (does not exit when it should
+//! unmount) or `leaves` (leaves a mount behind).
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -29,7 +29,10 @@ fn main() {
     std::fs::create_dir(&alice).unwrap();
     std::fs::create_dir(&bob).unwrap();
     if how == "leaves" {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&alice).status();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(&alice)
+            .status();
         assert!(mount.unwrap().success());
     }
     println!("mounted\t{}\t{}", alice.display(), bob.display());

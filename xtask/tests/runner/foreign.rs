@@ -1,5 +1,5 @@
-//! The runner on a workspace that knows nothing of it: the same tests and outcomes as with `cargo
-//! test`.
+//! The runner on a workspace without any settings for it: the same tests and outcomes as with
+//! `cargo test`.
 
 use std::path::{Path, PathBuf};
 

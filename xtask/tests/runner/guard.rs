@@ -1,5 +1,5 @@
-//! Sees which processes and FUSE connections a run has, ends what it leaves, and touches nothing
-//! else: other tests of other people may run on the machine.
+//! Records the processes and FUSE connections of a run and ends those that the run leaves behind.
+//! It touches nothing else, because unrelated tests may run on the same machine.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,27 +13,27 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::support::{Running, mark, state, texts};
 
-/// Between two looks at what tests have mounted.
+/// Time between two checks of the mounts of tests.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A process, as no other one is: its id and its start in ticks of the kernel.
+/// The unique identity of a process: its id and its start time in kernel ticks.
 type Identity = (i32, u64);
 
-/// The processes of a run that were seen. One that is ending has lost its environment and its
-/// command line, so it can be found only if it or its parent was seen before.
+/// The known processes of a run. An exiting process has lost its environment and its command line,
+/// so it is recognised only if it or its parent was seen before.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    /// All that were looked at, and whether they are of the run.
+    /// All processes that were checked, and whether they belong to the run.
     looked_at: BTreeMap<Identity, bool>,
 }
 
 impl Seen {
-    /// Looks at the processes that are new; `own` is the directory of the run.
+    /// Checks the new processes; `own` is the directory of the run.
     fn look(&mut self, own: &Path) {
         let mark = mark(own);
         let mut before = std::mem::take(&mut self.looked_at);
         for (process, parent) in identities() {
-            // One that was not of the run may execute a program of it.
+            // A process that did not belong to the run may have executed a program of the run.
             let was_own = before.remove(&process).is_some_and(|is_own| is_own);
             let is_own = was_own
                 || self.own().any(|own| own == parent)
@@ -42,7 +42,7 @@ impl Seen {
         }
     }
 
-    /// Those of the run that are there now, as directories in `/proc`, with their states.
+    /// The run's processes that still exist, as directories in `/proc`, with their states.
     fn remaining(&self) -> Vec<String> {
         let now: BTreeSet<Identity> = identities().map(|(process, _)| process).collect();
         let own = self.looked_at.iter().filter(|(_, is_own)| **is_own);
@@ -60,14 +60,14 @@ impl Seen {
             .collect()
     }
 
-    /// Those of the run, when it was last looked.
+    /// The processes of the run at the last check.
     fn own(&self) -> impl Iterator<Item = i32> {
         let own = self.looked_at.iter().filter(|(_, is_own)| **is_own);
         own.map(|((pid, _), _)| *pid)
     }
 }
 
-/// All processes that have not ended, each with the id of its parent.
+/// All processes that have not exited, each with the id of its parent.
 fn identities() -> impl Iterator<Item = (Identity, i32)> {
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
     processes.filter_map(|process| {
@@ -76,7 +76,7 @@ fn identities() -> impl Iterator<Item = (Identity, i32)> {
         let stat = String::from_utf8_lossy(&stat).into_owned();
         // After the name: the state is the first, the start the twentieth (proc_pid_stat(5)).
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        // All its threads have ended, and its parent has not noticed.
+        // All its threads have ended, and its parent has not waited for it yet.
         let is_dead = fields.first() == Some(&"Z") && matches!(fields.get(17), Some(&("0" | "1")));
         if is_dead {
             return None;
@@ -86,7 +86,7 @@ fn identities() -> impl Iterator<Item = (Identity, i32)> {
     })
 }
 
-/// What was seen of a run.
+/// The processes and connections of a run so far.
 #[derive(Clone, Default)]
 struct Sight {
     processes: Seen,
@@ -94,18 +94,18 @@ struct Sight {
     connections: BTreeMap<u32, Arc<Connection>>,
 }
 
-/// The kernel's files about a connection. They stay those of this one when its number is given to
-/// another.
+/// The kernel's files of a connection, held open: they still refer to this connection when another
+/// one gets its number.
 struct Connection {
-    /// Aborts it, and does nothing if it is gone.
+    /// A write aborts the connection, and does nothing if it is gone.
     abort: OwnedFd,
-    /// Tells how many threads wait for its server.
+    /// The number of requests that wait for its server.
     waiting: OwnedFd,
 }
 
-/// Ends what a runner that is broken leaves: connections of mounts below the directory of the run,
-/// and no others. It looks for them all the time, as a mount whose directory is removed is in no
-/// table any more, and a process that is ending does not show of which run it is.
+/// Ends what a broken runner leaves behind: connections of mounts below the directory of the run,
+/// and no others. It records them continuously, because a mount whose directory was removed is in
+/// no table any more, and an exiting process no longer shows to which run it belongs.
 pub(crate) struct Guard {
     pub(crate) place: PathBuf,
     sight: Arc<Mutex<Sight>>,
@@ -134,10 +134,10 @@ impl Guard {
         }
     }
 
-    /// The processes and the connections of the run that are still there.
+    /// The processes and the connections of the run that still exist.
     pub(crate) fn left(&self) -> (Vec<String>, Vec<u32>) {
         let sight = locked(&self.sight).clone();
-        // A name space that a stranger makes has copies of all mounts, which stay there.
+        // A mount name space made by an unrelated process has copies of all mounts, and keeps them.
         let copied = copied(&self.place, &sight.processes);
         let connections = sight.connections.iter();
         let left = connections.filter(|(number, connection)| {
@@ -147,7 +147,7 @@ impl Guard {
         (sight.processes.remaining(), numbers)
     }
 
-    /// How many connections the run has had.
+    /// The number of connections that the run has had.
     pub(crate) fn count(&self) -> usize {
         locked(&self.sight).connections.len()
     }
@@ -160,12 +160,12 @@ fn locked(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
 impl Sight {
     fn look(&mut self, place: &Path) {
         self.processes.look(place);
-        // Without the right to open these files nothing can be aborted.
+        // Connections whose files can't be opened are skipped: they can't be aborted.
         let files = self
             .connections(place)
             .into_iter()
             .filter_map(|number| Some((number, Connection::open(number).ok()?)));
-        // A number may have become that of another connection before its file was opened.
+        // Before a file was opened, its number may have passed to another connection.
         let files: Vec<_> = files.collect();
         let still = self.connections(place);
         for (number, file) in files.into_iter().filter(|(number, _)| still.contains(number)) {
@@ -179,8 +179,8 @@ impl Sight {
 }
 
 impl Sight {
-    /// Those of mounts below this directory, and those that processes of the run serve: a mount
-    /// that is detached is in no table.
+    /// The connections of mounts below this directory, and those that processes of the run serve: a
+    /// detached mount is in no table.
     fn connections(&self, place: &Path) -> BTreeSet<u32> {
         let mut numbers = connections(place);
         numbers.extend(self.processes.own().flat_map(served));
@@ -188,7 +188,7 @@ impl Sight {
     }
 }
 
-/// The connections whose server a process could be (proc_pid_fdinfo(5)).
+/// The connections that a process may serve (proc_pid_fdinfo(5)).
 fn served(pid: i32) -> Vec<u32> {
     let descriptors = Path::new("/proc").join(pid.to_string()).join("fd").read_dir();
     let descriptors = descriptors.into_iter().flatten().flatten();
@@ -228,7 +228,7 @@ impl Connection {
         })
     }
 
-    /// Whether it is still there: with it, the kernel removes its files.
+    /// Whether it still exists: the kernel removes its files together with it.
     fn is_there(&self) -> bool {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", self.abort.as_raw_fd()));
         link.is_ok_and(|link| !link.to_string_lossy().ends_with(" (deleted)"))
@@ -241,8 +241,8 @@ impl Connection {
     }
 }
 
-/// The connections of mounts below this directory that processes see which are not of the run, in
-/// name spaces other than ours.
+/// The connections of mounts below this directory that processes outside of the run see, in name
+/// spaces other than ours.
 fn copied(place: &Path, seen: &Seen) -> BTreeSet<u32> {
     let namespace = |process: &Path| std::fs::read_link(process.join("ns/mnt")).ok();
     let ours = namespace(Path::new("/proc/self"));
@@ -256,7 +256,7 @@ fn copied(place: &Path, seen: &Seen) -> BTreeSet<u32> {
     strangers.flat_map(|process| mounted(&process, place)).collect()
 }
 
-/// The connections of mounts below this directory, in whatever name space they are.
+/// The connections of mounts below this directory, in all name spaces.
 fn connections(place: &Path) -> BTreeSet<u32> {
     let threads = threads_of_tests().into_iter();
     threads.flat_map(|thread| mounted(&thread, place)).collect()
@@ -271,7 +271,7 @@ fn mounted(process: &Path, place: &Path) -> Vec<u32> {
     table.lines().filter(is_ours).filter_map(number).collect()
 }
 
-/// The kernel's files about connections, mounted where nobody else sees it.
+/// The kernel's files of all connections, in a mount that no other process sees.
 fn control() -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_create(context.as_fd())?;
@@ -282,8 +282,8 @@ fn control() -> rustix::io::Result<OwnedFd> {
     )
 }
 
-/// The threads of all tests of fixtures that run on the machine, as directories in `/proc`: the
-/// first one of a process may have ended.
+/// The threads of all fixture tests on this machine, as directories in `/proc`. Threads and not
+/// processes, because the first thread of a process may have ended.
 pub(crate) fn threads_of_tests() -> Vec<PathBuf> {
     let entries = |path: &Path| {
         path.read_dir()

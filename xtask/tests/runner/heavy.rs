@@ -1,4 +1,4 @@
-//! `conformance` and `bench`, with stand-ins for the peers and for the tools that judge them.
+//! `conformance` and `bench`, with stand-ins for the peers and for the external tools.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn a_check_runs_on_a_mount_with_passthrough_and_without() {
 }
 
 #[test]
-fn a_check_without_its_tool_is_skipped_with_the_way_to_get_it() {
+fn a_check_without_its_tool_is_skipped_with_a_hint_how_to_install_it() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_FSX", "missing")]);
     assert_eq!(
         (run.code, run.last_line()),
@@ -60,7 +60,7 @@ fn a_check_without_its_tool_is_skipped_with_the_way_to_get_it() {
     );
 }
 
-/// Its only check has failed, and it says so with all of these.
+/// Asserts that its only check failed, and that the output contains all of `told`.
 fn assert_failed(run: &Run, told: &[&str]) {
     assert_eq!(
         (run.code, run.last_line()),
@@ -73,7 +73,7 @@ fn assert_failed(run: &Run, told: &[&str]) {
 }
 
 #[test]
-fn a_check_that_fails_is_shown_with_what_its_tool_said() {
+fn a_failed_check_is_shown_with_the_output_of_its_tool() {
     let run = conformance(
         &["fsx_random::plain", "--on", "plain", "--seed", "5"],
         &[("STAND_IN_FSX", "fails")],
@@ -89,13 +89,13 @@ fn a_check_that_fails_is_shown_with_what_its_tool_said() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_test_that_fails_and_is_not_in_the_table_is_a_failure() {
+fn a_failing_test_that_is_not_in_the_table_is_a_failure() {
     let run = conformance(&["pjdfstest", "--on", "plain"], &[]);
     assert_failed(&run, &["unexpected: open::broken failed: not as it should be"]);
 }
 
 #[test]
-fn a_mount_that_does_not_come_up_is_told_with_its_last_words() {
+fn a_mount_that_does_not_start_is_reported_with_its_last_output() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_MOUNT", "dies")]);
     assert_failed(
         &run,
@@ -126,7 +126,7 @@ fn an_interrupted_check_leaves_nothing_running_and_nothing_mounted() {
 }
 
 #[test]
-fn a_check_that_does_not_exist_has_the_code_of_an_empty_selection() {
+fn an_unknown_check_has_the_code_of_an_empty_selection() {
     let run = conformance(&["no_such_check"], &[]);
     assert_eq!(run.code, Some(4), "{run}");
     assert!(run.stderr.contains("conformance --list"), "{run}");
@@ -157,7 +157,7 @@ fn a_bench_prints_each_figure_beside_its_budget() {
 }
 
 #[test]
-fn a_bench_that_measures_nothing_has_failed() {
+fn a_bench_without_measurements_fails() {
     for (how, what) in [
         ("dies", "`mount_bench` ended with"),
         ("says nothing", "printed no measurement"),

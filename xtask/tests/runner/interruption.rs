@@ -1,4 +1,5 @@
-//! Whenever and however a run is ended, nothing of it remains; one that is stopped goes on.
+//! A run that ends at any moment by any signal leaves nothing behind; a run that is suspended can
+//! continue.
 #![cfg(target_os = "linux")]
 
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
@@ -8,11 +9,11 @@ use rustix::process::Signal;
 use super::ownership::{LEVELS, assert_nothing_remains};
 use super::support::{Running, Scratch, Setup, must};
 
-/// So many moments are tried with each signal at each level.
+/// Moments to try with each signal at each level.
 const MOMENTS: u64 = 20;
 
-/// A moment in the life of a run: when it has told of this, so many times, and after so many turns
-/// of somebody else.
+/// A moment of a run: when it has printed `event` `count` times and this thread has then yielded
+/// `turns` times.
 #[derive(Debug)]
 struct Moment {
     event: &'static str,
@@ -21,7 +22,7 @@ struct Moment {
 }
 
 impl Moment {
-    /// Any, from the first probe to the twelfth end of a test; the same for the same seed.
+    /// A moment between the first probe and the twelfth end of a test; it depends only on the seed.
     fn random(seed: u64) -> Moment {
         let mut hasher = DefaultHasher::new();
         seed.hash(&mut hasher);
@@ -51,7 +52,7 @@ impl Moment {
     }
 }
 
-/// What the moments of this run are drawn from: `RUNNER_SEED`, or another number each time.
+/// The seed of the moments: `RUNNER_SEED`, or another number each time.
 fn seed() -> u64 {
     let given = std::env::var("RUNNER_SEED").ok();
     given.map_or_else(
@@ -61,7 +62,7 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
+fn a_run_that_ends_at_any_moment_by_any_signal_leaves_nothing_behind() {
     let seed = seed();
     let words = [
         "leaks::",
@@ -91,7 +92,7 @@ fn whenever_and_however_a_run_is_ended_nothing_of_it_remains() {
 }
 
 #[test]
-fn a_build_that_hangs_ends_with_the_run_and_so_does_all_that_it_started() {
+fn a_hanging_build_and_every_process_that_it_started_end_with_the_run() {
     for signal in [Signal::INT, Signal::KILL] {
         let package = Scratch::package("fn main() {}");
         let script = "fn main() {
@@ -108,7 +109,7 @@ fn a_build_that_hangs_ends_with_the_run_and_so_does_all_that_it_started() {
 }
 
 #[test]
-fn what_a_build_that_ends_leaves_running_is_its_own_business() {
+fn a_process_that_a_finished_build_leaves_running_is_not_killed() {
     let package = Scratch::package("fn main() {}");
     let script = "fn main() {
         let mut server = std::process::Command::new(\"setsid\");
@@ -121,13 +122,13 @@ fn what_a_build_that_ends_leaves_running_is_its_own_business() {
     assert_eq!(
         run.end("sleep 63"),
         1,
-        "a compiler cache would start its server again and again\n{run}"
+        "if the runner killed it, a compiler cache would have to start its server for each build\n{run}"
     );
 }
 
 #[test]
 fn two_signals_end_a_run_at_once() {
-    // Asked only once, the test would go on for a day.
+    // After a single signal the test would get its grace of a day.
     let mut running = Running::start(&["hostile::ignores", "--grace", "24h"]);
     running.wait_for_line("running ");
     running.send(Signal::INT);
@@ -138,21 +139,21 @@ fn two_signals_end_a_run_at_once() {
 }
 
 #[test]
-fn a_run_that_is_suspended_stops_its_tests_and_goes_on_when_it_is_told() {
+fn a_suspended_run_stops_its_tests_and_can_continue() {
     for level in LEVELS {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("go on");
         let mut running = Setup {
             variables: &[("RUNNER_FILE", file.to_str().unwrap())],
-            ..Setup::new(&["slow::waits_to_be_told", "--no-capture", "--isolate", level])
+            ..Setup::new(&["slow::waits_for_a_file", "--no-capture", "--isolate", level])
         }
         .start();
-        running.wait_for_line("slow::waits_to_be_told | started");
+        running.wait_for_line("slow::waits_for_a_file | started");
         running.send(Signal::TSTP);
         running.wait_until_stopped();
-        // A signal takes its time until the last thread has heard of it.
+        // It takes a moment until the signal has reached the last thread.
         let has_stopped = || {
-            let states = running.states_of("slow::waits_to_be_told");
+            let states = running.states_of("slow::waits_for_a_file");
             states.iter().all(|state| *state == 'T')
         };
         assert!((0..1000).any(|_| has_stopped()), "{level}");

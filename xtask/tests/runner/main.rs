@@ -1,9 +1,8 @@
-//! The runner run on a fixture: a workspace of tests that behave in every way in which tests
-//! behave.
+//! The runner, run on a fixture: a workspace whose tests behave in every way, good and bad.
 //!
-//! Each test starts the real `xtask` and looks at its exit code, its last line and its report. They
-//! share one target directory, so the fixture is compiled once; reports and temporary directories
-//! are each test's own.
+//! Each test starts the real `xtask` and checks its exit code, its last line and its report. The
+//! tests share one target directory, so the fixture is compiled once; each has its own report and
+//! temporary directory.
 #![cfg(unix)]
 
 mod foreign;

@@ -1,4 +1,4 @@
-//! What becomes of tests, as exit codes, lines and reports tell it.
+//! The outcomes of tests in exit codes, lines and reports.
 
 use super::support::{Run, Scratch, Setup, run};
 
@@ -44,7 +44,7 @@ fn hostile_output_reaches_neither_the_terminal_nor_the_report() {
 }
 
 #[test]
-fn what_reorders_text_is_shown_on_the_terminal_and_kept_in_the_report() {
+fn characters_that_reorder_text_are_escaped_on_the_terminal_and_kept_in_the_report() {
     let run = run(&["reported::reorders_text"]);
     for part in ["printed \\u{202e}txt", "panicked \\u{2066}txt"] {
         assert!(run.stdout.contains(part), "{part}\n{run}");
@@ -58,7 +58,7 @@ fn what_reorders_text_is_shown_on_the_terminal_and_kept_in_the_report() {
 }
 
 #[test]
-fn a_test_whose_name_would_steer_the_terminal_does_not() {
+fn the_name_of_a_test_can_not_steer_the_terminal() {
     let name = r"a\u{202e}b\u{1b}]0;x\u{7}";
     let source = format!(
         "fn main() {{ let args = std::env::args().collect::<Vec<_>>().join(\" \");\n\
@@ -76,7 +76,7 @@ fn a_test_whose_name_would_steer_the_terminal_does_not() {
 }
 
 #[test]
-fn every_way_to_fail_is_told_apart() {
+fn every_way_to_fail_is_distinguished() {
     let run = run(&["bad::"]);
     assert_eq!(run.last_line(), "0 passed, 8 failed, 0 skipped", "{run}");
     let junit = run.junit();
@@ -99,7 +99,7 @@ fn every_way_to_fail_is_told_apart() {
 }
 
 #[test]
-fn a_test_that_hangs_is_ended_with_all_that_it_started() {
+fn a_hanging_test_is_killed_with_every_process_that_it_started() {
     let run = run(&["hangs", "--timeout", "700ms"]);
     assert_eq!(
         (run.code, run.last_line()),
@@ -111,8 +111,8 @@ fn a_test_that_hangs_is_ended_with_all_that_it_started() {
 }
 
 #[test]
-fn what_a_test_leaves_behind_is_killed_and_counted() {
-    let run = run(&["leaves_a_family_behind", "meets_nobody_of_that_family", "-j1"]);
+fn a_process_that_a_test_leaves_behind_is_killed_and_reported() {
+    let run = run(&["leaves_a_family_behind", "meets_no_process_of_that_family", "-j1"]);
     assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
     assert!(run.stdout.contains(" left behind: process: `sleep 26`"), "{run}");
     assert!(run.survivors().is_empty(), "{:?}", run.survivors());
@@ -128,7 +128,7 @@ fn the_limit_of_the_whole_run_ends_it_with_a_report() {
         "{}",
         run.junit()
     );
-    // It is the run's limit and not the test's.
+    // The run reached its limit, not the test.
     assert!(run.stdout.contains("\nINTR ["), "{run}");
     assert_eq!(
         run.junit().matches("<error type=\"run-timeout\"").count(),
@@ -158,9 +158,9 @@ fn skips_carry_their_reasons_and_unknown_needs_are_errors() {
 }
 
 #[test]
-fn a_required_capability_that_is_missing_fails_the_run_with_its_reason() {
+fn a_missing_required_capability_fails_the_run_with_its_reason() {
     for words in [["--require", "winfsp"], ["--require", "all"]] {
-        let run = run(&[&["needs_what_only_windows_has", "good::passes"], &words[..]].concat());
+        let run = run(&[&["needs_a_capability_of_windows", "good::passes"], &words[..]].concat());
         assert_eq!(
             (run.code, run.last_line()),
             (Some(107), "1 passed, 1 failed, 0 skipped"),
@@ -176,7 +176,7 @@ fn a_required_capability_that_is_missing_fails_the_run_with_its_reason() {
 
 #[test]
 fn fuse_can_be_switched_off_and_the_skip_says_so() {
-    let run = run(&["needs_what_cannot_be_proven_here", "--fuse", "off"]);
+    let run = run(&["needs_a_capability_that_cannot_be_proven_here", "--fuse", "off"]);
     assert_eq!(
         (run.code, run.last_line()),
         (Some(0), "0 passed, 0 failed, 1 skipped"),
@@ -191,8 +191,8 @@ fn fuse_can_be_switched_off_and_the_skip_says_so() {
 }
 
 #[test]
-fn fuse_can_be_insisted_on_by_an_option_or_the_environment() {
-    let words = ["needs_what_cannot_be_proven_here", "good::passes"];
+fn fuse_can_be_required_by_an_option_or_a_variable() {
+    let words = ["needs_a_capability_that_cannot_be_proven_here", "good::passes"];
     let by_option = run(&[&words[..], &["--fuse", "on"]].concat());
     let by_environment = Setup {
         variables: &[("XTASK_TEST_FUSE", "on")],
@@ -215,7 +215,7 @@ fn fuse_can_be_insisted_on_by_an_option_or_the_environment() {
 }
 
 #[test]
-fn no_match_a_bad_filter_and_bad_usage_have_codes_of_their_own() {
+fn no_match_a_bad_filter_and_bad_usage_have_their_own_exit_codes() {
     let none = run(&["no_such_test"]);
     assert_eq!(none.code, Some(4), "{none}");
     assert!(
@@ -249,7 +249,7 @@ fn fail_fast_starts_nothing_after_the_first_failure() {
 }
 
 #[test]
-fn a_shuffled_order_can_be_had_again() {
+fn a_seed_reproduces_a_shuffled_order() {
     let order = |run: Run| -> Vec<String> {
         let lines = run.stdout.lines().filter(|line| line.starts_with("PASS"));
         lines

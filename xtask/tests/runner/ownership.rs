@@ -1,11 +1,11 @@
-//! What tests start and leave is found, told of, and gone.
+//! Everything that tests start and leave behind is found, reported and removed.
 #![cfg(target_os = "linux")]
 
 use rustix::process::Signal;
 
 use super::support::{Run, Scratch, Setup, run};
 
-/// How the runner may keep tests apart. Where there is no box, that is said in the output.
+/// The levels of isolation. On a machine without the box, `auto` prints the reason.
 pub(crate) const LEVELS: [&str; 2] = ["auto", "process"];
 
 /// The test that leaks, the kind of leak, and what the evidence contains.
@@ -15,7 +15,7 @@ const KINDS: [(&str, &str, &str); 9] = [
     ("a_daemon", "process", "`sleep 33`"),
     ("a_daemon_without_an_environment", "process", "sleep 34"),
     ("a_process_without_its_first_thread", "process", "bystander"),
-    ("a_process_whose_name_is_no_text", "process", "`sleep 36`"),
+    ("a_process_whose_name_is_not_utf8", "process", "`sleep 36`"),
     ("processes_that_start_each_other_and_end", "process", ""),
     ("a_listener", "socket", "tcp 127.0.0.1:"),
     ("a_directory", "file", "left behind"),
@@ -26,8 +26,9 @@ pub(crate) fn assert_nothing_remains(run: &Run) {
     assert_eq!(run.scratch(), [""; 0], "{run}");
 }
 
-/// A leak of this kind fails the test, is told with its evidence, and is gone, at either level.
-fn assert_found_told_and_gone(test: &str, kind: &str, evidence: &str) {
+/// Asserts that a leak of this kind fails the test, is reported with evidence, and is removed, at
+/// both levels.
+fn assert_found_reported_and_removed(test: &str, kind: &str, evidence: &str) {
     for level in LEVELS {
         let id = format!("fixture::suite$leaks::{test}");
         let run = run(&[&id, "--leaks", "fail", "--isolate", level]);
@@ -47,20 +48,20 @@ fn assert_found_told_and_gone(test: &str, kind: &str, evidence: &str) {
 }
 
 #[test]
-fn each_kind_of_leak_is_found_told_and_gone() {
+fn each_kind_of_leak_is_found_reported_and_removed() {
     for (test, kind, evidence) in KINDS {
-        assert_found_told_and_gone(test, kind, evidence);
+        assert_found_reported_and_removed(test, kind, evidence);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_mount_is_found_told_and_gone() {
-    assert_found_told_and_gone("a_mount", "mount", "mount point");
+fn a_leaked_mount_is_found_reported_and_removed() {
+    assert_found_reported_and_removed("a_mount", "mount", "mount point");
 }
 
 #[test]
-fn unix_sockets_are_found_too() {
+fn leaked_unix_sockets_are_found() {
     let run = run(&["leaks::a_unix_socket", "--leaks", "fail"]);
     assert!(
         run.stdout.contains("leak: left behind: unix-socket: socket"),
@@ -70,7 +71,7 @@ fn unix_sockets_are_found_too() {
 
 #[test]
 #[ignore = "needs userns"]
-fn in_the_box_shared_memory_is_found_too() {
+fn in_the_box_leaked_shared_memory_is_found() {
     let run = run(&["leaks::shared_memory", "--leaks", "fail", "--isolate", "box"]);
     assert!(
         run.stdout.contains("shared-memory: /dev/shm/left-behind"),
@@ -80,7 +81,7 @@ fn in_the_box_shared_memory_is_found_too() {
 }
 
 #[test]
-fn what_ends_with_the_test_is_no_leak() {
+fn a_process_that_exits_with_the_test_is_not_a_leak() {
     for level in LEVELS {
         let run = run(&["leaks::nothing", "--leaks", "fail", "--isolate", level]);
         assert_eq!(run.last_line(), "4 passed, 0 failed, 0 skipped", "{run}");
@@ -88,7 +89,7 @@ fn what_ends_with_the_test_is_no_leak() {
 }
 
 #[test]
-fn what_a_test_has_put_beside_its_directory_goes_with_the_run() {
+fn a_file_that_a_test_puts_beside_its_directory_is_removed_with_the_run() {
     for level in LEVELS {
         let run = run(&["leaks::its_directory_under", "--isolate", level]);
         assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
@@ -98,7 +99,7 @@ fn what_a_test_has_put_beside_its_directory_goes_with_the_run() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_mounted_over_the_list_of_processes_hides_none() {
+fn a_mount_over_proc_hides_no_process_from_the_runner() {
     let run = run(&[
         "leaks::a_mount_over",
         "--leaks",
@@ -116,7 +117,7 @@ fn what_is_mounted_over_the_list_of_processes_hides_none() {
 }
 
 #[test]
-fn a_test_with_a_thread_that_is_traced_by_its_parent_ends_like_any_other() {
+fn a_test_whose_parent_traces_one_of_its_threads_ends_normally() {
     for level in LEVELS {
         let run = run(&["hostile::lets_its_parent", "--timeout", "9s", "--isolate", level]);
         assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
@@ -124,7 +125,7 @@ fn a_test_with_a_thread_that_is_traced_by_its_parent_ends_like_any_other() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_temporary_directory_leads_nowhere() {
+fn a_link_that_replaces_the_temporary_directory_is_not_followed() {
     for level in LEVELS {
         for (has_failed, start) in [(true, None), (false, Some(("RUNNER_START", "1")))] {
             let somebodys = tempfile::tempdir().unwrap();
@@ -137,7 +138,7 @@ fn a_link_in_the_place_of_the_temporary_directory_leads_nowhere() {
                 ..Setup::new(&words)
             }
             .run();
-            // If it passed, what it left is its failure.
+            // If the test body passed, the leftovers are the failure.
             assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
             assert_eq!(run.stdout.contains("leak: "), !has_failed, "{run}");
             assert!(
@@ -150,7 +151,7 @@ fn a_link_in_the_place_of_the_temporary_directory_leads_nowhere() {
 }
 
 #[test]
-fn a_test_whose_name_cannot_be_handed_over_hurts_no_other() {
+fn a_test_name_with_a_zero_byte_fails_only_that_test() {
     let package = Scratch::package(
         "fn main() {
             let is_told = |what: &str| std::env::args().any(|word| word == what);
@@ -172,7 +173,7 @@ fn a_test_whose_name_cannot_be_handed_over_hurts_no_other() {
 }
 
 #[test]
-fn leaks_are_told_by_default_and_can_be_left_out() {
+fn leaks_are_reported_by_default_and_the_search_can_be_switched_off() {
     let words = ["leaks::a_directory", "leaks::a_daemon"];
     let warned = run(&words);
     assert_eq!(warned.last_line(), "3 passed, 0 failed, 0 skipped", "{warned}");
@@ -186,7 +187,7 @@ fn leaks_are_told_by_default_and_can_be_left_out() {
 }
 
 #[test]
-fn a_test_that_hangs_is_looked_at_before_it_is_ended() {
+fn a_hanging_test_is_inspected_before_it_is_killed() {
     let run = run(&["hangs_with_a_family", "--timeout", "700ms"]);
     let looked = run.attachment("forensics.txt");
     for part in ["slow::hangs_with_a_family", "sleep 22", "hrtimer_nanosleep"] {
@@ -196,12 +197,12 @@ fn a_test_that_hangs_is_looked_at_before_it_is_ended() {
 }
 
 #[test]
-fn what_is_hostile_is_told_as_what_it_is() {
+fn each_hostile_test_gets_its_own_kind_of_failure() {
     for (test, told) in [
         ("overflows_its_stack", "signal:SIGABRT: died of SIGABRT"),
         ("writes_to_nowhere", "signal:SIGSEGV: died of SIGSEGV"),
         ("closes_all_descriptors", "before the test had ended"),
-        ("ignores_being_asked_to_end", "timeout: did not end within 2 s"),
+        ("ignores_sigterm", "timeout: did not end within 2 s"),
         (
             "starts_processes_without_end",
             "processes: was killed when it had ",
@@ -232,8 +233,8 @@ fn the_box_has_ports_of_its_own_and_no_way_out() {
 }
 
 #[test]
-fn what_a_killed_run_left_can_be_swept_by_hand() {
-    // In a workspace of its own: other runs would sweep it before us.
+fn the_leftovers_of_a_killed_run_can_be_swept_by_command() {
+    // In a separate workspace: otherwise another run could sweep it first.
     let package = Scratch::package(
         "fn main() {}\n#[test]\nfn hangs() { println!(\"hanging\"); loop { std::thread::park() } }",
     );
@@ -251,13 +252,13 @@ fn what_a_killed_run_left_can_be_swept_by_hand() {
     assert_eq!(sweep(&["--kept"]).last_line(), "nothing to sweep");
 }
 
-/// Makes the kernel refuse namespaces to what it becomes.
+/// A shell script that runs a program to which the kernel refuses namespaces.
 const WITHOUT_NAMESPACES: &str = r#"exec unshare --user --map-root-user sh -c '
     echo 0 > /proc/sys/user/max_net_namespaces; echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"' sh "$@""#;
 
 #[test]
 #[ignore = "needs userns"]
-fn where_the_box_is_refused_the_tests_run_all_the_same_and_the_reason_is_told() {
+fn without_the_box_tests_still_run_and_the_reason_is_reported() {
     let start = |words: &[&str]| {
         Setup {
             script: Some(WITHOUT_NAMESPACES),
@@ -290,7 +291,8 @@ fn where_the_box_is_refused_the_tests_run_all_the_same_and_the_reason_is_told() 
     );
 }
 
-/// Makes the kernel refuse a second namespace of one kind to what it becomes: the first is the box.
+/// A shell script that runs a program to which the kernel refuses a second namespace of one kind;
+/// the first one is the box.
 fn with_one(kind: &str) -> String {
     format!(
         r#"exec unshare --user --map-root-user sh -c '
@@ -300,7 +302,7 @@ fn with_one(kind: &str) -> String {
 
 #[test]
 #[ignore = "needs userns"]
-fn where_tests_are_refused_namespaces_of_their_own_they_run_all_the_same_and_the_reason_is_told() {
+fn without_namespaces_of_their_own_tests_still_run_and_the_reason_is_reported() {
     let start = |kind: &str, words: &[&str]| {
         Setup {
             script: Some(&with_one(kind)),
@@ -346,7 +348,7 @@ fn the_box_changes_no_limit_of_the_machine() {
 }
 
 #[test]
-fn a_test_in_the_box_is_told_so() {
+fn the_output_and_the_report_say_whether_tests_are_in_the_box() {
     let run = run(&["good::passes"]);
     let boxed = run.stdout.contains("at a time in the box\n");
     assert!(boxed != run.stdout.contains("isolation: tree"), "{run}");
@@ -359,7 +361,7 @@ fn a_test_in_the_box_is_told_so() {
 }
 
 #[test]
-fn what_a_binary_starts_when_it_is_asked_for_its_tests_does_not_outlive_the_answer() {
+fn a_process_that_a_binary_starts_while_it_lists_its_tests_is_killed() {
     let package = Scratch::package(
         "fn main() { std::process::Command::new(\"setsid\").args([\"-f\", \"sleep\", \"61\"]).status().unwrap(); }",
     );
@@ -373,7 +375,7 @@ fn what_a_binary_starts_when_it_is_asked_for_its_tests_does_not_outlive_the_answ
 
 #[test]
 #[ignore = "needs root"]
-fn somebodys_files_are_not_removed_through_mounts_that_hide_each_other() {
+fn foreign_files_are_not_removed_through_mounts_that_hide_each_other() {
     for level in LEVELS {
         let somebodys = tempfile::tempdir().unwrap();
         std::fs::write(somebodys.path().join("file"), "mine").unwrap();
@@ -395,10 +397,10 @@ fn somebodys_files_are_not_removed_through_mounts_that_hide_each_other() {
 }
 
 #[test]
-fn a_test_that_kills_its_supervisor_is_ended_with_all_it_started() {
+fn a_test_that_kills_its_supervisor_is_killed_with_every_process_that_it_started() {
     let words = [
         "hostile::kills_its_supervisor",
-        "meets_nobody",
+        "meets_no_process",
         "good::passes",
         "-j1",
     ];
@@ -407,17 +409,17 @@ fn a_test_that_kills_its_supervisor_is_ended_with_all_it_started() {
     assert!(run.stdout.contains("] fixture::suite good::passes\n"), "{run}");
     assert!(
         !run.stdout.contains("took 2"),
-        "it ended long before it would have by itself\n{run}"
+        "the test was not ended early\n{run}"
     );
     assert_nothing_remains(&run);
 }
 
 #[test]
 #[ignore = "needs userns"]
-fn in_the_box_a_test_that_kills_whatever_it_can_reaches_nobody_else() {
+fn in_the_box_a_test_that_kills_everything_reaches_no_other_process() {
     let directory = tempfile::tempdir().unwrap();
     let (start, go_on) = (directory.path().join("start"), directory.path().join("go on"));
-    let words = ["hostile::kills", "slow::waits_to_be_told", "-j3", "--no-capture"];
+    let words = ["hostile::kills", "slow::waits_for_a_file", "-j3", "--no-capture"];
     let mut running = Setup {
         variables: &[
             ("RUNNER_START", start.to_str().unwrap()),
@@ -426,7 +428,7 @@ fn in_the_box_a_test_that_kills_whatever_it_can_reaches_nobody_else() {
         ..Setup::new(&[&words[..], &["--isolate", "box"]].concat())
     }
     .start();
-    running.wait_for_line("slow::waits_to_be_told | started");
+    running.wait_for_line("slow::waits_for_a_file | started");
     std::fs::write(&start, "").unwrap();
     let run = running.finish();
     assert_eq!(run.last_line(), "3 passed, 0 failed, 0 skipped", "{run}");
@@ -434,8 +436,8 @@ fn in_the_box_a_test_that_kills_whatever_it_can_reaches_nobody_else() {
 }
 
 #[test]
-fn a_test_has_no_descriptors_by_chance() {
-    // The shell opens one more, which everything that it becomes inherits.
+fn a_test_inherits_no_stray_descriptors() {
+    // The shell opens one more descriptor, which the program inherits.
     let run = Setup {
         script: Some("exec 9</dev/null; exec \"$@\""),
         ..Setup::new(&["surroundings::has_no_descriptors"])

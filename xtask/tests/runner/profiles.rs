@@ -1,5 +1,5 @@
-//! What stands in the manifest: which profile applies, what it beats and what beats it; overrides
-//! that mean nothing. Variables that are empty or make no sense.
+//! Settings in the manifest: which profile applies, and its precedence; overrides that match
+//! nothing; variables that are empty or invalid.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Run {
 }
 
 #[test]
-fn a_profile_is_told_reported_and_applied() {
+fn a_profile_is_printed_reported_and_applied() {
     let run = run(&["slow::hangs", "--profile", "hurried"]);
     assert!(run.stdout.contains("profile: hurried\n"), "{run}");
     assert!(run.stdout.contains("timeout: did not end within 0.7 s"), "{run}");
@@ -28,7 +28,7 @@ fn a_profile_is_told_reported_and_applied() {
 }
 
 #[test]
-fn a_variable_beats_the_profile_and_an_option_beats_both() {
+fn a_variable_overrides_the_profile_and_an_option_overrides_both() {
     let profile = ("XTASK_TEST_PROFILE", "hurried");
     let run = with_variables(&["good::passes"], &[profile]);
     assert!(run.stdout.contains("tests, 3 at a time"), "{run}");
@@ -39,7 +39,7 @@ fn a_variable_beats_the_profile_and_an_option_beats_both() {
 }
 
 #[test]
-fn what_limits_skips_is_the_option_then_the_variable_then_the_profile() {
+fn the_limit_of_skips_comes_from_the_option_then_the_variable_then_the_profile() {
     let package = Scratch::package("fn main() {}\n#[test]\n#[ignore = \"slow\"]\nfn is_skipped() {}\n");
     let code = |script: &str, arguments: &[&str]| {
         let setup = Setup {
@@ -58,7 +58,7 @@ fn what_limits_skips_is_the_option_then_the_variable_then_the_profile() {
 }
 
 #[test]
-fn an_empty_variable_is_none() {
+fn an_empty_variable_counts_as_unset() {
     let names = [
         "JOBS",
         "TIMEOUT",
@@ -75,13 +75,13 @@ fn an_empty_variable_is_none() {
 }
 
 #[test]
-fn a_variable_that_makes_no_sense_is_named() {
+fn the_error_for_an_invalid_variable_names_it() {
     for (name, value, wrong) in [
         ("JOBS", "x", "invalid value 'x' for '--jobs <N>'"),
         ("ISOLATE", "bix", "invalid value 'bix' for '--isolate <HOW>'"),
         ("RETRIES", "$(printf '\\377')", "invalid UTF-8"),
     ] {
-        // The one before it is all right.
+        // The variable before it is valid.
         let script = format!("export XTASK_TEST_REQUIRE=ipv4 XTASK_TEST_{name}=\"{value}\"; exec \"$@\"");
         let setup = Setup {
             script: Some(&script),
@@ -95,7 +95,7 @@ fn a_variable_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_word_that_makes_no_sense_is_named() {
+fn the_error_for_an_invalid_argument_names_it() {
     for (words, wrong) in [
         ("--stretch -1", "`-1` is neither `auto` nor a number"),
         ("--timeout nan", "`nan` is not a number"),
@@ -117,7 +117,7 @@ fn a_word_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_variable_that_makes_no_sense_is_named_where_the_tests_are_one_step_of_many() {
+fn ci_names_an_invalid_variable_too() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let command = command.arg("ci").env("XTASK_TEST_JOBS", "x");
     let output = must("start xtask", command.output());
@@ -127,7 +127,7 @@ fn a_variable_that_makes_no_sense_is_named_where_the_tests_are_one_step_of_many(
 }
 
 #[test]
-fn a_variable_that_an_option_beats_may_make_no_sense_and_one_that_is_at_no_fault_is_not_named() {
+fn an_overridden_variable_may_be_invalid_and_a_valid_one_is_not_blamed() {
     let variable = [("XTASK_TEST_JOBS", "x"), ("XTASK_TEST_PROFILE", "hurried")];
     let run = with_variables(&["good::passes", "--jobs", "2"], &variable);
     assert_eq!(run.code, Some(0), "{run}");
@@ -140,14 +140,14 @@ fn a_variable_that_an_option_beats_may_make_no_sense_and_one_that_is_at_no_fault
 }
 
 #[test]
-fn without_a_profile_for_ci_nothing_is_chosen_there() {
+fn without_a_profile_for_ci_no_profile_applies_there() {
     let run = with_variables(&["good::passes"], &[("CI", "true")]);
     assert_eq!(run.code, Some(0), "{run}");
     assert!(!run.stdout.contains("profile: "), "{run}");
 }
 
 #[test]
-fn a_profile_that_makes_no_sense_is_refused_with_file_and_key() {
+fn an_invalid_profile_is_refused_with_file_and_key() {
     for (name, code, parts) in [
         ("misspelt", 96, ["profiles.misspelt.tiemout` in `", "--timeout"]),
         ("nonsense", 96, ["profiles.nonsense.timeout` in `", "soon"]),
@@ -160,7 +160,7 @@ fn a_profile_that_makes_no_sense_is_refused_with_file_and_key() {
 }
 
 #[test]
-fn an_override_that_means_no_test_is_a_warning_where_all_packages_are_built() {
+fn an_override_that_matches_no_test_is_a_warning_when_all_packages_are_built() {
     let package = Scratch::package("fn main() {}\n#[test]\nfn passes() {}\n");
     package.add_dependency("below", "#[test]\nfn passes() {}\n");
     package.add_to_manifest(
@@ -175,5 +175,5 @@ fn an_override_that_means_no_test_is_a_warning_where_all_packages_are_built() {
     };
     let expected = "warning: no test matches `module(gone)`, which is `workspace.metadata.xtask.test.overrides[1].filter`";
     assert_eq!(warnings(&["--workspace"]), [expected]);
-    assert_eq!(warnings(&[]), [""; 0], "`below` is no default member");
+    assert_eq!(warnings(&[]), [""; 0], "`below` is not a default member");
 }

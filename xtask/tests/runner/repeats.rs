@@ -1,4 +1,4 @@
-//! Tests that run more than once, at the same time, or never beside each other.
+//! Tests that run repeatedly, concurrently, or never at the same time.
 
 use rustix::process::Signal;
 
@@ -15,7 +15,7 @@ fn meeting(arguments: &[&str]) -> Run {
     .run()
 }
 
-/// The names of the tests that passed, in the order of their ends.
+/// The names of the tests that passed, in the order in which they finished.
 fn passed(run: &Run) -> Vec<String> {
     let lines = run.stdout.lines().filter(|line| line.starts_with("PASS"));
     lines
@@ -25,7 +25,7 @@ fn passed(run: &Run) -> Vec<String> {
 }
 
 #[test]
-fn a_test_that_passes_on_its_second_attempt_is_flaky_and_counts_as_wished() {
+fn a_test_that_passes_on_its_second_attempt_is_flaky_and_counts_as_configured() {
     const TEST: &str = "passes_on_the_second_attempt";
     let plain = run(&[TEST]);
     assert_eq!(
@@ -73,7 +73,7 @@ fn a_test_that_always_fails_fails_after_its_last_attempt() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_before_the_next_attempt_tells_of_the_failure() {
+fn a_run_interrupted_before_the_next_attempt_reports_the_failure() {
     let mut running = Running::start(&["bad::aborts", "--retries", "1", "--retry-delay", "60s"]);
     running.wait_for_line("DIED");
     let run = running.interrupt(Signal::INT);
@@ -85,7 +85,7 @@ fn a_run_that_is_interrupted_before_the_next_attempt_tells_of_the_failure() {
 }
 
 #[test]
-fn a_count_runs_every_test_so_often_and_the_report_tells_the_rounds_apart() {
+fn a_count_runs_every_test_that_often_and_the_report_numbers_the_rounds() {
     let run = run(&["good::passes", "good::knows_its_run", "--count", "3"]);
     assert_eq!(
         (run.code, run.last_line()),
@@ -118,7 +118,7 @@ fn more_copies_than_slots_are_a_usage_error() {
 }
 
 #[test]
-fn no_more_is_promised_than_there_are_descriptors_for() {
+fn concurrency_is_limited_by_the_available_descriptors() {
     let start = |words: &[&str]| {
         Setup {
             script: Some("ulimit -Sn 100; ulimit -Hn 100; exec \"$@\""),
@@ -156,7 +156,7 @@ fn a_search_for_a_failure_ends_with_the_first_one_or_at_its_bound() {
 }
 
 #[test]
-fn a_stress_goes_on_for_its_time_and_only_a_limit_that_was_given_ends_it() {
+fn a_stress_run_lasts_its_time_and_only_an_explicit_limit_ends_it_early() {
     let stressed = run(&["good::passes", "--stress", "400ms"]);
     assert_eq!(stressed.code, Some(0), "{stressed}");
     assert!(passed(&stressed).len() > 2, "{stressed}");
@@ -165,7 +165,7 @@ fn a_stress_goes_on_for_its_time_and_only_a_limit_that_was_given_ends_it() {
 }
 
 #[test]
-fn of_many_failures_the_files_of_the_first_hundred_stay() {
+fn of_many_failures_the_first_hundred_keep_their_files() {
     let scratch = Scratch::package(
         "fn main() {}\n#[test] fn fails() { std::fs::write(std::env::temp_dir().join(\"f\"), \"x\").unwrap(); panic!() }",
     );
@@ -175,7 +175,7 @@ fn of_many_failures_the_files_of_the_first_hundred_stay() {
         panic!("{:?}", scratch.runs())
     };
     let logs = must("list the logs", run_directory.join("logs").read_dir());
-    // And those of the first round.
+    // The logs of the first round stay as well.
     assert_eq!(
         (logs.count(), run.stdout.matches("kept: ").count()),
         (101, 101),
@@ -184,7 +184,7 @@ fn of_many_failures_the_files_of_the_first_hundred_stay() {
 }
 
 #[test]
-fn a_seed_gives_each_round_its_own_order_again() {
+fn a_seed_reproduces_a_different_order_for_each_round() {
     let words = ["good::", "-j1", "--count", "2", "--shuffle=11"];
     let (first, again) = (passed(&run(&words)), passed(&run(&words)));
     assert_eq!(first, again);
@@ -222,7 +222,7 @@ fn an_override_gives_a_test_its_own_limit_and_its_own_retries() {
 }
 
 #[test]
-fn an_override_that_makes_no_sense_is_named_by_its_key() {
+fn the_error_for_an_invalid_override_names_its_key() {
     let scratch = Scratch::package("fn main() {}");
     scratch.add_to_manifest("[[workspace.metadata.xtask.test.overrides]]\nfilter = \"all()\"\nretires = 1\n");
     let run = scratch.test();

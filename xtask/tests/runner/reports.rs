@@ -1,4 +1,4 @@
-//! What is told of a run beside its JUnit report, and what `xtask report` makes of its events
+//! The reports of a run besides JUnit, and the reports that `xtask report` makes from its events
 //! afterwards.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::support::{Run, Running, Scratch, Setup, must, run};
 
-/// Runs whose events are kept.
+/// A directory that keeps the events of several runs.
 struct Shelf {
     directory: TempDir,
 }
@@ -22,12 +22,12 @@ impl Shelf {
         }
     }
 
-    /// A file on it.
+    /// A file in it.
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Runs these tests of the fixture; their events are called `name`.
+    /// Runs these tests of the fixture and keeps their events in the file `name`.
     fn run(&self, name: &str, arguments: &[&str]) -> Run {
         self.run_with(name, arguments, &[])
     }
@@ -43,7 +43,7 @@ impl Shelf {
     }
 }
 
-/// What `xtask report` says, and its exit code.
+/// The output of `xtask report`, and its exit code.
 fn report(what: &[&str], paths: &[&Path]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     let output = must(
@@ -63,7 +63,7 @@ fn names(junit: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_events_of_a_run_tell_exactly_what_its_report_tells() {
+fn the_report_made_from_the_events_of_a_run_is_its_report() {
     let shelf = Shelf::new();
     let run = shelf.run("events", &["bad::", "good::", "skipped::"]);
     assert_eq!(
@@ -73,7 +73,7 @@ fn the_events_of_a_run_tell_exactly_what_its_report_tells() {
 }
 
 #[test]
-fn rounds_attempts_and_leaks_come_back_from_the_events_as_they_were_told() {
+fn rounds_attempts_and_leaks_are_preserved_in_the_events() {
     let shelf = Shelf::new();
     let again = ["flaky::", "leaks::a_directory", "--retries", "1", "--count", "3"];
     let run = shelf.run("events", &again);
@@ -85,10 +85,10 @@ fn rounds_attempts_and_leaks_come_back_from_the_events_as_they_were_told() {
 }
 
 #[test]
-fn a_slow_test_is_told_of_again_and_again_while_it_runs_on_the_console_and_in_the_events() {
+fn a_slow_test_is_reported_at_intervals_on_the_console_and_in_the_events() {
     let shelf = Shelf::new();
     let (go_on, events) = (shelf.path("go on"), shelf.path("events"));
-    let slow = ["slow::waits_to_be_told", "--slow", "200ms", "--events"];
+    let slow = ["slow::waits_for_a_file", "--slow", "200ms", "--events"];
     let mut running = Setup {
         variables: &[("RUNNER_FILE", go_on.to_str().unwrap())],
         ..Setup::new(&[&slow[..], &[events.to_str().unwrap()]].concat())
@@ -102,7 +102,7 @@ fn a_slow_test_is_told_of_again_and_again_while_it_runs_on_the_console_and_in_th
     let run = running.finish();
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
     assert!(
-        run.stdout.contains("s] fixture::suite slow::waits_to_be_told\n"),
+        run.stdout.contains("s] fixture::suite slow::waits_for_a_file\n"),
         "{run}"
     );
     let (junit, _) = report(&["junit", "--from"], &[&events]);
@@ -110,7 +110,7 @@ fn a_slow_test_is_told_of_again_and_again_while_it_runs_on_the_console_and_in_th
 }
 
 #[test]
-fn of_a_killed_run_the_events_tell_what_ran_and_what_did_not_end() {
+fn the_events_of_a_killed_run_show_finished_and_unfinished_tests() {
     let shelf = Shelf::new();
     let events = shelf.path("events");
     let mut running = Running::start(&[
@@ -137,7 +137,7 @@ fn of_a_killed_run_the_events_tell_what_ran_and_what_did_not_end() {
 }
 
 #[test]
-fn two_shards_as_one_are_the_whole_run() {
+fn the_merged_report_of_two_shards_is_that_of_the_whole_run() {
     let shelf = Shelf::new();
     shelf.run("whole", &["good::passes", "bad::panics"]);
     shelf.run("first", &["good::passes"]);
@@ -151,7 +151,7 @@ fn two_shards_as_one_are_the_whole_run() {
     assert_eq!(names(&whole).len(), 3, "{whole}");
 }
 
-/// Each test of a JUnit report with its round, what became of it and how many attempts failed
+/// Each test of a JUnit report with its round, its outcome, and the number of failed attempts
 /// before, sorted.
 fn outcomes(junit: &str) -> Vec<(&str, &str, usize)> {
     const KINDS: [(&str, &str); 3] = [
@@ -176,7 +176,7 @@ fn outcomes(junit: &str) -> Vec<(&str, &str, usize)> {
 }
 
 #[test]
-fn two_shards_of_repeated_tests_as_one_are_what_one_whole_run_is() {
+fn the_merged_report_of_two_shards_with_repeats_is_that_of_the_whole_run() {
     const WORDS: [&str; 4] = ["good::passes", "flaky::", "bad::aborts", "skipped::is_ignored"];
     for (repeats, count) in [
         (
@@ -207,7 +207,7 @@ fn two_shards_of_repeated_tests_as_one_are_what_one_whole_run_is() {
 }
 
 #[test]
-fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
+fn a_newly_failing_test_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
     let (green, red) = (shelf.path("green"), shelf.path("red"));
     shelf.run("green", &["can_be_told_to_fail"]);
@@ -225,7 +225,7 @@ fn a_test_that_fails_now_is_a_difference_with_an_exit_code() {
 }
 
 #[test]
-fn a_later_run_that_did_not_come_to_its_end_is_a_difference_with_an_exit_code() {
+fn an_incomplete_later_run_is_a_difference_with_an_exit_code() {
     let shelf = Shelf::new();
     let [green, killed, late] = ["green", "killed", "late"].map(|name| shelf.path(name));
     shelf.run("green", &["good::passes"]);
@@ -250,7 +250,7 @@ fn a_later_run_that_did_not_come_to_its_end_is_a_difference_with_an_exit_code() 
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_difference_that_cannot_be_printed_is_a_failure_all_the_same() {
+fn a_difference_that_cannot_be_printed_is_still_a_failure() {
     let shelf = Shelf::new();
     let (green, red) = (shelf.path("green"), shelf.path("red"));
     shelf.run("green", &["can_be_told_to_fail"]);
@@ -270,7 +270,7 @@ fn a_difference_that_cannot_be_printed_is_a_failure_all_the_same() {
 }
 
 #[test]
-fn events_can_take_standard_output_for_themselves() {
+fn events_on_standard_output_are_alone_there() {
     let run = Setup::new(&["good::passes", "--events", "-"]).run();
     assert!(
         run.stdout.lines().all(|line| line.starts_with("{\"v\":1,")),
@@ -280,7 +280,7 @@ fn events_can_take_standard_output_for_themselves() {
 }
 
 #[test]
-fn the_slowest_tests_are_shown_where_they_are_asked_for() {
+fn the_slowest_tests_are_shown_on_request() {
     let run = Setup::new(&["good::passes", "--durations", "3"]).run();
     assert!(run.stdout.contains("s  fixture::suite$good::passes\n"), "{run}");
 }
@@ -296,7 +296,7 @@ fn events_that_cannot_be_read_are_named_with_a_hint() {
 }
 
 #[test]
-fn summary_timeline_and_trace_go_where_they_are_asked_to() {
+fn summary_timeline_and_trace_are_written_to_the_given_files() {
     let shelf = Shelf::new();
     let [summary, timeline, trace] = ["s", "t", "x"].map(|name| shelf.path(name).display().to_string());
     let places = ["--summary", &summary, "--timeline", &timeline, "--trace", &trace];
@@ -319,7 +319,7 @@ fn summary_timeline_and_trace_go_where_they_are_asked_to() {
 }
 
 #[test]
-fn github_is_told_of_failures_where_they_are_and_no_test_can_tell_it_anything() {
+fn github_gets_annotations_for_failures_and_no_test_can_forge_them() {
     let shelf = Shelf::new();
     let summary = shelf.path("summary");
     let variables = [
@@ -348,7 +348,7 @@ fn github_is_told_of_failures_where_they_are_and_no_test_can_tell_it_anything() 
 }
 
 #[test]
-fn whatever_tests_and_the_workspace_say_no_ci_system_finds_a_command_in_it() {
+fn no_output_of_tests_or_the_workspace_is_a_command_to_a_ci_system() {
     let package = Scratch::package(
         "fn main() {}\n#[test]\n#[ignore = \"##[error]skipped\"]\nfn is_skipped() {}\n\
          #[test]\nfn leaks() { for name in [\"##[error]leak\", \"##vso[leak]\"] { \
@@ -394,13 +394,13 @@ fn whatever_tests_and_the_workspace_say_no_ci_system_finds_a_command_in_it() {
 }
 
 #[test]
-fn a_report_says_what_it_was_made_with() {
+fn a_report_names_the_versions_of_its_tools() {
     let junit = Setup::new(&["good::passes"]).run().junit();
     for (name, beginning) in [("rustc", "rustc 1."), ("cargo", "cargo 1.")] {
         let property = format!("<property name=\"{name}\" value=\"{beginning}");
         assert!(junit.contains(&property), "{property}\n{junit}");
     }
-    // Nobody can say which commit this is.
+    // There is no commit here.
     let elsewhere = Scratch::package("fn main() {}\n#[test]\nfn passes() {}")
         .test()
         .junit();
@@ -409,7 +409,7 @@ fn a_report_says_what_it_was_made_with() {
 }
 
 #[test]
-fn nobody_waits_for_a_program_that_does_not_say_its_version() {
+fn the_runner_does_not_wait_for_a_program_that_never_prints_its_version() {
     let directory = must("make a directory", tempfile::tempdir());
     let git = directory.path().join("git");
     std::fs::write(&git, "#!/bin/sh\nexec sleep 64\n").unwrap();
@@ -422,7 +422,7 @@ fn nobody_waits_for_a_program_that_does_not_say_its_version() {
     }
     .run();
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
-    // It was asked, it is not waited for, and it does not outlive the run.
+    // The runner started it, did not wait for it, and killed it at the end.
     let junit = run.junit();
     assert!(
         junit.contains("<property name=\"rustc\"") && !junit.contains("<property name=\"commit\""),
@@ -439,7 +439,7 @@ fn events_that_cannot_be_written_have_the_code_of_a_report_that_cannot_be_writte
 }
 
 #[test]
-fn off_is_no_file() {
+fn the_value_off_is_not_a_file() {
     let run = run(&[
         "good::passes",
         "--junit=off",

@@ -10,20 +10,24 @@ fn ran(run: &Run) -> Vec<&str> {
 }
 
 #[test]
-fn words_and_expressions_together_select_what_both_do() {
+fn words_and_expressions_together_select_the_tests_that_match_both() {
     let expressions = ["-E", "test(=good::passes) | cap(ipv4)", "-E", "test(knows)"];
-    let run = run(&[&["good", "skipped", "--skip", "nobody"], &expressions[..]].concat());
+    let run = run(&[
+        &["good", "skipped", "--skip", "unknown_capability"],
+        &expressions[..],
+    ]
+    .concat());
     assert_eq!(run.code, Some(0), "{run}");
     let names = [
         "good::knows_its_run",
         "good::passes",
-        "skipped::needs_what_may_be_there",
+        "skipped::needs_capabilities_that_may_be_missing",
     ];
     assert_eq!(ran(&run), names, "{run}");
 }
 
 #[test]
-fn an_expression_that_makes_no_sense_is_shown_with_a_caret() {
+fn an_invalid_expression_is_shown_with_a_caret() {
     let run = run(&["-E", "test(good) and tset(x)"]);
     assert_eq!(run.code, Some(94), "{run}");
     let caret = "  test(good) and tset(x)\n                 ^\nhint: ";

@@ -1,5 +1,5 @@
-//! Tests that wait for a mount that they serve themselves cannot be killed. They are ended all the
-//! same, and reported.
+//! A test that waits for a mount that it serves itself cannot be killed. The runner still ends and
+//! reports it.
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::guard::{Guard, threads_of_tests};
 use super::ownership::LEVELS;
 use super::support::{Run, Running, Setup, must};
 
-/// The tests that wait for their limit, and those that end before.
+/// The tests that are ended at their time limit, and, below, those that exit before.
 const WAITING: [&str; 9] = [
     "at_the_limit",
     "with_a_file_that_was_read_and_written",
@@ -31,17 +31,17 @@ const ENDING: [(&str, &str); 4] = [
     ("by_kill", "DIED"),
     ("by_a_wrong_address", "DIED"),
 ];
-/// Its mount is in a mount name space that the test has made.
+/// A test whose mount is in a mount name space of its own.
 const APART: (&str, &str) = ("apart_from_other_mounts", "TIME");
-/// A connection whose mount cannot be reached can be ended only by its number: by root, or where
-/// root has mounted the files that do it.
+/// Tests whose mount cannot be reached: their connection can be ended only by its number, by root
+/// or if root has mounted the control files.
 const DETACHED: [(&str, &str); 3] = [
     APART,
     ("with_a_mount_that_is_detached", "TIME"),
     ("behind_another_mount", "TIME"),
 ];
 
-/// All but that.
+/// The waiting tests whose mount can be reached.
 const NOT_DETACHED: [&str; 5] = [
     "stuck::by_",
     "stuck::at_",
@@ -50,7 +50,7 @@ const NOT_DETACHED: [&str; 5] = [
     "--skip=detached",
 ];
 
-/// The limit of each test, and how long after it all must be over.
+/// The limit of each test, and the time after it within which the test must have ended.
 const LIMIT: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(3);
 
@@ -71,8 +71,8 @@ fn setup<'a>(words: &'a [&'a str]) -> Setup<'a> {
     Setup::new(words)
 }
 
-/// As root of a name space of users and mounts, as in a container: without the right to use numbers
-/// of connections.
+/// Runs as root of a user and mount name space, as in a container: without the right to abort
+/// connections by number.
 const IN_A_NAMESPACE: &str = r#"exec unshare --user --map-root-user --mount "$@""#;
 
 fn words(level: &'static str) -> [&'static str; 8] {
@@ -94,14 +94,15 @@ fn run(setup: &Setup<'_>) -> (Run, Guard) {
     (running.finish(), guard)
 }
 
-/// No process, no mount and no connection. What failed tests wrote is kept.
+/// Asserts that no process, mount or connection is left. The files of failed tests are kept.
 fn assert_all_is_gone(run: &Run, guard: &Guard) {
     comes_true_within(AFTER, || guard.left() == (vec![], vec![]));
     let remains = (run.survivors(), run.mounts(), guard.left());
     assert_eq!(remains, (vec![], vec![], (vec![], vec![])), "{run}");
 }
 
-/// Each of these tests was ended in time, has this outcome, and the leak that says what was done.
+/// Asserts that each of these tests ended in time with this outcome, and with the leak that
+/// describes it.
 fn assert_each_is_reported(run: &Run, tests: &[(&str, &str)]) {
     for (test, word) in tests {
         let line = |beginning: &str| {
@@ -147,7 +148,7 @@ fn a_test_that_waits_for_its_own_mount_is_ended_in_time_and_reported() {
 
 #[test]
 #[ignore = "needs fuse"]
-fn a_test_that_aborts_is_ended_long_before_its_limit() {
+fn a_stuck_test_that_aborts_is_ended_long_before_its_limit() {
     for level in LEVELS {
         let words = [
             "stuck::by_abort",
@@ -165,7 +166,7 @@ fn a_test_that_aborts_is_ended_long_before_its_limit() {
 
 #[test]
 #[ignore = "needs fuse"]
-fn a_test_that_is_looked_at_shows_for_which_file_it_waits() {
+fn the_report_of_a_stuck_test_names_the_file_it_waits_for() {
     let words = ["stuck::in_a_read", "--run-ignored", "--timeout", "1s"];
     let (run, _guard) = run(&setup(&words));
     let looked = run.attachment("forensics.txt");
@@ -194,8 +195,8 @@ fn a_test_in_a_user_namespace_is_ended_too() {
     }
 }
 
-/// As an ordinary user, who may read what root may, as cargo can be anywhere. What it runs is built
-/// before, by root. With `$FUSECTL`, root has mounted the files that abort connections.
+/// Runs as an ordinary user that may read everything, because cargo can be installed anywhere. Root
+/// builds the programs before. With `$FUSECTL`, root has mounted the control files of connections.
 const AS_A_USER: &str = r#"exec unshare --mount sh -c '
     set -e
     mkdir "$TMPDIR/dev" && mount -t tmpfs none "$TMPDIR/dev" && mknod -m 666 "$TMPDIR/dev/fuse" c 10 229
@@ -240,7 +241,7 @@ fn an_ordinary_users_test_is_ended_without_the_box() {
 
 #[test]
 #[ignore = "needs fuse"]
-fn a_test_that_unmounts_when_it_is_asked_to_end_is_not_disturbed() {
+fn a_test_that_unmounts_on_sigterm_is_not_disturbed() {
     for level in LEVELS {
         let words = [
             "stuck::but_unmounts",
@@ -263,7 +264,7 @@ fn a_test_that_unmounts_when_it_is_asked_to_end_is_not_disturbed() {
 
 #[test]
 #[ignore = "needs fuse, root"]
-fn what_has_lost_its_supervisor_is_ended_and_the_mount_of_a_test_beside_it_is_not() {
+fn a_stuck_test_without_its_supervisor_is_ended_and_the_mount_of_another_test_is_not() {
     let words = [
         "neighbours::one_is_",
         "--run-ignored",
@@ -298,7 +299,7 @@ fn a_loop_of_mounts_does_not_keep_a_stuck_test_from_being_ended() {
         ];
         let (run, guard) = run(&setup(&words));
         assert_all_is_gone(&run, &guard);
-        // Not by its limit.
+        // It did not end at its limit.
         assert!(run.stdout.contains("\nDIED ["), "{run}");
         assert!(
             run.stdout.contains("left behind: stuck in its own mount: "),
@@ -309,7 +310,7 @@ fn a_loop_of_mounts_does_not_keep_a_stuck_test_from_being_ended() {
 
 #[test]
 #[ignore = "needs fuse, userns"]
-fn a_mount_in_the_place_of_the_files_that_abort_connections_is_not_asked() {
+fn a_mount_over_the_control_files_of_connections_is_not_used() {
     let words = [
         "neighbours::stuck_where",
         "--run-ignored",
@@ -330,14 +331,14 @@ fn a_mount_in_the_place_of_the_files_that_abort_connections_is_not_asked() {
     );
 }
 
-/// To processes of which some may have ended by now.
+/// Sends a signal to processes, some of which may have exited by now.
 fn send_all(processes: &[Pid], signal: Signal) {
     processes.iter().for_each(|process| {
         kill_process(*process, signal).ok();
     });
 }
 
-/// Whether this comes to hold before the time is over.
+/// Whether `holds` becomes true within `limit`.
 fn comes_true_within(limit: Duration, holds: impl Fn() -> bool + Sync) -> bool {
     let (is_over, (done, wait)) = (AtomicBool::new(false), mpsc::channel());
     std::thread::scope(|scope| {
@@ -353,7 +354,7 @@ fn comes_true_within(limit: Duration, holds: impl Fn() -> bool + Sync) -> bool {
     })
 }
 
-/// Starts all of these at once.
+/// Starts all of these tests at once.
 fn in_the_middle(tests: &str, level: &'static str, more: &[&str]) -> (Running, Guard) {
     let words = [
         tests,
@@ -374,7 +375,7 @@ fn wait_for_each(running: &mut Running, tests: impl Iterator<Item = &'static str
     running.wait_for_parts(&parts.collect::<Vec<_>>());
 }
 
-/// The time counts from the signal.
+/// Asserts that nothing is left in time; the time counts from the signal.
 fn assert_nothing_is_left_when_killed(running: Running, guard: &Guard) {
     running.send(Signal::KILL);
     let is_gone = comes_true_within(AFTER, || guard.left().0.is_empty());
@@ -391,7 +392,7 @@ fn nothing_is_left_when_the_runner_is_killed_in_the_middle_of_each() {
         let (mut running, guard) = in_the_middle("stuck::", level, &[]);
         let detached = DETACHED.into_iter().map(|(test, _)| test);
         wait_for_each(&mut running, WAITING.into_iter().chain(detached));
-        // So that it can end them if the runner does not.
+        // Then the guard can end them if the runner does not.
         let count = WAITING.len() + DETACHED.len();
         assert!(comes_true_within(AFTER, || guard.count() >= count));
         assert_nothing_is_left_when_killed(running, &guard);
@@ -424,7 +425,7 @@ fn nothing_is_left_when_the_run_is_interrupted_or_reaches_its_limit() {
     }
 }
 
-/// Runs it until its test is stuck or waits; the guard has seen its connection.
+/// Runs until the test is stuck or waits, and the guard has seen its connection.
 fn one_that_waits(setup: &Setup<'_>) -> (Running, Guard, PathBuf) {
     let mut running = setup.start();
     let guard = Guard::of(&running);
@@ -436,7 +437,7 @@ fn one_that_waits(setup: &Setup<'_>) -> (Running, Guard, PathBuf) {
 
 /// Kills the keeper and the runner, then sweeps.
 fn assert_swept(test: &str, level: &'static str) {
-    // In a target directory of its own: other runs would sweep it before us.
+    // In a separate target directory: otherwise another run could sweep it first.
     let words = [test, "--run-ignored", "--no-capture", "--isolate", level];
     let swept = Setup {
         target: "swept",
@@ -454,7 +455,7 @@ fn assert_swept(test: &str, level: &'static str) {
     };
     let sweep = sweep.run();
     assert!(sweep.last_line().starts_with("swept "), "{sweep}");
-    // It has lost its name and its environment by now.
+    // An exiting process has lost its name and its environment.
     assert!(
         comes_true_within(AFTER, || !process.exists()),
         "{test} {level}: {process:?}\n{sweep}"
@@ -464,21 +465,22 @@ fn assert_swept(test: &str, level: &'static str) {
 
 #[test]
 #[ignore = "needs fuse, root"]
-fn sweep_ends_what_is_left_when_the_keeper_was_killed_too() {
+fn sweep_ends_a_stuck_test_whose_keeper_was_killed() {
     for level in LEVELS {
         assert_swept("stuck::at_the_limit", level);
     }
 }
 
-/// In the box, the test ends with the keeper, and nothing shows any more which connection is its.
+/// Only without the box: in it, the test ends with the keeper, and nothing shows which connection
+/// was the test's.
 #[test]
 #[ignore = "needs fuse, root"]
 fn sweep_ends_a_connection_whose_mount_is_detached_before_its_server() {
     assert_swept("stuck::with_a_mount_that_is_detached", "process");
 }
 
-/// Of the keeper and its supervisors, which have its name, kills those that are chosen. The runner
-/// lives.
+/// Kills the chosen ones among the keeper and its supervisors, which have the same name. The runner
+/// stays alive.
 fn assert_nothing_is_left_without(chosen: impl Fn(Vec<Pid>) -> Vec<Pid>, level: &'static str) {
     let words = [
         "stuck::at_the_limit",
@@ -503,7 +505,7 @@ fn assert_nothing_is_left_without(chosen: impl Fn(Vec<Pid>) -> Vec<Pid>, level: 
 #[ignore = "needs fuse, root"]
 fn nothing_is_left_when_only_the_keeper_is_killed() {
     for level in LEVELS {
-        // It was started first.
+        // The keeper was started before its supervisors.
         let first = |all: Vec<Pid>| all.into_iter().min_by_key(|keeper| keeper.as_raw_nonzero());
         assert_nothing_is_left_without(|all| first(all).into_iter().collect(), level);
     }
@@ -519,7 +521,7 @@ fn nothing_is_left_when_the_keeper_and_the_supervisors_are_killed() {
 
 #[test]
 #[ignore = "needs fuse, root, userns"]
-fn the_output_ends_with_the_runner_and_what_cannot_be_aborted_is_reported() {
+fn the_output_ends_with_the_runner_and_a_test_that_cannot_be_ended_is_reported() {
     for level in LEVELS {
         let words = [
             "stuck::behind",
@@ -546,14 +548,14 @@ fn the_output_ends_with_the_runner_and_what_cannot_be_aborted_is_reported() {
         });
         let has_ended = wait.recv_timeout(Duration::from_secs(60)).is_ok();
         let is_stuck = test.exists();
-        // Now it can end.
+        // Dropping the guard lets the stuck test end.
         drop(guard);
         let run = reader.join().unwrap();
         assert!(
             has_ended,
-            "{level}: the output ended only with what is stuck\n{run}"
+            "{level}: the output stayed open until the stuck test ended\n{run}"
         );
-        assert!(is_stuck, "{level}: nothing was\n{run}");
+        assert!(is_stuck, "{level}: no test was stuck\n{run}");
         assert!(
             run.stdout
                 .contains("left behind: process: it was killed and has not ended within"),

@@ -1,4 +1,4 @@
-//! Parts of the suite: shards, what failed last time, and lists that run nothing.
+//! Parts of the suite: shards, the tests that failed last time, and lists that run nothing.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ impl Past {
     }
 }
 
-/// What told to fail did so, one other test failed, and one passed.
+/// A history after one run: two tests failed, one of them by request, and one passed.
 fn after_two_failures() -> Past {
     let past = Past::new();
     let words = ["fails_if_told", "good::passes", "bad::aborts"];
@@ -46,7 +46,7 @@ fn after_two_failures() -> Past {
     past
 }
 
-/// The names of the tests that ended while the run went on, sorted.
+/// The names of the tests that the run printed as finished or skipped, sorted.
 fn ran(run: &Run) -> Vec<String> {
     let lines = run.stdout.split("\n\n").next().unwrap_or_default().lines();
     let results = lines.filter(|line| {
@@ -63,7 +63,7 @@ fn ran(run: &Run) -> Vec<String> {
 }
 
 #[test]
-fn shards_are_together_all_tests_and_none_twice_with_and_without_a_history() {
+fn shards_cover_every_test_exactly_once_with_and_without_a_history() {
     let past = Past::new();
     for _ in ["nothing is known", "durations are known"] {
         let words = ["good::", "bad::", "skipped::"];
@@ -71,13 +71,13 @@ fn shards_are_together_all_tests_and_none_twice_with_and_without_a_history() {
         let mut parts = ["1/3", "2/3", "3/3"].map(shard).concat();
         parts.sort();
         let whole = ran(&past.run(&words));
-        // One more cannot run and is not shown while the others do.
+        // One more test cannot run, and its skip is not printed during the run.
         assert_eq!((parts, whole.len()), (whole.clone(), 19));
     }
 }
 
 #[test]
-fn a_shard_without_tests_is_no_failure_and_a_shard_that_is_none_is() {
+fn an_empty_shard_is_not_a_failure_and_an_invalid_shard_is_an_error() {
     let past = Past::new();
     let counts = ["1/3", "2/3", "3/3"].map(|shard| {
         let run = past.run(&["good::passes", "--shard", shard]);
@@ -89,7 +89,7 @@ fn a_shard_without_tests_is_no_failure_and_a_shard_that_is_none_is() {
 }
 
 #[test]
-fn what_failed_last_time_can_be_run_alone_and_the_rest_is_not_forgotten() {
+fn failed_tests_can_be_rerun_and_those_left_out_stay_failed() {
     let past = after_two_failures();
     let both = past.run(&["--rerun-failed"]);
     assert_eq!(
@@ -113,12 +113,12 @@ fn what_failed_last_time_can_be_run_alone_and_the_rest_is_not_forgotten() {
 }
 
 #[test]
-fn a_shard_in_which_nothing_failed_is_no_failure() {
+fn a_rerun_shard_without_failed_tests_is_not_a_failure() {
     let heals = "#[test] fn heals() { std::fs::create_dir(\"seen\").unwrap_err(); }";
     let scratch = Scratch::package(&format!("fn main() {{}}\n{heals}\n#[test] fn passes() {{}}"));
     let whole = scratch.test();
     assert_eq!(whole.last_line(), "1 passed, 1 failed, 0 skipped", "{whole}");
-    // Also the shards that start when another one has healed it.
+    // This includes shards that start after another shard has fixed the test.
     let counts = ["1/3", "2/3", "3/3"].map(|shard| {
         let run = scratch.run("test", &["--rerun-failed", "--shard", shard]);
         assert_eq!(run.code, Some(0), "{run}");
@@ -130,7 +130,7 @@ fn a_shard_in_which_nothing_failed_is_no_failure() {
 }
 
 #[test]
-fn nothing_failed_means_that_nothing_is_selected() {
+fn a_rerun_without_failed_tests_selects_nothing() {
     let past = Past::new();
     assert_eq!(past.run(&["good::passes"]).code, Some(0));
     let none = past.run(&["--rerun-failed"]);
@@ -146,7 +146,7 @@ fn nothing_failed_means_that_nothing_is_selected() {
 }
 
 #[test]
-fn what_failed_last_time_can_go_first() {
+fn tests_that_failed_last_time_can_run_first() {
     let past = after_two_failures();
     let plan = past.run(&["good::", "flaky::", "--failed-first", "--dry-run"]);
     let first = plan
@@ -160,7 +160,7 @@ fn what_failed_last_time_can_go_first() {
 }
 
 #[test]
-fn a_dry_run_runs_nothing_and_tells_order_reasons_and_treatment() {
+fn a_dry_run_runs_nothing_and_prints_order_reasons_and_overrides() {
     let past = Past::new();
     let plan = past.run(&["company::", "skipped::", "--dry-run", "--shuffle=5"]);
     assert_eq!(plan.code, Some(0), "{plan}");
@@ -196,7 +196,7 @@ fn skips_can_be_limited() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_or_written_hinders_nothing() {
+fn a_history_that_cannot_be_read_or_written_does_not_fail_a_run() {
     let past = Past::new();
     std::fs::write(past.path(), "\0 not json\n{\"v\":9}\n{\"v\":1,\"run\"").unwrap();
     assert_eq!(past.run(&["good::passes"]).code, Some(0));

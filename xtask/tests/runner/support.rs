@@ -1,4 +1,4 @@
-//! Starts `xtask` on the fixture and keeps what it said.
+//! Starts `xtask` on the fixture and keeps its output.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
@@ -13,16 +13,16 @@ pub(crate) fn run(arguments: &[&str]) -> Run {
     Running::start(arguments).finish()
 }
 
-/// So often is looked at all processes, of which each look takes some milliseconds; what the
-/// fixture starts is there for much longer.
+/// Maximum number of searches through all processes. A search takes some milliseconds; processes
+/// that the fixture starts live much longer than all searches together.
 const LOOKS_MAX: usize = 500;
 
-/// A run that has ended.
+/// A finished run.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// Holds its report, and is `TMPDIR` for it.
+    /// The directory of its report, which is also its `TMPDIR`.
     own: TempDir,
 }
 
@@ -37,7 +37,7 @@ impl Run {
         std::fs::read_to_string(self.own.path().join("junit.xml")).unwrap_or_default()
     }
 
-    /// A file of this name that the report names as an attachment; empty where there is none.
+    /// The content of the attachment with this name in the report; empty if there is none.
     pub(crate) fn attachment(&self, name: &str) -> String {
         let line = self
             .stdout
@@ -48,7 +48,7 @@ impl Run {
         std::fs::read_to_string(path).unwrap_or_default()
     }
 
-    /// What is still mounted below its temporary directory.
+    /// The mounts that are left below its temporary directory.
     pub(crate) fn mounts(&self) -> Vec<String> {
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = self.own.path().display().to_string();
@@ -59,7 +59,7 @@ impl Run {
             .collect()
     }
 
-    /// What is left in its temporary directory.
+    /// The names of all entries that are left in its temporary directory.
     pub(crate) fn kept(&self) -> Vec<String> {
         let entries = self.own.path().read_dir().into_iter().flatten().flatten();
         entries
@@ -67,15 +67,15 @@ impl Run {
             .collect()
     }
 
-    /// What tests left in its temporary directory.
+    /// The same without the report.
     pub(crate) fn scratch(&self) -> Vec<String> {
         let mut kept = self.kept();
         kept.retain(|name| name != "junit.xml");
         kept
     }
 
-    /// Processes that it started, directly or not, and that stay alive. One that is just being
-    /// ended does not.
+    /// Processes that it started, directly or not, and that stay alive. A process that is about to
+    /// exit doesn't count.
     pub(crate) fn survivors(&self) -> Vec<String> {
         let looks = (0..LOOKS_MAX).map(|_| self.alive());
         let mut alive = Vec::new();
@@ -88,13 +88,13 @@ impl Run {
         alive
     }
 
-    /// Processes that it started and that live just now.
+    /// Processes that it started and that are alive at this moment.
     pub(crate) fn alive(&self) -> Vec<String> {
         let marked = marked(self.own.path());
         marked.into_iter().map(|(_, command)| command).collect()
     }
 
-    /// Ends those of its processes that are called so; returns how many there were.
+    /// Kills its processes with this command line; returns how many there were.
     pub(crate) fn end(&self, command: &str) -> usize {
         let mut marked = marked(self.own.path());
         marked.retain(|(_, called)| called.trim_end() == command);
@@ -109,8 +109,8 @@ pub(crate) fn texts(pid: i32) -> [String; 2] {
     ["cmdline", "environ"].map(|name| words(std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()))
 }
 
-/// The processes with the mark of a run in their command line or environment, and how they are
-/// called.
+/// The processes with the mark of a run in their command line or environment, with their command
+/// lines.
 fn marked(own: &Path) -> Vec<(i32, String)> {
     let mark = mark(own);
     let processes = Path::new("/proc").read_dir().into_iter().flatten().flatten();
@@ -125,13 +125,13 @@ fn marked(own: &Path) -> Vec<(i32, String)> {
     described.map(|(pid, [command, _])| (pid, command)).collect()
 }
 
-/// `R`, `S`, `T`, … as proc_pid_stat(5) has it.
+/// The state of a process: `R`, `S`, `T`, … (proc_pid_stat(5)).
 pub(crate) fn state(process: &str) -> Option<char> {
     let stat = std::fs::read_to_string(format!("{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// The words that NUL bytes separate, in one line.
+/// NUL-separated words as one line.
 fn words(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
@@ -146,7 +146,7 @@ impl fmt::Display for Run {
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -154,20 +154,20 @@ pub(crate) struct Running {
     own: TempDir,
 }
 
-/// What to run and how.
+/// The command to run, and its environment.
 pub(crate) struct Setup<'a> {
     pub(crate) subcommand: &'a str,
     pub(crate) manifest: PathBuf,
-    /// The directory that it is built in, unless it lies elsewhere.
+    /// The target directory, for workspaces of this package.
     pub(crate) target: &'a str,
     pub(crate) arguments: &'a [&'a str],
     pub(crate) variables: &'a [(&'a str, &'a str)],
-    /// A shell script that becomes `"$@"` in the end. Shells change signals.
+    /// A shell script that ends in `exec "$@"`. Note that shells change signal dispositions.
     pub(crate) script: Option<&'a str>,
     pub(crate) signals: Signals,
 }
 
-/// The signals that a run finds when it starts.
+/// The signal dispositions at the start of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signals {
     /// All as they are by default.
@@ -209,7 +209,7 @@ impl<'a> Setup<'a> {
             .args([self.subcommand, "--manifest-path"])
             .arg(&self.manifest)
             .args(self.arguments);
-        // Whatever our caller wants of its own run is not meant for this one.
+        // Settings that our caller made for its own run must not apply to this one.
         let names = std::env::vars_os().map(|(name, _)| name);
         for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_")) {
             command.env_remove(name);
@@ -217,8 +217,8 @@ impl<'a> Setup<'a> {
         if self.subcommand == "test" {
             command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
         }
-        // A scratch package has a target directory of its own, whatever ours is; and what a run
-        // tells a CI system that it runs in is none of the CI system's business here.
+        // A scratch package has its own target directory, whatever ours is, and a run must not send
+        // annotations to the CI system that runs us.
         for variable in ["CARGO_TARGET_DIR", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "CI"] {
             command.env_remove(variable);
         }
@@ -230,7 +230,7 @@ impl<'a> Setup<'a> {
         }
         command
             .env("TMPDIR", own.path())
-            // Limits that a test gives are meant, however busy the machine is.
+            // The time limits that a test sets apply as they are, even on a busy machine.
             .env("XTASK_TEST_STRETCH", "1")
             .env("RUNNER_TEST", mark(own.path()))
             .envs(self.variables.iter().copied());
@@ -254,7 +254,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Starts it and waits for its end.
+    /// Starts it and waits until it exits.
     pub(crate) fn run(&self) -> Run {
         self.start().finish()
     }
@@ -266,7 +266,7 @@ impl Running {
         Setup::new(arguments).start()
     }
 
-    /// The directory that all of it has for temporary files.
+    /// The directory for all its temporary files.
     pub(crate) fn place(&self) -> &Path {
         self.own.path()
     }
@@ -303,7 +303,7 @@ impl Running {
             line.clear();
             let len = must("read its stdout", self.stdout.read_line(&mut line));
             self.read.push_str(&line);
-            assert!(len > 0, "it ended without `{what}`:\n{}", self.read);
+            assert!(len > 0, "it exited without printing `{what}`:\n{}", self.read);
         }
     }
 
@@ -316,14 +316,14 @@ impl Running {
         );
     }
 
-    /// Waits until it stands still.
+    /// Waits until it is suspended.
     pub(crate) fn wait_until_stopped(&self) {
         while state(&format!("/proc/{}", self.child.id())) != Some('T') {
             std::thread::yield_now();
         }
     }
 
-    /// Waits until it has started a process that is called so.
+    /// Waits until it has started a process with this command line.
     pub(crate) fn wait_for_process(&self, command: &str) {
         let is_there = || {
             let marked = marked(self.own.path());
@@ -342,23 +342,23 @@ impl Running {
         let paths = processes.map(|process| process.path());
         let own = paths
             .filter(|path| read(path, "cmdline").contains(part) && read(path, "environ").contains(&mark));
-        // Our own runner has the name among its arguments, too.
+        // The runner itself also has the name among its arguments.
         let tests = own.filter(|path| !read(path, "cmdline").contains(" test "));
         let states: Vec<char> = tests
             .filter_map(|path| state(&path.display().to_string()))
             .collect();
-        assert!(!states.is_empty(), "no process is called `{part}`");
+        assert!(!states.is_empty(), "no process has `{part}` in its command line");
         states
     }
 
-    /// Sends it a signal and waits for its end, and for that of everything that could still write
-    /// to its standard error.
+    /// Sends it a signal, and waits until it and every process that could still write to its
+    /// standard error have exited.
     pub(crate) fn interrupt(self, signal: Signal) -> Run {
         self.send(signal);
         self.finish()
     }
 
-    /// Waits for its end.
+    /// Waits until it exits.
     pub(crate) fn finish(mut self) -> Run {
         must("read its stdout", self.stdout.read_to_string(&mut self.read));
         let output = must("wait for it", self.child.wait_with_output());
@@ -372,13 +372,13 @@ impl Running {
     }
 }
 
-/// A package in a directory of its own, which goes with it.
+/// A package in a temporary directory, removed with this value.
 pub(crate) struct Scratch {
     directory: TempDir,
 }
 
 impl Scratch {
-    /// With this source as its only binary, which has no tests.
+    /// A package with this source as its only target.
     pub(crate) fn package(source: &str) -> Scratch {
         let directory = must("make a temporary directory", tempfile::tempdir());
         let manifest =
@@ -415,8 +415,8 @@ impl Scratch {
         must("write the manifest", std::fs::write(&path, manifest + text));
     }
 
-    /// Adds a package below it that it depends on, whose library has this source; so it is a member
-    /// of the workspace.
+    /// Adds a package below it whose library has this source, and depends on it; so it becomes a
+    /// member of the workspace.
     pub(crate) fn add_dependency(&self, name: &str, source: &str) {
         let home = self.directory.path().join(name);
         let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n");
@@ -459,7 +459,7 @@ impl Scratch {
         entries.map(|entry| entry.path()).collect()
     }
 
-    /// The report that everybody reads.
+    /// The published report.
     pub(crate) fn published(&self) -> PathBuf {
         self.directory.path().join("target/xtask/test/junit.xml")
     }
@@ -467,7 +467,7 @@ impl Scratch {
 
 #[expect(
     unsafe_code,
-    reason = "only between fork and exec can a child be given other signals than our own"
+    reason = "a child's signals can be changed only between fork and exec"
 )]
 fn hinder_signals(command: &mut Command) {
     let hinder = || {
@@ -490,12 +490,12 @@ fn hinder_signals(command: &mut Command) {
     unsafe { std::os::unix::process::CommandExt::pre_exec(command, hinder) };
 }
 
-/// Something in the environment of everything that a run starts.
+/// The mark of a run: a text in the environment of every process that it starts.
 pub(crate) fn mark(own: &Path) -> String {
     format!("runner-test-{}", own.file_name().unwrap_or_default().display())
 }
 
-/// What can only fail where the machine is at fault.
+/// Unwraps a result that fails only if the machine is at fault.
 pub(crate) fn must<T, E: fmt::Display>(what: &str, result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("could not {what}: {error}"))
 }

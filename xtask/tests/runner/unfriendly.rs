@@ -1,12 +1,12 @@
-//! The runner under unfriendly conditions: signals, a build that fails, odd environments, two runs
-//! at once.
+//! The runner in unfriendly conditions: signals, a build that fails, odd environments, two runs at
+//! once.
 
 use rustix::process::Signal;
 
 use super::support::{Running, Scratch, Setup, Signals, run};
 
 #[test]
-fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
+fn an_interrupted_run_kills_its_tests_and_reports_the_interruption() {
     let mut running = Running::start(&["hangs_with_a_family", "good::passes", "-j1", "--shuffle=2"]);
     running.wait_for_line("running 2 of 2 tests");
     running.wait_for_process("sleep 22");
@@ -28,7 +28,7 @@ fn an_interrupted_run_kills_its_tests_writes_its_report_and_says_so() {
 }
 
 #[test]
-fn signals_that_we_find_ignored_or_blocked_hinder_neither_us_nor_the_tests() {
+fn inherited_ignored_or_blocked_signals_affect_neither_the_runner_nor_the_tests() {
     let setup = Setup {
         signals: Signals::IgnoredAndBlocked,
         ..Setup::new(&["good::", "slow::hangs"])
@@ -44,14 +44,14 @@ fn signals_that_we_find_ignored_or_blocked_hinder_neither_us_nor_the_tests() {
 }
 
 #[test]
-fn a_terminated_run_exits_as_terminated_programs_do() {
+fn a_terminated_run_exits_with_the_code_of_sigterm() {
     let mut running = Running::start(&["slow::hangs"]);
     running.wait_for_line("running 2 of 2 tests");
     assert_eq!(running.interrupt(Signal::TERM).code, Some(143));
 }
 
 #[test]
-fn a_build_that_fails_still_gives_a_report_and_no_old_one_stays() {
+fn a_failed_build_writes_a_report_and_replaces_an_old_one() {
     let broken = Scratch::package("fn main() { this is not rust }");
     let published = broken.published();
     std::fs::create_dir_all(published.parent().unwrap()).unwrap();
@@ -70,7 +70,7 @@ fn a_build_that_fails_still_gives_a_report_and_no_old_one_stays() {
 }
 
 #[test]
-fn a_workspace_without_tests_says_so() {
+fn a_workspace_without_tests_is_reported_as_such() {
     let run = Scratch::package("fn main() {}").test();
     assert_eq!(run.code, Some(4), "{run}");
     assert!(
@@ -80,7 +80,7 @@ fn a_workspace_without_tests_says_so() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_has_a_code_of_its_own() {
+fn a_report_that_cannot_be_written_has_its_own_exit_code() {
     let run = run(&["good::passes", "--junit", "/proc/nowhere/junit.xml"]);
     assert_eq!(
         (run.code, run.last_line()),
@@ -104,7 +104,7 @@ fn a_report_that_cannot_be_written_hides_no_failure() {
 }
 
 #[test]
-fn only_a_report_that_is_there_is_told_of() {
+fn the_path_of_a_report_is_printed_only_if_it_was_written() {
     let package = Scratch::package(
         "fn main() {}\n#[test]\nfn is_in_the_way() {\n    let place = concat!(env!(\"CARGO_MANIFEST_DIR\"), \
          \"/target/xtask/test/junit.xml\");\n    std::fs::create_dir_all(place).unwrap();\n}\n",
@@ -160,7 +160,7 @@ fn odd_environments_change_nothing() {
     assert_eq!(
         std::fs::read_dir(odd.path()).unwrap().count(),
         0,
-        "everything is removed after a success"
+        "files are left after a success"
     );
 }
 
@@ -235,10 +235,10 @@ fn results_that_cannot_be_printed_have_the_code_of_a_report_unless_there_is_anot
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "needs root"]
-fn a_test_that_finds_no_room_for_files_is_told_who_holds_it() {
+fn a_test_that_fails_for_lack_of_space_reports_which_test_uses_it() {
     for (room, total, free, held) in [
         ("size=4m", "4.0 MiB", "0.0 MiB", "4.0 MiB"),
-        // The others are the directories of both tests and the one around them.
+        // The other three inodes are the directories of both tests and their parent.
         ("nr_inodes=50", "50 files", "0 files", "47 files"),
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -281,7 +281,10 @@ fn listing_runs_nothing_and_gives_reasons() {
             .unwrap()
             .clone()
     };
-    assert_eq!(entry("needs_what_only_windows_has")["needs"][0], "winfsp");
+    assert_eq!(entry("needs_a_capability_of_windows")["needs"][0], "winfsp");
     assert_eq!(entry("is_ignored_for_another_reason")["reason"], "slow one");
-    assert_eq!(entry("needs_what_may_be_there")["file"], "suite/skipped.rs");
+    assert_eq!(
+        entry("needs_capabilities_that_may_be_missing")["file"],
+        "suite/skipped.rs"
+    );
 }

@@ -1,4 +1,4 @@
-//! What the memory store promises, by a clock that the test moves.
+//! What the memory store promises, on a clock that the test advances.
 
 mod shares;
 
@@ -65,7 +65,7 @@ fn tokens_do_not_see_each_others_entries() {
 }
 
 #[test]
-fn the_entry_after_the_last_place_is_refused() {
+fn one_entry_past_the_limit_is_refused() {
     let (store, _manual) = store(limits());
     for name in ["alice", "bob", "carol"] {
         store.put(token(name), "x".into(), source(1)).unwrap();
@@ -78,14 +78,14 @@ fn the_entry_after_the_last_place_is_refused() {
 }
 
 #[test]
-fn the_byte_after_the_last_is_refused() {
+fn one_byte_past_the_limit_is_refused() {
     let (store, _manual) = store(limits());
     store.put(token("alice"), "x".repeat(270), source(1)).unwrap();
     assert_eq!(store.total_len(), 300);
     let full = StoreError::BytesFull { len: 301, limit: 300 };
     assert_eq!(store.put(token("alice"), "x".repeat(271), source(2)), Err(full));
     assert_eq!(store.live_blob(&token("alice")).unwrap().len(), 270);
-    // What is replaced makes room.
+    // The replaced entry makes room.
     store.put(token("alice"), "y".repeat(270), source(1)).unwrap();
 }
 

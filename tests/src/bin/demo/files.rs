@@ -1,8 +1,7 @@
 //! Which files the demo shares, and the proof that the received ones are the same.
 //!
-//! It walks the given path, leaves out what nobody wants to send (`.git`, and caches such as
-//! cargo's `target`, which tag themselves), and compares hashes that it computes itself, from the
-//! files on disk. It asks no peer.
+//! It walks the given path and leaves out `.git` and tagged caches such as cargo's `target`. To
+//! compare, it hashes the files on disk itself, without asking a peer.
 
 use std::fs::{File, read_dir};
 use std::io::Read;
@@ -30,21 +29,21 @@ pub(crate) struct Original {
     pub(crate) len: u64,
 }
 
-/// What lies under the path that was given.
+/// The files under the given path.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     /// The files to share, by name.
     pub(crate) files: Vec<Original>,
-    /// What is left out, each with its reason.
+    /// The files and folders that are left out, each with the reason.
     pub(crate) left_out: Vec<String>,
 }
 
 impl Inventory {
-    /// Lists `path`: a directory with all that is in it, or one file.
+    /// Lists `path`: a directory with everything in it, or one file.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Inventory> {
         let metadata = path.metadata().with_context(|| {
             format!(
-                "could not look at `{}`\nhint: give a file or a directory that exists",
+                "could not open `{}`\nhint: give a file or a directory that exists",
                 path.display()
             )
         })?;
@@ -98,7 +97,7 @@ impl Inventory {
 
     fn enter(&mut self, dir: &Path, name: &str) -> anyhow::Result<()> {
         if dir.file_name().is_some_and(|name| name == ".git") {
-            self.leave_out(dir, "it is the history, not the sources");
+            self.leave_out(dir, "it is Git's history, not part of the sources");
         } else if dir.join(CACHE_TAG).exists() {
             self.leave_out(dir, "it is tagged as a cache");
         } else {

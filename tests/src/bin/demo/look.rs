@@ -1,7 +1,7 @@
-//! Bob's share as a folder: mounted where that can be done, listed, read, and compared with alice's
-//! files.
+//! Bob's share as a folder: mounted where this machine can mount, listed, read, and compared with
+//! alice's files.
 //!
-//! Where it can't be done it says why, and the demo goes on: a mount is one of two ways to the same
+//! Where this machine can't mount, the demo prints the reason and goes on: pulling gives the same
 //! files.
 
 use std::sync::atomic::AtomicBool;
@@ -11,7 +11,7 @@ pub(crate) use mounted::look;
 #[cfg(not(unix))]
 pub(crate) use unmounted::look;
 
-/// What is to be done with mounts.
+/// The options for the mount.
 #[derive(Debug)]
 pub(crate) struct Wishes {
     pub(crate) fuse: Fuse,
@@ -21,22 +21,22 @@ pub(crate) struct Wishes {
 /// Whether to mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Fuse {
-    /// Where it can be done.
+    /// Mount if this machine can.
     #[default]
     Auto,
-    /// It must be done.
+    /// Mount, or fail.
     On,
-    /// It is not even tried.
+    /// Don't try to mount.
     Off,
 }
 
-/// What becomes of the mount when everything has been read.
+/// What happens to the mount after everything was read.
 #[derive(Debug)]
 pub(crate) enum Then {
     /// It is unmounted.
     Unmount,
-    /// It stays until somebody interrupts. The flag is set then, because that one interrupt ends
-    /// the demo well; whoever listens to interrupts takes it back.
+    /// It stays until Ctrl-C. The flag is set while it stays, because that Ctrl-C ends the demo
+    /// successfully; the handler of interrupts clears the flag.
     Hold(AtomicBool),
 }
 
@@ -54,7 +54,7 @@ mod mounted {
     use crate::files::{self, Inventory};
     use crate::story::{Story, amount, pace};
 
-    /// Lists, reads and compares through a mount of bob's; holds it if that is wished.
+    /// Lists, reads and compares through a mount of bob's; holds the mount if asked to.
     pub(crate) async fn look(
         story: &Story,
         bob: &Peer,
@@ -136,9 +136,7 @@ mod mounted {
         mount.end().await.context("could not unmount")?;
         let millis = (story.now() - started).as_secs_f64() * 1e3;
         story.tell("bob", format_args!("unmounted in {millis:.1} ms"))?;
-        point
-            .close()
-            .context("could not remove the directory that was mounted on")
+        point.close().context("could not remove the mount point")
     }
 }
 
@@ -150,7 +148,7 @@ mod unmounted {
     use crate::files::Inventory;
     use crate::story::Story;
 
-    /// Says that there is nothing to look at.
+    /// Prints that this system has no mounts.
     #[expect(clippy::unused_async, reason = "the same call on every system")]
     pub(crate) async fn look(
         story: &Story,
@@ -160,7 +158,7 @@ mod unmounted {
     ) -> anyhow::Result<()> {
         story.tell(
             "bob",
-            "does not mount the share: there are no mounts on this system",
+            "does not mount the share: tandem can't mount on this system",
         )?;
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! The demo: a real relay, two real peers and a real folder, told step by step.
+//! The demo: a real relay, two real peers and a real folder, printed step by step.
 //!
-//! It uses only what `tandem_core` and `tandem_relay` offer to everybody. Which files are shared,
-//! and whether they arrived, is the work of `files`; what the peers do is told in `pair`, what a
-//! mount shows in `look`; how it is printed is decided in `story`.
+//! It uses only the public API of `tandem_core` and `tandem_relay`. `files` chooses the files to
+//! share and checks that they arrived, `pair` is what the peers do, `look` is what a mount shows,
+//! and `story` prints.
 
 mod files;
 mod look;
@@ -28,11 +28,10 @@ struct Args {
     /// Keep the received files; their directory and that of the originals are printed at the end
     #[arg(long)]
     keep: bool,
-    /// Keep bob's side mounted, where it can be mounted, until Ctrl-C, so that you can look around
-    /// in it
+    /// Keep bob's side mounted until Ctrl-C, so that you can look around in it
     #[arg(long)]
     hold: bool,
-    /// Whether bob mounts: where it can be done, in any case (or it is an error), or not at all
+    /// Whether bob mounts: if this machine can, always (failing otherwise), or never
     #[arg(long, value_enum, default_value_t)]
     fuse: Fuse,
 }
@@ -42,7 +41,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if that fails.
+            // If stderr is closed too, the exit code still reports the failure.
             let _written = writeln!(io::stderr(), "error: {}", story::printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
@@ -69,12 +68,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
     tokio::select! {
         outcome = pair::run(&path, received, &wishes) => outcome,
-        // Dropping the run unmounts and removes what it wrote.
+        // Dropping the run unmounts, and removes the files that it wrote.
         () = interrupted(&wishes.then) => bail!("interrupted"),
     }
 }
 
-/// Returns when Ctrl-C is pressed, but not for the one that ends the holding.
+/// Returns when Ctrl-C is pressed, except for the one that ends the holding of a mount.
 async fn interrupted(then: &Then) {
     loop {
         // Without a handler the signal itself ends the process.

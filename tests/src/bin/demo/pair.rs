@@ -1,4 +1,4 @@
-//! What the relay and the two peers do, in the order in which it happens.
+//! What the relay and the two peers do, in order.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,17 +20,17 @@ use crate::files::{self, Inventory, Original};
 use crate::look::{self, Wishes};
 use crate::story::{Story, amount, pace, progress_bar};
 
-/// Files that are being hashed at the same time.
+/// Files that are hashed at the same time.
 const ADDS_AT_ONCE: usize = 8;
 /// How often a progress bar moves.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What becomes of the received files.
+/// What happens to the received files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// They stay, and it is printed where.
+    /// They stay, and the demo prints where.
     Keep,
-    /// They are removed after they were checked.
+    /// They are removed after the check.
     Remove,
 }
 
@@ -109,8 +109,8 @@ async fn connect(story: &Story, alice: &Peer, bob: &Peer) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Shares every file of the inventory; those that can't be shared are taken out of it, and it is
-/// said why.
+/// Shares every file of the inventory. Files that can't be shared are removed from it, and the
+/// reason is printed.
 async fn share(story: &Story, alice: Peer, inventory: &mut Inventory) -> anyhow::Result<Peer> {
     let (started, alice) = (story.now(), Arc::new(alice));
     let bar = progress_bar(inventory.total_len());
@@ -133,10 +133,10 @@ async fn share(story: &Story, alice: Peer, inventory: &mut Inventory) -> anyhow:
         "alice",
         format_args!("shares {}: hashed {pace}", inventory.amount()),
     )?;
-    Arc::into_inner(alice).context("alice is still busy")
+    Arc::into_inner(alice).context("alice is still in use")
 }
 
-/// The file, and why it is not shared if it is not.
+/// Shares one file; returns the file and, if it could not be shared, the reason.
 async fn add(alice: Arc<Peer>, file: Original) -> (Original, Option<String>) {
     let refusal = match SharePath::parse(&file.name) {
         Err(error) => Some(error.to_string()),
@@ -149,7 +149,7 @@ async fn add(alice: Arc<Peer>, file: Original) -> (Original, Option<String>) {
     (file, refusal)
 }
 
-/// The next file that was shared; one that was not is told.
+/// The next file that was shared; prints why a file could not be shared.
 async fn next(
     story: &Story,
     adding: &mut JoinSet<(Original, Option<String>)>,
@@ -167,8 +167,8 @@ async fn next(
     }
 }
 
-/// Waits until bob lists all files. Each event brings at most one of them, so between two looks as
-/// many must come as are missing.
+/// Waits until bob lists all files. An event announces at most one file, so the next check is due
+/// only after one event per missing file.
 async fn listed(story: &Story, bob: &Peer, news: &mut EventStream, count: usize) -> anyhow::Result<()> {
     let missing = || {
         let files = bob.list().into_iter().filter(|shown| shown.file().is_some());
@@ -219,13 +219,13 @@ async fn pull(story: &Story, bob: &Peer, inventory: &Inventory, target: &Path) -
             let pace = pace(pulled.len, rest);
             story.tell(
                 "bob",
-                format_args!("of that {sync_millis:.1} ms to make them durable; without it {pace}"),
+                format_args!("{sync_millis:.1} ms of that made the files durable; without it: {pace}"),
             )?;
         }
-        // Two lanes wait for the disk at the same time.
+        // Two lanes can wait for the disk at the same time, so the sum may exceed the whole time.
         None => story.tell(
             "bob",
-            format_args!("its lanes spent {sync_millis:.1} ms in all to make them durable"),
+            format_args!("its lanes spent {sync_millis:.1} ms in total on making the files durable"),
         )?,
     }
     Ok(())
@@ -249,7 +249,7 @@ async fn close(story: &Story, relay: Relay, peers: [Peer; 2]) -> anyhow::Result<
     let cut_off_count = pair::close(relay, peers).await?;
     story.tell(
         "all",
-        format_args!("closed; the relay cut {cut_off_count} requests off"),
+        format_args!("closed; the relay cut off {cut_off_count} requests"),
     )?;
     Ok(())
 }

@@ -28,7 +28,7 @@ impl Story {
         }
     }
 
-    /// Prints one step: when, who, what.
+    /// Prints one step: the time, the party, the action.
     pub(crate) fn tell(&self, who: &str, what: impl Display) -> io::Result<()> {
         let secs = self.elapsed().as_secs_f64();
         writeln!(
@@ -38,8 +38,7 @@ impl Story {
         )
     }
 
-    /// Prints that all is done. What is removed afterwards is of no interest to anybody's
-    /// stopwatch.
+    /// Prints the total time. Cleaning up afterwards doesn't count.
     pub(crate) fn done(&self) -> io::Result<()> {
         self.tell("done", format_args!("in {:.3} s", self.elapsed().as_secs_f64()))
     }
@@ -54,7 +53,7 @@ impl Story {
     }
 }
 
-/// `text` without what would steer a terminal: a file may be called anything.
+/// `text` with control characters escaped: the name of a file could otherwise steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let shown = |character: char| match character {
         '\n' => "\n".to_owned(),
@@ -64,7 +63,7 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// A bar over `total_len` bytes, invisible when nobody watches.
+/// A bar over `total_len` bytes; hidden if stderr is not a terminal.
 pub(crate) fn progress_bar(total_len: u64) -> ProgressBar {
     let target = match io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_and_paces_read_well() {
+    fn amounts_and_paces_have_units() {
         assert_eq!(amount(1, 512), "1 file, 512 B");
         assert_eq!(amount(7, 3 << 20), "7 files, 3.00 MiB");
         assert_eq!(

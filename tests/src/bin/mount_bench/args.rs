@@ -1,4 +1,4 @@
-//! What is asked for on the command line, and who does it.
+//! The command line, and which role this process has.
 
 use std::path::PathBuf;
 
@@ -18,33 +18,32 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Role {
-    /// One of the two peers; started by the other process, which talks to it on its standard
-    /// streams
+    /// One of the two peers; the leading process starts it and sends commands on its standard input
     #[command(hide = true)]
     Peer {
-        /// Where its relay is
+        /// URL of its relay
         relay: url::Url,
-        /// Where it keeps what it fetches
+        /// Directory of its store
         store: PathBuf,
     },
 }
 
-/// What is measured.
+/// What to measure.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Wishes {
     /// Length of the large files, in bytes
     #[arg(long, default_value_t = 1 << 30)]
     pub(crate) len: u64,
-    /// How often everything is done
+    /// How many times to run every measurement
     #[arg(long, default_value_t = 3)]
     pub(crate) runs: usize,
-    /// Files in the tree that is walked
+    /// Files in the tree to walk
     #[arg(long, default_value_t = 10_000)]
     pub(crate) files: usize,
-    /// Random reads of one run
+    /// Random reads per run
     #[arg(long, default_value_t = 2000)]
     pub(crate) reads: usize,
-    /// Where files, stores and mounts are put; removed at the end [default: a temporary directory]
+    /// Directory for files, stores and mounts; removed at the end [default: a temporary directory]
     #[arg(long)]
     pub(crate) directory: Option<PathBuf>,
     /// Measure without the kernel's passthrough
@@ -52,7 +51,7 @@ pub(crate) struct Wishes {
     pub(crate) no_passthrough: bool,
 }
 
-/// Is one of the peers, or leads.
+/// Runs as one of the peers, or as the leading process.
 pub(crate) fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.role {

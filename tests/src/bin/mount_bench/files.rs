@@ -1,5 +1,5 @@
-//! Work on files that is the same on a mount and on a plain directory: reading, writing, walking,
-//! each with its time.
+//! Work on files, the same on a mount and on a plain directory: reading, writing and walking, each
+//! with its time.
 //!
 //! Buffers begin at a page, because a copy from or to the kernel is several times slower otherwise
 //! on some processors.
@@ -44,8 +44,7 @@ impl Buffer {
     }
 }
 
-/// Writes `len` bytes that follow from `seed` to a new file, and returns how long it took until it
-/// was closed.
+/// Writes `len` bytes derived from `seed` to a new file, and returns the time until it was closed.
 pub(crate) fn write(path: &Path, len: u64, seed: u64) -> anyhow::Result<Duration> {
     write_in_blocks(path, len, seed, BLOCK_LEN)
 }
@@ -64,7 +63,8 @@ fn write_in_blocks(path: &Path, len: u64, seed: u64, block_len: usize) -> anyhow
     let file = File::create(path).with_context(|| format!("could not make `{}`", path.display()))?;
     let mut offset = 0;
     while offset < len {
-        // Blocks differ by their first bytes; making all of them anew would measure the generator.
+        // Blocks differ in their first bytes; generating every byte anew would measure the
+        // generator.
         let block = buffer.get();
         if let Some(head) = block.first_chunk_mut::<8>() {
             *head = offset.to_le_bytes();
@@ -85,7 +85,7 @@ pub(crate) fn read(path: &Path, len: u64) -> anyhow::Result<Duration> {
     let mut total = 0;
     loop {
         match io::Read::read(&mut file, buffer.get())
-            .with_context(|| format!("could not read on at {total}"))?
+            .with_context(|| format!("could not read at offset {total}"))?
         {
             0 => break,
             count => total += count as u64,
@@ -126,20 +126,19 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<Duration> {
     Ok(elapsed)
 }
 
-/// Tells the kernel to read nothing ahead.
+/// Turns the kernel's read-ahead off.
 #[cfg(target_os = "linux")]
 fn expect_random_reads(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random)?)
 }
 
-/// There is no such advice everywhere.
+/// Other systems have no such advice.
 #[cfg(not(target_os = "linux"))]
 fn expect_random_reads(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads `count` random pages with as many threads as `at_once`, and returns how long all of it
-/// took.
+/// Reads `count` random pages with `at_once` threads, and returns the time.
 pub(crate) fn read_randomly(path: &Path, len: u64, count: usize, at_once: usize) -> anyhow::Result<Duration> {
     let file = File::open(path).with_context(|| format!("could not open `{}`", path.display()))?;
     expect_random_reads(&file)?;
@@ -185,7 +184,7 @@ pub(crate) fn plant(root: &Path, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Walks a tree, looks at every entry, and returns how long it took.
+/// Walks a tree, calls stat on every entry, and returns the time.
 pub(crate) fn walk(root: &Path, count: usize) -> anyhow::Result<Duration> {
     let started = now();
     let (mut pending, mut found) = (vec![root.to_owned()], 0);
@@ -203,10 +202,10 @@ pub(crate) fn walk(root: &Path, count: usize) -> anyhow::Result<Duration> {
     Ok(elapsed)
 }
 
-/// The most memory that a process has had, in bytes (proc_pid_status(5)).
+/// The peak memory of a process, in bytes (proc_pid_status(5)).
 pub(crate) fn memory_max(process: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    Ok(kib.context("the kernel does not tell the memory of a process")? * 1024)
+    Ok(kib.context("could not find the peak memory of the process in `/proc`")? * 1024)
 }

@@ -1,4 +1,4 @@
-//! The process that starts the relay and the peers, tells them what to do, and is told how it went.
+//! The process that starts the relay and the peers, sends them commands, and reads their answers.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::args::Wishes;
 use crate::plan::Bench;
 
-/// Makes the ground, measures, and removes everything.
+/// Makes the directories and the peers, measures, and removes everything.
 pub(crate) fn run(wishes: &Wishes) -> anyhow::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("tandem-bench-");
@@ -35,7 +35,7 @@ pub(crate) fn run(wishes: &Wishes) -> anyhow::Result<()> {
 
 fn connect(alice: &mut Remote, bob: &mut Remote) -> anyhow::Result<()> {
     let (alices, bobs) = (alice.ask(&["fingerprint"])?, bob.ask(&["fingerprint"])?);
-    // Each waits for the other, so both have to be told before one is heard.
+    // Each peer waits for the other, so both commands go out before the first answer is read.
     alice.tell(&["connect", &bobs])?;
     bob.tell(&["connect", &alices])?;
     alice.hear()?;
@@ -61,8 +61,14 @@ impl Remote {
             .stdout(Stdio::piped())
             .spawn()
             .context("could not start a peer")?;
-        let input = child.stdin.take().context("a child without an input")?;
-        let output = child.stdout.take().context("a child without an output")?;
+        let input = child
+            .stdin
+            .take()
+            .context("the peer's standard input is not a pipe")?;
+        let output = child
+            .stdout
+            .take()
+            .context("the peer's standard output is not a pipe")?;
         Ok(Remote {
             child,
             input,
@@ -91,7 +97,7 @@ impl Remote {
         match line.trim_end_matches('\n').split_once('\t') {
             Some(("ok", answer)) => Ok(answer.to_owned()),
             Some(("error", cause)) => bail!("{cause}"),
-            _ => bail!("the peer ended: {line:?}"),
+            _ => bail!("the peer exited: {line:?}"),
         }
     }
 
@@ -100,7 +106,7 @@ impl Remote {
         drop(input);
         let status = child.wait()?;
         if !status.success() {
-            bail!("a peer ended with {status}");
+            bail!("a peer exited with {status}");
         }
         Ok(())
     }

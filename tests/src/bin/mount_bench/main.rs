@@ -1,9 +1,9 @@
 //! How fast a mount is: one JSON object a line, each with all its runs and their median.
 //!
-//! The two peers are processes of their own (`peer`), the relay and the one who reads and writes
-//! are this one (`lead`). Beside what goes through a mount stands the same work on the directory
-//! that the peers keep their files in, in the same run, because only ratios of one run mean
-//! something. What is good enough is not decided here.
+//! Each of the two peers is a process of its own (`peer`); this process (`lead`) runs the relay,
+//! reads and writes. Every measurement through a mount is repeated in the same run on a plain
+//! directory beside the peers' files, because only ratios within one run are meaningful. This
+//! program doesn't judge its figures.
 
 #[cfg(unix)]
 mod args;

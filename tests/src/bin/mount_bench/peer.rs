@@ -1,8 +1,9 @@
-//! One peer in a process of its own. It obeys lines on standard input and answers each with one
-//! line.
+//! One peer in a process of its own. It reads commands from standard input, one per line, and
+//! answers each with one line.
 //!
-//! A line is words with tabs between; the answer begins with `ok`, or with `error` and why. It
-//! measures only what the other process can't: how long mounting and unmounting take.
+//! A command is words separated by tabs; an answer begins with `ok`, or with `error` and the
+//! reason. The peer measures only what the other process can't: the time of mounting and
+//! unmounting.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,15 +18,15 @@ use tandem_tests::wait::now;
 use tokio::runtime::Runtime;
 use url::Url;
 
-/// What this process has, in the order in which it ends: a runtime waits for whoever waits for a
-/// mount.
+/// The parts of this process, in the order in which they are dropped: the runtime comes last,
+/// because it waits for threads that may wait for a mount.
 struct Here {
     mount: Option<Mount>,
     peer: Peer,
     runtime: Runtime,
 }
 
-/// Runs until standard input is at its end.
+/// Runs until standard input closes.
 pub(crate) fn run(relay: Url, store: PathBuf) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let peer = runtime.block_on(Peer::start(PeerConfig::new(relay).store(store)))?;
@@ -59,7 +60,7 @@ impl Here {
             ["mount", point] => self.mount(Path::new(point), Passthrough::Auto),
             ["mount-plain", point] => self.mount(Path::new(point), Passthrough::Off),
             ["unmount"] => self.unmount(),
-            _ => bail!("not understood: {words:?}"),
+            _ => bail!("unknown command: {words:?}"),
         }
     }
 
@@ -80,7 +81,7 @@ impl Here {
         Ok(added.count.to_string())
     }
 
-    /// Waits until so many files are listed.
+    /// Waits until `count` files are listed.
     fn wait(&self, count: usize) -> anyhow::Result<String> {
         let mut events = self.peer.events();
         let is_listed = || {

@@ -1,7 +1,7 @@
-//! What is measured, in which order, and how it is told.
+//! What is measured, in which order, and how it is printed.
 //!
-//! Every run has files of its own: what was read once is kept, and is not cold any more. Alice has
-//! the files, bob mounts.
+//! Every run has files of its own, because a file that was read once is cached. Alice has the
+//! files, bob mounts.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::args::Wishes;
 use crate::files;
 use crate::lead::Remote;
 
-/// How often mounting and unmounting is measured in a run.
+/// Measurements of mounting and unmounting per run.
 const MOUNT_ROUNDS: usize = 10;
-/// Random reads that are under way at the same time, besides one.
+/// Threads of the measurement with concurrent random reads.
 const AT_ONCE: usize = 8;
 
 /// One line of the output.
 #[derive(Debug, Serialize)]
 struct Figure<'a> {
-    /// What was measured.
+    /// The measurement.
     what: &'a str,
-    /// In what.
+    /// The unit of the figures.
     unit: &'a str,
-    /// The middle one of all runs.
+    /// The median of all runs.
     median: f64,
     /// Every run, in order.
     runs: &'a [f64],
@@ -44,7 +44,7 @@ pub(crate) struct Bench<'a> {
     point: PathBuf,
     /// Files that are shared so far.
     shared_count: usize,
-    /// What was measured in which unit, in the order of the first run.
+    /// Name, unit and figures of each measurement, in the order of the first run.
     figures: Vec<(&'static str, &'static str, Vec<f64>)>,
 }
 
@@ -82,9 +82,8 @@ impl<'a> Bench<'a> {
             self.memory()?;
         }
         self.walk_tree()?;
-        // Last, since memory is measured by then: glibc keeps the 16 MiB that fuser has for
-        // requests, once they were freed, where they take memory in each later mount of the
-        // process.
+        // Mounting comes last, after memory was measured: once fuser has freed its 16 MiB buffer
+        // for requests, glibc keeps such buffers, so each later mount would raise the peak.
         for _ in 0..self.wishes.runs {
             self.mount_and_unmount()?;
         }
@@ -135,9 +134,9 @@ impl<'a> Bench<'a> {
         files::compare(&original, &shown)
     }
 
-    /// The kernel caches what comes through FUSE in single pages, and a native file in pieces as
-    /// large as they were written: what one read costs more than the other for that reason is
-    /// nothing that a file system behind FUSE can mend.
+    /// The kernel caches data from FUSE in single pages, and a native file in pieces as large as
+    /// its writes. A file system behind FUSE can't avoid the cost of single pages, so this compares
+    /// with a native file that is cached in single pages too.
     fn read_beside_single_pages(&mut self, shown: &Path) -> anyhow::Result<()> {
         let (single, len) = (self.beside.join("single-pages"), self.wishes.len);
         files::write_in_pages(&single, len, 1)?;

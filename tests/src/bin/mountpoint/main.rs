@@ -1,9 +1,9 @@
-//! A relay and two connected peers in one process, each mounted, until standard input closes or a
-//! signal comes.
+//! A relay and two connected peers in one process, both mounted, until standard input closes or a
+//! signal arrives.
 //!
 //! For other programs that need a mount to work on: conformance suites, and tests that kill the
-//! process. Prints one line when it is ready, `mounted`, the path of alice's mount and that of
-//! bob's, with tabs between.
+//! process. When it is ready it prints one line: `mounted`, the path of alice's mount and that of
+//! bob's, separated by tabs.
 
 #[cfg(unix)]
 mod serve;

@@ -1,4 +1,4 @@
-//! The relay, the two peers, their mounts, and the end.
+//! Starts the relay, the two peers and their mounts, and ends them.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,17 +15,16 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Mount the shares of two connected peers at DIR/alice and DIR/bob, until standard input closes.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Whether the kernel may read and write complete files itself
+    /// Whether the kernel may read and write complete files by itself
     #[arg(long, value_enum, default_value_t = Switch::On)]
     passthrough: Switch,
-    /// Where the peers keep what is written and fetched [default: a temporary directory, removed at
-    /// the end]
+    /// Directory for the stores of the peers [default: a temporary directory, removed at the end]
     #[arg(long)]
     backing: Option<PathBuf>,
-    /// Let other users than this one use the mounts, as suites do that change users
+    /// Let other users use the mounts, for suites that switch users
     #[arg(long)]
     allow_other: bool,
-    /// Where to mount
+    /// Directory to mount in
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -50,7 +49,7 @@ impl Args {
     }
 }
 
-/// Runs until it is told to end.
+/// Runs until standard input closes or a signal arrives.
 pub(crate) fn run() -> anyhow::Result<()> {
     let args = Args::parse();
     Runtime::new()?.block_on(serve(&args))
@@ -87,8 +86,8 @@ async fn start(relay: &Relay, store: &std::path::Path) -> anyhow::Result<Peer> {
 
 async fn mount(peer: &Peer, args: &Args, name: &str) -> anyhow::Result<Mount> {
     let point = args.directory.join(name);
-    // A dead mount of an earlier process is there already, and looks like nothing that could be
-    // made.
+    // If an earlier process left a dead mount here, creating the directory fails although it
+    // exists.
     if let Err(error) = std::fs::create_dir_all(&point)
         && error.raw_os_error() != Some(rustix::io::Errno::NOTCONN.raw_os_error())
         && error.kind() != io::ErrorKind::AlreadyExists
@@ -99,12 +98,12 @@ async fn mount(peer: &Peer, args: &Args, name: &str) -> anyhow::Result<Mount> {
     mounted.with_context(|| format!("could not mount on `{}`", point.display()))
 }
 
-/// Returns when standard input is at its end, or somebody wants the process to end.
+/// Returns when standard input closes or a signal asks the process to end.
 async fn told_to_end() -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (at_end, mut ended) = tokio::sync::mpsc::channel::<()>(1);
-    // A thread of its own, because a runtime waits for its blocking threads, and a read of standard
-    // input may never end.
+    // A plain thread, because the runtime waits for its own blocking threads, and a read of
+    // standard input may never return.
     std::thread::spawn(move || {
         let _read = io::copy(&mut io::stdin(), &mut io::sink());
         drop(at_end);

@@ -1,7 +1,7 @@
-//! A process that ends while it uses a mount of its own, as a test can. It must end all the same.
+//! A process that exits while it uses a mount of its own, as a test can. It must not hang.
 //!
-//! It has a universe with a mount, and does what its argument says. Exit code 101 means that it
-//! panicked, as it should.
+//! It builds a universe with a mount and ends it as its argument says. Exit code 101 means that it
+//! panicked as expected.
 
 #[cfg(unix)]
 mod using;

@@ -1,4 +1,4 @@
-//! The universe, the open file, and the end.
+//! Builds the universe, opens the file, and ends.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use tandem_tests::actor::Actor;
 use tandem_tests::universe::Universe;
 use tokio::runtime::Builder;
 
-/// End while a file of an own mount is open at descriptor 0, which an ending process closes first.
+/// End while a file of an own mount is open at descriptor 0, which an exiting process closes first.
 #[derive(Debug, Parser)]
 struct Args {
     /// How the process ends
@@ -21,18 +21,18 @@ struct Args {
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum End {
-    /// A test panics, and a thread of it goes on
+    /// The test panics while one of its threads goes on
     Panic,
-    /// A test closes its universe, which finds the mount in use
+    /// The test closes its universe while the mount is in use
     Close,
-    /// A test unmounts, and closes its universe after that
+    /// The test unmounts, then closes its universe
     Unmount,
 }
 
-/// Runs until it has ended as the arguments say.
+/// Ends as the arguments say.
 pub(crate) fn run() -> anyhow::Result<()> {
     let args = Args::parse();
-    // One thread, as tests have it.
+    // One thread, like the runtime of a test.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(end(args.end))
 }
@@ -49,14 +49,14 @@ async fn end(end: End) -> anyhow::Result<()> {
             panic!("on purpose");
         }
         End::Close => {}
-        // It is in use, or was unmounted lazily.
+        // Either outcome is fine: the mount is busy, or it was unmounted lazily.
         End::Unmount => drop(mount.try_unmount().await),
     }
     universe.close().await;
     Ok(())
 }
 
-/// Starts a thread that has alice and her mount for as long as there is a process.
+/// Starts a thread that holds alice and her mount until the process exits.
 fn outlive(alice: Actor) {
     std::thread::spawn(move || {
         let _held = alice;

@@ -1,8 +1,8 @@
-//! A procedural macro: its tests are linked with libraries of the compiler.
+//! A procedural macro, whose tests link to libraries of the compiler.
 
 use proc_macro::TokenStream;
 
-/// Nothing.
+/// Expands to nothing.
 #[proc_macro]
 pub fn nothing(_: TokenStream) -> TokenStream {
     TokenStream::new()

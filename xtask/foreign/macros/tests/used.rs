@@ -1,4 +1,4 @@
-//! The macro, used.
+//! An integration test that uses the macro.
 
 macros::nothing!();
 

@@ -1,11 +1,11 @@
-//! Unit tests that look at what cargo tells a test.
+//! Unit tests of the variables that cargo sets for a test.
 
 #[cfg(test)]
 mod tests {
     use std::env::var;
 
     #[test]
-    fn is_told_of_its_package() {
+    fn gets_the_variables_of_its_package() {
         assert_eq!(var("CARGO_PKG_VERSION_PRE").unwrap(), "rc.1");
         assert_eq!(var("CARGO_PKG_README").unwrap(), "no such file");
         assert_eq!(var("FOREIGN_BUILT").unwrap(), "by the build script");
@@ -13,17 +13,17 @@ mod tests {
     }
 
     #[test]
-    fn is_told_what_cargos_configuration_sets() {
+    fn gets_the_variables_of_cargos_configuration() {
         assert_eq!(var("FOREIGN_SETTING").unwrap(), "from cargo's configuration");
     }
 
     #[cfg(feature = "usual")]
     #[test]
-    fn is_built_with_what_is_usual() {}
+    fn is_built_with_the_default_feature() {}
 
     #[cfg(feature = "extra")]
     #[test]
-    fn is_built_with_something_extra() {}
+    fn is_built_with_the_extra_feature() {}
 
     #[test]
     #[should_panic(expected = "on purpose")]

@@ -1,4 +1,4 @@
-//! A harness of its own, which ignores its arguments. It fails where something extra is built.
+//! A custom harness that ignores its arguments. It fails if the feature `extra` is on.
 
 fn main() {
     println!("this is no list");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Room for much, a share of two entries and 100 bytes for each source.
+/// A large store in which each source has a share of two entries and 100 bytes.
 fn shared() -> (MemoryStore, ManualClock) {
     store(StoreLimits {
         entry_count_max: 100,
@@ -16,7 +16,7 @@ fn shared() -> (MemoryStore, ManualClock) {
 const ENTRIES_FULL: StoreError = StoreError::SourceEntriesFull { limit: 2 };
 
 #[test]
-fn the_entry_after_a_share_is_refused_and_other_sources_have_theirs() {
+fn one_entry_past_a_share_is_refused_while_other_sources_have_theirs() {
     let (store, _manual) = shared();
     store.put(token("a"), "x".into(), source(1)).unwrap();
     store.put(token("b"), "x".into(), source(1)).unwrap();
@@ -25,7 +25,7 @@ fn the_entry_after_a_share_is_refused_and_other_sources_have_theirs() {
 }
 
 #[test]
-fn the_byte_after_a_share_is_refused() {
+fn one_byte_past_a_share_is_refused() {
     let (store, _manual) = shared();
     store.put(token("a"), "x".repeat(70), source(1)).unwrap();
     let full = StoreError::SourceBytesFull { len: 101, limit: 100 };
@@ -47,7 +47,7 @@ fn replacing_an_own_entry_does_not_count_twice() {
 }
 
 #[test]
-fn an_entry_that_another_source_replaces_counts_there_and_no_longer_here() {
+fn an_entry_that_another_source_replaces_counts_only_for_that_source() {
     let (store, _manual) = shared();
     store.put(token("a"), "x".into(), source(1)).unwrap();
     store.put(token("a"), "moved".into(), source(2)).unwrap();

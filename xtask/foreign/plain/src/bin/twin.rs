@@ -1,4 +1,4 @@
-//! Says whose it is.
+//! Prints the name of its package.
 
 fn main() {
     println!("plain");
