@@ -1,4 +1,4 @@
-//! Handshakes that must succeed, and those that must not.
+//! Handshakes that must succeed, and handshakes that must not.
 
 mod racing;
 
@@ -45,7 +45,7 @@ async fn dial(tcp: TcpStream, config: Arc<ClientConfig>) -> Result<OpenLane, Ses
         .await
 }
 
-/// What becomes of one lane when `config` dials a listener of `listener` that expects `expected`.
+/// Both outcomes of one lane when `config` dials a listener of `listener` that expects `expected`.
 async fn meet(
     config: Arc<ClientConfig>,
     listener: &Party,
@@ -66,7 +66,7 @@ fn changed(config: &Arc<ClientConfig>, change: impl FnOnce(&mut ClientConfig)) -
 }
 
 #[tokio::test]
-async fn two_who_expect_each_other_share_a_secret() {
+async fn peers_that_expect_each_other_share_a_secret() {
     let (alice, bob) = (party(), party());
     let config = alice.tls.client_config(bob.fingerprint).unwrap();
     let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
@@ -79,7 +79,7 @@ async fn two_who_expect_each_other_share_a_secret() {
 }
 
 #[tokio::test]
-async fn a_listener_with_another_identity_is_not_spoken_to() {
+async fn a_dialler_sends_nothing_to_a_listener_with_another_identity() {
     let (alice, bob, mallory) = (party(), party(), party());
     let config = alice.tls.client_config(bob.fingerprint).unwrap();
     let (dialled, accepted) = meet(config, &mallory, alice.fingerprint).await;
@@ -132,7 +132,7 @@ async fn a_dialler_without_the_post_quantum_key_exchange_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dialler_of_another_version_is_told_ours() {
+async fn a_dialler_of_another_version_receives_ours() {
     let (alice, bob) = (party(), party());
     let (dialled, accepted) = tcp_pair().await;
     let gate = Expected::default();
@@ -169,7 +169,7 @@ async fn a_dialler_of_another_version_is_told_ours() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_handshake_end_it_without_an_answer_of_substance() {
+async fn bytes_that_are_no_handshake_get_an_alert_at_most() {
     let (alice, bob) = (party(), party());
     let (mut dialled, accepted) = tcp_pair().await;
     let gate = Expected::default();
