@@ -1,8 +1,8 @@
 //! The names of conflict copies: `stem (conflict SHORT-COUNTER).ext`, after the maker of the
 //! version.
 //!
-//! Deterministic, so that both peers show the same name. Where a name is taken, or had to be cut,
-//! more of the version's identity goes into the next attempt.
+//! Deterministic, so that both peers show the same name. If a name is taken or had to be cut, the
+//! next attempt holds more of the version's identity.
 
 use super::dot::Dot;
 use super::share_path::Name;
@@ -12,16 +12,16 @@ use crate::limits::SHARE_NAME_LEN_MAX;
 const MARK: &str = " (conflict ";
 /// Longest extension that is kept; what is longer is taken for part of the stem.
 const EXTENSION_LEN_MAX: usize = 32;
-/// Hexadecimal digits that tell later attempts apart.
+/// Hexadecimal digits that distinguish later attempts.
 const TAG_LEN: usize = 12;
 
-/// Whether a name can be that of a conflict copy.
+/// Whether a conflict copy could have this name.
 pub(super) fn may_be_conflict_name(name: &Name) -> bool {
     name.as_str().contains(MARK)
 }
 
-/// The name of the copy of `base` that `version` is; a different one for each attempt, counted from
-/// 0.
+/// The name of `version` as a conflict copy of `base`; a different one for each attempt, counted
+/// from 0.
 pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32) -> Option<Name> {
     let (dot, id) = version;
     let (stem, extension) = split(base.as_str());
@@ -36,7 +36,7 @@ pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32)
     Name::new(&format!("{stem}{suffix}{extension}")).ok()
 }
 
-/// Stem, and extension with its dot. A name that only starts with a dot has no extension.
+/// The stem, and the extension with its dot. A name that only starts with a dot has no extension.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(position) if position > 0 && name.len() - position <= EXTENSION_LEN_MAX => {

@@ -1,8 +1,8 @@
-//! Visible folders, and who has which name in them.
+//! Visible folders, and which entries have which name in them.
 //!
 //! A visible folder is made of all entries that are folders of its name: nearly always one or two,
-//! but a peer may make any number of them. Of a folder that is made of many, the names are gathered
-//! once, and not from each of its entries for each name.
+//! but a peer may make any number of them. For a folder of many entries the names are collected
+//! once; otherwise each name would be looked up in each entry.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const ASKED_ENTRIES_MAX: usize = 8;
 pub(super) struct Folder<'a> {
     catalog: &'a Catalog,
     entries: Vec<EntryId>,
-    /// The entries of each name, where they were gathered.
+    /// The entries of each name, if they were collected.
     gathered: Option<HashMap<&'a str, Vec<EntryId>>>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// The entries that make it up.
+    /// The entries that the folder is made of.
     pub(super) fn entries(&self) -> &[EntryId] {
         &self.entries
     }
@@ -60,8 +60,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// The folders that were asked for; what is in them is looked up once, however much of it is asked
-/// for.
+/// The folders that were looked up. Each is collected once, however often it is needed.
 pub(super) struct Folders<'a> {
     catalog: &'a Catalog,
     known: HashMap<Option<SharePath>, Option<Folder<'a>>>,
@@ -85,7 +84,7 @@ impl<'a> Folders<'a> {
         self.known.get(&path)?.as_ref()
     }
 
-    /// As deep as paths are, so it may recurse.
+    /// Recurses once per name of a path, so at most [`crate::limits::SHARE_DEPTH_MAX`] times.
     fn find(&mut self, path: Option<&SharePath>) -> Option<Folder<'a>> {
         let catalog = self.catalog;
         let Some(path) = path else {

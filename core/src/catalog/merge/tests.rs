@@ -23,7 +23,7 @@ fn some_state() -> (EntryId, EntryState) {
     alice.all_states().remove(0)
 }
 
-/// What a catalog says to a state that `spoil` has worked on.
+/// The fault that a catalog finds in a state that `spoil` has changed.
 fn verdict(spoil: impl FnOnce(&mut EntryId, &mut EntryState)) -> Option<StateFault> {
     let mut bob = catalog_of(2);
     add(&mut bob, "b", 1);
@@ -40,7 +40,7 @@ fn verdict(spoil: impl FnOnce(&mut EntryId, &mut EntryState)) -> Option<StateFau
 }
 
 #[test]
-fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
+fn invalid_states_are_refused_with_their_whole_batch() {
     assert_eq!(verdict(|_, _| {}), None);
     assert_eq!(verdict(|id, _| *id = EntryId::ROOT), Some(StateFault::Root));
     assert_eq!(
@@ -79,7 +79,7 @@ fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
 }
 
 #[test]
-fn counters_are_believed_up_to_the_lead_and_no_further() {
+fn counters_are_accepted_up_to_the_lead_and_no_further() {
     // bob has counted to 1.
     let limit = 1 + CATALOG_COUNTER_LEAD_MAX;
     assert_eq!(verdict(|_, state| state.seen.note(dot(limit, 3))), None);
@@ -95,7 +95,7 @@ fn counters_are_believed_up_to_the_lead_and_no_further() {
 }
 
 #[test]
-fn an_entry_holds_as_much_as_its_limits_and_no_more() {
+fn an_entry_is_accepted_at_its_limits_and_not_one_past_them() {
     let folder = || Version {
         kind: crate::catalog::Kind::Folder,
         holders: [].into(),
@@ -124,7 +124,7 @@ fn an_entry_holds_as_much_as_its_limits_and_no_more() {
 }
 
 #[test]
-fn a_version_names_as_many_holders_as_its_limit_and_no_more() {
+fn a_version_is_accepted_with_holders_up_to_the_limit_and_not_one_past_it() {
     let holders = |count: usize| {
         let crowd = (2..).take(count).map(|peer| dot(1, peer).replica.fingerprint);
         verdict(|_, state| {
