@@ -47,7 +47,7 @@ pub enum IdentityError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A new identity file could not be written.
@@ -57,7 +57,7 @@ pub enum IdentityError {
         path: PathBuf,
         /// The folder it was to be written in.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The path of the identity file names a folder, a device or a pipe.

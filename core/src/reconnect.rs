@@ -80,7 +80,7 @@ pub enum ReconnectEvent {
     LookedUp,
     /// The relay did not answer, had nothing, or had nothing that could be opened.
     LookUpFailed {
-        /// When the relay wants to be asked again, if it said so.
+        /// When to ask the relay again, if its answer has it.
         retry_after: Option<Duration>,
     },
     /// Our dial made a session.

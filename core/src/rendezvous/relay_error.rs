@@ -69,7 +69,7 @@ pub enum RelayProblem {
         status: u16,
         /// The relay's own words, shortened, without control characters.
         reason: Option<String>,
-        /// When to try again, if the relay said so; at most [`RELAY_RETRY_AFTER_MAX`].
+        /// When to try again, if the relay's answer has it; at most [`RELAY_RETRY_AFTER_MAX`].
         retry_after: Option<Duration>,
     },
     /// An answer larger than any relay gives.
@@ -92,7 +92,7 @@ pub enum RelayProblem {
 }
 
 impl RelayError {
-    /// When to try again, if the relay said so.
+    /// When to try again, if the relay's answer has it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.problem {

@@ -51,15 +51,15 @@ pub enum SessionError {
     /// The TLS handshake failed for a reason that is not an identity.
     #[error("the handshake with `{address}` failed: {source}")]
     Handshake {
-        /// With whom.
+        /// The other side's address.
         address: SocketAddr,
-        /// What TLS said.
+        /// The error of TLS.
         source: io::Error,
     },
     /// The handshake or the greeting took too long.
     #[error("the handshake with `{address}` did not end within {limit:?}")]
     HandshakeTimeout {
-        /// With whom.
+        /// The other side's address.
         address: SocketAddr,
         /// The limit it had.
         limit: Duration,
@@ -67,7 +67,7 @@ pub enum SessionError {
     /// What the other side wrote is not our protocol.
     #[error("the peer at `{address}` broke the protocol: {source}")]
     Protocol {
-        /// Who.
+        /// The other side's address.
         address: SocketAddr,
         /// How.
         source: WireError,
@@ -75,14 +75,14 @@ pub enum SessionError {
     /// The TLS configuration could not be built.
     #[error("could not prepare TLS: {source}")]
     Tls {
-        /// What rustls said.
+        /// The error of rustls.
         #[from]
         source: rustls::Error,
     },
     /// A socket could not be prepared.
     #[error("could not prepare the connection: {source}")]
     Io {
-        /// What the system said.
+        /// The system's error.
         #[from]
         source: io::Error,
     },

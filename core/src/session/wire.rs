@@ -118,7 +118,7 @@ pub enum WireError {
     /// The lane broke.
     #[error("the lane broke: {source}")]
     Io {
-        /// What the system or TLS said.
+        /// The error of the system or of TLS.
         #[from]
         source: io::Error,
     },

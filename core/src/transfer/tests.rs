@@ -28,7 +28,7 @@ use crate::store::{Attributes, Destination, GROUP_LEN, Source};
 
 const GROUP: usize = GROUP_LEN as usize;
 
-/// Serves one source, whatever content is asked for.
+/// Serves one source, whatever content is requested.
 struct Stubborn(Arc<Source>);
 
 impl Holder for Stubborn {
@@ -44,8 +44,8 @@ impl Holder for Stubborn {
     }
 }
 
-/// Serves one source. Once two groups have arrived it serves nothing more before the pull was
-/// cancelled, so that no pull ends first.
+/// Serves one source. After two groups it serves nothing more until the pull is cancelled, so that
+/// the pull can't finish first.
 struct Hesitant {
     source: Arc<Source>,
     progress: Progress,
@@ -66,7 +66,7 @@ impl Holder for Hesitant {
     }
 }
 
-/// Serves one source until it is told to stop.
+/// Serves one source until its flag says that it is withdrawn.
 struct Withdrawn(Arc<Source>, Arc<AtomicBool>);
 
 impl Holder for Withdrawn {
@@ -140,14 +140,14 @@ fn queue(root: &Path, content: ContentId) -> Arc<Queue> {
     ))
 }
 
-/// Works on `queue` with one fresh lane to a holder of `source`.
+/// Works on `queue` over one fresh lane to a holder of `source`.
 fn pull_once(queue: &Arc<Queue>, source: &Arc<Source>) -> LaneEnd {
     let (mut pulling, mut serving) = lane_pair();
     let holder = Stubborn(source.clone());
     let serving = thread::spawn(move || serve(&mut serving, &holder));
     let end = fetch(&mut pulling, queue, &Clock::system());
     drop(pulling);
-    // The puller hangs up; how that looks to the holder is no matter.
+    // The puller hangs up; the holder's outcome does not matter.
     drop(serving.join().unwrap());
     end.unwrap()
 }
@@ -166,7 +166,7 @@ fn names(root: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn what_was_asked_for_arrives_whole_at_every_size_around_a_group() {
+fn a_requested_file_arrives_whole_at_every_size_around_a_group() {
     for len in [0, 1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 5, 17 * GROUP + 1] {
         let root = tempfile::tempdir().unwrap();
         let bytes = bytes(len);
@@ -198,7 +198,7 @@ fn a_wrong_byte_is_never_published() {
 }
 
 #[test]
-fn a_file_that_failed_keeps_no_outline_and_takes_none() {
+fn a_file_that_failed_drops_its_outline_and_accepts_no_other() {
     let root = tempfile::tempdir().unwrap();
     let honest = source(root.path(), &bytes(3 * GROUP));
     let queue = queue(root.path(), honest.content);
@@ -212,7 +212,7 @@ fn a_file_that_failed_keeps_no_outline_and_takes_none() {
 }
 
 #[test]
-fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
+fn an_outline_that_does_not_fold_to_the_root_is_not_accepted() {
     let root = tempfile::tempdir().unwrap();
     let honest = source(root.path(), &bytes(3 * GROUP));
     let other_root = tempfile::tempdir().unwrap();
@@ -224,7 +224,7 @@ fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
 }
 
 #[test]
-fn a_request_for_too_much_or_for_what_lies_outside_is_refused() {
+fn a_request_that_is_too_long_or_outside_of_the_content_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let source = Arc::new(source(root.path(), &bytes(17 * GROUP)));
     let content = source.content;
@@ -268,7 +268,7 @@ fn a_content_that_is_not_held_is_refused() {
 }
 
 #[test]
-fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
+fn a_withdrawn_content_is_refused_even_on_a_lane_that_has_it_open() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let source = Arc::new(source(first.path(), b"something"));
     let queues = [
@@ -291,7 +291,7 @@ fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
     ));
 }
 
-/// Holds the sources that are left of a list.
+/// Holds the sources that are still in a list.
 struct Listed(Arc<std::sync::Mutex<Vec<Arc<Source>>>>);
 
 impl Holder for Listed {
@@ -305,7 +305,7 @@ impl Holder for Listed {
 }
 
 #[test]
-fn a_file_that_is_withdrawn_is_not_read_on_though_another_has_the_content() {
+fn a_withdrawn_file_is_read_no_further_though_another_one_has_the_content() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let withdrawn = Arc::new(source(first.path(), b"something"));
     let queues = [
@@ -317,7 +317,7 @@ fn a_file_that_is_withdrawn_is_not_read_on_though_another_has_the_content() {
     let holder = Listed(list.clone());
     let serving = thread::spawn(move || serve(&mut serving, &holder));
     fetch(&mut pulling, &queues[0], &Clock::system()).unwrap();
-    // The other one can't be opened, so an answer comes from the withdrawn one or not at all.
+    // The other source can't be opened, so an answer can only come from the withdrawn one.
     let mut other = source(second.path(), b"something");
     other.path = second.path().join("none");
     *list.lock().unwrap() = vec![Arc::new(other)];
