@@ -7,11 +7,9 @@
 use super::dot::Dot;
 use super::share_path::Name;
 use super::state::EntryId;
-use crate::limits::SHARE_NAME_LEN_MAX;
+use crate::limits::{CONFLICT_EXTENSION_LEN_MAX, SHARE_NAME_LEN_MAX};
 
 const MARK: &str = " (conflict ";
-/// Longest extension that is kept; what is longer is taken for part of the stem.
-const EXTENSION_LEN_MAX: usize = 32;
 /// Hexadecimal digits that distinguish later attempts.
 const TAG_LEN: usize = 12;
 
@@ -39,7 +37,7 @@ pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32)
 /// The stem, and the extension with its dot. A name that only starts with a dot has no extension.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
-        Some(position) if position > 0 && name.len() - position <= EXTENSION_LEN_MAX => {
+        Some(position) if position > 0 && name.len() - position <= CONFLICT_EXTENSION_LEN_MAX => {
             name.split_at(position)
         }
         _ => (name, ""),
@@ -55,4 +53,25 @@ fn tag(dot: &Dot, id: EntryId, attempt: u32) -> String {
         .chars()
         .take(TAG_LEN)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::catalog_of;
+
+    #[test]
+    fn an_extension_at_the_limit_stays_at_the_end_and_a_longer_one_does_not() {
+        let replica = catalog_of(1).replica();
+        let dot = Dot { counter: 1, replica };
+        let copy_of = |extension: &str| {
+            let base = Name::new(&format!("stem{extension}")).unwrap();
+            let copy = conflict_name(&base, (&dot, EntryId::ROOT), 0).unwrap();
+            copy.as_str().to_owned()
+        };
+        let at_limit = format!(".{}", "x".repeat(CONFLICT_EXTENSION_LEN_MAX - 1));
+        assert!(copy_of(&at_limit).ends_with(&format!("){at_limit}")));
+        let longer = format!("{at_limit}y");
+        assert!(copy_of(&longer).starts_with(&format!("stem{longer}{MARK}")));
+    }
 }

@@ -15,9 +15,7 @@ use super::share_path::SharePath;
 use super::state::{EntryId, EntryState, FileVersion, Kind, LinkVersion, Version};
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
-
-/// Permission bits; the others are not shared.
-const MODE_MASK: u32 = 0o777;
+use crate::limits::SHARED_MODE_MAX;
 
 /// What a local operation changed, to be sent to the other side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -212,7 +210,7 @@ pub(super) fn checked(kind: Kind, path: &SharePath) -> Result<Kind, CatalogError
             leaf => Ok(leaf),
         };
     };
-    let mode = file.mode & MODE_MASK;
+    let mode = file.mode & SHARED_MODE_MAX;
     let file = FileVersion { mode, ..file };
     let refuse = |fault| CatalogError::BadFile {
         path: path.clone(),

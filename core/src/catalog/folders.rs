@@ -9,10 +9,7 @@ use std::collections::HashMap;
 use super::Catalog;
 use super::share_path::{Name, SharePath};
 use super::state::EntryId;
-
-/// Entries of one folder that are asked one after the other for a name. Of more the names are
-/// gathered.
-const ASKED_ENTRIES_MAX: usize = 8;
+use crate::limits::FOLDER_ENTRIES_ASKED_MAX;
 
 /// One visible folder.
 pub(super) struct Folder<'a> {
@@ -25,7 +22,7 @@ pub(super) struct Folder<'a> {
 impl<'a> Folder<'a> {
     /// The folder that `entries` make up.
     pub(super) fn new(catalog: &'a Catalog, entries: Vec<EntryId>) -> Self {
-        let is_large = entries.len() > ASKED_ENTRIES_MAX;
+        let is_large = entries.len() > FOLDER_ENTRIES_ASKED_MAX;
         let gathered = is_large.then(|| {
             let mut gathered: HashMap<_, Vec<_>> = HashMap::new();
             for (name, id) in entries.iter().flat_map(|entry| catalog.tree.children(*entry)) {
@@ -93,5 +90,27 @@ impl<'a> Folders<'a> {
         let mut entries = self.at(path.parent().as_ref())?.named(path.name().as_str());
         entries.retain(|id| catalog.is_folder(*id));
         (!entries.is_empty()).then(|| Folder::new(catalog, entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::{add, catalog_of};
+
+    #[test]
+    fn names_are_collected_one_past_the_limit_and_found_alike_on_both_sides_of_it() {
+        let mut catalog = catalog_of(1);
+        for number in 0..=u8::try_from(FOLDER_ENTRIES_ASKED_MAX).unwrap() {
+            add(&mut catalog, &format!("folder {number}/file {number}"), number);
+        }
+        let shown = catalog.list();
+        let folders = shown.iter().filter(|shown| shown.file().is_none());
+        let entries: Vec<_> = folders.map(|shown| shown.id).collect();
+        let asked = Folder::new(&catalog, entries[..FOLDER_ENTRIES_ASKED_MAX].to_vec());
+        let collected = Folder::new(&catalog, entries);
+        assert!(asked.gathered.is_none() && collected.gathered.is_some());
+        assert_eq!(asked.named("file 0"), collected.named("file 0"));
+        assert!(!collected.named("file 0").is_empty());
     }
 }

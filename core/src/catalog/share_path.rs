@@ -14,11 +14,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::name_rules;
 use super::steps::path_made;
-use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX};
+use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX, SHOWN_PATH_LEN_MAX};
 use crate::printable::Printable;
-
-/// How much of a refused path an error shows, in characters.
-const SHOWN_PATH_LEN_MAX: usize = 200;
 
 /// The name of a file, link or folder: 1 to 255 bytes without `/` and NUL, not `.` or `..`. Cheap
 /// to clone.

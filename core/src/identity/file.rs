@@ -17,13 +17,11 @@ use zeroize::Zeroizing;
 
 use super::{Fingerprint, Identity, IdentityError, SEED_LEN};
 use crate::hex;
-use crate::limits::IDENTITY_FILE_LEN_MAX;
+use crate::limits::{IDENTITY_FILE_LEN_MAX, IDENTITY_FORMAT_SHOWN_LEN_MAX};
 #[cfg(unix)]
 use crate::ownership::{Others, Shared, refuse_shared};
 
 const FORMAT: &str = "tandem-identity-v1";
-/// How much of a foreign file's first line an error shows, in characters.
-const SHOWN_LEN_MAX: usize = 24;
 
 pub(super) fn load_or_create(path: &Path) -> Result<Identity, IdentityError> {
     match load(path) {
@@ -115,7 +113,10 @@ fn parse(text: &str) -> Result<Identity, Problem> {
     let format = lines.next().ok_or(Problem::Damage("it is empty"))?;
     if format != FORMAT {
         return Err(Problem::Format(
-            format.escape_debug().take(SHOWN_LEN_MAX).collect(),
+            format
+                .escape_debug()
+                .take(IDENTITY_FORMAT_SHOWN_LEN_MAX)
+                .collect(),
         ));
     }
     let seed = lines

@@ -12,12 +12,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use crate::limits::{ASKED_DIAL_INTERVAL, DEMAND_LANES_MAX, SESSION_LANES_MAX, SESSION_PULL_LANES_MAX};
+use crate::limits::{
+    ASKED_DIAL_INTERVAL, ASKING_LANES_MAX, DEMAND_LANES_MAX, SESSION_LANES_MAX, SESSION_PULL_LANES_MAX,
+};
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
-
-/// Half of the lanes are for what this side asks for.
-const ASKING_LANES_MAX: usize = SESSION_LANES_MAX / 2;
 
 /// What a lane is taken for. Each has its own turns, so that one can't starve the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::lane::{self, KnockingLane, OpenLane};
 use super::tls::{self, Expected, TlsIdentity};
 use super::wire::{self, Greeting, Hello, Purpose};
-use super::{RefusalReason, SessionError};
+use super::{RefusalReason, SessionError, WireError};
 use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
@@ -184,4 +184,60 @@ async fn bytes_that_are_no_handshake_get_an_alert_at_most() {
     };
     let (len, accepted) = tokio::join!(babbling, async { listening.await.map(drop) });
     assert!(len <= 16 && accepted.is_err());
+}
+
+/// Announces a frame of `len` bytes and fills it with zeros.
+async fn send_frame(stream: &mut (impl AsyncWriteExt + Unpin), len: usize) {
+    let prefix = u32::try_from(len).unwrap().to_be_bytes();
+    let frame = [prefix.as_slice(), &vec![0; len]].concat();
+    stream.write_all(&frame).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
+fn is_too_long<T>(outcome: &Result<T, SessionError>) -> bool {
+    let Err(SessionError::Protocol { source, .. }) = outcome else {
+        panic!("zeros are neither a hello nor a greeting")
+    };
+    matches!(source, WireError::FrameTooLong { .. })
+}
+
+#[tokio::test]
+async fn a_listener_reads_a_hello_up_to_the_limit_and_refuses_one_byte_more() {
+    let (alice, bob) = (party(), party());
+    for len in [GREETING_LEN_MAX, GREETING_LEN_MAX + 1] {
+        let (dialled, accepted) = tcp_pair().await;
+        let gate = Expected::default();
+        gate.set(Some(alice.fingerprint));
+        let listening = lane::accept(accepted, bob.tls.server_config(gate).unwrap());
+        let config = alice.tls.client_config(bob.fingerprint).unwrap();
+        let dialling = async {
+            let connector = tokio_rustls::TlsConnector::from(config);
+            let connecting = connector.connect(tls::server_name().unwrap(), dialled);
+            let mut stream = connecting.await.unwrap();
+            send_frame(&mut stream, len).await;
+            stream
+        };
+        let (_open, accepted) = tokio::join!(dialling, listening);
+        assert_eq!(is_too_long(&accepted), len > GREETING_LEN_MAX);
+    }
+}
+
+#[tokio::test]
+async fn a_dialler_reads_a_greeting_up_to_the_limit_and_refuses_one_byte_more() {
+    let (alice, bob) = (party(), party());
+    for len in [GREETING_LEN_MAX, GREETING_LEN_MAX + 1] {
+        let (dialled, accepted) = tcp_pair().await;
+        let gate = Expected::default();
+        gate.set(Some(alice.fingerprint));
+        let server = bob.tls.server_config(gate).unwrap();
+        let config = alice.tls.client_config(bob.fingerprint).unwrap();
+        let answering = async {
+            let acceptor = tokio_rustls::TlsAcceptor::from(server);
+            let mut stream = acceptor.accept(accepted).await.unwrap();
+            send_frame(&mut stream, len).await;
+            stream
+        };
+        let (dialled, _open) = tokio::join!(dial(dialled, config), answering);
+        assert_eq!(is_too_long(&dialled), len > GREETING_LEN_MAX);
+    }
 }

@@ -357,6 +357,21 @@ mod tests {
     }
 
     #[test]
+    fn fine_outlines_are_kept_up_to_the_limit_and_dropped_for_one_more() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, crate::limits::FILE_LEN_MAX);
+        let block = crate::store::subtree_value(&[0; 16], 0);
+        let fine = FineOutline::new(vec![block], 16, &block).unwrap();
+        let limit = FINE_OUTLINES_KEPT_MAX as u64;
+        for group in 0..limit {
+            cached.keep_fine(group, fine.clone());
+        }
+        assert!(cached.fine(0).is_some() && cached.fine(limit - 1).is_some());
+        cached.keep_fine(limit, fine);
+        assert!(cached.fine(0).is_none() && cached.fine(limit).is_some());
+    }
+
+    #[test]
     fn a_block_whose_write_fails_is_not_here() {
         let root = tempfile::tempdir().unwrap();
         let mut cached = cached(&root, 30_000);

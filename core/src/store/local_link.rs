@@ -265,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn as_many_links_are_followed_as_the_limit_and_a_longer_way_is_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Destination::folder(root.path()).unwrap();
+        let place = |number: usize| folder.join(Path::new(&number.to_string()));
+        let mut links = Links::default();
+        for number in 0..=LINKS_FOLLOWED_MAX {
+            let target = (number + 1).to_string();
+            std::os::unix::fs::symlink(&target, root.path().join(number.to_string())).unwrap();
+            links.note(&place(number), &target);
+        }
+        let link = folder.join(Path::new("link"));
+        assert_eq!(link.create_link("1", 0, &links).unwrap(), LinkFate::Made);
+        assert_eq!(link.create_link("0", 0, &links).unwrap(), LinkFate::LeftOut);
+    }
+
+    #[test]
     fn following_links_in_a_circle_ends() {
         let root = tempfile::tempdir().unwrap();
         let folder = Destination::folder(root.path()).unwrap();

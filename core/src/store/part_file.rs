@@ -22,11 +22,9 @@ use cap_std::fs::{Dir, OpenOptions};
 use super::local_names::{self, NameFault, Platform};
 use super::no_follow;
 use super::write_all_at;
-use crate::printable::{self, Printable};
-
-/// Permission bits that a received file can have, as in git: only its owner may write to it.
 #[cfg(unix)]
-const RECEIVED_MODE_MAX: u32 = 0o755;
+use crate::limits::{RECEIVED_MODE_MAX, SHARED_MODE_MAX};
+use crate::printable::{self, Printable};
 
 /// Why a file could not be received.
 #[derive(Debug, thiserror::Error)]
@@ -349,8 +347,9 @@ impl PartFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            self.file
-                .set_permissions(std::fs::Permissions::from_mode(self.attributes.mode & 0o777))?;
+            self.file.set_permissions(std::fs::Permissions::from_mode(
+                self.attributes.mode & SHARED_MODE_MAX,
+            ))?;
         }
         self.file.set_modified(self.attributes.modified)
     }

@@ -3,7 +3,7 @@
 
 mod demand;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use super::{FileFailure, FileJob, Holder, LaneEnd, Outcome, Progress, Queue, fet
 use crate::catalog::ContentId;
 use crate::clock::Clock;
 use crate::identity::Identity;
-use crate::limits::{HANDSHAKE_TIMEOUT, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::limits::{CORRUPT_GROUPS_MAX, HANDSHAKE_TIMEOUT, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
 use crate::session::lane;
 use crate::session::tls::{Expected, TlsIdentity};
@@ -247,6 +248,84 @@ fn a_request_that_is_too_long_or_outside_of_the_content_is_refused() {
     }
     drop(pulling);
     drop(serving.join().unwrap());
+}
+
+#[test]
+fn a_request_of_the_greatest_length_is_answered_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), &bytes(17 * GROUP)));
+    let content = source.content;
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Stubborn(source);
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    let request = Request::Bytes {
+        content,
+        offset: 0,
+        len: REQUEST_LEN_MAX,
+    };
+    write_blocking(&mut pulling, &request, LANE_FRAME_LEN_MAX).unwrap();
+    pulling.flush().unwrap();
+    let response = read_blocking(&mut pulling, LANE_FRAME_LEN_MAX).unwrap();
+    let expected = u64::from(REQUEST_LEN_MAX);
+    assert!(
+        matches!(response, Response::Data { len } if len == expected),
+        "{response:?}"
+    );
+    let mut answer = vec![0; REQUEST_LEN_MAX as usize];
+    pulling.read_exact(&mut answer).unwrap();
+    assert!(answer == bytes(17 * GROUP)[..answer.len()]);
+    drop(pulling);
+    drop(serving.join().unwrap());
+}
+
+/// Announces a frame of `len` bytes on one end of a lane and fills it with zeros.
+fn send_frame(lane: &mut BlockingLane, len: usize) {
+    let prefix = u32::try_from(len).unwrap().to_be_bytes();
+    lane.write_all(&[prefix.as_slice(), &vec![0; len]].concat())
+        .unwrap();
+    lane.flush().unwrap();
+}
+
+#[test]
+fn a_holder_reads_a_request_frame_up_to_the_limit_and_refuses_one_byte_more() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), b"something"));
+    for len in [LANE_FRAME_LEN_MAX, LANE_FRAME_LEN_MAX + 1] {
+        let (mut pulling, mut serving) = lane_pair();
+        send_frame(&mut pulling, len);
+        let error = serve(&mut serving, &Stubborn(source.clone())).unwrap_err();
+        let is_too_long = matches!(error, WireError::FrameTooLong { .. });
+        assert_eq!(is_too_long, len > LANE_FRAME_LEN_MAX, "{error}");
+    }
+}
+
+#[test]
+fn a_puller_reads_a_response_frame_up_to_the_limit_and_refuses_one_byte_more() {
+    let root = tempfile::tempdir().unwrap();
+    let source = source(root.path(), b"something");
+    for len in [LANE_FRAME_LEN_MAX, LANE_FRAME_LEN_MAX + 1] {
+        let (mut pulling, mut serving) = lane_pair();
+        send_frame(&mut serving, len);
+        let queue = queue(root.path(), source.content);
+        let error = fetch(&mut pulling, &queue, &Clock::system()).unwrap_err();
+        let is_too_long = matches!(error, WireError::FrameTooLong { .. });
+        assert_eq!(is_too_long, len > LANE_FRAME_LEN_MAX, "{error}");
+    }
+}
+
+#[test]
+fn a_file_fails_with_one_wrong_group_more_than_the_limit() {
+    let root = tempfile::tempdir().unwrap();
+    let source = source(root.path(), b"something");
+    let queue = queue(root.path(), source.content);
+    for _ in 0..CORRUPT_GROUPS_MAX {
+        let unit = queue.take().unwrap();
+        queue.group_corrupt(unit);
+    }
+    assert!(!queue.is_settled(0));
+    let unit = queue.take().unwrap();
+    queue.group_corrupt(unit);
+    assert!(matches!(outcome(&queue), Err(FileFailure::Corrupt)));
 }
 
 #[test]

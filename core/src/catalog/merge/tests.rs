@@ -4,7 +4,9 @@ use super::*;
 use crate::catalog::tests::{add, catalog_of, pair, path, send, sync};
 use crate::catalog::{Dot, ReplicaId, Version};
 use crate::identity::Fingerprint;
-use crate::limits::{ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, VERSION_HOLDERS_MAX};
+use crate::limits::{
+    ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, SHARED_MODE_MAX, VERSION_HOLDERS_MAX,
+};
 
 fn dot(counter: u64, peer: u16) -> Dot {
     let fingerprint = Fingerprint::from_bytes(std::array::from_fn(|index| peer.to_be_bytes()[index % 2]));
@@ -59,23 +61,27 @@ fn invalid_states_are_refused_with_their_whole_batch() {
         verdict(|_, state| state.seen = crate::catalog::Seen::default()),
         Some(StateFault::UnseenDot)
     );
-    let special = |state: &mut EntryState| {
-        let file = crate::catalog::FileVersion {
-            mode: 0o4755,
+}
+
+#[test]
+fn a_state_may_have_the_greatest_mode_and_length_and_not_one_more() {
+    let verdict_on = |mode, len| {
+        let mut file = crate::catalog::FileVersion {
+            mode,
             ..crate::catalog::tests::file(1)
         };
-        state.add(
-            dot(1, 3),
-            Version {
-                kind: crate::catalog::Kind::File(file),
-                holders: [].into(),
-            },
-        );
+        file.content.len = len;
+        let version = Version {
+            kind: crate::catalog::Kind::File(file),
+            holders: [].into(),
+        };
+        verdict(|_, state| state.add(dot(1, 3), version))
     };
-    assert_eq!(
-        verdict(|_, state| special(state)),
-        Some(StateFault::BadMode { mode: 0o4755 })
-    );
+    assert_eq!(verdict_on(SHARED_MODE_MAX, FILE_LEN_MAX), None);
+    let mode = SHARED_MODE_MAX + 1;
+    assert_eq!(verdict_on(mode, 1), Some(StateFault::BadMode { mode }));
+    let len = FILE_LEN_MAX + 1;
+    assert_eq!(verdict_on(0, len), Some(StateFault::FileTooLong { len }));
 }
 
 #[test]

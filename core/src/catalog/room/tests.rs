@@ -1,5 +1,6 @@
 //! What a catalog accepts when there is little room, and what it counts.
 
+use super::Room;
 use crate::catalog::tests::{add, catalog_of, file, pair, path, send, sync, tree};
 use crate::catalog::{Catalog, CatalogError, OnExisting};
 use crate::identity::Fingerprint;
@@ -39,6 +40,16 @@ fn a_million_removed_entries_fit() {
     add(&mut alice, "a name of average length.txt", 1);
     drop(alice.remove(&path("a name of average length.txt")).unwrap());
     assert!(alice.len * CATALOG_ENTRIES_MAX as u64 <= CATALOG_LEN_MAX);
+}
+
+#[test]
+fn a_catalog_takes_its_last_entry_and_not_one_more() {
+    let catalog = catalog_of(1);
+    let mut room = Room::of(&catalog);
+    room.entry_count = CATALOG_ENTRIES_MAX;
+    assert!(room.check().is_ok());
+    room.entry_count += 1;
+    assert!(matches!(room.check(), Err(CatalogError::Full)));
 }
 
 #[test]

@@ -122,6 +122,16 @@ fn an_error_shows_the_path_escaped_and_what_to_do() {
 }
 
 #[test]
+fn a_refused_path_is_shown_up_to_its_limit_and_cut_one_past_it() {
+    let at_limit = format!("/{}", "x".repeat(SHOWN_PATH_LEN_MAX - 1));
+    assert_eq!(SharePath::parse(&at_limit).unwrap_err().path, at_limit);
+    assert_eq!(
+        SharePath::parse(&format!("{at_limit}y")).unwrap_err().path,
+        at_limit
+    );
+}
+
+#[test]
 fn deserialising_makes_the_same_checks() {
     let bytes = postcard::to_stdvec("../x").unwrap();
     assert!(postcard::from_bytes::<SharePath>(&bytes).is_err());

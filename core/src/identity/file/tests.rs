@@ -123,6 +123,16 @@ fn a_file_of_another_kind_is_shown_shortened_and_without_control_characters() {
 }
 
 #[test]
+fn the_first_line_of_another_file_is_shown_up_to_its_limit_and_cut_one_past_it() {
+    let at_limit = "x".repeat(IDENTITY_FORMAT_SHOWN_LEN_MAX);
+    for line in [at_limit.clone(), format!("{at_limit}y")] {
+        let (_folder, path) = file_with(line);
+        let error = load_or_create(&path).expect_err("foreign").to_string();
+        assert!(error.contains(&format!("`{at_limit}`")), "{error}");
+    }
+}
+
+#[test]
 fn each_kind_of_damage_has_its_own_message() {
     let line_less = GOLDEN.lines().take(2).collect::<Vec<_>>().join("\n");
     assert_eq!(problem_with(""), "it is empty");
