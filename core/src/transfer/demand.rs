@@ -32,9 +32,9 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), FetchFault>) + Send>;
 /// How long a waiter waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// For the patience of a reader, in total.
+    /// A reader's patience in total, from the start of its read.
     InAll,
-    /// For as long as some of the content arrives within that time.
+    /// A reader's patience, counted anew whenever some of the content arrives.
     WithProgress,
 }
 
