@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_bit_that_lets_others_do_more_than_they_may_is_refused() {
+    fn each_mode_bit_that_gives_others_too_many_rights_is_refused() {
         let file = tempfile::tempfile().unwrap();
         let check = |mode, others| {
             file.set_permissions(Permissions::from_mode(mode)).unwrap();

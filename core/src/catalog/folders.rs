@@ -99,7 +99,7 @@ mod tests {
     use crate::catalog::tests::{add, catalog_of};
 
     #[test]
-    fn names_are_collected_one_past_the_limit_and_found_alike_on_both_sides_of_it() {
+    fn names_are_collected_past_the_limit_and_found_on_both_sides_of_it() {
         let mut catalog = catalog_of(1);
         for number in 0..=u8::try_from(FOLDER_ENTRIES_ASKED_MAX).unwrap() {
             add(&mut catalog, &format!("folder {number}/file {number}"), number);

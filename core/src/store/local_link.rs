@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_links_are_followed_as_the_limit_and_a_longer_way_is_left_out() {
+    fn links_are_followed_up_to_the_limit_and_a_longer_chain_is_left_out() {
         let root = tempfile::tempdir().unwrap();
         let folder = Destination::folder(root.path()).unwrap();
         let place = |number: usize| folder.join(Path::new(&number.to_string()));

@@ -160,7 +160,7 @@ fn an_edit_leaves_the_conflict_copy_alone_and_a_removal_makes_room_for_it() {
 }
 
 #[test]
-fn a_conflict_copy_can_be_renamed_edited_and_removed_as_the_file_it_is() {
+fn a_conflict_copy_can_be_renamed_edited_and_removed_like_any_file() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);
     sync(&mut alice, &mut bob);

@@ -146,7 +146,7 @@ fn a_version_is_accepted_with_holders_up_to_the_limit_and_not_one_past_it() {
 }
 
 #[test]
-fn two_states_within_the_limit_may_not_make_one_beyond_it() {
+fn a_merge_of_two_states_into_one_beyond_the_limit_is_refused() {
     let (id, state) = some_state();
     let crowd = |start: u16| {
         let mut state = state.clone();

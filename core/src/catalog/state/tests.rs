@@ -112,7 +112,7 @@ fn the_greatest_stamp_decides_the_place_and_a_tie_goes_by_the_rest() {
 }
 
 #[test]
-fn holders_beyond_the_limit_are_cut_alike_on_both_sides() {
+fn both_sides_drop_the_same_holders_beyond_the_limit() {
     let crowd = |start: u16| {
         let holder = |n: u16| Fingerprint::from_bytes(std::array::from_fn(|i| n.to_be_bytes()[i % 2]));
         let mut state = state(&[(dot(2, 1), 1)]);
