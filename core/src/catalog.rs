@@ -1,16 +1,16 @@
 //! The catalog: one replicated tree of files, links and folders that two peers share.
 //!
-//! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. Whatever
-//! the order in which two catalogs edit and exchange states, they show the same tree afterwards,
-//! and no content disappears unless somebody who knew it replaced or removed it. Each entry is a
-//! place (who is where; the last writer wins) and a set of concurrent versions; paths are derived,
-//! so that a rename of a folder and an edit inside it merge. A rename alone is no edit: what is
-//! renamed here and removed there is removed.
+//! A state-based CRDT, pure and synchronous: no I/O, no clock, no randomness, no locks. In whatever
+//! order two catalogs edit and exchange states, they show the same tree afterwards. No content
+//! disappears unless a peer that knew it replaced or removed it. Each entry is a place (its folder
+//! and name; the last writer wins) and a set of concurrent versions. Paths are derived, so that a
+//! rename of a folder and an edit inside it merge. A rename alone is no edit: a file that one peer
+//! renames and the other removes is removed.
 //!
-//! Not here: bytes of files and where they lie (`store`, `transfer`), sending and paging (`peer`),
-//! and persistence. Reading order: [`SharePath`], then `dot` and `state` (what is replicated),
-//! `tree` (the index), `view` and `key` (what is shown, and where), `edit`, `rename`, `revise` and
-//! `draft` (local changes), `merge` and `digest` (exchange).
+//! Not here: the bytes of files and where they are stored (`store`, `transfer`), sending and paging
+//! (`peer`), and persistence. Reading order: [`SharePath`], then `dot` and `state` (what is
+//! replicated), `tree` (the index), `view` and `key` (what is shown, and where), `edit`, `rename`,
+//! `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
@@ -47,9 +47,7 @@ pub use news::CatalogEvent;
 pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
-pub use state::{
-    ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, PERMISSION_BITS, Place, Version,
-};
+pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
 pub use view::Shown;
 
 pub(crate) use merge::{Batch, MergedPiece};
@@ -70,13 +68,13 @@ pub struct Catalog {
     /// The greatest counter of any dot in the catalog, as far as it is followed.
     counter: u64,
     entries: BTreeMap<EntryId, Entry>,
-    /// How many bytes of memory all entries count for.
+    /// The bytes of memory that all entries count for.
     len: u64,
-    /// How many they may.
+    /// Their limit.
     len_max: u64,
-    /// How often anything has changed.
+    /// How many changes this copy has seen.
     revision: u64,
-    /// The summary of the present states, once somebody has asked for it.
+    /// The summary of the present states; computed when it is first needed.
     digest: OnceLock<Digest>,
     tree: Tree,
 }
@@ -103,14 +101,14 @@ impl Catalog {
         }
     }
 
-    /// Takes as many bytes of memory instead of [`CATALOG_LEN_MAX`].
+    /// Limits the entries to `len_max` bytes of memory instead of [`CATALOG_LEN_MAX`].
     #[must_use]
     pub fn with_len_max(mut self, len_max: u64) -> Self {
         self.len_max = len_max;
         self
     }
 
-    /// Who makes the changes in this catalog.
+    /// The replica that makes the changes in this catalog.
     #[must_use]
     pub fn replica(&self) -> ReplicaId {
         self.replica
@@ -122,19 +120,19 @@ impl Catalog {
         self.entries.len()
     }
 
-    /// Another number after each change of this copy: with the same one everything is shown as it
-    /// was.
+    /// A number that differs after each change of this copy. With the same number, everything is
+    /// shown as before.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// A summary of all states, for [`Catalog::differing`] at the other side.
+    /// A summary of all states, for [`Catalog::differing`] on the other side.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.known_digest().clone()
     }
 
-    /// Made once of the same states, however often the other side asks for it.
+    /// The summary, computed once for the same states.
     fn known_digest(&self) -> &Digest {
         self.digest.get_or_init(|| {
             Digest::of(|first| {
@@ -144,8 +142,8 @@ impl Catalog {
         })
     }
 
-    /// The entries that the catalog with that digest may not have in the same state; all of them
-    /// differ or have a neighbour that does.
+    /// The entries whose states may differ from those of the catalog with that digest. Each of them
+    /// differs or shares a bucket with one that does.
     #[must_use]
     pub fn differing(&self, other: &Digest) -> Vec<EntryId> {
         let buckets = self.known_digest().differing(other);
@@ -165,19 +163,18 @@ impl Catalog {
         self.entries.range(start..=end)
     }
 
-    /// The states of those entries, to be merged elsewhere, each after the folders it is in,
-    /// whether asked for or not.
+    /// The states of those entries, to be merged elsewhere. Each comes after the states of the
+    /// folders that it is in, which are added if need be.
     ///
-    /// With its folders no page of states leaves the receiver with an entry that it can't place
-    /// yet. Of an entry that lies too deep to be shown not all folders are added. Unknown ids are
-    /// left out.
+    /// So no page of states leaves the receiver with an entry that it can't place yet. For an entry
+    /// that is too deep to be shown, not all folders are added. Unknown ids are left out.
     #[must_use]
     pub fn states(&self, ids: &[EntryId]) -> Vec<(EntryId, EntryState)> {
         self.states_within(ids, u64::MAX).0
     }
 
-    /// As [`Catalog::states`] for as many of the ids as count for `len_max` bytes of memory, but
-    /// for one at least. Returns the other ids too.
+    /// As [`Catalog::states`] for the first of the ids: until they count for `len_max` bytes of
+    /// memory, and for at least one. Returns the remaining ids too.
     pub(crate) fn states_within<'a>(
         &self,
         ids: &'a [EntryId],
@@ -203,7 +200,7 @@ impl Catalog {
         (states, left)
     }
 
-    /// Everything there is, as [`Catalog::states`] gives it.
+    /// All states, as [`Catalog::states`] gives them.
     #[must_use]
     pub fn all_states(&self) -> Vec<(EntryId, EntryState)> {
         self.states(&self.entries.keys().copied().collect::<Vec<_>>())
@@ -214,7 +211,7 @@ impl Catalog {
         self.entries.get(&id).map(|entry| &entry.state)
     }
 
-    /// Whether there is room for new states. There always is for what takes no more than the old
+    /// Whether there is room for new states. There always is if they take no more than the old
     /// ones.
     fn check_room<'a>(
         &self,
@@ -225,8 +222,8 @@ impl Catalog {
         room.check()
     }
 
-    /// Takes in new states of some entries and brings the index up to date. Returns which entries
-    /// are shown elsewhere because a cycle appeared or dissolved.
+    /// Stores new states of some entries and updates the index. Returns the entries that are shown
+    /// elsewhere because a cycle appeared or dissolved.
     fn store(&mut self, states: BTreeMap<EntryId, EntryState>) -> Vec<EntryId> {
         if !states.is_empty() {
             self.revision += 1;
@@ -237,7 +234,7 @@ impl Catalog {
         let mut moved = Vec::new();
         for (id, mut state) in states {
             if !state.is_alive() {
-                // A map that was emptied keeps the memory of its last node.
+                // An emptied map would keep the memory of its last node.
                 state.versions = BTreeMap::new();
             }
             let old = self.state(id);

@@ -1,9 +1,10 @@
-//! Time: the only file of this crate that asks the system what time it is, or waits for it.
+//! Time: the only file of this crate that reads a clock or sleeps.
 //!
-//! Two kinds that must not be mixed. *Wall time* (`unix_ms`) may step and lie; it is only written
-//! into and compared with records that leave this machine, and tests set it by hand. *Monotonic
-//! time* (`now`) serves every deadline; it is tokio's, so that a paused runtime moves it. Pure
-//! state machines take an [`Instant`] as an argument and never see this file.
+//! There are two kinds of time, which must not be mixed. *Wall time* (`unix_ms`) can jump and be
+//! wrong. It is only written into records that leave this machine and compared with them; tests set
+//! it by hand. *Monotonic time* (`now`) is for every deadline. It is tokio's, so that a paused
+//! runtime controls it. Pure state machines take an [`Instant`] as an argument and never use this
+//! file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// A cheap handle to time; clones of a manual clock share one wall time.
+/// A cheap handle to time. Clones of a manual clock share one wall time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     wall: Wall,
@@ -31,8 +32,8 @@ impl Clock {
         Self { wall: Wall::System }
     }
 
-    /// A clock whose wall time stands at `unix_ms` until it is set or advanced. Its monotonic time
-    /// is tokio's, as ever.
+    /// A clock whose wall time is `unix_ms` until it is set or advanced. Its monotonic time is
+    /// still tokio's.
     #[must_use]
     pub fn manual(unix_ms: u64) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// Wall time, in milliseconds since 1970; 0 on a machine whose clock stands before that.
+    /// Wall time, in milliseconds since 1970; 0 on a machine whose clock is set to an earlier time.
     #[must_use]
     pub fn unix_ms(&self) -> u64 {
         match &self.wall {
@@ -52,7 +53,7 @@ impl Clock {
     /// Sets the wall time of a manual clock and of all its clones.
     ///
     /// # Panics
-    /// On a system clock: only a test sets the time, and it made the clock.
+    /// On a system clock: only tests set the time, and only on a manual clock.
     pub fn set_unix_ms(&self, value: u64) {
         self.manual_wall().store(value, Ordering::SeqCst);
     }
@@ -60,19 +61,19 @@ impl Clock {
     /// Moves the wall time of a manual clock, and of all its clones, forward.
     ///
     /// # Panics
-    /// On a system clock, as [`Clock::set_unix_ms`].
+    /// On a system clock, as in [`Clock::set_unix_ms`].
     pub fn advance(&self, by: Duration) {
         self.manual_wall().fetch_add(millis(by), Ordering::SeqCst);
     }
 
     /// Monotonic time, for deadlines. Under tokio's paused time it is virtual.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the file that asks")]
+    #[expect(clippy::disallowed_methods, reason = "only this file reads the clock")]
     pub fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// Waits until `deadline`; at once if it has passed. Cancel safe.
+    /// Waits until `deadline`; returns at once if it has passed. Cancel safe.
     #[expect(clippy::disallowed_methods, reason = "this is the file that pauses")]
     pub async fn sleep_until(&self, deadline: Instant) {
         tokio::time::sleep_until(deadline).await;
@@ -86,7 +87,7 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the file that asks")]
+#[expect(clippy::disallowed_methods, reason = "only this file reads the clock")]
 fn system_unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
@@ -110,18 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_knows_that_2025_is_over() {
+    fn the_system_clock_is_past_2025() {
         assert!(Clock::system().unix_ms() > 1_767_225_600_000);
     }
 
     #[test]
     #[should_panic(expected = "the system clock can't be set")]
-    fn the_system_clock_refuses_to_be_set() {
+    fn setting_the_system_clock_panics() {
         Clock::system().set_unix_ms(0);
     }
 
     #[tokio::test]
-    async fn waiting_ends_at_or_after_its_deadline_and_at_once_for_one_that_has_passed() {
+    async fn a_sleep_ends_no_sooner_than_its_deadline_and_at_once_if_that_has_passed() {
         let clock = Clock::system();
         let deadline = clock.now() + Duration::from_millis(2);
         clock.sleep_until(deadline).await;

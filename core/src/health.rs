@@ -1,10 +1,10 @@
 //! Is the other peer still there? A state machine without a clock, a timer or a socket.
 //!
-//! A driver feeds [`HealthMonitor::on_event`] what happens and when, does what the returned actions
-//! say, and wakes it at [`HealthMonitor::next_deadline`]. Anything received proves life; pings make
-//! sure that there is something to receive, and measure the round trip. Time is tokio's `Instant`:
-//! the driver's timers take it as it is, and it is only compared and added to, so tests make up
-//! theirs. What to do about a lost peer is `reconnect`'s business.
+//! A driver reports each event with its time to [`HealthMonitor::on_event`], carries out the
+//! returned actions, and reports again at [`HealthMonitor::next_deadline`]. Anything received
+//! proves that the peer is alive; pings ensure that something is received, and measure the round
+//! trip. Time is tokio's `Instant`, as in the driver's timers. It is only compared and added to, so
+//! tests can make theirs up. What to do about a lost peer is decided in `reconnect`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::limits::{
     DEGRADED_ROUND_TRIP, DEGRADED_SILENCE, DISCONNECTED_SILENCE, HEARTBEAT_INTERVAL, PENDING_PING_COUNT_MAX,
 };
 
-/// When to ping, and when to worry.
+/// When to ping, and when a peer counts as degraded or lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthConfig {
     /// From one ping to the next.
@@ -40,7 +40,7 @@ impl Default for HealthConfig {
 }
 
 impl HealthConfig {
-    /// Whether 0 < heartbeat ≤ degraded < disconnected, as a monitor needs it.
+    /// Whether 0 < heartbeat ≤ degraded < disconnected, which a monitor requires.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
         Duration::ZERO < self.heartbeat_interval
@@ -49,18 +49,18 @@ impl HealthConfig {
     }
 }
 
-/// How the other peer is, as far as we can tell.
+/// The state of the other peer, as far as we can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
     /// It answers, in good time.
     Healthy,
     /// It is silent or slow; it may recover.
     Degraded,
-    /// It is given up. Final: a new session gets a new monitor.
+    /// It is lost. Final: a new session gets a new monitor.
     Disconnected,
 }
 
-/// What a driver tells the monitor.
+/// What a driver reports to the monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthEvent {
     /// The time of [`HealthMonitor::next_deadline`] has come. Harmless at any other time.
@@ -79,10 +79,10 @@ pub enum HealthEvent {
 pub enum HealthAction {
     /// Send a ping; the other side answers with the same nonce.
     SendPing {
-        /// Tells this ping from the others of this monitor.
+        /// Distinguishes this ping from the monitor's others.
         nonce: u64,
     },
-    /// Tell whoever wants to know.
+    /// Report the change.
     StateChanged {
         /// Before.
         from: Health,
@@ -106,11 +106,11 @@ pub struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    /// Starts to watch a session that has just been authenticated, so is healthy. The first ping is
-    /// due at once.
+    /// Starts to watch a session that has just been authenticated and so is healthy. The first ping
+    /// is due at once.
     ///
     /// # Panics
-    /// If the intervals of `config` are zero or not in order: such a monitor would spin, or condemn
+    /// If the intervals of `config` are zero or not in order: such a monitor would spin, or end
     /// every session.
     #[must_use]
     pub fn new(config: HealthConfig, now: Instant) -> Self {
@@ -129,7 +129,7 @@ impl HealthMonitor {
         }
     }
 
-    /// Takes in what happened at `now`, and says what to do about it.
+    /// Records what happened at `now`, and returns the actions that follow from it.
     pub fn on_event(&mut self, now: Instant, event: HealthEvent) -> Vec<HealthAction> {
         if self.health == Health::Disconnected {
             return Vec::new();
@@ -157,7 +157,7 @@ impl HealthMonitor {
         Some(self.ping_due.min(self.heard_at + threshold))
     }
 
-    /// How the other peer is.
+    /// The state of the other peer.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health
@@ -170,9 +170,10 @@ impl HealthMonitor {
         self.round_trip
     }
 
-    /// We were not scheduled for so long (a suspended laptop, a starved machine) that no answer
-    /// could have been read. Our own absence is not the other's silence: it counts as degraded, and
-    /// gets the time up to the last threshold.
+    /// Corrects the time of the last message if this process did not run for so long (a suspended
+    /// laptop, a starved machine) that it could not have read an answer. Our own stall is not the
+    /// other peer's silence. It counts as degraded, and the other peer gets the time from there to
+    /// the last threshold.
     fn forgive_own_stall(&mut self, now: Instant) {
         let stalled = self
             .next_deadline()
@@ -229,7 +230,7 @@ impl HealthMonitor {
         let nonce = self.next_nonce;
         self.next_nonce += 1;
         self.ping_due = now + self.config.heartbeat_interval;
-        // A peer that is alive but answers no ping would let this grow for ever.
+        // A peer that is alive but answers no ping would let this queue grow for ever.
         if self.pending.len() == PENDING_PING_COUNT_MAX {
             self.pending.pop_front();
         }
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_nobody_asked_for_or_a_second_one_measures_nothing() {
+    fn an_unrequested_pong_or_a_second_one_measures_nothing() {
         let (mut monitor, start) = started();
         monitor.on_event(start + MS, HealthEvent::PongReceived { nonce: 1 });
         assert_eq!(monitor.round_trip(), None);
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_happens_after_the_end() {
+    fn a_disconnected_monitor_does_nothing_more() {
         let (mut monitor, start) = started();
         run(&mut monitor, start + 20 * SEC);
         assert_eq!(monitor.next_deadline(), None);
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_received_brings_a_degraded_peer_back() {
+    fn anything_received_makes_a_silent_peer_healthy_again() {
         let (mut monitor, start) = started();
         run(&mut monitor, start + 12 * SEC);
         let actions = monitor.on_event(start + 13 * SEC, HealthEvent::Received);
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_only_chatters_stays_healthy_and_costs_no_memory() {
+    fn a_peer_that_answers_no_ping_but_sends_messages_stays_healthy_in_bounded_memory() {
         let (mut monitor, start) = started();
         for seconds in 0..1_000 {
             let now = start + seconds * SEC;
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_pings_as_the_limit_can_be_answered_late_and_the_one_before_not() {
+    fn the_latest_pings_up_to_the_limit_can_be_answered_late_and_an_older_one_not() {
         let (mut monitor, start) = started();
         for seconds in (5..=40).step_by(5) {
             monitor.on_event(start + seconds * SEC, HealthEvent::Received);
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_stall_is_not_taken_for_the_others_silence() {
+    fn our_own_stall_does_not_count_as_silence_of_the_other_peer() {
         let (mut monitor, start) = started();
         let woken = start + 3600 * SEC;
         let expected = [

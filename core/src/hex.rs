@@ -2,7 +2,7 @@
 //! file.
 //!
 //! Lower case only, in both directions: each byte string has exactly one text, so no two texts mean
-//! the same.
+//! the same bytes.
 
 /// Appends `bytes` to `text`, two digits each.
 pub(crate) fn push(text: &mut String, bytes: &[u8]) {
@@ -17,7 +17,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// Fills `bytes` from `text`; `None` unless the text is exactly that many bytes in lower-case
+/// Fills `bytes` from `text`. `None` unless the text is exactly that number of bytes in lower-case
 /// digits.
 pub(crate) fn decode_into(text: &str, bytes: &mut [u8]) -> Option<()> {
     if text.len() != 2 * bytes.len() {

@@ -1,7 +1,7 @@
-//! Who a peer is: one Ed25519 key, and the fingerprint that people exchange out of band.
+//! A peer's identity: one Ed25519 key, and the fingerprint that people exchange out of band.
 //!
-//! Owns key generation, signing, the identity file and both text and DER forms of keys. It knows
-//! nothing of relays, sessions or names of people. The secret never leaves this module except as
+//! Owns key generation, signing, the identity file, and the text and DER forms of keys. Knows
+//! nothing of relays, sessions or names of people. The secret leaves this module only as
 //! [`Identity::pkcs8_der`], which TLS needs, and as the identity file.
 
 mod file;
@@ -32,7 +32,7 @@ pub struct Identity {
     public_key: PublicKey,
 }
 
-/// Why there is no identity.
+/// Why an identity could not be made or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -43,11 +43,11 @@ pub enum IdentityError {
     #[error("the key library refused the secret key")]
     KeyRefused,
     /// The identity file could not be read.
-    #[error("could not read the identity file `{}`\nhint: check that the file and its folders may be read", path.display())]
+    #[error("could not read the identity file `{}`\nhint: check that you may read the file and its folders", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A new identity file could not be written.
@@ -57,16 +57,16 @@ pub enum IdentityError {
         path: PathBuf,
         /// The folder it was to be written in.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Where the identity file should be there is a folder, a device or a pipe.
+    /// The path of the identity file names a folder, a device or a pipe.
     #[error("the identity file `{}` is not a regular file\nhint: name a file that exists or is to be created", path.display())]
     NotAFile {
         /// What was named.
         path: PathBuf,
     },
-    /// The identity file belongs to somebody else.
+    /// The identity file belongs to another user.
     #[error("the identity file `{}` belongs to user {owner}, and this peer runs as user {user}\nhint: name a file of your own, or run the peer as the user that owns it", path.display())]
     NotOwn {
         /// The file.
@@ -76,8 +76,8 @@ pub enum IdentityError {
         /// The user that this peer runs as.
         user: u32,
     },
-    /// Others than its owner may read or write the identity file.
-    #[error("the identity file `{}` has mode {mode:04o}, so others can use the secret key in it\nhint: chmod 600 `{0}`", path.display())]
+    /// Other users can read or write the identity file.
+    #[error("the identity file `{}` has mode {mode:04o}, so other users can use the secret key in it\nhint: chmod 600 `{0}`", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -99,7 +99,7 @@ pub enum IdentityError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it, without any of the secret.
+        /// What is wrong with it; never shows the secret.
         problem: &'static str,
     },
 }
@@ -115,15 +115,16 @@ impl Identity {
         Self::from_seed(seed)
     }
 
-    /// The identity kept in the file at `path`; a fresh one is written there if there is no such
-    /// file.
+    /// The identity stored in the file at `path`. If there is no such file, a fresh identity is
+    /// written there.
     ///
-    /// The file belongs to its owner alone (mode 0600, whatever the umask) and appears whole or not
-    /// at all. Two peers that start at once with the same path end up with the same identity.
+    /// Only its owner can use the file (mode 0600, whatever the umask). It appears whole or not at
+    /// all. Two peers that start at once with the same path get the same identity.
     ///
     /// # Errors
-    /// A file that others own, may read or write, that is no regular file, has an unknown version
-    /// or is damaged is refused, never replaced. Each has its own variant of [`IdentityError`].
+    /// A file is refused, never replaced, if another user owns it or can read or write it, if it is
+    /// not a regular file, if its version is unknown, or if it is damaged. Each has its own variant
+    /// of [`IdentityError`].
     pub fn load_or_create(path: &Path) -> Result<Self, IdentityError> {
         file::load_or_create(path)
     }
@@ -152,7 +153,7 @@ impl Identity {
         Fingerprint::of(&self.public_key)
     }
 
-    /// The Ed25519 signature of `message`. Say in the message what it is for: a signature carries
+    /// The Ed25519 signature of `message`. The message must say what it is for: a signature carries
     /// no context.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {

@@ -4,8 +4,8 @@
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
 //! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`]; at
 //! last [`peer`] and [`mount`], which know each other: a peer informs its mounts and ends them.
-//! There is no server in this crate; the relay is `tandem_relay`, of which only the shared API is
-//! used here, with its feature `server` off.
+//! The relay is the crate `tandem_relay`. This crate uses only its API, with its feature `server`
+//! off.
 
 mod aligned;
 pub mod catalog;

@@ -1,13 +1,13 @@
 //! Whether a file or folder is this user's alone.
 //!
-//! Owns the one check of owner and mode, for systems that have them. Elsewhere, what is in a
-//! person's profile belongs to that person alone by inherited access rules. Knows no path: each
-//! caller has errors of its own.
+//! Owns the one check of owner and mode, for systems that have them. On other systems, inherited
+//! access rules keep the files in a person's profile private. Knows no path: each caller has its
+//! own errors.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// What users other than the owner may do with it.
+/// What users other than the owner may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Others {
     /// Anything but write.
@@ -16,7 +16,7 @@ pub(crate) enum Others {
     MayNothing,
 }
 
-/// Why it is not this user's alone.
+/// Why a file or folder is not this user's alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shared {
     /// It belongs to another user, who can do anything with it.
@@ -33,10 +33,11 @@ pub(crate) enum Shared {
     },
 }
 
-/// Checks that this user owns it, and that its mode lets others do no more than they may.
+/// Checks that this user owns the file or folder, and that its mode lets others do no more than
+/// they may.
 ///
 /// # Errors
-/// [`Shared`] says which of the two is not so.
+/// [`Shared`] says which of the two does not hold.
 pub(crate) fn refuse_shared(metadata: &Metadata, others: Others) -> Result<(), Shared> {
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user {
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_bit_that_lets_others_do_more_than_they_may_is_refused() {
+    fn each_mode_bit_that_gives_others_too_many_rights_is_refused() {
         let file = tempfile::tempfile().unwrap();
         let check = |mode, others| {
             file.set_permissions(Permissions::from_mode(mode)).unwrap();

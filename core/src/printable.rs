@@ -1,13 +1,12 @@
-//! How names, paths and link targets, which others may have chosen, are shown to people: characters
+//! How names, paths and link targets that others may have chosen are shown to people: characters
 //! that steer a terminal or reorder text are escaped.
 //!
-//! For messages and listings only. What is shown is not what something is called: a path is built
-//! from `as_str()`.
+//! For messages and listings only. The shown form is not the name: to build a path, use `as_str()`.
 
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// A local path as it is put into a message.
+/// A local path as messages show it.
 pub(crate) fn path(path: &Path) -> String {
     Printable(&path.to_string_lossy()).to_string()
 }
@@ -31,8 +30,8 @@ fn write(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     })
 }
 
-/// Whether it neither steers a terminal nor reorders text nor begins a line. `escape_debug` alone
-/// would not do: it would escape quotes and backslashes too.
+/// Whether the character neither steers a terminal, nor reorders text, nor starts a line.
+/// `escape_debug` alone would also escape quotes and backslashes.
 pub(crate) fn is_safe(character: char) -> bool {
     !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}') && !reorders_text(character)
 }
@@ -55,7 +54,7 @@ mod tests {
     use crate::store::{SourceError, StoreError};
 
     #[test]
-    fn what_would_steer_a_terminal_or_reorder_text_is_escaped_and_nothing_else() {
+    fn only_characters_that_steer_a_terminal_or_reorder_text_are_escaped() {
         let shown = |text: &str| SharePath::parse(text).unwrap().to_string();
         assert_eq!(shown("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
         assert_eq!(shown("gpj\u{202e}.exe"), "gpj\\u{202e}.exe");
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_about_local_files_steer_no_terminal_either() {
+    fn errors_about_local_files_steer_no_terminal() {
         let path = PathBuf::from("got\u{1b}[2J");
         let errors = [
             StoreError::IsFolder { path: path.clone() }.to_string(),

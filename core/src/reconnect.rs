@@ -1,14 +1,14 @@
-//! Getting back together after a session is lost: a state machine without a clock, a relay or a
-//! socket.
+//! Reconnecting two peers after their session is lost: a state machine without a clock, a relay or
+//! a socket.
 //!
-//! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other waits for it,
-//! and dials only when it has not come within a patience, because there may be a wall in just one
-//! direction. Before each attempt the relay is asked anew, for the other may have moved; when the
-//! relay does not help, the last known addresses are tried. Between attempts the delay doubles. As
-//! in `health`, a driver feeds [`Reconnect::on_event`], does what the actions say, and wakes it at
-//! [`Reconnect::next_deadline`]; an attempt that it started is dropped at
-//! [`ReconnectAction::Abandon`]. Two sessions made at the same moment are the session layer's to
-//! tell apart.
+//! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other one waits to
+//! be dialled. It dials itself only after its patience ends, because a firewall may block just one
+//! direction. Before each attempt the relay is asked again, because the other peer may have moved.
+//! If the relay does not help, the last known addresses are tried. The delay between attempts
+//! doubles. As in `health`, a driver reports to [`Reconnect::on_event`], carries out the actions,
+//! and reports again at [`Reconnect::next_deadline`]. At [`ReconnectAction::Abandon`] it drops the
+//! attempt under way. If both peers make a session at the same moment, the session layer chooses
+//! one.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::limits::{
     RECONNECT_PATIENCE,
 };
 
-/// How to get back together.
+/// The delays and limits of reconnecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconnectConfig {
-    /// After the first failed attempt; doubles with each further one. The first attempt is made at
-    /// once.
+    /// The delay after the first failed attempt; it doubles with each further one. The first
+    /// attempt is made at once.
     pub delay_first: Duration,
     /// The longest delay between attempts.
     pub delay_max: Duration,
@@ -48,12 +48,12 @@ impl Default for ReconnectConfig {
     }
 }
 
-/// Who dials first. Both sides come to opposite answers without talking.
+/// Which side dials first. Both sides compute opposite roles without talking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Has the lower fingerprint: dials at once.
     Initiator,
-    /// Has the higher one: waits to be dialled, up to its patience.
+    /// Has the higher one: waits to be dialled, until its patience ends.
     Responder,
 }
 
@@ -69,7 +69,7 @@ impl Role {
     }
 }
 
-/// What a driver tells the machine.
+/// What a driver reports to the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconnectEvent {
     /// The session is lost.
@@ -80,36 +80,35 @@ pub enum ReconnectEvent {
     LookedUp,
     /// The relay did not answer, had nothing, or had nothing that could be opened.
     LookUpFailed {
-        /// When the relay wants to be asked again, if it said so.
+        /// When to ask the relay again, if its answer has it.
         retry_after: Option<Duration>,
     },
-    /// Our dial gave a session.
+    /// Our dial made a session.
     DialSucceeded,
-    /// Our dial gave none.
+    /// Our dial failed.
     DialFailed,
-    /// The other peer's dial gave a session.
+    /// The other peer's dial made a session.
     Accepted,
-    /// Nobody wants a session any more.
+    /// A session is no longer wanted.
     Stop,
 }
 
 /// What the driver has to do, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconnectAction {
-    /// Tell whoever wants to know that attempt number `attempt` comes at `until`, unless the other
-    /// side comes before.
+    /// Report that attempt number `attempt` starts at `until`, unless the other side dials first.
     Wait {
         /// Number of the coming attempt, from 1.
         attempt: u32,
         /// When it starts.
         until: Instant,
     },
-    /// Ask the relay for the other peer's record, then report.
+    /// Ask the relay for the other peer's record, then report the outcome.
     LookUp {
         /// Number of this attempt, from 1.
         attempt: u32,
     },
-    /// Dial, then report.
+    /// Dial, then report the outcome.
     Dial {
         /// Number of this attempt, from 1.
         attempt: u32,
@@ -118,12 +117,12 @@ pub enum ReconnectAction {
     },
     /// Drop the look-up or dial that is under way.
     Abandon,
-    /// There is a session again; tell whoever wants to know.
+    /// There is a session again; report it.
     Reconnected {
         /// How many attempts this side made.
         attempt_count: u32,
     },
-    /// All attempts failed; tell whoever wants to know. The other peer may still come.
+    /// All attempts failed; report it. The other peer may still dial.
     GiveUp {
         /// How many attempts this side made.
         attempt_count: u32,
@@ -141,7 +140,7 @@ pub enum AddressSource {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// There is a session, or nobody wants one.
+    /// There is a session, or none is wanted.
     Resting,
     Waiting {
         until: Instant,
@@ -155,7 +154,7 @@ enum State {
     GivenUp,
 }
 
-/// Brings one pair of peers back together. See the module's head.
+/// Reconnects one pair of peers. See the module's head.
 #[derive(Debug)]
 pub struct Reconnect {
     config: ReconnectConfig,
@@ -167,8 +166,8 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// A machine at rest. `seed` decides the jitter: it should differ from peer to peer, and be
-    /// fixed in a test.
+    /// A machine at rest. `seed` decides the jitter: use a different one for each peer, and a fixed
+    /// one in a test.
     #[must_use]
     pub fn new(config: ReconnectConfig, role: Role, seed: u64) -> Self {
         Self {
@@ -181,8 +180,8 @@ impl Reconnect {
         }
     }
 
-    /// Takes in what happened at `now`, and says what to do about it. What does not fit the state
-    /// is ignored.
+    /// Records what happened at `now`, and returns the actions that follow from it. An event that
+    /// does not fit the state is ignored.
     pub fn on_event(&mut self, now: Instant, event: ReconnectEvent) -> Vec<ReconnectAction> {
         match (event, self.state) {
             (ReconnectEvent::Disconnected, State::Resting | State::GivenUp) => self.start(now),
@@ -213,7 +212,7 @@ impl Reconnect {
         }
     }
 
-    /// Who dials first.
+    /// Whether this peer dials first, or waits to be dialled.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
@@ -279,7 +278,7 @@ impl Reconnect {
     }
 
     /// The delay after the attempt that just failed: doubled each time, then shortened by up to
-    /// half, so that peers that were cut off together do not come back together.
+    /// half, so that peers that lost their sessions together do not retry together.
     fn delay(&mut self) -> Duration {
         let doublings = self.attempt_count.saturating_sub(1).min(31);
         let full = self
@@ -314,7 +313,7 @@ impl Reconnect {
 struct Jitter(u64);
 
 impl Jitter {
-    /// Between half of `full` and all of it.
+    /// A random duration between half of `full` and all of it.
     fn shorten(&mut self, full: Duration) -> Duration {
         let thousandths = u32::try_from(self.next() % 501).unwrap_or(0);
         full - full * thousandths / 1000

@@ -1,10 +1,10 @@
 //! Finding the other peer through a relay that learns nothing.
 //!
-//! Whoever knows a fingerprint can derive the lookup token, which the relay sees, and the sealing
-//! key, which it never sees; neither leads back to the fingerprint. Under the token lies a
-//! [`SealedRecord`]: a signed [`ContactRecord`], padded and encrypted, so that all records look
-//! alike. [`RelayClient`] carries it there and back. This module opens no connection to a peer and
-//! decides nothing about when to publish or look up.
+//! Anyone who knows a fingerprint can derive the lookup token, which the relay sees, and the
+//! sealing key, which it never sees. Neither reveals the fingerprint. Under the token the relay
+//! stores a [`SealedRecord`]: a signed [`ContactRecord`], padded and encrypted, so that all records
+//! look alike. [`RelayClient`] publishes it and looks it up. This module opens no connection to a
+//! peer and does not decide when to publish or look up.
 
 mod keys;
 mod newest;

@@ -1,11 +1,11 @@
 //! The authenticated encrypted channel between two peers: TLS 1.3 lanes over TCP.
 //!
-//! Owns the handshake (`tls`), what is said on a lane before and after it (`wire`, `lane`), how a
-//! peer is reached (`dial`) and how it is let in (`listener`). A session is one control lane and
-//! the data lanes that name its id. What the messages *mean* is not decided here: the catalog and
-//! the transfers are layers above.
+//! Owns the handshake (`tls`), the first messages on a lane (`wire`, `lane`), dialling a peer
+//! (`dial`) and letting one in (`listener`). A session is one control lane and the data lanes that
+//! name its id. What later messages *mean* is decided by the layers above, the catalog and the
+//! transfers.
 //!
-//! A session has no multiplexer. Small messages have one lane. Contents have lanes of their own,
+//! A session has no multiplexer. Small messages share one lane. Contents have lanes of their own,
 //! each strictly request and answer, driven by blocking threads on page-aligned buffers, because
 //! that moves bytes fastest.
 

@@ -1,10 +1,10 @@
-//! What this peer has on disk: the files it shares in place, those it is about to receive, and its
-//! own store.
+//! What this peer has on disk: the files that it shares in place, the files that it is receiving,
+//! and its own store.
 //!
-//! Owns reading, hashing and writing of local files. Two invariants: a file that is shared is never
-//! copied or changed by us, and a file that is received is invisible under its name until every
-//! byte of it was verified and made durable. Knows contents (hash and length), not names in the
-//! catalog, and no peers.
+//! Owns reading, hashing and writing of local files. Two invariants: this peer never copies or
+//! changes a file that it shares, and a received file is invisible under its name until every byte
+//! of it was verified and made durable. Knows contents (hash and length), but no names in the
+//! catalog and no peers.
 
 mod cached;
 mod depot;

@@ -2,12 +2,13 @@
 //!
 //! Owns the protocol of a data lane after its greeting, the holder's side (`serve`), the puller's
 //! side (`queue`, `fetch`) and the reader's side (`demand`, `supply`, `read_ahead`). A group of
-//! bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk; a
+//! bytes is hashed before it is written, so a wrong byte reaches neither a reader nor a disk. A
 //! lane that breaks gives its unfinished work back to the queue, so a pull survives it. Knows
-//! contents and destinations, not the catalog's names, and no sessions: the caller hands it lanes.
+//! contents and destinations, but no names of the catalog and no sessions: the caller provides the
+//! lanes.
 //!
-//! Readers have lanes of their own with few bytes in flight on them, so a pull can't starve a read,
-//! and read-ahead delays a waiting reader only for a moment. Single blocks are checked by a fine
+//! Readers have lanes of their own with few bytes in flight, so a pull can't starve a read, and
+//! read-ahead delays a waiting reader only for a moment. Single blocks are checked by a fine
 //! outline, which is fetched with them.
 
 mod demand;

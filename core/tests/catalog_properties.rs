@@ -1,8 +1,8 @@
 //! Catalogs under random schedules of edits and exchanges, and under random states from a hostile
 //! peer.
 //!
-//! Through the public API only. Seeded, so that a run is a repetition of the last one;
-//! `PROPTEST_RNG_SEED` and `PROPTEST_CASES` widen the search.
+//! Uses the public API only. Seeded, so that every run repeats the last one; `PROPTEST_RNG_SEED`
+//! and `PROPTEST_CASES` widen the search.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use tandem_core::identity::Fingerprint;
 
 const REPLICA_COUNT: usize = 3;
 
-/// What one replica does at one moment. A failure of any of it is fine; losing something is not.
+/// What one replica does at one moment. Any of it may fail; none of it may lose anything.
 #[derive(Debug, Clone)]
 enum Step {
     Add(usize, Target),
@@ -33,7 +33,7 @@ enum Step {
     Send { from: usize, to: usize },
 }
 
-/// What a writer does that opened a file or link some time ago.
+/// What a writer does with a file or link that it opened some time ago.
 #[derive(Debug, Clone, Copy)]
 enum Rewrite {
     Content,
@@ -42,8 +42,7 @@ enum Rewrite {
     Mode,
 }
 
-/// A path out of the blue, or that of something which is shown at that moment, conflict copies
-/// included.
+/// A random path, or the path of something that is shown at that moment, conflict copies included.
 #[derive(Debug, Clone)]
 enum Target {
     Path(SharePath),
@@ -104,10 +103,10 @@ fn some_history() -> impl Strategy<Value = Vec<Step>> {
     vec(some_step(), 0..48)
 }
 
-/// Replicas with a history, and the contents that nobody who knew them has given up.
+/// Replicas with a history, and the contents that no peer which knew them has given up.
 struct Replicas {
     catalogs: Vec<Catalog>,
-    /// What each has opened, as it was shown then.
+    /// What each replica has opened, as it was shown then.
     opened: [Vec<Shown>; REPLICA_COUNT],
     kept: BTreeSet<u64>,
     added: u64,
@@ -207,8 +206,8 @@ impl Replicas {
         assert_eq!(contents(catalog.list().iter()).collect::<BTreeSet<_>>(), expected);
     }
 
-    /// Edits what was opened, which gives up the version that was opened, if that is still there,
-    /// and nothing else.
+    /// Edits what was opened. This gives up the version that was opened, if it still exists, and
+    /// nothing else.
     fn rewrite(&mut self, replica: usize, index: usize, rewrite: Rewrite) {
         let count = self.opened[replica].len().max(1);
         let Some(opened) = self.opened[replica].get(index % count) else {
@@ -303,7 +302,7 @@ fn link(number: u64) -> LinkVersion {
     }
 }
 
-/// The numbers of files and links.
+/// The content numbers of files and links.
 fn contents<'a>(shown: impl Iterator<Item = &'a Shown>) -> impl Iterator<Item = u64> {
     shown.filter_map(|shown| match &shown.kind {
         Kind::Folder => None,
@@ -312,7 +311,7 @@ fn contents<'a>(shown: impl Iterator<Item = &'a Shown>) -> impl Iterator<Item = 
     })
 }
 
-/// Notes that whoever had `before` wants to keep of it only what is in `left`.
+/// Notes that the replica that had `before` wants to keep of it only what is in `left`.
 fn give_up(kept: &mut BTreeSet<u64>, before: &[Shown], left: &BTreeSet<u64>) {
     let gone = contents(before.iter()).filter(|content| !left.contains(content));
     let gone: BTreeSet<_> = gone.collect();
@@ -327,7 +326,7 @@ fn paths_of(catalog: &Catalog) -> BTreeSet<String> {
         .collect()
 }
 
-/// The paths that somebody who only follows the events believes in.
+/// The paths that a reader of the events alone would know.
 fn replayed(mut paths: BTreeSet<String>, events: &[CatalogEvent]) -> BTreeSet<String> {
     let moves: Vec<_> = events
         .iter()
@@ -353,7 +352,7 @@ fn replayed(mut paths: BTreeSet<String>, events: &[CatalogEvent]) -> BTreeSet<St
     paths
 }
 
-/// All moves happen at once: that of the innermost folder counts.
+/// All moves happen at once: the one of the innermost folder counts.
 fn after_moves(path: &str, moves: &[(String, String)]) -> String {
     let inside = |from: &str| {
         path.strip_prefix(from)
@@ -437,7 +436,7 @@ fn some_state() -> impl Strategy<Value = EntryState> {
         })
 }
 
-/// A state that keeps the one promise merging relies on: it has seen what it holds.
+/// A state that keeps the one rule that merging relies on: it has seen what it holds.
 fn some_honest_state() -> impl Strategy<Value = EntryState> {
     some_state().prop_map(|mut state| {
         state.versions.keys().for_each(|dot| state.seen.note(*dot));
@@ -455,7 +454,7 @@ proptest! {
     #![proptest_config(config(24))]
 
     #[test]
-    fn any_schedule_converges_and_keeps_what_nobody_gave_up(history in some_history()) {
+    fn any_schedule_converges_and_keeps_what_no_peer_gave_up(history in some_history()) {
         let mut replicas = Replicas::after(history);
         replicas.settle();
         let [first, others @ ..] = replicas.catalogs.as_slice() else { unreachable!() };
@@ -480,7 +479,7 @@ proptest! {
     }
 
     #[test]
-    fn an_index_kept_up_to_date_is_the_index_built_anew(history in some_history()) {
+    fn an_updated_index_equals_one_built_anew(history in some_history()) {
         for catalog in Replicas::after(history).catalogs {
             let anew = joined(&Catalog::new(catalog.replica()), &catalog);
             prop_assert_eq!(anew.list(), catalog.list());
@@ -545,7 +544,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_path_that_reads_back_or_refused(text: String) {
+    fn any_text_is_refused_or_a_path_that_reads_back(text: String) {
         if let Ok(path) = SharePath::parse(&text) {
             prop_assert_eq!(path.as_str(), &text);
             prop_assert_eq!(postcard::from_bytes::<SharePath>(&postcard::to_stdvec(&path).unwrap()), Ok(path));

@@ -1,4 +1,4 @@
-//! What a merge changed for people: the visible tree before and after, compared around the touched
+//! The visible changes of a merge: the visible tree before and after, compared around the touched
 //! entries.
 //!
 //! Owns the choice of what to compare, so that the cost follows the size of the change and not of
@@ -22,19 +22,19 @@ type Claims = HashMap<Option<SharePath>, BTreeSet<Name>>;
 
 type Snapshot = BTreeMap<Location, Sight>;
 
-/// What is seen at one path.
+/// What is shown at one path.
 #[derive(Debug, Clone)]
 struct Sight {
     kind: Kind,
     keys: Vec<EntryKey>,
-    /// For a conflict copy, the name it does not have.
+    /// For a conflict copy, the name that it comes from.
     copy_of: Option<Name>,
 }
 
-/// What new states have changed of what is shown.
+/// How new states have changed what is shown.
 pub(super) struct Difference {
     pub(super) news: News,
-    /// Entries that were shown and are not any more, or are as something else.
+    /// Entries that are no longer shown, or are shown as something else.
     pub(super) displaced: HashSet<EntryId>,
 }
 
@@ -45,7 +45,8 @@ impl Catalog {
         let mut before = self.snapshot(&claims_before, |_| true);
         self.store(states);
         let mut claims = self.claims_of(&affected);
-        // Where no affected entry was before, whatever else is there now was there before as well.
+        // Where no affected entry was before, everything else that is there now was there before
+        // too.
         let fresh = difference(&claims, &claims_before);
         for (folder, names) in claims_before {
             claims.entry(folder).or_default().extend(names);
@@ -60,10 +61,10 @@ impl Catalog {
         Difference { news, displaced }
     }
 
-    /// Every entry whose path or visibility may change: those with new states, what is in those
-    /// that move, and the folders above that are visible or not because of them.
+    /// Every entry whose path or visibility may change: entries with new states, the contents of
+    /// moved folders, and the folders above that are visible or not because of them.
     ///
-    /// Each walk stops where an earlier one was, so that all of them together visit an entry once.
+    /// Each walk stops where an earlier one was, so that all walks together visit an entry once.
     fn affected_by(&self, states: &BTreeMap<EntryId, EntryState>) -> HashSet<EntryId> {
         let mut affected = HashSet::new();
         let old_place = |id: &EntryId| self.state(*id).map(|old| &old.place);
@@ -72,7 +73,7 @@ impl Catalog {
             .filter(|(id, state)| old_place(id) != Some(&state.place))
         {
             self.tree.add_with_descendants(*id, &mut affected);
-            // It leaves a cycle, and what was lifted for that goes down again.
+            // It leaves a cycle, and the entry that was lifted for that cycle goes down again.
             if let Some(lifted) = self.tree.lifted_for(*id) {
                 self.tree.add_with_descendants(lifted, &mut affected);
             }
@@ -89,12 +90,12 @@ impl Catalog {
         affected
     }
 
-    /// In which folder an entry is shown, and whether it is alive.
+    /// The folder in which an entry is shown, and whether the entry is alive.
     fn place_before(&self, id: EntryId) -> Option<(EntryId, Life)> {
         self.tree.link_of(id).map(|link| (link.parent, link.life))
     }
 
-    /// The same, as far as it is known before cycles are looked for.
+    /// The same after the new states, but before cycles are searched for.
     fn place_after(&self, id: EntryId, states: &BTreeMap<EntryId, EntryState>) -> Option<(EntryId, Life)> {
         step();
         let state = states.get(&id).or_else(|| self.state(id))?;
@@ -124,8 +125,7 @@ impl Catalog {
         claims
     }
 
-    /// The path that an entry claims; `None` while its folder is unknown, and for one that lies too
-    /// deep.
+    /// The path that an entry claims; `None` while its folder is unknown, or if it is too deep.
     pub(super) fn path_of(&self, id: EntryId, known: &mut KnownPaths) -> Option<SharePath> {
         match self.reached(id, known) {
             Reached::At(path) => Some(path),
@@ -144,8 +144,8 @@ impl Catalog {
                 break Reached::Nowhere;
             };
             if trail.len() == SHARE_DEPTH_MAX {
-                // There are more names than a path has, whatever lies above. That is known of this
-                // entry alone.
+                // These are more names than a path can have, whatever is above them. That is
+                // certain only for this entry.
                 known.0.insert(id, Reached::Nowhere);
                 return Reached::Nowhere;
             }
@@ -190,7 +190,7 @@ fn difference(claims: &Claims, others: &Claims) -> Claims {
     rest.collect()
 }
 
-/// The paths of entries that were asked for, so that each is made once.
+/// The paths of entries that were looked up, so that each is made once.
 #[derive(Default)]
 pub(super) struct KnownPaths(HashMap<EntryId, Reached>);
 
@@ -199,7 +199,7 @@ pub(super) struct KnownPaths(HashMap<EntryId, Reached>);
 enum Reached {
     Top,
     At(SharePath),
-    /// At something that has no path, so that nothing in it has one.
+    /// At an entry that has no path, so that nothing in it has one.
     Nowhere,
 }
 
@@ -223,8 +223,8 @@ impl Reached {
     }
 }
 
-/// Adds the folder of an entry, and those above it for as long as they are tombstones: whether such
-/// a folder is visible depends on what is in it. Stops at what is in `folders` already.
+/// Adds the folder of an entry, and the folders above it for as long as they are tombstones: a
+/// tombstone is visible only if something in it is. Stops at a folder that is in `folders` already.
 fn add_folders_above(
     id: EntryId,
     place_of: impl Fn(EntryId) -> Option<(EntryId, Life)>,
@@ -296,14 +296,14 @@ fn compare(before: &Snapshot, after: &Snapshot) -> Vec<Fact> {
     facts
 }
 
-/// The search for where things that appeared came from.
+/// Searches where newly shown things were before.
 struct Comparison {
-    /// What was seen at paths that show nothing now, and was not found elsewhere yet.
+    /// What was shown at paths that now show nothing, as long as it was not found elsewhere.
     gone: Snapshot,
     was_at: BTreeMap<EntryKey, Location>,
-    /// Where the folders that are elsewhere now were, by where they are.
+    /// The old paths of moved folders, by their new ones.
     moves: HashMap<SharePath, SharePath>,
-    /// Two folders that were asked for, and whether what is in the one came from the other with it.
+    /// The two folders of the last call of [`Comparison::came_along`], and its answer.
     along: Option<([Option<SharePath>; 2], bool)>,
     renamed: Vec<Fact>,
 }
@@ -328,7 +328,7 @@ impl Comparison {
         }
     }
 
-    /// What `sight`, new at `location`, was seen as before, if it was.
+    /// What `sight`, new at `location`, was shown as before, if it was.
     fn source_of(&mut self, location: &Location, sight: &Sight) -> Option<Sight> {
         let was_at = sight.keys.iter().find_map(|key| self.was_at.get(key))?.clone();
         if self.gone.get(&was_at)?.is_folder() != sight.is_folder() {
@@ -344,8 +344,8 @@ impl Comparison {
         self.gone.remove(&was_at)
     }
 
-    /// Whether something is elsewhere only because a folder that it is in is. All of a folder is
-    /// asked for in a row, and after each folder that it is in.
+    /// Whether something moved only because a folder above it did. The calls for one folder follow
+    /// each other, and come after those for the folders that it is in.
     fn came_along(&mut self, from: &Location, to: &Location) -> bool {
         if self.moves.is_empty() || from.name != to.name {
             return false;

@@ -1,8 +1,8 @@
 //! The names of conflict copies: `stem (conflict SHORT-COUNTER).ext`, after the maker of the
 //! version.
 //!
-//! Deterministic, so that both peers show the same name. Where a name is taken, or had to be cut,
-//! more of the version's identity goes into the next attempt.
+//! Deterministic, so that both peers show the same name. If a name is taken or had to be cut, the
+//! next attempt holds more of the version's identity.
 
 use super::dot::Dot;
 use super::share_path::Name;
@@ -10,16 +10,16 @@ use super::state::EntryId;
 use crate::limits::{CONFLICT_EXTENSION_LEN_MAX, SHARE_NAME_LEN_MAX};
 
 const MARK: &str = " (conflict ";
-/// Hexadecimal digits that tell later attempts apart.
+/// Hexadecimal digits that distinguish later attempts.
 const TAG_LEN: usize = 12;
 
-/// Whether a name can be that of a conflict copy.
+/// Whether a conflict copy could have this name.
 pub(super) fn may_be_conflict_name(name: &Name) -> bool {
     name.as_str().contains(MARK)
 }
 
-/// The name of the copy of `base` that `version` is; a different one for each attempt, counted from
-/// 0.
+/// The name of `version` as a conflict copy of `base`; a different one for each attempt, counted
+/// from 0.
 pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32) -> Option<Name> {
     let (dot, id) = version;
     let (stem, extension) = split(base.as_str());
@@ -34,7 +34,7 @@ pub(super) fn conflict_name(base: &Name, version: (&Dot, EntryId), attempt: u32)
     Name::new(&format!("{stem}{suffix}{extension}")).ok()
 }
 
-/// Stem, and extension with its dot. A name that only starts with a dot has no extension.
+/// The stem, and the extension with its dot. A name that only starts with a dot has no extension.
 fn split(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(position) if position > 0 && name.len() - position <= CONFLICT_EXTENSION_LEN_MAX => {
@@ -53,4 +53,25 @@ fn tag(dot: &Dot, id: EntryId, attempt: u32) -> String {
         .chars()
         .take(TAG_LEN)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tests::catalog_of;
+
+    #[test]
+    fn an_extension_at_the_limit_stays_at_the_end_and_a_longer_one_does_not() {
+        let replica = catalog_of(1).replica();
+        let dot = Dot { counter: 1, replica };
+        let copy_of = |extension: &str| {
+            let base = Name::new(&format!("stem{extension}")).unwrap();
+            let copy = conflict_name(&base, (&dot, EntryId::ROOT), 0).unwrap();
+            copy.as_str().to_owned()
+        };
+        let at_limit = format!(".{}", "x".repeat(CONFLICT_EXTENSION_LEN_MAX - 1));
+        assert!(copy_of(&at_limit).ends_with(&format!("){at_limit}")));
+        let longer = format!("{at_limit}y");
+        assert!(copy_of(&longer).starts_with(&format!("stem{longer}{MARK}")));
+    }
 }

@@ -1,9 +1,8 @@
-//! A short summary of a catalog, by which two peers find out what to send after they (re)connect.
+//! A short summary of a catalog, by which two peers find out what to send after they connect.
 //!
-//! 256 hashes, one per first byte of the entry ids: equal catalogs have equal digests, and
-//! different ones differ unless somebody finds a collision in 128 bits of BLAKE3. Each bucket
-//! hashes the hashes of its states in the order of their ids, so no sum or XOR of hashes can be
-//! made to cancel out.
+//! 256 hashes, one per first byte of the entry ids. Equal catalogs have equal digests, and
+//! different ones differ, short of a collision in 128 bits of BLAKE3. Each bucket hashes the hashes
+//! of its states in the order of their ids, so that no sum or XOR of hashes can cancel out.
 
 use std::fmt;
 
@@ -21,12 +20,12 @@ const DIGEST_LEN: usize = BUCKET_COUNT * BUCKET_LEN;
 /// The hash of one entry's state.
 pub(super) type StateHash = [u8; 32];
 
-/// A summary of 4 KiB, whatever the catalog.
+/// A summary of 4 KiB, however large the catalog is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Digest(Vec<u8>);
 
 impl Digest {
-    /// Summarises a catalog from the hashes of its states, which `bucket` gives for each first byte
+    /// Summarises a catalog from the hashes of its states. `bucket` gives those of each first byte,
     /// in the order of ids.
     pub(super) fn of<'a, H: Iterator<Item = &'a StateHash>>(bucket: impl Fn(u8) -> H) -> Self {
         let hash_bucket = |first| {
@@ -57,11 +56,11 @@ impl Digest {
     }
 }
 
-/// The hash of an entry: of its id and of its state in wire encoding, which is canonical.
+/// The hash of an entry: of its id and of its state's wire encoding, which is canonical.
 pub(super) fn hash_of(id: &EntryId, state: &EntryState) -> StateHash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(id.as_bytes());
-    // Writing a plain value into a hasher can't fail; if it did, the hash would only be of less.
+    // Writing a plain value into a hasher can't fail; if it did, the hash would only cover less.
     drop(postcard::to_io(state, &mut hasher));
     hasher.finalize().into()
 }

@@ -1,4 +1,4 @@
-//! Who made a change, and which one: replicas, dots, and what has been seen of them.
+//! Which replica made a change, and which change it was: replicas, dots, and which dots were seen.
 //!
 //! Counters are Lamport clocks: a new dot is greater than every dot its maker knew. No wall clock
 //! decides anything.
@@ -13,10 +13,10 @@ use crate::limits::ENTRY_REPLICAS_MAX;
 /// One life of one peer's catalog.
 ///
 /// A peer that restarts with the same key but an empty catalog would count from 1 again and reuse
-/// dots that others have seen; a new incarnation keeps its dots apart from the old ones.
+/// dots that others have seen. A new incarnation keeps its dots apart from the old ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId {
-    /// Whose catalog it is.
+    /// The fingerprint of the catalog's peer.
     pub fingerprint: Fingerprint,
     /// Differs from one start of the peer to the next; random, or the time of the start.
     pub incarnation: u64,
@@ -25,9 +25,9 @@ pub struct ReplicaId {
 /// The name of one change. Ordered by counter, then by fingerprint, then by incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dot {
-    /// Greater than that of every dot its maker knew, from 1.
+    /// Greater than that of every dot that its maker knew; starts at 1.
     pub counter: u64,
-    /// Who made it.
+    /// The replica that made it.
     pub replica: ReplicaId,
 }
 
@@ -51,7 +51,7 @@ impl Seen {
         *counter = dot.counter.max(*counter);
     }
 
-    /// Marks as seen whatever `other` has seen.
+    /// Marks all dots as seen that `other` has seen.
     pub(super) fn join(&mut self, other: &Self) {
         for (replica, counter) in &other.0 {
             self.note(Dot {
@@ -71,7 +71,7 @@ impl Seen {
         self.0.len()
     }
 
-    /// The greatest counter it has; 0 if it is empty.
+    /// Its greatest counter; 0 if it is empty.
     pub(super) fn counter_max(&self) -> u64 {
         self.0.values().copied().max().unwrap_or(0)
     }

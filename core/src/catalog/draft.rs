@@ -1,9 +1,9 @@
 //! Drafts of local changes: new states of a few entries on top of a catalog, stored together or not
 //! at all.
 //!
-//! Owns how entries are created, replaced, put elsewhere and emptied. What a person asked for, and
-//! whether it is allowed, is decided in `edit`. The other side may have filled an entry, so that it
-//! takes no change of ours: then a new entry gets it, in the same place.
+//! Owns how entries are created, replaced, moved and emptied. What a user wants, and whether it is
+//! allowed, is decided in `edit`. The other side may have filled an entry so that it has no room
+//! for our change; then a new entry in the same place gets it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -92,7 +92,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Makes something at a path where nothing is shown.
+    /// Makes an entry at a path where nothing is shown.
     pub(super) fn create(&mut self, path: &SharePath, version: Version) -> Result<EntryId, CatalogError> {
         let mut folder = vec![EntryId::ROOT];
         let mut names = path.names().peekable();
@@ -114,7 +114,7 @@ impl<'a> Draft<'a> {
         Ok(first_of(&folder))
     }
 
-    /// Puts a new version under a free name. Takes up a tombstone of that name, if there is one, so
+    /// Puts a new version under a free name. Reuses a tombstone of that name if there is one, so
     /// that replacing a file by removing and adding it, as editors do, does not use up the catalog.
     pub(super) fn place(
         &mut self,
@@ -128,8 +128,8 @@ impl<'a> Draft<'a> {
         self.make(first_of(folder), name, version)
     }
 
-    /// Makes a new entry. The other side may have made one under the id that the next change gives;
-    /// it stays.
+    /// Makes a new entry. An entry that the other side made under the id of our next change stays
+    /// as it is.
     fn make(&mut self, parent: EntryId, name: Name, version: Version) -> Result<EntryId, CatalogError> {
         let (dot, id) = loop {
             let dot = self.next_dot()?;
@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
-    /// The state of an entry as it is drafted so far.
+    /// The drafted state of an entry.
     fn state(&self, id: EntryId) -> Option<&EntryState> {
         self.states.get(&id).or_else(|| self.catalog.state(id))
     }
@@ -169,7 +169,7 @@ impl<'a> Draft<'a> {
         named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id) && self.has_room(*id))
     }
 
-    /// Puts a version in the place of what is shown at `path`, a leaf. Of the same body the holders
+    /// Replaces what is shown at `path`, a leaf, by a version. If the body is the same, the holders
     /// are kept.
     pub(super) fn put_version(
         &mut self,
@@ -198,8 +198,8 @@ impl<'a> Draft<'a> {
         self.add_version(id, version)
     }
 
-    /// Adds a version to an entry, beside those that it has. Returns the entry that has it: where
-    /// there is no room in that one, it is a new one.
+    /// Adds a version beside those that an entry has. Returns the entry that has the new one:
+    /// another, new entry if this one has no room.
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
@@ -221,7 +221,7 @@ impl<'a> Draft<'a> {
         self.create(to, version)
     }
 
-    /// Whether all entries of a group can be put elsewhere.
+    /// Whether all entries of a group can be moved.
     pub(super) fn can_move(&self, group: &LeafGroup) -> bool {
         group.members.iter().all(|(_, id)| self.has_room(*id))
     }
@@ -244,7 +244,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Notes who holds `version` for a group of the same body.
+    /// Adds the holders of `version` to a group of the same body.
     pub(super) fn hold(&mut self, group: &LeafGroup, version: &Version) {
         let new = version.holders.difference(&group.holders);
         for (holder, (dot, id)) in new.filter_map(|holder| Some((holder, group.newest()?))) {
@@ -267,7 +267,7 @@ impl<'a> Draft<'a> {
             .try_for_each(|id| self.put(id, parent, to.name()))
     }
 
-    /// The folder that `path` is in, made if need be.
+    /// The folder that `path` is in; made if it does not exist.
     fn folder_for(&mut self, path: &SharePath) -> Result<EntryId, CatalogError> {
         let Some(folder) = path.parent() else {
             return Ok(EntryId::ROOT);
@@ -293,8 +293,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Makes it official that the entries of a cycle are at the top, before another move opens the
-    /// cycle and they jump.
+    /// Writes down that the entries of a cycle are at the top, before another move opens the cycle
+    /// and they would jump.
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
         let lifted = self.catalog.tree.lifted();
         let places: Vec<_> = lifted
@@ -307,7 +307,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The entry that stands for a folder made of several.
+/// The entry that represents a folder made of several.
 fn first_of(folder: &[EntryId]) -> EntryId {
     folder.first().copied().unwrap_or(EntryId::ROOT)
 }

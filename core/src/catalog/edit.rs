@@ -1,8 +1,8 @@
-//! Local changes at paths: adding, removing, and noting who holds what.
+//! Local changes at paths: adding, removing, and noting which peers hold what.
 //!
-//! Every operation drafts new states of the entries it touches and stores them together, or fails
-//! and changes nothing. It acts on what is *shown* at the path it is given, and only on dots that
-//! this replica has seen.
+//! Every operation drafts new states of the entries that it touches. It stores them together, or
+//! fails and changes nothing. It acts on what is *shown* at its path, and only on dots that this
+//! replica has seen.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,22 +12,24 @@ use super::draft::{Draft, Drafted, FOLDER};
 use super::error::CatalogError;
 use super::revise::Holding;
 use super::share_path::SharePath;
-use super::state::{EntryId, FileVersion, Kind, LinkVersion, PERMISSION_BITS, Version};
+use super::state::{EntryId, FileVersion, Kind, LinkVersion, Version};
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
+use crate::limits::SHARED_MODE_MAX;
 
-/// What a local operation changed, for telling the other side.
+/// What a local operation changed, to be sent to the other side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[must_use = "the other side has to be told"]
+#[must_use = "the other side must receive the change"]
 pub struct Change {
-    /// The entries with a new state; none if there was nothing to do.
+    /// The entries with a new state; none if nothing had to change.
     pub touched: Vec<EntryId>,
-    /// The versions that it made. A rename makes none where an entry keeps what it has.
+    /// The versions that the operation made. A rename makes none for an entry that keeps what it
+    /// has.
     pub made: Vec<(EntryId, Dot)>,
 }
 
 impl Change {
-    /// Whether there was nothing to do.
+    /// Whether nothing had to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.touched.is_empty()
@@ -36,11 +38,11 @@ impl Change {
 
 impl Catalog {
     /// Shares a file, or a new version of the file at that path; this peer holds its bytes. Makes
-    /// the folders it needs.
+    /// the folders that it needs.
     ///
-    /// The same content with the same mode is no change. What is replaced is the version shown at
-    /// the path: other versions stay as the conflict copies they are. Added at the path of a copy,
-    /// it becomes a file of that name. Mode bits beyond the permissions are dropped.
+    /// The same content with the same mode is no change. The new version replaces the one shown at
+    /// the path; other versions stay conflict copies. A file added at the path of a conflict copy
+    /// becomes a file of that name. Mode bits other than permissions are dropped.
     pub fn add_file(&mut self, path: &SharePath, file: FileVersion) -> Result<Change, CatalogError> {
         self.add_leaf(path, Kind::File(file))
     }
@@ -69,7 +71,7 @@ impl Catalog {
         Ok(self.store_change(drafted))
     }
 
-    /// Shares a folder, with the folders it is in. No change if it is there.
+    /// Shares a folder, with the folders that it is in. No change if it is shared already.
     pub fn add_folder(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         let mut draft = Draft::new(self);
         match self.find(path) {
@@ -81,11 +83,10 @@ impl Catalog {
         Ok(self.store_change(drafted))
     }
 
-    /// Removes what is shown at the path: one version of a file, or a folder with all that is in
-    /// it.
+    /// Removes what is shown at the path: one version of a file, or a folder with all its contents.
     ///
-    /// What another peer adds or edits in there without knowing of the removal stays, and keeps its
-    /// folders visible.
+    /// What another peer adds or edits in the folder without knowing of the removal stays, and
+    /// keeps its folders visible.
     pub fn remove(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         let mut draft = Draft::new(self);
         match self.find(path) {
@@ -97,7 +98,7 @@ impl Catalog {
         Ok(self.store_change(drafted))
     }
 
-    /// The entries that [`Catalog::remove`] changes there, shown or not.
+    /// The entries that [`Catalog::remove`] changes at this path, shown or not.
     pub(crate) fn entries_at(&self, path: &SharePath) -> Vec<EntryId> {
         match self.find(path) {
             None => Vec::new(),
@@ -112,7 +113,7 @@ impl Catalog {
         }
     }
 
-    /// Removes the file or link at the path, as unlink(2) does: not a folder.
+    /// Removes the file or link at the path, as unlink(2) does; refuses a folder.
     pub fn remove_leaf(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         match self.find(path) {
             Some(Item::Folder(_)) => Err(CatalogError::IsFolder { path: path.clone() }),
@@ -120,10 +121,9 @@ impl Catalog {
         }
     }
 
-    /// Removes the empty folder at the path, as rmdir(2) does: nothing else.
+    /// Removes the empty folder at the path, as rmdir(2) does; refuses anything else.
     ///
-    /// A folder is not empty either while something in it is not shown because its path would be
-    /// too long.
+    /// A folder is not empty if something in it is not shown because its path would be too long.
     pub fn remove_empty_folder(&mut self, path: &SharePath) -> Result<Change, CatalogError> {
         match self.find(path) {
             Some(Item::Leaf(_) | Item::Copy(_)) => Err(CatalogError::NotFolder { path: path.clone() }),
@@ -134,8 +134,8 @@ impl Catalog {
         }
     }
 
-    /// Whether the folder at the path is empty, as [`Catalog::remove_empty_folder`] means it;
-    /// `None` if it is no folder.
+    /// Whether the folder at the path is empty, as [`Catalog::remove_empty_folder`] requires;
+    /// `None` if it is not a folder.
     #[must_use]
     pub fn is_empty_folder(&self, path: &SharePath) -> Option<bool> {
         self.folder_at(Some(path)).map(|entries| self.are_empty(&entries))
@@ -146,10 +146,10 @@ impl Catalog {
     }
 
     /// Notes that `holder` has the bytes of one version. No change if that version has been
-    /// replaced meanwhile, or where the catalog has no room for the note.
+    /// replaced meanwhile, or if the catalog has no room for the note.
     ///
-    /// Takes the version and not a path, because a pull may end after the file was renamed or
-    /// edited.
+    /// Takes the version and not a path, because the file may be renamed or edited before a pull
+    /// ends.
     pub fn mark_held(&mut self, id: EntryId, dot: Dot, holder: Fingerprint) -> Change {
         let version = self.state(id).and_then(|state| state.versions.get(&dot));
         if version.is_none_or(|version| version.holders.contains(&holder)) {
@@ -161,7 +161,7 @@ impl Catalog {
         self.store_change(drafted)
     }
 
-    /// Who holds a version that this peer makes. Nobody does of a link.
+    /// The holders of a version that this peer makes. A link has none.
     pub(super) fn own_holders(&self, kind: &Kind, holding: Holding) -> BTreeSet<Fingerprint> {
         match (kind, holding) {
             (Kind::File(_), Holding::Held) => [self.replica.fingerprint].into(),
@@ -196,7 +196,7 @@ impl LeafGroup {
         }
     }
 
-    /// A change of mode or time alone leaves everybody with the bytes they have.
+    /// After a change of mode or time alone, every holder still has the bytes.
     pub(super) fn pass_holders_to(&self, version: &mut Version) {
         if Body::of(&self.kind) == Body::of(&version.kind) {
             self.holders.iter().for_each(|holder| version.add_holder(*holder));
@@ -204,7 +204,7 @@ impl LeafGroup {
     }
 }
 
-/// A file or link that may be shared at `path`, without the mode bits that are not.
+/// A file or link that may be shared at `path`, without the mode bits that are not shared.
 pub(super) fn checked(kind: Kind, path: &SharePath) -> Result<Kind, CatalogError> {
     let Kind::File(file) = kind else {
         return match kind {
@@ -212,7 +212,7 @@ pub(super) fn checked(kind: Kind, path: &SharePath) -> Result<Kind, CatalogError
             leaf => Ok(leaf),
         };
     };
-    let mode = file.mode & PERMISSION_BITS;
+    let mode = file.mode & SHARED_MODE_MAX;
     let file = FileVersion { mode, ..file };
     let refuse = |fault| CatalogError::BadFile {
         path: path.clone(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a catalog, by situation.
+//! Why operations on a catalog fail, by situation.
 
 use super::share_path::{PathError, SharePath};
 use super::state::EntryId;
@@ -22,25 +22,25 @@ pub enum CatalogError {
         /// The path.
         path: SharePath,
     },
-    /// A folder stands where a file or link is to be.
+    /// There is a folder where a file or link should be.
     #[error("`{path}` is a folder\nhint: remove the folder first, or choose another name")]
     IsFolder {
         /// The path.
         path: SharePath,
     },
-    /// A file or link stands where a folder is needed.
+    /// There is a file or link where a folder is needed.
     #[error("`{path}` is not a folder\nhint: choose another folder")]
     NotFolder {
         /// Its path.
         path: SharePath,
     },
-    /// A folder that has to be empty is not.
+    /// A folder that must be empty is not.
     #[error("the folder `{path}` is not empty\nhint: remove what is in it first")]
     NotEmpty {
         /// The path.
         path: SharePath,
     },
-    /// An entry that is not there, or that has no path at present.
+    /// An entry that is unknown, or that has no path at present.
     #[error(
         "{id:?} is not shown anywhere\nhint: list what is shared; its folders may not have arrived, or lie too deep"
     )]
@@ -55,7 +55,7 @@ pub enum CatalogError {
     IntoItself {
         /// The folder.
         from: SharePath,
-        /// Where it was to go.
+        /// Where it should have gone.
         to: SharePath,
     },
     /// Something would get a path that is not allowed.
@@ -65,7 +65,7 @@ pub enum CatalogError {
         #[from]
         source: PathError,
     },
-    /// The file's facts are not allowed.
+    /// The file's properties are not allowed.
     #[error("`{path}` can't be shared: {fault}")]
     BadFile {
         /// The path.
@@ -73,28 +73,28 @@ pub enum CatalogError {
         /// What is wrong.
         fault: StateFault,
     },
-    /// The catalog has as many entries as it may have, removed ones included.
+    /// The catalog has its maximum number of entries, removed ones included.
     #[error(
         "the catalog is full: it has {CATALOG_ENTRIES_MAX} entries, removed ones included\nhint: share fewer, larger files"
     )]
     Full,
-    /// The entries of the catalog would take more memory than they may.
+    /// The entries of the catalog would take more memory than is allowed.
     #[error(
         "the catalog is full: its entries would take {len} bytes of memory, at most {limit} are allowed\nhint: remove what is not needed, conflict copies first, or share fewer files"
     )]
     TooLarge {
-        /// How many bytes.
+        /// How many bytes they would take.
         len: u64,
         /// How many are allowed.
         limit: u64,
     },
-    /// The catalog has counted to the end.
+    /// The catalog's counter has reached its end.
     #[error("the catalog can't count any further\nhint: restart both peers and share anew")]
     CounterExhausted,
-    /// A state from elsewhere can't be merged, and nothing of its batch was.
+    /// A state from elsewhere can't be merged; nothing of its batch was merged.
     #[error("the state of {id:?} can't be merged: {fault}")]
     BadState {
-        /// Of which entry.
+        /// Its entry.
         id: EntryId,
         /// What is wrong.
         fault: StateFault,
@@ -102,8 +102,7 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// Whether it was refused for want of room: it was right, and would be taken in by a catalog
-    /// that has less in it.
+    /// Whether it was refused only for lack of room: a catalog with less in it would accept it.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full | Self::TooLarge { .. })
@@ -114,10 +113,10 @@ impl CatalogError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateFault {
-    /// The top of the share has no state.
+    /// A state for the top of the share, which has none.
     #[error("it claims to be the top of the share")]
     Root,
-    /// An entry in itself.
+    /// An entry that is in itself.
     #[error("it claims to be in itself")]
     OwnParent,
     /// A dot that its own version vector does not cover, or a counter of 0.
@@ -149,13 +148,13 @@ pub enum StateFault {
         /// How many.
         count: usize,
     },
-    /// A file longer than any we would move.
+    /// A file longer than the limit.
     #[error("it has {len} bytes, at most {FILE_LEN_MAX} can be shared")]
     FileTooLong {
         /// Its length in bytes.
         len: u64,
     },
-    /// A mode with more than permission bits.
+    /// A mode with other than permission bits.
     #[error("its mode `{mode:o}` has more than permission bits (777)")]
     BadMode {
         /// The mode.

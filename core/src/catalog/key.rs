@@ -1,4 +1,4 @@
-//! Keys: what stays the same of something shown while it is renamed, and where that is shown now.
+//! Keys: identify something shown across renames, and find where it is shown now.
 
 use super::Catalog;
 use super::change::KnownPaths;
@@ -8,13 +8,13 @@ use super::share_path::SharePath;
 use super::state::EntryId;
 use super::view::{Item, LeafGroup, Shown, Slot};
 
-/// Names something visible across renames: the entry, and for a conflict copy its version too.
+/// Identifies something visible across renames: its entry, and for a conflict copy its version too.
 ///
-/// Two changes give a file another key: an edit of a conflict copy, which returns the new one, and
-/// a rename onto another file, after which it has the key of that one.
+/// Two changes give a file another key: an edit of a conflict copy, which returns the new key, and
+/// a rename onto another file, after which the file has that file's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey {
-    /// The entry; of several that are shown as one, any.
+    /// The entry; any of them if several are shown as one.
     pub id: EntryId,
     /// The version, for a conflict copy.
     pub copy: Option<Dot>,
@@ -31,7 +31,7 @@ impl EntryKey {
 }
 
 impl Shown {
-    /// What stays the same when it is renamed.
+    /// Its key, which renames do not change.
     #[must_use]
     pub fn key(&self) -> EntryKey {
         EntryKey {
@@ -41,8 +41,8 @@ impl Shown {
     }
 }
 
-/// The surroundings of an entry: the path that it claims, the folder that this is in, and who else
-/// claims it.
+/// The surroundings of an entry: the path that it claims, the folder of that path, and everything
+/// else that claims the path.
 pub(super) struct Spot {
     pub(super) path: SharePath,
     pub(super) folder: Vec<EntryId>,
@@ -50,11 +50,11 @@ pub(super) struct Spot {
 }
 
 impl Catalog {
-    /// Where something is shown now, if it is. Costs as much as a look-up of its path.
+    /// Where something is shown now; `None` if it is not. Costs as much as a look-up of its path.
     ///
-    /// Any entry of a folder that is made of several finds it. A file or link is found under
-    /// whichever entry it is shown now. A file that has lost its name to another version is found
-    /// as the conflict copy that it became, and a copy that took the name as the file of that name.
+    /// A folder made of several entries is found by any of them. A file or link is found under the
+    /// entry that it is shown for now. A file that has lost its name to another version is found as
+    /// the conflict copy that it became, and a copy that took the name as the file of that name.
     #[must_use]
     pub fn locate(&self, key: EntryKey) -> Option<Shown> {
         let spot = self.spot_of(key.id)?;
@@ -65,7 +65,7 @@ impl Catalog {
         self.shown_leaf(&spot, group)
     }
 
-    /// The place of an entry that can be reached from the top, whether the entry is visible or not.
+    /// The surroundings of an entry that can be reached from the top, whether it is visible or not.
     pub(super) fn spot_of(&self, id: EntryId) -> Option<Spot> {
         let path = self.path_of(id, &mut KnownPaths::default())?;
         let parent = path.parent();
@@ -78,7 +78,7 @@ impl Catalog {
         Some(Spot { path, folder, slot })
     }
 
-    /// A leaf of the spot as it is shown: under the name, or as a copy beside it.
+    /// A leaf of the spot as it is shown: under the name, or as a conflict copy beside it.
     pub(super) fn shown_leaf(&self, spot: &Spot, group: &LeafGroup) -> Option<Shown> {
         let folder = Folder::new(self, spot.folder.clone());
         let items = self.items_named(&folder, &spot.path.name(), |_| true);
@@ -89,7 +89,7 @@ impl Catalog {
 }
 
 impl Slot {
-    /// The leaf that a key means: that of the version it names, or the newest one of the entry.
+    /// The leaf that a key identifies: the version that it names, or the entry's newest one.
     pub(super) fn group_of(&self, key: EntryKey) -> Option<&LeafGroup> {
         let is_meant = |(dot, id): &(Dot, EntryId)| *id == key.id && key.copy.is_none_or(|copy| copy == *dot);
         self.leaves

@@ -1,7 +1,8 @@
 //! Where a symbolic link leads: checked text, and whether it leads out of a folder.
 //!
-//! A link is never followed by us: what its text means is the business of whoever reads it. Before
-//! one is made on a disk, or read through a mount, it is asked here how far up it leads.
+//! This peer never follows a link of the share: the program that reads the link interprets its
+//! text. Before a link is made on a disk, or read through a mount, the caller asks here how far up
+//! it leads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::printable::Printable;
 pub struct LinkTarget(Arc<str>);
 
 impl LinkTarget {
-    /// Checks `text` and takes it as the target of a link.
+    /// Checks `text` and makes it the target of a link.
     pub fn new(text: &str) -> Result<Self, LinkFault> {
         match text.len() {
             0 => Err(LinkFault::Empty),
@@ -27,15 +28,15 @@ impl LinkTarget {
         }
     }
 
-    /// The text as it is.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// How many folders it leads up from that of the link before it leads down again; `None` if
-    /// that can't be told from the text: it is absolute, or goes up again after a name, which may
-    /// be that of another link.
+    /// How many folders the target leads up, from the link's own folder, before it leads down.
+    /// `None` if the text alone does not tell: it is absolute, or it leads up again after a name,
+    /// which could be another link.
     #[must_use]
     pub fn leads_up(&self) -> Option<usize> {
         if self.0.starts_with('/') {
@@ -45,13 +46,13 @@ impl LinkTarget {
         self.names().skip(up).all(|name| name != "..").then_some(up)
     }
 
-    /// The names in it, `..` among them, without those that lead nowhere else.
+    /// Its names, `..` included, without those that change nothing (`.` and empty ones).
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|name| !matches!(*name, "" | "."))
     }
 }
 
-/// Escaped, so that it is safe to print; [`LinkTarget::as_str`] is the text.
+/// Escaped, so that it is safe to print; [`LinkTarget::as_str`] is the text itself.
 impl fmt::Display for LinkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Printable(&self.0).fmt(f)
@@ -76,7 +77,7 @@ impl Serialize for LinkTarget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkFault {
-    /// There is no text at all.
+    /// It is empty.
     #[error("the target of the link is empty\nhint: name what the link leads to")]
     Empty,
     /// It has too many bytes.
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn how_far_up_a_target_leads_is_told_only_where_no_other_link_can_change_it() {
+    fn how_far_up_a_target_leads_is_known_only_if_no_other_link_can_change_it() {
         for (text, expected) in [
             ("a", 0),
             ("./a/b", 0),

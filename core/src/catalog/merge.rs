@@ -1,5 +1,5 @@
-//! Taking in states from elsewhere: all checks before the first change, then one step, or many
-//! small ones.
+//! Merging states from elsewhere: all checks come before the first change, which is then made in
+//! one step or in many small ones.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -13,12 +13,12 @@ use super::state::{EntryId, EntryState};
 use crate::limits::MERGE_PIECE_ENTRIES_MAX;
 
 /// States from elsewhere that were checked, to be merged piece by piece in the order in which they
-/// came.
+/// arrived.
 #[derive(Debug)]
 pub(crate) struct Batch(VecDeque<(EntryId, EntryState)>);
 
 impl Batch {
-    /// Whether all of it was merged.
+    /// Whether all of it has been merged.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -33,8 +33,8 @@ impl Batch {
 impl Catalog {
     /// Merges states of entries that another catalog gave out, in any order, any number of times.
     ///
-    /// Returns what became visible of it. A batch with a state that can't be right, or for which
-    /// there is no room, is refused whole, and nothing has changed then.
+    /// Returns the visible changes. A batch that holds an invalid state, or for which there is no
+    /// room, is refused whole, and nothing changes.
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
         let Batch(states) = self.checked(states)?;
         let merged = self.merged(states)?;
@@ -64,9 +64,8 @@ impl Catalog {
 
     /// Merges the next [`MERGE_PIECE_ENTRIES_MAX`] states of a batch that this catalog has checked.
     ///
-    /// Whoever has the catalog locked may let go of it between two pieces. Only what was changed
-    /// here meanwhile can make a piece fail that kept the rules before; the rest of the batch is
-    /// refused then.
+    /// The caller may release its lock on the catalog between two pieces. A piece can fail only
+    /// because of a change made here in between; then the rest of the batch is refused.
     pub(crate) fn merge_piece(&mut self, batch: &mut Batch) -> Result<MergedPiece, CatalogError> {
         let count = batch.0.len().min(MERGE_PIECE_ENTRIES_MAX);
         let piece: Vec<_> = batch.0.drain(..count).collect();
@@ -80,7 +79,7 @@ impl Catalog {
         })
     }
 
-    /// The states that differ from ours once those are merged in.
+    /// The states that differ from ours once the given states are merged in.
     fn merged(
         &self,
         states: impl IntoIterator<Item = (EntryId, EntryState)>,
@@ -96,7 +95,7 @@ impl Catalog {
         Ok(merged)
     }
 
-    /// Our state of an entry with that one merged in.
+    /// Our state of an entry, with the given one merged in.
     fn joined<'a>(
         &self,
         id: EntryId,
@@ -120,9 +119,9 @@ impl Catalog {
 pub(crate) struct MergedPiece {
     /// The entries with a new state.
     pub(crate) entries: Vec<EntryId>,
-    /// Entries that were shown and are not any more, or are as something else.
+    /// Entries that are no longer shown, or are shown as something else.
     pub(crate) displaced: HashSet<EntryId>,
-    /// What became visible of it.
+    /// The visible changes.
     pub(crate) news: News,
 }
 

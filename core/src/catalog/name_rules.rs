@@ -1,8 +1,8 @@
-//! What one name inside a share may look like: whatever POSIX allows and can be written as text.
+//! Which names a share allows: every name that POSIX allows and that is text.
 //!
-//! Owns the rules for single names and nothing about paths. Names are compared byte by byte, and no
-//! Unicode form is imposed. What a file system at hand can't hold, and which names collide there,
-//! is the business of the store; how a name is shown to people, that of `crate::printable`.
+//! Owns the rules for single names and nothing about paths. Names are compared byte by byte; no
+//! Unicode form is required. The store decides which names a local file system can't hold and which
+//! ones collide there; `crate::printable` decides how a name is shown to people.
 
 use super::share_path::PathFault;
 use crate::limits::SHARE_NAME_LEN_MAX;

@@ -1,8 +1,8 @@
-//! What a merge has changed for people, and how that is kept until it is told.
+//! The visible changes of a merge, and how they are kept until they are reported.
 //!
-//! One state may change what is seen of everything in a folder, and each path in it may be long.
-//! So what has changed is kept by folder and name, and the paths of the events are made when
-//! somebody asks for them.
+//! One state may change everything that is shown in a folder, and each path in it may be long. So
+//! changes are kept by folder and name, and the paths of the events are made only when the events
+//! are read.
 
 use std::cmp::Ordering;
 
@@ -11,9 +11,9 @@ use crate::limits::EVENTS_MADE_MAX;
 
 /// Something visible that a merge changed.
 ///
-/// The events of one merge come in this order: what was removed, under its old path; what was
-/// renamed, all at once and the innermost rename of a path counting; then what was added, changed
-/// or copied, under its new path.
+/// The events of one merge come in this order: removals, under the old paths; renames, all at once
+/// (of the renames that apply to a path the innermost counts); then additions, changes and conflict
+/// copies, under the new paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CatalogEvent {
@@ -28,36 +28,36 @@ pub enum CatalogEvent {
         /// Where.
         path: SharePath,
     },
-    /// A file, link or folder is gone. Of a folder, everything in it has its own event before.
+    /// A file, link or folder is gone. Each thing in a removed folder has its own event before.
     Removed {
         /// Where it was.
         path: SharePath,
     },
-    /// A file, link or folder, with all that is in it, has another path.
+    /// A file, link or folder, with its contents, has another path.
     Renamed {
         /// Where it was.
         from: SharePath,
         /// Where it is.
         to: SharePath,
     },
-    /// A version that was made without knowing of the one at `path` is shown beside it.
+    /// A version whose maker did not know the one at `path` is shown beside it.
     Conflict {
         /// The name that both claim.
         path: SharePath,
-        /// The name under which the other one is shown.
+        /// The name under which the other version is shown.
         copy: SharePath,
     },
 }
 
-/// Where something is: its folder, and its name there. All that is in a folder has one copy of the
-/// folder's path, which may be long.
+/// Where something is: its folder, and its name there. Everything in a folder shares one copy of
+/// the folder's path, which may be long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) folder: Option<SharePath>,
     pub(super) name: Name,
 }
 
-/// One change that an event tells.
+/// One change that an event reports.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     Added(Location),
@@ -67,14 +67,14 @@ pub(super) enum Fact {
         from: Location,
         to: Location,
     },
-    /// A conflict copy, and the name that it does not have.
+    /// A conflict copy, and the name that it comes from.
     Conflict {
         copy: Location,
         base: Name,
     },
 }
 
-/// All that one merge has changed, in the order of its events.
+/// All changes of one merge, in the order of its events.
 #[derive(Debug)]
 pub(crate) struct News(Vec<Fact>);
 
@@ -83,7 +83,7 @@ impl News {
         Self(facts)
     }
 
-    /// The events, each made when it is asked for.
+    /// The events; each is made when it is read.
     pub(crate) fn events(&self) -> impl Iterator<Item = CatalogEvent> {
         self.0.iter().filter_map(Fact::event)
     }
@@ -96,7 +96,7 @@ impl News {
 }
 
 impl Fact {
-    /// Each location is one of something that is shown, so it has a path.
+    /// Each location is of something that is shown, so it has a path.
     fn event(&self) -> Option<CatalogEvent> {
         Some(match self {
             Self::Added(at) => CatalogEvent::Added { path: at.path()? },
@@ -125,7 +125,7 @@ impl Location {
     }
 }
 
-/// As paths are.
+/// The order of paths.
 impl Ord for Location {
     fn cmp(&self, other: &Self) -> Ordering {
         if self.folder == other.folder {

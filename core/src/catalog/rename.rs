@@ -1,7 +1,7 @@
-//! Renames: giving what is shown another place, and what becomes of whatever is there.
+//! Renames: moving what is shown to another place, and what happens to what is there.
 //!
 //! A file that is renamed over another one becomes a new version of that one's entry. Many editors
-//! save like this: so edits of both sides meet in one entry, and saving does not use up the
+//! save this way: edits of both sides then meet in one entry, and saving does not use up the
 //! catalog.
 
 use std::collections::BTreeSet;
@@ -19,32 +19,32 @@ use super::view::{Item, LeafGroup};
 pub enum OnExisting {
     /// Refuse.
     Refuse,
-    /// Put the source in its place, as rename(2) does.
+    /// Put the source there instead, as rename(2) does.
     Replace,
-    /// Put it where the source was, as RENAME_EXCHANGE of Linux does.
+    /// Swap the two, as RENAME_EXCHANGE of Linux does.
     Exchange,
 }
 
 impl Catalog {
     /// Renames or moves what is shown at `from`. Makes the folders that `to` needs.
     ///
-    /// One change of place, however much is in a folder; contents keep their ids and holders.
-    /// Concurrent versions of a renamed file go along; a conflict copy becomes a file of its own.
-    /// Refused are an unknown source, a target that is there, and a folder that would end up in
-    /// itself.
+    /// This is one change of place, however much is in a folder; contents keep their ids and
+    /// holders. Concurrent versions of a renamed file move with it; a conflict copy becomes a file
+    /// of its own. Refuses an unknown source, a target that exists, and a folder that would be
+    /// moved into itself.
     pub fn rename(&mut self, from: &SharePath, to: &SharePath) -> Result<Change, CatalogError> {
         self.rename_with(from, to, OnExisting::Refuse)
     }
 
-    /// As [`Catalog::rename`], with a choice of what to do when something is at `to`.
+    /// As [`Catalog::rename`], with a choice of what to do if something is at `to`.
     ///
     /// [`OnExisting::Replace`]: a file or link over another one is an edit of the *target*, which
     /// keeps its key and gets the version of the source. The source's entry stays as a tombstone,
-    /// which the next creation of that name takes up, so that editors which save by renaming do
-    /// not use up the catalog. Conflict copies of either stay where they are, so that one of the
-    /// source may take its name. A folder takes the place of an empty folder only.
+    /// which the next file created under that name reuses, so that editors which save by renaming
+    /// do not use up the catalog. Conflict copies of either stay where they are, so that a copy of
+    /// the source may take its name. A folder replaces only an empty folder.
     ///
-    /// [`OnExisting::Exchange`]: both have to be there, and get each other's place in one change.
+    /// [`OnExisting::Exchange`]: both must exist, and swap their places in one change.
     pub fn rename_with(
         &mut self,
         from: &SharePath,
@@ -73,7 +73,7 @@ impl Catalog {
         Ok(self.store_change(drafted))
     }
 
-    /// Whether a move keeps all paths within their limits, and folders out of themselves.
+    /// Checks that a move keeps all paths within their limits, and no folder in itself.
     fn check_move(&self, item: &Item, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
         let Item::Folder(entries) = item else {
             return Ok(());
@@ -92,7 +92,7 @@ impl Catalog {
 }
 
 impl Draft<'_> {
-    /// Puts something where nothing is shown.
+    /// Moves something to a path where nothing is shown.
     fn move_to(&mut self, item: Item, to: &SharePath) -> Result<(), CatalogError> {
         match item {
             Item::Folder(entries) => self.put_all(entries, to),
@@ -131,8 +131,8 @@ impl Draft<'_> {
         self.outrank(&replaced, &moved, from)
     }
 
-    /// Makes sure that a leaf which was put at `to`, in place of `replaced`, has that name also
-    /// where conflict copies stay behind.
+    /// Makes sure that a leaf that was moved to `to`, in place of `replaced`, has that name also if
+    /// conflict copies stay there.
     fn outrank(&mut self, moved: &Item, replaced: &Item, to: &SharePath) -> Result<(), CatalogError> {
         let Item::Leaf(group) = moved else { return Ok(()) };
         let leaving = match replaced {

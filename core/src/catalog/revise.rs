@@ -1,9 +1,9 @@
-//! Edits by key: a new version of something that was opened some time ago, wherever it is called
+//! Edits by key: a new version of something that was opened some time ago, whatever its name is
 //! now.
 //!
-//! A writer knows which version it started from. That one is replaced; a version that came from
-//! elsewhere meanwhile is not, and stays beside the new one as a conflict copy. So both can be kept
-//! without any lock held while somebody writes.
+//! A writer knows which version it started from. Its edit replaces that version. A version that
+//! arrived from elsewhere meanwhile stays beside the new one as a conflict copy. So both are kept
+//! without a lock during the write.
 
 use super::Catalog;
 use super::conflict_name::conflict_name;
@@ -19,34 +19,35 @@ use super::view::{LeafGroup, Shown};
 /// Whether this peer has the bytes of a version that it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holding {
-    /// It has.
+    /// It has them.
     Held,
-    /// It has not: only mode or time are new.
+    /// It does not: only mode or time are new.
     NotHeld,
 }
 
 /// What an edit by key did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
-    /// What the other side has to be told.
+    /// What must be sent to the other side.
     pub change: Change,
     /// The result as it is shown now, with the key and the version for the next edit.
     pub shown: Shown,
 }
 
 impl Catalog {
-    /// Makes `kind` the new version of the file or link `key`, which was made from its version
+    /// Makes `kind` the new version of the file or link `key`. It was made from that one's version
     /// `base`.
     ///
-    /// What is replaced is `base`, with whatever has the same content under that name. If `base`
-    /// was replaced meanwhile, both stay: ours has the name, unless a folder took it, and the other
-    /// is a conflict copy. If it was removed, this brings it back, with its folders. An edit of a
-    /// conflict copy makes it a file of its own. Of the same content the holders are kept; we are
-    /// one if we were, or if the bytes are [`Holding::Held`]. A new time alone is a change here.
+    /// It replaces `base`, and whatever has the same content under that name. If `base` was
+    /// replaced meanwhile, both stay: ours has the name, unless a folder took it, and the other one
+    /// becomes a conflict copy. If `base` was removed, the edit brings the file back, with its
+    /// folders. An edit of a conflict copy makes it a file of its own. If the content is the same,
+    /// the holders are kept; this peer is one if it was, or if the bytes are [`Holding::Held`]. A
+    /// new time alone is a change here.
     ///
-    /// A new mode or time of a file whose bytes we don't have is nothing without its `base`: once
-    /// that is gone there is no change, and what is shown instead is returned. Refused are folders,
-    /// what no file can be, and entries that have no path.
+    /// A new mode or time of a file whose bytes this peer does not have applies only to its `base`:
+    /// if that is gone there is no change, and what is shown instead is returned. Refuses folders,
+    /// files that exceed the limits, and entries that have no path.
     pub fn edit(
         &mut self,
         key: EntryKey,
@@ -91,8 +92,8 @@ impl Catalog {
         Ok(Edited { change, shown })
     }
 
-    /// The path at which a conflict copy becomes a file of its own; `None` for what has its name,
-    /// or has taken it.
+    /// The path at which a conflict copy becomes a file of its own; `None` for a leaf that has its
+    /// name, or has taken it.
     fn own_path(&self, spot: &Spot, group: &LeafGroup, key: EntryKey) -> Option<SharePath> {
         key.copy?;
         let shown = self.shown_leaf(spot, group)?;
@@ -110,7 +111,7 @@ impl Catalog {
         let Some(copy) = key.copy else {
             return draft.add_version(key.id, version.clone());
         };
-        // Whoever edited the copy made it a file of its own, called as the copy was.
+        // The peer that edited the copy made it a file of its own, with the copy's name.
         let name = conflict_name(&spot.path.name(), (&copy, key.id), 0);
         let name = name.ok_or(CatalogError::NotShown { id: key.id })?;
         match self.slot(&spot.folder, name.as_str()).newest() {
@@ -119,8 +120,8 @@ impl Catalog {
         }
     }
 
-    /// A version as it is shown; one that is not, because the name of a copy is too long, as if it
-    /// had its own name.
+    /// A version as it is shown. One that is not shown, because the name of its copy is too long,
+    /// is returned as if it had the name itself.
     fn shown_as(&self, (id, dot): (EntryId, Dot), path: &SharePath, version: Version) -> Shown {
         self.locate(EntryKey::of_copy(id, dot)).unwrap_or_else(|| Shown {
             path: path.clone(),
@@ -133,7 +134,7 @@ impl Catalog {
     }
 }
 
-/// Whether nobody is known to have the bytes of a file.
+/// Whether no peer is known to have the bytes of a file.
 fn is_hollow(version: &Version) -> bool {
     matches!(version.kind, Kind::File(_)) && version.holders.is_empty()
 }

@@ -1,8 +1,8 @@
 //! How much a catalog may hold, in entries and in bytes of memory.
 //!
-//! What an entry counts for follows from its state alone, so that two peers with the same states
-//! count the same, and what one of them could add the other one can take in. Only what both add at
-//! the same time may be too much together.
+//! What an entry counts for depends only on its state. Two peers with the same states therefore
+//! count the same, and one can accept what the other could add. Only changes that both make at the
+//! same time can be too much together.
 
 use super::Catalog;
 use super::error::CatalogError;
@@ -17,7 +17,7 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    /// With no new states yet.
+    /// Room without new states.
     pub(super) fn of(catalog: &'a Catalog) -> Self {
         Self {
             catalog,
@@ -38,7 +38,7 @@ impl<'a> Room<'a> {
         self.len
     }
 
-    /// Whether all of it may be held. What takes no more than before always may.
+    /// Checks that it all may be held. What takes no more than before always may.
     pub(super) fn check(&self) -> Result<(), CatalogError> {
         if self.entry_count > CATALOG_ENTRIES_MAX.max(self.catalog.entry_count()) {
             return Err(CatalogError::Full);

@@ -1,10 +1,8 @@
-//! Paths inside a share. [`SharePath`] is the only way in which a path from another peer, or from a
-//! person, enters.
+//! Paths inside a share. Every path from another peer or from a person enters as a [`SharePath`].
 //!
-//! Owns parsing, and that whatever holds a `SharePath` or a [`Name`] holds a checked one:
-//! deserialising goes through the same checks. Paths are relative, separated by `/`, and never
-//! touch a disk here; turning one into a local path, beneath a root and without following links, is
-//! the business of the store.
+//! Owns parsing. A `SharePath` or a [`Name`] is always checked: deserialising makes the same
+//! checks. Paths are relative, separated by `/`, and never touch a disk here. The store turns one
+//! into a local path, beneath a root and without following links.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -26,7 +24,7 @@ use crate::printable::Printable;
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// Checks `text` and takes it as a name.
+    /// Checks `text` and makes it a name.
     pub fn new(text: &str) -> Result<Self, PathError> {
         name_rules::check(text).map_err(|fault| PathError::new(text, fault))?;
         Ok(Self(text.into()))
@@ -45,7 +43,7 @@ impl Borrow<str> for Name {
     }
 }
 
-/// Escaped, so that it is safe to print; [`Name::as_str`] is the name.
+/// Escaped, so that it is safe to print; [`Name::as_str`] is the name itself.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Printable(&self.0).fmt(f)
@@ -75,7 +73,7 @@ impl Serialize for Name {
 pub struct SharePath(Arc<str>);
 
 impl SharePath {
-    /// Checks `text` and takes it as a path.
+    /// Checks `text` and makes it a path.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         check(text).map_err(|fault| PathError::new(text, fault))?;
         Ok(Self(text.into()))
@@ -87,12 +85,12 @@ impl SharePath {
         &self.0
     }
 
-    /// The names it is made of, outermost first.
+    /// Its names, outermost first.
     pub fn names(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// How many names it is made of; 1 for something at the top of the share.
+    /// How many names it has; 1 for something at the top of the share.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.names().count()
@@ -110,7 +108,7 @@ impl SharePath {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
-    /// What is called `name` in the folder at this path.
+    /// The path of `name` in the folder at this path.
     pub fn join(&self, name: &Name) -> Result<Self, PathError> {
         let text = format!("{}/{}", self.0, name.0);
         check_size(&text).map_err(|fault| PathError::new(&text, fault))?;
@@ -118,13 +116,13 @@ impl SharePath {
         Ok(Self(text.into()))
     }
 
-    /// What is called `name` in `folder`, or at the top of the share.
+    /// The path of `name` in `folder`, or at the top of the share.
     pub(crate) fn within(folder: Option<&Self>, name: &Name) -> Result<Self, PathError> {
         folder.map_or_else(|| Ok(Self(name.0.clone())), |folder| folder.join(name))
     }
 
     /// The longest name that something in `folder`, or at the top of the share, may have, in bytes;
-    /// 0 if nothing may be in there.
+    /// 0 if nothing may be in that folder.
     pub(super) fn name_len_max_in(folder: Option<&Self>) -> usize {
         match folder {
             None => SHARE_NAME_LEN_MAX,
@@ -133,14 +131,14 @@ impl SharePath {
         }
     }
 
-    /// Whether it is `other` or lies somewhere in it.
+    /// Whether it is `other`, or is somewhere inside it.
     #[must_use]
     pub fn starts_with(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(&*other.0);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// This path after the folder `from` was renamed to `to`; `None` if it does not lie in `from`.
+    /// This path after the folder `from` was renamed to `to`; `None` if it is not in `from`.
     pub(crate) fn moved(&self, from: &Self, to: &Self) -> Option<Result<Self, PathError>> {
         let rest = self
             .0
@@ -182,7 +180,7 @@ impl PartialOrd for SharePath {
     }
 }
 
-/// Escaped, so that it is safe to print; [`SharePath::as_str`] is the path.
+/// Escaped, so that it is safe to print; [`SharePath::as_str`] is the path itself.
 impl fmt::Display for SharePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Printable(&self.0).fmt(f)
@@ -225,7 +223,7 @@ impl Serialize for SharePath {
     }
 }
 
-/// Text that is no path inside a share.
+/// Why a text is not a path inside a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` can't be the path of something shared: {fault}")]
 pub struct PathError {
@@ -250,7 +248,7 @@ impl PathError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathFault {
-    /// There is no text at all.
+    /// It is empty.
     #[error("it is empty\nhint: name a file or folder inside the share")]
     Empty,
     /// It starts at the root of the file system.

@@ -1,9 +1,9 @@
 //! The replicated state of one entry, and how two such states merge.
 //!
-//! Each entry merges on its own, so a set of whole entry states is a delta, and a page of a catalog
-//! is one too. The versions are a multi-value register with a version vector per entry (the dot
-//! stores of Almeida, Shoker and Baquero, "Delta state replicated data types", 2018); the place is
-//! a last-writer-wins register. What a tree of entries looks like is not decided here.
+//! Each entry merges on its own, so any set of whole entry states is a delta, and so is a page of a
+//! catalog. The versions are a multi-value register with a version vector per entry (the dot stores
+//! of Almeida, Shoker and Baquero, "Delta state replicated data types", 2018); the place is a
+//! last-writer-wins register. How a tree of entries looks is decided elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,19 +17,17 @@ use super::share_path::Name;
 use crate::identity::Fingerprint;
 use crate::limits::{
     ENTRY_LEN, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, HOLDER_LEN, REPLICA_LEN,
-    VERSION_HOLDERS_MAX, VERSION_LEN,
+    SHARED_MODE_MAX, VERSION_HOLDERS_MAX, VERSION_LEN,
 };
 
 const ENTRY_ID_CONTEXT: &str = "tandem 2026-11 id of a catalog entry";
-/// The permission bits that are shared; set-user-id and the like never are.
-pub const PERMISSION_BITS: u32 = 0o777;
 
-/// Names an entry for ever, wherever it is moved.
+/// Identifies an entry for ever, wherever it is moved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EntryId([u8; 16]);
 
 impl EntryId {
-    /// The top of the share. It has no state; everybody has it.
+    /// The top of the share. It has no state; every catalog has it.
     pub const ROOT: Self = Self([0; 16]);
 
     /// The id with these bytes.
@@ -44,7 +42,7 @@ impl EntryId {
         &self.0
     }
 
-    /// The id of the entry that `dot` creates. Dots are unique, so ids are; and they are spread
+    /// The id of the entry that `dot` creates. Ids are unique because dots are, and they are spread
     /// evenly.
     pub(super) fn created_by(dot: &Dot) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(ENTRY_ID_CONTEXT);
@@ -67,7 +65,7 @@ impl fmt::Debug for EntryId {
     }
 }
 
-/// A file's content: what it is, not where.
+/// A file's content: its hash and length, not where it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentId {
     /// The BLAKE3 root hash of all bytes.
@@ -83,7 +81,7 @@ impl fmt::Debug for ContentId {
     }
 }
 
-/// What one version of a file is.
+/// One version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileVersion {
     /// Its bytes.
@@ -91,11 +89,11 @@ pub struct FileVersion {
     /// When the file was last modified, in nanoseconds since 1970; shown to people, decides
     /// nothing.
     pub mtime_ns: i64,
-    /// At most [`PERMISSION_BITS`].
+    /// At most [`SHARED_MODE_MAX`].
     pub mode: u32,
 }
 
-/// What one version of a symbolic link is.
+/// One version of a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LinkVersion {
     /// Where it leads.
@@ -107,7 +105,7 @@ pub struct LinkVersion {
 /// What an entry is. The order is that of the wire; it only grows at its end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// A folder. What is in it follows from the places of other entries.
+    /// A folder. Its contents follow from the places of other entries.
     Folder,
     /// A file.
     File(FileVersion),
@@ -120,13 +118,13 @@ pub enum Kind {
 pub struct Version {
     /// What it is.
     pub kind: Kind,
-    /// Who has the bytes; nobody for a folder or a link.
+    /// The peers that have the bytes; none for a folder or a link.
     pub holders: BTreeSet<Fingerprint>,
 }
 
 impl Version {
-    /// Same dot, same version; but a peer that lies must not make two others disagree, so the
-    /// greater one wins.
+    /// The same dot means the same version. A peer that lies must not make two others disagree, so
+    /// the greater version wins.
     fn join(&mut self, other: Self) {
         match self.kind.cmp(&other.kind) {
             std::cmp::Ordering::Less => *self = other,
@@ -149,8 +147,8 @@ impl Version {
         self.trim_holders();
     }
 
-    /// The smallest so many of a union don't depend on the order of merging, so this bound never
-    /// divides two catalogs.
+    /// Keeps the smallest holders of a union. Which ones those are does not depend on the order of
+    /// merging, so this bound never makes two catalogs differ.
     fn trim_holders(&mut self) {
         while self.holders.len() > VERSION_HOLDERS_MAX {
             self.holders.pop_last();
@@ -161,7 +159,7 @@ impl Version {
 /// Where an entry is. Ordered by its stamp first: the greatest wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// Which change put it there.
+    /// The change that put it there.
     pub stamp: Dot,
     /// The folder that it is in.
     pub parent: EntryId,
@@ -169,15 +167,15 @@ pub struct Place {
     pub name: Name,
 }
 
-/// Everything that is replicated of one entry. Without versions it is a tombstone; tombstones are
-/// kept.
+/// Everything that is replicated of one entry. An entry without versions is a tombstone; tombstones
+/// are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryState {
     /// Where it is, or was.
     pub place: Place,
     /// Its versions; none once it is removed.
     pub versions: BTreeMap<Dot, Version>,
-    /// Which dots on this entry the state knows. A version that it knows but no longer has was
+    /// The dots on this entry that the state knows. A version that it knows but no longer has was
     /// replaced or removed.
     pub seen: Seen,
 }
@@ -194,7 +192,7 @@ impl EntryState {
         }
     }
 
-    /// Whether it is a file, link or folder still, not a tombstone.
+    /// Whether it still is a file, link or folder, not a tombstone.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         !self.versions.is_empty()
@@ -212,7 +210,7 @@ impl EntryState {
         self.versions.insert(dot, version);
     }
 
-    /// Takes in what another replica knows of the same entry. Commutative, associative and
+    /// Merges what another replica knows of the same entry. Commutative, associative and
     /// idempotent.
     ///
     /// A version survives if both sides have it, or if the side without it has not seen it.
@@ -237,7 +235,7 @@ impl EntryState {
         }
     }
 
-    /// Checks what the merge relies on, in a state that somebody else made.
+    /// Checks, in a state that another peer made, what the merge relies on.
     pub(super) fn check(&self, id: EntryId) -> Result<(), StateFault> {
         self.check_sizes()?;
         if id == EntryId::ROOT {
@@ -253,7 +251,7 @@ impl EntryState {
         self.versions.values().try_for_each(check_version)
     }
 
-    /// How many bytes of memory the entry counts for. The same for the same state, whoever has it.
+    /// How many bytes of memory the entry counts for. The same on every peer for the same state.
     pub(super) fn len(&self) -> u64 {
         let versions: usize = self.versions.values().map(Version::len).sum();
         let seen = self.seen.replica_count() * REPLICA_LEN;
@@ -292,7 +290,7 @@ impl FileVersion {
                 len: self.content.len,
             });
         }
-        if self.mode > PERMISSION_BITS {
+        if self.mode > SHARED_MODE_MAX {
             return Err(StateFault::BadMode { mode: self.mode });
         }
         Ok(())

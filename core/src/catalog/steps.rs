@@ -1,8 +1,7 @@
 //! How many steps the work on a catalog takes, counted in the tests of this crate and nowhere else.
 //!
-//! A peer decides what the tree looks like. The tests prove that no tree makes the work grow faster
-//! than the catalog, and they count steps for it, since a time would prove nothing on another
-//! machine.
+//! A peer can give the tree any shape. The tests prove that no shape makes the work grow faster
+//! than the catalog. They count steps, since times would prove nothing on another machine.
 
 #[cfg(test)]
 mod counted {
@@ -13,7 +12,7 @@ mod counted {
         static PATHS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Counts a look at one entry.
+    /// Counts one visit of an entry.
     pub(in crate::catalog) fn step() {
         COUNT.set(COUNT.get() + 1);
     }

@@ -1,5 +1,4 @@
-//! What two catalogs show after edits on both sides. Also the cast and the props of the other
-//! tests.
+//! What two catalogs show after edits on both sides. Also the helpers of the other tests.
 
 use super::*;
 use crate::identity::Fingerprint;
@@ -19,7 +18,7 @@ pub(super) fn path(text: &str) -> SharePath {
     SharePath::parse(text).unwrap()
 }
 
-/// A file whose content is told apart by `seed`.
+/// A file with content number `seed`.
 pub(super) fn file(seed: u8) -> FileVersion {
     let content = ContentId {
         hash: [seed; 32],
@@ -49,7 +48,7 @@ pub(super) fn sync(alice: &mut Catalog, bob: &mut Catalog) {
     assert_eq!(alice.list(), bob.list());
 }
 
-/// What is shown, folders with a slash at the end, files with the seed of their content.
+/// What is shown: folders with a slash at the end, files with the seed of their content.
 pub(super) fn tree(catalog: &Catalog) -> Vec<String> {
     let line = |shown: &Shown| match shown.file() {
         None => format!("{}/", shown.path),
@@ -85,7 +84,7 @@ fn concurrent_edits_of_one_file_are_both_kept() {
 }
 
 #[test]
-fn a_file_that_both_sides_make_alike_is_one_file() {
+fn the_same_file_made_on_both_sides_is_one_file() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "notes.txt", 1);
     add(&mut bob, "notes.txt", 1);
@@ -175,7 +174,7 @@ fn concurrent_moves_into_each_other_end_with_the_later_one_at_the_top() {
 }
 
 #[test]
-fn links_are_told_apart_by_their_targets_and_shown_as_files_are() {
+fn links_differ_by_their_targets_and_are_shown_like_files() {
     let (mut alice, mut bob) = pair();
     let link = |target: &str, mtime_ns| LinkVersion {
         target: LinkTarget::new(target).unwrap(),
@@ -195,7 +194,7 @@ fn links_are_told_apart_by_their_targets_and_shown_as_files_are() {
 }
 
 #[test]
-fn what_arrives_before_its_folder_is_shown_once_the_folder_arrives() {
+fn an_entry_that_arrives_before_its_folder_is_shown_once_the_folder_arrives() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "folder/notes.txt", 1);
     let mut states = alice.all_states();

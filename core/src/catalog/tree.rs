@@ -1,16 +1,17 @@
-//! The index of the tree: who is in which folder under which name, and what is visible.
+//! The index of the tree: which entries are in which folder under which name, and which are
+//! visible.
 //!
-//! Owns the links from entries to the folders they are shown in, kept up to date entry by entry,
-//! and the search for cycles. Always a forest: a link that would close a cycle is lifted to the top
-//! instead. Knows no versions, only whether an entry is alive.
+//! Owns the links from entries to the folders that they are shown in, updated entry by entry, and
+//! the search for cycles. The result is always a forest: an entry whose link would close a cycle is
+//! lifted to the top. Knows no versions, only whether an entry is alive.
 //!
 //! Concurrent moves can make a cycle (alice moves a into b, bob moves b into a). Kleppmann,
 //! Mulligan, Gomes and Beresford ("A highly-available move operation for replicated trees", 2021)
 //! keep a log of moves, and undo and redo it so that the move that comes last in the total order is
-//! ignored. We exchange states, not operations, and have no log; here the member of the cycle whose
-//! place has the greatest stamp, which is that same last move, is shown at the top. That is a pure
-//! function of the places, so all replicas agree, nothing is lost, and the next rename by anybody
-//! settles it.
+//! ignored. Here states are exchanged, not operations, and there is no log. Instead the member of
+//! the cycle whose place has the greatest stamp, which is that same last move, is shown at the top.
+//! That is a pure function of the places, so all replicas agree, nothing is lost, and the next
+//! rename by any peer settles it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -21,9 +22,10 @@ use super::steps::step;
 /// Whether an entry has versions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
-    /// It has.
+    /// It has versions.
     Alive,
-    /// It is a tombstone. With something visible in it, it is visible all the same, as a folder.
+    /// It has none: it is a tombstone. If something visible is in it, it is visible too, as a
+    /// folder.
     Tombstone,
 }
 
@@ -67,7 +69,7 @@ impl Siblings {
         }
     }
 
-    /// `true` if nobody is left.
+    /// Returns `true` if no entry is left.
     fn remove(&mut self, id: EntryId) -> bool {
         match self {
             Self::One(only) => *only == id,
@@ -89,15 +91,15 @@ impl Siblings {
     }
 }
 
-/// The index. Entries whose folder is unknown hang below its id, out of reach from the top, until
-/// it arrives.
+/// The index. An entry whose folder is unknown is kept below that folder's id, which the top does
+/// not reach until the folder arrives.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Tree {
     nodes: HashMap<EntryId, Node>,
     links: HashMap<EntryId, Link>,
-    /// The members of each cycle, by the one that is lifted.
+    /// The members of each cycle, by the entry that is lifted.
     cycles: BTreeMap<EntryId, Vec<EntryId>>,
-    /// For each member of a cycle the one that is lifted.
+    /// The lifted entry, by each member of its cycle.
     members: HashMap<EntryId, EntryId>,
 }
 
@@ -116,7 +118,7 @@ impl Tree {
         }
     }
 
-    /// Takes an entry out of its folder. What is in the entry stays in it.
+    /// Takes an entry out of its folder. The contents of the entry stay in it.
     pub(super) fn unlink(&mut self, id: EntryId) {
         let was_visible = self.is_visible(id);
         let Some(Link { parent, name, .. }) = self.links.remove(&id) else {
@@ -169,8 +171,8 @@ impl Tree {
             .map(|link| link.parent)
     }
 
-    /// Whether the entry is alive or has something visible in it. Says nothing about whether it can
-    /// be reached.
+    /// Whether the entry is alive or has something visible in it. It may still be out of reach from
+    /// the top.
     pub(super) fn is_visible(&self, id: EntryId) -> bool {
         step();
         self.links.get(&id).is_some_and(|link| link.life == Life::Alive) || self.has_visible_children(id)
@@ -203,9 +205,8 @@ impl Tree {
         children.flat_map(|(name, siblings)| siblings.iter().map(move |id| (name, id)))
     }
 
-    /// Adds `id` and all entries below it, at any depth, tombstones included. What is in `found`
-    /// already is not looked at again, so that adding what is below many entries costs no more than
-    /// there are.
+    /// Adds `id` and all entries below it, at any depth, tombstones included. Skips what is in
+    /// `found` already, so that adding the contents of many entries visits each entry once.
     pub(super) fn add_with_descendants(&self, id: EntryId, found: &mut HashSet<EntryId>) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
@@ -215,7 +216,7 @@ impl Tree {
         }
     }
 
-    /// The folder that an entry with this place is shown in.
+    /// The folder in which an entry with this place is shown.
     pub(super) fn shown_parent(&self, id: EntryId, place: &Place) -> EntryId {
         if self.is_lifted(id) {
             EntryId::ROOT
@@ -234,16 +235,16 @@ impl Tree {
         self.cycles.contains_key(&id)
     }
 
-    /// The entry that is lifted because of a cycle that `id` is a member of.
+    /// The lifted entry of the cycle that `id` is a member of.
     pub(super) fn lifted_for(&self, id: EntryId) -> Option<EntryId> {
         self.members.get(&id).copied()
     }
 
-    /// Looks for cycles after the entries `moved` got new places, and returns those that are lifted
-    /// now but were not before, or the other way round. Their links are for the caller to renew.
+    /// Searches for cycles after the entries `moved` got new places. Returns the entries that are
+    /// lifted now but were not before, or the other way round. The caller must renew their links.
     ///
-    /// A new cycle has a moved member, and so has one that is no more: the others are not looked
-    /// at.
+    /// A new cycle has a moved member, and so has one that no longer exists. Other entries are not
+    /// visited.
     pub(super) fn lift<'a>(
         &mut self,
         moved: &[EntryId],
@@ -270,7 +271,7 @@ impl Tree {
     }
 }
 
-/// Follows the places upwards from `start`. Returns the cycle that this ends in, unless an earlier
+/// Follows the places upwards from `start`. Returns the cycle in which this ends, unless an earlier
 /// walk was there.
 fn cycle_from<'a>(
     start: EntryId,

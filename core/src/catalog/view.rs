@@ -1,11 +1,11 @@
 //! The visible tree: what people see at which path. A pure function of the replicated states.
 //!
 //! Owns the rules for names that several entries or versions claim. Folders of one name are shown
-//! as one folder. A folder goes before a leaf, which is a file or a link; among leaves the version
-//! with the greatest dot keeps the name, and each other content is a conflict copy beside it. Equal
-//! contents are one file, whoever made them. When whatever has a name leaves, the newest copy takes
-//! it. Entries too deep or with too long a path, and those whose folder has not arrived, are kept
-//! but not shown.
+//! as one folder. A folder takes precedence over a leaf, which is a file or a link. Among leaves
+//! the version with the greatest dot keeps the name, and each other content is a conflict copy
+//! beside it. Equal contents are one file, whichever peers made them. When the holder of a name
+//! leaves, the newest copy takes the name. Entries that are too deep, that have too long a path, or
+//! whose folder has not arrived are kept but not shown.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,17 +21,18 @@ use crate::identity::Fingerprint;
 /// One visible file, link or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// Where it is seen.
+    /// Its path.
     pub path: SharePath,
     /// A folder, a file's content, time and mode, or a link's target and time.
     pub kind: Kind,
-    /// Who has the bytes; empty for a folder or a link.
+    /// The peers that have the bytes; empty for a folder or a link.
     pub holders: BTreeSet<Fingerprint>,
-    /// Whether it is a copy beside another version of the same name.
+    /// Whether it is a conflict copy: shown beside another version of the same name.
     pub conflict: bool,
-    /// The entry; of several that are shown as one, that with the greatest dot.
+    /// The entry; if several are shown as one, the one with the greatest dot.
     pub id: EntryId,
-    /// The version; for a folder that is only there because of what is in it, its place's stamp.
+    /// The version; the stamp of its place for a folder that is visible only because of its
+    /// contents.
     pub dot: Dot,
 }
 
@@ -71,7 +72,7 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// That of a leaf; `None` for a folder.
+    /// The body of a leaf; `None` for a folder.
     pub(super) fn of(kind: &Kind) -> Option<Self> {
         match kind {
             Kind::Folder => None,
@@ -84,7 +85,7 @@ impl Body {
 /// All versions of one name with the same body.
 #[derive(Debug, Clone)]
 pub(super) struct LeafGroup {
-    /// As the newest of them has it.
+    /// The kind of the newest version.
     pub(super) kind: Kind,
     pub(super) holders: BTreeSet<Fingerprint>,
     /// Greatest dot first.
@@ -92,7 +93,7 @@ pub(super) struct LeafGroup {
 }
 
 impl LeafGroup {
-    /// Takes in one version more. Until [`LeafGroup::sorted`] the newest one is the first, and the
+    /// Adds one more version. Until [`LeafGroup::sorted`] the newest one is the first, and the
     /// others are in any order.
     fn add(&mut self, member: (Dot, EntryId), version: &Version) {
         self.holders.extend(&version.holders);
@@ -123,15 +124,15 @@ pub(super) enum Item {
     Folder(Vec<EntryId>),
     /// A file or link that has the name.
     Leaf(LeafGroup),
-    /// A conflict copy beside whatever has the name it comes from.
+    /// A conflict copy beside the holder of the name that it comes from.
     Copy(LeafGroup),
 }
 
-/// All that claims one name in one folder.
+/// Everything that claims one name in one folder.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) folders: Vec<EntryId>,
-    /// That with the greatest dot first.
+    /// The one with the greatest dot first.
     pub(super) leaves: Vec<LeafGroup>,
 }
 
@@ -142,8 +143,8 @@ impl Catalog {
         self.shown(path, &self.find(path)?)
     }
 
-    /// What is shown at each of those paths. Where many of them are in one folder, that folder is
-    /// gathered once, and not for each of them.
+    /// What is shown at each of those paths. The names of a folder are collected once, however many
+    /// of the paths are in it.
     pub(crate) fn lookup_all(&self, paths: BTreeSet<SharePath>) -> HashMap<SharePath, Shown> {
         let (mut folders, mut listed) = (Folders::new(self), HashMap::new());
         let mut found = HashMap::new();
@@ -166,7 +167,7 @@ impl Catalog {
         found
     }
 
-    /// Everything that is visible, each folder right before what is in it.
+    /// Everything that is visible, each folder right before its contents.
     #[must_use]
     pub fn list(&self) -> Vec<Shown> {
         self.list_below(&[EntryId::ROOT], None)
@@ -200,7 +201,7 @@ impl Catalog {
         found
     }
 
-    /// The entries that make up the folder at a path.
+    /// The entries that the folder at a path is made of.
     pub(super) fn folder_at(&self, path: Option<&SharePath>) -> Option<Vec<EntryId>> {
         let mut entries = vec![EntryId::ROOT];
         for name in path.into_iter().flat_map(SharePath::names) {
@@ -222,7 +223,7 @@ impl Catalog {
         })
     }
 
-    /// Everything in a folder under the name it is shown by.
+    /// Everything in a folder, by the names under which it is shown.
     pub(super) fn items_in(&self, entries: &[EntryId]) -> BTreeMap<Name, Item> {
         let mut items = BTreeMap::new();
         let mut copies = Vec::new();
@@ -244,8 +245,8 @@ impl Catalog {
         items
     }
 
-    /// What is shown because of the entries in `folder` called `name`, under the names it is shown
-    /// by. Entries that are not `counted` are treated as if they were not there.
+    /// What is shown because of the entries in `folder` called `name`, by the names under which it
+    /// is shown. Entries that are not `counted` are ignored.
     pub(super) fn items_named(
         &self,
         folder: &Folder<'_>,
@@ -277,7 +278,7 @@ impl Catalog {
         self.slot_of(self.named_in(folder, name))
     }
 
-    /// The leaves that claim the name of a path, whether they have it or not.
+    /// The leaves that claim the name of a path, whether they are shown under it or not.
     pub(super) fn leaves_at(&self, path: &SharePath) -> Vec<LeafGroup> {
         let folder = self.folder_at(path.parent().as_ref()).unwrap_or_default();
         self.slot(&folder, path.name().as_str()).leaves
@@ -372,7 +373,7 @@ impl Slot {
         self.leaves.first().and_then(LeafGroup::newest).map(|(_, id)| id)
     }
 
-    /// What has the name.
+    /// The holder of the name.
     fn holder(&self) -> Option<Item> {
         if self.folders.is_empty() {
             self.leaves.first().cloned().map(Item::Leaf)

@@ -5,9 +5,9 @@
 //! secret 64 hexadecimal digits
 //! fingerprint 000G-40R4-…
 //! ```
-//! The last line lets a person see whose file it is, and shows damage. An existing file is read or
-//! refused, never overwritten; a new one is written beside its place, made durable, and then linked
-//! in, so that it appears whole.
+//! The last line shows people whose file it is, and reveals damage. An existing file is read or
+//! refused, never overwritten. A new one is written beside its place, made durable, and then linked
+//! into its place, so that it appears whole.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -57,7 +57,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
         path: path.to_owned(),
         source,
     };
-    // Asked before opening: to open a pipe would wait for its writer.
+    // Checked before opening: opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(IdentityError::NotAFile {
             path: path.to_owned(),
@@ -81,13 +81,13 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
         problem,
     };
     if bytes.len() > IDENTITY_FILE_LEN_MAX {
-        return Err(damaged("it is far too long"));
+        return Err(damaged("it is too long"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Should a pipe have taken its place since it was looked at, its writer is not waited for.
+/// Opens the file without waiting, in case a pipe has replaced it since the check.
 fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
@@ -96,8 +96,8 @@ fn open_at_once(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The secret must be ours, and ours alone: whoever else owns the file can read it, and can put
-/// another key into it.
+/// The secret must belong to this user alone: another user who owns the file can read it, and can
+/// put another key into it.
 #[cfg(unix)]
 fn refuse_foreign(path: &Path, metadata: &fs::Metadata) -> Result<(), IdentityError> {
     let path = path.to_owned();
@@ -121,19 +121,17 @@ fn parse(text: &str) -> Result<Identity, Problem> {
     let seed = lines
         .next()
         .and_then(parse_secret)
-        .ok_or(Problem::Damage("its secret is no key"))?;
+        .ok_or(Problem::Damage("its secret is not a valid key"))?;
     let fingerprint = lines.next().and_then(parse_fingerprint);
-    let fingerprint = fingerprint.ok_or(Problem::Damage("its fingerprint is not one"))?;
+    let fingerprint = fingerprint.ok_or(Problem::Damage("its fingerprint is not valid"))?;
     if lines.next().is_some() {
         return Err(Problem::Damage("it has more than three lines"));
     }
-    let identity = Identity::from_seed(seed).map_err(|_| Problem::Damage("its secret is no key"))?;
+    let identity = Identity::from_seed(seed).map_err(|_| Problem::Damage("its secret is not a valid key"))?;
     if identity.fingerprint() == fingerprint {
         Ok(identity)
     } else {
-        Err(Problem::Damage(
-            "its secret and its fingerprint don't belong together",
-        ))
+        Err(Problem::Damage("its fingerprint does not match its secret"))
     }
 }
 
@@ -155,7 +153,7 @@ fn create(path: &Path) -> Result<Identity, IdentityError> {
     };
     match write_new(folder, path, &render(&identity)) {
         Ok(()) => Ok(identity),
-        // Another peer was first; its identity is the one.
+        // Another peer created the file first; its identity counts.
         Err(source) if source.kind() == io::ErrorKind::AlreadyExists => load(path),
         Err(source) => Err(IdentityError::Unwritable {
             path: path.to_owned(),

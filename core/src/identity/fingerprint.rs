@@ -2,9 +2,10 @@
 //! each other.
 //!
 //! Text: the 20 bytes as 32 Crockford base32 symbols in eight groups of four, then a ninth group
-//! that checks them (20 bits, so one typing error in a million slips through). Parsing forgives
-//! case, spaces, dashes, and the usual mix-ups `O`/`0` and `I`/`L`/`1`. Whoever has a fingerprint
-//! can find the peer's addresses at a relay, so `Debug` and logs show only its beginning.
+//! that checks them (20 bits, so one typing error in a million goes unnoticed). Parsing forgives
+//! case, spaces, dashes, and the usual mix-ups `O`/`0` and `I`/`L`/`1`. Anyone who has a
+//! fingerprint can find the peer's addresses at a relay, so `Debug` and logs show only its
+//! beginning.
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,14 +33,14 @@ const CHECK_CONTEXT: &str = "tandem 2026-11 check group of a fingerprint";
 #[serde(transparent)]
 pub struct Fingerprint([u8; FINGERPRINT_LEN]);
 
-/// Text that is no fingerprint.
+/// Why a text is not a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FingerprintError {
-    /// Nothing but separators.
+    /// It is empty, or has only separators.
     #[error("the fingerprint is empty\nhint: ask the other side for the code that its tandem shows")]
     Empty,
-    /// A character that no fingerprint has.
+    /// It has a character that no fingerprint has.
     #[error(
         "`{character}` at position {position} is not part of a fingerprint\nhint: it has digits, dashes, and letters other than U"
     )]
@@ -49,7 +50,7 @@ pub enum FingerprintError {
         /// Which character of the text it is, counted from 1.
         position: usize,
     },
-    /// Too few or too many symbols.
+    /// It has too few or too many symbols.
     #[error(
         "a fingerprint has {TEXT_SYMBOL_COUNT} letters and digits, this one has {found}\nhint: copy all nine groups"
     )]
@@ -57,12 +58,12 @@ pub enum FingerprintError {
         /// How many symbols there were, separators not counted.
         found: usize,
     },
-    /// The check group does not belong to the others: something was mistyped.
+    /// The check group does not match the others: something was mistyped.
     #[error(
         "the fingerprint has a typing error: its last group should be `{expected}`, or another group is wrong\nhint: compare it group by group"
     )]
     WrongCheck {
-        /// The check group that would belong to the other groups.
+        /// The check group that matches the other groups.
         expected: CheckGroup,
     },
 }
@@ -145,7 +146,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// The 5-bit values of all symbols of `text`, in order, separators left out.
+/// The 5-bit values of all symbols of `text`, in order, without separators.
 fn read_symbols(text: &str) -> Result<[u8; TEXT_SYMBOL_COUNT], FingerprintError> {
     let mut values = [0; TEXT_SYMBOL_COUNT];
     let mut found = 0;
@@ -169,7 +170,7 @@ fn read_symbols(text: &str) -> Result<[u8; TEXT_SYMBOL_COUNT], FingerprintError>
     }
 }
 
-/// Spaces of any kind, and the dashes that word processors make of a hyphen.
+/// Whitespace of any kind, hyphens, and the dashes that word processors make of them.
 fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
@@ -190,7 +191,7 @@ fn symbol_of(value: u8) -> char {
     char::from(ALPHABET[usize::from(value & 31)])
 }
 
-/// The symbols of `bytes`, five bits each, most significant first; bits that fill no symbol are
+/// The symbols of `bytes`, five bits each, most significant first. Bits that fill no symbol are
 /// left out.
 fn symbols_of(bytes: &[u8]) -> impl Iterator<Item = char> {
     let bit = |index: usize| (bytes[index / 8] >> (7 - index % 8)) & 1;
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn case_spaces_dashes_and_alike_letters_are_forgiven() {
+    fn case_spaces_dashes_and_similar_letters_are_forgiven() {
         let spoken = sample()
             .to_string()
             .to_lowercase()
@@ -251,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_only_separators_are_empty() {
+    fn no_text_and_separators_alone_are_empty() {
         assert_eq!("".parse::<Fingerprint>(), Err(FingerprintError::Empty));
         assert_eq!(" - \n".parse::<Fingerprint>(), Err(FingerprintError::Empty));
     }
 
     #[test]
-    fn a_symbol_too_few_or_too_many_is_counted() {
+    fn one_symbol_too_few_or_too_many_is_refused_with_the_count() {
         let text = sample().to_string();
         let shorter = &text[..text.len() - 1];
         assert_eq!(

@@ -1,8 +1,8 @@
-//! The public half of an identity: raw bytes, DER for TLS raw public keys, and verifying
-//! signatures.
+//! The public half of an identity: raw bytes, the DER form for TLS raw public keys, and signature
+//! checks.
 //!
-//! Knows nothing of secrets. Any 32 bytes are accepted as a key; one that is no point of the curve
-//! verifies nothing.
+//! Knows nothing of secrets. Any 32 bytes are accepted as a key; a key that is not a point of the
+//! curve verifies no signature.
 
 use std::fmt;
 
@@ -25,17 +25,17 @@ const SPKI_LEN: usize = SPKI_PREFIX.len() + KEY_LEN;
 #[serde(transparent)]
 pub struct PublicKey([u8; KEY_LEN]);
 
-/// Bytes that are no Ed25519 public key in the form that was asked for.
+/// Why bytes are not an Ed25519 public key in the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublicKeyError {
-    /// Not 32 bytes.
+    /// They are not 32 bytes.
     #[error("a public key has {KEY_LEN} bytes, not `{found}`")]
     WrongLength {
         /// How many bytes there were.
         found: usize,
     },
-    /// Not the `SubjectPublicKeyInfo` of an Ed25519 key.
+    /// They are not the `SubjectPublicKeyInfo` of an Ed25519 key.
     #[error("the key is not an Ed25519 key in DER form ({found} bytes)")]
     NotEd25519 {
         /// How many bytes there were.

@@ -564,7 +564,7 @@ pub(crate) fn system_time(unix_nanos: i64) -> SystemTime {
 #[cfg(unix)]
 fn mode_of(metadata: &std::fs::Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & crate::catalog::PERMISSION_BITS
+    metadata.permissions().mode() & crate::limits::SHARED_MODE_MAX
 }
 
 #[cfg(not(unix))]

@@ -85,7 +85,7 @@ fn the_responder_waits_until_its_patience_ends_and_not_a_millisecond_less() {
 }
 
 #[test]
-fn a_relay_that_does_not_help_leaves_the_last_known_addresses() {
+fn without_help_from_the_relay_the_last_known_addresses_are_dialled() {
     let (mut reconnect, start, _) = lost(Role::Initiator);
     let actions = reconnect.on_event(start, LOOK_UP_FAILED);
     assert_eq!(
@@ -148,7 +148,7 @@ fn the_tenth_failure_gives_up_and_the_ninth_does_not() {
 }
 
 #[test]
-fn the_other_peer_may_come_after_all_was_given_up() {
+fn the_other_peer_may_dial_after_the_last_attempt_failed() {
     let config = ReconnectConfig {
         attempt_count_max: 1,
         ..ReconnectConfig::default()
@@ -162,7 +162,7 @@ fn the_other_peer_may_come_after_all_was_given_up() {
 }
 
 #[test]
-fn a_busy_relay_is_asked_again_no_sooner_than_it_wants() {
+fn a_busy_relay_is_asked_again_no_sooner_than_its_retry_after() {
     let (mut reconnect, start, _) = lost(Role::Initiator);
     let busy = ReconnectEvent::LookUpFailed {
         retry_after: Some(45 * SEC),
@@ -170,7 +170,7 @@ fn a_busy_relay_is_asked_again_no_sooner_than_it_wants() {
     assert_eq!(fail(&mut reconnect, start, busy), Some(start + 45 * SEC));
     reconnect.on_event(start + 45 * SEC, ReconnectEvent::DeadlineReached);
     let until = fail(&mut reconnect, start + 45 * SEC, LOOK_UP_FAILED).expect("a third attempt");
-    assert!(until <= start + 47 * SEC, "the relay's wish holds once");
+    assert!(until <= start + 47 * SEC, "the relay's delay applies once");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_second_loss_starts_again_from_the_first_attempt() {
     assert_eq!(actions, [ReconnectAction::LookUp { attempt: 1 }]);
 }
 
-/// Who can reach whom, from when on, after the loss.
+/// Which side can reach the other, from what time after the loss.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     initiator_from: Duration,
@@ -277,7 +277,8 @@ fn meet(reach: Reach, seed: u64) -> (u32, u32, Option<Duration>) {
     }
 }
 
-/// Feeds one side; a dial that it wants takes a second to fail. Returns whether it dialled.
+/// Reports an event to one side. A dial that it starts fails after one second. Returns whether it
+/// dialled.
 fn step(reconnect: &mut Reconnect, now: Instant, event: ReconnectEvent, dial_count: &mut u32) -> bool {
     let looks_up = reconnect.on_event(now, event);
     if !matches!(looks_up[..], [ReconnectAction::LookUp { .. }]) {
@@ -290,7 +291,7 @@ fn step(reconnect: &mut Reconnect, now: Instant, event: ReconnectEvent, dial_cou
 }
 
 #[test]
-fn a_wall_in_front_of_the_responder_is_passed_from_its_side() {
+fn a_firewall_in_front_of_the_responder_is_passed_by_its_own_dial() {
     let reach = Reach {
         initiator_from: Duration::MAX,
         responder_from: Duration::ZERO,
@@ -324,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn any_cut_under_a_minute_is_overcome(seed: u64, cut_ms in 0..60_000_u64) {
+    fn peers_meet_again_after_any_cut_under_a_minute(seed: u64, cut_ms in 0..60_000_u64) {
         let healed = Duration::from_millis(cut_ms);
         let (_, _, met) = meet(Reach { initiator_from: healed, responder_from: healed }, seed);
         let latest = healed + RECONNECT_DELAY_MAX + SEC;
@@ -332,7 +333,7 @@ proptest! {
     }
 
     #[test]
-    fn no_order_of_events_makes_it_spin_or_exceed_its_attempts(seed: u64, choices in prop::collection::vec(0..8_usize, 0..200)) {
+    fn no_order_of_events_makes_the_machine_spin_or_exceed_its_attempts(seed: u64, choices in prop::collection::vec(0..8_usize, 0..200)) {
         let mut reconnect = Reconnect::new(ReconnectConfig::default(), Role::Responder, seed);
         let mut now = Clock::system().now();
         for choice in choices {

@@ -1,8 +1,9 @@
-//! What is derived from a fingerprint: the token a relay indexes by, and the key it never sees.
+//! The values derived from a fingerprint: the token that a relay indexes by, and the key that it
+//! never sees.
 //!
-//! Both by BLAKE3 `derive_key` under contexts of their own, so that neither tells anything about
-//! the other or about the fingerprint. Changing a context cuts a peer off from all others: they
-//! have golden values below.
+//! Both are derived by BLAKE3 `derive_key`, each under its own context, so that neither reveals the
+//! other or the fingerprint. A changed context would cut a peer off from all others, so both have
+//! golden values below.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ use crate::identity::Fingerprint;
 const TOKEN_CONTEXT: &str = "tandem 2026-11 lookup token of a fingerprint";
 const SEALING_CONTEXT: &str = "tandem 2026-11 sealing key of a fingerprint";
 
-/// What the relay indexes by. Who has it can fetch and replace the sealed record, but not read it.
+/// What the relay indexes by. Anyone who has it can fetch and replace the sealed record, but not
+/// read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LookupToken([u8; 32]);
 

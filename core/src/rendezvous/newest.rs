@@ -1,7 +1,7 @@
 //! The newest contact record seen of each peer, so that a relay can't bring back an older one.
 //!
-//! Owns when the newest record of a peer was issued, for as long as this peer runs. Knows no clock:
-//! a record that is too old in itself is refused when it is opened.
+//! Remembers when the newest record of a peer was issued, for as long as this peer runs. Knows no
+//! clock: an expired record is refused when it is opened.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::limits::CONTACT_RECORDS_REMEMBERED_MAX;
 pub(crate) struct NewestRecords(HashMap<Fingerprint, u64>);
 
 impl NewestRecords {
-    /// Remembers `record`. The same one again is fine.
+    /// Remembers `record`. Noting the same one again is fine.
     ///
     /// # Errors
     /// [`RecordError::Superseded`] when a newer one was seen.
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_peers_as_may_be_are_remembered_and_one_more_replaces_the_oldest() {
+    fn peers_up_to_the_limit_are_remembered_and_one_more_replaces_the_oldest() {
         let mut newest = NewestRecords::default();
         for peer in 0..CONTACT_RECORDS_REMEMBERED_MAX {
             newest.note(&record(peer, 1_000 + peer as u64)).unwrap();

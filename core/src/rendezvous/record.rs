@@ -5,8 +5,7 @@
 //! version 1 | public key 32 | signature 64 | body length 2, big endian | body, postcard
 //!           | zeros up to 512
 //! ```
-//! The signature covers a context, the version, the key and the body. Sealing is not here but in
-//! `sealed`.
+//! The signature covers a context, the version, the key and the body. Sealing is in `sealed`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -59,13 +58,13 @@ pub enum RecordError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes for a nonce")]
     NoRandomness(#[source] getrandom::Error),
-    /// The text is not that of a sealed record.
-    #[error("what the relay holds is not a sealed contact record (`{found_len}` characters)")]
+    /// The text is not a sealed record.
+    #[error("the relay's entry is not a sealed contact record (`{found_len}` characters)")]
     NotSealed {
         /// Its length, in characters as the relay counts them (bytes).
         found_len: usize,
     },
-    /// It was sealed for another fingerprint, or somebody changed it.
+    /// It was sealed for another fingerprint, or it was changed.
     #[error("the contact record's seal is broken, or it belongs to another fingerprint")]
     BrokenSeal,
     /// It has a format this version does not know.
@@ -78,7 +77,7 @@ pub enum RecordError {
         /// The format that is understood.
         known: u8,
     },
-    /// The key in the record is not the one the fingerprint stands for.
+    /// The key in the record is not the one that the fingerprint commits to.
     #[error("the contact record holds the key of `{}`, not of `{}`", found.fmt_short(), expected.fmt_short())]
     WrongKey {
         /// The fingerprint of the key in the record.
@@ -89,16 +88,16 @@ pub enum RecordError {
     /// The signature is not by the key in the record.
     #[error("the contact record is not signed by the peer's key")]
     BrokenSignature,
-    /// Sealed and signed, but not a record.
+    /// It is sealed and signed, but not in the form of a record.
     #[error("the contact record is malformed: {problem}")]
     Malformed {
         /// What is wrong.
         problem: &'static str,
     },
-    /// The record is too old.
+    /// The record has expired.
     #[error("the contact record expired {} s ago\nhint: check that the other peer is running and that both clocks are right", ago.as_secs())]
     Expired {
-        /// How long ago.
+        /// How long ago it expired.
         ago: Duration,
     },
     /// A newer record of the same peer was seen before.
@@ -107,7 +106,7 @@ pub enum RecordError {
         /// How much newer that one is.
         by: Duration,
     },
-    /// The record comes from the future.
+    /// The record was issued in the future.
     #[error("the contact record was issued {} s in the future, at most {} s are tolerated\nhint: set the clocks of both machines", ahead.as_secs(), limit.as_secs())]
     IssuedInFuture {
         /// How far ahead of this machine's clock.
@@ -122,8 +121,8 @@ impl ContactRecord {
     pub const VERSION: u8 = 1;
 
     /// A record of the peer with `public_key`, valid from `issued_unix_ms` for
-    /// [`CONTACT_RECORD_LIFETIME`]. It may hold no address: such a peer can only dial. Zone and
-    /// flow of an IPv6 address mean nothing elsewhere and are left out.
+    /// [`CONTACT_RECORD_LIFETIME`]. A peer with no address can only dial. Zone and flow of an IPv6
+    /// address are meaningless on other machines and are left out.
     ///
     /// # Errors
     /// [`RecordError::TooManyAddresses`] past [`CONTACT_ADDRESS_COUNT_MAX`].
@@ -161,7 +160,7 @@ impl ContactRecord {
         self.body.issued_unix_ms
     }
 
-    /// From when on the record is not to be used, in milliseconds since 1970.
+    /// When the record expires, in milliseconds since 1970.
     #[must_use]
     pub fn expires_unix_ms(&self) -> u64 {
         self.body.expires_unix_ms
@@ -180,8 +179,8 @@ impl ContactRecord {
         sign(identity, body)
     }
 
-    /// Reads the signed form, and believes nothing in it before the signature by the key that
-    /// `fingerprint` stands for.
+    /// Reads the signed form. Trusts nothing in it before it has checked the signature by the key
+    /// that `fingerprint` commits to.
     pub(super) fn from_signed(
         signed: &[u8; RECORD_LEN],
         fingerprint: &Fingerprint,
@@ -228,7 +227,7 @@ impl Body {
         let (body, rest): (Self, _) =
             postcard::take_from_bytes(bytes).map_err(|_| malformed("its body can't be read"))?;
         if !rest.is_empty() {
-            return Err(malformed("its body is longer than what it says"));
+            return Err(malformed("bytes follow its body"));
         }
         body.check_count()?;
         Ok(body)
@@ -245,7 +244,7 @@ impl Body {
     }
 }
 
-/// The signed form taken apart, nothing verified.
+/// The parts of the signed form, not verified.
 struct Parts<'a> {
     public_key: PublicKey,
     signature: &'a [u8; SIGNATURE_LEN],
@@ -353,7 +352,7 @@ mod tests {
         postcard::to_stdvec(&body).expect("a body")
     }
 
-    /// Reads what alice herself signed: a peer's own key does not make its record well formed.
+    /// Reads a record that alice signed herself: a valid signature does not make it well formed.
     fn read(body: &[u8]) -> Result<ContactRecord, RecordError> {
         let signed = sign(&alice(), body)?;
         ContactRecord::from_signed(&signed, &alice().fingerprint())
@@ -371,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_with_something_behind_it_is_refused_even_if_signed() {
+    fn bytes_after_the_body_are_refused_even_if_signed() {
         let longer = [body_with(vec![ADDRESS]), vec![0]].concat();
         let error = read(&longer);
         assert!(matches!(error, Err(RecordError::Malformed { .. })), "{error:?}");
@@ -385,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_zone_of_an_address_stays_at_home() {
+    fn the_zone_of_an_address_is_left_out() {
         let zoned = SocketAddr::from(std::net::SocketAddrV6::new(
             [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(),
             1,

@@ -1,9 +1,9 @@
 //! The peer's side of the relay API: publish, look up, withdraw, check health.
 //!
-//! Every request has a time limit, every answer a size limit, and nothing an answer says is
-//! believed beyond its form; what a record is worth is decided when it is opened. No retries here:
-//! the caller knows how long it wants to wait. A relay on this machine is never asked through a
-//! proxy.
+//! Every request has a time limit and every answer a size limit. The client checks only the form of
+//! an answer; whether a record can be trusted is decided when it is opened. The client does not
+//! retry: only its caller knows how long it wants to wait. A relay on this machine is never asked
+//! through a proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::relay_error::{Attempt, RelayError, RelayProblem, clean_reason, parse_
 use super::{LookupToken, SealedRecord};
 use crate::limits::{RELAY_ANSWER_LEN_MAX, RELAY_CONNECT_TIMEOUT, RELAY_REQUEST_TIMEOUT};
 
-/// A client of one relay. Cheap to clone; keeps no connection open between requests, for they are
+/// A client of one relay. Cheap to clone. Keeps no connection open between requests, which are
 /// minutes apart.
 #[derive(Debug, Clone)]
 pub struct RelayClient {
@@ -31,10 +31,10 @@ pub struct RelayClient {
     timeouts: RelayTimeouts,
 }
 
-/// How long a relay may take.
+/// How long the client waits for a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayTimeouts {
-    /// To be connected.
+    /// For the connection.
     pub connect: Duration,
     /// For one request in all, from connecting to the last byte of the answer.
     pub request: Duration,
@@ -50,7 +50,7 @@ impl Default for RelayTimeouts {
 }
 
 impl RelayClient {
-    /// A client of the relay at `url` (`http` or `https`, a path before the API's is kept). Sends
+    /// A client of the relay at `url` (`http` or `https`; a path before the API's is kept). Sends
     /// nothing.
     ///
     /// # Errors
@@ -85,11 +85,11 @@ impl RelayClient {
         &self.base
     }
 
-    /// Puts `sealed` under `token`, in place of what was there. The relay keeps it for
+    /// Stores `sealed` under `token`, in place of what was there. The relay keeps it for
     /// [`ENTRY_TTL_SECS`](tandem_relay::api::ENTRY_TTL_SECS).
     ///
     /// # Errors
-    /// Any [`RelayProblem`]. If the answer is lost the record may lie there all the same;
+    /// Any [`RelayProblem`]. If the answer is lost, the relay may have stored the record;
     /// publishing again is harmless.
     pub async fn publish(&self, token: &LookupToken, sealed: &SealedRecord) -> Result<(), RelayError> {
         let body = RegisterRequest {
@@ -103,12 +103,12 @@ impl RelayClient {
         self.expect_success(Attempt::Publish, answer).await.map(drop)
     }
 
-    /// The record under `token`; `None` if there is none. It is still sealed: anybody may have put
+    /// The record under `token`; `None` if there is none. It is still sealed: anyone may have put
     /// it there.
     ///
     /// # Errors
-    /// Any [`RelayProblem`]; [`RelayProblem::Malformed`] when the relay holds something that is no
-    /// sealed record.
+    /// Any [`RelayProblem`]; [`RelayProblem::Malformed`] when the relay's entry is not a sealed
+    /// record.
     pub async fn look_up(&self, token: &LookupToken) -> Result<Option<SealedRecord>, RelayError> {
         let attempt = Attempt::LookUp;
         let request = self.request(Method::GET, FETCH_PATH).bearer_auth(token.to_text());
@@ -121,7 +121,7 @@ impl RelayClient {
         sealed.map(Some).map_err(|problem| self.error(attempt, problem))
     }
 
-    /// Removes what is under `token`. Nothing there is as good.
+    /// Removes the record under `token`. Succeeds also if there is none.
     ///
     /// # Errors
     /// Any [`RelayProblem`].
@@ -170,7 +170,7 @@ impl RelayClient {
             .get("retry-after")
             .and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(parse_retry_after);
-        // The status is the news; an explanation that can't be read is not worth another error.
+        // The status matters; an explanation that can't be read is not worth another error.
         let said: Option<ErrorResponse> = self.read_json(answer).await.ok();
         let reason = said.map(|said| clean_reason(&said.error));
         Err(self.error(
@@ -186,7 +186,7 @@ impl RelayClient {
     async fn read_sealed(&self, answer: Response) -> Result<SealedRecord, RelayProblem> {
         let found: FetchResponse = self.read_json(answer).await?;
         let not_sealed = RelayProblem::Malformed {
-            problem: "what it holds is no sealed contact record",
+            problem: "its entry is not a sealed contact record",
         };
         found.blob.parse().map_err(|_| not_sealed)
     }
@@ -239,7 +239,7 @@ impl RelayClient {
     }
 }
 
-/// The URL as people see it: no credentials, no query, no lone slash at the end.
+/// The URL as messages show it: no credentials, no query, no lone slash at the end.
 fn shown(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
@@ -256,10 +256,10 @@ fn check_url(url: &Url) -> Result<(), RelayProblem> {
         return unusable("has a URL that is neither http nor https");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return unusable("has a URL with a user name or password, which relays don't know");
+        return unusable("has a URL with a user name or password, which relays don't accept");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return unusable("has a URL with a query or fragment, which relays don't know");
+        return unusable("has a URL with a query or fragment, which relays don't accept");
     }
     Ok(())
 }
@@ -282,8 +282,8 @@ fn build_http(url: &Url, timeouts: RelayTimeouts) -> Result<Client, RelayProblem
         .map_err(|error| RelayProblem::TlsUnavailable(Box::new(error)))
 }
 
-/// TLS with the system's roots for `https`. The system's roots take milliseconds to load, so that a
-/// client for `http`, which never follows a redirect and so never needs any, gets none.
+/// TLS with the system's root certificates for `https`. Loading them takes milliseconds. A client
+/// for `http` never follows a redirect, so it never needs them and gets none.
 fn tls_for(url: &Url) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

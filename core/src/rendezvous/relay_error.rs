@@ -1,6 +1,6 @@
-//! What can go wrong at a relay, in words a person can act on.
+//! Errors of requests to a relay, in words that a person can act on.
 //!
-//! A relay is not trusted: what it says is shortened and cleaned before it is shown, and no message
+//! A relay is not trusted: its words are shortened and cleaned before they are shown. No message
 //! holds a token.
 
 use std::error::Error;
@@ -25,7 +25,7 @@ pub struct RelayError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attempt {
-    /// To make a client for it; nothing was sent.
+    /// Making a client for it; nothing was sent.
     Prepare,
     /// `POST /register`.
     Publish,
@@ -69,30 +69,30 @@ pub enum RelayProblem {
         status: u16,
         /// The relay's own words, shortened, without control characters.
         reason: Option<String>,
-        /// When to try again, if the relay said so; at most [`RELAY_RETRY_AFTER_MAX`].
+        /// When to try again, if the relay's answer has it; at most [`RELAY_RETRY_AFTER_MAX`].
         retry_after: Option<Duration>,
     },
-    /// A larger answer than any relay gives.
+    /// An answer larger than any relay gives.
     #[error("sent more than {limit} bytes\nhint: check that this is the URL of a relay")]
     TooLarge {
         /// How many bytes are read.
         limit: usize,
     },
-    /// A complete answer that makes no sense.
-    #[error("answered nonsense: {problem}\nhint: check that this is the URL of a relay")]
+    /// A complete answer that is invalid.
+    #[error("gave an invalid answer: {problem}\nhint: check that this is the URL of a relay")]
     Malformed {
         /// What is wrong with it.
         problem: &'static str,
     },
     /// The connection ended before the answer was complete, or what came was not HTTP.
     #[error(
-        "broke off its answer, or it was not HTTP\nhint: try again; if it stays, check that this is the URL of a relay"
+        "broke off its answer, or it was not HTTP\nhint: try again; if it happens again, check that this is the URL of a relay"
     )]
     BrokenOff(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl RelayError {
-    /// When to try again, if the relay said so.
+    /// When to try again, if the relay's answer has it.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.problem {
@@ -131,7 +131,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// The relay's own words, fit to be shown in a terminal.
+/// The relay's own words, safe to show in a terminal.
 pub(super) fn clean_reason(reason: &str) -> String {
     let printable = |character: char| if is_safe(character) { character } else { ' ' };
     reason
@@ -142,7 +142,8 @@ pub(super) fn clean_reason(reason: &str) -> String {
         .collect()
 }
 
-/// The `Retry-After` header's delay in seconds. Its other form, a date, is not read: clocks differ.
+/// The delay of a `Retry-After` header, in seconds. The header's other form, a date, is ignored
+/// because clocks differ.
 pub(super) fn parse_retry_after(value: &str) -> Option<Duration> {
     value
         .trim()
@@ -158,7 +159,7 @@ fn because(reason: Option<&str>) -> String {
 fn advice(status: u16, retry_after: Option<Duration>) -> String {
     match (retry_after, status) {
         (Some(after), _) => format!("; retry in {}", seconds(after)),
-        (None, 300..400) => "\nhint: it points elsewhere; use the relay's own URL".to_owned(),
+        (None, 300..400) => "\nhint: it redirects to another URL; use the relay's own".to_owned(),
         (None, 400..500) => "\nhint: check that this is the URL of a relay, of the same version".to_owned(),
         (None, _) => "\nhint: try again later, or use another relay".to_owned(),
     }
@@ -221,14 +222,14 @@ mod tests {
         assert_eq!(parse_retry_after(" 600 "), Some(RELAY_RETRY_AFTER_MAX));
         assert_eq!(parse_retry_after("601"), Some(RELAY_RETRY_AFTER_MAX));
         assert_eq!(parse_retry_after("30"), Some(Duration::from_secs(30)));
-        for nonsense in [
+        for invalid in [
             "",
             "-1",
             "soon",
             "Fri, 31 Dec 1999 23:59:59 GMT",
             "99999999999999999999",
         ] {
-            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
+            assert_eq!(parse_retry_after(invalid), None, "{invalid}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Sealing: what the relay holds, and all it can see.
+//! Sealing: turns a signed record into the text that the relay stores, which is all that it can
+//! see.
 //!
 //! `nonce 24 | XChaCha20-Poly1305 of the signed record, with the lookup token as associated data`,
 //! as hexadecimal text. The nonce is random and 24 bytes long, so that a peer that publishes for
@@ -23,7 +24,7 @@ const SEALED_LEN: usize = NONCE_LEN + RECORD_LEN + TAG_LEN;
 const TEXT_LEN: usize = 2 * SEALED_LEN;
 const _: () = assert!(TEXT_LEN <= tandem_relay::api::BLOB_LEN_MAX);
 
-/// A contact record that only those can read who know its peer's fingerprint. All have the same
+/// A contact record that only those who know the peer's fingerprint can read. All have the same
 /// length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedRecord([u8; SEALED_LEN]);
@@ -149,7 +150,7 @@ mod tests {
         ContactRecord::new(identity.public_key(), addresses(), ISSUED_UNIX_MS).expect("few addresses")
     }
 
-    /// Seals what an attacker, who knows alice's fingerprint, made of her signed record.
+    /// Seals what an attacker who knows alice's fingerprint made of her signed record.
     fn sealed_with(alice: &Identity, change: impl FnOnce(&mut [u8; RECORD_LEN])) -> SealedRecord {
         let mut signed = record(alice).to_signed(alice).expect("alice's own record");
         change(&mut signed);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_somebody_else_is_refused_even_under_a_valid_seal() {
+    fn the_key_of_another_peer_is_refused_even_under_a_valid_seal() {
         let (alice, mallory) = (seeded(1), seeded(3));
         let hers = record(&mallory)
             .to_signed(&mallory)
@@ -248,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_seals_for_somebody_else() {
+    fn a_peer_seals_only_its_own_record() {
         let error = record(&seeded(1)).seal(&seeded(2));
         assert!(matches!(error, Err(RecordError::ForeignSigner)));
     }
 
     #[test]
-    fn as_many_addresses_as_fit_are_sealed_and_one_more_is_refused() {
+    fn addresses_up_to_the_limit_are_sealed_and_one_more_is_refused() {
         let alice = seeded(1);
         let longest = SocketAddr::from((Ipv6Addr::from([0xff; 16]), u16::MAX));
         let full = vec![longest; CONTACT_ADDRESS_COUNT_MAX];

@@ -1,9 +1,9 @@
 //! A lane for file contents, driven by a blocking thread.
 //!
-//! Bulk bytes go fastest through plain blocking calls on page-aligned buffers; the asynchronous
-//! part of a lane ends with its greeting. Owns the hand-over and the record loop, nothing of what
-//! is said on the lane. rustls reads at most a few KiB at a time from its socket, so a page-aligned
-//! buffer of [`LANE_BUFFER_LEN`] stands between them.
+//! Plain blocking calls on page-aligned buffers move bytes fastest, so the asynchronous part of a
+//! lane ends with its greeting. Owns the hand-over and the record loop, but no messages. rustls
+//! reads at most a few KiB at a time from its socket, so a page-aligned buffer of
+//! [`LANE_BUFFER_LEN`] is between the two.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -24,7 +24,7 @@ pub(crate) struct BlockingLane {
     unsent: usize,
 }
 
-/// A socket that is read in large, aligned pieces.
+/// A socket that is read in large, aligned steps.
 struct BufferedSocket {
     socket: TcpStream,
     buffer: AlignedBuffer,
@@ -44,20 +44,20 @@ impl Read for BufferedSocket {
     }
 }
 
-/// Ends a lane from another thread: whatever blocks in it returns at once.
+/// Ends a lane from another thread: calls that block in it return at once.
 #[derive(Debug)]
 pub(crate) struct LaneCloser(TcpStream);
 
 impl LaneCloser {
-    /// Ends the lane. A lane that is closed already stays so.
+    /// Ends the lane. Closing it again changes nothing.
     pub(crate) fn close(&self) {
-        // The only failure is that it is not connected any more.
+        // This fails only if the socket is no longer connected.
         drop(self.0.shutdown(Shutdown::Both));
     }
 }
 
 impl BlockingLane {
-    /// Takes an open lane out of the asynchronous world.
+    /// Turns an open lane into a blocking one.
     pub(crate) fn new(lane: OpenLane) -> io::Result<Self> {
         let (tcp, mut connection) = match lane.stream {
             TlsStream::Client(stream) => {
@@ -91,8 +91,7 @@ impl BlockingLane {
         self.socket.socket.try_clone().map(LaneCloser)
     }
 
-    /// How long a read may wait for the next byte; `None` waits for ever (until the lane is
-    /// closed).
+    /// How long a read may wait for the next byte; `None` waits until the lane is closed.
     pub(crate) fn set_read_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.socket.socket.set_read_timeout(limit)
     }
@@ -107,7 +106,7 @@ impl BlockingLane {
 
     fn receive_records(&mut self) -> io::Result<()> {
         if self.connection.read_tls(&mut self.socket)? == 0 {
-            // A cut is not an end: TLS says goodbye with close_notify.
+            // The stream was cut: TLS ends one with close_notify.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.connection

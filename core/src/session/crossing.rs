@@ -1,35 +1,35 @@
 //! Two peers that dial each other at the same moment: which of their two lanes becomes the session.
 //!
 //! Owns one decision, made under one lock. A lane that this side dials sends its hello only if no
-//! hello of the other side was admitted since the dial began; a hello of the other side is admitted
-//! only if no lane of ours that has precedence waits for its answer. A dial that has not reached
-//! the other peer yet decides nothing, or a peer that can't be reached would keep turning away the
-//! one that can reach it.
+//! hello of the other side was admitted since the dial began. A hello of the other side is admitted
+//! unless a lane of ours that has precedence waits for its answer. A dial that has not reached the
+//! other peer yet decides nothing: otherwise a peer that can't reach the other would keep refusing
+//! the other's dials, which do arrive.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::reconnect::Role;
 
-/// The control lanes of one peer that are between two sides.
+/// The control lanes of one peer that are not in place yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Crossings(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Lanes of ours that have said their hello and are not in place yet.
+    /// Lanes of ours that have sent their hello and are not in place yet.
     asking: usize,
     /// How many hellos of the other side were admitted.
     admitted: u64,
 }
 
-/// A dial from its beginning.
+/// A dial that has begun.
 #[derive(Debug)]
 pub(crate) struct Dial {
     crossings: Crossings,
     admitted_before: u64,
 }
 
-/// A control lane of ours that has said its hello; it is dropped when its session is in place.
+/// A control lane of ours that has sent its hello. It is dropped when its session is in place.
 #[derive(Debug)]
 pub(crate) struct Crossing(Crossings);
 
@@ -58,7 +58,7 @@ impl Crossings {
 }
 
 impl Dial {
-    /// Whether this dial may say its hello: not if the other side came first.
+    /// Permission for this dial to send its hello; `None` if the other side came first.
     pub(crate) fn ask(&self) -> Option<Crossing> {
         let mut state = self.crossings.lock();
         if state.admitted != self.admitted_before {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_initiator_admits_nobody_while_its_own_hello_waits_for_an_answer() {
+    fn the_initiator_admits_no_hello_while_its_own_waits_for_an_answer() {
         let crossings = Crossings::default();
         let dial = crossings.begin();
         assert!(crossings.begin().ask().is_some());
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dial_that_has_not_reached_anybody_turns_nobody_away_and_gives_way() {
+    fn a_dial_that_has_reached_no_peer_refuses_no_hello_and_gives_way() {
         let crossings = Crossings::default();
         let dial = crossings.begin();
         assert!(crossings.admit(Role::Initiator));

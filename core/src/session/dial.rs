@@ -1,9 +1,9 @@
-//! Reaching a peer: its candidate addresses raced, IPv6 and IPv4 together (RFC 8305), no fixed
-//! multi-second wait.
+//! Reaching a peer: its candidate addresses are raced, IPv6 and IPv4 together (RFC 8305), without a
+//! fixed wait of several seconds.
 //!
-//! Owns the order and the pace of the attempts and the local ports they leave from. The race goes
-//! through the whole TLS handshake, so that an address that answers nothing delays no other. Only
-//! the lane that finishes its handshake first says a hello, so that a peer is never greeted twice.
+//! Owns the order and the pace of the attempts, and the local ports that they leave from. The race
+//! includes the whole TLS handshake, so that a silent address delays no other. Only the lane that
+//! finishes its handshake first sends a hello, so that a peer is never greeted twice.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -62,10 +62,10 @@ impl Dialler {
             match attempt.map_err(io::Error::other)? {
                 (address, Err(error)) => tried.push(format!("`{address}`: {error}")),
                 (_, Ok(Err(error))) => refused = Some(error),
-                // The others go on meanwhile, and are dropped once this lane is open.
+                // The other attempts continue meanwhile; they are dropped once this lane is open.
                 (_, Ok(Ok(proved))) => match ask(proved, purpose.clone(), &dial).await {
                     Ok(lane) => return Ok(lane),
-                    // The session comes of the other side's dial; every later lane gives way too.
+                    // The other side's dial makes the session; every later lane would give way too.
                     Err(error) if error.is_crossing() => return Err(error),
                     Err(error) => refused = Some(error),
                 },
@@ -118,7 +118,7 @@ async fn connect_from(port: u16, address: SocketAddr) -> io::Result<TcpStream> {
         SocketAddr::V4(_) => (TcpSocket::new_v4()?, IpAddr::from(Ipv4Addr::UNSPECIFIED)),
         SocketAddr::V6(_) => (TcpSocket::new_v6()?, IpAddr::from(Ipv6Addr::UNSPECIFIED)),
     };
-    // Without it every port of the range rests in TIME_WAIT after one use.
+    // Without this, every port of the range would be in TIME_WAIT after one use.
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(local, port))?;
     socket.connect(address).await
@@ -131,8 +131,8 @@ fn is_port_taken(error: &io::Error) -> bool {
     )
 }
 
-/// Each port of the range once. Starting at random keeps two peers on one machine out of each
-/// other's way.
+/// Each port of the range once. A random start keeps two peers on one machine from trying the same
+/// ports.
 fn from_random_start(ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> {
     let count = u64::from(ports.end().saturating_sub(*ports.start())) + 1;
     let start = getrandom::u64().unwrap_or_default() % count;
@@ -140,7 +140,7 @@ fn from_random_start(ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> {
     (0..count).filter_map(move |i| u16::try_from(first + (start + i) % count).ok())
 }
 
-/// IPv6 first, then the families in turn (RFC 8305 section 4); duplicates once.
+/// IPv6 first, then the families in turn (RFC 8305 section 4); each address once.
 fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(SocketAddr::is_ipv6);
     let mut ordered: Vec<SocketAddr> = Vec::new();

@@ -1,4 +1,4 @@
-//! Why a session could not be made, or ended.
+//! Why a session could not be made, or why it ended.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::wire::{RefusalReason, WireError};
 
-/// Why a lane or a whole session could not be made, or ended.
+/// Why a lane or a whole session could not be made, or why it ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -23,43 +23,43 @@ pub enum SessionError {
         "the peer at `{address}` has another identity than the fingerprint you gave\nhint: compare the fingerprint with its owner again"
     )]
     WrongFingerprint {
-        /// Who answered.
+        /// The address that answered.
         address: SocketAddr,
     },
-    /// The other side looked at our identity and refused it.
+    /// The other side checked our identity and refused it.
     #[error(
         "the peer at `{address}` refused us\nhint: it must connect to your fingerprint, as you connect to its own"
     )]
     Refused {
-        /// Who refused.
+        /// The address that refused.
         address: SocketAddr,
     },
-    /// The peer of this lane was expected when the lane was begun, and is not any more.
-    #[error("the peer at `{address}` is not expected any more\nhint: connect to its fingerprint again")]
+    /// The peer of this lane was expected when the lane was opened, but no longer is.
+    #[error("the peer at `{address}` is no longer expected\nhint: connect to its fingerprint again")]
     NotExpected {
         /// Where it is.
         address: SocketAddr,
     },
-    /// The other side is a tandem peer but said no to this lane.
+    /// The other side is a tandem peer but declined this lane.
     #[error("the peer at `{address}` declined the lane: {reason}")]
     Declined {
-        /// Who declined.
+        /// The address that declined.
         address: SocketAddr,
-        /// Its words.
+        /// Its reason.
         reason: RefusalReason,
     },
     /// The TLS handshake failed for a reason that is not an identity.
     #[error("the handshake with `{address}` failed: {source}")]
     Handshake {
-        /// With whom.
+        /// The other side's address.
         address: SocketAddr,
-        /// What TLS said.
+        /// The error of TLS.
         source: io::Error,
     },
     /// The handshake or the greeting took too long.
     #[error("the handshake with `{address}` did not end within {limit:?}")]
     HandshakeTimeout {
-        /// With whom.
+        /// The other side's address.
         address: SocketAddr,
         /// The limit it had.
         limit: Duration,
@@ -67,7 +67,7 @@ pub enum SessionError {
     /// What the other side wrote is not our protocol.
     #[error("the peer at `{address}` broke the protocol: {source}")]
     Protocol {
-        /// Who.
+        /// The other side's address.
         address: SocketAddr,
         /// How.
         source: WireError,
@@ -75,14 +75,14 @@ pub enum SessionError {
     /// The TLS configuration could not be built.
     #[error("could not prepare TLS: {source}")]
     Tls {
-        /// What rustls said.
+        /// The error of rustls.
         #[from]
         source: rustls::Error,
     },
     /// A socket could not be prepared.
     #[error("could not prepare the connection: {source}")]
     Io {
-        /// What the system said.
+        /// The system's error.
         #[from]
         source: io::Error,
     },

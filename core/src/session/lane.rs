@@ -1,8 +1,8 @@
-//! One TLS connection from TCP to the end of its greeting, seen from both ends.
+//! One TLS connection from TCP to the end of its greeting, for both sides.
 //!
-//! Owns the deadlines before authentication and the translation of TLS failures into what they mean
-//! here. In TLS 1.3 the dialler is done before the listener has judged its key, so a lane counts as
-//! open only when the listener's greeting has been read.
+//! Owns the deadlines before authentication, and translates TLS failures into session errors. In
+//! TLS 1.3 the dialler finishes before the listener has checked its key, so a lane counts as open
+//! only when the dialler has read the listener's greeting.
 
 use std::fmt;
 use std::io;
@@ -22,8 +22,8 @@ use super::wire::{self, Greeting, Hello, PROTOCOL_VERSION, Purpose, RefusalReaso
 use crate::identity::Fingerprint;
 use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
 
-/// What both ends of a control lane derive from its handshake. Whoever knows it may add lanes to
-/// the session.
+/// The session's id, which both ends of a control lane derive from its handshake. A lane can join
+/// the session only by naming it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionId(pub(crate) [u8; 32]);
 
@@ -33,7 +33,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// A lane whose ends know each other and whose greeting is over.
+/// A lane whose ends have proved their identities and finished the greeting.
 #[derive(Debug)]
 pub(crate) struct OpenLane {
     pub(crate) stream: TlsStream<TcpStream>,
@@ -45,15 +45,15 @@ pub(crate) struct OpenLane {
     pub(crate) crossing: Option<Crossing>,
 }
 
-/// A lane whose dialler has proved its identity and said what it wants; not yet answered.
+/// A lane whose dialler has proved its identity and sent its hello, which is not answered yet.
 #[derive(Debug)]
 pub(crate) struct KnockingLane {
     lane: OpenLane,
     pub(crate) purpose: Purpose,
 }
 
-/// A lane whose listener has proved its identity, and has not been asked for anything yet. Dropping
-/// it is harmless: nothing has happened at the listener but a handshake.
+/// A lane whose listener has proved its identity, before our hello. Dropping it is harmless: the
+/// listener has only seen a handshake.
 #[derive(Debug)]
 pub(crate) struct ProvedLane {
     lane: OpenLane,
@@ -61,7 +61,7 @@ pub(crate) struct ProvedLane {
 }
 
 /// Completes the TLS handshake over `tcp`. When this returns, the listener has proved to be the
-/// expected peer. The whole greeting must be over at `deadline`.
+/// expected peer. The whole greeting must end before `deadline`.
 ///
 /// # Errors
 /// [`SessionError::WrongFingerprint`] when another peer answers, timeouts and I/O errors with the
@@ -86,7 +86,7 @@ impl ProvedLane {
         self.lane.address
     }
 
-    /// Says the hello and waits for the listener's welcome.
+    /// Sends the hello and waits for the listener's welcome.
     ///
     /// # Errors
     /// [`SessionError::Refused`] when we are not expected there, [`SessionError::Declined`] when
@@ -118,7 +118,7 @@ fn late(address: SocketAddr) -> SessionError {
     SessionError::HandshakeTimeout { address, limit }
 }
 
-/// Takes the listener's part up to the dialler's hello. The caller answers with
+/// Does the listener's part up to the dialler's hello. The caller answers with
 /// [`KnockingLane::welcome`] or [`KnockingLane::refuse`].
 pub(crate) async fn accept(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<KnockingLane, SessionError> {
     let address = tcp.peer_addr()?;
@@ -176,7 +176,7 @@ impl OpenLane {
 }
 
 impl KnockingLane {
-    /// Who knocks; its key has been proved.
+    /// The dialler's fingerprint; its key has been proved.
     pub(crate) fn remote(&self) -> Fingerprint {
         self.lane.remote
     }
@@ -202,13 +202,13 @@ impl KnockingLane {
     }
 }
 
-/// Small messages leave at once; on loopback the default congestion control would only slow the
+/// Small messages are sent at once. On loopback the default congestion control would only slow the
 /// bytes down.
 fn prepare(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     if tcp.peer_addr()?.ip().is_loopback() {
-        // Not allowed everywhere, and only worth speed: a refusal changes nothing.
+        // Not allowed everywhere, and only for speed: a failure changes nothing.
         drop(socket2::SockRef::from(tcp).set_tcp_congestion(b"reno"));
     }
     Ok(())
@@ -229,8 +229,8 @@ fn dial_failure(address: SocketAddr, source: io::Error) -> SessionError {
     }
 }
 
-/// After our half of the handshake the listener judges us: an alert, an end or a reset here is its
-/// refusal (a reset overtakes the alert when our hello was still unread).
+/// The listener checks us after our half of the handshake. An alert, an end or a reset then means
+/// that it refused us (a reset overtakes the alert if our hello was still unread).
 fn greeting_failure(address: SocketAddr, source: io::Error) -> SessionError {
     let refused = matches!(
         tls_error(&source),

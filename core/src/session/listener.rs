@@ -1,9 +1,9 @@
-//! Letting peers in: an accept loop that bounds what a stranger may cost before it has proved who
-//! it is.
+//! Letting peers in: an accept loop that limits what a stranger can cost before it has proved its
+//! identity.
 //!
 //! Owns the listening socket and the handshakes in flight. A connection must send its first bytes
-//! soon, each handshake has a deadline (in `lane`), and their number is limited in all and for one
-//! source (in `slots`). What becomes of an authenticated lane is decided by the [`Gate`].
+//! soon, each handshake has a deadline (in `lane`), and their number is limited in total and per
+//! source (in `slots`). The [`Gate`] decides about authenticated lanes.
 
 use std::future::Future;
 use std::io;
@@ -50,7 +50,7 @@ impl Listener {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -90,13 +90,13 @@ impl Listener {
     async fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
         match self.tcp.accept().await {
             Ok(accepted) => Some(accepted),
-            // A pause for these would let anybody shut the listener by connecting badly.
+            // A pause for these would let anyone block the listener by connecting badly.
             Err(error) if is_of_one_connection(&error) => {
                 tracing::debug!(%error, "a dialler left early");
                 None
             }
             Err(error) => {
-                // Out of descriptors, for instance, which is no reason to stop listening.
+                // No descriptors are left, for instance, which is no reason to stop listening.
                 tracing::warn!(%error, "could not accept a connection");
                 self.clock.sleep_until(self.clock.now() + ACCEPT_PAUSE).await;
                 None
@@ -105,7 +105,7 @@ impl Listener {
     }
 }
 
-/// Whether only the connection at hand failed.
+/// Whether only this one connection failed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
@@ -121,7 +121,7 @@ async fn greet<G: Gate>(tcp: TcpStream, slot: &Slot, config: Arc<ServerConfig>, 
             slot.proved();
             gate.knock(lane).await;
         }
-        Err(error) => tracing::debug!(%error, "turned a connection away"),
+        Err(error) => tracing::debug!(%error, "refused a connection"),
     }
 }
 

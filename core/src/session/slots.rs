@@ -1,11 +1,11 @@
-//! Slots for strangers: how many handshakes a listener runs at once, in all and for one source.
+//! Slots for strangers: how many handshakes a listener runs at once, in total and per source.
 //!
-//! Owns which connection has a slot, and which one loses it to a newcomer. No connection waits: a
-//! source that has all of its slots loses its own oldest one; when all slots are taken, the source
-//! with the most loses its oldest, and of sources with as many the one with the oldest. What a
-//! connection has sent does not count, for a byte costs a stranger nothing. So strangers shut out
-//! others only while they keep coming, faster than a handshake takes. A peer that has proved its
-//! identity keeps its slot. Knows no clock and no socket.
+//! Owns which connection has a slot, and which one loses it to a newcomer. No connection waits. A
+//! source that has all of its slots loses its own oldest one. When all slots are taken, the source
+//! with the most loses its oldest; among sources with equally many, the one with the oldest
+//! connection does. The bytes that a connection has sent do not count, because they cost a stranger
+//! nothing. So strangers shut out others only while they keep connecting faster than a handshake
+//! takes. A peer that has proved its identity keeps its slot. Knows no clock and no socket.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ struct Table {
 #[derive(Debug)]
 struct Taken {
     source: Source,
-    /// Whether it has proved to be the expected peer.
+    /// Whether the connection has proved to be the expected peer.
     is_proved: bool,
     lost: CancellationToken,
 }
@@ -45,8 +45,8 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    /// A slot for a connection from `ip`, which ends with `cancel` as well. `None` if every slot
-    /// that could be taken away belongs to a peer that has proved its identity.
+    /// A slot for a connection from `ip`, which `cancel` ends too. `None` if every slot that could
+    /// be taken away belongs to a peer that has proved its identity.
     pub(crate) fn enter(&self, ip: IpAddr, cancel: &CancellationToken) -> Option<Slot> {
         let source = Source::of(ip);
         let mut table = self.lock();
@@ -69,7 +69,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// The connection has proved to be the expected peer.
+    /// Notes that the connection has proved to be the expected peer.
     pub(crate) fn proved(&self) {
         if let Some(taken) = self.slots.lock().taken.get_mut(&self.id) {
             taken.is_proved = true;
@@ -100,7 +100,8 @@ impl Table {
         Some(())
     }
 
-    /// Of the slots that may be taken away: of the sources that have the most, the oldest.
+    /// Takes away a slot that `may` allows: of the sources that have the most slots, the oldest
+    /// one.
     fn take_away(&mut self, may: impl Fn(&Taken) -> bool) -> Option<()> {
         let unproved = self.taken.iter().filter(|(_, taken)| !taken.is_proved);
         let candidates = unproved.filter(|(_, taken)| may(taken));
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn among_sources_with_as_many_the_oldest_connection_goes() {
+    fn among_sources_with_equally_many_slots_the_oldest_connection_loses_its_own() {
         let slots = Slots::default();
         let strangers: Vec<_> = (1..PENDING_HANDSHAKES_MAX)
             .map(|index| enter(&slots, stranger(index)))

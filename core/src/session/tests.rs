@@ -1,4 +1,4 @@
-//! Handshakes that must succeed, and those that must not.
+//! Handshakes that must succeed, and handshakes that must not.
 
 mod racing;
 mod resumption;
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::lane::{self, KnockingLane, OpenLane};
 use super::tls::{self, Expected, TlsIdentity};
 use super::wire::{self, Greeting, Hello, Purpose};
-use super::{RefusalReason, SessionError};
+use super::{RefusalReason, SessionError, WireError};
 use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{GREETING_LEN_MAX, HANDSHAKE_TIMEOUT};
@@ -46,7 +46,7 @@ async fn dial(tcp: TcpStream, config: Arc<ClientConfig>) -> Result<OpenLane, Ses
         .await
 }
 
-/// What becomes of one lane when `config` dials a listener of `listener` that expects `expected`.
+/// Both outcomes of one lane when `config` dials a listener of `listener` that expects `expected`.
 async fn meet(
     config: Arc<ClientConfig>,
     listener: &Party,
@@ -67,7 +67,7 @@ fn changed(config: &Arc<ClientConfig>, change: impl FnOnce(&mut ClientConfig)) -
 }
 
 #[tokio::test]
-async fn two_who_expect_each_other_share_a_secret() {
+async fn peers_that_expect_each_other_share_a_secret() {
     let (alice, bob) = (party(), party());
     let config = alice.tls.client_config(bob.fingerprint).unwrap();
     let (dialled, accepted) = meet(config, &bob, alice.fingerprint).await;
@@ -80,7 +80,7 @@ async fn two_who_expect_each_other_share_a_secret() {
 }
 
 #[tokio::test]
-async fn a_listener_with_another_identity_is_not_spoken_to() {
+async fn a_dialler_sends_nothing_to_a_listener_with_another_identity() {
     let (alice, bob, mallory) = (party(), party(), party());
     let config = alice.tls.client_config(bob.fingerprint).unwrap();
     let (dialled, accepted) = meet(config, &mallory, alice.fingerprint).await;
@@ -133,7 +133,7 @@ async fn a_dialler_without_the_post_quantum_key_exchange_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dialler_of_another_version_is_told_ours() {
+async fn a_dialler_of_another_version_receives_ours() {
     let (alice, bob) = (party(), party());
     let (dialled, accepted) = tcp_pair().await;
     let gate = Expected::default();
@@ -170,7 +170,7 @@ async fn a_dialler_of_another_version_is_told_ours() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_handshake_end_it_without_an_answer_of_substance() {
+async fn bytes_that_are_no_handshake_get_an_alert_at_most() {
     let (alice, bob) = (party(), party());
     let (mut dialled, accepted) = tcp_pair().await;
     let gate = Expected::default();
@@ -185,4 +185,60 @@ async fn bytes_that_are_no_handshake_end_it_without_an_answer_of_substance() {
     };
     let (len, accepted) = tokio::join!(babbling, async { listening.await.map(drop) });
     assert!(len <= 16 && accepted.is_err());
+}
+
+/// Announces a frame of `len` bytes and fills it with zeros.
+async fn send_frame(stream: &mut (impl AsyncWriteExt + Unpin), len: usize) {
+    let prefix = u32::try_from(len).unwrap().to_be_bytes();
+    let frame = [prefix.as_slice(), &vec![0; len]].concat();
+    stream.write_all(&frame).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
+fn is_too_long<T>(outcome: &Result<T, SessionError>) -> bool {
+    let Err(SessionError::Protocol { source, .. }) = outcome else {
+        panic!("zeros are neither a hello nor a greeting")
+    };
+    matches!(source, WireError::FrameTooLong { .. })
+}
+
+#[tokio::test]
+async fn a_listener_reads_a_hello_up_to_the_limit_and_refuses_one_byte_more() {
+    let (alice, bob) = (party(), party());
+    for len in [GREETING_LEN_MAX, GREETING_LEN_MAX + 1] {
+        let (dialled, accepted) = tcp_pair().await;
+        let gate = Expected::default();
+        gate.set(Some(alice.fingerprint));
+        let listening = lane::accept(accepted, bob.tls.server_config(gate).unwrap());
+        let config = alice.tls.client_config(bob.fingerprint).unwrap();
+        let dialling = async {
+            let connector = tokio_rustls::TlsConnector::from(config);
+            let connecting = connector.connect(tls::server_name().unwrap(), dialled);
+            let mut stream = connecting.await.unwrap();
+            send_frame(&mut stream, len).await;
+            stream
+        };
+        let (_open, accepted) = tokio::join!(dialling, listening);
+        assert_eq!(is_too_long(&accepted), len > GREETING_LEN_MAX);
+    }
+}
+
+#[tokio::test]
+async fn a_dialler_reads_a_greeting_up_to_the_limit_and_refuses_one_byte_more() {
+    let (alice, bob) = (party(), party());
+    for len in [GREETING_LEN_MAX, GREETING_LEN_MAX + 1] {
+        let (dialled, accepted) = tcp_pair().await;
+        let gate = Expected::default();
+        gate.set(Some(alice.fingerprint));
+        let server = bob.tls.server_config(gate).unwrap();
+        let config = alice.tls.client_config(bob.fingerprint).unwrap();
+        let answering = async {
+            let acceptor = tokio_rustls::TlsAcceptor::from(server);
+            let mut stream = acceptor.accept(accepted).await.unwrap();
+            send_frame(&mut stream, len).await;
+            stream
+        };
+        let (dialled, _open) = tokio::join!(dial(dialled, config), answering);
+        assert_eq!(is_too_long(&dialled), len > GREETING_LEN_MAX);
+    }
 }

@@ -1,11 +1,11 @@
-//! TLS 1.3 as tandem speaks it: one version, one key exchange, raw Ed25519 keys both ways, each
-//! side pinned.
+//! TLS 1.3 as tandem uses it: one version, one key exchange, raw Ed25519 keys both ways, each side
+//! pinned.
 //!
-//! Owns the provider and the two configurations. The verifiers do one thing: does the key that was
-//! presented hash to a fingerprint that is expected here, and did it sign the handshake? They hold
-//! no other policy. Resumption, tickets, 0-RTT and SNI are off: a full handshake costs about a
-//! millisecond, and state would only add a path where the pin is not checked. RFC 8446 (TLS 1.3),
-//! RFC 7250 (raw public keys), draft-ietf-tls-ecdhe-mlkem (X25519MLKEM768).
+//! Owns the provider and the two configurations. The verifiers check one thing: that the presented
+//! key hashes to an expected fingerprint and signed the handshake. They hold no other policy.
+//! Resumption, tickets, 0-RTT and SNI are off: a full handshake costs about a millisecond, and
+//! state would only add a path where the pin is not checked. RFC 8446 (TLS 1.3), RFC 7250 (raw
+//! public keys), draft-ietf-tls-ecdhe-mlkem (X25519MLKEM768).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,26 +31,26 @@ const ALPN: &[u8] = b"tandem/1";
 /// Label of the exporter (RFC 8446 section 7.5) that gives both ends of a control lane the same
 /// session id.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-tandem-session-v1";
-/// Sent nowhere (SNI is off); rustls wants a name to key its configuration by.
+/// Never sent (SNI is off); rustls needs a name to key its configuration by.
 const SERVER_NAME: &str = "peer.invalid";
 
-/// The fingerprint a listener lets in. Empty refuses everybody.
+/// The fingerprint that a listener lets in; `None` refuses every peer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expected(Arc<RwLock<Option<Fingerprint>>>);
 
 impl Expected {
-    /// From now on only `fingerprint` is let in.
+    /// Lets in only `fingerprint` from now on.
     pub(crate) fn set(&self, fingerprint: Option<Fingerprint>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = fingerprint;
     }
 
-    /// Whom this listener lets in.
+    /// The peer that this listener lets in.
     pub(crate) fn current(&self) -> Option<Fingerprint> {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What every lane of one peer needs to prove who it is.
+/// What every lane of one peer needs to prove its identity.
 pub(crate) struct TlsIdentity {
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
@@ -74,7 +74,7 @@ impl TlsIdentity {
         Ok(Self { provider, key })
     }
 
-    /// The configuration of a dialler that talks to `expected` and to nobody else.
+    /// The configuration of a dialler that talks only to `expected`.
     pub(crate) fn client_config(&self, expected: Fingerprint) -> Result<Arc<ClientConfig>, Error> {
         self.client_config_with(&self.provider, expected)
     }
@@ -99,7 +99,7 @@ impl TlsIdentity {
         Ok(Arc::new(config))
     }
 
-    /// The configuration of a listener that lets in whom `expected` names at that moment.
+    /// The configuration of a listener that lets in the peer that `expected` names at that moment.
     pub(crate) fn server_config(&self, expected: Expected) -> Result<Arc<ServerConfig>, Error> {
         let pin = Arc::new(Pin {
             accepted: Accepted::Current(expected),
@@ -120,12 +120,12 @@ impl TlsIdentity {
     }
 }
 
-/// The name a dialler hands to rustls; it never appears on the wire.
+/// The name that a dialler hands to rustls; it never appears on the wire.
 pub(crate) fn server_name() -> Result<ServerName<'static>, Error> {
     ServerName::try_from(SERVER_NAME).map_err(|e| Error::General(e.to_string()))
 }
 
-/// Checks what rustls leaves to us: a peer that offers no ALPN at all is let through by it.
+/// Checks what rustls does not: it lets in a peer that offers no ALPN at all.
 pub(crate) fn check_protocol(connection: &CommonState) -> Result<(), Error> {
     match connection.alpn_protocol() {
         Some(ALPN) => Ok(()),
@@ -133,13 +133,13 @@ pub(crate) fn check_protocol(connection: &CommonState) -> Result<(), Error> {
     }
 }
 
-/// The fingerprint of whoever is at the other end of a finished handshake.
+/// The fingerprint of the peer at the other end of a finished handshake.
 pub(crate) fn remote_fingerprint(connection: &CommonState) -> Result<Fingerprint, Error> {
     let presented = connection.peer_certificates().and_then(|chain| chain.first());
     fingerprint_of(presented.ok_or(Error::NoCertificatesPresented)?)
 }
 
-/// The 32 bytes that both ends of one control lane, and nobody else, can derive.
+/// The 32 bytes that only the two ends of one control lane can derive.
 pub(crate) fn session_secret(
     export: impl FnOnce([u8; 32], &[u8], Option<&[u8]>) -> Result<[u8; 32], Error>,
 ) -> Result<[u8; 32], Error> {
@@ -219,7 +219,7 @@ impl ServerCertVerifier for Pin {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".into()))
+        Err(Error::General("TLS 1.2 is not supported".into()))
     }
 
     fn verify_tls13_signature(
@@ -260,7 +260,7 @@ impl ClientCertVerifier for Pin {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".into()))
+        Err(Error::General("TLS 1.2 is not supported".into()))
     }
 
     fn verify_tls13_signature(

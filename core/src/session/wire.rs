@@ -1,9 +1,9 @@
-//! Frames: a length, then one postcard message. And what is said first on every lane.
+//! Frames (a length, then one postcard message), and the first messages on every lane.
 //!
 //! Owns the framing, its limits and the greeting. The length is checked against a limit before a
-//! byte is allocated, a message that does not end where its frame ends is refused, and nothing here
-//! panics whatever the bytes are. What travels after the greeting is defined by `peer` (control
-//! lane) and `transfer` (data lanes).
+//! byte is allocated, a message that does not end where its frame ends is refused, and no bytes
+//! make this file panic. `peer` (control lane) and `transfer` (data lanes) define what follows the
+//! greeting.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -12,13 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Version of everything after the handshake. A peer with another one is refused, never guessed at.
+/// Version of everything after the handshake. A peer with another version is refused.
 pub(crate) const PROTOCOL_VERSION: u16 = 1;
 
 /// Bytes of the length in front of each frame.
 const PREFIX_LEN: usize = 4;
 
-/// What the dialler says first on a lane.
+/// What the dialler sends first on a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
     /// [`PROTOCOL_VERSION`] of the dialler.
@@ -72,9 +72,9 @@ pub enum RefusalReason {
     },
     /// The lane names a session that is not (or no longer) alive there.
     UnknownSession,
-    /// It is dialling us itself at this moment, and its dial has precedence.
+    /// It is dialling us at this moment, and its dial has precedence.
     Crossing,
-    /// The session has as many lanes as it may have.
+    /// The session already has its maximum number of lanes.
     TooManyLanes,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for RefusalReason {
             }
             Self::UnknownSession => f.write_str("it does not know that session"),
             Self::Crossing => f.write_str("it is dialling us at the same moment"),
-            Self::TooManyLanes => f.write_str("the session has as many lanes as it may have"),
+            Self::TooManyLanes => f.write_str("the session already has its maximum number of lanes"),
         }
     }
 }
@@ -112,13 +112,13 @@ pub enum WireError {
     /// The bytes of a frame are not the message that belongs here.
     #[error("a frame does not hold the expected message: {reason}")]
     Malformed {
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
     /// The lane broke.
     #[error("the lane broke: {source}")]
     Io {
-        /// What the system or TLS said.
+        /// The error of the system or of TLS.
         #[from]
         source: io::Error,
     },
@@ -150,7 +150,7 @@ pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, WireError
     }
 }
 
-/// Reads one frame. Not cancel safe: a frame that was begun must be read to its end.
+/// Reads one frame. Not cancel safe: a frame whose reading has begun must be read to its end.
 pub(crate) async fn read<T: DeserializeOwned>(
     reader: &mut (impl AsyncRead + Unpin),
     limit: usize,

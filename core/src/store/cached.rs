@@ -1,9 +1,9 @@
-//! One content on its way in for whoever reads it: a sparse file, and which blocks of it are there.
+//! A content that is being fetched for readers: a sparse file, and which of its blocks are here.
 //!
-//! Owns the invariant that a byte can be read only after it was verified and written: bytes are
-//! checked by the caller, written here, and only then is their bit set. The file takes no disk
-//! until something is written, what is known of it no memory but for what is there, and both vanish
-//! with the last handle.
+//! Owns the invariant that a byte can be read only after it was verified and written: the caller
+//! verifies bytes, this file writes them, and only then sets their bits. The file takes no disk
+//! until something is written. What is known of it takes memory only for blocks that are here. Both
+//! are gone with the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -19,7 +19,7 @@ use super::{read_exact_at, write_all_at};
 use crate::catalog::ContentId;
 use crate::limits::FINE_OUTLINES_KEPT_MAX;
 
-/// A content that may be here in part.
+/// A content of which some or all blocks may be here.
 #[derive(Debug)]
 pub(crate) struct Cached {
     content: ContentId,
@@ -35,9 +35,9 @@ pub(crate) struct Cached {
     is_given_away: AtomicBool,
 }
 
-/// What the contents of a depot take.
+/// The disk and memory that the contents of a depot take.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Usage {
     /// Bytes of disk.
     pub(super) stored_len: AtomicU64,
     /// Bytes of memory that their outlines take.
@@ -47,17 +47,16 @@ pub(super) struct Taken {
 /// The depot that a content is in.
 #[derive(Debug, Default)]
 pub(super) struct Home {
-    /// What all contents of the same depot take.
-    pub(super) taken: Arc<Taken>,
-    /// Where the content is put once something of it is here; gone with the depot.
+    /// The disk and memory that all contents of the same depot take.
+    pub(super) usage: Arc<Usage>,
+    /// Where the content is kept once some of it is here; gone with the depot.
     pub(super) shelf: Weak<Mutex<Shelf>>,
     /// The content itself.
     pub(super) this: Weak<Cached>,
 }
 
 impl Cached {
-    /// Creates the file at `path`, which nobody else may be able to read. `home` is given the
-    /// content itself.
+    /// Creates the file at `path`, which no other user can read. `home` gets the content itself.
     pub(super) fn create(
         path: PathBuf,
         content: ContentId,
@@ -86,12 +85,12 @@ impl Cached {
         }))
     }
 
-    /// What it is the content of.
+    /// The content's hash and length.
     pub(crate) fn content(&self) -> ContentId {
         self.content
     }
 
-    /// The sparse file; what was not verified yet reads as zeros there.
+    /// The sparse file. Blocks that were not written yet read as zeros in it.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -101,7 +100,7 @@ impl Cached {
         &self.path
     }
 
-    /// The outline, once it has arrived; a content of one group has an empty one from the start.
+    /// The outline, once it has arrived. A content of one group has an empty one from the start.
     pub(crate) fn outline(&self) -> Option<&Outline> {
         if group_count(self.content.len) == 1 {
             return Some(self.outline.get_or_init(Outline::default));
@@ -109,27 +108,27 @@ impl Cached {
         self.outline.get()
     }
 
-    /// Accepts the outline, which was verified.
+    /// Accepts the outline, which the caller has verified.
     pub(crate) fn outlined(&self, outline: Outline) {
         let len = outline.as_bytes().len() as u64;
-        // Fails when it came twice, and then it is the same.
+        // This fails if it arrived twice; then both are the same.
         if self.outline.set(outline).is_ok() {
             self.count_outlines(0, len);
         }
     }
 
-    /// The fine outline of a group, if it was asked for lately.
+    /// The fine outline of a group, if it was used lately.
     pub(crate) fn fine(&self, group: u64) -> Option<Arc<FineOutline>> {
         self.kept().get(&group).cloned()
     }
 
-    /// Keeps the fine outline of a group, which was verified.
+    /// Keeps the fine outline of a group, which the caller has verified.
     pub(crate) fn keep_fine(&self, group: u64, fine: FineOutline) -> Arc<FineOutline> {
         let fine = Arc::new(fine);
         let mut kept = self.kept();
         let len_before = fine_len(&kept);
         if kept.len() >= FINE_OUTLINES_KEPT_MAX {
-            // Rarely needed again by then, and cheap to be had again.
+            // An old one is rarely needed again, and cheap to fetch again.
             kept.clear();
         }
         kept.insert(group, fine.clone());
@@ -138,7 +137,7 @@ impl Cached {
     }
 
     fn count_outlines(&self, before_len: u64, after_len: u64) {
-        for len in [&self.outlines_len, &self.home.taken.outlines_len] {
+        for len in [&self.outlines_len, &self.home.usage.outlines_len] {
             len.fetch_add(after_len, Ordering::Relaxed);
             len.fetch_sub(before_len, Ordering::Relaxed);
         }
@@ -153,7 +152,7 @@ impl Cached {
         self.fine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all of `range` is here. What lies beyond the end never is.
+    /// Whether all of `range` is here. Bytes beyond the end never are.
     pub(crate) fn has(&self, range: Range<u64>) -> bool {
         range.end <= self.content.len
             && groups_of(&range).all(|group| blocks_within(&range, group) & !self.present(group) == 0)
@@ -182,7 +181,7 @@ impl Cached {
     /// Fills `buffer` from `offset`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when not all of it is here, and what the system says.
+    /// [`io::ErrorKind::WouldBlock`] if not all of it is here, and the system's errors.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64);
         if !end.is_some_and(|end| self.has(offset..end)) {
@@ -191,8 +190,8 @@ impl Cached {
         read_exact_at(&self.file, buffer, offset)
     }
 
-    /// Writes verified blocks of `group` that follow each other, from block `first` on; they can be
-    /// read from then on. `true` for the write that made the content complete.
+    /// Writes consecutive verified blocks of `group`, starting at block `first`. They can be read
+    /// from then on. Returns `true` if this write made the content complete.
     pub(crate) fn write(&self, group: u64, first: u32, bytes: &[u8]) -> io::Result<bool> {
         let offset = group * GROUP_LEN + u64::from(first) * BLOCK_LEN;
         let count = (bytes.len() as u64).div_ceil(BLOCK_LEN);
@@ -204,7 +203,7 @@ impl Cached {
         let bits = first_bits(count) << first;
         let fresh = bits & !word.fetch_or(bits, Ordering::AcqRel);
         let fresh_len = self.len_of(group, fresh);
-        self.home.taken.stored_len.fetch_add(fresh_len, Ordering::Relaxed);
+        self.home.usage.stored_len.fetch_add(fresh_len, Ordering::Relaxed);
         let missing_len = self.missing_len.fetch_sub(fresh_len, Ordering::AcqRel);
         if fresh_len > 0 && missing_len == self.content.len {
             self.home.put_on_shelf();
@@ -212,7 +211,7 @@ impl Cached {
         Ok(fresh_len > 0 && missing_len == fresh_len)
     }
 
-    /// The file stays when this is dropped: somebody else has a use for it.
+    /// Keeps the file when this is dropped: it has another use.
     pub(crate) fn give_away(&self) {
         self.is_given_away.store(true, Ordering::Release);
     }
@@ -228,9 +227,9 @@ impl Cached {
 
 impl Drop for Cached {
     fn drop(&mut self) {
-        let taken = &self.home.taken;
-        taken.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
-        taken
+        let usage = &self.home.usage;
+        usage.stored_len.fetch_sub(self.present_len(), Ordering::Relaxed);
+        usage
             .outlines_len
             .fetch_sub(self.outlines_len(), Ordering::Relaxed);
         self.home.clear_place(&self.content);
@@ -244,7 +243,7 @@ impl Drop for Cached {
 }
 
 impl Home {
-    /// Something of the content is here: the depot keeps it, whoever else does.
+    /// Some of the content is here, so the depot keeps it from now on.
     fn put_on_shelf(&self) {
         if let (Some(shelf), Some(this)) = (self.shelf.upgrade(), self.this.upgrade()) {
             lock(&shelf).keep(this);
@@ -259,11 +258,11 @@ impl Home {
     }
 }
 
-/// Groups whose words are allocated together, 8 KiB for the blocks of a GiB.
+/// Groups whose words are allocated together: 8 KiB of words, for the blocks of 1 GiB.
 const PAGE_GROUPS: usize = 1024;
 
-/// Which blocks are here: a word for each group, one bit for each of its blocks. Only where
-/// something is here there are words.
+/// Which blocks are here: a word for each group, with one bit for each of its blocks. Words exist
+/// only where blocks are here.
 #[derive(Debug)]
 struct Presence {
     pages: Box<[OnceLock<Box<[AtomicU64]>>]>,
@@ -286,7 +285,7 @@ impl Presence {
         word.map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// The word of a group that is there in the content; it has one from now on.
+    /// The word of a group of the content; allocated if it does not exist yet.
     fn word(&self, group: u64) -> Option<&AtomicU64> {
         let (page, index) = position(group);
         let page = self.pages.get(page).filter(|_| group < self.groups)?;
@@ -295,7 +294,7 @@ impl Presence {
     }
 }
 
-/// In which page the word of a group is, and where in it.
+/// The page that holds the word of a group, and its place in the page.
 fn position(group: u64) -> (usize, usize) {
     let group = usize::try_from(group).unwrap_or(usize::MAX);
     (group / PAGE_GROUPS, group % PAGE_GROUPS)
@@ -358,7 +357,22 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_to_be_written_is_not_there() {
+    fn fine_outlines_are_kept_up_to_the_limit_and_dropped_for_one_more() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, crate::limits::FILE_LEN_MAX);
+        let block = crate::store::subtree_value(&[0; 16], 0);
+        let fine = FineOutline::new(vec![block], 16, &block).unwrap();
+        let limit = FINE_OUTLINES_KEPT_MAX as u64;
+        for group in 0..limit {
+            cached.keep_fine(group, fine.clone());
+        }
+        assert!(cached.fine(0).is_some() && cached.fine(limit - 1).is_some());
+        cached.keep_fine(limit, fine);
+        assert!(cached.fine(0).is_none() && cached.fine(limit).is_some());
+    }
+
+    #[test]
+    fn a_block_whose_write_fails_is_not_here() {
         let root = tempfile::tempdir().unwrap();
         let mut cached = cached(&root, 30_000);
         let file = File::open(&cached.path).unwrap();
@@ -368,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_is_complete_with_its_last_block_whatever_came_twice() {
+    fn a_content_is_complete_with_its_last_block_even_if_some_arrive_twice() {
         let root = tempfile::tempdir().unwrap();
         let cached = cached(&root, GROUP_LEN + 20_000);
         assert!(!cached.write(1, 0, &[7; 16_384]).unwrap());
@@ -378,13 +392,13 @@ mod tests {
         assert!(cached.is_complete() && cached.has(0..GROUP_LEN + 20_000));
         assert!(!cached.write(0, 0, &[7; 1 << 20]).unwrap());
         assert_eq!(
-            cached.home.taken.stored_len.load(Ordering::Relaxed),
+            cached.home.usage.stored_len.load(Ordering::Relaxed),
             GROUP_LEN + 20_000
         );
     }
 
     #[test]
-    fn what_is_known_of_a_content_takes_memory_only_where_something_of_it_is_here() {
+    fn the_map_of_blocks_takes_memory_only_where_blocks_are_here() {
         let root = tempfile::tempdir().unwrap();
         let cached = cached(&root, crate::limits::FILE_LEN_MAX);
         let pages = || {
@@ -411,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_content_is_complete_and_nothing_lies_beyond_its_end() {
+    fn an_empty_content_is_complete_and_has_nothing_beyond_its_end() {
         let root = tempfile::tempdir().unwrap();
         let cached = cached(&root, 0);
         assert!(cached.is_complete() && cached.has(0..0));
@@ -420,7 +434,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn creating_one_takes_no_disk_and_lets_nobody_else_read() {
+    fn a_new_file_takes_no_disk_and_no_other_user_can_read_it() {
         use std::os::unix::fs::MetadataExt;
         let root = tempfile::tempdir().unwrap();
         let cached = cached(&root, 10 << 30);

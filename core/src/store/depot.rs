@@ -1,13 +1,13 @@
-//! The directory in which a peer keeps what it does not share from where it is: contents that were
-//! fetched to be read, and files that were written through a mount.
+//! The directory of a peer's own store. It holds contents that were fetched to be read, and files
+//! that were written through a mount.
 //!
 //! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
-//! disk they take. What is in `written/` belongs to the mount; it is made room for and never
-//! touched. All three folders must be ours alone: whoever could write to them could make us serve,
-//! or remove, files of ours that lie elsewhere.
+//! disk that they take. The files in `written/` belong to the mount; this file makes the folder for
+//! them and never touches them. No other user may be able to write to the three folders: such a
+//! user could make this peer serve or remove files of its own user elsewhere.
 //!
-//! What was written stays when the peer ends. The catalog does not outlive the peer yet, so the
-//! next one does not use it.
+//! Written files stay when the peer ends. The catalog does not outlive the peer yet, so the next
+//! peer does not use them.
 
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::cached::{Cached, Home, Taken};
+use super::cached::{Cached, Home, Usage};
 use super::no_follow;
 use crate::catalog::ContentId;
 use crate::limits::DEPOT_OUTLINES_LEN_MAX;
@@ -42,7 +42,7 @@ pub enum DepotError {
         /// The link.
         path: PathBuf,
     },
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error(
         "`{}` belongs to user {owner}, and this peer runs as user {user}\nhint: give this peer a store of its own",
         path.display()
@@ -55,9 +55,9 @@ pub enum DepotError {
         /// The user that this peer runs as.
         user: u32,
     },
-    /// Others may write to it.
+    /// Other users can write to it.
     #[error(
-        "`{}` has mode {mode:04o}, so others can write to this peer's store\nhint: chmod 700 `{}`",
+        "`{}` has mode {mode:04o}, so other users can write to this peer's store\nhint: chmod 700 `{}`",
         path.display(),
         path.display()
     )]
@@ -70,30 +70,31 @@ pub enum DepotError {
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The step, as the message names it.
         action: &'static str,
-        /// With which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// A peer's own directory. One owner at a time; what was fetched is gone when it is dropped.
+/// A peer's own directory. It has one owner at a time. Fetched contents are removed when it is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Depot {
     fetched: PathBuf,
     written: PathBuf,
-    /// Tells the files of this life from those of others that were not removed yet.
+    /// Distinguishes the files of this life from leftovers of earlier ones.
     token: u64,
     fetched_len_max: u64,
-    taken: Arc<Taken>,
+    usage: Arc<Usage>,
     shelf: Arc<Mutex<Shelf>>,
     _lock: File,
 }
 
-/// The contents that have a place. Lock it for no longer than a look: a content that goes takes
-/// itself from here.
+/// The contents that have a place. Lock it only for a look-up: a content removes itself from here
+/// when its last handle is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     contents: HashMap<ContentId, Slot>,
@@ -104,21 +105,21 @@ pub(super) struct Shelf {
 #[derive(Debug)]
 struct Slot {
     place: Weak<Cached>,
-    /// The same, once something of the content is here. A place with nothing in it goes with its
-    /// last handle: there may be any number of files that were opened once and never read.
+    /// The same content, once some of it is here. A place with nothing in it goes with its last
+    /// handle: any number of files may be opened and never read.
     kept: Option<Arc<Cached>>,
     used_at: u64,
 }
 
 impl Slot {
-    /// Whether somebody besides the depot has a handle.
+    /// Whether anything other than the depot has a handle.
     fn is_held(&self) -> bool {
         self.place.strong_count() > usize::from(self.kept.is_some())
     }
 }
 
 impl Shelf {
-    /// From now on the content is kept, for something of it is here.
+    /// Keeps the content from now on, because some of it is here.
     pub(super) fn keep(&mut self, cached: Arc<Cached>) {
         if let Some(slot) = self.contents.get_mut(&cached.content())
             && slot.place.ptr_eq(&Arc::downgrade(&cached))
@@ -127,7 +128,7 @@ impl Shelf {
         }
     }
 
-    /// A place is gone. Another one that the content has by now stays.
+    /// Removes a place that is gone, unless the content has another one by now.
     pub(super) fn clear(&mut self, content: &ContentId, place: &Weak<Cached>) {
         if self
             .contents
@@ -147,12 +148,12 @@ impl Shelf {
 }
 
 impl Depot {
-    /// Takes the directory at `dir`, which is created if need be. Fetched contents of which nobody
-    /// makes use take at most `fetched_len_max` bytes.
+    /// Opens the directory at `dir`, and creates it if it does not exist. Fetched contents that
+    /// nothing uses take at most `fetched_len_max` bytes.
     ///
     /// # Errors
-    /// [`DepotError::InUse`] while another peer has it, what is wrong with a folder that is not
-    /// ours alone, and what the system says.
+    /// [`DepotError::InUse`] while another peer uses it; a folder that other users own or can write
+    /// to; and the system's errors.
     pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, DepotError> {
         let dir = own_folder(dir)?;
         let lock = take_lock(&dir)?;
@@ -165,20 +166,20 @@ impl Depot {
             written,
             token,
             fetched_len_max,
-            taken: Arc::default(),
+            usage: Arc::default(),
             shelf: Arc::default(),
             _lock: lock,
         })
     }
 
-    /// The folder for files that are written through a mount. Nothing in it is ever removed from
-    /// here.
+    /// The folder for files that are written through a mount. This file never removes anything in
+    /// it.
     pub(crate) fn written_dir(&self) -> &Path {
         &self.written
     }
 
-    /// The place of `content`, whole, in part or not at all. Creating one costs no download and no
-    /// disk; it goes with its last handle as long as nothing is in it.
+    /// The place of `content`, whether it is complete, in part or empty. Creating one downloads
+    /// nothing and takes no disk. An empty place goes with its last handle.
     pub(crate) fn fetched(&self, content: ContentId) -> io::Result<Arc<Cached>> {
         let mut shelf = self.shelf();
         if let Some(cached) = shelf.find(&content) {
@@ -187,7 +188,7 @@ impl Depot {
         shelf.file_count += 1;
         let name = format!("{:016x}-{}", self.token, shelf.file_count);
         let home = |this| Home {
-            taken: self.taken.clone(),
+            usage: self.usage.clone(),
             shelf: Arc::downgrade(&self.shelf),
             this,
         };
@@ -201,25 +202,25 @@ impl Depot {
         Ok(cached)
     }
 
-    /// The place of `content` if it has one.
+    /// The place of `content`, if it has one.
     pub(crate) fn find(&self, content: &ContentId) -> Option<Arc<Cached>> {
         self.shelf().find(content)
     }
 
-    /// Whether somebody besides this depot has a handle to the place of a content.
+    /// Whether anything other than this depot has a handle to the place of a content.
     pub(crate) fn is_held(&self, content: &ContentId) -> bool {
         self.shelf().contents.get(content).is_some_and(Slot::is_held)
     }
 
-    /// Gives the file of a content away; the next reader gets a new place for it. `false` while
-    /// somebody has a handle to it.
+    /// Gives the file of a content away; the next reader gets a new place. Returns `false` while a
+    /// handle to it exists.
     pub(crate) fn release(&self, content: &ContentId) -> bool {
         let mut shelf = self.shelf();
         if shelf.contents.get(content).is_some_and(Slot::is_held) {
             return false;
         }
         let slot = shelf.contents.remove(content);
-        // Its last handle is dropped when the shelf is free again.
+        // The last handle is dropped only after the shelf is unlocked.
         drop(shelf);
         if let Some(kept) = slot.and_then(|slot| slot.kept) {
             kept.give_away();
@@ -227,18 +228,19 @@ impl Depot {
         true
     }
 
-    /// Takes the contents out that were not used for longest and that nobody holds, until the
-    /// others and their outlines fit. Their files go with the last handle, so forget them as
-    /// sources first.
+    /// Takes out the least recently used contents to which there are no handles, until the others
+    /// and their outlines fit. Their files are removed with the last handle, so the caller must
+    /// first forget them as sources.
     #[must_use]
     pub(crate) fn trim(&self) -> Vec<Arc<Cached>> {
-        let mut stored = excess(&self.taken.stored_len, self.fetched_len_max);
-        let mut outlines = excess(&self.taken.outlines_len, DEPOT_OUTLINES_LEN_MAX);
+        let mut stored = excess(&self.usage.stored_len, self.fetched_len_max);
+        let mut outlines = excess(&self.usage.outlines_len, DEPOT_OUTLINES_LEN_MAX);
         if stored == 0 && outlines == 0 {
             return Vec::new();
         }
         let mut shelf = self.shelf();
-        // New handles are made under this lock only: one that is not held now will not be.
+        // New handles are made only under this lock: a content without handles now gets none
+        // meanwhile.
         let idle = shelf
             .contents
             .iter()
@@ -264,15 +266,17 @@ impl Depot {
     }
 }
 
-fn excess(taken: &AtomicU64, limit: u64) -> u64 {
-    taken.load(Ordering::Relaxed).saturating_sub(limit)
+fn excess(usage: &AtomicU64, limit: u64) -> u64 {
+    usage.load(Ordering::Relaxed).saturating_sub(limit)
 }
 
-/// The folder at `path`, created if need be, without links in its path. It must belong to this
-/// user, and nobody else may be able to write to it.
+/// The folder at `path`, without links in its path; created if it does not exist. It must belong to
+/// this user, and no other user may be able to write to it.
 fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
     create_folder(path)?;
-    let metadata = path.symlink_metadata().map_err(|e| failed("look at", path, e))?;
+    let metadata = path
+        .symlink_metadata()
+        .map_err(|e| failed("read the attributes of", path, e))?;
     if metadata.is_symlink() {
         return Err(DepotError::IsLink {
             path: path.to_owned(),
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_fetched_goes_with_the_owner_and_what_was_written_stays() {
+    fn fetched_contents_go_with_the_owner_and_written_files_stay() {
         let root = tempfile::tempdir().unwrap();
         let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
         depot
@@ -397,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_those_go_that_nobody_holds_the_least_used_first() {
+    fn beyond_the_bound_the_least_recently_used_contents_without_handles_go_first() {
         let root = tempfile::tempdir().unwrap();
         let depot = Depot::open(root.path(), 3_000).unwrap();
         let place = |hash| {
@@ -433,7 +437,7 @@ mod tests {
         drop(again);
         assert!(depot.find(&content(1, 1 << 40)).is_none() && !depot.is_held(&content(1, 1 << 40)));
         assert_eq!((fetched_count(&root), depot.shelf().contents.len()), (0, 0));
-        assert_eq!(depot.taken.outlines_len.load(Ordering::Relaxed), 0);
+        assert_eq!(depot.usage.outlines_len.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -451,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_of_outlines_those_go_that_nobody_holds() {
+    fn beyond_the_bound_of_outlines_contents_without_handles_go() {
         let root = tempfile::tempdir().unwrap();
         let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
         let outlined_len = DEPOT_OUTLINES_LEN_MAX / 4;
@@ -473,14 +477,14 @@ mod tests {
         assert_eq!(gone, [content(2, 1 << 40)]);
         drop(trimmed);
         assert_eq!(
-            depot.taken.outlines_len.load(Ordering::Relaxed),
+            depot.usage.outlines_len.load(Ordering::Relaxed),
             3 * outlined_len + 32
         );
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_else_can_look_into_a_store() {
+    fn no_other_user_can_read_a_store() {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("store");
@@ -521,7 +525,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_store_that_others_may_write_to_is_refused() {
+    fn a_store_that_other_users_can_write_to_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         for (folder, mode) in [("", 0o777), ("", 0o720), ("fetched", 0o702), ("written", 0o777)] {
@@ -543,10 +547,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_store_of_somebody_else_is_refused() {
+    fn a_store_of_another_user_is_refused() {
         use std::os::unix::fs::chown;
         let root = tempfile::tempdir().unwrap();
-        // Root gives a folder away; others have none to give, but what is root's is not theirs.
+        // As root, the test gives the folder to another user. Other users take a folder of root's
+        // instead.
         let foreign = match chown(root.path(), Some(65_534), None) {
             Ok(()) => root.path(),
             Err(_) => Path::new("/"),

@@ -1,7 +1,7 @@
 //! Hashing a file once, when it is shared: its root hash and its outline.
 //!
-//! Large files are hashed by several threads, each with its own range of groups. Reads are checked:
-//! a file that ends early is an error, not a shorter hash.
+//! Several threads hash a large file, each with its own range of groups. Reads are checked: a file
+//! that ends early is an error, not a shorter hash.
 
 use std::fs::File;
 use std::io;
@@ -16,14 +16,14 @@ use super::read_exact_at;
 use crate::aligned::AlignedBuffer;
 use crate::limits::{HASH_THREADS_MAX, IO_BLOCK_LEN};
 
-/// Asked between two groups whether nobody wants the hash any more.
+/// Called between two groups. It returns whether the hash is no longer wanted.
 pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// The root hash and the outline of the first `len` bytes of `file`.
 ///
 /// # Errors
-/// Whatever reading says; [`io::ErrorKind::UnexpectedEof`] when the file is shorter than `len`, and
-/// [`io::ErrorKind::Interrupted`] soon after `stop` says so.
+/// The errors of reading; [`io::ErrorKind::UnexpectedEof`] if the file is shorter than `len`, and
+/// [`io::ErrorKind::Interrupted`] soon after `stop` returns `true`.
 pub(crate) fn hash_file(file: &File, len: u64, stop: Stop<'_>) -> io::Result<([u8; 32], Outline)> {
     if len <= GROUP_LEN {
         let mut hasher = blake3::Hasher::new();
@@ -92,7 +92,7 @@ fn read_group(
     Ok(())
 }
 
-/// How much of `rest` bytes is read at once.
+/// How much of the remaining `rest` bytes is read at once.
 fn block_len(rest: u64) -> usize {
     usize::try_from(rest).unwrap_or(IO_BLOCK_LEN).min(IO_BLOCK_LEN)
 }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_hashes_to_what_blake3_says_of_its_bytes() {
+    fn the_hash_of_a_file_is_that_of_blake3() {
         for len in [0, 1, 70_000, 1 << 20, (1 << 20) + 1, (5 << 20) + 3] {
             let bytes: Vec<u8> = (0..len).map(|i| (i % 253) as u8).collect();
             let (root, outline) = hash_file(&file_of(&bytes), len as u64, &|| false).unwrap();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn hashing_ends_when_nobody_wants_it_any_more() {
+    fn hashing_ends_when_it_is_no_longer_wanted() {
         let error = hash_file(&file_of(&vec![0; 3 << 20]), 3 << 20, &|| true).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }

@@ -1,9 +1,9 @@
-//! Symbolic links that are received: made beneath the destination, and only where they stay in it.
+//! Received symbolic links: made beneath the destination, and only if they stay in it.
 //!
-//! A link from another peer is text that we write down and never follow. One that leads out of the
-//! destination would show whoever reads the folder later something of this machine, so it is not
-//! made at all. Nor is one that leads through a link which the share does not have: where that one
-//! leads, its owner decides, and may decide anew.
+//! A link from another peer is text that this peer writes down and never follows. A link out of the
+//! destination would show something of this machine to every later reader of the folder, so it is
+//! not made at all. Neither is a link that leads through a link that is not in the share: the owner
+//! of that one decides where it leads, and may change it.
 
 use std::collections::HashMap;
 #[cfg(unix)]
@@ -21,20 +21,20 @@ use super::part_file::{Destination, StoreError};
 #[cfg(unix)]
 use crate::limits::LINKS_FOLLOWED_MAX;
 
-/// The links of what is pulled, by their paths beneath the root. One that is there with the same
-/// text is known.
+/// The links of a pull, by their paths beneath the root. An existing link with the same text is
+/// known.
 #[derive(Debug, Default)]
 pub(crate) struct Links(HashMap<PathBuf, String>);
 
 impl Links {
-    /// Notes that a link goes there, with a text that does not lead out by itself; see
+    /// Notes that there will be a link, whose text alone does not lead out; see
     /// [`crate::catalog::LinkTarget::leads_up`].
     pub(crate) fn note(&mut self, at: &Destination, target: &str) {
         self.0.insert(at.relative.clone(), target.to_owned());
     }
 }
 
-/// Links that were received, by their paths without links, and their texts.
+/// Links that were received, by their paths (which have no links in them), and their texts.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedLinks(HashMap<PathBuf, String>);
 
@@ -44,9 +44,8 @@ impl ReceivedLinks {
         self.0.insert(at, target.to_owned());
     }
 
-    /// Refuses a path to receive at which leads through one of these links, as long as it is what
-    /// was made: the user may go through links of their own, but nobody else chooses where a file
-    /// goes.
+    /// Refuses a path that leads through one of these links while it is as it was made. The user
+    /// may receive through links of their own, but no other peer chooses where a file goes.
     pub(crate) fn refuse_on(&self, path: &Path) -> Result<(), StoreError> {
         let links = path.ancestors().filter(|at| at.is_symlink());
         let received = |at: &&Path| {
@@ -64,19 +63,19 @@ impl ReceivedLinks {
     }
 }
 
-/// What became of a received link.
+/// What was done with a received link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkFate {
     /// It is in place.
     Made,
     /// It leads out of the destination, or through a link that the share does not have, or this
-    /// system has no such links; nothing was made.
+    /// system has no such links. Nothing was made.
     LeftOut,
 }
 
 impl Destination {
-    /// Makes a symbolic link that leads `up` folders up, as its text says, before it leads down;
-    /// see [`crate::catalog::LinkTarget::leads_up`]. A file or link that is there is replaced.
+    /// Makes a symbolic link whose text leads `up` folders up before it leads down; see
+    /// [`crate::catalog::LinkTarget::leads_up`]. Replaces an existing file or link.
     #[cfg(unix)]
     pub(crate) fn create_link(&self, target: &str, up: usize, links: &Links) -> Result<LinkFate, StoreError> {
         let way = self.parent_path();
@@ -91,7 +90,7 @@ impl Destination {
         };
         let parent = walk.folder().try_clone();
         let parent = parent.map_err(|e| self.failed("open the folder of", e))?;
-        // One that leads where this user can't look is left out, and fails no pull.
+        // A link that leads where this user can't look is left out, and does not fail the pull.
         if !walk.stays(target, links).unwrap_or(false) {
             return Ok(LinkFate::LeftOut);
         }
@@ -100,14 +99,14 @@ impl Destination {
         let made = parent.symlink(target, &temporary);
         made.map_err(|e| self.failed("create the link", e))?;
         parent.rename(&temporary, &parent, name).map_err(|e| {
-            // What is left behind then is told by the same error.
+            // If this fails too, the same error reports the leftover.
             drop(parent.remove_file(&temporary));
             self.failed("rename into place", e)
         })?;
         Ok(LinkFate::Made)
     }
 
-    /// Windows tells links to folders from links to files, and lets few make them.
+    /// Windows has different links for folders and for files, and lets few users make them.
     #[cfg(not(unix))]
     pub(crate) fn create_link(
         &self,
@@ -119,11 +118,11 @@ impl Destination {
     }
 }
 
-/// Follows a text beneath the root, as the kernel would, one name after the other.
+/// Follows a text beneath the root as the kernel would, name by name.
 #[cfg(unix)]
 struct Walk {
     root: Dir,
-    /// The folders on the way, without the root.
+    /// The folders that were passed, without the root.
     folders: Vec<Dir>,
     reached: PathBuf,
 }
@@ -134,8 +133,8 @@ impl Walk {
         self.folders.last().unwrap_or(&self.root)
     }
 
-    /// Whether `target` stays beneath the root and meets no links but known ones. What does not
-    /// exist leads nowhere, and so does a name that is too long for a file.
+    /// Whether `target` stays beneath the root and meets only known links. A name that does not
+    /// exist leads nowhere, and neither does one that is too long for a file.
     fn stays(&mut self, target: &str, links: &Links) -> std::io::Result<bool> {
         let mut pending = names_of(target);
         let mut followed_count = 0;
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_which_nobody_can_tell_where_it_leads_is_left_out() {
+    fn a_link_that_leads_where_this_user_cannot_look_is_left_out() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(link(root.path(), "link", "no\0name/x", 0), LinkFate::LeftOut);
         assert!(!root.path().join("link").is_symlink());
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_through_the_links_of_the_share_and_no_others() {
+    fn a_link_may_lead_through_links_of_the_share_but_not_through_others() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("a/b")).unwrap();
         let folder = Destination::folder(root.path()).unwrap();
@@ -257,7 +256,7 @@ mod tests {
             |at: &str, target: &str| folder.join(Path::new(at)).create_link(target, 0, &links).unwrap();
         assert_eq!(make("way", "a/b"), LinkFate::Made);
         assert_eq!(make("through", "way/x"), LinkFate::Made);
-        // What the share's own link leads to is looked at as well.
+        // The target of the share's own link is checked as well.
         std::os::unix::fs::symlink("/", root.path().join("a/b/x")).unwrap();
         assert_eq!(make("further", "way/x/etc"), LinkFate::LeftOut);
         std::fs::remove_file(root.path().join("way")).unwrap();
@@ -266,7 +265,23 @@ mod tests {
     }
 
     #[test]
-    fn links_in_a_circle_are_not_followed_for_ever() {
+    fn links_are_followed_up_to_the_limit_and_a_longer_chain_is_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Destination::folder(root.path()).unwrap();
+        let place = |number: usize| folder.join(Path::new(&number.to_string()));
+        let mut links = Links::default();
+        for number in 0..=LINKS_FOLLOWED_MAX {
+            let target = (number + 1).to_string();
+            std::os::unix::fs::symlink(&target, root.path().join(number.to_string())).unwrap();
+            links.note(&place(number), &target);
+        }
+        let link = folder.join(Path::new("link"));
+        assert_eq!(link.create_link("1", 0, &links).unwrap(), LinkFate::Made);
+        assert_eq!(link.create_link("0", 0, &links).unwrap(), LinkFate::LeftOut);
+    }
+
+    #[test]
+    fn following_links_in_a_circle_ends() {
         let root = tempfile::tempdir().unwrap();
         let folder = Destination::folder(root.path()).unwrap();
         let mut links = Links::default();
@@ -280,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_has_the_name_stays_and_nothing_is_left_behind() {
+    fn an_existing_folder_of_the_name_stays_and_nothing_is_left_behind() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("a")).unwrap();
         let root_folder = Destination::folder(root.path()).unwrap();

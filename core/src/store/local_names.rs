@@ -1,10 +1,10 @@
 //! Which names of a share the file system of this machine can hold.
 //!
-//! A share takes whatever POSIX allows; Windows takes less. Asked before anything is made on a
-//! disk: there such a name would not only fail, it could mean another file, a stream of one, or a
-//! device. Pure, so that every platform tests it. Collisions of case or of Unicode normalisation
-//! are not looked for. Source of the rules: "Naming Files, Paths, and Namespaces" (Microsoft
-//! Learn), and CVE-2023-45284 for the superscript digits.
+//! A share allows every name that POSIX allows; Windows allows fewer. Names are checked before
+//! anything is made on a disk: on Windows such a name may not only fail, it can mean another file,
+//! a stream of one, or a device. Pure, so that every platform tests it. Collisions of case or of
+//! Unicode normalisation are not detected. Source of the rules: "Naming Files, Paths, and
+//! Namespaces" (Microsoft Learn), and CVE-2023-45284 for the superscript digits.
 
 /// Characters that Windows forbids in names. `:` would also open an alternate data stream or a
 /// drive.
@@ -17,18 +17,18 @@ const NUMBERED_DEVICES: &[&str] = &["COM", "LPT"];
 /// A family of systems with the same rules for names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Platform {
-    /// Everything but Windows. Whatever a share can hold fits.
+    /// Everything but Windows. It can hold every name of a share.
     Posix,
     /// Windows.
     Windows,
 }
 
 impl Platform {
-    /// That of this machine.
+    /// The platform of this machine.
     pub(crate) const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Posix };
 }
 
-/// Why a name of the share can't be that of a file here.
+/// Why a name of the share can't be the name of a file here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameFault {
@@ -52,7 +52,7 @@ pub enum NameFault {
     TrailingDotOrSpace,
 }
 
-/// Checks whether one name fits.
+/// Checks whether this platform can hold the name.
 pub(crate) fn check(name: &str, platform: Platform) -> Result<(), NameFault> {
     if platform == Platform::Posix {
         return Ok(());

@@ -2,10 +2,10 @@
 //! waiting.
 //!
 //! A path is resolved once, when the user names a file. Later it means the same file only if no
-//! component of it has become a link: a link leads wherever its maker wanted. So a link counts as
-//! "nothing is there". Pipes, devices and sockets are refused before they are opened, and again on
-//! the handle, so that none of them is read and no open waits for a writer. Windows checks only the
-//! last component while it opens; the others are checked before that.
+//! component of it has become a link, because a link leads wherever its maker wants. So a link
+//! counts as "nothing is there". Pipes, devices and sockets are refused before they are opened, and
+//! again on the handle, so that none of them is read and no open waits for a writer. Windows checks
+//! only the last component while it opens; the others are checked before that.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -21,7 +21,7 @@ pub(super) enum Found {
     File(File, Metadata),
     /// A folder.
     Folder,
-    /// A link, or a path with a link in it. What was there is gone.
+    /// A link, or a path with a link in it. The file that the path named is gone.
     Link,
     /// A device, a pipe or a socket.
     Other,
@@ -33,7 +33,7 @@ pub(super) fn open_file(path: &Path) -> io::Result<Found> {
         system::Opened::File(opened) => opened,
         system::Opened::Not(found) => return Ok(found),
     };
-    // It may have been replaced since it was looked at: what counts is what is open.
+    // The file may have been replaced since the check: what counts is the open file.
     let metadata = opened.metadata()?;
     let kind = metadata.file_type();
     Ok(if kind.is_file() {
@@ -73,7 +73,7 @@ mod system {
 
     use super::Found;
 
-    /// Where a handle needs no right to list the folder, it is not asked for one.
+    /// Where a handle does not need the right to list the folder, it does not ask for it.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     const STEP: OFlags = OFlags::PATH;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -116,15 +116,15 @@ mod system {
         match openat(&folder, name, FILE, Mode::empty()) {
             Ok(file) => Ok(Opened::File(file.into())),
             Err(Errno::LOOP) => Ok(Opened::Not(Found::Link)),
-            // A socket that took its place.
+            // A socket that took the file's place.
             Err(Errno::NXIO) => Ok(Opened::Not(Found::Other)),
             Err(Errno::AGAIN) => open_leased(folder.as_fd(), name),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Somebody has a lease of the file, and the kernel asks for it back; only for a regular file
-    /// is that waited for.
+    /// Another process has a lease of the file, and the kernel asks for it back. Only a regular
+    /// file is waited for.
     #[cfg(target_os = "linux")]
     fn open_leased(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
         use std::os::fd::AsRawFd;
@@ -150,7 +150,7 @@ mod system {
         Ok(Dir::from_std_file(step(folder.as_fd(), name)?.into()))
     }
 
-    /// Systems disagree about what to say of a link.
+    /// Systems report a link by different errors.
     fn step(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
         match openat(folder, name, FOLDER, Mode::empty()) {
             Err(Errno::LOOP) => Err(Errno::NOTDIR),
@@ -165,7 +165,7 @@ mod system {
             match component {
                 Component::RootDir => {}
                 Component::Normal(name) => folder = step(folder.as_fd(), name)?,
-                // A path that was resolved has none of these.
+                // A resolved path has none of these.
                 Component::CurDir | Component::ParentDir | Component::Prefix(_) => return Err(Errno::INVAL),
             }
         }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_file_is_opened_and_nothing_else() {
+    fn only_a_regular_file_is_opened() {
         let (_root, at) = folder();
         std::fs::create_dir(at.join("folder")).unwrap();
         std::fs::write(at.join("folder/file"), b"text").unwrap();
@@ -288,9 +288,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     #[expect(unsafe_code, reason = "a lease can only be had through C")]
-    fn a_file_is_opened_though_somebody_has_a_lease_of_it() {
+    fn a_file_is_opened_though_another_process_has_a_lease_of_it() {
         use std::os::fd::AsRawFd;
-        /// Which signal tells that somebody opens the file (`asm-generic/fcntl.h`).
+        /// Which signal reports that a process opens the file (`asm-generic/fcntl.h`).
         const F_SETSIG: libc::c_int = 10;
         let (_root, at) = folder();
         let path = at.join("file");

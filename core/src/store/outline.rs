@@ -1,13 +1,13 @@
 //! The outline of a file: one BLAKE3 chaining value per 1 MiB group, which together fold to the
 //! root hash.
 //!
-//! With it every group can be checked as it arrives, in any order, from any source. It is the
+//! With it every group can be checked when it arrives, in any order, from any source. It is the
 //! BLAKE3 tree cut at a subtree of 1024 chunks (BLAKE3 paper, section 2.4; `blake3::hazmat`), so
 //! checking costs no more than hashing, and the outline of a GiB takes 32 KiB. A file of at most
 //! one group has no outline: its root hash is its check.
 //!
 //! A group can be cut further into blocks of 16 KiB, by its fine outline: their chaining values,
-//! which fold to the group's own. It is asked for only where single blocks are read.
+//! which fold to the group's own. It is fetched only if single blocks are read.
 
 use blake3::Hasher;
 use blake3::hazmat::{
@@ -16,8 +16,8 @@ use blake3::hazmat::{
 
 /// Length of a group in bytes: a whole subtree of the BLAKE3 tree.
 pub(crate) const GROUP_LEN: u64 = 1024 * 1024;
-/// Length of a block in bytes: a whole subtree as well, so that the blocks of a group are as many
-/// as a word has bits.
+/// Length of a block in bytes: a whole subtree as well. A group has as many blocks as a word has
+/// bits.
 pub(crate) const BLOCK_LEN: u64 = GROUP_LEN / u64::BITS as u64;
 /// Length of a chaining value in bytes.
 pub(crate) const VALUE_LEN: usize = 32;
@@ -32,18 +32,18 @@ pub(crate) fn group_len(len: u64, index: u64) -> u64 {
     len.saturating_sub(index.saturating_mul(GROUP_LEN)).min(GROUP_LEN)
 }
 
-/// The chaining values of a file with more than one group, or of none for a smaller one.
+/// The chaining values of a file's groups; empty for a file of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outline(Vec<ChainingValue>);
 
 impl Outline {
-    /// Takes the values of all groups in order.
+    /// Makes an outline of the values of all groups, in order.
     pub(crate) fn new(values: Vec<ChainingValue>) -> Self {
         Self(values)
     }
 
-    /// Reads an outline from the wire and checks it: right number of values for `len`, and they
-    /// fold to `root`.
+    /// Reads an outline from the wire and checks it: its number of values must match `len`, and
+    /// they must fold to `root`.
     pub(crate) fn verified(bytes: &[u8], len: u64, root: &[u8; 32]) -> Option<Self> {
         let (values, rest) = bytes.as_chunks::<VALUE_LEN>();
         let outline = Self(values.to_vec());
@@ -51,7 +51,7 @@ impl Outline {
         (complete && outline.root(len)? == *root).then_some(outline)
     }
 
-    /// The values one after the other, as they travel.
+    /// The values one after the other, as on the wire.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_flattened()
     }
@@ -73,20 +73,20 @@ impl Outline {
 pub(crate) struct FineOutline(Box<[ChainingValue]>);
 
 impl FineOutline {
-    /// Takes the values of all blocks of a group of `len` bytes, if they fold to the group's
-    /// `value`.
+    /// Makes a fine outline of the values of all blocks of a group of `len` bytes, if they fold to
+    /// the group's `value`.
     pub(crate) fn new(values: Vec<ChainingValue>, len: u64, value: &ChainingValue) -> Option<Self> {
         let complete = values.len() as u64 == len.div_ceil(BLOCK_LEN);
         (complete && fold(&values, len, BLOCK_LEN)? == *value).then(|| Self(values.into()))
     }
 
-    /// Reads a fine outline from the wire and checks it as [`FineOutline::new`].
+    /// Reads a fine outline from the wire and checks it like [`FineOutline::new`].
     pub(crate) fn verified(bytes: &[u8], len: u64, value: &ChainingValue) -> Option<Self> {
         let (values, rest) = bytes.as_chunks::<VALUE_LEN>();
         Self::new(values.to_vec(), len, value).filter(|_| rest.is_empty())
     }
 
-    /// The values one after the other, as they travel.
+    /// The values one after the other, as on the wire.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_flattened()
     }
@@ -126,7 +126,7 @@ pub(crate) fn subtree_value(bytes: &[u8], offset: u64) -> ChainingValue {
     hasher.finalize_non_root()
 }
 
-/// Hashes one group piece by piece, wherever in the file it lies.
+/// Hashes one group in several steps, wherever it is in the file.
 pub(crate) struct GroupHasher(Hasher);
 
 impl GroupHasher {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_fold_to_their_group_wherever_it_lies_and_whatever_its_length() {
+    fn blocks_fold_to_their_group_at_every_place_and_of_every_length() {
         let group = GROUP_LEN as usize;
         for last in [1, 1024, 16_384, 16_385, 300_000, group] {
             let bytes = bytes(2 * group + last);

@@ -1,10 +1,10 @@
-//! A file on its way in: invisible until it is whole.
+//! A file that is being received: invisible until it is whole.
 //!
 //! Owns the temporary file beside the target and the order in which it becomes visible: bytes,
-//! sync, rename, sync of the folder. Everything happens beneath a folder handle, which is walked
-//! down component by component: a link on the way is an error, wherever it leads. What the peer
-//! shares from there is not replaced (see [`Guard`]). A part file that is not published removes
-//! itself.
+//! sync, rename, sync of the folder. Everything happens beneath a folder handle, whose folders are
+//! opened component by component: a link among them is an error, wherever it leads. A file that
+//! this peer shares from there is not replaced (see [`Guard`]). A part file that is not published
+//! removes itself.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -23,14 +23,10 @@ use super::local_names::{self, NameFault, Platform};
 use super::no_follow;
 use super::write_all_at;
 #[cfg(unix)]
-use crate::catalog::PERMISSION_BITS;
+use crate::limits::{RECEIVED_MODE_MAX, SHARED_MODE_MAX};
 use crate::printable::{self, Printable};
 
-/// Permission bits that a received file can have, as in git: nobody but its owner may write to it.
-#[cfg(unix)]
-const RECEIVED_MODE_BITS: u32 = 0o755;
-
-/// Why a file could not be received into its place.
+/// Why a file could not be received.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -43,8 +39,8 @@ pub enum StoreError {
         /// The target.
         path: PathBuf,
     },
-    /// The name of what is shared can't be that of a file here.
-    #[error("`{name}` can't be a name on this system: {fault}\nhint: have it renamed in the share")]
+    /// This system can't hold the name that the file has in the share.
+    #[error("`{name}` can't be a name on this system: {fault}\nhint: ask the other side to rename it")]
     Unfit {
         /// The name, escaped so that it is safe to print.
         name: String,
@@ -60,19 +56,18 @@ pub enum StoreError {
         /// The target.
         path: PathBuf,
     },
-    /// A folder on the way is a link.
+    /// A folder of the path is a link.
     #[error(
-        "`{}` is a link, and nothing is received through links\nhint: remove it, or pull to another folder",
+        "`{}` is a link, and files are not received through links\nhint: remove it, or pull to another folder",
         printable::path(path)
     )]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// The target is a file that this peer shares, as something else than what was to be written
-    /// there.
+    /// This peer shares the target file under another name than the one to be written there.
     #[error(
-        "`{}` is shared from there as `{name}`, so nothing else replaces it\nhint: move what is there away, or pull to another folder",
+        "`{}` is shared from there as `{name}`, so no other file replaces it\nhint: move what is there away, or pull to another folder",
         printable::path(path)
     )]
     SharedFromThere {
@@ -84,29 +79,29 @@ pub enum StoreError {
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {
-        /// What was tried.
+        /// The step, as the message names it.
         action: &'static str,
-        /// With which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Decides whether what is at a path may be replaced by what is received.
+/// Decides whether a received file may replace what is at a path.
 pub(crate) trait Guard: fmt::Debug + Send + Sync {
-    /// Asked right before it is replaced, and as soon as that is planned.
+    /// Called when a replacement is planned, and again right before it happens.
     ///
     /// # Errors
     /// [`StoreError::SharedFromThere`].
     fn check(&self, path: &Path) -> Result<(), StoreError>;
 }
 
-/// Where a file is to appear: a name beneath a folder that is held open.
+/// Where a file is to appear: a name beneath an open folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
     root: Arc<Dir>,
-    /// Without links.
+    /// The root's path, without links.
     root_path: Arc<PathBuf>,
     pub(super) relative: PathBuf,
     guard: Option<Arc<dyn Guard>>,
@@ -130,8 +125,8 @@ impl Destination {
         Ok(Self::folder(parent)?.join(Path::new(name)))
     }
 
-    /// The folder at `path`, which must exist; [`Destination::join`] names what is to appear in it.
-    /// Links in `path` are the caller's own and are followed, once.
+    /// The folder at `path`, which must exist; [`Destination::join`] adds what is to appear in it.
+    /// The caller's own links in `path` are followed, once.
     pub(crate) fn folder(path: &Path) -> Result<Self, StoreError> {
         let unopened = |e| failed("open the folder", path, e);
         let root_path = path.canonicalize().map_err(unopened)?;
@@ -144,7 +139,7 @@ impl Destination {
         })
     }
 
-    /// The same folder handle, `relative` further down.
+    /// The place `relative` beneath this one, with the same folder handle.
     pub(crate) fn join(&self, relative: &Path) -> Self {
         Self {
             relative: self.relative.join(relative),
@@ -152,7 +147,7 @@ impl Destination {
         }
     }
 
-    /// The same place; what is there is replaced only if `guard` allows it.
+    /// The same place, where only what `guard` allows is replaced.
     pub(crate) fn guarded(self, guard: Arc<dyn Guard>) -> Self {
         Self {
             guard: Some(guard),
@@ -160,13 +155,13 @@ impl Destination {
         }
     }
 
-    /// Whether what is there may be replaced.
+    /// Checks whether what is there may be replaced.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let guard = self.guard.as_ref();
         guard.map_or(Ok(()), |guard| guard.check(&self.path()))
     }
 
-    /// What is called `name` in this folder, if this system can have such a name.
+    /// The place called `name` in this folder, if this system can hold the name.
     pub(crate) fn join_name(&self, name: &str) -> Result<Self, StoreError> {
         let fits = local_names::check(name, Platform::HERE);
         fits.map_err(|fault| StoreError::Unfit {
@@ -195,7 +190,7 @@ impl Destination {
         self.relative.parent().unwrap_or(Path::new(""))
     }
 
-    /// Its folder, made if need be.
+    /// Its folder, made if it does not exist.
     fn parent(&self) -> Result<Dir, StoreError> {
         let mut folders = self.enter(self.parent_path())?;
         folders.pop().map_or_else(|| self.root(), Ok)
@@ -206,8 +201,8 @@ impl Destination {
         root.map_err(|e| failed("open the folder", &self.root_path, e))
     }
 
-    /// Opens a folder beneath the root, and makes it if need be. Returns all folders on the way,
-    /// without the root.
+    /// Opens a folder beneath the root, and makes it if it does not exist. Returns all folders on
+    /// the way, without the root.
     pub(super) fn enter(&self, relative: &Path) -> Result<Vec<Dir>, StoreError> {
         let mut reached = self.root_path.as_ref().clone();
         let mut folders: Vec<Dir> = Vec::new();
@@ -228,7 +223,7 @@ impl Destination {
     }
 }
 
-/// Opens one folder in another, and makes it if need be.
+/// Opens one folder in another, and makes it if it does not exist.
 fn enter(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
     match no_follow::open_folder_in(folder, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -242,15 +237,15 @@ fn enter(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
     }
 }
 
-/// A received file in its place.
+/// A received file that has its name.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) path: PathBuf,
-    /// Of what was written, read from its handle after it got its name.
+    /// The metadata of the file, read from its handle after it got its name.
     pub(crate) metadata: Metadata,
 }
 
-/// What a received file is to look like apart from its bytes.
+/// The attributes of a received file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attributes {
     pub(crate) modified: SystemTime,
@@ -270,8 +265,8 @@ pub(crate) struct PartFile {
 }
 
 impl PartFile {
-    /// Creates the temporary file, `len` bytes long. Nobody else can open it once anything is in
-    /// it.
+    /// Creates the temporary file, `len` bytes long. By the time it has contents no other user can
+    /// open it.
     pub(crate) fn create(
         destination: &Destination,
         attributes: Attributes,
@@ -283,7 +278,7 @@ impl PartFile {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_BITS);
+        cap_std::fs::OpenOptionsExt::mode(&mut options, attributes.mode & RECEIVED_MODE_MAX);
         let file = folder.open_with(&temporary, &options);
         let file = file
             .map_err(|e| failed("create a file for", &destination.path(), e))?
@@ -305,9 +300,9 @@ impl PartFile {
         Ok(part)
     }
 
-    /// Takes the rights away that the file was created with, until it is whole. What the umask has
-    /// left of them is what it gets then: the other side says what a file is like, and not what
-    /// others may do on this machine. Nobody else can have opened it to write meanwhile.
+    /// Takes away the rights with which the file was created, until it is whole. Then it gets those
+    /// that the umask left: the other side says what a file is like, but not what other users of
+    /// this machine may do. No other user can have opened it for writing meanwhile.
     fn keep_private(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         {
@@ -319,7 +314,7 @@ impl PartFile {
         Ok(())
     }
 
-    /// Writes bytes that were verified, from any thread.
+    /// Writes verified bytes, from any thread.
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
         write_all_at(&self.file, bytes, offset).map_err(|e| self.failed("write", e))
     }
@@ -331,7 +326,10 @@ impl PartFile {
         let renamed = self.folder.rename(&self.temporary, &self.folder, name);
         renamed.map_err(|e| self.failed("rename into place", e))?;
         self.published.store(true, Ordering::Release);
-        let metadata = self.file.metadata().map_err(|e| self.failed("look at", e))?;
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(|e| self.failed("read the attributes of", e))?;
         let path = self.destination.path();
         Ok(Published { path, metadata })
     }
@@ -350,7 +348,7 @@ impl PartFile {
         {
             use std::os::unix::fs::PermissionsExt;
             self.file.set_permissions(std::fs::Permissions::from_mode(
-                self.attributes.mode & PERMISSION_BITS,
+                self.attributes.mode & SHARED_MODE_MAX,
             ))?;
         }
         self.file.set_modified(self.attributes.modified)
@@ -371,7 +369,7 @@ impl Drop for PartFile {
     }
 }
 
-/// A name for what is to be renamed into `destination`, in the same folder.
+/// A name for a file that will be renamed into `destination`, in the same folder.
 pub(super) fn temporary_name(destination: &Destination) -> Result<String, StoreError> {
     let token = getrandom::u64().map_err(|e| destination.failed("name a file in", e.into()))?;
     Ok(format!(".tandem-{token:016x}.part"))
@@ -380,8 +378,8 @@ pub(super) fn temporary_name(destination: &Destination) -> Result<String, StoreE
 /// Makes whole files durable and gives them their names: attributes, sync, rename, sync of the
 /// folders.
 ///
-/// One outcome for each part, in order. A batch is synced by one call where the system has one:
-/// thousands of small files, each with a sync of its own, take seconds.
+/// Returns one outcome for each part, in order. One call syncs a whole batch where the system has
+/// such a call: thousands of small files, each with its own sync, take seconds.
 pub(crate) fn publish_all(parts: &[Arc<PartFile>]) -> Vec<Result<Published, StoreError>> {
     let prepared: Vec<_> = parts.iter().map(|part| part.apply_attributes()).collect();
     let synced = sync_together(parts);
@@ -412,7 +410,7 @@ fn sync_together(_parts: &[Arc<PartFile>]) -> bool {
     false
 }
 
-/// A rename is durable once its folder is: each folder once.
+/// Syncs each folder once: a rename is durable only when its folder is.
 fn sync_folders(
     parts: &[Arc<PartFile>],
     outcomes: Vec<Result<Published, StoreError>>,
@@ -507,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_a_missing_folder_is_no_destination() {
+    fn a_folder_or_a_path_in_a_missing_folder_is_no_destination() {
         let root = tempfile::tempdir().unwrap();
         assert!(matches!(
             Destination::file(root.path()),
@@ -519,7 +517,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_on_the_way_is_an_error_wherever_it_leads() {
+    fn a_link_in_the_path_is_an_error_wherever_it_leads() {
         let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::create_dir_all(root.path().join("inside/deep")).unwrap();
         std::os::unix::fs::symlink(outside.path(), root.path().join("out")).unwrap();
@@ -539,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_on_the_way_are_made_and_a_file_on_the_way_is_named() {
+    fn folders_of_the_path_are_made_and_a_file_in_their_place_is_named() {
         let root = tempfile::tempdir().unwrap();
         let folder = Destination::folder(root.path()).unwrap();
         folder.join(Path::new("a/b")).create_folder().unwrap();
@@ -551,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guarded_is_not_replaced_even_if_it_came_meanwhile() {
+    fn a_guarded_file_is_not_replaced_even_if_it_appeared_meanwhile() {
         #[derive(Debug)]
         struct Closed(AtomicBool);
         impl Guard for Closed {

@@ -1,6 +1,6 @@
-//! Reading and writing at an offset, without a file position that threads would share.
+//! Reading and writing at an offset, without a file position that threads would have to share.
 //!
-//! The one place where Unix and Windows differ in this. Nothing else happens here.
+//! The one place where Unix and Windows differ in this.
 
 use std::fs::File;
 use std::io;

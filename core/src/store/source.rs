@@ -1,8 +1,8 @@
-//! Files that this peer holds and serves from where they are.
+//! Files that this peer holds, and serves from where they are.
 //!
-//! Owns the map from a content to the local files that have it, and the check that such a file is
-//! still the one that was hashed. Serving never trusts a path alone: no link in it is followed, and
-//! the file's stamp is compared on every open.
+//! Owns the map from a content to the local files that have it, and the check that such a file
+//! still is the one that was hashed. Serving never trusts a path alone: no link in it is followed,
+//! and the file's stamp is compared on every open.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -18,12 +18,12 @@ use crate::catalog::ContentId;
 use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
 use crate::printable;
 
-/// What tells one state of a file from another without reading it.
+/// Distinguishes the states of a file without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileStamp {
     len: u64,
     modified: Option<SystemTime>,
-    /// Inode and change time where the platform has them: they catch a same-size edit that kept its
+    /// Inode and change time, where the platform has them: they reveal an edit that kept size and
     /// mtime.
     inode: Option<(u64, u64, i64, i64)>,
 }
@@ -52,23 +52,23 @@ impl FileStamp {
 }
 
 impl FileStamp {
-    /// Whether two stamps are of one file that was not written in between, whatever became of its
-    /// name.
+    /// Whether two stamps are of one file that was not written in between, even if it was renamed
+    /// or unlinked.
     fn is_same_content(&self, other: &Self) -> bool {
         let place = |stamp: &Self| stamp.inode.map(|(device, inode, _, _)| (device, inode));
         self.len == other.len && self.modified == other.modified && place(self) == place(other)
     }
 }
 
-/// Whose file a source is.
+/// What a source file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Somebody's, who may edit it: what it becomes is shared anew.
+    /// A file of the user, who may edit it: its new content is shared.
     User,
-    /// The depot's, where nobody edits: one that is not what it was is of no use.
+    /// The depot's file, which is never edited. If it has changed, it is useless.
     Depot,
-    /// A mount's, which shares what it becomes when it is closed, and has no use for it once nobody
-    /// has the content.
+    /// A mount's file. The mount shares its new content when it is closed, and needs the file no
+    /// longer once the content has no entry.
     Mount,
 }
 
@@ -119,10 +119,10 @@ pub enum SourceError {
     Unreadable {
         /// The path as it was given.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is larger than what can be shared.
+    /// The file is larger than the limit.
     #[error(
         "`{}` has `{len}` bytes, at most `{limit}` can be shared",
         printable::path(path)
@@ -144,7 +144,7 @@ pub enum SourceError {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// The file is not the one that was hashed any more.
+    /// The file is no longer the one that was hashed.
     #[error(
         "`{}` has changed since it was shared\nhint: add it again to share the new content",
         printable::path(path)
@@ -156,8 +156,8 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Opens and hashes the file at `path`. Blocks for as long as reading takes, or until `stop`
-    /// says so.
+    /// Opens and hashes the file at `path`. Blocks until it is read, or until `stop` returns
+    /// `true`.
     ///
     /// # Errors
     /// One variant per situation, each naming the path.
@@ -188,8 +188,8 @@ impl Source {
         })
     }
 
-    /// A file that was received: it is what was written, as it was when it got its name. Nobody
-    /// looks at its path again.
+    /// A file that was received: it has the bytes that were written, and the stamp of the moment
+    /// when it got its name. Its path is not read again.
     pub(crate) fn received(file: Published, content: ContentId, outline: Outline) -> Self {
         let Published { path, metadata } = file;
         let stamp = FileStamp::of(&metadata);
@@ -206,7 +206,7 @@ impl Source {
     /// A file whose content is known because it was verified a moment ago.
     ///
     /// # Errors
-    /// When the file can't be opened any more.
+    /// If the file can't be opened any more.
     pub(crate) fn known(path: &Path, content: ContentId, outline: Outline) -> Result<Self, SourceError> {
         let (_, metadata) = open(path)?;
         let stamp = FileStamp::of(&metadata);
@@ -220,7 +220,7 @@ impl Source {
         })
     }
 
-    /// As [`Source::known`], of a file that is the depot's own.
+    /// As [`Source::known`], for a file of the depot.
     ///
     /// # Errors
     /// The same.
@@ -231,7 +231,7 @@ impl Source {
         })
     }
 
-    /// As [`Source::known`], of a file that was written through a mount.
+    /// As [`Source::known`], for a file that was written through a mount.
     ///
     /// # Errors
     /// The same.
@@ -242,12 +242,12 @@ impl Source {
         })
     }
 
-    /// The same file, of that owner.
+    /// The same file, with that owner.
     pub(crate) fn of(self, owner: Owner) -> Self {
         Self { owner, ..self }
     }
 
-    /// Takes a file of a mount away that nobody has any use for. Others are not ours to remove.
+    /// Removes a file of a mount that has no more use. Files of other owners stay.
     pub(crate) fn discard(&self) {
         if self.owner != Owner::Mount {
             return;
@@ -255,12 +255,12 @@ impl Source {
         remove_own(&self.path);
     }
 
-    /// What the file was like when it was hashed.
+    /// The stamp of the file when it was hashed.
     pub(crate) fn stamp(&self) -> &FileStamp {
         &self.stamp
     }
 
-    /// Opens the file for serving, if it still is what was hashed.
+    /// Opens the file for serving, if it still is the one that was hashed.
     pub(crate) fn open(&self) -> Result<File, SourceError> {
         let (file, metadata) = open(&self.path)?;
         if FileStamp::of(&metadata) == self.stamp {
@@ -271,19 +271,19 @@ impl Source {
         })
     }
 
-    /// Whether `file` (opened by [`Source::open`]) is still what was hashed.
+    /// Whether `file` (opened by [`Source::open`]) still is the one that was hashed.
     pub(crate) fn is_unchanged(&self, file: &File) -> bool {
         let is_same = |stamp: FileStamp| match self.owner {
             Owner::User => stamp == self.stamp,
-            // Nobody edits it and sets its time back; but it may lose its name while it is open,
-            // and that is a change.
+            // Nothing edits it and then sets its time back. But it may be unlinked while it is
+            // open, which changes its stamp.
             Owner::Depot | Owner::Mount => stamp.is_same_content(&self.stamp),
         };
         stamp_of(&self.path, file).is_ok_and(is_same)
     }
 }
 
-/// Takes a file out of the store. One that is gone already is gone.
+/// Removes a file from the store. It is fine if the file is gone already.
 pub(crate) fn remove_own(path: &Path) {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -293,8 +293,8 @@ pub(crate) fn remove_own(path: &Path) {
     }
 }
 
-/// Opens a file at a path that was resolved when it was shared. A link in it leads elsewhere: what
-/// was there is gone.
+/// Opens a file at a path that was resolved when it was shared. If there is a link in it now, the
+/// file is gone.
 fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
     let found = no_follow::open_file(path).map_err(|source| unreadable(path, source))?;
     let path = path.to_owned();
@@ -311,11 +311,11 @@ fn open(path: &Path) -> Result<(File, Metadata), SourceError> {
     }
 }
 
-/// The path of a local file as it is remembered: absolute, with the links of its user resolved,
-/// once. What becomes a link later is not followed.
+/// The path of a local file as it is remembered: absolute, with the user's links resolved, once. A
+/// later link is not followed.
 ///
 /// # Errors
-/// When nothing is there, or the way there may not be looked at.
+/// If nothing is there, or a folder of the path may not be searched.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, SourceError> {
     path.canonicalize().map_err(|source| unreadable(path, source))
 }
@@ -338,7 +338,7 @@ fn unreadable(path: &Path, source: io::Error) -> SourceError {
 pub(crate) struct Sources(HashMap<ContentId, Vec<Arc<Source>>>);
 
 impl Sources {
-    /// From now on `source` is served.
+    /// Serves `source` from now on.
     pub(crate) fn insert(&mut self, source: Arc<Source>) {
         let held = self.0.entry(source.content).or_default();
         held.retain(|other| other.path != source.path);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_shared_says_so_with_its_path() {
+    fn the_error_for_an_unsharable_file_names_its_path() {
         let root = tempfile::tempdir().unwrap();
         let missing = Source::read(&root.path().join("nothing"), &|| false).unwrap_err();
         assert!(matches!(missing, SourceError::Missing { .. }) && missing.to_string().contains("nothing"));
@@ -422,16 +422,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_larger_than_the_limit_is_refused_before_it_is_read() {
+    fn a_file_at_the_length_limit_is_not_too_large_and_one_byte_more_is_refused_before_it_is_read() {
         let (_root, path) = written(b"");
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(FILE_LEN_MAX + 1)
-            .unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(FILE_LEN_MAX).unwrap();
+        let stopped = Source::read(&path, &|| true).unwrap_err();
+        assert!(matches!(stopped, SourceError::Unreadable { .. }), "{stopped}");
+        file.set_len(FILE_LEN_MAX + 1).unwrap();
         assert!(matches!(
-            Source::read(&path, &|| false),
+            Source::read(&path, &|| true),
             Err(SourceError::TooLarge { .. })
         ));
     }

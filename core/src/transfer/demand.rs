@@ -1,10 +1,10 @@
-//! What readers want to have, shared by the lanes that fetch it.
+//! What readers want, shared by the lanes that fetch it.
 //!
-//! Owns which blocks are wanted, which are on their way, and who waits for them. What somebody
-//! waits for comes before what is only read ahead, and that before what is wanted as a whole;
-//! nothing is asked for twice at a time. Knows contents and no sessions; it starts nothing by
-//! itself, but says what has to be started. Whoever waits is called outside of the lock, from
-//! whichever thread found out.
+//! Owns which blocks are wanted, which are in flight, and which reads wait for them. Blocks that a
+//! read waits for come first, then blocks to be read ahead, then contents that are wanted as a
+//! whole. Nothing is in flight twice at a time. Knows contents and no sessions. It starts nothing
+//! itself, but returns what the caller has to start. Waiting reads are answered outside of the
+//! lock, by the thread that learns the answer.
 
 mod target;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use target::Target;
-pub(crate) use target::{Check, LaneId, Order, Piece};
+pub(crate) use target::{Check, LaneId, Order, OrderKind};
 
 use super::fault::FetchFault;
 use super::read_ahead::Plan;
@@ -26,19 +26,19 @@ use crate::limits::{
 };
 use crate::store::{Cached, blocks_within, groups_of};
 
-/// Called once, with what has become of a read.
+/// Called once, with the outcome of a read.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), FetchFault>) + Send>;
 
 /// How long a waiter waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// For that of a reader in all.
+    /// A reader's patience in total, from the start of its read.
     InAll,
-    /// As long as something of the content arrives within that time.
+    /// A reader's patience, counted anew whenever some of the content arrives.
     WithProgress,
 }
 
-/// Somebody who waits for a range of a content.
+/// A read that waits for a range of a content.
 pub(crate) struct Waiter {
     pub(crate) range: Range<u64>,
     pub(crate) since: Instant,
@@ -46,21 +46,21 @@ pub(crate) struct Waiter {
     pub(crate) done: Done,
 }
 
-/// What the caller has to start, for it needs a runtime.
+/// What the caller has to start, because it needs a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub(crate) struct Engage {
-    /// Somebody who takes orders with a lane; it has its seat already.
+    /// A worker that takes orders with a lane; it is counted already.
     pub(crate) worker: bool,
-    /// Somebody who calls [`Demand::expire`] until it has no next deadline.
+    /// A timer that calls [`Demand::expire`] until there is no next deadline.
     pub(crate) timer: bool,
 }
 
 /// Which orders a lane has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Appetite {
-    /// Those that somebody waits for.
-    Urgent,
+pub(crate) enum LaneRoom {
+    /// Only orders that a read waits for.
+    UrgentOnly,
     /// Any.
     Any,
 }
@@ -87,16 +87,16 @@ struct State {
     idle: usize,
     has_timer: bool,
     is_closed: bool,
-    /// Those who gave up last.
-    gave_up: Option<GaveUp>,
+    /// The reads that timed out last.
+    timed_out_reads: Option<TimedOutReads>,
     lane_count: u64,
     target_count: u64,
     arrived_count: u64,
 }
 
-/// What some waiters have waited for in vain.
+/// The ranges that some reads waited for in vain.
 #[derive(Debug)]
-struct GaveUp {
+struct TimedOutReads {
     at: Instant,
     ranges: Vec<(ContentId, Range<u64>)>,
 }
@@ -114,7 +114,7 @@ impl Default for Demand {
 }
 
 impl Demand {
-    /// Nothing is wanted yet; readers will wait for as long as `patience`.
+    /// Nothing is wanted yet. Readers will wait for `patience`.
     pub(crate) fn new(patience: Duration) -> Self {
         Self {
             patience,
@@ -123,7 +123,7 @@ impl Demand {
         }
     }
 
-    /// Wants what `plan` says, for somebody who waits for it.
+    /// Wants the ranges of `plan`, for a read that waits.
     pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> Engage {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
@@ -136,7 +136,7 @@ impl Demand {
         self.engage_with_timer(state)
     }
 
-    /// Wants the whole content, for somebody who waits for it.
+    /// Wants the whole content, for a read that waits.
     pub(crate) fn read_all(&self, cached: &Arc<Cached>, waiter: Waiter) -> Engage {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
@@ -152,7 +152,7 @@ impl Demand {
         self.engage_with_timer(state)
     }
 
-    /// Wants what nobody waits for yet.
+    /// Wants blocks that no read waits for yet.
     pub(crate) fn read_ahead(&self, cached: &Arc<Cached>, ahead: Range<u64>) -> Engage {
         let mut state = self.lock();
         if state.is_closed {
@@ -165,8 +165,7 @@ impl Demand {
         self.engage(state)
     }
 
-    /// Wants nothing more of what would be read ahead of a content, unless somebody waits for some
-    /// of it.
+    /// Drops the pending blocks of a content, unless a read waits for some of it.
     pub(crate) fn forget_ahead(&self, content: &ContentId) {
         let mut state = self.lock();
         if let Some(target) = state.targets.get_mut(content)
@@ -195,7 +194,7 @@ impl Demand {
         Engage { worker, timer: false }
     }
 
-    /// A name for a lane that begins to take orders.
+    /// The id of a lane that begins to take orders.
     pub(crate) fn enlist(&self) -> LaneId {
         let mut state = self.lock();
         state.lane_count += 1;
@@ -203,16 +202,15 @@ impl Demand {
     }
 
     /// The next order, if there is one.
-    pub(crate) fn take(&self, lane: LaneId, appetite: Appetite) -> Option<Order> {
-        self.lock().take(lane, appetite)
+    pub(crate) fn take(&self, lane: LaneId, room: LaneRoom) -> Option<Order> {
+        self.lock().take(lane, room)
     }
 
-    /// The next order; waits for one for as long as `limit`. With `None` the worker has given up
-    /// its seat.
+    /// The next order; waits up to `limit` for one. After `None` the worker is no longer counted.
     pub(crate) fn wait(&self, lane: LaneId, limit: Duration) -> Option<Order> {
         let mut state = self.lock();
         loop {
-            if let Some(order) = state.take(lane, Appetite::Any) {
+            if let Some(order) = state.take(lane, LaneRoom::Any) {
                 return Some(order);
             }
             let mut timed_out = false;
@@ -231,12 +229,12 @@ impl Demand {
         }
     }
 
-    /// Gives up the seat of a worker that ends in another way.
+    /// Stops counting a worker that ends in another way.
     pub(crate) fn leave(&self) {
         self.lock().leave();
     }
 
-    /// How many orders were carried out; tells a worker whether there is progress.
+    /// How many orders were carried out; shows a worker whether there is progress.
     pub(crate) fn arrived_count(&self) -> u64 {
         self.lock().arrived_count
     }
@@ -248,7 +246,7 @@ impl Demand {
         if let Some(target) = state.target_of(order) {
             target.outline_asked = None;
         }
-        // Lanes that had nothing to do but with this outline.
+        // Lanes may wait that could do nothing without this outline.
         self.wake.notify_all();
     }
 
@@ -261,7 +259,7 @@ impl Demand {
             return;
         };
         target.progressed_at = Some(now);
-        if let Piece::Blocks { group, mask, .. } = order.piece {
+        if let OrderKind::Blocks { group, mask, .. } = order.kind {
             target.release(group, mask & !bad);
         }
         let cached = &order.cached;
@@ -274,8 +272,8 @@ impl Demand {
         answer(ready, &Ok(()));
     }
 
-    /// Notes that something of the order was not genuine; it is asked for again. `true` when that
-    /// has happened too often and everybody who waits for the content has been told.
+    /// Notes that some of the order was not genuine; it will be fetched again. Returns `true` if
+    /// that has happened too often, after failing all reads that wait for the content.
     pub(crate) fn corrupt(&self, lane: LaneId, order: Order) -> bool {
         let mut state = self.lock();
         let Some(target) = state.target_of(&order) else {
@@ -301,8 +299,7 @@ impl Demand {
         self.wake.notify_all();
     }
 
-    /// Tells everybody who waits for the content of `order` that it can't be had, and wants nothing
-    /// of it any more.
+    /// Fails all reads that wait for the content of `order`, and wants nothing more of it.
     pub(crate) fn fail(&self, order: &Order, fault: &FetchFault) {
         let mut state = self.lock();
         if state.target_of(order).is_none() {
@@ -316,13 +313,13 @@ impl Demand {
         );
     }
 
-    /// Gives up the seat of a worker that can't get a lane. With the last one everybody who waits
-    /// is told, in one step: who comes after that finds a free seat.
+    /// Stops counting a worker that can't get a lane. If it was the last one, all waiting reads
+    /// fail in the same step, so that a later read starts a new worker.
     pub(crate) fn abandon(&self, fault: &FetchFault) {
         let mut state = self.lock();
         state.leave();
         if state.workers > 0 {
-            // What it leaves behind is for one that may be idle.
+            // An idle worker may take over its work.
             self.wake.notify_all();
             return;
         }
@@ -331,7 +328,7 @@ impl Demand {
         answer(waiters, &Err(fault.clone()));
     }
 
-    /// Ends everything: whoever waits is told, whoever works finds nothing more to do.
+    /// Ends everything: waiting reads fail, and workers find nothing more to do.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -341,8 +338,8 @@ impl Demand {
         answer(waiters, &Err(FetchFault::Closed));
     }
 
-    /// Tells those who have waited too long; `None` when nobody waits any more, and then the timer
-    /// ends.
+    /// Fails the reads that have waited too long. Returns the next deadline; `None` if no read
+    /// waits, and then the timer ends.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let (mut late, mut next, mut ranges) = (Vec::new(), None::<Instant>, Vec::new());
@@ -355,7 +352,7 @@ impl Demand {
             ranges.extend(in_vain.map(|waiter: &Waiter| (*content, waiter.range.clone())));
         }
         if !ranges.is_empty() {
-            state.gave_up = Some(GaveUp { at: now, ranges });
+            state.timed_out_reads = Some(TimedOutReads { at: now, ranges });
         }
         state.has_timer = next.is_some();
         drop(state);
@@ -377,9 +374,9 @@ impl Waiter {
     }
 }
 
-impl GaveUp {
-    /// Whether somebody asks a moment later for some of it, as the kernel does by itself after
-    /// reading ahead has failed: whoever reads a file would wait twice as long.
+impl TimedOutReads {
+    /// Whether some of it is wanted again a moment later. The kernel does that by itself after its
+    /// read-ahead has failed; without this check its reader would wait twice as long.
     fn is_asked_again(&self, content: &ContentId, waiter: &Waiter) -> bool {
         let overlaps = |range: &Range<u64>| range.start < waiter.range.end && waiter.range.start < range.end;
         let is_soon = waiter.since <= self.at + READ_AGAIN_DELAY_MAX;
@@ -396,12 +393,12 @@ impl State {
         if self.is_closed {
             return Some(Err(FetchFault::Closed));
         }
-        // Under the lock: what arrives from here on finds the waiter.
+        // Under the lock: whatever arrives from here on finds the waiter.
         if cached.has(waiter.range.clone()) {
             return Some(Ok(()));
         }
-        let gave_up = self.gave_up.as_ref();
-        let is_again = gave_up.is_some_and(|gave_up| gave_up.is_asked_again(&cached.content(), waiter));
+        let timed_out = self.timed_out_reads.as_ref();
+        let is_again = timed_out.is_some_and(|reads| reads.is_asked_again(&cached.content(), waiter));
         is_again.then_some(Err(FetchFault::TimedOut))
     }
 
@@ -436,7 +433,7 @@ impl State {
         }
     }
 
-    fn take(&mut self, lane: LaneId, appetite: Appetite) -> Option<Order> {
+    fn take(&mut self, lane: LaneId, room: LaneRoom) -> Option<Order> {
         if self.is_closed {
             return None;
         }
@@ -446,7 +443,7 @@ impl State {
                 ..order
             });
         }
-        if appetite == Appetite::Urgent {
+        if room == LaneRoom::UrgentOnly {
             return None;
         }
         self.take_from(lane, Self::ahead_queue)
@@ -475,7 +472,7 @@ impl State {
             if target.needs_outline() {
                 return Some(target.ask_outline(lane));
             }
-            let order = target.claim(group).map(|piece| target.order(piece));
+            let order = target.claim(group).map(|kind| target.order(kind));
             queue(self).remove(index);
             if order.is_some() {
                 return order;
@@ -499,8 +496,8 @@ impl State {
             if target.needs_outline() {
                 return Some(target.ask_outline(lane));
             }
-            if let Some(piece) = target.claim_next() {
-                return Some(target.order(piece));
+            if let Some(kind) = target.claim_next() {
+                return Some(target.order(kind));
             }
             self.bulk.remove(index);
             self.forget_if_done(&content);
@@ -513,13 +510,13 @@ impl State {
         let Some(target) = self.target_of(order) else {
             return;
         };
-        match order.piece {
-            Piece::Outline => {
+        match order.kind {
+            OrderKind::Outline => {
                 if target.outline_asked == Some(lane) {
                     target.outline_asked = None;
                 }
             }
-            Piece::Blocks { group, mask, .. } => {
+            OrderKind::Blocks { group, mask, .. } => {
                 let claim = target.groups.entry(group).or_default();
                 claim.in_flight &= !mask;
                 claim.pending |= mask & !target.cached.present(group);
@@ -533,7 +530,7 @@ impl State {
         }
     }
 
-    /// When all is closed, a worker that was cancelled and its lane may both say so.
+    /// After [`Demand::close`], a cancelled worker and its lane may both call this.
     fn leave(&mut self) {
         self.workers = self.workers.saturating_sub(1);
     }

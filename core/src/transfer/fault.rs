@@ -1,17 +1,17 @@
-//! Why bytes that somebody reads could not be had.
+//! Why a read of remote bytes failed.
 
 use std::io;
 
 use super::protocol::Refusal;
 
-/// Why a read of a remote content failed. Every waiter of the same trouble gets a copy.
+/// Why a read of a remote content failed. Every read that waits for it gets a copy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchFault {
-    /// There is no session, and none to wait for.
+    /// There is no session, and none is expected.
     #[error("there is no connection to the other peer\nhint: connect first")]
     Unreachable,
-    /// Nothing came for too long.
+    /// Nothing arrived for too long.
     #[error("the other peer did not send it in time\nhint: is the connection still good?")]
     TimedOut,
     /// The other peer does not have the content any more.
@@ -23,15 +23,15 @@ pub enum FetchFault {
     /// The other peer can't read the file.
     #[error("the other peer can't read it\nhint: its owner should check the permissions")]
     Unreadable,
-    /// What arrives is not what the catalog says, again and again.
-    #[error("what the other peer sends is not what it announced\nhint: its owner should share it again")]
+    /// Too often the bytes that arrived were not those of the catalog.
+    #[error("the other peer sends other bytes than it announced\nhint: its owner should share it again")]
     Corrupt,
-    /// It could not be written here.
+    /// The bytes could not be written here.
     #[error("could not keep it in the store: {reason}\nhint: is the disk full?")]
     Store {
         /// What kind of error it was.
         kind: io::ErrorKind,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// The peer was closed.
@@ -45,7 +45,7 @@ impl From<Refusal> for FetchFault {
             Refusal::NotHeld => Self::NotHeld,
             Refusal::Changed => Self::Changed,
             Refusal::Unreadable => Self::Unreadable,
-            // It takes a content for shorter than it is.
+            // This makes the content appear shorter than it is.
             Refusal::OutOfRange => Self::Corrupt,
         }
     }

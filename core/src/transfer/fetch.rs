@@ -1,8 +1,8 @@
-//! The puller's side of a data lane: ask ahead, read in order, verify, write, publish.
+//! The puller's side of a data lane: request ahead, read in order, verify, write, publish.
 //!
-//! Owns one lane's share of a pull. Requests are kept in flight so that the lane never drains
-//! between two of them; whatever is in flight when a lane breaks goes back to the queue, from the
-//! first group that was not written.
+//! Owns one lane's share of a pull. Several requests are in flight, so that the lane never drains
+//! between two of them. When a lane breaks, everything in flight goes back to the queue, starting
+//! with the first group that was not written.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -23,19 +23,19 @@ use crate::store::{
     GROUP_LEN, GroupHasher, Outline, PartFile, VALUE_LEN, group_count, group_len, publish_all,
 };
 
-/// How a lane left its work in good order.
+/// Why a lane ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LaneEnd {
     /// Nothing is left to do.
     Done,
-    /// It has carried as much as one set of keys should; the rest is for a fresh lane.
+    /// It has carried as many bytes as one set of keys should; a fresh lane does the rest.
     WornOut,
 }
 
 /// Works on `queue` over one lane until nothing is left.
 ///
 /// # Errors
-/// How the lane broke. The work it had taken is back in the queue.
+/// How the lane broke. The work that it had taken is back in the queue.
 pub(crate) fn fetch(lane: &mut BlockingLane, queue: &Queue, clock: &Clock) -> Result<LaneEnd, WireError> {
     lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
     let buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
@@ -59,9 +59,9 @@ struct Puller<'a> {
     queue: &'a Queue,
     clock: &'a Clock,
     buffer: AlignedBuffer,
-    /// Asked for and not yet answered, in the order of the requests.
+    /// Requested and not yet answered, in the order of the requests.
     in_flight: VecDeque<Unit>,
-    /// Whole and verified, not yet durable.
+    /// Whole and verified, but not yet durable.
     ready: Vec<(usize, Arc<PartFile>)>,
     carried: u64,
 }
@@ -84,7 +84,8 @@ impl Puller<'_> {
         }
     }
 
-    /// Nothing is in flight: a good moment to sync, and then perhaps to wait for the other lanes.
+    /// Nothing is in flight, so this is the moment to sync, and then perhaps to wait for the other
+    /// lanes.
     fn next_after_publishing(&mut self) -> Option<Unit> {
         self.publish_ready();
         self.queue.wait()
@@ -99,7 +100,8 @@ impl Puller<'_> {
     }
 
     fn ask(&mut self, unit: Unit) -> Result<(), WireError> {
-        // In flight before it is written: if the write fails, it goes back with the others.
+        // It counts as in flight before it is written: if the write fails, it goes back with the
+        // others.
         self.in_flight.push_back(unit);
         let Some(request) = self.queue.file(unit.file()).and_then(|file| request(file, unit)) else {
             self.in_flight.pop_back();
@@ -150,8 +152,8 @@ impl Puller<'_> {
         Ok(())
     }
 
-    /// Reads the groups of the unit in front; the unit shrinks with each, so that what is given
-    /// back is what is missing.
+    /// Reads the groups of the first unit in flight. The unit shrinks with each group, so that only
+    /// missing groups are ever given back.
     fn receive_groups(&mut self) -> Result<(), WireError> {
         while let Some(Unit::Groups { file, first, count }) = self.in_flight.front().copied() {
             self.receive_group(file, first)?;
@@ -245,8 +247,8 @@ fn groups_len(len: u64, first: u64, count: u64) -> u64 {
     len.saturating_sub(first * GROUP_LEN).min(count * GROUP_LEN)
 }
 
-/// Whether `bytes` are group `group` of the file: by the outline, or by the root hash of a file of
-/// one group.
+/// Whether `bytes` are group `group` of the file. Checked against the outline, or against the root
+/// hash of a file of one group.
 fn is_genuine(file: &FileState, group: u64, bytes: &[u8]) -> bool {
     let content = &file.job.content;
     if group_count(content.len) == 1 {

@@ -1,7 +1,8 @@
-//! Pulling what is on this machine already: a copy from file to file, verified like any other.
+//! Pulling what is on this machine already: a copy from file to file, verified like every other
+//! pull.
 //!
-//! Whole files come from wherever they are held; of what was fetched in part for a reader, the
-//! groups that are here.
+//! A file that is held here is copied whole. Of a content that was fetched in part for a reader,
+//! the groups that are here are copied.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -17,8 +18,8 @@ use crate::store::{
     read_exact_at, subtree_value,
 };
 
-/// Settles those files of `queue` whose content `holder` has. What can't be copied is left for the
-/// lanes.
+/// Settles the files of `queue` whose content `holder` has. The lanes pull the files that can't be
+/// copied.
 pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
     for index in 0..queue.count() {
         let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
@@ -38,7 +39,7 @@ pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
     }
 }
 
-/// A part file with the whole content, or `None` if the source turned out to hold something else.
+/// A part file with the whole content; `None` if the source holds something else.
 fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFile>>, StoreError> {
     let Some(file) = queue.file(index) else {
         return Ok(None);
@@ -67,8 +68,8 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
     Ok((genuine && !queue.is_cancelled()).then_some(part))
 }
 
-/// Copies to the part files of `queue` those groups that `depot` has, and leaves only the others
-/// for the lanes.
+/// Copies the groups that `depot` has to the part files of `queue`, and leaves only the others to
+/// the lanes.
 pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
     let mut buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
     for index in 0..queue.count() {
@@ -95,8 +96,8 @@ pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
     }
 }
 
-/// Which groups were copied. One that is not genuine or can't be copied is not; the lanes will say
-/// what is the matter.
+/// The groups that were copied. Groups that are not genuine or can't be copied are left to the
+/// lanes, which will report any error.
 fn copy_groups(
     file: &FileState,
     cached: &Cached,

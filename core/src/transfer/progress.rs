@@ -18,7 +18,7 @@ struct Counters {
 }
 
 impl Progress {
-    /// Bytes that the pull will move, as far as it knows yet.
+    /// Bytes that the pull will move, as far as known.
     #[must_use]
     pub fn total_len(&self) -> u64 {
         self.0.total_len.load(Ordering::Relaxed)
@@ -42,7 +42,7 @@ impl Progress {
         self.0.published_count.load(Ordering::Relaxed)
     }
 
-    /// Time spent in making files durable, summed over the lanes.
+    /// Time spent on making files durable, summed over the lanes.
     #[must_use]
     pub fn sync_elapsed(&self) -> Duration {
         Duration::from_nanos(self.0.sync_nanos.load(Ordering::Relaxed))

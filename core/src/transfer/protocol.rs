@@ -1,24 +1,24 @@
-//! What is said on a data lane: a request, a header, then raw bytes.
+//! The messages on a data lane: a request, a response header, then raw bytes.
 //!
 //! Strictly in order: answers come in the order of their requests, and a puller keeps several
 //! requests in flight. Contents are named by hash and length, never by path, so a holder can only
-//! ever answer with what was asked for.
+//! answer with the requested content.
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::ContentId;
 
-/// What a puller asks. The order of the variants is their number on the wire: append only.
+/// What a puller requests. The order of the variants is their number on the wire: append only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// The outline of a content with more than one group.
     Outline {
-        /// Of which content.
+        /// The content.
         content: ContentId,
     },
     /// A range of bytes.
     Bytes {
-        /// Of which content.
+        /// The content.
         content: ContentId,
         /// Where the range starts, in bytes.
         offset: u64,
@@ -27,7 +27,7 @@ pub(crate) enum Request {
     },
     /// The fine outline of one group, of a content with more than one.
     Fine {
-        /// Of which content.
+        /// The content.
         content: ContentId,
         /// Index of the group.
         group: u64,
@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
     Changed,
     /// It can't read the file.
     Unreadable,
-    /// The range lies outside of the content, or is longer than a request may be.
+    /// The range is not inside the content, or is longer than a request may be.
     OutOfRange,
 }
 

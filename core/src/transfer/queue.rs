@@ -1,7 +1,7 @@
-//! The work of one pull, shared by the lanes that do it.
+//! The work of one pull, shared by its lanes.
 //!
-//! Owns which ranges are still to be fetched and what has become of each file. A unit that a broken
-//! lane did not finish comes back and is fetched by another one; a file is published exactly once,
+//! Owns which ranges are still to be fetched, and the outcome of each file. A unit that a broken
+//! lane did not finish comes back, and another lane fetches it. A file is published exactly once,
 //! when its last group has been verified.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -27,20 +27,20 @@ pub(crate) struct FileJob {
 /// Why one file could not be pulled.
 #[derive(Debug)]
 pub(crate) enum FileFailure {
-    /// The holder said no.
+    /// The holder refused.
     Refused(Refusal),
-    /// What the holder sends is not what the catalog says, again and again.
+    /// Too often the bytes that the holder sent were not those of the catalog.
     Corrupt,
-    /// It could not be written here.
+    /// The file could not be written here.
     Store(StoreError),
-    /// There was no lane to the holder, for the reason given with the first such file.
+    /// There was no lane to the holder. The first such file has the reason.
     Unreachable(Option<SessionError>),
 }
 
-/// What has become of one file: where it is, and its outline; or why not.
+/// The outcome of one file: where it is and its outline, or why it failed.
 pub(crate) type Outcome = Result<(Published, Outline), FileFailure>;
 
-/// A piece of work for one request.
+/// The work of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// The outline of a file.
@@ -59,7 +59,7 @@ pub(crate) enum Unit {
     },
 }
 
-/// One file of a pull and how far it is.
+/// One file of a pull, and its progress.
 #[derive(Debug)]
 pub(crate) struct FileState {
     pub(crate) job: FileJob,
@@ -71,7 +71,7 @@ pub(crate) struct FileState {
     outcome: Mutex<Option<Result<Published, FileFailure>>>,
 }
 
-/// Names a handle that was lent to a queue.
+/// Identifies a handle that was lent to a queue.
 #[derive(Debug)]
 pub(crate) struct Lent(usize);
 
@@ -94,7 +94,7 @@ struct State {
 }
 
 impl Queue {
-    /// The work of pulling `jobs`.
+    /// The queue for pulling `jobs`.
     pub(crate) fn new(jobs: Vec<FileJob>, progress: Progress) -> Self {
         let files: Vec<_> = jobs.into_iter().map(FileState::new).collect();
         progress.expect(
@@ -130,7 +130,7 @@ impl Queue {
         &self.progress
     }
 
-    /// How many lanes can be busy at once with what is known now.
+    /// How many lanes can be busy at once, as far as known.
     pub(crate) fn width(&self) -> usize {
         let groups: u64 = self
             .files
@@ -166,7 +166,7 @@ impl Queue {
         None
     }
 
-    /// The next unit; waits while other lanes may still bring some. `None` when all files are
+    /// The next unit; waits while other lanes may still bring one. `None` when all files are
     /// settled.
     pub(crate) fn wait(&self) -> Option<Unit> {
         let mut state = lock(&self.state);
@@ -182,7 +182,7 @@ impl Queue {
         }
     }
 
-    /// Gives units back that a lane could not finish; they are the next to be taken.
+    /// Gives back units that a lane could not finish; they are the next to be taken.
     pub(crate) fn give_back(&self, units: impl DoubleEndedIterator<Item = Unit>) {
         let mut state = lock(&self.state);
         for unit in units.rev() {
@@ -191,12 +191,12 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Accepts the outline of a file, and with it the file's ranges become work.
+    /// Accepts the outline of a file. The file's ranges can be fetched from now on.
     pub(crate) fn outlined(&self, index: usize, outline: Outline) {
         self.outlined_but(index, outline, &HashSet::new());
     }
 
-    /// The same, of a file of which the groups `written` are in its part file already.
+    /// The same for a file whose groups `written` are in its part file already.
     pub(crate) fn outlined_but(&self, index: usize, outline: Outline, written: &HashSet<u64>) {
         let Some(file) = self.file(index) else { return };
         if !file.accept_outline(outline) {
@@ -206,23 +206,23 @@ impl Queue {
         self.give_back(units_of(index, missing).into_iter());
     }
 
-    /// Takes the outline of a file that was copied from here; it brings no work.
+    /// Accepts the outline of a file that was copied on this machine; nothing of it needs to be
+    /// fetched.
     pub(crate) fn adopt_outline(&self, index: usize, outline: Outline) {
         if let Some(file) = self.file(index) {
-            // One that came over a lane already is the same.
+            // This fails if a lane fetched it already; then both are the same.
             file.accept_outline(outline);
         }
     }
 
-    /// Notes that a verified group was written. `true` for the last one of its file.
+    /// Notes that a verified group was written. Returns `true` for the last one of its file.
     pub(crate) fn group_written(&self, index: usize, len: u64) -> bool {
         self.progress.verified(len);
         self.file(index)
             .is_some_and(|file| file.groups_left.fetch_sub(1, Ordering::AcqRel) == 1)
     }
 
-    /// Notes that a group did not hash to what it should; the file fails when that happens too
-    /// often.
+    /// Notes that a group had the wrong hash. If that happens too often, the file fails.
     pub(crate) fn group_corrupt(&self, unit: Unit) {
         let corrupt = self
             .file(unit.file())
@@ -234,7 +234,7 @@ impl Queue {
         }
     }
 
-    /// Notes what has become of a file. The first word counts.
+    /// Notes the outcome of a file. The first one counts.
     pub(crate) fn settle(&self, index: usize, outcome: Result<Published, FileFailure>) {
         let Some(file) = self.file(index) else { return };
         file.take_part();
@@ -253,7 +253,7 @@ impl Queue {
         lock(&self.state).unsettled == 0
     }
 
-    /// Ends the pull: lanes at work are closed, nobody waits any more.
+    /// Ends the pull: its lanes are closed, and no worker waits any more.
     pub(crate) fn cancel(&self) {
         let mut state = lock(&self.state);
         state.cancelled = true;
@@ -268,8 +268,8 @@ impl Queue {
         lock(&self.state).cancelled
     }
 
-    /// Lends the handle by which [`Queue::cancel`] ends a lane that is about to work. Take it back
-    /// when the lane is done: it may work for somebody else next.
+    /// Lends the handle of a lane that is about to work, by which [`Queue::cancel`] ends it. Take
+    /// it back when the lane is done: the lane may work for another pull next.
     pub(crate) fn lend_closer(&self, closer: LaneCloser) -> Lent {
         let mut state = lock(&self.state);
         if state.cancelled {
@@ -287,8 +287,8 @@ impl Queue {
         lock(&self.state).closers.remove(&lent.0).is_some()
     }
 
-    /// What has become of each file, in the order of the jobs; `unreachable` says why for one that
-    /// is not settled.
+    /// The outcome of each file, in the order of the jobs. A file that is not settled fails with
+    /// `unreachable`.
     pub(crate) fn take_outcomes(&self, mut unreachable: Option<SessionError>) -> Vec<Outcome> {
         let mut take = |file: &FileState| match lock(&file.outcome).take() {
             Some(outcome) => outcome.map(|published| (published, file.take_outline())),
@@ -297,7 +297,7 @@ impl Queue {
         self.files.iter().map(&mut take).collect()
     }
 
-    /// Whether nobody needs the answer to `unit` any more.
+    /// Whether the answer to `unit` is no longer needed.
     fn is_moot(&self, unit: Unit) -> bool {
         let has_outline = || {
             self.file(unit.file())
@@ -332,7 +332,7 @@ impl FileState {
         lock(&self.outline).clone()
     }
 
-    /// `false` if there is one already, or if nobody needs it any more.
+    /// Returns `false` if there is one already, or if it is no longer needed.
     fn accept_outline(&self, outline: Outline) -> bool {
         let mut accepted = lock(&self.outline);
         let is_needed = accepted.is_none() && !self.settled.load(Ordering::Acquire);
@@ -342,7 +342,7 @@ impl FileState {
         is_needed
     }
 
-    /// That of a TiB takes 32 MiB, and others of the pull may take long.
+    /// The outline of a TiB takes 32 MiB, and other files of the pull may take long.
     fn drop_outline(&self) {
         drop(lock(&self.outline).take());
     }
@@ -362,14 +362,14 @@ impl FileState {
         Ok(part.insert(Arc::new(created)).clone())
     }
 
-    /// Takes the part file out, to publish it or to let it go.
+    /// Takes the part file out, to publish it or to drop it.
     pub(crate) fn take_part(&self) -> Option<Arc<PartFile>> {
         lock(&self.part).take()
     }
 }
 
 impl Unit {
-    /// Index of the file it belongs to.
+    /// Index of the file that it belongs to.
     pub(crate) fn file(&self) -> usize {
         match *self {
             Self::Outline { file } | Self::Groups { file, .. } => file,
@@ -377,8 +377,7 @@ impl Unit {
     }
 }
 
-/// The groups of a file as units: those that follow each other together, up to the length of a
-/// request.
+/// The groups of a file as units: consecutive groups together, up to the length of a request.
 fn units_of(file: usize, groups: impl Iterator<Item = u64>) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     for group in groups {

@@ -1,16 +1,15 @@
-//! What to fetch for one reader: what it reads now, and what it will read next.
+//! What to fetch for one reader: what it reads now, and what it is likely to read next.
 //!
-//! A pure state machine, told of every read. It owns the judgement whether a reader is sequential;
-//! what is here already and what is on its way is none of its business. A sequential reader gets
-//! whole groups and a window ahead that doubles; a random one gets the blocks it touches and
-//! nothing else.
+//! A pure state machine that sees every read. It decides whether a reader is sequential. It does
+//! not know which blocks are here or in flight. A sequential reader gets whole groups, and a window
+//! ahead that doubles. A random reader gets the blocks that it touches and nothing else.
 
 use std::ops::Range;
 
 use crate::limits::{READ_AHEAD_GAP_LEN, READ_AHEAD_LEN_FIRST, READ_AHEAD_LEN_MAX, READ_AHEAD_SLACK_LEN};
 use crate::store::{BLOCK_LEN, GROUP_LEN, group_count};
 
-/// What one read asks for. Both ranges end at the end of the file at most.
+/// What to fetch for one read. Both ranges end no later than the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Plan {
     /// To be fetched now: whole blocks, or whole groups.
@@ -24,16 +23,16 @@ pub(crate) struct Plan {
 pub(crate) struct ReadAhead {
     len: u64,
     last: Option<(Range<u64>, Plan)>,
-    /// Where the reader is expected next.
+    /// Where its next read is expected.
     next: u64,
-    /// How far is read ahead of it; 0 for one that is not sequential.
+    /// The bytes to read ahead of it; 0 for a reader that is not sequential.
     window: u64,
-    /// How far it was read ahead already.
+    /// The end of what was read ahead already.
     planned: u64,
 }
 
 impl ReadAhead {
-    /// For a reader of a file of `len` bytes.
+    /// The state of a new reader of a file of `len` bytes.
     pub(crate) fn new(len: u64) -> Self {
         Self {
             len,
@@ -44,7 +43,7 @@ impl ReadAhead {
         }
     }
 
-    /// Notes a read of `len` bytes from `offset`, and says what to fetch for it. The same read
+    /// Notes a read of `len` bytes from `offset`, and returns what to fetch for it. The same read
     /// again gets the same answer.
     pub(crate) fn on_read(&mut self, offset: u64, len: u64) -> Plan {
         let start = offset.min(self.len);
@@ -79,12 +78,12 @@ impl ReadAhead {
 
     fn is_sequential(&self, start: u64) -> bool {
         let slack = match self.window {
-            // Whoever begins at the beginning goes on from there.
+            // A reader that starts at the beginning usually goes on from there.
             0 if self.last.is_none() => return start == 0,
             0 => READ_AHEAD_GAP_LEN,
             _ => READ_AHEAD_SLACK_LEN,
         };
-        // A reader that has just jumped and goes back is no sequential one.
+        // A reader that has just jumped and now goes back is not sequential.
         let behind = if self.window == 0 { 0 } else { slack };
         start.saturating_add(behind) >= self.next && start <= self.next.saturating_add(slack)
     }
@@ -98,7 +97,8 @@ impl ReadAhead {
         read.start / unit_len * unit_len..self.round_up(read.end, unit_len)
     }
 
-    /// What is new in the window; it grows whenever the reader comes to another group.
+    /// The part of the window that was not planned yet. The window grows whenever the reader enters
+    /// another group.
     fn ahead(&mut self) -> Range<u64> {
         if self.window == 0 {
             return 0..0;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_begins_at_the_beginning_gets_whole_groups_and_the_next_one() {
+    fn a_reader_that_starts_at_the_beginning_gets_whole_groups_and_the_next_one() {
         let plan = reader().on_read(0, 4 * KIB);
         assert_eq!((plan.now, plan.ahead), (0..MIB, MIB..2 * MIB));
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_that_overtake_each_other_stay_sequential() {
+    fn reads_that_arrive_out_of_order_stay_sequential() {
         let mut reader = reader();
         for read in [0, 1, 3, 2, 5, 4, 9, 7, 8, 6] {
             let plan = reader.on_read(20 * MIB + read * 128 * KIB, 128 * KIB);

@@ -1,8 +1,9 @@
 //! The holder's side of a data lane.
 //!
 //! Answers requests one after the other until the lane ends. A file is opened only if it still is
-//! what was hashed; one that turns out shorter in the middle of an answer ends the lane, because an
-//! answer that was begun can't be taken back, and the puller asks again and is then told.
+//! the one that was hashed. If a file turns out to be shorter in the middle of an answer, the lane
+//! ends, because a started answer can't be taken back. The puller then asks again and gets the
+//! reason.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -23,19 +24,19 @@ use crate::store::{
     subtree_value,
 };
 
-/// What a lane is served from.
+/// The contents that a lane can serve.
 pub(crate) trait Holder {
     /// The local files that are shared and had this content when they were hashed.
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>>;
-    /// Reads a source again that is not what it was, shares what it is now, and returns it if that
-    /// is the same content. Blocks for as long as reading takes.
+    /// Reads a changed source again, shares its present content, and returns it if that content is
+    /// the same. Blocks for as long as reading takes.
     fn refresh(&self, source: &Arc<Source>) -> Option<Arc<Source>>;
 }
 
 /// Serves one lane until the puller closes it.
 ///
 /// # Errors
-/// How the lane ended, when it was not between two requests.
+/// Why the lane ended, unless it ended between two requests.
 pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), WireError> {
     let mut server = Server {
         holder,
@@ -55,7 +56,7 @@ pub(crate) fn serve(lane: &mut BlockingLane, holder: &dyn Holder) -> Result<(), 
 
 struct Server<'a> {
     holder: &'a dyn Holder,
-    /// The file of the latest request, kept open: a large file is asked for range by range.
+    /// The file of the latest request, kept open because a large file is requested range by range.
     open: Option<(Arc<Source>, File)>,
     buffer: AlignedBuffer,
     fine: FineOutlines,
@@ -142,7 +143,7 @@ impl Server<'_> {
         }
     }
 
-    /// A known one needs no look at the bytes, only whether they may be had still.
+    /// A remembered one needs no read of the bytes, only a check that they still may be served.
     fn fine_outline(&mut self, content: &ContentId, group: u64) -> Result<Arc<FineOutline>, Refusal> {
         self.open(content)?;
         if let Some(known) = self.fine.get(content, group) {
@@ -157,8 +158,8 @@ impl Server<'_> {
         Ok(self.fine.keep(content, group, fine))
     }
 
-    /// The open file for `content`, checked at every request to be unchanged and still shared, this
-    /// very file.
+    /// The open file for `content`. Each request checks that this very file is unchanged and still
+    /// shared.
     fn open(&mut self, content: &ContentId) -> Result<&(Arc<Source>, File), Refusal> {
         let current = self
             .open
@@ -182,13 +183,13 @@ impl Server<'_> {
                 Ok(file) => return Ok((source, file)),
                 Err(SourceError::Unreadable { .. }) => refusal = Refusal::Unreadable,
                 Err(error) => {
-                    tracing::debug!(%error, "a shared file is not what it was");
+                    tracing::debug!(%error, "a shared file has changed");
                     let fresh = self.holder.refresh(&source);
                     let reopened = fresh.and_then(|fresh| fresh.open().ok().map(|file| (fresh, file)));
                     if let Some(open) = reopened.filter(|(fresh, _)| fresh.content == *content) {
                         return Ok(open);
                     }
-                    // Of a file that has vanished there is no new version to wait for.
+                    // A file that has vanished has no new version to wait for.
                     if !matches!(error, SourceError::Missing { .. }) {
                         refusal = Refusal::Changed;
                     }
@@ -222,11 +223,11 @@ fn block_values(
     Ok(values)
 }
 
-/// Fine outlines that were computed lately.
+/// The fine outlines that were computed lately.
 #[derive(Default)]
 struct FineOutlines {
     known: HashMap<(ContentId, u64), Arc<FineOutline>>,
-    /// In the order in which they were computed.
+    /// The oldest first.
     order: VecDeque<(ContentId, u64)>,
 }
 
@@ -257,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_fine_outlines_the_latest_are_remembered_up_to_the_limit() {
+    fn the_latest_fine_outlines_are_remembered_up_to_the_limit() {
         let content = ContentId {
             hash: [1; 32],
             len: 1 << 40,

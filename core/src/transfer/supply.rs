@@ -1,15 +1,14 @@
-//! A lane at work for readers: ask for what they want, check it, write it, and tell them.
+//! A lane that works for readers: request what they want, check it, write it, and answer them.
 //!
-//! Owns one lane's share of a [`Demand`]. Requests are kept in flight, but few of them: what
-//! somebody begins to wait for goes behind what is in flight. What was in flight when a lane breaks
-//! goes back.
+//! Owns one lane's share of a [`Demand`]. Several requests are in flight, but few, because a new
+//! read waits for all that is in flight. When a lane breaks, its requests go back.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::demand::{Appetite, Check, Demand, LaneId, Order, Piece};
+use super::demand::{Check, Demand, LaneId, LaneRoom, Order, OrderKind};
 use super::fault::FetchFault;
 use super::fetch::LaneEnd;
 use super::protocol::{Refusal, Request, Response};
@@ -27,21 +26,21 @@ use crate::store::{
     BLOCK_LEN, Cached, FineOutline, GROUP_LEN, Outline, VALUE_LEN, group_count, group_len, subtree_value,
 };
 
-/// Whom a lane works for, as far as it concerns more than the readers.
+/// What a lane reports to its owner, apart from the readers' answers.
 pub(crate) trait Patron {
-    /// Some of a content was written; it may be that the depot has to be trimmed.
+    /// Some of a content was written; the depot may have to be trimmed.
     fn stored(&self);
-    /// A content is here, whole.
+    /// A content is here as a whole.
     fn completed(&self, cached: &Arc<Cached>);
-    /// What the other side serves as this content is not it.
+    /// The other side serves other bytes as this content.
     fn corrupt(&self, content: ContentId);
 }
 
-/// Works for `demand` over one lane until nothing was wanted for a while. With [`LaneEnd::Done`]
-/// the seat of the worker has been given up, otherwise it has not.
+/// Works for `demand` over one lane until nothing was wanted for a while. After [`LaneEnd::Done`]
+/// the worker is no longer counted; otherwise it still is.
 ///
 /// # Errors
-/// How the lane broke. The orders it had taken are given back.
+/// How the lane broke. The orders that it had taken are given back.
 pub(crate) fn supply(
     lane: &mut BlockingLane,
     demand: &Demand,
@@ -70,24 +69,24 @@ struct Supplier<'a> {
     clock: &'a Clock,
     id: LaneId,
     buffer: AlignedBuffer,
-    /// Asked for and not yet answered, in the order of the requests.
+    /// Requested and not yet answered, in the order of the requests.
     in_flight: VecDeque<Order>,
     in_flight_len: u64,
     carried: u64,
 }
 
 impl Drop for Supplier<'_> {
-    /// However it ends, also by a reader that panics when it is told.
+    /// Runs however the lane ends, even if a reader's callback panics.
     fn drop(&mut self) {
         self.demand.give_back(self.id, self.in_flight.drain(..));
     }
 }
 
-/// What came of the blocks of one order.
+/// The outcome of the blocks of one order.
 #[derive(Default)]
-struct Haul {
+struct OrderOutcome {
     bad: u64,
-    /// What could not be checked, because the outline that came before it was no good.
+    /// Whether blocks were not checked, because the outline before them was wrong.
     unchecked: bool,
     completed: bool,
     fault: Option<FetchFault>,
@@ -113,8 +112,8 @@ impl Supplier<'_> {
     }
 
     fn ask_ahead(&mut self) -> Result<(), WireError> {
-        while let Some(appetite) = self.appetite() {
-            let Some(order) = self.demand.take(self.id, appetite) else {
+        while let Some(room) = self.room() {
+            let Some(order) = self.demand.take(self.id, room) else {
                 break;
             };
             self.ask(order)?;
@@ -122,13 +121,13 @@ impl Supplier<'_> {
         Ok(self.lane.flush()?)
     }
 
-    fn appetite(&self) -> Option<Appetite> {
+    fn room(&self) -> Option<LaneRoom> {
         if self.in_flight.len() >= DEMAND_PIPELINE_ORDERS_MAX {
             return None;
         }
         match self.in_flight_len {
-            len if len < DEMAND_PIPELINE_LEN_MAX => Some(Appetite::Any),
-            len if len < DEMAND_URGENT_LEN_MAX => Some(Appetite::Urgent),
+            len if len < DEMAND_PIPELINE_LEN_MAX => Some(LaneRoom::Any),
+            len if len < DEMAND_URGENT_LEN_MAX => Some(LaneRoom::UrgentOnly),
             _ => None,
         }
     }
@@ -136,7 +135,8 @@ impl Supplier<'_> {
     fn ask(&mut self, order: Order) -> Result<(), WireError> {
         let requests = requests(&order);
         self.in_flight_len += order_len(&order);
-        // In flight before it is written: if the write fails, it goes back with the others.
+        // It counts as in flight before it is written: if the write fails, it goes back with the
+        // others.
         self.in_flight.push_back(order);
         for request in requests {
             write_blocking(self.lane, &request, LANE_FRAME_LEN_MAX)?;
@@ -145,16 +145,16 @@ impl Supplier<'_> {
     }
 
     fn receive(&mut self, order: Order) -> Result<(), WireError> {
-        let received = match &order.piece {
-            Piece::Outline => self.receive_outline(&order),
-            Piece::Blocks { group, mask, check } => {
+        let received = match &order.kind {
+            OrderKind::Outline => self.receive_outline(&order),
+            OrderKind::Blocks { group, mask, check } => {
                 self.receive_blocks(&order.cached, *group, *mask, check.clone())
             }
         };
         match received {
-            Ok(haul) => {
+            Ok(outcome) => {
                 self.in_flight_len -= order_len(&order);
-                self.settle(order, haul);
+                self.settle(order, outcome);
                 Ok(())
             }
             Err(error) => {
@@ -164,27 +164,27 @@ impl Supplier<'_> {
         }
     }
 
-    fn settle(&mut self, order: Order, haul: Haul) {
+    fn settle(&mut self, order: Order, outcome: OrderOutcome) {
         let content = order.cached.content();
-        if let Some(fault) = haul.fault {
+        if let Some(fault) = outcome.fault {
             self.demand.fail(&order, &fault);
             return;
         }
-        match order.piece {
-            Piece::Outline if haul.bad == 0 => self.demand.outlined(&order),
-            Piece::Outline => {}
-            Piece::Blocks { .. } => {
-                // A source by the time a reader knows that all of it is here.
-                if haul.completed {
+        match order.kind {
+            OrderKind::Outline if outcome.bad == 0 => self.demand.outlined(&order),
+            OrderKind::Outline => {}
+            OrderKind::Blocks { .. } => {
+                // The content must be a source before a reader learns that all of it is here.
+                if outcome.completed {
                     self.patron.completed(&order.cached);
                 }
                 self.patron.stored();
-                self.demand.arrived(&order, haul.bad, self.clock.now());
+                self.demand.arrived(&order, outcome.bad, self.clock.now());
             }
         }
-        if haul.unchecked {
+        if outcome.unchecked {
             self.demand.give_back(self.id, [order].into_iter());
-        } else if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
+        } else if outcome.bad != 0 && self.demand.corrupt(self.id, order.only(outcome.bad)) {
             self.patron.corrupt(content);
         }
     }
@@ -203,62 +203,62 @@ impl Supplier<'_> {
         }
     }
 
-    fn receive_outline(&mut self, order: &Order) -> Result<Haul, WireError> {
+    fn receive_outline(&mut self, order: &Order) -> Result<OrderOutcome, WireError> {
         let content = order.cached.content();
         let len = group_count(content.len) * VALUE_LEN as u64;
         if let Err(refusal) = self.answer(len)? {
-            return Ok(Haul::refused(refusal));
+            return Ok(OrderOutcome::refused(refusal));
         }
         let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
         self.lane.read_exact(&mut bytes)?;
-        let mut haul = Haul::default();
+        let mut outcome = OrderOutcome::default();
         match Outline::verified(&bytes, content.len, &content.hash) {
             Some(outline) => order.cached.outlined(outline),
-            None => haul.bad = u64::MAX,
+            None => outcome.bad = u64::MAX,
         }
-        Ok(haul)
+        Ok(outcome)
     }
 
-    /// Reads all answers to an order, whatever the first of them says.
+    /// Reads all answers to an order, even if the first of them is a refusal.
     fn receive_blocks(
         &mut self,
         cached: &Cached,
         group: u64,
         mask: u64,
         mut check: Check,
-    ) -> Result<Haul, WireError> {
-        let mut haul = Haul {
+    ) -> Result<OrderOutcome, WireError> {
+        let mut outcome = OrderOutcome {
             unchecked: cached.outline().is_none(),
-            ..Haul::default()
+            ..OrderOutcome::default()
         };
         if matches!(check, Check::FineToCome)
-            && let Some(fine) = self.receive_fine(cached, group, &mut haul)?
+            && let Some(fine) = self.receive_fine(cached, group, &mut outcome)?
         {
             check = Check::Fine(cached.keep_fine(group, fine));
         }
         for run in runs(mask) {
             let len = cached.len_of(group, bits(&run));
             if let Err(refusal) = self.answer(len)? {
-                haul.fault.get_or_insert(refusal.into());
+                outcome.fault.get_or_insert(refusal.into());
                 continue;
             }
             let len = usize::try_from(len).map_err(io::Error::other)?;
             self.lane.read_exact(&mut self.buffer[..len])?;
-            haul.keep(cached, group, &run, (&self.buffer[..len], &check));
+            outcome.keep(cached, group, &run, (&self.buffer[..len], &check));
         }
-        Ok(haul)
+        Ok(outcome)
     }
 
     fn receive_fine(
         &mut self,
         cached: &Cached,
         group: u64,
-        haul: &mut Haul,
+        outcome: &mut OrderOutcome,
     ) -> Result<Option<FineOutline>, WireError> {
         let len = group_len(cached.content().len, group);
         let count = u64::from(cached.blocks(group).count_ones());
         if let Err(refusal) = self.answer(count * VALUE_LEN as u64)? {
-            haul.fault = Some(refusal.into());
+            outcome.fault = Some(refusal.into());
             return Ok(None);
         }
         let mut bytes = [0; VALUE_LEN * u64::BITS as usize];
@@ -269,7 +269,7 @@ impl Supplier<'_> {
     }
 }
 
-impl Haul {
+impl OrderOutcome {
     fn refused(refusal: Refusal) -> Self {
         Self {
             fault: Some(refusal.into()),
@@ -277,12 +277,12 @@ impl Haul {
         }
     }
 
-    /// Writes those blocks of a run that are genuine; the others are bad.
+    /// Writes the genuine blocks of a run; the others are bad.
     fn keep(&mut self, cached: &Cached, group: u64, run: &Range<u32>, (bytes, check): (&[u8], &Check)) {
         let bad = bad_blocks(cached, group, run, (bytes, check));
         self.bad |= bad;
         if bad != 0 || self.fault.is_some() {
-            // One wrong block makes the rest of its run suspect, and it is all asked for again.
+            // One wrong block makes the rest of its run suspect, so all of that is fetched again.
             self.bad |= bits(run);
             return;
         }
@@ -293,7 +293,7 @@ impl Haul {
     }
 }
 
-/// Which blocks of a run are not what they should be.
+/// The blocks of a run that are not genuine.
 fn bad_blocks(cached: &Cached, group: u64, run: &Range<u32>, (bytes, check): (&[u8], &Check)) -> u64 {
     let content = cached.content();
     let offset = group * GROUP_LEN;
@@ -323,9 +323,9 @@ fn wrong(is_genuine: bool, mask: u64) -> u64 {
 
 fn requests(order: &Order) -> Vec<Request> {
     let content = order.cached.content();
-    match &order.piece {
-        Piece::Outline => vec![Request::Outline { content }],
-        Piece::Blocks { group, mask, check } => {
+    match &order.kind {
+        OrderKind::Outline => vec![Request::Outline { content }],
+        OrderKind::Blocks { group, mask, check } => {
             let fine = matches!(check, Check::FineToCome).then_some(Request::Fine {
                 content,
                 group: *group,
@@ -343,9 +343,9 @@ fn requests(order: &Order) -> Vec<Request> {
 /// How many bytes the answers to an order hold.
 fn order_len(order: &Order) -> u64 {
     let content = order.cached.content();
-    match order.piece {
-        Piece::Outline => group_count(content.len) * VALUE_LEN as u64,
-        Piece::Blocks { group, mask, .. } => order.cached.len_of(group, mask),
+    match order.kind {
+        OrderKind::Outline => group_count(content.len) * VALUE_LEN as u64,
+        OrderKind::Blocks { group, mask, .. } => order.cached.len_of(group, mask),
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod demand;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use super::{FileFailure, FileJob, Holder, LaneEnd, Outcome, Progress, Queue, fet
 use crate::catalog::ContentId;
 use crate::clock::Clock;
 use crate::identity::Identity;
-use crate::limits::{HANDSHAKE_TIMEOUT, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::limits::{CORRUPT_GROUPS_MAX, HANDSHAKE_TIMEOUT, LANE_FRAME_LEN_MAX, REQUEST_LEN_MAX};
+use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
 use crate::session::lane;
 use crate::session::tls::{Expected, TlsIdentity};
@@ -28,7 +29,7 @@ use crate::store::{Attributes, Destination, GROUP_LEN, Source};
 
 const GROUP: usize = GROUP_LEN as usize;
 
-/// Serves one source, whatever content is asked for.
+/// Serves one source, whatever content is requested.
 struct Stubborn(Arc<Source>);
 
 impl Holder for Stubborn {
@@ -44,8 +45,8 @@ impl Holder for Stubborn {
     }
 }
 
-/// Serves one source. Once two groups have arrived it serves nothing more before the pull was
-/// cancelled, so that no pull ends first.
+/// Serves one source. After two groups it serves nothing more until the pull is cancelled, so that
+/// the pull can't finish first.
 struct Hesitant {
     source: Arc<Source>,
     progress: Progress,
@@ -66,7 +67,7 @@ impl Holder for Hesitant {
     }
 }
 
-/// Serves one source until it is told to stop.
+/// Serves one source until its flag says that it is withdrawn.
 struct Withdrawn(Arc<Source>, Arc<AtomicBool>);
 
 impl Holder for Withdrawn {
@@ -140,14 +141,14 @@ fn queue(root: &Path, content: ContentId) -> Arc<Queue> {
     ))
 }
 
-/// Works on `queue` with one fresh lane to a holder of `source`.
+/// Works on `queue` over one fresh lane to a holder of `source`.
 fn pull_once(queue: &Arc<Queue>, source: &Arc<Source>) -> LaneEnd {
     let (mut pulling, mut serving) = lane_pair();
     let holder = Stubborn(source.clone());
     let serving = thread::spawn(move || serve(&mut serving, &holder));
     let end = fetch(&mut pulling, queue, &Clock::system());
     drop(pulling);
-    // The puller hangs up; how that looks to the holder is no matter.
+    // The puller hangs up; the holder's outcome does not matter.
     drop(serving.join().unwrap());
     end.unwrap()
 }
@@ -166,7 +167,7 @@ fn names(root: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn what_was_asked_for_arrives_whole_at_every_size_around_a_group() {
+fn a_requested_file_arrives_whole_at_every_size_around_a_group() {
     for len in [0, 1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 5, 17 * GROUP + 1] {
         let root = tempfile::tempdir().unwrap();
         let bytes = bytes(len);
@@ -198,7 +199,7 @@ fn a_wrong_byte_is_never_published() {
 }
 
 #[test]
-fn a_file_that_failed_keeps_no_outline_and_takes_none() {
+fn a_file_that_failed_drops_its_outline_and_accepts_no_other() {
     let root = tempfile::tempdir().unwrap();
     let honest = source(root.path(), &bytes(3 * GROUP));
     let queue = queue(root.path(), honest.content);
@@ -212,7 +213,7 @@ fn a_file_that_failed_keeps_no_outline_and_takes_none() {
 }
 
 #[test]
-fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
+fn an_outline_that_does_not_fold_to_the_root_is_not_accepted() {
     let root = tempfile::tempdir().unwrap();
     let honest = source(root.path(), &bytes(3 * GROUP));
     let other_root = tempfile::tempdir().unwrap();
@@ -224,7 +225,7 @@ fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
 }
 
 #[test]
-fn a_request_for_too_much_or_for_what_lies_outside_is_refused() {
+fn a_request_that_is_too_long_or_outside_of_the_content_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let source = Arc::new(source(root.path(), &bytes(17 * GROUP)));
     let content = source.content;
@@ -250,6 +251,84 @@ fn a_request_for_too_much_or_for_what_lies_outside_is_refused() {
 }
 
 #[test]
+fn a_request_of_the_greatest_length_is_answered_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), &bytes(17 * GROUP)));
+    let content = source.content;
+    let (mut pulling, mut serving) = lane_pair();
+    let holder = Stubborn(source);
+    let serving = thread::spawn(move || serve(&mut serving, &holder));
+    let request = Request::Bytes {
+        content,
+        offset: 0,
+        len: REQUEST_LEN_MAX,
+    };
+    write_blocking(&mut pulling, &request, LANE_FRAME_LEN_MAX).unwrap();
+    pulling.flush().unwrap();
+    let response = read_blocking(&mut pulling, LANE_FRAME_LEN_MAX).unwrap();
+    let expected = u64::from(REQUEST_LEN_MAX);
+    assert!(
+        matches!(response, Response::Data { len } if len == expected),
+        "{response:?}"
+    );
+    let mut answer = vec![0; REQUEST_LEN_MAX as usize];
+    pulling.read_exact(&mut answer).unwrap();
+    assert!(answer == bytes(17 * GROUP)[..answer.len()]);
+    drop(pulling);
+    drop(serving.join().unwrap());
+}
+
+/// Announces a frame of `len` bytes on one end of a lane and fills it with zeros.
+fn send_frame(lane: &mut BlockingLane, len: usize) {
+    let prefix = u32::try_from(len).unwrap().to_be_bytes();
+    lane.write_all(&[prefix.as_slice(), &vec![0; len]].concat())
+        .unwrap();
+    lane.flush().unwrap();
+}
+
+#[test]
+fn a_holder_reads_a_request_frame_up_to_the_limit_and_refuses_one_byte_more() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Arc::new(source(root.path(), b"something"));
+    for len in [LANE_FRAME_LEN_MAX, LANE_FRAME_LEN_MAX + 1] {
+        let (mut pulling, mut serving) = lane_pair();
+        send_frame(&mut pulling, len);
+        let error = serve(&mut serving, &Stubborn(source.clone())).unwrap_err();
+        let is_too_long = matches!(error, WireError::FrameTooLong { .. });
+        assert_eq!(is_too_long, len > LANE_FRAME_LEN_MAX, "{error}");
+    }
+}
+
+#[test]
+fn a_puller_reads_a_response_frame_up_to_the_limit_and_refuses_one_byte_more() {
+    let root = tempfile::tempdir().unwrap();
+    let source = source(root.path(), b"something");
+    for len in [LANE_FRAME_LEN_MAX, LANE_FRAME_LEN_MAX + 1] {
+        let (mut pulling, mut serving) = lane_pair();
+        send_frame(&mut serving, len);
+        let queue = queue(root.path(), source.content);
+        let error = fetch(&mut pulling, &queue, &Clock::system()).unwrap_err();
+        let is_too_long = matches!(error, WireError::FrameTooLong { .. });
+        assert_eq!(is_too_long, len > LANE_FRAME_LEN_MAX, "{error}");
+    }
+}
+
+#[test]
+fn a_file_fails_with_one_wrong_group_more_than_the_limit() {
+    let root = tempfile::tempdir().unwrap();
+    let source = source(root.path(), b"something");
+    let queue = queue(root.path(), source.content);
+    for _ in 0..CORRUPT_GROUPS_MAX {
+        let unit = queue.take().unwrap();
+        queue.group_corrupt(unit);
+    }
+    assert!(!queue.is_settled(0));
+    let unit = queue.take().unwrap();
+    queue.group_corrupt(unit);
+    assert!(matches!(outcome(&queue), Err(FileFailure::Corrupt)));
+}
+
+#[test]
 fn a_content_that_is_not_held_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let source = Arc::new(source(root.path(), b"something"));
@@ -268,7 +347,7 @@ fn a_content_that_is_not_held_is_refused() {
 }
 
 #[test]
-fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
+fn a_withdrawn_content_is_refused_even_on_a_lane_that_has_it_open() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let source = Arc::new(source(first.path(), b"something"));
     let queues = [
@@ -291,7 +370,7 @@ fn a_content_that_is_withdrawn_is_refused_even_on_a_lane_that_has_it_open() {
     ));
 }
 
-/// Holds the sources that are left of a list.
+/// Holds the sources that are still in a list.
 struct Listed(Arc<std::sync::Mutex<Vec<Arc<Source>>>>);
 
 impl Holder for Listed {
@@ -305,7 +384,7 @@ impl Holder for Listed {
 }
 
 #[test]
-fn a_file_that_is_withdrawn_is_not_read_on_though_another_has_the_content() {
+fn a_withdrawn_file_is_read_no_further_though_another_one_has_the_content() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let withdrawn = Arc::new(source(first.path(), b"something"));
     let queues = [
@@ -317,7 +396,7 @@ fn a_file_that_is_withdrawn_is_not_read_on_though_another_has_the_content() {
     let holder = Listed(list.clone());
     let serving = thread::spawn(move || serve(&mut serving, &holder));
     fetch(&mut pulling, &queues[0], &Clock::system()).unwrap();
-    // The other one can't be opened, so an answer comes from the withdrawn one or not at all.
+    // The other source can't be opened, so an answer can only come from the withdrawn one.
     let mut other = source(second.path(), b"something");
     other.path = second.path().join("none");
     *list.lock().unwrap() = vec![Arc::new(other)];

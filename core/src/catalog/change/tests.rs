@@ -1,9 +1,9 @@
-//! What is compared around a change takes little memory, however long the paths are.
+//! Comparing the tree around a change takes little memory, however long the paths are.
 
 use super::*;
 use crate::catalog::tests::{add, catalog_of, path};
 
-/// Files in a folder whose path is nearly as long as one may be.
+/// Files in a folder whose path is nearly as long as a path can be.
 fn deep(count: u8) -> Catalog {
     let mut catalog = catalog_of(1);
     let folder = ["x".repeat(250).as_str(); 16].join("/");
@@ -18,7 +18,7 @@ fn all(catalog: &Catalog) -> HashSet<EntryId> {
 }
 
 #[test]
-fn all_that_is_in_a_folder_has_one_copy_of_its_path() {
+fn the_contents_of_a_folder_share_one_copy_of_its_path() {
     let catalog = deep(100);
     let claims = catalog.claims_of(&all(&catalog));
     let snapshot = catalog.snapshot(&claims, |_| true);
@@ -29,7 +29,7 @@ fn all_that_is_in_a_folder_has_one_copy_of_its_path() {
 }
 
 #[test]
-fn what_is_removed_and_cannot_be_seen_is_not_compared() {
+fn removed_entries_that_are_not_shown_are_not_compared() {
     let mut catalog = deep(100);
     let folder = catalog.list()[0].path.clone();
     assert!(!catalog.remove(&folder).unwrap().is_empty());

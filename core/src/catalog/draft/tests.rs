@@ -18,7 +18,7 @@ fn dot(counter: u64, incarnation: u64) -> Dot {
     }
 }
 
-/// An entry that as many replicas have changed as may, none of them ours.
+/// An entry that its maximum number of replicas have changed, none of them ours.
 fn crowded(parent: EntryId, name: &str, stamp: Dot) -> EntryState {
     let name = Name::new(name).unwrap();
     let mut state = EntryState::placed(Place { stamp, parent, name });
@@ -28,7 +28,7 @@ fn crowded(parent: EntryId, name: &str, stamp: Dot) -> EntryState {
     state
 }
 
-/// The entry at `at` after mallory has changed it under as many names as may.
+/// The entry at `at` after mallory has changed it under the maximum number of replicas.
 fn crowd(alice: &mut Catalog, at: &str) -> EntryId {
     let id = alice.lookup(&path(at)).unwrap().id;
     let mut state = alice.state(id).unwrap().clone();
@@ -40,7 +40,7 @@ fn crowd(alice: &mut Catalog, at: &str) -> EntryId {
 }
 
 #[test]
-fn a_name_whose_tombstone_is_full_can_be_used() {
+fn a_name_whose_tombstone_is_full_can_be_used_again() {
     let mut alice = catalog_of(1);
     let id = EntryId::from_bytes([5; 16]);
     alice
@@ -52,7 +52,7 @@ fn a_name_whose_tombstone_is_full_can_be_used() {
 
 #[test]
 fn a_file_that_the_other_side_has_filled_can_be_replaced_edited_and_renamed() {
-    // Shared in an earlier life of alice, so that the present one has no place in its entries.
+    // Shared in an earlier life of alice, so that her present replica is not in its entries.
     let mut earlier = catalog_of(1);
     for name in ["replaced", "edited", "renamed"] {
         add(&mut earlier, name, 1);
@@ -78,7 +78,7 @@ fn a_file_that_the_other_side_has_filled_can_be_replaced_edited_and_renamed() {
 }
 
 #[test]
-fn an_edit_whose_base_is_gone_is_kept_beside_as_many_versions_as_an_entry_may_have() {
+fn an_edit_whose_base_is_gone_is_kept_though_the_entry_is_full_of_versions() {
     let mut alice = catalog_of(1);
     add(&mut alice, "notes", 1);
     let opened = alice.lookup(&path("notes")).unwrap();
@@ -106,7 +106,7 @@ fn an_edit_whose_base_is_gone_is_kept_beside_as_many_versions_as_an_entry_may_ha
 }
 
 #[test]
-fn a_cycle_of_full_entries_stops_no_rename() {
+fn a_cycle_of_full_entries_does_not_stop_a_rename() {
     let mut alice = catalog_of(1);
     add(&mut alice, "mine", 1);
     let ids = [5, 6].map(|byte| EntryId::from_bytes([byte; 16]));
@@ -123,7 +123,7 @@ fn a_cycle_of_full_entries_stops_no_rename() {
 }
 
 #[test]
-fn an_entry_under_the_id_that_our_next_one_would_get_stays_what_it_is() {
+fn an_entry_that_has_the_id_of_our_next_one_stays_as_it_is() {
     let mut alice = catalog_of(1);
     let next = Dot {
         counter: 2,

@@ -1,4 +1,4 @@
-//! Local changes: what they refuse, and what they leave alone.
+//! Local changes: what they refuse, and what they do not touch.
 
 use super::*;
 use crate::catalog::tests::{add, catalog_of, file, pair, path, sync, tree};
@@ -76,7 +76,7 @@ fn a_file_and_a_folder_refuse_to_replace_each_other() {
 }
 
 #[test]
-fn what_is_not_shared_cannot_be_removed_or_renamed() {
+fn a_path_that_shows_nothing_cannot_be_removed_or_renamed() {
     let mut alice = catalog_of(1);
     let error = alice.remove(&path("a")).unwrap_err();
     assert_eq!(error, CatalogError::Missing { path: path("a") });
@@ -137,7 +137,7 @@ fn a_rename_that_would_make_a_path_too_deep_is_refused() {
 }
 
 #[test]
-fn replacing_by_remove_and_add_takes_up_the_same_entry() {
+fn replacing_by_remove_and_add_reuses_the_entry() {
     let mut alice = catalog_of(1);
     for seed in 1..9 {
         add(&mut alice, "folder/a", seed);
@@ -160,7 +160,7 @@ fn an_edit_leaves_the_conflict_copy_alone_and_a_removal_makes_room_for_it() {
 }
 
 #[test]
-fn a_conflict_copy_can_be_renamed_edited_and_removed_as_the_file_it_is() {
+fn a_conflict_copy_can_be_renamed_edited_and_removed_like_any_file() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);
     sync(&mut alice, &mut bob);
@@ -186,7 +186,7 @@ fn a_conflict_copy_can_be_renamed_edited_and_removed_as_the_file_it_is() {
 }
 
 #[test]
-fn a_holder_is_noted_for_the_version_it_pulled_and_no_other() {
+fn a_holder_is_noted_only_for_the_version_it_pulled() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);
     sync(&mut alice, &mut bob);
@@ -201,7 +201,7 @@ fn a_holder_is_noted_for_the_version_it_pulled_and_no_other() {
 }
 
 #[test]
-fn a_file_longer_than_any_is_refused() {
+fn a_file_at_the_length_limit_is_shared_and_one_byte_more_is_refused() {
     let mut alice = catalog_of(1);
     let mut large = file(1);
     large.content.len = crate::limits::FILE_LEN_MAX;
@@ -214,7 +214,7 @@ fn a_file_longer_than_any_is_refused() {
 }
 
 #[test]
-fn a_leaf_and_an_empty_folder_are_removed_each_by_its_own_verb() {
+fn remove_leaf_removes_only_leaves_and_remove_empty_folder_only_empty_folders() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a/b", 1);
     let at = path("a");

@@ -4,7 +4,10 @@ use super::*;
 use crate::catalog::tests::{add, catalog_of, pair, path, send, sync, tree};
 use crate::catalog::{Dot, ReplicaId, Version};
 use crate::identity::Fingerprint;
-use crate::limits::{CATALOG_COUNTER_LEAD_MAX, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, VERSION_HOLDERS_MAX};
+use crate::limits::{
+    CATALOG_COUNTER_LEAD_MAX, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, SHARED_MODE_MAX,
+    VERSION_HOLDERS_MAX,
+};
 
 fn dot(counter: u64, peer: u16) -> Dot {
     let fingerprint = Fingerprint::from_bytes(std::array::from_fn(|index| peer.to_be_bytes()[index % 2]));
@@ -23,7 +26,7 @@ fn some_state() -> (EntryId, EntryState) {
     alice.all_states().remove(0)
 }
 
-/// What a catalog says to a state that `spoil` has worked on.
+/// The fault that a catalog finds in a state that `spoil` has changed.
 fn verdict(spoil: impl FnOnce(&mut EntryId, &mut EntryState)) -> Option<StateFault> {
     let mut bob = catalog_of(2);
     add(&mut bob, "b", 1);
@@ -40,7 +43,7 @@ fn verdict(spoil: impl FnOnce(&mut EntryId, &mut EntryState)) -> Option<StateFau
 }
 
 #[test]
-fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
+fn invalid_states_are_refused_with_their_whole_batch() {
     assert_eq!(verdict(|_, _| {}), None);
     assert_eq!(verdict(|id, _| *id = EntryId::ROOT), Some(StateFault::Root));
     assert_eq!(
@@ -59,23 +62,27 @@ fn states_that_cannot_be_right_are_refused_with_their_whole_batch() {
         verdict(|_, state| state.seen = crate::catalog::Seen::default()),
         Some(StateFault::UnseenDot)
     );
-    let special = |state: &mut EntryState| {
-        let file = crate::catalog::FileVersion {
-            mode: 0o4755,
+}
+
+#[test]
+fn a_state_may_have_the_greatest_mode_and_length_and_not_one_more() {
+    let verdict_on = |mode, len| {
+        let mut file = crate::catalog::FileVersion {
+            mode,
             ..crate::catalog::tests::file(1)
         };
-        state.add(
-            dot(1, 3),
-            Version {
-                kind: crate::catalog::Kind::File(file),
-                holders: [].into(),
-            },
-        );
+        file.content.len = len;
+        let version = Version {
+            kind: crate::catalog::Kind::File(file),
+            holders: [].into(),
+        };
+        verdict(|_, state| state.add(dot(1, 3), version))
     };
-    assert_eq!(
-        verdict(|_, state| special(state)),
-        Some(StateFault::BadMode { mode: 0o4755 })
-    );
+    assert_eq!(verdict_on(SHARED_MODE_MAX, FILE_LEN_MAX), None);
+    let mode = SHARED_MODE_MAX + 1;
+    assert_eq!(verdict_on(mode, 1), Some(StateFault::BadMode { mode }));
+    let len = FILE_LEN_MAX + 1;
+    assert_eq!(verdict_on(0, len), Some(StateFault::FileTooLong { len }));
 }
 
 /// `alice` and an entry of hers on which another peer has counted to `counter`.
@@ -161,7 +168,7 @@ fn a_rename_that_a_far_counter_would_undo_is_an_error() {
 }
 
 #[test]
-fn an_entry_holds_as_much_as_its_limits_and_no_more() {
+fn an_entry_is_accepted_at_its_limits_and_not_one_past_them() {
     let folder = || Version {
         kind: crate::catalog::Kind::Folder,
         holders: [].into(),
@@ -190,7 +197,7 @@ fn an_entry_holds_as_much_as_its_limits_and_no_more() {
 }
 
 #[test]
-fn a_version_names_as_many_holders_as_its_limit_and_no_more() {
+fn a_version_is_accepted_with_holders_up_to_the_limit_and_not_one_past_it() {
     let holders = |count: usize| {
         let crowd = (2..).take(count).map(|peer| dot(1, peer).replica.fingerprint);
         verdict(|_, state| {
@@ -206,7 +213,7 @@ fn a_version_names_as_many_holders_as_its_limit_and_no_more() {
 }
 
 #[test]
-fn two_states_within_the_limit_may_not_make_one_beyond_it() {
+fn a_merge_of_two_states_into_one_beyond_the_limit_is_refused() {
     let (id, state) = some_state();
     let crowd = |start: u16| {
         let mut state = state.clone();

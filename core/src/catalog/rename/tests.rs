@@ -1,4 +1,4 @@
-//! Renames onto what is there: replacing and exchanging.
+//! Renames onto what exists: replacing and exchanging.
 
 use super::*;
 use crate::catalog::tests::{add, catalog_of, pair, path, sync, tree};
@@ -118,7 +118,7 @@ fn a_folder_takes_the_place_of_an_empty_folder_only() {
 }
 
 #[test]
-fn what_is_not_there_is_renamed_as_ever_but_not_exchanged() {
+fn without_anything_at_the_target_replacing_renames_and_exchanging_fails() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a", 1);
     drop(replace(&mut alice, "a", "deep/b").unwrap());
@@ -169,7 +169,7 @@ fn an_exchange_wins_over_conflict_copies_that_stay_behind() {
 }
 
 #[test]
-fn no_way_of_renaming_makes_a_path_too_deep() {
+fn no_kind_of_rename_makes_a_path_too_deep() {
     let mut alice = catalog_of(1);
     let deep = vec!["x"; 40].join("/");
     add(&mut alice, &deep, 1);

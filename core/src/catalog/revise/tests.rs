@@ -8,7 +8,7 @@ fn shown(catalog: &Catalog, at: &str) -> Shown {
     catalog.lookup(&path(at)).unwrap()
 }
 
-/// Edits what `opened` was, so that it has the content of `seed`.
+/// Makes an edit of what was `opened`, with the content of `seed`.
 fn edit(catalog: &mut Catalog, opened: &Shown, seed: u8) -> Shown {
     let edited = catalog.edit(opened.key(), opened.dot, Kind::File(file(seed)), Holding::Held);
     let edited = edited.unwrap();
@@ -53,7 +53,7 @@ fn an_edit_replaces_every_version_with_the_content_it_came_from() {
 }
 
 #[test]
-fn an_edit_leaves_a_version_that_replaced_its_base_beside_it() {
+fn an_edit_keeps_a_version_that_replaced_its_base_beside_it() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "notes", 1);
     sync(&mut alice, &mut bob);
@@ -183,7 +183,7 @@ fn a_new_mode_or_time_keeps_the_holders_and_nothing_else_does() {
 }
 
 #[test]
-fn a_new_mode_of_bytes_that_nobody_here_has_is_nothing_without_its_base() {
+fn a_new_mode_of_bytes_that_this_peer_lacks_is_dropped_if_its_base_is_gone() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "notes", 1);
     sync(&mut alice, &mut bob);
@@ -234,7 +234,7 @@ fn a_link_can_be_edited_and_has_no_holders() {
 }
 
 #[test]
-fn an_edit_refuses_folders_files_too_long_and_entries_it_does_not_know() {
+fn an_edit_refuses_folders_too_long_files_and_unknown_entries() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a/b", 1);
     let opened = shown(&alice, "a/b");
@@ -259,7 +259,7 @@ fn an_edit_refuses_folders_files_too_long_and_entries_it_does_not_know() {
 }
 
 #[test]
-fn an_entry_is_located_under_whichever_it_is_shown() {
+fn a_file_of_two_entries_is_located_by_both() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "folder/a", 1);
     add(&mut bob, "folder/a", 1);

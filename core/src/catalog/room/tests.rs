@@ -1,11 +1,12 @@
-//! What a catalog takes in when there is little room, and what it counts.
+//! What a catalog accepts when there is little room, and what it counts.
 
+use super::Room;
 use crate::catalog::tests::{add, catalog_of, file, pair, path, send, sync, tree};
 use crate::catalog::{Catalog, CatalogError, OnExisting};
 use crate::identity::Fingerprint;
 use crate::limits::{CATALOG_ENTRIES_MAX, CATALOG_LEN_MAX, ENTRY_LEN, HOLDER_LEN, REPLICA_LEN, VERSION_LEN};
 
-/// How many bytes `catalog` counts for once `change` was made.
+/// How many bytes `catalog` counts for after `change`.
 fn len_after(catalog: &Catalog, change: impl FnOnce(&mut Catalog)) -> u64 {
     let mut changed = catalog.clone();
     change(&mut changed);
@@ -34,11 +35,21 @@ fn an_entry_counts_for_its_parts_and_equal_catalogs_for_the_same() {
 }
 
 #[test]
-fn a_million_entries_that_were_removed_fit() {
+fn a_million_removed_entries_fit() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a name of average length.txt", 1);
     drop(alice.remove(&path("a name of average length.txt")).unwrap());
     assert!(alice.len * CATALOG_ENTRIES_MAX as u64 <= CATALOG_LEN_MAX);
+}
+
+#[test]
+fn a_catalog_takes_its_last_entry_and_not_one_more() {
+    let catalog = catalog_of(1);
+    let mut room = Room::of(&catalog);
+    room.entry_count = CATALOG_ENTRIES_MAX;
+    assert!(room.check().is_ok());
+    room.entry_count += 1;
+    assert!(matches!(room.check(), Err(CatalogError::Full)));
 }
 
 #[test]
@@ -56,7 +67,7 @@ fn a_local_change_takes_the_last_byte_and_not_one_more() {
 }
 
 #[test]
-fn what_takes_no_more_than_before_is_done_however_full_it_is() {
+fn a_full_catalog_accepts_a_change_that_takes_no_more_than_before() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a", 1);
     add(&mut alice, "b", 2);
@@ -91,7 +102,7 @@ fn a_merge_takes_the_last_byte_and_is_refused_whole_for_one_more() {
 }
 
 #[test]
-fn a_full_catalog_hears_what_the_other_side_removes() {
+fn a_full_catalog_merges_removals_of_the_other_side() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);
     add(&mut alice, "b", 2);
@@ -103,7 +114,7 @@ fn a_full_catalog_hears_what_the_other_side_removes() {
 }
 
 #[test]
-fn a_piece_for_which_a_local_change_took_the_room_is_refused_with_the_rest() {
+fn a_piece_is_refused_with_the_rest_if_a_local_change_took_its_room() {
     let (mut alice, mut bob) = pair();
     add(&mut alice, "a", 1);
     let len = len_after(&bob, |bob| drop(send(&alice, bob)));
@@ -116,7 +127,7 @@ fn a_piece_for_which_a_local_change_took_the_room_is_refused_with_the_rest() {
 }
 
 #[test]
-fn a_note_of_who_holds_a_file_is_left_out_where_there_is_no_room() {
+fn a_holder_is_not_noted_if_there_is_no_room() {
     let mut alice = catalog_of(1);
     add(&mut alice, "a", 1);
     let shown = alice.lookup(&path("a")).unwrap();

@@ -43,7 +43,7 @@ fn ways_out_of_the_share_are_refused() {
 }
 
 #[test]
-fn whatever_else_posix_allows_is_a_name() {
+fn every_other_name_that_posix_allows_is_a_name() {
     let texts = [
         r"a\..\b",
         r"C:\x",
@@ -112,13 +112,23 @@ fn a_single_name_has_no_separator() {
 }
 
 #[test]
-fn an_error_names_the_path_safe_to_print_and_what_to_do() {
+fn an_error_shows_the_path_escaped_and_what_to_do() {
     let error = SharePath::parse("a\0\u{1b}[2J\u{202e}").unwrap_err().to_string();
     let expected = "`a\\0\\u{1b}[2J\\u{202e}` can't be the path of something shared: \
          it has a NUL character in it\nhint: rename the file";
     assert_eq!(error, expected);
     let long = SharePath::parse(&"x".repeat(1 << 20)).unwrap_err().to_string();
     assert!(long.len() < 400, "{long}");
+}
+
+#[test]
+fn a_refused_path_is_shown_up_to_its_limit_and_cut_one_past_it() {
+    let at_limit = format!("/{}", "x".repeat(SHOWN_PATH_LEN_MAX - 1));
+    assert_eq!(SharePath::parse(&at_limit).unwrap_err().path, at_limit);
+    assert_eq!(
+        SharePath::parse(&format!("{at_limit}y")).unwrap_err().path,
+        at_limit
+    );
 }
 
 #[test]
@@ -139,7 +149,7 @@ fn a_folder_comes_right_before_what_is_in_it() {
 }
 
 #[test]
-fn lying_in_a_folder_goes_by_whole_names() {
+fn whether_a_path_is_in_a_folder_is_decided_by_whole_names() {
     let path = |text| SharePath::parse(text).unwrap();
     assert!(path("a/b").starts_with(&path("a")));
     assert!(path("a").starts_with(&path("a")));

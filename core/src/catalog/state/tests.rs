@@ -1,4 +1,4 @@
-//! The wire encoding of one entry, and what the merge of two states of it leaves.
+//! The wire encoding of one entry, and the result of merging two of its states.
 
 use super::*;
 use crate::catalog::ReplicaId;
@@ -47,7 +47,7 @@ fn state(versions: &[(Dot, u8)]) -> EntryState {
 }
 
 /// Version 1 of the control protocol: postcard of the fields in their order. A dot is a varint
-/// counter, 20 bytes of fingerprint, a varint incarnation. Whoever changes this raises
+/// counter, 20 bytes of fingerprint, a varint incarnation. A change of this format must raise
 /// `PROTOCOL_VERSION`.
 #[test]
 fn the_wire_encoding_of_an_entry_never_changes() {
@@ -75,7 +75,7 @@ fn concurrent_versions_both_survive() {
 }
 
 #[test]
-fn a_version_that_the_other_side_replaced_goes() {
+fn a_version_that_the_other_side_replaced_is_dropped() {
     let old = state(&[(dot(2, 1), 1)]);
     let mut newer = old.clone();
     newer.versions.clear();
@@ -112,7 +112,7 @@ fn the_greatest_stamp_decides_the_place_and_a_tie_goes_by_the_rest() {
 }
 
 #[test]
-fn holders_beyond_the_limit_are_cut_alike_on_both_sides() {
+fn both_sides_drop_the_same_holders_beyond_the_limit() {
     let crowd = |start: u16| {
         let holder = |n: u16| Fingerprint::from_bytes(std::array::from_fn(|i| n.to_be_bytes()[i % 2]));
         let mut state = state(&[(dot(2, 1), 1)]);

@@ -1,5 +1,4 @@
-//! The work of merges and changes grows with the catalog and not faster, whatever tree a peer makes
-//! of it.
+//! The work of merges and changes grows no faster than the catalog, whatever tree a peer makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +13,11 @@ use crate::limits::{MERGE_PIECE_ENTRIES_MAX, SHARE_DEPTH_MAX};
 /// Entries of a small tree; a large one has four times as many.
 const SMALL: u64 = 500;
 const LARGE: u64 = 4 * SMALL;
-/// Steps for each entry of the catalog that a merge may take. A walk to the top of the share takes
-/// one for each name, and a merge looks at the tree before and after.
+/// Steps that a merge may take for each entry of the catalog. A walk to the top of the share takes
+/// one for each name, and a merge reads the tree before and after.
 const STEPS_MAX: u64 = 3 * SHARE_DEPTH_MAX as u64;
 
-/// Ids in no order, as those of honest entries are.
+/// Ids in random order, as those of honest entries are.
 fn id(number: u64) -> EntryId {
     let mut bytes = [0; 16];
     let spread = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -27,7 +26,7 @@ fn id(number: u64) -> EntryId {
     EntryId::from_bytes(bytes)
 }
 
-/// An entry as `counter` has put it there.
+/// An entry that the change `counter` put in its place.
 fn entry(number: u64, counter: u64, (parent, name): (EntryId, &str), kind: Kind) -> (EntryId, EntryState) {
     let replica = ReplicaId {
         fingerprint: Fingerprint::from_bytes([9; 20]),
@@ -74,7 +73,7 @@ fn chain(count: u64) -> Vec<(EntryId, EntryState)> {
         .collect()
 }
 
-/// The same, in the order in which nothing can be placed before the end.
+/// The same, in the order in which nothing can be placed before the last state.
 fn chain_from_its_end(count: u64) -> Vec<(EntryId, EntryState)> {
     chain(count).into_iter().rev().collect()
 }
@@ -105,7 +104,7 @@ fn files_of_one_name_and_content(count: u64) -> Vec<(EntryId, EntryState)> {
         .collect()
 }
 
-/// Folders of one name, shown as one, with a file of its own in each.
+/// Folders of one name, shown as one, each with a file in it.
 fn folders_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
     let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
     let pair = |(outer, inner)| {
@@ -118,7 +117,7 @@ fn folders_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
     halves.flat_map(pair).collect()
 }
 
-/// The same, where the files have one name as well.
+/// The same, with files of one name too.
 fn folders_and_files_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
     let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
     let pair = |(outer, inner)| {
@@ -130,7 +129,7 @@ fn folders_and_files_of_one_name(count: u64) -> Vec<(EntryId, EntryState)> {
     halves.flat_map(pair).collect()
 }
 
-/// Folders beside each other, with a folder in each.
+/// Folders beside each other, with one folder in each.
 fn folders_in_folders(count: u64) -> Vec<(EntryId, EntryState)> {
     let halves = (0..count / 2).map(|number| (2 * number, 2 * number + 1));
     let pair = |(outer, inner)| {
@@ -201,7 +200,7 @@ fn a_piece_of_a_batch_takes_steps_in_proportion_to_the_catalog() {
 }
 
 #[test]
-fn cycles_that_are_there_cost_later_changes_nothing() {
+fn existing_cycles_cost_later_changes_nothing() {
     let (_, mut catalog) = merged(cycles_of_two(LARGE));
     let (steps, ()) = steps_of(|| add(&mut catalog, "mine", 1));
     assert!(steps < 100, "{steps} steps for one file");
@@ -211,7 +210,7 @@ fn cycles_that_are_there_cost_later_changes_nothing() {
 }
 
 #[test]
-fn renaming_what_holds_all_others_takes_steps_in_proportion_to_them() {
+fn renaming_the_folder_of_all_entries_takes_steps_in_proportion_to_them() {
     let rename = |count: u64| {
         let (_, mut catalog) = merged(chain(count));
         let renamed = entry(0, count + 1, (EntryId::ROOT, "e"), Kind::Folder);
@@ -252,7 +251,7 @@ fn renaming_every_folder_of_a_chain_at_once_takes_steps_in_proportion_to_them() 
 }
 
 #[test]
-fn many_folders_that_are_renamed_at_once_take_steps_in_proportion_to_them() {
+fn renaming_many_folders_at_once_takes_steps_in_proportion_to_them() {
     let rename = |count: u64| {
         let (_, mut catalog) = merged(folders_in_folders(count));
         let mut renamed = Vec::new();
@@ -280,7 +279,7 @@ fn many_folders_that_are_renamed_at_once_take_steps_in_proportion_to_them() {
 fn a_deep_chain_is_shown_down_to_the_limit_and_no_further() {
     let (_, mut catalog) = merged(chain(2 * SHARE_DEPTH_MAX as u64));
     assert_eq!(catalog.list().len(), SHARE_DEPTH_MAX);
-    // What lay too deep is shown where it goes, and its own folders with it.
+    // A folder that was too deep is shown in its new place, with the folders in it.
     let count = 2 * SHARE_DEPTH_MAX as u64;
     let moved = entry(count / 2, count + 1, (EntryId::ROOT, "up"), Kind::Folder);
     assert_eq!(catalog.merge(vec![moved]).unwrap().len(), SHARE_DEPTH_MAX);
@@ -299,7 +298,7 @@ fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
 }
 
 #[test]
-fn a_digest_is_made_once_of_the_same_catalog() {
+fn the_digest_of_an_unchanged_catalog_is_computed_once() {
     let (_, mut catalog) = merged(files_of_one_name(SMALL));
     let (steps, before) = steps_of(|| catalog.digest());
     assert!(steps >= SMALL, "{steps} steps");
@@ -307,7 +306,7 @@ fn a_digest_is_made_once_of_the_same_catalog() {
     let (steps, differing) = steps_of(|| (catalog.digest(), catalog.differing(&empty)));
     assert_eq!(steps, 0);
     assert_eq!(differing.1.len() as u64, SMALL);
-    // What changes nothing leaves it as it is.
+    // A call that changes nothing keeps the digest.
     let (steps, same) = steps_of(|| {
         catalog.merge(Vec::new()).unwrap();
         catalog.digest()
@@ -321,7 +320,7 @@ fn a_digest_is_made_once_of_the_same_catalog() {
     assert_eq!(catalog.digest(), fresh.digest());
 }
 
-/// Two folders with files of the same names and other contents, side by side.
+/// Two folders side by side, with files of the same names and different contents.
 fn folders_of_files(count: u64) -> Vec<(EntryId, EntryState)> {
     let mut states = vec![folder(0, EntryId::ROOT, "a"), folder(1, EntryId::ROOT, "b")];
     for number in 2..count {
@@ -335,9 +334,9 @@ fn folders_of_files(count: u64) -> Vec<(EntryId, EntryState)> {
     states
 }
 
-/// Whoever moves one folder changes what is seen of all that is in it.
+/// A peer that moves one folder changes everything that is shown in it.
 #[test]
-fn what_one_state_changes_of_a_whole_folder_is_kept_without_the_path_of_each_file() {
+fn the_changes_of_a_whole_folder_are_kept_without_the_path_of_each_file() {
     let moved = |number, counter, parent, name| entry(number, counter, (parent, name), Kind::Folder);
     let unknown = id(5 * LARGE);
     let (away, back) = (LARGE + 1, LARGE + 2);

@@ -45,7 +45,7 @@ fn an_identity_is_created_once_and_then_loaded() {
     assert_eq!(
         fs::read_dir(folder.path()).expect("the folder").count(),
         1,
-        "something was left behind"
+        "a temporary file was left behind"
     );
 }
 
@@ -63,7 +63,7 @@ fn the_format_never_changes() {
 }
 
 #[test]
-fn peers_that_start_at_once_get_the_same_identity() {
+fn peers_that_start_at_the_same_time_get_the_same_identity() {
     let folder = folder();
     let path = folder.path().join("identity");
     let start = || load_or_create(&path).expect("an identity").fingerprint();
@@ -104,7 +104,7 @@ fn a_folder_in_the_place_of_the_file_is_refused() {
 }
 
 #[test]
-fn another_version_is_named_and_left_alone() {
+fn a_file_of_another_version_is_named_and_left_alone() {
     let text = GOLDEN.replace("v1", "v2");
     let (_folder, path) = file_with(&text);
     let error = load_or_create(&path).expect_err("unknown").to_string();
@@ -123,19 +123,32 @@ fn a_file_of_another_kind_is_shown_shortened_and_without_control_characters() {
 }
 
 #[test]
-fn each_kind_of_damage_is_told_apart() {
+fn the_first_line_of_another_file_is_shown_up_to_its_limit_and_cut_one_past_it() {
+    let at_limit = "x".repeat(IDENTITY_FORMAT_SHOWN_LEN_MAX);
+    for line in [at_limit.clone(), format!("{at_limit}y")] {
+        let (_folder, path) = file_with(line);
+        let error = load_or_create(&path).expect_err("foreign").to_string();
+        assert!(error.contains(&format!("`{at_limit}`")), "{error}");
+    }
+}
+
+#[test]
+fn each_kind_of_damage_has_its_own_message() {
     let line_less = GOLDEN.lines().take(2).collect::<Vec<_>>().join("\n");
     assert_eq!(problem_with(""), "it is empty");
-    assert_eq!(problem_with("tandem-identity-v1\n"), "its secret is no key");
+    assert_eq!(
+        problem_with("tandem-identity-v1\n"),
+        "its secret is not a valid key"
+    );
     assert_eq!(
         problem_with(GOLDEN.replace("0101\n", "01\n")),
-        "its secret is no key"
+        "its secret is not a valid key"
     );
     assert_eq!(
         problem_with(GOLDEN.replace("0101\n", "010g\n")),
-        "its secret is no key"
+        "its secret is not a valid key"
     );
-    assert_eq!(problem_with(line_less), "its fingerprint is not one");
+    assert_eq!(problem_with(line_less), "its fingerprint is not valid");
     assert_eq!(
         problem_with(format!("{GOLDEN}more\n")),
         "it has more than three lines"
@@ -146,10 +159,7 @@ fn each_kind_of_damage_is_told_apart() {
 #[test]
 fn a_flipped_digit_of_the_secret_is_noticed_and_the_file_left_alone() {
     let text = GOLDEN.replace("0101\n", "0102\n");
-    assert_eq!(
-        problem_with(&text),
-        "its secret and its fingerprint don't belong together"
-    );
+    assert_eq!(problem_with(&text), "its fingerprint does not match its secret");
     let (_folder, path) = file_with(&text);
     let error = load_or_create(&path).expect_err("damaged");
     assert!(
@@ -168,7 +178,7 @@ fn a_file_at_the_length_limit_is_read_and_one_byte_more_is_not() {
     ));
     assert_eq!(
         problem_with("x".repeat(IDENTITY_FILE_LEN_MAX + 1)),
-        "it is far too long"
+        "it is too long"
     );
 }
 
@@ -207,10 +217,11 @@ mod on_unix {
     }
 
     #[test]
-    fn a_file_of_another_user_is_refused_with_both() {
+    fn a_file_of_another_user_is_refused_naming_both_users() {
         use std::os::unix::fs::chown;
         let (_folder, path) = file_with(GOLDEN);
-        // Root gives a file away; others have none to give, but what is root's is not theirs.
+        // As root, the test gives the file to another user. Other users take a file of root's
+        // instead.
         let foreign = match chown(&path, Some(65_534), None) {
             Ok(()) => path.as_path(),
             Err(_) => Path::new("/etc/passwd"),

@@ -255,7 +255,7 @@ fn changed_kind(kind: &Kind, changes: &Changes) -> Option<Kind> {
         Kind::File(file) => Kind::File(FileVersion {
             mode: changes
                 .mode
-                .map_or(file.mode, |mode| mode & crate::catalog::PERMISSION_BITS),
+                .map_or(file.mode, |mode| mode & crate::limits::SHARED_MODE_MAX),
             mtime_ns: changes.modified_ns.unwrap_or(file.mtime_ns),
             ..*file
         }),

@@ -234,7 +234,7 @@ impl FileSystem {
         let version = FileVersion {
             content: empty(),
             mtime_ns: self.share.now_ns(),
-            mode: mode & crate::catalog::PERMISSION_BITS,
+            mode: mode & crate::limits::SHARED_MODE_MAX,
         };
         let _told_when_closed = files.catalog.add_file(&path, version)?;
         if let Some(made) = files.catalog.lookup(&path) {

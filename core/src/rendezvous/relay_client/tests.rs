@@ -18,7 +18,7 @@ const SHORT: RelayTimeouts = RelayTimeouts {
     request: Duration::from_millis(50),
 };
 
-/// After which a client that has no time limit is taken for one that waits for ever.
+/// A client that takes longer than this is taken to wait for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a scripted relay does once it has read a request.
@@ -43,7 +43,7 @@ impl ScriptedRelay {
         let request = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("a client");
             let request = read_request(&mut stream).await;
-            // A client that has seen enough hangs up: that is what some of these tests want.
+            // Some of these tests want a client that hangs up once it has read enough.
             let (Answer::Send(bytes) | Answer::Stall(bytes)) = &answer;
             let _hung_up = stream.write_all(bytes).await;
             if matches!(answer, Answer::Stall(_)) {
@@ -73,8 +73,8 @@ async fn bind() -> TcpListener {
         .expect("a loopback interface")
 }
 
-/// An address that refuses connections while the socket lives: bound, so that nobody else can take
-/// it, not listening.
+/// An address that refuses connections while the socket lives: the socket is bound, so that no
+/// other process can take the address, but does not listen.
 fn deaf_address() -> (TcpSocket, SocketAddr) {
     let bound = |socket: TcpSocket, ip: IpAddr| socket.bind(SocketAddr::from((ip, 0))).map(|()| socket);
     let socket = TcpSocket::new_v6().and_then(|socket| bound(socket, Ipv6Addr::LOCALHOST.into()));
@@ -134,7 +134,7 @@ fn sealed() -> SealedRecord {
     record.seal(&identity).expect("sealing")
 }
 
-/// What comes of looking up a peer at a relay that answers so.
+/// The outcome of looking up a peer at a relay that gives this answer.
 async fn look_up(answer: Answer) -> Result<Option<SealedRecord>, RelayError> {
     ScriptedRelay::start(answer)
         .await
@@ -182,7 +182,7 @@ async fn a_record_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_peer_that_published_nothing_is_none() {
+async fn looking_up_a_peer_that_published_nothing_gives_none() {
     assert_eq!(
         look_up(answer("404 Not Found", "{\"error\":\"nothing\"}"))
             .await
@@ -192,7 +192,7 @@ async fn a_peer_that_published_nothing_is_none() {
 }
 
 #[tokio::test]
-async fn withdrawing_sends_a_delete_and_is_done_when_there_is_nothing() {
+async fn withdrawing_sends_a_delete_and_succeeds_when_there_is_nothing() {
     for status in ["204 No Content", "404 Not Found"] {
         let relay = ScriptedRelay::start(answer(status, "")).await;
         relay.client().withdraw(&token()).await.expect(status);
@@ -201,7 +201,7 @@ async fn withdrawing_sends_a_delete_and_is_done_when_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn health_is_asked_without_a_token() {
+async fn health_is_checked_without_a_token() {
     let relay = ScriptedRelay::start(answer("200 OK", "")).await;
     relay.client().check_health().await.expect("healthy");
     let request = relay.request().await;
@@ -275,7 +275,7 @@ async fn a_redirect_is_a_refusal_and_not_followed() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_this_api_is_malformed() {
+async fn an_answer_that_is_not_of_this_api_is_malformed() {
     for body in ["", "hello", "{\"blob\":7}", "{}", "\u{1b}[2J", "[[[[[[[["] {
         let problem = problem_of(answer("200 OK", body)).await;
         assert!(
@@ -286,7 +286,7 @@ async fn a_body_that_is_not_this_api_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_no_sealed_record_is_malformed() {
+async fn a_blob_that_is_not_a_sealed_record_is_malformed() {
     let text = sealed().to_text();
     for blob in [
         &text[..text.len() - 1],
@@ -304,7 +304,7 @@ async fn a_blob_that_is_no_sealed_record_is_malformed() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_or_ends_too_soon_is_broken_off() {
+async fn an_answer_that_is_not_http_or_ends_too_soon_is_broken_off() {
     for bytes in [
         "",
         "hello\r\n\r\n",
@@ -343,7 +343,7 @@ async fn an_answer_at_the_size_limit_is_read_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn ten_megabytes_are_not_read_whether_announced_or_not() {
+async fn an_answer_of_ten_megabytes_is_not_read_whether_announced_or_not() {
     let announced = "HTTP/1.1 200 OK\r\ncontent-length: 10485760\r\n\r\n";
     let problem = problem_of(Answer::Stall(announced.into())).await;
     assert!(matches!(problem, RelayProblem::TooLarge { .. }), "{problem:?}");
@@ -377,10 +377,7 @@ async fn a_relay_that_stalls_before_or_in_its_answer_times_out() {
         let relay = ScriptedRelay::start(Answer::Stall(bytes.into())).await;
         let client = RelayClient::with_timeouts(relay.url.clone(), SHORT).expect("a usable URL");
         let answered = tokio::time::timeout(PATIENCE, client.look_up(&token())).await;
-        let problem = answered
-            .expect("an end to the waiting")
-            .expect_err("stalled")
-            .problem;
+        let problem = answered.expect("the request ends").expect_err("stalled").problem;
         assert!(
             matches!(problem, RelayProblem::TimedOut { limit } if limit == SHORT.request),
             "{problem:?}"

@@ -13,8 +13,8 @@ use super::*;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{HANDSHAKE_TIMEOUT, PENDING_HANDSHAKES_MAX, PENDING_HANDSHAKES_PER_SOURCE_MAX};
 
-/// After which a listener that admits nobody is taken for one that is shut. Strangers must not take
-/// so long.
+/// A listener that admits no peer for this long counts as shut. Strangers must not delay it for
+/// longer.
 const PATIENCE: Duration = Duration::from_secs(8);
 const _: () = assert!(PATIENCE.as_secs() < HANDSHAKE_TIMEOUT.as_secs());
 
@@ -73,7 +73,7 @@ impl Door {
         strangers
     }
 
-    /// Bob, who is expected, comes and is welcomed.
+    /// Bob, whom the listener expects, connects and is welcomed.
     async fn admits_bob(&mut self) {
         let tcp = TcpStream::connect(self.address).await.unwrap();
         let config = self.bob.client_config(self.alice).unwrap();
@@ -112,7 +112,7 @@ async fn strangers_that_stop_in_their_handshake_do_not_shut_a_listener() {
     let mut door = Door::open();
     let mut strangers = door.strangers(3 * PENDING_HANDSHAKES_MAX).await;
     for stranger in &mut strangers {
-        // The head of a TLS record. Those that have lost their slot already may not take it.
+        // The head of a TLS record. Connections that have lost their slot may fail to take it.
         drop(stranger.write_all(&[22, 3, 1, 1, 0]).await);
     }
     door.admits_bob().await;
@@ -138,7 +138,7 @@ async fn a_source_keeps_its_share_of_slots_and_loses_the_oldest_beyond_it() {
 }
 
 #[tokio::test]
-async fn a_connection_that_sends_nothing_is_given_up_before_a_handshake_would_be() {
+async fn a_silent_connection_is_dropped_sooner_than_an_unfinished_handshake() {
     let (mut dialled, accepted) = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let dialled = TcpStream::connect(listener.local_addr().unwrap());
@@ -158,7 +158,7 @@ async fn a_connection_that_sends_nothing_is_given_up_before_a_handshake_would_be
 }
 
 #[test]
-fn what_only_one_connection_met_is_no_reason_for_a_pause() {
+fn an_error_of_one_connection_causes_no_pause() {
     let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
     assert!(is_of_one_connection(&aborted));
     #[cfg(unix)]

@@ -10,7 +10,7 @@ use super::super::dial::Dialler;
 use super::*;
 use crate::reconnect::Role;
 
-/// Alice, who dials, and Bob, who is dialled.
+/// Alice, who dials, and Bob, whom she dials.
 struct Race {
     dialler: Dialler,
     server: Arc<rustls::ServerConfig>,
@@ -53,7 +53,7 @@ async fn an_address_that_stays_silent_does_not_delay_another() {
     let dialling = race.dial(&[&silent, &real]);
     let (mut unanswered, _) = silent.accept().await.unwrap();
     let lane = race.accept(&real).await.unwrap();
-    // The attempt at the silent address still goes on: nobody waited for its end.
+    // The attempt at the silent address is still under way: the dial did not wait for it.
     let mut hello = [0; 4096];
     assert!(unanswered.read(&mut hello).await.unwrap() > 0);
     let unread = unanswered.try_read(&mut hello);
@@ -70,7 +70,7 @@ async fn of_two_addresses_of_one_peer_only_one_gets_a_hello() {
     let (race, first, second) = (Race::new(), listener().await, listener().await);
     let dialling = race.dial(&[&first, &second]);
     let lane = race.accept(&first).await.unwrap();
-    // The second handshake is complete as well when the first lane is welcomed.
+    // The second handshake is also complete when the first lane is welcomed.
     let (tcp, _) = second.accept().await.unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(race.server.clone());
     let mut other = acceptor.accept(tcp).await.unwrap();
@@ -82,7 +82,7 @@ async fn of_two_addresses_of_one_peer_only_one_gets_a_hello() {
 }
 
 #[tokio::test]
-async fn a_dial_says_no_hello_once_the_other_side_was_admitted() {
+async fn a_dial_sends_no_hello_once_the_other_side_was_admitted() {
     let (race, real) = (Race::new(), listener().await);
     let dialling = race.dial(&[&real]);
     let (tcp, _) = real.accept().await.unwrap();

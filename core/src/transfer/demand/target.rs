@@ -1,7 +1,7 @@
 //! One content that readers want, and the orders that lanes take for it.
 //!
-//! Owns which blocks of it are pending and which are on their way, and by what they will be
-//! checked. Which content comes first, and which lane, is decided above.
+//! Owns which of its blocks are pending and which are in flight, and by what they will be checked.
+//! Which content and which lane come first is decided in `demand`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,32 +11,33 @@ use tokio::time::Instant;
 use super::Waiter;
 use crate::store::{Cached, FineOutline, GROUP_LEN, group_count};
 
-/// Which lane it is that takes an order.
+/// Identifies the lane that takes an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneId(pub(super) u64);
 
-/// A piece of work for one lane.
+/// Work for one lane.
 #[derive(Debug)]
 pub(crate) struct Order {
-    /// Which target it is for: one that failed meanwhile is not the one that somebody wants now.
+    /// The target that it is for. If that has failed meanwhile, the content may have another target
+    /// by now.
     pub(super) target: u64,
     pub(crate) cached: Arc<Cached>,
-    pub(crate) piece: Piece,
+    pub(crate) kind: OrderKind,
     pub(crate) urgent: bool,
 }
 
 /// What is to be fetched.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum OrderKind {
     /// The outline.
     Outline,
     /// Blocks of one group, a bit for each.
     Blocks {
         /// Index of the group.
         group: u64,
-        /// Which.
+        /// Which blocks.
         mask: u64,
-        /// By what they are checked.
+        /// By what they will be checked.
         check: Check,
     },
 }
@@ -46,28 +47,28 @@ pub(crate) enum Piece {
 pub(crate) enum Check {
     /// It is the whole group: by the outline, or by the root hash.
     Group,
-    /// By a fine outline that is here.
+    /// By a fine outline that is here already.
     Fine(Arc<FineOutline>),
-    /// By the fine outline, which is asked for with them.
+    /// By the fine outline, which is fetched with them.
     FineToCome,
 }
 
 impl Order {
-    /// The same order of only some of its blocks.
+    /// The same order for only some of its blocks.
     pub(crate) fn only(self, blocks: u64) -> Self {
-        let piece = match self.piece {
-            Piece::Blocks { group, mask, check } => Piece::Blocks {
+        let kind = match self.kind {
+            OrderKind::Blocks { group, mask, check } => OrderKind::Blocks {
                 group,
                 mask: mask & blocks,
                 check,
             },
-            Piece::Outline => Piece::Outline,
+            OrderKind::Outline => OrderKind::Outline,
         };
-        Self { piece, ..self }
+        Self { kind, ..self }
     }
 }
 
-/// A content that somebody wants.
+/// A content that a reader wants.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) id: u64,
@@ -76,7 +77,7 @@ pub(super) struct Target {
     pub(super) waiters: Vec<Waiter>,
     pub(super) outline_asked: Option<LaneId>,
     pub(super) corrupt: u32,
-    /// The next group to be fetched, of a content that is wanted as a whole.
+    /// The next group to fetch, if the content is wanted as a whole.
     pub(super) bulk_next: Option<u64>,
     pub(super) progressed_at: Option<Instant>,
 }
@@ -86,7 +87,7 @@ pub(super) struct Target {
 pub(super) struct Claim {
     pub(super) pending: u64,
     pub(super) in_flight: u64,
-    /// Whether it is in the urgent queue.
+    /// Whether the group is in the urgent queue.
     pub(super) is_urgent: bool,
 }
 
@@ -104,7 +105,8 @@ impl Target {
         }
     }
 
-    /// `true` if that has to be queued: it is neither on its way nor among what is urgent already.
+    /// Returns `true` if the group must be queued: it is neither in flight nor queued as urgent
+    /// already.
     pub(super) fn want_now(&mut self, group: u64, blocks: u64) -> bool {
         let claim = self.groups.entry(group).or_default();
         let wanted = blocks & !claim.in_flight;
@@ -112,7 +114,7 @@ impl Target {
         wanted != 0 && !std::mem::replace(&mut claim.is_urgent, true)
     }
 
-    /// `true` if that has to be queued: nobody else wants it yet.
+    /// Returns `true` if the group must be queued: nothing else wants it yet.
     pub(super) fn want_ahead(&mut self, group: u64, blocks: u64) -> bool {
         let claim = self.groups.entry(group).or_default();
         let fresh = blocks & !claim.in_flight & !claim.pending;
@@ -136,8 +138,8 @@ impl Target {
         }
     }
 
-    /// Takes what is wanted of a group and not on its way.
-    pub(super) fn claim(&mut self, group: u64) -> Option<Piece> {
+    /// Takes the blocks of a group that are wanted and not in flight.
+    pub(super) fn claim(&mut self, group: u64) -> Option<OrderKind> {
         let claim = self.groups.get_mut(&group)?;
         let (all, present) = (self.cached.blocks(group), self.cached.present(group));
         let mut mask = claim.pending & !present & !claim.in_flight;
@@ -152,15 +154,15 @@ impl Target {
         if is_small {
             mask = all;
         } else if covered.count_ones() * 2 >= all.count_ones() {
-            // Where so much of a group is wanted, the rest is soon.
+            // If this much of a group is wanted, the rest will be soon.
             mask = all & !present & !claim.in_flight;
         }
         claim.in_flight |= mask;
-        Some(self.piece(group, mask))
+        Some(self.blocks(group, mask))
     }
 
     /// Takes the next group of a content that is wanted as a whole.
-    pub(super) fn claim_next(&mut self) -> Option<Piece> {
+    pub(super) fn claim_next(&mut self) -> Option<OrderKind> {
         while let Some(group) = self.bulk_next {
             if group >= self.cached.content().len.div_ceil(GROUP_LEN) {
                 self.bulk_next = None;
@@ -168,39 +170,39 @@ impl Target {
             }
             self.bulk_next = Some(group + 1);
             self.groups.entry(group).or_default().pending |= self.cached.blocks(group);
-            let piece = self.claim(group);
-            if piece.is_some() {
-                return piece;
+            let kind = self.claim(group);
+            if kind.is_some() {
+                return kind;
             }
         }
         None
     }
 
-    pub(super) fn piece(&self, group: u64, mask: u64) -> Piece {
+    pub(super) fn blocks(&self, group: u64, mask: u64) -> OrderKind {
         let check = if mask == self.cached.blocks(group) {
             Check::Group
         } else {
             self.cached.fine(group).map_or(Check::FineToCome, Check::Fine)
         };
-        Piece::Blocks { group, mask, check }
+        OrderKind::Blocks { group, mask, check }
     }
 
-    pub(super) fn order(&self, piece: Piece) -> Order {
+    pub(super) fn order(&self, kind: OrderKind) -> Order {
         Order {
             target: self.id,
             cached: self.cached.clone(),
-            piece,
+            kind,
             urgent: false,
         }
     }
 
     pub(super) fn ask_outline(&mut self, lane: LaneId) -> Order {
         self.outline_asked = Some(lane);
-        self.order(Piece::Outline)
+        self.order(OrderKind::Outline)
     }
 
-    /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to
-    /// come before them.
+    /// Whether a lane may ask for bytes of the content. They are checked against the outline, so on
+    /// each lane the outline must come before them.
     pub(super) fn may_be_asked_by(&self, lane: LaneId) -> bool {
         self.cached.outline().is_some() || self.outline_asked.is_none_or(|asked_by| asked_by == lane)
     }

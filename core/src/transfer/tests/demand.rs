@@ -1,5 +1,5 @@
-//! Readers of what is not here, over real lanes: what they get, what is asked for on their behalf,
-//! and how it fails.
+//! Readers of remote contents, over real lanes: what they get, what is requested for them, and how
+//! they fail.
 
 mod faults;
 mod orders;
@@ -31,7 +31,7 @@ use crate::transfer::{
 
 type Outcome = Result<(), FetchFault>;
 
-/// Serves one source and writes down what it is asked for.
+/// Serves one source and records the requests.
 #[derive(Debug)]
 struct Recorder {
     source: Arc<Source>,
@@ -80,7 +80,7 @@ impl Holder for Recorder {
     }
 }
 
-/// Stands between a reader and the one who serves it, and writes down what is asked for.
+/// Forwards the requests of a reader to the holder, and records them.
 fn overhear(
     asking: &mut BlockingLane,
     serving: &mut BlockingLane,
@@ -100,7 +100,7 @@ fn overhear(
     }
 }
 
-/// Counts what it is told.
+/// Counts the calls that it gets.
 #[derive(Debug, Default)]
 struct Watcher {
     completed: AtomicU32,
@@ -120,7 +120,7 @@ impl Patron for Watcher {
     }
 }
 
-/// A reader's side: a store, what is wanted, and lanes that work for it.
+/// A reader's side: a store, the demand, and the lanes that work for it.
 struct Reader {
     _store: TempDir,
     depot: Depot,
@@ -154,7 +154,7 @@ impl Reader {
         }
     }
 
-    /// Puts a lane to `holder` to work.
+    /// Starts a lane to `holder`.
     fn work(&self, holder: &Arc<Recorder>) -> (Worker, LaneCloser) {
         let (mut reading, asking) = lane_pair();
         let closer = asking.closer().unwrap();
@@ -258,7 +258,7 @@ fn random_small_reads_fetch_the_blocks_they_touch_and_no_more() {
 }
 
 #[test]
-fn a_range_that_two_want_is_fetched_once() {
+fn a_range_that_two_readers_want_is_fetched_once() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 4 * GROUP);
     let reader = Reader::new();
@@ -279,7 +279,7 @@ fn a_range_that_two_want_is_fetched_once() {
 }
 
 #[test]
-fn what_somebody_waits_for_comes_before_what_is_read_ahead() {
+fn blocks_that_a_read_waits_for_come_before_blocks_to_be_read_ahead() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -296,7 +296,7 @@ fn what_somebody_waits_for_comes_before_what_is_read_ahead() {
 }
 
 #[test]
-fn the_whole_of_a_file_comes_group_by_group_without_what_is_here() {
+fn a_whole_file_is_fetched_group_by_group_without_the_blocks_that_are_here() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP + 7);
     let reader = Reader::new();
@@ -319,7 +319,7 @@ fn the_whole_of_a_file_comes_group_by_group_without_what_is_here() {
 }
 
 #[test]
-fn a_pull_does_not_fetch_again_what_was_read() {
+fn a_pull_does_not_fetch_blocks_again_that_a_reader_fetched() {
     let root = tempfile::tempdir().unwrap();
     let (bytes, holder) = shared(root.path(), 40 * GROUP + 9);
     let content = holder.source.content;
@@ -349,7 +349,7 @@ fn a_pull_does_not_fetch_again_what_was_read() {
 }
 
 #[test]
-fn a_pull_of_what_is_whole_in_the_store_asks_for_nothing() {
+fn a_pull_of_a_file_that_is_whole_in_the_store_requests_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (bytes, holder) = shared(root.path(), 3 * GROUP + 9);
     let reader = Reader::new();

@@ -1,4 +1,4 @@
-//! Holders that lie, refuse or break off, and what their readers are told.
+//! Holders that lie, refuse or break off, and the errors that their readers get.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::session::wire::{read_blocking, write_blocking};
 use crate::store::{GROUP_LEN, Source, subtree_value};
 use crate::transfer::{FetchFault, serve, supply};
 
-/// A holder of `honest` whose file is `actual` by now, and that does not know.
+/// A holder that announced `honest` and does not know that its file now holds `actual`.
 fn lying(root: &Path, honest: &[u8], actual: &[u8]) -> Arc<Recorder> {
     let honest = source(root, honest);
     std::fs::write(&honest.path, actual).unwrap();
@@ -24,7 +24,7 @@ fn lying(root: &Path, honest: &[u8], actual: &[u8]) -> Arc<Recorder> {
 }
 
 #[test]
-fn a_wrong_block_is_never_written_and_in_the_end_reported() {
+fn a_wrong_block_is_never_written_and_after_some_attempts_reported() {
     for (start, len) in [(0, 5), (0, 3 * GROUP), (GROUP, 3 * GROUP)] {
         let root = tempfile::tempdir().unwrap();
         let honest = bytes(len);
@@ -35,7 +35,7 @@ fn a_wrong_block_is_never_written_and_in_the_end_reported() {
         let lane = reader.work(&holder);
         let mut file = reader.open(holder.source.content);
         let fault = file.read(start as u64..start as u64 + 3).unwrap_err();
-        // A holder that is asked for a fine outline looks at the group itself.
+        // To serve a fine outline, a holder reads the group itself.
         let expected = if start == 0 {
             FetchFault::Corrupt
         } else {
@@ -52,7 +52,7 @@ fn a_wrong_block_is_never_written_and_in_the_end_reported() {
 }
 
 #[test]
-fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
+fn an_outline_that_does_not_fold_to_the_root_is_not_accepted() {
     let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let honest = source(root.path(), &bytes(3 * GROUP));
     let other = source(other.path(), &vec![5; 3 * GROUP]);
@@ -71,7 +71,7 @@ fn an_outline_that_does_not_fold_to_the_root_is_not_believed() {
     reader.close([lane.0]);
 }
 
-/// Answers truly, but for a bit in what `spoil` picks.
+/// Answers truthfully, except for one bit where `spoil` says so.
 fn serve_spoilt(
     lane: &mut BlockingLane,
     source: &Source,
@@ -101,7 +101,7 @@ fn serve_spoilt(
 }
 
 #[test]
-fn neither_a_spoilt_fine_outline_nor_a_spoilt_block_beside_a_good_one_is_believed() {
+fn neither_a_spoilt_fine_outline_nor_a_spoilt_block_beside_a_good_one_is_accepted() {
     let spoilt: [fn(&Request) -> bool; 3] = [
         |_| false,
         |request| matches!(request, Request::Fine { .. }),
@@ -134,7 +134,7 @@ fn neither_a_spoilt_fine_outline_nor_a_spoilt_block_beside_a_good_one_is_believe
 }
 
 #[test]
-fn a_fine_outline_of_what_is_no_group_is_refused() {
+fn a_fine_outline_of_a_group_that_does_not_exist_is_refused() {
     let root = tempfile::tempdir().unwrap();
     for (len, group) in [(3 * GROUP, 3), (3 * GROUP, u64::MAX), (GROUP, 0)] {
         let (_, holder) = shared(root.path(), len);
@@ -166,7 +166,7 @@ fn a_withdrawn_content_and_an_edited_file_fail_their_readers_with_the_reason() {
     holder.is_willing.store(false, Ordering::SeqCst);
     assert_eq!(file.read(0..5).unwrap_err(), FetchFault::NotHeld);
     holder.is_willing.store(true, Ordering::SeqCst);
-    // Read in the middle, so that nothing is read ahead while the file is edited.
+    // A read in the middle, so that nothing is read ahead while the file is edited.
     let mut file = reader.open(holder.source.content);
     file.read(GROUP_LEN + 5..GROUP_LEN + 9).unwrap();
     std::fs::write(&holder.source.path, b"edited").unwrap();

@@ -1,12 +1,12 @@
-//! What is wanted and who waits for it: which orders there are, how many at once, and who is told
-//! what.
+//! What is wanted and which reads wait for it: which orders there are, how many at once, and which
+//! reads are answered.
 
 use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use super::super::super::demand::{Appetite, Piece};
+use super::super::super::demand::{LaneRoom, OrderKind};
 use super::super::super::protocol::Request;
 use super::super::{GROUP, lane_pair};
 use super::{Reader, await_outcome, shared};
@@ -19,14 +19,14 @@ use crate::store::GROUP_LEN;
 use crate::transfer::{Engage, FetchFault, Patience, Plan, Waiter, supply};
 
 #[test]
-fn a_refusal_that_comes_late_does_not_fail_who_asks_anew() {
+fn a_late_refusal_does_not_fail_a_new_read() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 3 * GROUP);
     let reader = Reader::new();
     let lane = reader.demand.enlist();
     let mut file = reader.open(holder.source.content);
     let (_, first) = file.start(0..5);
-    let take = || reader.demand.take(lane, Appetite::Any).unwrap();
+    let take = || reader.demand.take(lane, LaneRoom::Any).unwrap();
     let refused = [take(), take()];
     reader.demand.fail(&refused[0], &FetchFault::NotHeld);
     assert_eq!(await_outcome(&first), Err(FetchFault::NotHeld));
@@ -43,19 +43,19 @@ fn bytes_wait_for_the_outline_unless_they_follow_it_on_the_same_lane() {
     let lanes = [reader.demand.enlist(), reader.demand.enlist()];
     let mut file = reader.open(holder.source.content);
     let (_, _outcome) = file.start(0..5);
-    let outline = reader.demand.take(lanes[0], Appetite::Any).unwrap();
-    assert!(matches!(outline.piece, Piece::Outline));
-    assert!(reader.demand.take(lanes[1], Appetite::Any).is_none());
-    let bytes = reader.demand.take(lanes[0], Appetite::Any).unwrap();
-    assert!(matches!(bytes.piece, Piece::Blocks { group: 0, .. }));
+    let outline = reader.demand.take(lanes[0], LaneRoom::Any).unwrap();
+    assert!(matches!(outline.kind, OrderKind::Outline));
+    assert!(reader.demand.take(lanes[1], LaneRoom::Any).is_none());
+    let bytes = reader.demand.take(lanes[0], LaneRoom::Any).unwrap();
+    assert!(matches!(bytes.kind, OrderKind::Blocks { group: 0, .. }));
     file.cached.outlined(holder.source.outline.clone());
     reader.demand.outlined(&outline);
-    let ahead = reader.demand.take(lanes[1], Appetite::Any).unwrap();
-    assert!(matches!(ahead.piece, Piece::Blocks { group: 1, .. }) && !ahead.urgent);
+    let ahead = reader.demand.take(lanes[1], LaneRoom::Any).unwrap();
+    assert!(matches!(ahead.kind, OrderKind::Blocks { group: 1, .. }) && !ahead.urgent);
 }
 
 #[test]
-fn whoever_wants_it_all_waits_as_long_as_something_arrives() {
+fn a_read_of_the_whole_content_waits_as_long_as_something_arrives() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 3 * GROUP);
     let reader = Reader::new();
@@ -71,7 +71,7 @@ fn whoever_wants_it_all_waits_as_long_as_something_arrives() {
         done: Box::new(move |outcome| sender.send(outcome).unwrap()),
     };
     let _ = reader.demand.read_all(&file.cached, waiter);
-    let order = reader.demand.take(lane, Appetite::Any).unwrap();
+    let order = reader.demand.take(lane, LaneRoom::Any).unwrap();
     let progressed_at = since + READ_PATIENCE / 2;
     reader.demand.arrived(&order, 0, progressed_at);
     assert_eq!(
@@ -84,7 +84,7 @@ fn whoever_wants_it_all_waits_as_long_as_something_arrives() {
 }
 
 #[test]
-fn who_asks_a_moment_later_for_what_was_given_up_is_told_the_same() {
+fn a_read_of_a_range_that_just_timed_out_times_out_at_once() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 3 * GROUP);
     let reader = Reader::new();
@@ -120,7 +120,7 @@ fn who_asks_a_moment_later_for_what_was_given_up_is_told_the_same() {
 }
 
 #[test]
-fn what_is_read_ahead_of_a_closed_file_is_not_fetched() {
+fn blocks_to_be_read_ahead_of_a_closed_file_are_not_fetched() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -129,15 +129,15 @@ fn what_is_read_ahead_of_a_closed_file_is_not_fetched() {
     file.cached.outlined(holder.source.outline.clone());
     let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
     reader.demand.forget_ahead(&holder.source.content);
-    assert!(reader.demand.take(lane, Appetite::Any).is_none());
+    assert!(reader.demand.take(lane, LaneRoom::Any).is_none());
     let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
     let (_, _outcome) = file.start(5..6);
     reader.demand.forget_ahead(&holder.source.content);
-    assert!(reader.demand.take(lane, Appetite::Any).is_some());
+    assert!(reader.demand.take(lane, LaneRoom::Any).is_some());
 }
 
 #[test]
-fn whoever_waits_too_long_is_told_and_nobody_else() {
+fn only_the_reads_that_wait_too_long_time_out() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -156,7 +156,7 @@ fn whoever_waits_too_long_is_told_and_nobody_else() {
 }
 
 #[test]
-fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
+fn closing_fails_waiting_reads_and_refuses_new_ones() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -168,7 +168,7 @@ fn closing_tells_whoever_waits_and_refuses_whoever_comes() {
 }
 
 #[test]
-fn the_last_worker_that_gives_up_fails_all_who_wait() {
+fn the_last_worker_without_a_lane_fails_all_waiting_reads() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -181,13 +181,13 @@ fn the_last_worker_that_gives_up_fails_all_who_wait() {
     reader.demand.abandon(&FetchFault::Unreachable);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
     let (engage, _outcome) = file.start(0..5);
-    assert!(engage.worker, "the seat was given up");
+    assert!(engage.worker, "the last worker is no longer counted");
     drop(file);
     reader.close([]);
 }
 
 #[test]
-fn what_is_read_ahead_is_remembered_up_to_the_limit() {
+fn groups_to_be_read_ahead_are_remembered_up_to_the_limit() {
     let reader = Reader::new();
     let content = ContentId {
         hash: [1; 32],
@@ -197,16 +197,16 @@ fn what_is_read_ahead_is_remembered_up_to_the_limit() {
     let end = (DEMAND_AHEAD_COUNT_MAX as u64 + 1) * GROUP_LEN;
     let _ = reader.demand.read_ahead(&file.cached, 0..end);
     let lane = reader.demand.enlist();
-    let groups = std::iter::from_fn(|| reader.demand.take(lane, Appetite::Any));
+    let groups = std::iter::from_fn(|| reader.demand.take(lane, LaneRoom::Any));
     assert_eq!(
         groups.count(),
         DEMAND_AHEAD_COUNT_MAX + 1,
-        "an outline and so many groups"
+        "an outline and the groups up to the limit"
     );
 }
 
 #[test]
-fn no_more_is_in_flight_than_an_urgent_read_can_wait_for() {
+fn bytes_in_flight_are_limited_to_what_an_urgent_read_can_wait_for() {
     let root = tempfile::tempdir().unwrap();
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
@@ -222,7 +222,7 @@ fn no_more_is_in_flight_than_an_urgent_read_can_wait_for() {
     );
     let worker = thread::spawn(move || supply(&mut reading, &demand, watcher.as_ref(), &clock));
     let mut asked_len = 0;
-    // All requests leave together, so none is missed when the lane is cut after the first.
+    // All requests leave together, so none is missing when the lane is cut after the first.
     while let Ok(Request::Bytes { len, .. }) = read_blocking(&mut serving, LANE_FRAME_LEN_MAX) {
         asked_len += u64::from(len);
         closer.close();
