@@ -11,6 +11,7 @@ pub mod libtest;
 pub mod list;
 pub mod outputs;
 pub mod ownership;
+pub(crate) mod planning;
 pub mod profile;
 pub mod report;
 pub mod rundir;

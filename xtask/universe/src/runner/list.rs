@@ -15,15 +15,14 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
 use crate::report::events::Events;
 use crate::runner::console::{self, Console};
-use crate::runner::discover::{self, Means, standings};
+use crate::runner::discover::{self, Means};
 use crate::runner::execution::Owner;
+use crate::runner::planning::Request;
 use crate::sandbox::isolation::Isolation;
 use crate::select::filter::FilterArgs;
-use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::plan::{Ignored, Plan, Wishes};
 use crate::select::subset::SubsetArgs;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -50,13 +49,8 @@ pub struct Args {
 pub(crate) struct Listing<'a> {
     /// How the tests would be kept apart.
     pub(crate) isolation: Isolation,
-    pub(crate) filter: &'a FilterArgs,
+    pub(crate) request: Request<'a>,
     pub(crate) subset: &'a SubsetArgs,
-    pub(crate) build: &'a BuildArgs,
-    /// The capabilities that are required, by name.
-    pub(crate) required: Vec<String>,
-    pub(crate) ignored: Ignored,
-    pub(crate) seed: Option<u64>,
     pub(crate) form: Form,
 }
 
@@ -81,12 +75,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),
-        filter: &args.filter,
+        request: Request {
+            filter: &args.filter,
+            build: &args.build,
+            required: names.map(|&name| name.to_owned()).collect(),
+            ignored: Ignored::Skip,
+            seed: None,
+        },
         subset: &args.subset,
-        build: &args.build,
-        required: names.map(|&name| name.to_owned()).collect(),
-        ignored: Ignored::Skip,
-        seed: None,
         form: if args.json { Form::Json } else { Form::Lines },
     };
     show(&listing, &workspace)
@@ -101,11 +97,8 @@ pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Resu
 }
 
 async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
-    let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let rules = Rules::of(workspace)?;
-    let capabilities = detect_for(workspace, listing.build.fuse.mode);
-    let required = Required::parse(&listing.required, &standings(&capabilities))?;
+    let (understood, capabilities) = listing.request.probe(workspace)?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
     let owner = Arc::new(Owner::choose(listing.isolation, &scratch.path().join("box"))?);
@@ -114,24 +107,16 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         events: &events,
         owner: &owner,
     };
-    let found = discover::discover(workspace, capabilities, listing.build, means).await?;
+    let found = discover::discover(workspace, capabilities, listing.request.build, means).await?;
     if let Some(owner) = Arc::into_inner(owner) {
         owner.close().await;
     }
-    let standings = standings(&found.capabilities);
-    let wishes = Wishes {
-        required,
-        ignored: listing.ignored,
-        seed: listing.seed,
-        rules,
-        subset: listing.subset.read(&workspace.target_directory),
-    };
-    let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
-    let exit = match plan.missing(&standings, &wishes.required).is_empty() {
+    let planned = understood.plan(&found, listing.subset.read(&workspace.target_directory))?;
+    let exit = match planned.missing.is_empty() {
         true => Exit::Success,
         false => Exit::CapabilityMissing,
     };
-    let printed = listing.print(&plan, &wishes);
+    let printed = listing.print(&planned.plan, &planned.wishes);
     printed.map_err(|stop| stop.after(exit))?;
     Ok(exit)
 }
@@ -170,7 +155,7 @@ impl Listing<'_> {
 
     fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {
         let (count, all) = (plan.order.len(), plan.tests.len());
-        let seed = self
+        let seed = wishes
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"));
         let shard = wishes.subset.shard.map(|shard| format!(", shard {shard}"));

@@ -19,18 +19,16 @@ use crate::base::interrupt::Interrupts;
 use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
 use crate::report::junit::Dialect;
-use crate::runner::discover::standings;
 use crate::runner::execution::{Caps, OnFailure, Output, Settings};
 use crate::runner::list::{self, Form, Listing};
 use crate::runner::outputs::OutputArgs;
 use crate::runner::ownership::OwnershipArgs;
+use crate::runner::planning::{Planned, Request};
 use crate::runner::profile::{self, ProfileArgs};
 use crate::runner::rundir::RunDir;
 use crate::select::filter::FilterArgs;
-use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::plan::Ignored;
 use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::Order;
 use crate::workspace::cargo::BuildArgs;
@@ -144,26 +142,19 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
-    let filter = run.args.filter.parse()?;
     run.args.schedule.subset.check()?;
-    let rules = Rules::of(&run.workspace)?;
     run.events.phase("probe");
-    let capabilities = detect_for(&run.workspace, run.args.build.fuse.mode);
-    let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let (understood, capabilities) = run.args.request(run.seed).probe(&run.workspace)?;
     let subset = run.read_subset();
     let ground = Ground::prepare(run)?;
     let found = ground.discover(run, capabilities, &mut interrupts).await?;
-    let standings = standings(&found.capabilities);
-    let warnings = run.idle(&filter, &rules, &found);
-    let wishes = Wishes {
-        required,
-        ignored: run.args.ignored(),
-        seed: run.seed,
-        rules,
-        subset: subset.await.map_err(anyhow::Error::from)?,
-    };
-    let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
-    let missing = plan.missing(&standings, &wishes.required);
+    let warnings = run.idle(&understood, &found);
+    let subset = subset.await.map_err(anyhow::Error::from)?;
+    let Planned {
+        plan,
+        wishes,
+        missing,
+    } = understood.plan(&found, subset)?;
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
     let mut ran = ground.run(run, plan, &found, interrupts).await;
@@ -258,13 +249,20 @@ impl Args {
     fn listing(&self, form: Form) -> Listing<'_> {
         Listing {
             isolation: self.ownership.isolate,
-            filter: &self.filter,
+            request: self.request(self.seed()),
             subset: &self.schedule.subset,
+            form,
+        }
+    }
+
+    /// What to plan, in the order of this seed.
+    fn request(&self, seed: Option<u64>) -> Request<'_> {
+        Request {
+            filter: &self.filter,
             build: &self.build,
             required: self.required(),
             ignored: self.ignored(),
-            seed: self.seed(),
-            form,
+            seed,
         }
     }
 }

@@ -83,7 +83,7 @@ impl Stage {
     ) -> Done {
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
         let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
-        let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
+        let mark = self.directory.mark(&label);
         let command = self.environment.test_command(&Own {
             test,
             scratch: &scratch,

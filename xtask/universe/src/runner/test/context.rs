@@ -22,12 +22,11 @@ use crate::runner::console::{Console, Summary};
 use crate::runner::discover::Discovered;
 use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::runner::outputs::elsewhere;
+use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
 use crate::runner::versions::Versions;
 use crate::sandbox::isolation::Level;
-use crate::select::filter::Filter;
-use crate::select::overrides::Rules;
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
@@ -155,12 +154,12 @@ impl<'a> Run<'a> {
 
     /// What to say of filters that match no test. Those of the workspace may be about packages that
     /// were not built.
-    pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
+    pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
-        let words = filter.unmatched(&tests).into_iter();
+        let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
         let overrides = match self.args.build.takes_all(&self.workspace) {
-            true => rules.unmatched(&tests),
+            true => understood.rules.unmatched(&tests),
             false => Vec::new(),
         };
         words.chain(overrides).collect()
