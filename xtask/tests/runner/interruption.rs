@@ -144,7 +144,13 @@ fn a_run_that_is_suspended_stops_its_tests_and_goes_on_when_it_is_told() {
         let file = directory.path().join("go on");
         let mut running = Setup {
             variables: &[("RUNNER_FILE", file.to_str().unwrap())],
-            ..Setup::new(&["slow::waits_to_be_told", "--no-capture", "--isolate", level])
+            ..Setup::new(&[
+                "slow::waits_to_be_told",
+                "--run-ignored",
+                "--no-capture",
+                "--isolate",
+                level,
+            ])
         }
         .start();
         running.wait_for_line("slow::waits_to_be_told | started");

@@ -88,7 +88,13 @@ fn rounds_attempts_and_leaks_come_back_from_the_events_as_they_were_told() {
 fn a_slow_test_is_told_of_again_and_again_while_it_runs_on_the_console_and_in_the_events() {
     let shelf = Shelf::new();
     let (go_on, events) = (shelf.path("go on"), shelf.path("events"));
-    let slow = ["slow::waits_to_be_told", "--slow", "200ms", "--events"];
+    let slow = [
+        "slow::waits_to_be_told",
+        "--run-ignored",
+        "--slow",
+        "200ms",
+        "--events",
+    ];
     let mut running = Setup {
         variables: &[("RUNNER_FILE", go_on.to_str().unwrap())],
         ..Setup::new(&[&slow[..], &[events.to_str().unwrap()]].concat())
