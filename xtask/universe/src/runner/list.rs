@@ -19,10 +19,10 @@ use crate::report::events::Events;
 use crate::runner::console::{self, Console};
 use crate::runner::discover::{self, Means};
 use crate::runner::execution::Owner;
-use crate::runner::planning::Request;
+use crate::runner::planning::PlanRequest;
 use crate::sandbox::isolation::Isolation;
 use crate::select::filter::FilterArgs;
-use crate::select::plan::{Ignored, Plan, Wishes};
+use crate::select::plan::{Ignored, Plan, PlanOptions};
 use crate::select::subset::SubsetArgs;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -49,14 +49,14 @@ pub struct Args {
 pub(crate) struct Listing<'a> {
     /// How the tests would be kept apart.
     pub(crate) isolation: Isolation,
-    pub(crate) request: Request<'a>,
+    pub(crate) request: PlanRequest<'a>,
     pub(crate) subset: &'a SubsetArgs,
-    pub(crate) form: Form,
+    pub(crate) form: ListForm,
 }
 
 /// How to print the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum ListForm {
     /// One line per test, in the order of the list.
     Lines,
     /// One JSON document.
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),
-        request: Request {
+        request: PlanRequest {
             filter: &args.filter,
             build: &args.build,
             required: names.map(|&name| name.to_owned()).collect(),
@@ -83,7 +83,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             seed: None,
         },
         subset: &args.subset,
-        form: if args.json { Form::Json } else { Form::Lines },
+        form: if args.json {
+            ListForm::Json
+        } else {
+            ListForm::Lines
+        },
     };
     show(&listing, &workspace)
 }
@@ -116,28 +120,28 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         true => Exit::Success,
         false => Exit::CapabilityMissing,
     };
-    let printed = listing.print(&planned.plan, &planned.wishes);
+    let printed = listing.print(&planned.plan, &planned.options);
     printed.map_err(|stop| stop.after(exit))?;
     Ok(exit)
 }
 
 impl Listing<'_> {
-    fn print(&self, plan: &Plan, wishes: &Wishes) -> Result<(), Stop> {
+    fn print(&self, plan: &Plan, options: &PlanOptions) -> Result<(), Stop> {
         let entries: Vec<Entry<'_>> = (0..plan.tests.len())
-            .filter_map(|n| Entry::of(plan, n, wishes))
+            .filter_map(|n| Entry::of(plan, n, options))
             .collect();
         let console = Console::new();
         match self.form {
-            Form::Json => {
+            ListForm::Json => {
                 let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
                 console::print_json(&json)?;
             }
-            Form::Lines => {
+            ListForm::Lines => {
                 let lines: Vec<String> = entries.iter().map(Entry::line).collect();
                 console::print(&lines.join("\n"))?;
             }
-            Form::Order => {
-                console.line(&self.headline(plan, wishes));
+            ListForm::Order => {
+                console.line(&self.headline(plan, options));
                 let order = plan.order.iter().filter_map(|number| entries.get(*number));
                 for (place, entry) in (1..).zip(order) {
                     console.line(&format!("{place:>5}  {}", entry.line()));
@@ -147,18 +151,18 @@ impl Listing<'_> {
             }
         }
         let omitted = plan.omitted.words();
-        if self.form != Form::Json && !omitted.is_empty() {
+        if self.form != ListForm::Json && !omitted.is_empty() {
             console.line(&omitted);
         }
         console.all_shown()
     }
 
-    fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {
+    fn headline(&self, plan: &Plan, options: &PlanOptions) -> String {
         let (count, all) = (plan.order.len(), plan.tests.len());
-        let seed = wishes
+        let seed = options
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"));
-        let shard = wishes.subset.shard.map(|shard| format!(", shard {shard}"));
+        let shard = options.subset.shard.map(|shard| format!(", shard {shard}"));
         format!(
             "would run {count} of {all} tests{}{}",
             shard.unwrap_or_default(),

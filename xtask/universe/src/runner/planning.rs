@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 
 use crate::base::exit::Stop;
 use crate::machine::capability::{Capabilities, detect_for};
-use crate::runner::discover::{Discovered, standings};
+use crate::runner::discover::{Discovered, capability_states};
 use crate::select::filter::{Filter, FilterArgs};
 use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::plan::{Ignored, Plan, PlanOptions, Required};
 use crate::select::subset::Subset;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 
 /// What a person asks for.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
+pub(crate) struct PlanRequest<'a> {
     pub(crate) filter: &'a FilterArgs,
     pub(crate) build: &'a BuildArgs,
     /// The capabilities that are required, by name.
@@ -40,12 +40,12 @@ pub(crate) struct Understood {
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
-    pub(crate) wishes: Wishes,
+    pub(crate) options: PlanOptions,
     /// Required capabilities that are missing, each with its reason.
     pub(crate) missing: BTreeMap<String, String>,
 }
 
-impl Request<'_> {
+impl PlanRequest<'_> {
     /// Reads filters, overrides and requirements, and probes what can be probed without a build.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Request<'_> {
         let understood = Understood {
             filter,
             rules,
-            required: Required::parse(&self.required, &standings(&capabilities))?,
+            required: Required::parse(&self.required, &capability_states(&capabilities))?,
             ignored: self.ignored,
             seed: self.seed,
         };
@@ -71,19 +71,19 @@ impl Understood {
     /// # Errors
     /// When no test is selected, or one needs a capability of which nothing is known.
     pub(crate) fn plan(self, found: &Discovered, subset: Subset) -> Result<Planned, Stop> {
-        let standings = standings(&found.capabilities);
-        let wishes = Wishes {
+        let capability_states = capability_states(&found.capabilities);
+        let options = PlanOptions {
             required: self.required,
             ignored: self.ignored,
             seed: self.seed,
             rules: self.rules,
             subset,
         };
-        let plan = Plan::make(found.tests.clone(), &self.filter, &standings, &wishes)?;
-        let missing = plan.missing(&standings, &wishes.required);
+        let plan = Plan::make(found.tests.clone(), &self.filter, &capability_states, &options)?;
+        let missing = plan.missing(&capability_states, &options.required);
         Ok(Planned {
             plan,
-            wishes,
+            options,
             missing,
         })
     }

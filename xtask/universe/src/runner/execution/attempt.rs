@@ -18,7 +18,7 @@ use super::{Output, Stage, stretch, verdict};
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
-use crate::runner::ownership::LeakPolicy;
+use crate::runner::limits_and_leaks::LeakPolicy;
 use crate::select::plan::Test;
 
 /// Which attempt at which test.

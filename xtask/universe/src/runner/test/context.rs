@@ -53,7 +53,7 @@ pub(super) struct Run<'a> {
 
 /// How this run uses the machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct Resources {
     /// With limits that are stretched for this machine.
     pub(super) settings: Settings,
     pub(super) owner: Arc<Owner>,
@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
 
     /// Who will own the tests' processes; says so where it is not what was hoped for.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
-        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
         let told = match owner.why() {
@@ -212,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, found: &Discovered, machine: Machine) -> Arc<Stage> {
+    pub(super) fn stage(&self, plan: Plan, found: &Discovered, resources: Resources) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -228,11 +228,11 @@ impl<'a> Run<'a> {
             plan,
             environment,
             directory: Arc::clone(&self.directory),
-            owner: machine.owner,
-            pauses: machine.pauses,
+            owner: resources.owner,
+            pauses: resources.pauses,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
-            settings: machine.settings,
+            settings: resources.settings,
             root: self.workspace.root.clone(),
         })
     }
@@ -422,7 +422,7 @@ impl<'a> Run<'a> {
         };
         let words = flag(build.release, "--release").into_iter().chain(fuse);
         let words = words.chain(manifest).chain(build.words());
-        let words = words.chain(self.args.ownership.words());
+        let words = words.chain(self.args.limits_and_leaks.words());
         let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
         Some(
