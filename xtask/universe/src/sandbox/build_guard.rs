@@ -26,7 +26,8 @@ impl Line {
     }
 }
 
-/// The same program, arguments, directory and variables, under a build guard. Without standard input.
+/// The same program, arguments, directory and variables, under a build guard. Without standard
+/// input.
 ///
 /// # Errors
 /// When there are no descriptors left.

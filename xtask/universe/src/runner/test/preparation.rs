@@ -1,5 +1,5 @@
-//! What is prepared for the tests of a run while they are built: who owns their processes, which time counts for no limit, how
-//! slow the machine is.
+//! What is prepared for the tests of a run while they are built: who owns their processes, which
+//! time counts for no limit, how slow the machine is.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A build guard: a process that runs one command for the runner and, should the runner end first, takes
-//! it down with all that it started.
+//! A build guard: a process that runs one command for the runner and, should the runner end first,
+//! takes it down with all that it started.
 //!
 //! For what is not a test: cargo with its compilers, the questions to them. It has what it would
 //! have without a guard, and what it leaves when it ends by itself may stay (a compiler cache
@@ -18,8 +18,8 @@ use super::rescue::Rescue;
 use super::{remains, sys};
 use crate::base::fuse_connections::OwnershipProof;
 
-/// The first argument of a process that is to be a build guard. The others are the command. Its standard
-/// input is a pipe that ends when the runner does.
+/// The first argument of a process that is to be a build guard. The others are the command. Its
+/// standard input is a pipe that ends when the runner does.
 pub(super) const ARGUMENT: &str = "__build_guard";
 
 /// What shells return for a command that cannot be started.

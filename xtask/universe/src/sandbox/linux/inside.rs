@@ -42,7 +42,8 @@ use crate::sandbox::removal;
 /// directories.
 pub(super) const ARGUMENT: &str = "__keeper";
 
-/// Runs as a keeper, or as a build guard, if the arguments say so; `None` if they say something else.
+/// Runs as a keeper, or as a build guard, if the arguments say so; `None` if they say something
+/// else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next()?;
