@@ -181,7 +181,7 @@ impl Trial<'_> {
             name: BINARY.to_owned(),
         };
         let capture = Capture::new(&self.directory.log("0"), Some(echo));
-        let mark = format!("XTASK_TEST_ID={}/0", self.directory.id);
+        let mark = self.directory.mark("0");
         let (ended, interrupted) = attended(self.command(), capture, mark, interrupts).await;
         match interrupted {
             Some(request) => Err(request.stop()),

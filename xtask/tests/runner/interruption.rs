@@ -145,7 +145,13 @@ fn a_suspended_run_stops_its_tests_and_can_continue() {
         let file = directory.path().join("go on");
         let mut running = Setup {
             variables: &[("RUNNER_FILE", file.to_str().unwrap())],
-            ..Setup::new(&["slow::waits_for_a_file", "--no-capture", "--isolate", level])
+            ..Setup::new(&[
+                "slow::waits_for_a_file",
+                "--run-ignored",
+                "--no-capture",
+                "--isolate",
+                level,
+            ])
         }
         .start();
         running.wait_for_line("slow::waits_for_a_file | started");

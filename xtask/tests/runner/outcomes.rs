@@ -158,6 +158,20 @@ fn skips_carry_their_reasons_and_unknown_needs_are_errors() {
 }
 
 #[test]
+fn what_only_a_test_of_the_runner_can_set_up_is_skipped_with_its_reason() {
+    let mut words = vec!["surroundings::reaches_nobody_outside", "slow::waits_for_a_file"];
+    words.extend(["leaks::mounts_that_hide_each_other", "leaks::shared_memory"]);
+    words.push("hostile::puts_a_link_in_the_place_of_its_directory");
+    let run = run(&words);
+    assert_eq!(run.last_line(), "0 passed, 0 failed, 5 skipped", "{run}");
+    assert_eq!(
+        run.stdout.matches(": only a test of the runner").count(),
+        5,
+        "{run}"
+    );
+}
+
+#[test]
 fn a_missing_required_capability_fails_the_run_with_its_reason() {
     for words in [["--require", "winfsp"], ["--require", "all"]] {
         let run = run(&[&["needs_a_capability_of_windows", "good::passes"], &words[..]].concat());

@@ -72,7 +72,14 @@ fn leaked_unix_sockets_are_found() {
 #[test]
 #[ignore = "needs userns"]
 fn in_the_box_leaked_shared_memory_is_found() {
-    let run = run(&["leaks::shared_memory", "--leaks", "fail", "--isolate", "box"]);
+    let run = run(&[
+        "leaks::shared_memory",
+        "--run-ignored",
+        "--leaks",
+        "fail",
+        "--isolate",
+        "box",
+    ]);
     assert!(
         run.stdout.contains("shared-memory: /dev/shm/left-behind"),
         "{run}"
@@ -132,7 +139,14 @@ fn a_link_that_replaces_the_temporary_directory_is_not_followed() {
             std::fs::write(somebodys.path().join("secret"), "mine").unwrap();
             let target = somebodys.path().to_str().unwrap();
             let variables: Vec<_> = std::iter::once(("RUNNER_FILE", target)).chain(start).collect();
-            let words = ["hostile::puts_a_link", "--leaks", "fail", "--isolate", level];
+            let words = [
+                "hostile::puts_a_link",
+                "--run-ignored",
+                "--leaks",
+                "fail",
+                "--isolate",
+                level,
+            ];
             let run = Setup {
                 variables: &variables,
                 ..Setup::new(&words)
@@ -226,7 +240,12 @@ fn the_box_has_ports_of_its_own_and_no_way_out() {
     let address = listener.local_addr().unwrap().to_string();
     let run = Setup {
         variables: &[("RUNNER_PEER", &address)],
-        ..Setup::new(&["surroundings::reaches_nobody_outside", "--isolate", "box"])
+        ..Setup::new(&[
+            "surroundings::reaches_nobody_outside",
+            "--run-ignored",
+            "--isolate",
+            "box",
+        ])
     }
     .run();
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
@@ -383,6 +402,7 @@ fn foreign_files_are_not_removed_through_mounts_that_hide_each_other() {
             variables: &[("RUNNER_FILE", somebodys.path().to_str().unwrap())],
             ..Setup::new(&[
                 "leaks::mounts_that_hide_each_other",
+                "--run-ignored",
                 "--leaks",
                 "fail",
                 "--isolate",
@@ -419,7 +439,13 @@ fn a_test_that_kills_its_supervisor_is_killed_with_every_process_that_it_started
 fn in_the_box_a_test_that_kills_everything_reaches_no_other_process() {
     let directory = tempfile::tempdir().unwrap();
     let (start, go_on) = (directory.path().join("start"), directory.path().join("go on"));
-    let words = ["hostile::kills", "slow::waits_for_a_file", "-j3", "--no-capture"];
+    let words = [
+        "hostile::kills",
+        "slow::waits_for_a_file",
+        "--run-ignored",
+        "-j3",
+        "--no-capture",
+    ];
     let mut running = Setup {
         variables: &[
             ("RUNNER_START", start.to_str().unwrap()),

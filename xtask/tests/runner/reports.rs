@@ -88,7 +88,13 @@ fn rounds_attempts_and_leaks_are_preserved_in_the_events() {
 fn a_slow_test_is_reported_at_intervals_on_the_console_and_in_the_events() {
     let shelf = Shelf::new();
     let (go_on, events) = (shelf.path("go on"), shelf.path("events"));
-    let slow = ["slow::waits_for_a_file", "--slow", "200ms", "--events"];
+    let slow = [
+        "slow::waits_for_a_file",
+        "--run-ignored",
+        "--slow",
+        "200ms",
+        "--events",
+    ];
     let mut running = Setup {
         variables: &[("RUNNER_FILE", go_on.to_str().unwrap())],
         ..Setup::new(&[&slow[..], &[events.to_str().unwrap()]].concat())

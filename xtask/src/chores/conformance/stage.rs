@@ -134,7 +134,7 @@ impl Stage<'_> {
                 );
             }
         };
-        let mark = format!("XTASK_TEST_ID={}/{number}", self.directory.id);
+        let mark = self.directory.mark(&number.to_string());
         let mounting = Mounting {
             program: self.mountpoint,
             arguments: if trial.changes_users() {

@@ -34,7 +34,7 @@ pub(crate) type Number = u32;
 /// What proves that a connection belongs to a test. Connections of other programs must never be
 /// aborted.
 #[derive(Debug)]
-pub(crate) enum Ground {
+pub(crate) enum OwnershipProof {
     /// It is mounted in the name space that the test has for itself, and is none of these, which
     /// were there before.
     Namespace(BTreeSet<Number>),
@@ -65,7 +65,7 @@ enum Witness<'a> {
 /// The connections of one test, as far as they were seen.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    ground: Ground,
+    proof: OwnershipProof,
     known: BTreeMap<Number, Known>,
     /// A mount of the file system that controls connections, in no name space; from when it is
     /// needed.
@@ -80,18 +80,18 @@ struct Known {
     abort: Option<File>,
 }
 
-impl Ground {
+impl OwnershipProof {
     /// The name space in which this process is now.
-    pub(crate) fn namespace(table: &str) -> Ground {
-        Ground::Namespace(listed(table).into_iter().map(|mount| mount.number).collect())
+    pub(crate) fn namespace(table: &str) -> OwnershipProof {
+        OwnershipProof::Namespace(listed(table).into_iter().map(|mount| mount.number).collect())
     }
 
     /// Those mounts in a table that are the test's.
     fn of(&self, table: &str) -> Vec<Mount> {
         let mut mounts = listed(table);
         match self {
-            Ground::Namespace(before) => mounts.retain(|mount| !before.contains(&mount.number)),
-            Ground::Below(directory) => {
+            OwnershipProof::Namespace(before) => mounts.retain(|mount| !before.contains(&mount.number)),
+            OwnershipProof::Below(directory) => {
                 // A file system that is mounted elsewhere, too, may be somebody's.
                 let ours = listed(&mounts::table());
                 let others: BTreeSet<Number> = ours
@@ -102,16 +102,16 @@ impl Ground {
                     .collect();
                 mounts.retain(|mount| !others.contains(&mount.number));
             }
-            Ground::Nowhere => mounts.clear(),
+            OwnershipProof::Nowhere => mounts.clear(),
         }
         mounts
     }
 }
 
 impl Connections {
-    pub(crate) fn new(ground: Ground) -> Connections {
+    pub(crate) fn new(proof: OwnershipProof) -> Connections {
         Connections {
-            ground,
+            proof,
             known: BTreeMap::new(),
             control: None,
         }
@@ -175,7 +175,7 @@ impl Connections {
         let mut found: BTreeMap<Number, BTreeSet<PathBuf>> = BTreeMap::new();
         match witness {
             Witness::Table(of) => {
-                for mount in self.ground.of(&procfs::text(of, "mountinfo")) {
+                for mount in self.proof.of(&procfs::text(of, "mountinfo")) {
                     found.entry(mount.number).or_default().insert(mount.point);
                 }
             }
@@ -207,7 +207,7 @@ impl Connections {
     pub(crate) fn abort_mounted(&mut self) -> Vec<Number> {
         self.see();
         let mut numbers: Vec<Number> = Vec::new();
-        for mount in self.ground.of(&mounts::table()) {
+        for mount in self.proof.of(&mounts::table()) {
             if !numbers.contains(&mount.number) {
                 numbers.push(mount.number);
             }
@@ -217,8 +217,8 @@ impl Connections {
     }
 
     /// What proves whose they are.
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
+    pub(crate) fn proof(&self) -> &OwnershipProof {
+        &self.proof
     }
 }
 
@@ -226,15 +226,15 @@ impl Connections {
 /// killed, or one that a test has made. For directories that no live test uses. Returns those that
 /// this process may not abort.
 pub(crate) fn abort_all_below(directory: &Path) -> Vec<Number> {
-    abort_all(Ground::Below(directory.to_owned()), &[])
+    abort_all(OwnershipProof::Below(directory.to_owned()), &[])
 }
 
-/// Aborts all that this ground proves to belong to a test, in any name space, and all that are
+/// Aborts all that this proves to belong to a test, in any name space, and all that are
 /// served by processes of the test, of which these are the directories: a mount that is detached is
 /// in no table. Other users' name spaces prove nothing: they can show there what is not theirs
 /// below any directory. Returns those that this process may not abort.
-pub(crate) fn abort_all(ground: Ground, processes: &[PathBuf]) -> Vec<Number> {
-    let mut connections = Connections::new(ground);
+pub(crate) fn abort_all(proof: OwnershipProof, processes: &[PathBuf]) -> Vec<Number> {
+    let mut connections = Connections::new(proof);
     connections.see();
     connections.see_held(processes);
     let here = std::fs::read_link(procfs::own().join("ns/mnt")).ok();
@@ -322,8 +322,8 @@ fn mount_id(place: &OwnedFd) -> Option<String> {
 /// Aborts a connection by unmounting by force what it serves where this process is. That needs the
 /// right to unmount there. Must not be done where it must not hang: the way to the mount may lead
 /// through others. Returns whether it was done.
-pub(crate) fn force(ground: &Ground, number: Number) -> bool {
-    let mounts = ground.of(&mounts::table());
+pub(crate) fn force(proof: &OwnershipProof, number: Number) -> bool {
+    let mounts = proof.of(&mounts::table());
     let mut same = mounts.iter().filter(|mount| mount.number == number);
     same.any(|mount| force_mount(mount).is_ok_and(|done| done))
 }
@@ -356,8 +356,8 @@ mod tests {
 cut
 ";
 
-    fn numbers(ground: &Ground) -> Vec<Number> {
-        ground.of(TABLE).iter().map(|mount| mount.number).collect()
+    fn numbers(proof: &OwnershipProof) -> Vec<Number> {
+        proof.of(TABLE).iter().map(|mount| mount.number).collect()
     }
 
     #[test]
@@ -375,10 +375,13 @@ cut
 
     #[test]
     fn what_is_also_mounted_elsewhere_or_was_there_before_is_not_the_tests() {
-        assert_eq!(numbers(&Ground::Below("/tmp/xt-a/3".into())), [39]);
-        assert_eq!(numbers(&Ground::Below("/tmp/xt".into())), [0; 0]);
-        assert_eq!(numbers(&Ground::Namespace([40].into())), [39, (8 << 20) | 17]);
-        assert_eq!(numbers(&Ground::Nowhere), [0; 0]);
+        assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt-a/3".into())), [39]);
+        assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt".into())), [0; 0]);
+        assert_eq!(
+            numbers(&OwnershipProof::Namespace([40].into())),
+            [39, (8 << 20) | 17]
+        );
+        assert_eq!(numbers(&OwnershipProof::Nowhere), [0; 0]);
     }
 
     /// Another user can show the mount of somebody else below any directory: in name spaces of

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 // ---- base: waits, locks, foreign text ----
 
-/// Shortest time that anybody may ask for. None is no limit, which has a word of its own.
+/// Shortest time that an option accepts. Zero would be over before anything starts.
 pub const DURATION_MIN: Duration = Duration::from_nanos(1);
-/// Longest time that anybody may ask for: a year. No clock overflows by it.
+/// Longest time that an option accepts: a year. No clock overflows by it.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of one line of another program. A longer one is shown as several lines, each checked by
 /// itself, to bound the memory.
@@ -59,7 +59,7 @@ pub const PROBE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 // ---- select: filters and history ----
 
-/// Parentheses and `not`s of a filter within each other; nobody writes ten.
+/// Parentheses and `not`s of a filter within each other. People write fewer than ten.
 pub const FILTER_DEPTH_MAX: usize = 64;
 /// Characters of a filter. One that is longer did not come from a person.
 pub const FILTER_LEN_MAX: usize = 64 * 1024;
@@ -79,7 +79,7 @@ pub const DURATIONS_MAX: usize = 9;
 /// Bytes of the history file. A longer one loses the older half of its lines; one line has about
 /// 130 bytes.
 pub const HISTORY_LEN_MAX: u64 = 4 * 1024 * 1024;
-/// Bytes of a history file that is read. One that somebody put together from many may be longer,
+/// Bytes of a history file that is read. One that was merged from many may be longer than ours,
 /// but not without end.
 pub const HISTORY_READ_LEN_MAX: u64 = 64 * HISTORY_LEN_MAX;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 #[cfg(target_os = "linux")]
-use crate::base::fuse_connections::{Connections, Ground};
+use crate::base::fuse_connections::{Connections, OwnershipProof};
 use crate::base::limits::DETACH_ROUNDS_MAX;
 
 /// Detaches every mount below `directory`, the latest first. Returns how many there were. Who
@@ -16,7 +16,7 @@ use crate::base::limits::DETACH_ROUNDS_MAX;
 pub fn detach_below(directory: &Path) -> usize {
     #[cfg(target_os = "linux")]
     if !below(directory).is_empty() {
-        Connections::new(Ground::Below(directory.to_owned())).abort_mounted();
+        Connections::new(OwnershipProof::Below(directory.to_owned())).abort_mounted();
     }
     let mut count = 0;
     for _ in 0..DETACH_ROUNDS_MAX {

@@ -4,7 +4,6 @@
 //! `markdown`, `timeline` and the console print it; `events` writes it down piece by piece and puts
 //! it together again. `wire` decides its form in JSON.
 
-mod base64;
 pub(crate) mod wire;
 
 use std::path::PathBuf;

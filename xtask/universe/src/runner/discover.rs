@@ -18,7 +18,7 @@ use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
-use crate::select::plan::{self, Form, Standing, Standings, Test};
+use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
 use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
 use crate::workspace::metadata::Workspace;
 use crate::workspace::source::Sources;
@@ -88,10 +88,10 @@ impl Discovered {
 }
 
 /// What a plan needs to know about the capabilities.
-pub(crate) fn standings(capabilities: &Capabilities) -> Standings {
+pub(crate) fn capability_states(capabilities: &Capabilities) -> CapabilityStates {
     let standing = |capability: &Capability| match capability.available {
-        true => Standing::Held,
-        false => Standing::Missing(capability.evidence.clone()),
+        true => CapabilityState::Held,
+        false => CapabilityState::Missing(capability.evidence.clone()),
     };
     capabilities
         .iter()

@@ -37,7 +37,7 @@ use crate::report::data::{Case, Failure, Outcome, Skip, Suite};
 use crate::report::events::{Events, Slow, Start};
 use crate::report::kinds::SkipKind;
 use crate::runner::console::Console;
-use crate::runner::ownership::LeakPolicy;
+use crate::runner::limits_and_leaks::LeakPolicy;
 use crate::runner::rundir::RunDir;
 use crate::runner::suspension::Pauses;
 use crate::select::plan::{Decision, Plan};

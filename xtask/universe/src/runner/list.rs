@@ -15,15 +15,14 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
 use crate::report::events::Events;
 use crate::runner::console::{self, Console};
-use crate::runner::discover::{self, Means, standings};
+use crate::runner::discover::{self, Means};
 use crate::runner::execution::Owner;
+use crate::runner::planning::PlanRequest;
 use crate::sandbox::isolation::Isolation;
 use crate::select::filter::FilterArgs;
-use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::plan::{Ignored, Plan, PlanOptions};
 use crate::select::subset::SubsetArgs;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -50,19 +49,14 @@ pub struct Args {
 pub(crate) struct Listing<'a> {
     /// How the tests would be kept apart.
     pub(crate) isolation: Isolation,
-    pub(crate) filter: &'a FilterArgs,
+    pub(crate) request: PlanRequest<'a>,
     pub(crate) subset: &'a SubsetArgs,
-    pub(crate) build: &'a BuildArgs,
-    /// The capabilities that are required, by name.
-    pub(crate) required: Vec<String>,
-    pub(crate) ignored: Ignored,
-    pub(crate) seed: Option<u64>,
-    pub(crate) form: Form,
+    pub(crate) form: ListForm,
 }
 
 /// How to print the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum ListForm {
     /// One line per test, in the order of the list.
     Lines,
     /// One JSON document.
@@ -81,13 +75,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),
-        filter: &args.filter,
+        request: PlanRequest {
+            filter: &args.filter,
+            build: &args.build,
+            required: names.map(|&name| name.to_owned()).collect(),
+            ignored: Ignored::Skip,
+            seed: None,
+        },
         subset: &args.subset,
-        build: &args.build,
-        required: names.map(|&name| name.to_owned()).collect(),
-        ignored: Ignored::Skip,
-        seed: None,
-        form: if args.json { Form::Json } else { Form::Lines },
+        form: if args.json {
+            ListForm::Json
+        } else {
+            ListForm::Lines
+        },
     };
     show(&listing, &workspace)
 }
@@ -101,11 +101,8 @@ pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Resu
 }
 
 async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
-    let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let rules = Rules::of(workspace)?;
-    let capabilities = detect_for(workspace, listing.build.fuse.mode);
-    let required = Required::parse(&listing.required, &standings(&capabilities))?;
+    let (understood, capabilities) = listing.request.probe(workspace)?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
     let owner = Arc::new(Owner::choose(listing.isolation, &scratch.path().join("box"))?);
@@ -114,45 +111,37 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         events: &events,
         owner: &owner,
     };
-    let found = discover::discover(workspace, capabilities, listing.build, means).await?;
+    let found = discover::discover(workspace, capabilities, listing.request.build, means).await?;
     if let Some(owner) = Arc::into_inner(owner) {
         owner.close().await;
     }
-    let standings = standings(&found.capabilities);
-    let wishes = Wishes {
-        required,
-        ignored: listing.ignored,
-        seed: listing.seed,
-        rules,
-        subset: listing.subset.read(&workspace.target_directory),
-    };
-    let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;
-    let exit = match plan.missing(&standings, &wishes.required).is_empty() {
+    let planned = understood.plan(&found, listing.subset.read(&workspace.target_directory))?;
+    let exit = match planned.missing.is_empty() {
         true => Exit::Success,
         false => Exit::CapabilityMissing,
     };
-    let printed = listing.print(&plan, &wishes);
+    let printed = listing.print(&planned.plan, &planned.options);
     printed.map_err(|stop| stop.after(exit))?;
     Ok(exit)
 }
 
 impl Listing<'_> {
-    fn print(&self, plan: &Plan, wishes: &Wishes) -> Result<(), Stop> {
+    fn print(&self, plan: &Plan, options: &PlanOptions) -> Result<(), Stop> {
         let entries: Vec<Entry<'_>> = (0..plan.tests.len())
-            .filter_map(|n| Entry::of(plan, n, wishes))
+            .filter_map(|n| Entry::of(plan, n, options))
             .collect();
         let console = Console::new();
         match self.form {
-            Form::Json => {
+            ListForm::Json => {
                 let json = serde_json::to_string_pretty(&entries).map_err(anyhow::Error::from)?;
                 console::print_json(&json)?;
             }
-            Form::Lines => {
+            ListForm::Lines => {
                 let lines: Vec<String> = entries.iter().map(Entry::line).collect();
                 console::print(&lines.join("\n"))?;
             }
-            Form::Order => {
-                console.line(&self.headline(plan, wishes));
+            ListForm::Order => {
+                console.line(&self.headline(plan, options));
                 let order = plan.order.iter().filter_map(|number| entries.get(*number));
                 for (place, entry) in (1..).zip(order) {
                     console.line(&format!("{place:>5}  {}", entry.line()));
@@ -162,18 +151,18 @@ impl Listing<'_> {
             }
         }
         let omitted = plan.omitted.words();
-        if self.form != Form::Json && !omitted.is_empty() {
+        if self.form != ListForm::Json && !omitted.is_empty() {
             console.line(&omitted);
         }
         console.all_shown()
     }
 
-    fn headline(&self, plan: &Plan, wishes: &Wishes) -> String {
+    fn headline(&self, plan: &Plan, options: &PlanOptions) -> String {
         let (count, all) = (plan.order.len(), plan.tests.len());
-        let seed = self
+        let seed = options
             .seed
             .map(|seed| format!(", in the random order of seed {seed}"));
-        let shard = wishes.subset.shard.map(|shard| format!(", shard {shard}"));
+        let shard = options.subset.shard.map(|shard| format!(", shard {shard}"));
         format!(
             "would run {count} of {all} tests{}{}",
             shard.unwrap_or_default(),

@@ -245,7 +245,7 @@ fn reason(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::select::shuffle::Order;
+    use crate::select::shuffle::TestOrder;
     use serde_json::json;
     use std::time::Duration;
 
@@ -272,13 +272,13 @@ mod tests {
             "ci": {"global-timeout": "3s", "jobs": 4, "locked": true},
         });
         let args = parsed(table.clone(), "ci", &["--jobs", "7"]).unwrap();
-        assert_eq!(args.ownership.timeout, Duration::from_secs(1));
-        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(3)));
+        assert_eq!(args.limits_and_leaks.timeout, Duration::from_secs(1));
+        assert_eq!(args.limits_and_leaks.global_timeout, Some(Duration::from_secs(3)));
         assert_eq!(args.jobs.map(|jobs| jobs.get()), Some(7));
         assert!(args.build.locked);
         assert_eq!(args.require, ["git", "ipv4"]);
         let args = parsed(table, "default", &["--require", "root"]).unwrap();
-        assert_eq!(args.ownership.global_timeout, Some(Duration::from_secs(2)));
+        assert_eq!(args.limits_and_leaks.global_timeout, Some(Duration::from_secs(2)));
         assert!(!args.build.locked && args.jobs.is_none());
         assert_eq!(args.require, ["root"]);
     }
@@ -321,12 +321,12 @@ mod tests {
             let table = json!({"default": {"shuffle": value}});
             parsed(table, "default", words).unwrap().shuffle
         };
-        assert_eq!(order(json!(true), &[]), Some(Order::Random));
-        assert_eq!(order(json!(7), &[]), Some(Order::Seeded(7)));
-        assert_eq!(order(json!(true), &["--shuffle=8"]), Some(Order::Seeded(8)));
-        assert_eq!(order(json!(7), &["--shuffle"]), Some(Order::Random));
-        assert_eq!(order(json!(true), &["--shuffle=false"]), Some(Order::Listed));
-        assert_eq!(order(json!(false), &["word"]), Some(Order::Listed));
+        assert_eq!(order(json!(true), &[]), Some(TestOrder::Random));
+        assert_eq!(order(json!(7), &[]), Some(TestOrder::Seeded(7)));
+        assert_eq!(order(json!(true), &["--shuffle=8"]), Some(TestOrder::Seeded(8)));
+        assert_eq!(order(json!(7), &["--shuffle"]), Some(TestOrder::Random));
+        assert_eq!(order(json!(true), &["--shuffle=false"]), Some(TestOrder::Listed));
+        assert_eq!(order(json!(false), &["word"]), Some(TestOrder::Listed));
     }
 
     #[test]

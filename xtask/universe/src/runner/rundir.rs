@@ -90,6 +90,11 @@ impl RunDir {
             .with_context(|| format!("could not write the lock in `{}`", self.path.display()))
     }
 
+    /// The variable, with its value, by which every process of this attempt is found.
+    pub fn mark(&self, label: &str) -> String {
+        format!("XTASK_TEST_ID={}/{label}", self.id)
+    }
+
     /// The log of the attempt that is called so.
     pub fn log(&self, label: &str) -> PathBuf {
         self.path.join("logs").join(format!("{label}.log"))

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::base::exit::Exit;
 use crate::runner::console::Console;
-use crate::runner::rundir::leftovers::{self, Leftover, Remaining, State};
+use crate::runner::rundir::leftovers::{self, Leftover, LeftoverState, Remaining};
 use crate::workspace::metadata::Workspace;
 
 /// End, unmount and remove what killed runs left behind
@@ -29,10 +29,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.manifest_path.as_deref())?;
     let console = Console::new();
     let mut found = leftovers::find(&workspace.target_directory.join("xtask"));
-    found.retain(|leftover| args.kept || leftover.state != State::Kept);
+    found.retain(|leftover| args.kept || leftover.state != LeftoverState::Kept);
     let (foreign, found): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|leftover| leftover.state == State::Foreign);
+        .partition(|leftover| leftover.state == LeftoverState::Foreign);
     for Leftover { run, .. } in &foreign {
         console.line(&format!(
             "left (another user's, or others may write there) {}",
@@ -82,10 +82,10 @@ fn not_ended(number: u32) -> String {
 
 fn line(leftover: &Leftover, dry_run: bool, gone: bool) -> String {
     let whose = match leftover.state {
-        State::Killed => "killed",
-        State::Kept => "ended",
-        State::Rubbish => "put aside",
-        State::Foreign => "another user's",
+        LeftoverState::Killed => "killed",
+        LeftoverState::Kept => "ended",
+        LeftoverState::Rubbish => "put aside",
+        LeftoverState::Foreign => "another user's",
     };
     let word = match (dry_run, gone) {
         (true, _) => "would sweep",

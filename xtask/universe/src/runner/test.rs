@@ -5,8 +5,8 @@
 //! in a report.
 
 mod context;
-mod ground;
 mod jobs;
+mod preparation;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -19,24 +19,22 @@ use crate::base::interrupt::Interrupts;
 use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
 use crate::report::junit::Dialect;
-use crate::runner::discover::standings;
 use crate::runner::execution::{Caps, OnFailure, Output, Settings};
-use crate::runner::list::{self, Form, Listing};
+use crate::runner::limits_and_leaks::LimitsAndLeaksArgs;
+use crate::runner::list::{self, ListForm, Listing};
 use crate::runner::outputs::OutputArgs;
-use crate::runner::ownership::OwnershipArgs;
+use crate::runner::planning::{PlanRequest, Planned};
 use crate::runner::profile::{self, ProfileArgs};
 use crate::runner::rundir::RunDir;
 use crate::select::filter::FilterArgs;
-use crate::select::overrides::Rules;
-use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::plan::Ignored;
 use crate::select::schedule::ScheduleArgs;
-use crate::select::shuffle::Order;
+use crate::select::shuffle::TestOrder;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
-use ground::Ground;
+use preparation::Preparation;
 
 /// Build the workspace and run its tests, each in a process of its own
 #[derive(Debug, clap::Args)]
@@ -76,7 +74,7 @@ pub struct Args {
         require_equals = true,
         help_heading = "Run"
     )]
-    pub(crate) shuffle: Option<Order>,
+    pub(crate) shuffle: Option<TestOrder>,
     /// Show the output of tests while they run
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
@@ -103,7 +101,7 @@ pub struct Args {
     pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
-    pub(crate) ownership: OwnershipArgs,
+    pub(crate) limits_and_leaks: LimitsAndLeaksArgs,
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
     #[command(flatten)]
@@ -144,30 +142,23 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 
 /// The part of the story that may stop anywhere.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
-    let filter = run.args.filter.parse()?;
     run.args.schedule.subset.check()?;
-    let rules = Rules::of(&run.workspace)?;
     run.events.phase("probe");
-    let capabilities = detect_for(&run.workspace, run.args.build.fuse.mode);
-    let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
+    let (understood, capabilities) = run.args.request(run.seed).probe(&run.workspace)?;
     let subset = run.read_subset();
-    let ground = Ground::prepare(run)?;
-    let found = ground.discover(run, capabilities, &mut interrupts).await?;
-    let standings = standings(&found.capabilities);
-    let warnings = run.idle(&filter, &rules, &found);
-    let wishes = Wishes {
-        required,
-        ignored: run.args.ignored(),
-        seed: run.seed,
-        rules,
-        subset: subset.await.map_err(anyhow::Error::from)?,
-    };
-    let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;
-    let missing = plan.missing(&standings, &wishes.required);
+    let preparation = Preparation::prepare(run)?;
+    let found = preparation.discover(run, capabilities, &mut interrupts).await?;
+    let warnings = run.idle(&understood, &found);
+    let subset = subset.await.map_err(anyhow::Error::from)?;
+    let Planned {
+        plan,
+        options,
+        missing,
+    } = understood.plan(&found, subset)?;
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
-    let mut ran = ground.run(run, plan, &found, interrupts).await;
-    wishes.subset.history.annotate(&mut ran.suites);
+    let mut ran = preparation.run(run, plan, &found, interrupts).await;
+    options.subset.history.annotate(&mut ran.suites);
     Ok(Finished {
         ran,
         missing,
@@ -211,11 +202,11 @@ impl Args {
         let jobs = jobs::bounded(self.jobs_wanted(), os::open_files_max());
         Ok(Settings {
             jobs,
-            timeout: self.ownership.timeout,
-            grace: self.ownership.grace,
-            slow: self.ownership.slow,
+            timeout: self.limits_and_leaks.timeout,
+            grace: self.limits_and_leaks.grace,
+            slow: self.limits_and_leaks.slow,
             run_timeout: self.run_timeout(),
-            leaks: self.ownership.leaks,
+            leaks: self.limits_and_leaks.leaks,
             stretch: 1.0,
             repeat: self.schedule.repeat.parse(jobs, self.fewer_jobs(jobs))?,
             on_failure: if self.stops_early() {
@@ -234,7 +225,7 @@ impl Args {
 
     /// A limit that nobody has set must not end what somebody wants to be long.
     fn run_timeout(&self) -> Duration {
-        match self.ownership.global_timeout {
+        match self.limits_and_leaks.global_timeout {
             Some(limit) => limit,
             None if self.schedule.repeat.is_asked_for() => Duration::MAX,
             None => RUN_TIMEOUT,
@@ -243,28 +234,35 @@ impl Args {
 
     /// The seed of the order, if it is random.
     fn seed(&self) -> Option<u64> {
-        self.shuffle.and_then(Order::seed)
+        self.shuffle.and_then(TestOrder::seed)
     }
 
     /// How to list the tests, if that is all.
-    fn preview(&self) -> Option<Form> {
+    fn preview(&self) -> Option<ListForm> {
         match (self.schedule.list, self.schedule.dry_run) {
-            (true, _) => Some(Form::Lines),
-            (false, true) => Some(Form::Order),
+            (true, _) => Some(ListForm::Lines),
+            (false, true) => Some(ListForm::Order),
             (false, false) => None,
         }
     }
 
-    fn listing(&self, form: Form) -> Listing<'_> {
+    fn listing(&self, form: ListForm) -> Listing<'_> {
         Listing {
-            isolation: self.ownership.isolate,
-            filter: &self.filter,
+            isolation: self.limits_and_leaks.isolate,
+            request: self.request(self.seed()),
             subset: &self.schedule.subset,
+            form,
+        }
+    }
+
+    /// What to plan, in the order of this seed.
+    fn request(&self, seed: Option<u64>) -> PlanRequest<'_> {
+        PlanRequest {
+            filter: &self.filter,
             build: &self.build,
             required: self.required(),
             ignored: self.ignored(),
-            seed: self.seed(),
-            form,
+            seed,
         }
     }
 }

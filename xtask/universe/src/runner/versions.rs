@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::base::clock;
 use crate::base::limits::VERSIONS_TIMEOUT;
 use crate::report::events::Properties;
-use crate::sandbox::build_guard::leashed;
+use crate::sandbox::build_guard::guarded;
 
 /// The answers, as they come.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl State {
 }
 
 fn answer(command: &Command) -> Option<String> {
-    let (mut command, _line) = leashed(command).ok()?;
+    let (mut command, _line) = guarded(command).ok()?;
     let output = command.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     output.status.success().then_some(text)

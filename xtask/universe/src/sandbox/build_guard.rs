@@ -2,7 +2,7 @@
 //! questions to them.
 //!
 //! On Linux each runs below a process that ends it when the runner is gone, however that came about
-//! (see `linux::leash`); elsewhere it ends by itself.
+//! (see `linux::build_guard`); elsewhere it ends by itself.
 
 use std::io;
 use std::process::Command;
@@ -26,31 +26,32 @@ impl Line {
     }
 }
 
-/// The same program, arguments, directory and variables, on a leash. Without standard input.
+/// The same program, arguments, directory and variables, under a build guard. Without standard
+/// input.
 ///
 /// # Errors
 /// When there are no descriptors left.
-pub(crate) fn leashed(command: &Command) -> io::Result<(Command, Line)> {
-    let (mut leashed, line) = begin(command)?;
-    leashed.args(command.get_args());
+pub(crate) fn guarded(command: &Command) -> io::Result<(Command, Line)> {
+    let (mut guarded, line) = begin(command)?;
+    guarded.args(command.get_args());
     if let Some(directory) = command.get_current_dir() {
-        leashed.current_dir(directory);
+        guarded.current_dir(directory);
     }
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => leashed.env(name, value),
-            None => leashed.env_remove(name),
+            Some(value) => guarded.env(name, value),
+            None => guarded.env_remove(name),
         };
     }
-    Ok((leashed, line))
+    Ok((guarded, line))
 }
 
 #[cfg(target_os = "linux")]
 fn begin(command: &Command) -> io::Result<(Command, Line)> {
     let (theirs, line) = io::pipe()?;
-    let mut leash = crate::sandbox::linux::leash();
-    leash.arg(command.get_program()).stdin(theirs);
-    Ok((leash, Line { _held: line }))
+    let mut guard = crate::sandbox::linux::build_guard();
+    guard.arg(command.get_program()).stdin(theirs);
+    Ok((guard, Line { _held: line }))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -6,10 +6,10 @@
 //! when the runner is killed. Linux only.
 
 mod bounded;
+mod build_guard;
 mod forensics;
 mod inside;
 mod keepsake;
-mod leash;
 mod namespaces;
 mod processes;
 mod rehearsal;
@@ -33,8 +33,8 @@ use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
+pub(crate) use build_guard::build_guard;
 pub(crate) use inside::run_if_asked;
-pub(crate) use leash::leash;
 pub(crate) use wire::{Order, Said, Tell};
 
 use crate::base::clock;
@@ -72,7 +72,7 @@ pub(crate) struct Loopback {
 
 /// A process that the keeper owns, and what comes of it.
 #[derive(Debug)]
-pub(crate) struct Ward {
+pub(crate) struct OwnedProcess {
     pub(crate) stdout: pipe::Receiver,
     pub(crate) stderr: pipe::Receiver,
     pub(crate) control: Control,
@@ -110,7 +110,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper is gone, or there are no more descriptors.
-    pub(crate) async fn launch(&self, frame: &[u8]) -> io::Result<Ward> {
+    pub(crate) async fn launch(&self, frame: &[u8]) -> io::Result<OwnedProcess> {
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
         let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
@@ -118,7 +118,7 @@ impl Keeper {
             Some(control) => control,
             None => self.hire(frame, streams)?,
         };
-        Ok(Ward {
+        Ok(OwnedProcess {
             stdout: pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?,
             stderr: pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?,
             control,

@@ -21,7 +21,7 @@ const HOME: &str = "xtask/test/history.ndjson";
 
 /// Where records are read from and where new ones go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct HistoryFile {
     path: PathBuf,
     /// `2-of-3` for a run of one shard, which must not change what the other shards read.
     shard: Option<String>,
@@ -39,10 +39,10 @@ pub(crate) struct Past {
     records: Vec<Record>,
 }
 
-impl Place {
+impl HistoryFile {
     /// The file at `path`, or else that of the workspace.
-    pub(crate) fn new(path: Option<&Path>, target_directory: &Path, shard: Option<String>) -> Place {
-        Place {
+    pub(crate) fn new(path: Option<&Path>, target_directory: &Path, shard: Option<String>) -> HistoryFile {
+        HistoryFile {
             path: path.map_or_else(|| target_directory.join(HOME), Path::to_path_buf),
             shard,
         }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_history_of_an_earlier_version_is_still_read() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/select/history/earlier/history.ndjson");
-        let history = Place::new(Some(&path), Path::new("/nowhere"), None).read();
+        let history = HistoryFile::new(Some(&path), Path::new("/nowhere"), None).read();
         let last = |name: &str| history.last(&format!("sample::{name}"));
         assert_eq!(last("sample$tests::passes"), Some(Verdict::Passed));
         assert_eq!(last("t$fails"), Some(Verdict::Failed));
@@ -221,7 +221,7 @@ mod tests {
         let line = |run| record(run, Verdict::Failed, 1).to_line().unwrap() + "\n";
         std::fs::write(directory.path().join("history.1-of-2.ndjson"), line(1)).unwrap();
         std::fs::write(&path, line(1) + &line(2) + &line(1)).unwrap();
-        let place = Place::new(Some(&path), Path::new("/nowhere"), None);
+        let place = HistoryFile::new(Some(&path), Path::new("/nowhere"), None);
         for history in [place.read(), place.read_shared()] {
             let words = history.past("p::t$f").map(Past::words);
             assert_eq!(words.as_deref(), Some("failed in 2 of the last 2 runs"));

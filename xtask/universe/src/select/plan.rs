@@ -1,6 +1,6 @@
 //! Which of the listed tests run, which are skipped and why, and in which order.
 //!
-//! A pure function of the list, the filter, the capabilities, the history and the wishes of a
+//! A pure function of the list, the filter, the capabilities, the history and the options of a
 //! person. `#[ignore = "needs fuse, git"]` is a condition: the test runs where every named
 //! capability is there.
 
@@ -87,7 +87,7 @@ fn names(list: &str) -> Vec<&str> {
 
 /// What is known about a capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum CapabilityState {
     /// Tests that need it run.
     Held,
     /// Tests that need it are skipped for this reason.
@@ -95,11 +95,11 @@ pub(crate) enum Standing {
 }
 
 /// All capabilities that were probed, by name.
-pub(crate) type Standings = BTreeMap<String, Standing>;
+pub(crate) type CapabilityStates = BTreeMap<String, CapabilityState>;
 
 /// What a person wants beyond the defaults.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct PlanOptions {
     /// Capabilities without which the run fails.
     pub(crate) required: Required,
     /// What to do with tests that are ignored for another reason than a need.
@@ -167,8 +167,8 @@ impl Plan {
     pub(crate) fn make(
         tests: Vec<Test>,
         filter: &Filter,
-        standings: &Standings,
-        wishes: &Wishes,
+        capability_states: &CapabilityStates,
+        options: &PlanOptions,
     ) -> Result<Plan, Stop> {
         if !tests.iter().any(|test| filter.selects(&test.subject())) {
             return Err(nothing_selected(&tests, filter));
@@ -176,24 +176,24 @@ impl Plan {
         let (selected, rest): (Vec<Test>, Vec<Test>) = tests
             .into_iter()
             .partition(|test| filter.selects(&test.subject()));
-        let (part, omitted, others) = part::part(selected, &wishes.subset)?;
+        let (part, omitted, others) = part::part(selected, &options.subset)?;
         let decided = |test: Test| {
-            let decision = decide(&test, standings, wishes);
+            let decision = decide(&test, capability_states, options);
             (test, decision)
         };
         let tests: Vec<(Test, Decision)> = part.into_iter().map(decided).collect();
         let treatments: Vec<Treatment> = tests
             .iter()
-            .map(|(test, _)| wishes.rules.treatment(test))
+            .map(|(test, _)| options.rules.treatment(test))
             .collect();
-        let order = order::order(&tests, &treatments, wishes);
+        let order = order::order(&tests, &treatments, options);
         let others: Vec<(Test, Decision)> = others.into_iter().chain(rest).map(decided).collect();
-        let outstanding = part::outstanding(&tests, &others, &wishes.subset);
+        let outstanding = part::outstanding(&tests, &others, &options.subset);
         Ok(Plan {
             tests,
             order,
-            seed: wishes.seed,
-            group_max: wishes.rules.group_max(),
+            seed: options.seed,
+            group_max: options.rules.group_max(),
             omitted,
             outstanding,
             treatments,
@@ -219,16 +219,20 @@ impl Plan {
     }
 
     /// Every required capability that is missing, with its reason.
-    pub(crate) fn missing(&self, standings: &Standings, required: &Required) -> BTreeMap<String, String> {
+    pub(crate) fn missing(
+        &self,
+        capability_states: &CapabilityStates,
+        required: &Required,
+    ) -> BTreeMap<String, String> {
         let needed = self
             .tests
             .iter()
             .flat_map(|(test, _)| test.needs())
             .filter(|_| required.all);
         let names = needed.chain(required.names.iter().map(String::as_str));
-        let missing = |name: &str| match standings.get(name) {
-            Some(Standing::Missing(reason)) => Some((name.to_owned(), reason.clone())),
-            Some(Standing::Held) | None => None,
+        let missing = |name: &str| match capability_states.get(name) {
+            Some(CapabilityState::Missing(reason)) => Some((name.to_owned(), reason.clone())),
+            Some(CapabilityState::Held) | None => None,
         };
         names.filter_map(missing).collect()
     }
@@ -236,17 +240,17 @@ impl Plan {
 
 impl Required {
     /// Understands the values of `--require`; each name must be one that is probed.
-    pub(crate) fn parse(words: &[String], standings: &Standings) -> Result<Required, Stop> {
+    pub(crate) fn parse(words: &[String], capability_states: &CapabilityStates) -> Result<Required, Stop> {
         let mut required = Required::default();
         for name in words.iter().flat_map(|word| names(word)) {
             match name {
                 "all" => required.all = true,
-                name if standings.contains_key(name) => required.names.push(name.to_owned()),
+                name if capability_states.contains_key(name) => required.names.push(name.to_owned()),
                 name => {
                     return Err(Stop::new(
                         Exit::Usage,
                         FailureKind::Usage,
-                        unknown("`--require`", name, standings),
+                        unknown("`--require`", name, capability_states),
                     ));
                 }
             }
@@ -259,8 +263,8 @@ impl Required {
     }
 }
 
-fn unknown(who: &str, name: &str, standings: &Standings) -> String {
-    let known: Vec<String> = standings.keys().map(|name| format!("`{name}`")).collect();
+fn unknown(who: &str, name: &str, capability_states: &CapabilityStates) -> String {
+    let known: Vec<String> = capability_states.keys().map(|name| format!("`{name}`")).collect();
     format!(
         "{who} needs `{name}`, which is no capability\nhint: the capabilities are {}",
         known.join(", ")
@@ -281,9 +285,9 @@ fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
     Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 
-fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
+fn decide(test: &Test, capability_states: &CapabilityStates, options: &PlanOptions) -> Decision {
     let needs = test.needs();
-    match (&test.ignore, wishes.ignored) {
+    match (&test.ignore, options.ignored) {
         (Ignore::No, _) => return Decision::Run,
         (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
         (Ignore::Bare, Ignored::Skip) => return skip(SkipKind::Ignored, "ignored without a reason"),
@@ -293,11 +297,11 @@ fn decide(test: &Test, standings: &Standings, wishes: &Wishes) -> Decision {
         (Ignore::Bare | Ignore::Because(_), _) => {}
     }
     for name in needs {
-        match standings.get(name) {
-            Some(Standing::Held) => {}
-            Some(Standing::Missing(reason)) => return without(name, reason, &wishes.required),
+        match capability_states.get(name) {
+            Some(CapabilityState::Held) => {}
+            Some(CapabilityState::Missing(reason)) => return without(name, reason, &options.required),
             None => {
-                let message = unknown(&format!("`{}`", test.name), name, standings);
+                let message = unknown(&format!("`{}`", test.name), name, capability_states);
                 return Decision::Reject(failure(name, message));
             }
         }

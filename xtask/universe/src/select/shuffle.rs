@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The order that a person wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum TestOrder {
     /// That of the list of tests.
     Listed,
     /// Any.
@@ -13,28 +13,28 @@ pub(crate) enum Order {
     Seeded(u64),
 }
 
-impl FromStr for Order {
+impl FromStr for TestOrder {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Order, String> {
+    fn from_str(text: &str) -> Result<TestOrder, String> {
         match text {
-            "true" => Ok(Order::Random),
-            "false" => Ok(Order::Listed),
+            "true" => Ok(TestOrder::Random),
+            "false" => Ok(TestOrder::Listed),
             text => text
                 .parse()
-                .map(Order::Seeded)
+                .map(TestOrder::Seeded)
                 .map_err(|_| "it is a seed, which is a number from 0, or `true` or `false`".to_owned()),
         }
     }
 }
 
-impl Order {
+impl TestOrder {
     /// The seed to shuffle with; a fresh one where any order will do.
     pub(crate) fn seed(self) -> Option<u64> {
         match self {
-            Order::Listed => None,
-            Order::Random => Some(fresh_seed()),
-            Order::Seeded(seed) => Some(seed),
+            TestOrder::Listed => None,
+            TestOrder::Random => Some(fresh_seed()),
+            TestOrder::Seeded(seed) => Some(seed),
         }
     }
 }

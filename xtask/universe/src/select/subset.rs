@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::regular_file;
-use crate::select::history::{History, Place, Verdict};
+use crate::select::history::{History, HistoryFile, Verdict};
 
 /// Run a part of the suite
 #[derive(Debug, Clone, clap::Args)]
@@ -76,8 +76,8 @@ impl SubsetArgs {
     }
 
     /// Where the history of this run lies.
-    pub(crate) fn place(&self, target_directory: &Path) -> Place {
-        Place::new(
+    pub(crate) fn place(&self, target_directory: &Path) -> HistoryFile {
+        HistoryFile::new(
             self.history.as_deref(),
             target_directory,
             self.shard.map(Shard::name),

@@ -18,7 +18,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::base::limits::BUILD_OUTPUT_LEN_MAX;
-use crate::sandbox::build_guard::{Line, leashed};
+use crate::sandbox::build_guard::{Line, guarded};
 use crate::workspace::metadata::Workspace;
 use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
@@ -119,7 +119,7 @@ fn build_command(
             .env("CARGO_TERM_PROGRESS_WIDTH", "100")
             .env("CARGO_TERM_COLOR", colour);
     }
-    let (command, line) = leashed(&command).map_err(anyhow::Error::from)?;
+    let (command, line) = guarded(&command).map_err(anyhow::Error::from)?;
     let mut command = Command::from(command);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     crate::base::os::own_group(&mut command);

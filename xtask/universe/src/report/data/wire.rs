@@ -60,10 +60,10 @@ pub(crate) mod duration {
 pub(super) mod output {
     use std::borrow::Cow;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::report::data::base64;
 
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
@@ -79,7 +79,7 @@ pub(super) mod output {
         let form = match std::str::from_utf8(bytes) {
             Ok(text) => Form::Text(Cow::Borrowed(text)),
             Err(_) => Form::Bytes {
-                base64: base64::encode(bytes),
+                base64: STANDARD.encode(bytes),
             },
         };
         form.serialize(serializer)
@@ -90,9 +90,9 @@ pub(super) mod output {
     ) -> Result<Vec<u8>, D::Error> {
         match Form::deserialize(deserializer)? {
             Form::Text(text) => Ok(text.into_owned().into_bytes()),
-            Form::Bytes { base64 } => {
-                base64::decode(&base64).ok_or_else(|| D::Error::custom("the output is no base64"))
-            }
+            Form::Bytes { base64 } => STANDARD
+                .decode(base64)
+                .map_err(|why| D::Error::custom(format!("the output is no base64: {why}"))),
         }
     }
 }
@@ -120,5 +120,40 @@ pub(super) mod paths {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::output;
+
+    #[derive(Serialize, Deserialize)]
+    struct Written(#[serde(with = "output")] Vec<u8>);
+
+    #[test]
+    fn bytes_that_are_no_text_come_back() {
+        for (bytes, json) in [
+            (b"text".to_vec(), "\"text\""),
+            (vec![0xff], "{\"base64\":\"/w==\"}"),
+            (vec![b'f', 0xff], "{\"base64\":\"Zv8=\"}"),
+            (vec![0xfb, 0xff, 0xfe], "{\"base64\":\"+//+\"}"),
+        ] {
+            assert_eq!(serde_json::to_string(&Written(bytes.clone())).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Written>(json).unwrap().0, bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_is_refused() {
+        for text in ["Z", "Zg", "Zg=", "====", "Zm9v!", "Zm9\u{e4}", "Zm9vYg==="] {
+            let json = serde_json::json!({ "base64": text }).to_string();
+            let why = serde_json::from_str::<Written>(&json).map(|written| written.0);
+            assert!(
+                why.is_err_and(|why| why.to_string().contains("no base64")),
+                "{text}"
+            );
+        }
     }
 }

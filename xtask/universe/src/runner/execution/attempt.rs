@@ -18,7 +18,7 @@ use super::{Output, Stage, stretch, verdict};
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
-use crate::runner::ownership::LeakPolicy;
+use crate::runner::limits_and_leaks::LeakPolicy;
 use crate::select::plan::Test;
 
 /// Which attempt at which test.
@@ -83,7 +83,7 @@ impl Stage {
     ) -> Done {
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
         let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
-        let mark = format!("XTASK_TEST_ID={}/{label}", self.directory.id);
+        let mark = self.directory.mark(&label);
         let command = self.environment.test_command(&Own {
             test,
             scratch: &scratch,

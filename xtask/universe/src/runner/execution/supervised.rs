@@ -14,7 +14,7 @@ use super::capture::Capture;
 use super::owner::{Fate, Settled};
 use super::process::{End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::base::clock;
-use crate::base::fuse_connections::{self, Ground};
+use crate::base::fuse_connections::{self, OwnershipProof};
 use crate::base::limits::{
     DRAIN_TIMEOUT, EXAMINE_TIMEOUT, PROBE_TIMEOUT, QUESTION_GRACE, SETTLE_TIMEOUT, TREE_END_TIMEOUT,
 };
@@ -102,7 +102,7 @@ fn end_without_keeper(scratch: &Path) {
     let mark = format!("{variable}={}", scratch.display());
     let processes = os::all_with(&mark).into_iter().map(procfs::directory);
     let processes: Vec<PathBuf> = processes.collect();
-    fuse_connections::abort_all(Ground::Below(scratch.to_owned()), &processes);
+    fuse_connections::abort_all(OwnershipProof::Below(scratch.to_owned()), &processes);
     os::kill_all_with(&mark);
 }
 

@@ -8,7 +8,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::report::data::Report;
 use crate::report::events;
 use crate::select::filter::Filter;
-use crate::select::plan::{Wishes, plain_tests};
+use crate::select::plan::{PlanOptions, plain_tests};
 use crate::select::repeat::Flaky;
 
 /// So little that few rounds are beyond it.
@@ -50,7 +50,7 @@ fn stage(home: &std::path::Path, settings: Settings) -> Arc<Stage> {
         plain_tests(&["t"]),
         &Filter::default(),
         &BTreeMap::new(),
-        &Wishes::default(),
+        &PlanOptions::default(),
     );
     let events = Events::new(clock::now());
     events.write_to(&home.join(events::FILE_NAME)).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::text::plain_line;
-use crate::select::plan::{Decision, Form, Plan, Wishes};
+use crate::select::plan::{Decision, Form, Plan, PlanOptions};
 
 /// One test, as `--json` shows it.
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The test with this number.
-    pub(super) fn of(plan: &'a Plan, number: usize, wishes: &Wishes) -> Option<Entry<'a>> {
+    pub(super) fn of(plan: &'a Plan, number: usize, options: &PlanOptions) -> Option<Entry<'a>> {
         let (test, decision) = plan.tests.get(number)?;
         let reason = match decision {
             Decision::Run => None,
@@ -48,8 +48,8 @@ impl<'a> Entry<'a> {
             file: test.place.as_ref().map(|(file, _)| file.clone()),
             line: test.place.as_ref().map(|(_, line)| *line),
             needs: test.needs(),
-            treatment: wishes.rules.words(plan.treatment(number)),
-            seconds: wishes
+            treatment: options.rules.words(plan.treatment(number)),
+            seconds: options
                 .subset
                 .history
                 .duration(&id)

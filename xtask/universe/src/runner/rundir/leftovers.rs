@@ -25,7 +25,7 @@ use super::RUN_ID;
 use super::place::{Place, RUNS};
 use crate::base::directory_identity::{self, Identity};
 #[cfg(target_os = "linux")]
-use crate::base::fuse_connections::{self, Ground};
+use crate::base::fuse_connections::{self, OwnershipProof};
 use crate::base::limits::{LOCK_FILE_LEN_MAX, REMOVAL_WAIT_MAX, RUNS_KEPT_MAX};
 use crate::base::lock_file;
 use crate::base::os;
@@ -127,12 +127,12 @@ pub(crate) struct Leftover {
     pub(crate) scratch: Option<PathBuf>,
     /// Something else that has the path of its temporary directory.
     pub(crate) stranger: Option<PathBuf>,
-    pub(crate) state: State,
+    pub(crate) state: LeftoverState,
 }
 
 /// Whose leftovers they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum LeftoverState {
     /// The run was killed: nobody wants them.
     Killed,
     /// It came to its end: they are logs, and files of failed tests, for a person to look at.
@@ -175,7 +175,7 @@ fn foreign(path: &Path) -> Leftover {
         run: path.to_owned(),
         scratch: None,
         stranger: None,
-        state: State::Foreign,
+        state: LeftoverState::Foreign,
     }
 }
 
@@ -188,10 +188,10 @@ fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
         return None;
     }
     let state = match is_rubbish(name) {
-        true => State::Rubbish,
+        true => LeftoverState::Rubbish,
         false => match fate(&run) {
-            Fate::Killed => State::Killed,
-            Fate::Ended => State::Kept,
+            Fate::Killed => LeftoverState::Killed,
+            Fate::Ended => LeftoverState::Kept,
             Fate::Alive | Fate::Unknown => return None,
         },
     };
@@ -411,9 +411,11 @@ fn bury(runs: &Place, name: &OsStr) -> Vec<u32> {
 #[cfg(target_os = "linux")]
 fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
     let scratch = scratch_of(run).filter(Scratch::is_there);
-    let ground = scratch.map_or(Ground::Nowhere, |scratch| Ground::Below(scratch.path));
+    let proof = scratch.map_or(OwnershipProof::Nowhere, |scratch| {
+        OwnershipProof::Below(scratch.path)
+    });
     let processes = os::all_with(mark).into_iter().map(procfs::directory);
-    fuse_connections::abort_all(ground, &processes.collect::<Vec<_>>())
+    fuse_connections::abort_all(proof, &processes.collect::<Vec<_>>())
 }
 
 /// Only Linux has them.

@@ -22,12 +22,11 @@ use crate::runner::console::{Console, Summary};
 use crate::runner::discover::Discovered;
 use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Stage};
 use crate::runner::outputs::elsewhere;
+use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
 use crate::runner::versions::Versions;
 use crate::sandbox::isolation::Level;
-use crate::select::filter::Filter;
-use crate::select::overrides::Rules;
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
@@ -54,7 +53,7 @@ pub(super) struct Run<'a> {
 
 /// How this run uses the machine.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(super) struct Resources {
     /// With limits that are stretched for this machine.
     pub(super) settings: Settings,
     pub(super) owner: Arc<Owner>,
@@ -122,7 +121,7 @@ impl<'a> Run<'a> {
 
     /// Who will own the tests' processes; says so where it is not what was hoped for.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
-        let owner = Owner::choose(self.args.ownership.isolate, self.directory.scratch_root())?;
+        let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
         let told = match owner.why() {
@@ -155,12 +154,12 @@ impl<'a> Run<'a> {
 
     /// What to say of filters that match no test. Those of the workspace may be about packages that
     /// were not built.
-    pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
+    pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
-        let words = filter.unmatched(&tests).into_iter();
+        let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
         let overrides = match self.args.build.takes_all(&self.workspace) {
-            true => rules.unmatched(&tests),
+            true => understood.rules.unmatched(&tests),
             false => Vec::new(),
         };
         words.chain(overrides).collect()
@@ -213,7 +212,7 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that the tests of this run share.
-    pub(super) fn stage(&self, plan: Plan, found: &Discovered, machine: Machine) -> Arc<Stage> {
+    pub(super) fn stage(&self, plan: Plan, found: &Discovered, resources: Resources) -> Arc<Stage> {
         let mut environment = found.environment.clone();
         environment.set(RUN_ID, &self.directory.id);
         environment.set("XTASK_TEST_CAPS", held(found).join(","));
@@ -226,11 +225,11 @@ impl<'a> Run<'a> {
             plan,
             environment,
             directory: Arc::clone(&self.directory),
-            owner: machine.owner,
-            pauses: machine.pauses,
+            owner: resources.owner,
+            pauses: resources.pauses,
             console: Arc::clone(&self.console),
             events: Arc::clone(&self.events),
-            settings: machine.settings,
+            settings: resources.settings,
             root: self.workspace.root.clone(),
         })
     }
@@ -420,7 +419,7 @@ impl<'a> Run<'a> {
         };
         let words = flag(build.release, "--release").into_iter().chain(fuse);
         let words = words.chain(manifest).chain(build.words());
-        let words = words.chain(self.args.ownership.words());
+        let words = words.chain(self.args.limits_and_leaks.words());
         let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
         Some(

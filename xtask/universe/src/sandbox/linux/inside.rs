@@ -22,10 +22,10 @@ use super::namespaces::Part;
 use super::processes::{self, Process};
 use super::rescue::Rescue;
 use super::sys::{self, Fork, Reaping};
-use super::wire::{self, Hello, Order, Request, Tell};
-use super::{leash, namespaces, rehearsal, remains, supervisor};
+use super::wire::{self, Hello, KeeperRequest, Order, Tell};
+use super::{build_guard, namespaces, rehearsal, remains, supervisor};
 use crate::base::clock;
-use crate::base::fuse_connections::Ground;
+use crate::base::fuse_connections::OwnershipProof;
 use crate::base::limits::{
     BOX_END_TIMEOUT, BOX_SUPERVISORS_END_TIMEOUT, STRAY_LONG_LOOK_INTERVAL, STRAY_LOOK_INTERVAL,
     STRAY_TIME_MAX, SUPERVISORS_END_TIMEOUT,
@@ -42,7 +42,8 @@ use crate::sandbox::removal;
 /// directories.
 pub(super) const ARGUMENT: &str = "__keeper";
 
-/// Runs as a keeper, or as a leash, if the arguments say so; `None` if they say something else.
+/// Runs as a keeper, or as a build guard, if the arguments say so; `None` if they say something
+/// else.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next()?;
@@ -51,7 +52,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
             "the keeper of the tests",
             run(arguments.collect()).map(|()| ExitCode::SUCCESS),
         ),
-        leash::ARGUMENT => ("a leash", leash::run(&arguments.collect::<Vec<_>>())),
+        build_guard::ARGUMENT => ("a build guard", build_guard::run(&arguments.collect::<Vec<_>>())),
         _ => return None,
     };
     let code = ended.unwrap_or_else(|error| {
@@ -221,13 +222,13 @@ impl Keeping {
         sys::keep_ended_children(Reaping::ByTheKernel);
         while let Some(request) = Order::receive(&socket)? {
             let (order, descriptors) = match request {
-                Request::Start(order, descriptors) => (order, wire::expect(descriptors)?),
-                Request::All(tell) => {
+                KeeperRequest::Start(order, descriptors) => (order, wire::expect(descriptors)?),
+                KeeperRequest::All(tell) => {
                     signal_all(tell);
                     (&socket).write_all(b"\n")?;
                     continue;
                 }
-                Request::EndLost(scratch) => {
+                KeeperRequest::EndLost(scratch) => {
                     answer(&socket, &self.end_lost(scratch))?;
                     continue;
                 }
@@ -261,8 +262,8 @@ impl Keeping {
     /// Returns what was stuck.
     fn end_lost(&self, scratch: PathBuf) -> Vec<Leak> {
         let mut rescue = Rescue::new(match self.level {
-            Level::Box => Ground::namespace(&mounts::table()),
-            Level::Tree | Level::Group => Ground::Below(scratch),
+            Level::Box => OwnershipProof::namespace(&mounts::table()),
+            Level::Tree | Level::Group => OwnershipProof::Below(scratch),
         });
         self.end_strays(&mut rescue);
         rescue.take_leaks()
@@ -300,7 +301,7 @@ impl Keeping {
     /// The supervisors have lost the runner, too. Our end is theirs, but not that of a test which
     /// waits for itself: it would keep us from ending.
     fn end_box(&self) {
-        let mut rescue = Rescue::new(Ground::namespace(&mounts::table()));
+        let mut rescue = Rescue::new(OwnershipProof::namespace(&mounts::table()));
         let (us, start) = (std::process::id(), clock::now());
         rescue.see_servers(&processes::descendants(us));
         while remains::reap() && clock::now() - start < BOX_SUPERVISORS_END_TIMEOUT {
@@ -317,7 +318,7 @@ impl Keeping {
     /// The supervisors have lost the runner, too. They need their time, and what has lost them is
     /// ended.
     fn see_tree_off(&self, home: &Path) {
-        let mut rescue = Rescue::new(Ground::Below(home.to_owned()));
+        let mut rescue = Rescue::new(OwnershipProof::Below(home.to_owned()));
         let start = clock::now();
         while clock::now() - start < SUPERVISORS_END_TIMEOUT {
             if !remains::reap() {

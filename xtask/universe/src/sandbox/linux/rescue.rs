@@ -17,7 +17,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::bounded::bounded;
 use super::processes::{self, Process, Thread};
 use crate::base::clock;
-use crate::base::fuse_connections::{self, Connections, Ground, Number};
+use crate::base::fuse_connections::{self, Connections, Number, OwnershipProof};
 use crate::base::limits::{
     ANSWER_TIME_MAX, FORCE_PLACES_MAX, FORCE_TIMEOUT, FORCE_TRIES_MAX, FORCES_HUNG_MAX, OTHER_TIME_MAX,
     WAITERS_TOLD_MAX,
@@ -53,10 +53,10 @@ pub(super) struct Rescue {
 }
 
 impl Rescue {
-    /// `ground` says which connections are the test's.
-    pub(super) fn new(ground: Ground) -> Rescue {
+    /// `proof` says which connections are the test's.
+    pub(super) fn new(proof: OwnershipProof) -> Rescue {
         Rescue {
-            connections: Connections::new(ground),
+            connections: Connections::new(proof),
             waiting: BTreeMap::new(),
             told: BTreeSet::new(),
             late: Vec::new(),
@@ -136,10 +136,10 @@ impl Rescue {
         if self.hung >= FORCES_HUNG_MAX {
             return false;
         }
-        let ground = self.connections.ground();
+        let proof = self.connections.proof();
         let done = bounded(FORCE_TIMEOUT, || {
             let is_there = thread.is_none_or(|thread| enter(thread).is_ok());
-            vec![u8::from(is_there && fuse_connections::force(ground, number))]
+            vec![u8::from(is_there && fuse_connections::force(proof, number))]
         });
         self.hung += usize::from(done.is_none());
         done.is_some_and(|done| done == [1])

@@ -27,10 +27,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, wa
 use super::namespaces::Part;
 use super::processes::Process;
 use super::rescue::Rescue;
-use super::wire::{self, Order, Request, Said, Tell};
+use super::wire::{self, KeeperRequest, Order, Said, Tell};
 use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::base::clock;
-use crate::base::fuse_connections::Ground;
+use crate::base::fuse_connections::OwnershipProof;
 use crate::base::limits::{PROCESSES_MAX, SUPERVISOR_LOOK_INTERVAL};
 use crate::base::mounts;
 use crate::base::procfs;
@@ -190,7 +190,7 @@ impl Surroundings {
             around: self,
             load: processes::load(),
         };
-        let mut rescue = Rescue::new(supervisor.ground());
+        let mut rescue = Rescue::new(supervisor.proof());
         let started = scratch.and_then(|()| supervisor.start(streams));
         let seen = match started {
             Ok(running) => supervisor.see_through(running, &mut rescue),
@@ -214,8 +214,8 @@ impl Surroundings {
             namespaces::renew().ok()?;
         }
         match Order::receive(&self.control) {
-            Ok(Some(Request::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
-            Ok(Some(Request::All(_) | Request::EndLost(_)) | None) | Err(_) => None,
+            Ok(Some(KeeperRequest::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
+            Ok(Some(KeeperRequest::All(_) | KeeperRequest::EndLost(_)) | None) | Err(_) => None,
         }
     }
 
@@ -334,10 +334,10 @@ impl Supervisor<'_> {
     }
 
     /// Which connections to FUSE servers are the test's.
-    fn ground(&self) -> Ground {
+    fn proof(&self) -> OwnershipProof {
         match self.around.level {
-            Level::Box => Ground::namespace(&self.around.mounted),
-            Level::Tree | Level::Group => Ground::Below(self.order.scratch.clone()),
+            Level::Box => OwnershipProof::namespace(&self.around.mounted),
+            Level::Tree | Level::Group => OwnershipProof::Below(self.order.scratch.clone()),
         }
     }
 

@@ -134,7 +134,7 @@ impl Order {
     }
 
     /// Waits for the next request; `None` when the other end is closed.
-    pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
+    pub(super) fn receive(mut socket: &UnixStream) -> io::Result<Option<KeeperRequest>> {
         let mut len = [0; 4];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -156,7 +156,7 @@ impl Order {
         }
         let len = usize::try_from(u32::from_le_bytes(len)).map_err(io::Error::other)?;
         if len == 0 {
-            return Request::receive(socket);
+            return KeeperRequest::receive(socket);
         }
         if len > ORDER_LEN_MAX {
             return Err(io::Error::other("an order of impossible length"));
@@ -168,7 +168,7 @@ impl Order {
             read => read?,
         }
         let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
-        Ok(Some(Request::Start(Box::new(order), descriptors)))
+        Ok(Some(KeeperRequest::Start(Box::new(order), descriptors)))
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn expect<const COUNT: usize>(descriptors: Vec<OwnedFd>) -> io::Resul
 
 /// What the keeper is asked for.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum KeeperRequest {
     /// To start this.
     Start(Box<Order>, Vec<OwnedFd>),
     /// To do this with everything that it has started. It answers with one byte when it is done.
@@ -207,9 +207,9 @@ pub(super) enum Request {
     EndLost(PathBuf),
 }
 
-impl Request {
+impl KeeperRequest {
     /// Reads one that is no order.
-    fn receive(mut socket: &UnixStream) -> io::Result<Option<Request>> {
+    fn receive(mut socket: &UnixStream) -> io::Result<Option<KeeperRequest>> {
         let mut byte = [0];
         socket.read_exact(&mut byte)?;
         match Tell::of(byte[0]) {
@@ -218,9 +218,9 @@ impl Request {
                 socket.read_exact(&mut len)?;
                 let mut scratch = vec![0; usize::from(u16::from_le_bytes(len))];
                 socket.read_exact(&mut scratch)?;
-                Ok(Some(Request::EndLost(OsString::from_vec(scratch).into())))
+                Ok(Some(KeeperRequest::EndLost(OsString::from_vec(scratch).into())))
             }
-            tell => Ok(tell.map(Request::All)),
+            tell => Ok(tell.map(KeeperRequest::All)),
         }
     }
 }
@@ -353,7 +353,7 @@ mod tests {
         assert!(!sent.environment.iter().any(|(name, _)| name == "HOME"));
         let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
         send(&ours, &sent.frame().unwrap(), &descriptors).unwrap();
-        let Some(Request::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
+        let Some(KeeperRequest::Start(received, descriptors)) = Order::receive(&theirs).unwrap() else {
             panic!("it is an order");
         };
         assert_eq!(descriptors.len(), 3);
@@ -410,7 +410,9 @@ mod tests {
         });
         assert_eq!(end_lost(&ours, Path::new("/tmp/xt/3")).unwrap(), leaks);
         let received = keeper.join().unwrap();
-        assert!(matches!(received, Some(Request::EndLost(scratch)) if scratch == Path::new("/tmp/xt/3")));
+        assert!(
+            matches!(received, Some(KeeperRequest::EndLost(scratch)) if scratch == Path::new("/tmp/xt/3"))
+        );
     }
 
     #[test]

@@ -5,26 +5,30 @@
 
 use std::cmp::Reverse;
 
-use super::{Decision, Test, Wishes};
+use super::{Decision, PlanOptions, Test};
 use crate::select::overrides::Treatment;
 use crate::select::shuffle;
 use crate::select::subset::Choice;
 
 /// The indices of the tests that run.
-pub(super) fn order(tests: &[(Test, Decision)], treatments: &[Treatment], wishes: &Wishes) -> Vec<usize> {
+pub(super) fn order(
+    tests: &[(Test, Decision)],
+    treatments: &[Treatment],
+    options: &PlanOptions,
+) -> Vec<usize> {
     let runs = |(index, (_, decision)): (usize, &(Test, Decision))| {
         matches!(decision, Decision::Run).then_some(index)
     };
     let mut order: Vec<usize> = tests.iter().enumerate().filter_map(runs).collect();
-    match wishes.seed {
+    match options.seed {
         Some(seed) => shuffle::shuffle(&mut order, seed),
         None => order.sort_by_key(|&index| treatments.get(index).copied().map(urgency)),
     }
-    if wishes.subset.choice == Choice::FailedFirst {
+    if options.subset.choice == Choice::FailedFirst {
         let has_passed = |index: &usize| {
             let failed = tests
                 .get(*index)
-                .map(|(test, _)| wishes.subset.has_failed(&test.id()));
+                .map(|(test, _)| options.subset.has_failed(&test.id()));
             !failed.unwrap_or(false)
         };
         order.sort_by_cached_key(has_passed);
@@ -57,10 +61,10 @@ mod tests {
         ];
         let tests = plain_tests(&["a", "b", "c", "d"]);
         let tests: Vec<_> = tests.into_iter().map(|test| (test, Decision::Run)).collect();
-        assert_eq!(order(&tests, &treatments, &Wishes::default()), [3, 1, 0, 2]);
-        let shuffled = Wishes {
+        assert_eq!(order(&tests, &treatments, &PlanOptions::default()), [3, 1, 0, 2]);
+        let shuffled = PlanOptions {
             seed: Some(4),
-            ..Wishes::default()
+            ..PlanOptions::default()
         };
         let mut expected = [0, 1, 2, 3];
         shuffle::shuffle(&mut expected, 4);

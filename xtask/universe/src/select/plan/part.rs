@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::report::kinds::SkipKind;
     use crate::select::filter::{Filter, Match};
-    use crate::select::plan::{Plan, Standings, Wishes, plain_tests};
+    use crate::select::plan::{CapabilityStates, Plan, PlanOptions, plain_tests};
 
     const RECORDS: [(&str, Verdict); 3] = [
         ("p::suite$failed", Verdict::Failed),
@@ -105,13 +105,13 @@ mod tests {
 
     fn plan(choice: Choice, words: &[&str]) -> Result<Plan, Stop> {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let wishes = Wishes {
+        let options = PlanOptions {
             subset: Subset::knowing(choice, &RECORDS),
-            ..Wishes::default()
+            ..PlanOptions::default()
         };
         let filter = Filter::parse(&words, Match::Substring)?;
         let tests = plain_tests(&["passed", "flaky", "new", "failed"]);
-        Plan::make(tests, &filter, &Standings::new(), &wishes)
+        Plan::make(tests, &filter, &CapabilityStates::new(), &options)
     }
 
     fn names(plan: &Plan) -> Vec<&str> {
@@ -160,13 +160,13 @@ mod tests {
             let mut subset = Subset::knowing(Choice::FailedOnly, &RECORDS);
             subset.shard = Some(shard.parse().unwrap());
             let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-            let wishes = Wishes {
+            let options = PlanOptions {
                 subset,
-                ..Wishes::default()
+                ..PlanOptions::default()
             };
             let tests = plain_tests(&["passed", "flaky", "failed"]);
             let filter = Filter::parse(&words, Match::Substring)?;
-            Plan::make(tests, &filter, &Standings::new(), &wishes)
+            Plan::make(tests, &filter, &CapabilityStates::new(), &options)
         };
         let plans = ["1/3", "2/3", "3/3"].map(|shard| plan(shard, &[]).unwrap());
         let mut found: Vec<_> = plans.iter().map(names).collect();

@@ -42,35 +42,44 @@ fn because(reason: &str) -> Ignore {
     Ignore::Because(reason.to_owned())
 }
 
-fn standings() -> Standings {
-    let missing = Standing::Missing("no `/dev/fuse`".to_owned());
-    BTreeMap::from([("fuse".to_owned(), missing), ("git".to_owned(), Standing::Held)])
+fn capability_states() -> CapabilityStates {
+    let missing = CapabilityState::Missing("no `/dev/fuse`".to_owned());
+    BTreeMap::from([
+        ("fuse".to_owned(), missing),
+        ("git".to_owned(), CapabilityState::Held),
+    ])
 }
 
-fn decision(ignore: Ignore, wishes: &Wishes) -> Decision {
-    let plan = Plan::make(tests(&[("t", ignore)]), &Filter::default(), &standings(), wishes).unwrap();
+fn decision(ignore: Ignore, options: &PlanOptions) -> Decision {
+    let plan = Plan::make(
+        tests(&[("t", ignore)]),
+        &Filter::default(),
+        &capability_states(),
+        options,
+    )
+    .unwrap();
     plan.tests.into_iter().next().unwrap().1
 }
 
-fn requiring(words: &[&str]) -> Wishes {
+fn requiring(words: &[&str]) -> PlanOptions {
     let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-    Wishes {
-        required: Required::parse(&words, &standings()).unwrap(),
-        ..Wishes::default()
+    PlanOptions {
+        required: Required::parse(&words, &capability_states()).unwrap(),
+        ..PlanOptions::default()
     }
 }
 
 #[test]
 fn a_need_that_is_met_runs() {
     assert!(matches!(
-        decision(because("needs git"), &Wishes::default()),
+        decision(because("needs git"), &PlanOptions::default()),
         Decision::Run
     ));
 }
 
 #[test]
 fn a_need_that_is_not_met_is_skipped_with_the_probes_reason() {
-    let Decision::Skip(skip) = decision(because("needs git, fuse"), &Wishes::default()) else {
+    let Decision::Skip(skip) = decision(because("needs git, fuse"), &PlanOptions::default()) else {
         panic!()
     };
     assert_eq!(skip.kind.name(), "capability:fuse");
@@ -79,13 +88,13 @@ fn a_need_that_is_not_met_is_skipped_with_the_probes_reason() {
 
 #[test]
 fn a_required_need_that_is_not_met_fails_with_the_probes_reason() {
-    for wishes in [
+    for options in [
         requiring(&["fuse"]),
         requiring(&["all"]),
         requiring(&["git, fuse"]),
     ] {
-        let Decision::Fail(failure) = decision(because("needs fuse"), &wishes) else {
-            panic!("{wishes:?}")
+        let Decision::Fail(failure) = decision(because("needs fuse"), &options) else {
+            panic!("{options:?}")
         };
         assert!(failure.message.contains("no `/dev/fuse`"));
     }
@@ -97,7 +106,7 @@ fn a_required_need_that_is_not_met_fails_with_the_probes_reason() {
 
 #[test]
 fn an_unknown_need_is_an_error_and_not_a_skip() {
-    let Decision::Reject(failure) = decision(because("needs teleport"), &Wishes::default()) else {
+    let Decision::Reject(failure) = decision(because("needs teleport"), &PlanOptions::default()) else {
         panic!()
     };
     assert_eq!(failure.message, "`t` needs `teleport`, which is no capability");
@@ -106,7 +115,7 @@ fn an_unknown_need_is_an_error_and_not_a_skip() {
 
 #[test]
 fn another_reason_is_a_plain_skip_unless_such_tests_are_asked_for() {
-    let Decision::Skip(skip) = decision(because("slow one"), &Wishes::default()) else {
+    let Decision::Skip(skip) = decision(because("slow one"), &PlanOptions::default()) else {
         panic!()
     };
     assert_eq!(
@@ -114,16 +123,16 @@ fn another_reason_is_a_plain_skip_unless_such_tests_are_asked_for() {
         ("ignored", "slow one")
     );
     assert!(matches!(
-        decision(Ignore::Bare, &Wishes::default()),
+        decision(Ignore::Bare, &PlanOptions::default()),
         Decision::Skip(_)
     ));
-    let wishes = Wishes {
+    let options = PlanOptions {
         ignored: Ignored::Run,
-        ..Wishes::default()
+        ..PlanOptions::default()
     };
-    assert!(matches!(decision(because("slow one"), &wishes), Decision::Run));
+    assert!(matches!(decision(because("slow one"), &options), Decision::Run));
     assert!(matches!(
-        decision(because("needs fuse"), &wishes),
+        decision(because("needs fuse"), &options),
         Decision::Skip(_)
     ));
 }
@@ -133,11 +142,11 @@ fn a_capability_required_by_name_is_missing_even_if_no_test_needs_it() {
     let plan = Plan::make(
         tests(&[("t", Ignore::No)]),
         &Filter::default(),
-        &standings(),
-        &Wishes::default(),
+        &capability_states(),
+        &PlanOptions::default(),
     )
     .unwrap();
-    let missing = |words| plan.missing(&standings(), &requiring(words).required);
+    let missing = |words| plan.missing(&capability_states(), &requiring(words).required);
     assert_eq!(
         missing(&["fuse"]).get("fuse").map(String::as_str),
         Some("no `/dev/fuse`")
@@ -147,7 +156,7 @@ fn a_capability_required_by_name_is_missing_even_if_no_test_needs_it() {
 
 #[test]
 fn requiring_what_nobody_probes_is_a_usage_error() {
-    let stop = Required::parse(&["teleport".to_owned()], &standings()).unwrap_err();
+    let stop = Required::parse(&["teleport".to_owned()], &capability_states()).unwrap_err();
     assert_eq!(stop.exit, Exit::Usage);
 }
 
@@ -157,8 +166,8 @@ fn nothing_selected_names_the_filter() {
     let stop = Plan::make(
         tests(&[("t", Ignore::No)]),
         &filter,
-        &standings(),
-        &Wishes::default(),
+        &capability_states(),
+        &PlanOptions::default(),
     )
     .unwrap_err();
     assert_eq!(stop.exit, Exit::NoTests);
@@ -174,11 +183,11 @@ fn a_seed_changes_the_order_but_not_the_selection() {
     let many: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
     let many: Vec<(&str, Ignore)> = many.iter().map(|name| (name.as_str(), Ignore::No)).collect();
     let order = |seed| {
-        let wishes = Wishes {
+        let options = PlanOptions {
             seed,
-            ..Wishes::default()
+            ..PlanOptions::default()
         };
-        Plan::make(tests(&many), &Filter::default(), &standings(), &wishes)
+        Plan::make(tests(&many), &Filter::default(), &capability_states(), &options)
             .unwrap()
             .order
     };
@@ -189,9 +198,14 @@ fn a_seed_changes_the_order_but_not_the_selection() {
 
 #[test]
 fn of_several_needs_the_first_that_is_missing_is_named() {
-    let missing = |name: &str| (name.to_owned(), Standing::Missing(format!("no {name} here")));
-    let standings = Standings::from([
-        ("fuse".to_owned(), Standing::Held),
+    let missing = |name: &str| {
+        (
+            name.to_owned(),
+            CapabilityState::Missing(format!("no {name} here")),
+        )
+    };
+    let capability_states = CapabilityStates::from([
+        ("fuse".to_owned(), CapabilityState::Held),
         missing("git"),
         missing("rsync"),
     ]);
@@ -199,8 +213,8 @@ fn of_several_needs_the_first_that_is_missing_is_named() {
     let plan = Plan::make(
         tests(&[("t", needs)]),
         &Filter::default(),
-        &standings,
-        &Wishes::default(),
+        &capability_states,
+        &PlanOptions::default(),
     );
     let Decision::Skip(skip) = &plan.unwrap().tests[0].1 else {
         panic!()

@@ -79,7 +79,7 @@ fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
         .into_iter()
         .map(|found| (found.run, found.state))
         .collect();
-    assert_eq!(found, [(rubbish.clone(), State::Rubbish)]);
+    assert_eq!(found, [(rubbish.clone(), LeftoverState::Rubbish)]);
     clear(all.path(), "test");
     let removal = Removal::start(all.path(), "test");
     drop(other);
@@ -199,7 +199,10 @@ fn root_leaves_what_another_user_has_put_where_a_run_was() {
         std::os::unix::fs::chown(path, Some(65534), None).unwrap();
     }
     let found = find(all.path());
-    assert_eq!([State::Foreign, State::Killed], [found[0].state, found[1].state]);
+    assert_eq!(
+        [LeftoverState::Foreign, LeftoverState::Killed],
+        [found[0].state, found[1].state]
+    );
     assert_eq!(found[1].stranger.as_ref(), Some(&ours.1));
     clear(all.path(), "test");
     Removal::start(all.path(), "test").wait();
@@ -227,7 +230,7 @@ fn a_link_on_the_way_to_the_runs_is_not_followed() {
     let precious = runs.path().join(ID);
     std::fs::create_dir_all(precious.join("deep")).unwrap();
     let killed = Leftover {
-        state: State::Killed,
+        state: LeftoverState::Killed,
         ..foreign(&precious)
     };
     assert_eq!(find(&top.path().join("outside")), std::slice::from_ref(&killed));
@@ -267,7 +270,7 @@ fn a_directory_without_a_lock_and_without_the_name_of_a_run_is_no_run() {
     Removal::start(all.path(), "test").wait();
     for other in &others {
         let run = Leftover {
-            state: State::Killed,
+            state: LeftoverState::Killed,
             ..foreign(other)
         };
         take_away(&run).unwrap();
@@ -285,13 +288,17 @@ fn where_everybody_may_write_nothing_is_touched_and_where_a_group_may_it_is() {
     let home = runs.parent().unwrap();
     for open in [runs, home, all.path()] {
         std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(find(all.path()).iter().all(|found| found.state == State::Foreign));
+        assert!(
+            find(all.path())
+                .iter()
+                .all(|found| found.state == LeftoverState::Foreign)
+        );
         clear(all.path(), "test");
         assert!(killed.exists());
         // As a umask of 0002 has it.
         std::os::unix::fs::chown(open, None, Some(rustix::process::getegid().as_raw())).unwrap();
         std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o775)).unwrap();
-        assert_eq!(find(all.path())[0].state, State::Killed);
+        assert_eq!(find(all.path())[0].state, LeftoverState::Killed);
     }
     clear(all.path(), "test");
     assert!(!killed.exists());
@@ -332,16 +339,16 @@ fn root_touches_nothing_where_another_user_decides_what_lies_there() {
             .map(|found| found.state)
             .collect::<Vec<_>>()
     };
-    assert_eq!(state(), [State::Foreign, State::Killed]);
+    assert_eq!(state(), [LeftoverState::Foreign, LeftoverState::Killed]);
     for (owner, group, mode) in [(65534, 0, 0o755), (0, 65534, 0o775)] {
         let runs = ours.parent().unwrap();
         std::os::unix::fs::chown(runs, Some(owner), Some(group)).unwrap();
         std::fs::set_permissions(runs, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-        assert_eq!(state(), [State::Foreign; 2], "{owner} {group} {mode:o}");
+        assert_eq!(state(), [LeftoverState::Foreign; 2], "{owner} {group} {mode:o}");
         clear(&all, "test");
         for run in [&ours, &evil.join("runs").join(ID)] {
             let named = Leftover {
-                state: State::Killed,
+                state: LeftoverState::Killed,
                 ..foreign(run)
             };
             assert!(take_away(&named).unwrap().directory);

@@ -20,7 +20,7 @@ pub(crate) enum LeakPolicy {
     Fail,
 }
 
-impl OwnershipArgs {
+impl LimitsAndLeaksArgs {
     /// What differs from the defaults and may decide whether a test fails, as words of a command
     /// line.
     pub(crate) fn words(&self) -> Vec<String> {
@@ -49,7 +49,7 @@ fn seconds(duration: Duration) -> String {
 /// The options.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Ownership and time")]
-pub(crate) struct OwnershipArgs {
+pub(crate) struct LimitsAndLeaksArgs {
     /// Isolate the tests from the rest of the machine
     #[arg(
         long,

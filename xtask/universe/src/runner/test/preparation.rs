@@ -1,11 +1,11 @@
-//! What the tests of a run stand on: who owns their processes, which time counts for no limit, how
-//! slow the machine is.
+//! What is prepared for the tests of a run while they are built: who owns their processes, which
+//! time counts for no limit, how slow the machine is.
 
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::context::{Machine, Run};
+use super::context::{Resources, Run};
 use crate::base::exit::Stop;
 use crate::base::interrupt::Interrupts;
 use crate::base::os;
@@ -17,23 +17,23 @@ use crate::select::plan::Plan;
 
 /// Prepared before the build, so that what is probed is probed where the tests will run.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(super) struct Preparation {
     owner: Arc<Owner>,
     pauses: Pauses,
     /// Measured while the build goes on.
     factor: JoinHandle<f64>,
 }
 
-impl Ground {
+impl Preparation {
     /// Finds an owner, listens to Ctrl-Z, measures the machine.
-    pub(super) fn prepare(run: &Run<'_>) -> Result<Ground, Stop> {
+    pub(super) fn prepare(run: &Run<'_>) -> Result<Preparation, Stop> {
         let owner = Arc::new(run.owner()?);
         // The tests have what they would have without us; we need some for each of them.
         os::raise_open_files();
         let pauses = Pauses::follow(&owner)?;
-        let stretch = run.args.ownership.stretch;
+        let stretch = run.args.limits_and_leaks.stretch;
         let factor = tokio::task::spawn_blocking(move || stretch.resolve());
-        Ok(Ground {
+        Ok(Preparation {
             owner,
             pauses,
             factor,
@@ -63,12 +63,12 @@ impl Ground {
         found: &Discovered,
         interrupts: Interrupts,
     ) -> Ran {
-        let machine = Machine {
+        let resources = Resources {
             settings: run.stretched(self.factor.await.unwrap_or(1.0)),
             owner: Arc::clone(&self.owner),
             pauses: self.pauses,
         };
-        let stage = run.stage(plan, found, machine);
+        let stage = run.stage(plan, found, resources);
         let ran = execution::run(&stage, interrupts).await;
         drop(stage);
         if let Some(owner) = Arc::into_inner(self.owner) {

@@ -1,8 +1,8 @@
-//! A leash: a process that runs one command for the runner and, should the runner end first, takes
-//! it down with all that it started.
+//! A build guard: a process that runs one command for the runner and, should the runner end first,
+//! takes it down with all that it started.
 //!
 //! For what is not a test: cargo with its compilers, the questions to them. It has what it would
-//! have without a leash, and what it leaves when it ends by itself may stay (a compiler cache
+//! have without a guard, and what it leaves when it ends by itself may stay (a compiler cache
 //! starts its server this way).
 
 use std::ffi::OsString;
@@ -16,18 +16,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open,
 
 use super::rescue::Rescue;
 use super::{remains, sys};
-use crate::base::fuse_connections::Ground;
+use crate::base::fuse_connections::OwnershipProof;
 
-/// The first argument of a process that is to be a leash. The others are the command. Its standard
-/// input is a pipe that ends when the runner does.
-pub(super) const ARGUMENT: &str = "__leash";
+/// The first argument of a process that is to be a build guard. The others are the command. Its
+/// standard input is a pipe that ends when the runner does.
+pub(super) const ARGUMENT: &str = "__build_guard";
 
 /// What shells return for a command that cannot be started.
 const NOT_STARTED: u8 = 127;
 
 /// The beginning of a command: the program is its first argument, and its standard input must be
 /// such a pipe.
-pub(crate) fn leash() -> Command {
+pub(crate) fn build_guard() -> Command {
     super::ourselves(ARGUMENT)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
 
 /// Ends the command with all that it started.
 fn end_all() {
-    remains::kill_all(None, &mut Rescue::new(Ground::Nowhere));
+    remains::kill_all(None, &mut Rescue::new(OwnershipProof::Nowhere));
 }
 
 /// Waits for the end of the command, or of the runner.

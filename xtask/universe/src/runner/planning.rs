@@ -1,0 +1,90 @@
+//! From what a person asks for to a plan: the same for `test`, which runs it then, and for `list`.
+//!
+//! Between the two steps the tests are built and listed, by `discover`.
+
+use std::collections::BTreeMap;
+
+use crate::base::exit::Stop;
+use crate::machine::capability::{Capabilities, detect_for};
+use crate::runner::discover::{Discovered, capability_states};
+use crate::select::filter::{Filter, FilterArgs};
+use crate::select::overrides::Rules;
+use crate::select::plan::{Ignored, Plan, PlanOptions, Required};
+use crate::select::subset::Subset;
+use crate::workspace::cargo::BuildArgs;
+use crate::workspace::metadata::Workspace;
+
+/// What a person asks for.
+#[derive(Debug)]
+pub(crate) struct PlanRequest<'a> {
+    pub(crate) filter: &'a FilterArgs,
+    pub(crate) build: &'a BuildArgs,
+    /// The capabilities that are required, by name.
+    pub(crate) required: Vec<String>,
+    pub(crate) ignored: Ignored,
+    /// The seed of the order, if it is random.
+    pub(crate) seed: Option<u64>,
+}
+
+/// The same, understood, before anything is built.
+#[derive(Debug)]
+pub(crate) struct Understood {
+    pub(crate) filter: Filter,
+    pub(crate) rules: Rules,
+    required: Required,
+    ignored: Ignored,
+    seed: Option<u64>,
+}
+
+/// What is to run, and why.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    pub(crate) options: PlanOptions,
+    /// Required capabilities that are missing, each with its reason.
+    pub(crate) missing: BTreeMap<String, String>,
+}
+
+impl PlanRequest<'_> {
+    /// Reads filters, overrides and requirements, and probes what can be probed without a build.
+    ///
+    /// # Errors
+    /// When one of them cannot be understood.
+    pub(crate) fn probe(&self, workspace: &Workspace) -> Result<(Understood, Capabilities), Stop> {
+        let filter = self.filter.parse()?;
+        let rules = Rules::of(workspace)?;
+        let capabilities = detect_for(workspace, self.build.fuse.mode);
+        let understood = Understood {
+            filter,
+            rules,
+            required: Required::parse(&self.required, &capability_states(&capabilities))?,
+            ignored: self.ignored,
+            seed: self.seed,
+        };
+        Ok((understood, capabilities))
+    }
+}
+
+impl Understood {
+    /// Decides what runs of the tests that were found.
+    ///
+    /// # Errors
+    /// When no test is selected, or one needs a capability of which nothing is known.
+    pub(crate) fn plan(self, found: &Discovered, subset: Subset) -> Result<Planned, Stop> {
+        let capability_states = capability_states(&found.capabilities);
+        let options = PlanOptions {
+            required: self.required,
+            ignored: self.ignored,
+            seed: self.seed,
+            rules: self.rules,
+            subset,
+        };
+        let plan = Plan::make(found.tests.clone(), &self.filter, &capability_states, &options)?;
+        let missing = plan.missing(&capability_states, &options.required);
+        Ok(Planned {
+            plan,
+            options,
+            missing,
+        })
+    }
+}
