@@ -300,7 +300,10 @@ fn a_test_is_not_told_to_leave_out_colours_unless_the_user_says_so() {
 /// A process that uses the terminal of its session is stopped if it is in the background there.
 #[test]
 fn a_test_has_no_terminal_as_its_session_is_not_that_of_the_runner() {
-    let session = session_of(&std::fs::read_to_string("/proc/self/stat").unwrap()).to_owned();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The fourth field after the name of the process (proc_pid_stat(5)).
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let session = fields.split_whitespace().nth(3).unwrap();
     let source = "fn main() {}\n#[test]\nfn is_in_a_session_of_its_own() {
             let stat = std::fs::read_to_string(\"/proc/self/stat\").unwrap();
             let session = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap();
@@ -311,16 +314,10 @@ fn a_test_has_no_terminal_as_its_session_is_not_that_of_the_runner() {
     for level in ["auto", "process"] {
         let run = Setup {
             manifest: package.manifest(),
-            variables: &[("RUNNER_SESSION", &session)],
+            variables: &[("RUNNER_SESSION", session)],
             ..Setup::new(&["--isolate", level])
         }
         .run();
         assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
     }
-}
-
-/// The fourth field after the name of the process (proc_pid_stat(5)).
-fn session_of(stat: &str) -> &str {
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields.split_whitespace().nth(3).unwrap()
 }
