@@ -65,11 +65,11 @@ impl Adapter {
     /// Does `call` on another thread, which also answers.
     fn later(&self, call: impl FnOnce(&FileSystem) + Send + 'static) {
         let (fs, slow_calls) = (self.fs.clone(), self.slow_calls.clone());
-        let shared = self.fs.shared().clone();
-        shared.clone().spawn(async move {
+        let runtime = self.fs.runtime().clone();
+        runtime.clone().spawn(async move {
             // The semaphore is never closed.
             if let Ok(turn) = slow_calls.acquire_owned().await {
-                shared.spawn_blocking(move || {
+                runtime.spawn_blocking(move || {
                     guarded(|| call(&fs));
                     drop(turn);
                 });

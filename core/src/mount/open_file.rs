@@ -17,7 +17,7 @@ use super::error::FsError;
 use super::uses::InUse;
 use super::working::Working;
 use crate::catalog::{ContentId, Dot, EntryKey, Shown};
-use crate::peer::RemoteFile;
+use crate::share::RemoteFile;
 use crate::store::{Owner, Source};
 
 /// See the head of this file.

@@ -14,13 +14,14 @@ use super::attributes::Inode;
 use super::error::FsError;
 use super::nodes::Standing;
 use super::open_file::{News, OpenFile};
-use super::share::MountedShare;
+use super::view::ShareView;
 use super::viewers::ViewerId;
 use super::working::{Look, Working};
 use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
 use crate::limits::HASH_ATTEMPTS_MAX;
-use crate::peer::{Files, unix_nanos};
+use crate::share::Files;
 use crate::store::{GROUP_LEN, Source, hash_file};
+use crate::unix_time::modified_ns;
 
 /// Permission bits of a file whose entry is gone.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -40,7 +41,7 @@ struct Hashed {
     look: Look,
 }
 
-impl MountedShare {
+impl ShareView {
     /// Shares what was written, if anything was. A file that somebody goes on writing is left to
     /// whoever closes it next.
     pub(super) fn publish(
@@ -79,7 +80,7 @@ impl MountedShare {
     }
 
     fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
-        let stop = || self.shared.cancel.is_cancelled();
+        let stop = || self.share.runtime.cancel.is_cancelled();
         for _ in 0..HASH_ATTEMPTS_MAX {
             if working.is_being_written() {
                 continue;
@@ -105,7 +106,7 @@ impl MountedShare {
         by: Option<ViewerId>,
     ) -> Result<(), FsError> {
         let content = hashed.source.content;
-        let mut files = self.shared.files();
+        let mut files = self.share.files();
         let Some((key, base)) = open.state().version else {
             return Ok(());
         };
@@ -115,7 +116,7 @@ impl MountedShare {
         // by now, or will be.
         let version = FileVersion {
             content,
-            mtime_ns: unix_nanos(&working.file.metadata()?),
+            mtime_ns: modified_ns(&working.file.metadata()?),
             mode: current.map_or(NEW_FILE_MODE, |file| file.mode),
         };
         let is_told = open.state().news == News::Told && open.state().content == content;
@@ -148,7 +149,7 @@ impl MountedShare {
         }
         self.tell_content(&files, &edited.shown.path, by);
         drop(files);
-        self.shared.mark(touched);
+        self.share.announce(touched);
         Ok(())
     }
 

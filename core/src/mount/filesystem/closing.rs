@@ -19,7 +19,7 @@ use super::super::error::FsError;
 use super::super::nodes::Nodes;
 use super::super::open_file::{Body, News, OpenFile};
 use super::super::publish::Check;
-use super::super::share::MountedShare;
+use super::super::view::ShareView;
 use super::super::viewers::ViewerId;
 use super::super::writers::has_other_writers;
 use super::{Io, OpenHandle};
@@ -53,26 +53,23 @@ impl OpenHandle {
     }
 }
 
-impl MountedShare {
+impl ShareView {
     /// Ends what a handle did, now or when nobody else can write to the file any more.
     pub(super) fn close(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
         if !closed.must_linger() {
             return self.let_go(&closed, viewer);
         }
-        let share = self.clone();
-        self.shared.spawn(async move {
-            let cancel = share.shared.cancel.clone();
-            let lingering = share.linger(&closed);
-            if cancel.run_until_cancelled(lingering).await.is_some() {
-                share.let_go_later(closed, viewer);
-            }
+        let view = self.clone();
+        self.share.runtime.spawn_until_cancelled(async move {
+            view.linger(&closed).await;
+            view.let_go_later(closed, viewer);
         });
         Ok(())
     }
 
     /// Returns when nobody else can write to the file any more.
     async fn linger(&self, closed: &OpenHandle) {
-        let clock = &self.shared.clock;
+        let clock = &self.share.runtime.clock;
         let mut interval = MAPPED_LOOK_INTERVAL_FIRST;
         while closed.is_written_past_us() {
             clock.sleep_until(clock.now() + interval).await;
@@ -81,9 +78,9 @@ impl MountedShare {
     }
 
     fn let_go_later(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) {
-        let share = self.clone();
-        self.shared.spawn_blocking(move || {
-            if let Err(error) = share.let_go(&closed, viewer) {
+        let view = self.clone();
+        self.share.runtime.spawn_blocking(move || {
+            if let Err(error) = view.let_go(&closed, viewer) {
                 tracing::warn!(%error, "could not share what was written to a file after it was closed");
             }
         });
@@ -133,7 +130,7 @@ impl MountedShare {
         drop(nodes);
         match &state.body {
             Body::Working(working) if state.version.is_none() || working.is_useless() => working.remove(),
-            Body::Remote(remote) => remote.release(&self.shared),
+            Body::Remote(remote) => remote.release(&self.share),
             Body::Working(_) | Body::Local(_) => {}
         }
     }

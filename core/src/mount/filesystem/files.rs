@@ -12,7 +12,7 @@ use super::super::working::copy_range;
 use super::{FileSystem, OpenHandle};
 use crate::aligned::AlignedBuffer;
 use crate::limits::{FILE_LEN_MAX, OPEN_ATTEMPTS_MAX};
-use crate::peer::{RemoteFile, Shared};
+use crate::share::{RemoteFile, Share};
 use crate::transfer::FetchFault;
 
 /// A part of an open file.
@@ -53,9 +53,9 @@ impl FileSystem {
             };
             let range = within(content_len, offset, len);
             if let Body::Remote(remote) = &body
-                && !remote.is_ready(&self.share.shared, range.clone())
+                && !remote.is_ready(&self.view.share, range.clone())
             {
-                return read_later(&self.share.shared, remote, range, unread);
+                return read_later(&self.view.share, remote, range, unread);
             }
             match answer(&body, range, unread) {
                 Ok(()) => return,
@@ -93,7 +93,7 @@ impl FileSystem {
     /// those of the store.
     pub fn write(&self, handle: Handle, offset: u64, bytes: &[u8]) -> Result<usize, FsError> {
         let open = self.writable_handle(handle)?;
-        let working = self.share.make_writable(&open.file, Keep::Content)?;
+        let working = self.view.make_writable(&open.file, Keep::Content)?;
         let end = offset.checked_add(bytes.len() as u64);
         match end {
             _ if open.mode.append => working.append(bytes, FILE_LEN_MAX)?,
@@ -114,19 +114,19 @@ impl FileSystem {
     #[must_use]
     pub fn is_quickly_flushed(&self, handle: Handle) -> bool {
         self.handle(handle).map_or(true, |open| {
-            !open.mode.write || self.share.is_quickly_published(&open.file, Check::Stamp)
+            !open.mode.write || self.view.is_quickly_published(&open.file, Check::Stamp)
         })
     }
 
     /// Whether [`FileSystem::release`] would be done at once.
     #[must_use]
     pub fn is_quickly_released(&self, handle: Handle) -> bool {
-        let is_quick = |open: OpenHandle| self.share.is_quickly_published(&open.file, open.last_check());
+        let is_quick = |open: OpenHandle| self.view.is_quickly_published(&open.file, open.last_check());
         self.handle(handle).map_or(true, is_quick)
     }
 
     fn publish(&self, open: &OpenHandle, check: Check) -> Result<(), FsError> {
-        self.share
+        self.view
             .publish((open.inode, &open.file), Some(self.viewer), check)
     }
 
@@ -166,7 +166,7 @@ impl FileSystem {
     /// As [`FileSystem::flush`]; the handle is closed all the same.
     pub fn release(&self, handle: Handle) -> Result<(), FsError> {
         let closed = self.handles_mut().remove(&handle);
-        self.share.close(closed.ok_or(FsError::BadHandle)?, self.viewer)
+        self.view.close(closed.ok_or(FsError::BadHandle)?, self.viewer)
     }
 
     /// Makes room for a part of a file, or takes it away, as fallocate(2) does with these flags.
@@ -182,7 +182,7 @@ impl FileSystem {
         {
             return Err(FsError::TooLarge);
         }
-        let working = self.share.make_writable(&open.file, Keep::Content)?;
+        let working = self.view.make_writable(&open.file, Keep::Content)?;
         let _writing = working.begin_write();
         allocate(&working.file, span, flags)
     }
@@ -222,7 +222,7 @@ impl FileSystem {
         if wanted == 0 {
             return Ok(0);
         }
-        let working = self.share.make_writable(&target.file, Keep::Content)?;
+        let working = self.view.make_writable(&target.file, Keep::Content)?;
         let _writing = working.begin_write();
         Ok(copy_range(file, span.offset, &working.file, offset, wanted)?)
     }
@@ -238,7 +238,7 @@ impl FileSystem {
 }
 
 /// Reads a range once it was fetched.
-fn read_later(shared: &Arc<Shared>, remote: &Arc<RemoteFile>, range: Range<u64>, done: OnRead) {
+fn read_later(share: &Arc<Share>, remote: &Arc<RemoteFile>, range: Range<u64>, done: OnRead) {
     let (body, fetched_range) = (Body::Remote(remote.clone()), range.clone());
     let then = move |fetched: Result<(), FetchFault>| match fetched {
         Ok(()) => {
@@ -248,7 +248,7 @@ fn read_later(shared: &Arc<Shared>, remote: &Arc<RemoteFile>, range: Range<u64>,
         }
         Err(fault) => done(Err(FsError::Unavailable(fault))),
     };
-    remote.read(shared, range, Box::new(then));
+    remote.read(share, range, Box::new(then));
 }
 
 /// Reads a range that is here, in a page-aligned buffer of this thread. Gives `done` back if the

@@ -12,13 +12,13 @@ use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::nodes::Standing;
 use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
-use super::super::share::Seen;
+use super::super::view::Seen;
 use super::super::working::Working;
 use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;
 use crate::limits::OPEN_ATTEMPTS_MAX;
-use crate::peer::{Asker, SharedFile, shared_file};
+use crate::share::{Asker, SharedFile, shared_file};
 use crate::store::{self, GROUP_LEN, Source, SourceError};
 
 /// How the bytes of an open file reach its reader.
@@ -63,8 +63,8 @@ impl FileSystem {
         open_mode: OpenMode,
         wish: IoWish,
     ) -> Result<(Attributes, Opened), FsError> {
-        let working = Working::create(self.share.shared.written_dir()?, &self.share.uses)?;
-        let mut files = self.share.shared.files();
+        let working = Working::create(self.view.share.written_dir()?, &self.view.uses)?;
+        let mut files = self.view.share.files();
         let (attributes, shown) = match self.make_file(&mut files, (folder, name), (mode, owner)) {
             Ok(made) => made,
             Err(error) => {
@@ -77,8 +77,8 @@ impl FileSystem {
         let open = OpenFile::new(body, content, (shown.key(), shown.dot), News::Untold);
         let open = self.enter(attributes.inode, Arc::new(open))?;
         let opened = self.install(attributes.inode, open, open_mode, wish)?;
-        let nodes = self.share.nodes();
-        let attributes = self.share.attributes_of(&files, &nodes, attributes.inode)?;
+        let nodes = self.view.nodes();
+        let attributes = self.view.attributes_of(&files, &nodes, attributes.inode)?;
         Ok((attributes, opened))
     }
 
@@ -98,9 +98,9 @@ impl FileSystem {
         let is_next = mode.truncate || (wish == IoWish::Either && open.body().backing().is_some());
         if mode.write
             && is_next
-            && let Err(error) = self.share.make_writable(&open, keep)
+            && let Err(error) = self.view.make_writable(&open, keep)
         {
-            self.share.leave(self.share.nodes(), (inode, &open), Io::Calls);
+            self.view.leave(self.view.nodes(), (inode, &open), Io::Calls);
             return Err(error);
         }
         self.install(inode, open, mode, wish)
@@ -109,14 +109,14 @@ impl FileSystem {
     /// Whether [`FileSystem::open`] would be done at once.
     #[must_use]
     pub fn is_quickly_opened(&self, inode: Inode, mode: OpenMode) -> bool {
-        let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        if let Some(open) = self.share.open_file(&nodes, inode) {
+        let files = self.view.share.files();
+        let nodes = self.view.nodes();
+        if let Some(open) = self.view.open_file(&nodes, inode) {
             let is_ready = !mode.write || open.working().is_some();
             let is_small = open.state().content.len <= GROUP_LEN;
             return is_ready || ((mode.truncate || is_small) && open.is_turn_free());
         }
-        match self.share.seen(&files, &nodes, inode) {
+        match self.view.seen(&files, &nodes, inode) {
             Ok(Seen::Entry(shown)) => shown.file().is_none_or(|file| {
                 // One that is its owner's may have to be hashed again.
                 let is_theirs = |source: &Arc<Source>| source.owner == store::Owner::User;
@@ -144,7 +144,7 @@ impl FileSystem {
     /// Counts one handle more. Fails with [`FsError::Changed`] if the inode stands for something
     /// else by now.
     fn enter(&self, inode: Inode, open: Arc<OpenFile>) -> Result<Arc<OpenFile>, FsError> {
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         let node = nodes.get_mut(inode).ok_or(FsError::NotFound)?;
         let entry = open.state().version.map(|(key, _)| key);
         // Two may open it at once: the first one's file is everybody's.
@@ -160,12 +160,12 @@ impl FileSystem {
 
     /// What is open of an inode, or would be. `None` when the catalog should be asked again.
     fn open_file(&self, inode: Inode) -> Result<Option<Arc<OpenFile>>, FsError> {
-        let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        if let Some(open) = self.share.open_file(&nodes, inode) {
+        let files = self.view.share.files();
+        let nodes = self.view.nodes();
+        if let Some(open) = self.view.open_file(&nodes, inode) {
             return Ok(Some(open));
         }
-        let shown = match self.share.seen(&files, &nodes, inode)? {
+        let shown = match self.view.seen(&files, &nodes, inode)? {
             Seen::Entry(shown) => shown,
             Seen::Top => return Err(FsError::IsAFolder),
             Seen::Gone(was) => return Err(check_file(was.kind).err().unwrap_or(FsError::NotFound)),
@@ -186,11 +186,11 @@ impl FileSystem {
         let (mut is_outdated, mut unusable_count) = (false, 0);
         // One that nobody else reads, if there is one: it can be handed to the kernel.
         let mut sources = sources;
-        sources.sort_by_key(|source| self.share.uses.count(&source.path));
+        sources.sort_by_key(|source| self.view.uses.count(&source.path));
         for source in sources {
             match source.open() {
                 Ok(file) => {
-                    let _in_use = self.share.uses.begin(&source.path);
+                    let _in_use = self.view.uses.begin(&source.path);
                     let local = LocalFile {
                         source,
                         file,
@@ -201,7 +201,7 @@ impl FileSystem {
                 Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
                     // Looked at again, and shared anew if it is its owner's; what it is now is
                     // found in the next round.
-                    is_outdated |= self.share.shared.read_again(&source, Asker::Us).is_some();
+                    is_outdated |= self.view.share.read_again(&source, Asker::Us).is_some();
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a file that has the content can't be used");
@@ -209,7 +209,7 @@ impl FileSystem {
                 }
             }
         }
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         is_outdated |= files.sources_of(&file.content).len() > unusable_count;
         is_outdated |= files
             .file(&file.path)
@@ -218,7 +218,7 @@ impl FileSystem {
         if is_outdated {
             return Ok(None);
         }
-        let remote = self.share.shared.remote_file(file)?;
+        let remote = self.view.share.remote_file(file)?;
         Ok(Some(Body::Remote(Arc::new(remote))))
     }
 
@@ -231,7 +231,7 @@ impl FileSystem {
             let state = open.state();
             (state.version, state.content)
         };
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         let shown = version.and_then(|(key, _)| files.catalog.locate(key));
         let file = shown
             .as_ref()
@@ -262,7 +262,7 @@ impl FileSystem {
         wish: IoWish,
     ) -> Result<Opened, FsError> {
         let mut state = open.state();
-        let is_possible = state.backed_count > 0 || self.share.may_be_backed(&state.body, &state.content);
+        let is_possible = state.backed_count > 0 || self.view.may_be_backed(&state.body, &state.content);
         let backing = state
             .body
             .backing()
@@ -294,7 +294,7 @@ impl FileSystem {
                 })
             }
             Err(error) => {
-                self.share.leave(self.share.nodes(), (inode, &open), io);
+                self.view.leave(self.view.nodes(), (inode, &open), io);
                 Err(error.into())
             }
         }
