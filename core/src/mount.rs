@@ -3,12 +3,14 @@
 //!
 //! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
 //! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno
-//! viewers uses writers nodes links working open_file view changes writing publish filesystem`,
-//! then `options preflight mount_table connection guard live fuse mounts`. Knows the share and no
-//! peer: a peer keeps `Mounts`, and ends them. Any number of mounts, of any number of peers, per
-//! process. Without the feature `fuse`, and on Windows, the API is there and answers
+//! answer viewers uses writers nodes links working open_file view changes writing publish
+//! filesystem`, then `options preflight mount_table connection guard live fuse mounts`. Knows the
+//! share and no peer: a peer keeps `Mounts`, and ends them. Any number of mounts, of any number of
+//! peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
 //! [`MountError::NoBackend`].
 
+#[cfg(unix)]
+mod answer;
 #[cfg(unix)]
 mod attributes;
 #[cfg(unix)]

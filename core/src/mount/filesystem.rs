@@ -2,9 +2,10 @@
 //! directly.
 //!
 //! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the
-//! same share and the same open files. Everything blocks until it is done; the calls that may take
-//! long say so, and have a twin that tells whether they would. Names, files, folders and attributes
-//! have a file each.
+//! same share and the same open files. Everything blocks until it is done. The calls that may take
+//! long say so, and have a twin `…_or_later` that does not wait: its [`Answer`](super::answer)
+//! is the result, or a job for another thread. Names, files, folders and attributes have a file
+//! each.
 
 mod closing;
 mod files;
@@ -89,7 +90,7 @@ impl FileSystem {
     }
 
     /// The view of the share that it shows.
-    #[cfg(feature = "fuse")]
+    #[cfg(any(feature = "fuse", test))]
     pub(super) fn view(&self) -> &Arc<ShareView> {
         &self.view
     }

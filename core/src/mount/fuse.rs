@@ -29,6 +29,7 @@ use fuser::{
 };
 use tokio::sync::Semaphore;
 
+use super::answer::Answer;
 use super::attributes::{Changes, Handle, Inode};
 use super::error::FsError;
 use super::filesystem::{FileSystem, Room, Span};
@@ -77,6 +78,14 @@ impl Adapter {
         });
     }
 
+    /// Replies at once, or from another thread after the job.
+    fn reply<T: 'static>(&self, answer: Answer<T>, reply: impl FnOnce(Result<T, FsError>) + Send + 'static) {
+        match answer {
+            Answer::Done(result) => reply(result),
+            Answer::Later(job) => self.later(move |fs| reply(job.run(fs))),
+        }
+    }
+
     fn read_ready_or_later(&self, handle: Handle, offset: u64, len: usize, reply: ReplyData) {
         let answer = move |read: Result<&[u8], FsError>| match read {
             Ok(bytes) => reply.data(bytes),
@@ -117,6 +126,16 @@ fn attr(outcome: Result<super::attributes::Attributes, FsError>, reply: ReplyAtt
 fn written(outcome: Result<usize, FsError>, reply: ReplyWrite) {
     match outcome {
         Ok(len) => reply.written(u32::try_from(len).unwrap_or(u32::MAX)),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn opened(chosen: Result<Chosen, FsError>, reply: ReplyOpen) {
+    match chosen {
+        Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
+        Ok(Chosen::Backed(handle, backing)) => {
+            reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
+        }
         Err(error) => reply.error(errno(&error)),
     }
 }
@@ -191,9 +210,9 @@ impl Filesystem for Adapter {
             modified_ns: modified.map(|time| time_ns(time, now)),
         };
         let (ino, fh) = (inode(ino), fh.map(handle));
-        guarded(|| match self.fs.is_quickly_changed(ino, &changes) {
-            true => attr(self.fs.set_attributes(ino, fh, &changes), reply),
-            false => self.later(move |fs| attr(fs.set_attributes(ino, fh, &changes), reply)),
+        guarded(|| {
+            let answer = self.fs.set_attributes_or_later(ino, fh, &changes);
+            self.reply(answer, |changed| attr(changed, reply));
         });
     }
 
@@ -263,16 +282,13 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let rename = move |fs: &FileSystem, name: &OsStr, new_name: &OsStr| {
-            let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
-            fs.rename(from, to, renaming(flags)?)
-        };
-        guarded(|| match self.fs.is_quickly_renamed(inode(parent), name) {
-            true => done(rename(&self.fs, name, new_name), reply),
-            false => {
-                let (name, new_name) = (name.to_owned(), new_name.to_owned());
-                self.later(move |fs| done(rename(fs, &name, &new_name), reply));
-            }
+        let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
+        guarded(|| {
+            let answer = match renaming(flags) {
+                Ok(renaming) => self.fs.rename_or_later(from, to, renaming),
+                Err(error) => Answer::Done(Err(error)),
+            };
+            self.reply(answer, |renamed| done(renamed, reply));
         });
     }
 
@@ -281,21 +297,20 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let (ino, mode, backings) = (inode(ino), open_mode(flags.0), self.backings.clone());
-        let open = move |fs: &FileSystem| match backings.open(fs, ino, mode, &|file| reply.open_backing(file))
-        {
-            Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
-            Ok(Chosen::Backed(handle, backing)) => {
-                reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
+        let (ino, mode) = (inode(ino), open_mode(flags.0));
+        guarded(|| {
+            let register: backing::Register<'_> = &|file| reply.open_backing(file);
+            match self.backings.open_at_once(&self.fs, (ino, mode), register) {
+                Some(chosen) => opened(chosen, reply),
+                None => {
+                    let backings = self.backings.clone();
+                    self.later(move |fs| {
+                        let chosen = backings.open(fs, (ino, mode), &|file| reply.open_backing(file));
+                        opened(chosen, reply);
+                    });
+                }
             }
-            Err(error) => reply.error(errno(&error)),
-        };
-        guarded(
-            || match self.fs.is_quickly_opened(ino, mode) && self.backings.is_free(ino) {
-                true => open(&self.fs),
-                false => self.later(open),
-            },
-        );
+        });
     }
 
     fn read(
@@ -326,21 +341,15 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let fh = handle(fh);
-        guarded(|| match self.fs.is_quickly_written(fh) {
-            true => written(self.fs.write(fh, offset, bytes), reply),
-            false => {
-                let bytes = bytes.to_vec();
-                self.later(move |fs| written(fs.write(fh, offset, &bytes), reply));
-            }
+        guarded(|| {
+            let answer = self.fs.write_or_later(fh, offset, bytes);
+            self.reply(answer, |len| written(len, reply));
         });
     }
 
     fn flush(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
         let fh = handle(fh);
-        guarded(|| match self.fs.is_quickly_flushed(fh) {
-            true => done(self.fs.flush(fh), reply),
-            false => self.later(move |fs| done(fs.flush(fh), reply)),
-        });
+        guarded(|| self.reply(self.fs.flush_or_later(fh), |flushed| done(flushed, reply)));
     }
 
     fn release(
@@ -353,17 +362,18 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let (ino, fh, backings) = (inode(ino), handle(fh), self.backings.clone());
-        let release = move |fs: &FileSystem| {
-            backings.release(ino);
-            done(fs.release(fh), reply);
-        };
-        guarded(
-            || match self.fs.is_quickly_released(fh) && self.backings.is_free(ino) {
-                true => release(&self.fs),
-                false => self.later(release),
-            },
-        );
+        let (ino, fh) = (inode(ino), handle(fh));
+        guarded(|| {
+            if self.backings.release_at_once(ino) {
+                self.reply(self.fs.release_or_later(fh), |released| done(released, reply));
+                return;
+            }
+            let backings = self.backings.clone();
+            self.later(move |fs| {
+                backings.release(ino);
+                done(fs.release(fh), reply);
+            });
+        });
     }
 
     fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
@@ -494,9 +504,9 @@ impl Filesystem for Adapter {
     ) {
         let (fh, span) = (handle(fh), Span { offset, len });
         let flags = mode.cast_unsigned();
-        guarded(|| match self.fs.is_quickly_written(fh) {
-            true => done(self.fs.allocate(fh, span, flags), reply),
-            false => self.later(move |fs| done(fs.allocate(fh, span, flags), reply)),
+        guarded(|| {
+            let answer = self.fs.allocate_or_later(fh, span, flags);
+            self.reply(answer, |allocated| done(allocated, reply));
         });
     }
 

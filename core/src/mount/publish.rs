@@ -54,29 +54,42 @@ impl ShareView {
             return Ok(());
         }
         let _turn = open.take_turn();
-        let Some(working) = open.working() else {
-            return Ok(());
-        };
-        if open.state().version.is_none() {
-            return Ok(());
-        }
-        if check == Check::Stamp && open.state().news == News::Told && !working.is_dirty()? {
-            return Ok(());
-        }
-        match self.hash(&working)? {
-            Some(hashed) => self.share_written((inode, open), (&working, hashed), by),
+        match unpublished(open, check)? {
+            Some(working) => self.publish_working((inode, open), &working, by),
             None => Ok(()),
         }
     }
 
-    /// Whether publishing will take no longer than a call may.
-    pub(super) fn is_quickly_published(&self, open: &OpenFile, check: Check) -> bool {
-        let Some(working) = open.working() else {
-            return true;
+    /// As [`ShareView::publish`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn publish_at_once(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        by: Option<ViewerId>,
+        check: Check,
+    ) -> Option<Result<(), FsError>> {
+        if open.working().is_none() {
+            return Some(Ok(()));
+        }
+        let _turn = open.try_turn()?;
+        let working = match unpublished(open, check) {
+            Ok(Some(working)) => working,
+            Ok(None) => return Some(Ok(())),
+            Err(error) => return Some(Err(error)),
         };
         let len = working.file.metadata().map_or(0, |metadata| metadata.len());
-        let is_clean = check == Check::Stamp && !working.is_dirty().unwrap_or(true);
-        (len <= GROUP_LEN || is_clean) && open.is_turn_free()
+        (len <= GROUP_LEN).then(|| self.publish_working((inode, open), &working, by))
+    }
+
+    fn publish_working(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        working: &Working,
+        by: Option<ViewerId>,
+    ) -> Result<(), FsError> {
+        match self.hash(working)? {
+            Some(hashed) => self.share_written((inode, open), (working, hashed), by),
+            None => Ok(()),
+        }
     }
 
     fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
@@ -177,6 +190,21 @@ impl ShareView {
         let replaced = std::mem::replace(&mut state.content, content);
         (replaced, by.filter(|_| is_named))
     }
+}
+
+/// The working file of an open file, if there is anything to publish of it. The caller has the
+/// turn.
+fn unpublished(open: &OpenFile, check: Check) -> Result<Option<Arc<Working>>, FsError> {
+    let Some(working) = open.working() else {
+        return Ok(None);
+    };
+    if open.state().version.is_none() {
+        return Ok(None);
+    }
+    if check == Check::Stamp && open.state().news == News::Told && !working.is_dirty()? {
+        return Ok(None);
+    }
+    Ok(Some(working))
 }
 
 /// Whether no other file has the content. Opening a file for writing makes a copy of it, which is

@@ -8,6 +8,7 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod answers;
 mod crowds;
 mod encounters;
 mod hidden;

@@ -35,7 +35,7 @@ enum Made {
 }
 
 impl ShareView {
-    /// Makes an open file writable. Waits for the other side where the content has to be kept and
+    /// Makes an open file writable. Waits for the other peer where the content has to be kept and
     /// is not here yet.
     pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
         if let Some(working) = already_writable(open, keep)? {
@@ -45,9 +45,31 @@ impl ShareView {
             self.fetch_all(&remote)?;
         }
         let _turn = open.take_turn();
-        if let Some(working) = already_writable(open, keep)? {
-            return Ok(working);
+        match already_writable(open, keep)? {
+            Some(working) => Ok(working),
+            None => self.install_working(open, keep),
         }
+    }
+
+    /// As [`ShareView::make_writable`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn make_writable_at_once(
+        &self,
+        open: &OpenFile,
+        keep: Keep,
+    ) -> Option<Result<Arc<Working>, FsError>> {
+        if let Some(writable) = already_writable(open, keep).transpose() {
+            return Some(writable);
+        }
+        let _turn = open.try_turn()?;
+        if let Some(writable) = already_writable(open, keep).transpose() {
+            return Some(writable);
+        }
+        let is_small = open.before().is_small_to_copy(keep);
+        is_small.then(|| self.install_working(open, keep))
+    }
+
+    /// Makes the working file of an open file. The caller has the turn.
+    fn install_working(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
         loop {
             let before = open.before();
             let (working, made) = self.make_working(&before, keep)?;

@@ -1,10 +1,11 @@
 //! Attributes: asking, changing, and what there is room for.
 
+use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
 use super::super::error::FsError;
 use super::super::open_file::{Body, Keep, News};
 use super::super::view::{Seen, top};
-use super::{FileSystem, IoWish};
+use super::{FileSystem, IoWish, OpenHandle};
 use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
 use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
 use crate::share::Files;
@@ -51,16 +52,41 @@ impl FileSystem {
         handle: Option<Handle>,
         changes: &Changes,
     ) -> Result<Attributes, FsError> {
-        // A file of which nobody has said when it was read was read when it was modified: until it
-        // is modified again.
-        let accessed_ns = Some(self.attributes(inode)?.accessed_ns);
-        let changes = &Changes {
+        self.set_attributes_or_later(inode, handle, changes).wait(self)
+    }
+
+    /// As [`FileSystem::set_attributes`], without waiting.
+    pub(crate) fn set_attributes_or_later(
+        &self,
+        inode: Inode,
+        handle: Option<Handle>,
+        changes: &Changes,
+    ) -> Answer<Attributes> {
+        // A file without an access time of its own was read when it was modified: until it is
+        // modified again.
+        let accessed_ns = match self.attributes(inode) {
+            Ok(attributes) => Some(attributes.accessed_ns),
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let changes = Changes {
             accessed_ns: changes.accessed_ns.or(accessed_ns),
             ..*changes
         };
-        if let Some(len) = changes.len {
-            self.truncate(inode, handle, len)?;
+        let truncated = match changes.len {
+            Some(len) => self.truncate_or_later(inode, handle, len),
+            None => Answer::Done(Ok(())),
+        };
+        match truncated {
+            Answer::Done(truncated) => Answer::Done(truncated.and_then(|()| self.change(inode, &changes))),
+            Answer::Later(job) => Answer::later(move |fs| {
+                job.run(fs)?;
+                fs.change(inode, &changes)
+            }),
         }
+    }
+
+    /// Changes everything but the length.
+    fn change(&self, inode: Inode, changes: &Changes) -> Result<Attributes, FsError> {
         if changes.modified_ns.is_some() {
             self.set_working_time(inode, changes)?;
         }
@@ -80,18 +106,6 @@ impl FileSystem {
         attributes
     }
 
-    /// Whether [`FileSystem::set_attributes`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_changed(&self, inode: Inode, changes: &Changes) -> bool {
-        let nodes = self.view.nodes();
-        let open = self.view.open_file(&nodes, inode);
-        match (open, changes.len) {
-            (_, None) => true,
-            (Some(open), Some(len)) => open.is_writable_now() || (len == 0 && open.is_turn_free()),
-            (None, Some(len)) => len == 0,
-        }
-    }
-
     /// What there is room for.
     ///
     /// # Errors
@@ -109,25 +123,45 @@ impl FileSystem {
         })
     }
 
-    fn truncate(&self, inode: Inode, handle: Option<Handle>, len: u64) -> Result<(), FsError> {
+    /// Sets the length of a file. One that is not open is opened and closed, which shares it.
+    fn truncate_or_later(&self, inode: Inode, handle: Option<Handle>, len: u64) -> Answer<()> {
         if len > FILE_LEN_MAX {
-            return Err(FsError::TooLarge);
+            return Answer::Done(Err(FsError::TooLarge));
         }
-        let given = handle.and_then(|handle| self.writable_handle(handle).ok());
-        let (handle, is_ours) = match given {
-            Some(_) => (handle.unwrap_or(Handle(0)), false),
-            None => (self.open(inode, OpenMode::WRITE, IoWish::Calls)?.handle, true),
+        let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
+        if let Some(open) = self.truncatable(handle) {
+            return match self.view.make_writable_at_once(&open.file, keep) {
+                Some(working) => Answer::Done(working.and_then(|working| Ok(working.set_len(len)?))),
+                None => Answer::later(move |fs| fs.set_len(&open, keep, len)),
+            };
+        }
+        let emptying = OpenMode {
+            truncate: true,
+            ..OpenMode::WRITE
         };
-        let truncated = self.truncate_open(handle, len);
-        if is_ours {
-            self.release(handle)?;
+        let emptied = match keep {
+            Keep::Nothing => self.open_at_once(inode, emptying, IoWish::Calls),
+            Keep::Content => None,
+        };
+        match emptied {
+            Some(Ok(opened)) => self.release_or_later(opened.handle),
+            Some(Err(error)) => Answer::Done(Err(error)),
+            None => Answer::later(move |fs| {
+                let handle = fs.open(inode, OpenMode::WRITE, IoWish::Calls)?.handle;
+                let open = fs.writable_handle(handle);
+                let truncated = open.and_then(|open| fs.set_len(&open, keep, len));
+                fs.release(handle)?;
+                truncated
+            }),
         }
-        truncated
     }
 
-    fn truncate_open(&self, handle: Handle, len: u64) -> Result<(), FsError> {
-        let open = self.writable_handle(handle)?;
-        let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
+    /// The open file to truncate, if the handle is one that may.
+    fn truncatable(&self, handle: Option<Handle>) -> Option<OpenHandle> {
+        handle.and_then(|handle| self.writable_handle(handle).ok())
+    }
+
+    fn set_len(&self, open: &OpenHandle, keep: Keep, len: u64) -> Result<(), FsError> {
         let working = self.view.make_writable(&open.file, keep)?;
         Ok(working.set_len(len)?)
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::links::stays_inside;
@@ -187,11 +188,43 @@ impl FileSystem {
     /// As rename(2).
     pub fn rename(
         &self,
+        from: (Inode, &OsStr),
+        to: (Inode, &OsStr),
+        renaming: Renaming,
+    ) -> Result<(), FsError> {
+        self.rename_or_later(from, to, renaming).wait(self)
+    }
+
+    /// As [`FileSystem::rename`], without waiting.
+    pub(crate) fn rename_or_later(
+        &self,
+        (folder, name): (Inode, &OsStr),
+        (new_folder, new_name): (Inode, &OsStr),
+        renaming: Renaming,
+    ) -> Answer<()> {
+        let rename = |fs: &Self| fs.rename_published((folder, name), (new_folder, new_name), renaming);
+        let (inode, open) = match self.open_at(folder, name) {
+            Ok(Some(open)) => open,
+            Ok(None) => return Answer::Done(rename(self)),
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let by = Some(self.viewer);
+        if let Some(published) = self.view.publish_at_once((inode, &open), by, Check::Stamp) {
+            return Answer::Done(published.and_then(|()| rename(self)));
+        }
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        Answer::later(move |fs| {
+            fs.view.publish((inode, &open), by, Check::Stamp)?;
+            fs.rename_published((folder, &name), (new_folder, &new_name), renaming)
+        })
+    }
+
+    fn rename_published(
+        &self,
         (folder, name): (Inode, &OsStr),
         (new_folder, new_name): (Inode, &OsStr),
         renaming: Renaming,
     ) -> Result<(), FsError> {
-        self.publish_before_renaming((folder, name))?;
         let mut files = self.view.share.files();
         let from = self.child(&files, folder, name)?;
         let to = self.child(&files, new_folder, new_name)?;
@@ -350,14 +383,6 @@ impl FileSystem {
         nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
     }
 
-    /// Whether [`FileSystem::rename`] would be done at once: it would not for a large file that is
-    /// being written.
-    #[must_use]
-    pub fn is_quickly_renamed(&self, folder: Inode, name: &OsStr) -> bool {
-        let open = self.open_at(folder, name).ok().flatten();
-        open.is_none_or(|(_, open)| self.view.is_quickly_published(&open, Check::Stamp))
-    }
-
     /// What is open of what is called `name` in a folder.
     fn open_at(&self, folder: Inode, name: &OsStr) -> Result<Option<(Inode, Arc<OpenFile>)>, FsError> {
         let files = self.view.share.files();
@@ -366,16 +391,6 @@ impl FileSystem {
         let shown = files.catalog.lookup(&path);
         let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
         Ok(inode.and_then(|inode| Some((inode, self.view.open_file(&nodes, inode)?))))
-    }
-
-    fn publish_before_renaming(&self, (folder, name): (Inode, &OsStr)) -> Result<(), FsError> {
-        match self.open_at(folder, name)? {
-            Some((inode, open)) => {
-                let by = Some(self.viewer);
-                self.view.publish((inode, &open), by, Check::Stamp)
-            }
-            None => Ok(()),
-        }
     }
 
     /// Tells the other side.
