@@ -13,6 +13,8 @@ mod crowds;
 mod encounters;
 mod hidden;
 mod links;
+#[cfg(feature = "fuse")]
+mod refusals;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 

@@ -158,6 +158,9 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
         if let Some(message) = ignored_for_ever(file, code, known) {
             findings.push(finding(number, &message));
         }
+        if names_errno(file, code) {
+            findings.push(finding(number, "only `core/src/mount/errno.rs` names an errno"));
+        }
         if is_test_code_that_may_not_sleep(file) && !code.starts_with("//") && code.contains("sleep(") {
             findings.push(finding(
                 number,
@@ -184,6 +187,20 @@ fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
         }
         None => None,
     }
+}
+
+/// An errno that is named where none is decided.
+fn names_errno(file: &Path, code: &str) -> bool {
+    let is_checked = file.starts_with("core/src") && !floors::is_test(file);
+    let mut names = code
+        .split("//")
+        .next()
+        .unwrap_or_default()
+        .split("Errno::")
+        .skip(1);
+    is_checked
+        && !file.ends_with("mount/errno.rs")
+        && names.any(|name| name.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
 fn is_test_code_that_may_not_sleep(file: &Path) -> bool {
@@ -289,6 +306,23 @@ mod tests {
         assert!(
             messages("tests/src/wait.rs", text).is_empty() && messages("core/src/clock.rs", text).is_empty()
         );
+    }
+
+    #[test]
+    fn only_one_file_of_core_names_an_errno() {
+        let text = "//! Head.\nErr(Errno::BUSY) => f(),\n// Errno::BUSY\nErrno::from_i32(x);\n";
+        let found = messages("core/src/mount/a.rs", text);
+        assert!(
+            found.len() == 1 && found[0].starts_with("core/src/mount/a.rs:2: "),
+            "{found:?}"
+        );
+        for free in [
+            "core/src/mount/errno.rs",
+            "core/src/mount/tests/a.rs",
+            "relay/src/a.rs",
+        ] {
+            assert!(messages(free, text).is_empty(), "{free}");
+        }
     }
 
     #[test]

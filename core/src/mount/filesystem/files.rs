@@ -215,14 +215,14 @@ impl FileSystem {
     /// Finds data or a hole from `offset` on.
     ///
     /// # Errors
-    /// `ENXIO` past the end, as lseek(2) says.
+    /// [`FsError::PastTheEnd`], as lseek(2) says.
     pub fn seek(&self, handle: Handle, offset: u64, whence: Whence) -> Result<u64, FsError> {
         let (body, len) = self.handle(handle)?.file.body_and_len()?;
         if let Body::Working(working) = &body {
             return seek(&working.file, offset, whence);
         }
         match whence {
-            _ if offset >= len => Err(rustix::io::Errno::NXIO.into()),
+            _ if offset >= len => Err(FsError::PastTheEnd),
             Whence::Data => Ok(offset),
             Whence::Hole => Ok(len),
         }
@@ -361,7 +361,7 @@ fn seek(file: &File, offset: u64, whence: Whence) -> Result<u64, FsError> {
 fn seek(file: &File, offset: u64, whence: Whence) -> Result<u64, FsError> {
     let len = file.metadata()?.len();
     match whence {
-        _ if offset >= len => Err(rustix::io::Errno::NXIO.into()),
+        _ if offset >= len => Err(FsError::PastTheEnd),
         Whence::Data => Ok(offset),
         Whence::Hole => Ok(len),
     }

@@ -1,16 +1,12 @@
 //! Between the kernel's types and ours.
 
-use fuser::{Errno, FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
+use fuser::{FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
 
 use super::super::attributes::{Attributes, NodeKind, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::filesystem::{Renaming, Whence};
 use crate::limits::KERNEL_IO_LEN;
 use crate::unix_time::{system_time, unix_ns};
-
-pub(super) fn errno(error: &FsError) -> Errno {
-    Errno::from_i32(error.errno())
-}
 
 pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
     let modified = system_time(attributes.modified_ns);

@@ -140,7 +140,7 @@ fn imported(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a file belongs to tests alone.
-fn is_test(file: &Path) -> bool {
+pub(super) fn is_test(file: &Path) -> bool {
     file.iter().any(|part| part == "tests" || part == "tests.rs")
 }
 
