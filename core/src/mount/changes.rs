@@ -6,14 +6,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attributes::Inode;
-use super::share::{MountedShare, top};
+use super::view::{ShareView, top};
 use super::viewers::{Stale, ViewerId};
 use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath, Shown};
-use crate::peer::Files;
+use crate::share::{Files, Observer};
 
-impl MountedShare {
-    /// The other side, or this peer outside of a mount, changed the catalog.
-    pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
+impl Observer for ShareView {
+    fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
         // Any number of events may be of one folder, which is looked up once.
         let sights = files
             .catalog
@@ -46,7 +45,7 @@ impl MountedShare {
     /// Entries have other states. What is not there any more is forgotten: an entry that is made
     /// anew under the same name is another file, even if it has the same id. What was written to
     /// the old one is shared all the same when it is closed.
-    pub(crate) fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
+    fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
         let mut nodes = self.nodes();
         for id in entries {
             let key = EntryKey { id: *id, copy: None };
@@ -63,7 +62,9 @@ impl MountedShare {
             nodes.forget_local(&key);
         }
     }
+}
 
+impl ShareView {
     /// Something of a name that named nothing appeared. No kernel remembers that there was nothing;
     /// and one that uses the new thing already must not be told to forget it.
     pub(super) fn tell_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {

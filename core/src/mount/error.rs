@@ -33,8 +33,8 @@ pub enum FsError {
     /// The name is no Unicode text.
     #[error("the name is not UTF-8\nhint: rename the file")]
     NameNotUnicode,
-    /// An argument makes no sense.
-    #[error("the argument makes no sense for this file")]
+    /// An argument is invalid for this file.
+    #[error("the argument is invalid for this file")]
     Invalid,
     /// A share has no such thing: hard links, devices, pipes.
     #[error("a share can't hold that")]
@@ -53,6 +53,9 @@ pub enum FsError {
     /// The file would get longer than a shared file may be.
     #[error("the file would be longer than {} bytes", crate::limits::FILE_LEN_MAX)]
     TooLarge,
+    /// There is nothing at or after that offset.
+    #[error("there is nothing at or after that offset")]
+    PastTheEnd,
     /// The catalog has no room.
     #[error("the share has no room for more files")]
     Full,

@@ -19,6 +19,7 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use super::connection::Connection;
 use super::filesystem::FileSystem;
 use super::fuse::{Adapter, Backings, Notifying, Wished};
+use super::live::LiveMounts;
 use super::mount_error::MountError;
 use super::options::{Access, Links, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
@@ -28,6 +29,7 @@ use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 #[derive(Debug)]
 pub(crate) struct Mounted {
     path: PathBuf,
+    live: Arc<LiveMounts>,
     /// `None` once it is unmounted.
     parts: Mutex<Option<Parts>>,
 }
@@ -47,7 +49,11 @@ impl std::fmt::Debug for Parts {
 
 impl Mounted {
     /// Mounts `fs` on the folder `at`. Blocks until the mount answers.
-    pub(super) fn new(fs: FileSystem, at: &Path, options: &MountOptions) -> Result<Self, MountError> {
+    pub(super) fn new(
+        fs: FileSystem,
+        at: &Path,
+        (options, live): (&MountOptions, &Arc<LiveMounts>),
+    ) -> Result<Self, MountError> {
         preflight::check_device()?;
         let path = preflight::prepare(at)?;
         let fs = Arc::new(fs);
@@ -74,6 +80,7 @@ impl Mounted {
         };
         let mounted = Self {
             path,
+            live: live.clone(),
             parts: Mutex::new(Some(parts)),
         };
         mounted.restrict(options)?;
@@ -141,7 +148,7 @@ impl Mounted {
         }
         fs.stop_listening();
         match users {
-            Users::Served => fs.share().remember_connection(connection),
+            Users::Served => self.live.note_connection(connection),
             Users::CutOff => connection.end(),
         }
         notifying.join_within(UNMOUNT_PATIENCE);

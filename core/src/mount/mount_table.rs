@@ -117,7 +117,8 @@ pub(super) fn force(path: &Path) -> io::Result<()> {
     use rustix::mount::{UnmountFlags, unmount};
     match unmount(path, UnmountFlags::FORCE) {
         // The connection is ended before the kernel looks whether the mount is in use.
-        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error) if super::errno::is_in_use(error) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -17,8 +17,8 @@ use super::error::FsError;
 use super::uses::InUse;
 use super::working::Working;
 use crate::catalog::{ContentId, Dot, EntryKey, Shown};
-use crate::peer::RemoteFile;
-use crate::store::{Owner, Source};
+use crate::share::RemoteFile;
+use crate::store::{GROUP_LEN, Owner, Source};
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) struct State {
     pub(super) may_be_mapped: bool,
 }
 
-/// What a file was like before it becomes writable.
+/// What a file is like before it becomes writable.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
     pub(super) body: Body,
@@ -52,6 +52,14 @@ pub(super) struct Before {
     pub(super) backed_count: usize,
     /// Entries that have the content because of this file.
     pub(super) entry_count: usize,
+}
+
+impl Before {
+    /// Whether a working file can be made without waiting for the other peer or copying much.
+    pub(super) fn is_small_to_copy(&self, keep: Keep) -> bool {
+        let is_here = !matches!(self.body, Body::Remote(_));
+        keep == Keep::Nothing || self.content.len == 0 || (is_here && self.content.len <= GROUP_LEN)
+    }
 }
 
 /// Whether the other side knows that there is such a file.
@@ -176,9 +184,13 @@ impl OpenFile {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody has the turn.
-    pub(super) fn is_turn_free(&self) -> bool {
-        !matches!(self.turn.try_lock(), Err(TryLockError::WouldBlock))
+    /// The turn, if nobody has it.
+    pub(super) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What it is like now.
@@ -231,12 +243,6 @@ impl OpenFile {
     pub(super) fn is_new_and_empty(&self) -> Result<bool, FsError> {
         let state = self.state();
         Ok(state.news == News::Untold && state.body.len(&state.content)? == 0)
-    }
-
-    /// Whether a write can be done without waiting for the other side or copying much.
-    pub(super) fn is_writable_now(&self) -> bool {
-        let state = self.state();
-        matches!(state.body, Body::Working(_)) || state.content.len == 0
     }
 }
 

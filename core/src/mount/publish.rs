@@ -14,13 +14,14 @@ use super::attributes::Inode;
 use super::error::FsError;
 use super::nodes::Standing;
 use super::open_file::{News, OpenFile};
-use super::share::MountedShare;
+use super::view::ShareView;
 use super::viewers::ViewerId;
 use super::working::{Look, Working};
 use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
 use crate::limits::HASH_ATTEMPTS_MAX;
-use crate::peer::{Files, unix_nanos};
+use crate::share::Files;
 use crate::store::{GROUP_LEN, Source, hash_file};
+use crate::unix_time::modified_ns;
 
 /// Permission bits of a file whose entry is gone.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -40,7 +41,7 @@ struct Hashed {
     look: Look,
 }
 
-impl MountedShare {
+impl ShareView {
     /// Shares what was written, if anything was. A file that somebody goes on writing is left to
     /// whoever closes it next.
     pub(super) fn publish(
@@ -53,33 +54,46 @@ impl MountedShare {
             return Ok(());
         }
         let _turn = open.take_turn();
-        let Some(working) = open.working() else {
-            return Ok(());
-        };
-        if open.state().version.is_none() {
-            return Ok(());
-        }
-        if check == Check::Stamp && open.state().news == News::Told && !working.is_dirty()? {
-            return Ok(());
-        }
-        match self.hash(&working)? {
-            Some(hashed) => self.share_written((inode, open), (&working, hashed), by),
+        match unpublished(open, check)? {
+            Some(working) => self.publish_working((inode, open), &working, by),
             None => Ok(()),
         }
     }
 
-    /// Whether publishing will take no longer than a call may.
-    pub(super) fn is_quickly_published(&self, open: &OpenFile, check: Check) -> bool {
-        let Some(working) = open.working() else {
-            return true;
+    /// As [`ShareView::publish`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn publish_at_once(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        by: Option<ViewerId>,
+        check: Check,
+    ) -> Option<Result<(), FsError>> {
+        if open.working().is_none() {
+            return Some(Ok(()));
+        }
+        let _turn = open.try_turn()?;
+        let working = match unpublished(open, check) {
+            Ok(Some(working)) => working,
+            Ok(None) => return Some(Ok(())),
+            Err(error) => return Some(Err(error)),
         };
         let len = working.file.metadata().map_or(0, |metadata| metadata.len());
-        let is_clean = check == Check::Stamp && !working.is_dirty().unwrap_or(true);
-        (len <= GROUP_LEN || is_clean) && open.is_turn_free()
+        (len <= GROUP_LEN).then(|| self.publish_working((inode, open), &working, by))
+    }
+
+    fn publish_working(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        working: &Working,
+        by: Option<ViewerId>,
+    ) -> Result<(), FsError> {
+        match self.hash(working)? {
+            Some(hashed) => self.share_written((inode, open), (working, hashed), by),
+            None => Ok(()),
+        }
     }
 
     fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
-        let stop = || self.shared.cancel.is_cancelled();
+        let stop = || self.share.runtime.cancel.is_cancelled();
         for _ in 0..HASH_ATTEMPTS_MAX {
             if working.is_being_written() {
                 continue;
@@ -105,7 +119,7 @@ impl MountedShare {
         by: Option<ViewerId>,
     ) -> Result<(), FsError> {
         let content = hashed.source.content;
-        let mut files = self.shared.files();
+        let mut files = self.share.files();
         let Some((key, base)) = open.state().version else {
             return Ok(());
         };
@@ -115,7 +129,7 @@ impl MountedShare {
         // by now, or will be.
         let version = FileVersion {
             content,
-            mtime_ns: unix_nanos(&working.file.metadata()?),
+            mtime_ns: modified_ns(&working.file.metadata()?),
             mode: current.map_or(NEW_FILE_MODE, |file| file.mode),
         };
         let is_told = open.state().news == News::Told && open.state().content == content;
@@ -148,7 +162,7 @@ impl MountedShare {
         }
         self.tell_content(&files, &edited.shown.path, by);
         drop(files);
-        self.shared.mark(touched);
+        self.share.announce(touched);
         Ok(())
     }
 
@@ -176,6 +190,21 @@ impl MountedShare {
         let replaced = std::mem::replace(&mut state.content, content);
         (replaced, by.filter(|_| is_named))
     }
+}
+
+/// The working file of an open file, if there is anything to publish of it. The caller has the
+/// turn.
+fn unpublished(open: &OpenFile, check: Check) -> Result<Option<Arc<Working>>, FsError> {
+    let Some(working) = open.working() else {
+        return Ok(None);
+    };
+    if open.state().version.is_none() {
+        return Ok(None);
+    }
+    if check == Check::Stamp && open.state().news == News::Told && !working.is_dirty()? {
+        return Ok(None);
+    }
+    Ok(Some(working))
 }
 
 /// Whether no other file has the content. Opening a file for writing makes a copy of it, which is

@@ -8,10 +8,13 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod answers;
 mod crowds;
 mod encounters;
 mod hidden;
 mod links;
+#[cfg(feature = "fuse")]
+mod refusals;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 
@@ -180,7 +183,7 @@ async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
         made.modified_ns
     );
     let content = listed[0].file().unwrap().content;
-    assert_eq!(alone.peer.shared().files().sources_of(&content).len(), 1);
+    assert_eq!(alone.peer.share().files().sources_of(&content).len(), 1);
 }
 
 #[tokio::test]
@@ -212,7 +215,7 @@ async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
     let alone = alone().await;
     let (_, handle) = alone.create("a");
     let told = || {
-        let files = alone.peer.shared().files();
+        let files = alone.peer.share().files();
         let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
         files.told(all).len()
     };

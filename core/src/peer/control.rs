@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
-use super::shared::Shared;
+use super::context::Context;
 use crate::catalog::{ContentId, Digest, EntryId, EntryState};
 use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_MAX, PAGE_LEN_MAX};
 use crate::session::WireError;
@@ -100,7 +100,7 @@ pub(crate) struct Speaker {
     pub(crate) lane: WriteHalf<TlsStream<TcpStream>>,
     pub(crate) outbox: mpsc::Receiver<ControlMessage>,
     pub(crate) outgoing: Arc<Outgoing>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl Speaker {
@@ -128,7 +128,7 @@ impl Speaker {
             return Ok(());
         }
         let states = {
-            let files = self.shared.files();
+            let files = self.context.share.files();
             let told = files.told(page);
             let (states, left) = files.catalog.states_within(&told, PAGE_LEN_MAX);
             self.outgoing.mark(left.iter().copied());

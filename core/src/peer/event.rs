@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::catalog::{CatalogError, SharePath};
+use crate::catalog::{CatalogError, CatalogEvent, SharePath};
 use crate::health::Health;
 use crate::identity::Fingerprint;
 use crate::limits::EVENTS_KEPT;
@@ -99,6 +99,19 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+}
+
+/// What the other peer did.
+impl From<CatalogEvent> for Event {
+    fn from(event: CatalogEvent) -> Self {
+        match event {
+            CatalogEvent::Added { path } => Self::Added { path },
+            CatalogEvent::Changed { path } => Self::Changed { path },
+            CatalogEvent::Removed { path } => Self::Removed { path },
+            CatalogEvent::Renamed { from, to } => Self::Renamed { from, to },
+            CatalogEvent::Conflict { path, copy } => Self::Conflict { path, copy },
+        }
+    }
 }
 
 /// Which side of a session dialled it.

@@ -18,7 +18,7 @@ use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
 
 use super::super::filesystem::FileSystem;
-use super::super::share::MountedShare;
+use super::super::view::ShareView;
 use super::super::viewers::Stale;
 use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;
@@ -36,8 +36,8 @@ impl Notifying {
         let news = fs.listen();
         let telling = Telling {
             kernel,
-            clock: fs.shared().clock.clone(),
-            share: fs.share().clone(),
+            clock: fs.runtime().clock.clone(),
+            view: fs.view().clone(),
             echoes: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("tandem-notify".to_owned());
@@ -69,7 +69,7 @@ impl Notifying {
 struct Telling {
     kernel: Notifier,
     clock: Clock,
-    share: Arc<MountedShare>,
+    view: Arc<ShareView>,
     echoes: VecDeque<(Instant, Stale)>,
 }
 
@@ -103,7 +103,7 @@ impl Telling {
 
     fn is_folder(&self, stale: &Stale) -> bool {
         match stale {
-            Stale::Name { folder, name } => self.share.is_folder(*folder, name),
+            Stale::Name { folder, name } => self.view.is_folder(*folder, name),
             Stale::Content { .. } | Stale::Attributes { .. } => false,
         }
     }

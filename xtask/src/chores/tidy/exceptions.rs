@@ -14,19 +14,10 @@ pub(super) struct Exceptions {
     files: &'static [&'static str],
 }
 
-/// Files that name an errno. Those of `store` and the table of mounts read what a system call
-/// answered; the others decide.
+/// Files that name an errno.
 pub(super) const ERRNO: Exceptions = Exceptions {
     name: "ERRNO",
-    files: &[
-        "core/src/mount/error.rs",
-        "core/src/mount/filesystem/files.rs",
-        "core/src/mount/fuse/translate.rs",
-        "core/src/mount/mount_table.rs",
-        "core/src/mount/preflight.rs",
-        "core/src/mount/working.rs",
-        "core/src/store/no_follow.rs",
-    ],
+    files: &[],
 };
 
 /// Files with functions that take tuples.
@@ -45,7 +36,10 @@ pub(super) const TUPLES: Exceptions = Exceptions {
         "core/src/mount/fuse/backing.rs",
         "core/src/mount/open_file.rs",
         "core/src/mount/publish.rs",
-        "core/src/peer/recheck.rs",
+        "core/src/mount/filesystem/files.rs",
+        "core/src/mount/guard.rs",
+        "core/src/peer/contact.rs",
+        "core/src/share/recheck.rs",
         "core/src/transfer/local.rs",
         "core/src/transfer/supply.rs",
         "core/tests/catalog_properties.rs",

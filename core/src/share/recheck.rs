@@ -14,10 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::event::Event;
-use super::files::OnTaken;
 use super::rereads::Asker;
-use super::shared::Shared;
+use super::{OnTaken, Share};
 use crate::catalog::{CatalogEvent, ContentId};
 use crate::limits::{RECHECK_INTERVAL, RECHECK_REST_FACTOR, RECHECKS_KEPT_MAX};
 use crate::store::{FileStamp, Owner, Source};
@@ -49,36 +47,37 @@ impl Rechecks {
 
 /// Reads files again that the other side finds to be wrong, one at a time, until the peer is
 /// closed.
-pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Arc<Source>>) {
-    let refresher = shared.clone();
-    shared.spawn(async move {
-        let cancel = refresher.cancel.clone();
+pub(super) fn spawn_refresher(share: &Arc<Share>, mut stale: mpsc::Receiver<Arc<Source>>) {
+    let refresher = share.clone();
+    share.runtime.spawn(async move {
+        let runtime = refresher.runtime.clone();
         let rechecks = Arc::new(Mutex::new(Rechecks::default()));
-        while let Some(Some(source)) = cancel.run_until_cancelled(stale.recv()).await {
-            let (shared, rechecks) = (refresher.clone(), rechecks.clone());
+        while let Some(Some(source)) = runtime.cancel.run_until_cancelled(stale.recv()).await {
+            let (share, rechecks) = (refresher.clone(), rechecks.clone());
             let look = move || {
                 let mut rechecks = rechecks.lock().unwrap_or_else(PoisonError::into_inner);
-                look_again(&shared, &source, &mut rechecks);
+                look_again(&share, &source, &mut rechecks);
             };
             // Fails only when it panicked, and then there is nothing to refresh.
-            drop(refresher.tasks.spawn_blocking(look).await);
+            drop(runtime.tasks.spawn_blocking(look).await);
         }
     });
 }
 
-fn look_again(shared: &Shared, source: &Arc<Source>, rechecks: &mut Rechecks) {
+fn look_again(share: &Share, source: &Arc<Source>, rechecks: &mut Rechecks) {
     if source.open().is_err() {
-        drop(shared.read_again(source, Asker::Us));
+        drop(share.read_again(source, Asker::Us));
         return;
     }
-    let (suspect, from) = ((source.path.as_path(), source.stamp()), shared.clock.now());
+    let clock = &share.runtime.clock;
+    let (suspect, from) = ((source.path.as_path(), source.stamp()), clock.now());
     if rechecks.may_read(suspect, from) {
-        drop(shared.read_again(source, Asker::Us));
-        rechecks.note(suspect, (from, shared.clock.now()));
+        drop(share.read_again(source, Asker::Us));
+        rechecks.note(suspect, (from, clock.now()));
     }
 }
 
-impl Shared {
+impl Share {
     /// Looks at the local files again that are served as `content`: the other side got something
     /// else.
     pub(crate) fn recheck(&self, content: &ContentId) {
@@ -87,6 +86,12 @@ impl Shared {
             // Fails when enough are waiting already, or when the peer is being closed.
             drop(self.stale.try_send(source));
         }
+    }
+
+    /// Whether any files wait to be read again.
+    #[cfg(test)]
+    pub(crate) fn has_rechecks(&self) -> bool {
+        self.stale.capacity() < self.stale.max_capacity()
     }
 
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that
@@ -111,8 +116,8 @@ impl Shared {
     /// A file of the store has what it had, whatever its times are now, or it is of no use as a
     /// source: it is being written, and shared as what it becomes when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok();
-        if self.cancel.is_cancelled() {
+        let read = Source::read(&source.path, &|| self.runtime.cancel.is_cancelled()).ok();
+        if self.runtime.cancel.is_cancelled() {
             return None;
         }
         let sound = read.filter(|read| read.content == source.content);
@@ -133,7 +138,7 @@ impl Shared {
 
     /// Reads a file of the user again.
     fn reread(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
+        let read = Source::read(&stale.path, &|| self.runtime.cancel.is_cancelled());
         let mut files = self.files();
         // It may have been removed from the share while it was read.
         if !files.sources.has(stale) {
@@ -157,17 +162,19 @@ impl Shared {
         }
         let shared: Vec<_> = paths
             .into_iter()
-            .map(|path| (files.share(&path, fresh.clone(), OnTaken::Replace), path))
+            .map(|path| (files.enter(&path, fresh.clone(), OnTaken::Replace), path))
             .collect();
         for (_, path) in &shared {
-            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
+            self.catalog_changed(&files, &[CatalogEvent::Changed { path: path.clone() }]);
         }
         drop(files);
         for (outcome, path) in shared {
             match outcome {
                 Ok(touched) => {
-                    self.mark(touched);
-                    self.events.emit(Event::SourceRefreshed { path });
+                    self.announce(touched);
+                    if let Some(hooks) = self.hooks.upgrade() {
+                        hooks.refreshed(path);
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
             }
@@ -176,7 +183,7 @@ impl Shared {
     }
 }
 
-impl Holder for Shared {
+impl Holder for Share {
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
         self.files().served(content)
     }

@@ -1,22 +1,25 @@
-//! Mounting as people see it: [`Peer::mount`] gives a [`Mount`], and the mount is gone when that is
-//! unmounted or dropped.
+//! Everything that shows one share: file systems, and mounts of them. A [`Mount`] is gone when it
+//! is unmounted or dropped.
 //!
-//! All mounts of a peer look at one [`MountedShare`], which is made with the first of them.
+//! All of them look at one [`ShareView`], which is made with the first of them.
 
 use std::path::Path;
 #[cfg(unix)]
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(unix)]
 use super::filesystem::FileSystem;
+#[cfg(all(unix, feature = "fuse"))]
+use super::guard::Mounted;
+#[cfg(all(unix, feature = "fuse"))]
+use super::live::LiveMounts;
 use super::mount_error::MountError;
+#[cfg(all(unix, feature = "fuse"))]
 use super::options::MountOptions;
 #[cfg(unix)]
-use super::share::MountedShare;
-use crate::peer::Peer;
-
-#[cfg(all(unix, feature = "fuse"))]
-pub(crate) use super::guard::Mounted;
+use super::view::ShareView;
+#[cfg(unix)]
+use crate::share::{Observer, Share};
 
 /// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its
 /// peer is closed or dropped. Whoever still uses it after [`Mount::unmount`] is served until the
@@ -30,41 +33,55 @@ pub struct Mount {
     never: std::convert::Infallible,
 }
 
-impl Peer {
-    /// The share as a file system that is mounted nowhere. Any number of them see the same files.
-    ///
-    /// # Errors
-    /// [`MountError::NoStore`] for a peer without a store.
-    #[cfg(unix)]
-    pub fn file_system(&self) -> Result<FileSystem, MountError> {
-        if self.shared().depot.is_none() {
-            return Err(MountError::NoStore);
+/// The file systems and mounts of one share.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    share: Arc<Share>,
+    /// Made with the first file system.
+    view: Mutex<Option<Arc<ShareView>>>,
+    #[cfg(feature = "fuse")]
+    live: Arc<LiveMounts>,
+}
+
+#[cfg(unix)]
+impl Mounts {
+    /// Nothing shows `share` yet.
+    pub(crate) fn new(share: Arc<Share>) -> Self {
+        Self {
+            share,
+            view: Mutex::default(),
+            #[cfg(feature = "fuse")]
+            live: Arc::default(),
         }
-        if self.shared().cancel.is_cancelled() {
-            return Err(MountError::Closed);
-        }
-        let mut share = self.mounted();
-        let share = share.get_or_insert_with(|| {
-            let share = Arc::new(MountedShare::new(self.shared().clone()));
-            self.shared().set_mounted(&share);
-            share
-        });
-        Ok(FileSystem::new(share.clone()))
     }
 
-    /// Mounts the share on the folder `at`. It can be used when this returns. What a killed process
-    /// left mounted there is taken away first.
-    ///
-    /// # Errors
-    /// [`MountError`] names the cause: the device, the mount point, the program, the store.
-    #[cfg(all(unix, feature = "fuse"))]
-    pub async fn mount(&self, at: impl AsRef<Path>, options: MountOptions) -> Result<Mount, MountError> {
+    /// A file system that is mounted nowhere.
+    pub(crate) fn file_system(&self) -> Result<FileSystem, MountError> {
+        if self.share.depot.is_none() {
+            return Err(MountError::NoStore);
+        }
+        if self.share.runtime.cancel.is_cancelled() {
+            return Err(MountError::Closed);
+        }
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = view.get_or_insert_with(|| {
+            let view = Arc::new(ShareView::new(self.share.clone()));
+            let observer: Arc<dyn Observer> = view.clone();
+            self.share.observe(Arc::downgrade(&observer));
+            view
+        });
+        Ok(FileSystem::new(view.clone()))
+    }
+
+    /// Mounts the share on the folder `at`.
+    #[cfg(feature = "fuse")]
+    pub(crate) async fn mount(&self, at: &Path, options: MountOptions) -> Result<Mount, MountError> {
         let fs = self.file_system()?.with_links(options.links);
-        let at = at.as_ref().to_owned();
+        let (at, live) = (at.to_owned(), self.live.clone());
         let mounting = move || {
-            let share = fs.share().clone();
-            let mounted = Arc::new(Mounted::new(fs, &at, &options)?);
-            share.remember_mount(&mounted);
+            let mounted = Arc::new(Mounted::new(fs, &at, (&options, &live))?);
+            live.note_mount(&mounted);
             Ok(Mount { mounted })
         };
         // Fails only when it panicked.
@@ -72,41 +89,26 @@ impl Peer {
         mounted.map_err(|_| MountError::Closed)?
     }
 
-    /// Mounts the share on the folder `at`; not in this build.
-    ///
-    /// # Errors
-    /// [`MountError::NoBackend`].
-    #[cfg(not(all(unix, feature = "fuse")))]
-    #[expect(clippy::unused_async, reason = "the same call in every build")]
-    pub async fn mount(&self, _at: impl AsRef<Path>, _options: MountOptions) -> Result<Mount, MountError> {
-        Err(MountError::NoBackend)
-    }
-}
-
-#[cfg(unix)]
-impl Peer {
-    /// Ends what is mounted still, and what file systems do not know of: from now on nobody is
-    /// told.
-    pub(crate) async fn unmount_all(&self) {
-        let share = self.mounted().take();
-        #[cfg(all(unix, feature = "fuse"))]
-        if let Some(share) = share {
-            let unmounting = move || share.unmount_all();
+    /// Ends the mounts that are left. From now on no file system of this share gets news.
+    pub(crate) async fn end(&self) {
+        drop(self.take_view());
+        #[cfg(feature = "fuse")]
+        {
+            let live = self.live.clone();
             // Fails only when it panicked.
-            drop(tokio::task::spawn_blocking(unmounting).await);
+            drop(tokio::task::spawn_blocking(move || live.end()).await);
         }
-        #[cfg(not(all(unix, feature = "fuse")))]
-        drop(share);
     }
 
-    /// The same for a peer that was not closed.
-    pub(crate) fn drop_mounts(&mut self) {
-        let share = self.mounted().take();
-        #[cfg(all(unix, feature = "fuse"))]
-        if let Some(share) = &share {
-            share.unmount_all();
-        }
-        drop(share);
+    /// As [`Mounts::end`], for a peer that is dropped: waits.
+    pub(crate) fn end_now(&self) {
+        drop(self.take_view());
+        #[cfg(feature = "fuse")]
+        self.live.end();
+    }
+
+    fn take_view(&self) -> Option<Arc<ShareView>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
