@@ -23,32 +23,7 @@ pub(super) const ERRNO: Exceptions = Exceptions {
 /// Files with functions that take tuples.
 pub(super) const TUPLES: Exceptions = Exceptions {
     name: "TUPLES",
-    files: &[
-        "core/src/catalog/conflict_name.rs",
-        "core/src/catalog/rename.rs",
-        "core/src/catalog/revise.rs",
-        "core/src/catalog/steps/tests.rs",
-        "core/src/catalog/view.rs",
-        "core/src/mount/filesystem/closing.rs",
-        "core/src/mount/filesystem/folders.rs",
-        "core/src/mount/filesystem/names.rs",
-        "core/src/mount/filesystem/opening.rs",
-        "core/src/mount/fuse/backing.rs",
-        "core/src/mount/open_file.rs",
-        "core/src/mount/publish.rs",
-        "core/src/mount/filesystem/files.rs",
-        "core/src/mount/guard.rs",
-        "core/src/peer/contact.rs",
-        "core/src/share/recheck.rs",
-        "core/src/transfer/local.rs",
-        "core/src/transfer/supply.rs",
-        "core/tests/catalog_properties.rs",
-        "tests/src/conformance/directory.rs",
-        "tests/src/conformance/exerciser.rs",
-        "tests/src/conformance/kernel_free.rs",
-        "tests/src/conformance/plain.rs",
-        "tests/suite/conformance_flaws.rs",
-    ],
+    files: &[],
 };
 
 /// Files with tests that return early: one that starts itself again, as another process.
