@@ -1,4 +1,4 @@
-//! Telling the mounts of a share what looks different now, whoever changed it.
+//! News for the mounts of a share: what looks different now.
 //!
 //! Called with the catalog locked, right after a change: what it says of folders and inodes is true
 //! at that moment. The viewer that made the change knows it already and is left out.
@@ -147,7 +147,7 @@ fn sights_of(files: &Files, paths: impl IntoIterator<Item = SharePath>) -> Sight
     files.catalog.lookup_all(paths.into_iter().collect())
 }
 
-/// The paths that have to be looked at to tell of an event.
+/// The paths that the news of an event depends on.
 fn paths_of(event: &CatalogEvent) -> impl Iterator<Item = SharePath> {
     let (paths, content) = match event {
         CatalogEvent::Added { path } | CatalogEvent::Removed { path } => ([Some(path), None], None),

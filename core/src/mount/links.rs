@@ -27,7 +27,7 @@ impl OwnLinks {
         self.0.insert(path, target);
     }
 
-    /// Whether this side wrote that text there, and nobody else has touched the link since.
+    /// Whether this peer wrote that text there, and the other one has not touched the link since.
     pub(super) fn contains(&self, path: &SharePath, target: &LinkTarget) -> bool {
         self.0.get(path) == Some(target)
     }
@@ -69,8 +69,8 @@ impl OwnLinks {
     }
 }
 
-/// Whether whoever follows the link at `path` stays in the share. `depth` is the number of folders
-/// that the link is known to be in; it may be less than the path says.
+/// Whether a program that follows the link at `path` stays in the share. `depth` is the number of
+/// folders that the link is known to be in; it may be less than the path says.
 ///
 /// Only the catalog of this moment is asked. What leads up is counted from the link's own folder,
 /// so it can't change meanwhile; a link on the way is asked for by itself when the kernel gets

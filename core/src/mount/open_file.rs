@@ -24,7 +24,7 @@ use crate::store::{GROUP_LEN, Owner, Source};
 #[derive(Debug)]
 pub(super) struct OpenFile {
     state: Mutex<State>,
-    /// Whoever publishes the file or makes it writable has the turn; both take their time.
+    /// Held while the file is published or made writable; both may take long.
     turn: Mutex<()>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct State {
     pub(super) handle_count: usize,
     /// Handles whose reads and writes the kernel passes to the body's file.
     pub(super) backed_count: usize,
-    /// Whether somebody could still write past us after a handle was closed.
+    /// Whether a process could still write past us after a handle was closed.
     pub(super) may_be_mapped: bool,
 }
 
@@ -103,7 +103,7 @@ impl LocalFile {
         }
     }
 
-    /// Whether the file is in the store of the peer, where nobody else writes.
+    /// Whether the file is in the store of the peer, where no other program writes.
     pub(super) fn is_in_store(&self) -> bool {
         self.source.owner != Owner::User
     }
@@ -178,13 +178,13 @@ impl OpenFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of
-    /// the catalog.
+    /// Waits until no other thread publishes this file or makes it writable. Take it before the
+    /// lock of the catalog.
     pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turn, if nobody has it.
+    /// The turn, if it is free.
     pub(super) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
         match self.turn.try_lock() {
             Ok(turn) => Some(turn),
@@ -239,7 +239,7 @@ impl OpenFile {
         }
     }
 
-    /// Whether nobody was told of it yet and nothing was written to it.
+    /// Whether it was never announced, and nothing was written to it.
     pub(super) fn is_new_and_empty(&self) -> Result<bool, FsError> {
         let state = self.state();
         Ok(state.news == News::Untold && state.body.len(&state.content)? == 0)
@@ -251,6 +251,6 @@ impl OpenFile {
 pub(super) enum Keep {
     /// What it had.
     Content,
-    /// Nothing: whoever asks for it is about to truncate it.
+    /// Nothing: the caller is about to truncate it.
     Nothing,
 }

@@ -17,7 +17,7 @@ pub(super) enum Writing {
     Refused,
 }
 
-/// Who may look into a mount.
+/// Which users may look into a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Access {
     #[default]
@@ -47,7 +47,7 @@ pub enum Links {
     /// program reads or writes that follows one.
     Anywhere,
     /// None (`nosymfollow`, Linux 5.10); their texts can be read as with [`Links::Inside`]. Only
-    /// root can mount so, or whoever mounts in a user namespace.
+    /// root can mount so, or a process in a user namespace of its own.
     Nowhere,
 }
 

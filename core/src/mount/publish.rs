@@ -42,8 +42,8 @@ struct Hashed {
 }
 
 impl ShareView {
-    /// Shares what was written, if anything was. A file that somebody goes on writing is left to
-    /// whoever closes it next.
+    /// Shares what was written, if anything was. A file that is still being written is left to
+    /// the handle that is closed next.
     pub(super) fn publish(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -125,7 +125,7 @@ impl ShareView {
         };
         let shown = files.catalog.locate(key);
         let current = shown.as_ref().and_then(Shown::file);
-        // Looked at under the lock: a time that was set since the file was hashed is in the catalog
+        // Read under the lock: a time that was set since the file was hashed is in the catalog
         // by now, or will be.
         let version = FileVersion {
             content,
@@ -166,8 +166,8 @@ impl ShareView {
         Ok(())
     }
 
-    /// The open file is that version now. Returns the content it had before, and who knows of the
-    /// new one already: nobody if the name had led to another inode meanwhile.
+    /// The open file is that version now. Returns the content it had before, and the viewer that
+    /// knows the new one already: none if the name had led to another inode meanwhile.
     fn take_over(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -216,7 +216,7 @@ fn is_needed(files: &Files, working: &Working, content: &ContentId) -> bool {
         .any(|source| source.path != working.path && source.open().is_ok())
 }
 
-/// An entry that was made here is told even if this change of it is none.
+/// An entry that was made here is announced even if this did not change it.
 fn with(mut touched: Vec<EntryId>, entry: EntryId) -> Vec<EntryId> {
     if !touched.contains(&entry) {
         touched.push(entry);

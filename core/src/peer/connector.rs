@@ -73,7 +73,7 @@ pub(crate) async fn connect_at(
     }
 }
 
-/// Waits until there is a session with `remote`, whoever dialled it.
+/// Waits until there is a session with `remote`, dialled by either side.
 pub(crate) async fn dialled_by(context: &Context, remote: Fingerprint) {
     let connected = |slot: &Option<Arc<Session>>| {
         slot.as_ref()

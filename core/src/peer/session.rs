@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
-use super::lanes::{DataLane, Errand, Lanes};
+use super::lanes::{DataLane, LaneUse, Lanes};
 use crate::catalog::{CatalogError, Digest};
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
@@ -48,7 +48,7 @@ pub(crate) struct Session {
 }
 
 /// A session's control lane before its tasks run: they start once the session is where everybody
-/// finds it, or a change made meanwhile would be told to nobody.
+/// finds it, or a change made meanwhile would be lost.
 pub(crate) struct Engine {
     session: Arc<Session>,
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -117,7 +117,7 @@ impl Session {
 
     /// Ends the session. The first reason counts.
     pub(crate) fn end(&self, reason: DisconnectReason) {
-        // Set before: whoever sees the end must be able to read its reason.
+        // Set before: code that sees the end must be able to read its reason.
         drop(self.reason.set(reason));
         self.ending.cancel();
         self.lanes.end();
@@ -146,17 +146,17 @@ impl Session {
     }
 
     /// A lane on which this peer may ask for contents: a resting one or a new one.
-    pub(crate) async fn lane(&self, context: &Context, errand: Errand) -> Result<DataLane, SessionError> {
-        let turn = self.ending.run_until_cancelled(self.lanes.turn(errand)).await;
-        let turn = turn.ok_or(SessionError::Ended)?;
+    pub(crate) async fn lane(&self, context: &Context, lane_use: LaneUse) -> Result<DataLane, SessionError> {
+        let permit = self.ending.run_until_cancelled(self.lanes.permit(lane_use)).await;
+        let permit = permit.ok_or(SessionError::Ended)?;
         if let Some(lane) = self.lanes.take_idle() {
-            return Ok(lane.taken(turn));
+            return Ok(lane.taken(permit));
         }
         let opened = match self.initiator {
             Initiator::Us => self.dial_lane(context, Requester::Dialler).await?,
             Initiator::Them => self.ask_for_lane().await?,
         };
-        Ok(self.lanes.adopt(opened)?.taken(turn))
+        Ok(self.lanes.adopt(opened)?.taken(permit))
     }
 
     /// Tells the other side that what it serves as this content is not it.
@@ -164,7 +164,7 @@ impl Session {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
     }
 
-    /// The same, without waiting: a peer that does not listen is told again.
+    /// The same, without waiting: to a peer that does not listen it is reported again.
     pub(crate) fn report_stale_soon(&self, content: crate::catalog::ContentId) {
         self.send_soon(ControlMessage::Stale(content));
     }
@@ -211,7 +211,7 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
-            // Whoever closes on purpose says so first and does not read any more. Its goodbye may
+            // A peer that closes on purpose says so first and reads no more. Its goodbye may
             // still lie unread when writing fails already, and then it is the reason; the reader
             // ends the session once it has come to it.
             drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
@@ -333,13 +333,13 @@ impl Session {
     }
 
     fn offer_lane(self: &Arc<Self>, context: &Arc<Context>) {
-        let Some(place) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
+        let Some(slot) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
             return;
         };
         let (session, context) = (self.clone(), context.clone());
         let turn = self.lanes.dial_turn(context.runtime.clock.now());
         context.runtime.clone().spawn(async move {
-            let _place = place;
+            let _slot = slot;
             let waiting = context.runtime.clock.sleep_until(turn);
             if session.ending.run_until_cancelled(waiting).await.is_none() {
                 return;

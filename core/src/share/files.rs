@@ -30,7 +30,7 @@ pub(crate) struct Files {
     /// Files that were made through a mount and not closed yet. Their states are not sent to the
     /// other peer.
     untold: HashSet<EntryId>,
-    /// Entries that have a content which is held, whoever made them.
+    /// Entries that have a content which is held, made by either peer.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     pub(super) grants: Grants,
     served: Served,

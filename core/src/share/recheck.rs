@@ -95,7 +95,7 @@ impl Share {
     }
 
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that
-    /// is the same content. What somebody else has read meanwhile is not read twice.
+    /// is the same content. A file that another thread has read meanwhile is not read twice.
     ///
     /// A file that has vanished is not served any more. Nor is a file that was received and has
     /// been edited here since: the user never shared what it is now.
@@ -152,7 +152,7 @@ impl Share {
                 return None;
             }
         };
-        // Under one lock: what somebody else has shared under a name meanwhile is not replaced.
+        // Under one lock: a file that was shared under a name meanwhile is not replaced.
         let paths = files.shared_from(stale);
         let is_shared = fresh.content == stale.content || !paths.is_empty();
         if fresh.content == stale.content {

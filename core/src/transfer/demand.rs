@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use target::Target;
-pub(crate) use target::{Check, LaneId, Order, Piece};
+pub(crate) use target::{Check, LaneId, Order, Wanted};
 
 use super::fault::FetchFault;
 use super::read_ahead::Plan;
@@ -49,7 +49,7 @@ pub(crate) struct Waiter {
 /// What the caller has to start, for it needs a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
-pub(crate) struct Engage {
+pub(crate) struct WorkersToStart {
     /// Somebody who takes orders with a lane; it has its seat already.
     pub(crate) worker: bool,
     /// Somebody who calls [`Demand::expire`] until it has no next deadline.
@@ -58,9 +58,9 @@ pub(crate) struct Engage {
 
 /// Which orders a lane has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Appetite {
+pub(crate) enum LaneRoom {
     /// Those that somebody waits for.
-    Urgent,
+    UrgentOnly,
     /// Any.
     Any,
 }
@@ -124,45 +124,45 @@ impl Demand {
     }
 
     /// Wants what `plan` says, for somebody who waits for it.
-    pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> Engage {
+    pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> WorkersToStart {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
             drop(state);
             (waiter.done)(answer);
-            return Engage::default();
+            return WorkersToStart::default();
         }
         state.want(cached, plan);
         state.target(cached).waiters.push(waiter);
-        self.engage_with_timer(state)
+        self.to_start_with_timer(state)
     }
 
     /// Wants the whole content, for somebody who waits for it.
-    pub(crate) fn read_all(&self, cached: &Arc<Cached>, waiter: Waiter) -> Engage {
+    pub(crate) fn read_all(&self, cached: &Arc<Cached>, waiter: Waiter) -> WorkersToStart {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
             drop(state);
             (waiter.done)(answer);
-            return Engage::default();
+            return WorkersToStart::default();
         }
         let target = state.target(cached);
         target.waiters.push(waiter);
         if target.bulk_next.replace(0).is_none() {
             state.bulk.push_back(cached.content());
         }
-        self.engage_with_timer(state)
+        self.to_start_with_timer(state)
     }
 
     /// Wants what nobody waits for yet.
-    pub(crate) fn read_ahead(&self, cached: &Arc<Cached>, ahead: Range<u64>) -> Engage {
+    pub(crate) fn read_ahead(&self, cached: &Arc<Cached>, ahead: Range<u64>) -> WorkersToStart {
         let mut state = self.lock();
         if state.is_closed {
-            return Engage::default();
+            return WorkersToStart::default();
         }
         state.want(cached, &Plan { now: 0..0, ahead });
         if state.has_nothing_to_do() {
-            return Engage::default();
+            return WorkersToStart::default();
         }
-        self.engage(state)
+        self.to_start(state)
     }
 
     /// Wants nothing more of what would be read ahead of a content, unless somebody waits for some
@@ -177,22 +177,22 @@ impl Demand {
         state.forget_if_done(content);
     }
 
-    fn engage_with_timer(&self, mut state: MutexGuard<'_, State>) -> Engage {
+    fn to_start_with_timer(&self, mut state: MutexGuard<'_, State>) -> WorkersToStart {
         let timer = !state.has_timer;
         state.has_timer = true;
-        Engage {
+        WorkersToStart {
             timer,
-            ..self.engage(state)
+            ..self.to_start(state)
         }
     }
 
-    fn engage(&self, mut state: MutexGuard<'_, State>) -> Engage {
+    fn to_start(&self, mut state: MutexGuard<'_, State>) -> WorkersToStart {
         let worker = state.idle == 0 && state.workers < DEMAND_LANES_MAX;
         state.workers += usize::from(worker);
         if state.idle > 0 {
             self.wake.notify_one();
         }
-        Engage { worker, timer: false }
+        WorkersToStart { worker, timer: false }
     }
 
     /// A name for a lane that begins to take orders.
@@ -203,8 +203,8 @@ impl Demand {
     }
 
     /// The next order, if there is one.
-    pub(crate) fn take(&self, lane: LaneId, appetite: Appetite) -> Option<Order> {
-        self.lock().take(lane, appetite)
+    pub(crate) fn take(&self, lane: LaneId, room: LaneRoom) -> Option<Order> {
+        self.lock().take(lane, room)
     }
 
     /// The next order; waits for one for as long as `limit`. With `None` the worker has given up
@@ -212,7 +212,7 @@ impl Demand {
     pub(crate) fn wait(&self, lane: LaneId, limit: Duration) -> Option<Order> {
         let mut state = self.lock();
         loop {
-            if let Some(order) = state.take(lane, Appetite::Any) {
+            if let Some(order) = state.take(lane, LaneRoom::Any) {
                 return Some(order);
             }
             let mut timed_out = false;
@@ -261,7 +261,7 @@ impl Demand {
             return;
         };
         target.progressed_at = Some(now);
-        if let Piece::Blocks { group, mask, .. } = order.piece {
+        if let Wanted::Blocks { group, mask, .. } = order.wanted {
             target.release(group, mask & !bad);
         }
         let cached = &order.cached;
@@ -436,7 +436,7 @@ impl State {
         }
     }
 
-    fn take(&mut self, lane: LaneId, appetite: Appetite) -> Option<Order> {
+    fn take(&mut self, lane: LaneId, room: LaneRoom) -> Option<Order> {
         if self.is_closed {
             return None;
         }
@@ -446,7 +446,7 @@ impl State {
                 ..order
             });
         }
-        if appetite == Appetite::Urgent {
+        if room == LaneRoom::UrgentOnly {
             return None;
         }
         self.take_from(lane, Self::ahead_queue)
@@ -475,7 +475,7 @@ impl State {
             if target.needs_outline() {
                 return Some(target.ask_outline(lane));
             }
-            let order = target.claim(group).map(|piece| target.order(piece));
+            let order = target.claim(group).map(|wanted| target.order(wanted));
             queue(self).remove(index);
             if order.is_some() {
                 return order;
@@ -499,8 +499,8 @@ impl State {
             if target.needs_outline() {
                 return Some(target.ask_outline(lane));
             }
-            if let Some(piece) = target.claim_next() {
-                return Some(target.order(piece));
+            if let Some(wanted) = target.claim_next() {
+                return Some(target.order(wanted));
             }
             self.bulk.remove(index);
             self.forget_if_done(&content);
@@ -513,13 +513,13 @@ impl State {
         let Some(target) = self.target_of(order) else {
             return;
         };
-        match order.piece {
-            Piece::Outline => {
+        match order.wanted {
+            Wanted::Outline => {
                 if target.outline_asked == Some(lane) {
                     target.outline_asked = None;
                 }
             }
-            Piece::Blocks { group, mask, .. } => {
+            Wanted::Blocks { group, mask, .. } => {
                 let claim = target.groups.entry(group).or_default();
                 claim.in_flight &= !mask;
                 claim.pending |= mask & !target.cached.present(group);

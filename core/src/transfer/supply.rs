@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::demand::{Appetite, Check, Demand, LaneId, Order, Piece};
+use super::demand::{Check, Demand, LaneId, LaneRoom, Order, Wanted};
 use super::fault::FetchFault;
 use super::fetch::LaneEnd;
 use super::protocol::{Refusal, Request, Response};
@@ -28,7 +28,7 @@ use crate::store::{
 };
 
 /// Whom a lane works for, as far as it concerns more than the readers.
-pub(crate) trait Patron {
+pub(crate) trait FetchEvents {
     /// Some of a content was written; it may be that the depot has to be trimmed.
     fn stored(&self);
     /// A content is here, whole.
@@ -45,14 +45,14 @@ pub(crate) trait Patron {
 pub(crate) fn supply(
     lane: &mut BlockingLane,
     demand: &Demand,
-    patron: &dyn Patron,
+    events: &dyn FetchEvents,
     clock: &Clock,
 ) -> Result<LaneEnd, WireError> {
     lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
     let mut supplier = Supplier {
         lane,
         demand,
-        patron,
+        events,
         clock,
         id: demand.enlist(),
         buffer: AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX)),
@@ -66,7 +66,7 @@ pub(crate) fn supply(
 struct Supplier<'a> {
     lane: &'a mut BlockingLane,
     demand: &'a Demand,
-    patron: &'a dyn Patron,
+    events: &'a dyn FetchEvents,
     clock: &'a Clock,
     id: LaneId,
     buffer: AlignedBuffer,
@@ -113,8 +113,8 @@ impl Supplier<'_> {
     }
 
     fn ask_ahead(&mut self) -> Result<(), WireError> {
-        while let Some(appetite) = self.appetite() {
-            let Some(order) = self.demand.take(self.id, appetite) else {
+        while let Some(room) = self.room() {
+            let Some(order) = self.demand.take(self.id, room) else {
                 break;
             };
             self.ask(order)?;
@@ -122,13 +122,13 @@ impl Supplier<'_> {
         Ok(self.lane.flush()?)
     }
 
-    fn appetite(&self) -> Option<Appetite> {
+    fn room(&self) -> Option<LaneRoom> {
         if self.in_flight.len() >= DEMAND_PIPELINE_ORDERS_MAX {
             return None;
         }
         match self.in_flight_len {
-            len if len < DEMAND_PIPELINE_LEN_MAX => Some(Appetite::Any),
-            len if len < DEMAND_URGENT_LEN_MAX => Some(Appetite::Urgent),
+            len if len < DEMAND_PIPELINE_LEN_MAX => Some(LaneRoom::Any),
+            len if len < DEMAND_URGENT_LEN_MAX => Some(LaneRoom::UrgentOnly),
             _ => None,
         }
     }
@@ -145,9 +145,9 @@ impl Supplier<'_> {
     }
 
     fn receive(&mut self, order: Order) -> Result<(), WireError> {
-        let received = match &order.piece {
-            Piece::Outline => self.receive_outline(&order),
-            Piece::Blocks { group, mask, check } => {
+        let received = match &order.wanted {
+            Wanted::Outline => self.receive_outline(&order),
+            Wanted::Blocks { group, mask, check } => {
                 self.receive_blocks(&order.cached, *group, *mask, check.clone())
             }
         };
@@ -170,22 +170,22 @@ impl Supplier<'_> {
             self.demand.fail(&order, &fault);
             return;
         }
-        match order.piece {
-            Piece::Outline if haul.bad == 0 => self.demand.outlined(&order),
-            Piece::Outline => {}
-            Piece::Blocks { .. } => {
+        match order.wanted {
+            Wanted::Outline if haul.bad == 0 => self.demand.outlined(&order),
+            Wanted::Outline => {}
+            Wanted::Blocks { .. } => {
                 // A source by the time a reader knows that all of it is here.
                 if haul.completed {
-                    self.patron.completed(&order.cached);
+                    self.events.completed(&order.cached);
                 }
-                self.patron.stored();
+                self.events.stored();
                 self.demand.arrived(&order, haul.bad, self.clock.now());
             }
         }
         if haul.unchecked {
             self.demand.give_back(self.id, [order].into_iter());
         } else if haul.bad != 0 && self.demand.corrupt(self.id, order.only(haul.bad)) {
-            self.patron.corrupt(content);
+            self.events.corrupt(content);
         }
     }
 
@@ -323,9 +323,9 @@ fn wrong(is_genuine: bool, mask: u64) -> u64 {
 
 fn requests(order: &Order) -> Vec<Request> {
     let content = order.cached.content();
-    match &order.piece {
-        Piece::Outline => vec![Request::Outline { content }],
-        Piece::Blocks { group, mask, check } => {
+    match &order.wanted {
+        Wanted::Outline => vec![Request::Outline { content }],
+        Wanted::Blocks { group, mask, check } => {
             let fine = matches!(check, Check::FineToCome).then_some(Request::Fine {
                 content,
                 group: *group,
@@ -343,9 +343,9 @@ fn requests(order: &Order) -> Vec<Request> {
 /// How many bytes the answers to an order hold.
 fn order_len(order: &Order) -> u64 {
     let content = order.cached.content();
-    match order.piece {
-        Piece::Outline => group_count(content.len) * VALUE_LEN as u64,
-        Piece::Blocks { group, mask, .. } => order.cached.len_of(group, mask),
+    match order.wanted {
+        Wanted::Outline => group_count(content.len) * VALUE_LEN as u64,
+        Wanted::Blocks { group, mask, .. } => order.cached.len_of(group, mask),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one viewer was told of: how often it looked up each inode, and in which folders it was
+//! What one viewer knows: how often it looked up each inode, and in which folders it was
 //! shown folders and links.
 //!
 //! A kernel goes up from a folder to where it believes that folder to be, which may be where it was

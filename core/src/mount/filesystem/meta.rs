@@ -168,7 +168,7 @@ impl FileSystem {
 
     /// The time of a file that is being written is that of its working file.
     fn set_working_time(&self, inode: Inode, changes: &Changes) -> Result<(), FsError> {
-        // Under the lock, so that whoever closes the file sees it.
+        // Under the lock, so that the thread that closes the file sees it.
         let nodes = self.view.nodes();
         let open = self.view.open_file(&nodes, inode);
         if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
@@ -214,8 +214,8 @@ impl FileSystem {
         let mut news = News::Told;
         if let Some(open) = self.view.open_file(&nodes, inode) {
             let mut state = open.state();
-            // Whoever writes on from an older version does not know of this one: it stays, whatever
-            // he writes.
+            // A program that writes on from an older version has not seen this one: it stays,
+            // whatever is written.
             let is_current = state.version == Some((shown.key(), shown.dot));
             if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));

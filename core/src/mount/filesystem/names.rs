@@ -70,7 +70,7 @@ impl FileSystem {
         Ok(attributes)
     }
 
-    /// Makes an empty file, which the other side is told of at once; counts as one lookup of it.
+    /// Makes an empty file and announces it at once; counts as one lookup of it.
     ///
     /// # Errors
     /// [`FsError::Exists`], and those of names and of the store.
@@ -146,7 +146,7 @@ impl FileSystem {
             || stays_inside(&files.catalog, path, target, depth.min(seen_depth))
     }
 
-    /// Removes a file or a link. Whoever has it open goes on using it.
+    /// Removes a file or a link. A process that has it open goes on using it.
     ///
     /// # Errors
     /// [`FsError::NotFound`], [`FsError::IsAFolder`].
@@ -255,8 +255,7 @@ impl FileSystem {
         Ok(())
     }
 
-    /// Makes the entry of a new file, which the other side is told of when it is closed for the
-    /// first time.
+    /// Makes the entry of a new file, which is announced when it is closed for the first time.
     pub(super) fn make_file(
         &self,
         files: &mut Files,
@@ -393,7 +392,7 @@ impl FileSystem {
         Ok(inode.and_then(|inode| Some((inode, self.view.open_file(&nodes, inode)?))))
     }
 
-    /// Tells the other side.
+    /// Announces a change to the other peer.
     pub(super) fn tell(&self, change: Change) {
         self.view.share.announce(change.touched);
     }

@@ -1,4 +1,4 @@
-//! Opening files, and the books of who has them open.
+//! Opening files, and counting their handles.
 //!
 //! Owns where the bytes of a content are found, how a new handle is served, and what happens with
 //! the last one. All handles of an inode share one [`OpenFile`].
@@ -30,7 +30,7 @@ pub enum Io {
     Backed,
 }
 
-/// Which of the two whoever opens a file can do.
+/// Which of the two the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoWish {
     /// Calls only.
@@ -46,8 +46,8 @@ pub struct Opened {
     pub handle: Handle,
     /// The file to read and write past us, if its handles are [`Io::Backed`].
     pub backing: Option<OwnedFd>,
-    /// The hash of the content: whoever remembers bytes of another one must forget them. `None`
-    /// while it is being written.
+    /// The hash of the content: a kernel that remembers bytes of another one must forget them.
+    /// `None` while it is being written.
     pub content: Option<[u8; 32]>,
 }
 
@@ -271,7 +271,7 @@ impl ShareView {
     /// Where the bytes of a content are.
     fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>, pace: Pace) -> Result<Place<Body>, FsError> {
         let (mut is_outdated, mut unusable_count) = (false, 0);
-        // One that nobody else reads, if there is one: it can be handed to the kernel.
+        // One without other readers, if there is one: it can be handed to the kernel.
         let mut sources = sources;
         sources.sort_by_key(|source| self.uses.count(&source.path));
         for source in sources {

@@ -186,7 +186,7 @@ impl Backings {
 
     fn drop_closed(&self, inode: Inode) {
         let mut inodes = self.lock();
-        // Unless somebody is about to open it.
+        // Unless another thread is about to open it.
         if inodes
             .get(&inode)
             .is_some_and(|entry| Arc::strong_count(entry) == 1 && !is_open(entry))

@@ -21,13 +21,13 @@ pub(crate) struct Order {
     /// Which target it is for: one that failed meanwhile is not the one that somebody wants now.
     pub(super) target: u64,
     pub(crate) cached: Arc<Cached>,
-    pub(crate) piece: Piece,
+    pub(crate) wanted: Wanted,
     pub(crate) urgent: bool,
 }
 
 /// What is to be fetched.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum Wanted {
     /// The outline.
     Outline,
     /// Blocks of one group, a bit for each.
@@ -55,15 +55,15 @@ pub(crate) enum Check {
 impl Order {
     /// The same order of only some of its blocks.
     pub(crate) fn only(self, blocks: u64) -> Self {
-        let piece = match self.piece {
-            Piece::Blocks { group, mask, check } => Piece::Blocks {
+        let wanted = match self.wanted {
+            Wanted::Blocks { group, mask, check } => Wanted::Blocks {
                 group,
                 mask: mask & blocks,
                 check,
             },
-            Piece::Outline => Piece::Outline,
+            Wanted::Outline => Wanted::Outline,
         };
-        Self { piece, ..self }
+        Self { wanted, ..self }
     }
 }
 
@@ -137,7 +137,7 @@ impl Target {
     }
 
     /// Takes what is wanted of a group and not on its way.
-    pub(super) fn claim(&mut self, group: u64) -> Option<Piece> {
+    pub(super) fn claim(&mut self, group: u64) -> Option<Wanted> {
         let claim = self.groups.get_mut(&group)?;
         let (all, present) = (self.cached.blocks(group), self.cached.present(group));
         let mut mask = claim.pending & !present & !claim.in_flight;
@@ -156,11 +156,11 @@ impl Target {
             mask = all & !present & !claim.in_flight;
         }
         claim.in_flight |= mask;
-        Some(self.piece(group, mask))
+        Some(self.wanted(group, mask))
     }
 
     /// Takes the next group of a content that is wanted as a whole.
-    pub(super) fn claim_next(&mut self) -> Option<Piece> {
+    pub(super) fn claim_next(&mut self) -> Option<Wanted> {
         while let Some(group) = self.bulk_next {
             if group >= self.cached.content().len.div_ceil(GROUP_LEN) {
                 self.bulk_next = None;
@@ -168,35 +168,35 @@ impl Target {
             }
             self.bulk_next = Some(group + 1);
             self.groups.entry(group).or_default().pending |= self.cached.blocks(group);
-            let piece = self.claim(group);
-            if piece.is_some() {
-                return piece;
+            let wanted = self.claim(group);
+            if wanted.is_some() {
+                return wanted;
             }
         }
         None
     }
 
-    pub(super) fn piece(&self, group: u64, mask: u64) -> Piece {
+    pub(super) fn wanted(&self, group: u64, mask: u64) -> Wanted {
         let check = if mask == self.cached.blocks(group) {
             Check::Group
         } else {
             self.cached.fine(group).map_or(Check::FineToCome, Check::Fine)
         };
-        Piece::Blocks { group, mask, check }
+        Wanted::Blocks { group, mask, check }
     }
 
-    pub(super) fn order(&self, piece: Piece) -> Order {
+    pub(super) fn order(&self, wanted: Wanted) -> Order {
         Order {
             target: self.id,
             cached: self.cached.clone(),
-            piece,
+            wanted,
             urgent: false,
         }
     }
 
     pub(super) fn ask_outline(&mut self, lane: LaneId) -> Order {
         self.outline_asked = Some(lane);
-        self.order(Piece::Outline)
+        self.order(Wanted::Outline)
     }
 
     /// Whether a lane may ask for bytes of it: they are checked against the outline, which has to

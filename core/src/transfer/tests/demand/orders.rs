@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use super::super::super::demand::{Appetite, Piece};
+use super::super::super::demand::{LaneRoom, Wanted};
 use super::super::super::protocol::Request;
 use super::super::{GROUP, lane_pair};
 use super::{Reader, await_outcome, shared};
@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::session::wire::read_blocking;
 use crate::store::GROUP_LEN;
-use crate::transfer::{Engage, FetchFault, Patience, Plan, Waiter, supply};
+use crate::transfer::{FetchFault, Patience, Plan, Waiter, WorkersToStart, supply};
 
 #[test]
 fn a_refusal_that_comes_late_does_not_fail_who_asks_anew() {
@@ -26,7 +26,7 @@ fn a_refusal_that_comes_late_does_not_fail_who_asks_anew() {
     let lane = reader.demand.enlist();
     let mut file = reader.open(holder.source.content);
     let (_, first) = file.start(0..5);
-    let take = || reader.demand.take(lane, Appetite::Any).unwrap();
+    let take = || reader.demand.take(lane, LaneRoom::Any).unwrap();
     let refused = [take(), take()];
     reader.demand.fail(&refused[0], &FetchFault::NotHeld);
     assert_eq!(await_outcome(&first), Err(FetchFault::NotHeld));
@@ -43,15 +43,15 @@ fn bytes_wait_for_the_outline_unless_they_follow_it_on_the_same_lane() {
     let lanes = [reader.demand.enlist(), reader.demand.enlist()];
     let mut file = reader.open(holder.source.content);
     let (_, _outcome) = file.start(0..5);
-    let outline = reader.demand.take(lanes[0], Appetite::Any).unwrap();
-    assert!(matches!(outline.piece, Piece::Outline));
-    assert!(reader.demand.take(lanes[1], Appetite::Any).is_none());
-    let bytes = reader.demand.take(lanes[0], Appetite::Any).unwrap();
-    assert!(matches!(bytes.piece, Piece::Blocks { group: 0, .. }));
+    let outline = reader.demand.take(lanes[0], LaneRoom::Any).unwrap();
+    assert!(matches!(outline.wanted, Wanted::Outline));
+    assert!(reader.demand.take(lanes[1], LaneRoom::Any).is_none());
+    let bytes = reader.demand.take(lanes[0], LaneRoom::Any).unwrap();
+    assert!(matches!(bytes.wanted, Wanted::Blocks { group: 0, .. }));
     file.cached.outlined(holder.source.outline.clone());
     reader.demand.outlined(&outline);
-    let ahead = reader.demand.take(lanes[1], Appetite::Any).unwrap();
-    assert!(matches!(ahead.piece, Piece::Blocks { group: 1, .. }) && !ahead.urgent);
+    let ahead = reader.demand.take(lanes[1], LaneRoom::Any).unwrap();
+    assert!(matches!(ahead.wanted, Wanted::Blocks { group: 1, .. }) && !ahead.urgent);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn whoever_wants_it_all_waits_as_long_as_something_arrives() {
         done: Box::new(move |outcome| sender.send(outcome).unwrap()),
     };
     let _ = reader.demand.read_all(&file.cached, waiter);
-    let order = reader.demand.take(lane, Appetite::Any).unwrap();
+    let order = reader.demand.take(lane, LaneRoom::Any).unwrap();
     let progressed_at = since + READ_PATIENCE / 2;
     reader.demand.arrived(&order, 0, progressed_at);
     assert_eq!(
@@ -108,9 +108,9 @@ fn who_asks_a_moment_later_for_what_was_given_up_is_told_the_same() {
     let gave_up_at = since + READ_PATIENCE;
     assert_eq!(reader.demand.expire(gave_up_at), None);
     assert_eq!(await_outcome(&first), Err(FetchFault::TimedOut));
-    let (engage, again) = ask(50..60, gave_up_at + READ_AGAIN_DELAY_MAX);
+    let (started, again) = ask(50..60, gave_up_at + READ_AGAIN_DELAY_MAX);
     assert_eq!(await_outcome(&again), Err(FetchFault::TimedOut));
-    assert_eq!(engage, Engage::default());
+    assert_eq!(started, WorkersToStart::default());
     let (_, later) = ask(
         50..60,
         gave_up_at + READ_AGAIN_DELAY_MAX + Duration::from_millis(1),
@@ -129,11 +129,11 @@ fn what_is_read_ahead_of_a_closed_file_is_not_fetched() {
     file.cached.outlined(holder.source.outline.clone());
     let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
     reader.demand.forget_ahead(&holder.source.content);
-    assert!(reader.demand.take(lane, Appetite::Any).is_none());
+    assert!(reader.demand.take(lane, LaneRoom::Any).is_none());
     let _ = reader.demand.read_ahead(&file.cached, 0..9 * GROUP_LEN);
     let (_, _outcome) = file.start(5..6);
     reader.demand.forget_ahead(&holder.source.content);
-    assert!(reader.demand.take(lane, Appetite::Any).is_some());
+    assert!(reader.demand.take(lane, LaneRoom::Any).is_some());
 }
 
 #[test]
@@ -143,14 +143,14 @@ fn whoever_waits_too_long_is_told_and_nobody_else() {
     let reader = Reader::new();
     let mut file = reader.open(holder.source.content);
     let now = reader.clock.now();
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.timer && engage.worker);
+    let (started, outcome) = file.start(0..5);
+    assert!(started.timer && started.worker);
     assert!(reader.demand.expire(now).unwrap() >= now + READ_PATIENCE);
     assert!(outcome.try_recv().is_err());
     assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
-    let (engage, _outcome) = file.start(5..9);
-    assert!(engage.timer, "the timer had ended");
+    let (started, _outcome) = file.start(5..9);
+    assert!(started.timer, "the timer had ended");
     drop(file);
     reader.close([]);
 }
@@ -173,15 +173,15 @@ fn the_last_worker_that_gives_up_fails_all_who_wait() {
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
     let mut file = reader.open(holder.source.content);
-    let (engage, outcome) = file.start(0..5);
+    let (started, outcome) = file.start(0..5);
     let (second, _outcome) = file.start(4 * GROUP_LEN..4 * GROUP_LEN + 5);
-    assert!(engage.worker && second.worker);
+    assert!(started.worker && second.worker);
     reader.demand.abandon(&FetchFault::Unreachable);
     assert!(outcome.try_recv().is_err());
     reader.demand.abandon(&FetchFault::Unreachable);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.worker, "the seat was given up");
+    let (started, _outcome) = file.start(0..5);
+    assert!(started.worker, "the seat was given up");
     drop(file);
     reader.close([]);
 }
@@ -197,7 +197,7 @@ fn what_is_read_ahead_is_remembered_up_to_the_limit() {
     let end = (DEMAND_AHEAD_COUNT_MAX as u64 + 1) * GROUP_LEN;
     let _ = reader.demand.read_ahead(&file.cached, 0..end);
     let lane = reader.demand.enlist();
-    let groups = std::iter::from_fn(|| reader.demand.take(lane, Appetite::Any));
+    let groups = std::iter::from_fn(|| reader.demand.take(lane, LaneRoom::Any));
     assert_eq!(
         groups.count(),
         DEMAND_AHEAD_COUNT_MAX + 1,
