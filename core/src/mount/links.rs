@@ -1,7 +1,7 @@
 //! Which links of a share may be read: those that lead nowhere out of it, and those that were made
 //! here.
 //!
-//! The text of a link is followed by whichever program reads it. A link that the other side made
+//! The text of a link is followed by whichever program reads it. A link that the other peer made
 //! must not lead that program to another file of this machine, so its text is given out only under
 //! the rule by which a pull makes links on a disk ([`LinkTarget::leads_up`]), and only if no link
 //! on its way leads out. A link that was made through a mount of this peer keeps its text for as
@@ -33,7 +33,7 @@ impl OwnLinks {
     }
 
     /// The link there, and whatever is in a folder there, is gone, or was moved or changed by the
-    /// other side.
+    /// other peer.
     pub(super) fn forget(&mut self, path: &SharePath) {
         drop(self.take(path));
     }

@@ -217,7 +217,7 @@ async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
     let told = || {
         let files = alone.peer.share().files();
         let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
-        files.told(all).len()
+        files.not_withheld(all).len()
     };
     alone.rename("a", "b").unwrap();
     assert_eq!(told(), 1, "it is published before it is renamed");

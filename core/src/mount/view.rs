@@ -100,7 +100,7 @@ impl ShareView {
         }
     }
 
-    /// As [`ShareView::seen`]; a file that the other side removed while it is open here is one
+    /// As [`ShareView::seen`]; a file that the other peer removed while it is open here is one
     /// that is gone.
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {

@@ -69,12 +69,12 @@ impl Viewers {
     }
 
     /// Whether anybody but `by` listens.
-    pub(super) fn is_heard(&self, by: Option<ViewerId>) -> bool {
+    pub(super) fn has_listeners(&self, by: Option<ViewerId>) -> bool {
         self.lock().iter().any(|(listening, _)| Some(*listening) != by)
     }
 
     /// Informs all viewers but the one that made the change.
-    pub(super) fn tell(&self, by: Option<ViewerId>, stale: &Stale) {
+    pub(super) fn report(&self, by: Option<ViewerId>, stale: &Stale) {
         for (listening, sender) in self.lock().iter() {
             if Some(*listening) != by {
                 // Fails when it is about to leave.

@@ -41,9 +41,9 @@ pub(crate) struct Session {
     outbox: mpsc::Sender<ControlMessage>,
     ending: CancellationToken,
     reason: OnceLock<DisconnectReason>,
-    /// Whether states of the other side were refused because there is no room for them.
+    /// Whether states of the other peer were refused because there is no room for them.
     has_refused: AtomicBool,
-    /// Whether the digest of the other side was answered.
+    /// Whether the digest of the other peer was answered.
     has_compared: AtomicBool,
 }
 
@@ -123,9 +123,9 @@ impl Session {
         self.lanes.end();
     }
 
-    /// Ends the session and tells the other side that it is on purpose.
+    /// Ends the session and tells the other peer that it is on purpose.
     pub(crate) fn say_goodbye(&self) {
-        // A full outbox means that the other side does not listen any more.
+        // A full outbox means that the other peer does not listen any more.
         drop(self.outbox.try_send(ControlMessage::Bye));
         self.end(DisconnectReason::Closed);
     }
@@ -159,7 +159,7 @@ impl Session {
         Ok(self.lanes.adopt(opened)?.taken(permit))
     }
 
-    /// Tells the other side that what it serves as this content is not it.
+    /// Tells the other peer that what it serves as this content is not it.
     pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
     }
@@ -299,7 +299,7 @@ impl Session {
         Some(HealthEvent::Received)
     }
 
-    /// Sends what the other side may not have. That takes a pass over the catalog, and peers say
+    /// Sends what the other peer may not have. That takes a pass over the catalog, and peers say
     /// once in a session what they have: what changes later is sent anyway.
     fn send_differing(&self, context: &Context, digest: &Digest) {
         if self.has_compared.swap(true, Ordering::Relaxed) {
@@ -307,7 +307,7 @@ impl Session {
             return;
         }
         let files = context.share.files();
-        let differing = files.told(files.catalog.differing(digest));
+        let differing = files.not_withheld(files.catalog.differing(digest));
         self.outgoing.mark(differing);
     }
 
@@ -324,7 +324,7 @@ impl Session {
         }
     }
 
-    /// Control messages are few; when the outbox is full, the other side has stopped reading, and
+    /// Control messages are few; when the outbox is full, the other peer has stopped reading, and
     /// health will say so.
     fn send_soon(&self, message: ControlMessage) {
         if self.outbox.try_send(message).is_err() {
@@ -351,7 +351,7 @@ impl Session {
         });
     }
 
-    /// Serves contents on a lane until the other side closes it or the session ends.
+    /// Serves contents on a lane until the other peer closes it or the session ends.
     pub(crate) fn serve_lane(&self, context: &Arc<Context>, lane: OpenLane) {
         let Ok(mut lane) = self.lanes.adopt(lane) else {
             return;

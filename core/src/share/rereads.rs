@@ -1,6 +1,6 @@
 //! Files that are being read again at this moment: each by one thread, however many ask for it.
 //!
-//! The other side decides how many lanes ask for a file that has changed, and it can begin session
+//! The other peer decides how many lanes ask for a file that has changed, and it can begin session
 //! after session while a large file is being read. So the lanes that read or wait are bounded.
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use crate::limits::REREADING_LANES_MAX;
 /// On whose behalf a file is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// A lane of the other side.
+    /// A lane of the other peer.
     Lane,
     /// This side.
     Us,

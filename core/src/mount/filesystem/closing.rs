@@ -17,7 +17,7 @@ use std::sync::{Arc, MutexGuard};
 use super::super::attributes::Inode;
 use super::super::error::FsError;
 use super::super::nodes::Nodes;
-use super::super::open_file::{Body, News, OpenFile};
+use super::super::open_file::{Announcement, Body, OpenFile};
 use super::super::publish::Check;
 use super::super::view::ShareView;
 use super::super::viewers::ViewerId;
@@ -132,7 +132,7 @@ impl ShareView {
     /// something is left to publish: a new file, or a time that was set after its writer closed it.
     fn leave_unwritten(&self, closed: &OpenHandle) -> bool {
         let is_unwritten = closed.last_check() == Check::Stamp && !closed.mode.write;
-        if !is_unwritten || closed.file.state().news == News::Untold {
+        if !is_unwritten || closed.file.state().announcement == Announcement::Withheld {
             return false;
         }
         let nodes = self.nodes();

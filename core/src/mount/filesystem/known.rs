@@ -2,7 +2,7 @@
 //! shown folders and links.
 //!
 //! A kernel goes up from a folder to where it believes that folder to be, which may be where it was
-//! before the other side moved it. How far a link may lead up is counted there, too.
+//! before the other peer moved it. How far a link may lead up is counted there, too.
 
 use std::collections::{HashMap, HashSet};
 

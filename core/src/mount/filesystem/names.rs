@@ -66,7 +66,7 @@ impl FileSystem {
         let change = files.catalog.add_folder(&path)?;
         let attributes = self.made(&files, (folder, &path), (Some(mode & 0o7777), owner))?;
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
@@ -89,7 +89,7 @@ impl FileSystem {
 
     /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never
     /// followed here; wherever it leads, it can be read through the mounts of this peer until the
-    /// other side changes or moves the link.
+    /// other peer changes or moves the link.
     ///
     /// # Errors
     /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of
@@ -112,7 +112,7 @@ impl FileSystem {
         let attributes = self.made(&files, (folder, &path), (None, owner))?;
         self.view.own_links().note(path, target);
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
@@ -174,9 +174,9 @@ impl FileSystem {
         let change = from_catalog(&mut files.catalog, &path)?;
         self.view.own_links().forget(&path);
         self.detach(&mut files, &shown);
-        self.view.tell_name(&files, &path, Some(self.viewer));
+        self.view.report_name(&files, &path, Some(self.viewer));
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
@@ -248,10 +248,10 @@ impl FileSystem {
         }
         self.follow(&files, (&moved, folder), (&to, new_folder));
         for path in [&from, &to] {
-            self.view.tell_name(&files, path, Some(self.viewer));
+            self.view.report_name(&files, path, Some(self.viewer));
         }
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl FileSystem {
         };
         let _told_when_closed = files.catalog.add_file(&path, version)?;
         if let Some(made) = files.catalog.lookup(&path) {
-            files.keep_untold(made.id);
+            files.withhold(made.id);
         }
         let special = Some(mode & 0o7000).filter(|special| *special != 0);
         let attributes = self.made(files, (folder, &path), (special, owner))?;
@@ -326,7 +326,7 @@ impl FileSystem {
             local.accessed_ns = Some(now);
         });
         drop(nodes);
-        self.view.tell_new(files, path, Some(self.viewer));
+        self.view.report_new(files, path, Some(self.viewer));
         Ok(self.introduce(folder, &shown))
     }
 
@@ -349,13 +349,13 @@ impl FileSystem {
         }
         nodes.forget_local(&shown.key());
         drop(nodes);
-        files.tell(shown.id);
+        files.stop_withholding(shown.id);
         files.let_go(shown.file().map(|file| file.content));
     }
 
     /// After a rename: the inode that stood for `old`, in the folder `from`, stands for what is
     /// shown at `path` now, in the folder `to`. A file that is open with another content than `old`
-    /// had does not come along: it is what the other side has replaced.
+    /// had does not come along: it is what the other peer has replaced.
     fn follow(&self, files: &Files, (old, from): (&Shown, Inode), (path, to): (&SharePath, Inode)) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
@@ -393,7 +393,7 @@ impl FileSystem {
     }
 
     /// Announces a change to the other peer.
-    pub(super) fn tell(&self, change: Change) {
+    fn announce(&self, change: Change) {
         self.view.share.announce(change.touched);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::nodes::Standing;
-use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
+use super::super::open_file::{Announcement, Body, Keep, LocalFile, OpenFile};
 use super::super::view::{Seen, ShareView};
 use super::super::working::Working;
 use super::meta::check_file;
@@ -104,7 +104,7 @@ impl FileSystem {
         };
         let content = shown.file().ok_or(FsError::Invalid)?.content;
         let body = Body::Working(Arc::new(working));
-        let open = OpenFile::new(body, content, (shown.key(), shown.dot), News::Untold);
+        let open = OpenFile::new(body, content, (shown.key(), shown.dot), Announcement::Withheld);
         let open = self.enter(attributes.inode, Arc::new(open))?;
         let opened = self.install(attributes.inode, open, open_mode, wish)?;
         let nodes = self.view.nodes();
@@ -215,7 +215,7 @@ impl FileSystem {
         let place = self.view.body(&file, sources, pace)?;
         Ok(place.map(|body| {
             let version = (shown.key(), shown.dot);
-            Arc::new(OpenFile::new(body, file.content, version, News::Told))
+            Arc::new(OpenFile::new(body, file.content, version, Announcement::Made))
         }))
     }
 
