@@ -61,7 +61,7 @@ mod writers;
 mod writing;
 
 #[cfg(unix)]
-pub use attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode, Owner};
+pub use attributes::{Attributes, Changes, Handle, Inode, NewFile, NodeKind, OpenMode, Owner};
 #[cfg(unix)]
 pub use error::FsError;
 #[cfg(unix)]

@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod gate;
 mod keeper;
+mod lane_work;
 mod lanes;
 mod mounting;
 mod pull;
@@ -110,7 +111,7 @@ impl Peer {
 
     /// Connects to the peer with that fingerprint at one of these addresses, without asking the
     /// relay. The other peer must expect us ([`Peer::expect`]) or be connecting to us. Returns when
-    /// there is a session, whoever dialled it. From then on a lost session is taken up again by
+    /// there is a session, from either side. From then on a lost session is taken up again by
     /// itself.
     ///
     /// # Errors
@@ -124,7 +125,7 @@ impl Peer {
         self.connect_by(dialling, *remote).await
     }
 
-    /// Lets the peer with that fingerprint in, and nobody else, without looking for it.
+    /// Lets the peer with that fingerprint in, and no other, without looking for it.
     ///
     /// # Errors
     /// Those of [`Peer::connect`] that concern the fingerprint.
@@ -148,13 +149,13 @@ impl Peer {
     /// Shares the file at `path` under `name`.
     ///
     /// # Errors
-    /// As [`Peer::add`]; [`ShareError::NameTaken`] when something else is context under that name.
+    /// As [`Peer::add`]; [`ShareError::NameTaken`] when something else is shared under that name.
     pub async fn add_as(&self, path: impl AsRef<Path>, name: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         self.share.add(path.as_ref(), name, OnTaken::Refuse).await
     }
 
-    /// Shares the file at `path` under `name`, in place of what is context under it by whomever.
+    /// Shares the file at `path` under `name`, in place of what either peer shares under it.
     ///
     /// # Errors
     /// As [`Peer::add`].
@@ -164,7 +165,7 @@ impl Peer {
     }
 
     /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not
-    /// followed, and neither they nor what is not a file is context; what was left out is in the
+    /// followed, and neither they nor what is not a file is shared; what was left out is in the
     /// answer.
     ///
     /// # Errors
@@ -182,7 +183,7 @@ impl Peer {
     /// Stops sharing a file, or a whole folder. Local files stay as they are, on both sides.
     ///
     /// # Errors
-    /// When nothing is context under that name.
+    /// When nothing is shared under that name.
     pub fn remove(&self, name: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         Ok(self.share.remove(name)?)
@@ -192,7 +193,7 @@ impl Peer {
     /// as they are.
     ///
     /// # Errors
-    /// When nothing is context as `from`, or something is as `to`.
+    /// When nothing is shared as `from`, or something is as `to`.
     pub fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         Ok(self.share.rename(from, to)?)

@@ -49,7 +49,7 @@ pub(crate) struct Share {
     pub(crate) demand: Demand,
     owner: Fingerprint,
     files: Mutex<Files>,
-    /// Held by whoever gets `files` next.
+    /// Held by the thread that gets `files` next.
     files_turn: Mutex<()>,
     received_links: Mutex<ReceivedLinks>,
     rereads: Rereads,

@@ -42,7 +42,7 @@ pub enum FsError {
     /// The call is not made for this file, now; the caller has another way.
     #[error("this file can't do that")]
     Unsupported,
-    /// A link of the other side leads out of the share.
+    /// A link of the other peer leads out of the share.
     #[error(
         "the link leads out of the share\nhint: mount with `Links::Anywhere` if the other side may decide what is followed"
     )]
@@ -59,7 +59,7 @@ pub enum FsError {
     /// The catalog has no room.
     #[error("the share has no room for more files")]
     Full,
-    /// Bytes that are on the other side could not be had.
+    /// Bytes that are on the other peer could not be had.
     #[error("could not get the bytes from the other peer: {0}")]
     Unavailable(FetchFault),
     /// The file on this machine that has the bytes was changed from outside.

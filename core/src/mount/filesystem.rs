@@ -44,7 +44,7 @@ pub struct FileSystem {
     next_handle: AtomicU64,
     open: RwLock<HashMap<Handle, OpenHandle>>,
     folders: Mutex<HashMap<Handle, FolderStream>>,
-    /// The inodes that this viewer was told of and has not forgotten.
+    /// The inodes that this viewer was shown and has not forgotten.
     known: Mutex<Known>,
     links: Links,
 }
@@ -78,13 +78,13 @@ impl FileSystem {
         self
     }
 
-    /// From now on what others change arrives there.
+    /// From now on news of changes by others arrive there.
     #[cfg(feature = "fuse")]
     pub(super) fn listen(&self) -> std::sync::mpsc::Receiver<Stale> {
         self.view.viewers.listen(self.viewer)
     }
 
-    /// Nobody is told any more.
+    /// From now on this viewer gets no news.
     pub(super) fn stop_listening(&self) {
         self.view.viewers.leave(self.viewer);
     }

@@ -30,11 +30,11 @@ use fuser::{
 use tokio::sync::Semaphore;
 
 use super::answer::Answer;
-use super::attributes::{Attributes, Changes, Handle, Inode};
+use super::attributes::{Attributes, Changes, Handle, Inode, NewFile};
 use super::error::FsError;
 use super::filesystem::{FileSystem, Room, Span};
 use crate::limits::{KERNEL_BACKGROUND_MAX, KERNEL_TTL, SLOW_CALLS_MAX};
-use backing::Chosen;
+use backing::{Chosen, Opening};
 use translate::{file_attr, file_type, open_mode, renaming, time_ns, whence};
 
 pub(super) use backing::{Backings, Wished};
@@ -317,14 +317,22 @@ impl Filesystem for Adapter {
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (ino, mode) = (inode(ino), open_mode(flags.0));
         self.guarded(|| {
-            let register: backing::Register<'_> = &|file| reply.open_backing(file);
-            match self.backings.open_at_once(&self.fs, (ino, mode), register) {
+            let opening = Opening {
+                inode: ino,
+                mode,
+                register: &|file| reply.open_backing(file),
+            };
+            match self.backings.open_at_once(&self.fs, opening) {
                 Some(chosen) => opened(chosen, reply),
                 None => {
                     let backings = self.backings.clone();
                     self.later(move |fs| {
-                        let chosen = backings.open(fs, (ino, mode), &|file| reply.open_backing(file));
-                        opened(chosen, reply);
+                        let opening = Opening {
+                            inode: ino,
+                            mode,
+                            register: &|file| reply.open_backing(file),
+                        };
+                        opened(backings.open(fs, opening), reply);
                     });
                 }
             }
@@ -493,15 +501,17 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let new = (mode & 0o7777, translate::owner(request));
+        let new = NewFile {
+            mode: mode & 0o7777,
+            owner: translate::owner(request),
+        };
         self.guarded(|| {
-            let place = (inode(parent), name);
-            match self.backings.create(
-                &self.fs,
-                place,
-                new,
-                (open_mode(flags), &|file| reply.open_backing(file)),
-            ) {
+            let opening = Opening {
+                inode: inode(parent),
+                mode: open_mode(flags),
+                register: &|file| reply.open_backing(file),
+            };
+            match self.backings.create(&self.fs, name, new, opening) {
                 Ok((attributes, Chosen::Calls(handle, keep))) => {
                     let attr = file_attr(&attributes);
                     reply.created(&KERNEL_TTL, &attr, GENERATION, FileHandle(handle.0), keep);

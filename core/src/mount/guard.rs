@@ -104,8 +104,8 @@ impl Mounted {
         &self.path
     }
 
-    /// Unmounts, and returns when the kernel has let go. Again it does nothing. Whoever uses the
-    /// mount still is served until the peer ends.
+    /// Unmounts, and returns when the kernel has let go. A second call does nothing. A
+    /// process that uses the mount is served until the peer ends.
     ///
     /// # Errors
     /// [`MountError::Busy`] when something was open there still; the mount point is free all the
@@ -117,7 +117,7 @@ impl Mounted {
         }
     }
 
-    /// Unmounts for good: whoever uses the mount a moment later still gets errors.
+    /// Unmounts for good: a process that still uses the mount a moment later gets errors.
     ///
     /// # Errors
     /// As [`Mounted::unmount`]; after [`MountError::Busy`] it is gone all the same.
@@ -183,7 +183,7 @@ impl Mounted {
     }
 }
 
-/// What becomes of whoever uses a mount that is unmounted.
+/// What becomes of processes that use a mount that is unmounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Users {
     /// They go on until they are done, or the peer ends.
@@ -194,7 +194,7 @@ enum Users {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // The safety net: whoever cares about the result has called `unmount`.
+        // The safety net: a caller that needs the result has called `unmount`.
         if let Err(error) = self.finish() {
             tracing::warn!(%error, "a mount did not end well");
         }

@@ -41,7 +41,7 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
 /// Whether `path` is no mount point.
 ///
 /// # Errors
-/// When `path` or its parent cannot be looked at.
+/// When the attributes of `path` or its parent cannot be read.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;

@@ -22,9 +22,9 @@ use super::view::ShareView;
 use crate::share::{Observer, Share};
 
 /// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its
-/// peer is closed or dropped. Whoever still uses it after [`Mount::unmount`] is served until the
-/// peer ends; in the other cases they get errors a moment later, so that a process that uses its
-/// own mount can end.
+/// peer is closed or dropped. A process that still uses it after [`Mount::unmount`] is served until
+/// the peer ends; in the other cases they get errors a moment later, so that a process that uses
+/// its own mount can end.
 #[derive(Debug)]
 pub struct Mount {
     #[cfg(all(unix, feature = "fuse"))]
@@ -123,10 +123,10 @@ impl Mount {
     /// Unmounts, and returns when the kernel has let go. Files that are still open are shared as
     /// they are.
     ///
-    /// Whoever has something open is served on. That must not be this process itself: where this is
-    /// neither root nor has the kernel's files about connections (a user namespace in a container),
-    /// it can't be cut off later, and an ending process waits for it. [`Mount::end`] cuts it off
-    /// everywhere.
+    /// A process that has something open is served on. It must not be this process itself: where
+    /// this is neither root nor has the kernel's files about connections (a user namespace in a
+    /// container), it can't be cut off later, and an ending process waits for it. [`Mount::end`]
+    /// cuts it off everywhere.
     ///
     /// # Errors
     /// [`MountError::Busy`] when something was open there still; the mount point is free all the
@@ -137,7 +137,7 @@ impl Mount {
         outcome.map_err(|_| MountError::Closed)?
     }
 
-    /// As [`Mount::unmount`], but whoever uses the mount a moment later still gets errors.
+    /// As [`Mount::unmount`], but a process that still uses the mount a moment later gets errors.
     ///
     /// # Errors
     /// The same; the mount is gone after [`MountError::Busy`].
@@ -151,7 +151,7 @@ impl Mount {
 #[cfg(all(unix, feature = "fuse"))]
 impl Drop for Mount {
     fn drop(&mut self) {
-        // The safety net: whoever cares about the result has called `unmount`.
+        // The safety net: a caller that needs the result has called `unmount`.
         if let Err(error) = self.mounted.finish() {
             tracing::warn!(%error, "a mount did not end well");
         }

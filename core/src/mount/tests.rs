@@ -38,12 +38,16 @@ async fn alone() -> Alone {
     }
 }
 
+fn new_file(mode: u32) -> NewFile {
+    NewFile { mode, owner: OWNER }
+}
+
 impl Alone {
     fn create(&self, name: &str) -> (Inode, Handle) {
         let place = (Inode::ROOT, OsStr::new(name));
         let made = self
             .fs
-            .create(place, (0o640, OWNER), OpenMode::WRITE, IoWish::Calls);
+            .create(place, new_file(0o640), OpenMode::WRITE, IoWish::Calls);
         let (attributes, opened) = made.unwrap();
         (attributes.inode, opened.handle)
     }
@@ -173,7 +177,7 @@ async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
     let place = (Inode::ROOT, OsStr::new("a"));
     let made = alone
         .fs
-        .create(place, (0o640, OWNER), OpenMode::READ, IoWish::Calls);
+        .create(place, new_file(0o640), OpenMode::READ, IoWish::Calls);
     let (made, opened) = made.unwrap();
     alone.fs.release(opened.handle).unwrap();
     let listed = alone.peer.list();
@@ -217,7 +221,7 @@ async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
     let told = || {
         let files = alone.peer.share().files();
         let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
-        files.told(all).len()
+        files.not_withheld(all).len()
     };
     alone.rename("a", "b").unwrap();
     assert_eq!(told(), 1, "it is published before it is renamed");

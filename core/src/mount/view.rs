@@ -18,7 +18,7 @@ use super::viewers::Viewers;
 use crate::catalog::{ContentId, Kind, Name, SharePath, Shown};
 use crate::share::{Files, Share};
 
-/// Permission bits of a folder that nobody has changed.
+/// Permission bits of a folder that were never changed.
 const FOLDER_MODE: u32 = 0o755;
 const LINK_MODE: u32 = 0o777;
 const ORPHAN_MODE: u32 = 0o600;
@@ -75,7 +75,7 @@ impl ShareView {
         self.own_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose files are unless somebody made them or said otherwise.
+    /// The owner of files that were neither made here nor given to another user.
     pub(super) fn owner(&self) -> Owner {
         self.owner
     }
@@ -100,7 +100,7 @@ impl ShareView {
         }
     }
 
-    /// As [`ShareView::seen`]; a file that the other side removed while it is open here is one
+    /// As [`ShareView::seen`]; a file that the other peer removed while it is open here is one
     /// that is gone.
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {
@@ -245,7 +245,7 @@ impl ShareView {
         }
     }
 
-    /// Whether the kernel may be handed the file of a body: nobody else reads it, so it can be
+    /// Whether the kernel may be handed the file of a body: it has no other reader, so it can be
     /// written in place.
     pub(super) fn may_be_backed(&self, body: &Body, content: &ContentId) -> bool {
         match body {

@@ -29,7 +29,7 @@ pub(super) struct Working {
     /// Whether it is a source of some content; one that is not is of no use to anybody once it is
     /// closed.
     is_source: AtomicBool,
-    /// Whoever appends has the turn: finding the end and writing there are two steps.
+    /// Held while something is appended: finding the end and writing there are two steps.
     appending: Mutex<()>,
     _in_use: InUse,
 }
@@ -148,12 +148,12 @@ impl Working {
         Ok(published.as_ref() != Some(&look))
     }
 
-    /// Whether nobody will miss the file once it is closed.
+    /// Whether the file is of no use once it is closed.
     pub(super) fn is_useless(&self) -> bool {
         !self.is_source.load(Ordering::Acquire) && self.is_dirty().is_ok_and(|dirty| !dirty)
     }
 
-    /// Takes the file out of the store; whoever has it open still has it.
+    /// Takes the file out of the store; a program that has it open still has it.
     pub(super) fn remove(&self) {
         crate::store::remove_own(&self.path);
     }

@@ -2,7 +2,7 @@
 //! read from.
 //!
 //! Nothing that others may still read is touched: a content is copied first. Only a file that the
-//! kernel reads by itself stays the same file, and so does a large one that nobody else has; if
+//! kernel reads by itself stays the same file, and so does a large one that no other file needs; if
 //! others need its content, they get a copy.
 //!
 //! A file of up to [`COPY_ON_WRITE_LEN_MAX`] bytes is copied before it is written: its old content
@@ -118,7 +118,7 @@ impl ShareView {
         local.is_in_store() && (before.backed_count > 0 || (is_large && !self.is_needed(before, local)))
     }
 
-    /// Whether somebody else reads the file, or has its content from nowhere else.
+    /// Whether the file has other readers, or other files have their content from it alone.
     fn is_needed(&self, before: &Before, local: &LocalFile) -> bool {
         self.uses.count(&local.source.path) > 1
             || self.share.files().entry_count(&before.content) > before.entry_count

@@ -60,7 +60,7 @@ pub(crate) async fn connect_at(
     let dialling = async {
         let dialled = dial(context, remote, addresses).await.map(drop);
         if matches!(&dialled, Err(error) if error.is_crossing()) {
-            // The other side's lane is about to become the session, or fails within this time.
+            // The other peer's lane is about to become the session, or fails within this time.
             let until = context.runtime.clock.now() + HANDSHAKE_TIMEOUT;
             context.runtime.clock.sleep_until(until).await;
         }
@@ -73,7 +73,7 @@ pub(crate) async fn connect_at(
     }
 }
 
-/// Waits until there is a session with `remote`, whoever dialled it.
+/// Waits until there is a session with `remote`, dialled by either side.
 pub(crate) async fn dialled_by(context: &Context, remote: Fingerprint) {
     let connected = |slot: &Option<Arc<Session>>| {
         slot.as_ref()

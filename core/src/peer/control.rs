@@ -1,6 +1,6 @@
 //! What is said on a control lane after its greeting, and the tasks that say and hear it.
 //!
-//! Catalog changes travel as coalesced state: a set of entries that the other side may not have
+//! Catalog changes travel as coalesced state: a set of entries that the other peer may not have
 //! yet, sent page by page with whatever they hold by then. Nothing is ever dropped from a queue,
 //! because there is no queue of changes.
 
@@ -33,7 +33,7 @@ pub(crate) enum ControlMessage {
         /// Of the ping.
         nonce: u64,
     },
-    /// What the sender's catalog holds, in short; the other side sends what differs.
+    /// What the sender's catalog holds, in short; the other peer sends what differs.
     Digest(Digest),
     /// Whole states of some entries, to be merged.
     Entries(Vec<(EntryId, EntryState)>),
@@ -47,7 +47,7 @@ pub(crate) enum ControlMessage {
     Bye,
 }
 
-/// Entries that the other side may not have in their present state.
+/// Entries that the other peer may not have in their present state.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     entries: Mutex<BTreeSet<EntryId>>,
@@ -129,8 +129,8 @@ impl Speaker {
         }
         let states = {
             let files = self.context.share.files();
-            let told = files.told(page);
-            let (states, left) = files.catalog.states_within(&told, PAGE_LEN_MAX);
+            let sent = files.not_withheld(page);
+            let (states, left) = files.catalog.states_within(&sent, PAGE_LEN_MAX);
             self.outgoing.mark(left.iter().copied());
             states
         };

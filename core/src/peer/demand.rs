@@ -4,20 +4,19 @@
 //! that wait: it is waited for as a pull does, until their patience is over. What is wanted and
 //! what is on its way is in the share's `Demand`.
 
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::context::Context;
-use super::lanes::{DataLane, Errand};
-use super::pull::live_session;
-use super::session::Session;
+use super::lane_work::{self, LaneWork};
+use super::lanes::LaneUse;
 use crate::catalog::ContentId;
-use crate::limits::{LANE_RETRY_DELAY, PULL_LANE_FAILURES_MAX};
-use crate::session::SessionError;
+use crate::session::WireError;
+use crate::session::blocking::BlockingLane;
 use crate::store::Cached;
-use crate::transfer::{FetchFault, LaneEnd, Patron, supply};
+use crate::transfer::{FetchEvents, FetchFault, LaneEnd, supply};
 
-impl Patron for Context {
+impl FetchEvents for Context {
     fn stored(&self) {
         self.share.trim();
     }
@@ -38,91 +37,59 @@ impl Patron for Context {
 /// Starts a worker, which counts as one of the demand already.
 pub(super) fn start_worker(context: Arc<Context>) {
     let runtime = context.runtime.clone();
-    let seat = Seat {
+    let worker = Arc::new(Worker {
         context,
-        was_left: false,
-    };
-    runtime.spawn_until_cancelled(work(seat));
+        is_counted: AtomicBool::new(true),
+    });
+    runtime.spawn_until_cancelled(async move {
+        if lane_work::work(&worker.context, &worker).await.is_err() {
+            worker.give_up();
+        }
+    });
 }
 
-/// The seat of a worker; left when it is dropped, unless that happened under the lock of the
-/// demand.
-struct Seat {
+/// A worker that fetches what readers want. The demand counts its workers: one that is dropped is
+/// not counted any more.
+struct Worker {
     context: Arc<Context>,
-    was_left: bool,
+    /// Until the demand has found nothing to do for it, or it has given up.
+    is_counted: AtomicBool,
 }
 
-impl Seat {
-    /// Nobody who waits can be helped. In one step: who comes after that finds the seat free.
-    fn give_up(&mut self) {
-        self.was_left = true;
+impl Worker {
+    /// It can't help the readers that wait. With the last worker they are answered, in one step: a
+    /// reader that comes after that gets a new worker.
+    fn give_up(&self) {
+        self.is_counted.store(false, Ordering::Release);
         self.context.share.demand.abandon(&FetchFault::Unreachable);
     }
 }
 
-impl Drop for Seat {
+impl LaneWork for Worker {
+    const LANE_USE: LaneUse = LaneUse::Read;
+
+    fn is_done(&self) -> bool {
+        !self.is_counted.load(Ordering::Acquire)
+    }
+
+    fn progress(&self) -> u64 {
+        self.context.share.demand.arrived_count()
+    }
+
+    fn use_lane(&self, lane: &mut BlockingLane) -> Result<LaneEnd, WireError> {
+        let Context { share, runtime, .. } = self.context.as_ref();
+        let end = supply(lane, &share.demand, self.context.as_ref(), &runtime.clock)?;
+        if end == LaneEnd::Done {
+            self.is_counted.store(false, Ordering::Release);
+        }
+        Ok(end)
+    }
+}
+
+impl Drop for Worker {
     fn drop(&mut self) {
-        if !self.was_left {
+        if *self.is_counted.get_mut() {
             self.context.share.demand.leave();
         }
     }
-}
-
-/// Works with one lane after the other until nothing is wanted. A broken lane or a lost session is
-/// survived as long as there is progress in between.
-async fn work(mut seat: Seat) {
-    let context = seat.context.clone();
-    let (demand, clock) = (&context.share.demand, &context.runtime.clock);
-    let mut failures = 0;
-    let mut arrived = demand.arrived_count();
-    loop {
-        let Ok(session) = live_session(&context).await else {
-            return seat.give_up();
-        };
-        let worked = match session.lane(&context, Errand::Demand).await {
-            Ok(lane) => work_with(&context, &session, lane).await,
-            Err(error) => Err(error),
-        };
-        let error = match worked {
-            Ok(LaneEnd::Done) => {
-                seat.was_left = true;
-                return;
-            }
-            Ok(LaneEnd::WornOut) => continue,
-            Err(error) => error,
-        };
-        tracing::debug!(%error, "a lane of a reader broke");
-        let arrived_now = demand.arrived_count();
-        failures = if arrived_now > arrived { 1 } else { failures + 1 };
-        arrived = arrived_now;
-        if failures >= PULL_LANE_FAILURES_MAX {
-            return seat.give_up();
-        }
-        // The lanes end a moment before the session is known to be lost.
-        let retry_at = clock.now() + LANE_RETRY_DELAY * failures;
-        tokio::select! {
-            () = session.ended() => {}
-            () = clock.sleep_until(retry_at) => {}
-        }
-    }
-}
-
-async fn work_with(
-    context: &Arc<Context>,
-    session: &Session,
-    mut lane: DataLane,
-) -> Result<LaneEnd, SessionError> {
-    let worker = context.clone();
-    let worked = context.runtime.run_blocking(move || {
-        let demand = &worker.share.demand;
-        let end = supply(&mut lane.lane, demand, worker.as_ref(), &worker.runtime.clock);
-        (lane, end)
-    });
-    let (lane, end) = worked.await.map_err(io::Error::other)?;
-    match end {
-        Ok(LaneEnd::Done) => session.lanes.rest(lane),
-        Ok(LaneEnd::WornOut) => drop(lane),
-        Err(source) => return Err(SessionError::Lane { source }),
-    }
-    Ok(end.unwrap_or(LaneEnd::Done))
 }

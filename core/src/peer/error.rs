@@ -1,8 +1,8 @@
 //! Why a peer could not do what it was asked to.
 //!
 //! One enum for each thing a person does: start, connect, pull, close. Why something could not be
-//! shared is [`ShareError`](super::ShareError). Each message names the thing
-//! and, where a person can act, what to do.
+//! shared is [`ShareError`](super::ShareError). Each message names the thing and, where a person
+//! can act, what to do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ pub enum ConnectError {
         /// The fingerprint.
         fingerprint: Fingerprint,
     },
-    /// This peer is connected to somebody else.
+    /// This peer is connected to another one.
     #[error("already connected to `{}`\nhint: close that session first", other.fmt_short())]
     Engaged {
         /// To whom.

@@ -19,7 +19,7 @@ use crate::limits::EVENTS_KEPT;
 pub enum Event {
     /// A session with the other peer was made, for the first time or again.
     Connected {
-        /// Who is there.
+        /// The other peer.
         peer: Fingerprint,
         /// Which side dialled.
         initiator: Initiator,
@@ -172,7 +172,7 @@ impl Events {
 
     pub(crate) fn emit(&self, event: Event) {
         tracing::debug!(?event, "event");
-        // Fails only when nobody listens.
+        // Fails only when there is no subscriber.
         drop(self.0.send(event));
     }
 }

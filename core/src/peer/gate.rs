@@ -61,7 +61,7 @@ impl Context {
             return lane.refuse(RefusalReason::UnknownSession).await;
         };
         let wanted = requester == Requester::Dialler || session.lanes.is_wanted();
-        let Some(_place) = session.lanes.reserve().filter(|_| wanted) else {
+        let Some(_slot) = session.lanes.reserve().filter(|_| wanted) else {
             return lane.refuse(RefusalReason::TooManyLanes).await;
         };
         let lane = lane.welcome().await?;

@@ -1,7 +1,7 @@
 //! Keeping a pair together: publishing while it lasts, and taking a lost session up again.
 //!
 //! Drives the machine of `reconnect`: does what its actions say and reports what came of it. A
-//! session that ended on purpose is not taken up again from here, but the other side is still let
+//! session that ended on purpose is not taken up again from here, but the other peer is still let
 //! in when it comes.
 
 use std::future::Future;

@@ -8,19 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 use super::context::Context;
 use super::error::PullError;
-use super::lanes::Errand;
-use super::session::Session;
-use super::status::SessionState;
+use super::lane_work::{self, LaneWork};
+use super::lanes::LaneUse;
 use crate::catalog::{LinkVersion, SharePath, Shown};
-use crate::limits::{
-    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, LINKS_FOLLOWED_MAX, PULL_LANE_FAILURES_MAX,
-    PULL_LANES_MAX, PULL_PATIENCE,
-};
-use crate::session::SessionError;
+use crate::clock::Clock;
+use crate::limits::{CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LINKS_FOLLOWED_MAX, PULL_LANES_MAX};
+use crate::session::blocking::BlockingLane;
+use crate::session::{SessionError, WireError};
 use crate::share::{Claim, Share, SharedFile, shared_file};
 use crate::store::{Destination, LinkFate, Links, StoreError};
 use crate::transfer::{
@@ -267,7 +265,7 @@ async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> 
     queue.take_outcomes(unreachable)
 }
 
-/// Ends the work of a pull that nobody waits for any more.
+/// Ends the work of a pull whose caller has stopped waiting.
 struct CancelOnDrop(Arc<Queue>);
 
 impl Drop for CancelOnDrop {
@@ -280,8 +278,13 @@ impl Drop for CancelOnDrop {
 /// work with.
 async fn fetch_all(context: &Arc<Context>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
     let mut lanes = JoinSet::new();
+    let puller = Arc::new(Puller {
+        clock: context.runtime.clock.clone(),
+        queue: queue.clone(),
+    });
     for _ in 0..queue.width().min(PULL_LANES_MAX) {
-        lanes.spawn(work(context.clone(), queue.clone()));
+        let (context, puller) = (context.clone(), puller.clone());
+        lanes.spawn(async move { lane_work::work(&context, &puller).await });
     }
     let mut last = Ok(());
     while let Some(outcome) = lanes.join_next().await {
@@ -294,76 +297,30 @@ async fn fetch_all(context: &Arc<Context>, queue: &Arc<Queue>) -> Result<(), Opt
     }
 }
 
-/// Works with one lane after the other until nothing is left. A broken lane or a lost session is
-/// survived as long as there is progress in between.
-async fn work(context: Arc<Context>, queue: Arc<Queue>) -> Result<(), Option<SessionError>> {
-    let mut failures = 0;
-    let mut moved = queue.progress().verified_len();
-    while !queue.is_done() {
-        let session = live_session(&context).await?;
-        let broken = match session.lane(&context, Errand::Pull).await {
-            Ok(lane) => work_with(&context, &queue, &session, lane).await,
-            Err(error) => Err(error),
-        };
-        let Err(error) = broken else { continue };
-        tracing::debug!(%error, "a lane of a pull broke");
-        failures = if queue.progress().verified_len() > moved {
-            1
-        } else {
-            failures + 1
-        };
-        moved = queue.progress().verified_len();
-        if failures >= PULL_LANE_FAILURES_MAX {
-            return Err(Some(error));
-        }
-        // The lanes end a moment before the session is known to be lost.
-        let retry_at = context.runtime.clock.now() + LANE_RETRY_DELAY * failures;
-        tokio::select! {
-            () = session.ended() => {}
-            () = context.runtime.clock.sleep_until(retry_at) => {}
-        }
-    }
-    Ok(())
+/// What each worker of a pull does.
+struct Puller {
+    clock: Clock,
+    queue: Arc<Queue>,
 }
 
-async fn work_with(
-    context: &Arc<Context>,
-    queue: &Arc<Queue>,
-    session: &Session,
-    mut lane: super::lanes::DataLane,
-) -> Result<(), SessionError> {
-    let lent = queue.lend_closer(lane.lane.closer()?);
-    let (work, clock) = (queue.clone(), context.runtime.clock.clone());
-    let worked = context.runtime.tasks.spawn_blocking(move || {
-        let end = fetch(&mut lane.lane, &work, &clock);
-        (lane, end)
-    });
-    let (lane, end) = worked.await.map_err(std::io::Error::other)?;
-    match end {
-        Ok(LaneEnd::Done) if queue.take_closer(lent) => session.lanes.rest(lane),
-        Ok(LaneEnd::Done | LaneEnd::WornOut) => drop(lane),
-        Err(source) => return Err(SessionError::Lane { source }),
-    }
-    Ok(())
-}
+impl LaneWork for Puller {
+    const LANE_USE: LaneUse = LaneUse::Pull;
 
-/// The session, or the next one if it is being taken up again.
-pub(crate) async fn live_session(context: &Context) -> Result<Arc<Session>, Option<SessionError>> {
-    let mut slot = context.slot.watch_session();
-    let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
-    let mut status = context.slot.watch_status();
-    let waiting = async {
-        // The state is set before the slot is seen empty, so there is no moment in which a lost
-        // session looks abandoned.
-        tokio::select! {
-            biased;
-            session = slot.wait_for(live) => session.ok().and_then(|session| session.clone()),
-            _ = status.wait_for(|status| status.state == SessionState::Disconnected) => None,
+    fn is_done(&self) -> bool {
+        self.queue.is_done()
+    }
+
+    fn progress(&self) -> u64 {
+        self.queue.progress().verified_len()
+    }
+
+    fn use_lane(&self, lane: &mut BlockingLane) -> Result<LaneEnd, WireError> {
+        let lent = self.queue.lend_closer(lane.closer()?);
+        match fetch(lane, &self.queue, &self.clock)? {
+            // It was ended with the pull.
+            LaneEnd::Done if !self.queue.take_closer(lent) => Ok(LaneEnd::WornOut),
+            end => Ok(end),
         }
-    };
-    match timeout(PULL_PATIENCE, waiting).await {
-        Ok(session) => session.ok_or(None),
-        Err(_) => Err(Some(SessionError::Ended)),
     }
 }
 

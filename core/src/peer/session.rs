@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Context;
 use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
-use super::lanes::{DataLane, Errand, Lanes};
+use super::lanes::{DataLane, LaneUse, Lanes};
 use crate::catalog::{CatalogError, Digest};
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
@@ -41,14 +41,14 @@ pub(crate) struct Session {
     outbox: mpsc::Sender<ControlMessage>,
     ending: CancellationToken,
     reason: OnceLock<DisconnectReason>,
-    /// Whether states of the other side were refused because there is no room for them.
+    /// Whether states of the other peer were refused because there is no room for them.
     has_refused: AtomicBool,
-    /// Whether the digest of the other side was answered.
+    /// Whether the digest of the other peer was answered.
     has_compared: AtomicBool,
 }
 
 /// A session's control lane before its tasks run: they start once the session is where everybody
-/// finds it, or a change made meanwhile would be told to nobody.
+/// finds it, or a change made meanwhile would be lost.
 pub(crate) struct Engine {
     session: Arc<Session>,
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -117,15 +117,15 @@ impl Session {
 
     /// Ends the session. The first reason counts.
     pub(crate) fn end(&self, reason: DisconnectReason) {
-        // Set before: whoever sees the end must be able to read its reason.
+        // Set before: code that sees the end must be able to read its reason.
         drop(self.reason.set(reason));
         self.ending.cancel();
         self.lanes.end();
     }
 
-    /// Ends the session and tells the other side that it is on purpose.
+    /// Ends the session and tells the other peer that it is on purpose.
     pub(crate) fn say_goodbye(&self) {
-        // A full outbox means that the other side does not listen any more.
+        // A full outbox means that the other peer does not listen any more.
         drop(self.outbox.try_send(ControlMessage::Bye));
         self.end(DisconnectReason::Closed);
     }
@@ -146,25 +146,25 @@ impl Session {
     }
 
     /// A lane on which this peer may ask for contents: a resting one or a new one.
-    pub(crate) async fn lane(&self, context: &Context, errand: Errand) -> Result<DataLane, SessionError> {
-        let turn = self.ending.run_until_cancelled(self.lanes.turn(errand)).await;
-        let turn = turn.ok_or(SessionError::Ended)?;
+    pub(crate) async fn lane(&self, context: &Context, lane_use: LaneUse) -> Result<DataLane, SessionError> {
+        let permit = self.ending.run_until_cancelled(self.lanes.permit(lane_use)).await;
+        let permit = permit.ok_or(SessionError::Ended)?;
         if let Some(lane) = self.lanes.take_idle() {
-            return Ok(lane.taken(turn));
+            return Ok(lane.taken(permit));
         }
         let opened = match self.initiator {
             Initiator::Us => self.dial_lane(context, Requester::Dialler).await?,
             Initiator::Them => self.ask_for_lane().await?,
         };
-        Ok(self.lanes.adopt(opened)?.taken(turn))
+        Ok(self.lanes.adopt(opened)?.taken(permit))
     }
 
-    /// Tells the other side that what it serves as this content is not it.
+    /// Tells the other peer that what it serves as this content is not it.
     pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
     }
 
-    /// The same, without waiting: a peer that does not listen is told again.
+    /// The same, without waiting: to a peer that does not listen it is reported again.
     pub(crate) fn report_stale_soon(&self, content: crate::catalog::ContentId) {
         self.send_soon(ControlMessage::Stale(content));
     }
@@ -211,7 +211,7 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
-            // Whoever closes on purpose says so first and does not read any more. Its goodbye may
+            // A peer that closes on purpose says so first and reads no more. Its goodbye may
             // still lie unread when writing fails already, and then it is the reason; the reader
             // ends the session once it has come to it.
             drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
@@ -299,7 +299,7 @@ impl Session {
         Some(HealthEvent::Received)
     }
 
-    /// Sends what the other side may not have. That takes a pass over the catalog, and peers say
+    /// Sends what the other peer may not have. That takes a pass over the catalog, and peers say
     /// once in a session what they have: what changes later is sent anyway.
     fn send_differing(&self, context: &Context, digest: &Digest) {
         if self.has_compared.swap(true, Ordering::Relaxed) {
@@ -307,7 +307,7 @@ impl Session {
             return;
         }
         let files = context.share.files();
-        let differing = files.told(files.catalog.differing(digest));
+        let differing = files.not_withheld(files.catalog.differing(digest));
         self.outgoing.mark(differing);
     }
 
@@ -324,7 +324,7 @@ impl Session {
         }
     }
 
-    /// Control messages are few; when the outbox is full, the other side has stopped reading, and
+    /// Control messages are few; when the outbox is full, the other peer has stopped reading, and
     /// health will say so.
     fn send_soon(&self, message: ControlMessage) {
         if self.outbox.try_send(message).is_err() {
@@ -333,13 +333,13 @@ impl Session {
     }
 
     fn offer_lane(self: &Arc<Self>, context: &Arc<Context>) {
-        let Some(place) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
+        let Some(slot) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
             return;
         };
         let (session, context) = (self.clone(), context.clone());
         let turn = self.lanes.dial_turn(context.runtime.clock.now());
         context.runtime.clone().spawn(async move {
-            let _place = place;
+            let _slot = slot;
             let waiting = context.runtime.clock.sleep_until(turn);
             if session.ending.run_until_cancelled(waiting).await.is_none() {
                 return;
@@ -351,7 +351,7 @@ impl Session {
         });
     }
 
-    /// Serves contents on a lane until the other side closes it or the session ends.
+    /// Serves contents on a lane until the other peer closes it or the session ends.
     pub(crate) fn serve_lane(&self, context: &Arc<Context>, lane: OpenLane) {
         let Ok(mut lane) = self.lanes.adopt(lane) else {
             return;

@@ -85,7 +85,7 @@ impl SessionSlot {
     }
 
     /// From now on `after_loss` says what becomes of a lost session with `remote`, if that is the
-    /// peer that is let in. Where it is left, nobody looks for it either.
+    /// peer that is let in. Where it is left, the search for it has ended too.
     pub(crate) fn set_after_loss(&self, remote: Fingerprint, after_loss: AfterLoss) {
         let _turn = self.take_turn();
         if self.expected.current() != Some(remote) {
@@ -105,7 +105,7 @@ impl SessionSlot {
         }
     }
 
-    /// From now on nobody is let in. `true` if somebody was.
+    /// From now on no peer is let in. `true` if one was.
     pub(crate) fn expect_nobody(&self) -> bool {
         let _turn = self.take_turn();
         let was_expecting = self.expected.current().is_some();
@@ -207,7 +207,7 @@ impl SessionSlot {
         }
     }
 
-    /// Slot, status and event change together: whoever has the turn does all three.
+    /// Slot, status and event change together: the thread that has the turn changes all three.
     fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }

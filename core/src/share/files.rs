@@ -29,8 +29,8 @@ pub(crate) struct Files {
     pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
     /// Files that were made through a mount and not closed yet. Their states are not sent to the
     /// other peer.
-    untold: HashSet<EntryId>,
-    /// Entries that have a content which is held, whoever made them.
+    withheld: HashSet<EntryId>,
+    /// Entries that have a content which is held, made by either peer.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     pub(super) grants: Grants,
     served: Served,
@@ -56,23 +56,23 @@ impl Files {
             grants: Grants::default(),
             served: Served::default(),
             own: OwnFiles::default(),
-            untold: HashSet::new(),
+            withheld: HashSet::new(),
         }
     }
 
-    /// Keeps an entry to ourselves until [`Files::tell`].
-    pub(crate) fn keep_untold(&mut self, entry: EntryId) {
-        self.untold.insert(entry);
+    /// Keeps an entry to ourselves until [`Files::stop_withholding`].
+    pub(crate) fn withhold(&mut self, entry: EntryId) {
+        self.withheld.insert(entry);
     }
 
-    /// From now on the other side may know of the entry.
-    pub(crate) fn tell(&mut self, entry: EntryId) {
-        self.untold.remove(&entry);
+    /// From now on the other peer may know of the entry.
+    pub(crate) fn stop_withholding(&mut self, entry: EntryId) {
+        self.withheld.remove(&entry);
     }
 
-    /// Those of `entries` that the other side may know of.
-    pub(crate) fn told(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
-        entries.retain(|entry| !self.untold.contains(entry));
+    /// Those of `entries` that the other peer may know of.
+    pub(crate) fn not_withheld(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
+        entries.retain(|entry| !self.withheld.contains(entry));
         entries
     }
 
@@ -115,7 +115,7 @@ impl Files {
         Ok(change.touched)
     }
 
-    /// The entries that get a file which the user has as `entry`, shown at `path`. The other side
+    /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer
     /// may have made a twin that is shown as one with it. So those entries get it that had it from
     /// the user before, and `entry` only if there are none.
     pub(super) fn given_as(&self, path: &SharePath, entry: EntryId, content: &ContentId) -> Vec<EntryId> {
@@ -144,11 +144,11 @@ impl Files {
         self.forget_ungranted(&content);
     }
 
-    /// Call this after the other side has changed the entries of `piece`, which had the contents
+    /// Call this after the other peer has changed the entries of `piece`, which had the contents
     /// `before`. When an entry has lost its content, or is not shown with it any more, its file
     /// passes to an entry that has just got this content, as by a rename onto another file, or else
     /// to one that has it. The user sees that entry and can remove it. If there is none, the file
-    /// is not served any more: what nobody sees nobody can remove, and the other side could show it
+    /// is not served any more: what nobody sees nobody can remove, and the other peer could show it
     /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
     pub(super) fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(&piece.entries).into_iter();
@@ -279,7 +279,7 @@ impl Files {
 
     /// Call this after the user of this peer has renamed or revised something. A file of one of the
     /// entries is then served for those of them that got its content by this, as by a rename onto a
-    /// file. Those that had it before may be twins that the other side has made.
+    /// file. Those that had it before may be twins that the other peer has made.
     pub(crate) fn follow(&mut self, change: &Change) {
         let made = change.made.iter();
         let made: HashSet<_> = made

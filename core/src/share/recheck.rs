@@ -1,8 +1,8 @@
-//! Reading shared files again: because they have changed, or because the other side says that it
+//! Reading shared files again: because they have changed, or because the other peer says that it
 //! got other bytes.
 //!
 //! A file whose stamp has changed is read again at once. A file whose stamp is the same is read
-//! again too, because a stamp is only as fine as the clock of the file system. But the other side
+//! again too, because a stamp is only as fine as the clock of the file system. But the other peer
 //! asks for that with one short message, and reading costs as much as the file is long. So each
 //! such file is read at most once in an interval, and all of them together for a small share of the
 //! time.
@@ -29,7 +29,7 @@ struct Rechecks {
 }
 
 impl Rechecks {
-    /// Whether a file may be read again on the word of the other side.
+    /// Whether a file may be read again on the word of the other peer.
     fn may_read(&mut self, (path, stamp): (&Path, &FileStamp), now: Instant) -> bool {
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RECHECK_INTERVAL;
         self.read.retain(|_, (_, at)| is_recent(at));
@@ -45,7 +45,7 @@ impl Rechecks {
     }
 }
 
-/// Reads files again that the other side finds to be wrong, one at a time, until the peer is
+/// Reads files again that the other peer finds to be wrong, one at a time, until the peer is
 /// closed.
 pub(super) fn spawn_refresher(share: &Arc<Share>, mut stale: mpsc::Receiver<Arc<Source>>) {
     let refresher = share.clone();
@@ -78,7 +78,7 @@ fn look_again(share: &Share, source: &Arc<Source>, rechecks: &mut Rechecks) {
 }
 
 impl Share {
-    /// Looks at the local files again that are served as `content`: the other side got something
+    /// Looks at the local files again that are served as `content`: the other peer got something
     /// else.
     pub(crate) fn recheck(&self, content: &ContentId) {
         let served = self.files().served(content);
@@ -95,7 +95,7 @@ impl Share {
     }
 
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that
-    /// is the same content. What somebody else has read meanwhile is not read twice.
+    /// is the same content. A file that another thread has read meanwhile is not read twice.
     ///
     /// A file that has vanished is not served any more. Nor is a file that was received and has
     /// been edited here since: the user never shared what it is now.
@@ -152,7 +152,7 @@ impl Share {
                 return None;
             }
         };
-        // Under one lock: what somebody else has shared under a name meanwhile is not replaced.
+        // Under one lock: a file that was shared under a name meanwhile is not replaced.
         let paths = files.shared_from(stale);
         let is_shared = fresh.content == stale.content || !paths.is_empty();
         if fresh.content == stale.content {

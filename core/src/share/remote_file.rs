@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Share;
 use crate::store::Cached;
-use crate::transfer::{Done, Engage, Patience, Plan, ReadAhead, Waiter};
+use crate::transfer::{Done, Patience, Plan, ReadAhead, Waiter, WorkersToStart};
 
 /// A file of the other peer that is open for reading: one content, whatever becomes of the name.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl RemoteFile {
 
 impl Share {
     /// Starts what the demand needs: a worker, the timer of its waiters, or neither.
-    fn start(self: &Arc<Self>, engage: Engage) {
+    fn start(self: &Arc<Self>, engage: WorkersToStart) {
         if engage.worker {
             match self.hooks.upgrade() {
                 Some(hooks) => hooks.start_worker(),

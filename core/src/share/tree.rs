@@ -87,7 +87,7 @@ impl Tree<'_> {
             return Err(ShareError::Closed);
         }
         // Nothing in a folder whose own path is not allowed can be shared. This also bounds how
-        // deep this calls itself, whoever has made the tree.
+        // deep this calls itself in any tree.
         if !name.is_empty() {
             parse(folder, name)?;
         }

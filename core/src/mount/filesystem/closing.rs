@@ -3,8 +3,8 @@
 //!
 //! What a program has mapped into memory it can write after it closed the file. Where the writes go
 //! through us, the kernel closes the file only once it is unmapped. Where it writes by itself, it
-//! closes the file at once and tells nobody of the mapping: then the last handle lingers here until
-//! nobody else can write to the file any more.
+//! closes the file at once and reports no mapping: then the last handle lingers here until no other
+//! process can write to the file.
 //!
 //! What a program stores into mapped memory is shared when it is unmapped, however long ago the
 //! file was closed, and without passthrough also when it is synced. With passthrough the kernel
@@ -17,7 +17,7 @@ use std::sync::{Arc, MutexGuard};
 use super::super::attributes::Inode;
 use super::super::error::FsError;
 use super::super::nodes::Nodes;
-use super::super::open_file::{Body, News, OpenFile};
+use super::super::open_file::{Announcement, Body, OpenFile};
 use super::super::publish::Check;
 use super::super::view::ShareView;
 use super::super::viewers::ViewerId;
@@ -35,7 +35,7 @@ impl OpenHandle {
         }
     }
 
-    /// Whether it is the last one of a file that somebody may still write to past us.
+    /// Whether it is the last one of a file that a process may still write to past us.
     fn must_linger(&self) -> bool {
         if self.io == Io::Calls {
             return false;
@@ -54,7 +54,7 @@ impl OpenHandle {
 }
 
 impl ShareView {
-    /// Ends what a handle did, now or when nobody else can write to the file any more.
+    /// Ends what a handle did: now, or when no other process can write to the file any more.
     pub(super) fn close(self: &Arc<Self>, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
         if closed.must_linger() {
             self.close_when_unmapped(closed.clone(), viewer);
@@ -89,7 +89,7 @@ impl ShareView {
         });
     }
 
-    /// Returns when nobody else can write to the file any more.
+    /// Returns when no other process can write to the file any more.
     async fn linger(&self, closed: &OpenHandle) {
         let clock = &self.share.runtime.clock;
         let mut interval = MAPPED_LOOK_INTERVAL_FIRST;
@@ -132,7 +132,7 @@ impl ShareView {
     /// something is left to publish: a new file, or a time that was set after its writer closed it.
     fn leave_unwritten(&self, closed: &OpenHandle) -> bool {
         let is_unwritten = closed.last_check() == Check::Stamp && !closed.mode.write;
-        if !is_unwritten || closed.file.state().news == News::Untold {
+        if !is_unwritten || closed.file.state().announcement == Announcement::Withheld {
             return false;
         }
         let nodes = self.nodes();

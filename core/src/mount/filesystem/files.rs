@@ -161,8 +161,8 @@ impl FileSystem {
         }
     }
 
-    /// Closes a handle; the last one shares what was written since it was flushed, but not before
-    /// nobody can write to a backed file any more, as a process that has mapped it into memory can.
+    /// Closes a handle; the last one shares what was written since it was flushed, but not while
+    /// a process can still write to a backed file that it has mapped into memory.
     ///
     /// # Errors
     /// As [`FileSystem::flush`]; the handle is closed all the same.

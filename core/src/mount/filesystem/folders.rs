@@ -175,7 +175,7 @@ impl FileSystem {
             let key = shown.key();
             let inode = nodes.known_inode(&key).unwrap_or(Inode::preferred(&key));
             let (name, kind) = (shown.path.name(), kind_of(&shown));
-            // Nobody asks a listing who holds a file, and it may be long.
+            // No caller needs the holders of a file in a listing, and there may be many.
             shown.holders.clear();
             items.push(item(Some(shown), name.as_str(), inode, kind));
         }
@@ -223,7 +223,7 @@ impl FileSystem {
     }
 }
 
-/// Whether whoever lists a folder takes more.
+/// Whether the caller that lists a folder takes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// It was taken, and there may be room for another one.

@@ -3,7 +3,7 @@
 use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
 use super::super::error::FsError;
-use super::super::open_file::{Body, Keep, News};
+use super::super::open_file::{Announcement, Body, Keep};
 use super::super::view::{Seen, top};
 use super::{FileSystem, IoWish, OpenHandle};
 use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
@@ -41,7 +41,7 @@ impl FileSystem {
     }
 
     /// Changes attributes; `handle` may name an open file to truncate. May take long when a file of
-    /// the other side is truncated to another length than 0, since the rest of it is fetched.
+    /// the other peer is truncated to another length than 0, since the rest of it is fetched.
     ///
     /// # Errors
     /// [`FsError::IsAFolder`] for the length of a folder, [`FsError::TooLarge`],
@@ -168,7 +168,7 @@ impl FileSystem {
 
     /// The time of a file that is being written is that of its working file.
     fn set_working_time(&self, inode: Inode, changes: &Changes) -> Result<(), FsError> {
-        // Under the lock, so that whoever closes the file sees it.
+        // Under the lock, so that the thread that closes the file sees it.
         let nodes = self.view.nodes();
         let open = self.view.open_file(&nodes, inode);
         if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
@@ -211,23 +211,23 @@ impl FileSystem {
         if edited.shown.key() != shown.key() {
             self.view.rekey(&mut nodes, inode, &edited.shown);
         }
-        let mut news = News::Told;
+        let mut announcement = Announcement::Made;
         if let Some(open) = self.view.open_file(&nodes, inode) {
             let mut state = open.state();
-            // Whoever writes on from an older version does not know of this one: it stays, whatever
-            // he writes.
+            // A program that writes on from an older version has not seen this one: it stays,
+            // whatever is written.
             let is_current = state.version == Some((shown.key(), shown.dot));
             if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));
             }
-            news = state.news;
+            announcement = state.announcement;
         }
         drop(nodes);
         let path = &edited.shown.path;
-        self.view.tell_content(files, path, Some(self.viewer));
-        match news {
-            News::Told => Ok(edited.change.touched),
-            News::Untold => Ok(Vec::new()),
+        self.view.report_content(files, path, Some(self.viewer));
+        match announcement {
+            Announcement::Made => Ok(edited.change.touched),
+            Announcement::Withheld => Ok(Vec::new()),
         }
     }
 

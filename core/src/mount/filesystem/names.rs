@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::super::answer::Answer;
-use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
+use super::super::attributes::{Attributes, Inode, NewFile, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::links::stays_inside;
 use super::super::open_file::OpenFile;
@@ -66,11 +66,11 @@ impl FileSystem {
         let change = files.catalog.add_folder(&path)?;
         let attributes = self.made(&files, (folder, &path), (Some(mode & 0o7777), owner))?;
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
-    /// Makes an empty file, which the other side is told of at once; counts as one lookup of it.
+    /// Makes an empty file and announces it at once; counts as one lookup of it.
     ///
     /// # Errors
     /// [`FsError::Exists`], and those of names and of the store.
@@ -81,7 +81,12 @@ impl FileSystem {
         mode: u32,
         owner: Owner,
     ) -> Result<Attributes, FsError> {
-        let made = self.create((folder, name), (mode, owner), OpenMode::WRITE, IoWish::Calls)?;
+        let made = self.create(
+            (folder, name),
+            NewFile { mode, owner },
+            OpenMode::WRITE,
+            IoWish::Calls,
+        )?;
         let (attributes, opened) = made;
         self.release(opened.handle)?;
         Ok(attributes)
@@ -89,7 +94,7 @@ impl FileSystem {
 
     /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never
     /// followed here; wherever it leads, it can be read through the mounts of this peer until the
-    /// other side changes or moves the link.
+    /// other peer changes or moves the link.
     ///
     /// # Errors
     /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of
@@ -112,7 +117,7 @@ impl FileSystem {
         let attributes = self.made(&files, (folder, &path), (None, owner))?;
         self.view.own_links().note(path, target);
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
@@ -146,7 +151,7 @@ impl FileSystem {
             || stays_inside(&files.catalog, path, target, depth.min(seen_depth))
     }
 
-    /// Removes a file or a link. Whoever has it open goes on using it.
+    /// Removes a file or a link. A process that has it open goes on using it.
     ///
     /// # Errors
     /// [`FsError::NotFound`], [`FsError::IsAFolder`].
@@ -174,9 +179,9 @@ impl FileSystem {
         let change = from_catalog(&mut files.catalog, &path)?;
         self.view.own_links().forget(&path);
         self.detach(&mut files, &shown);
-        self.view.tell_name(&files, &path, Some(self.viewer));
+        self.view.report_name(&files, &path, Some(self.viewer));
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
@@ -248,20 +253,19 @@ impl FileSystem {
         }
         self.follow(&files, (&moved, folder), (&to, new_folder));
         for path in [&from, &to] {
-            self.view.tell_name(&files, path, Some(self.viewer));
+            self.view.report_name(&files, path, Some(self.viewer));
         }
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
-    /// Makes the entry of a new file, which the other side is told of when it is closed for the
-    /// first time.
+    /// Makes the entry of a new file, which is announced when it is closed for the first time.
     pub(super) fn make_file(
         &self,
         files: &mut Files,
         (folder, name): (Inode, &OsStr),
-        (mode, owner): (u32, Owner),
+        NewFile { mode, owner }: NewFile,
     ) -> Result<(Attributes, Shown), FsError> {
         let path = self.free_child(files, folder, name)?;
         let version = FileVersion {
@@ -271,7 +275,7 @@ impl FileSystem {
         };
         let _told_when_closed = files.catalog.add_file(&path, version)?;
         if let Some(made) = files.catalog.lookup(&path) {
-            files.keep_untold(made.id);
+            files.withhold(made.id);
         }
         let special = Some(mode & 0o7000).filter(|special| *special != 0);
         let attributes = self.made(files, (folder, &path), (special, owner))?;
@@ -327,7 +331,7 @@ impl FileSystem {
             local.accessed_ns = Some(now);
         });
         drop(nodes);
-        self.view.tell_new(files, path, Some(self.viewer));
+        self.view.report_new(files, path, Some(self.viewer));
         Ok(self.introduce(folder, &shown))
     }
 
@@ -350,13 +354,13 @@ impl FileSystem {
         }
         nodes.forget_local(&shown.key());
         drop(nodes);
-        files.tell(shown.id);
+        files.stop_withholding(shown.id);
         files.let_go(shown.file().map(|file| file.content));
     }
 
     /// After a rename: the inode that stood for `old`, in the folder `from`, stands for what is
     /// shown at `path` now, in the folder `to`. A file that is open with another content than `old`
-    /// had does not come along: it is what the other side has replaced.
+    /// had does not come along: it is what the other peer has replaced.
     fn follow(&self, files: &Files, (old, from): (&Shown, Inode), (path, to): (&SharePath, Inode)) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
@@ -393,8 +397,8 @@ impl FileSystem {
         Ok(inode.and_then(|inode| Some((inode, self.view.open_file(&nodes, inode)?))))
     }
 
-    /// Tells the other side.
-    pub(super) fn tell(&self, change: Change) {
+    /// Announces a change to the other peer.
+    fn announce(&self, change: Change) {
         self.view.share.announce(change.touched);
     }
 }

@@ -1,4 +1,4 @@
-//! Opening files, and the books of who has them open.
+//! Opening files, and counting their handles.
 //!
 //! Owns where the bytes of a content are found, how a new handle is served, and what happens with
 //! the last one. All handles of an inode share one [`OpenFile`].
@@ -8,10 +8,10 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
 use super::super::error::FsError;
 use super::super::nodes::Standing;
-use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
+use super::super::open_file::{Announcement, Body, Keep, LocalFile, OpenFile};
 use super::super::view::{Seen, ShareView};
 use super::super::working::Working;
 use super::meta::check_file;
@@ -30,7 +30,7 @@ pub enum Io {
     Backed,
 }
 
-/// Which of the two whoever opens a file can do.
+/// Which of the two the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoWish {
     /// Calls only.
@@ -46,8 +46,8 @@ pub struct Opened {
     pub handle: Handle,
     /// The file to read and write past us, if its handles are [`Io::Backed`].
     pub backing: Option<OwnedFd>,
-    /// The hash of the content: whoever remembers bytes of another one must forget them. `None`
-    /// while it is being written.
+    /// The hash of the content: a kernel that remembers bytes of another one must forget them.
+    /// `None` while it is being written.
     pub content: Option<[u8; 32]>,
 }
 
@@ -89,13 +89,13 @@ impl FileSystem {
     pub fn create(
         &self,
         (folder, name): (Inode, &OsStr),
-        (mode, owner): (u32, Owner),
+        new: NewFile,
         open_mode: OpenMode,
         wish: IoWish,
     ) -> Result<(Attributes, Opened), FsError> {
         let working = Working::create(self.view.share.written_dir()?, &self.view.uses)?;
         let mut files = self.view.share.files();
-        let (attributes, shown) = match self.make_file(&mut files, (folder, name), (mode, owner)) {
+        let (attributes, shown) = match self.make_file(&mut files, (folder, name), new) {
             Ok(made) => made,
             Err(error) => {
                 working.remove();
@@ -104,7 +104,7 @@ impl FileSystem {
         };
         let content = shown.file().ok_or(FsError::Invalid)?.content;
         let body = Body::Working(Arc::new(working));
-        let open = OpenFile::new(body, content, (shown.key(), shown.dot), News::Untold);
+        let open = OpenFile::new(body, content, (shown.key(), shown.dot), Announcement::Withheld);
         let open = self.enter(attributes.inode, Arc::new(open))?;
         let opened = self.install(attributes.inode, open, open_mode, wish)?;
         let nodes = self.view.nodes();
@@ -215,7 +215,7 @@ impl FileSystem {
         let place = self.view.body(&file, sources, pace)?;
         Ok(place.map(|body| {
             let version = (shown.key(), shown.dot);
-            Arc::new(OpenFile::new(body, file.content, version, News::Told))
+            Arc::new(OpenFile::new(body, file.content, version, Announcement::Made))
         }))
     }
 
@@ -271,7 +271,7 @@ impl ShareView {
     /// Where the bytes of a content are.
     fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>, pace: Pace) -> Result<Place<Body>, FsError> {
         let (mut is_outdated, mut unusable_count) = (false, 0);
-        // One that nobody else reads, if there is one: it can be handed to the kernel.
+        // One without other readers, if there is one: it can be handed to the kernel.
         let mut sources = sources;
         sources.sort_by_key(|source| self.uses.count(&source.path));
         for source in sources {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig};
 
-use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
 use super::super::error::FsError;
 use super::super::filesystem::{FileSystem, IoWish, Opened};
 use crate::limits::KERNEL_STACK_DEPTH;
@@ -60,6 +60,14 @@ struct InodeIo {
 /// Registers a backing file with the kernel, as only the reply to an opening can.
 pub(super) type Register<'a> = &'a dyn Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>;
 
+/// How the kernel wants a file to be opened.
+#[derive(Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) inode: Inode,
+    pub(super) mode: OpenMode,
+    pub(super) register: Register<'a>,
+}
+
 impl Backings {
     /// Asks the kernel for passthrough if that is wished.
     pub(in super::super) fn new(wished: Wished) -> Self {
@@ -80,16 +88,12 @@ impl Backings {
 
     /// Opens a file in the way in which it is open already, or in the best one. Waits for other
     /// threads that open or close the inode.
-    pub(super) fn open(
-        &self,
-        fs: &FileSystem,
-        (inode, mode): (Inode, OpenMode),
-        register: Register<'_>,
-    ) -> Result<Chosen, FsError> {
+    pub(super) fn open(&self, fs: &FileSystem, opening: Opening<'_>) -> Result<Chosen, FsError> {
+        let Opening { inode, mode, .. } = opening;
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
         let chosen = fs.open(inode, mode, self.wish(&io));
-        let chosen = chosen.and_then(|opened| self.choose(fs, (&mut io, inode, mode), opened, register));
+        let chosen = chosen.and_then(|opened| self.choose(fs, &mut io, opened, opening));
         drop(io);
         drop(entry);
         self.drop_closed(inode);
@@ -100,13 +104,13 @@ impl Backings {
     pub(super) fn open_at_once(
         &self,
         fs: &FileSystem,
-        (inode, mode): (Inode, OpenMode),
-        register: Register<'_>,
+        opening: Opening<'_>,
     ) -> Option<Result<Chosen, FsError>> {
+        let Opening { inode, mode, .. } = opening;
         let entry = self.entry(inode);
         let mut io = lock_at_once(&entry)?;
         let chosen = fs.open_at_once(inode, mode, self.wish(&io));
-        let chosen = chosen.map(|opened| self.choose(fs, (&mut io, inode, mode), opened?, register));
+        let chosen = chosen.map(|opened| self.choose(fs, &mut io, opened?, opening));
         drop(io);
         drop(entry);
         self.drop_closed(inode);
@@ -118,10 +122,15 @@ impl Backings {
     fn choose(
         &self,
         fs: &FileSystem,
-        (io, inode, mode): (&mut InodeIo, Inode, OpenMode),
+        io: &mut InodeIo,
         opened: Opened,
-        register: Register<'_>,
+        opening: Opening<'_>,
     ) -> Result<Chosen, FsError> {
+        let Opening {
+            inode,
+            mode,
+            register,
+        } = opening;
         // Truncated it is already.
         let again = OpenMode {
             truncate: false,
@@ -133,19 +142,21 @@ impl Backings {
         }
     }
 
-    /// Makes a file and opens it.
+    /// Makes a file of that name and opens it. The inode of `opening` is that of its folder.
     pub(super) fn create(
         &self,
         fs: &FileSystem,
-        place: (Inode, &OsStr),
-        new: (u32, Owner),
-        (mode, register): (OpenMode, Register<'_>),
+        name: &OsStr,
+        new: NewFile,
+        opening: Opening<'_>,
     ) -> Result<(Attributes, Chosen), FsError> {
+        let (place, mode) = ((opening.inode, name), opening.mode);
         let (attributes, opened) = fs.create(place, new, mode, self.wish(&InodeIo::default()))?;
         let inode = attributes.inode;
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        let chosen = self.choose(fs, (&mut io, inode, mode), opened, register)?;
+        let opening = Opening { inode, ..opening };
+        let chosen = self.choose(fs, &mut io, opened, opening)?;
         Ok((attributes, chosen))
     }
 
@@ -186,7 +197,7 @@ impl Backings {
 
     fn drop_closed(&self, inode: Inode) {
         let mut inodes = self.lock();
-        // Unless somebody is about to open it.
+        // Unless another thread is about to open it.
         if inodes
             .get(&inode)
             .is_some_and(|entry| Arc::strong_count(entry) == 1 && !is_open(entry))

@@ -3,10 +3,11 @@
 use super::super::answer::{Answer, Job};
 use super::super::open_file::OpenFile;
 use super::*;
-use crate::store::GROUP_LEN;
+use crate::limits::AT_ONCE_LEN_MAX;
 
-/// More than is hashed or copied at once.
-const LARGE: usize = GROUP_LEN as usize + 1;
+/// As much as is hashed or copied at once.
+const SMALL: usize = AT_ONCE_LEN_MAX as usize;
+const LARGE: usize = SMALL + 1;
 
 const EMPTIED: Changes = Changes {
     mode: None,
@@ -43,12 +44,16 @@ fn open_file(alone: &Alone, inode: Inode) -> Arc<OpenFile> {
 #[tokio::test]
 async fn a_small_file_is_written_shared_and_closed_at_once() {
     let alone = alone().await;
-    let (_, handle) = alone.create("a");
-    assert_eq!(done(alone.fs.write_or_later(handle, 0, b"hello")), 5);
+    let (inode, handle) = alone.create("a");
+    let bytes = vec![1; SMALL];
+    assert_eq!(done(alone.fs.write_or_later(handle, 0, &bytes)), SMALL);
     done(alone.fs.flush_or_later(handle));
-    assert_eq!(shared_len(&alone), 5);
+    assert_eq!(shared_len(&alone), SMALL as u64);
     done(alone.fs.release_or_later(handle));
     assert!(matches!(alone.fs.read(handle, 0, 5), Err(FsError::BadHandle)));
+    let handle = alone.open_to_write(inode);
+    assert_eq!(done(alone.fs.write_or_later(handle, 0, b"copied first")), 12);
+    alone.fs.release(handle).unwrap();
 }
 
 #[tokio::test]

@@ -364,7 +364,7 @@ async fn a_new_file_of_the_other_side_has_nothing_of_the_one_it_removed() {
     let place = (Inode::ROOT, OsStr::new("a"));
     let (_, opened) = alone
         .fs
-        .create(place, (0o4755, OWNER), OpenMode::WRITE, IoWish::Calls)
+        .create(place, new_file(0o4755), OpenMode::WRITE, IoWish::Calls)
         .unwrap();
     alone.fs.release(opened.handle).unwrap();
     alone.peer.remove(&SharePath::parse("a").unwrap()).unwrap();

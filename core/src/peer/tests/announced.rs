@@ -189,14 +189,19 @@ async fn a_peer_whose_catalog_is_full_says_so_to_who_shares_a_file() {
 async fn a_full_catalog_has_no_room_for_a_file_made_through_a_mount() {
     use std::ffi::OsStr;
 
-    use crate::mount::{FsError, Inode, IoWish, OpenMode, Owner};
+    use crate::mount::{FsError, Inode, IoWish, NewFile, OpenMode, Owner};
 
     let store = tempfile::tempdir().unwrap();
     let peer = peer_with(|config| config.store(store.path()).catalog_len_max(1000)).await;
     let file_system = peer.file_system().unwrap();
     let owner = Owner { uid: 7, gid: 8 };
     let place = (Inode::ROOT, OsStr::new("file"));
-    let made = file_system.create(place, (0o644, owner), OpenMode::WRITE, IoWish::Calls);
+    let made = file_system.create(
+        place,
+        NewFile { mode: 0o644, owner },
+        OpenMode::WRITE,
+        IoWish::Calls,
+    );
     assert!(matches!(made, Err(FsError::Full)));
     let written = std::fs::read_dir(store.path().join("written")).unwrap();
     assert_eq!(written.count(), 0);
