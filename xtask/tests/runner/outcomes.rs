@@ -208,7 +208,7 @@ fn fuse_can_be_insisted_on_by_an_option_or_the_environment() {
         assert!(run.stdout.contains("`fuse` is required and missing: "), "{run}");
         assert!(
             run.stdout
-                .contains("there is no `workspace.metadata.xtask.probe`"),
+                .contains("there is no `workspace.metadata.universe.probe`"),
             "{run}"
         );
     }

@@ -14,6 +14,7 @@ pub mod folder;
 pub mod fuse_connections;
 pub mod interrupt;
 pub mod invocation;
+pub mod limits;
 pub mod lock_file;
 pub mod mounts;
 pub mod os;

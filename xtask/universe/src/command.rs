@@ -8,6 +8,7 @@ use clap::Parser;
 use crate::base::exit::{Exit, Stop};
 use crate::base::invocation::Invocation;
 use crate::base::{disarm, os, text, variables};
+use crate::machine::capability;
 use crate::runner::{completions, doctor, list, report, sweep, test};
 
 /// The subcommands of the runner, to be flattened into those of a program.
@@ -57,7 +58,7 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = crate::sandbox::linux::run_if_asked() {
         return code;
     }
-    if let Some(code) = crate::machine::capability::storage::run_if_asked() {
+    if let Some(code) = capability::run_if_asked() {
         return code;
     }
     invocation.set();

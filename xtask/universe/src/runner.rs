@@ -1,6 +1,7 @@
 //! The subcommands, and the way from sources to a report: build, list, plan, run, report.
 
 pub mod binary;
+pub mod capabilities;
 pub mod completions;
 pub mod console;
 pub mod discover;

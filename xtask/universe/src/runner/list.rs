@@ -15,7 +15,7 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
+use crate::machine::capability::detect;
 use crate::report::events::Events;
 use crate::runner::console::{self, Console};
 use crate::runner::discover::{self, Means, standings};
@@ -104,7 +104,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
     let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
     let rules = Rules::of(workspace)?;
-    let capabilities = detect_for(workspace, listing.build.fuse.mode);
+    let capabilities = detect(listing.build.fuse.mode, &workspace.config);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;

@@ -18,7 +18,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::os;
 use crate::base::runtime;
-use crate::machine::capability::detect_for;
+use crate::machine::capability::detect;
 use crate::report::junit::Dialect;
 use crate::runner::discover::standings;
 use crate::runner::execution::{Caps, OnFailure, Output, Settings};
@@ -150,7 +150,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     run.args.schedule.subset.check()?;
     let rules = Rules::of(&run.workspace)?;
     run.events.phase("probe");
-    let capabilities = detect_for(&run.workspace, run.args.build.fuse.mode);
+    let capabilities = detect(run.args.build.fuse.mode, &run.workspace.config);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
     let subset = run.read_subset();
     let ground = Ground::prepare(run)?;

@@ -89,6 +89,16 @@ impl Capture {
         }
     }
 
+    /// The same, where the beginning and the end are enough.
+    pub(crate) fn brief() -> Capture {
+        Capture {
+            stdout: Stream::new(KEPT_LEN_MAX),
+            stderr: Stream::new(KEPT_LEN_MAX),
+            log: None,
+            echo: None,
+        }
+    }
+
     /// Reads both streams to their ends.
     pub(crate) async fn read(
         &mut self,
