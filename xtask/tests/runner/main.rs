@@ -6,6 +6,7 @@
 //! are each test's own.
 #![cfg(unix)]
 
+mod adoption;
 mod capabilities;
 mod foreign;
 mod guard;

@@ -9,7 +9,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::invocation::Invocation;
 use crate::base::{disarm, os, text, variables};
 use crate::machine::capability;
-use crate::runner::{completions, doctor, list, report, sweep, test};
+use crate::runner::{completions, doctor, init, list, report, sweep, test};
 
 /// The subcommands of the runner, to be flattened into those of a program.
 #[derive(Debug, clap::Subcommand)]
@@ -24,6 +24,7 @@ pub enum Command {
     Completions(completions::Args),
     List(list::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
 }
 
 impl Command {
@@ -40,6 +41,7 @@ impl Command {
             Command::Completions(args) => completions::run(&args, P::command()),
             Command::List(args) => list::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Init(args) => init::run(&args),
         }
     }
 }

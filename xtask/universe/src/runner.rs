@@ -8,6 +8,7 @@ pub mod discover;
 pub mod doctor;
 pub mod execution;
 pub mod github;
+pub mod init;
 pub mod libtest;
 pub mod list;
 pub mod outputs;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::base::exit::Stop;
 pub(crate) use entry::{Entry, Wrong};
 pub(crate) use home::{Home, TABLE};
-pub(crate) use own_capability::{Address, BUILT_IN, Open, OwnCapability};
+pub(crate) use own_capability::{Address, BUILT_IN, Open, OwnCapability, is_name as is_name_of_capability};
 
 /// The whole table.
 #[derive(Debug, Clone)]
@@ -222,7 +222,7 @@ mod tests {
     fn the_old_name_is_read_where_the_new_one_is_not_there() {
         let old = parse_all(&json!({"xtask": {"name": "x"}})).unwrap();
         assert_eq!((old.name.as_deref(), old.remark), (Some("x"), None));
-        let message = parse_all(&json!({"xtask": {"naem": "x"}})).unwrap_err();
+        let message = parse_all(&json!({"xtask": {"name": "x", "naem": "x"}})).unwrap_err();
         assert!(message.contains("`workspace.metadata.xtask.naem`"), "{message}");
         assert!(
             message.contains("an empty `[workspace.metadata.universe]` says so"),
@@ -242,5 +242,6 @@ mod tests {
         assert!(parts.iter().all(|part| remark.contains(part)), "{remark}");
         let anothers = parse_all(&json!({"universe": {}, "xtask": {"codegen": 1}})).unwrap();
         assert_eq!((anothers.is_given, anothers.remark), (true, None));
+        assert!(!parse_all(&json!({"xtask": {"codegen": 1}})).unwrap().is_given);
     }
 }

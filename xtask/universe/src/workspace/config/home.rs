@@ -57,15 +57,16 @@ pub(super) struct Found<'a> {
     pub(super) remark: Option<String>,
 }
 
-/// Finds the table in `[workspace.metadata]`. Of two tables the one with the present name is used:
-/// the other one may belong to another program.
+/// Finds the table in `[workspace.metadata]`. One with the old name in which nothing is known
+/// belongs to another program. Of two tables the one with the present name is used.
 pub(super) fn find<'a>(metadata: &'a Value, file: &Path) -> Found<'a> {
     let table = |name: &str| metadata.get(name).filter(|table| !table.is_null());
-    let (name, table, remark) = match (table(TABLE), table(OLD_TABLE)) {
+    let old = table(OLD_TABLE).filter(|old| old.as_object().is_some_and(is_ours));
+    let (name, table, remark) = match (table(TABLE), old) {
         (Some(table), None) => (TABLE, table, None),
         (None, Some(table)) => (OLD_TABLE, table, None),
         (None, None) => (TABLE, &Value::Null, None),
-        (Some(table), Some(old)) => (TABLE, table, remark(old, file)),
+        (Some(table), Some(_)) => (TABLE, table, Some(remark(file))),
     };
     Found {
         home: Home::new(name, file),
@@ -74,16 +75,16 @@ pub(super) fn find<'a>(metadata: &'a Value, file: &Path) -> Found<'a> {
     }
 }
 
-/// Says that the old table is not read, if anything in it could be meant for us.
-fn remark(old: &Value, file: &Path) -> Option<String> {
-    let is_ours =
-        |table: &Map<String, Value>| table.keys().any(|key| super::SECTIONS.contains(&key.as_str()));
-    let is_meant = old.as_object().is_some_and(is_ours);
-    is_meant.then(|| {
-        let (used, unused) = (Home::new(TABLE, file).table, Home::new(OLD_TABLE, file).table);
-        format!(
-            "`[{used}]` is used, and `[{unused}]` in `{}` is not read: move its keys",
-            file.display()
-        )
-    })
+/// Whether a table of the old name is meant for this program.
+fn is_ours(table: &Map<String, Value>) -> bool {
+    table.is_empty() || table.keys().any(|key| super::SECTIONS.contains(&key.as_str()))
+}
+
+/// Says that the old table is not read.
+fn remark(file: &Path) -> String {
+    let (used, unused) = (Home::new(TABLE, file).table, Home::new(OLD_TABLE, file).table);
+    format!(
+        "`[{used}]` is used, and `[{unused}]` in `{}` is not read: move its keys",
+        file.display()
+    )
 }

@@ -127,7 +127,6 @@ type Reader = fn(&str, &Entry<'_>) -> Result<OwnCapability, Wrong>;
 /// A test must be able to name it in `#[ignore = "needs …"]`, and a person in `--require` and
 /// `cap(…)`.
 fn check_name(name: &str, entry: &Entry<'_>) -> Result<(), Wrong> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     if BUILT_IN.contains(&name) {
         let built_in = BUILT_IN.map(|name| format!("`{name}`")).join(", ");
         return Err(entry.wrong(format!(
@@ -137,12 +136,18 @@ fn check_name(name: &str, entry: &Entry<'_>) -> Result<(), Wrong> {
     if name == ALL {
         return Err(entry.wrong("`all` means every capability, as in `--require all`; choose another name"));
     }
-    match !name.is_empty() && name.chars().all(is_plain) {
+    match is_name(name) {
         true => Ok(()),
         false => {
             Err(entry.wrong("the name of a capability consists of letters, digits, `-`, `_`, `.` and `+`"))
         }
     }
+}
+
+/// Whether a capability of a workspace can be called so.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    !name.is_empty() && name != ALL && name.chars().all(is_plain)
 }
 
 fn capability(_: &str, entry: &Entry<'_>) -> Result<OwnCapability, Wrong> {
