@@ -155,6 +155,7 @@ fn readme_has_every_key_that_the_parser_knows_and_no_other() {
         ("probe", "probe"),
         ("capabilities.x", "capabilities.NAME"),
         ("programs.x", "programs.NAME"),
+        ("[scripts", "scripts"),
         ("[test.overrides", "test.overrides"),
         ("test.groups.x", "test.groups.NAME"),
     ];

@@ -17,6 +17,7 @@ mod ownership;
 mod profiles;
 mod repeats;
 mod reports;
+mod scripts;
 mod selection;
 mod shared;
 mod stuck;

@@ -63,6 +63,9 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = capability::run_if_asked() {
         return code;
     }
+    if let Some(code) = crate::runner::execution::scripts::helper::run_if_asked() {
+        return code;
+    }
     invocation.set();
     run(variables::parse(&invocation.words())).unwrap_or_else(|error| {
         // Nothing can be done for someone whose standard error is closed.

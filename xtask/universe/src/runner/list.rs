@@ -24,6 +24,7 @@ use crate::sandbox::isolation::Isolation;
 use crate::select::filter::FilterArgs;
 use crate::select::overrides::Rules;
 use crate::select::plan::{Ignored, Plan, Required, Wishes};
+use crate::select::scripts::Scripts;
 use crate::select::subset::SubsetArgs;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -103,7 +104,7 @@ pub(crate) fn show(listing: &Listing<'_>, workspace: &Workspace) -> anyhow::Resu
 async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Stop> {
     let filter = listing.filter.parse()?;
     let mut interrupts = Interrupts::listen()?;
-    let rules = Rules::of(workspace)?;
+    let (rules, scripts) = (Rules::of(workspace)?, Scripts::of(workspace)?);
     let capabilities = detect(listing.build.fuse.mode, &workspace.config);
     let required = Required::parse(&listing.required, &standings(&capabilities))?;
     let events = Events::new(clock::now());
@@ -124,6 +125,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         ignored: listing.ignored,
         seed: listing.seed,
         rules,
+        scripts,
         subset: listing.subset.read(&workspace.target_directory),
     };
     let plan = Plan::make(found.tests, &filter, &standings, &wishes)?;

@@ -1,8 +1,8 @@
 //! Profiles: options of `cargo universe test` that stand in the root manifest, for those who give
 //! them each time.
 //!
-//! The keys of `[workspace.metadata.universe.test.profiles.NAME]` are the long names of the options.
-//! They become clap's defaults before the command line is read a second time, so that an option
+//! The keys of `[workspace.metadata.universe.test.profiles.NAME]` are the long names of the
+//! options. They become clap's defaults before the command line is read a second time, so that an option
 //! beats its variable, a variable beats the profile, and the profile beats what is built in.
 
 use std::collections::BTreeMap;

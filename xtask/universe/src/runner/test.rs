@@ -31,6 +31,7 @@ use crate::select::filter::FilterArgs;
 use crate::select::overrides::Rules;
 use crate::select::plan::{Ignored, Plan, Required, Wishes};
 use crate::select::schedule::ScheduleArgs;
+use crate::select::scripts::Scripts;
 use crate::select::shuffle::Order;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -148,7 +149,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     let filter = run.args.filter.parse()?;
     run.args.schedule.subset.check()?;
-    let rules = Rules::of(&run.workspace)?;
+    let (rules, scripts) = (Rules::of(&run.workspace)?, Scripts::of(&run.workspace)?);
     run.events.phase("probe");
     let capabilities = detect(run.args.build.fuse.mode, &run.workspace.config);
     let required = Required::parse(&run.args.required(), &standings(&capabilities))?;
@@ -156,12 +157,13 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let ground = Ground::prepare(run)?;
     let found = ground.discover(run, capabilities, &mut interrupts).await?;
     let standings = standings(&found.capabilities);
-    let warnings = run.idle(&filter, &rules, &found);
+    let warnings = run.idle(&filter, (&rules, &scripts), &found);
     let wishes = Wishes {
         required,
         ignored: run.args.ignored(),
         seed: run.seed,
         rules,
+        scripts,
         subset: subset.await.map_err(anyhow::Error::from)?,
     };
     let plan = Plan::make(found.tests.clone(), &filter, &standings, &wishes)?;

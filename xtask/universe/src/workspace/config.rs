@@ -37,6 +37,8 @@ pub struct Config {
     pub probe: Option<Probe>,
     /// What a test may need beside what is built in, by name.
     pub(crate) capabilities: BTreeMap<String, OwnCapability>,
+    /// The list `scripts`, not yet understood.
+    pub(crate) scripts: Value,
     /// The table `test`, not yet understood.
     pub(crate) test: Map<String, Value>,
 }
@@ -67,7 +69,15 @@ pub struct Probe {
 }
 
 /// The keys of the table.
-const SECTIONS: [&str; 6] = ["name", "features", "probe", "capabilities", "programs", "test"];
+const SECTIONS: [&str; 7] = [
+    "name",
+    "features",
+    "probe",
+    "capabilities",
+    "programs",
+    "scripts",
+    "test",
+];
 
 /// The keys of the table `test`.
 const TABLES_OF_TEST: [&str; 3] = ["profiles", "overrides", "groups"];
@@ -97,6 +107,7 @@ impl Config {
             features: section(value("features"), "features", &home)?,
             probe: section(value("probe"), "probe", &home)?,
             capabilities: own.map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?,
+            scripts: value("scripts").clone(),
             test: tables_of_test(section(value("test"), "test", &home)?, &home)?,
             home,
         })

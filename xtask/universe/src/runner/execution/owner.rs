@@ -160,8 +160,8 @@ impl Owner {
         }
     }
 
-    /// Runs a command to its end in a scratch directory that is called `label` and goes with it, and
-    /// returns what it wrote, possibly with the middle left out. Whatever it has started ends.
+    /// Runs a command to its end in a scratch directory that is called `label` and goes with it.
+    /// Returns what it wrote, possibly with the middle left out. Whatever it has started ends.
     ///
     /// # Errors
     /// Why it did not come to its end, for a person.

@@ -19,7 +19,7 @@ use crate::report::junit;
 use crate::report::slowest;
 use crate::runner::console::{Console, Summary};
 use crate::runner::discover::Discovered;
-use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Stage};
+use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Setups, Stage};
 use crate::runner::outputs::elsewhere;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
@@ -29,6 +29,7 @@ use crate::select::filter::Filter;
 use crate::select::overrides::Rules;
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
+use crate::select::scripts::Scripts;
 use crate::select::subset::Subset;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
@@ -145,12 +146,17 @@ impl<'a> Run<'a> {
 
     /// What to say of filters that match no test. Those of the workspace may be about packages that
     /// were not built.
-    pub(super) fn idle(&self, filter: &Filter, rules: &Rules, found: &Discovered) -> Vec<String> {
+    pub(super) fn idle(
+        &self,
+        filter: &Filter,
+        (rules, scripts): (&Rules, &Scripts),
+        found: &Discovered,
+    ) -> Vec<String> {
         let tests = found.subjects();
         let words = filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
         let overrides = match self.args.build.takes_all(&self.workspace) {
-            true => rules.unmatched(&tests),
+            true => [rules.unmatched(&tests), scripts.unmatched(&tests)].concat(),
             false => Vec::new(),
         };
         words.chain(overrides).collect()
@@ -221,6 +227,7 @@ impl<'a> Run<'a> {
         self.events
             .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
+            setups: Setups::new(plan.scripts.clone()),
             plan,
             environment,
             directory: Arc::clone(&self.directory),
@@ -244,12 +251,13 @@ impl<'a> Run<'a> {
             ),
         };
         let elapsed = clock::now() - self.start;
+        let finished = ended.as_ref().ok();
+        let found = finished.map(|finished| &finished.found);
+        let mut properties = self.properties(found, &self.versions.told());
+        properties.extend(finished.iter().flat_map(|finished| finished.ran.scripts.clone()));
         Report {
             elapsed,
-            properties: self.properties(
-                ended.as_ref().ok().map(|finished| &finished.found),
-                &self.versions.told(),
-            ),
+            properties,
             phases: self.events.phases(elapsed),
             suites,
             setup_failure,
