@@ -2,8 +2,8 @@
 //! them each time.
 //!
 //! The keys of `[workspace.metadata.universe.test.profiles.NAME]` are the long names of the
-//! options. They become clap's defaults before the command line is read a second time, so that an option
-//! beats its variable, a variable beats the profile, and the profile beats what is built in.
+//! options. They become clap's defaults before the command line is read a second time, so that an
+//! option beats its variable, a variable beats the profile, and the profile beats what is built in.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
