@@ -178,8 +178,8 @@ fn ctrl_c_while_a_script_runs_ends_it_and_its_tests_are_interrupted() {
 }
 
 #[test]
-fn a_test_is_not_slow_while_it_waits_for_a_script() {
-    // The script waits for another test, which goes on when it was reported as slow itself.
+fn a_script_may_be_slow_and_the_test_that_waits_for_it_is_not() {
+    // The script waits for another test, which goes on when both were reported as slow.
     let tests = "#[test]\nfn uses_it() {}\n\
          #[test]\nfn other() { std::fs::read(\"slow.pipe\").unwrap(); std::fs::write(\"go.pipe\", \"\").unwrap() }";
     let package = package("cat go.pipe", "60s", tests);
@@ -191,12 +191,15 @@ fn a_test_is_not_slow_while_it_waits_for_a_script() {
     };
     let (slow, _go) = (pipe("slow.pipe"), pipe("go.pipe"));
     let mut running = package.start("test", &["--slow", "200ms", "--jobs", "2"]);
-    running.wait_for_part("scratch other");
+    running.wait_for_parts(&["scratch other", "s] script s"].map(str::to_owned));
     must("let it go on", std::fs::write(&slow, ""));
     let run = running.finish();
     assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
     let before = run.stdout.split("INIT").next().unwrap_or_default();
-    assert!(before.contains("SLOW") && !before.contains("uses_it"), "{run}");
+    assert!(
+        before.contains("\nSLOW [>") && !before.contains("uses_it"),
+        "{run}"
+    );
 }
 
 #[test]

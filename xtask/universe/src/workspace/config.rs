@@ -18,7 +18,9 @@ use serde_json::{Map, Value};
 use crate::base::exit::Stop;
 pub(crate) use entry::{Entry, Wrong};
 pub(crate) use home::{Home, TABLE};
-pub(crate) use own_capability::{Address, BUILT_IN, Open, OwnCapability, is_name as is_name_of_capability};
+pub(crate) use own_capability::{
+    Address, BUILT_IN, Open, OwnCapability, is_name as is_name_of_capability, is_plain_name,
+};
 
 /// The whole table.
 #[derive(Debug, Clone)]

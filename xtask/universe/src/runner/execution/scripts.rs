@@ -170,15 +170,22 @@ impl Setup {
         let start = clock::now();
         let limit = stretch(self.script.timeout, stage.settings.stretch);
         let mut running = self.start(stage, number);
-        let heard = tokio::select! {
-            word = &mut running.word => word.ok().and_then(|line| serde_json::from_slice(&line).ok()),
-            () = stage.pauses.passed(start, limit) => {
-                Some(Word::Failed(format!("it did not end within {} s", limit.as_secs_f64())))
-            }
-            halt = halted(&mut halt) => {
-                self.end.send_replace(halt);
-                running.ended.await.ok();
-                return Err(self.cut_short(halt));
+        let (slow, mut intervals) = (stage.settings.slow, 1);
+        let heard = loop {
+            tokio::select! {
+                word = &mut running.word => break word.ok().and_then(|line| serde_json::from_slice(&line).ok()),
+                () = stage.pauses.passed(start, limit) => {
+                    break Some(Word::Failed(format!("it did not end within {} s", limit.as_secs_f64())));
+                }
+                () = stage.pauses.passed(start, slow.saturating_mul(intervals)) => {
+                    stage.console.slow("script", &self.script.name, slow.saturating_mul(intervals));
+                    intervals = intervals.saturating_add(1);
+                }
+                halt = halted(&mut halt) => {
+                    self.end.send_replace(halt);
+                    running.ended.await.ok();
+                    return Err(self.cut_short(halt));
+                }
             }
         };
         let result = match heard {

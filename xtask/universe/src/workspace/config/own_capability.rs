@@ -136,7 +136,7 @@ fn check_name(name: &str, entry: &Entry<'_>) -> Result<(), Wrong> {
     if name == ALL {
         return Err(entry.wrong("`all` means every capability, as in `--require all`; choose another name"));
     }
-    match is_name(name) {
+    match is_plain_name(name) {
         true => Ok(()),
         false => {
             Err(entry.wrong("the name of a capability consists of letters, digits, `-`, `_`, `.` and `+`"))
@@ -144,10 +144,15 @@ fn check_name(name: &str, entry: &Entry<'_>) -> Result<(), Wrong> {
     }
 }
 
-/// Whether a capability of a workspace can be called so.
+/// Whether a capability of a workspace can be called so, which is not built in.
 pub(crate) fn is_name(name: &str) -> bool {
+    is_plain_name(name) && name != ALL
+}
+
+/// Whether it consists of letters, digits, `-`, `_`, `.` and `+`.
+pub(crate) fn is_plain_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-    !name.is_empty() && name != ALL && name.chars().all(is_plain)
+    !name.is_empty() && name.chars().all(is_plain)
 }
 
 fn capability(_: &str, entry: &Entry<'_>) -> Result<OwnCapability, Wrong> {
