@@ -237,18 +237,10 @@ impl Setup {
     async fn failure(&self, why: &str, running: Running) -> Failure {
         self.end.send_replace(Halt::Interrupted("its failure"));
         let output = running.ended.await.map(|ended| ended.stderr).unwrap_or_default();
-        let text = report_text(&output);
-        let from = text.len().saturating_sub(SCRIPT_OUTPUT_LEN_MAX);
-        let from = (from..text.len()).find(|&place| text.is_char_boundary(place));
-        let shown = from.and_then(|from| text.get(from..)).unwrap_or_default();
-        let output = match shown.trim() {
-            "" => "it wrote nothing".to_owned(),
-            shown => format!("what it wrote:\n{shown}"),
-        };
         Failure {
             kind: FailureKind::Script,
             message: format!("{}{}", self.beginning(), plain_line(why)),
-            detail: output,
+            detail: wrote(&output),
         }
     }
 
@@ -288,5 +280,39 @@ impl Setup {
             }
         };
         self.state().told = Some(told);
+    }
+}
+
+/// The end of what a script wrote, for its tests.
+fn wrote(output: &[u8]) -> String {
+    let text = report_text(output);
+    let from = text.len().saturating_sub(SCRIPT_OUTPUT_LEN_MAX);
+    let from = (from..text.len()).find(|&place| text.is_char_boundary(place));
+    match from.and_then(|from| text.get(from..)).unwrap_or_default().trim() {
+        "" => "it wrote nothing".to_owned(),
+        end if text.len() > SCRIPT_OUTPUT_LEN_MAX => {
+            format!("the end of what it wrote, all of which is in its log:\n{end}")
+        }
+        all => format!("what it wrote:\n{all}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_script_wrote_the_end_is_shown() {
+        assert_eq!(wrote(b" \n"), "it wrote nothing");
+        let (all, longer) = (
+            "x".repeat(SCRIPT_OUTPUT_LEN_MAX),
+            "x".repeat(SCRIPT_OUTPUT_LEN_MAX + 1),
+        );
+        assert_eq!(wrote(all.as_bytes()), format!("what it wrote:\n{all}"));
+        let end = wrote(longer.as_bytes());
+        assert!(end.starts_with("the end of") && end.ends_with(&format!("\n{all}")));
+        // A character is not cut.
+        let wide = format!("ä{}", "x".repeat(SCRIPT_OUTPUT_LEN_MAX - 1));
+        assert!(wrote(wide.as_bytes()).ends_with(&wide["ä".len()..]));
     }
 }

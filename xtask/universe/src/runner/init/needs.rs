@@ -193,6 +193,25 @@ mod tests {
     }
 
     #[test]
+    fn a_source_may_have_as_many_bytes_as_the_limit_and_not_one_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.rs");
+        std::fs::write(&path, "#[ignore = \"needs docker\"]\n").unwrap();
+        let found = |len: u64| {
+            std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(len)
+                .unwrap();
+            let mut needs = Needs::default();
+            needs.read(&path, directory.path());
+            needs.found.len()
+        };
+        assert_eq!((found(SOURCE_LEN_MAX), found(SOURCE_LEN_MAX + 1)), (1, 0));
+    }
+
+    #[test]
     fn the_page_says_what_is_built_in_and_what_needs_a_table() {
         let mut needs = Needs {
             package_count: 2,
