@@ -48,6 +48,14 @@ pub(super) enum Event<'a> {
     Properties { properties: Properties },
     /// A phase begins: `probe`, `build`, `list`, `tests`. The one before ends.
     Phase { name: Cow<'a, str> },
+    /// A script that runs before tests has ended, as a phase of its own beside the others.
+    Script {
+        name: Cow<'a, str>,
+        #[serde(with = "wire::duration", rename = "elapsed_ns")]
+        elapsed: Duration,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Cow<'a, Failure>>,
+    },
     /// A test is selected. The case is what becomes of it if nothing more is heard.
     Discovered {
         suite: Cow<'a, str>,
