@@ -80,7 +80,7 @@ impl Siblings {
         }
     }
 
-    /// In the order of their ids.
+    /// The entries, in the order of their ids.
     fn iter(&self) -> impl Iterator<Item = EntryId> {
         let (one, many) = match self {
             Self::One(only) => (Some(*only), None),
