@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::support::{Run, Setup};
+use super::support::{Run, Scratch, Setup};
 
 fn manifest(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(of)
@@ -78,4 +78,22 @@ fn a_harness_of_its_own_that_fails_is_a_failed_test() {
     ] {
         assert!(run.stdout.contains(part), "{part}\n{run}");
     }
+}
+
+#[test]
+fn examples_are_built_for_the_tests_and_a_broken_one_fails_the_build() {
+    let source = "fn main() {}\n#[test]\nfn runs_an_example() {
+            let test = std::env::current_exe().unwrap();
+            let example = test.parent().unwrap().with_file_name(\"examples\").join(\"greets\");
+            let output = std::process::Command::new(example).output().unwrap();
+            assert_eq!(output.stdout, b\"hello\");
+        }\n";
+    let package = Scratch::package(source);
+    std::fs::create_dir(package.manifest().with_file_name("examples")).unwrap();
+    package.add_file("examples/greets.rs", "fn main() { print!(\"hello\") }\n");
+    let run = package.test();
+    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    package.add_file("examples/broken.rs", "fn main() { nothing() }\n");
+    let run = package.test();
+    assert_eq!(run.code, Some(101), "{run}");
 }

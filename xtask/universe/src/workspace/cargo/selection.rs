@@ -43,6 +43,9 @@ pub struct BuildArgs {
     pub manifest_path: Option<PathBuf>,
 }
 
+/// What `cargo test` builds: tests may run the examples, and a broken one is an error.
+const TARGETS: [&str; 3] = ["--bins", "--examples", "--tests"];
+
 /// What to build.
 #[derive(Debug, Clone, Copy)]
 pub enum Selection<'a> {
@@ -71,7 +74,7 @@ impl Selection<'_> {
         let mut arguments = match self {
             Selection::Tests { features } => {
                 let mut arguments = args.packages(workspace);
-                arguments.extend(["--bins", "--tests"].map(str::to_owned));
+                arguments.extend(TARGETS.map(str::to_owned));
                 arguments.extend(args.feature_words());
                 arguments.extend(features_of(features));
                 arguments
@@ -195,7 +198,7 @@ mod tests {
         let features = ["a/one".to_owned(), "b/two".to_owned()];
         let (args, features) = (BuildArgs::default(), features.as_slice());
         let mut tests = Selection::Tests { features }.arguments(&workspace, &args);
-        tests.retain(|word| !["--bins", "--tests"].contains(&word.as_str()));
+        tests.retain(|word| !TARGETS.contains(&word.as_str()));
         let probe = Selection::Binaries {
             package: "p",
             names: &["probe"],
