@@ -89,7 +89,7 @@ fn every_way_to_fail_is_distinguished() {
         assert!(junit.contains(kind), "{kind}\n{junit}");
     }
     assert!(
-        junit.contains("message=\"the process exited with 0 before the test had ended\""),
+        junit.contains("message=\"the process exited with 0 before the test ended\""),
         "{junit}"
     );
     assert!(

@@ -305,7 +305,7 @@ fn without_the_box_tests_still_run_and_the_reason_is_reported() {
     assert!(
         insisted
             .stdout
-            .contains("the box cannot be had: the kernel refused"),
+            .contains("the box is unavailable: the kernel refused"),
         "{insisted}"
     );
 }

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn those_with_the_mark_are_killed_whoever_else_there_is() {
+    fn processes_with_the_mark_are_killed_and_others_are_not() {
         let mark = format!("XTASK_MARK_OF_A_TEST={}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
         let marked = Command::new("sleep").arg("60").env(name, value).spawn().unwrap();

@@ -138,7 +138,7 @@ fn flaky(case: &Case) -> String {
     let why = before.map(|failure| format!("; at first {}", code(&failure.message)));
     let attempt = case.earlier.len() + 1;
     format!(
-        "- {} passed at attempt {attempt}{}\n",
+        "- {} passed on attempt {attempt}{}\n",
         code(&case.title()),
         why.unwrap_or_default()
     )
@@ -254,7 +254,7 @@ mod tests {
             "## Failed\n\n### `p::suite$m::broken`\n\n`panic` at `suite/m.rs:12`, 0.010 s\n\n```text\nleft: 1\n```\n",
             "<details><summary>standard error</summary>\n\n```text\nthe last words\n```\n",
             "## Interrupted\n\n### `p::suite$m::cut`\n\n`interrupted` at ",
-            "## Flaky\n\n- `p::suite$m::flaky` passed at attempt 2; at first `timing`\n",
+            "## Flaky\n\n- `p::suite$m::flaky` passed on attempt 2; at first `timing`\n",
             "## Left something behind\n\n- `p::suite$m::leaky`: `process` `sleep 5`\n",
             "## Skipped\n\n- `p::suite$m::off`: `slow one`\n",
             "## Slowest\n\n- 0.015 s `p::suite$m::flaky`\n",

@@ -1,5 +1,5 @@
-//! What can be told of a run besides JUnit, each a function of a [`Report`], and `cargo universe
-//! report`, which tells it again from the events of a run, or of several as one.
+//! The reports of a run besides JUnit, each a function of a [`Report`], and `cargo universe
+//! report`, which creates them again from the events of one run, or of several as one.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,7 +63,7 @@ enum What {
     },
 }
 
-/// Which runs, and where to tell of them.
+/// Which runs to read, and where to write.
 #[derive(Debug, clap::Args)]
 struct Source {
     /// The events of a run, or its directory; several are reported as one [default: the latest run]
@@ -76,7 +76,7 @@ struct Source {
     place: Place,
 }
 
-/// Where the latest run is looked for.
+/// Where the latest run is.
 #[derive(Debug, clap::Args)]
 struct Place {
     /// Use the latest run of the workspace of this Cargo.toml
@@ -84,7 +84,7 @@ struct Place {
     manifest_path: Option<PathBuf>,
 }
 
-/// Reads, tells.
+/// Reads the events and writes the report.
 ///
 /// # Errors
 /// When the events cannot be read or the output cannot be written.
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
-    ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
+    ensure!(ratio >= 1.0, "`--ratio` must be 1 or more, not {ratio}");
     let diff = diff::diff(before, after, ratio);
     let exit = match diff.is_for_the_worse() {
         true => Exit::TestsFailed,
@@ -129,7 +129,7 @@ fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<Exit
 }
 
 impl Source {
-    /// All runs that are meant, as one.
+    /// The given runs as one report.
     fn report(&self) -> anyhow::Result<Report> {
         let paths = match self.from.is_empty() {
             true => vec![self.place.latest()?],
@@ -139,7 +139,7 @@ impl Source {
         merge::merge(reports?).context("there are no events to read")
     }
 
-    /// Writes it to the file that was asked for, or prints it so.
+    /// Writes the text to the given file, or prints it.
     fn tell(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
         match &self.output {
             Some(path) => write_atomically(path, text)?,

@@ -102,7 +102,7 @@ impl Keeper {
             Err(error) if isolation == Isolation::Auto => {
                 start(Level::Tree, scratch, Some(format!("no box: {error:#}")))
             }
-            started => started.context("the box cannot be had"),
+            started => started.context("the box is unavailable"),
         }
     }
 

@@ -6,7 +6,7 @@ use super::Findings;
 use super::machine::{Disk, Machine, Memory, OpenFiles};
 use crate::machine::capability::Capability;
 
-/// The whole page; ends with what the exit code says.
+/// The whole page. The last line explains a failing exit code.
 pub(super) fn page(findings: &Findings) -> String {
     let mut page = String::from("machine\n");
     for (name, value) in machine_rows(&findings.machine) {
@@ -120,9 +120,9 @@ fn features(features: &[String]) -> String {
 
 fn proof(proven: bool) -> &'static str {
     if proven {
-        "`fuse` was tried with a real mount"
+        "`fuse`: checked with a real mount"
     } else {
-        "`fuse` was judged by what it needs; without `--quick` a real mount is tried"
+        "`fuse`: only its requirements were checked; run without `--quick` to try a real mount"
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_that_does_not_count_inodes_says_only_bytes() {
+    fn a_file_system_without_inode_counts_shows_only_bytes() {
         let free = Disk {
             path: "/tmp".into(),
             free_len: 64 << 20,

@@ -1,6 +1,6 @@
-//! A test that the keeper owns, from the order to start it until its files are settled.
+//! A test that the keeper owns, from the order to start it until its files are cleaned up.
 //!
-//! Says when a test is to end; that it then does, with all it started, is the supervisor's work.
+//! Decides when the test must end; the supervisor ends it with everything it started.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +26,8 @@ use crate::runner::suspension::Pauses;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
 
-/// Runs one order to its end. Without a control there is nothing to settle, or nobody who would.
+/// Runs one order to its end. Without a returned control there is nothing to clean up, or no
+/// supervisor to do it.
 pub(super) async fn run(
     keeper: &Keeper,
     order: &Order,
@@ -64,8 +65,8 @@ pub(super) async fn run(
     let listens = believe(&mut ended, said);
     if let Some(end) = end {
         ended.end = end;
-        // It had no time to clean up: that it was made to end is told, and what it was doing then
-        // is in the forensics. But that it could not even be killed is.
+        // A probe had no time to clean up, so its leaks are not reported: its timeout is reported,
+        // and the forensics show what it was doing. But report it if it could not even be killed.
         ended.leaks.retain(|leak| leak.kind == LeakKind::Stuck);
         ended.leaks.extend(resists);
     }
@@ -83,7 +84,7 @@ pub(super) async fn run(
     }
 }
 
-/// Nobody sees any more to what was started: the keeper ends it. Returns what was stuck.
+/// The test has no supervisor any more: the keeper ends it. Returns the stuck threads as leaks.
 fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
     let stuck = keeper.end_lost(&order.scratch).unwrap_or_else(|_| {
         end_without_keeper(&order.scratch);
@@ -95,8 +96,8 @@ fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
     stuck
 }
 
-/// Ends a test that has this scratch directory and has lost the keeper, too. What it serves ends
-/// first: a killed test may wait for that.
+/// Ends a test, given by its scratch directory, that has lost the keeper too. Aborts its FUSE
+/// connections first: a killed test may wait for one of them.
 fn end_without_keeper(scratch: &Path) {
     let [variable, ..] = TEMPORARY;
     let mark = format!("{variable}={}", scratch.display());
@@ -109,13 +110,13 @@ fn end_without_keeper(scratch: &Path) {
 /// What a supervisor waits for after the end of its test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listens {
-    /// To hear what becomes of the test's files.
+    /// The decision about the test's files.
     ForFate,
-    /// Nothing was left; it could have another test.
+    /// Another order: the test left nothing behind.
     ForOrders,
-    /// To nothing: it has started nothing, and has said its last word.
+    /// Nothing: it started nothing, and has sent its last message.
     Done,
-    /// To nothing: it is gone, and what it has started may still be there.
+    /// Nothing: it is gone, and the processes it started may still exist.
     Gone,
 }
 
@@ -130,7 +131,7 @@ fn existing(file: PathBuf) -> Vec<PathBuf> {
     file.exists().then_some(file).into_iter().collect()
 }
 
-/// Takes over what the supervisor says of the end.
+/// Copies the supervisor's report of the end into `ended`.
 fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
     match said {
         Some(Said::Ended {
@@ -160,8 +161,8 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
     }
 }
 
-/// Waits for the end of the test; brings it about, and says why, when its time or that of the run
-/// is over. Without an end that the supervisor told of, it may be still there: that is a leak.
+/// Waits for the end of the test, or ends it when its time or that of the run is over, and returns
+/// the reason. If the supervisor reported no end, the test may still run: that is a leak.
 async fn attend(
     control: &mut Control,
     reading: &mut Reading<'_>,
@@ -205,8 +206,8 @@ async fn attend(
     (Some(end), said.ok_or_else(resists))
 }
 
-/// Of a test that does not end though it was killed, for no reason that could be found and taken
-/// away: it may wait for a disk.
+/// The leak of a test that does not end although it was killed, where no cause could be found and
+/// removed: it may wait for a disk.
 fn resists() -> Leak {
     let limit = TREE_END_TIMEOUT.as_secs();
     Leak::new(
@@ -218,7 +219,7 @@ fn resists() -> Leak {
     )
 }
 
-/// What the supervisor says of the test's end; `None` when it is gone.
+/// The supervisor's report of the test's end; `None` when the supervisor is gone.
 async fn end_of(control: &mut Control) -> Option<Said> {
     loop {
         match control.hear().await? {
@@ -228,7 +229,7 @@ async fn end_of(control: &mut Control) -> Option<Said> {
     }
 }
 
-/// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
+/// Runs the capability probe. Returns its output and its duration, or why it did not answer.
 pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
     let mut command = Command::new(probe);
     command.arg("fuse");
@@ -238,8 +239,8 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     Ok((output.stdout, clock::now() - start))
 }
 
-/// Runs a command to its end, in a scratch directory that is called so and goes with it, and
-/// returns all that it wrote.
+/// Runs a command to its end, in a scratch directory with the given name that is removed
+/// afterwards. Returns all its output.
 pub(super) async fn output(
     keeper: &Keeper,
     mut command: Command,
@@ -271,20 +272,20 @@ pub(super) async fn output(
         End::NotStarted(error) => Err(format!("it could not be started: {error}")),
         End::TimedOut => Err(format!("no answer within {} s", limit.as_secs_f32())),
         End::Lost => Err("its supervisor was killed".to_owned()),
-        End::Halted(_) | End::TooManyProcesses(_) => Err("it started so many processes".to_owned()),
+        End::Halted(_) | End::TooManyProcesses(_) => Err("it started too many processes".to_owned()),
     }
 }
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
-        // After we stood still for long, both are there.
+        // After a long suspension, both may be ready.
         biased;
         value = future => Some(value),
         () = clock::after(limit) => None,
     }
 }
 
-/// Has the files of a test removed or kept.
+/// Has the supervisor remove or keep the files of a test.
 pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
     control
         .tell(match fate {
@@ -298,7 +299,7 @@ pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
         said => Settled {
             leaks: vec![Leak::new(
                 LeakKind::File,
-                format!("its temporary directory could not be settled ({said:?})"),
+                format!("its temporary directory could not be cleaned up ({said:?})"),
             )],
             kept: None,
         },
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_supervisor_may_have_left_when_it_was_killed_is_ended_by_the_keeper() {
+    fn the_keeper_ends_only_the_leftovers_of_a_killed_supervisor() {
         let believed = |said| believe(&mut Ended::not_started(io::Error::other("x")), said);
         let ended = |clean| Said::Ended {
             status: 0,
