@@ -202,7 +202,7 @@ fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
     let needs = plan::needs(reason);
     let unknown = needs.iter().find(|need| !known.contains(need));
     match unknown {
-        Some(unknown) => Some(format!("it needs `{unknown}`, which is no capability")),
+        Some(unknown) => Some(format!("it needs `{unknown}`, which is not a capability")),
         None if needs.is_empty() => {
             Some("`#[ignore = \"needs CAPABILITY\"]` is the only reason to ignore a test".to_owned())
         }

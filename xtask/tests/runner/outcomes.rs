@@ -152,7 +152,7 @@ fn skips_carry_their_reasons_and_unknown_needs_are_errors() {
         );
     }
     assert!(
-        run.stdout.contains("needs `teleport`, which is no capability"),
+        run.stdout.contains("needs `teleport`, which is not a capability"),
         "{run}"
     );
 }

@@ -257,7 +257,7 @@ fn a_test_that_fails_for_lack_of_space_reports_which_test_uses_it() {
         let run = running.finish();
         assert_eq!(run.last_line(), "1 passed, 1 failed, 0 skipped", "{run}");
         assert!(!run.stdout.contains("LEAK"), "{run}");
-        let told = format!("no room: of {total} for temporary directories {free} are free; ");
+        let told = format!("no room: {free} of {total} for temporary directories are free; ");
         let culprit = format!("fixture::suite$hungry::takes_all_the_room holds {held}");
         for text in [run.stdout.clone(), run.junit()] {
             assert!(text.contains(&format!("{told}{culprit}")), "{text}");

@@ -106,7 +106,7 @@ fn metadata(scratch: &Path) -> anyhow::Result<Metadata> {
         "could not fetch the crates:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).context("could not understand `cargo metadata`")
+    serde_json::from_slice(&output.stdout).context("could not parse the output of `cargo metadata`")
 }
 
 fn copy(wanted: &Crate, metadata: &Metadata, directory: &Path) -> anyhow::Result<Unpacked> {

@@ -162,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_missing_part_is_named() {
         let complaint = |text: &str| parse(text).expect_err("it is incomplete").to_string();
         assert_eq!(complaint("Mutation: m\nTest: p::b$t\n"), "it has no diff");
         assert_eq!(complaint(&format!("Mutation: m\n{DIFF}")), "it names no test");

@@ -202,7 +202,7 @@ fn set_default(command: Command, option: &str, value: &Value) -> Result<Command,
         .try_get_matches_from(name.chain(words))
         .map_err(|error| reason(&error))?;
     let Some((id, _)) = id(&command, option) else {
-        return Err("there is no such option".to_owned());
+        return Err("this option does not exist".to_owned());
     };
     Ok(command.mut_arg(id, |arg| arg.default_values(texts)))
 }
@@ -341,7 +341,10 @@ mod tests {
                 json!({"jobs": {}}),
                 ["ci.jobs`", "the value must be text, a number"],
             ),
-            (json!({"shuffle": "yes"}), ["ci.shuffle`", "it is a seed"]),
+            (
+                json!({"shuffle": "yes"}),
+                ["ci.shuffle`", "the value must be a seed"],
+            ),
             (
                 json!({"release": "yes"}),
                 ["ci.release`", "the value must be true or false"],

@@ -1,8 +1,7 @@
-//! What the runner has to be told of a workspace: `[workspace.metadata.xtask]` of its root
-//! manifest.
+//! The workspace's settings for the runner: `[workspace.metadata.xtask]` of its root manifest.
 //!
-//! Nothing has to stand there: a workspace without it has no features to choose, no probe and no
-//! programs. The options of `test` that stand below `test` are `profile`'s matter.
+//! The table is optional: a workspace without it has no features to choose, no probe and no
+//! programs. `profile` handles the options of `test` below `test`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::base::failure_kind::FailureKind;
 /// The whole table.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// What the report calls the project.
+    /// The name of the project in reports.
     pub(crate) name: Option<String>,
     /// Cargo features of its packages that are worth building on some machines only.
     pub features: BTreeMap<String, Feature>,
@@ -25,7 +24,7 @@ pub struct Config {
     pub probe: Option<Probe>,
     /// Programs that a test may need, by name.
     pub(crate) programs: BTreeMap<String, Program>,
-    /// `[workspace.metadata.xtask.test]`, not yet understood.
+    /// `[workspace.metadata.xtask.test]`, not yet parsed.
     pub(crate) test: Map<String, Value>,
 }
 
@@ -33,12 +32,12 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub struct Feature {
-    /// What the feature makes use of. Where this is switched off, the feature is not built.
+    /// The capability that the feature uses. If that is switched off, the feature is not built.
     pub(crate) capability: String,
-    /// Systems on which it always builds, whether or not it can be used.
+    /// Systems on which it always builds, even if it cannot be used.
     #[serde(default)]
     pub(crate) always: Vec<String>,
-    /// Systems on which it builds only where the capability is there.
+    /// Systems on which it builds only if the capability is present.
     #[serde(default)]
     pub(crate) where_found: Vec<String>,
 }
@@ -48,17 +47,17 @@ pub struct Feature {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Probe {
-    /// The package that has it.
+    /// The package that contains it.
     pub package: String,
     /// The name of the binary.
     pub binary: String,
 }
 
-/// A program and how it tells its version.
+/// A program and how to query its version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(crate) struct Program {
-    /// What to do where it is missing.
+    /// What to do if it is missing.
     pub(crate) hint: String,
     #[serde(default = "version_flag")]
     pub(crate) version_flag: String,
@@ -68,10 +67,10 @@ fn version_flag() -> String {
     "--version".to_owned()
 }
 
-/// What may stand in `[workspace.metadata.xtask.test]`.
+/// The keys of `[workspace.metadata.xtask.test]`.
 const TABLES_OF_TEST: [&str; 3] = ["profiles", "overrides", "groups"];
 
-/// The sections of the table, each as it stands there.
+/// The sections of the table, not yet parsed.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Sections {
@@ -83,12 +82,12 @@ struct Sections {
 }
 
 impl Config {
-    /// Understands `table`, which stands in the manifest `file`; null where nothing stands there.
+    /// Parses `table` of the manifest `file`; null if there is no table.
     ///
     /// # Errors
-    /// When something in it is unknown or of the wrong kind; the message names file and key.
+    /// When a key is unknown or its value has the wrong kind. The message names file and key.
     pub(crate) fn parse(table: &Value, file: &Path) -> Result<Config, Stop> {
-        // Who derives `Deserialize` takes a list for a table, too.
+        // A derived `Deserialize` would accept a list as a table, too.
         let table: Map<String, Value> = section(table, "", file)?;
         let sections: Sections = section(&Value::Object(table), "", file)?;
         Ok(Config {
@@ -101,13 +100,13 @@ impl Config {
     }
 }
 
-/// The same tables, if all of them are known; each is understood only where it is used.
+/// The same tables, if all of them are known; each is parsed where it is used.
 fn tables_of_test(tables: Map<String, Value>, file: &Path) -> Result<Map<String, Value>, Stop> {
     match tables.keys().find(|key| !TABLES_OF_TEST.contains(&key.as_str())) {
         None => Ok(tables),
         Some(key) => {
             let known = TABLES_OF_TEST.map(|known| format!("`{known}`")).join(", ");
-            let why = format!("there is no such key\nhint: there are {known}");
+            let why = format!("this key does not exist\nhint: known keys: {known}");
             Err(misunderstood(
                 file,
                 &format!("workspace.metadata.xtask.test.{key}"),
@@ -130,14 +129,14 @@ fn section<T: DeserializeOwned + Default>(value: &Value, name: &str, file: &Path
     })
 }
 
-/// What is wrong, in the words of TOML.
+/// The error, in the words of TOML.
 pub(crate) fn in_words(error: &serde_json::Error) -> String {
     error.to_string().replace("expected a map", "expected a table")
 }
 
-/// Something in a manifest that makes no sense.
+/// An invalid setting in a manifest.
 pub(crate) fn misunderstood(file: &Path, key: &str, why: &str) -> Stop {
-    let message = format!("could not understand `{key}` in `{}`: {why}", file.display());
+    let message = format!("invalid `{key}` in `{}`: {why}", file.display());
     Stop::new(Exit::SetupFailed, FailureKind::Config, message)
 }
 
@@ -151,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_workspace_need_not_say_anything() {
+    fn a_workspace_needs_no_settings() {
         let config = parse(&Value::Null).unwrap();
         assert!(config.name.is_none() && config.features.is_empty() && config.test.is_empty());
     }
 
     #[test]
-    fn what_is_left_out_has_a_default() {
+    fn an_omitted_setting_has_a_default() {
         let config = parse(&json!({
             "features": {"fuse": {"capability": "fuse", "always": ["linux"]}},
             "programs": {"git": {"hint": "install it"}},
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_of_the_wrong_kind_is_named_with_its_file() {
+    fn an_unknown_key_or_a_wrong_type_is_named_with_its_file() {
         for (table, parts) in [
             (json!({"naem": "x"}), ["`workspace.metadata.xtask`", "`naem`"]),
             (
@@ -191,7 +190,7 @@ mod tests {
                 json!({"test": {"profiles": {}, "overides": []}}),
                 [
                     "`workspace.metadata.xtask.test.overides`",
-                    "hint: there are `profiles`, `overrides`, `groups`",
+                    "hint: known keys: `profiles`, `overrides`, `groups`",
                 ],
             ),
             (json!("x"), ["`workspace.metadata.xtask`", "expected a table"]),

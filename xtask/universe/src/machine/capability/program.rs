@@ -1,8 +1,8 @@
-//! Programs that a test may need beside Rust: looked for by running them, never by searching PATH
-//! for a name.
+//! Programs that a test may need besides Rust: found by running them, never by searching PATH for a
+//! name.
 //!
-//! Tools written in Rust that a workspace builds for its tests have a directory of their own, which
-//! comes before PATH.
+//! Tools written in Rust that a workspace builds for its tests have their own directory, which
+//! precedes PATH.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::Capability;
 use crate::workspace::config::Program;
 
-/// How to start the program `name`: as a file in `tools` if there is one, else by PATH.
+/// How to start the program `name`: as a file in `tools` if there is one, otherwise by PATH.
 pub fn path(name: &str, tools: &Path) -> OsString {
     let file = tools.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if file.is_file() {
@@ -42,7 +42,7 @@ fn first_line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() {
-        "it ran and said nothing".to_owned()
+        "it ran and printed nothing".to_owned()
     } else {
         line.to_owned()
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_not_there_is_missing_with_the_way_to_get_it() {
+    fn a_missing_program_is_reported_with_its_installation_hint() {
         let program = Program {
             version_flag: "--version".to_owned(),
             hint: "install it".to_owned(),

@@ -93,7 +93,7 @@ fn rich_case() -> Case {
 }
 
 #[test]
-fn a_run_that_ended_comes_back_as_it_was() {
+fn a_finished_run_is_restored_unchanged() {
     let told = report(
         "r",
         vec![
@@ -114,7 +114,7 @@ fn a_run_that_ended_comes_back_as_it_was() {
 }
 
 #[test]
-fn what_was_told_and_did_not_change_is_not_told_again() {
+fn an_unchanged_case_is_not_written_again() {
     let told = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
     let written = Written::begun(&told);
     told.cases()
@@ -129,7 +129,7 @@ fn what_was_told_and_did_not_change_is_not_told_again() {
 }
 
 #[test]
-fn what_changed_after_it_was_told_holds_in_the_end() {
+fn a_case_that_changed_after_it_was_written_counts_at_the_end() {
     let (mut told, early) = (
         report("r", vec![case("a", failed("flaky"))]),
         case("a", Outcome::Passed),
@@ -192,7 +192,7 @@ fn attempts_before_the_last_one_are_earlier_ones_even_if_the_last_one_never_ende
 }
 
 #[test]
-fn rounds_of_a_test_stand_beside_each_other_and_an_unfinished_one_is_interrupted() {
+fn rounds_of_a_test_are_listed_together_and_an_unfinished_one_is_interrupted() {
     let told = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
     let written = Written::begun(&told);
     told.cases()
@@ -222,7 +222,7 @@ fn each_leak_has_a_line_of_its_own() {
 }
 
 #[test]
-fn that_a_test_is_slow_is_told_while_it_runs_and_changes_nothing_of_the_report() {
+fn a_slow_test_is_an_event_while_it_runs_and_the_report_is_the_same() {
     let told = report("r", vec![case("a", Outcome::Passed)]);
     let written = Written::begun(&told);
     let first = told.cases().next().unwrap();
@@ -259,7 +259,7 @@ fn a_torn_last_line_and_unknown_types_and_fields_are_skipped() {
 }
 
 #[test]
-fn every_beginning_of_the_file_can_be_read_once_the_run_has_begun() {
+fn every_prefix_of_the_file_can_be_read_once_the_run_has_begun() {
     let told = report("r", vec![rich_case()]);
     let written = Written::begun(&told);
     written.events.run_ended(Exit::Success, &told);
@@ -271,7 +271,7 @@ fn every_beginning_of_the_file_can_be_read_once_the_run_has_begun() {
 }
 
 #[test]
-fn what_is_no_event_or_of_a_later_version_is_refused_by_line() {
+fn invalid_events_and_later_versions_are_refused_with_their_line() {
     let message = |text: &str| format!("{:#}", replay::replay(text.as_bytes()).unwrap_err());
     assert!(message("<xml/>\n").starts_with("line 1 is no event"));
     for other in ["[]\n", "3\n"] {

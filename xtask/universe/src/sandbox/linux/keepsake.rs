@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_truncated() {
+    fn files_beyond_the_limits_are_not_copied() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::write(&from, [7; 100]).unwrap();

@@ -1,4 +1,4 @@
-//! The tables `overrides` and `groups`, key by key, so that an error can name the key.
+//! Parses the tables `overrides` and `groups`, key by key, so that an error can name the key.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -7,12 +7,12 @@ use super::{Group, Override, Rules, Treatment};
 use crate::base::clock::parse_duration;
 use crate::select::filter::Expression;
 
-/// Where the tables stand, in front of every key that is named.
+/// The path of the tables, which precedes every key in a message.
 const HOME: &str = "workspace.metadata.xtask.test";
 
 const KEYS: &str = "filter, timeout, slow, retries, priority, weight, group, exclusive";
 
-/// What makes no sense, and where.
+/// An error and its location.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) key: String,
@@ -42,7 +42,7 @@ pub(super) fn rules(table: &Map<String, Value>) -> Result<Rules, Wrong> {
     if let Some(value) = table.get("overrides") {
         let path = "overrides";
         let list = value.as_array();
-        let list = list.ok_or_else(|| bad(path, "it is a list of tables, `[[…overrides]]`"))?;
+        let list = list.ok_or_else(|| bad(path, "it must be a list of tables, `[[…overrides]]`"))?;
         for (number, value) in list.iter().enumerate() {
             let entry = Entry::new(format!("{path}[{number}]"), value);
             rules.overrides.push(one(&entry, &rules.groups)?);
@@ -56,10 +56,15 @@ fn group(name: &str, entry: &Entry<'_>) -> Result<Group, Wrong> {
     for (key, value) in entry.table()? {
         match key {
             "max" => max = Some(value.read("a number from 1")?),
-            _ => return Err(bad(&value.path, "there is no such key\nhint: a group has `max`")),
+            _ => {
+                return Err(bad(
+                    &value.path,
+                    "this key does not exist\nhint: a group has the key `max`",
+                ));
+            }
         }
     }
-    let max = max.ok_or_else(|| bad(&format!("{}.max", entry.path), "it is missing"))?;
+    let max = max.ok_or_else(|| bad(&format!("{}.max", entry.path), "this key is missing"))?;
     Ok(Group {
         name: name.to_owned(),
         max,
@@ -79,12 +84,12 @@ fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Wrong> {
             "exclusive" => treatment.exclusive = Some(value.read("`true` or `false`")?),
             "group" => treatment.group = Some(value.group(groups)?),
             _ => {
-                let why = format!("there is no such key\nhint: an override has {KEYS}");
+                let why = format!("this key does not exist\nhint: an override has the keys {KEYS}");
                 return Err(bad(&value.path, &why));
             }
         }
     }
-    let filter = filter.ok_or_else(|| bad(&format!("{}.filter", entry.path), "it is missing"))?;
+    let filter = filter.ok_or_else(|| bad(&format!("{}.filter", entry.path), "this key is missing"))?;
     let (text, filter) = filter;
     Ok(Override {
         text,
@@ -100,7 +105,7 @@ impl<'a> Entry<'a> {
 
     fn table(&self) -> Result<Vec<(&'a str, Entry<'a>)>, Wrong> {
         let table = self.value.as_object();
-        let table = table.ok_or_else(|| bad(&self.path, "it is a table"))?;
+        let table = table.ok_or_else(|| bad(&self.path, "it must be a table"))?;
         let entry = |(key, value): (&'a String, &'a Value)| {
             let path = format!("{}.{key}", self.path);
             (key.as_str(), Entry::new(path, value))
@@ -129,7 +134,7 @@ impl<'a> Entry<'a> {
         let number = groups.iter().position(|group| group.name == name);
         number.ok_or_else(|| {
             let why = format!(
-                "there is no group `{name}`\nhint: `[{HOME}.groups.{name}]` with `max = 1` makes one"
+                "there is no group `{name}`\nhint: `[{HOME}.groups.{name}]` with `max = 1` creates it"
             );
             bad(&self.path, &why)
         })
