@@ -99,7 +99,7 @@ fn a_mount_that_does_not_start_is_reported_with_its_last_output() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_MOUNT", "dies")]);
     assert_failed(
         &run,
-        &["mount: `mountpoint` ended before it had mounted; its last words: last words"],
+        &["mount: `mountpoint` ended before it had mounted; its last line: last words"],
     );
 }
 

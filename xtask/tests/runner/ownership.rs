@@ -215,7 +215,7 @@ fn each_hostile_test_gets_its_own_kind_of_failure() {
     for (test, told) in [
         ("overflows_its_stack", "signal:SIGABRT: died of SIGABRT"),
         ("writes_to_nowhere", "signal:SIGSEGV: died of SIGSEGV"),
-        ("closes_all_descriptors", "before the test had ended"),
+        ("closes_all_descriptors", "before the test ended"),
         ("ignores_sigterm", "timeout: did not end within 2 s"),
         (
             "starts_processes_without_end",

@@ -132,7 +132,10 @@ fn concurrency_is_limited_by_the_available_descriptors() {
     assert!(refused.stderr.contains(why), "{refused}");
     let bounded = start(&["good::passes", "--copies", "7", "-j32"]);
     assert_eq!(bounded.last_line(), "7 passed, 0 failed, 0 skipped", "{bounded}");
-    for part in [" 7 at a time", "the open-file limit allows only 7 concurrent tests"] {
+    for part in [
+        " 7 at a time",
+        "the open-file limit allows only 7 concurrent tests",
+    ] {
         assert!(bounded.stdout.contains(part), "{part}\n{bounded}");
     }
     assert!(bounded.junit().contains("name=\"jobs\" value=\"7\""), "{bounded}");

@@ -1,4 +1,4 @@
-//! fsx: random operations on one file, each compared with what the file must hold by then.
+//! fsx: random operations on one file, each compared with the expected content.
 
 use tokio::process::Command;
 
@@ -8,7 +8,7 @@ use cargo_universe::machine::capability;
 
 const OPERATION_COUNT: u32 = 100_000;
 
-/// A seed that never changes: the same operations in every run.
+/// A fixed seed: the same operations in every run.
 const FIXED_SEED: u64 = 42;
 
 /// The last line of an fsx that found nothing wrong.
@@ -36,7 +36,7 @@ fn command(setting: &Setting<'_>, seed: u64) -> Command {
     let mut command = Command::new(capability::program_path("fsx", setting.tools));
     command
         .current_dir(setting.scratch)
-        // Where it puts the file that it expected, and the log, when the two differ.
+        // Where it writes the expected file and the log, if the two differ.
         .arg("-P")
         .arg(setting.scratch)
         .args(["-S", &seed.to_string(), "-N", &OPERATION_COUNT.to_string()])
@@ -50,7 +50,7 @@ fn judge(said: &Said, seed: u64) -> Verdict {
         let lines = said.stderr.lines().chain(said.stdout.lines());
         let first = lines.map(str::trim).find(|line| !line.is_empty());
         let first: String = first
-            .unwrap_or("it said nothing")
+            .unwrap_or("it printed nothing")
             .chars()
             .take(FSX_MESSAGE_LEN_MAX)
             .collect();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_word_and_a_clean_exit_are_a_success() {
+    fn only_fsxs_last_line_and_a_clean_exit_are_a_success() {
         let good = format!("{SUCCESS}\n");
         assert_eq!(judge(&said(0, &good, ""), 1).failure, None);
         assert!(judge(&said(1, &good, ""), 1).failure.is_some());
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_seed_and_what_was_said() {
+    fn a_failure_names_the_seed_and_the_message() {
         let failure = judge(&said(1, "", "\n[ERROR fsx] miscompare: offset= 0x1\n"), 7).failure;
         assert_eq!(
             failure.as_deref(),

@@ -1,9 +1,9 @@
-//! A function has at most five parameters, which clippy counts. A tuple would be several of them.
+//! A function may have at most five parameters, which clippy counts. A tuple would hide several.
 
 use super::code;
 use super::floors::Breach;
 
-/// The functions of a file that take a tuple, with the line of each.
+/// The functions of a file with a tuple parameter, with the line of each.
 pub(super) fn breaches(text: &str) -> Vec<Breach> {
     let lines = code::all(text);
     let starts = lines.iter().enumerate().filter_map(|(index, (number, line))| {
@@ -26,7 +26,7 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
         {
             let tuple = tuple.split_whitespace().collect::<Vec<_>>().join(" ");
             let message = format!(
-                "`{name}` takes the tuple `{tuple}`, which is several parameters: give it a name, as a struct"
+                "`{name}` takes the tuple `{tuple}`, which hides several parameters: make it a struct"
             );
             breaches.push((number, message));
         }
@@ -34,7 +34,7 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
     breaches
 }
 
-/// The parameters of the function whose name and all that follows this is.
+/// The parameters of the function whose `signature` this is, from its name on.
 fn parameters(signature: &str) -> Vec<String> {
     let mut depth = Depth::default();
     let Some(open) = signature
@@ -46,7 +46,7 @@ fn parameters(signature: &str) -> Vec<String> {
     parts(signature.get(open + 1..).unwrap_or_default())
 }
 
-/// What commas separate, up to the bracket that closes more than was opened.
+/// The parts between commas, up to the bracket that closes the list.
 fn parts(text: &str) -> Vec<String> {
     let (mut depth, mut parts) = (Depth::default(), vec![String::new()]);
     for c in text.chars() {
@@ -60,7 +60,7 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-/// How many brackets are open.
+/// The number of open brackets.
 #[derive(Default)]
 struct Depth {
     open: i32,
@@ -82,7 +82,7 @@ impl Depth {
     }
 }
 
-/// Whether a parameter has a tuple for its pattern or its type.
+/// Whether the pattern or the type of a parameter is a tuple.
 fn is_tuple(parameter: &str) -> bool {
     let (pattern, kind) = parameter.split_once(':').unwrap_or((parameter, ""));
     let mut kind = kind.trim_start();
@@ -121,15 +121,14 @@ mod tests {
                 panic!("{parameters}: {breaches:?}")
             };
             assert!(
-                message.starts_with("`f` takes the tuple `")
-                    && message.ends_with("give it a name, as a struct"),
+                message.starts_with("`f` takes the tuple `") && message.ends_with("make it a struct"),
                 "{message}"
             );
         }
     }
 
     #[test]
-    fn what_is_no_tuple_may_stay() {
+    fn parameters_without_a_tuple_are_allowed() {
         for code in [
             "fn f() -> (u32, u32) {}",
             "fn f(unit: ()) {}",

@@ -1,4 +1,4 @@
-//! The runners that are compared: how each is started, and where it says what its tests took.
+//! The compared runners: how to start each, and where it reports the time of its tests.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -11,14 +11,14 @@ use cargo_universe::base::clock;
 use cargo_universe::report::events;
 use cargo_universe::runner::rundir::PUBLISHED;
 
-/// A runner, with the options that matter.
+/// A runner with the relevant options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
-    /// This one, in the best isolation that the machine gives.
+    /// This one, in the best isolation that the machine supports.
     Box,
     /// This one, without namespaces.
     Process,
-    /// Where it is installed.
+    /// If it is installed.
     Nextest,
     /// The runner of an earlier checkout, otherwise like `Box`.
     Before,
@@ -26,14 +26,14 @@ pub(super) enum Contender {
     CargoTest,
 }
 
-/// What all of them run, and where.
+/// The common suite and its directories.
 #[derive(Debug)]
 pub(super) struct Ground {
-    /// The root of our own workspace, in which `cargo xtask` is started.
+    /// The root of this workspace, in which `cargo xtask` is started.
     pub(super) workspace: PathBuf,
-    /// Its target directory, in which cargo finds this program.
+    /// Its target directory, where cargo finds this program.
     pub(super) target: PathBuf,
-    /// The directory of the suite; it has a target directory of its own.
+    /// The directory of the suite; it has its own target directory.
     pub(super) suite: PathBuf,
     /// The root of an earlier checkout.
     pub(super) before: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Contender {
         Contender::CargoTest,
     ];
 
-    /// As the table calls it.
+    /// Its name in the table.
     pub(super) fn name(self) -> &'static str {
         match self {
             Contender::Box => figures::OURS,
@@ -79,7 +79,7 @@ impl Contender {
             .with_context(|| format!("{} does not say how long its tests took", self.name()))
     }
 
-    /// How long after its start the first test began, if that is told, and how long the tests took.
+    /// The time from the start to the first test, if reported, and the running time of the tests.
     fn told(
         self,
         ground: &Ground,
@@ -106,8 +106,8 @@ impl Contender {
         let mut command = cargo(ground);
         match self {
             Contender::Box | Contender::Process | Contender::Before => {
-                // As people start it, by way of cargo, which looks first whether there is anything
-                // to build.
+                // As people start it, through cargo, which first checks whether anything has to be
+                // built.
                 command.args(["run", "--package", "xtask", "--bin", "xtask", "--target-dir"]);
                 match ground.before.as_ref().filter(|_| self == Contender::Before) {
                     Some(before) => command.current_dir(before).arg(before.join("target")),
@@ -138,7 +138,7 @@ impl Contender {
     }
 }
 
-/// Whether there is a `cargo nextest`.
+/// Whether `cargo nextest` is installed.
 pub(super) fn has_nextest(ground: &Ground) -> bool {
     let output = cargo(ground).args(["nextest", "--version"]).output();
     output.is_ok_and(|output| output.status.success())

@@ -79,6 +79,6 @@ mod tests {
     #[test]
     fn the_first_line_of_the_answer_is_the_evidence() {
         assert_eq!(first_line(b"git version 2.50\nmore\n"), "git version 2.50");
-        assert_eq!(first_line(b""), "it ran and said nothing");
+        assert_eq!(first_line(b""), "it ran and printed nothing");
     }
 }

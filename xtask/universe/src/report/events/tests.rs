@@ -273,7 +273,7 @@ fn every_prefix_of_the_file_can_be_read_once_the_run_has_begun() {
 #[test]
 fn invalid_events_and_later_versions_are_refused_with_their_line() {
     let message = |text: &str| format!("{:#}", replay::replay(text.as_bytes()).unwrap_err());
-    assert!(message("<xml/>\n").starts_with("line 1 is no event"));
+    assert!(message("<xml/>\n").starts_with("line 1 is not an event"));
     for other in ["[]\n", "3\n"] {
         assert!(
             message(other).contains("expected an object that says its version"),

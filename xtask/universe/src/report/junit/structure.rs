@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn properties_of_a_test_are_for_the_rich_dialect() {
         let case = r#"<testcase name="n" classname="c" time="0"><properties><property name="a" value="b"/></properties></testcase>"#;
-        assert_eq!(found(SUITE, case), "<properties> may not stand in testcase");
+        assert_eq!(found(SUITE, case), "<properties> may not be in testcase");
         assert_eq!(violations(&document(SUITE, case), Dialect::Rich), [""; 0]);
     }
 
