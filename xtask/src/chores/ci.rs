@@ -18,7 +18,7 @@ use cargo_universe::machine::capability::Capabilities;
 use cargo_universe::machine::capability::detect_for;
 use cargo_universe::report::junit;
 use cargo_universe::runner::console::{Console, Style};
-use cargo_universe::runner::github::unheard;
+use cargo_universe::runner::github::without_commands;
 use cargo_universe::runner::rundir::PUBLISHED;
 use cargo_universe::runner::test;
 use cargo_universe::workspace::cargo;
@@ -221,7 +221,7 @@ impl Bench {
 
     /// Runs a program whose output may contain text that a CI system would read as commands.
     fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
-        unheard(&Console::new(), || self.run_ours(command))
+        without_commands(&Console::new(), || self.run_ours(command))
     }
 
     /// Runs this program, whose output contains only intended commands.

@@ -88,11 +88,11 @@ fn refuse(unknown: &str) -> Result<ExitCode> {
 
 fn try_all(replica: &Replica, patches: &[Patch]) -> Result<Vec<Row>> {
     let trial = Trial::new(replica, patches)?;
-    tell("building and running the unmutated tests (the first time, this builds every dependency)")?;
+    announce("building and running the unmutated tests (the first time, this builds every dependency)")?;
     trial.expect_green(patches)?;
     let mut rows = Vec::new();
     for patch in patches {
-        tell(&format!("{}: {}", patch.name, patch.sentence))?;
+        announce(&format!("{}: {}", patch.name, patch.sentence))?;
         rows.extend(trial.rows(patch)?);
     }
     Ok(rows)
@@ -113,7 +113,7 @@ fn say(text: &str) -> Result<()> {
     Ok(console::print(text)?)
 }
 
-fn tell(text: &str) -> Result<()> {
+fn announce(text: &str) -> Result<()> {
     writeln!(std::io::stderr(), "{}", console::disarmed(text)).context("could not write to standard error")
 }
 

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::test::default_jobs;
 use cargo_universe::workspace::metadata::Workspace;
-use contender::{Contender, Ground};
+use contender::{Contender, Directories};
 use figures::{Figures, Sample};
 
 /// The options.
@@ -40,7 +40,7 @@ pub(super) struct RunnerArgs {
 /// When the suite cannot be built, or a runner fails on it.
 pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()> {
     let console = Console::new();
-    let ground = Ground {
+    let ground = Directories {
         workspace: workspace.root.clone(),
         target: workspace.target_directory.clone(),
         suite: place(workspace),
@@ -80,7 +80,7 @@ fn place(workspace: &Workspace) -> PathBuf {
 }
 
 /// The installed runners, and the requested earlier one.
-fn contenders(ground: &Ground, console: &Console) -> Vec<Contender> {
+fn contenders(ground: &Directories, console: &Console) -> Vec<Contender> {
     let mut contenders = Contender::ALL.to_vec();
     if !contender::has_nextest(ground) {
         contenders.retain(|one| *one != Contender::Nextest);

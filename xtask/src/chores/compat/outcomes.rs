@@ -97,13 +97,13 @@ impl Outcomes {
             .map(|line| (line, count(self, line), count(ours, line)))
             .filter(|(_, theirs, ours)| theirs != ours);
         let [them, us] = by;
-        let told =
+        let lines =
             differing.map(|(line, theirs, ours)| format!("  {line}: {theirs} by {them}, {ours} by {us}"));
-        let mut told: Vec<String> = told.collect();
-        let hidden = told.len().saturating_sub(DIFFERENCES_SHOWN_MAX);
-        told.truncate(DIFFERENCES_SHOWN_MAX);
-        told.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
-        told
+        let mut lines: Vec<String> = lines.collect();
+        let hidden = lines.len().saturating_sub(DIFFERENCES_SHOWN_MAX);
+        lines.truncate(DIFFERENCES_SHOWN_MAX);
+        lines.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
+        lines
     }
 }
 
@@ -198,9 +198,9 @@ mod tests {
         let expected = Outcomes::expected(&listed);
         assert_eq!(theirs, expected);
         let died = nextest.replace("PASS", "SIGABRT");
-        let told = Outcomes::of_nextest(&output("", &died)).differences(&expected, ["nextest", "us"]);
+        let differences = Outcomes::of_nextest(&output("", &died)).differences(&expected, ["nextest", "us"]);
         assert_eq!(
-            told,
+            differences,
             [
                 "  a::b failed: 1 by nextest, 0 by us",
                 "  a::b passed: 0 by nextest, 1 by us"
@@ -230,10 +230,10 @@ mod tests {
             ),
             &listed(),
         );
-        let told = theirs.differences(&ours, BY);
-        assert_eq!(told.len(), 4, "{told:?}");
+        let differences = theirs.differences(&ours, BY);
+        assert_eq!(differences.len(), 4, "{differences:?}");
         assert_eq!(
-            told[0],
+            differences[0],
             "  a::b failed: 1 by `cargo test`, 2 by `cargo xtask test`"
         );
     }

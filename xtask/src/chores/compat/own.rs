@@ -51,11 +51,11 @@ const NEXTEST: Runner = Runner {
 pub(crate) fn check(workspace: &Workspace, features: &[String]) -> anyhow::Result<()> {
     let console = Console::new();
     let listed = listed(place(workspace))?;
-    let mut wrong = runs(&CARGO_TEST, workspace, features, &listed)?.told(&console);
+    let mut wrong = runs(&CARGO_TEST, workspace, features, &listed)?.show(&console);
     let mut asked = cargo_command();
     asked.args(["nextest", "--version"]);
     if captured(asked, place(workspace)).is_ok_and(|output| output.status.success()) {
-        wrong.extend(runs(&NEXTEST, workspace, features, &listed)?.told(&console));
+        wrong.extend(runs(&NEXTEST, workspace, features, &listed)?.show(&console));
     } else {
         console.line(&format!("{}: skipped, it is not installed", NEXTEST.name));
     }
@@ -109,7 +109,7 @@ fn runs(
 
 impl Ran {
     /// Prints the result, with the differences if there are any.
-    fn told(self, console: &Console) -> Vec<String> {
+    fn show(self, console: &Console) -> Vec<String> {
         let (name, count, seconds) = (self.name, self.test_count, self.elapsed.as_secs_f64());
         if self.status.success() && self.differences.is_empty() {
             console.line(&format!("{name}: the same {count} tests, in {seconds:.1} s"));

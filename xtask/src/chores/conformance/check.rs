@@ -30,13 +30,13 @@ pub(super) struct Check {
     /// What to run.
     pub(super) command: fn(&Setting<'_>) -> std::io::Result<Command>,
     /// Judges the output, once the program has exited by itself. Pure.
-    pub(super) judge: fn(&Setting<'_>, &Said) -> Verdict,
+    pub(super) judge: fn(&Setting<'_>, &ProgramOutput) -> Verdict,
 }
 
 /// The directories and the seed of a check.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
-    pub(super) ground: Ground,
+    pub(super) ground: FileSystem,
     /// On the file system under test; empty.
     pub(super) directory: &'a Path,
     /// On another file system; for the check's own output.
@@ -49,7 +49,7 @@ pub(super) struct Setting<'a> {
 
 /// The output of a check's program, as text that is safe to show.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct ProgramOutput {
     pub(super) status: ExitStatus,
     pub(super) stdout: String,
     pub(super) stderr: String,
@@ -66,7 +66,7 @@ pub(super) struct Verdict {
 
 /// The kind of file system of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ground {
+pub(super) enum FileSystem {
     /// The one of TMPDIR. It must pass everything, or the check is wrong.
     Plain,
     /// A mount whose reads and writes all go through the peer.
@@ -89,14 +89,14 @@ pub(super) enum On {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     pub(super) check: &'static Check,
-    pub(super) ground: Ground,
+    pub(super) ground: FileSystem,
 }
 
 /// Every check on every selected kind of file system.
 pub(super) fn trials(on: On) -> Vec<Trial> {
-    let grounds: &[Ground] = match on {
-        On::Mount => &[Ground::Served, Ground::Passthrough],
-        On::Plain => &[Ground::Plain],
+    let grounds: &[FileSystem] = match on {
+        On::Mount => &[FileSystem::Served, FileSystem::Passthrough],
+        On::Plain => &[FileSystem::Plain],
     };
     let trials = CHECKS
         .iter()
@@ -104,22 +104,22 @@ pub(super) fn trials(on: On) -> Vec<Trial> {
     trials.collect()
 }
 
-impl Ground {
+impl FileSystem {
     /// Its name in the id of a trial.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Ground::Plain => "plain",
-            Ground::Served => "served",
-            Ground::Passthrough => "passthrough",
+            FileSystem::Plain => "plain",
+            FileSystem::Served => "served",
+            FileSystem::Passthrough => "passthrough",
         }
     }
 
     /// The capabilities that it needs. Only root in the initial user namespace may use passthrough.
     pub(super) fn needs(self) -> &'static [&'static str] {
         match self {
-            Ground::Plain => &[],
-            Ground::Served => &["fuse"],
-            Ground::Passthrough => &["fuse", "root"],
+            FileSystem::Plain => &[],
+            FileSystem::Served => &["fuse"],
+            FileSystem::Passthrough => &["fuse", "root"],
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::process::Command;
 
-use super::check::{Check, Said, Setting, Verdict};
+use super::check::{Check, ProgramOutput, Setting, Verdict};
 use crate::chores::limits::{FSX_MESSAGE_LEN_MAX, FSX_TIMEOUT};
 use cargo_universe::machine::capability;
 
@@ -20,7 +20,7 @@ pub(super) const FIXED: Check = Check {
     needs: &["fsx"],
     limit: FSX_TIMEOUT,
     command: |setting| Ok(command(setting, FIXED_SEED)),
-    judge: |_, said| judge(said, FIXED_SEED),
+    judge: |_, output| judge(output, FIXED_SEED),
 };
 
 pub(super) const RANDOM: Check = Check {
@@ -29,7 +29,7 @@ pub(super) const RANDOM: Check = Check {
     needs: &["fsx"],
     limit: FSX_TIMEOUT,
     command: |setting| Ok(command(setting, setting.seed)),
-    judge: |setting, said| judge(said, setting.seed),
+    judge: |setting, output| judge(output, setting.seed),
 };
 
 fn command(setting: &Setting<'_>, seed: u64) -> Command {
@@ -44,17 +44,17 @@ fn command(setting: &Setting<'_>, seed: u64) -> Command {
     command
 }
 
-fn judge(said: &Said, seed: u64) -> Verdict {
-    let succeeded = said.status.success() && said.stdout.contains(SUCCESS);
+fn judge(output: &ProgramOutput, seed: u64) -> Verdict {
+    let succeeded = output.status.success() && output.stdout.contains(SUCCESS);
     let failure = (!succeeded).then(|| {
-        let lines = said.stderr.lines().chain(said.stdout.lines());
+        let lines = output.stderr.lines().chain(output.stdout.lines());
         let first = lines.map(str::trim).find(|line| !line.is_empty());
         let first: String = first
             .unwrap_or("it printed nothing")
             .chars()
             .take(FSX_MESSAGE_LEN_MAX)
             .collect();
-        format!("with seed {seed}, {}: {first}", said.status)
+        format!("with seed {seed}, {}: {first}", output.status)
     });
     Verdict {
         failure,
@@ -69,8 +69,8 @@ mod tests {
 
     use super::*;
 
-    fn said(code: i32, stdout: &str, stderr: &str) -> Said {
-        Said {
+    fn output(code: i32, stdout: &str, stderr: &str) -> ProgramOutput {
+        ProgramOutput {
             status: ExitStatus::from_raw(code << 8),
             stdout: stdout.to_owned(),
             stderr: stderr.to_owned(),
@@ -80,14 +80,14 @@ mod tests {
     #[test]
     fn only_fsxs_last_line_and_a_clean_exit_are_a_success() {
         let good = format!("{SUCCESS}\n");
-        assert_eq!(judge(&said(0, &good, ""), 1).failure, None);
-        assert!(judge(&said(1, &good, ""), 1).failure.is_some());
-        assert!(judge(&said(0, "", ""), 1).failure.is_some());
+        assert_eq!(judge(&output(0, &good, ""), 1).failure, None);
+        assert!(judge(&output(1, &good, ""), 1).failure.is_some());
+        assert!(judge(&output(0, "", ""), 1).failure.is_some());
     }
 
     #[test]
     fn a_failure_names_the_seed_and_the_message() {
-        let failure = judge(&said(1, "", "\n[ERROR fsx] miscompare: offset= 0x1\n"), 7).failure;
+        let failure = judge(&output(1, "", "\n[ERROR fsx] miscompare: offset= 0x1\n"), 7).failure;
         assert_eq!(
             failure.as_deref(),
             Some("with seed 7, exit status: 1: [ERROR fsx] miscompare: offset= 0x1")

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::check::Ground;
+use super::check::FileSystem;
 use crate::chores::limits::{GROUND_MESSAGE_LEN_MAX, MOUNT_TIMEOUT, UNMOUNT_TIMEOUT};
 use cargo_universe::base::clock;
 use cargo_universe::base::limits::GRACE;
@@ -50,15 +50,15 @@ pub(super) struct Mounting<'a> {
 impl Field {
     /// Creates it, below `scratch`. On an error nothing is left mounted.
     pub(super) async fn open(
-        ground: Ground,
+        ground: FileSystem,
         scratch: &Path,
         mounting: &Mounting<'_>,
         halt: &mut watch::Receiver<Halt>,
     ) -> Result<Field, String> {
         let passthrough = match ground {
-            Ground::Plain => return Field::plain(scratch),
-            Ground::Served => "off",
-            Ground::Passthrough => "on",
+            FileSystem::Plain => return Field::plain(scratch),
+            FileSystem::Served => "off",
+            FileSystem::Passthrough => "on",
         };
         let (backing, mount) = (scratch.join("backing"), scratch.join("mount"));
         let command = mounting.command(&backing, &mount, passthrough)?;

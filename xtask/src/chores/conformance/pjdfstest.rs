@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::process::Command;
 
-use super::check::{Check, Ground, Said, Setting, Verdict};
+use super::check::{Check, FileSystem, ProgramOutput, Setting, Verdict};
 use super::expected::{Expected, Result};
 use crate::chores::limits::PJDFSTEST_TIMEOUT;
 use cargo_universe::machine::capability;
@@ -49,27 +49,27 @@ fn command(setting: &Setting<'_>) -> std::io::Result<Command> {
         .arg(configuration)
         .arg("--path")
         .arg(setting.directory);
-    if setting.ground != Ground::Plain {
+    if setting.ground != FileSystem::Plain {
         // Another file system than the mount: renames and links to it must fail.
         command.arg("--secondary-fs").arg(setting.scratch);
     }
     Ok(command)
 }
 
-fn judge(setting: &Setting<'_>, said: &Said) -> Verdict {
+fn judge(setting: &Setting<'_>, output: &ProgramOutput) -> Verdict {
     let expected = match setting.ground {
-        Ground::Plain => Ok(Expected::default()),
-        Ground::Served | Ground::Passthrough => Expected::parse(TABLE),
+        FileSystem::Plain => Ok(Expected::default()),
+        FileSystem::Served | FileSystem::Passthrough => Expected::parse(TABLE),
     };
-    let results = results(&said.stdout);
-    let failure = match (expected, total(&said.stdout)) {
+    let results = results(&output.stdout);
+    let failure = match (expected, total(&output.stdout)) {
         (Err(error), _) => format!("could not read the table of expectations: {error}"),
         (Ok(expected), Some(count)) if count == results.len() => return expected.judge(&results),
         (Ok(_), Some(count)) => format!(
             "its summary counts {count} tests, but {} results were parsed",
             results.len()
         ),
-        (Ok(_), None) => format!("it ended early ({}) after {} tests", said.status, results.len()),
+        (Ok(_), None) => format!("it ended early ({}) after {} tests", output.status, results.len()),
     };
     Verdict {
         failure: Some(failure),
@@ -134,7 +134,7 @@ link::regular                                                             FAILED
 Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
 ";
 
-    fn judged(ground: Ground, stdout: &str) -> Verdict {
+    fn judged(ground: FileSystem, stdout: &str) -> Verdict {
         let nowhere = Path::new("/nonexistent");
         let setting = Setting {
             ground,
@@ -143,12 +143,12 @@ Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
             tools: nowhere,
             seed: 0,
         };
-        let said = Said {
+        let output = ProgramOutput {
             status: std::process::ExitStatus::default(),
             stdout: stdout.to_owned(),
             stderr: String::new(),
         };
-        judge(&setting, &said)
+        judge(&setting, &output)
     }
 
     #[test]
@@ -168,16 +168,16 @@ Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
 
     #[test]
     fn on_a_plain_directory_no_failure_is_expected() {
-        let verdict = judged(Ground::Plain, OUTPUT);
+        let verdict = judged(FileSystem::Plain, OUTPUT);
         assert_eq!(verdict.failure.as_deref(), Some("1 of 4 tests not as expected"));
     }
 
     #[test]
     fn an_incomplete_or_unparsed_run_has_failed() {
         let (cut, _) = OUTPUT.split_once("Summary").unwrap();
-        let cut = judged(Ground::Plain, cut).failure.unwrap();
+        let cut = judged(FileSystem::Plain, cut).failure.unwrap();
         assert!(cut.contains("ended early"), "{cut}");
-        let strange = judged(Ground::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
+        let strange = judged(FileSystem::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
             .failure
             .unwrap();
         assert_eq!(strange, "its summary counts 4 tests, but 3 results were parsed");

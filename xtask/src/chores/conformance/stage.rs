@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::check::{SUITE, Said, Setting, Trial, Verdict};
+use super::check::{ProgramOutput, SUITE, Setting, Trial, Verdict};
 use super::ground::{Field, Mounting};
 use cargo_universe::base::clock;
 use cargo_universe::base::failure_kind::FailureKind;
@@ -226,12 +226,12 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
             return (errored(FailureKind::Interrupted, INTERRUPTED.to_owned()), vec![]);
         }
     };
-    let said = Said {
+    let output = ProgramOutput {
         status,
         stdout: report_text(&ended.stdout),
         stderr: report_text(&ended.stderr),
     };
-    let Verdict { failure, lines } = (trial.check.judge)(setting, &said);
+    let Verdict { failure, lines } = (trial.check.judge)(setting, &output);
     let outcome = failure.map_or(Outcome::Passed, |message| {
         Outcome::Failed(failed(FailureKind::from("check"), message))
     });

@@ -90,7 +90,7 @@ mod tests {
         ];
         let expected = "\
 short        p::b$t  red         1.2 s
-longer-name  p::b$t  GREEN       1.2 s  the test did not notice
+longer-name  p::b$t  GREEN       1.2 s  the test passed all the same
 third        p::b$t  BROKEN      1.2 s  it does not build
 
 1 red, 1 GREEN, 1 BROKEN

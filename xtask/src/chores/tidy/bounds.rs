@@ -36,7 +36,7 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let lines = code::program(file, text).into_iter();
     let named = lines.filter_map(|(number, line)| Some((number, bound(line)?)));
     let message =
-        |what| format!("{what} is a bound: it belongs in `{where_to}`, with its unit and its reason");
+        |what| format!("{what} is a limit: it belongs in `{where_to}`, with its unit and its reason");
     named.map(|(number, what)| (number, message(what))).collect()
 }
 
@@ -100,7 +100,7 @@ mod tests {
                 panic!("{bound}: {breaches:?}")
             };
             assert!(
-                message.ends_with("is a bound: it belongs in `xtask/universe/src/base/limits.rs`, with its unit and its reason"),
+                message.ends_with("is a limit: it belongs in `xtask/universe/src/base/limits.rs`, with its unit and its reason"),
                 "{message}"
             );
         }

@@ -298,4 +298,4 @@ pub const FORCE_PLACES_MAX: usize = 8;
 /// takes up to one second; the runner gives the test up after 20.
 pub const FORCES_HUNG_MAX: usize = 5;
 /// Waiting threads that are reported individually.
-pub const WAITERS_TOLD_MAX: usize = 9;
+pub const WAITERS_REPORTED_MAX: usize = 9;

@@ -283,11 +283,12 @@ impl Leak {
     }
 
     /// Leaks of this kind: at most [`LEAKS_OF_A_KIND_MAX`] of them, and the number of the others.
-    pub(crate) fn told(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
+    pub(crate) fn list(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
         let more = all.len().saturating_sub(LEAKS_OF_A_KIND_MAX);
-        let told = all.into_iter().take(LEAKS_OF_A_KIND_MAX);
+        let listed = all.into_iter().take(LEAKS_OF_A_KIND_MAX);
         let rest = (more > 0).then(|| format!("and {more} more"));
-        told.chain(rest)
+        listed
+            .chain(rest)
             .map(|what| Leak::new(kind.clone(), what))
             .collect()
     }
@@ -366,7 +367,7 @@ mod tests {
     fn leaks_up_to_the_limit_are_reported_one_by_one_and_the_others_counted() {
         let reported = |count: usize| {
             let all = (1..=count).map(|number| number.to_string()).collect();
-            let leaks = Leak::told(&LeakKind::Process, all);
+            let leaks = Leak::list(&LeakKind::Process, all);
             (leaks.len(), leaks.last().map(|leak| leak.what.clone()))
         };
         let most = LEAKS_OF_A_KIND_MAX;

@@ -62,19 +62,21 @@ impl Diff {
     fn add(&mut self, case: &Case) {
         self.new.push(name(case));
         match standing(case) {
-            Standing::Failed => self.newly_failing.push(told(case)),
-            Standing::Interrupted => self.interrupted.push(told(case)),
+            Standing::Failed => self.newly_failing.push(with_reason(case)),
+            Standing::Interrupted => self.interrupted.push(with_reason(case)),
             Standing::Passed | Standing::Skipped => {}
         }
     }
 
     fn compare(&mut self, before: &Case, after: &Case, ratio: f64) {
         match (standing(before), standing(after)) {
-            (Standing::Failed, Standing::Failed) => self.still_failing.push(told(after)),
-            (_, Standing::Failed) => self.newly_failing.push(told(after)),
-            (_, Standing::Interrupted) => self.interrupted.push(told(after)),
+            (Standing::Failed, Standing::Failed) => self.still_failing.push(with_reason(after)),
+            (_, Standing::Failed) => self.newly_failing.push(with_reason(after)),
+            (_, Standing::Interrupted) => self.interrupted.push(with_reason(after)),
             (Standing::Failed, Standing::Passed) => self.fixed.push(name(after)),
-            (Standing::Passed | Standing::Failed, Standing::Skipped) => self.no_longer_run.push(told(after)),
+            (Standing::Passed | Standing::Failed, Standing::Skipped) => {
+                self.no_longer_run.push(with_reason(after))
+            }
             (Standing::Passed, Standing::Passed) => self.time(before, after, ratio),
             (Standing::Skipped | Standing::Interrupted, Standing::Passed | Standing::Skipped) => {}
         }
@@ -146,7 +148,7 @@ fn name(case: &Case) -> String {
 }
 
 /// With the reason.
-fn told(case: &Case) -> String {
+fn with_reason(case: &Case) -> String {
     let reason = match &case.outcome {
         Outcome::Failed(failure) | Outcome::Errored(failure) => &failure.message,
         Outcome::Skipped(skip) => &skip.reason,

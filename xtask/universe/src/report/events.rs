@@ -42,7 +42,7 @@ struct State {
     /// The first write error.
     trouble: Option<String>,
     /// A hash of each case as last written, by id and round.
-    told: BTreeMap<(String, u32), u64>,
+    written: BTreeMap<(String, u32), u64>,
     properties: Properties,
     /// The phases so far: the name, and the time from the start of the run to the phase.
     phases: Vec<(&'static str, Duration)>,
@@ -157,7 +157,7 @@ impl Events {
         let mut state = self.state();
         for (suite, case) in tests {
             state
-                .told
+                .written
                 .insert((case.id.clone(), case.round), fingerprint(&case));
             let event = Event::Discovered {
                 suite: suite.into(),
@@ -203,7 +203,7 @@ impl Events {
     /// An attempt ended; `case` is the test's result if it was the last attempt.
     pub(crate) fn finished(&self, suite: &str, attempt: u32, case: &Case) {
         let key = (case.id.clone(), case.round);
-        self.state().told.insert(key, fingerprint(case));
+        self.state().written.insert(key, fingerprint(case));
         for leak in &case.leaks {
             self.write(&Event::Leak {
                 id: case.id.as_str().into(),
@@ -246,8 +246,8 @@ impl Events {
     /// Writes a case again, if it differs from the last version written.
     fn correct(&self, suite: &str, case: &Case) {
         let key = (case.id.clone(), case.round);
-        let told = self.state().told.get(&key).copied();
-        if told != Some(fingerprint(case)) {
+        let written = self.state().written.get(&key).copied();
+        if written != Some(fingerprint(case)) {
             let attempt = u32::try_from(case.earlier.len())
                 .unwrap_or(u32::MAX)
                 .saturating_add(1);

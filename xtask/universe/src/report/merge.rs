@@ -34,7 +34,7 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
     if standing.len() == 1 {
         return Some(first.clone());
     }
-    let told = standing.iter().map(|(report, failure)| {
+    let failures = standing.iter().map(|(report, failure)| {
         let shard = shard(report).map_or_else(|| "the run".to_owned(), |shard| format!("shard {shard}"));
         format!("{shard}: {}: {}", failure.kind, failure.message)
     });
@@ -42,7 +42,7 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
     let details: Vec<&str> = details.filter(|detail| !detail.is_empty()).collect();
     Some(Failure {
         kind: first.kind.clone(),
-        message: told.collect::<Vec<_>>().join("; "),
+        message: failures.collect::<Vec<_>>().join("; "),
         detail: details.join("\n"),
     })
 }
@@ -265,19 +265,19 @@ mod tests {
 
     #[test]
     fn a_later_run_of_the_same_tests_replaces_a_failed_run_and_another_shard_does_not() {
-        let told = |runs: &[(&str, Option<&str>)]| whole_failure(runs).unwrap_or_default();
-        assert_eq!(told(&[("none", Some("a")), ("none", None)]), "");
-        assert_eq!(told(&[("none", None), ("none", Some("b"))]), "b");
-        assert_eq!(told(&[("none", Some("a")), ("none", Some("b"))]), "b");
-        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None)]), "a");
-        assert_eq!(told(&[("1/2", None), ("2/2", Some("b"))]), "b");
-        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None), ("1/2", None)]), "");
+        let merged = |runs: &[(&str, Option<&str>)]| whole_failure(runs).unwrap_or_default();
+        assert_eq!(merged(&[("none", Some("a")), ("none", None)]), "");
+        assert_eq!(merged(&[("none", None), ("none", Some("b"))]), "b");
+        assert_eq!(merged(&[("none", Some("a")), ("none", Some("b"))]), "b");
+        assert_eq!(merged(&[("1/2", Some("a")), ("2/2", None)]), "a");
+        assert_eq!(merged(&[("1/2", None), ("2/2", Some("b"))]), "b");
+        assert_eq!(merged(&[("1/2", Some("a")), ("2/2", None), ("1/2", None)]), "");
         assert_eq!(
-            told(&[("1/2", Some("a")), ("2/2", Some("b"))]),
+            merged(&[("1/2", Some("a")), ("2/2", Some("b"))]),
             "shard 1/2: panic: a; shard 2/2: panic: b"
         );
-        assert_eq!(told(&[("1/2", Some("a")), ("none", None)]), "");
-        assert_eq!(told(&[("none", Some("a")), ("1/2", None)]), "a");
+        assert_eq!(merged(&[("1/2", Some("a")), ("none", None)]), "");
+        assert_eq!(merged(&[("none", Some("a")), ("1/2", None)]), "a");
     }
 
     #[test]

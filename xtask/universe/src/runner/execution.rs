@@ -233,7 +233,7 @@ impl<'a> Runner<'a> {
             tokio::select! {
                 Some(done) = self.running.join_next_with_id() => self.finish(done),
                 () = clock::passed(wake) => {}
-                () = pauses.reached(self.marks.wake()) => self.tell_slow(),
+                () = pauses.reached(self.marks.wake()) => self.show_slow(),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
                     self.stage.console.line(&request.words(self.running.len()));
@@ -288,9 +288,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Shows which tests are slow.
-    fn tell_slow(&mut self) {
+    fn show_slow(&mut self) {
         for (ticket, passed) in self.marks.due(self.stage.pauses.now()) {
-            self.stage.tell_slow(ticket, passed);
+            self.stage.show_slow(ticket, passed);
         }
     }
 
@@ -319,7 +319,7 @@ impl<'a> Runner<'a> {
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             let admission = self.results.begin(ticket);
-            self.tell(ticket, &case, admission);
+            self.show(ticket, &case, admission);
             self.results.wait(ticket, case);
             let delay = self.stage.settings.repeat.retry_delay;
             self.queue.retry(ticket, clock::now() + delay);
@@ -327,7 +327,7 @@ impl<'a> Runner<'a> {
         }
         results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
         let admission = self.results.admit(ticket.number, &mut case);
-        self.tell(ticket, &case, admission);
+        self.show(ticket, &case, admission);
         if admission == Admission::Kept {
             self.results.keep(ticket.number, case);
         }
@@ -337,9 +337,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Shows how an attempt ended, if its round is in the report.
-    fn tell(&self, ticket: Ticket, case: &Case, admission: Admission) {
+    fn show(&self, ticket: Ticket, case: &Case, admission: Admission) {
         match admission {
-            Admission::Kept => self.stage.tell(ticket, case),
+            Admission::Kept => self.stage.show(ticket, case),
             Admission::Counted => self.stage.console.ended_again(ticket.slot),
         }
     }
@@ -413,7 +413,7 @@ impl Stage {
     }
 
     /// Shows that an attempt is slow.
-    fn tell_slow(&self, ticket: Ticket, passed: Duration) {
+    fn show_slow(&self, ticket: Ticket, passed: Duration) {
         let test = self.plan.test(ticket.number);
         let mut title = self.title(ticket);
         if ticket.attempt > 1 {
@@ -429,7 +429,7 @@ impl Stage {
     }
 
     /// Shows how an attempt ended.
-    fn tell(&self, ticket: Ticket, case: &Case) {
+    fn show(&self, ticket: Ticket, case: &Case) {
         let test = self.plan.test(ticket.number);
         let mut title = self.title(ticket);
         let is_first_of_several = case.failure().is_some() && self.retries(ticket.number) > 0;

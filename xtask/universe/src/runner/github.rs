@@ -18,7 +18,7 @@ use crate::runner::console::Console;
 ///
 /// # Errors
 /// When the summary of the step cannot be written.
-pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
+pub(super) fn write(report: &Report, console: &Console) -> anyhow::Result<()> {
     if is_here() {
         annotations(report).iter().for_each(|line| console.command(line));
     }
@@ -29,8 +29,8 @@ pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
 }
 
 /// Does work that writes to the console directly. GitHub reads no commands in its output.
-pub fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
-    let [stop, go_on] = silence();
+pub fn without_commands<T>(console: &Console, work: impl FnOnce() -> T) -> T {
+    let [stop, go_on] = stop_and_resume();
     if is_here() {
         console.command(&stop);
     }
@@ -43,7 +43,7 @@ pub fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
 
 /// The commands that make GitHub ignore commands, and accept them again. The word in them cannot be
 /// guessed.
-fn silence() -> [String; 2] {
+fn stop_and_resume() -> [String; 2] {
     let [first, second] = [(); 2].map(|()| RandomState::new().hash_one(()));
     let word = format!("xtask-{first:016x}{second:016x}");
     [format!("::stop-commands::{word}"), format!("::{word}::")]
@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn commands_are_accepted_again_after_an_unguessable_word() {
-        let [stop, go_on] = silence();
+        let [stop, go_on] = stop_and_resume();
         let word = stop.strip_prefix("::stop-commands::").unwrap();
         assert_eq!(go_on, format!("::{word}::"));
-        assert!(!silence()[0].ends_with(word) && !word.contains(':'));
+        assert!(!stop_and_resume()[0].ends_with(word) && !word.contains(':'));
     }
 
     #[test]

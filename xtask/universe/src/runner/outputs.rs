@@ -81,7 +81,7 @@ impl OutputArgs {
         place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, MARKDOWN_LEN_MAX))?;
         place(TIMELINE, &self.timeline).write(|| timeline::to_html(report))?;
         place(TRACE, &self.trace).write(|| trace::to_json(report))?;
-        github::tell(report, console)
+        github::write(report, console)
     }
 }
 

@@ -92,16 +92,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Junit { source, dialect } => {
             let xml = junit::to_xml(&source.report()?, *dialect)?;
-            source.tell(&xml, console::print_exactly)
+            source.write(&xml, console::print_exactly)
         }
         What::Markdown(source) => {
             let page = markdown::to_markdown(&source.report()?, MARKDOWN_LEN_MAX);
-            source.tell(&page, console::print)
+            source.write(&page, console::print)
         }
-        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?), console::print_exactly),
-        What::Trace(source) => source.tell(&trace::to_json(&source.report()?), console::print_json),
+        What::Timeline(source) => source.write(&timeline::to_html(&source.report()?), console::print_exactly),
+        What::Trace(source) => source.write(&trace::to_json(&source.report()?), console::print_json),
         What::Slowest { source, count } => {
-            source.tell(&slowest::to_text(&source.report()?, *count), console::print)
+            source.write(&slowest::to_text(&source.report()?, *count), console::print)
         }
         What::Diff {
             before,
@@ -140,7 +140,7 @@ impl Source {
     }
 
     /// Writes the text to the given file, or prints it.
-    fn tell(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
+    fn write(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
         match &self.output {
             Some(path) => write_atomically(path, text)?,
             None => print(text)?,

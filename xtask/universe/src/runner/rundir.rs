@@ -239,8 +239,8 @@ mod tests {
         let run = RunDir::without_scratch(target.path(), "test").unwrap();
         let scratch = run.scratch_root().file_name().unwrap().to_string_lossy();
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
-        let mut heard = inotify::Reader::new(&watch, &mut buffer);
-        while let Ok(event) = heard.next() {
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        while let Ok(event) = events.next() {
             let name = event.file_name().unwrap_or_default().to_string_lossy();
             assert_ne!(name, scratch);
         }

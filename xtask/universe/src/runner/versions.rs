@@ -24,7 +24,7 @@ pub(crate) struct Versions {
 struct State {
     /// Ends when every query has been answered or failed.
     answers: Receiver<(&'static str, String)>,
-    heard: BTreeMap<&'static str, String>,
+    received: BTreeMap<&'static str, String>,
     /// Later answers are ignored.
     is_over: bool,
 }
@@ -52,7 +52,7 @@ impl Versions {
         }
         let state = State {
             answers,
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             is_over: false,
         };
         Versions {
@@ -61,7 +61,7 @@ impl Versions {
     }
 
     /// As properties. Waits for missing answers, and leaves out those that do not arrive in time.
-    pub(crate) fn told(&self) -> Properties {
+    pub(crate) fn properties(&self) -> Properties {
         let mut state = self.state();
         let deadline = clock::now() + VERSIONS_TIMEOUT;
         while !state.is_over {
@@ -92,12 +92,12 @@ impl Versions {
 impl State {
     fn take(&mut self, answer: Option<(&'static str, String)>) {
         self.is_over = answer.is_none();
-        self.heard.extend(answer);
+        self.received.extend(answer);
     }
 
     fn properties(&self) -> Properties {
-        let heard = self.heard.iter();
-        heard
+        let received = self.received.iter();
+        received
             .map(|(name, answer)| ((*name).to_owned(), answer.clone()))
             .collect()
     }

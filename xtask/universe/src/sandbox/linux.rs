@@ -35,7 +35,7 @@ use tokio::net::unix::pipe;
 
 pub(crate) use build_guard::build_guard;
 pub(crate) use inside::run_if_asked;
-pub(crate) use wire::{Order, Said, Tell};
+pub(crate) use wire::{Instruction, Order, Reply};
 
 use crate::base::clock;
 use crate::base::fuse_connections;
@@ -84,7 +84,7 @@ pub(crate) struct Control {
     lines: tokio::io::Lines<tokio::io::BufReader<tokio::net::UnixStream>>,
     /// Whether anything was sent since its order. The supervisor may read that only after the end
     /// of its test.
-    told: bool,
+    was_instructed: bool,
 }
 
 impl Keeper {
@@ -116,7 +116,7 @@ impl Keeper {
         let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
         let control = match self.reuse(frame, streams).await {
             Some(control) => control,
-            None => self.hire(frame, streams)?,
+            None => self.new_supervisor(frame, streams)?,
         };
         Ok(OwnedProcess {
             stdout: pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?,
@@ -137,20 +137,20 @@ impl Keeper {
     }
 
     /// Makes the keeper create a supervisor for the order.
-    fn hire(&self, frame: &[u8], [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
+    fn new_supervisor(&self, frame: &[u8], [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
         let (control, theirs) = UnixStream::pair()?;
         wire::send(&self.socket, frame, &[stdout, stderr, theirs.as_fd()])?;
         control.set_nonblocking(true)?;
         let stream = tokio::net::UnixStream::from_std(control)?;
         Ok(Control {
             lines: tokio::io::BufReader::new(stream).lines(),
-            told: false,
+            was_instructed: false,
         })
     }
 
     /// Keeps the connection to a supervisor that waits for another order.
     pub(crate) fn rest(&self, control: Control) {
-        if !control.told {
+        if !control.was_instructed {
             self.idle().push(control);
         }
     }
@@ -163,8 +163,8 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper is gone or does not answer.
-    pub(crate) fn tell_all(&self, tell: Tell) -> io::Result<()> {
-        wire::tell_all(&self.socket, tell)
+    pub(crate) fn instruct_all(&self, instruction: Instruction) -> io::Result<()> {
+        wire::instruct_all(&self.socket, instruction)
     }
 
     /// Makes it end processes that lost their supervisor; `scratch` is the scratch directory of
@@ -223,7 +223,7 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
     // Not an argument: every user can read those, and create the directory first. If the keeper is
     // gone, the next read reports it.
     inside::send_scratch(&socket, scratch).ok();
-    match hear(&socket) {
+    match receive(&socket) {
         Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
             socket,
             process,
@@ -252,7 +252,7 @@ fn ourselves(argument: &str) -> Command {
     command
 }
 
-fn hear(socket: &UnixStream) -> io::Result<Hello> {
+fn receive(socket: &UnixStream) -> io::Result<Hello> {
     socket.set_read_timeout(Some(KEEPER_HELLO_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line)?;
@@ -261,9 +261,9 @@ fn hear(socket: &UnixStream) -> io::Result<Hello> {
 
 impl Control {
     /// Sends the supervisor a message. If it is gone, the next read reports that.
-    pub(crate) async fn tell(&mut self, tell: Tell) {
-        self.told = true;
-        self.stream().write_all(&[tell as u8]).await.ok();
+    pub(crate) async fn instruct(&mut self, instruction: Instruction) {
+        self.was_instructed = true;
+        self.stream().write_all(&[instruction as u8]).await.ok();
     }
 
     /// Gives an order to a waiting supervisor.
@@ -278,7 +278,7 @@ impl Control {
     }
 
     /// The supervisor's next message; `None` when it is gone. Cancel safe.
-    pub(crate) async fn hear(&mut self) -> Option<Said> {
+    pub(crate) async fn receive(&mut self) -> Option<Reply> {
         let line = self.lines.next_line().await.ok()??;
         serde_json::from_str(&line).ok()
     }

@@ -153,15 +153,15 @@ pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
             return vec![Leak::new(LeakKind::File, what)];
         }
     };
-    let told = |kind: LeakKind| {
+    let leaks_of = |kind: LeakKind| {
         let of_kind = names.iter().filter(|(is, _)| *is == kind);
         let mut names: Vec<String> = of_kind.map(|(_, name)| name.clone()).collect();
         names.sort();
-        Leak::told(&kind, names)
+        Leak::list(&kind, names)
     };
     [LeakKind::File, LeakKind::UnixSocket]
         .into_iter()
-        .flat_map(told)
+        .flat_map(leaks_of)
         .collect()
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Contender {
 
 /// The common suite and its directories.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(super) struct Directories {
     /// The root of this workspace, in which `cargo xtask` is started.
     pub(super) workspace: PathBuf,
     /// Its target directory, where cargo finds this program.
@@ -61,7 +61,7 @@ impl Contender {
     }
 
     /// Runs the suite once.
-    pub(super) fn run(self, ground: &Ground) -> anyhow::Result<Sample> {
+    pub(super) fn run(self, ground: &Directories) -> anyhow::Result<Sample> {
         let mut command = self.command(ground);
         let (started, start) = (clock::wall(), clock::now());
         let output = command.output().context("could not start cargo")?;
@@ -74,15 +74,16 @@ impl Contender {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
         );
-        let told = self.told(ground, &output, started);
-        told.map(|(first, phase)| Sample { first, phase, whole })
+        let times = self.times(ground, &output, started);
+        times
+            .map(|(first, phase)| Sample { first, phase, whole })
             .with_context(|| format!("{} does not say how long its tests took", self.name()))
     }
 
     /// The time from the start to the first test, if reported, and the running time of the tests.
-    fn told(
+    fn times(
         self,
-        ground: &Ground,
+        ground: &Directories,
         output: &Output,
         started: SystemTime,
     ) -> Option<(Option<Duration>, Duration)> {
@@ -91,16 +92,16 @@ impl Contender {
             Contender::Box | Contender::Process | Contender::Before => {
                 let report = ground.suite.join("target").join(PUBLISHED);
                 let lines = std::fs::read_to_string(report.with_file_name(events::FILE_NAME)).ok()?;
-                let told = figures::of_events(&lines)?;
-                let first = told.first_start.duration_since(started).ok()?;
-                Some((Some(first), told.phase))
+                let times = figures::of_events(&lines)?;
+                let first = times.first_start.duration_since(started).ok()?;
+                Some((Some(first), times.phase))
             }
             Contender::Nextest => Some((None, figures::of_nextest(&text(&output.stderr))?)),
             Contender::CargoTest => Some((None, figures::of_cargo_test(&text(&output.stdout))?)),
         }
     }
 
-    fn command(self, ground: &Ground) -> Command {
+    fn command(self, ground: &Directories) -> Command {
         let jobs = ground.jobs.to_string();
         let manifest = ground.suite.join("Cargo.toml");
         let mut command = cargo(ground);
@@ -139,12 +140,12 @@ impl Contender {
 }
 
 /// Whether `cargo nextest` is installed.
-pub(super) fn has_nextest(ground: &Ground) -> bool {
+pub(super) fn has_nextest(ground: &Directories) -> bool {
     let output = cargo(ground).args(["nextest", "--version"]).output();
     output.is_ok_and(|output| output.status.success())
 }
 
-fn cargo(ground: &Ground) -> Command {
+fn cargo(ground: &Directories) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
         command.env_remove(name);

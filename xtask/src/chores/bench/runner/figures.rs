@@ -27,7 +27,7 @@ pub(super) struct Sample {
 
 /// The times in the events of a run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct EventTimes {
     pub(super) first_start: SystemTime,
     pub(super) phase: Duration,
 }
@@ -41,7 +41,7 @@ struct Line {
 }
 
 /// Parses the events of a run; `None` if no test ran in it.
-pub(super) fn of_events(ndjson: &str) -> Option<Told> {
+pub(super) fn of_events(ndjson: &str) -> Option<EventTimes> {
     let lines = ndjson
         .lines()
         .filter_map(|line| serde_json::from_str::<Line>(line).ok());
@@ -50,7 +50,7 @@ pub(super) fn of_events(ndjson: &str) -> Option<Told> {
     let run = Duration::from_nanos(is("run-start").next()?.started_ns?);
     let first = Duration::from_nanos(is("start").next()?.after_ns);
     let last = Duration::from_nanos(is("finish").next_back()?.after_ns);
-    Some(Told {
+    Some(EventTimes {
         first_start: SystemTime::UNIX_EPOCH + run + first,
         phase: last.saturating_sub(first),
     })
@@ -209,12 +209,12 @@ mod tests {
 {"v":1,"after_ns":900,"type":"finish"}
 {"v":1,"after_ns":950,"type":"run-end"}
 "#;
-        let told = of_events(events).unwrap();
+        let times = of_events(events).unwrap();
         assert_eq!(
-            told.first_start,
+            times.first_start,
             SystemTime::UNIX_EPOCH + Duration::from_nanos(1200)
         );
-        assert_eq!(told.phase, Duration::from_nanos(700));
+        assert_eq!(times.phase, Duration::from_nanos(700));
         assert_eq!(
             of_events("{\"type\":\"run-start\",\"after_ns\":1,\"started_ns\":1}\n"),
             None

@@ -48,7 +48,7 @@ fn result(outcome: &Outcome) -> TestResult {
     match outcome {
         Outcome::Passed => TestResult::Success,
         Outcome::Failed(failure) => {
-            let (type_, message, cause) = told(failure);
+            let (type_, message, cause) = parts(failure);
             TestResult::Failure {
                 type_,
                 message,
@@ -56,7 +56,7 @@ fn result(outcome: &Outcome) -> TestResult {
             }
         }
         Outcome::Errored(failure) => {
-            let (type_, message, cause) = told(failure);
+            let (type_, message, cause) = parts(failure);
             TestResult::Error {
                 type_,
                 message,
@@ -71,7 +71,7 @@ fn result(outcome: &Outcome) -> TestResult {
     }
 }
 
-fn told(failure: &Failure) -> (String, String, Option<String>) {
+fn parts(failure: &Failure) -> (String, String, Option<String>) {
     let Failure {
         kind,
         message,

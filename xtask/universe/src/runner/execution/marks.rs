@@ -39,12 +39,12 @@ impl Running {
 
     /// The running time at its latest mark; `None` if that was already reported.
     fn advance(&mut self, now: Instant) -> Option<Duration> {
-        let mut told = None;
+        let mut reported = None;
         while self.wake().is_some_and(|wake| wake <= now) {
-            told = Some(self.next);
+            reported = Some(self.next);
             self.next = self.next.saturating_add(self.interval);
         }
-        told
+        reported
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     }
 
     /// The reports if the caller waits for each mark.
-    fn told(slow: Duration) -> Vec<Duration> {
+    fn reports(slow: Duration) -> Vec<Duration> {
         let (mut marks, _) = started(slow);
         let next = || {
             let wake = marks.wake()?;
@@ -123,15 +123,15 @@ mod tests {
 
     #[test]
     fn a_slow_test_is_reported_at_its_limit_and_its_multiples_until_its_time_is_up() {
-        assert_eq!(told(seconds(20)), [20, 40].map(seconds));
-        assert!(told(seconds(60)).is_empty());
+        assert_eq!(reports(seconds(20)), [20, 40].map(seconds));
+        assert!(reports(seconds(60)).is_empty());
     }
 
     #[test]
     fn a_low_limit_does_not_flood_the_console() {
-        let marks = told(Duration::from_millis(300));
+        let marks = reports(Duration::from_millis(300));
         assert_eq!(marks[..3], [300, 1500, 2700].map(Duration::from_millis));
-        assert!(told(Duration::ZERO).len() <= 60);
+        assert!(reports(Duration::ZERO).len() <= 60);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::report::kept_files::KeptFiles;
 use crate::report::kinds::LeakKind;
 use crate::sandbox::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
-use crate::sandbox::linux::{Control, Keeper, Order, Tell};
+use crate::sandbox::linux::{Control, Instruction, Keeper, Order};
 use crate::sandbox::removal;
 
 /// Starts tests and makes sure that nothing of them remains.
@@ -162,7 +162,7 @@ impl Owner {
     pub(crate) fn suspend(&self) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self {
-            keeper.tell_all(Tell::Suspend).ok();
+            keeper.instruct_all(Instruction::Suspend).ok();
         }
     }
 
@@ -170,7 +170,7 @@ impl Owner {
     pub(crate) fn resume(&self) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self {
-            keeper.tell_all(Tell::Resume).ok();
+            keeper.instruct_all(Instruction::Resume).ok();
         }
     }
 
@@ -201,7 +201,7 @@ pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
     let mounted = mounted.iter().map(|point| point.display().to_string());
-    let mut leaks = Leak::told(&LeakKind::Mount, mounted.collect());
+    let mut leaks = Leak::list(&LeakKind::Mount, mounted.collect());
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
         leaks.extend(removal::files_left(scratch));
@@ -229,14 +229,14 @@ mod tests {
         let scratch = parent.path().join("scratch");
         std::fs::create_dir(&scratch).unwrap();
         (10..22).for_each(|n| std::fs::write(scratch.join(n.to_string()), "").unwrap());
-        let told: Vec<String> = settle(&scratch, Fate::Remove)
+        let found: Vec<String> = settle(&scratch, Fate::Remove)
             .leaks
             .into_iter()
             .map(|leak| leak.what)
             .collect();
         let files = (10..19).map(|n| n.to_string());
         let expected: Vec<String> = files.chain(["and 3 more".to_owned()]).collect();
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
         assert!(!scratch.exists());
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let (scratch, outside) = (parent.path().join("scratch"), parent.path().join("outside"));
         std::fs::create_dir(&outside).unwrap();
         std::fs::write(outside.join("secret"), "").unwrap();
-        for (fate, told) in [
+        for (fate, expected) in [
             (
                 Fate::Remove,
                 &["something else in the place of its temporary directory"][..],
@@ -257,7 +257,7 @@ mod tests {
             std::os::unix::fs::symlink(&outside, &scratch).unwrap();
             let settled = settle(&scratch, fate);
             let leaks: Vec<&str> = settled.leaks.iter().map(|leak| &*leak.what).collect();
-            assert_eq!((&*leaks, settled.kept), (told, None));
+            assert_eq!((&*leaks, settled.kept), (expected, None));
             assert!(scratch.symlink_metadata().is_err() && outside.join("secret").exists());
         }
     }

@@ -283,11 +283,11 @@ mod tests {
             .for_each(|round| results.conclude(0, case(round, Outcome::Passed)));
         results.conclude(0, case(3, failed("panic")));
         let (cases, _) = results.into_cases();
-        let told: Vec<_> = cases[0]
+        let kept: Vec<_> = cases[0]
             .iter()
             .map(|case| (case.round, case.stdout.len()))
             .collect();
-        assert_eq!(told, [(1, 3), (2, 0), (3, 3)]);
+        assert_eq!(kept, [(1, 3), (2, 0), (3, 3)]);
     }
 
     #[test]

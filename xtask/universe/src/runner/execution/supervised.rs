@@ -24,7 +24,7 @@ use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::runner::suspension::Pauses;
 use crate::sandbox::isolation::Level;
-use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
+use crate::sandbox::linux::{Control, Instruction, Keeper, Order, Reply};
 
 /// Runs one order to its end. Without a returned control there is nothing to clean up, or no
 /// supervisor to do it.
@@ -45,9 +45,9 @@ pub(super) async fn run(
     };
     let mut control = ward.control;
     let mut reading = Reading::of(Some((ward.stdout, ward.stderr)), &mut capture);
-    let (end, said) = attend(&mut control, &mut reading, &mut watch, start).await;
-    let (said, resists) = match said {
-        Ok(said) => (said, None),
+    let (end, reply) = attend(&mut control, &mut reading, &mut watch, start).await;
+    let (reply, resists) = match reply {
+        Ok(reply) => (reply, None),
         Err(resists) => (None, Some(resists)),
     };
     reading.finish(DRAIN_TIMEOUT).await;
@@ -62,7 +62,7 @@ pub(super) async fn run(
         shortage: None,
         attachments: existing(order.forensics.clone()),
     };
-    let listens = believe(&mut ended, said);
+    let listens = apply(&mut ended, reply);
     if let Some(end) = end {
         ended.end = end;
         // A probe had no time to clean up, so its leaks are not reported: its timeout is reported,
@@ -132,9 +132,9 @@ fn existing(file: PathBuf) -> Vec<PathBuf> {
 }
 
 /// Copies the supervisor's report of the end into `ended`.
-fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
-    match said {
-        Some(Said::Ended {
+fn apply(ended: &mut Ended, reply: Option<Reply>) -> Listens {
+    match reply {
+        Some(Reply::Ended {
             status,
             elapsed_us,
             leaks,
@@ -153,11 +153,11 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
                 false => Listens::ForFate,
             }
         }
-        Some(Said::NotStarted(reason)) => {
+        Some(Reply::NotStarted(reason)) => {
             ended.end = End::NotStarted(io::Error::other(reason));
             Listens::Done
         }
-        Some(Said::Examined | Said::Settled { .. }) | None => Listens::Gone,
+        Some(Reply::Examined | Reply::Settled { .. }) | None => Listens::Gone,
     }
 }
 
@@ -168,42 +168,42 @@ async fn attend(
     reading: &mut Reading<'_>,
     watch: &mut Watch,
     start: Instant,
-) -> (Option<End>, Result<Option<Said>, Leak>) {
+) -> (Option<End>, Result<Option<Reply>, Leak>) {
     let end = tokio::select! {
         biased;
-        said = end_of(control) => return (None, Ok(said)),
+        reply = end_of(control) => return (None, Ok(reply)),
         never = reading.go_on() => match never {},
         () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
     if matches!(end, End::TimedOut) {
-        control.tell(Tell::Examine).await;
-        if let Some(said) = reading
-            .during(within(EXAMINE_TIMEOUT, control.hear()))
+        control.instruct(Instruction::Examine).await;
+        if let Some(reply) = reading
+            .during(within(EXAMINE_TIMEOUT, control.receive()))
             .await
             .flatten()
-            && said != Said::Examined
+            && reply != Reply::Examined
         {
-            return (Some(end), Ok(Some(said)));
+            return (Some(end), Ok(Some(reply)));
         }
     }
     if !matches!(end, End::Halted(Halt::AtOnce(_))) {
-        control.tell(Tell::Terminate).await;
+        control.instruct(Instruction::Terminate).await;
         let grace = async {
             tokio::select! {
                 biased;
-                said = end_of(control) => said,
+                reply = end_of(control) => reply,
                 () = clock::after(watch.grace) => None,
                 () = insisted(&mut watch.halt) => None,
             }
         };
-        if let Some(said) = reading.during(grace).await {
-            return (Some(end), Ok(Some(said)));
+        if let Some(reply) = reading.during(grace).await {
+            return (Some(end), Ok(Some(reply)));
         }
     }
-    control.tell(Tell::Kill).await;
-    let said = reading.during(within(TREE_END_TIMEOUT, end_of(control))).await;
-    (Some(end), said.ok_or_else(resists))
+    control.instruct(Instruction::Kill).await;
+    let reply = reading.during(within(TREE_END_TIMEOUT, end_of(control))).await;
+    (Some(end), reply.ok_or_else(resists))
 }
 
 /// The leak of a test that does not end although it was killed, where no cause could be found and
@@ -220,11 +220,11 @@ fn resists() -> Leak {
 }
 
 /// The supervisor's report of the test's end; `None` when the supervisor is gone.
-async fn end_of(control: &mut Control) -> Option<Said> {
+async fn end_of(control: &mut Control) -> Option<Reply> {
     loop {
-        match control.hear().await? {
-            Said::Examined => {}
-            said => return Some(said),
+        match control.receive().await? {
+            Reply::Examined => {}
+            reply => return Some(reply),
         }
     }
 }
@@ -288,18 +288,18 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T
 /// Has the supervisor remove or keep the files of a test.
 pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
     control
-        .tell(match fate {
-            Fate::Remove => Tell::Remove,
-            Fate::Preserve => Tell::Preserve,
-            Fate::Discard => Tell::Discard,
+        .instruct(match fate {
+            Fate::Remove => Instruction::Remove,
+            Fate::Preserve => Instruction::Preserve,
+            Fate::Discard => Instruction::Discard,
         })
         .await;
-    match within(SETTLE_TIMEOUT, control.hear()).await.flatten() {
-        Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
-        said => Settled {
+    match within(SETTLE_TIMEOUT, control.receive()).await.flatten() {
+        Some(Reply::Settled { leaks, kept }) => Settled { leaks, kept },
+        reply => Settled {
             leaks: vec![Leak::new(
                 LeakKind::File,
-                format!("its temporary directory could not be cleaned up ({said:?})"),
+                format!("its temporary directory could not be cleaned up ({reply:?})"),
             )],
             kept: None,
         },
@@ -312,8 +312,8 @@ mod tests {
 
     #[test]
     fn the_keeper_ends_only_the_leftovers_of_a_killed_supervisor() {
-        let believed = |said| believe(&mut Ended::not_started(io::Error::other("x")), said);
-        let ended = |clean| Said::Ended {
+        let applied = |reply| apply(&mut Ended::not_started(io::Error::other("x")), reply);
+        let ended = |clean| Reply::Ended {
             status: 0,
             elapsed_us: 1,
             leaks: Vec::new(),
@@ -321,9 +321,9 @@ mod tests {
             shortage: None,
             clean,
         };
-        assert_eq!(believed(None), Listens::Gone);
-        assert_eq!(believed(Some(Said::NotStarted("no".into()))), Listens::Done);
-        assert_eq!(believed(Some(ended(false))), Listens::ForFate);
-        assert_eq!(believed(Some(ended(true))), Listens::ForOrders);
+        assert_eq!(applied(None), Listens::Gone);
+        assert_eq!(applied(Some(Reply::NotStarted("no".into()))), Listens::Done);
+        assert_eq!(applied(Some(ended(false))), Listens::ForFate);
+        assert_eq!(applied(Some(ended(true))), Listens::ForOrders);
     }
 }

@@ -248,7 +248,7 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
         }
     };
     let _alone = take(&home, REMOVAL)?;
-    let connections = bury(&runs, &rubbish);
+    let connections = destroy(&runs, &rubbish);
     Ok(Remaining {
         directory: runs.ours(&rubbish).is_some(),
         connections,
@@ -331,7 +331,7 @@ fn remove_rubbish(home_of_all: &Path, kind: &OsStr) {
         return;
     }
     if let Ok(_alone) = take(&home, REMOVAL) {
-        rubbish().for_each(|name| drop(bury(&runs, &name)));
+        rubbish().for_each(|name| drop(destroy(&runs, &name)));
     }
 }
 
@@ -392,7 +392,7 @@ fn fate(run: &Place) -> Fate {
 
 /// Kills the processes of a killed run and removes all its files. Returns the connections to FUSE
 /// servers that this process may not abort.
-fn bury(runs: &Place, name: &OsStr) -> Vec<u32> {
+fn destroy(runs: &Place, name: &OsStr) -> Vec<u32> {
     let Some(run) = runs.ours(name).filter(is_run) else {
         return Vec::new();
     };

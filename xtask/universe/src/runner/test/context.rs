@@ -124,14 +124,14 @@ impl<'a> Run<'a> {
         let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
-        let told = match owner.why() {
+        let text = match owner.why() {
             Some(why) => format!("{level}; {why}"),
             None => level.to_owned(),
         };
         if owner.why().is_some() {
-            self.console.line(&format!("isolation: {told}"));
+            self.console.line(&format!("isolation: {text}"));
         }
-        self.isolation.set((owner.level(), told)).ok();
+        self.isolation.set((owner.level(), text)).ok();
         Ok(owner)
     }
 
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
             elapsed,
             properties: self.properties(
                 ended.as_ref().ok().map(|finished| &finished.found),
-                &self.versions.told(),
+                &self.versions.properties(),
             ),
             phases: self.events.phases(elapsed),
             suites,
@@ -264,8 +264,8 @@ impl<'a> Run<'a> {
         let mut properties = self.basics();
         properties.extend_from_slice(versions);
         let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
-        if let Some((_, told)) = self.isolation.get() {
-            add("isolation", told.clone());
+        if let Some((_, text)) = self.isolation.get() {
+            add("isolation", text.clone());
         }
         if let Some(found) = found {
             add("features", found.features.join(","));

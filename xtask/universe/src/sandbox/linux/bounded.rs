@@ -25,7 +25,7 @@ pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option
             drop(sender);
             let read = read(&mut result, limit);
             kill_process(child, Signal::KILL).ok();
-            bury(child);
+            collect(child);
             read
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option
 
 /// Waits for a killed child to exit, but not for one that cannot be killed: the caller that waits
 /// for all children collects it later.
-fn bury(child: Pid) {
+fn collect(child: Pid) {
     let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) else {
         return;
     };

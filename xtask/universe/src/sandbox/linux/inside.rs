@@ -22,7 +22,7 @@ use super::namespaces::Part;
 use super::processes::{self, Process};
 use super::rescue::Rescue;
 use super::sys::{self, Fork, Reaping};
-use super::wire::{self, Hello, KeeperRequest, Order, Tell};
+use super::wire::{self, Hello, Instruction, KeeperRequest, Order};
 use super::{build_guard, namespaces, rehearsal, remains, supervisor};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
@@ -173,11 +173,11 @@ fn answer(mut socket: &UnixStream, leaks: &[Leak]) -> std::io::Result<()> {
 }
 
 /// Stops all tests, or lets them continue; their supervisors keep listening.
-fn signal_all(tell: Tell) {
+fn signal_all(instruction: Instruction) {
     let us = std::process::id();
-    let signal = match tell {
-        Tell::Suspend => Signal::STOP,
-        Tell::Resume => Signal::CONT,
+    let signal = match instruction {
+        Instruction::Suspend => Signal::STOP,
+        Instruction::Resume => Signal::CONT,
         _ => return,
     };
     for process in processes::descendants(us)
@@ -221,8 +221,8 @@ impl Keeping {
         while let Some(request) = Order::receive(&socket)? {
             let (order, descriptors) = match request {
                 KeeperRequest::Start(order, descriptors) => (order, wire::expect(descriptors)?),
-                KeeperRequest::All(tell) => {
-                    signal_all(tell);
+                KeeperRequest::All(instruction) => {
+                    signal_all(instruction);
                     (&socket).write_all(b"\n")?;
                     continue;
                 }

@@ -57,7 +57,7 @@ pub(super) fn processes_left(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Vec
     let leaks = evidence.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     // Their command lines cannot be read, but their existence is known.
     leaks.unwrap_or_else(|| {
-        Leak::told(
+        Leak::list(
             &LeakKind::Process,
             left.iter()
                 .map(|process| format!("pid {}", process.pid))
@@ -80,9 +80,9 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     }
     sockets.sort();
     sockets.dedup();
-    Leak::told(&LeakKind::Process, commands)
+    Leak::list(&LeakKind::Process, commands)
         .into_iter()
-        .chain(Leak::told(&LeakKind::Socket, sockets))
+        .chain(Leak::list(&LeakKind::Socket, sockets))
         .collect()
 }
 
@@ -171,7 +171,7 @@ pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Ve
         }
     }
     left.sort();
-    Leak::told(&LeakKind::Mount, left)
+    Leak::list(&LeakKind::Mount, left)
 }
 
 /// Removes a test's directory. If it cannot be removed, that is a leak, whatever else is reported.
@@ -187,7 +187,7 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
 
 /// The lines as leaks of shared memory.
 pub(super) fn memory_left(found: Vec<String>) -> Vec<Leak> {
-    Leak::told(&LeakKind::SharedMemory, found)
+    Leak::list(&LeakKind::SharedMemory, found)
 }
 
 fn is_over(start: Instant, limit: Duration) -> bool {

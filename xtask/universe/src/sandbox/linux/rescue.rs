@@ -20,7 +20,7 @@ use crate::base::clock;
 use crate::base::fuse_connections::{self, Connections, Number, OwnershipProof};
 use crate::base::limits::{
     ANSWER_TIME_MAX, FORCE_PLACES_MAX, FORCE_TIMEOUT, FORCE_TRIES_MAX, FORCES_HUNG_MAX, OTHER_TIME_MAX,
-    WAITERS_TOLD_MAX,
+    WAITERS_REPORTED_MAX,
 };
 use crate::base::os::Pid;
 use crate::base::procfs;
@@ -42,7 +42,7 @@ pub(super) struct Rescue {
     connections: Connections,
     /// Exiting threads that wait, by their ids, with the start of the wait.
     waiting: BTreeMap<Pid, Instant>,
-    told: BTreeSet<Pid>,
+    reported: BTreeSet<Pid>,
     late: Vec<Late>,
     /// For each connection with an attempt, whether it was aborted.
     aborted: BTreeMap<Number, bool>,
@@ -58,7 +58,7 @@ impl Rescue {
         Rescue {
             connections: Connections::new(proof),
             waiting: BTreeMap::new(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             late: Vec::new(),
             aborted: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -150,12 +150,12 @@ impl Rescue {
     fn describe(&mut self, late: &[&Thread], dead: &[Number]) {
         let known = self.connections.known();
         let known: Vec<(Number, Vec<&Path>)> = known.filter(|(number, _)| dead.contains(number)).collect();
-        let room = WAITERS_TOLD_MAX.saturating_sub(self.told.len());
-        let new = late.iter().filter(|thread| !self.told.contains(&thread.id));
+        let room = WAITERS_REPORTED_MAX.saturating_sub(self.reported.len());
+        let new = late.iter().filter(|thread| !self.reported.contains(&thread.id));
         let new = new.filter_map(|thread| Some((thread.id, Late::of(thread, &known)?)));
         let new: Vec<(Pid, Late)> = new.take(room).collect();
         for (id, late) in new {
-            self.told.insert(id);
+            self.reported.insert(id);
             self.late.push(late);
         }
     }
@@ -172,7 +172,7 @@ impl Rescue {
     /// The connections that were aborted so far, and for which threads.
     pub(super) fn take_leaks(&mut self) -> Vec<Leak> {
         let late = std::mem::take(&mut self.late).into_iter();
-        late.map(|late| late.told(&self.aborted)).collect()
+        late.map(|late| late.leak(&self.aborted)).collect()
     }
 }
 
@@ -227,7 +227,7 @@ impl Late {
     }
 
     /// With the result for each connection.
-    fn told(self, aborted: &BTreeMap<Number, bool>) -> Leak {
+    fn leak(self, aborted: &BTreeMap<Number, bool>) -> Leak {
         let mounts = self.connections.iter().map(|(number, point)| match point {
             Some(point) => format!("`{}` (connection {number})", point.display()),
             None => format!("connection {number}, mounted nowhere"),
@@ -299,12 +299,12 @@ mod tests {
             what: "thread 7 waited".to_owned(),
         };
         let aborted = BTreeMap::from([(39, true), (40, false)]);
-        let told = |number| late(number).told(&aborted).what;
+        let leak = |number| late(number).leak(&aborted).what;
         assert_eq!(
-            told(39),
+            leak(39),
             "`/tmp/xt-a/3/mount` (connection 39): thread 7 waited; the connection was aborted"
         );
-        assert!(told(40).ends_with(
+        assert!(leak(40).ends_with(
             "connection 40 could not be aborted; root can, by writing 1 to `/sys/fs/fuse/connections/40/abort`"
         ));
     }

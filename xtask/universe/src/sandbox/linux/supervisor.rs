@@ -26,7 +26,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, wa
 use super::namespaces::Part;
 use super::processes::Process;
 use super::rescue::Rescue;
-use super::wire::{self, KeeperRequest, Order, Said, Tell};
+use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
 use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
@@ -125,7 +125,7 @@ pub(super) fn supervise(
         Ok(around) => around,
         Err((control, error)) => {
             let reason = format!("its surroundings could not be created: {error:#}");
-            return say(&control, &Said::NotStarted(reason));
+            return send(&control, &Reply::NotStarted(reason));
         }
     };
     let (mut order, mut streams) = (first, [stdout, stderr]);
@@ -139,9 +139,9 @@ pub(super) fn supervise(
 
 /// Reports that there is no supervisor for an order.
 pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
-    say(
+    send(
         &control.into(),
-        &Said::NotStarted(format!("there is no supervisor for it: {error}")),
+        &Reply::NotStarted(format!("there is no supervisor for it: {error}")),
     );
 }
 
@@ -224,8 +224,8 @@ impl Surroundings {
     }
 }
 
-fn say(mut control: &UnixStream, said: &Said) {
-    let mut line = serde_json::to_vec(said).unwrap_or_default();
+fn send(mut control: &UnixStream, reply: &Reply) {
+    let mut line = serde_json::to_vec(reply).unwrap_or_default();
     line.push(b'\n');
     // If the runner is gone, the next read reports it.
     control.write_all(&line).ok();
@@ -268,7 +268,7 @@ impl Supervisor<'_> {
             && running.processes.is_none()
             && self.around.are_as_before()
             && std::fs::remove_dir(&self.order.scratch).is_ok();
-        self.say(&Said::Ended {
+        self.send(&Reply::Ended {
             status,
             elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             leaks,
@@ -291,24 +291,28 @@ impl Supervisor<'_> {
     /// Waits for the decision about the test's files, and executes it.
     fn settle(&self, rescue: &mut Rescue) -> Result<After, Abandoned> {
         loop {
-            let settled = match self.hear()? {
-                Tell::Remove => self.remove(rescue),
-                Tell::Preserve => self.preserve(rescue),
-                Tell::Discard => Said::Settled {
+            let settled = match self.receive()? {
+                Instruction::Remove => self.remove(rescue),
+                Instruction::Preserve => self.preserve(rescue),
+                Instruction::Discard => Reply::Settled {
                     leaks: self.clear(rescue),
                     kept: None,
                 },
                 // Too late: the test has ended.
-                Tell::Terminate | Tell::Kill | Tell::Examine | Tell::Suspend | Tell::Resume => continue,
+                Instruction::Terminate
+                | Instruction::Kill
+                | Instruction::Examine
+                | Instruction::Suspend
+                | Instruction::Resume => continue,
             };
-            self.say(&settled);
+            self.send(&settled);
             return Ok(After::Nothing);
         }
     }
 
     fn not_started(&self, error: &std::io::Error, rescue: &mut Rescue) -> Result<After, Abandoned> {
         self.clear(rescue);
-        self.say(&Said::NotStarted(error.to_string()));
+        self.send(&Reply::NotStarted(error.to_string()));
         Ok(After::Nothing)
     }
 
@@ -352,11 +356,12 @@ impl Supervisor<'_> {
             ];
             let rest = next_look.saturating_duration_since(clock::now());
             let polled = poll(&mut events, Timespec::try_from(rest).ok().as_ref());
-            let [ended, told, mounted] = events.map(|event| polled.is_ok() && !event.revents().is_empty());
+            let [ended, instructed, mounted] =
+                events.map(|event| polled.is_ok() && !event.revents().is_empty());
             if ended {
                 return Ok(());
             }
-            if told {
+            if instructed {
                 self.obey(rescue)?;
             }
             is_mounted |= mounted;
@@ -390,15 +395,15 @@ impl Supervisor<'_> {
         }
     }
 
-    fn hear(&self) -> Result<Tell, Abandoned> {
+    fn receive(&self) -> Result<Instruction, Abandoned> {
         let mut byte = [0];
         loop {
             match (&self.around.control).read(&mut byte) {
                 Ok(1..) => {
                     if let [byte] = byte
-                        && let Some(tell) = Tell::of(byte)
+                        && let Some(instruction) = Instruction::of(byte)
                     {
-                        return Ok(tell);
+                        return Ok(instruction);
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -408,27 +413,27 @@ impl Supervisor<'_> {
     }
 
     fn obey(&self, rescue: &mut Rescue) -> Result<(), Abandoned> {
-        let tell = self.hear()?;
-        if matches!(tell, Tell::Terminate | Tell::Kill) {
+        let instruction = self.receive()?;
+        if matches!(instruction, Instruction::Terminate | Instruction::Kill) {
             rescue.see_servers(&processes::descendants(std::process::id()));
         }
-        match tell {
-            Tell::Terminate => remains::signal_all(None, Signal::TERM),
-            Tell::Kill => remains::signal_all(None, Signal::KILL),
-            Tell::Suspend => remains::signal_all(None, Signal::STOP),
-            Tell::Resume => remains::signal_all(None, Signal::CONT),
-            Tell::Examine => {
+        match instruction {
+            Instruction::Terminate => remains::signal_all(None, Signal::TERM),
+            Instruction::Kill => remains::signal_all(None, Signal::KILL),
+            Instruction::Suspend => remains::signal_all(None, Signal::STOP),
+            Instruction::Resume => remains::signal_all(None, Signal::CONT),
+            Instruction::Examine => {
                 forensics::write(&self.order.forensics, &self.order.scratch);
-                self.say(&Said::Examined);
+                self.send(&Reply::Examined);
             }
             // Too early: the test has not ended.
-            Tell::Remove | Tell::Preserve | Tell::Discard => {}
+            Instruction::Remove | Instruction::Preserve | Instruction::Discard => {}
         }
         Ok(())
     }
 
     /// A test that passed should leave nothing; its leftovers are reported.
-    fn remove(&self, rescue: &mut Rescue) -> Said {
+    fn remove(&self, rescue: &mut Rescue) -> Reply {
         let is_empty = std::fs::remove_dir(&self.order.scratch).is_ok();
         let mut leaks = if is_empty {
             Vec::new()
@@ -436,22 +441,22 @@ impl Supervisor<'_> {
             removal::files_left(&self.order.scratch)
         };
         leaks.extend(self.clear(rescue));
-        Said::Settled { leaks, kept: None }
+        Reply::Settled { leaks, kept: None }
     }
 
     /// The files of a failed test help to understand it. From the box they are copied out.
-    fn preserve(&self, rescue: &mut Rescue) -> Said {
+    fn preserve(&self, rescue: &mut Rescue) -> Reply {
         let scratch = &self.order.scratch;
         let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
         if !is_directory || std::fs::remove_dir(scratch).is_ok() {
             let leaks = self.clear(rescue);
-            return Said::Settled { leaks, kept: None };
+            return Reply::Settled { leaks, kept: None };
         }
         let (kept, leaks) = match self.around.level {
             Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear(rescue)),
             Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
         };
-        Said::Settled { leaks, kept }
+        Reply::Settled { leaks, kept }
     }
 
     /// Keeps nothing. A file that cannot be removed is a leak.
@@ -460,8 +465,8 @@ impl Supervisor<'_> {
         remains::remove(&self.order.scratch)
     }
 
-    fn say(&self, said: &Said) {
-        say(&self.around.control, said);
+    fn send(&self, reply: &Reply) {
+        send(&self.around.control, reply);
     }
 }
 

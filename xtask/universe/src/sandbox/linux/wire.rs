@@ -201,7 +201,7 @@ pub(super) enum KeeperRequest {
     /// Start this.
     Start(Box<Order>, Vec<OwnedFd>),
     /// Signal everything that it started. It answers with one byte when that is done.
-    All(Tell),
+    All(Instruction),
     /// End processes that lost their supervisor. The test that lost it had this scratch directory.
     /// The keeper answers with one line when that is done: the leaks that it found.
     EndLost(PathBuf),
@@ -212,22 +212,22 @@ impl KeeperRequest {
     fn receive(mut socket: &UnixStream) -> io::Result<Option<KeeperRequest>> {
         let mut byte = [0];
         socket.read_exact(&mut byte)?;
-        match Tell::of(byte[0]) {
-            Some(Tell::Kill) => {
+        match Instruction::of(byte[0]) {
+            Some(Instruction::Kill) => {
                 let mut len = [0; 2];
                 socket.read_exact(&mut len)?;
                 let mut scratch = vec![0; usize::from(u16::from_le_bytes(len))];
                 socket.read_exact(&mut scratch)?;
                 Ok(Some(KeeperRequest::EndLost(OsString::from_vec(scratch).into())))
             }
-            tell => Ok(tell.map(KeeperRequest::All)),
+            instruction => Ok(instruction.map(KeeperRequest::All)),
         }
     }
 }
 
 /// Makes the keeper signal everything that it started; returns when that is done.
-pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
-    socket.write_all(&[0, 0, 0, 0, tell as u8])?;
+pub(super) fn instruct_all(mut socket: &UnixStream, instruction: Instruction) -> io::Result<()> {
+    socket.write_all(&[0, 0, 0, 0, instruction as u8])?;
     socket.read_exact(&mut [0])
 }
 
@@ -236,7 +236,7 @@ pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
 pub(super) fn end_lost(mut socket: &UnixStream, scratch: &Path) -> io::Result<Vec<Leak>> {
     let path = scratch.as_os_str().as_bytes();
     let len = u16::try_from(path.len()).map_err(io::Error::other)?;
-    let head = [0, 0, 0, 0, Tell::Kill as u8];
+    let head = [0, 0, 0, 0, Instruction::Kill as u8];
     socket.write_all(&[&head, &len.to_le_bytes()[..], path].concat())?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line)?;
@@ -262,7 +262,7 @@ pub(crate) enum Hello {
 /// A message to a supervisor, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Tell {
+pub(crate) enum Instruction {
     /// Ask the whole tree to exit.
     Terminate = b't',
     /// Kill the whole tree.
@@ -281,26 +281,28 @@ pub(crate) enum Tell {
     Discard = b'd',
 }
 
-impl Tell {
-    const ALL: [Tell; 8] = [
-        Tell::Terminate,
-        Tell::Kill,
-        Tell::Examine,
-        Tell::Suspend,
-        Tell::Resume,
-        Tell::Remove,
-        Tell::Preserve,
-        Tell::Discard,
+impl Instruction {
+    const ALL: [Instruction; 8] = [
+        Instruction::Terminate,
+        Instruction::Kill,
+        Instruction::Examine,
+        Instruction::Suspend,
+        Instruction::Resume,
+        Instruction::Remove,
+        Instruction::Preserve,
+        Instruction::Discard,
     ];
 
-    pub(super) fn of(byte: u8) -> Option<Tell> {
-        Tell::ALL.into_iter().find(|tell| *tell as u8 == byte)
+    pub(super) fn of(byte: u8) -> Option<Instruction> {
+        Instruction::ALL
+            .into_iter()
+            .find(|instruction| *instruction as u8 == byte)
     }
 }
 
 /// A message from a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Said {
+pub(crate) enum Reply {
     /// The process could not be started.
     NotStarted(String),
     /// The requested findings are written.
@@ -417,10 +419,10 @@ mod tests {
     #[test]
     fn every_message_is_understood_and_nothing_else() {
         assert!(
-            Tell::ALL
+            Instruction::ALL
                 .into_iter()
-                .all(|tell| Tell::of(tell as u8) == Some(tell))
+                .all(|instruction| Instruction::of(instruction as u8) == Some(instruction))
         );
-        assert_eq!(Tell::of(b'?'), None);
+        assert_eq!(Instruction::of(b'?'), None);
     }
 }

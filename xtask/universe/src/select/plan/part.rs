@@ -26,8 +26,8 @@ impl Omitted {
             (self.passed, "that passed when they last ran"),
             (self.never_ran, "that never ran"),
         ];
-        let told = parts.iter().filter(|(count, _)| *count > 0);
-        let words: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        let nonzero = parts.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = nonzero.map(|(count, what)| format!("{count} {what}")).collect();
         match words.is_empty() {
             true => String::new(),
             false => format!("omitted: {}", words.join(", ")),
