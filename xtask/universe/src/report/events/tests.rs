@@ -283,7 +283,7 @@ fn invalid_events_and_later_versions_are_refused_with_their_line() {
             message(other)
         );
     }
-    assert!(message("{\"v\":2,\"after_ns\":0,\"type\":\"phase\",\"name\":\"x\"}\n").contains("version 2"));
+    assert!(message("{\"v\":2,\"after_ns\":0,\"type\":\"phase\",\"name\":\"x\"}\n").contains("version is 2"));
     assert_eq!(message(""), "there is no `run-start`");
 }
 

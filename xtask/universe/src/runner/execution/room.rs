@@ -27,7 +27,7 @@ pub(super) struct Room {
     count: usize,
     free: BTreeSet<usize>,
     taken: BTreeMap<Guest, (Demand, Vec<usize>)>,
-    /// By the number of the group: how many more of it may run.
+    /// By the number of the group: how many of its tests may run at once.
     group_max: Vec<usize>,
 }
 

@@ -65,8 +65,8 @@ pub(super) async fn run(
     let listens = apply(&mut ended, reply);
     if let Some(end) = end {
         ended.end = end;
-        // A probe had no time to clean up, so its leaks are not reported: its timeout is reported,
-        // and the forensics show what it was doing. But report it if it could not even be killed.
+        // The test had no time to clean up, so its leaks are not reported: the timeout is, and the
+        // forensics show what it was doing. A process that could not even be killed is reported.
         ended.leaks.retain(|leak| leak.kind == LeakKind::Stuck);
         ended.leaks.extend(resists);
     }
