@@ -2,8 +2,8 @@
 //! machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
-//! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`]; at
-//! last [`peer`] and [`mount`], which know each other: a peer informs its mounts and ends them.
+//! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`],
+//! `share`, [`mount`], and at last [`peer`], which starts and ends its mounts.
 //! The relay is the crate `tandem_relay`. This crate uses only its API, with its feature `server`
 //! off.
 
@@ -21,6 +21,9 @@ pub mod peer;
 mod printable;
 pub mod reconnect;
 pub mod rendezvous;
+mod runtime;
 pub mod session;
+mod share;
 pub mod store;
 pub mod transfer;
+mod unix_time;

@@ -334,6 +334,9 @@ pub const REFRESH_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// until the new one is shared (64 MiB, about 20 ms). A larger file is written in place, and its
 /// old content is no longer served.
 pub const COPY_ON_WRITE_LEN_MAX: u64 = 64 << 20;
+/// Bytes that a handler of the kernel's calls copies or hashes by itself (about 1 ms); more is left
+/// to another thread.
+pub const AT_ONCE_LEN_MAX: u64 = 1 << 20;
 /// Bytes that one call copies within the kernel; a larger copy takes several calls.
 pub const COPY_CALL_LEN_MAX: usize = 1 << 30;
 /// How often an open or a read looks up a file again whose content has moved meanwhile.

@@ -3,11 +3,14 @@
 //!
 //! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
 //! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno
-//! viewers uses writers nodes links working open_file share changes writing publish filesystem`,
-//! then `options preflight mount_table connection guard fuse`. Any number of mounts, of any number
-//! of peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
+//! answer viewers uses writers nodes links working open_file view changes writing publish
+//! filesystem`, then `options preflight mount_table connection guard live fuse mounts`. Knows the
+//! share and no peer: a peer keeps `Mounts`, and ends them. Any number of mounts, of any number of
+//! peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
 //! [`MountError::NoBackend`].
 
+#[cfg(unix)]
+mod answer;
 #[cfg(unix)]
 mod attributes;
 #[cfg(unix)]
@@ -26,26 +29,28 @@ mod fuse;
 mod guard;
 #[cfg(unix)]
 mod links;
+#[cfg(all(unix, feature = "fuse"))]
+mod live;
 mod mount_error;
 #[cfg(all(unix, feature = "fuse"))]
 mod mount_table;
+mod mounts;
 #[cfg(unix)]
 mod nodes;
 #[cfg(unix)]
 mod open_file;
 mod options;
-mod peer;
 #[cfg(all(unix, feature = "fuse"))]
 mod preflight;
 #[cfg(unix)]
 mod publish;
-#[cfg(unix)]
-mod share;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 #[cfg(unix)]
 mod uses;
+#[cfg(unix)]
+mod view;
 #[cfg(unix)]
 mod viewers;
 #[cfg(unix)]
@@ -56,16 +61,16 @@ mod writers;
 mod writing;
 
 #[cfg(unix)]
-pub use attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode, Owner};
+pub use attributes::{Attributes, Changes, Handle, Inode, NewFile, NodeKind, OpenMode, Owner};
 #[cfg(unix)]
 pub use error::FsError;
 #[cfg(unix)]
 pub use filesystem::{FileSystem, FolderItem, Io, IoWish, Opened, Renaming, Room, Span, Statistics, Whence};
 pub use mount_error::MountError;
-pub use options::{Links, MountOptions, Passthrough};
-pub use peer::Mount;
+pub use mounts::Mount;
 #[cfg(unix)]
-pub(crate) use share::MountedShare;
+pub(crate) use mounts::Mounts;
+pub use options::{Links, MountOptions, Passthrough};
 
 /// What mounts of tandem are called in the table of mounts.
 #[cfg(all(unix, feature = "fuse"))]

@@ -5,145 +5,91 @@
 //! and the errors.
 
 mod addresses;
-mod claim;
 mod config;
 mod connector;
 mod contact;
+mod context;
 mod control;
 mod demand;
+mod dialling;
 mod error;
 mod event;
-mod files;
 mod gate;
-mod grants;
 mod keeper;
+mod lane_work;
 mod lanes;
-mod mounted;
+mod mounting;
 mod pull;
-mod recheck;
-mod rereads;
-mod served;
 mod session;
-mod share;
-mod shared;
+mod slot;
+mod start;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub use addresses::LoopbackPeers;
 pub use config::PeerConfig;
-pub(crate) use demand::RemoteFile;
-pub use error::{CloseError, ConnectError, PullError, ShareError, StartError};
+pub use error::{CloseError, ConnectError, PullError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
-#[cfg(feature = "fuse")]
-pub(crate) use files::since_epoch_ns;
-pub(crate) use files::{Files, SharedFile, shared_file, system_time, unix_nanos};
 pub use pull::Pulled;
-pub(crate) use rereads::Asker;
-pub use share::{AddedTree, SkippedFile};
-pub(crate) use shared::Shared;
 pub use status::{SessionState, Status};
 
-use crate::catalog::{Catalog, Kind, ReplicaId, SharePath, Shown};
-use crate::identity::{Fingerprint, Identity};
-use crate::limits::{CLOSE_TIMEOUT, STALE_CONTENTS_MAX};
-use crate::rendezvous::RelayClient;
-use crate::session::SessionError;
-use crate::session::listener::Listener;
-use crate::session::tls::TlsIdentity;
-use crate::store::{Depot, Destination, Source, resolve};
+pub use crate::share::{AddedTree, ShareError, SkippedFile};
+
+use crate::catalog::{Kind, SharePath, Shown};
+use crate::identity::Fingerprint;
+use crate::limits::CLOSE_TIMEOUT;
+#[cfg(unix)]
+use crate::mount::Mounts;
+use crate::share::{OnTaken, Share, shared_file};
+use crate::store::Destination;
 use crate::transfer::Progress;
-use config::Listen;
-use files::OnTaken;
+use context::Context;
 use pull::Plan;
-use shared::{AfterLoss, Parts};
+use slot::AfterLoss;
 
 /// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
 #[derive(Debug)]
 pub struct Peer {
-    shared: Arc<Shared>,
+    context: Arc<Context>,
+    share: Arc<Share>,
     local: SocketAddr,
     keeper: Mutex<Option<(Fingerprint, CancellationToken)>>,
-    /// The share as mounts see it, once there is one.
     #[cfg(unix)]
-    mounted: Mutex<Option<Arc<crate::mount::MountedShare>>>,
+    mounts: Mounts,
 }
 
 impl Peer {
-    /// Starts a peer. It is ready when this returns: listening, but letting nobody in until it is
-    /// told whom.
+    /// Starts a peer. It is ready when this returns: it listens, but lets nobody in before
+    /// [`Peer::connect`] or [`Peer::expect`] names a peer.
     ///
     /// # Errors
     /// [`StartError`] names the address, the identity or the relay that can't be used.
-    pub async fn start(mut config: PeerConfig) -> Result<Self, StartError> {
-        if !config.health.is_ordered() {
-            return Err(StartError::Health {
-                config: config.health,
-            });
-        }
-        let identity = match config.identity.take() {
-            Some(identity) => identity,
-            None => Identity::ephemeral()?,
-        };
-        let listener = Listener::new(bind(&mut config.listen)?, config.clock.clone());
-        let listener = listener.map_err(|source| StartError::Socket { source })?;
-        let local = listener.local_addr();
-        let tls = TlsIdentity::new(&identity).map_err(SessionError::from)?;
-        let relay = RelayClient::with_timeouts(config.relay.clone(), config.relay_timeouts)?;
-        let incarnation = getrandom::u64().map_err(StartError::NoRandomness)?;
-        let replica = ReplicaId {
-            fingerprint: identity.fingerprint(),
-            incarnation,
-        };
-        let files = Files::new(Catalog::new(replica).with_len_max(config.catalog_len_max));
-        let addresses = match std::mem::take(&mut config.advertised) {
-            advertised if advertised.is_empty() => addresses::candidates(local),
-            advertised => advertised,
-        };
-        let depot = open_depot(&config).await?;
-        let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
-        let parts = Parts {
-            identity,
-            tls,
-            relay,
-            addresses,
-            stale,
-            files,
-            depot,
-        };
-        let shared = Arc::new(Shared::new(parts, config));
-        let server = shared
-            .tls
-            .server_config(shared.expected.clone())
-            .map_err(SessionError::from)?;
-        let (gate, cancel) = (shared.clone(), shared.cancel.clone());
-        shared
-            .span()
-            .in_scope(|| listener.spawn(server, gate, &shared.tasks, cancel));
-        recheck::spawn_refresher(&shared, rechecked);
+    pub async fn start(config: PeerConfig) -> Result<Self, StartError> {
+        let (context, local) = start::start(config).await?;
         Ok(Self {
-            shared,
+            #[cfg(unix)]
+            mounts: Mounts::new(context.share.clone()),
+            share: context.share.clone(),
+            context,
             local,
             keeper: Mutex::new(None),
-            #[cfg(unix)]
-            mounted: Mutex::default(),
         })
     }
 
     /// What the other person must be told, out of band.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.shared.fingerprint
+        self.context.fingerprint
     }
 
     /// Where this peer listens.
@@ -159,13 +105,13 @@ impl Peer {
     /// # Errors
     /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
-        let searching = Box::pin(connector::connect(&self.shared, *remote));
+        let searching = Box::pin(connector::connect(&self.context, *remote));
         self.connect_by(searching, *remote).await
     }
 
     /// Connects to the peer with that fingerprint at one of these addresses, without asking the
     /// relay. The other peer must expect us ([`Peer::expect`]) or be connecting to us. Returns when
-    /// there is a session, whoever dialled it. From then on a lost session is taken up again by
+    /// there is a session, from either side. From then on a lost session is taken up again by
     /// itself.
     ///
     /// # Errors
@@ -175,11 +121,11 @@ impl Peer {
         remote: &Fingerprint,
         addresses: &[SocketAddr],
     ) -> Result<(), ConnectError> {
-        let dialling = Box::pin(connector::connect_at(&self.shared, *remote, addresses));
+        let dialling = Box::pin(connector::connect_at(&self.context, *remote, addresses));
         self.connect_by(dialling, *remote).await
     }
 
-    /// Lets the peer with that fingerprint in, and nobody else, without looking for it.
+    /// Lets the peer with that fingerprint in, and no other, without looking for it.
     ///
     /// # Errors
     /// Those of [`Peer::connect`] that concern the fingerprint.
@@ -195,7 +141,7 @@ impl Peer {
     /// [`ShareError`] names the path and what is wrong with it.
     pub async fn add(&self, path: impl AsRef<Path>) -> Result<SharePath, ShareError> {
         let path = path.as_ref();
-        let name = share::own_name(path)?;
+        let name = Share::own_name(path)?;
         self.add_as(path, &name).await?;
         Ok(name)
     }
@@ -205,15 +151,17 @@ impl Peer {
     /// # Errors
     /// As [`Peer::add`]; [`ShareError::NameTaken`] when something else is shared under that name.
     pub async fn add_as(&self, path: impl AsRef<Path>, name: &SharePath) -> Result<(), ShareError> {
-        self.share(path.as_ref(), name, OnTaken::Refuse).await
+        self.check_open(ShareError::Closed)?;
+        self.share.add(path.as_ref(), name, OnTaken::Refuse).await
     }
 
-    /// Shares the file at `path` under `name`, in place of what is shared under it by whomever.
+    /// Shares the file at `path` under `name`, in place of what either peer shares under it.
     ///
     /// # Errors
     /// As [`Peer::add`].
     pub async fn replace(&self, path: impl AsRef<Path>, name: &SharePath) -> Result<(), ShareError> {
-        self.share(path.as_ref(), name, OnTaken::Replace).await
+        self.check_open(ShareError::Closed)?;
+        self.share.add(path.as_ref(), name, OnTaken::Replace).await
     }
 
     /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not
@@ -229,7 +177,7 @@ impl Peer {
         prefix: Option<&SharePath>,
     ) -> Result<AddedTree, ShareError> {
         self.check_open(ShareError::Closed)?;
-        share::add_tree(&self.shared, root.as_ref(), prefix).await
+        self.share.add_tree(root.as_ref(), prefix).await
     }
 
     /// Stops sharing a file, or a whole folder. Local files stay as they are, on both sides.
@@ -238,7 +186,7 @@ impl Peer {
     /// When nothing is shared under that name.
     pub fn remove(&self, name: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
-        Ok(self.shared.remove(name)?)
+        Ok(self.share.remove(name)?)
     }
 
     /// Renames a file, or a whole folder with everything in it, within the share. Local files stay
@@ -248,13 +196,13 @@ impl Peer {
     /// When nothing is shared as `from`, or something is as `to`.
     pub fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
-        Ok(self.shared.rename(from, to)?)
+        Ok(self.share.rename(from, to)?)
     }
 
     /// Everything that both peers share at this moment, in the order of the paths.
     #[must_use]
     pub fn list(&self) -> Vec<Shown> {
-        self.shared.files().catalog.list()
+        self.share.files().catalog.list()
     }
 
     /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is
@@ -278,7 +226,7 @@ impl Peer {
         progress: &Progress,
     ) -> Result<Pulled, PullError> {
         self.check_open(PullError::Closed)?;
-        let shown = self.shared.files().catalog.lookup(name);
+        let shown = self.share.files().catalog.lookup(name);
         let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
         let file = match (shared_file(&shown), &shown.kind) {
             (Some(file), _) => file,
@@ -287,10 +235,10 @@ impl Peer {
         };
         let target = target.as_ref();
         let way = target.parent().unwrap_or(target);
-        self.shared.received_links().refuse_on(way)?;
+        self.share.received_links().refuse_on(way)?;
         let destination = Destination::file(target)?;
-        let plan = Plan::of_file(&self.shared, file, destination)?;
-        pull::pull(&self.shared, plan, progress).await
+        let plan = Plan::of_file(&self.share, file, destination)?;
+        pull::pull(&self.context, plan, progress).await
     }
 
     /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`,
@@ -312,7 +260,7 @@ impl Peer {
     ) -> Result<Pulled, PullError> {
         self.check_open(PullError::Closed)?;
         if let Some(name) = name {
-            let shown = self.shared.files().catalog.lookup(name);
+            let shown = self.share.files().catalog.lookup(name);
             let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
             match shown.kind {
                 Kind::File(_) => return Err(PullError::IsFile { name: name.clone() }),
@@ -320,34 +268,28 @@ impl Peer {
                 Kind::Folder => {}
             }
         }
-        self.shared.received_links().refuse_on(target.as_ref())?;
+        self.share.received_links().refuse_on(target.as_ref())?;
         let root = Destination::folder(target.as_ref())?;
-        let plan = Plan::of_folder(&self.shared, &root, name);
-        pull::pull(&self.shared, plan, progress).await
+        let plan = Plan::of_folder(&self.share, &root, name);
+        pull::pull(&self.context, plan, progress).await
     }
 
     /// How this peer is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.shared.status()
+        self.context.slot.status()
     }
 
     /// What happens to this peer from now on.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        self.shared.events.subscribe()
+        self.context.events.subscribe()
     }
 
-    /// What the tasks of this peer share.
-    #[cfg(unix)]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// The share as mounts see it.
-    #[cfg(unix)]
-    pub(crate) fn mounted(&self) -> std::sync::MutexGuard<'_, Option<Arc<crate::mount::MountedShare>>> {
-        self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What it shares, for the tests of mounts.
+    #[cfg(test)]
+    pub(crate) fn share(&self) -> &Share {
+        &self.share
     }
 
     /// Unmounts, says goodbye, withdraws the record from the relay, and waits until everything that
@@ -357,33 +299,23 @@ impl Peer {
     /// [`CloseError::TasksLeft`] when something did not end in time.
     pub async fn close(self) -> Result<(), CloseError> {
         #[cfg(unix)]
-        self.unmount_all().await;
-        let was_published = self.shared.expect_nobody();
-        if let Some(session) = self.shared.session() {
+        self.mounts.end().await;
+        let was_published = self.context.slot.expect_nobody();
+        if let Some(session) = self.context.slot.session() {
             session.say_goodbye();
         }
-        self.shared.cancel.cancel();
-        self.shared.demand.close();
+        self.context.runtime.cancel.cancel();
+        self.share.demand.close();
         if was_published {
-            self.shared.withdraw().await;
+            self.context.contact.withdraw().await;
         }
-        self.shared.tasks.close();
+        self.context.runtime.tasks.close();
         let limit = CLOSE_TIMEOUT;
-        let ended = timeout(limit, self.shared.tasks.wait()).await;
+        let ended = timeout(limit, self.context.runtime.tasks.wait()).await;
         ended.map_err(|_| CloseError::TasksLeft {
-            count: self.shared.tasks.len(),
+            count: self.context.runtime.tasks.len(),
             limit,
         })
-    }
-
-    async fn share(&self, path: &Path, name: &SharePath, on_taken: OnTaken) -> Result<(), ShareError> {
-        self.check_open(ShareError::Closed)?;
-        let path = resolve(path)?;
-        let cancel = self.shared.cancel.clone();
-        let reading = move || Source::read(&path, &|| cancel.is_cancelled());
-        let read = self.shared.tasks.spawn_blocking(reading).await;
-        let source = read.map_err(|_| ShareError::Closed)??;
-        self.shared.share(name, source, on_taken)
     }
 
     /// Connects to `remote` by `way`, unless there is a session already. A session that there is at
@@ -398,7 +330,7 @@ impl Peer {
         let is_connected = self.engage(remote, AfterLoss::TakeUpAgain)?;
         let _search = Search { peer: self, remote };
         if !is_connected
-            && let Err(error) = way.instrument(self.shared.span().clone()).await
+            && let Err(error) = way.instrument(self.context.runtime.span.clone()).await
             && !self.settle(remote)
         {
             return Err(error);
@@ -410,7 +342,7 @@ impl Peer {
     /// From now on `remote` is expected, and no session with a former peer is taken up again.
     /// `true` if there is a session with it already.
     fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
-        let is_connected = self.shared.expect(remote, after_loss)?;
+        let is_connected = self.context.slot.expect(remote, after_loss)?;
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, former)) = keeper.take_if(|(kept, _)| *kept != remote) {
             former.cancel();
@@ -422,13 +354,13 @@ impl Peer {
     /// earlier call, a session that comes later is not said to be taken up again. `true` if there
     /// is a session.
     fn settle(&self, remote: Fingerprint) -> bool {
-        if self.shared.is_connected_to(remote) {
+        if self.context.slot.is_connected_to(remote) {
             self.keep(remote);
             return true;
         }
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if keeper.as_ref().is_none_or(|(kept, _)| *kept != remote) {
-            self.shared.set_after_loss(remote, AfterLoss::LeaveIt);
+            self.context.slot.set_after_loss(remote, AfterLoss::LeaveIt);
         }
         false
     }
@@ -438,12 +370,12 @@ impl Peer {
         if keeper.as_ref().is_some_and(|(kept, _)| *kept == remote) {
             return;
         }
-        self.shared.set_after_loss(remote, AfterLoss::TakeUpAgain);
-        let cancel = self.shared.cancel.child_token();
-        let (shared, ending) = (self.shared.clone(), cancel.clone());
-        self.shared.spawn(async move {
+        self.context.slot.set_after_loss(remote, AfterLoss::TakeUpAgain);
+        let cancel = self.context.runtime.cancel.child_token();
+        let (context, ending) = (self.context.clone(), cancel.clone());
+        self.context.runtime.spawn(async move {
             ending
-                .run_until_cancelled(keeper::keep(shared, remote))
+                .run_until_cancelled(keeper::keep(context, remote))
                 .await
                 .unwrap_or(())
         });
@@ -453,7 +385,7 @@ impl Peer {
     }
 
     fn check_open<E>(&self, closed: E) -> Result<(), E> {
-        if self.shared.cancel.is_cancelled() {
+        if self.context.runtime.cancel.is_cancelled() {
             Err(closed)
         } else {
             Ok(())
@@ -477,46 +409,11 @@ impl Drop for Peer {
     fn drop(&mut self) {
         // After `close` all of this has happened.
         #[cfg(unix)]
-        self.drop_mounts();
-        self.shared.cancel.cancel();
-        self.shared.demand.close();
-        if let Some(session) = self.shared.session() {
+        self.mounts.end_now();
+        self.context.runtime.cancel.cancel();
+        self.share.demand.close();
+        if let Some(session) = self.context.slot.session() {
             session.end(DisconnectReason::Closed);
         }
     }
-}
-
-async fn open_depot(config: &PeerConfig) -> Result<Option<Depot>, StartError> {
-    let Some(dir) = config.store.clone() else {
-        return Ok(None);
-    };
-    let len_max = config.fetched_len_max;
-    let opened = tokio::task::spawn_blocking(move || Depot::open(&dir, len_max)).await;
-    Ok(Some(opened.map_err(|e| StartError::Socket {
-        source: std::io::Error::other(e),
-    })??))
-}
-
-fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {
-    let any = SocketAddr::from(([0, 0, 0, 0], 0));
-    match std::mem::replace(listen, Listen::Address(any)) {
-        Listen::Socket(socket) => Ok(socket),
-        Listen::Address(address) => {
-            bind_dual(address).map_err(|source| StartError::Listen { address, source })
-        }
-    }
-}
-
-/// A machine without IPv6 can't bind `[::]`; there the same port of `0.0.0.0` is meant.
-fn bind_dual(address: SocketAddr) -> std::io::Result<TcpListener> {
-    match TcpListener::bind(address) {
-        Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !has_ipv6() => {
-            TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], address.port())))
-        }
-        bound => bound,
-    }
-}
-
-fn has_ipv6() -> bool {
-    TcpListener::bind("[::1]:0").is_ok()
 }

@@ -24,7 +24,7 @@ mod supply;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use demand::{Demand, Done, Engage, Patience, Waiter};
+pub(crate) use demand::{Demand, Done, Patience, Waiter, WorkersToStart};
 pub use fault::FetchFault;
 pub(crate) use fetch::{LaneEnd, fetch};
 pub(crate) use local::{copy_fetched, copy_local};
@@ -33,4 +33,4 @@ pub(crate) use protocol::Refusal;
 pub(crate) use queue::{FileFailure, FileJob, Outcome, Queue};
 pub(crate) use read_ahead::{Plan, ReadAhead};
 pub(crate) use serve::{Holder, serve};
-pub(crate) use supply::{Patron, supply};
+pub(crate) use supply::{FetchEvents, supply};

@@ -37,6 +37,15 @@ impl Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u64);
 
+/// What a file is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewFile {
+    /// Permission bits and the three above them, at most `0o7777`.
+    pub mode: u32,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
 /// Whose a file is. It is known on this machine only; peers do not share users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {

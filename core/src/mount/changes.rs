@@ -1,4 +1,4 @@
-//! Telling the mounts of a share what looks different now, whoever changed it.
+//! News for the mounts of a share: what looks different now.
 //!
 //! Called with the catalog locked, right after a change: what it says of folders and inodes is true
 //! at that moment. The viewer that made the change knows it already and is left out.
@@ -6,14 +6,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attributes::Inode;
-use super::share::{MountedShare, top};
+use super::view::{ShareView, top};
 use super::viewers::{Stale, ViewerId};
 use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath, Shown};
-use crate::peer::Files;
+use crate::share::{Files, Observer};
 
-impl MountedShare {
-    /// The other side, or this peer outside of a mount, changed the catalog.
-    pub(crate) fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
+impl Observer for ShareView {
+    fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
         // Any number of events may be of one folder, which is looked up once.
         let sights = files
             .catalog
@@ -21,23 +20,23 @@ impl MountedShare {
         let mut contested = HashSet::new();
         for event in events {
             match event {
-                CatalogEvent::Added { path } => self.tell_new_of(&sights, path, None),
+                CatalogEvent::Added { path } => self.report_new_of(&sights, path, None),
                 CatalogEvent::Removed { path } => {
                     self.own_links().forget(path);
-                    self.tell_name_of(&sights, path, None);
+                    self.report_name_of(&sights, path, None);
                 }
-                CatalogEvent::Changed { path } => self.tell_content_of(&sights, path, None),
+                CatalogEvent::Changed { path } => self.report_content_of(&sights, path, None),
                 CatalogEvent::Renamed { from, to } => {
                     // Where it is now was not decided through a mount of this peer.
                     self.own_links().forget(from);
-                    self.tell_name_of(&sights, from, None);
-                    self.tell_new_of(&sights, to, None);
+                    self.report_name_of(&sights, from, None);
+                    self.report_new_of(&sights, to, None);
                 }
                 CatalogEvent::Conflict { path, copy } => {
                     if contested.insert(path) {
-                        self.tell_content_of(&sights, path, None);
+                        self.report_content_of(&sights, path, None);
                     }
-                    self.tell_new_of(&sights, copy, None);
+                    self.report_new_of(&sights, copy, None);
                 }
             }
         }
@@ -46,7 +45,7 @@ impl MountedShare {
     /// Entries have other states. What is not there any more is forgotten: an entry that is made
     /// anew under the same name is another file, even if it has the same id. What was written to
     /// the old one is shared all the same when it is closed.
-    pub(crate) fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
+    fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
         let mut nodes = self.nodes();
         for id in entries {
             let key = EntryKey { id: *id, copy: None };
@@ -63,39 +62,41 @@ impl MountedShare {
             nodes.forget_local(&key);
         }
     }
+}
 
+impl ShareView {
     /// Something of a name that named nothing appeared. No kernel remembers that there was nothing;
     /// and one that uses the new thing already must not be told to forget it.
-    pub(super) fn tell_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        self.tell_new_of(&sights_of(files, path.parent()), path, by);
+    pub(super) fn report_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        self.report_new_of(&sights_of(files, path.parent()), path, by);
     }
 
     /// What had that name has it no more.
-    pub(super) fn tell_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        self.tell_name_of(&sights_of(files, path.parent()), path, by);
+    pub(super) fn report_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        self.report_name_of(&sights_of(files, path.parent()), path, by);
     }
 
     /// The file of that name has another content, mode or time.
-    pub(super) fn tell_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
-        if self.viewers.is_heard(by) {
+    pub(super) fn report_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
+        if self.viewers.has_listeners(by) {
             let paths = path.parent().into_iter().chain([path.clone()]);
-            self.tell_content_of(&sights_of(files, paths), path, by);
+            self.report_content_of(&sights_of(files, paths), path, by);
         }
     }
 
-    fn tell_new_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
+    fn report_new_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
         let folder = self.touch_folder(sights, path);
         if let Some(inode) = folder {
-            self.viewers.tell(by, &Stale::Attributes { inode });
+            self.viewers.report(by, &Stale::Attributes { inode });
         }
     }
 
-    fn tell_name_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
+    fn report_name_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
         let folder = self.touch_folder(sights, path);
-        if let Some(inode) = folder.filter(|_| self.viewers.is_heard(by)) {
+        if let Some(inode) = folder.filter(|_| self.viewers.has_listeners(by)) {
             let name = path.name();
-            self.viewers.tell(by, &Stale::Name { folder: inode, name });
-            self.viewers.tell(by, &Stale::Attributes { inode });
+            self.viewers.report(by, &Stale::Name { folder: inode, name });
+            self.viewers.report(by, &Stale::Attributes { inode });
         }
     }
 
@@ -111,8 +112,8 @@ impl MountedShare {
         nodes.known_inode(&folder)
     }
 
-    fn tell_content_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
-        if !self.viewers.is_heard(by) {
+    fn report_content_of(&self, sights: &Sights, path: &SharePath, by: Option<ViewerId>) {
+        if !self.viewers.has_listeners(by) {
             return;
         }
         let Some(folder) = folder_key(sights, path) else {
@@ -123,7 +124,7 @@ impl MountedShare {
         let is_folder = shown.is_some_and(|shown| shown.kind == Kind::Folder);
         if let Some(folder) = nodes.known_inode(&folder).filter(|_| !is_folder) {
             let name = path.name();
-            self.viewers.tell(by, &Stale::Name { folder, name });
+            self.viewers.report(by, &Stale::Name { folder, name });
         }
         let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
         // One that is open keeps the content it was opened with; the name leads to its successor.
@@ -134,7 +135,7 @@ impl MountedShare {
             } else {
                 Stale::Content { inode }
             };
-            self.viewers.tell(by, &stale);
+            self.viewers.report(by, &stale);
         }
     }
 }
@@ -146,7 +147,7 @@ fn sights_of(files: &Files, paths: impl IntoIterator<Item = SharePath>) -> Sight
     files.catalog.lookup_all(paths.into_iter().collect())
 }
 
-/// The paths that have to be looked at to tell of an event.
+/// The paths that the news of an event depends on.
 fn paths_of(event: &CatalogEvent) -> impl Iterator<Item = SharePath> {
     let (paths, content) = match event {
         CatalogEvent::Added { path } | CatalogEvent::Removed { path } => ([Some(path), None], None),

@@ -1,4 +1,4 @@
-//! The kernel's connection to one mount, and the last resort: ending it though somebody still uses
+//! The kernel's connection to one mount, and the last resort: ending it though a process still uses
 //! the mount.
 //!
 //! A process that uses its own mount can't end while the connection lasts: closing a file of the
@@ -50,8 +50,8 @@ impl Connection {
         )
     }
 
-    /// Lets whoever uses the mount finish for a moment, then ends the connection: every call on it
-    /// that waits fails, and so does every later one.
+    /// Gives processes that use the mount a moment to finish, then ends the connection: every call
+    /// on it that waits fails, and so does every later one.
     pub(super) fn end(&self) {
         if self.is_over_within(ABORT_PATIENCE) {
             return;

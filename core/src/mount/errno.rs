@@ -1,4 +1,5 @@
-//! Which errno each situation is: the only file that names one.
+//! Which errno each situation is, and which situation an errno of the kernel is: the only file of
+//! this crate that names one. `cargo xtask tidy` checks that.
 
 use rustix::io::Errno;
 
@@ -22,10 +23,50 @@ impl FsError {
             Self::LeadsOut => Errno::LOOP,
             Self::BadHandle => Errno::BADF,
             Self::TooLarge => Errno::FBIG,
+            Self::PastTheEnd => Errno::NXIO,
             Self::Full => Errno::NOSPC,
             Self::Unavailable(_) | Self::Changed => Errno::IO,
             Self::Store(error) => return error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
         };
         errno.raw_os_error()
+    }
+}
+
+/// Whether the kernel can't copy between these two files by itself.
+#[cfg(target_os = "linux")]
+pub(super) fn is_no_kernel_copy(error: Errno) -> bool {
+    matches!(error, Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS)
+}
+
+/// Whether a mount stays because it is in use.
+#[cfg(all(target_os = "linux", feature = "fuse"))]
+pub(super) fn is_in_use(error: Errno) -> bool {
+    error == Errno::BUSY
+}
+
+/// Whether the process that served a mount is dead.
+#[cfg(feature = "fuse")]
+pub(super) fn is_dead_mount(error: Errno) -> bool {
+    error == Errno::NOTCONN
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_reaches_the_caller_and_what_has_no_number_is_an_io_error() {
+        let full = FsError::from(io::Error::from(Errno::NOSPC));
+        assert_eq!(full.errno(), Errno::NOSPC.raw_os_error());
+        let other = FsError::from(io::Error::other("broken"));
+        assert_eq!(other.errno(), Errno::IO.raw_os_error());
+    }
+
+    #[test]
+    fn a_file_that_would_be_too_long_and_an_offset_past_the_end_have_their_own_numbers() {
+        assert_eq!(FsError::TooLarge.errno(), Errno::FBIG.raw_os_error());
+        assert_eq!(FsError::PastTheEnd.errno(), Errno::NXIO.raw_os_error());
     }
 }

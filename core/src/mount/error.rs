@@ -33,8 +33,8 @@ pub enum FsError {
     /// The name is no Unicode text.
     #[error("the name is not UTF-8\nhint: rename the file")]
     NameNotUnicode,
-    /// An argument makes no sense.
-    #[error("the argument makes no sense for this file")]
+    /// An argument is invalid for this file.
+    #[error("the argument is invalid for this file")]
     Invalid,
     /// A share has no such thing: hard links, devices, pipes.
     #[error("a share can't hold that")]
@@ -42,7 +42,7 @@ pub enum FsError {
     /// The call is not made for this file, now; the caller has another way.
     #[error("this file can't do that")]
     Unsupported,
-    /// A link of the other side leads out of the share.
+    /// A link of the other peer leads out of the share.
     #[error(
         "the link leads out of the share\nhint: mount with `Links::Anywhere` if the other side may decide what is followed"
     )]
@@ -53,10 +53,13 @@ pub enum FsError {
     /// The file would get longer than a shared file may be.
     #[error("the file would be longer than {} bytes", crate::limits::FILE_LEN_MAX)]
     TooLarge,
+    /// There is nothing at or after that offset.
+    #[error("there is nothing at or after that offset")]
+    PastTheEnd,
     /// The catalog has no room.
     #[error("the share has no room for more files")]
     Full,
-    /// Bytes that are on the other side could not be had.
+    /// Bytes that are on the other peer could not be had.
     #[error("could not get the bytes from the other peer: {0}")]
     Unavailable(FetchFault),
     /// The file on this machine that has the bytes was changed from outside.

@@ -2,9 +2,10 @@
 //! directly.
 //!
 //! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the
-//! same share and the same open files. Everything blocks until it is done; the calls that may take
-//! long say so, and have a twin that tells whether they would. Names, files, folders and attributes
-//! have a file each.
+//! same share and the same open files. Everything blocks until it is done. The calls that may take
+//! long say so, and have a twin `…_or_later` that does not wait: its [`Answer`](super::answer)
+//! is the result, or a job for another thread. Names, files, folders and attributes have a file
+//! each.
 
 mod closing;
 mod files;
@@ -22,7 +23,7 @@ use super::attributes::{Handle, Inode, OpenMode};
 use super::error::FsError;
 use super::open_file::OpenFile;
 use super::options::Links;
-use super::share::MountedShare;
+use super::view::ShareView;
 #[cfg(feature = "fuse")]
 use super::viewers::Stale;
 use super::viewers::ViewerId;
@@ -38,12 +39,12 @@ pub use opening::{Io, IoWish, Opened};
 /// See the module's head.
 #[derive(Debug)]
 pub struct FileSystem {
-    share: Arc<MountedShare>,
+    view: Arc<ShareView>,
     viewer: ViewerId,
     next_handle: AtomicU64,
     open: RwLock<HashMap<Handle, OpenHandle>>,
     folders: Mutex<HashMap<Handle, FolderStream>>,
-    /// The inodes that this viewer was told of and has not forgotten.
+    /// The inodes that this viewer was shown and has not forgotten.
     known: Mutex<Known>,
     links: Links,
 }
@@ -58,10 +59,10 @@ struct OpenHandle {
 }
 
 impl FileSystem {
-    pub(crate) fn new(share: Arc<MountedShare>) -> Self {
+    pub(crate) fn new(view: Arc<ShareView>) -> Self {
         Self {
-            viewer: share.viewers.add(),
-            share,
+            viewer: view.viewers.add(),
+            view,
             next_handle: AtomicU64::new(1),
             open: RwLock::default(),
             folders: Mutex::default(),
@@ -77,33 +78,33 @@ impl FileSystem {
         self
     }
 
-    /// From now on what others change arrives there.
+    /// From now on news of changes by others arrive there.
     #[cfg(feature = "fuse")]
     pub(super) fn listen(&self) -> std::sync::mpsc::Receiver<Stale> {
-        self.share.viewers.listen(self.viewer)
+        self.view.viewers.listen(self.viewer)
     }
 
-    /// Nobody is told any more.
+    /// From now on this viewer gets no news.
     pub(super) fn stop_listening(&self) {
-        self.share.viewers.leave(self.viewer);
+        self.view.viewers.leave(self.viewer);
     }
 
-    /// The share that it shows.
-    #[cfg(feature = "fuse")]
-    pub(super) fn share(&self) -> &Arc<MountedShare> {
-        &self.share
+    /// The view of the share that it shows.
+    #[cfg(any(feature = "fuse", test))]
+    pub(super) fn view(&self) -> &Arc<ShareView> {
+        &self.view
     }
 
     /// Wall time in nanoseconds since 1970.
     #[cfg(feature = "fuse")]
     pub(super) fn now_ns(&self) -> i64 {
-        self.share.now_ns()
+        self.view.now_ns()
     }
 
-    /// The peer whose share it is.
+    /// Where the work of its peer runs.
     #[cfg(feature = "fuse")]
-    pub(super) fn shared(&self) -> &Arc<crate::peer::Shared> {
-        &self.share.shared
+    pub(super) fn runtime(&self) -> &crate::runtime::Runtime {
+        &self.view.share.runtime
     }
 
     fn new_handle(&self) -> Handle {
@@ -130,12 +131,12 @@ impl Drop for FileSystem {
         self.stop_listening();
         let open: Vec<_> = self.handles_mut().drain().collect();
         for (_, handle) in open {
-            if let Err(error) = self.share.let_go(&handle, self.viewer) {
+            if let Err(error) = self.view.let_go(&handle, self.viewer) {
                 tracing::warn!(%error, "could not share a file that was open when its mount ended");
             }
         }
         let known = std::mem::take(&mut *self.known());
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         for (inode, count) in known.lookup_counts() {
             nodes.forget(inode, count);
         }

@@ -22,19 +22,20 @@ use std::sync::mpsc::Sender;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
+    ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use tokio::sync::Semaphore;
 
-use super::attributes::{Changes, Handle, Inode};
+use super::answer::Answer;
+use super::attributes::{Attributes, Changes, Handle, Inode, NewFile};
 use super::error::FsError;
 use super::filesystem::{FileSystem, Room, Span};
 use crate::limits::{KERNEL_BACKGROUND_MAX, KERNEL_TTL, SLOW_CALLS_MAX};
-use backing::Chosen;
-use translate::{errno, file_attr, file_type, open_mode, renaming, time_ns, whence};
+use backing::{Chosen, Opening};
+use translate::{file_attr, file_type, open_mode, renaming, time_ns, whence};
 
 pub(super) use backing::{Backings, Wished};
 pub(super) use notify::Notifying;
@@ -62,14 +63,19 @@ impl Adapter {
         }
     }
 
+    /// Runs one handler of the kernel's thread. Its log lines are those of the peer.
+    fn guarded(&self, handler: impl FnOnce()) {
+        self.fs.runtime().span.in_scope(|| guarded(handler));
+    }
+
     /// Does `call` on another thread, which also answers.
     fn later(&self, call: impl FnOnce(&FileSystem) + Send + 'static) {
         let (fs, slow_calls) = (self.fs.clone(), self.slow_calls.clone());
-        let shared = self.fs.shared().clone();
-        shared.clone().spawn(async move {
+        let runtime = self.fs.runtime().clone();
+        runtime.clone().spawn(async move {
             // The semaphore is never closed.
             if let Ok(turn) = slow_calls.acquire_owned().await {
-                shared.spawn_blocking(move || {
+                runtime.spawn_blocking(move || {
                     guarded(|| call(&fs));
                     drop(turn);
                 });
@@ -77,10 +83,18 @@ impl Adapter {
         });
     }
 
+    /// Replies at once, or from another thread after the job.
+    fn reply<T: 'static>(&self, answer: Answer<T>, reply: impl FnOnce(Result<T, FsError>) + Send + 'static) {
+        match answer {
+            Answer::Done(result) => reply(result),
+            Answer::Later(job) => self.later(move |fs| reply(job.run(fs))),
+        }
+    }
+
     fn read_ready_or_later(&self, handle: Handle, offset: u64, len: usize, reply: ReplyData) {
         let answer = move |read: Result<&[u8], FsError>| match read {
             Ok(bytes) => reply.data(bytes),
-            Err(error) => reply.error(errno(&error)),
+            Err(error) => reply.error(refusal("read", &error)),
         };
         self.fs.read_with(handle, offset, len, Box::new(answer));
     }
@@ -93,31 +107,48 @@ fn guarded(handler: impl FnOnce()) {
     }
 }
 
-fn done(outcome: Result<(), FsError>, reply: ReplyEmpty) {
+/// The errno of a call that failed. The calling program gets that number alone; the text, with what
+/// can be done about it, is in the log.
+pub(super) fn refusal(call: &'static str, error: &FsError) -> Errno {
+    tracing::debug!(call, %error, "a call on a mount failed");
+    Errno::from_i32(error.errno())
+}
+
+fn done(call: &'static str, outcome: Result<(), FsError>, reply: ReplyEmpty) {
     match outcome {
         Ok(()) => reply.ok(),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => reply.error(refusal(call, &error)),
     }
 }
 
-fn entry(outcome: Result<super::attributes::Attributes, FsError>, reply: ReplyEntry) {
+fn entry(call: &'static str, outcome: Result<Attributes, FsError>, reply: ReplyEntry) {
     match outcome {
         Ok(attributes) => reply.entry(&KERNEL_TTL, &file_attr(&attributes), GENERATION),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => reply.error(refusal(call, &error)),
     }
 }
 
-fn attr(outcome: Result<super::attributes::Attributes, FsError>, reply: ReplyAttr) {
+fn attr(call: &'static str, outcome: Result<Attributes, FsError>, reply: ReplyAttr) {
     match outcome {
         Ok(attributes) => reply.attr(&KERNEL_TTL, &file_attr(&attributes)),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => reply.error(refusal(call, &error)),
     }
 }
 
-fn written(outcome: Result<usize, FsError>, reply: ReplyWrite) {
+fn written(call: &'static str, outcome: Result<usize, FsError>, reply: ReplyWrite) {
     match outcome {
         Ok(len) => reply.written(u32::try_from(len).unwrap_or(u32::MAX)),
-        Err(error) => reply.error(errno(&error)),
+        Err(error) => reply.error(refusal(call, &error)),
+    }
+}
+
+fn opened(chosen: Result<Chosen, FsError>, reply: ReplyOpen) {
+    match chosen {
+        Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
+        Ok(Chosen::Backed(handle, backing)) => {
+            reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
+        }
+        Err(error) => reply.error(refusal("open", &error)),
     }
 }
 
@@ -149,18 +180,18 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        guarded(|| entry(self.fs.lookup(inode(parent), name), reply));
+        self.guarded(|| entry("lookup", self.fs.lookup(inode(parent), name), reply));
     }
 
     fn forget(&self, _request: &Request, ino: INodeNo, count: u64) {
-        guarded(|| {
+        self.guarded(|| {
             self.backings.forget(inode(ino));
             self.fs.forget(inode(ino), count);
         });
     }
 
     fn getattr(&self, _request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        guarded(|| attr(self.fs.attributes(inode(ino)), reply));
+        self.guarded(|| attr("getattr", self.fs.attributes(inode(ino)), reply));
     }
 
     fn setattr(
@@ -191,16 +222,16 @@ impl Filesystem for Adapter {
             modified_ns: modified.map(|time| time_ns(time, now)),
         };
         let (ino, fh) = (inode(ino), fh.map(handle));
-        guarded(|| match self.fs.is_quickly_changed(ino, &changes) {
-            true => attr(self.fs.set_attributes(ino, fh, &changes), reply),
-            false => self.later(move |fs| attr(fs.set_attributes(ino, fh, &changes), reply)),
+        self.guarded(|| {
+            let answer = self.fs.set_attributes_or_later(ino, fh, &changes);
+            self.reply(answer, |changed| attr("setattr", changed, reply));
         });
     }
 
     fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
-        guarded(|| match self.fs.read_link(inode(ino)) {
+        self.guarded(|| match self.fs.read_link(inode(ino)) {
             Ok(target) => reply.data(target.as_bytes()),
-            Err(error) => reply.error(errno(&error)),
+            Err(error) => reply.error(refusal("readlink", &error)),
         });
     }
 
@@ -220,7 +251,7 @@ impl Filesystem for Adapter {
                 .make_empty_file(inode(parent), name, mode & 0o7777, translate::owner(request)),
             false => Err(FsError::NotPermitted),
         };
-        guarded(|| entry(made(), reply));
+        self.guarded(|| entry("mknod", made(), reply));
     }
 
     fn mkdir(
@@ -233,15 +264,21 @@ impl Filesystem for Adapter {
         reply: ReplyEntry,
     ) {
         let owner = translate::owner(request);
-        guarded(|| entry(self.fs.make_folder(inode(parent), name, mode, owner), reply));
+        self.guarded(|| {
+            entry(
+                "mkdir",
+                self.fs.make_folder(inode(parent), name, mode, owner),
+                reply,
+            )
+        });
     }
 
     fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        guarded(|| done(self.fs.remove(inode(parent), name), reply));
+        self.guarded(|| done("unlink", self.fs.remove(inode(parent), name), reply));
     }
 
     fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        guarded(|| done(self.fs.remove_folder(inode(parent), name), reply));
+        self.guarded(|| done("rmdir", self.fs.remove_folder(inode(parent), name), reply));
     }
 
     fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
@@ -250,7 +287,7 @@ impl Filesystem for Adapter {
             let target = target.to_str().ok_or(FsError::NameNotUnicode)?;
             self.fs.make_link(inode(parent), name, target, owner)
         };
-        guarded(|| entry(made(), reply));
+        self.guarded(|| entry("symlink", made(), reply));
     }
 
     fn rename(
@@ -263,39 +300,43 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let rename = move |fs: &FileSystem, name: &OsStr, new_name: &OsStr| {
-            let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
-            fs.rename(from, to, renaming(flags)?)
-        };
-        guarded(|| match self.fs.is_quickly_renamed(inode(parent), name) {
-            true => done(rename(&self.fs, name, new_name), reply),
-            false => {
-                let (name, new_name) = (name.to_owned(), new_name.to_owned());
-                self.later(move |fs| done(rename(fs, &name, &new_name), reply));
-            }
+        let (from, to) = ((inode(parent), name), (inode(new_parent), new_name));
+        self.guarded(|| {
+            let answer = match renaming(flags) {
+                Ok(renaming) => self.fs.rename_or_later(from, to, renaming),
+                Err(error) => Answer::Done(Err(error)),
+            };
+            self.reply(answer, |renamed| done("rename", renamed, reply));
         });
     }
 
     fn link(&self, _request: &Request, _ino: INodeNo, _parent: INodeNo, _name: &OsStr, reply: ReplyEntry) {
-        reply.error(errno(&FsError::NotPermitted));
+        reply.error(refusal("link", &FsError::NotPermitted));
     }
 
     fn open(&self, _request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let (ino, mode, backings) = (inode(ino), open_mode(flags.0), self.backings.clone());
-        let open = move |fs: &FileSystem| match backings.open(fs, ino, mode, &|file| reply.open_backing(file))
-        {
-            Ok(Chosen::Calls(handle, keep)) => reply.opened(FileHandle(handle.0), keep),
-            Ok(Chosen::Backed(handle, backing)) => {
-                reply.opened_passthrough(FileHandle(handle.0), FopenFlags::empty(), &backing);
+        let (ino, mode) = (inode(ino), open_mode(flags.0));
+        self.guarded(|| {
+            let opening = Opening {
+                inode: ino,
+                mode,
+                register: &|file| reply.open_backing(file),
+            };
+            match self.backings.open_at_once(&self.fs, opening) {
+                Some(chosen) => opened(chosen, reply),
+                None => {
+                    let backings = self.backings.clone();
+                    self.later(move |fs| {
+                        let opening = Opening {
+                            inode: ino,
+                            mode,
+                            register: &|file| reply.open_backing(file),
+                        };
+                        opened(backings.open(fs, opening), reply);
+                    });
+                }
             }
-            Err(error) => reply.error(errno(&error)),
-        };
-        guarded(
-            || match self.fs.is_quickly_opened(ino, mode) && self.backings.is_free(ino) {
-                true => open(&self.fs),
-                false => self.later(open),
-            },
-        );
+        });
     }
 
     fn read(
@@ -310,7 +351,7 @@ impl Filesystem for Adapter {
         reply: ReplyData,
     ) {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        guarded(|| self.read_ready_or_later(handle(fh), offset, len, reply));
+        self.guarded(|| self.read_ready_or_later(handle(fh), offset, len, reply));
     }
 
     fn write(
@@ -326,20 +367,18 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let fh = handle(fh);
-        guarded(|| match self.fs.is_quickly_written(fh) {
-            true => written(self.fs.write(fh, offset, bytes), reply),
-            false => {
-                let bytes = bytes.to_vec();
-                self.later(move |fs| written(fs.write(fh, offset, &bytes), reply));
-            }
+        self.guarded(|| {
+            let answer = self.fs.write_or_later(fh, offset, bytes);
+            self.reply(answer, |len| written("write", len, reply));
         });
     }
 
     fn flush(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
         let fh = handle(fh);
-        guarded(|| match self.fs.is_quickly_flushed(fh) {
-            true => done(self.fs.flush(fh), reply),
-            false => self.later(move |fs| done(fs.flush(fh), reply)),
+        self.guarded(|| {
+            self.reply(self.fs.flush_or_later(fh), |flushed| {
+                done("flush", flushed, reply)
+            })
         });
     }
 
@@ -353,28 +392,31 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let (ino, fh, backings) = (inode(ino), handle(fh), self.backings.clone());
-        let release = move |fs: &FileSystem| {
-            backings.release(ino);
-            done(fs.release(fh), reply);
-        };
-        guarded(
-            || match self.fs.is_quickly_released(fh) && self.backings.is_free(ino) {
-                true => release(&self.fs),
-                false => self.later(release),
-            },
-        );
+        let (ino, fh) = (inode(ino), handle(fh));
+        self.guarded(|| {
+            if self.backings.release_at_once(ino) {
+                self.reply(self.fs.release_or_later(fh), |released| {
+                    done("release", released, reply)
+                });
+                return;
+            }
+            let backings = self.backings.clone();
+            self.later(move |fs| {
+                backings.release(ino);
+                done("release", fs.release(fh), reply);
+            });
+        });
     }
 
     fn fsync(&self, _request: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
         let fh = handle(fh);
-        guarded(|| self.later(move |fs| done(fs.fsync(fh), reply)));
+        self.guarded(|| self.later(move |fs| done("fsync", fs.fsync(fh), reply)));
     }
 
     fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        guarded(|| match self.fs.open_folder(inode(ino)) {
+        self.guarded(|| match self.fs.open_folder(inode(ino)) {
             Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
-            Err(error) => reply.error(errno(&error)),
+            Err(error) => reply.error(refusal("opendir", &error)),
         });
     }
 
@@ -386,13 +428,13 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        guarded(|| {
+        self.guarded(|| {
             let listed = self.fs.read_folder(handle(fh), offset, |item| {
                 room(reply.add(INodeNo(item.inode.0), item.next, file_type(item.kind), &item.name))
             });
             match listed {
                 Ok(()) => reply.ok(),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(refusal("readdir", &error)),
             }
         });
     }
@@ -405,7 +447,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        guarded(|| {
+        self.guarded(|| {
             let listed = self
                 .fs
                 .read_folder_with_attributes(handle(fh), offset, |item, attributes| {
@@ -414,7 +456,7 @@ impl Filesystem for Adapter {
                 });
             match listed {
                 Ok(()) => reply.ok(),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(refusal("readdirplus", &error)),
             }
         });
     }
@@ -427,14 +469,14 @@ impl Filesystem for Adapter {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        guarded(|| {
+        self.guarded(|| {
             self.fs.close_folder(handle(fh));
             reply.ok();
         });
     }
 
     fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        guarded(|| match self.fs.statistics() {
+        self.guarded(|| match self.fs.statistics() {
             Ok(room) => reply.statfs(
                 room.block_count,
                 room.free_count,
@@ -445,7 +487,7 @@ impl Filesystem for Adapter {
                 room.name_len_max,
                 u32::try_from(room.block_len).unwrap_or(u32::MAX),
             ),
-            Err(error) => reply.error(errno(&error)),
+            Err(error) => reply.error(refusal("statfs", &error)),
         });
     }
 
@@ -459,15 +501,17 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let new = (mode & 0o7777, translate::owner(request));
-        guarded(|| {
-            let place = (inode(parent), name);
-            match self.backings.create(
-                &self.fs,
-                place,
-                new,
-                (open_mode(flags), &|file| reply.open_backing(file)),
-            ) {
+        let new = NewFile {
+            mode: mode & 0o7777,
+            owner: translate::owner(request),
+        };
+        self.guarded(|| {
+            let opening = Opening {
+                inode: inode(parent),
+                mode: open_mode(flags),
+                register: &|file| reply.open_backing(file),
+            };
+            match self.backings.create(&self.fs, name, new, opening) {
                 Ok((attributes, Chosen::Calls(handle, keep))) => {
                     let attr = file_attr(&attributes);
                     reply.created(&KERNEL_TTL, &attr, GENERATION, FileHandle(handle.0), keep);
@@ -477,7 +521,7 @@ impl Filesystem for Adapter {
                     let none = FopenFlags::empty();
                     reply.created_passthrough(&KERNEL_TTL, &attr, GENERATION, handle, none, &backing);
                 }
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(refusal("create", &error)),
             }
         });
     }
@@ -494,9 +538,9 @@ impl Filesystem for Adapter {
     ) {
         let (fh, span) = (handle(fh), Span { offset, len });
         let flags = mode.cast_unsigned();
-        guarded(|| match self.fs.is_quickly_written(fh) {
-            true => done(self.fs.allocate(fh, span, flags), reply),
-            false => self.later(move |fs| done(fs.allocate(fh, span, flags), reply)),
+        self.guarded(|| {
+            let answer = self.fs.allocate_or_later(fh, span, flags);
+            self.reply(answer, |allocated| done("fallocate", allocated, reply));
         });
     }
 
@@ -513,9 +557,9 @@ impl Filesystem for Adapter {
             let offset = u64::try_from(offset).map_err(|_| FsError::Invalid)?;
             self.fs.seek(handle(fh), offset, whence(from)?)
         };
-        guarded(|| match found() {
+        self.guarded(|| match found() {
             Ok(offset) => reply.offset(i64::try_from(offset).unwrap_or(i64::MAX)),
-            Err(error) => reply.error(errno(&error)),
+            Err(error) => reply.error(refusal("lseek", &error)),
         });
     }
 
@@ -539,11 +583,12 @@ impl Filesystem for Adapter {
         let copy = move |fs: &FileSystem| {
             let copied = fs.copy_range(handle(fh_in), span, handle(fh_out), offset_out);
             written(
+                "copy_file_range",
                 copied.map(|len| usize::try_from(len).unwrap_or(usize::MAX)),
                 reply,
             );
         };
-        guarded(|| self.later(copy));
+        self.guarded(|| self.later(copy));
     }
 }
 

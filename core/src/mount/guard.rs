@@ -19,6 +19,7 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use super::connection::Connection;
 use super::filesystem::FileSystem;
 use super::fuse::{Adapter, Backings, Notifying, Wished};
+use super::live::LiveMounts;
 use super::mount_error::MountError;
 use super::options::{Access, Links, MountOptions, Passthrough, Writing};
 use super::{SUBTYPE, mount_table, preflight};
@@ -28,6 +29,7 @@ use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 #[derive(Debug)]
 pub(crate) struct Mounted {
     path: PathBuf,
+    live: Arc<LiveMounts>,
     /// `None` once it is unmounted.
     parts: Mutex<Option<Parts>>,
 }
@@ -47,7 +49,11 @@ impl std::fmt::Debug for Parts {
 
 impl Mounted {
     /// Mounts `fs` on the folder `at`. Blocks until the mount answers.
-    pub(super) fn new(fs: FileSystem, at: &Path, options: &MountOptions) -> Result<Self, MountError> {
+    pub(super) fn new(
+        fs: FileSystem,
+        at: &Path,
+        (options, live): (&MountOptions, &Arc<LiveMounts>),
+    ) -> Result<Self, MountError> {
         preflight::check_device()?;
         let path = preflight::prepare(at)?;
         let fs = Arc::new(fs);
@@ -74,6 +80,7 @@ impl Mounted {
         };
         let mounted = Self {
             path,
+            live: live.clone(),
             parts: Mutex::new(Some(parts)),
         };
         mounted.restrict(options)?;
@@ -97,8 +104,8 @@ impl Mounted {
         &self.path
     }
 
-    /// Unmounts, and returns when the kernel has let go. Again it does nothing. Whoever uses the
-    /// mount still is served until the peer ends.
+    /// Unmounts, and returns when the kernel has let go. A second call does nothing. A
+    /// process that uses the mount is served until the peer ends.
     ///
     /// # Errors
     /// [`MountError::Busy`] when something was open there still; the mount point is free all the
@@ -110,7 +117,7 @@ impl Mounted {
         }
     }
 
-    /// Unmounts for good: whoever uses the mount a moment later still gets errors.
+    /// Unmounts for good: a process that still uses the mount a moment later gets errors.
     ///
     /// # Errors
     /// As [`Mounted::unmount`]; after [`MountError::Busy`] it is gone all the same.
@@ -141,7 +148,7 @@ impl Mounted {
         }
         fs.stop_listening();
         match users {
-            Users::Served => fs.share().remember_connection(connection),
+            Users::Served => self.live.note_connection(connection),
             Users::CutOff => connection.end(),
         }
         notifying.join_within(UNMOUNT_PATIENCE);
@@ -176,7 +183,7 @@ impl Mounted {
     }
 }
 
-/// What becomes of whoever uses a mount that is unmounted.
+/// What becomes of processes that use a mount that is unmounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Users {
     /// They go on until they are done, or the peer ends.
@@ -187,7 +194,7 @@ enum Users {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // The safety net: whoever cares about the result has called `unmount`.
+        // The safety net: a caller that needs the result has called `unmount`.
         if let Err(error) = self.finish() {
             tracing::warn!(%error, "a mount did not end well");
         }

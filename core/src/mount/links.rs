@@ -1,7 +1,7 @@
 //! Which links of a share may be read: those that lead nowhere out of it, and those that were made
 //! here.
 //!
-//! The text of a link is followed by whichever program reads it. A link that the other side made
+//! The text of a link is followed by whichever program reads it. A link that the other peer made
 //! must not lead that program to another file of this machine, so its text is given out only under
 //! the rule by which a pull makes links on a disk ([`LinkTarget::leads_up`]), and only if no link
 //! on its way leads out. A link that was made through a mount of this peer keeps its text for as
@@ -27,13 +27,13 @@ impl OwnLinks {
         self.0.insert(path, target);
     }
 
-    /// Whether this side wrote that text there, and nobody else has touched the link since.
+    /// Whether this peer wrote that text there, and the other one has not touched the link since.
     pub(super) fn contains(&self, path: &SharePath, target: &LinkTarget) -> bool {
         self.0.get(path) == Some(target)
     }
 
     /// The link there, and whatever is in a folder there, is gone, or was moved or changed by the
-    /// other side.
+    /// other peer.
     pub(super) fn forget(&mut self, path: &SharePath) {
         drop(self.take(path));
     }
@@ -69,8 +69,8 @@ impl OwnLinks {
     }
 }
 
-/// Whether whoever follows the link at `path` stays in the share. `depth` is the number of folders
-/// that the link is known to be in; it may be less than the path says.
+/// Whether a program that follows the link at `path` stays in the share. `depth` is the number of
+/// folders that the link is known to be in; it may be less than the path says.
 ///
 /// Only the catalog of this moment is asked. What leads up is counted from the link's own folder,
 /// so it can't change meanwhile; a link on the way is asked for by itself when the kernel gets

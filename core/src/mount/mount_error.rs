@@ -89,7 +89,7 @@ pub enum MountError {
         source: io::Error,
     },
     /// The mount was still in use; it was detached, so that nothing is mounted there any more, and
-    /// lives on for whoever has it open.
+    /// lives on for processes that have it open.
     #[error("could not unmount `{}` cleanly, it was detached: {source}\nhint: close what is open there first", path.display())]
     Busy {
         /// The mount point.

@@ -41,7 +41,7 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
 /// Whether `path` is no mount point.
 ///
 /// # Errors
-/// When `path` or its parent cannot be looked at.
+/// When the attributes of `path` or its parent cannot be read.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt as _;
@@ -117,7 +117,8 @@ pub(super) fn force(path: &Path) -> io::Result<()> {
     use rustix::mount::{UnmountFlags, unmount};
     match unmount(path, UnmountFlags::FORCE) {
         // The connection is ended before the kernel looks whether the mount is in use.
-        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error) if super::errno::is_in_use(error) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -15,7 +15,7 @@ use super::attributes::{Attributes, Inode, Local};
 use super::open_file::OpenFile;
 use crate::catalog::EntryKey;
 
-/// All inodes that somebody knows.
+/// All inodes that a kernel knows or a program has open.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     nodes: HashMap<Inode, Node>,
@@ -88,7 +88,8 @@ impl Nodes {
         }
     }
 
-    /// Takes back so many lookups; an inode that nobody knows and nobody has open is dropped.
+    /// Takes back `count` lookups; an inode that no kernel knows and no program has open is
+    /// dropped.
     pub(super) fn forget(&mut self, inode: Inode, count: u64) {
         if let Some(node) = self.nodes.get_mut(&inode) {
             node.lookup_count = node.lookup_count.saturating_sub(count);
@@ -96,7 +97,7 @@ impl Nodes {
         self.drop_unknown(inode);
     }
 
-    /// Drops an inode if nobody knows it.
+    /// Drops an inode that no kernel knows and no program has open.
     pub(super) fn drop_unknown(&mut self, inode: Inode) {
         let unknown = |node: &Node| node.lookup_count == 0 && node.file.is_none();
         if self.nodes.get(&inode).is_some_and(unknown)

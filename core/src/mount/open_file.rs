@@ -2,7 +2,7 @@
 //! writable.
 //!
 //! All handles of an inode share one of these, so they always agree. Its content is what it was
-//! when the first of them was opened; a new content from the other side belongs to a new inode.
+//! when the first of them was opened; a new content from the other peer belongs to a new inode.
 //! Bytes come from a file on this machine that has the whole content, from what is fetched on
 //! demand, or from a working file once somebody writes. How a file becomes writable is decided in
 //! `writing`, when a content is published in `publish`.
@@ -17,14 +17,15 @@ use super::error::FsError;
 use super::uses::InUse;
 use super::working::Working;
 use crate::catalog::{ContentId, Dot, EntryKey, Shown};
-use crate::peer::RemoteFile;
+use crate::limits::AT_ONCE_LEN_MAX;
+use crate::share::RemoteFile;
 use crate::store::{Owner, Source};
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     state: Mutex<State>,
-    /// Whoever publishes the file or makes it writable has the turn; both take their time.
+    /// Held while the file is published or made writable; both may take long.
     turn: Mutex<()>,
 }
 
@@ -35,16 +36,16 @@ pub(super) struct State {
     /// published any more.
     pub(super) version: Option<(EntryKey, Dot)>,
     pub(super) content: ContentId,
-    /// Whether the entry was made here and the other side was not told yet.
-    pub(super) news: News,
+    /// Whether the entry was announced to the other peer.
+    pub(super) announcement: Announcement,
     pub(super) handle_count: usize,
     /// Handles whose reads and writes the kernel passes to the body's file.
     pub(super) backed_count: usize,
-    /// Whether somebody could still write past us after a handle was closed.
+    /// Whether a process could still write past us after a handle was closed.
     pub(super) may_be_mapped: bool,
 }
 
-/// What a file was like before it becomes writable.
+/// What a file is like before it becomes writable.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
     pub(super) body: Body,
@@ -54,13 +55,21 @@ pub(super) struct Before {
     pub(super) entry_count: usize,
 }
 
-/// Whether the other side knows that there is such a file.
+impl Before {
+    /// Whether a working file can be made without waiting for the other peer or copying much.
+    pub(super) fn is_small_to_copy(&self, keep: Keep) -> bool {
+        let is_here = !matches!(self.body, Body::Remote(_));
+        keep == Keep::Nothing || self.content.len == 0 || (is_here && self.content.len <= AT_ONCE_LEN_MAX)
+    }
+}
+
+/// Whether the other peer may know that there is such a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
-    /// It was told.
-    Told,
-    /// It will be told when the file is closed for the first time.
-    Untold,
+pub(super) enum Announcement {
+    /// It may.
+    Made,
+    /// It may when the file is closed for the first time.
+    Withheld,
 }
 
 /// Where the bytes are.
@@ -68,7 +77,7 @@ pub(super) enum News {
 pub(super) enum Body {
     /// In a file that has all of the content.
     Local(Arc<LocalFile>),
-    /// At the other side, and here as far as they were fetched.
+    /// At the other peer, and here as far as they were fetched.
     Remote(Arc<RemoteFile>),
     /// In a file that is ours to write.
     Working(Arc<Working>),
@@ -95,7 +104,7 @@ impl LocalFile {
         }
     }
 
-    /// Whether the file is in the store of the peer, where nobody else writes.
+    /// Whether the file is in the store of the peer, where no other program writes.
     pub(super) fn is_in_store(&self) -> bool {
         self.source.owner != Owner::User
     }
@@ -150,12 +159,17 @@ pub(super) fn within(content_len: u64, offset: u64, len: usize) -> Range<u64> {
 }
 
 impl OpenFile {
-    pub(super) fn new(body: Body, content: ContentId, version: (EntryKey, Dot), news: News) -> Self {
+    pub(super) fn new(
+        body: Body,
+        content: ContentId,
+        version: (EntryKey, Dot),
+        announcement: Announcement,
+    ) -> Self {
         let state = State {
             body,
             version: Some(version),
             content,
-            news,
+            announcement,
             handle_count: 0,
             backed_count: 0,
             may_be_mapped: false,
@@ -170,15 +184,19 @@ impl OpenFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else publishes this file or makes it writable. Take it before the lock of
-    /// the catalog.
+    /// Waits until no other thread publishes this file or makes it writable. Take it before the
+    /// lock of the catalog.
     pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nobody has the turn.
-    pub(super) fn is_turn_free(&self) -> bool {
-        !matches!(self.turn.try_lock(), Err(TryLockError::WouldBlock))
+    /// The turn, if it is free.
+    pub(super) fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What it is like now.
@@ -227,16 +245,10 @@ impl OpenFile {
         }
     }
 
-    /// Whether nobody was told of it yet and nothing was written to it.
+    /// Whether it was never announced, and nothing was written to it.
     pub(super) fn is_new_and_empty(&self) -> Result<bool, FsError> {
         let state = self.state();
-        Ok(state.news == News::Untold && state.body.len(&state.content)? == 0)
-    }
-
-    /// Whether a write can be done without waiting for the other side or copying much.
-    pub(super) fn is_writable_now(&self) -> bool {
-        let state = self.state();
-        matches!(state.body, Body::Working(_)) || state.content.len == 0
+        Ok(state.announcement == Announcement::Withheld && state.body.len(&state.content)? == 0)
     }
 }
 
@@ -245,6 +257,6 @@ impl OpenFile {
 pub(super) enum Keep {
     /// What it had.
     Content,
-    /// Nothing: whoever asks for it is about to truncate it.
+    /// Nothing: the caller is about to truncate it.
     Nothing,
 }

@@ -17,7 +17,7 @@ pub(super) enum Writing {
     Refused,
 }
 
-/// Who may look into a mount.
+/// Which users may look into a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Access {
     #[default]
@@ -40,14 +40,14 @@ pub enum Passthrough {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Links {
     /// Those that stay in the share, and those that were made through a mount of this peer and not
-    /// touched by the other side since. Reading any other one fails (ELOOP).
+    /// touched by the other peer since. Reading any other one fails (ELOOP).
     #[default]
     Inside,
-    /// All of them, wherever they lead: the other side decides which files of this machine a
+    /// All of them, wherever they lead: the other peer decides which files of this machine a
     /// program reads or writes that follows one.
     Anywhere,
     /// None (`nosymfollow`, Linux 5.10); their texts can be read as with [`Links::Inside`]. Only
-    /// root can mount so, or whoever mounts in a user namespace.
+    /// root can mount so, or a process in a user namespace of its own.
     Nowhere,
 }
 

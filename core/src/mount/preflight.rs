@@ -62,11 +62,11 @@ pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
     Ok(path)
 }
 
-/// A mount whose process was killed answers every call with ENOTCONN, until somebody takes it away.
+/// A mount whose process was killed answers every call with ENOTCONN until it is taken away.
 fn clear_dead_mounts(at: &Path) {
     for _ in 0..DEAD_MOUNTS_MAX {
         // Asked for what the kernel does not remember: attributes it may know still.
-        let is_dead = rustix::fs::statvfs(at).is_err_and(|error| error == rustix::io::Errno::NOTCONN);
+        let is_dead = rustix::fs::statvfs(at).is_err_and(super::errno::is_dead_mount);
         if !is_dead || !mount_table::is_ours(at) {
             return;
         }

@@ -1,11 +1,11 @@
-//! From a write to the other side: what was written becomes a version in the catalog.
+//! From a write to the other peer: what was written becomes a version in the catalog.
 //!
 //! A write never waits for the other peer. When the file is closed or synced its content is hashed
 //! and shared, once, however much was written; nothing is shared while it is being written. A
-//! version is derived from the one that the writer saw: what the other side did meanwhile stays, as
+//! version is derived from the one that the writer saw: what the other peer did meanwhile stays, as
 //! a conflict copy.
 //!
-//! A new file is in the catalog from its creation, but the other side is informed of it when it is
+//! A new file is in the catalog from its creation, but the other peer is informed of it when it is
 //! closed for the first time.
 
 use std::sync::Arc;
@@ -13,14 +13,15 @@ use std::sync::Arc;
 use super::attributes::Inode;
 use super::error::FsError;
 use super::nodes::Standing;
-use super::open_file::{News, OpenFile};
-use super::share::MountedShare;
+use super::open_file::{Announcement, OpenFile};
+use super::view::ShareView;
 use super::viewers::ViewerId;
 use super::working::{Look, Working};
 use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
-use crate::limits::HASH_ATTEMPTS_MAX;
-use crate::peer::{Files, unix_nanos};
-use crate::store::{GROUP_LEN, Source, hash_file};
+use crate::limits::{AT_ONCE_LEN_MAX, HASH_ATTEMPTS_MAX};
+use crate::share::Files;
+use crate::store::{Source, hash_file};
+use crate::unix_time::modified_ns;
 
 /// Permission bits of a file whose entry is gone.
 const NEW_FILE_MODE: u32 = 0o644;
@@ -40,9 +41,9 @@ struct Hashed {
     look: Look,
 }
 
-impl MountedShare {
-    /// Shares what was written, if anything was. A file that somebody goes on writing is left to
-    /// whoever closes it next.
+impl ShareView {
+    /// Shares what was written, if anything was. A file that is still being written is left to
+    /// the handle that is closed next.
     pub(super) fn publish(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -53,33 +54,46 @@ impl MountedShare {
             return Ok(());
         }
         let _turn = open.take_turn();
-        let Some(working) = open.working() else {
-            return Ok(());
-        };
-        if open.state().version.is_none() {
-            return Ok(());
-        }
-        if check == Check::Stamp && open.state().news == News::Told && !working.is_dirty()? {
-            return Ok(());
-        }
-        match self.hash(&working)? {
-            Some(hashed) => self.share_written((inode, open), (&working, hashed), by),
+        match unpublished(open, check)? {
+            Some(working) => self.publish_working((inode, open), &working, by),
             None => Ok(()),
         }
     }
 
-    /// Whether publishing will take no longer than a call may.
-    pub(super) fn is_quickly_published(&self, open: &OpenFile, check: Check) -> bool {
-        let Some(working) = open.working() else {
-            return true;
+    /// As [`ShareView::publish`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn publish_at_once(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        by: Option<ViewerId>,
+        check: Check,
+    ) -> Option<Result<(), FsError>> {
+        if open.working().is_none() {
+            return Some(Ok(()));
+        }
+        let _turn = open.try_turn()?;
+        let working = match unpublished(open, check) {
+            Ok(Some(working)) => working,
+            Ok(None) => return Some(Ok(())),
+            Err(error) => return Some(Err(error)),
         };
         let len = working.file.metadata().map_or(0, |metadata| metadata.len());
-        let is_clean = check == Check::Stamp && !working.is_dirty().unwrap_or(true);
-        (len <= GROUP_LEN || is_clean) && open.is_turn_free()
+        (len <= AT_ONCE_LEN_MAX).then(|| self.publish_working((inode, open), &working, by))
+    }
+
+    fn publish_working(
+        &self,
+        (inode, open): (Inode, &OpenFile),
+        working: &Working,
+        by: Option<ViewerId>,
+    ) -> Result<(), FsError> {
+        match self.hash(working)? {
+            Some(hashed) => self.share_written((inode, open), (working, hashed), by),
+            None => Ok(()),
+        }
     }
 
     fn hash(&self, working: &Working) -> Result<Option<Hashed>, FsError> {
-        let stop = || self.shared.cancel.is_cancelled();
+        let stop = || self.share.runtime.cancel.is_cancelled();
         for _ in 0..HASH_ATTEMPTS_MAX {
             if working.is_being_written() {
                 continue;
@@ -105,23 +119,23 @@ impl MountedShare {
         by: Option<ViewerId>,
     ) -> Result<(), FsError> {
         let content = hashed.source.content;
-        let mut files = self.shared.files();
+        let mut files = self.share.files();
         let Some((key, base)) = open.state().version else {
             return Ok(());
         };
         let shown = files.catalog.locate(key);
         let current = shown.as_ref().and_then(Shown::file);
-        // Looked at under the lock: a time that was set since the file was hashed is in the catalog
+        // Read under the lock: a time that was set since the file was hashed is in the catalog
         // by now, or will be.
         let version = FileVersion {
             content,
-            mtime_ns: unix_nanos(&working.file.metadata()?),
+            mtime_ns: modified_ns(&working.file.metadata()?),
             mode: current.map_or(NEW_FILE_MODE, |file| file.mode),
         };
-        let is_told = open.state().news == News::Told && open.state().content == content;
+        let is_told = open.state().announcement == Announcement::Made && open.state().content == content;
         let is_same = current == Some(&version) || shown.as_ref().is_none_or(|shown| shown.dot != base);
         if is_told && is_same {
-            // Nothing new; and what the other side has done meanwhile was done knowing it.
+            // Nothing new; and what the other peer has done meanwhile was done knowing it.
             working.set_published(hashed.look);
             if current.is_some_and(|current| current.content == content)
                 && is_needed(&files, working, &content)
@@ -135,8 +149,8 @@ impl MountedShare {
             .catalog
             .edit(key, base, Kind::File(version), Holding::Held)?;
         let touched = with(edited.change.touched, edited.shown.id);
-        files.tell(key.id);
-        files.tell(edited.shown.id);
+        files.stop_withholding(key.id);
+        files.stop_withholding(edited.shown.id);
         files.hold(edited.shown.id, Arc::new(hashed.source));
         working.set_source();
         working.set_published(hashed.look);
@@ -146,14 +160,14 @@ impl MountedShare {
             files.forget_path(&replaced, &working.path);
             files.let_go(Some(replaced));
         }
-        self.tell_content(&files, &edited.shown.path, by);
+        self.report_content(&files, &edited.shown.path, by);
         drop(files);
-        self.shared.mark(touched);
+        self.share.announce(touched);
         Ok(())
     }
 
-    /// The open file is that version now. Returns the content it had before, and who knows of the
-    /// new one already: nobody if the name had led to another inode meanwhile.
+    /// The open file is that version now. Returns the content it had before, and the viewer that
+    /// knows the new one already: none if the name had led to another inode meanwhile.
     fn take_over(
         &self,
         (inode, open): (Inode, &OpenFile),
@@ -172,10 +186,25 @@ impl MountedShare {
         };
         let mut state = open.state();
         state.version = Some((shown.key(), shown.dot));
-        state.news = News::Told;
+        state.announcement = Announcement::Made;
         let replaced = std::mem::replace(&mut state.content, content);
         (replaced, by.filter(|_| is_named))
     }
+}
+
+/// The working file of an open file, if there is anything to publish of it. The caller has the
+/// turn.
+fn unpublished(open: &OpenFile, check: Check) -> Result<Option<Arc<Working>>, FsError> {
+    let Some(working) = open.working() else {
+        return Ok(None);
+    };
+    if open.state().version.is_none() {
+        return Ok(None);
+    }
+    if check == Check::Stamp && open.state().announcement == Announcement::Made && !working.is_dirty()? {
+        return Ok(None);
+    }
+    Ok(Some(working))
 }
 
 /// Whether no other file has the content. Opening a file for writing makes a copy of it, which is
@@ -187,7 +216,7 @@ fn is_needed(files: &Files, working: &Working, content: &ContentId) -> bool {
         .any(|source| source.path != working.path && source.open().is_ok())
 }
 
-/// An entry that was made here is told even if this change of it is none.
+/// An entry that was made here is announced even if this did not change it.
 fn with(mut touched: Vec<EntryId>, entry: EntryId) -> Vec<EntryId> {
     if !touched.contains(&entry) {
         touched.push(entry);

@@ -8,10 +8,13 @@ use super::*;
 use crate::catalog::SharePath;
 use crate::peer::{Peer, PeerConfig};
 
+mod answers;
 mod crowds;
 mod encounters;
 mod hidden;
 mod links;
+#[cfg(feature = "fuse")]
+mod refusals;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 
@@ -35,12 +38,16 @@ async fn alone() -> Alone {
     }
 }
 
+fn new_file(mode: u32) -> NewFile {
+    NewFile { mode, owner: OWNER }
+}
+
 impl Alone {
     fn create(&self, name: &str) -> (Inode, Handle) {
         let place = (Inode::ROOT, OsStr::new(name));
         let made = self
             .fs
-            .create(place, (0o640, OWNER), OpenMode::WRITE, IoWish::Calls);
+            .create(place, new_file(0o640), OpenMode::WRITE, IoWish::Calls);
         let (attributes, opened) = made.unwrap();
         (attributes.inode, opened.handle)
     }
@@ -170,7 +177,7 @@ async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
     let place = (Inode::ROOT, OsStr::new("a"));
     let made = alone
         .fs
-        .create(place, (0o640, OWNER), OpenMode::READ, IoWish::Calls);
+        .create(place, new_file(0o640), OpenMode::READ, IoWish::Calls);
     let (made, opened) = made.unwrap();
     alone.fs.release(opened.handle).unwrap();
     let listed = alone.peer.list();
@@ -180,7 +187,7 @@ async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
         made.modified_ns
     );
     let content = listed[0].file().unwrap().content;
-    assert_eq!(alone.peer.shared().files().sources_of(&content).len(), 1);
+    assert_eq!(alone.peer.share().files().sources_of(&content).len(), 1);
 }
 
 #[tokio::test]
@@ -212,9 +219,9 @@ async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
     let alone = alone().await;
     let (_, handle) = alone.create("a");
     let told = || {
-        let files = alone.peer.shared().files();
+        let files = alone.peer.share().files();
         let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
-        files.told(all).len()
+        files.not_withheld(all).len()
     };
     alone.rename("a", "b").unwrap();
     assert_eq!(told(), 1, "it is published before it is renamed");

@@ -1,4 +1,4 @@
-//! Who has to be told that something looks different now: every mount whose kernel remembers
+//! The viewers of a share that get news of changes: every mount, because its kernel remembers
 //! things.
 //!
 //! Owns the list of viewers. What a viewer does with the news is its own business; telling never
@@ -63,18 +63,18 @@ impl Viewers {
         receiver
     }
 
-    /// The viewer hears no more, and whoever waits for its news is woken.
+    /// The viewer gets no more news, and the thread that waits for them wakes up.
     pub(super) fn leave(&self, viewer: ViewerId) {
         self.lock().retain(|(listening, _)| *listening != viewer);
     }
 
     /// Whether anybody but `by` listens.
-    pub(super) fn is_heard(&self, by: Option<ViewerId>) -> bool {
+    pub(super) fn has_listeners(&self, by: Option<ViewerId>) -> bool {
         self.lock().iter().any(|(listening, _)| Some(*listening) != by)
     }
 
-    /// Tells everybody but the one who did it.
-    pub(super) fn tell(&self, by: Option<ViewerId>, stale: &Stale) {
+    /// Informs all viewers but the one that made the change.
+    pub(super) fn report(&self, by: Option<ViewerId>, stale: &Stale) {
         for (listening, sender) in self.lock().iter() {
             if Some(*listening) != by {
                 // Fails when it is about to leave.

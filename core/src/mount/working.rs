@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(target_os = "linux")]
+use super::errno;
+use super::error::FsError;
 use super::uses::{InUse, Uses};
 use crate::limits::COPY_CALL_LEN_MAX;
 use crate::store::{FileStamp, write_all_at};
@@ -26,7 +29,7 @@ pub(super) struct Working {
     /// Whether it is a source of some content; one that is not is of no use to anybody once it is
     /// closed.
     is_source: AtomicBool,
-    /// Whoever appends has the turn: finding the end and writing there are two steps.
+    /// Held while something is appended: finding the end and writing there are two steps.
     appending: Mutex<()>,
     _in_use: InUse,
 }
@@ -93,13 +96,13 @@ impl Working {
     }
 
     /// Writes at the end of the file, wherever that is by then.
-    pub(super) fn append(&self, bytes: &[u8], len_max: u64) -> io::Result<()> {
+    pub(super) fn append(&self, bytes: &[u8], len_max: u64) -> Result<(), FsError> {
         let _turn = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         let end = self.file.metadata()?.len();
         if end.saturating_add(bytes.len() as u64) > len_max {
-            return Err(rustix::io::Errno::FBIG.into());
+            return Err(FsError::TooLarge);
         }
-        self.write(bytes, end)
+        Ok(self.write(bytes, end)?)
     }
 
     /// Sets the length of the file.
@@ -145,12 +148,12 @@ impl Working {
         Ok(published.as_ref() != Some(&look))
     }
 
-    /// Whether nobody will miss the file once it is closed.
+    /// Whether the file is of no use once it is closed.
     pub(super) fn is_useless(&self) -> bool {
         !self.is_source.load(Ordering::Acquire) && self.is_dirty().is_ok_and(|dirty| !dirty)
     }
 
-    /// Takes the file out of the store; whoever has it open still has it.
+    /// Takes the file out of the store; a program that has it open still has it.
     pub(super) fn remove(&self) {
         crate::store::remove_own(&self.path);
     }
@@ -194,7 +197,7 @@ pub(super) fn copy_range(
         let (mut source, mut target) = (from_offset, to_offset);
         match rustix::fs::copy_file_range(from, Some(&mut source), to, Some(&mut target), call_len) {
             Ok(copied) => return Ok(copied as u64),
-            Err(rustix::io::Errno::XDEV | rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+            Err(error) if errno::is_no_kernel_copy(error) => {}
             Err(error) => return Err(error.into()),
         }
     }

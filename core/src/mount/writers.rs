@@ -1,5 +1,5 @@
 //! Whether anybody else can write to a file that we have open. A program that has mapped it into
-//! memory can, long after it closed it; the kernel knows, but tells nobody by itself.
+//! memory can, long after it closed it; the kernel knows, but has to be asked.
 
 #![cfg_attr(
     target_os = "linux",
@@ -8,17 +8,17 @@
 
 use std::fs::File;
 
-/// Which signal tells that somebody opens a file of which we have a lease (`asm-generic/fcntl.h`;
-/// `libc` has no name for it).
+/// Which signal reports that a program opens a file of which we have a lease
+/// (`asm-generic/fcntl.h`; `libc` has no name for it).
 #[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
 /// Whether the file is open, or mapped, somewhere else than in `file`, which is open for writing.
 /// Readers may count as well. No answer is no: there are file systems without leases.
 ///
-/// The kernel grants a write lease to whoever is the only one that has a file open (fcntl(2)). It
-/// is given back at once: others who open the file meanwhile wait for that long, and the signal
-/// that tells of them is one that is ignored.
+/// The kernel grants a write lease if no other program has the file open (fcntl(2)). It is given
+/// back at once: a program that opens the file meanwhile waits for that long, and the signal that
+/// reports it is one that is ignored.
 #[cfg(target_os = "linux")]
 pub(super) fn has_other_writers(file: &File) -> bool {
     use std::os::fd::AsRawFd;

@@ -2,7 +2,7 @@
 //! read from.
 //!
 //! Nothing that others may still read is touched: a content is copied first. Only a file that the
-//! kernel reads by itself stays the same file, and so does a large one that nobody else has; if
+//! kernel reads by itself stays the same file, and so does a large one that no other file needs; if
 //! others need its content, they get a copy.
 //!
 //! A file of up to [`COPY_ON_WRITE_LEN_MAX`] bytes is copied before it is written: its old content
@@ -16,13 +16,14 @@ use std::sync::mpsc::channel;
 
 use super::error::FsError;
 use super::open_file::{Before, Body, Keep, LocalFile, OpenFile};
-use super::share::MountedShare;
+use super::view::ShareView;
 use super::working::{Working, fresh_path};
 use crate::catalog::Shown;
 use crate::limits::COPY_ON_WRITE_LEN_MAX;
-use crate::peer::{RemoteFile, system_time};
+use crate::share::RemoteFile;
 use crate::store::Owner;
 use crate::transfer::FetchFault;
+use crate::unix_time::system_time;
 
 /// How a working file came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,8 @@ enum Made {
     InPlace,
 }
 
-impl MountedShare {
-    /// Makes an open file writable. Waits for the other side where the content has to be kept and
+impl ShareView {
+    /// Makes an open file writable. Waits for the other peer where the content has to be kept and
     /// is not here yet.
     pub(super) fn make_writable(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
         if let Some(working) = already_writable(open, keep)? {
@@ -44,9 +45,31 @@ impl MountedShare {
             self.fetch_all(&remote)?;
         }
         let _turn = open.take_turn();
-        if let Some(working) = already_writable(open, keep)? {
-            return Ok(working);
+        match already_writable(open, keep)? {
+            Some(working) => Ok(working),
+            None => self.install_working(open, keep),
         }
+    }
+
+    /// As [`ShareView::make_writable`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn make_writable_at_once(
+        &self,
+        open: &OpenFile,
+        keep: Keep,
+    ) -> Option<Result<Arc<Working>, FsError>> {
+        if let Some(writable) = already_writable(open, keep).transpose() {
+            return Some(writable);
+        }
+        let _turn = open.try_turn()?;
+        if let Some(writable) = already_writable(open, keep).transpose() {
+            return Some(writable);
+        }
+        let is_small = open.before().is_small_to_copy(keep);
+        is_small.then(|| self.install_working(open, keep))
+    }
+
+    /// Makes the working file of an open file. The caller has the turn.
+    fn install_working(&self, open: &OpenFile, keep: Keep) -> Result<Arc<Working>, FsError> {
         loop {
             let before = open.before();
             let (working, made) = self.make_working(&before, keep)?;
@@ -68,7 +91,7 @@ impl MountedShare {
     }
 
     fn make_working(&self, before: &Before, keep: Keep) -> Result<(Working, Made), FsError> {
-        let store = self.shared.written_dir()?;
+        let store = self.share.written_dir()?;
         let from = match &before.body {
             Body::Local(local) if self.is_written_in_place(before, local, keep) => {
                 return Ok((self.take_over_file(before, local, keep)?, Made::InPlace));
@@ -95,19 +118,19 @@ impl MountedShare {
         local.is_in_store() && (before.backed_count > 0 || (is_large && !self.is_needed(before, local)))
     }
 
-    /// Whether somebody else reads the file, or has its content from nowhere else.
+    /// Whether the file has other readers, or other files have their content from it alone.
     fn is_needed(&self, before: &Before, local: &LocalFile) -> bool {
         self.uses.count(&local.source.path) > 1
-            || self.shared.files().entry_count(&before.content) > before.entry_count
-            || self.shared.is_read_elsewhere(&before.content)
+            || self.share.files().entry_count(&before.content) > before.entry_count
+            || self.share.is_read_elsewhere(&before.content)
     }
 
     /// Turns a file of the store into a working file. What was fetched leaves the folder of what
     /// can be fetched again.
     fn take_over_file(&self, before: &Before, local: &LocalFile, keep: Keep) -> Result<Working, FsError> {
-        let (source, store) = (&local.source, self.shared.written_dir()?);
+        let (source, store) = (&local.source, self.share.written_dir()?);
         let is_needed = self.is_needed(before, local);
-        if source.owner == Owner::Depot && !self.shared.release_fetched(&before.content) {
+        if source.owner == Owner::Depot && !self.share.release_fetched(&before.content) {
             return Err(FsError::Changed);
         }
         if is_needed {
@@ -122,12 +145,12 @@ impl MountedShare {
         let working = Working::adopt(file, home, &self.uses);
         match keep {
             Keep::Nothing => {
-                self.shared.files().forget(source);
+                self.share.files().forget(source);
                 working.file.set_len(0)?;
             }
             Keep::Content if is_needed => {}
             Keep::Content => {
-                self.shared.rehome(source, &working.path);
+                self.share.rehome(source, &working.path);
                 working.set_source();
             }
         }
@@ -136,19 +159,19 @@ impl MountedShare {
 
     /// Puts a copy of a content where others find it.
     fn keep_copy(&self, local: &LocalFile) -> Result<(), FsError> {
-        let copy = Working::copy_of(&local.file, self.shared.written_dir()?, &self.uses)?;
+        let copy = Working::copy_of(&local.file, self.share.written_dir()?, &self.uses)?;
         if !local.source.is_unchanged(&local.file) {
             copy.remove();
             return Err(FsError::Changed);
         }
-        self.shared.rehome(&local.source, &copy.path);
+        self.share.rehome(&local.source, &copy.path);
         Ok(())
     }
 
     /// A copy is as old as what it was copied from, and nothing was written to it yet.
     fn keep_time(&self, open: &OpenFile, working: &Working) -> Result<(), FsError> {
         let version = open.state().version;
-        let shown = version.and_then(|(key, _)| self.shared.files().catalog.locate(key));
+        let shown = version.and_then(|(key, _)| self.share.files().catalog.locate(key));
         if let Some(file) = shown.as_ref().and_then(Shown::file) {
             let modified = system_time(file.mtime_ns);
             if working.file.metadata()?.modified()? != modified {
@@ -163,7 +186,7 @@ impl MountedShare {
     fn fetch_all(&self, remote: &Arc<RemoteFile>) -> Result<(), FsError> {
         let (done, outcome) = channel();
         let done = Box::new(move |fetched| drop(done.send(fetched)));
-        remote.complete(&self.shared, done);
+        remote.complete(&self.share, done);
         // It is dropped unanswered only when the peer is being closed.
         let fetched = outcome.recv().unwrap_or(Err(FetchFault::Closed));
         Ok(fetched?)

@@ -177,7 +177,7 @@ impl PeerConfig {
         self
     }
 
-    /// How much disk fetched contents may take that nobody uses at the moment, in bytes.
+    /// How much disk fetched contents may take that are not in use, in bytes.
     #[must_use]
     pub fn fetched_len_max(mut self, len: u64) -> Self {
         self.fetched_len_max = len;

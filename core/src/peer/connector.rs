@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::context::Context;
 use super::error::ConnectError;
 use super::event::Initiator;
 use super::session::Session;
-use super::shared::Shared;
 use super::status::SessionState;
 use crate::identity::Fingerprint;
 use crate::limits::{HANDSHAKE_TIMEOUT, LOOK_UP_DELAY_FIRST, LOOK_UP_DELAY_MAX};
@@ -22,27 +22,27 @@ use crate::session::SessionError;
 use crate::session::wire::Purpose;
 
 /// Connects to `remote`, which is expected, through the relay.
-pub(crate) async fn connect(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectError> {
-    shared.set_searching(SessionState::Connecting);
-    let outcome = find(shared, remote).await;
+pub(crate) async fn connect(context: &Arc<Context>, remote: Fingerprint) -> Result<(), ConnectError> {
+    context.slot.set_searching(SessionState::Connecting);
+    let outcome = find(context, remote).await;
     if outcome.is_err() {
-        shared.set_searching(SessionState::Disconnected);
+        context.slot.set_searching(SessionState::Disconnected);
     }
     outcome
 }
 
-async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectError> {
-    let limit = shared.connect_timeout;
+async fn find(context: &Arc<Context>, remote: Fingerprint) -> Result<(), ConnectError> {
+    let limit = context.timing.connect_timeout;
     let mut last = ConnectError::NotFound {
         peer: remote,
-        relay: shared.relay.url().to_string(),
+        relay: context.contact.relay.url().to_string(),
         waited: limit,
     };
     let searching = async {
-        shared.publish(Some(&mut last)).await?;
+        context.contact.publish(Some(&mut last)).await?;
         tokio::select! {
-            () = dialled_by(shared, remote) => Ok(()),
-            () = search(shared, remote, &mut last) => Ok(()),
+            () = dialled_by(context, remote) => Ok(()),
+            () = search(context, remote, &mut last) => Ok(()),
         }
     };
     match timeout(limit, searching).await {
@@ -53,47 +53,48 @@ async fn find(shared: &Arc<Shared>, remote: Fingerprint) -> Result<(), ConnectEr
 
 /// Connects to `remote`, which is expected, at one of these addresses, unless it is faster.
 pub(crate) async fn connect_at(
-    shared: &Arc<Shared>,
+    context: &Arc<Context>,
     remote: Fingerprint,
     addresses: &[SocketAddr],
 ) -> Result<(), ConnectError> {
     let dialling = async {
-        let dialled = dial(shared, remote, addresses).await.map(drop);
+        let dialled = dial(context, remote, addresses).await.map(drop);
         if matches!(&dialled, Err(error) if error.is_crossing()) {
-            // The other side's lane is about to become the session, or fails within this time.
-            let until = shared.clock.now() + HANDSHAKE_TIMEOUT;
-            shared.clock.sleep_until(until).await;
+            // The other peer's lane is about to become the session, or fails within this time.
+            let until = context.runtime.clock.now() + HANDSHAKE_TIMEOUT;
+            context.runtime.clock.sleep_until(until).await;
         }
         Ok(dialled?)
     };
     tokio::select! {
         biased;
-        () = dialled_by(shared, remote) => Ok(()),
+        () = dialled_by(context, remote) => Ok(()),
         dialled = dialling => dialled,
     }
 }
 
-/// Waits until there is a session with `remote`, whoever dialled it.
-pub(crate) async fn dialled_by(shared: &Shared, remote: Fingerprint) {
+/// Waits until there is a session with `remote`, dialled by either side.
+pub(crate) async fn dialled_by(context: &Context, remote: Fingerprint) {
     let connected = |slot: &Option<Arc<Session>>| {
         slot.as_ref()
             .is_some_and(|session| session.remote == remote && !session.has_ended())
     };
     // The slot lives as long as the peer, so waiting can't fail.
-    drop(shared.watch_session().wait_for(connected).await);
+    drop(context.slot.watch_session().wait_for(connected).await);
 }
 
 /// Looks up and dials until it works; leaves in `last` what went wrong most recently.
-async fn search(shared: &Arc<Shared>, remote: Fingerprint, last: &mut ConnectError) {
-    if Role::of(&shared.fingerprint, &remote) == Role::Responder {
-        shared
+async fn search(context: &Arc<Context>, remote: Fingerprint, last: &mut ConnectError) {
+    if Role::of(&context.fingerprint, &remote) == Role::Responder {
+        context
+            .runtime
             .clock
-            .sleep_until(shared.clock.now() + shared.initiator_patience)
+            .sleep_until(context.runtime.clock.now() + context.timing.initiator_patience)
             .await;
     }
     let mut delay = LOOK_UP_DELAY_FIRST;
     loop {
-        match attempt(shared, remote).await {
+        match attempt(context, remote).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => {
@@ -101,7 +102,11 @@ async fn search(shared: &Arc<Shared>, remote: Fingerprint, last: &mut ConnectErr
                 *last = error;
             }
         }
-        shared.clock.sleep_until(shared.clock.now() + delay).await;
+        context
+            .runtime
+            .clock
+            .sleep_until(context.runtime.clock.now() + delay)
+            .await;
         delay = next_delay(delay);
     }
 }
@@ -111,9 +116,9 @@ fn next_delay(delay: Duration) -> Duration {
 }
 
 /// `false` when the other peer has not published yet.
-async fn attempt(shared: &Arc<Shared>, remote: Fingerprint) -> Result<bool, ConnectError> {
-    match shared.look_up(&remote).await? {
-        Some(addresses) => dial(shared, remote, &addresses)
+async fn attempt(context: &Arc<Context>, remote: Fingerprint) -> Result<bool, ConnectError> {
+    match context.contact.look_up(&remote).await? {
+        Some(addresses) => dial(context, remote, &addresses)
             .await
             .map(|_| true)
             .map_err(ConnectError::from),
@@ -123,11 +128,15 @@ async fn attempt(shared: &Arc<Shared>, remote: Fingerprint) -> Result<bool, Conn
 
 /// Dials `remote` and makes the lane our session.
 pub(crate) async fn dial(
-    shared: &Arc<Shared>,
+    context: &Arc<Context>,
     remote: Fingerprint,
     addresses: &[SocketAddr],
 ) -> Result<Arc<Session>, SessionError> {
-    let lane = shared.dialler(remote)?.dial(addresses, Purpose::Control).await?;
-    shared.remember_addresses(addresses);
-    shared.install(lane, Initiator::Us)
+    let lane = context
+        .dialling
+        .dialler(remote)?
+        .dial(addresses, Purpose::Control)
+        .await?;
+    context.slot.remember_addresses(addresses);
+    context.install(lane, Initiator::Us)
 }

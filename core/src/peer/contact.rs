@@ -1,18 +1,51 @@
-//! The relay as one peer uses it: telling it where we are, asking it where the other one is.
+//! The relay as one peer uses it: publishing where we are, looking up where the other peer is.
 
 use std::net::SocketAddr;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
-use super::addresses;
+use tokio::sync::Notify;
+
+use super::addresses::{self, LoopbackPeers};
 use super::error::ConnectError;
-use super::shared::Shared;
-use crate::identity::Fingerprint;
+use crate::clock::Clock;
+use crate::identity::{Fingerprint, Identity};
 use crate::limits::{
     CONTACT_REFRESH_INTERVAL, CONTACT_RETRY_DELAY, PUBLISH_ATTEMPTS_MAX, REFRESH_RETRY_INTERVAL,
 };
-use crate::rendezvous::{ContactRecord, LookupToken, RelayError, RelayProblem};
+use crate::rendezvous::{ContactRecord, LookupToken, NewestRecords, RelayClient, RelayError, RelayProblem};
 
-impl Shared {
+/// What a peer publishes of itself, and what it makes of the other peer's record.
+#[derive(Debug)]
+pub(crate) struct Contact {
+    pub(crate) relay: RelayClient,
+    /// Asks for our record to be published before its time.
+    pub(crate) publish_soon: Notify,
+    identity: Identity,
+    addresses: Vec<SocketAddr>,
+    loopback_peers: LoopbackPeers,
+    newest_records: Mutex<NewestRecords>,
+    clock: Clock,
+}
+
+impl Contact {
+    /// For the peer with this identity, which can be dialled at `addresses`.
+    pub(crate) fn new(
+        (identity, addresses): (Identity, Vec<SocketAddr>),
+        relay: RelayClient,
+        loopback_peers: LoopbackPeers,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            relay,
+            publish_soon: Notify::new(),
+            identity,
+            addresses,
+            loopback_peers,
+            newest_records: Mutex::default(),
+            clock,
+        }
+    }
+
     /// Publishes our record; a relay that is merely busy is asked again a few times, and meanwhile
     /// `last` says why.
     pub(crate) async fn publish(&self, mut last: Option<&mut ConnectError>) -> Result<(), ConnectError> {
@@ -38,10 +71,7 @@ impl Shared {
         let issued = self.clock.unix_ms();
         let record = ContactRecord::new(self.identity.public_key(), self.addresses.clone(), issued)?;
         let sealed = record.seal(&self.identity)?;
-        Ok(self
-            .relay
-            .publish(&LookupToken::of(&self.fingerprint), &sealed)
-            .await?)
+        Ok(self.relay.publish(&self.own_token(), &sealed).await?)
     }
 
     /// Asks the relay where `remote` may be dialled. `None` when it has not published, or not any
@@ -70,9 +100,13 @@ impl Shared {
 
     /// Takes our record back. Best effort: it expires by itself.
     pub(crate) async fn withdraw(&self) {
-        if let Err(error) = self.relay.withdraw(&LookupToken::of(&self.fingerprint)).await {
+        if let Err(error) = self.relay.withdraw(&self.own_token()).await {
             tracing::debug!(%error, "could not withdraw our record");
         }
+    }
+
+    fn own_token(&self) -> LookupToken {
+        LookupToken::of(&self.identity.fingerprint())
     }
 
     /// Publishes again and again, before the relay forgets us; sooner when it did not work, or when

@@ -1,6 +1,6 @@
 //! What is said on a control lane after its greeting, and the tasks that say and hear it.
 //!
-//! Catalog changes travel as coalesced state: a set of entries that the other side may not have
+//! Catalog changes travel as coalesced state: a set of entries that the other peer may not have
 //! yet, sent page by page with whatever they hold by then. Nothing is ever dropped from a queue,
 //! because there is no queue of changes.
 
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
-use super::shared::Shared;
+use super::context::Context;
 use crate::catalog::{ContentId, Digest, EntryId, EntryState};
 use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_MAX, PAGE_LEN_MAX};
 use crate::session::WireError;
@@ -33,7 +33,7 @@ pub(crate) enum ControlMessage {
         /// Of the ping.
         nonce: u64,
     },
-    /// What the sender's catalog holds, in short; the other side sends what differs.
+    /// What the sender's catalog holds, in short; the other peer sends what differs.
     Digest(Digest),
     /// Whole states of some entries, to be merged.
     Entries(Vec<(EntryId, EntryState)>),
@@ -47,7 +47,7 @@ pub(crate) enum ControlMessage {
     Bye,
 }
 
-/// Entries that the other side may not have in their present state.
+/// Entries that the other peer may not have in their present state.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     entries: Mutex<BTreeSet<EntryId>>,
@@ -100,7 +100,7 @@ pub(crate) struct Speaker {
     pub(crate) lane: WriteHalf<TlsStream<TcpStream>>,
     pub(crate) outbox: mpsc::Receiver<ControlMessage>,
     pub(crate) outgoing: Arc<Outgoing>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl Speaker {
@@ -128,9 +128,9 @@ impl Speaker {
             return Ok(());
         }
         let states = {
-            let files = self.shared.files();
-            let told = files.told(page);
-            let (states, left) = files.catalog.states_within(&told, PAGE_LEN_MAX);
+            let files = self.context.share.files();
+            let sent = files.not_withheld(page);
+            let (states, left) = files.catalog.states_within(&sent, PAGE_LEN_MAX);
             self.outgoing.mark(left.iter().copied());
             states
         };

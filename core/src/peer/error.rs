@@ -1,20 +1,19 @@
 //! Why a peer could not do what it was asked to.
 //!
-//! One enum for each thing a person does: start, connect, share, pull. Each message names the thing
-//! and, where a person can act, what to do.
+//! One enum for each thing a person does: start, connect, pull, close. Why something could not be
+//! shared is [`ShareError`](super::ShareError). Each message names the thing and, where a person
+//! can act, what to do.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::catalog::{CatalogError, PathError, SharePath};
+use crate::catalog::SharePath;
 use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
-use crate::printable;
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
-use crate::store::{DepotError, SourceError, StoreError};
+use crate::store::{DepotError, StoreError};
 
 /// Why a peer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +70,7 @@ pub enum ConnectError {
         /// The fingerprint.
         fingerprint: Fingerprint,
     },
-    /// This peer is connected to somebody else.
+    /// This peer is connected to another one.
     #[error("already connected to `{}`\nhint: close that session first", other.fmt_short())]
     Engaged {
         /// To whom.
@@ -104,49 +103,6 @@ pub enum ConnectError {
     /// The other peer was found, but there is no session with it.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The peer has been closed.
-    #[error("this peer is closed")]
-    Closed,
-}
-
-/// Why something could not be shared, removed or renamed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShareError {
-    /// The local file can't be shared.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The name can't be used in a share.
-    #[error("`{}` can't be shared under its name: {source}", printable::path(path))]
-    Name {
-        /// The local file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: PathError,
-    },
-    /// The name of the local file is not valid Unicode.
-    #[error(
-        "the name of `{}` is not valid Unicode\nhint: share it under another name with `add_as`",
-        printable::path(path)
-    )]
-    NotUnicode {
-        /// The local file.
-        path: PathBuf,
-    },
-    /// Something else is shared under that name.
-    #[error(
-        "`{name}` is shared already, from elsewhere\nhint: use `replace` to share `{}` in its place, or `add_as` with another name",
-        printable::path(path)
-    )]
-    NameTaken {
-        /// The name in the share.
-        name: SharePath,
-        /// The local file.
-        path: PathBuf,
-    },
-    /// The catalog refused.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
     /// The peer has been closed.
     #[error("this peer is closed")]
     Closed,

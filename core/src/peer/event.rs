@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::catalog::{CatalogError, SharePath};
+use crate::catalog::{CatalogError, CatalogEvent, SharePath};
 use crate::health::Health;
 use crate::identity::Fingerprint;
 use crate::limits::EVENTS_KEPT;
@@ -19,7 +19,7 @@ use crate::limits::EVENTS_KEPT;
 pub enum Event {
     /// A session with the other peer was made, for the first time or again.
     Connected {
-        /// Who is there.
+        /// The other peer.
         peer: Fingerprint,
         /// Which side dialled.
         initiator: Initiator,
@@ -101,6 +101,19 @@ pub enum Event {
     },
 }
 
+/// What the other peer did.
+impl From<CatalogEvent> for Event {
+    fn from(event: CatalogEvent) -> Self {
+        match event {
+            CatalogEvent::Added { path } => Self::Added { path },
+            CatalogEvent::Changed { path } => Self::Changed { path },
+            CatalogEvent::Removed { path } => Self::Removed { path },
+            CatalogEvent::Renamed { from, to } => Self::Renamed { from, to },
+            CatalogEvent::Conflict { path, copy } => Self::Conflict { path, copy },
+        }
+    }
+}
+
 /// Which side of a session dialled it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initiator {
@@ -159,7 +172,7 @@ impl Events {
 
     pub(crate) fn emit(&self, event: Event) {
         tracing::debug!(?event, "event");
-        // Fails only when nobody listens.
+        // Fails only when there is no subscriber.
         drop(self.0.send(event));
     }
 }

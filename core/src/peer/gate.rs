@@ -8,18 +8,18 @@
 
 use std::sync::Arc;
 
+use super::context::Context;
 use super::event::Initiator;
-use super::shared::Shared;
 use crate::reconnect::Role;
 use crate::session::lane::KnockingLane;
 use crate::session::listener::Gate;
 use crate::session::wire::{Purpose, Requester};
 use crate::session::{RefusalReason, SessionError};
 
-impl Gate for Shared {
+impl Gate for Context {
     async fn knock(self: Arc<Self>, lane: KnockingLane) {
         let remote = lane.remote();
-        if self.expected.current() != Some(remote) {
+        if self.slot.expected.current() != Some(remote) {
             // As in the handshake, a peer that is not expected gets no answer.
             tracing::debug!(
                 peer = remote.fmt_short(),
@@ -37,10 +37,10 @@ impl Gate for Shared {
     }
 }
 
-impl Shared {
+impl Context {
     async fn admit_control(self: Arc<Self>, lane: KnockingLane) -> Result<(), SessionError> {
         let own = Role::of(&self.fingerprint, &lane.remote());
-        if !self.crossings.admit(own) {
+        if !self.dialling.crossings.admit(own) {
             return lane.refuse(RefusalReason::Crossing).await;
         }
         let lane = lane.welcome().await?;
@@ -54,13 +54,14 @@ impl Shared {
         requester: Requester,
     ) -> Result<(), SessionError> {
         let Some(session) = self
+            .slot
             .session()
             .filter(|session| session.id.0 == id && !session.has_ended())
         else {
             return lane.refuse(RefusalReason::UnknownSession).await;
         };
         let wanted = requester == Requester::Dialler || session.lanes.is_wanted();
-        let Some(_place) = session.lanes.reserve().filter(|_| wanted) else {
+        let Some(_slot) = session.lanes.reserve().filter(|_| wanted) else {
             return lane.refuse(RefusalReason::TooManyLanes).await;
         };
         let lane = lane.welcome().await?;

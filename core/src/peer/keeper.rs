@@ -1,7 +1,7 @@
 //! Keeping a pair together: publishing while it lasts, and taking a lost session up again.
 //!
 //! Drives the machine of `reconnect`: does what its actions say and reports what came of it. A
-//! session that ended on purpose is not taken up again from here, but the other side is still let
+//! session that ended on purpose is not taken up again from here, but the other peer is still let
 //! in when it comes.
 
 use std::future::Future;
@@ -10,23 +10,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::connector::{dial, dialled_by};
+use super::context::Context;
 use super::error::ConnectError;
 use super::event::Event;
-use super::shared::Shared;
 use super::status::SessionState;
 use crate::identity::Fingerprint;
 use crate::limits::SETTLED_AFTER;
 use crate::reconnect::{AddressSource, Reconnect, ReconnectAction, ReconnectEvent, Role};
 
 /// Stays with the pair until the peer is closed.
-pub(crate) async fn keep(shared: Arc<Shared>, remote: Fingerprint) {
-    tokio::join!(shared.keep_published(), keep_connected(&shared, remote));
+pub(crate) async fn keep(context: Arc<Context>, remote: Fingerprint) {
+    tokio::join!(context.contact.keep_published(), keep_connected(&context, remote));
 }
 
 /// Each time the status says that a session was lost, brings the pair together again. A peer whose
 /// sessions break as soon as they are made is taken up more and more slowly.
-async fn keep_connected(shared: &Arc<Shared>, remote: Fingerprint) {
-    let mut status = shared.watch_status();
+async fn keep_connected(context: &Arc<Context>, remote: Fingerprint) {
+    let mut status = context.slot.watch_status();
     let mut broken_soon = 0;
     loop {
         // The status lives as long as the peer, so waiting can't fail.
@@ -35,15 +35,15 @@ async fn keep_connected(shared: &Arc<Shared>, remote: Fingerprint) {
                 .wait_for(|status| status.state == SessionState::Reconnecting)
                 .await,
         );
-        rest(shared, remote, broken_soon).await;
-        Reconnecting::new(shared, remote).run().await;
-        let back_at = shared.clock.now();
+        rest(context, remote, broken_soon).await;
+        Reconnecting::new(context, remote).run().await;
+        let back_at = context.runtime.clock.now();
         drop(
             status
                 .wait_for(|status| status.state == SessionState::Reconnecting)
                 .await,
         );
-        let lasted = shared.clock.now() - back_at;
+        let lasted = context.runtime.clock.now() - back_at;
         broken_soon = if lasted < SETTLED_AFTER {
             broken_soon + 1
         } else {
@@ -53,19 +53,19 @@ async fn keep_connected(shared: &Arc<Shared>, remote: Fingerprint) {
 }
 
 /// Waits longer after each session that broke at once; not at all after one that had lasted.
-async fn rest(shared: &Shared, remote: Fingerprint, broken_soon: u32) {
+async fn rest(context: &Context, remote: Fingerprint, broken_soon: u32) {
     if broken_soon == 0 {
         return;
     }
-    let config = &shared.reconnect;
+    let config = &context.timing.reconnect;
     let delay = config
         .delay_first
         .saturating_mul(1 << (broken_soon - 1).min(16))
         .min(config.delay_max);
-    let until = shared.clock.now() + delay;
+    let until = context.runtime.clock.now() + delay;
     tokio::select! {
-        () = shared.clock.sleep_until(until) => {}
-        () = dialled_by(shared, remote) => {}
+        () = context.runtime.clock.sleep_until(until) => {}
+        () = dialled_by(context, remote) => {}
     }
 }
 
@@ -73,7 +73,7 @@ type Step = Pin<Box<dyn Future<Output = (ReconnectEvent, Option<Vec<SocketAddr>>
 
 /// One run of the machine.
 struct Reconnecting<'a> {
-    shared: &'a Arc<Shared>,
+    context: &'a Arc<Context>,
     remote: Fingerprint,
     machine: Reconnect,
     known: Vec<SocketAddr>,
@@ -82,14 +82,18 @@ struct Reconnecting<'a> {
 }
 
 impl<'a> Reconnecting<'a> {
-    fn new(shared: &'a Arc<Shared>, remote: Fingerprint) -> Self {
-        let role = Role::of(&shared.fingerprint, &remote);
-        let machine = Reconnect::new(shared.reconnect, role, getrandom::u64().unwrap_or_default());
+    fn new(context: &'a Arc<Context>, remote: Fingerprint) -> Self {
+        let role = Role::of(&context.fingerprint, &remote);
+        let machine = Reconnect::new(
+            context.timing.reconnect,
+            role,
+            getrandom::u64().unwrap_or_default(),
+        );
         Self {
-            shared,
+            context,
             remote,
             machine,
-            known: shared.known_addresses(),
+            known: context.slot.known_addresses(),
             looked_up: Vec::new(),
             step: None,
         }
@@ -98,7 +102,7 @@ impl<'a> Reconnecting<'a> {
     async fn run(mut self) {
         let mut event = ReconnectEvent::Disconnected;
         loop {
-            let actions = self.machine.on_event(self.shared.clock.now(), event);
+            let actions = self.machine.on_event(self.context.runtime.clock.now(), event);
             if actions.into_iter().any(|action| self.act(action)) {
                 return;
             }
@@ -110,16 +114,16 @@ impl<'a> Reconnecting<'a> {
     fn act(&mut self, action: ReconnectAction) -> bool {
         match action {
             ReconnectAction::Wait { attempt, until } => {
-                let delay = until.saturating_duration_since(self.shared.clock.now());
-                self.shared.events.emit(Event::Reconnecting { attempt, delay });
+                let delay = until.saturating_duration_since(self.context.runtime.clock.now());
+                self.context.events.emit(Event::Reconnecting { attempt, delay });
             }
-            ReconnectAction::LookUp { .. } => self.step = Some(look_up(self.shared.clone(), self.remote)),
+            ReconnectAction::LookUp { .. } => self.step = Some(look_up(self.context.clone(), self.remote)),
             ReconnectAction::Dial { addresses, .. } => self.step = Some(self.dial(addresses)),
             ReconnectAction::Abandon => self.step = None,
             ReconnectAction::Reconnected { .. } => return true,
             ReconnectAction::GiveUp { attempt_count } => {
-                self.shared.set_searching(SessionState::Disconnected);
-                self.shared.events.emit(Event::ReconnectFailed {
+                self.context.slot.set_searching(SessionState::Disconnected);
+                self.context.events.emit(Event::ReconnectFailed {
                     attempts: attempt_count,
                 });
                 return true;
@@ -133,9 +137,9 @@ impl<'a> Reconnecting<'a> {
             AddressSource::LookedUp => self.looked_up.clone(),
             AddressSource::LastKnown => self.known.clone(),
         };
-        let (shared, remote) = (self.shared.clone(), self.remote);
+        let (context, remote) = (self.context.clone(), self.remote);
         Box::pin(async move {
-            match dial(&shared, remote, &addresses).await {
+            match dial(&context, remote, &addresses).await {
                 Ok(_) => (ReconnectEvent::DialSucceeded, None),
                 Err(error) => {
                     tracing::debug!(%error, "could not take the session up again");
@@ -147,7 +151,7 @@ impl<'a> Reconnecting<'a> {
 
     async fn next_event(&mut self) -> ReconnectEvent {
         let deadline = self.machine.next_deadline();
-        let clock = self.shared.clock.clone();
+        let clock = self.context.runtime.clock.clone();
         let due = async move {
             match deadline {
                 Some(deadline) => clock.sleep_until(deadline).await,
@@ -170,7 +174,7 @@ impl<'a> Reconnecting<'a> {
                 }
                 event
             }
-            () = dialled_by(self.shared, self.remote) => ReconnectEvent::Accepted,
+            () = dialled_by(self.context, self.remote) => ReconnectEvent::Accepted,
             () = due => ReconnectEvent::DeadlineReached,
         }
     }
@@ -178,10 +182,10 @@ impl<'a> Reconnecting<'a> {
 
 /// Has our record published again as well: the relay may have forgotten us, or we may have moved.
 /// That is not waited for: a relay that takes no record must not keep us from the other peer.
-fn look_up(shared: Arc<Shared>, remote: Fingerprint) -> Step {
+fn look_up(context: Arc<Context>, remote: Fingerprint) -> Step {
     Box::pin(async move {
-        shared.publish_soon.notify_one();
-        match shared.look_up(&remote).await {
+        context.contact.publish_soon.notify_one();
+        match context.contact.look_up(&remote).await {
             Ok(Some(addresses)) => (ReconnectEvent::LookedUp, Some(addresses)),
             Ok(None) => (ReconnectEvent::LookUpFailed { retry_after: None }, None),
             Err(error) => (

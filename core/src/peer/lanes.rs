@@ -1,8 +1,8 @@
-//! The data lanes of one session: those that work, those that rest, and those that were asked for.
+//! The data lanes of one session: those at work, those that rest, and those that were asked for.
 //!
-//! The side that dialled the session dials all of its lanes, because it is known to reach the other
-//! one; the other side asks for a lane and is handed it when it arrives. Ending the session ends
-//! every lane.
+//! The peer that dialled the session dials all of its lanes, because it is known to reach the other
+//! one. The other peer asks for a lane, and takes it when it arrives. Ending the session ends every
+//! lane.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -18,40 +18,40 @@ use crate::limits::{
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
 
-/// What a lane is taken for. Each has its own turns, so that one can't starve the other.
+/// What a lane is taken for. Each use has a limit of its own, so that neither can starve the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub(crate) enum LaneUse {
     /// To pull files.
     Pull,
-    /// To fetch what somebody reads.
-    Demand,
+    /// To fetch what is being read.
+    Read,
 }
 
 /// All data lanes of a session.
 #[derive(Debug)]
 pub(crate) struct Lanes {
     state: Arc<Mutex<State>>,
-    /// Who works with such a lane; whoever comes beyond that waits.
-    pull_turns: Arc<Semaphore>,
-    demand_turns: Arc<Semaphore>,
+    /// Permits for lanes of each use; without one, a worker waits.
+    pull_permits: Arc<Semaphore>,
+    read_permits: Arc<Semaphore>,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
         Self {
             state: Arc::default(),
-            pull_turns: Arc::new(Semaphore::new(SESSION_PULL_LANES_MAX)),
-            demand_turns: Arc::new(Semaphore::new(DEMAND_LANES_MAX)),
+            pull_permits: Arc::new(Semaphore::new(SESSION_PULL_LANES_MAX)),
+            read_permits: Arc::new(Semaphore::new(DEMAND_LANES_MAX)),
         }
     }
 }
 
-/// Room for a lane that is being opened; given back when it is dropped, by then the lane is in the
-/// books.
+/// Room for a lane that is being opened. Given back when it is dropped; by then the lane is
+/// registered.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Mutex<State>>);
+pub(crate) struct LaneSlot(Arc<Mutex<State>>);
 
-impl Drop for Place {
+impl Drop for LaneSlot {
     fn drop(&mut self) {
         lock(&self.0).reserved -= 1;
     }
@@ -65,18 +65,18 @@ struct State {
     closers: HashMap<u64, LaneCloser>,
     idle: Vec<DataLane>,
     wanted: VecDeque<oneshot::Sender<OpenLane>>,
-    pace: Pace,
+    pace: DialPace,
 }
 
-/// When lanes are dialled that the other side asks for: [`SESSION_LANES_MAX`] at once, and then one
+/// When lanes are dialled that the other peer asks for: [`SESSION_LANES_MAX`] at once, and then one
 /// in each [`ASKED_DIAL_INTERVAL`].
 #[derive(Debug, Default)]
-struct Pace {
+struct DialPace {
     /// When all that were asked for would be dialled, if none were dialled at once.
     busy_until: Option<Instant>,
 }
 
-impl Pace {
+impl DialPace {
     /// When a lane that is asked for now is dialled.
     fn turn(&mut self, now: Instant) -> Instant {
         let start = self.busy_until.map_or(now, |until| until.max(now));
@@ -86,18 +86,18 @@ impl Pace {
     }
 }
 
-/// A lane for file contents; it leaves the session's books when it is dropped.
+/// A lane for file contents; its registration ends when it is dropped.
 pub(crate) struct DataLane {
     pub(crate) lane: BlockingLane,
-    turn: Option<OwnedSemaphorePermit>,
-    _listed: Listed,
+    permit: Option<OwnedSemaphorePermit>,
+    _registration: Registration,
 }
 
 impl DataLane {
-    /// The lane at work, in somebody's turn.
-    pub(crate) fn taken(self, turn: OwnedSemaphorePermit) -> Self {
+    /// The lane at work, with the permit of its worker.
+    pub(crate) fn taken(self, permit: OwnedSemaphorePermit) -> Self {
         Self {
-            turn: Some(turn),
+            permit: Some(permit),
             ..self
         }
     }
@@ -109,12 +109,12 @@ impl std::fmt::Debug for DataLane {
     }
 }
 
-struct Listed {
+struct Registration {
     id: u64,
     state: std::sync::Weak<Mutex<State>>,
 }
 
-impl Drop for Listed {
+impl Drop for Registration {
     fn drop(&mut self) {
         if let Some(state) = self.state.upgrade() {
             lock(&state).closers.remove(&self.id);
@@ -124,34 +124,34 @@ impl Drop for Listed {
 
 impl Lanes {
     /// Room for one more lane, if there is any.
-    pub(crate) fn reserve(&self) -> Option<Place> {
+    pub(crate) fn reserve(&self) -> Option<LaneSlot> {
         let mut state = lock(&self.state);
         if state.ended || state.closers.len() + state.reserved >= SESSION_LANES_MAX {
             return None;
         }
         state.reserved += 1;
-        Some(Place(self.state.clone()))
+        Some(LaneSlot(self.state.clone()))
     }
 
-    /// When a lane is dialled that the other side asks for now.
+    /// When a lane is dialled that the other peer asks for now.
     pub(crate) fn dial_turn(&self, now: Instant) -> Instant {
         lock(&self.state).pace.turn(now)
     }
 
-    /// Waits for this side's turn to ask; a lane is taken or opened with it.
-    pub(crate) async fn turn(&self, errand: Errand) -> OwnedSemaphorePermit {
-        let turns = match errand {
-            Errand::Pull => &self.pull_turns,
-            Errand::Demand => &self.demand_turns,
+    /// Waits for a permit to work with a lane; a lane is taken or opened with it.
+    pub(crate) async fn permit(&self, lane_use: LaneUse) -> OwnedSemaphorePermit {
+        let permits = match lane_use {
+            LaneUse::Pull => &self.pull_permits,
+            LaneUse::Read => &self.read_permits,
         };
-        match turns.clone().acquire_owned().await {
-            Ok(turn) => turn,
+        match permits.clone().acquire_owned().await {
+            Ok(permit) => permit,
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Enters an open lane into the books and hands it over for blocking use.
+    /// Registers an open lane and hands it over for blocking use.
     ///
     /// # Errors
     /// When the session has ended, or the socket can't be made blocking.
@@ -167,27 +167,27 @@ impl Lanes {
         state.closers.insert(id, closer);
         Ok(DataLane {
             lane,
-            turn: None,
-            _listed: Listed {
+            permit: None,
+            _registration: Registration {
                 id,
                 state: Arc::downgrade(&self.state),
             },
         })
     }
 
-    /// A lane that rests since an earlier pull.
+    /// A lane that rests since earlier work.
     pub(crate) fn take_idle(&self) -> Option<DataLane> {
         lock(&self.state).idle.pop()
     }
 
-    /// Keeps a lane for the next pull, if it is worth it.
+    /// Keeps a lane for later work, unless enough rest already.
     pub(crate) fn rest(&self, mut lane: DataLane) {
-        lane.turn = None;
+        lane.permit = None;
         let mut state = lock(&self.state);
-        // As many as may work at once: opening and closing them for each pull would keep both sides
-        // busy with that.
+        // As many as may work at once: to open and close them for each pull would keep both peers
+        // busy.
         if state.ended || state.idle.len() >= ASKING_LANES_MAX {
-            // Dropped after the lock: leaving the books takes it again.
+            // Dropped after the lock: ending the registration takes it again.
             drop(state);
             drop(lane);
         } else {
@@ -195,21 +195,21 @@ impl Lanes {
         }
     }
 
-    /// A place in the line of those who asked the other side to dial.
+    /// Joins the queue of workers that have asked the other peer to dial.
     pub(crate) fn want(&self) -> oneshot::Receiver<OpenLane> {
         let (sender, receiver) = oneshot::channel();
         lock(&self.state).wanted.push_back(sender);
         receiver
     }
 
-    /// Whether somebody here waits for a lane that the other side dials.
+    /// Whether a worker waits for a lane that the other peer dials.
     pub(crate) fn is_wanted(&self) -> bool {
         let mut state = lock(&self.state);
         state.wanted.retain(|waiting| !waiting.is_closed());
         !state.wanted.is_empty()
     }
 
-    /// Hands a lane that the other side dialled to whoever waits longest.
+    /// Hands a lane that the other peer dialled to the worker that has waited longest.
     pub(crate) fn deliver(&self, lane: OpenLane) {
         let mut state = lock(&self.state);
         let mut lane = lane;
@@ -221,7 +221,7 @@ impl Lanes {
         }
     }
 
-    /// Ends every lane: whoever reads or writes one returns at once.
+    /// Ends every lane: a thread that reads or writes one returns at once.
     pub(crate) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
@@ -268,23 +268,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn as_many_lanes_may_ask_at_once_as_each_errand_has_turns() {
+    async fn lanes_of_each_use_have_their_own_limit() {
         let lanes = Lanes::default();
-        for (errand, count) in [
-            (Errand::Pull, SESSION_PULL_LANES_MAX),
-            (Errand::Demand, DEMAND_LANES_MAX),
+        for (lane_use, count) in [
+            (LaneUse::Pull, SESSION_PULL_LANES_MAX),
+            (LaneUse::Read, DEMAND_LANES_MAX),
         ] {
-            let mut turns = Vec::new();
+            let mut permits = Vec::new();
             for _ in 0..count {
-                turns.push(lanes.turn(errand).await);
+                permits.push(lanes.permit(lane_use).await);
             }
-            let mut next = std::pin::pin!(lanes.turn(errand));
+            let mut next = std::pin::pin!(lanes.permit(lane_use));
             tokio::select! {
                 biased;
-                _ = &mut next => panic!("one turn too many"),
+                _ = &mut next => panic!("one permit too many"),
                 () = std::future::ready(()) => {}
             }
-            turns.pop();
+            permits.pop();
             drop(next.await);
         }
     }

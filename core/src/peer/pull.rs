@@ -8,21 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
-use super::claim::Claim;
+use super::context::Context;
 use super::error::PullError;
-use super::files::{SharedFile, shared_file};
-use super::lanes::Errand;
-use super::session::Session;
-use super::shared::Shared;
-use super::status::SessionState;
+use super::lane_work::{self, LaneWork};
+use super::lanes::LaneUse;
 use crate::catalog::{LinkVersion, SharePath, Shown};
-use crate::limits::{
-    CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LANE_RETRY_DELAY, LINKS_FOLLOWED_MAX, PULL_LANE_FAILURES_MAX,
-    PULL_LANES_MAX, PULL_PATIENCE,
-};
-use crate::session::SessionError;
+use crate::clock::Clock;
+use crate::limits::{CHANGED_PATIENCE, CHANGED_RESTARTS_MAX, LINKS_FOLLOWED_MAX, PULL_LANES_MAX};
+use crate::session::blocking::BlockingLane;
+use crate::session::{SessionError, WireError};
+use crate::share::{Claim, Share, SharedFile, shared_file};
 use crate::store::{Destination, LinkFate, Links, StoreError};
 use crate::transfer::{
     FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
@@ -55,9 +52,9 @@ struct Wanted {
 
 impl Wanted {
     /// It replaces no file that this peer shares from there as something else.
-    fn new(shared: &Arc<Shared>, file: SharedFile, destination: Destination) -> Self {
+    fn new(share: &Arc<Share>, file: SharedFile, destination: Destination) -> Self {
         let claim = Claim {
-            shared: shared.clone(),
+            share: share.clone(),
             file: Some((file.entry, file.content)),
         };
         let destination = destination.guarded(Arc::new(claim));
@@ -79,28 +76,28 @@ pub(crate) struct Plan {
 impl Plan {
     /// One file.
     pub(crate) fn of_file(
-        shared: &Arc<Shared>,
+        share: &Arc<Share>,
         file: SharedFile,
         destination: Destination,
     ) -> Result<Self, StoreError> {
         let mut plan = Self::default();
-        plan.want(shared, file, destination)?;
+        plan.want(share, file, destination)?;
         Ok(plan)
     }
 
     /// Everything in `folder`, or in the whole share: it goes beneath `root` under its path without
     /// that of `folder`. Folders and links are made at once, the links last.
-    pub(crate) fn of_folder(shared: &Arc<Shared>, root: &Destination, folder: Option<&SharePath>) -> Self {
+    pub(crate) fn of_folder(share: &Arc<Share>, root: &Destination, folder: Option<&SharePath>) -> Self {
         let mut plan = Self::default();
         let mut links = Vec::new();
-        let list = shared.files().catalog.list();
+        let list = share.files().catalog.list();
         for shown in list {
             if folder.is_some_and(|folder| !shown.path.starts_with(folder)) {
                 continue;
             }
             let added = beneath(root, &shown.path, folder).and_then(|destination| {
                 match (shared_file(&shown), shown.link()) {
-                    (Some(file), _) => plan.want(shared, file, destination)?,
+                    (Some(file), _) => plan.want(share, file, destination)?,
                     (None, None) => destination.create_folder()?,
                     (None, Some(link)) => links.push((shown.path.clone(), link.clone(), destination)),
                 }
@@ -108,23 +105,23 @@ impl Plan {
             });
             plan.note(&shown, added);
         }
-        plan.link(shared, links);
+        plan.link(share, links);
         plan
     }
 
     fn want(
         &mut self,
-        shared: &Arc<Shared>,
+        share: &Arc<Share>,
         file: SharedFile,
         destination: Destination,
     ) -> Result<(), StoreError> {
-        let wanted = Wanted::new(shared, file, destination);
+        let wanted = Wanted::new(share, file, destination);
         wanted.destination.check()?;
         self.wanted.push(wanted);
         Ok(())
     }
 
-    fn link(&mut self, shared: &Arc<Shared>, mut planned: Vec<PlannedLink>) {
+    fn link(&mut self, share: &Arc<Share>, mut planned: Vec<PlannedLink>) {
         let mut links = Links::default();
         for (_, link, destination) in planned
             .iter()
@@ -136,7 +133,7 @@ impl Plan {
         // leads through more than this many.
         for _ in 0..=LINKS_FOLLOWED_MAX {
             let count = planned.len();
-            planned = self.link_round(shared, planned, &links);
+            planned = self.link_round(share, planned, &links);
             if planned.is_empty() || planned.len() == count {
                 break;
             }
@@ -147,14 +144,14 @@ impl Plan {
     /// Makes those links that can be made now. Returns the others.
     fn link_round(
         &mut self,
-        shared: &Arc<Shared>,
+        share: &Arc<Share>,
         planned: Vec<PlannedLink>,
         links: &Links,
     ) -> Vec<PlannedLink> {
         let mut left = Vec::new();
         for (name, link, destination) in planned {
             let claim = Claim {
-                shared: shared.clone(),
+                share: share.clone(),
                 file: None,
             };
             let guarded = destination.clone().guarded(Arc::new(claim));
@@ -164,8 +161,8 @@ impl Plan {
             match fate {
                 Ok(LinkFate::Made) => {
                     let path = destination.path();
-                    shared.files().note_pulled(&path, None);
-                    shared.received_links().note(path, link.target.as_str());
+                    share.files().note_pulled(&path, None);
+                    share.received_links().note(path, link.target.as_str());
                 }
                 Ok(LinkFate::LeftOut) => left.push((name, link, destination)),
                 Err(source) => self.failed.push(PullError::Store { name, source }),
@@ -183,8 +180,12 @@ impl Plan {
 }
 
 /// Does what is planned. Dropping the future ends the pull and leaves no part files.
-pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) -> Result<Pulled, PullError> {
-    let started = shared.clock.now();
+pub(crate) async fn pull(
+    context: &Arc<Context>,
+    plan: Plan,
+    progress: &Progress,
+) -> Result<Pulled, PullError> {
+    let started = context.runtime.clock.now();
     let Plan {
         wanted: mut round,
         left_out,
@@ -192,14 +193,14 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
     } = plan;
     let (mut count, mut len) = (0, 0);
     for restart in 0..=CHANGED_RESTARTS_MAX {
-        let outcomes = run(shared, &round, progress).await;
+        let outcomes = run(context, &round, progress).await;
         let mut changed = Vec::new();
         for (wanted, outcome) in round.into_iter().zip(outcomes) {
             match outcome {
                 Ok((published, outline)) => {
                     count += 1;
                     len += wanted.file.content.len;
-                    shared.received(&wanted.file, published, outline);
+                    context.share.received(&wanted.file, published, outline);
                 }
                 Err(failure) if may_have_new_version(&failure) && restart < CHANGED_RESTARTS_MAX => {
                     changed.push((wanted, failure));
@@ -208,11 +209,11 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
             }
         }
         round = Vec::new();
-        let deadline = shared.clock.now() + CHANGED_PATIENCE;
+        let deadline = context.runtime.clock.now() + CHANGED_PATIENCE;
         for (wanted, failure) in changed {
-            let newer = timeout_at(deadline, new_version(shared, &wanted, &failure));
+            let newer = timeout_at(deadline, new_version(context, &wanted, &failure));
             match newer.await.unwrap_or(None) {
-                Some(file) => round.push(Wanted::new(shared, file, wanted.destination)),
+                Some(file) => round.push(Wanted::new(&context.share, file, wanted.destination)),
                 None => failed.push(explain(wanted.file.path, failure)),
             }
         }
@@ -220,7 +221,7 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
             break;
         }
     }
-    let elapsed = shared.clock.now() - started;
+    let elapsed = context.runtime.clock.now() - started;
     match failed.len() {
         0 => Ok(Pulled {
             count,
@@ -238,7 +239,7 @@ pub(crate) async fn pull(shared: &Arc<Shared>, plan: Plan, progress: &Progress) 
 }
 
 /// One attempt at all files: local copies first, the rest over lanes.
-async fn run(shared: &Arc<Shared>, wanted: &[Wanted], progress: &Progress) -> Vec<Outcome> {
+async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> Vec<Outcome> {
     let job = |wanted: &Wanted| FileJob {
         content: wanted.file.content,
         destination: wanted.destination.clone(),
@@ -246,24 +247,25 @@ async fn run(shared: &Arc<Shared>, wanted: &[Wanted], progress: &Progress) -> Ve
     };
     let queue = Arc::new(Queue::new(wanted.iter().map(job).collect(), progress.clone()));
     let _guard = CancelOnDrop(queue.clone());
-    let (local, holder) = (queue.clone(), shared.clone());
+    let (local, share) = (queue.clone(), context.share.clone());
     let copying = move || {
-        copy_local(&local, holder.as_ref(), &holder.clock);
-        if let Some(depot) = &holder.depot {
-            copy_fetched(&local, depot, &holder.clock);
+        let clock = &share.runtime.clock;
+        copy_local(&local, share.as_ref(), clock);
+        if let Some(depot) = &share.depot {
+            copy_fetched(&local, depot, clock);
         }
     };
     // Fails only when copying panicked, and then the lanes do it.
-    drop(shared.tasks.spawn_blocking(copying).await);
+    drop(context.runtime.tasks.spawn_blocking(copying).await);
     let unreachable = if queue.is_done() {
         None
     } else {
-        fetch_all(shared, &queue).await.err().flatten()
+        fetch_all(context, &queue).await.err().flatten()
     };
     queue.take_outcomes(unreachable)
 }
 
-/// Ends the work of a pull that nobody waits for any more.
+/// Ends the work of a pull whose caller has stopped waiting.
 struct CancelOnDrop(Arc<Queue>);
 
 impl Drop for CancelOnDrop {
@@ -274,10 +276,15 @@ impl Drop for CancelOnDrop {
 
 /// Works on the queue with as many lanes as are worth it. `Err(None)` when there is no session to
 /// work with.
-async fn fetch_all(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
+async fn fetch_all(context: &Arc<Context>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
     let mut lanes = JoinSet::new();
+    let puller = Arc::new(Puller {
+        clock: context.runtime.clock.clone(),
+        queue: queue.clone(),
+    });
     for _ in 0..queue.width().min(PULL_LANES_MAX) {
-        lanes.spawn(work(shared.clone(), queue.clone()));
+        let (context, puller) = (context.clone(), puller.clone());
+        lanes.spawn(async move { lane_work::work(&context, &puller).await });
     }
     let mut last = Ok(());
     while let Some(outcome) = lanes.join_next().await {
@@ -290,76 +297,30 @@ async fn fetch_all(shared: &Arc<Shared>, queue: &Arc<Queue>) -> Result<(), Optio
     }
 }
 
-/// Works with one lane after the other until nothing is left. A broken lane or a lost session is
-/// survived as long as there is progress in between.
-async fn work(shared: Arc<Shared>, queue: Arc<Queue>) -> Result<(), Option<SessionError>> {
-    let mut failures = 0;
-    let mut moved = queue.progress().verified_len();
-    while !queue.is_done() {
-        let session = live_session(&shared).await?;
-        let broken = match session.lane(&shared, Errand::Pull).await {
-            Ok(lane) => work_with(&shared, &queue, &session, lane).await,
-            Err(error) => Err(error),
-        };
-        let Err(error) = broken else { continue };
-        tracing::debug!(%error, "a lane of a pull broke");
-        failures = if queue.progress().verified_len() > moved {
-            1
-        } else {
-            failures + 1
-        };
-        moved = queue.progress().verified_len();
-        if failures >= PULL_LANE_FAILURES_MAX {
-            return Err(Some(error));
-        }
-        // The lanes end a moment before the session is known to be lost.
-        let retry_at = shared.clock.now() + LANE_RETRY_DELAY * failures;
-        tokio::select! {
-            () = session.ended() => {}
-            () = shared.clock.sleep_until(retry_at) => {}
-        }
-    }
-    Ok(())
+/// What each worker of a pull does.
+struct Puller {
+    clock: Clock,
+    queue: Arc<Queue>,
 }
 
-async fn work_with(
-    shared: &Arc<Shared>,
-    queue: &Arc<Queue>,
-    session: &Session,
-    mut lane: super::lanes::DataLane,
-) -> Result<(), SessionError> {
-    let lent = queue.lend_closer(lane.lane.closer()?);
-    let (work, clock) = (queue.clone(), shared.clock.clone());
-    let worked = shared.tasks.spawn_blocking(move || {
-        let end = fetch(&mut lane.lane, &work, &clock);
-        (lane, end)
-    });
-    let (lane, end) = worked.await.map_err(std::io::Error::other)?;
-    match end {
-        Ok(LaneEnd::Done) if queue.take_closer(lent) => session.lanes.rest(lane),
-        Ok(LaneEnd::Done | LaneEnd::WornOut) => drop(lane),
-        Err(source) => return Err(SessionError::Lane { source }),
-    }
-    Ok(())
-}
+impl LaneWork for Puller {
+    const LANE_USE: LaneUse = LaneUse::Pull;
 
-/// The session, or the next one if it is being taken up again.
-pub(crate) async fn live_session(shared: &Shared) -> Result<Arc<Session>, Option<SessionError>> {
-    let mut slot = shared.watch_session();
-    let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
-    let mut status = shared.watch_status();
-    let waiting = async {
-        // The state is set before the slot is seen empty, so there is no moment in which a lost
-        // session looks abandoned.
-        tokio::select! {
-            biased;
-            session = slot.wait_for(live) => session.ok().and_then(|session| session.clone()),
-            _ = status.wait_for(|status| status.state == SessionState::Disconnected) => None,
+    fn is_done(&self) -> bool {
+        self.queue.is_done()
+    }
+
+    fn progress(&self) -> u64 {
+        self.queue.progress().verified_len()
+    }
+
+    fn use_lane(&self, lane: &mut BlockingLane) -> Result<LaneEnd, WireError> {
+        let lent = self.queue.lend_closer(lane.closer()?);
+        match fetch(lane, &self.queue, &self.clock)? {
+            // It was ended with the pull.
+            LaneEnd::Done if !self.queue.take_closer(lent) => Ok(LaneEnd::WornOut),
+            end => Ok(end),
         }
-    };
-    match timeout(PULL_PATIENCE, waiting).await {
-        Ok(session) => session.ok_or(None),
-        Err(_) => Err(Some(SessionError::Ended)),
     }
 }
 
@@ -371,14 +332,14 @@ fn may_have_new_version(failure: &FileFailure) -> bool {
 }
 
 /// Waits for the catalog to show another content under the name of `wanted`.
-async fn new_version(shared: &Arc<Shared>, wanted: &Wanted, failure: &FileFailure) -> Option<SharedFile> {
+async fn new_version(context: &Arc<Context>, wanted: &Wanted, failure: &FileFailure) -> Option<SharedFile> {
     let content = wanted.file.content;
-    if let (FileFailure::Corrupt, Some(session)) = (failure, shared.session()) {
+    if let (FileFailure::Corrupt, Some(session)) = (failure, context.slot.session()) {
         session.report_stale(content).await;
     }
-    let mut events = shared.events.subscribe();
+    let mut events = context.events.subscribe();
     loop {
-        let file = shared.files().file(&wanted.file.path);
+        let file = context.share.files().file(&wanted.file.path);
         match file {
             Some(file) if file.content != content => return Some(file),
             Some(_) if matches!(failure, FileFailure::Refused(Refusal::NotHeld)) => return None,

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::context::Context;
 use super::control::{ControlMessage, Outgoing, Speaker, hear};
 use super::event::{DisconnectReason, Event, Initiator};
-use super::lanes::{DataLane, Errand, Lanes};
-use super::shared::Shared;
+use super::lanes::{DataLane, LaneUse, Lanes};
 use crate::catalog::{CatalogError, Digest};
 use crate::health::{HealthAction, HealthEvent, HealthMonitor};
 use crate::identity::Fingerprint;
@@ -41,14 +41,14 @@ pub(crate) struct Session {
     outbox: mpsc::Sender<ControlMessage>,
     ending: CancellationToken,
     reason: OnceLock<DisconnectReason>,
-    /// Whether states of the other side were refused because there is no room for them.
+    /// Whether states of the other peer were refused because there is no room for them.
     has_refused: AtomicBool,
-    /// Whether the digest of the other side was answered.
+    /// Whether the digest of the other peer was answered.
     has_compared: AtomicBool,
 }
 
 /// A session's control lane before its tasks run: they start once the session is where everybody
-/// finds it, or a change made meanwhile would be told to nobody.
+/// finds it, or a change made meanwhile would be lost.
 pub(crate) struct Engine {
     session: Arc<Session>,
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -66,21 +66,23 @@ impl Engine {
             crossing,
         } = self;
         drop(crossing);
-        let shared = speaker.shared.clone();
+        let context = speaker.context.clone();
         let (heard, hearing) = mpsc::channel(CONTROL_INBOX_LEN);
         let (reading, speaking) = (session.clone(), session.clone());
-        shared.spawn(async move {
+        context.runtime.spawn(async move {
             let hearing = hear(reader, heard);
             reading.ending.run_until_cancelled(hearing).await.unwrap_or(())
         });
-        shared.spawn(async move { speaking.outlive(speaker).await });
-        shared.spawn(session.drive(shared.clone(), hearing));
+        context
+            .runtime
+            .spawn(async move { speaking.outlive(speaker).await });
+        context.runtime.spawn(session.drive(context.clone(), hearing));
     }
 }
 
 impl Session {
     /// A session over its control lane. Nothing happens on it before [`Engine::run`].
-    pub(crate) fn new(shared: &Arc<Shared>, lane: OpenLane, initiator: Initiator) -> (Arc<Self>, Engine) {
+    pub(crate) fn new(context: &Arc<Context>, lane: OpenLane, initiator: Initiator) -> (Arc<Self>, Engine) {
         let (outbox, outgoing_messages) = mpsc::channel(CONTROL_OUTBOX_LEN);
         let session = Arc::new(Self {
             remote: lane.remote,
@@ -90,7 +92,7 @@ impl Session {
             outgoing: Arc::default(),
             address: lane.address,
             outbox,
-            ending: shared.cancel.child_token(),
+            ending: context.runtime.cancel.child_token(),
             reason: OnceLock::new(),
             has_refused: AtomicBool::new(false),
             has_compared: AtomicBool::new(false),
@@ -101,7 +103,7 @@ impl Session {
             lane: writer,
             outbox: outgoing_messages,
             outgoing,
-            shared: shared.clone(),
+            context: context.clone(),
         };
         let crossing = lane.crossing;
         let engine = Engine {
@@ -115,15 +117,15 @@ impl Session {
 
     /// Ends the session. The first reason counts.
     pub(crate) fn end(&self, reason: DisconnectReason) {
-        // Set before: whoever sees the end must be able to read its reason.
+        // Set before: code that sees the end must be able to read its reason.
         drop(self.reason.set(reason));
         self.ending.cancel();
         self.lanes.end();
     }
 
-    /// Ends the session and tells the other side that it is on purpose.
+    /// Ends the session and tells the other peer that it is on purpose.
     pub(crate) fn say_goodbye(&self) {
-        // A full outbox means that the other side does not listen any more.
+        // A full outbox means that the other peer does not listen any more.
         drop(self.outbox.try_send(ControlMessage::Bye));
         self.end(DisconnectReason::Closed);
     }
@@ -144,35 +146,35 @@ impl Session {
     }
 
     /// A lane on which this peer may ask for contents: a resting one or a new one.
-    pub(crate) async fn lane(&self, shared: &Shared, errand: Errand) -> Result<DataLane, SessionError> {
-        let turn = self.ending.run_until_cancelled(self.lanes.turn(errand)).await;
-        let turn = turn.ok_or(SessionError::Ended)?;
+    pub(crate) async fn lane(&self, context: &Context, lane_use: LaneUse) -> Result<DataLane, SessionError> {
+        let permit = self.ending.run_until_cancelled(self.lanes.permit(lane_use)).await;
+        let permit = permit.ok_or(SessionError::Ended)?;
         if let Some(lane) = self.lanes.take_idle() {
-            return Ok(lane.taken(turn));
+            return Ok(lane.taken(permit));
         }
         let opened = match self.initiator {
-            Initiator::Us => self.dial_lane(shared, Requester::Dialler).await?,
+            Initiator::Us => self.dial_lane(context, Requester::Dialler).await?,
             Initiator::Them => self.ask_for_lane().await?,
         };
-        Ok(self.lanes.adopt(opened)?.taken(turn))
+        Ok(self.lanes.adopt(opened)?.taken(permit))
     }
 
-    /// Tells the other side that what it serves as this content is not it.
+    /// Tells the other peer that what it serves as this content is not it.
     pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
     }
 
-    /// The same, without waiting: a peer that does not listen is told again.
+    /// The same, without waiting: to a peer that does not listen it is reported again.
     pub(crate) fn report_stale_soon(&self, content: crate::catalog::ContentId) {
         self.send_soon(ControlMessage::Stale(content));
     }
 
-    async fn dial_lane(&self, shared: &Shared, requester: Requester) -> Result<OpenLane, SessionError> {
+    async fn dial_lane(&self, context: &Context, requester: Requester) -> Result<OpenLane, SessionError> {
         let purpose = Purpose::Data {
             session: self.id.0,
             requester,
         };
-        let dialler = shared.dialler(self.remote)?;
+        let dialler = context.dialling.dialler(self.remote)?;
         let dialled = self
             .ending
             .run_until_cancelled(dialler.dial(&[self.address], purpose))
@@ -209,7 +211,7 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
-            // Whoever closes on purpose says so first and does not read any more. Its goodbye may
+            // A peer that closes on purpose says so first and reads no more. Its goodbye may
             // still lie unread when writing fails already, and then it is the reason; the reader
             // ends the session once it has come to it.
             drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
@@ -221,52 +223,54 @@ impl Session {
 
     async fn drive(
         self: Arc<Self>,
-        shared: Arc<Shared>,
+        context: Arc<Context>,
         mut hearing: mpsc::Receiver<Result<ControlMessage, WireError>>,
     ) {
-        let mut monitor = HealthMonitor::new(shared.health, shared.clock.now());
-        let digest = shared.files().catalog.digest();
+        let mut monitor = HealthMonitor::new(context.timing.health, context.runtime.clock.now());
+        let digest = context.share.files().catalog.digest();
         self.send_soon(ControlMessage::Digest(digest));
         while let Some(deadline) = monitor.next_deadline() {
             let event = tokio::select! {
                 () = self.ending.cancelled() => break,
-                heard = hearing.recv() => self.take_message(&shared, heard),
-                () = shared.clock.sleep_until(deadline) => Some(HealthEvent::DeadlineReached),
+                heard = hearing.recv() => self.take_message(&context, heard),
+                () = context.runtime.clock.sleep_until(deadline) => Some(HealthEvent::DeadlineReached),
             };
             if let Some(event) = event {
-                let actions = monitor.on_event(shared.clock.now(), event);
-                self.act(&shared, actions);
+                let actions = monitor.on_event(context.runtime.clock.now(), event);
+                self.act(&context, actions);
             }
             if let (Some(HealthEvent::PongReceived { .. }), Some(round_trip)) = (event, monitor.round_trip())
             {
-                self.note_heartbeat(&shared, round_trip);
+                self.note_heartbeat(&context, round_trip);
             }
         }
         self.end(DisconnectReason::Closed);
-        shared.session_ended(&self);
+        context.slot.take_out(&self);
     }
 
-    fn act(&self, shared: &Shared, actions: Vec<HealthAction>) {
+    fn act(&self, context: &Context, actions: Vec<HealthAction>) {
         for action in actions {
             match action {
                 HealthAction::SendPing { nonce } => self.send_soon(ControlMessage::Ping { nonce }),
                 HealthAction::StateChanged { from, to } => {
-                    shared.status_changed(|status| status.health = Some(to));
-                    shared.events.emit(Event::HealthChanged { from, to });
+                    context.slot.status_changed(|status| status.health = Some(to));
+                    context.events.emit(Event::HealthChanged { from, to });
                 }
                 HealthAction::Disconnect => self.end(DisconnectReason::Unresponsive),
             }
         }
     }
 
-    fn note_heartbeat(&self, shared: &Shared, round_trip: Duration) {
-        shared.status_changed(|status| status.round_trip = Some(round_trip));
-        shared.events.emit(Event::Heartbeat { round_trip });
+    fn note_heartbeat(&self, context: &Context, round_trip: Duration) {
+        context
+            .slot
+            .status_changed(|status| status.round_trip = Some(round_trip));
+        context.events.emit(Event::Heartbeat { round_trip });
     }
 
     fn take_message(
         self: &Arc<Self>,
-        shared: &Arc<Shared>,
+        context: &Arc<Context>,
         heard: Option<Result<ControlMessage, WireError>>,
     ) -> Option<HealthEvent> {
         let message = match heard {
@@ -282,45 +286,45 @@ impl Session {
         match message {
             ControlMessage::Ping { nonce } => self.send_soon(ControlMessage::Pong { nonce }),
             ControlMessage::Pong { nonce } => return Some(HealthEvent::PongReceived { nonce }),
-            ControlMessage::Digest(digest) => self.send_differing(shared, &digest),
+            ControlMessage::Digest(digest) => self.send_differing(context, &digest),
             ControlMessage::Entries(states) => {
-                if let Err(error) = shared.merge(states) {
-                    self.refuse(shared, error);
+                if let Err(error) = context.share.merge(states) {
+                    self.refuse(context, error);
                 }
             }
-            ControlMessage::WantLane => self.offer_lane(shared),
-            ControlMessage::Stale(content) => shared.recheck(&content),
+            ControlMessage::WantLane => self.offer_lane(context),
+            ControlMessage::Stale(content) => context.share.recheck(&content),
             ControlMessage::Bye => self.end(DisconnectReason::RemoteClosed),
         }
         Some(HealthEvent::Received)
     }
 
-    /// Sends what the other side may not have. That takes a pass over the catalog, and peers say
+    /// Sends what the other peer may not have. That takes a pass over the catalog, and peers say
     /// once in a session what they have: what changes later is sent anyway.
-    fn send_differing(&self, shared: &Shared, digest: &Digest) {
+    fn send_differing(&self, context: &Context, digest: &Digest) {
         if self.has_compared.swap(true, Ordering::Relaxed) {
             tracing::debug!("a second digest in one session is not answered");
             return;
         }
-        let files = shared.files();
-        let differing = files.told(files.catalog.differing(digest));
+        let files = context.share.files();
+        let differing = files.not_withheld(files.catalog.differing(digest));
         self.outgoing.mark(differing);
     }
 
     /// What was right but did not fit is left out, and the session goes on: a new one would bring
     /// the same states again. A peer that breaks a rule is no longer listened to.
-    fn refuse(&self, shared: &Shared, error: CatalogError) {
+    fn refuse(&self, context: &Context, error: CatalogError) {
         if !error.is_full() {
             self.end(DisconnectReason::Lost {
                 error: error.to_string(),
             });
         } else if !self.has_refused.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "could not take in what the other peer shares");
-            shared.events.emit(Event::CatalogFull { error });
+            context.events.emit(Event::CatalogFull { error });
         }
     }
 
-    /// Control messages are few; when the outbox is full, the other side has stopped reading, and
+    /// Control messages are few; when the outbox is full, the other peer has stopped reading, and
     /// health will say so.
     fn send_soon(&self, message: ControlMessage) {
         if self.outbox.try_send(message).is_err() {
@@ -328,33 +332,33 @@ impl Session {
         }
     }
 
-    fn offer_lane(self: &Arc<Self>, shared: &Arc<Shared>) {
-        let Some(place) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
+    fn offer_lane(self: &Arc<Self>, context: &Arc<Context>) {
+        let Some(slot) = self.lanes.reserve().filter(|_| self.initiator == Initiator::Us) else {
             return;
         };
-        let (session, shared) = (self.clone(), shared.clone());
-        let turn = self.lanes.dial_turn(shared.clock.now());
-        shared.clone().spawn(async move {
-            let _place = place;
-            let waiting = shared.clock.sleep_until(turn);
+        let (session, context) = (self.clone(), context.clone());
+        let turn = self.lanes.dial_turn(context.runtime.clock.now());
+        context.runtime.clone().spawn(async move {
+            let _slot = slot;
+            let waiting = context.runtime.clock.sleep_until(turn);
             if session.ending.run_until_cancelled(waiting).await.is_none() {
                 return;
             }
-            match session.dial_lane(&shared, Requester::Listener).await {
-                Ok(lane) => session.serve_lane(&shared, lane),
+            match session.dial_lane(&context, Requester::Listener).await {
+                Ok(lane) => session.serve_lane(&context, lane),
                 Err(error) => tracing::warn!(%error, "could not open a lane for the other peer"),
             }
         });
     }
 
-    /// Serves contents on a lane until the other side closes it or the session ends.
-    pub(crate) fn serve_lane(&self, shared: &Arc<Shared>, lane: OpenLane) {
+    /// Serves contents on a lane until the other peer closes it or the session ends.
+    pub(crate) fn serve_lane(&self, context: &Arc<Context>, lane: OpenLane) {
         let Ok(mut lane) = self.lanes.adopt(lane) else {
             return;
         };
-        let shared = shared.clone();
-        shared.clone().spawn_blocking(move || {
-            if let Err(error) = serve(&mut lane.lane, shared.as_ref()) {
+        let context = context.clone();
+        context.runtime.clone().spawn_blocking(move || {
+            if let Err(error) = serve(&mut lane.lane, context.share.as_ref()) {
                 tracing::debug!(%error, "a lane that was served ended");
             }
         });

@@ -26,10 +26,10 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// There is none, and nobody is looking for one.
+    /// There is none, and no search for one.
     #[default]
     Disconnected,
-    /// The first session is being looked for.
+    /// The peer searches for its first session.
     Connecting,
     /// There is one.
     Connected,

@@ -46,7 +46,7 @@ fn content(bytes: &[u8]) -> ContentId {
 }
 
 fn serves(peer: &Peer, bytes: &[u8]) -> bool {
-    !peer.shared.sources(&content(bytes)).is_empty()
+    !peer.share.sources(&content(bytes)).is_empty()
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_content_is_served_for_the_file_that_got_it_by_a_rename_onto_it() {
     std::fs::write(&draft, b"draft").unwrap();
     peer.add_as(&draft, &target).await.unwrap();
     {
-        let mut files = peer.shared.files();
+        let mut files = peer.share.files();
         let change = files.catalog.rename_with(&name, &target, OnExisting::Replace);
         files.follow(&change.unwrap());
     }
@@ -110,7 +110,7 @@ async fn a_pulled_tree_has_its_links_except_those_that_lead_out() {
         let target = LinkTarget::new(target).unwrap();
         let link = LinkVersion { target, mtime_ns: 0 };
         let change = peer
-            .shared
+            .share
             .files()
             .catalog
             .add_link(&SharePath::parse(at).unwrap(), link);

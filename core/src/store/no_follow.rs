@@ -69,7 +69,6 @@ mod system {
 
     use cap_std::fs::Dir;
     use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
-    use rustix::io::Errno;
 
     use super::Found;
 
@@ -100,31 +99,43 @@ mod system {
         };
         let folder = match walk(parent) {
             Ok(folder) => folder,
-            Err(Errno::NOTDIR) => return Ok(Opened::Not(Found::Link)),
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Ok(Opened::Not(Found::Link));
+            }
+            Err(error) => return Err(error),
         };
-        let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => open_regular(folder, name),
-            FileType::Directory => Ok(Opened::Not(Found::Folder)),
-            FileType::Symlink => Ok(Opened::Not(Found::Link)),
-            _ => Ok(Opened::Not(Found::Other)),
+        match irregular(folder.as_fd(), name)? {
+            Some(found) => Ok(Opened::Not(found)),
+            None => open_regular(folder.as_fd(), name),
         }
     }
 
-    fn open_regular(folder: OwnedFd, name: &OsStr) -> io::Result<Opened> {
-        match openat(&folder, name, FILE, Mode::empty()) {
-            Ok(file) => Ok(Opened::File(file.into())),
-            Err(Errno::LOOP) => Ok(Opened::Not(Found::Link)),
-            // A socket that took the file's place.
-            Err(Errno::NXIO) => Ok(Opened::Not(Found::Other)),
-            Err(Errno::AGAIN) => open_leased(folder.as_fd(), name),
-            Err(error) => Err(error.into()),
+    fn open_regular(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
+        let error = match openat(folder, name, FILE, Mode::empty()) {
+            Ok(file) => return Ok(Opened::File(file.into())),
+            Err(error) => io::Error::from(error),
+        };
+        // A link or a socket may have taken its place.
+        match irregular(folder, name)? {
+            Some(found) => Ok(Opened::Not(found)),
+            None if error.kind() == io::ErrorKind::WouldBlock => open_leased(folder, name),
+            None => Err(error),
         }
     }
 
-    /// Another process has a lease of the file, and the kernel asks for it back. Only a regular
-    /// file is waited for.
+    /// What is there, unless it is a regular file.
+    fn irregular(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<Found>> {
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => None,
+            FileType::Directory => Some(Found::Folder),
+            FileType::Symlink => Some(Found::Link),
+            _ => Some(Found::Other),
+        })
+    }
+
+    /// Somebody has a lease of the file, and the kernel asks for it back; only for a regular file
+    /// is that waited for.
     #[cfg(target_os = "linux")]
     fn open_leased(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Opened> {
         use std::os::fd::AsRawFd;
@@ -139,7 +150,7 @@ mod system {
 
     #[cfg(not(target_os = "linux"))]
     fn open_leased(_folder: BorrowedFd<'_>, _name: &OsStr) -> io::Result<Opened> {
-        Err(Errno::AGAIN.into())
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     pub(super) fn open_folder(path: &Path) -> io::Result<Dir> {
@@ -150,23 +161,29 @@ mod system {
         Ok(Dir::from_std_file(step(folder.as_fd(), name)?.into()))
     }
 
-    /// Systems report a link by different errors.
-    fn step(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
-        match openat(folder, name, FOLDER, Mode::empty()) {
-            Err(Errno::LOOP) => Err(Errno::NOTDIR),
-            opened => opened,
+    /// Systems disagree about what to say of a link.
+    fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
+        let error = match openat(folder, name, FOLDER, Mode::empty()) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error.into(),
+        };
+        match irregular(folder, name) {
+            Ok(Some(Found::Link)) => Err(io::ErrorKind::NotADirectory.into()),
+            _ => Err(error),
         }
     }
 
     /// Opens a folder component by component.
-    fn walk(path: &Path) -> Result<OwnedFd, Errno> {
+    fn walk(path: &Path) -> io::Result<OwnedFd> {
         let mut folder = openat(rustix::fs::CWD, "/", FOLDER, Mode::empty())?;
         for component in path.components() {
             match component {
                 Component::RootDir => {}
                 Component::Normal(name) => folder = step(folder.as_fd(), name)?,
-                // A resolved path has none of these.
-                Component::CurDir | Component::ParentDir | Component::Prefix(_) => return Err(Errno::INVAL),
+                // A path that was resolved has none of these.
+                Component::CurDir | Component::ParentDir | Component::Prefix(_) => {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                }
             }
         }
         Ok(folder)

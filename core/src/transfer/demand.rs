@@ -49,7 +49,7 @@ pub(crate) struct Waiter {
 /// What the caller has to start, because it needs a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
-pub(crate) struct Engage {
+pub(crate) struct WorkersToStart {
     /// A worker that takes orders with a lane; it is counted already.
     pub(crate) worker: bool,
     /// A timer that calls [`Demand::expire`] until there is no next deadline.
@@ -124,45 +124,45 @@ impl Demand {
     }
 
     /// Wants the ranges of `plan`, for a read that waits.
-    pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> Engage {
+    pub(crate) fn read(&self, cached: &Arc<Cached>, plan: &Plan, waiter: Waiter) -> WorkersToStart {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
             drop(state);
             (waiter.done)(answer);
-            return Engage::default();
+            return WorkersToStart::default();
         }
         state.want(cached, plan);
         state.target(cached).waiters.push(waiter);
-        self.engage_with_timer(state)
+        self.to_start_with_timer(state)
     }
 
     /// Wants the whole content, for a read that waits.
-    pub(crate) fn read_all(&self, cached: &Arc<Cached>, waiter: Waiter) -> Engage {
+    pub(crate) fn read_all(&self, cached: &Arc<Cached>, waiter: Waiter) -> WorkersToStart {
         let mut state = self.lock();
         if let Some(answer) = state.answer_now(cached, &waiter) {
             drop(state);
             (waiter.done)(answer);
-            return Engage::default();
+            return WorkersToStart::default();
         }
         let target = state.target(cached);
         target.waiters.push(waiter);
         if target.bulk_next.replace(0).is_none() {
             state.bulk.push_back(cached.content());
         }
-        self.engage_with_timer(state)
+        self.to_start_with_timer(state)
     }
 
     /// Wants blocks that no read waits for yet.
-    pub(crate) fn read_ahead(&self, cached: &Arc<Cached>, ahead: Range<u64>) -> Engage {
+    pub(crate) fn read_ahead(&self, cached: &Arc<Cached>, ahead: Range<u64>) -> WorkersToStart {
         let mut state = self.lock();
         if state.is_closed {
-            return Engage::default();
+            return WorkersToStart::default();
         }
         state.want(cached, &Plan { now: 0..0, ahead });
         if state.has_nothing_to_do() {
-            return Engage::default();
+            return WorkersToStart::default();
         }
-        self.engage(state)
+        self.to_start(state)
     }
 
     /// Drops the pending blocks of a content, unless a read waits for some of it.
@@ -176,22 +176,22 @@ impl Demand {
         state.forget_if_done(content);
     }
 
-    fn engage_with_timer(&self, mut state: MutexGuard<'_, State>) -> Engage {
+    fn to_start_with_timer(&self, mut state: MutexGuard<'_, State>) -> WorkersToStart {
         let timer = !state.has_timer;
         state.has_timer = true;
-        Engage {
+        WorkersToStart {
             timer,
-            ..self.engage(state)
+            ..self.to_start(state)
         }
     }
 
-    fn engage(&self, mut state: MutexGuard<'_, State>) -> Engage {
+    fn to_start(&self, mut state: MutexGuard<'_, State>) -> WorkersToStart {
         let worker = state.idle == 0 && state.workers < DEMAND_LANES_MAX;
         state.workers += usize::from(worker);
         if state.idle > 0 {
             self.wake.notify_one();
         }
-        Engage { worker, timer: false }
+        WorkersToStart { worker, timer: false }
     }
 
     /// The id of a lane that begins to take orders.

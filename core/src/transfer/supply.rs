@@ -27,7 +27,7 @@ use crate::store::{
 };
 
 /// What a lane reports to its owner, apart from the readers' answers.
-pub(crate) trait Patron {
+pub(crate) trait FetchEvents {
     /// Some of a content was written; the depot may have to be trimmed.
     fn stored(&self);
     /// A content is here as a whole.
@@ -44,14 +44,14 @@ pub(crate) trait Patron {
 pub(crate) fn supply(
     lane: &mut BlockingLane,
     demand: &Demand,
-    patron: &dyn Patron,
+    events: &dyn FetchEvents,
     clock: &Clock,
 ) -> Result<LaneEnd, WireError> {
     lane.set_read_timeout(Some(LANE_IDLE_TIMEOUT))?;
     let mut supplier = Supplier {
         lane,
         demand,
-        patron,
+        events,
         clock,
         id: demand.enlist(),
         buffer: AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX)),
@@ -65,7 +65,7 @@ pub(crate) fn supply(
 struct Supplier<'a> {
     lane: &'a mut BlockingLane,
     demand: &'a Demand,
-    patron: &'a dyn Patron,
+    events: &'a dyn FetchEvents,
     clock: &'a Clock,
     id: LaneId,
     buffer: AlignedBuffer,
@@ -176,16 +176,16 @@ impl Supplier<'_> {
             OrderKind::Blocks { .. } => {
                 // The content must be a source before a reader learns that all of it is here.
                 if outcome.completed {
-                    self.patron.completed(&order.cached);
+                    self.events.completed(&order.cached);
                 }
-                self.patron.stored();
+                self.events.stored();
                 self.demand.arrived(&order, outcome.bad, self.clock.now());
             }
         }
         if outcome.unchecked {
             self.demand.give_back(self.id, [order].into_iter());
         } else if outcome.bad != 0 && self.demand.corrupt(self.id, order.only(outcome.bad)) {
-            self.patron.corrupt(content);
+            self.events.corrupt(content);
         }
     }
 

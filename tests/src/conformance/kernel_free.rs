@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tandem_core::mount::{
-    Attributes, Changes, FileSystem, FsError, Handle, Inode, IoWish, NodeKind, OpenMode, Owner, Renaming,
-    Room as Taken, Span, Whence,
+    Attributes, Changes, FileSystem, FsError, Handle, Inode, IoWish, NewFile, NodeKind, OpenMode, Owner,
+    Renaming, Room as Taken, Span, Whence,
 };
 
 use super::{
@@ -168,8 +168,12 @@ impl KernelFree {
 
     fn create(&self, path: &str, how: Open) -> Outcome<KernelFreeFile> {
         let (folder, name) = self.split(path)?;
-        let (place, owned) = ((folder.inode, name), (how.mode, owner()));
-        let created = self.fs.create(place, owned, open_mode(how), IoWish::Calls);
+        let new = NewFile {
+            mode: how.mode,
+            owner: owner(),
+        };
+        let place = (folder.inode, name);
+        let created = self.fs.create(place, new, open_mode(how), IoWish::Calls);
         let (attributes, opened) = created.map_err(errno)?;
         Ok(self.opened(self.held(attributes.inode), opened.handle))
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) const FILE_LINES_MAX: usize = 600;
 /// Columns of a line that is only a comment, its indentation included.
 pub(crate) const COMMENT_COLUMNS_MAX: usize = 100;
+/// Parameters of a function, without `self`. A function that needs more takes a struct.
+pub(crate) const PARAMETERS_MAX: usize = 5;
 
 // ---- bench ----
 

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod code;
+mod early_returns;
 mod errno;
 mod exceptions;
 mod floors;
@@ -90,7 +91,8 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
             .chain(bounds::breaches(file, &text))
             .chain(reserved::breaches(file, &text))
             .chain(exceptions::ERRNO.apply(file, errno::breaches(file, &text)))
-            .chain(exceptions::TUPLES.apply(file, parameters::breaches(&text)));
+            .chain(exceptions::TUPLES.apply(file, parameters::breaches(&text)))
+            .chain(exceptions::EARLY_RETURNS.apply(file, early_returns::breaches(&text)));
         findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),
             line,

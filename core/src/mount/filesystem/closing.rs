@@ -3,8 +3,8 @@
 //!
 //! What a program has mapped into memory it can write after it closed the file. Where the writes go
 //! through us, the kernel closes the file only once it is unmapped. Where it writes by itself, it
-//! closes the file at once and tells nobody of the mapping: then the last handle lingers here until
-//! nobody else can write to the file any more.
+//! closes the file at once and reports no mapping: then the last handle lingers here until no other
+//! process can write to the file.
 //!
 //! What a program stores into mapped memory is shared when it is unmapped, however long ago the
 //! file was closed, and without passthrough also when it is synced. With passthrough the kernel
@@ -17,9 +17,9 @@ use std::sync::{Arc, MutexGuard};
 use super::super::attributes::Inode;
 use super::super::error::FsError;
 use super::super::nodes::Nodes;
-use super::super::open_file::{Body, News, OpenFile};
+use super::super::open_file::{Announcement, Body, OpenFile};
 use super::super::publish::Check;
-use super::super::share::MountedShare;
+use super::super::view::ShareView;
 use super::super::viewers::ViewerId;
 use super::super::writers::has_other_writers;
 use super::{Io, OpenHandle};
@@ -35,7 +35,7 @@ impl OpenHandle {
         }
     }
 
-    /// Whether it is the last one of a file that somebody may still write to past us.
+    /// Whether it is the last one of a file that a process may still write to past us.
     fn must_linger(&self) -> bool {
         if self.io == Io::Calls {
             return false;
@@ -53,26 +53,45 @@ impl OpenHandle {
     }
 }
 
-impl MountedShare {
-    /// Ends what a handle did, now or when nobody else can write to the file any more.
-    pub(super) fn close(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
-        if !closed.must_linger() {
-            return self.let_go(&closed, viewer);
+impl ShareView {
+    /// Ends what a handle did: now, or when no other process can write to the file any more.
+    pub(super) fn close(self: &Arc<Self>, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
+        if closed.must_linger() {
+            self.close_when_unmapped(closed.clone(), viewer);
+            return Ok(());
         }
-        let share = self.clone();
-        self.shared.spawn(async move {
-            let cancel = share.shared.cancel.clone();
-            let lingering = share.linger(&closed);
-            if cancel.run_until_cancelled(lingering).await.is_some() {
-                share.let_go_later(closed, viewer);
-            }
-        });
-        Ok(())
+        self.let_go(closed, viewer)
     }
 
-    /// Returns when nobody else can write to the file any more.
+    /// As [`ShareView::close`]; `None`, and the handle still counts, where that may take long.
+    pub(super) fn close_at_once(
+        self: &Arc<Self>,
+        closed: &OpenHandle,
+        viewer: ViewerId,
+    ) -> Option<Result<(), FsError>> {
+        if closed.must_linger() {
+            self.close_when_unmapped(closed.clone(), viewer);
+            return Some(Ok(()));
+        }
+        if self.leave_unwritten(closed) {
+            return Some(Ok(()));
+        }
+        let file = (closed.inode, closed.file.as_ref());
+        let published = self.publish_at_once(file, Some(viewer), closed.last_check())?;
+        self.leave_published(closed, published)
+    }
+
+    fn close_when_unmapped(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) {
+        let view = self.clone();
+        self.share.runtime.spawn_until_cancelled(async move {
+            view.linger(&closed).await;
+            view.let_go_later(closed, viewer);
+        });
+    }
+
+    /// Returns when no other process can write to the file any more.
     async fn linger(&self, closed: &OpenHandle) {
-        let clock = &self.shared.clock;
+        let clock = &self.share.runtime.clock;
         let mut interval = MAPPED_LOOK_INTERVAL_FIRST;
         while closed.is_written_past_us() {
             clock.sleep_until(clock.now() + interval).await;
@@ -81,34 +100,25 @@ impl MountedShare {
     }
 
     fn let_go_later(self: &Arc<Self>, closed: OpenHandle, viewer: ViewerId) {
-        let share = self.clone();
-        self.shared.spawn_blocking(move || {
-            if let Err(error) = share.let_go(&closed, viewer) {
+        let view = self.clone();
+        self.share.runtime.spawn_blocking(move || {
+            if let Err(error) = view.let_go(&closed, viewer) {
                 tracing::warn!(%error, "could not share what was written to a file after it was closed");
             }
         });
     }
 
-    /// Ends what a handle did. What was changed between publishing and the end, as its time is by
-    /// whoever copies a file, is published too.
+    /// Ends what a handle did. What was changed between publishing and the end, as its time is by a
+    /// program that copies a file, is published too.
     pub(super) fn let_go(&self, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
-        // A new file is told of even if nothing could be written to it, and a file whose time was
-        // set while it was closed by its writer by whoever has it open last.
-        let mut check = closed.last_check();
-        if check == Check::Stamp && !closed.mode.write && closed.file.state().news == News::Told {
-            let nodes = self.nodes();
-            if !is_unpublished(&closed.file) {
-                self.leave(nodes, (closed.inode, &closed.file), closed.io);
-                return Ok(());
-            }
+        if self.leave_unwritten(closed) {
+            return Ok(());
         }
+        let mut check = closed.last_check();
         for _ in 0..HASH_ATTEMPTS_MAX {
-            let by = Some(viewer);
-            let published = self.publish((closed.inode, &closed.file), by, check);
-            let nodes = self.nodes();
-            if published.is_err() || !is_unpublished(&closed.file) {
-                self.leave(nodes, (closed.inode, &closed.file), closed.io);
-                return published;
+            let published = self.publish((closed.inode, &closed.file), Some(viewer), check);
+            if let Some(ended) = self.leave_published(closed, published) {
+                return ended;
             }
             check = Check::Stamp;
         }
@@ -116,6 +126,35 @@ impl MountedShare {
         tracing::warn!("a file was closed while it was being written, and was not shared as it is now");
         self.leave(self.nodes(), (closed.inode, &closed.file), closed.io);
         Ok(())
+    }
+
+    /// Leaves a file through a handle that can't have changed it, unless it is the last one and
+    /// something is left to publish: a new file, or a time that was set after its writer closed it.
+    fn leave_unwritten(&self, closed: &OpenHandle) -> bool {
+        let is_unwritten = closed.last_check() == Check::Stamp && !closed.mode.write;
+        if !is_unwritten || closed.file.state().announcement == Announcement::Withheld {
+            return false;
+        }
+        let nodes = self.nodes();
+        if is_unpublished(&closed.file) {
+            return false;
+        }
+        self.leave(nodes, (closed.inode, &closed.file), closed.io);
+        true
+    }
+
+    /// Leaves a file that was published, or can't be. `None` if it was changed meanwhile.
+    fn leave_published(
+        &self,
+        closed: &OpenHandle,
+        published: Result<(), FsError>,
+    ) -> Option<Result<(), FsError>> {
+        let nodes = self.nodes();
+        if published.is_ok() && is_unpublished(&closed.file) {
+            return None;
+        }
+        self.leave(nodes, (closed.inode, &closed.file), closed.io);
+        Some(published)
     }
 
     /// Counts one handle less. With the last one, what nobody needs is really gone.
@@ -133,7 +172,7 @@ impl MountedShare {
         drop(nodes);
         match &state.body {
             Body::Working(working) if state.version.is_none() || working.is_useless() => working.remove(),
-            Body::Remote(remote) => remote.release(&self.shared),
+            Body::Remote(remote) => remote.release(&self.share),
             Body::Working(_) | Body::Local(_) => {}
         }
     }

@@ -4,15 +4,17 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::attributes::Handle;
+use super::super::answer::Answer;
+use super::super::attributes::{Handle, OpenMode};
 use super::super::error::FsError;
-use super::super::open_file::{Body, Keep, within};
+use super::super::open_file::{Body, Keep, OpenFile, within};
 use super::super::publish::Check;
-use super::super::working::copy_range;
+use super::super::view::ShareView;
+use super::super::working::{Working, copy_range};
 use super::{FileSystem, OpenHandle};
 use crate::aligned::AlignedBuffer;
 use crate::limits::{FILE_LEN_MAX, OPEN_ATTEMPTS_MAX};
-use crate::peer::{RemoteFile, Shared};
+use crate::share::{RemoteFile, Share};
 use crate::transfer::FetchFault;
 
 /// A part of an open file.
@@ -45,29 +47,25 @@ impl FileSystem {
             Ok(open) => open.file,
             Err(error) => return done(Err(error)),
         };
-        let mut unread = done;
-        for _ in 0..OPEN_ATTEMPTS_MAX {
-            let (body, content_len) = match open.body_and_len() {
-                Ok(body) => body,
-                Err(error) => return unread(Err(error)),
-            };
-            let range = within(content_len, offset, len);
-            if let Body::Remote(remote) = &body
-                && !remote.is_ready(&self.share.shared, range.clone())
-            {
-                return read_later(&self.share.shared, remote, range, unread);
+        let Err((stale, done)) = self.view.read_open(&open, (offset, len), done) else {
+            return;
+        };
+        // The file was changed by its owner. The content may be somewhere else as well, but finding
+        // that out can mean to read the file again.
+        let view = self.view.clone();
+        self.view.share.runtime.spawn_blocking(move || {
+            let (mut stale, mut unread) = (stale, done);
+            for _ in 0..OPEN_ATTEMPTS_MAX {
+                if let Err(error) = view.find_elsewhere(&open, &stale) {
+                    return unread(Err(error));
+                }
+                match view.read_open(&open, (offset, len), unread) {
+                    Ok(()) => return,
+                    Err(again) => (stale, unread) = again,
+                }
             }
-            match answer(&body, range, unread) {
-                Ok(()) => return,
-                Err(done) => unread = done,
-            }
-            // The file was written by whoever it belongs to; the content may be somewhere else as
-            // well.
-            if let Err(error) = self.find_elsewhere(&open, &body) {
-                return unread(Err(error));
-            }
-        }
-        unread(Err(FsError::Changed));
+            unread(Err(FsError::Changed));
+        });
     }
 
     /// Reads up to `len` bytes from `offset` on; fewer only at the end of the file. Waits until
@@ -86,61 +84,65 @@ impl FileSystem {
     }
 
     /// Writes bytes at `offset`, or at the end if the handle was opened so. May take long the first
-    /// time: a file of the other side that was not truncated is fetched first.
+    /// time: a file of the other peer that was not truncated is fetched first.
     ///
     /// # Errors
     /// [`FsError::BadHandle`] for a handle that is not open for writing, [`FsError::TooLarge`], and
     /// those of the store.
     pub fn write(&self, handle: Handle, offset: u64, bytes: &[u8]) -> Result<usize, FsError> {
-        let open = self.writable_handle(handle)?;
-        let working = self.share.make_writable(&open.file, Keep::Content)?;
-        let end = offset.checked_add(bytes.len() as u64);
-        match end {
-            _ if open.mode.append => working.append(bytes, FILE_LEN_MAX)?,
-            Some(..=FILE_LEN_MAX) => working.write(bytes, offset)?,
-            Some(_) | None => return Err(FsError::TooLarge),
+        self.write_or_later(handle, offset, bytes).wait(self)
+    }
+
+    /// As [`FileSystem::write`], without waiting.
+    pub(crate) fn write_or_later(&self, handle: Handle, offset: u64, bytes: &[u8]) -> Answer<usize> {
+        let open = match self.writable_handle(handle) {
+            Ok(open) => open,
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let mode = open.mode;
+        if let Some(working) = self.view.make_writable_at_once(&open.file, Keep::Content) {
+            return Answer::Done(working.and_then(|working| write_into(&working, mode, offset, bytes)));
         }
-        Ok(bytes.len())
-    }
-
-    /// Whether [`FileSystem::write`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_written(&self, handle: Handle) -> bool {
-        self.writable_handle(handle)
-            .is_ok_and(|open| open.file.is_writable_now())
-    }
-
-    /// Whether [`FileSystem::flush`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_flushed(&self, handle: Handle) -> bool {
-        self.handle(handle).map_or(true, |open| {
-            !open.mode.write || self.share.is_quickly_published(&open.file, Check::Stamp)
+        let bytes = bytes.to_vec();
+        Answer::later(move |fs| {
+            let working = fs.view.make_writable(&open.file, Keep::Content)?;
+            write_into(&working, mode, offset, &bytes)
         })
     }
 
-    /// Whether [`FileSystem::release`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_released(&self, handle: Handle) -> bool {
-        let is_quick = |open: OpenHandle| self.share.is_quickly_published(&open.file, open.last_check());
-        self.handle(handle).map_or(true, is_quick)
-    }
-
     fn publish(&self, open: &OpenHandle, check: Check) -> Result<(), FsError> {
-        self.share
+        self.view
             .publish((open.inode, &open.file), Some(self.viewer), check)
     }
 
-    /// Shares what was written. Called for each close(2); that the other side can't be reached is
+    /// Shares what was written. Called for each close(2); that the other peer can't be reached is
     /// no error. A new file that nothing was written to may be closed by a shell that is about to:
     /// it is shared when its last handle is closed.
     ///
     /// # Errors
     /// When what was written can't be read again, or the catalog is full.
     pub fn flush(&self, handle: Handle) -> Result<(), FsError> {
-        let open = self.handle(handle)?;
-        match open.mode.write && !open.file.is_new_and_empty()? {
-            true => self.publish(&open, Check::Stamp),
-            false => Ok(()),
+        self.flush_or_later(handle).wait(self)
+    }
+
+    /// As [`FileSystem::flush`], without waiting.
+    pub(crate) fn flush_or_later(&self, handle: Handle) -> Answer<()> {
+        let open = match self.handle(handle) {
+            Ok(open) => open,
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        match open.file.is_new_and_empty() {
+            Ok(is_new_and_empty) if open.mode.write && !is_new_and_empty => {}
+            Ok(_) => return Answer::Done(Ok(())),
+            Err(error) => return Answer::Done(Err(error)),
+        }
+        let by = Some(self.viewer);
+        let published = self
+            .view
+            .publish_at_once((open.inode, &open.file), by, Check::Stamp);
+        match published {
+            Some(published) => Answer::Done(published),
+            None => Answer::later(move |fs| fs.publish(&open, Check::Stamp)),
         }
     }
 
@@ -159,14 +161,28 @@ impl FileSystem {
         }
     }
 
-    /// Closes a handle; the last one shares what was written since it was flushed, but not before
-    /// nobody can write to a backed file any more, as whoever has mapped it into memory can.
+    /// Closes a handle; the last one shares what was written since it was flushed, but not while
+    /// a process can still write to a backed file that it has mapped into memory.
     ///
     /// # Errors
     /// As [`FileSystem::flush`]; the handle is closed all the same.
     pub fn release(&self, handle: Handle) -> Result<(), FsError> {
-        let closed = self.handles_mut().remove(&handle);
-        self.share.close(closed.ok_or(FsError::BadHandle)?, self.viewer)
+        self.release_or_later(handle).wait(self)
+    }
+
+    /// As [`FileSystem::release`], without waiting. Until the job is done, the handle is open.
+    pub(crate) fn release_or_later(&self, handle: Handle) -> Answer<()> {
+        let Some(closed) = self.handles_mut().remove(&handle) else {
+            return Answer::Done(Err(FsError::BadHandle));
+        };
+        if let Some(outcome) = self.view.close_at_once(&closed, self.viewer) {
+            return Answer::Done(outcome);
+        }
+        self.handles_mut().insert(handle, closed);
+        Answer::later(move |fs| {
+            let closed = fs.handles_mut().remove(&handle);
+            fs.view.close(&closed.ok_or(FsError::BadHandle)?, fs.viewer)
+        })
     }
 
     /// Makes room for a part of a file, or takes it away, as fallocate(2) does with these flags.
@@ -174,30 +190,39 @@ impl FileSystem {
     /// # Errors
     /// Those of fallocate(2); [`FsError::Unsupported`] where the system has none.
     pub fn allocate(&self, handle: Handle, span: Span, flags: u32) -> Result<(), FsError> {
-        let open = self.writable_handle(handle)?;
-        if span
-            .offset
-            .checked_add(span.len)
-            .is_none_or(|end| end > FILE_LEN_MAX)
-        {
-            return Err(FsError::TooLarge);
+        self.allocate_or_later(handle, span, flags).wait(self)
+    }
+
+    /// As [`FileSystem::allocate`], without waiting.
+    pub(crate) fn allocate_or_later(&self, handle: Handle, span: Span, flags: u32) -> Answer<()> {
+        let open = match self.writable_handle(handle) {
+            Ok(open) => open,
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let end = span.offset.checked_add(span.len);
+        if end.is_none_or(|end| end > FILE_LEN_MAX) {
+            return Answer::Done(Err(FsError::TooLarge));
         }
-        let working = self.share.make_writable(&open.file, Keep::Content)?;
-        let _writing = working.begin_write();
-        allocate(&working.file, span, flags)
+        match self.view.make_writable_at_once(&open.file, Keep::Content) {
+            Some(working) => Answer::Done(working.and_then(|working| allocate(&working, span, flags))),
+            None => Answer::later(move |fs| {
+                let working = fs.view.make_writable(&open.file, Keep::Content)?;
+                allocate(&working, span, flags)
+            }),
+        }
     }
 
     /// Finds data or a hole from `offset` on.
     ///
     /// # Errors
-    /// `ENXIO` past the end, as lseek(2) says.
+    /// [`FsError::PastTheEnd`], as lseek(2) says.
     pub fn seek(&self, handle: Handle, offset: u64, whence: Whence) -> Result<u64, FsError> {
         let (body, len) = self.handle(handle)?.file.body_and_len()?;
         if let Body::Working(working) = &body {
             return seek(&working.file, offset, whence);
         }
         match whence {
-            _ if offset >= len => Err(rustix::io::Errno::NXIO.into()),
+            _ if offset >= len => Err(FsError::PastTheEnd),
             Whence::Data => Ok(offset),
             Whence::Hole => Ok(len),
         }
@@ -216,13 +241,12 @@ impl FileSystem {
         if offset.checked_add(wanted).is_none_or(|end| end > FILE_LEN_MAX) {
             return Err(FsError::TooLarge);
         }
-        let (Some(file), true) = (source.backing(), target.file.is_writable_now()) else {
-            return Err(FsError::Unsupported);
-        };
+        let file = source.backing().ok_or(FsError::Unsupported)?;
         if wanted == 0 {
             return Ok(0);
         }
-        let working = self.share.make_writable(&target.file, Keep::Content)?;
+        let working = self.view.make_writable_at_once(&target.file, Keep::Content);
+        let working = working.ok_or(FsError::Unsupported)??;
         let _writing = working.begin_write();
         Ok(copy_range(file, span.offset, &working.file, offset, wanted)?)
     }
@@ -237,8 +261,35 @@ impl FileSystem {
     }
 }
 
+impl ShareView {
+    /// Reads a part of an open file, now or once it was fetched. Gives `done` back if the file that
+    /// has the bytes is not what it was.
+    fn read_open(
+        &self,
+        open: &OpenFile,
+        (offset, len): (u64, usize),
+        done: OnRead,
+    ) -> Result<(), (Body, OnRead)> {
+        let (body, content_len) = match open.body_and_len() {
+            Ok(body) => body,
+            Err(error) => {
+                done(Err(error));
+                return Ok(());
+            }
+        };
+        let range = within(content_len, offset, len);
+        if let Body::Remote(remote) = &body
+            && !remote.is_ready(&self.share, range.clone())
+        {
+            read_later(&self.share, remote, range, done);
+            return Ok(());
+        }
+        answer(&body, range, done).map_err(|done| (body, done))
+    }
+}
+
 /// Reads a range once it was fetched.
-fn read_later(shared: &Arc<Shared>, remote: &Arc<RemoteFile>, range: Range<u64>, done: OnRead) {
+fn read_later(share: &Arc<Share>, remote: &Arc<RemoteFile>, range: Range<u64>, done: OnRead) {
     let (body, fetched_range) = (Body::Remote(remote.clone()), range.clone());
     let then = move |fetched: Result<(), FetchFault>| match fetched {
         Ok(()) => {
@@ -248,7 +299,7 @@ fn read_later(shared: &Arc<Shared>, remote: &Arc<RemoteFile>, range: Range<u64>,
         }
         Err(fault) => done(Err(FsError::Unavailable(fault))),
     };
-    remote.read(shared, range, Box::new(then));
+    remote.read(share, range, Box::new(then));
 }
 
 /// Reads a range that is here, in a page-aligned buffer of this thread. Gives `done` back if the
@@ -271,14 +322,29 @@ fn answer(body: &Body, range: Range<u64>, done: OnRead) -> Result<(), OnRead> {
     })
 }
 
+fn write_into(working: &Working, mode: OpenMode, offset: u64, bytes: &[u8]) -> Result<usize, FsError> {
+    match offset.checked_add(bytes.len() as u64) {
+        _ if mode.append => working.append(bytes, FILE_LEN_MAX)?,
+        Some(..=FILE_LEN_MAX) => working.write(bytes, offset)?,
+        Some(_) | None => return Err(FsError::TooLarge),
+    }
+    Ok(bytes.len())
+}
+
 #[cfg(target_os = "linux")]
-fn allocate(file: &File, span: Span, flags: u32) -> Result<(), FsError> {
+fn allocate(working: &Working, span: Span, flags: u32) -> Result<(), FsError> {
     let flags = rustix::fs::FallocateFlags::from_bits(flags).ok_or(FsError::Unsupported)?;
-    Ok(rustix::fs::fallocate(file, flags, span.offset, span.len)?)
+    let _writing = working.begin_write();
+    Ok(rustix::fs::fallocate(
+        &working.file,
+        flags,
+        span.offset,
+        span.len,
+    )?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn allocate(_file: &File, _span: Span, _flags: u32) -> Result<(), FsError> {
+fn allocate(_working: &Working, _span: Span, _flags: u32) -> Result<(), FsError> {
     Err(FsError::Unsupported)
 }
 
@@ -295,7 +361,7 @@ fn seek(file: &File, offset: u64, whence: Whence) -> Result<u64, FsError> {
 fn seek(file: &File, offset: u64, whence: Whence) -> Result<u64, FsError> {
     let len = file.metadata()?.len();
     match whence {
-        _ if offset >= len => Err(rustix::io::Errno::NXIO.into()),
+        _ if offset >= len => Err(FsError::PastTheEnd),
         Whence::Data => Ok(offset),
         Whence::Hole => Ok(len),
     }

@@ -10,7 +10,7 @@ use super::super::attributes::{Attributes, Handle, Inode, NodeKind};
 use super::super::error::FsError;
 use super::FileSystem;
 use crate::catalog::{Kind, SharePath, Shown};
-use crate::peer::Files;
+use crate::share::Files;
 
 /// An open folder.
 #[derive(Debug, Default)]
@@ -53,8 +53,8 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::NotAFolder`].
     pub fn open_folder(&self, inode: Inode) -> Result<Handle, FsError> {
-        let files = self.share.shared.files();
-        self.share.folder(&files, &self.share.nodes(), inode)?;
+        let files = self.view.share.files();
+        self.view.folder(&files, &self.view.nodes(), inode)?;
         let handle = self.new_handle();
         let stream = FolderStream {
             folder: Some(inode),
@@ -99,11 +99,11 @@ impl FileSystem {
         mut take: impl FnMut(&FolderItem, &Attributes) -> Room,
     ) -> Result<(), FsError> {
         self.refresh(handle, offset)?;
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         let streams = self.streams();
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
         let inode = stream.folder.ok_or(FsError::BadHandle)?;
-        let folder = self.share.folder(&files, &self.share.nodes(), inode);
+        let folder = self.view.folder(&files, &self.view.nodes(), inode);
         // To look for each again takes as long as there are others of its name.
         let is_current = stream.listing.revision == files.catalog.revision();
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -139,13 +139,13 @@ impl FileSystem {
         if offset > 0 {
             return Ok(());
         }
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         let folder = self
             .streams()
             .get(&handle)
             .and_then(|stream| stream.folder)
             .ok_or(FsError::BadHandle)?;
-        let path = match self.share.folder(&files, &self.share.nodes(), folder) {
+        let path = match self.view.folder(&files, &self.view.nodes(), folder) {
             // A folder that was removed while it is open is empty.
             Err(FsError::NotFound) => {
                 return self.fill(handle, Listing::default());
@@ -166,7 +166,7 @@ impl FileSystem {
     fn snapshot(&self, files: &Files, folder: Inode, path: Option<&SharePath>) -> Vec<Item> {
         let above = self.above(files, path);
         let listed = files.catalog.list_folder(path).unwrap_or_default();
-        let nodes = self.share.nodes();
+        let nodes = self.view.nodes();
         let mut items = Vec::with_capacity(listed.len() + 2);
         for (name, inode) in [(".", folder), ("..", above)] {
             items.push(item(None, name, inode, NodeKind::Folder));
@@ -175,7 +175,7 @@ impl FileSystem {
             let key = shown.key();
             let inode = nodes.known_inode(&key).unwrap_or(Inode::preferred(&key));
             let (name, kind) = (shown.path.name(), kind_of(&shown));
-            // Nobody asks a listing who holds a file, and it may be long.
+            // No caller needs the holders of a file in a listing, and there may be many.
             shown.holders.clear();
             items.push(item(Some(shown), name.as_str(), inode, kind));
         }
@@ -190,7 +190,7 @@ impl FileSystem {
         let shown = above.and_then(|above| files.catalog.lookup(&above));
         shown.map_or(Inode::ROOT, |shown| {
             let key = shown.key();
-            let known = self.share.nodes().known_inode(&key);
+            let known = self.view.nodes().known_inode(&key);
             known.unwrap_or(Inode::preferred(&key))
         })
     }
@@ -211,9 +211,9 @@ impl FileSystem {
                 (is_here && is_named).then(|| (self.introduce(inode, &shown), true))
             }
             None => {
-                let nodes = self.share.nodes();
-                let attributes = self.share.attributes_of(files, &nodes, item.shown.inode);
-                Some((attributes.unwrap_or(self.share.top_attributes(&nodes)), false))
+                let nodes = self.view.nodes();
+                let attributes = self.view.attributes_of(files, &nodes, item.shown.inode);
+                Some((attributes.unwrap_or(self.view.top_attributes(&nodes)), false))
             }
         }
     }
@@ -223,7 +223,7 @@ impl FileSystem {
     }
 }
 
-/// Whether whoever lists a folder takes more.
+/// Whether the caller that lists a folder takes more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// It was taken, and there may be room for another one.

@@ -1,8 +1,8 @@
-//! What one viewer was told of: how often it looked up each inode, and in which folders it was
+//! What one viewer knows: how often it looked up each inode, and in which folders it was
 //! shown folders and links.
 //!
 //! A kernel goes up from a folder to where it believes that folder to be, which may be where it was
-//! before the other side moved it. How far a link may lead up is counted there, too.
+//! before the other peer moved it. How far a link may lead up is counted there, too.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,13 +1,14 @@
 //! Attributes: asking, changing, and what there is room for.
 
+use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
 use super::super::error::FsError;
-use super::super::open_file::{Body, Keep, News};
-use super::super::share::{Seen, top};
-use super::{FileSystem, IoWish};
+use super::super::open_file::{Announcement, Body, Keep};
+use super::super::view::{Seen, top};
+use super::{FileSystem, IoWish, OpenHandle};
 use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
 use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
-use crate::peer::Files;
+use crate::share::Files;
 
 /// What statfs(2) says: the room in the store, which is where everything written goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +35,13 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::NotFound`] for what is not there any more.
     pub fn attributes(&self, inode: Inode) -> Result<Attributes, FsError> {
-        let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        self.share.attributes_of(&files, &nodes, inode)
+        let files = self.view.share.files();
+        let nodes = self.view.nodes();
+        self.view.attributes_of(&files, &nodes, inode)
     }
 
     /// Changes attributes; `handle` may name an open file to truncate. May take long when a file of
-    /// the other side is truncated to another length than 0, since the rest of it is fetched.
+    /// the other peer is truncated to another length than 0, since the rest of it is fetched.
     ///
     /// # Errors
     /// [`FsError::IsAFolder`] for the length of a folder, [`FsError::TooLarge`],
@@ -51,45 +52,58 @@ impl FileSystem {
         handle: Option<Handle>,
         changes: &Changes,
     ) -> Result<Attributes, FsError> {
-        // A file of which nobody has said when it was read was read when it was modified: until it
-        // is modified again.
-        let accessed_ns = Some(self.attributes(inode)?.accessed_ns);
-        let changes = &Changes {
+        self.set_attributes_or_later(inode, handle, changes).wait(self)
+    }
+
+    /// As [`FileSystem::set_attributes`], without waiting.
+    pub(crate) fn set_attributes_or_later(
+        &self,
+        inode: Inode,
+        handle: Option<Handle>,
+        changes: &Changes,
+    ) -> Answer<Attributes> {
+        // A file without an access time of its own was read when it was modified: until it is
+        // modified again.
+        let accessed_ns = match self.attributes(inode) {
+            Ok(attributes) => Some(attributes.accessed_ns),
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let changes = Changes {
             accessed_ns: changes.accessed_ns.or(accessed_ns),
             ..*changes
         };
-        if let Some(len) = changes.len {
-            self.truncate(inode, handle, len)?;
+        let truncated = match changes.len {
+            Some(len) => self.truncate_or_later(inode, handle, len),
+            None => Answer::Done(Ok(())),
+        };
+        match truncated {
+            Answer::Done(truncated) => Answer::Done(truncated.and_then(|()| self.change(inode, &changes))),
+            Answer::Later(job) => Answer::later(move |fs| {
+                job.run(fs)?;
+                fs.change(inode, &changes)
+            }),
         }
+    }
+
+    /// Changes everything but the length.
+    fn change(&self, inode: Inode, changes: &Changes) -> Result<Attributes, FsError> {
         if changes.modified_ns.is_some() {
             self.set_working_time(inode, changes)?;
         }
-        let mut files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        let seen = self.share.seen_if_open(&files, &nodes, inode)?;
+        let mut files = self.view.share.files();
+        let nodes = self.view.nodes();
+        let seen = self.view.seen_if_open(&files, &nodes, inode)?;
         drop(nodes);
         let touched = match &seen {
             Seen::Entry(shown) => self.set_version(&mut files, inode, shown, changes)?,
             Seen::Top | Seen::Gone(_) => Vec::new(),
         };
         self.set_local(inode, &seen, changes);
-        let nodes = self.share.nodes();
-        let attributes = self.share.attributes_of(&files, &nodes, inode);
+        let nodes = self.view.nodes();
+        let attributes = self.view.attributes_of(&files, &nodes, inode);
         drop((nodes, files));
-        self.share.shared.mark(touched);
+        self.view.share.announce(touched);
         attributes
-    }
-
-    /// Whether [`FileSystem::set_attributes`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_changed(&self, inode: Inode, changes: &Changes) -> bool {
-        let nodes = self.share.nodes();
-        let open = self.share.open_file(&nodes, inode);
-        match (open, changes.len) {
-            (_, None) => true,
-            (Some(open), Some(len)) => open.is_writable_now() || (len == 0 && open.is_turn_free()),
-            (None, Some(len)) => len == 0,
-        }
     }
 
     /// What there is room for.
@@ -97,7 +111,7 @@ impl FileSystem {
     /// # Errors
     /// When the store can't be asked.
     pub fn statistics(&self) -> Result<Statistics, FsError> {
-        let store = rustix::fs::statvfs(self.share.shared.written_dir()?)?;
+        let store = rustix::fs::statvfs(self.view.share.written_dir()?)?;
         Ok(Statistics {
             block_len: store.f_frsize,
             block_count: store.f_blocks,
@@ -109,39 +123,61 @@ impl FileSystem {
         })
     }
 
-    fn truncate(&self, inode: Inode, handle: Option<Handle>, len: u64) -> Result<(), FsError> {
+    /// Sets the length of a file. One that is not open is opened and closed, which shares it.
+    fn truncate_or_later(&self, inode: Inode, handle: Option<Handle>, len: u64) -> Answer<()> {
         if len > FILE_LEN_MAX {
-            return Err(FsError::TooLarge);
+            return Answer::Done(Err(FsError::TooLarge));
         }
-        let given = handle.and_then(|handle| self.writable_handle(handle).ok());
-        let (handle, is_ours) = match given {
-            Some(_) => (handle.unwrap_or(Handle(0)), false),
-            None => (self.open(inode, OpenMode::WRITE, IoWish::Calls)?.handle, true),
+        let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
+        if let Some(open) = self.truncatable(handle) {
+            return match self.view.make_writable_at_once(&open.file, keep) {
+                Some(working) => Answer::Done(working.and_then(|working| Ok(working.set_len(len)?))),
+                None => Answer::later(move |fs| fs.set_len(&open, keep, len)),
+            };
+        }
+        let emptying = OpenMode {
+            truncate: true,
+            ..OpenMode::WRITE
         };
-        let truncated = self.truncate_open(handle, len);
-        if is_ours {
-            self.release(handle)?;
+        let emptied = match keep {
+            Keep::Nothing => self.open_at_once(inode, emptying, IoWish::Calls),
+            Keep::Content => None,
+        };
+        match emptied {
+            Some(Ok(opened)) => self.release_or_later(opened.handle),
+            Some(Err(error)) => Answer::Done(Err(error)),
+            None => Answer::later(move |fs| {
+                let handle = fs.open(inode, OpenMode::WRITE, IoWish::Calls)?.handle;
+                let open = fs.writable_handle(handle);
+                let truncated = open.and_then(|open| fs.set_len(&open, keep, len));
+                fs.release(handle)?;
+                truncated
+            }),
         }
-        truncated
     }
 
-    fn truncate_open(&self, handle: Handle, len: u64) -> Result<(), FsError> {
-        let open = self.writable_handle(handle)?;
-        let keep = if len == 0 { Keep::Nothing } else { Keep::Content };
-        let working = self.share.make_writable(&open.file, keep)?;
+    /// The open file to truncate, if the handle is one that may.
+    fn truncatable(&self, handle: Option<Handle>) -> Option<OpenHandle> {
+        handle.and_then(|handle| self.writable_handle(handle).ok())
+    }
+
+    fn set_len(&self, open: &OpenHandle, keep: Keep, len: u64) -> Result<(), FsError> {
+        let working = self.view.make_writable(&open.file, keep)?;
         Ok(working.set_len(len)?)
     }
 
     /// The time of a file that is being written is that of its working file.
     fn set_working_time(&self, inode: Inode, changes: &Changes) -> Result<(), FsError> {
-        // Under the lock, so that whoever closes the file sees it.
-        let nodes = self.share.nodes();
-        let open = self.share.open_file(&nodes, inode);
+        // Under the lock, so that the thread that closes the file sees it.
+        let nodes = self.view.nodes();
+        let open = self.view.open_file(&nodes, inode);
         if let (Some(open), Some(modified_ns)) = (open, changes.modified_ns)
             && let Body::Working(working) = open.body()
         {
             let _writing = working.begin_write();
-            working.file.set_modified(crate::peer::system_time(modified_ns))?;
+            working
+                .file
+                .set_modified(crate::unix_time::system_time(modified_ns))?;
         }
         Ok(())
     }
@@ -155,7 +191,7 @@ impl FileSystem {
         shown: &Shown,
         changes: &Changes,
     ) -> Result<Vec<crate::catalog::EntryId>, FsError> {
-        let open = self.share.open_file(&self.share.nodes(), inode);
+        let open = self.view.open_file(&self.view.nodes(), inode);
         let is_written = open.is_some_and(|open| open.working().is_some());
         // The time of a file that is being written is that of its working file, and shared with
         // what was written.
@@ -171,38 +207,38 @@ impl FileSystem {
             .edit(shown.key(), shown.dot, kind, Holding::NotHeld)?;
         // A conflict copy has become a file of its own.
         files.follow(&edited.change);
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         if edited.shown.key() != shown.key() {
-            self.share.rekey(&mut nodes, inode, &edited.shown);
+            self.view.rekey(&mut nodes, inode, &edited.shown);
         }
-        let mut news = News::Told;
-        if let Some(open) = self.share.open_file(&nodes, inode) {
+        let mut announcement = Announcement::Made;
+        if let Some(open) = self.view.open_file(&nodes, inode) {
             let mut state = open.state();
-            // Whoever writes on from an older version does not know of this one: it stays, whatever
-            // he writes.
+            // A program that writes on from an older version has not seen this one: it stays,
+            // whatever is written.
             let is_current = state.version == Some((shown.key(), shown.dot));
             if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));
             }
-            news = state.news;
+            announcement = state.announcement;
         }
         drop(nodes);
         let path = &edited.shown.path;
-        self.share.tell_content(files, path, Some(self.viewer));
-        match news {
-            News::Told => Ok(edited.change.touched),
-            News::Untold => Ok(Vec::new()),
+        self.view.report_content(files, path, Some(self.viewer));
+        match announcement {
+            Announcement::Made => Ok(edited.change.touched),
+            Announcement::Withheld => Ok(Vec::new()),
         }
     }
 
     fn set_local(&self, inode: Inode, seen: &Seen, changes: &Changes) {
-        let now = self.share.now_ns();
+        let now = self.view.now_ns();
         let (key, is_folder) = match seen {
             Seen::Top => (top(), true),
             Seen::Entry(shown) => (shown.key(), shown.kind == Kind::Folder),
             Seen::Gone(_) => return self.set_gone(inode, changes),
         };
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         let owner = self.owner_after(&nodes, &key, changes);
         nodes.change_local(key, |local| {
             local.owner = owner;
@@ -229,7 +265,7 @@ impl FileSystem {
         if changes.uid.is_none() && changes.gid.is_none() {
             return before;
         }
-        let mut owner = before.unwrap_or(self.share.owner());
+        let mut owner = before.unwrap_or(self.view.owner());
         owner.uid = changes.uid.unwrap_or(owner.uid);
         owner.gid = changes.gid.unwrap_or(owner.gid);
         Some(owner)
@@ -237,8 +273,8 @@ impl FileSystem {
 
     /// A file that is removed but still open has attributes of its own.
     fn set_gone(&self, inode: Inode, changes: &Changes) {
-        let now = self.share.now_ns();
-        self.share.nodes().change_gone(inode, |was| {
+        let now = self.view.now_ns();
+        self.view.nodes().change_gone(inode, |was| {
             was.mode = changes.mode.map_or(was.mode, |mode| mode & 0o7777);
             was.owner.uid = changes.uid.unwrap_or(was.owner.uid);
             was.owner.gid = changes.gid.unwrap_or(was.owner.gid);

@@ -3,19 +3,20 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::super::attributes::{Attributes, Inode, OpenMode, Owner};
+use super::super::answer::Answer;
+use super::super::attributes::{Attributes, Inode, NewFile, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::links::stays_inside;
 use super::super::open_file::OpenFile;
 use super::super::options::Links;
 use super::super::publish::Check;
-use super::super::share::Seen;
+use super::super::view::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
     Catalog, CatalogError, Change, ContentId, FileVersion, LinkTarget, LinkVersion, OnExisting, SharePath,
     Shown,
 };
-use crate::peer::Files;
+use crate::share::Files;
 
 /// What renaming does with something that has the new name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::NotFound`] if there is nothing.
     pub fn lookup(&self, folder: Inode, name: &OsStr) -> Result<Attributes, FsError> {
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
         Ok(self.introduce(folder, &shown))
@@ -45,7 +46,7 @@ impl FileSystem {
     pub fn forget(&self, inode: Inode, count: u64) {
         let count = self.known().forget(inode, count);
         if count > 0 {
-            self.share.nodes().forget(inode, count);
+            self.view.nodes().forget(inode, count);
         }
     }
 
@@ -60,16 +61,16 @@ impl FileSystem {
         mode: u32,
         owner: Owner,
     ) -> Result<Attributes, FsError> {
-        let mut files = self.share.shared.files();
+        let mut files = self.view.share.files();
         let path = self.free_child(&files, folder, name)?;
         let change = files.catalog.add_folder(&path)?;
         let attributes = self.made(&files, (folder, &path), (Some(mode & 0o7777), owner))?;
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
-    /// Makes an empty file, which the other side is told of at once; counts as one lookup of it.
+    /// Makes an empty file and announces it at once; counts as one lookup of it.
     ///
     /// # Errors
     /// [`FsError::Exists`], and those of names and of the store.
@@ -80,7 +81,12 @@ impl FileSystem {
         mode: u32,
         owner: Owner,
     ) -> Result<Attributes, FsError> {
-        let made = self.create((folder, name), (mode, owner), OpenMode::WRITE, IoWish::Calls)?;
+        let made = self.create(
+            (folder, name),
+            NewFile { mode, owner },
+            OpenMode::WRITE,
+            IoWish::Calls,
+        )?;
         let (attributes, opened) = made;
         self.release(opened.handle)?;
         Ok(attributes)
@@ -88,7 +94,7 @@ impl FileSystem {
 
     /// Makes a symbolic link; counts as one lookup of it. The target is kept as it is and never
     /// followed here; wherever it leads, it can be read through the mounts of this peer until the
-    /// other side changes or moves the link.
+    /// other peer changes or moves the link.
     ///
     /// # Errors
     /// [`FsError::Exists`], [`FsError::Invalid`] for a target that no link can have, and those of
@@ -101,17 +107,17 @@ impl FileSystem {
         owner: Owner,
     ) -> Result<Attributes, FsError> {
         let target = LinkTarget::new(target).map_err(|_| FsError::Invalid)?;
-        let mut files = self.share.shared.files();
+        let mut files = self.view.share.files();
         let path = self.free_child(&files, folder, name)?;
         let link = LinkVersion {
             target: target.clone(),
-            mtime_ns: self.share.now_ns(),
+            mtime_ns: self.view.now_ns(),
         };
         let change = files.catalog.add_link(&path, link)?;
         let attributes = self.made(&files, (folder, &path), (None, owner))?;
-        self.share.own_links().note(path, target);
+        self.view.own_links().note(path, target);
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(attributes)
     }
 
@@ -121,8 +127,8 @@ impl FileSystem {
     /// [`FsError::Invalid`] for what is no link, [`FsError::LeadsOut`] for a link that may not be
     /// followed; see [`Links`].
     pub fn read_link(&self, inode: Inode) -> Result<String, FsError> {
-        let files = self.share.shared.files();
-        let seen = self.share.seen(&files, &self.share.nodes(), inode)?;
+        let files = self.view.share.files();
+        let seen = self.view.seen(&files, &self.view.nodes(), inode)?;
         let Seen::Entry(shown) = seen else {
             return Err(FsError::Invalid);
         };
@@ -141,11 +147,11 @@ impl FileSystem {
         let seen_depth = self.known().least_depth(inode).unwrap_or(depth);
         // From another folder than it was made in, its text may lead elsewhere.
         let is_in_place = seen_depth >= depth;
-        (is_in_place && self.share.own_links().contains(path, target))
+        (is_in_place && self.view.own_links().contains(path, target))
             || stays_inside(&files.catalog, path, target, depth.min(seen_depth))
     }
 
-    /// Removes a file or a link. Whoever has it open goes on using it.
+    /// Removes a file or a link. A process that has it open goes on using it.
     ///
     /// # Errors
     /// [`FsError::NotFound`], [`FsError::IsAFolder`].
@@ -167,15 +173,15 @@ impl FileSystem {
         name: &OsStr,
         from_catalog: fn(&mut Catalog, &SharePath) -> Result<Change, CatalogError>,
     ) -> Result<(), FsError> {
-        let mut files = self.share.shared.files();
+        let mut files = self.view.share.files();
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
         let change = from_catalog(&mut files.catalog, &path)?;
-        self.share.own_links().forget(&path);
+        self.view.own_links().forget(&path);
         self.detach(&mut files, &shown);
-        self.share.tell_name(&files, &path, Some(self.viewer));
+        self.view.report_name(&files, &path, Some(self.viewer));
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
@@ -187,12 +193,44 @@ impl FileSystem {
     /// As rename(2).
     pub fn rename(
         &self,
+        from: (Inode, &OsStr),
+        to: (Inode, &OsStr),
+        renaming: Renaming,
+    ) -> Result<(), FsError> {
+        self.rename_or_later(from, to, renaming).wait(self)
+    }
+
+    /// As [`FileSystem::rename`], without waiting.
+    pub(crate) fn rename_or_later(
+        &self,
+        (folder, name): (Inode, &OsStr),
+        (new_folder, new_name): (Inode, &OsStr),
+        renaming: Renaming,
+    ) -> Answer<()> {
+        let rename = |fs: &Self| fs.rename_published((folder, name), (new_folder, new_name), renaming);
+        let (inode, open) = match self.open_at(folder, name) {
+            Ok(Some(open)) => open,
+            Ok(None) => return Answer::Done(rename(self)),
+            Err(error) => return Answer::Done(Err(error)),
+        };
+        let by = Some(self.viewer);
+        if let Some(published) = self.view.publish_at_once((inode, &open), by, Check::Stamp) {
+            return Answer::Done(published.and_then(|()| rename(self)));
+        }
+        let (name, new_name) = (name.to_owned(), new_name.to_owned());
+        Answer::later(move |fs| {
+            fs.view.publish((inode, &open), by, Check::Stamp)?;
+            fs.rename_published((folder, &name), (new_folder, &new_name), renaming)
+        })
+    }
+
+    fn rename_published(
+        &self,
         (folder, name): (Inode, &OsStr),
         (new_folder, new_name): (Inode, &OsStr),
         renaming: Renaming,
     ) -> Result<(), FsError> {
-        self.publish_before_renaming((folder, name))?;
-        let mut files = self.share.shared.files();
+        let mut files = self.view.share.files();
         let from = self.child(&files, folder, name)?;
         let to = self.child(&files, new_folder, new_name)?;
         let moved = files.catalog.lookup(&from).ok_or(FsError::NotFound)?;
@@ -204,41 +242,40 @@ impl FileSystem {
         files.follow(&change);
         match replaced {
             Some(other) if renaming == Renaming::Exchange => {
-                self.share.own_links().exchange(&from, &to);
+                self.view.own_links().exchange(&from, &to);
                 self.follow(&files, (&other, new_folder), (&from, folder));
             }
             Some(other) => {
-                self.share.own_links().rename(&from, &to);
+                self.view.own_links().rename(&from, &to);
                 self.detach(&mut files, &other);
             }
-            None => self.share.own_links().rename(&from, &to),
+            None => self.view.own_links().rename(&from, &to),
         }
         self.follow(&files, (&moved, folder), (&to, new_folder));
         for path in [&from, &to] {
-            self.share.tell_name(&files, path, Some(self.viewer));
+            self.view.report_name(&files, path, Some(self.viewer));
         }
         drop(files);
-        self.tell(change);
+        self.announce(change);
         Ok(())
     }
 
-    /// Makes the entry of a new file, which the other side is told of when it is closed for the
-    /// first time.
+    /// Makes the entry of a new file, which is announced when it is closed for the first time.
     pub(super) fn make_file(
         &self,
         files: &mut Files,
         (folder, name): (Inode, &OsStr),
-        (mode, owner): (u32, Owner),
+        NewFile { mode, owner }: NewFile,
     ) -> Result<(Attributes, Shown), FsError> {
         let path = self.free_child(files, folder, name)?;
         let version = FileVersion {
             content: empty(),
-            mtime_ns: self.share.now_ns(),
+            mtime_ns: self.view.now_ns(),
             mode: mode & crate::limits::SHARED_MODE_MAX,
         };
         let _told_when_closed = files.catalog.add_file(&path, version)?;
         if let Some(made) = files.catalog.lookup(&path) {
-            files.keep_untold(made.id);
+            files.withhold(made.id);
         }
         let special = Some(mode & 0o7000).filter(|special| *special != 0);
         let attributes = self.made(files, (folder, &path), (special, owner))?;
@@ -248,8 +285,8 @@ impl FileSystem {
 
     /// The path of what is called `name`. A catalog is never asked for `.` and `..`.
     pub(super) fn child(&self, files: &Files, folder: Inode, name: &OsStr) -> Result<SharePath, FsError> {
-        let nodes = self.share.nodes();
-        self.share.path_in(files, &nodes, folder, name)
+        let nodes = self.view.nodes();
+        self.view.path_in(files, &nodes, folder, name)
     }
 
     fn free_child(&self, files: &Files, folder: Inode, name: &OsStr) -> Result<SharePath, FsError> {
@@ -262,8 +299,8 @@ impl FileSystem {
 
     /// The attributes of something in `folder` that the kernel gets to know with this.
     pub(super) fn introduce(&self, folder: Inode, shown: &Shown) -> Attributes {
-        let mut nodes = self.share.nodes();
-        let inode = self.share.inode_of(&mut nodes, shown);
+        let mut nodes = self.view.nodes();
+        let inode = self.view.inode_of(&mut nodes, shown);
         nodes.look_up(inode);
         let mut known = self.known();
         known.count(inode);
@@ -271,7 +308,7 @@ impl FileSystem {
             known.show(inode, folder);
         }
         drop(known);
-        self.share.attributes(&nodes, inode, shown)
+        self.view.attributes(&nodes, inode, shown)
     }
 
     /// Finishes making something: its local attributes, its inode, and the news for others who
@@ -283,8 +320,8 @@ impl FileSystem {
         (mode, owner): (Option<u32>, Owner),
     ) -> Result<Attributes, FsError> {
         let shown = files.catalog.lookup(path).ok_or(FsError::NotFound)?;
-        let now = self.share.now_ns();
-        let mut nodes = self.share.nodes();
+        let now = self.view.now_ns();
+        let mut nodes = self.view.nodes();
         nodes.forget_local(&shown.key());
         nodes.change_local(shown.key(), |local| {
             local.owner = Some(owner);
@@ -294,20 +331,20 @@ impl FileSystem {
             local.accessed_ns = Some(now);
         });
         drop(nodes);
-        self.share.tell_new(files, path, Some(self.viewer));
+        self.view.report_new(files, path, Some(self.viewer));
         Ok(self.introduce(folder, &shown))
     }
 
     /// What was shown there is removed: its inode stands for nothing, and what is open of it is not
     /// published any more.
     fn detach(&self, files: &mut Files, shown: &Shown) {
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         if let Some(inode) = nodes.known_inode(&shown.key()) {
-            let was = self.share.attributes(&nodes, inode, shown);
-            if let Some(open) = self.share.open_file(&nodes, inode) {
+            let was = self.view.attributes(&nodes, inode, shown);
+            if let Some(open) = self.view.open_file(&nodes, inode) {
                 open.state().version = None;
             }
-            let now = self.share.now_ns();
+            let now = self.view.now_ns();
             let gone = Attributes {
                 link_count: 0,
                 changed_ns: now,
@@ -317,25 +354,25 @@ impl FileSystem {
         }
         nodes.forget_local(&shown.key());
         drop(nodes);
-        files.tell(shown.id);
+        files.stop_withholding(shown.id);
         files.let_go(shown.file().map(|file| file.content));
     }
 
     /// After a rename: the inode that stood for `old`, in the folder `from`, stands for what is
     /// shown at `path` now, in the folder `to`. A file that is open with another content than `old`
-    /// had does not come along: it is what the other side has replaced.
+    /// had does not come along: it is what the other peer has replaced.
     fn follow(&self, files: &Files, (old, from): (&Shown, Inode), (path, to): (&SharePath, Inode)) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
         };
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         if let Some(inode) = nodes.known_inode(&old.key()) {
-            let open = self.share.open_file(&nodes, inode);
+            let open = self.view.open_file(&nodes, inode);
             if open.as_ref().is_some_and(|open| open.is_outdated(old)) {
-                let was = self.share.attributes(&nodes, inode, old);
+                let was = self.view.attributes(&nodes, inode, old);
                 nodes.detach(inode, was);
             } else {
-                self.share.rekey(&mut nodes, inode, &now);
+                self.view.rekey(&mut nodes, inode, &now);
                 if now.file().is_none() {
                     self.known().relocate(inode, from, to);
                 }
@@ -346,41 +383,23 @@ impl FileSystem {
                 }
             }
         }
-        let changed = self.share.now_ns();
+        let changed = self.view.now_ns();
         nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
-    }
-
-    /// Whether [`FileSystem::rename`] would be done at once: it would not for a large file that is
-    /// being written.
-    #[must_use]
-    pub fn is_quickly_renamed(&self, folder: Inode, name: &OsStr) -> bool {
-        let open = self.open_at(folder, name).ok().flatten();
-        open.is_none_or(|(_, open)| self.share.is_quickly_published(&open, Check::Stamp))
     }
 
     /// What is open of what is called `name` in a folder.
     fn open_at(&self, folder: Inode, name: &OsStr) -> Result<Option<(Inode, Arc<OpenFile>)>, FsError> {
-        let files = self.share.shared.files();
+        let files = self.view.share.files();
         let path = self.child(&files, folder, name)?;
-        let nodes = self.share.nodes();
+        let nodes = self.view.nodes();
         let shown = files.catalog.lookup(&path);
         let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
-        Ok(inode.and_then(|inode| Some((inode, self.share.open_file(&nodes, inode)?))))
+        Ok(inode.and_then(|inode| Some((inode, self.view.open_file(&nodes, inode)?))))
     }
 
-    fn publish_before_renaming(&self, (folder, name): (Inode, &OsStr)) -> Result<(), FsError> {
-        match self.open_at(folder, name)? {
-            Some((inode, open)) => {
-                let by = Some(self.viewer);
-                self.share.publish((inode, &open), by, Check::Stamp)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Tells the other side.
-    pub(super) fn tell(&self, change: Change) {
-        self.share.shared.mark(change.touched);
+    /// Announces a change to the other peer.
+    fn announce(&self, change: Change) {
+        self.view.share.announce(change.touched);
     }
 }
 

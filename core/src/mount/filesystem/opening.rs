@@ -1,4 +1,4 @@
-//! Opening files, and the books of who has them open.
+//! Opening files, and counting their handles.
 //!
 //! Owns where the bytes of a content are found, how a new handle is served, and what happens with
 //! the last one. All handles of an inode share one [`OpenFile`].
@@ -8,18 +8,18 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
 use super::super::error::FsError;
 use super::super::nodes::Standing;
-use super::super::open_file::{Body, Keep, LocalFile, News, OpenFile};
-use super::super::share::Seen;
+use super::super::open_file::{Announcement, Body, Keep, LocalFile, OpenFile};
+use super::super::view::{Seen, ShareView};
 use super::super::working::Working;
 use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;
 use crate::limits::OPEN_ATTEMPTS_MAX;
-use crate::peer::{Asker, SharedFile, shared_file};
-use crate::store::{self, GROUP_LEN, Source, SourceError};
+use crate::share::{Asker, SharedFile, shared_file};
+use crate::store::{Source, SourceError};
 
 /// How the bytes of an open file reach its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Io {
     Backed,
 }
 
-/// Which of the two whoever opens a file can do.
+/// Which of the two the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoWish {
     /// Calls only.
@@ -46,9 +46,39 @@ pub struct Opened {
     pub handle: Handle,
     /// The file to read and write past us, if its handles are [`Io::Backed`].
     pub backing: Option<OwnedFd>,
-    /// The hash of the content: whoever remembers bytes of another one must forget them. `None`
-    /// while it is being written.
+    /// The hash of the content: a kernel that remembers bytes of another one must forget them.
+    /// `None` while it is being written.
     pub content: Option<[u8; 32]>,
+}
+
+/// How long finding a file may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// No file is read.
+    AtOnce,
+    /// A file that has changed is read again.
+    Patient,
+}
+
+/// Where something is found.
+enum Place<T> {
+    /// There.
+    At(T),
+    /// A file on this machine turned out to be changed or gone: the catalog may show another
+    /// content by now, and should be asked again.
+    Unknown,
+    /// A file has to be read again first.
+    AfterReading,
+}
+
+impl<T> Place<T> {
+    fn map<U>(self, with: impl FnOnce(T) -> U) -> Place<U> {
+        match self {
+            Self::At(found) => Place::At(with(found)),
+            Self::Unknown => Place::Unknown,
+            Self::AfterReading => Place::AfterReading,
+        }
+    }
 }
 
 impl FileSystem {
@@ -59,13 +89,13 @@ impl FileSystem {
     pub fn create(
         &self,
         (folder, name): (Inode, &OsStr),
-        (mode, owner): (u32, Owner),
+        new: NewFile,
         open_mode: OpenMode,
         wish: IoWish,
     ) -> Result<(Attributes, Opened), FsError> {
-        let working = Working::create(self.share.shared.written_dir()?, &self.share.uses)?;
-        let mut files = self.share.shared.files();
-        let (attributes, shown) = match self.make_file(&mut files, (folder, name), (mode, owner)) {
+        let working = Working::create(self.view.share.written_dir()?, &self.view.uses)?;
+        let mut files = self.view.share.files();
+        let (attributes, shown) = match self.make_file(&mut files, (folder, name), new) {
             Ok(made) => made,
             Err(error) => {
                 working.remove();
@@ -74,11 +104,11 @@ impl FileSystem {
         };
         let content = shown.file().ok_or(FsError::Invalid)?.content;
         let body = Body::Working(Arc::new(working));
-        let open = OpenFile::new(body, content, (shown.key(), shown.dot), News::Untold);
+        let open = OpenFile::new(body, content, (shown.key(), shown.dot), Announcement::Withheld);
         let open = self.enter(attributes.inode, Arc::new(open))?;
         let opened = self.install(attributes.inode, open, open_mode, wish)?;
-        let nodes = self.share.nodes();
-        let attributes = self.share.attributes_of(&files, &nodes, attributes.inode)?;
+        let nodes = self.view.nodes();
+        let attributes = self.view.attributes_of(&files, &nodes, attributes.inode)?;
         Ok((attributes, opened))
     }
 
@@ -88,7 +118,31 @@ impl FileSystem {
     /// # Errors
     /// [`FsError::IsAFolder`], and those of the store.
     pub fn open(&self, inode: Inode, mode: OpenMode, wish: IoWish) -> Result<Opened, FsError> {
-        let open = self.enter_any(inode)?;
+        let opened = self.open_at_pace((inode, mode), wish, Pace::Patient);
+        // Only what has to be done at once is left undone.
+        opened.unwrap_or(Err(FsError::Changed))
+    }
+
+    /// As [`FileSystem::open`]; `None`, and nothing is done, where that may take long.
+    pub(crate) fn open_at_once(
+        &self,
+        inode: Inode,
+        mode: OpenMode,
+        wish: IoWish,
+    ) -> Option<Result<Opened, FsError>> {
+        self.open_at_pace((inode, mode), wish, Pace::AtOnce)
+    }
+
+    fn open_at_pace(
+        &self,
+        (inode, mode): (Inode, OpenMode),
+        wish: IoWish,
+        pace: Pace,
+    ) -> Option<Result<Opened, FsError>> {
+        let open = match self.enter_any(inode, pace)? {
+            Ok(open) => open,
+            Err(error) => return Some(Err(error)),
+        };
         // The kernel writes to a backing file by itself: it must be ours before it does.
         let keep = if mode.truncate {
             Keep::Nothing
@@ -96,55 +150,40 @@ impl FileSystem {
             Keep::Content
         };
         let is_next = mode.truncate || (wish == IoWish::Either && open.body().backing().is_some());
-        if mode.write
-            && is_next
-            && let Err(error) = self.share.make_writable(&open, keep)
-        {
-            self.share.leave(self.share.nodes(), (inode, &open), Io::Calls);
-            return Err(error);
-        }
-        self.install(inode, open, mode, wish)
-    }
-
-    /// Whether [`FileSystem::open`] would be done at once.
-    #[must_use]
-    pub fn is_quickly_opened(&self, inode: Inode, mode: OpenMode) -> bool {
-        let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        if let Some(open) = self.share.open_file(&nodes, inode) {
-            let is_ready = !mode.write || open.working().is_some();
-            let is_small = open.state().content.len <= GROUP_LEN;
-            return is_ready || ((mode.truncate || is_small) && open.is_turn_free());
-        }
-        match self.share.seen(&files, &nodes, inode) {
-            Ok(Seen::Entry(shown)) => shown.file().is_none_or(|file| {
-                // One that is its owner's may have to be hashed again.
-                let is_theirs = |source: &Arc<Source>| source.owner == store::Owner::User;
-                let is_stable = !files.sources_of(&file.content).iter().any(is_theirs);
-                file.content.len <= GROUP_LEN || (is_stable && (!mode.write || mode.truncate))
-            }),
-            Ok(Seen::Top | Seen::Gone(_)) | Err(_) => true,
-        }
-    }
-
-    /// Counts one handle more of an inode.
-    fn enter_any(&self, inode: Inode) -> Result<Arc<OpenFile>, FsError> {
-        for _ in 0..OPEN_ATTEMPTS_MAX {
-            match self.open_file(inode)? {
-                None => {}
-                Some(open) => match self.enter(inode, open) {
-                    Err(FsError::Changed) => {}
-                    entered => return entered,
-                },
+        if mode.write && is_next {
+            let writable = match pace {
+                Pace::Patient => Some(self.view.make_writable(&open, keep)),
+                Pace::AtOnce => self.view.make_writable_at_once(&open, keep),
+            };
+            if !matches!(writable, Some(Ok(_))) {
+                self.view.leave(self.view.nodes(), (inode, &open), Io::Calls);
+                return writable.map(|writable| Err(writable.err().unwrap_or(FsError::Changed)));
             }
         }
-        Err(FsError::Changed)
+        Some(self.install(inode, open, mode, wish))
+    }
+
+    /// Counts one handle more of an inode. `None` where that may take longer than `pace` allows.
+    fn enter_any(&self, inode: Inode, pace: Pace) -> Option<Result<Arc<OpenFile>, FsError>> {
+        for _ in 0..OPEN_ATTEMPTS_MAX {
+            let entered = match self.open_file(inode, pace) {
+                Ok(Place::At(open)) => self.enter(inode, open),
+                Ok(Place::Unknown) => continue,
+                Ok(Place::AfterReading) => return None,
+                Err(error) => Err(error),
+            };
+            match entered {
+                Err(FsError::Changed) => {}
+                entered => return Some(entered),
+            }
+        }
+        Some(Err(FsError::Changed))
     }
 
     /// Counts one handle more. Fails with [`FsError::Changed`] if the inode stands for something
     /// else by now.
     fn enter(&self, inode: Inode, open: Arc<OpenFile>) -> Result<Arc<OpenFile>, FsError> {
-        let mut nodes = self.share.nodes();
+        let mut nodes = self.view.nodes();
         let node = nodes.get_mut(inode).ok_or(FsError::NotFound)?;
         let entry = open.state().version.map(|(key, _)| key);
         // Two may open it at once: the first one's file is everybody's.
@@ -158,14 +197,14 @@ impl FileSystem {
         Ok(open)
     }
 
-    /// What is open of an inode, or would be. `None` when the catalog should be asked again.
-    fn open_file(&self, inode: Inode) -> Result<Option<Arc<OpenFile>>, FsError> {
-        let files = self.share.shared.files();
-        let nodes = self.share.nodes();
-        if let Some(open) = self.share.open_file(&nodes, inode) {
-            return Ok(Some(open));
+    /// What is open of an inode, or would be.
+    fn open_file(&self, inode: Inode, pace: Pace) -> Result<Place<Arc<OpenFile>>, FsError> {
+        let files = self.view.share.files();
+        let nodes = self.view.nodes();
+        if let Some(open) = self.view.open_file(&nodes, inode) {
+            return Ok(Place::At(open));
         }
-        let shown = match self.share.seen(&files, &nodes, inode)? {
+        let shown = match self.view.seen(&files, &nodes, inode)? {
             Seen::Entry(shown) => shown,
             Seen::Top => return Err(FsError::IsAFolder),
             Seen::Gone(was) => return Err(check_file(was.kind).err().unwrap_or(FsError::NotFound)),
@@ -173,84 +212,11 @@ impl FileSystem {
         let file = file_of(&shown)?;
         let sources = files.sources_of(&file.content);
         drop((nodes, files));
-        let body = self.body(&file, sources)?;
-        Ok(body.map(|body| {
+        let place = self.view.body(&file, sources, pace)?;
+        Ok(place.map(|body| {
             let version = (shown.key(), shown.dot);
-            Arc::new(OpenFile::new(body, file.content, version, News::Told))
+            Arc::new(OpenFile::new(body, file.content, version, Announcement::Made))
         }))
-    }
-
-    /// Where the bytes of a content are. `None` after a file on this machine turned out to be
-    /// changed or gone: the catalog may show another content by now.
-    fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>) -> Result<Option<Body>, FsError> {
-        let (mut is_outdated, mut unusable_count) = (false, 0);
-        // One that nobody else reads, if there is one: it can be handed to the kernel.
-        let mut sources = sources;
-        sources.sort_by_key(|source| self.share.uses.count(&source.path));
-        for source in sources {
-            match source.open() {
-                Ok(file) => {
-                    let _in_use = self.share.uses.begin(&source.path);
-                    let local = LocalFile {
-                        source,
-                        file,
-                        _in_use,
-                    };
-                    return Ok(Some(Body::Local(Arc::new(local))));
-                }
-                Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
-                    // Looked at again, and shared anew if it is its owner's; what it is now is
-                    // found in the next round.
-                    is_outdated |= self.share.shared.read_again(&source, Asker::Us).is_some();
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "a file that has the content can't be used");
-                    unusable_count += 1;
-                }
-            }
-        }
-        let files = self.share.shared.files();
-        is_outdated |= files.sources_of(&file.content).len() > unusable_count;
-        is_outdated |= files
-            .file(&file.path)
-            .is_none_or(|now| now.content != file.content);
-        drop(files);
-        if is_outdated {
-            return Ok(None);
-        }
-        let remote = self.share.shared.remote_file(file)?;
-        Ok(Some(Body::Remote(Arc::new(remote))))
-    }
-
-    /// Lets an open file be read from somewhere else than `body`, which is not what it was.
-    pub(super) fn find_elsewhere(&self, open: &OpenFile, body: &Body) -> Result<(), FsError> {
-        let Body::Local(stale) = body else {
-            return Err(FsError::Changed);
-        };
-        let (version, content) = {
-            let state = open.state();
-            (state.version, state.content)
-        };
-        let files = self.share.shared.files();
-        let shown = version.and_then(|(key, _)| files.catalog.locate(key));
-        let file = shown
-            .as_ref()
-            .and_then(shared_file)
-            .filter(|file| file.content == content);
-        let file = file.ok_or(FsError::Changed)?;
-        let sources = files.sources_of(&content);
-        drop(files);
-        let found = self.body(&file, sources)?;
-        let mut state = open.state();
-        let is_stale = |body: &Body| matches!(body, Body::Local(local) if Arc::ptr_eq(local, stale));
-        if let Some(found) = found.filter(|_| is_stale(&state.body)) {
-            if state.backed_count > 0 {
-                // The kernel reads the old file by itself; there is no other for it.
-                return Err(FsError::Changed);
-            }
-            state.body = found;
-        }
-        Ok(())
     }
 
     /// Hands out a handle for a file that was entered.
@@ -262,7 +228,7 @@ impl FileSystem {
         wish: IoWish,
     ) -> Result<Opened, FsError> {
         let mut state = open.state();
-        let is_possible = state.backed_count > 0 || self.share.may_be_backed(&state.body, &state.content);
+        let is_possible = state.backed_count > 0 || self.view.may_be_backed(&state.body, &state.content);
         let backing = state
             .body
             .backing()
@@ -294,10 +260,88 @@ impl FileSystem {
                 })
             }
             Err(error) => {
-                self.share.leave(self.share.nodes(), (inode, &open), io);
+                self.view.leave(self.view.nodes(), (inode, &open), io);
                 Err(error.into())
             }
         }
+    }
+}
+
+impl ShareView {
+    /// Where the bytes of a content are.
+    fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>, pace: Pace) -> Result<Place<Body>, FsError> {
+        let (mut is_outdated, mut unusable_count) = (false, 0);
+        // One without other readers, if there is one: it can be handed to the kernel.
+        let mut sources = sources;
+        sources.sort_by_key(|source| self.uses.count(&source.path));
+        for source in sources {
+            match source.open() {
+                Ok(file) => {
+                    let _in_use = self.uses.begin(&source.path);
+                    let local = LocalFile {
+                        source,
+                        file,
+                        _in_use,
+                    };
+                    return Ok(Place::At(Body::Local(Arc::new(local))));
+                }
+                Err(SourceError::Changed { .. } | SourceError::Missing { .. }) if pace == Pace::AtOnce => {
+                    return Ok(Place::AfterReading);
+                }
+                Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
+                    // Read again, and shared anew if it is its owner's. The next round finds what
+                    // it is now.
+                    is_outdated |= self.share.read_again(&source, Asker::Us).is_some();
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a file that has the content can't be used");
+                    unusable_count += 1;
+                }
+            }
+        }
+        let files = self.share.files();
+        is_outdated |= files.sources_of(&file.content).len() > unusable_count;
+        is_outdated |= files
+            .file(&file.path)
+            .is_none_or(|now| now.content != file.content);
+        drop(files);
+        if is_outdated {
+            return Ok(Place::Unknown);
+        }
+        let remote = self.share.remote_file(file)?;
+        Ok(Place::At(Body::Remote(Arc::new(remote))))
+    }
+
+    /// Lets an open file be read from somewhere else than `body`, which is not what it was. May
+    /// take long.
+    pub(super) fn find_elsewhere(&self, open: &OpenFile, body: &Body) -> Result<(), FsError> {
+        let Body::Local(stale) = body else {
+            return Err(FsError::Changed);
+        };
+        let (version, content) = {
+            let state = open.state();
+            (state.version, state.content)
+        };
+        let files = self.share.files();
+        let shown = version.and_then(|(key, _)| files.catalog.locate(key));
+        let file = shown
+            .as_ref()
+            .and_then(shared_file)
+            .filter(|file| file.content == content);
+        let file = file.ok_or(FsError::Changed)?;
+        let sources = files.sources_of(&content);
+        drop(files);
+        let found = self.body(&file, sources, Pace::Patient)?;
+        let mut state = open.state();
+        let is_stale = |body: &Body| matches!(body, Body::Local(local) if Arc::ptr_eq(local, stale));
+        if let (Place::At(found), true) = (found, is_stale(&state.body)) {
+            if state.backed_count > 0 {
+                // The kernel reads the old file by itself; there is no other for it.
+                return Err(FsError::Changed);
+            }
+            state.body = found;
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig};
 
-use super::super::attributes::{Attributes, Handle, Inode, OpenMode, Owner};
+use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
 use super::super::error::FsError;
 use super::super::filesystem::{FileSystem, IoWish, Opened};
 use crate::limits::KERNEL_STACK_DEPTH;
@@ -60,6 +60,14 @@ struct InodeIo {
 /// Registers a backing file with the kernel, as only the reply to an opening can.
 pub(super) type Register<'a> = &'a dyn Fn(BorrowedFd<'_>) -> std::io::Result<BackingId>;
 
+/// How the kernel wants a file to be opened.
+#[derive(Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) inode: Inode,
+    pub(super) mode: OpenMode,
+    pub(super) register: Register<'a>,
+}
+
 impl Backings {
     /// Asks the kernel for passthrough if that is wished.
     pub(in super::super) fn new(wished: Wished) -> Self {
@@ -78,60 +86,77 @@ impl Backings {
         self.is_possible.store(is_agreed, Ordering::Relaxed);
     }
 
-    /// Whether nobody is opening or closing the inode at this moment.
-    pub(super) fn is_free(&self, inode: Inode) -> bool {
-        let inodes = self.lock();
-        let io = inodes.get(&inode);
-        io.is_none_or(|io| !matches!(io.try_lock(), Err(TryLockError::WouldBlock)))
-    }
-
-    /// Opens a file in the way in which it is open already, or in the best one. Waits for whoever
-    /// opens it as well.
-    pub(super) fn open(
-        &self,
-        fs: &FileSystem,
-        inode: Inode,
-        mode: OpenMode,
-        register: Register<'_>,
-    ) -> Result<Chosen, FsError> {
+    /// Opens a file in the way in which it is open already, or in the best one. Waits for other
+    /// threads that open or close the inode.
+    pub(super) fn open(&self, fs: &FileSystem, opening: Opening<'_>) -> Result<Chosen, FsError> {
+        let Opening { inode, mode, .. } = opening;
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = match fs.open(inode, mode, self.wish(&io)) {
-            Ok(opened) => opened,
-            Err(error) => {
-                drop(io);
-                drop(entry);
-                self.drop_closed(inode);
-                return Err(error);
-            }
-        };
+        let chosen = fs.open(inode, mode, self.wish(&io));
+        let chosen = chosen.and_then(|opened| self.choose(fs, &mut io, opened, opening));
+        drop(io);
+        drop(entry);
+        self.drop_closed(inode);
+        chosen
+    }
+
+    /// As [`Backings::open`]; `None`, and nothing is done, where that may take long.
+    pub(super) fn open_at_once(
+        &self,
+        fs: &FileSystem,
+        opening: Opening<'_>,
+    ) -> Option<Result<Chosen, FsError>> {
+        let Opening { inode, mode, .. } = opening;
+        let entry = self.entry(inode);
+        let mut io = lock_at_once(&entry)?;
+        let chosen = fs.open_at_once(inode, mode, self.wish(&io));
+        let chosen = chosen.map(|opened| self.choose(fs, &mut io, opened?, opening));
+        drop(io);
+        drop(entry);
+        self.drop_closed(inode);
+        chosen
+    }
+
+    /// Decides how the handle is served. One that the kernel refuses to serve by itself is opened
+    /// anew.
+    fn choose(
+        &self,
+        fs: &FileSystem,
+        io: &mut InodeIo,
+        opened: Opened,
+        opening: Opening<'_>,
+    ) -> Result<Chosen, FsError> {
+        let Opening {
+            inode,
+            mode,
+            register,
+        } = opening;
         // Truncated it is already.
         let again = OpenMode {
             truncate: false,
             ..mode
         };
-        match self.settle(&mut io, inode, opened, register) {
+        match self.settle(io, inode, opened, register) {
             Ok(chosen) => Ok(chosen),
-            Err(refused) => self.open_by_calls(fs, (&mut io, inode), again, refused),
+            Err(refused) => self.open_by_calls(fs, (io, inode), again, refused),
         }
     }
 
-    /// Makes a file and opens it.
+    /// Makes a file of that name and opens it. The inode of `opening` is that of its folder.
     pub(super) fn create(
         &self,
         fs: &FileSystem,
-        place: (Inode, &OsStr),
-        new: (u32, Owner),
-        (mode, register): (OpenMode, Register<'_>),
+        name: &OsStr,
+        new: NewFile,
+        opening: Opening<'_>,
     ) -> Result<(Attributes, Chosen), FsError> {
+        let (place, mode) = ((opening.inode, name), opening.mode);
         let (attributes, opened) = fs.create(place, new, mode, self.wish(&InodeIo::default()))?;
         let inode = attributes.inode;
         let entry = self.entry(inode);
         let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        let chosen = match self.settle(&mut io, inode, opened, register) {
-            Ok(chosen) => chosen,
-            Err(refused) => self.open_by_calls(fs, (&mut io, inode), mode, refused)?,
-        };
+        let opening = Opening { inode, ..opening };
+        let chosen = self.choose(fs, &mut io, opened, opening)?;
         Ok((attributes, chosen))
     }
 
@@ -148,23 +173,31 @@ impl Backings {
         Ok(self.by_calls(io, inode, &opened?))
     }
 
-    /// A handle of the inode was closed.
+    /// A handle of the inode was closed. Waits for other threads that open or close the inode.
     pub(super) fn release(&self, inode: Inode) {
         let entry = self.entry(inode);
-        let mut io = entry.lock().unwrap_or_else(PoisonError::into_inner);
-        io.count = io.count.saturating_sub(1);
-        if io.count > 0 {
-            return;
-        }
-        io.backing = None;
-        drop(io);
+        release_one(&mut entry.lock().unwrap_or_else(PoisonError::into_inner));
         drop(entry);
         self.drop_closed(inode);
     }
 
+    /// As [`Backings::release`]; `false`, and nothing is done, where it would wait.
+    #[must_use]
+    pub(super) fn release_at_once(&self, inode: Inode) -> bool {
+        let entry = self.entry(inode);
+        let Some(mut io) = lock_at_once(&entry) else {
+            return false;
+        };
+        release_one(&mut io);
+        drop(io);
+        drop(entry);
+        self.drop_closed(inode);
+        true
+    }
+
     fn drop_closed(&self, inode: Inode) {
         let mut inodes = self.lock();
-        // Unless somebody is about to open it.
+        // Unless another thread is about to open it.
         if inodes
             .get(&inode)
             .is_some_and(|entry| Arc::strong_count(entry) == 1 && !is_open(entry))
@@ -243,6 +276,21 @@ impl Backings {
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<Inode, [u8; 32]>> {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn release_one(io: &mut InodeIo) {
+    io.count = io.count.saturating_sub(1);
+    if io.count == 0 {
+        io.backing = None;
+    }
+}
+
+fn lock_at_once(entry: &Mutex<InodeIo>) -> Option<MutexGuard<'_, InodeIo>> {
+    match entry.try_lock() {
+        Ok(io) => Some(io),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

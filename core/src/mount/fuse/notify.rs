@@ -1,9 +1,9 @@
-//! Tells the kernel what it should not believe any more, from a thread of its own.
+//! Reports to the kernel what it should not believe any more, from a thread of its own.
 //!
 //! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it
 //! takes the news. An answer that was on its way to the kernel when something changed may be
-//! remembered after the news of the change; so the news is told a second time, a little later. Not
-//! of a folder's name, though: by then somebody may be in it, and would find himself nowhere.
+//! remembered after the news of the change; so the news is repeated a little later. Not of a
+//! folder's name, though: by then a process may be in that folder, and would be nowhere.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,12 +18,12 @@ use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
 
 use super::super::filesystem::FileSystem;
-use super::super::share::MountedShare;
+use super::super::view::ShareView;
 use super::super::viewers::Stale;
 use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;
 
-/// The thread that tells; it ends when nobody can have news any more.
+/// The thread that reports; it ends when there can be no more news.
 pub(in super::super) struct Notifying {
     thread: JoinHandle<()>,
     /// Nothing is ever sent; the other end goes with the thread.
@@ -36,8 +36,8 @@ impl Notifying {
         let news = fs.listen();
         let telling = Telling {
             kernel,
-            clock: fs.shared().clock.clone(),
-            share: fs.share().clone(),
+            clock: fs.runtime().clock.clone(),
+            view: fs.view().clone(),
             echoes: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("tandem-notify".to_owned());
@@ -69,7 +69,7 @@ impl Notifying {
 struct Telling {
     kernel: Notifier,
     clock: Clock,
-    share: Arc<MountedShare>,
+    view: Arc<ShareView>,
     echoes: VecDeque<(Instant, Stale)>,
 }
 
@@ -103,7 +103,7 @@ impl Telling {
 
     fn is_folder(&self, stale: &Stale) -> bool {
         match stale {
-            Stale::Name { folder, name } => self.share.is_folder(*folder, name),
+            Stale::Name { folder, name } => self.view.is_folder(*folder, name),
             Stale::Content { .. } | Stale::Attributes { .. } => false,
         }
     }

@@ -1,18 +1,12 @@
 //! Between the kernel's types and ours.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use fuser::{Errno, FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
+use fuser::{FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
 
 use super::super::attributes::{Attributes, NodeKind, OpenMode, Owner};
 use super::super::error::FsError;
 use super::super::filesystem::{Renaming, Whence};
 use crate::limits::KERNEL_IO_LEN;
-use crate::peer::{since_epoch_ns, system_time};
-
-pub(super) fn errno(error: &FsError) -> Errno {
-    Errno::from_i32(error.errno())
-}
+use crate::unix_time::{system_time, unix_ns};
 
 pub(super) fn file_attr(attributes: &Attributes) -> FileAttr {
     let modified = system_time(attributes.modified_ns);
@@ -69,15 +63,8 @@ pub(super) fn is_regular(mode: u32) -> bool {
 pub(super) fn time_ns(time: TimeOrNow, now_ns: i64) -> i64 {
     match time {
         TimeOrNow::Now => now_ns,
-        TimeOrNow::SpecificTime(time) => nanos(time),
+        TimeOrNow::SpecificTime(time) => unix_ns(time),
     }
-}
-
-fn nanos(time: SystemTime) -> i64 {
-    since_epoch_ns(
-        time.duration_since(UNIX_EPOCH)
-            .map_err(|before| before.duration()),
-    )
 }
 
 #[cfg(target_os = "linux")]

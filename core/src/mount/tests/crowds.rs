@@ -26,7 +26,7 @@ fn crowd(alone: &Alone, count: u8) {
                 .add_file(&SharePath::parse("same").unwrap(), file)
                 .unwrap(),
         );
-        alone.peer.shared().merge(catalog.all_states()).unwrap();
+        alone.peer.share().merge(catalog.all_states()).unwrap();
     }
 }
 
@@ -106,7 +106,7 @@ fn merge_folders(alone: &Alone, count: u16) -> u64 {
         assert!(!catalog.add_file(&path, file).unwrap().is_empty());
         states.extend(catalog.all_states());
     }
-    let (steps, merged) = steps_of(|| alone.peer.shared().merge(states));
+    let (steps, merged) = steps_of(|| alone.peer.share().merge(states));
     merged.unwrap();
     steps
 }

@@ -117,7 +117,7 @@ async fn the_mode_of_a_conflict_copy_can_be_changed() {
     };
     let changed = alone.fs.set_attributes(inode, None, &changes);
     let content = copy.file().unwrap().content;
-    let served = !crate::transfer::Holder::sources(alone.peer.shared().as_ref(), &content).is_empty();
+    let served = !crate::transfer::Holder::sources(alone.peer.share(), &content).is_empty();
     assert!(changed.is_ok() && served);
 }
 
@@ -364,7 +364,7 @@ async fn a_new_file_of_the_other_side_has_nothing_of_the_one_it_removed() {
     let place = (Inode::ROOT, OsStr::new("a"));
     let (_, opened) = alone
         .fs
-        .create(place, (0o4755, OWNER), OpenMode::WRITE, IoWish::Calls)
+        .create(place, new_file(0o4755), OpenMode::WRITE, IoWish::Calls)
         .unwrap();
     alone.fs.release(opened.handle).unwrap();
     alone.peer.remove(&SharePath::parse("a").unwrap()).unwrap();
@@ -389,8 +389,8 @@ fn twins(alone: &Alone) -> Twins {
         hash: *blake3::hash(FETCHED).as_bytes(),
         len: FETCHED.len() as u64,
     };
-    let shared = alone.peer.shared();
-    let cached = shared.depot.as_ref().unwrap().fetched(content).unwrap();
+    let share = alone.peer.share();
+    let cached = share.depot.as_ref().unwrap().fetched(content).unwrap();
     for name in ["a", "b"] {
         let (name, version) = (
             SharePath::parse(name).unwrap(),
@@ -400,7 +400,7 @@ fn twins(alone: &Alone) -> Twins {
                 mode: 0o644,
             },
         );
-        let mut files = shared.files();
+        let mut files = share.files();
         let _change = files.catalog.add_file(&name, version).unwrap();
         let file = files.file(&name).unwrap();
         files.expect_content(&file, cached.path());
@@ -415,7 +415,7 @@ fn twins(alone: &Alone) -> Twins {
 /// From now on the content is here.
 fn fetch(alone: &Alone, cached: &crate::store::Cached) {
     cached.write(0, 0, FETCHED).unwrap();
-    alone.peer.shared().files().hold_cached(cached).unwrap();
+    alone.peer.share().files().hold_cached(cached).unwrap();
 }
 
 #[tokio::test]
@@ -480,7 +480,7 @@ async fn a_source_never_claims_a_content_that_its_file_has_not() {
         for _ in 0..1000 {
             alone.fs.flush(handle).unwrap();
             let content = alone.peer.list()[0].file().unwrap().content;
-            for source in alone.peer.shared().files().sources_of(&content) {
+            for source in alone.peer.share().files().sources_of(&content) {
                 if let Ok(file) = source.open() {
                     let mut bytes = [0; 8];
                     if std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).is_ok()

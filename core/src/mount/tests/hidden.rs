@@ -8,8 +8,8 @@ use crate::transfer::Holder;
 
 /// Puts an entry into `parent`, as the other side.
 fn moves(alone: &Alone, id: EntryId, parent: EntryId) {
-    let shared = alone.peer.shared();
-    let mut state = shared.files().catalog.state(id).unwrap().clone();
+    let share = alone.peer.share();
+    let mut state = share.files().catalog.state(id).unwrap().clone();
     let replica = ReplicaId {
         fingerprint: Fingerprint::from_bytes([9; 20]),
         incarnation: 1,
@@ -19,7 +19,7 @@ fn moves(alone: &Alone, id: EntryId, parent: EntryId) {
     state.seen.note(stamp);
     let name = state.place.name.clone();
     state.place = Place { stamp, parent, name };
-    shared.merge(vec![(id, state)]).unwrap();
+    share.merge(vec![(id, state)]).unwrap();
 }
 
 #[tokio::test]
@@ -31,11 +31,11 @@ async fn what_was_written_here_and_was_hidden_is_here_still_and_not_served() {
         hash: *blake3::hash(b"mine").as_bytes(),
         len: 4,
     };
-    assert_eq!(alone.peer.shared().sources(&content).len(), 1);
+    assert_eq!(alone.peer.share().sources(&content).len(), 1);
     moves(&alone, id, EntryId::from_bytes([7; 16]));
     assert!(alone.peer.list().is_empty());
     moves(&alone, id, EntryId::ROOT);
-    assert_eq!(alone.peer.shared().sources(&content).len(), 0);
+    assert_eq!(alone.peer.share().sources(&content).len(), 0);
     let inode = alone.inode("a").unwrap();
     let opened = alone.fs.open(inode, OpenMode::READ, IoWish::Calls).unwrap();
     assert_eq!(alone.fs.read(opened.handle, 0, 9).unwrap(), b"mine");
@@ -48,9 +48,9 @@ async fn a_content_that_comes_under_the_name_of_an_old_change_is_a_file_of_its_o
     let inode = alone.inode("a").unwrap();
     let opened = alone.fs.open(inode, OpenMode::READ, IoWish::Calls).unwrap();
     // The same dot, and what wins over its version.
-    let shared = alone.peer.shared();
+    let share = alone.peer.share();
     let id = alone.peer.list()[0].id;
-    let mut state = shared.files().catalog.state(id).unwrap().clone();
+    let mut state = share.files().catalog.state(id).unwrap().clone();
     for version in state.versions.values_mut() {
         if let Kind::File(file) = &mut version.kind {
             file.content = ContentId {
@@ -59,7 +59,7 @@ async fn a_content_that_comes_under_the_name_of_an_old_change_is_a_file_of_its_o
             };
         }
     }
-    shared.merge(vec![(id, state)]).unwrap();
+    share.merge(vec![(id, state)]).unwrap();
     let attributes = alone.fs.lookup(Inode::ROOT, OsStr::new("a")).unwrap();
     assert_eq!(attributes.len, 9);
     assert_ne!(attributes.inode, inode);

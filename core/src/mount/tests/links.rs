@@ -21,14 +21,14 @@ impl Other {
     }
 
     fn catch_up(&mut self, alone: &Alone) {
-        let states = alone.peer.shared().files().catalog.all_states();
+        let states = alone.peer.share().files().catalog.all_states();
         self.0.merge(states).unwrap();
     }
 
     fn does(&mut self, alone: &Alone, change: impl FnOnce(&mut Catalog) -> Result<Change, CatalogError>) {
         self.catch_up(alone);
         let _all_states_are_told = change(&mut self.0).unwrap();
-        alone.peer.shared().merge(self.0.all_states()).unwrap();
+        alone.peer.share().merge(self.0.all_states()).unwrap();
     }
 
     fn makes_link(&mut self, alone: &Alone, at: &str, target: &str) {
@@ -163,8 +163,8 @@ async fn a_link_that_was_made_here_is_read_wherever_it_leads_and_not_by_the_othe
         assert_eq!(second.read_link(inode).unwrap(), target);
     }
     let elsewhere = self::alone().await;
-    let states = alone.peer.shared().files().catalog.all_states();
-    elsewhere.peer.shared().merge(states).unwrap();
+    let states = alone.peer.share().files().catalog.all_states();
+    elsewhere.peer.share().merge(states).unwrap();
     for index in 0..3 {
         assert_eq!(elsewhere.read_link(&format!("a/link-{index}")), None);
     }

@@ -23,19 +23,19 @@ async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
     bob.expect(&alice.fingerprint()).unwrap();
     let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
     alice.connect_directly(&who, &at).await.unwrap();
-    let session = alice.shared.session().unwrap();
-    let mut slot = bob.shared.watch_session();
+    let session = alice.context.slot.session().unwrap();
+    let mut slot = bob.context.slot.watch_session();
     let found = timeout(PATIENCE, slot.wait_for(Option::is_some)).await;
     let other = found.unwrap().unwrap().clone().unwrap();
     // As after many of the same messages: the next turn is far away.
     for _ in 0..10_000 {
-        session.lanes.dial_turn(alice.shared.clock.now());
+        session.lanes.dial_turn(alice.context.runtime.clock.now());
     }
     let mut arrival = other.lanes.want();
-    session.take_message(&alice.shared, Some(Ok(ControlMessage::WantLane)));
+    session.take_message(&alice.context, Some(Ok(ControlMessage::WantLane)));
     // What is dialled for this side has no such turn, and takes as long as a lane for the other.
     for _ in 0..3 {
-        let lane = session.dial_lane(&alice.shared, Requester::Dialler).await;
+        let lane = session.dial_lane(&alice.context, Requester::Dialler).await;
         drop(lane.unwrap());
     }
     assert!(arrival.try_recv().is_err(), "it was dialled at once");
@@ -57,13 +57,13 @@ async fn one_digest_in_a_session_is_answered() {
     // Bob sends his file because of Alice's digest.
     let arrived = async { while !matches!(events.next().await.unwrap(), Event::Added { .. }) {} };
     timeout(PATIENCE, arrived).await.unwrap();
-    let session = bob.shared.session().unwrap();
+    let session = bob.context.slot.session().unwrap();
     let empty = Catalog::new(ReplicaId {
         fingerprint: who,
         incarnation: 1,
     });
     let again = ControlMessage::Digest(empty.digest());
-    let health = session.take_message(&bob.shared, Some(Ok(again)));
+    let health = session.take_message(&bob.context, Some(Ok(again)));
     assert_eq!(health, Some(HealthEvent::Received));
     assert!(!session.outgoing.has_any(), "all entries are sent again");
     alice.close().await.unwrap();

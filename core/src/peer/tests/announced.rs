@@ -61,11 +61,11 @@ async fn who_waits_for_the_catalog_gets_it_between_two_pieces_of_a_merge() {
                 .unwrap(),
         );
     }
-    let (states, shared) = (other.all_states(), peer.shared.clone());
-    let merging = std::thread::spawn(move || shared.merge(states).unwrap());
+    let (states, share) = (other.all_states(), peer.share.clone());
+    let merging = std::thread::spawn(move || share.merge(states).unwrap());
     let mut counts = Vec::new();
     while counts.last() != Some(&COUNT) {
-        counts.push(peer.shared.files().catalog.entry_count());
+        counts.push(peer.share.files().catalog.entry_count());
     }
     merging.join().unwrap();
     assert!(
@@ -96,10 +96,10 @@ async fn a_batch_that_breaks_a_rule_is_refused_whole_though_it_has_many_pieces()
     };
     last.place.stamp = unseen;
     assert!(matches!(
-        peer.shared.merge(states),
+        peer.share.merge(states),
         Err(CatalogError::BadState { .. })
     ));
-    assert_eq!(peer.shared.files().catalog.entry_count(), 0);
+    assert_eq!(peer.share.files().catalog.entry_count(), 0);
     peer.close().await.unwrap();
 }
 
@@ -108,7 +108,7 @@ async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() 
     let alice = peer_with(|config| config.catalog_len_max(20_000)).await;
     let bob = peer_with(|config| config).await;
     for number in 0..100 {
-        let mut files = bob.shared.files();
+        let mut files = bob.share.files();
         drop(
             files
                 .catalog
@@ -132,15 +132,15 @@ async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() 
         "{text}"
     );
     // A change that fits arrives over the same session, and there is nothing in between.
-    let changed = bob.shared.files().catalog.remove(&path("7")).unwrap();
-    bob.shared.mark(changed.touched);
+    let changed = bob.share.files().catalog.remove(&path("7")).unwrap();
+    bob.share.announce(changed.touched);
     let added = bob
-        .shared
+        .share
         .files()
         .catalog
         .add_file(&path("small"), version(b"y"))
         .unwrap();
-    bob.shared.mark(added.touched);
+    bob.share.announce(added.touched);
     let next = wait_for(&mut events, |event| !matches!(event, Event::Heartbeat { .. })).await;
     assert_eq!(next, Event::Added { path: path("small") });
     assert_eq!(alice.status().state, SessionState::Connected);
@@ -162,13 +162,13 @@ async fn a_file_whose_name_many_others_claim_is_looked_for_once_in_the_same_cata
     for (_, state) in &mut states {
         state.place.name = name.name();
     }
-    peer.shared.merge(states.clone()).unwrap();
+    peer.share.merge(states.clone()).unwrap();
     let (first, is_served) = steps_of(|| super::serves(&peer, b"text"));
     assert!(is_served && first >= COUNT as u64, "{first} steps");
     let (second, is_served) = steps_of(|| super::serves(&peer, b"text"));
     assert!(is_served && second < 10, "{second} steps");
     // The same states again change nothing.
-    peer.shared.merge(states).unwrap();
+    peer.share.merge(states).unwrap();
     let (third, is_served) = steps_of(|| super::serves(&peer, b"text"));
     assert!(is_served && third < 10, "{third} steps");
     peer.close().await.unwrap();
@@ -189,14 +189,19 @@ async fn a_peer_whose_catalog_is_full_says_so_to_who_shares_a_file() {
 async fn a_full_catalog_has_no_room_for_a_file_made_through_a_mount() {
     use std::ffi::OsStr;
 
-    use crate::mount::{FsError, Inode, IoWish, OpenMode, Owner};
+    use crate::mount::{FsError, Inode, IoWish, NewFile, OpenMode, Owner};
 
     let store = tempfile::tempdir().unwrap();
     let peer = peer_with(|config| config.store(store.path()).catalog_len_max(1000)).await;
     let file_system = peer.file_system().unwrap();
     let owner = Owner { uid: 7, gid: 8 };
     let place = (Inode::ROOT, OsStr::new("file"));
-    let made = file_system.create(place, (0o644, owner), OpenMode::WRITE, IoWish::Calls);
+    let made = file_system.create(
+        place,
+        NewFile { mode: 0o644, owner },
+        OpenMode::WRITE,
+        IoWish::Calls,
+    );
     assert!(matches!(made, Err(FsError::Full)));
     let written = std::fs::read_dir(store.path().join("written")).unwrap();
     assert_eq!(written.count(), 0);
@@ -220,13 +225,13 @@ async fn files_that_are_opened_and_not_read_leave_nothing_behind() {
         let mut file = version(&[number]);
         file.content.len = crate::limits::FILE_LEN_MAX;
         contents.push(file.content);
-        drop(peer.shared.files().catalog.add_file(&path(&name), file).unwrap());
+        drop(peer.share.files().catalog.add_file(&path(&name), file).unwrap());
         let attributes = file_system.lookup(Inode::ROOT, OsStr::new(&name)).unwrap();
         let opened = file_system.open(attributes.inode, OpenMode::READ, IoWish::Calls);
         file_system.release(opened.unwrap().handle).unwrap();
         file_system.forget(attributes.inode, 1);
     }
-    let depot = peer.shared.depot.as_ref().unwrap();
+    let depot = peer.share.depot.as_ref().unwrap();
     assert!(contents.iter().all(|content| depot.find(content).is_none()));
     assert_eq!(
         std::fs::read_dir(store.path().join("fetched")).unwrap().count(),
@@ -275,7 +280,7 @@ async fn pull_extremes(umask: u32) {
             ..version(b"text")
         };
         drop(
-            peer.shared
+            peer.share
                 .files()
                 .catalog
                 .add_file(&path("extreme"), file)

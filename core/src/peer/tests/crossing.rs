@@ -85,10 +85,15 @@ async fn a_dial_that_gives_way_waits_for_the_session_that_it_gives_way_to() {
         let outcome = connecting(alice, bob, &bobs);
         let (tcp, _) = bobs.accept().await.unwrap();
         bob.expect(&alice.fingerprint()).unwrap();
-        let server = bob.shared.tls.server_config(bob.shared.expected.clone()).unwrap();
+        let server = bob
+            .context
+            .dialling
+            .tls
+            .server_config(bob.context.slot.expected.clone())
+            .unwrap();
         match decided {
             Decided::Here => {
-                assert!(alice.shared.crossings.admit(Role::Responder));
+                assert!(alice.context.dialling.crossings.admit(Role::Responder));
                 assert!(lane::accept(tcp, server).await.is_err());
             }
             Decided::There => {
@@ -136,16 +141,17 @@ async fn a_session_that_comes_after_the_call_has_ended_is_not_said_to_be_taken_u
         }
         assert_eq!(alice.status().state, SessionState::Disconnected, "{end:?}");
         dial_back(bob, alice).await;
-        let mut status = alice.shared.watch_status();
+        let mut status = alice.context.slot.watch_status();
         drop(
             status
                 .wait_for(|status| status.state == SessionState::Connected)
                 .await,
         );
         // Bob does not get in again, so what the loss of the session left stays.
-        assert!(alice.shared.expect_nobody());
+        assert!(alice.context.slot.expect_nobody());
         alice
-            .shared
+            .context
+            .slot
             .session()
             .unwrap()
             .end(DisconnectReason::Unresponsive);

@@ -24,15 +24,20 @@ type Dialling = JoinHandle<Result<OpenLane, SessionError>>;
 async fn judged(dialler: &Peer, listener: &Peer, purpose: Purpose) -> (Dialling, KnockingLane) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let config = dialler.shared.tls.client_config(listener.fingerprint()).unwrap();
+    let config = dialler
+        .context
+        .dialling
+        .tls
+        .client_config(listener.fingerprint())
+        .unwrap();
     let dialling = tokio::spawn(async move {
         let tcp = TcpStream::connect(address).await?;
         let deadline = Clock::system().now() + PATIENCE;
         lane::reach(tcp, config, deadline).await?.ask(purpose).await
     });
     let (tcp, _) = socket.accept().await.unwrap();
-    let expected = listener.shared.expected.clone();
-    let config = listener.shared.tls.server_config(expected).unwrap();
+    let expected = listener.context.slot.expected.clone();
+    let config = listener.context.dialling.tls.server_config(expected).unwrap();
     (dialling, lane::accept(tcp, config).await.unwrap())
 }
 
@@ -60,13 +65,13 @@ async fn a_peer_that_is_no_longer_expected_is_refused_at_its_late_hello() {
     alice.expect(&bob.fingerprint()).unwrap();
     let (dialling, late) = judged(&bob, &alice, Purpose::Control).await;
     connect(&carol, &alice).await;
-    alice.shared.clone().knock(late).await;
+    alice.context.clone().knock(late).await;
     let answered = answer(dialling).await;
     assert!(
         matches!(answered, Err(SessionError::Refused { .. })),
         "{answered:?}"
     );
-    let session = alice.shared.session().unwrap();
+    let session = alice.context.slot.session().unwrap();
     assert!(session.remote == carol.fingerprint() && !session.has_ended());
     close([alice, bob, carol]).await;
 }
@@ -79,12 +84,12 @@ async fn a_lane_whose_peer_is_no_longer_expected_does_not_become_the_session() {
     let welcomed = lane.welcome().await.unwrap();
     let dialled = answer(dialling).await.unwrap();
     alice.expect(&carol.fingerprint()).unwrap();
-    assert!(alice.shared.install(welcomed, Initiator::Them).is_err());
-    assert!(alice.shared.session().is_none());
+    assert!(alice.context.install(welcomed, Initiator::Them).is_err());
+    assert!(alice.context.slot.session().is_none());
     // The same for a lane that this side dialled.
     bob.expect(&carol.fingerprint()).unwrap();
-    assert!(bob.shared.install(dialled, Initiator::Us).is_err());
-    assert!(bob.shared.session().is_none());
+    assert!(bob.context.install(dialled, Initiator::Us).is_err());
+    assert!(bob.context.slot.session().is_none());
     close([alice, bob, carol]).await;
 }
 
@@ -94,7 +99,7 @@ async fn while_there_is_a_session_nobody_else_can_be_expected() {
     connect(&bob, &alice).await;
     let refusal = alice.expect(&carol.fingerprint()).unwrap_err();
     assert!(matches!(refusal, ConnectError::Engaged { other } if other == bob.fingerprint()));
-    assert_eq!(alice.shared.expected.current(), Some(bob.fingerprint()));
+    assert_eq!(alice.context.slot.expected.current(), Some(bob.fingerprint()));
     close([alice, bob, carol]).await;
 }
 
@@ -109,7 +114,7 @@ async fn a_data_lane_is_only_for_the_peer_of_its_session() {
         knocking.push(judged(&bob, &alice, Purpose::Control).await);
     }
     connect(&carol, &alice).await;
-    let session = alice.shared.session().unwrap();
+    let session = alice.context.slot.session().unwrap();
     for (requester, (dialling, mut lane)) in [Requester::Dialler, Requester::Listener]
         .into_iter()
         .zip(knocking)
@@ -118,7 +123,7 @@ async fn a_data_lane_is_only_for_the_peer_of_its_session() {
             session: session.id.0,
             requester,
         };
-        alice.shared.clone().knock(lane).await;
+        alice.context.clone().knock(lane).await;
         let answered = answer(dialling).await;
         assert!(
             matches!(answered, Err(SessionError::Refused { .. })),
@@ -132,11 +137,11 @@ async fn a_data_lane_is_only_for_the_peer_of_its_session() {
 async fn a_peer_that_turned_to_another_does_not_take_up_the_former_session() {
     let (alice, bob, carol) = (lonely_peer().await, lonely_peer().await, lonely_peer().await);
     connect(&alice, &bob).await;
-    let session = alice.shared.session().unwrap();
+    let session = alice.context.slot.session().unwrap();
     // Bob does not let alice in again, so she goes on trying.
-    assert!(bob.shared.expect_nobody());
+    assert!(bob.context.slot.expect_nobody());
     session.end(DisconnectReason::Unresponsive);
-    let mut status = alice.shared.watch_status();
+    let mut status = alice.context.slot.watch_status();
     let reconnecting = status.wait_for(|status| status.state == SessionState::Reconnecting);
     timeout(PATIENCE, reconnecting).await.unwrap().unwrap();
     assert!(alice.keeper.lock().unwrap().is_some());

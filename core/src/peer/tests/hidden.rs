@@ -9,14 +9,14 @@ const NOWHERE: EntryId = EntryId::from_bytes([7; 16]);
 
 impl Two {
     fn entry(&self, at: &SharePath) -> EntryId {
-        self.alice.shared.files().catalog.lookup(at).unwrap().id
+        self.alice.share.files().catalog.lookup(at).unwrap().id
     }
 
     /// Mallory puts an entry of alice's into `parent`, as only a modified program does.
     fn moves(&self, id: EntryId, parent: EntryId, name: &str) {
         let (mut state, replica) = {
-            let files = self.alice.shared.files();
-            let replica = self.mallory.shared.files().catalog.replica();
+            let files = self.alice.share.files();
+            let replica = self.mallory.share.files().catalog.replica();
             (files.catalog.state(id).unwrap().clone(), replica)
         };
         let counter = state.place.stamp.counter + 1;
@@ -24,7 +24,7 @@ impl Two {
         state.seen.note(stamp);
         let name = Name::new(name).unwrap();
         state.place = Place { stamp, parent, name };
-        self.alice.shared.merge(vec![(id, state)]).unwrap();
+        self.alice.share.merge(vec![(id, state)]).unwrap();
     }
 }
 
@@ -89,7 +89,7 @@ async fn a_file_whose_copy_has_no_room_for_its_name_is_not_served_when_it_has() 
     let id = two.entry(&notes);
     // So deep that the name fits, and the longer one of a conflict copy does not.
     let folder = ["x".repeat(250).as_str(); 16].join("/") + "/" + &"y".repeat(70);
-    let added = two.mallory.shared.files().catalog.add_folder(&path(&folder));
+    let added = two.mallory.share.files().catalog.add_folder(&path(&folder));
     assert!(!added.unwrap().is_empty());
     two.alice_hears();
     let inside = two.entry(&path(&folder));

@@ -17,7 +17,7 @@ async fn a_shared_file_that_is_gone_from_its_path_keeps_no_pull_away() {
     two.unlink("report.txt");
     two.name_content("draft", b"other");
     two.share("other.txt", b"other").await;
-    let moved = two.mallory.shared.files().catalog.rename(&path("draft"), &name);
+    let moved = two.mallory.share.files().catalog.rename(&path("draft"), &name);
     assert!(!moved.unwrap().is_empty());
     two.alice_hears();
     let pull = async || two.alice.pull(&name, two.at("report.txt")).await;
@@ -71,7 +71,7 @@ async fn what_was_pulled_to_the_path_of_a_file_that_is_gone_is_no_new_version_of
     two.write("report.txt", b"private");
     two.look_again(b"other");
     assert_eq!(
-        two.alice.shared.files().file(&name).unwrap().content,
+        two.alice.share.files().file(&name).unwrap().content,
         content(b"mine")
     );
     assert!(!serves(&two.alice, b"private"));

@@ -8,10 +8,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::demand::RemoteFile;
-use super::super::files::SharedFile;
 use super::super::{Peer, PeerConfig, SessionState};
 use crate::catalog::SharePath;
+use crate::share::{RemoteFile, SharedFile};
 use crate::store::GROUP_LEN;
 use crate::transfer::{FetchFault, Holder};
 
@@ -59,8 +58,8 @@ impl Pair {
 
     /// Bob hangs up.
     async fn disconnect(&self) {
-        let mut status = self.alice.shared.watch_status();
-        self.bob.shared.session().unwrap().say_goodbye();
+        let mut status = self.alice.context.slot.watch_status();
+        self.bob.context.slot.session().unwrap().say_goodbye();
         let disconnected = status.wait_for(|status| status.state == SessionState::Disconnected);
         timeout(PATIENCE, disconnected).await.unwrap().unwrap();
     }
@@ -74,7 +73,7 @@ impl Pair {
         self.bob.add_as(&path, &name).await.unwrap();
         let seen = async {
             loop {
-                if let Some(file) = self.alice.shared.files().file(&name) {
+                if let Some(file) = self.alice.share.files().file(&name) {
                     return file;
                 }
                 events.next().await.unwrap();
@@ -86,11 +85,11 @@ impl Pair {
     async fn read(&self, file: &RemoteFile, range: Range<u64>) -> Result<Vec<u8>, FetchFault> {
         let (sender, outcome) = oneshot::channel();
         let done = Box::new(move |outcome| drop(sender.send(outcome)));
-        let shared = self.alice.shared.clone();
+        let share = self.alice.share.clone();
         // From a thread that knows of no runtime, as a mount does.
         std::thread::scope(|scope| {
             scope
-                .spawn(|| file.read(&shared, range.clone(), done))
+                .spawn(|| file.read(&share, range.clone(), done))
                 .join()
                 .unwrap()
         });
@@ -111,16 +110,16 @@ async fn a_file_of_the_other_peer_is_read_and_then_served_from_here() {
     let pair = Pair::new().await;
     let bytes = bytes(5 * GROUP + 3);
     let shared = pair.share(&bytes).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     assert!(pair.read(&file, GROUP_LEN + 9..GROUP_LEN + 99).await.unwrap() == bytes[GROUP + 9..GROUP + 99]);
-    assert!(!file.cached().is_complete() && pair.alice.shared.sources(&shared.content).is_empty());
+    assert!(!file.cached().is_complete() && pair.alice.share.sources(&shared.content).is_empty());
     let (sender, outcome) = oneshot::channel();
     file.complete(
-        &pair.alice.shared,
+        &pair.alice.share,
         Box::new(move |outcome| drop(sender.send(outcome))),
     );
     timeout(PATIENCE, outcome).await.unwrap().unwrap().unwrap();
-    assert_eq!(pair.alice.shared.sources(&shared.content).len(), 1);
+    assert_eq!(pair.alice.share.sources(&shared.content).len(), 1);
     assert!(std::fs::read(file.cached().path()).unwrap() == bytes);
     pair.close().await;
 }
@@ -129,11 +128,11 @@ async fn a_file_of_the_other_peer_is_read_and_then_served_from_here() {
 async fn a_read_beyond_the_end_is_ready_and_empty() {
     let pair = Pair::new().await;
     let shared = pair.share(b"short").await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
-    assert!(file.is_ready(&pair.alice.shared, 5..9));
-    assert!(!file.is_ready(&pair.alice.shared, 0..9));
+    let file = pair.alice.share.remote_file(&shared).unwrap();
+    assert!(file.is_ready(&pair.alice.share, 5..9));
+    assert!(!file.is_ready(&pair.alice.share, 0..9));
     assert_eq!(pair.read(&file, 0..5).await.unwrap(), b"short");
-    assert!(file.is_ready(&pair.alice.shared, 0..9));
+    assert!(file.is_ready(&pair.alice.share, 0..9));
     assert!(file.cached().read_at(&mut [0; 6], 0).is_err());
     pair.close().await;
 }
@@ -142,7 +141,7 @@ async fn a_read_beyond_the_end_is_ready_and_empty() {
 async fn without_a_session_a_read_fails_at_once() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.disconnect().await;
     assert_eq!(pair.read(&file, 0..5).await.unwrap_err(), FetchFault::Unreachable);
     pair.connect().await;
@@ -154,15 +153,15 @@ async fn without_a_session_a_read_fails_at_once() {
 async fn a_session_that_is_lost_and_comes_back_is_waited_for() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.read(&file, 0..5).await.unwrap();
     let lost = super::super::DisconnectReason::Lost {
         error: "a cable".to_owned(),
     };
-    pair.alice.shared.session().unwrap().end(lost);
+    pair.alice.context.slot.session().unwrap().end(lost);
     let (sender, outcome) = oneshot::channel();
     let done = Box::new(move |outcome| drop(sender.send(outcome)));
-    file.read(&pair.alice.shared, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
+    file.read(&pair.alice.share, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
     pair.connect().await;
     timeout(PATIENCE, outcome).await.unwrap().unwrap().unwrap();
     pair.close().await;
@@ -172,15 +171,15 @@ async fn a_session_that_is_lost_and_comes_back_is_waited_for() {
 async fn closing_fails_whoever_waits_and_leaves_no_task() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.read(&file, 0..5).await.unwrap();
     let lost = super::super::DisconnectReason::Lost {
         error: "a cable".to_owned(),
     };
-    pair.alice.shared.session().unwrap().end(lost);
+    pair.alice.context.slot.session().unwrap().end(lost);
     let (sender, outcome) = oneshot::channel();
     let done = Box::new(move |outcome| drop(sender.send(outcome)));
-    file.read(&pair.alice.shared, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
+    file.read(&pair.alice.share, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
     pair.close().await;
     assert_eq!(
         timeout(PATIENCE, outcome).await.unwrap().unwrap(),
@@ -192,26 +191,26 @@ async fn closing_fails_whoever_waits_and_leaves_no_task() {
 async fn what_nobody_uses_gives_way_and_is_no_source_any_more() {
     let pair = Pair::with(|config| config.fetched_len_max(GROUP_LEN)).await;
     let first = pair.share(&bytes(GROUP)).await;
-    let file = pair.alice.shared.remote_file(&first).unwrap();
+    let file = pair.alice.share.remote_file(&first).unwrap();
     pair.read(&file, 0..5).await.unwrap();
-    assert_eq!(pair.alice.shared.sources(&first.content).len(), 1);
+    assert_eq!(pair.alice.share.sources(&first.content).len(), 1);
     drop(file);
     let name = SharePath::parse("other.mkv").unwrap();
     let path = pair.root.path().join("other.mkv");
     std::fs::write(&path, &bytes(3 * GROUP)[GROUP..]).unwrap();
     let mut events = pair.alice.events();
     pair.bob.add_as(&path, &name).await.unwrap();
-    while pair.alice.shared.files().file(&name).is_none() {
+    while pair.alice.share.files().file(&name).is_none() {
         timeout(PATIENCE, events.next()).await.unwrap().unwrap();
     }
-    let second = pair.alice.shared.files().file(&name).unwrap();
-    let file = pair.alice.shared.remote_file(&second).unwrap();
+    let second = pair.alice.share.files().file(&name).unwrap();
+    let file = pair.alice.share.remote_file(&second).unwrap();
     pair.read(&file, 0..2 * GROUP_LEN).await.unwrap();
     assert!(Arc::strong_count(file.cached()) >= 1);
-    assert!(pair.alice.shared.sources(&first.content).is_empty());
+    assert!(pair.alice.share.sources(&first.content).is_empty());
     assert!(
         pair.alice
-            .shared
+            .share
             .depot
             .as_ref()
             .unwrap()
@@ -234,9 +233,9 @@ async fn a_store_that_is_in_use_is_refused() {
 async fn a_spoilt_file_of_the_store_is_forgotten_and_never_shared_as_something_else() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(GROUP)).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.read(&file, 0..5).await.unwrap();
-    let peer = &pair.alice.shared;
+    let peer = &pair.alice.share;
     let source = peer.sources(&shared.content).remove(0);
     assert!(peer.refresh(&source).is_some(), "it is what it was");
     assert_eq!(peer.sources(&shared.content).len(), 1);
@@ -252,7 +251,7 @@ async fn a_pull_of_what_was_read_needs_no_session() {
     let pair = Pair::new().await;
     let bytes = bytes(3 * GROUP + 1);
     let shared = pair.share(&bytes).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.read(&file, 0..3 * GROUP_LEN + 1).await.unwrap();
     pair.disconnect().await;
     let target = pair.root.path().join("pulled.mkv");
@@ -260,7 +259,7 @@ async fn a_pull_of_what_was_read_needs_no_session() {
     assert!(std::fs::read(&target).unwrap() == bytes);
     // Not as a source this time, but group by group.
     std::fs::remove_file(&target).unwrap();
-    pair.alice.shared.files().forget_cached(file.cached());
+    pair.alice.share.files().forget_cached(file.cached());
     pair.alice.pull(&shared.path, &target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == bytes);
     pair.close().await;
@@ -270,9 +269,9 @@ async fn a_pull_of_what_was_read_needs_no_session() {
 async fn whoever_finds_everything_ready_is_read_ahead_for_nevertheless() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(9 * GROUP)).await;
-    let file = pair.alice.shared.remote_file(&shared).unwrap();
+    let file = pair.alice.share.remote_file(&shared).unwrap();
     pair.read(&file, 0..5).await.unwrap();
-    assert!(file.is_ready(&pair.alice.shared, 5..GROUP_LEN));
+    assert!(file.is_ready(&pair.alice.share, 5..GROUP_LEN));
     let fetched = async {
         while !file.cached().has(2 * GROUP_LEN..3 * GROUP_LEN) {
             tokio::task::yield_now().await;

@@ -10,7 +10,7 @@ async fn a_file_that_has_changed_is_read_once_however_many_lanes_ask_for_it() {
     const LANES: usize = 8;
     let two = Two::new().await;
     two.share("large", &vec![7; 16 << 20]).await;
-    let stale = two.alice.shared.files().sources_of(&content(&vec![7; 16 << 20]));
+    let stale = two.alice.share.files().sources_of(&content(&vec![7; 16 << 20]));
     std::fs::File::options()
         .write(true)
         .open(two.at("large"))
@@ -22,7 +22,7 @@ async fn a_file_that_has_changed_is_read_once_however_many_lanes_ask_for_it() {
     std::thread::scope(|scope| {
         let ask = || {
             start.wait();
-            two.alice.shared.refresh(&stale[0]).unwrap()
+            two.alice.share.refresh(&stale[0]).unwrap()
         };
         let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(ask)).collect();
         assert!(lanes.into_iter().all(|lane| lane.join().unwrap().open().is_ok()));

@@ -51,8 +51,8 @@ async fn a_relay_that_never_takes_a_record_keeps_no_lost_session_from_coming_bac
         .connect_directly(&bob.fingerprint(), &[bob.local_addr()])
         .await
         .unwrap();
-    let mut sessions = alice.shared.watch_session();
-    let lost = alice.shared.session().unwrap();
+    let mut sessions = alice.context.slot.watch_session();
+    let lost = alice.context.slot.session().unwrap();
     let error = "cut".to_owned();
     lost.end(DisconnectReason::Lost { error });
     let back = sessions.wait_for(|session| {

@@ -15,20 +15,20 @@ async fn with_twin() -> (Two, SharePath, EntryId) {
     shared.await.unwrap();
     two.name_content("other", b"other");
     two.name_content("tax.pdf", SECRET);
-    let twin = two.mallory.shared.files().catalog.lookup(&name).unwrap().id;
-    assert_eq!(two.alice.shared.files().catalog.entries_at(&name).len(), 2);
+    let twin = two.mallory.share.files().catalog.lookup(&name).unwrap().id;
+    assert_eq!(two.alice.share.files().catalog.entries_at(&name).len(), 2);
     (two, name, twin)
 }
 
 /// Mallory moves the twin alone out of the way, and alice removes her file.
 fn part(two: &Two, name: &SharePath, twin: EntryId) {
-    let mut states = two.alice.shared.files().catalog.all_states();
+    let mut states = two.alice.share.files().catalog.all_states();
     states.retain(|(id, _)| *id == twin);
-    two.mallory.shared.merge(states).unwrap();
-    let renamed = two.mallory.shared.files().catalog.rename(name, &path("pin"));
+    two.mallory.share.merge(states).unwrap();
+    let renamed = two.mallory.share.files().catalog.rename(name, &path("pin"));
     assert!(!renamed.unwrap().is_empty());
     two.alice_hears();
-    assert!(two.alice.shared.files().file(&path("pin")).is_some());
+    assert!(two.alice.share.files().file(&path("pin")).is_some());
     assert!(serves(&two.alice, SECRET));
     two.alice.remove(name).unwrap();
 }

@@ -55,13 +55,13 @@ impl Two {
     }
 
     pub(super) fn alice_hears(&self) {
-        let states = self.mallory.shared.files().catalog.all_states();
-        self.alice.shared.merge(states).unwrap();
+        let states = self.mallory.share.files().catalog.all_states();
+        self.alice.share.merge(states).unwrap();
     }
 
     pub(super) fn mallory_hears(&self) {
-        let states = self.alice.shared.files().catalog.all_states();
-        self.mallory.shared.merge(states).unwrap();
+        let states = self.alice.share.files().catalog.all_states();
+        self.mallory.share.merge(states).unwrap();
     }
 
     /// Mallory names a content that it does not have.
@@ -71,7 +71,7 @@ impl Two {
             mtime_ns: 0,
             mode: 0o644,
         };
-        let added = self.mallory.shared.files().catalog.add_file(&path(name), file);
+        let added = self.mallory.share.files().catalog.add_file(&path(name), file);
         assert!(!added.unwrap().is_empty());
         self.alice_hears();
     }
@@ -79,13 +79,13 @@ impl Two {
     pub(super) fn link(&self, name: &str, target: &str) {
         let target = LinkTarget::new(target).unwrap();
         let link = LinkVersion { target, mtime_ns: 0 };
-        let added = self.mallory.shared.files().catalog.add_link(&path(name), link);
+        let added = self.mallory.share.files().catalog.add_link(&path(name), link);
         assert!(!added.unwrap().is_empty());
         self.alice_hears();
     }
 
     pub(super) fn unlink(&self, name: &str) {
-        let removed = self.mallory.shared.files().catalog.remove(&path(name));
+        let removed = self.mallory.share.files().catalog.remove(&path(name));
         assert!(!removed.unwrap().is_empty());
         self.alice_hears();
     }
@@ -93,7 +93,7 @@ impl Two {
     /// Mallory takes a file over another one, as an editor does that saves.
     pub(super) fn rename_onto(&self, from: &str, to: &str) {
         let (from, to) = (path(from), path(to));
-        let mut files = self.mallory.shared.files();
+        let mut files = self.mallory.share.files();
         let renamed = files.catalog.rename_with(&from, &to, OnExisting::Replace);
         assert!(!renamed.unwrap().is_empty());
         drop(files);
@@ -107,8 +107,8 @@ impl Two {
 
     /// The other side says that what alice serves as this content is something else.
     pub(super) fn look_again(&self, bytes: &[u8]) {
-        for source in self.alice.shared.sources(&content(bytes)) {
-            drop(self.alice.shared.refresh(&source));
+        for source in self.alice.share.sources(&content(bytes)) {
+            drop(self.alice.share.refresh(&source));
         }
     }
 
@@ -153,7 +153,7 @@ async fn a_file_that_is_added_through_links_of_the_user_is_shared_from_where_it_
     two.alice.add(two.at("way/notes.txt")).await.unwrap();
     std::fs::remove_file(two.at("way")).unwrap();
     assert!(serves(&two.alice, b"shared"));
-    let source = two.alice.shared.sources(&content(b"shared")).remove(0);
+    let source = two.alice.share.sources(&content(b"shared")).remove(0);
     assert!(source.open().is_ok());
     two.close().await;
 }
@@ -168,7 +168,7 @@ async fn a_file_that_was_received_through_links_of_the_user_is_served_from_where
         .pull(&path("notes.txt"), two.at("way/copy"))
         .await
         .unwrap();
-    let mut sources = two.alice.shared.sources(&content(b"shared"));
+    let mut sources = two.alice.share.sources(&content(b"shared"));
     let copy = two.at("folder").canonicalize().unwrap().join("copy");
     sources.retain(|source| source.path == copy);
     assert!(sources.remove(0).open().is_ok());
@@ -414,7 +414,7 @@ async fn of_two_files_with_the_same_content_the_one_that_is_still_shared_is_serv
     let first = two.share("first", b"text").await;
     two.share("second", b"text").await;
     two.alice.remove(&first).unwrap();
-    let sources = two.alice.shared.sources(&content(b"text"));
+    let sources = two.alice.share.sources(&content(b"text"));
     let paths: Vec<_> = sources.iter().map(|source| source.path.clone()).collect();
     assert_eq!(paths, [two.at("second").canonicalize().unwrap()]);
     two.close().await;
@@ -450,27 +450,20 @@ async fn a_content_is_not_served_for_an_entry_that_nobody_can_see() {
     two.share("notes.txt", b"text").await;
     two.name_content("pin", b"text");
     // The folder of the pin never arrives.
-    let mut states = two.mallory.shared.files().catalog.all_states();
-    let pin = two
-        .mallory
-        .shared
-        .files()
-        .catalog
-        .lookup(&path("pin"))
-        .unwrap()
-        .id;
+    let mut states = two.mallory.share.files().catalog.all_states();
+    let pin = two.mallory.share.files().catalog.lookup(&path("pin")).unwrap().id;
     states.retain(|(id, _)| *id == pin);
     for (_, state) in &mut states {
         state.place.parent = EntryId::from_bytes([9; 16]);
         state.place.stamp.counter += 1 << 20;
         state.seen.note(state.place.stamp);
     }
-    two.alice.shared.merge(states).unwrap();
-    let removed = two.mallory.shared.files().catalog.remove(&path("notes.txt"));
+    two.alice.share.merge(states).unwrap();
+    let removed = two.mallory.share.files().catalog.remove(&path("notes.txt"));
     assert!(!removed.unwrap().is_empty());
-    let notes = two.mallory.shared.files().catalog.all_states();
+    let notes = two.mallory.share.files().catalog.all_states();
     let notes = notes.into_iter().filter(|(id, _)| *id != pin).collect();
-    two.alice.shared.merge(notes).unwrap();
+    two.alice.share.merge(notes).unwrap();
     assert!(two.alice.list().is_empty());
     assert!(!serves(&two.alice, b"text"));
     two.close().await;
@@ -495,18 +488,17 @@ async fn an_unchanged_file_is_not_read_again_as_often_as_the_other_side_says() {
     let other = two.share("other.txt", b"other").await;
     let mut events = two.alice.events();
     for _ in 0..40 {
-        two.alice.shared.recheck(&content(b"text"));
+        two.alice.share.recheck(&content(b"text"));
         tokio::task::yield_now().await;
     }
     // One that has changed is read at once, after all that were to be looked at before it.
     two.write("other.txt", b"another");
-    let stale = &two.alice.shared.stale;
     let counted = async {
         let mut read_count = 0;
-        while stale.capacity() < stale.max_capacity() {
+        while two.alice.share.has_rechecks() {
             tokio::task::yield_now().await;
         }
-        two.alice.shared.recheck(&content(b"other"));
+        two.alice.share.recheck(&content(b"other"));
         while let Some(event) = events.next().await {
             match event {
                 Event::SourceRefreshed { path } if path == other => break,

@@ -25,8 +25,8 @@ use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::wire::{read_blocking, write_blocking};
 use crate::store::{Cached, Depot, GROUP_LEN, Source};
 use crate::transfer::{
-    Demand, Engage, FetchFault, Holder, LaneEnd, Patience, Patron, Plan, ReadAhead, Waiter, copy_fetched,
-    fetch, serve, supply,
+    Demand, FetchEvents, FetchFault, Holder, LaneEnd, Patience, Plan, ReadAhead, Waiter, WorkersToStart,
+    copy_fetched, fetch, serve, supply,
 };
 
 type Outcome = Result<(), FetchFault>;
@@ -107,7 +107,7 @@ struct Watcher {
     corrupt: AtomicU32,
 }
 
-impl Patron for Watcher {
+impl FetchEvents for Watcher {
     fn stored(&self) {}
 
     fn completed(&self, cached: &Arc<Cached>) {
@@ -180,12 +180,12 @@ struct Open<'a> {
 }
 
 impl Open<'_> {
-    fn start(&mut self, range: Range<u64>) -> (Engage, Receiver<Outcome>) {
+    fn start(&mut self, range: Range<u64>) -> (WorkersToStart, Receiver<Outcome>) {
         let plan = self.ahead.on_read(range.start, range.end - range.start);
         self.start_planned(&plan, range)
     }
 
-    fn start_planned(&self, plan: &Plan, range: Range<u64>) -> (Engage, Receiver<Outcome>) {
+    fn start_planned(&self, plan: &Plan, range: Range<u64>) -> (WorkersToStart, Receiver<Outcome>) {
         let (sender, receiver) = channel();
         let waiter = Waiter {
             range,

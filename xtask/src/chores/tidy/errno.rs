@@ -21,13 +21,16 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
         .collect()
 }
 
-/// Whether a line names an errno, as in `libc::EIO` or `rustix::io::Errno`.
+/// Whether a line names an errno, as in `libc::EIO` or `Errno::IO`.
 fn names_one(line: &str) -> bool {
-    let is_of_libc = line.match_indices("libc::E").any(|(at, found)| {
-        let next = line.get(at + found.len()..).and_then(|rest| rest.chars().next());
-        next.is_some_and(|next| next.is_ascii_uppercase() || next.is_ascii_digit())
-    });
-    is_of_libc || line.contains("Errno")
+    let follows = |path: &str, is_first: fn(char) -> bool| {
+        let mut rests = line.split(path).skip(1);
+        rests.any(|rest| rest.starts_with(is_first))
+    };
+    follows("Errno::", |first| first.is_ascii_uppercase())
+        || follows("libc::E", |first| {
+            first.is_ascii_uppercase() || first.is_ascii_digit()
+        })
 }
 
 #[cfg(test)]
@@ -42,7 +45,6 @@ mod tests {
     fn an_errno_outside_its_file_is_found_with_its_line_and_the_rule() {
         for line in [
             "return Err(libc::ENOENT);",
-            "use rustix::io::Errno;",
             "Err(Errno::NXIO) => x,",
             "Err(rustix::io::Errno::NXIO.into())",
             "error.raw_os_error() == Some(libc::E2BIG)",
@@ -58,6 +60,13 @@ mod tests {
         assert_eq!(found("xtask/universe/src/base/os.rs", "libc::EIO"), []);
         assert_eq!(found("core/src/mount/working.rs", "// libc::EIO"), []);
         assert_eq!(found("core/src/mount/working.rs", "libc::Elf64_Ehdr"), []);
+        assert_eq!(
+            found(
+                "core/src/mount/fuse.rs",
+                "fn f(e: rustix::io::Errno) { fuser::Errno::from_i32(e) }"
+            ),
+            []
+        );
         assert_eq!(
             found(
                 "core/src/mount/a.rs",

@@ -41,14 +41,16 @@ pub(super) const HOUSES: [House; 3] = [
     House {
         sources: "core/src",
         floors: &[
-            &["limits|clock|aligned|hex|ownership|printable"],
+            &["limits|clock|aligned|hex|ownership|printable|runtime|unix_time"],
             &["identity"],
             &["rendezvous"],
             &["catalog", "health|reconnect"],
             &["session"],
             &["store"],
             &["transfer"],
-            &["peer|mount"],
+            &["share"],
+            &["mount"],
+            &["peer"],
         ],
         roof: &["lib"],
     },
@@ -162,6 +164,18 @@ mod tests {
             "{message}"
         );
         assert_eq!(found("core/src/store.rs", "use crate::peer::Peer;\n").len(), 1);
+    }
+
+    #[test]
+    fn a_share_knows_neither_mounts_nor_peers_and_a_mount_no_peer() {
+        for (file, import) in [
+            ("core/src/share/files.rs", "use crate::peer::Peer;\n"),
+            ("core/src/share/observer.rs", "use crate::mount::Mount;\n"),
+            ("core/src/mount/view.rs", "use crate::peer::Peer;\n"),
+        ] {
+            assert_eq!(found(file, import).len(), 1, "{file}");
+        }
+        assert_eq!(found("core/src/mount/view.rs", "use crate::share::Share;\n"), []);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! A function may have at most five parameters, which clippy counts. A tuple would hide several.
+//! A function may have at most five parameters, which clippy counts. Here each part of a tuple counts
+//! as one.
 
 use super::code;
 use super::floors::Breach;
+use crate::chores::limits::PARAMETERS_MAX;
 
-/// The functions of a file with a tuple parameter, with the line of each.
+/// The functions of a file that take too many values, some of them in tuples, with the line of
+/// each.
 pub(super) fn breaches(text: &str) -> Vec<Breach> {
     let lines = code::all(text);
     let starts = lines.iter().enumerate().filter_map(|(index, (number, line))| {
@@ -20,13 +23,12 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
         let rest = lines.iter().skip(index).map(|(_, line)| *line);
         let rest = rest.collect::<Vec<_>>().join("\n");
         let signature = rest.split_once("fn ").map_or("", |(_, signature)| signature);
-        if let Some(tuple) = parameters(signature)
-            .into_iter()
-            .find(|parameter| is_tuple(parameter))
-        {
-            let tuple = tuple.split_whitespace().collect::<Vec<_>>().join(" ");
+        let parameters = parameters(signature);
+        let widths = || parameters.iter().map(|parameter| width(parameter));
+        let count: usize = widths().sum();
+        if count > PARAMETERS_MAX && widths().any(|width| width > 1) {
             let message = format!(
-                "`{name}` takes the tuple `{tuple}`, which hides several parameters: make it a struct"
+                "`{name}` takes {count} values, some of them in tuples, but the limit is {PARAMETERS_MAX}: make a struct"
             );
             breaches.push((number, message));
         }
@@ -82,9 +84,13 @@ impl Depth {
     }
 }
 
-/// Whether the pattern or the type of a parameter is a tuple.
-fn is_tuple(parameter: &str) -> bool {
+/// How many values a parameter has: several if its pattern or its type is a tuple, none if it is
+/// `self`.
+fn width(parameter: &str) -> usize {
     let (pattern, kind) = parameter.split_once(':').unwrap_or((parameter, ""));
+    if kind.is_empty() && pattern.trim_end().ends_with("self") {
+        return 0;
+    }
     let mut kind = kind.trim_start();
     while let Some(rest) = kind.strip_prefix('&') {
         let rest = rest.trim_start();
@@ -95,11 +101,13 @@ fn is_tuple(parameter: &str) -> bool {
         kind = rest.trim_start();
         kind = kind.strip_prefix("mut ").map_or(kind, str::trim_start);
     }
-    let is_of_several = || {
-        let inside = kind.strip_prefix('(');
-        inside.is_some_and(|inside| parts(inside).len() > 1)
+    let inside = |text: &str| {
+        text.trim_start()
+            .strip_prefix('(')
+            .map(|inside| parts(inside).len())
     };
-    pattern.trim_start().starts_with('(') || is_of_several()
+    let count = inside(pattern).max(inside(kind));
+    count.unwrap_or(1).max(1)
 }
 
 #[cfg(test)]
@@ -107,12 +115,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tuple_is_found_with_its_line_and_the_rule() {
+    fn values_in_tuples_count_one_by_one() {
         for parameters in [
-            "(a, b): (u32, u32)",
-            "to: (&Path, u64)",
-            "&self, from: &'a mut (String, String)",
-            "each: impl Fn(u32) -> u32,\n    (bytes, check): (&[u8], &Check),\n",
+            "(a, b): (u32, u32), c: (u32, u32), d: u32, e: u32",
+            "&self, from: &'a mut (String, String), a: u32, b: u32, c: u32, d: u32",
+            "each: impl Fn(u32) -> u32,\n    (bytes, check): (&[u8], &Check),\n a: A, b: B, c: C",
         ] {
             let text =
                 format!("//! Head.\n    pub(crate) async fn f<T: Fn(u8) -> u8>({parameters}) -> T {{}}\n");
@@ -120,23 +127,24 @@ mod tests {
             let [(2, message)] = breaches.as_slice() else {
                 panic!("{parameters}: {breaches:?}")
             };
-            assert!(
-                message.starts_with("`f` takes the tuple `") && message.ends_with("make it a struct"),
-                "{message}"
+            assert_eq!(
+                message,
+                "`f` takes 6 values, some of them in tuples, but the limit is 5: make a struct"
             );
         }
     }
 
     #[test]
-    fn parameters_without_a_tuple_are_allowed() {
+    fn up_to_five_values_and_parameters_without_a_tuple_are_allowed() {
         for code in [
+            "fn f(&mut self, (a, b): (u32, u32), to: (&Path, u64), last: u32) {}",
             "fn f() -> (u32, u32) {}",
             "fn f(unit: ()) {}",
-            "fn f(all: &[(u32, u32)], by: HashMap<u32, (u32, u32)>) {}",
-            "fn f(reader: &mut (impl AsyncRead + Unpin), done: impl FnOnce(u32, (u32, u32))) {}",
-            "fn f(Wide(a, b): Wide) {}",
-            "call(|(a, b): (u32, u32)| a);",
-            "// fn f((a, b): (u32, u32)) {}",
+            "fn f(a: A, b: B, c: C, d: D, e: &[(u32, u32)]) {}",
+            "fn f(a: A, b: B, c: C, d: D, done: impl FnOnce(u32, (u32, u32))) {}",
+            "fn f(a: A, b: B, c: C, d: D, Wide(x, y): Wide) {}",
+            "call(|(a, b): (u32, u32), (c, d): (u32, u32), (e, f): (u32, u32)| a);",
+            "// fn f((a, b): (u32, u32), (c, d): (u32, u32), (e, f): (u32, u32)) {}",
             "fn take(each: fn(u32, u32) -> u32) {}",
         ] {
             assert_eq!(breaches(code), [], "{code}");

@@ -73,7 +73,7 @@ impl OutputArgs {
     /// When a file cannot be written; the earlier ones are published then.
     pub(crate) fn write(&self, report: &Report, directory: &RunDir, console: &Console) -> anyhow::Result<()> {
         publish_events(directory)?;
-        let place = |name, also| Place {
+        let place = |name, also| Destination {
             directory,
             name,
             also,
@@ -86,14 +86,14 @@ impl OutputArgs {
 }
 
 /// Where one output goes.
-struct Place<'a> {
+struct Destination<'a> {
     directory: &'a RunDir,
     name: &'a str,
     /// An additional path, or `off`.
     also: &'a Option<PathBuf>,
 }
 
-impl Place<'_> {
+impl Destination<'_> {
     fn write(&self, render: impl FnOnce() -> String) -> anyhow::Result<()> {
         if self.also.as_deref().is_some_and(is_off) {
             return Ok(());

@@ -29,21 +29,21 @@ enum What {
     /// The JUnit report
     Junit {
         #[command(flatten)]
-        source: Source,
+        source: EventSource,
         /// Choose the dialect of the report
         #[arg(long, value_name = "DIALECT", value_enum, default_value_t)]
         dialect: Dialect,
     },
     /// A summary in Markdown
-    Markdown(Source),
+    Markdown(EventSource),
     /// A page that shows what ran when, for a browser
-    Timeline(Source),
+    Timeline(EventSource),
     /// The same for Perfetto or chrome://tracing
-    Trace(Source),
+    Trace(EventSource),
     /// The slowest tests, all attempts together
     Slowest {
         #[command(flatten)]
-        source: Source,
+        source: EventSource,
         /// How many
         #[arg(long, value_name = "N", default_value_t = 10)]
         count: usize,
@@ -59,13 +59,13 @@ enum What {
         #[arg(long, value_name = "RATIO", default_value_t = 1.5)]
         ratio: f64,
         #[command(flatten)]
-        place: Place,
+        place: LatestRun,
     },
 }
 
 /// Which runs to read, and where to write.
 #[derive(Debug, clap::Args)]
-struct Source {
+struct EventSource {
     /// The events of a run, or its directory; several are reported as one [default: the latest run]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     from: Vec<PathBuf>,
@@ -73,12 +73,12 @@ struct Source {
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    place: LatestRun,
 }
 
 /// Where the latest run is.
 #[derive(Debug, clap::Args)]
-struct Place {
+struct LatestRun {
     /// Use the latest run of the workspace of this Cargo.toml
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
@@ -128,7 +128,7 @@ fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<Exit
     Ok(exit.into())
 }
 
-impl Source {
+impl EventSource {
     /// The given runs as one report.
     fn report(&self) -> anyhow::Result<Report> {
         let paths = match self.from.is_empty() {
@@ -149,7 +149,7 @@ impl Source {
     }
 }
 
-impl Place {
+impl LatestRun {
     fn latest(&self) -> anyhow::Result<PathBuf> {
         let workspace = Workspace::load(self.manifest_path.as_deref())?;
         let report = workspace.target_directory.join(PUBLISHED);

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 /// The functions below the directory of a target's root file.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    functions: BTreeMap<String, Vec<Place>>,
+    functions: BTreeMap<String, Vec<Declaration>>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Declaration {
     /// The module of the file, from its path: `[]` for the root file.
     module: Vec<String>,
     file: PathBuf,
@@ -35,7 +35,7 @@ impl Sources {
         let (module, function) = test.rsplit_once("::").unwrap_or(("", test));
         let module: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
         // If several files can contain the module, the deepest one in the tree is it.
-        let within = |place: &&Place| {
+        let within = |place: &&Declaration| {
             place.module.len() <= module.len() && place.module.iter().zip(&module).all(|(a, b)| a == b)
         };
         let best = self
@@ -73,7 +73,7 @@ impl Sources {
             .zip(text.lines())
             .filter_map(|(line, text)| Some((line, function_name(text)?)))
         {
-            let place = Place {
+            let place = Declaration {
                 module: module.clone(),
                 file: file.to_owned(),
                 line,

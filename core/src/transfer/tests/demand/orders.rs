@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::session::wire::read_blocking;
 use crate::store::GROUP_LEN;
-use crate::transfer::{Engage, FetchFault, Patience, Plan, Waiter, supply};
+use crate::transfer::{FetchFault, Patience, Plan, Waiter, WorkersToStart, supply};
 
 #[test]
 fn a_late_refusal_does_not_fail_a_new_read() {
@@ -108,9 +108,9 @@ fn a_read_of_a_range_that_just_timed_out_times_out_at_once() {
     let gave_up_at = since + READ_PATIENCE;
     assert_eq!(reader.demand.expire(gave_up_at), None);
     assert_eq!(await_outcome(&first), Err(FetchFault::TimedOut));
-    let (engage, again) = ask(50..60, gave_up_at + READ_AGAIN_DELAY_MAX);
+    let (started, again) = ask(50..60, gave_up_at + READ_AGAIN_DELAY_MAX);
     assert_eq!(await_outcome(&again), Err(FetchFault::TimedOut));
-    assert_eq!(engage, Engage::default());
+    assert_eq!(started, WorkersToStart::default());
     let (_, later) = ask(
         50..60,
         gave_up_at + READ_AGAIN_DELAY_MAX + Duration::from_millis(1),
@@ -143,14 +143,14 @@ fn only_the_reads_that_wait_too_long_time_out() {
     let reader = Reader::new();
     let mut file = reader.open(holder.source.content);
     let now = reader.clock.now();
-    let (engage, outcome) = file.start(0..5);
-    assert!(engage.timer && engage.worker);
+    let (started, outcome) = file.start(0..5);
+    assert!(started.timer && started.worker);
     assert!(reader.demand.expire(now).unwrap() >= now + READ_PATIENCE);
     assert!(outcome.try_recv().is_err());
     assert_eq!(reader.demand.expire(reader.clock.now() + READ_PATIENCE), None);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::TimedOut));
-    let (engage, _outcome) = file.start(5..9);
-    assert!(engage.timer, "the timer had ended");
+    let (started, _outcome) = file.start(5..9);
+    assert!(started.timer, "the timer had ended");
     drop(file);
     reader.close([]);
 }
@@ -173,15 +173,15 @@ fn the_last_worker_without_a_lane_fails_all_waiting_reads() {
     let (_, holder) = shared(root.path(), 9 * GROUP);
     let reader = Reader::new();
     let mut file = reader.open(holder.source.content);
-    let (engage, outcome) = file.start(0..5);
+    let (started, outcome) = file.start(0..5);
     let (second, _outcome) = file.start(4 * GROUP_LEN..4 * GROUP_LEN + 5);
-    assert!(engage.worker && second.worker);
+    assert!(started.worker && second.worker);
     reader.demand.abandon(&FetchFault::Unreachable);
     assert!(outcome.try_recv().is_err());
     reader.demand.abandon(&FetchFault::Unreachable);
     assert_eq!(await_outcome(&outcome), Err(FetchFault::Unreachable));
-    let (engage, _outcome) = file.start(0..5);
-    assert!(engage.worker, "the last worker is no longer counted");
+    let (to_start, _outcome) = file.start(0..5);
+    assert!(to_start.worker, "the last worker is no longer counted");
     drop(file);
     reader.close([]);
 }

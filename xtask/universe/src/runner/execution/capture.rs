@@ -91,14 +91,14 @@ impl Capture {
         let (mut out_open, mut err_open) = (true, true);
         while out_open || err_open {
             tokio::select! {
-                len = stdout.read(&mut out), if out_open => out_open = self.take(len, &out, Source::Stdout),
-                len = stderr.read(&mut err), if err_open => err_open = self.take(len, &err, Source::Stderr),
+                len = stdout.read(&mut out), if out_open => out_open = self.take(len, &out, StreamKind::Stdout),
+                len = stderr.read(&mut err), if err_open => err_open = self.take(len, &err, StreamKind::Stderr),
             }
         }
     }
 
     /// Returns whether more output may follow.
-    fn take(&mut self, len: std::io::Result<usize>, buffer: &[u8], from: Source) -> bool {
+    fn take(&mut self, len: std::io::Result<usize>, buffer: &[u8], from: StreamKind) -> bool {
         let Some(chunk) = len
             .ok()
             .and_then(|len| buffer.get(..len))
@@ -107,8 +107,8 @@ impl Capture {
             return false;
         };
         match from {
-            Source::Stdout => self.stdout.push(chunk),
-            Source::Stderr => self.stderr.push(chunk),
+            StreamKind::Stdout => self.stdout.push(chunk),
+            StreamKind::Stderr => self.stderr.push(chunk),
         }
         if let Some(log) = &mut self.log {
             log.push(chunk);
@@ -124,7 +124,7 @@ impl Capture {
 }
 
 #[derive(Clone, Copy)]
-enum Source {
+enum StreamKind {
     Stdout,
     Stderr,
 }

@@ -1,7 +1,7 @@
 //! For which entries of the catalog a local file is served, and which files the user shared.
 //!
 //! Owns the invariant that a file is served only for entries that the user of this peer gave it to:
-//! by sharing it, by receiving it, or by writing it through a mount. An entry that the other side
+//! by sharing it, by receiving it, or by writing it through a mount. An entry that the other peer
 //! made with the same content does not count. Pure: the caller says what an entry has.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -121,7 +121,7 @@ impl Grants {
 }
 
 /// Files that the user of this peer shared, and their names in the share. A file stays in this list
-/// when the other side removes or replaces its entry: a pull must not put anything else in its
+/// when the other peer removes or replaces its entry: a pull must not put anything else in its
 /// place even then. It leaves the list when the user removes it from the share, or when it is gone
 /// from its path and a pull has put something else there.
 #[derive(Debug, Default)]

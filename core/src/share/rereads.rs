@@ -1,6 +1,6 @@
-//! Files that are being read again at this moment: each by one thread, whoever asks for it.
+//! Files that are being read again at this moment: each by one thread, however many ask for it.
 //!
-//! The other side decides how many lanes ask for a file that has changed, and it can begin session
+//! The other peer decides how many lanes ask for a file that has changed, and it can begin session
 //! after session while a large file is being read. So the lanes that read or wait are bounded.
 
 use std::collections::HashSet;
@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::REREADING_LANES_MAX;
 
-/// Who has a file read again.
+/// On whose behalf a file is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// A lane of the other side.
+    /// A lane of the other peer.
     Lane,
     /// This side.
     Us,
@@ -40,8 +40,8 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Rereads {
-    /// Waits until nobody else reads the file at `path`. `None` for a lane if as many have a turn
-    /// or wait for one as may.
+    /// Waits until no other thread reads the file at `path`. `None` for a lane when
+    /// [`REREADING_LANES_MAX`] lanes have a turn or wait for one.
     pub(crate) fn turn<'a>(&'a self, path: &'a Path, asker: Asker) -> Option<Turn<'a>> {
         let mut state = self.lock();
         if asker == Asker::Lane {

@@ -1,11 +1,10 @@
-//! Sharing local files: their names, whole folders, and files that change after they were shared.
+//! Sharing whole folders, and the names that local files are shared under.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::ShareError;
-use super::files::OnTaken;
-use super::shared::Shared;
+use super::{OnTaken, Share};
 use crate::catalog::SharePath;
 use crate::store::{Source, SourceError, open_folder, resolve};
 
@@ -31,65 +30,64 @@ pub struct SkippedFile {
     pub reason: Option<ShareError>,
 }
 
-/// The name under which a local file is shared unless another is given.
-pub(crate) fn own_name(path: &Path) -> Result<SharePath, ShareError> {
-    let missing = || SourceError::Missing {
-        path: path.to_owned(),
-    };
-    // `..` and `/` have no name of their own; what they lead to is a folder.
-    let name = match path.file_name() {
-        Some(name) => name,
-        None if path.is_dir() => {
-            return Err(SourceError::IsFolder {
-                path: path.to_owned(),
-            }
-            .into());
-        }
-        None => return Err(missing().into()),
-    };
-    let name = name.to_str().ok_or_else(|| ShareError::NotUnicode {
-        path: path.to_owned(),
-    })?;
-    SharePath::parse(name).map_err(|source| ShareError::Name {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Shares every file beneath `root`.
-pub(crate) async fn add_tree(
-    shared: &Arc<Shared>,
-    root: &Path,
-    prefix: Option<&SharePath>,
-) -> Result<AddedTree, ShareError> {
-    let (shared, root) = (shared.clone(), root.to_owned());
-    let prefix = prefix.map_or_else(String::new, |prefix| prefix.as_str().to_owned());
-    let adding = move || {
-        let mut tree = Tree {
-            shared: &shared,
-            added: AddedTree::default(),
+impl Share {
+    /// The name under which a local file is shared unless another is given.
+    pub(crate) fn own_name(path: &Path) -> Result<SharePath, ShareError> {
+        let missing = || SourceError::Missing {
+            path: path.to_owned(),
         };
-        let folder = resolve(&root)?;
-        tree.add_folder(&folder, &prefix)?;
-        Ok(tree.added)
-    };
-    tokio::task::spawn_blocking(adding)
-        .await
-        .map_err(|_| ShareError::Closed)?
+        // `..` and `/` have no name of their own; they lead to a folder.
+        let name = match path.file_name() {
+            Some(name) => name,
+            None if path.is_dir() => {
+                return Err(SourceError::IsFolder {
+                    path: path.to_owned(),
+                }
+                .into());
+            }
+            None => return Err(missing().into()),
+        };
+        let name = name.to_str().ok_or_else(|| ShareError::NotUnicode {
+            path: path.to_owned(),
+        })?;
+        parse(path, name)
+    }
+
+    /// Shares every file beneath `root`.
+    pub(crate) async fn add_tree(
+        self: &Arc<Self>,
+        root: &Path,
+        prefix: Option<&SharePath>,
+    ) -> Result<AddedTree, ShareError> {
+        let (share, root) = (self.clone(), root.to_owned());
+        let prefix = prefix.map_or_else(String::new, |prefix| prefix.as_str().to_owned());
+        let adding = move || {
+            let mut tree = Tree {
+                share: &share,
+                added: AddedTree::default(),
+            };
+            let folder = resolve(&root)?;
+            tree.add_folder(&folder, &prefix)?;
+            Ok(tree.added)
+        };
+        tokio::task::spawn_blocking(adding)
+            .await
+            .map_err(|_| ShareError::Closed)?
+    }
 }
 
 struct Tree<'a> {
-    shared: &'a Shared,
+    share: &'a Share,
     added: AddedTree,
 }
 
 impl Tree<'_> {
     fn add_folder(&mut self, folder: &Path, name: &str) -> Result<(), ShareError> {
-        if self.shared.cancel.is_cancelled() {
+        if self.share.runtime.cancel.is_cancelled() {
             return Err(ShareError::Closed);
         }
         // Nothing in a folder whose own path is not allowed can be shared. This also bounds how
-        // deep this calls itself, whoever has made the tree.
+        // deep this calls itself in any tree.
         if !name.is_empty() {
             parse(folder, name)?;
         }
@@ -139,14 +137,14 @@ impl Tree<'_> {
 
     fn try_add_file(&self, path: &Path, name: &str) -> Result<u64, ShareError> {
         let name = parse(path, name)?;
-        let source = Source::read(path, &|| self.shared.cancel.is_cancelled())?;
+        let source = Source::read(path, &|| self.share.runtime.cancel.is_cancelled())?;
         let len = source.content.len;
-        self.shared.share(&name, source, OnTaken::Refuse)?;
+        self.share.offer(&name, source, OnTaken::Refuse)?;
         Ok(len)
     }
 
     fn add_empty(&mut self, folder: &Path, name: &str) {
-        let added = parse(folder, name).and_then(|name| Ok(self.shared.share_folder(&name)?));
+        let added = parse(folder, name).and_then(|name| Ok(self.share.offer_folder(&name)?));
         if let Err(reason) = added {
             self.skip(folder.to_owned(), Some(reason));
         }

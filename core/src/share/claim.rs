@@ -7,22 +7,22 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::files::{Files, SharedFile, has};
-use super::shared::Shared;
+use super::files::{Files, has};
+use super::{Share, SharedFile};
 use crate::catalog::{ContentId, EntryId, SharePath};
 use crate::store::{Guard, StoreError};
 
 /// Keeps a pull from replacing what this peer shares, but for the own new version of that.
 #[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Claim {
+    pub(crate) share: Arc<Share>,
     /// What is pulled; `None` for a link: no file of ours becomes one.
-    pub(super) file: Option<(EntryId, ContentId)>,
+    pub(crate) file: Option<(EntryId, ContentId)>,
 }
 
 impl Guard for Claim {
     fn check(&self, path: &Path) -> Result<(), StoreError> {
-        let name = self.shared.files().shared_from_there(path, self.file);
+        let name = self.share.files().shared_from_there(path, self.file);
         // Where nothing is, nothing is replaced.
         let name = name.filter(|_| !is_vacant(path));
         name.map_or(Ok(()), |name| {
@@ -53,7 +53,7 @@ impl Files {
     /// Notes that a pull has put a file at `path`, or a link if that is `None`. The user's file
     /// that was shared from there stays shared from there if this is its own new version. If it is
     /// something else, the user's file was gone.
-    pub(super) fn note_pulled(&mut self, path: &Path, file: Option<&SharedFile>) {
+    pub(crate) fn note_pulled(&mut self, path: &Path, file: Option<&SharedFile>) {
         let claimed = file.map(|file| (file.entry, file.content));
         if self.shared_from_there(path, claimed).is_some() {
             self.own.release(path);

@@ -1,5 +1,5 @@
-//! The share of one peer as all of its mounts see it: inodes, what is open, and who is to be told
-//! of changes.
+//! The share of one peer as all of its mounts see it: inodes, open files, and the viewers that get
+//! news of changes.
 //!
 //! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says.
 //! Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a file's
@@ -9,8 +9,6 @@ use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::attributes::{Attributes, Inode, NodeKind, Owner};
-#[cfg(feature = "fuse")]
-use super::connection::Connection;
 use super::error::FsError;
 use super::links::OwnLinks;
 use super::nodes::{Nodes, Standing};
@@ -18,9 +16,9 @@ use super::open_file::{Body, OpenFile};
 use super::uses::Uses;
 use super::viewers::Viewers;
 use crate::catalog::{ContentId, Kind, Name, SharePath, Shown};
-use crate::peer::{Files, Shared};
+use crate::share::{Files, Share};
 
-/// Permission bits of a folder that nobody has changed.
+/// Permission bits of a folder that were never changed.
 const FOLDER_MODE: u32 = 0o755;
 const LINK_MODE: u32 = 0o777;
 const ORPHAN_MODE: u32 = 0o600;
@@ -29,19 +27,14 @@ const BLOCK_LEN: u64 = 512;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct MountedShare {
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct ShareView {
+    pub(super) share: Arc<Share>,
     pub(super) viewers: Viewers,
     pub(super) uses: Uses,
     nodes: Mutex<Nodes>,
     own_links: Mutex<OwnLinks>,
     owner: Owner,
     started_ns: i64,
-    #[cfg(feature = "fuse")]
-    mounts: Mutex<Vec<std::sync::Weak<super::peer::Mounted>>>,
-    /// Those of mounts that are unmounted and may still be used.
-    #[cfg(feature = "fuse")]
-    connections: Mutex<Vec<Connection>>,
 }
 
 /// What an inode stands for at this moment.
@@ -55,59 +48,21 @@ pub(super) enum Seen {
     Gone(Attributes),
 }
 
-impl MountedShare {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let started_ns = now_ns(&shared);
+impl ShareView {
+    pub(super) fn new(share: Arc<Share>) -> Self {
+        let started_ns = now_ns(&share);
         let mut nodes = Nodes::default();
         let root = nodes.inode_of(top());
         nodes.look_up(root);
         Self {
-            shared,
+            share,
             viewers: Viewers::default(),
             uses: Uses::default(),
             nodes: Mutex::new(nodes),
             own_links: Mutex::default(),
             owner: Owner::of_this_process(),
             started_ns,
-            #[cfg(feature = "fuse")]
-            mounts: Mutex::default(),
-            #[cfg(feature = "fuse")]
-            connections: Mutex::default(),
         }
-    }
-
-    /// Remembers a mount, to end it with its peer.
-    #[cfg(feature = "fuse")]
-    pub(super) fn remember_mount(&self, mounted: &Arc<super::peer::Mounted>) {
-        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
-        mounts.retain(|mounted| mounted.strong_count() > 0);
-        mounts.push(Arc::downgrade(mounted));
-    }
-
-    /// Remembers the connection of a mount that is unmounted, to end it with its peer.
-    #[cfg(feature = "fuse")]
-    pub(super) fn remember_connection(&self, connection: Connection) {
-        let mut connections = self.connections();
-        connections.push(connection);
-        connections.retain(|connection| !connection.is_over_within(std::time::Duration::ZERO));
-    }
-
-    /// Ends all mounts that are left, and what is still served of those that are unmounted.
-    #[cfg(feature = "fuse")]
-    pub(super) fn unmount_all(&self) {
-        let mounts = std::mem::take(&mut *self.mounts.lock().unwrap_or_else(PoisonError::into_inner));
-        for mounted in mounts.iter().filter_map(std::sync::Weak::upgrade) {
-            if let Err(error) = mounted.finish() {
-                tracing::warn!(%error, "a mount did not end well");
-            }
-        }
-        let connections = std::mem::take(&mut *self.connections());
-        connections.iter().for_each(Connection::end);
-    }
-
-    #[cfg(feature = "fuse")]
-    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The inode table. Lock the catalog before it.
@@ -120,14 +75,14 @@ impl MountedShare {
         self.own_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose files are unless somebody made them or said otherwise.
+    /// The owner of files that were neither made here nor given to another user.
     pub(super) fn owner(&self) -> Owner {
         self.owner
     }
 
     /// Wall time in nanoseconds since 1970.
     pub(super) fn now_ns(&self) -> i64 {
-        now_ns(&self.shared)
+        now_ns(&self.share)
     }
 
     /// What the inode stands for.
@@ -145,7 +100,7 @@ impl MountedShare {
         }
     }
 
-    /// As [`MountedShare::seen`]; a file that the other side removed while it is open here is one
+    /// As [`ShareView::seen`]; a file that the other peer removed while it is open here is one
     /// that is gone.
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {
@@ -175,7 +130,7 @@ impl MountedShare {
     /// Whether `name` is a folder in a folder.
     #[cfg(feature = "fuse")]
     pub(super) fn is_folder(&self, folder: Inode, name: &Name) -> bool {
-        let files = self.shared.files();
+        let files = self.share.files();
         let nodes = self.nodes();
         let path = self.path_in(&files, &nodes, folder, OsStr::new(name.as_str()));
         let shown = path.ok().and_then(|path| files.catalog.lookup(&path));
@@ -290,13 +245,13 @@ impl MountedShare {
         }
     }
 
-    /// Whether the kernel may be handed the file of a body: nobody else reads it, so it can be
+    /// Whether the kernel may be handed the file of a body: it has no other reader, so it can be
     /// written in place.
     pub(super) fn may_be_backed(&self, body: &Body, content: &ContentId) -> bool {
         match body {
             Body::Working(_) => true,
             Body::Local(local) => {
-                self.uses.count(&local.source.path) == 1 && !self.shared.is_read_elsewhere(content)
+                self.uses.count(&local.source.path) == 1 && !self.share.is_read_elsewhere(content)
             }
             Body::Remote(_) => false,
         }
@@ -326,8 +281,8 @@ pub(super) fn top() -> crate::catalog::EntryKey {
     }
 }
 
-fn now_ns(shared: &Shared) -> i64 {
-    i64::try_from(shared.clock.unix_ms())
+fn now_ns(share: &Share) -> i64 {
+    i64::try_from(share.runtime.clock.unix_ms())
         .unwrap_or(i64::MAX)
         .saturating_mul(1_000_000)
 }

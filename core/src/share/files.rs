@@ -1,27 +1,24 @@
 //! The catalog together with what this peer holds of it.
 //!
-//! Every operation here is one step under the lock of [`Shared`]: it changes the catalog, keeps the
-//! sources in line with it, and tells the session which entries the other side should see. A file
-//! is served only while a visible entry that it was given to has its content (see
-//! [`super::grants`]): what was removed or replaced here can't be fetched any more, whatever the
-//! other side has made of it.
+//! Every operation here is one step under the lock of [`Share`](super::Share): it changes the
+//! catalog, or keeps the sources in line with it. A file is served only while a visible entry that
+//! it was given to has its content (see [`super::grants`]): what was removed or replaced here can't
+//! be fetched any more, whatever the other peer has made of it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::ShareError;
-use super::event::Event;
 use super::grants::{Grants, OwnFiles};
 use super::served::{Served, ServedAsOf};
-use super::shared::Shared;
+use super::shared_file::{SharedFile, shared_file, version_of};
 use crate::catalog::{
-    Batch, Catalog, CatalogError, CatalogEvent, Change, ContentId, Dot, EntryId, EntryKey, EntryState,
-    FileVersion, Kind, MergedPiece, News, SharePath, Shown, Version,
+    Catalog, Change, ContentId, Dot, EntryId, EntryKey, EntryState, Kind, MergedPiece, SharePath, Shown,
+    Version,
 };
 use crate::limits::CONTENT_ENTRIES_MAX;
-use crate::store::{Attributes, Cached, Outline, Owner, Published, Source, SourceError, Sources};
+use crate::store::{Cached, Owner, Source, SourceError, Sources};
 
 /// The catalog and the local files behind it.
 #[derive(Debug)]
@@ -30,24 +27,14 @@ pub(crate) struct Files {
     pub(super) sources: Sources,
     /// Which local file a version was shared from by this peer.
     pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
-    /// Files that were made through a mount and not closed yet: the other side is not told of them,
-    /// whatever else it is told.
-    untold: HashSet<EntryId>,
-    /// Entries that have a content which is held, whoever made them.
+    /// Files that were made through a mount and not closed yet. Their states are not sent to the
+    /// other peer.
+    withheld: HashSet<EntryId>,
+    /// Entries that have a content which is held, made by either peer.
     held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     pub(super) grants: Grants,
     served: Served,
     pub(super) own: OwnFiles,
-}
-
-/// A file of the catalog as a pull needs it.
-#[derive(Debug, Clone)]
-pub(crate) struct SharedFile {
-    pub(crate) path: SharePath,
-    pub(crate) content: ContentId,
-    pub(crate) attributes: Attributes,
-    pub(crate) entry: EntryId,
-    pub(super) version: Dot,
 }
 
 /// What to do when something else is shared under the name already.
@@ -69,23 +56,23 @@ impl Files {
             grants: Grants::default(),
             served: Served::default(),
             own: OwnFiles::default(),
-            untold: HashSet::new(),
+            withheld: HashSet::new(),
         }
     }
 
-    /// Keeps an entry to ourselves until [`Files::tell`].
-    pub(crate) fn keep_untold(&mut self, entry: EntryId) {
-        self.untold.insert(entry);
+    /// Keeps an entry to ourselves until [`Files::stop_withholding`].
+    pub(crate) fn withhold(&mut self, entry: EntryId) {
+        self.withheld.insert(entry);
     }
 
-    /// From now on the other side may know of the entry.
-    pub(crate) fn tell(&mut self, entry: EntryId) {
-        self.untold.remove(&entry);
+    /// From now on the other peer may know of the entry.
+    pub(crate) fn stop_withholding(&mut self, entry: EntryId) {
+        self.withheld.remove(&entry);
     }
 
-    /// Those of `entries` that the other side may know of.
-    pub(crate) fn told(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
-        entries.retain(|entry| !self.untold.contains(entry));
+    /// Those of `entries` that the other peer may know of.
+    pub(crate) fn not_withheld(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
+        entries.retain(|entry| !self.withheld.contains(entry));
         entries
     }
 
@@ -94,7 +81,8 @@ impl Files {
         self.catalog.lookup(path).and_then(|shown| shared_file(&shown))
     }
 
-    pub(super) fn share(
+    /// Notes that the user shares a local file under `path`. Returns the entries that have changed.
+    pub(super) fn enter(
         &mut self,
         path: &SharePath,
         source: Arc<Source>,
@@ -127,10 +115,10 @@ impl Files {
         Ok(change.touched)
     }
 
-    /// The entries that get a file which the user has as `entry`, shown at `path`. The other side
+    /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer
     /// may have made a twin that is shown as one with it. So those entries get it that had it from
     /// the user before, and `entry` only if there are none.
-    fn given_as(&self, path: &SharePath, entry: EntryId, content: &ContentId) -> Vec<EntryId> {
+    pub(super) fn given_as(&self, path: &SharePath, entry: EntryId, content: &ContentId) -> Vec<EntryId> {
         let is_shown = self.catalog.lookup(path).is_some_and(|shown| shown.id == entry);
         let mut entries = self.catalog.entries_at(path);
         entries.retain(|other| {
@@ -156,13 +144,13 @@ impl Files {
         self.forget_ungranted(&content);
     }
 
-    /// Call this after the other side has changed the entries of `piece`, which had the contents
+    /// Call this after the other peer has changed the entries of `piece`, which had the contents
     /// `before`. When an entry has lost its content, or is not shown with it any more, its file
     /// passes to an entry that has just got this content, as by a rename onto another file, or else
     /// to one that has it. The user sees that entry and can remove it. If there is none, the file
-    /// is not served any more: what nobody sees nobody can remove, and the other side could show it
+    /// is not served any more: what nobody sees nobody can remove, and the other peer could show it
     /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
-    fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
+    pub(super) fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
         let gained: HashMap<_, _> = gained.map(|(entry, content)| (content, entry)).collect();
@@ -245,12 +233,15 @@ impl Files {
     }
 
     /// The user of this peer has removed these entries, or shared something else as them.
-    fn forget_own(&mut self, entries: &[EntryId]) {
+    pub(super) fn forget_own(&mut self, entries: &[EntryId]) {
         entries.iter().for_each(|entry| self.own.forget(*entry));
     }
 
     /// The contents that entries have, as far as they are held.
-    fn held_by<'a>(&self, entries: impl IntoIterator<Item = &'a EntryId>) -> HashSet<(EntryId, ContentId)> {
+    pub(super) fn held_by<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a EntryId>,
+    ) -> HashSet<(EntryId, ContentId)> {
         let contents = entries
             .into_iter()
             .flat_map(|id| contents_of(&self.catalog, *id).map(|content| (*id, content)));
@@ -288,7 +279,7 @@ impl Files {
 
     /// Call this after the user of this peer has renamed or revised something. A file of one of the
     /// entries is then served for those of them that got its content by this, as by a rename onto a
-    /// file. Those that had it before may be twins that the other side has made.
+    /// file. Those that had it before may be twins that the other peer has made.
     pub(crate) fn follow(&mut self, change: &Change) {
         let made = change.made.iter();
         let made: HashSet<_> = made
@@ -352,124 +343,6 @@ impl Files {
     }
 }
 
-impl Shared {
-    /// Shares a file that was read, under `path`.
-    pub(crate) fn share(
-        &self,
-        path: &SharePath,
-        source: Source,
-        on_taken: OnTaken,
-    ) -> Result<(), ShareError> {
-        let mut files = self.files();
-        let touched = files.share(path, Arc::new(source), on_taken)?;
-        if !touched.is_empty() {
-            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
-        }
-        drop(files);
-        self.mark(touched);
-        Ok(())
-    }
-
-    /// Shares an empty folder.
-    pub(crate) fn share_folder(&self, path: &SharePath) -> Result<(), CatalogError> {
-        let mut files = self.files();
-        let change = files.catalog.add_folder(path)?;
-        self.tell_mounts(&files, &[CatalogEvent::Added { path: path.clone() }]);
-        drop(files);
-        self.mark(change.touched);
-        Ok(())
-    }
-
-    /// Removes a file or a whole folder from the share.
-    pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
-        let mut files = self.files();
-        let entries = files.catalog.entries_at(path);
-        let before = files.held_by(&entries);
-        let change = files.catalog.remove(path)?;
-        files.forget_own(&entries);
-        before
-            .into_iter()
-            .for_each(|(_, content)| files.let_go(Some(content)));
-        self.tell_removed(&files, &change.touched);
-        self.tell_mounts(&files, &[CatalogEvent::Removed { path: path.clone() }]);
-        drop(files);
-        self.mark(change.touched);
-        Ok(())
-    }
-
-    /// Renames a file or a whole folder within the share.
-    pub(crate) fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
-        let mut files = self.files();
-        let change = files.catalog.rename(from, to)?;
-        files.follow(&change);
-        let (from, to) = (from.clone(), to.clone());
-        self.tell_mounts(&files, &[CatalogEvent::Renamed { from, to }]);
-        drop(files);
-        self.mark(change.touched);
-        Ok(())
-    }
-
-    /// Takes in states from the other side and tells what they change: all of them, or none if one
-    /// can't be right or if there is no room for them.
-    ///
-    /// They are merged in pieces, and the catalog is not locked between two of them. A change that
-    /// is made here meanwhile may take the room of the rest, which is refused then.
-    pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
-        let mut batch = self.files().catalog.checked(states)?;
-        while !batch.is_empty() {
-            for event in self.merge_piece(&mut batch)?.events() {
-                self.events.emit(match event {
-                    CatalogEvent::Added { path } => Event::Added { path },
-                    CatalogEvent::Changed { path } => Event::Changed { path },
-                    CatalogEvent::Removed { path } => Event::Removed { path },
-                    CatalogEvent::Renamed { from, to } => Event::Renamed { from, to },
-                    CatalogEvent::Conflict { path, copy } => Event::Conflict { path, copy },
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn merge_piece(&self, batch: &mut Batch) -> Result<News, CatalogError> {
-        let mut files = self.files();
-        let next: Vec<EntryId> = batch.next_entries().collect();
-        let before = files.held_by(&next);
-        let piece = files.catalog.merge_piece(batch)?;
-        files.pass_on(&piece, &before);
-        self.tell_removed(&files, &piece.entries);
-        for events in piece.news.parts() {
-            self.tell_mounts(&files, &events);
-        }
-        Ok(piece.news)
-    }
-
-    /// Notes that a pulled file is here now; from now on it is served from there as well.
-    pub(crate) fn received(&self, file: &SharedFile, published: Published, outline: Outline) {
-        let source = Source::received(published, file.content, outline);
-        let mut files = self.files();
-        files.note_pulled(&source.path, Some(file));
-        // It may have been removed or replaced meanwhile.
-        if has(&files.catalog, file.entry, &file.content) {
-            let source = Arc::new(source);
-            for entry in files.given_as(&file.path, file.entry, &file.content) {
-                files.hold(entry, source.clone());
-            }
-        }
-        let change = files
-            .catalog
-            .mark_held(file.entry, file.version, self.fingerprint);
-        drop(files);
-        self.mark(change.touched);
-    }
-
-    /// Tells the other side of these entries soon.
-    pub(crate) fn mark(&self, touched: Vec<EntryId>) {
-        if let Some(session) = self.session() {
-            session.outgoing.mark(touched);
-        }
-    }
-}
-
 /// The contents of all versions of an entry.
 fn contents_of(catalog: &Catalog, id: EntryId) -> impl Iterator<Item = ContentId> {
     let versions = catalog.state(id).into_iter();
@@ -503,75 +376,4 @@ fn shown(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
         catalog.locate(EntryKey { id, copy: Some(copy) })
     });
     shown.next()
-}
-
-/// The file that `shown` is, unless it is a folder.
-pub(crate) fn shared_file(shown: &Shown) -> Option<SharedFile> {
-    let file = shown.file()?;
-    let attributes = Attributes {
-        modified: system_time(file.mtime_ns),
-        mode: file.mode,
-    };
-    let path = shown.path.clone();
-    Some(SharedFile {
-        path,
-        content: file.content,
-        attributes,
-        entry: shown.id,
-        version: shown.dot,
-    })
-}
-
-fn version_of(source: &Source) -> FileVersion {
-    let mtime_ns = unix_nanos(&source.metadata);
-    FileVersion {
-        content: source.content,
-        mtime_ns,
-        mode: mode_of(&source.metadata),
-    }
-}
-
-/// When a file was modified, in nanoseconds since 1970.
-pub(crate) fn unix_nanos(metadata: &std::fs::Metadata) -> i64 {
-    let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
-    since_epoch_ns(
-        modified
-            .duration_since(UNIX_EPOCH)
-            .map_err(|before| before.duration()),
-    )
-}
-
-/// So many nanoseconds after 1970, or before it.
-pub(crate) fn since_epoch_ns(distance: Result<Duration, Duration>) -> i64 {
-    let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    match distance {
-        Ok(after) => nanos(after),
-        Err(before) => -nanos(before),
-    }
-}
-
-/// The time so many nanoseconds after 1970.
-pub(crate) fn system_time(unix_nanos: i64) -> SystemTime {
-    let distance = Duration::from_nanos(unix_nanos.unsigned_abs());
-    let time = if unix_nanos < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    };
-    time.unwrap_or(UNIX_EPOCH)
-}
-
-#[cfg(unix)]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & crate::limits::SHARED_MODE_MAX
-}
-
-#[cfg(not(unix))]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
-    if metadata.permissions().readonly() {
-        0o444
-    } else {
-        0o644
-    }
 }

@@ -1,8 +1,8 @@
-//! Reading shared files again: because they have changed, or because the other side says that it
+//! Reading shared files again: because they have changed, or because the other peer says that it
 //! got other bytes.
 //!
 //! A file whose stamp has changed is read again at once. A file whose stamp is the same is read
-//! again too, because a stamp is only as fine as the clock of the file system. But the other side
+//! again too, because a stamp is only as fine as the clock of the file system. But the other peer
 //! asks for that with one short message, and reading costs as much as the file is long. So each
 //! such file is read at most once in an interval, and all of them together for a small share of the
 //! time.
@@ -14,10 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::event::Event;
-use super::files::OnTaken;
 use super::rereads::Asker;
-use super::shared::Shared;
+use super::{OnTaken, Share};
 use crate::catalog::{CatalogEvent, ContentId};
 use crate::limits::{RECHECK_INTERVAL, RECHECK_REST_FACTOR, RECHECKS_KEPT_MAX};
 use crate::store::{FileStamp, Owner, Source};
@@ -31,7 +29,7 @@ struct Rechecks {
 }
 
 impl Rechecks {
-    /// Whether a file may be read again on the word of the other side.
+    /// Whether a file may be read again on the word of the other peer.
     fn may_read(&mut self, (path, stamp): (&Path, &FileStamp), now: Instant) -> bool {
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RECHECK_INTERVAL;
         self.read.retain(|_, (_, at)| is_recent(at));
@@ -47,39 +45,40 @@ impl Rechecks {
     }
 }
 
-/// Reads files again that the other side finds to be wrong, one at a time, until the peer is
+/// Reads files again that the other peer finds to be wrong, one at a time, until the peer is
 /// closed.
-pub(crate) fn spawn_refresher(shared: &Arc<Shared>, mut stale: mpsc::Receiver<Arc<Source>>) {
-    let refresher = shared.clone();
-    shared.spawn(async move {
-        let cancel = refresher.cancel.clone();
+pub(super) fn spawn_refresher(share: &Arc<Share>, mut stale: mpsc::Receiver<Arc<Source>>) {
+    let refresher = share.clone();
+    share.runtime.spawn(async move {
+        let runtime = refresher.runtime.clone();
         let rechecks = Arc::new(Mutex::new(Rechecks::default()));
-        while let Some(Some(source)) = cancel.run_until_cancelled(stale.recv()).await {
-            let (shared, rechecks) = (refresher.clone(), rechecks.clone());
+        while let Some(Some(source)) = runtime.cancel.run_until_cancelled(stale.recv()).await {
+            let (share, rechecks) = (refresher.clone(), rechecks.clone());
             let look = move || {
                 let mut rechecks = rechecks.lock().unwrap_or_else(PoisonError::into_inner);
-                look_again(&shared, &source, &mut rechecks);
+                look_again(&share, &source, &mut rechecks);
             };
             // Fails only when it panicked, and then there is nothing to refresh.
-            drop(refresher.tasks.spawn_blocking(look).await);
+            drop(runtime.tasks.spawn_blocking(look).await);
         }
     });
 }
 
-fn look_again(shared: &Shared, source: &Arc<Source>, rechecks: &mut Rechecks) {
+fn look_again(share: &Share, source: &Arc<Source>, rechecks: &mut Rechecks) {
     if source.open().is_err() {
-        drop(shared.read_again(source, Asker::Us));
+        drop(share.read_again(source, Asker::Us));
         return;
     }
-    let (suspect, from) = ((source.path.as_path(), source.stamp()), shared.clock.now());
+    let clock = &share.runtime.clock;
+    let (suspect, from) = ((source.path.as_path(), source.stamp()), clock.now());
     if rechecks.may_read(suspect, from) {
-        drop(shared.read_again(source, Asker::Us));
-        rechecks.note(suspect, (from, shared.clock.now()));
+        drop(share.read_again(source, Asker::Us));
+        rechecks.note(suspect, (from, clock.now()));
     }
 }
 
-impl Shared {
-    /// Looks at the local files again that are served as `content`: the other side got something
+impl Share {
+    /// Looks at the local files again that are served as `content`: the other peer got something
     /// else.
     pub(crate) fn recheck(&self, content: &ContentId) {
         let served = self.files().served(content);
@@ -89,8 +88,14 @@ impl Shared {
         }
     }
 
+    /// Whether any files wait to be read again.
+    #[cfg(test)]
+    pub(crate) fn has_rechecks(&self) -> bool {
+        self.stale.capacity() < self.stale.max_capacity()
+    }
+
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that
-    /// is the same content. What somebody else has read meanwhile is not read twice.
+    /// is the same content. A file that another thread has read meanwhile is not read twice.
     ///
     /// A file that has vanished is not served any more. Nor is a file that was received and has
     /// been edited here since: the user never shared what it is now.
@@ -111,8 +116,8 @@ impl Shared {
     /// A file of the store has what it had, whatever its times are now, or it is of no use as a
     /// source: it is being written, and shared as what it becomes when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&source.path, &|| self.cancel.is_cancelled()).ok();
-        if self.cancel.is_cancelled() {
+        let read = Source::read(&source.path, &|| self.runtime.cancel.is_cancelled()).ok();
+        if self.runtime.cancel.is_cancelled() {
             return None;
         }
         let sound = read.filter(|read| read.content == source.content);
@@ -133,7 +138,7 @@ impl Shared {
 
     /// Reads a file of the user again.
     fn reread(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&stale.path, &|| self.cancel.is_cancelled());
+        let read = Source::read(&stale.path, &|| self.runtime.cancel.is_cancelled());
         let mut files = self.files();
         // It may have been removed from the share while it was read.
         if !files.sources.has(stale) {
@@ -147,7 +152,7 @@ impl Shared {
                 return None;
             }
         };
-        // Under one lock: what somebody else has shared under a name meanwhile is not replaced.
+        // Under one lock: a file that was shared under a name meanwhile is not replaced.
         let paths = files.shared_from(stale);
         let is_shared = fresh.content == stale.content || !paths.is_empty();
         if fresh.content == stale.content {
@@ -157,17 +162,19 @@ impl Shared {
         }
         let shared: Vec<_> = paths
             .into_iter()
-            .map(|path| (files.share(&path, fresh.clone(), OnTaken::Replace), path))
+            .map(|path| (files.enter(&path, fresh.clone(), OnTaken::Replace), path))
             .collect();
         for (_, path) in &shared {
-            self.tell_mounts(&files, &[CatalogEvent::Changed { path: path.clone() }]);
+            self.catalog_changed(&files, &[CatalogEvent::Changed { path: path.clone() }]);
         }
         drop(files);
         for (outcome, path) in shared {
             match outcome {
                 Ok(touched) => {
-                    self.mark(touched);
-                    self.events.emit(Event::SourceRefreshed { path });
+                    self.announce(touched);
+                    if let Some(hooks) = self.hooks.upgrade() {
+                        hooks.refreshed(path);
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "could not share the new content of a file"),
             }
@@ -176,7 +183,7 @@ impl Shared {
     }
 }
 
-impl Holder for Shared {
+impl Holder for Share {
     fn sources(&self, content: &ContentId) -> Vec<Arc<Source>> {
         self.files().served(content)
     }

@@ -1,0 +1,83 @@
+//! What the tasks of one running peer have in common: its share, its session slot, and what they
+//! need to find and reach the other peer.
+//!
+//! Owns no logic but what takes more than one of these parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::contact::Contact;
+use super::dialling::Dialling;
+use super::event::{Event, Events, Initiator};
+use super::session::Session;
+use super::slot::SessionSlot;
+use crate::catalog::{CatalogEvent, EntryId, SharePath};
+use crate::health::HealthConfig;
+use crate::identity::Fingerprint;
+use crate::reconnect::ReconnectConfig;
+use crate::runtime::Runtime;
+use crate::session::SessionError;
+use crate::session::lane::OpenLane;
+use crate::share::{Hooks, Share};
+
+/// One running peer, as its tasks see it.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) runtime: Runtime,
+    pub(crate) timing: Timing,
+    pub(crate) events: Events,
+    pub(crate) contact: Contact,
+    pub(crate) dialling: Dialling,
+    pub(crate) slot: SessionSlot,
+    pub(crate) share: Arc<Share>,
+}
+
+/// How long a peer waits for the other one, and how often it tries.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    pub(crate) health: HealthConfig,
+    pub(crate) reconnect: ReconnectConfig,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) initiator_patience: Duration,
+}
+
+impl Context {
+    /// Makes a welcome control lane the session of this peer; one that was there is replaced.
+    ///
+    /// # Errors
+    /// When another peer is expected by now, whichever side dialled.
+    pub(crate) fn install(
+        self: &Arc<Self>,
+        lane: OpenLane,
+        initiator: Initiator,
+    ) -> Result<Arc<Session>, SessionError> {
+        let address = lane.address;
+        let (session, engine) = Session::new(self, lane, initiator);
+        if !self.slot.put(&session) {
+            return Err(SessionError::NotExpected { address });
+        }
+        engine.run();
+        Ok(session)
+    }
+}
+
+impl Hooks for Context {
+    fn announce(&self, entries: Vec<EntryId>) {
+        if let Some(session) = self.slot.session() {
+            session.outgoing.mark(entries);
+        }
+    }
+
+    fn start_worker(self: Arc<Self>) {
+        super::demand::start_worker(self);
+    }
+
+    fn merged(&self, event: CatalogEvent) {
+        self.events.emit(event.into());
+    }
+
+    fn refreshed(&self, path: SharePath) {
+        self.events.emit(Event::SourceRefreshed { path });
+    }
+}

@@ -1,0 +1,134 @@
+//! Starting a peer: from its configuration to a context whose listener runs.
+//!
+//! Everything that can fail comes before the first task is started, so a failed start leaves
+//! nothing behind.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Weak};
+
+use super::addresses;
+use super::config::{Listen, PeerConfig};
+use super::contact::Contact;
+use super::context::{Context, Timing};
+use super::dialling::Dialling;
+use super::error::StartError;
+use super::event::Events;
+use super::slot::SessionSlot;
+use crate::catalog::{Catalog, ReplicaId};
+use crate::identity::{Fingerprint, Identity};
+use crate::rendezvous::RelayClient;
+use crate::runtime::Runtime;
+use crate::session::SessionError;
+use crate::session::crossing::Crossings;
+use crate::session::listener::Listener;
+use crate::session::tls::{Expected, TlsIdentity};
+use crate::share::{Share, ShareParts};
+use crate::store::Depot;
+use crate::transfer::Demand;
+
+/// Starts a peer; also returns the address that it listens on.
+pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, SocketAddr), StartError> {
+    if !config.health.is_ordered() {
+        return Err(StartError::Health {
+            config: config.health,
+        });
+    }
+    let identity = match config.identity.take() {
+        Some(identity) => identity,
+        None => Identity::ephemeral()?,
+    };
+    let fingerprint = identity.fingerprint();
+    let listener = Listener::new(bind(&mut config.listen)?, config.clock.clone());
+    let listener = listener.map_err(|source| StartError::Socket { source })?;
+    let local = listener.local_addr();
+    let tls = TlsIdentity::new(&identity).map_err(SessionError::from)?;
+    let expected = Expected::default();
+    let server = tls.server_config(expected.clone()).map_err(SessionError::from)?;
+    let relay = RelayClient::with_timeouts(config.relay.clone(), config.relay_timeouts)?;
+    let span = tracing::info_span!("peer", peer = fingerprint.fmt_short());
+    let runtime = Runtime::new(config.clock.clone(), span);
+    let share = share_parts(&config, fingerprint, &runtime).await?;
+    let addresses = match std::mem::take(&mut config.advertised) {
+        advertised if advertised.is_empty() => addresses::candidates(local),
+        advertised => advertised,
+    };
+    let (clock, events) = (config.clock, Events::new());
+    let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
+        fingerprint,
+        slot: SessionSlot::new(fingerprint, expected, events.clone()),
+        events,
+        timing: Timing {
+            health: config.health,
+            reconnect: config.reconnect,
+            connect_timeout: config.connect_timeout,
+            initiator_patience: config.initiator_patience,
+        },
+        contact: Contact::new((identity, addresses), relay, config.loopback_peers, clock.clone()),
+        dialling: Dialling {
+            tls,
+            clock,
+            crossings: Crossings::default(),
+            outbound_ports: config.outbound_ports,
+        },
+        share: Share::new(share, fingerprint, context.clone()),
+        runtime,
+    });
+    let Runtime {
+        span, tasks, cancel, ..
+    } = &context.runtime;
+    span.in_scope(|| listener.spawn(server, context.clone(), tasks, cancel.clone()));
+    Ok((context, local))
+}
+
+async fn share_parts(
+    config: &PeerConfig,
+    fingerprint: Fingerprint,
+    runtime: &Runtime,
+) -> Result<ShareParts, StartError> {
+    let incarnation = getrandom::u64().map_err(StartError::NoRandomness)?;
+    let replica = ReplicaId {
+        fingerprint,
+        incarnation,
+    };
+    Ok(ShareParts {
+        catalog: Catalog::new(replica).with_len_max(config.catalog_len_max),
+        depot: open_depot(config).await?,
+        demand: Demand::new(config.read_patience),
+        runtime: runtime.clone(),
+    })
+}
+
+async fn open_depot(config: &PeerConfig) -> Result<Option<Depot>, StartError> {
+    let Some(dir) = config.store.clone() else {
+        return Ok(None);
+    };
+    let len_max = config.fetched_len_max;
+    let opened = tokio::task::spawn_blocking(move || Depot::open(&dir, len_max)).await;
+    Ok(Some(opened.map_err(|e| StartError::Socket {
+        source: std::io::Error::other(e),
+    })??))
+}
+
+fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    match std::mem::replace(listen, Listen::Address(any)) {
+        Listen::Socket(socket) => Ok(socket),
+        Listen::Address(address) => {
+            bind_dual(address).map_err(|source| StartError::Listen { address, source })
+        }
+    }
+}
+
+/// A machine without IPv6 can't bind `[::]`; there the same port of `0.0.0.0` is meant.
+fn bind_dual(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address) {
+        Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !has_ipv6() => {
+            TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], address.port())))
+        }
+        bound => bound,
+    }
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}

@@ -1,0 +1,138 @@
+//! What two peers share, on this side: the catalog, the local files behind it, and what readers
+//! want of the other peer's files.
+//!
+//! Owns the only lock around the catalog: it is held for one operation, never across an await.
+//! Knows neither sessions nor kernels. Whatever shows the share is an [`Observer`]; the peer that
+//! runs it lends it [`Hooks`]. Reading order: `error shared_file grants served files`, then the
+//! parts of [`Share`]: `changes tree claim own_store recheck remote_file`.
+
+mod changes;
+mod claim;
+mod error;
+mod files;
+mod grants;
+mod observer;
+mod own_store;
+mod recheck;
+mod remote_file;
+mod rereads;
+mod served;
+mod shared_file;
+mod tree;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::mpsc;
+
+pub(crate) use claim::Claim;
+pub use error::ShareError;
+pub(crate) use files::{Files, OnTaken};
+pub(crate) use observer::{Hooks, Observer};
+pub(crate) use remote_file::RemoteFile;
+pub(crate) use rereads::Asker;
+pub(crate) use shared_file::{SharedFile, shared_file};
+pub use tree::{AddedTree, SkippedFile};
+
+use crate::catalog::{Catalog, CatalogEvent, EntryId};
+use crate::identity::Fingerprint;
+use crate::limits::STALE_CONTENTS_MAX;
+use crate::runtime::Runtime;
+use crate::store::{Depot, ReceivedLinks, Source};
+use crate::transfer::Demand;
+use rereads::Rereads;
+
+/// The share of one running peer. See the head of this file.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) runtime: Runtime,
+    pub(crate) depot: Option<Depot>,
+    pub(crate) demand: Demand,
+    owner: Fingerprint,
+    files: Mutex<Files>,
+    /// Held by the thread that gets `files` next.
+    files_turn: Mutex<()>,
+    received_links: Mutex<ReceivedLinks>,
+    rereads: Rereads,
+    /// Sources that the other peer found to be wrong; `recheck` reads them again.
+    stale: mpsc::Sender<Arc<Source>>,
+    observers: Mutex<Vec<Weak<dyn Observer>>>,
+    hooks: Weak<dyn Hooks>,
+}
+
+/// What a share is made of.
+pub(crate) struct ShareParts {
+    pub(crate) catalog: Catalog,
+    pub(crate) depot: Option<Depot>,
+    pub(crate) demand: Demand,
+    pub(crate) runtime: Runtime,
+}
+
+impl Share {
+    /// The share of the peer behind `hooks`, which is `owner`.
+    pub(crate) fn new(parts: ShareParts, owner: Fingerprint, hooks: Weak<dyn Hooks>) -> Arc<Self> {
+        let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
+        let share = Arc::new(Self {
+            runtime: parts.runtime,
+            depot: parts.depot,
+            demand: parts.demand,
+            owner,
+            files: Mutex::new(Files::new(parts.catalog)),
+            files_turn: Mutex::default(),
+            received_links: Mutex::default(),
+            rereads: Rereads::default(),
+            stale,
+            observers: Mutex::default(),
+            hooks,
+        });
+        recheck::spawn_refresher(&share, rechecked);
+        share
+    }
+
+    /// The catalog and what is held of it. Don't keep it across an await.
+    ///
+    /// A plain lock would often go to the thread that has just had it, as a merge has between two
+    /// pieces, and not to those that sleep waiting for it. Here the thread that waits holds the
+    /// turn, and whichever comes again is behind it.
+    pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
+        let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The links that pulls have made.
+    pub(crate) fn received_links(&self) -> MutexGuard<'_, ReceivedLinks> {
+        self.received_links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on `observer` learns of changes, for as long as it lives.
+    pub(crate) fn observe(&self, observer: Weak<dyn Observer>) {
+        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.retain(|observer| observer.strong_count() > 0);
+        observers.push(observer);
+    }
+
+    /// Has the states of these entries sent to the other peer soon.
+    pub(crate) fn announce(&self, touched: Vec<EntryId>) {
+        if let Some(hooks) = self.hooks.upgrade() {
+            hooks.announce(touched);
+        }
+    }
+
+    /// Informs the observers of a change of the catalog that none of them made.
+    fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
+        for observer in self.observers() {
+            observer.catalog_changed(files, events);
+        }
+    }
+
+    /// Informs the observers of entries that have other states, or are gone.
+    fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
+        for observer in self.observers() {
+            observer.entries_changed(files, entries);
+        }
+    }
+
+    fn observers(&self) -> Vec<Arc<dyn Observer>> {
+        let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.iter().filter_map(Weak::upgrade).collect()
+    }
+}

@@ -1,0 +1,37 @@
+//! What a share calls above itself: whatever shows it, and the peer that runs it.
+//!
+//! A share knows neither mounts nor sessions. It knows these two traits.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::files::Files;
+use crate::catalog::{CatalogEvent, EntryId, SharePath};
+
+/// Shows a share, and learns what has changed in it.
+///
+/// Both calls come right after a change with the catalog still locked, so what `files` says is true
+/// at that moment. They must not wait.
+pub(crate) trait Observer: Debug + Send + Sync {
+    /// The other peer, or the user of this one, has changed the catalog; not the observer itself.
+    fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]);
+
+    /// Entries have other states. Some of them may be gone.
+    fn entries_changed(&self, files: &Files, entries: &[EntryId]);
+}
+
+/// What a share needs of the peer that it belongs to. Called with nothing locked.
+pub(crate) trait Hooks: Debug + Send + Sync {
+    /// These entries have changed here: the other peer should get their states.
+    fn announce(&self, entries: Vec<EntryId>);
+
+    /// Starts a worker that fetches what readers want. It counts as a worker of the share's demand
+    /// already.
+    fn start_worker(self: Arc<Self>);
+
+    /// The other peer has changed the catalog.
+    fn merged(&self, event: CatalogEvent);
+
+    /// A file of the user has changed, and its new content is shared now.
+    fn refreshed(&self, path: SharePath);
+}

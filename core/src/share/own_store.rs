@@ -1,0 +1,66 @@
+//! The peer's own store, as a part of its share: what was written through mounts and what was
+//! fetched to be read, and where these files are when they move.
+
+use std::io;
+use std::path::Path;
+
+use super::{RemoteFile, Share, SharedFile};
+use crate::catalog::ContentId;
+use crate::store::{Depot, Source};
+
+impl Share {
+    /// The folder for what is written through mounts.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] for a peer without a store.
+    pub(crate) fn written_dir(&self) -> io::Result<&Path> {
+        Ok(self.own_store()?.written_dir())
+    }
+
+    /// The bytes of a content are in the file at `path` from now on.
+    pub(crate) fn rehome(&self, source: &Source, path: &Path) {
+        let moved = Source::written(path, source.content, source.outline.clone());
+        let mut files = self.files();
+        match moved {
+            Ok(moved) => files.rehome(source, moved),
+            Err(error) => {
+                tracing::warn!(%error, "a file of the store can't be a source any more");
+                files.forget(source);
+            }
+        }
+    }
+
+    /// Whether something reads a content from what is being fetched, or was.
+    pub(crate) fn is_read_elsewhere(&self, content: &ContentId) -> bool {
+        self.depot.as_ref().is_some_and(|depot| depot.is_held(content))
+    }
+
+    /// Takes the file of a fetched content out of what can be fetched again, to be written. `false`
+    /// while something reads it.
+    pub(crate) fn release_fetched(&self, content: &ContentId) -> bool {
+        self.depot.as_ref().is_none_or(|depot| depot.release(content))
+    }
+
+    /// The place of a file's content in the store; once it is complete, it is a source like any
+    /// other.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] for a peer without a store, and what the system says.
+    pub(crate) fn remote_file(&self, file: &SharedFile) -> io::Result<RemoteFile> {
+        let cached = self.own_store()?.fetched(file.content)?;
+        self.files().expect_content(file, cached.path());
+        Ok(RemoteFile::new(cached))
+    }
+
+    /// Removes fetched contents that nothing uses, when they take too much room.
+    pub(crate) fn trim(&self) {
+        let trimmed = self.depot.iter().flat_map(Depot::trim);
+        for cached in trimmed {
+            self.files().forget_cached(&cached);
+        }
+    }
+
+    fn own_store(&self) -> io::Result<&Depot> {
+        self.depot.as_ref().ok_or(io::ErrorKind::Unsupported.into())
+    }
+}

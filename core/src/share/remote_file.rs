@@ -1,0 +1,118 @@
+//! A file of the other peer, opened to be read: one content, whatever becomes of its name.
+//!
+//! Owns how one reader reads ahead, and starts what its reads need. The demand that all readers
+//! have in common is `transfer::Demand`; lanes are the peer's business.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Share;
+use crate::store::Cached;
+use crate::transfer::{Done, Patience, Plan, ReadAhead, Waiter, WorkersToStart};
+
+/// A file of the other peer that is open for reading: one content, whatever becomes of the name.
+#[derive(Debug)]
+pub(crate) struct RemoteFile {
+    cached: Arc<Cached>,
+    ahead: Mutex<ReadAhead>,
+}
+
+impl RemoteFile {
+    /// A reader of `cached`.
+    pub(crate) fn new(cached: Arc<Cached>) -> Self {
+        let ahead = Mutex::new(ReadAhead::new(cached.content().len));
+        Self { cached, ahead }
+    }
+
+    /// What is here of the content.
+    pub(crate) fn cached(&self) -> &Arc<Cached> {
+        &self.cached
+    }
+
+    /// Whether all of `range`, up to the end of the file, can be read now. Counts as a read: more
+    /// is fetched ahead.
+    pub(crate) fn is_ready(&self, share: &Arc<Share>, range: Range<u64>) -> bool {
+        let range = self.within(range);
+        if self.cached.is_complete() {
+            return true;
+        }
+        let plan = self.plan(&range);
+        if !self.cached.has(range) {
+            return false;
+        }
+        if !self.cached.has(plan.ahead.clone()) {
+            share.start(share.demand.read_ahead(&self.cached, plan.ahead));
+        }
+        true
+    }
+
+    /// Calls `done` once all of `range`, up to the end of the file, can be read from
+    /// [`RemoteFile::cached`]: at once, or later from another thread. Never blocks.
+    pub(crate) fn read(&self, share: &Arc<Share>, range: Range<u64>, done: Done) {
+        let range = self.within(range);
+        if self.is_ready(share, range.clone()) {
+            return done(Ok(()));
+        }
+        let plan = self.plan(&range);
+        let waiter = Waiter {
+            range,
+            since: share.runtime.clock.now(),
+            patience: Patience::InAll,
+            done,
+        };
+        share.start(share.demand.read(&self.cached, &plan, waiter));
+    }
+
+    /// Calls `done` once the whole file is here, as [`RemoteFile::read`].
+    pub(crate) fn complete(&self, share: &Arc<Share>, done: Done) {
+        let waiter = Waiter {
+            range: 0..self.cached.content().len,
+            since: share.runtime.clock.now(),
+            patience: Patience::WithProgress,
+            done,
+        };
+        share.start(share.demand.read_all(&self.cached, waiter));
+    }
+
+    /// To be called when the file is closed: what would have been read ahead is not needed any
+    /// more.
+    pub(crate) fn release(&self, share: &Share) {
+        if !self.cached.is_complete() {
+            share.demand.forget_ahead(&self.cached.content());
+        }
+    }
+
+    fn plan(&self, range: &Range<u64>) -> Plan {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.on_read(range.start, range.end - range.start)
+    }
+
+    fn within(&self, range: Range<u64>) -> Range<u64> {
+        let len = self.cached.content().len;
+        let start = range.start.min(len);
+        start..range.end.clamp(start, len)
+    }
+}
+
+impl Share {
+    /// Starts what the demand needs: a worker, the timer of its waiters, or neither.
+    fn start(self: &Arc<Self>, engage: WorkersToStart) {
+        if engage.worker {
+            match self.hooks.upgrade() {
+                Some(hooks) => hooks.start_worker(),
+                None => self.demand.leave(),
+            }
+        }
+        if engage.timer {
+            self.runtime.spawn_until_cancelled(expire_waiters(self.clone()));
+        }
+    }
+}
+
+/// Answers the waiters that have waited too long.
+async fn expire_waiters(share: Arc<Share>) {
+    let clock = &share.runtime.clock;
+    while let Some(deadline) = share.demand.expire(clock.now()) {
+        clock.sleep_until(deadline).await;
+    }
+}

@@ -1,0 +1,56 @@
+//! One file of the share: what a pull or a reader needs of it, and what sharing a local file says.
+
+use crate::catalog::{ContentId, Dot, EntryId, FileVersion, SharePath, Shown};
+use crate::store::{Attributes, Source};
+use crate::unix_time::{modified_ns, system_time};
+
+/// A file of the catalog as a pull needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedFile {
+    pub(crate) path: SharePath,
+    pub(crate) content: ContentId,
+    pub(crate) attributes: Attributes,
+    pub(crate) entry: EntryId,
+    pub(super) version: Dot,
+}
+
+/// The file that `shown` is, unless it is a folder.
+pub(crate) fn shared_file(shown: &Shown) -> Option<SharedFile> {
+    let file = shown.file()?;
+    let attributes = Attributes {
+        modified: system_time(file.mtime_ns),
+        mode: file.mode,
+    };
+    let path = shown.path.clone();
+    Some(SharedFile {
+        path,
+        content: file.content,
+        attributes,
+        entry: shown.id,
+        version: shown.dot,
+    })
+}
+
+/// What the catalog says of a local file that is shared.
+pub(super) fn version_of(source: &Source) -> FileVersion {
+    FileVersion {
+        content: source.content,
+        mtime_ns: modified_ns(&source.metadata),
+        mode: mode_of(&source.metadata),
+    }
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & crate::limits::SHARED_MODE_MAX
+}
+
+#[cfg(not(unix))]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    if metadata.permissions().readonly() {
+        0o444
+    } else {
+        0o644
+    }
+}
