@@ -1,5 +1,5 @@
-//! A function may have at most five parameters, which clippy counts. Here each part of a tuple counts
-//! as one.
+//! A function may have at most five parameters, which clippy counts. Here each part of a tuple
+//! counts as one.
 
 use super::code;
 use super::floors::Breach;
