@@ -21,7 +21,7 @@ use figures::{Figures, Sample};
 
 /// The options.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Of the bench `runner`")]
+#[command(next_help_heading = "Options of the benchmark `runner`")]
 pub(super) struct RunnerArgs {
     /// Run the suite N times with each runner
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]

@@ -27,7 +27,7 @@ use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use entry::Entry;
 
-/// List the tests, which of them would run here, and why the others would not
+/// List the tests: which of them would run here, and why the others would not
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

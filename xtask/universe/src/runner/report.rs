@@ -17,7 +17,7 @@ use crate::runner::console;
 use crate::runner::rundir::PUBLISHED;
 use crate::workspace::metadata::Workspace;
 
-/// Report a run again, several runs as one, or the difference between two
+/// Show the report of a run, of several runs as one, or the difference between two runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum What {
     },
     /// A summary in Markdown
     Markdown(EventSource),
-    /// A page that shows what ran when, for a browser
+    /// A page for a browser that shows when each test ran
     Timeline(EventSource),
     /// The same for Perfetto or chrome://tracing
     Trace(EventSource),

@@ -7,7 +7,7 @@ use crate::runner::console::Console;
 use crate::runner::rundir::leftovers::{self, Leftover, LeftoverState, Remaining};
 use crate::workspace::metadata::Workspace;
 
-/// End, unmount and remove what killed runs left behind
+/// Clean up after killed runs: kill their processes, unmount and remove what they left
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print what would be removed; remove nothing

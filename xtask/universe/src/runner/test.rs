@@ -36,7 +36,7 @@ use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
 use preparation::Preparation;
 
-/// Build the workspace and run its tests, each in a process of its own
+/// Build the workspace and run its tests, each in its own process
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

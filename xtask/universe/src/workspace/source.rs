@@ -34,7 +34,7 @@ impl Sources {
     pub(crate) fn find(&self, test: &str) -> Option<(&Path, u32)> {
         let (module, function) = test.rsplit_once("::").unwrap_or(("", test));
         let module: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
-        // If several files can contain the module, the deepest one in the tree is it.
+        // If several files can contain the module, the deepest one counts.
         let within = |place: &&Declaration| {
             place.module.len() <= module.len() && place.module.iter().zip(&module).all(|(a, b)| a == b)
         };
