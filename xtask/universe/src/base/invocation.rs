@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_that_cargo_adds_is_no_argument() {
+    fn the_word_that_cargo_adds_is_not_an_argument() {
         let words = ["/bin/cargo-universe", "universe", "test", "universe"];
         assert_eq!(
             without("cargo universe", &words),

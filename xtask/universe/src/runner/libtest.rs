@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reason_is_none() {
+    fn an_empty_reason_counts_as_none() {
         let reasons = ignore_reasons("test a ... ignored, \ntest b ... ignored, slow\n");
         let names = ["a", "b"].map(str::to_owned);
         let listed = annotate(names.to_vec(), &names.into_iter().collect(), &reasons);
