@@ -15,50 +15,50 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
-mod change;
 mod conflict_name;
 mod digest;
 mod dot;
 mod draft;
 mod edit;
 mod error;
+mod events;
 mod folders;
 mod key;
 mod link_target;
 mod merge;
 mod name_rules;
-mod news;
 mod rename;
 mod revise;
 mod room;
 mod share_path;
 mod state;
-mod steps;
+mod step_count;
 mod tree;
 mod view;
+mod visible_changes;
 
 pub use digest::Digest;
 pub use dot::{Dot, ReplicaId, Seen};
 pub use edit::Change;
 pub use error::{CatalogError, StateFault};
+pub use events::CatalogEvent;
 pub use key::EntryKey;
 pub use link_target::{LinkFault, LinkTarget};
-pub use news::CatalogEvent;
 pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
 pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
 pub use view::Shown;
 
+pub(crate) use events::News;
 pub(crate) use merge::{Batch, MergedPiece};
-pub(crate) use news::News;
 #[cfg(test)]
-pub(crate) use steps::steps_of;
+pub(crate) use step_count::steps_of;
 
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use digest::{StateHash, hash_of};
 use room::Room;
-use steps::step;
+use step_count::step;
 use tree::{Life, Link, Tree};
 
 /// One peer's copy of the shared tree.

@@ -1,6 +1,7 @@
 //! Times of files as the catalog has them: nanoseconds since 1970, negative before that.
 //!
-//! What lies beyond the range of either side becomes its nearest end, or 1970. Asks no clock.
+//! A time that is too far from 1970 to be counted in an `i64` becomes the nearest one that can. A
+//! time that the system does not have becomes 1970. Asks no clock.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

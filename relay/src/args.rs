@@ -18,22 +18,23 @@ use tandem_relay::{Limits, MemoryStore, RelayConfig, Sources, StoreLimits};
 
 /// Runs a tandem relay: the server where two peers find each other.
 ///
-/// Peers leave a sealed record here and fetch that of the other side; files never pass through. The
-/// relay keeps records in memory for ten minutes, can't read them, and writes nothing to disk.
+/// Each peer leaves a sealed record here and fetches the record of the other one; files never pass
+/// through. The relay keeps each record in memory, as one entry, for ten minutes. It can't read the
+/// records, and writes nothing to disk.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Address and port to listen on; `[::]` takes IPv4 as well, port 0 takes a free port
+    /// Address and port to listen on; `[::]` includes IPv4, and port 0 means any free port
     #[arg(long, env = "TANDEM_RELAY_LISTEN", value_name = "ADDRESS:PORT", default_value = "[::]:26000", value_parser = listen_addr)]
     listen: SocketAddr,
     /// What to log to stderr: error, warn, info, debug, or a filter per module
     #[arg(long, env = "TANDEM_RELAY_LOG", value_name = "FILTER", default_value = "info")]
     pub(crate) log: String,
-    /// Connections served at the same time; those beyond are answered 503
+    /// Connections served at the same time; the relay answers further ones with 503
     #[arg(long, env = "TANDEM_RELAY_CONNECTIONS", value_name = "COUNT", value_parser = count(),
         default_value_t = Limits::default().connection_count_max)]
     connections: usize,
-    /// Connections of one source at the same time; those beyond are closed
+    /// Connections of one source at the same time; the relay closes further ones
     #[arg(long, env = "TANDEM_RELAY_SOURCE_CONNECTIONS", value_name = "COUNT", value_parser = count(),
         default_value_t = Limits::default().source_connection_count_max)]
     source_connections: usize,
@@ -45,8 +46,7 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().total_len_max)]
     entry_bytes: usize,
-    /// Entries of one source: an IPv4 address, or an IPv6 network of 48 bits; one more is answered
-    /// 429
+    /// Entries of one source (an IPv4 address or an IPv6 /48); the relay answers 429 to one more
     #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRIES", value_name = "COUNT", value_parser = count(),
         default_value_t = StoreLimits::default().source_entry_count_max)]
     source_entries: usize,
@@ -54,8 +54,8 @@ pub(crate) struct Args {
     #[arg(long, env = "TANDEM_RELAY_SOURCE_ENTRY_BYTES", value_name = "BYTES", value_parser = count(),
         default_value_t = StoreLimits::default().source_len_max)]
     source_entry_bytes: usize,
-    /// Take the source of a request from the end of `X-Forwarded-For`; only behind a reverse proxy
-    /// that sets it
+    /// Take the source of a request from the last address in `X-Forwarded-For`; only for use behind
+    /// a reverse proxy that sets this header
     #[arg(long, env = "TANDEM_RELAY_FORWARDED_FOR")]
     forwarded_for: bool,
     /// Time an entry is kept after its last registration
@@ -86,7 +86,7 @@ stops the relay: requests in flight are finished first.
 
 Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong arguments.
 
-Is it alive, and not full?  curl http://localhost:26000/health";
+To ask whether it runs and is not full:  curl http://localhost:26000/health";
 
 impl Args {
     pub(crate) fn into_config(self) -> RelayConfig {

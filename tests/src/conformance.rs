@@ -1,10 +1,10 @@
 //! The behaviour of any POSIX folder, as functions of a [`Directory`]: each checks one fact, and
-//! panics if it is wrong.
+//! panics if the fact does not hold.
 //!
-//! They run on a plain directory (which tests the facts), on the kernel-free file system and on a
-//! mount, through the table [`crate::for_each_fact`]. They know nothing of peers. Facts that the
-//! kernel alone decides (locks, `.` and `..`, the mode of a descriptor) are in [`kernel`]. They run
-//! only on directories that are used through the kernel.
+//! They run on a plain directory (which shows that the facts themselves are right), on the
+//! kernel-free file system and on a mount, through the table [`crate::for_each_fact`]. They know
+//! nothing of peers. Facts that the kernel alone decides (locks, `.` and `..`, the mode of a
+//! descriptor) are in [`kernel`]. They run only on directories that are used through the kernel.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a fact fails the test that runs it")]
 

@@ -17,7 +17,7 @@ pub struct MountNamespace {
 }
 
 impl MountNamespace {
-    /// Copies the mounts of this moment.
+    /// Copies the mounts that exist at this moment.
     ///
     /// # Errors
     /// Those of unshare(2).

@@ -125,12 +125,12 @@ impl<'a> Draft<'a> {
         if let Some(id) = self.tombstone(folder, &name) {
             return self.add_version(id, version);
         }
-        self.make(first_of(folder), name, version)
+        self.make_entry(first_of(folder), name, version)
     }
 
     /// Makes a new entry. An entry that the other side made under the id of our next change stays
     /// as it is.
-    fn make(&mut self, parent: EntryId, name: Name, version: Version) -> Result<EntryId, CatalogError> {
+    fn make_entry(&mut self, parent: EntryId, name: Name, version: Version) -> Result<EntryId, CatalogError> {
         let (dot, id) = loop {
             let dot = self.next_dot()?;
             let id = EntryId::created_by(&dot);
@@ -203,7 +203,7 @@ impl<'a> Draft<'a> {
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
-            return self.make(parent, full.place.name.clone(), version);
+            return self.make_entry(parent, full.place.name.clone(), version);
         }
         let dot = self.next_dot_on(id)?;
         self.edit(id, |state| state.add(dot, version));

@@ -1,12 +1,12 @@
 //! Keys: identify something shown across renames, and find where it is shown now.
 
 use super::Catalog;
-use super::change::KnownPaths;
 use super::dot::Dot;
 use super::folders::Folder;
 use super::share_path::SharePath;
 use super::state::EntryId;
 use super::view::{Item, LeafGroup, Shown, Slot};
+use super::visible_changes::KnownPaths;
 
 /// Identifies something visible across renames: its entry, and for a conflict copy its version too.
 ///

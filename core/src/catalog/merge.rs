@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::Catalog;
-use super::change::Difference;
 use super::error::{CatalogError, StateFault};
-use super::news::{CatalogEvent, News};
+use super::events::{CatalogEvent, News};
 use super::room::Room;
 use super::state::{EntryId, EntryState};
+use super::visible_changes::Difference;
 use crate::limits::MERGE_PIECE_ENTRIES_MAX;
 
 /// States from elsewhere that were checked, to be merged piece by piece in the order in which they

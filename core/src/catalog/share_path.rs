@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::name_rules;
-use super::steps::path_made;
+use super::step_count::path_made;
 use crate::limits::{SHARE_DEPTH_MAX, SHARE_NAME_LEN_MAX, SHARE_PATH_LEN_MAX, SHOWN_PATH_LEN_MAX};
 use crate::printable::Printable;
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::share_path::Name;
 use super::state::{EntryId, EntryState, Place};
-use super::steps::step;
+use super::step_count::step;
 
 /// Whether an entry has versions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Siblings {
         }
     }
 
-    /// In the order of their ids.
+    /// The entries, in the order of their ids.
     fn iter(&self) -> impl Iterator<Item = EntryId> {
         let (one, many) = match self {
             Self::One(only) => (Some(*only), None),

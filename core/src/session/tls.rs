@@ -2,10 +2,12 @@
 //! pinned.
 //!
 //! Owns the provider and the two configurations. The verifiers check one thing: that the presented
-//! key hashes to an expected fingerprint and signed the handshake. They hold no other policy.
-//! Resumption, tickets, 0-RTT and SNI are off: a full handshake costs about a millisecond, and
-//! state would only add a path where the pin is not checked. RFC 8446 (TLS 1.3), RFC 7250 (raw
-//! public keys), draft-ietf-tls-ecdhe-mlkem (X25519MLKEM768).
+//! key hashes to an expected fingerprint and signed the handshake. They decide nothing else.
+//! Resumption, tickets, 0-RTT and SNI are off. A full handshake costs only about a millisecond, and
+//! a resumed session would be a way in on which nobody checks the pin.
+//!
+//! The standards: RFC 8446 (TLS 1.3), RFC 7250 (raw public keys), draft-ietf-tls-ecdhe-mlkem
+//! (X25519MLKEM768).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -20,7 +20,7 @@ pub(crate) trait Observer: Debug + Send + Sync {
     fn entries_changed(&self, files: &Files, entries: &[EntryId]);
 }
 
-/// What a share needs of the peer that it belongs to. Called with nothing locked.
+/// What a share needs of the peer that it belongs to. Called without the lock of the catalog.
 pub(crate) trait Hooks: Debug + Send + Sync {
     /// These entries have changed here: the other peer should get their states.
     fn announce(&self, entries: Vec<EntryId>);

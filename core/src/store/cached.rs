@@ -2,8 +2,8 @@
 //!
 //! Owns the invariant that a byte can be read only after it was verified and written: the caller
 //! verifies bytes, this file writes them, and only then sets their bits. The file takes no disk
-//! until something is written. What is known of it takes memory only for blocks that are here. Both
-//! are gone with the last handle.
+//! until something is written. The record of its blocks takes memory only for those that are here.
+//! The file and the record are gone with the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

@@ -6,8 +6,8 @@
 //! checking costs no more than hashing, and the outline of a GiB takes 32 KiB. A file of at most
 //! one group has no outline: its root hash is its check.
 //!
-//! A group can be cut further into blocks of 16 KiB, by its fine outline: their chaining values,
-//! which fold to the group's own. It is fetched only if single blocks are read.
+//! A group has a fine outline, too: one chaining value per block of 16 KiB, which together fold to
+//! the group's value. A fine outline is fetched only if single blocks are read.
 
 use blake3::Hasher;
 use blake3::hazmat::{

@@ -2,9 +2,9 @@
 //!
 //! Owns the temporary file beside the target and the order in which it becomes visible: bytes,
 //! sync, rename, sync of the folder. Everything happens beneath a folder handle, whose folders are
-//! opened component by component: a link among them is an error, wherever it leads. A file that
-//! this peer shares from there is not replaced (see [`Guard`]). A part file that is not published
-//! removes itself.
+//! opened component by component: a link among them is an error, wherever it leads. This peer may
+//! share the target in place: a [`Guard`] decides whether it may be replaced. A part file that is
+//! not published removes itself.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -1,6 +1,6 @@
 //! Reading and writing at an offset, without a file position that threads would have to share.
 //!
-//! The one place where Unix and Windows differ in this.
+//! Unix and Windows have different calls for this; only this file knows them.
 
 use std::fs::File;
 use std::io;

@@ -467,20 +467,5 @@ fn nanos(time: Time) -> i64 {
 
 /// The errno that a program would get.
 fn errno(error: FsError) -> Errno {
-    match error {
-        FsError::NotFound => Errno::NOENT,
-        FsError::Exists => Errno::EXIST,
-        FsError::NotAFolder => Errno::NOTDIR,
-        FsError::IsAFolder => Errno::ISDIR,
-        FsError::NotEmpty => Errno::NOTEMPTY,
-        FsError::NameTooLong => Errno::NAMETOOLONG,
-        FsError::Invalid => Errno::INVAL,
-        FsError::NotPermitted => Errno::PERM,
-        FsError::Unsupported => Errno::OPNOTSUPP,
-        FsError::BadHandle => Errno::BADF,
-        FsError::TooLarge => Errno::FBIG,
-        FsError::Full => Errno::NOSPC,
-        FsError::Store(error) => Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        _ => Errno::IO,
-    }
+    Errno::from_raw_os_error(error.errno())
 }

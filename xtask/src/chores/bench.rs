@@ -28,8 +28,8 @@ use cargo_universe::base::os::TEMPORARY;
 use cargo_universe::base::runtime;
 use cargo_universe::base::text::report_text;
 use cargo_universe::machine::capability::Capabilities;
-use cargo_universe::machine::capability::detect_for;
 use cargo_universe::runner::binary;
+use cargo_universe::runner::capabilities;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::execution::capture::{Capture, Echo};
 use cargo_universe::runner::execution::process::{self, End, Ended, Halt, Watch};
@@ -128,7 +128,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
     // If something cannot be removed, a later run removes it.
     removal::remove(&scratch).ok();
     console.line("");
-    let served = args.served(&detect_for(workspace, FuseMode::Auto));
+    let served = args.served(&capabilities::tried(workspace, FuseMode::Auto).await?);
     table::table(&measurements?, served)
         .iter()
         .for_each(|line| console.line(line));
@@ -146,7 +146,7 @@ impl Args {
 }
 
 async fn build(workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
-    let capabilities = detect_for(workspace, FuseMode::On);
+    let capabilities = capabilities::tried(workspace, FuseMode::On).await?;
     let args = BuildArgs {
         release: true,
         ..BuildArgs::default()

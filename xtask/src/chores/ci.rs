@@ -15,8 +15,8 @@ use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
 use cargo_universe::base::variables;
 use cargo_universe::machine::capability::Capabilities;
-use cargo_universe::machine::capability::detect_for;
 use cargo_universe::report::junit;
+use cargo_universe::runner::capabilities::detect_for;
 use cargo_universe::runner::console::{Console, Style};
 use cargo_universe::runner::github::without_commands;
 use cargo_universe::runner::rundir::PUBLISHED;
@@ -142,7 +142,7 @@ fn fmt(bench: &Bench) -> anyhow::Result<()> {
 }
 
 fn clippy(bench: &Bench) -> anyhow::Result<()> {
-    let features = bench.buildable_features().join(",");
+    let features = bench.buildable_features()?.join(",");
     let command = bench
         .cargo()
         .args(["clippy", "--workspace", "--all-targets", "--features", &features]);
@@ -172,7 +172,7 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
 
 /// With the features of the tests, so that both share compiled crates.
 fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
-    let features = bench.test_features().join(",");
+    let features = bench.test_features()?.join(",");
     let command = bench
         .cargo()
         .args(["test", "--doc", "--workspace", "--exclude", "xtask"]);
@@ -211,7 +211,7 @@ fn report(bench: &Bench) -> anyhow::Result<()> {
 
 /// The tests must also run without this runner.
 fn other_runners(bench: &Bench) -> anyhow::Result<()> {
-    compat::own::check(&bench.workspace, &bench.test_features())
+    compat::own::check(&bench.workspace, &bench.test_features()?)
 }
 
 impl Bench {
@@ -230,24 +230,24 @@ impl Bench {
         command.run().map_err(Into::into)
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self) -> anyhow::Result<Capabilities> {
         detect_for(&self.workspace, self.test.build.fuse.mode)
     }
 
     /// The features that `cargo xtask test` builds with.
-    fn test_features(&self) -> Vec<String> {
-        self.workspace
-            .features(&self.capabilities().features(&self.workspace.config))
+    fn test_features(&self) -> anyhow::Result<Vec<String>> {
+        let chosen = self.capabilities()?.features(&self.workspace.config);
+        Ok(self.workspace.features(&chosen))
     }
 
     /// All features of the workspace except those that cannot be built here.
-    fn buildable_features(&self) -> Vec<String> {
-        let chosen = self.capabilities().features(&self.workspace.config);
+    fn buildable_features(&self) -> anyhow::Result<Vec<String>> {
+        let chosen = self.capabilities()?.features(&self.workspace.config);
         let rules = &self.workspace.config.features;
         let is_buildable = |name: &String| !rules.contains_key(name) || chosen.contains(name);
         let names = self.workspace.feature_names();
-        self.workspace
-            .features(&names.into_iter().filter(is_buildable).collect::<Vec<_>>())
+        let buildable: Vec<String> = names.into_iter().filter(is_buildable).collect();
+        Ok(self.workspace.features(&buildable))
     }
 }
 

@@ -17,7 +17,7 @@ use anyhow::Context;
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
 use cargo_universe::base::this_program;
-use cargo_universe::machine::capability::detect_for;
+use cargo_universe::runner::capabilities::detect_for;
 use cargo_universe::runner::console::Console;
 use cargo_universe::workspace::fuse_mode::FuseMode;
 use cargo_universe::workspace::metadata::Workspace;
@@ -80,7 +80,7 @@ struct Comparison {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(None)?;
     if args.own {
-        let capabilities = detect_for(&workspace, FuseMode::Auto);
+        let capabilities = detect_for(&workspace, FuseMode::Auto)?;
         let features = workspace.features(&capabilities.features(&workspace.config));
         return own::check(&workspace, &features).map(|()| Exit::Success.into());
     }

@@ -20,10 +20,10 @@ use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
 use cargo_universe::base::runtime;
 use cargo_universe::machine::capability::Capabilities;
-use cargo_universe::machine::capability::detect_for;
 use cargo_universe::report::data::{Case, Failure, Report, Suite};
 use cargo_universe::report::junit::{self, Dialect};
 use cargo_universe::runner::binary;
+use cargo_universe::runner::capabilities;
 use cargo_universe::runner::console::{Console, Summary};
 use cargo_universe::runner::rundir::RunDir;
 use cargo_universe::select::filter::{Filter, Match, Subject};
@@ -140,7 +140,7 @@ async fn prepare(
     workspace: &Workspace,
     interrupts: &mut Interrupts,
 ) -> Result<(Capabilities, Option<PathBuf>), Stop> {
-    let mut capabilities = detect_for(workspace, FuseMode::Auto);
+    let mut capabilities = capabilities::tried(workspace, FuseMode::Auto).await?;
     if args.on == On::Plain {
         return Ok((capabilities, None));
     }

@@ -9,8 +9,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-use cargo_universe::machine::capability::detect_for;
 use cargo_universe::runner::binary;
+use cargo_universe::runner::capabilities::detect_for;
 use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::fuse_mode::{FuseArgs, FuseMode};
 use cargo_universe::workspace::metadata::Workspace;
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 /// When the demo cannot be built or started.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(None)?;
-    let capabilities = detect_for(&workspace, args.fuse.mode);
+    let capabilities = detect_for(&workspace, args.fuse.mode)?;
     let executable = binary::release(&workspace, &capabilities, BINARY)?;
     let mut command = Command::new(&executable);
     command.args(args.of_the_demo());

@@ -5,6 +5,8 @@
 //! temporary directory.
 #![cfg(unix)]
 
+mod adoption;
+mod capabilities;
 mod foreign;
 mod guard;
 mod heavy;
@@ -14,6 +16,7 @@ mod ownership;
 mod profiles;
 mod repeats;
 mod reports;
+mod scripts;
 mod selection;
 mod shared;
 mod stuck;

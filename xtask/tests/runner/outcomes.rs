@@ -222,7 +222,7 @@ fn fuse_can_be_required_by_an_option_or_a_variable() {
         assert!(run.stdout.contains("`fuse` is required and missing: "), "{run}");
         assert!(
             run.stdout
-                .contains("there is no `workspace.metadata.xtask.probe`"),
+                .contains("there is no `workspace.metadata.universe.probe`"),
             "{run}"
         );
     }

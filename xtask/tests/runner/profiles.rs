@@ -51,7 +51,7 @@ fn the_limit_of_skips_comes_from_the_option_then_the_variable_then_the_profile()
     };
     let (plain, variable) = ("exec \"$@\"", "XTASK_TEST_MAX_SKIPS=5 exec \"$@\"");
     assert_eq!(code(variable, &["--no-skips"]), Some(100));
-    package.add_to_manifest("[workspace.metadata.xtask.test.profiles.default]\nno-skips = true\n");
+    package.add_to_manifest("[workspace.metadata.universe.test.profiles.default]\nno-skips = true\n");
     assert_eq!(code(plain, &[]), Some(100));
     assert_eq!(code(variable, &[]), Some(0));
     assert_eq!(code(plain, &["--max-skips", "5"]), Some(0));
@@ -164,8 +164,8 @@ fn an_override_that_matches_no_test_is_a_warning_when_all_packages_are_built() {
     let package = Scratch::package("fn main() {}\n#[test]\nfn passes() {}\n");
     package.add_dependency("below", "#[test]\nfn passes() {}\n");
     package.add_to_manifest(
-        "[[workspace.metadata.xtask.test.overrides]]\nfilter = \"package(below)\"\nretries = 1\n\
-         [[workspace.metadata.xtask.test.overrides]]\nfilter = \"module(gone)\"\nretries = 1\n",
+        "[[workspace.metadata.universe.test.overrides]]\nfilter = \"package(below)\"\nretries = 1\n\
+         [[workspace.metadata.universe.test.overrides]]\nfilter = \"module(gone)\"\nretries = 1\n",
     );
     let warnings = |arguments: &[&str]| -> Vec<String> {
         let run = package.run("test", arguments);
@@ -173,7 +173,7 @@ fn an_override_that_matches_no_test_is_a_warning_when_all_packages_are_built() {
         let lines = run.stdout.lines().filter(|line| line.starts_with("warning: "));
         lines.map(str::to_owned).collect()
     };
-    let expected = "warning: no test matches `module(gone)`, which is `workspace.metadata.xtask.test.overrides[1].filter`";
+    let expected = "warning: no test matches `module(gone)`, which is `workspace.metadata.universe.test.overrides[1].filter`";
     assert_eq!(warnings(&["--workspace"]), [expected]);
     assert_eq!(warnings(&[]), [""; 0], "`below` is not a default member");
 }

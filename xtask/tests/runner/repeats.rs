@@ -213,7 +213,7 @@ fn exclusive_tests_are_alone_groups_keep_their_limit_and_heavy_tests_their_slots
 fn an_override_gives_a_test_its_own_limit_and_its_own_retries() {
     let scratch = Scratch::package("fn main() {}\n#[test] fn hangs() { loop { std::thread::park() } }");
     let rule = "filter = \"test(=hangs)\"\ntimeout = \"200ms\"\nretries = 1\n";
-    scratch.add_to_manifest(&format!("[[workspace.metadata.xtask.test.overrides]]\n{rule}"));
+    scratch.add_to_manifest(&format!("[[workspace.metadata.universe.test.overrides]]\n{rule}"));
     let run = scratch.test();
     assert_eq!(
         (run.code, run.last_line()),
@@ -227,12 +227,13 @@ fn an_override_gives_a_test_its_own_limit_and_its_own_retries() {
 #[test]
 fn the_error_for_an_invalid_override_names_its_key() {
     let scratch = Scratch::package("fn main() {}");
-    scratch.add_to_manifest("[[workspace.metadata.xtask.test.overrides]]\nfilter = \"all()\"\nretires = 1\n");
+    scratch
+        .add_to_manifest("[[workspace.metadata.universe.test.overrides]]\nfilter = \"all()\"\nretires = 1\n");
     let run = scratch.test();
     assert_eq!(run.code, Some(96), "{run}");
     assert!(
         run.stdout
-            .contains("`workspace.metadata.xtask.test.overrides[0].retires`"),
+            .contains("`workspace.metadata.universe.test.overrides[0].retires`"),
         "{run}"
     );
 }

@@ -8,7 +8,8 @@ use clap::Parser;
 use crate::base::exit::{Exit, Stop};
 use crate::base::invocation::Invocation;
 use crate::base::{disarm, os, text, variables};
-use crate::runner::{completions, doctor, list, report, sweep, test};
+use crate::machine::capability;
+use crate::runner::{completions, doctor, init, list, report, sweep, test};
 
 /// The subcommands of the runner, for flattening into those of a program.
 #[derive(Debug, clap::Subcommand)]
@@ -23,6 +24,7 @@ pub enum Command {
     Completions(completions::Args),
     List(list::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
 }
 
 impl Command {
@@ -38,6 +40,7 @@ impl Command {
             Command::Completions(args) => completions::run(&args, P::command()),
             Command::List(args) => list::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Init(args) => init::run(&args),
         }
     }
 }
@@ -56,7 +59,10 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = crate::sandbox::linux::run_if_asked() {
         return code;
     }
-    if let Some(code) = crate::machine::capability::storage::run_if_asked() {
+    if let Some(code) = capability::run_if_asked() {
+        return code;
+    }
+    if let Some(code) = crate::runner::execution::scripts::helper::run_if_asked() {
         return code;
     }
     invocation.set();

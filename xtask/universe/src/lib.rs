@@ -17,7 +17,7 @@
 //! | [`select`] | which tests run, in which order, and how each is treated |
 //! | [`runner`] | the subcommands: build, list, plan, run, report |
 //!
-//! It runs as `cargo universe test` after `cargo install --path`, or inside a project's own xtask:
+//! It runs as `cargo universe test` after `cargo install`, or inside an xtask of one's own:
 //!
 //! ```no_run
 //! use std::process::ExitCode;

@@ -1,12 +1,14 @@
 //! The subcommands, and the way from sources to a report: build, list, plan, run, report.
 
 pub mod binary;
+pub mod capabilities;
 pub mod completions;
 pub mod console;
 pub mod discover;
 pub mod doctor;
 pub mod execution;
 pub mod github;
+pub mod init;
 pub mod libtest;
 pub mod limits_and_leaks;
 pub mod list;

@@ -11,5 +11,6 @@ pub mod overrides;
 pub mod plan;
 pub mod repeat;
 pub mod schedule;
+pub mod scripts;
 pub mod shuffle;
 pub mod subset;

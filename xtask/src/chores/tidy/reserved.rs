@@ -35,7 +35,7 @@ const RESERVED: [Reserved; 3] = [
     Reserved {
         sources: &["core/src", "relay/src"],
         // It counts the steps that a few tests limit.
-        owner: Some("core/src/catalog/steps.rs"),
+        owner: Some("core/src/catalog/step_count.rs"),
         words: &["cfg!(test)", "cfg(any(test", "cfg(not(test"],
         rule: "the program has no hooks for tests and runs the same code in them",
     },

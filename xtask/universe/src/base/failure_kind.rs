@@ -53,6 +53,8 @@ pub enum FailureKind {
     Config,
     /// The run could not be set up.
     Setup,
+    /// A setup script failed that the test needs.
+    Script,
     /// A report could not be written.
     Report,
     /// A measurement failed.
@@ -62,7 +64,7 @@ pub enum FailureKind {
 }
 
 /// The kinds that consist of one fixed word, as they are written.
-const NAMES: [(FailureKind, &str); 21] = [
+const NAMES: [(FailureKind, &str); 22] = [
     (FailureKind::Panic, "panic"),
     (FailureKind::Error, "error"),
     (FailureKind::Exit, "exit"),
@@ -82,6 +84,7 @@ const NAMES: [(FailureKind, &str); 21] = [
     (FailureKind::Filter, "filter"),
     (FailureKind::Config, "config"),
     (FailureKind::Setup, "setup"),
+    (FailureKind::Script, "script"),
     (FailureKind::Report, "report"),
     (FailureKind::Bench, "bench"),
 ];

@@ -3,7 +3,8 @@
 //! Two stages. [`detect`] runs before the build, depends on nothing and is quick; it decides which
 //! cargo features are worth building and knows *why* something is missing.
 //! [`Capabilities::confirm`] runs after the build and really mounts a file system in a child,
-//! because only that tells whether FUSE works. Neither installs, changes or caches anything.
+//! because only that tells whether FUSE works. What a workspace describes itself is tried by
+//! whoever owns the processes of tests; `own` says how. Nothing is installed, changed or cached.
 //! The runner decides whether a missing capability skips a test or fails the run, not this module.
 
 mod confirm;
@@ -13,8 +14,8 @@ mod linux;
 #[cfg(any(target_os = "macos", test))]
 mod macos;
 mod network;
-mod program;
-pub(crate) mod storage;
+pub(crate) mod own;
+mod storage;
 #[cfg(target_os = "linux")]
 mod userns;
 #[cfg(any(windows, test))]
@@ -26,10 +27,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::workspace::config::Config;
+use crate::workspace::config::{BUILT_IN, Config};
 use crate::workspace::fuse_mode::FuseMode;
-use crate::workspace::metadata::Workspace;
-pub use program::path as program_path;
+pub use own::path as program_path;
 
 /// Something that this machine can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,30 +78,22 @@ pub struct Capabilities {
     mode: FuseMode,
 }
 
-/// The names of the capabilities that every machine is probed for, in the order of [`detect`]; the
-/// same on every platform.
-const MACHINE: [&str; 8] = [
-    "fuse",
-    "winfsp",
-    "ipv6",
-    "ipv4",
-    "unix-socket",
-    "symlinks",
-    "userns",
-    "root",
-];
-
-/// The names that tests of a workspace may use: the built-in capabilities, and the programs that
-/// the workspace declares.
-pub fn names(config: &Config) -> impl Iterator<Item = &str> {
-    MACHINE
-        .into_iter()
-        .chain(config.programs.keys().map(String::as_str))
+/// Tries something for another process, if the arguments say so; `None` if they say something else.
+pub(crate) fn run_if_asked() -> Option<std::process::ExitCode> {
+    storage::run_if_asked().or_else(own::run_if_asked)
 }
 
-/// Stage 1: probes the machine without building anything; a few milliseconds. Programs are also
-/// searched for in the directory `tools`.
-pub(crate) fn detect(mode: FuseMode, tools: &Path, config: &Config) -> Capabilities {
+/// The names that tests of a workspace may give: what every machine is asked for, and what the
+/// workspace describes.
+pub fn names(config: &Config) -> impl Iterator<Item = &str> {
+    BUILT_IN
+        .into_iter()
+        .chain(config.capabilities.keys().map(String::as_str))
+}
+
+/// Stage 1: looks at the machine without building anything; a few milliseconds. What the workspace
+/// describes counts as missing until it is tried.
+pub(crate) fn detect(mode: FuseMode, config: &Config) -> Capabilities {
     let fuse = match mode {
         FuseMode::Auto | FuseMode::On => fuse(),
         FuseMode::Off => Capability::missing("fuse", "switched off by `--fuse off`"),
@@ -109,14 +101,9 @@ pub(crate) fn detect(mode: FuseMode, tools: &Path, config: &Config) -> Capabilit
     let mut list = vec![fuse, winfsp(), network::ipv6(), network::ipv4()];
     list.extend(storage::both());
     list.extend([user_namespaces(), root()]);
-    let programs = config.programs.iter();
-    list.extend(programs.map(|(name, program)| program::look(name, program, tools)));
+    let own = config.capabilities.keys();
+    list.extend(own.map(|name| Capability::missing(name.clone(), "not tried")));
     Capabilities { list, mode }
-}
-
-/// The same for a workspace: with its programs, and the tools that it has built.
-pub fn detect_for(workspace: &Workspace, mode: FuseMode) -> Capabilities {
-    detect(mode, &workspace.tools(), &workspace.config)
 }
 
 impl Capabilities {
@@ -159,6 +146,13 @@ impl Capabilities {
     pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::answered(fuse, outcome);
+        }
+    }
+
+    /// Replaces the verdict on the capability of the same name.
+    pub(crate) fn found(&mut self, verdict: Capability) {
+        if let Some(capability) = self.list.iter_mut().find(|known| known.name == verdict.name) {
+            *capability = verdict;
         }
     }
 
@@ -229,7 +223,7 @@ mod tests {
     use super::*;
 
     fn detect() -> Capabilities {
-        super::detect(FuseMode::Auto, Path::new("/nonexistent/tools"), &config())
+        super::detect(FuseMode::Auto, &config())
     }
 
     fn config() -> Config {
@@ -237,7 +231,11 @@ mod tests {
             "programs": {"git": {"hint": "install it"}},
             "features": {"fuse": {"capability": "fuse", "always": ["linux"]}},
         });
-        Config::parse(&table, Path::new("/Cargo.toml")).unwrap()
+        Config::parse(
+            &serde_json::json!({ "universe": table }),
+            Path::new("/Cargo.toml"),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -257,6 +255,15 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count, "{names:?}");
+    }
+
+    #[test]
+    fn what_the_workspace_describes_is_missing_until_it_is_tried() {
+        let mut capabilities = detect();
+        let git = capabilities.lookup("git").unwrap();
+        assert_eq!((git.available, git.evidence.as_str()), (false, "not tried"));
+        capabilities.found(Capability::present("git", "git version 2.50"));
+        assert!(capabilities.lookup("git").unwrap().available);
     }
 
     #[test]
@@ -286,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_disabled_capability_is_missing_for_that_reason_and_stays_so() {
-        let mut capabilities = super::detect(FuseMode::Off, Path::new("/nonexistent/tools"), &config());
+        let mut capabilities = super::detect(FuseMode::Off, &config());
         capabilities.confirm(Some(Path::new("/nonexistent/probe")));
         let fuse = capabilities.lookup("fuse").expect("`fuse` is always listed");
         assert_eq!(

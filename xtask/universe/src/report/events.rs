@@ -7,6 +7,7 @@
 mod line;
 mod replay;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -20,7 +21,7 @@ use anyhow::Context as _;
 use crate::base::clock;
 use crate::base::exit::Exit;
 use crate::base::regular_file;
-use crate::report::data::{Case, Outcome, Phase, Report};
+use crate::report::data::{Case, Failure, Outcome, Phase, Report};
 pub(crate) use line::Properties;
 use line::{Event, Line};
 pub(crate) use replay::read;
@@ -46,6 +47,8 @@ struct State {
     properties: Properties,
     /// The phases so far: the name, and the time from the start of the run to the phase.
     phases: Vec<(&'static str, Duration)>,
+    /// What ran before tests, as phases beside the others.
+    scripts: Vec<Phase>,
 }
 
 #[derive(Debug)]
@@ -142,11 +145,25 @@ impl Events {
         self.state().phases.push((name, after));
     }
 
+    /// A script that runs before tests has ended now, after so long.
+    pub(crate) fn script(&self, name: &str, elapsed: Duration, failure: Option<&Failure>) {
+        let now = self.write(&Event::Script {
+            name: name.into(),
+            elapsed,
+            failure: failure.map(Cow::Borrowed),
+        });
+        self.state().scripts.push(Phase {
+            name: name.to_owned(),
+            after: now.saturating_sub(elapsed),
+            elapsed,
+        });
+    }
+
     /// The phases of the run; the last one ended `elapsed` after the run's start.
     pub(crate) fn phases(&self, elapsed: Duration) -> Vec<Phase> {
         let state = self.state();
         let begun = state.phases.iter().map(|&(name, after)| (name.to_owned(), after));
-        line::phases(begun.collect(), elapsed)
+        [line::phases(begun.collect(), elapsed), state.scripts.clone()].concat()
     }
 
     /// These tests were selected, each with its suite. The result of a test that does not run is

@@ -103,7 +103,7 @@ fn package(workspace: &Workspace) -> Result<&str, Stop> {
     let probe = workspace.config.probe.as_ref();
     probe.map(|probe| probe.package.as_str()).ok_or_else(|| {
         let message =
-            "this workspace has no `workspace.metadata.xtask.probe`, which names the package of such binaries";
+            "this workspace has no `workspace.metadata.universe.probe`, so no package with such binaries";
         Stop::new(Exit::SetupFailed, FailureKind::Config, message)
     })
 }

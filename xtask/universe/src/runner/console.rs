@@ -192,6 +192,11 @@ impl Console {
         self.line(&lines::slow_line(self.paint, suite, name, passed));
     }
 
+    /// A script that runs before tests has ended, or failed.
+    pub(crate) fn script(&self, title: &str, elapsed: Duration, why: Option<&str>) {
+        self.line(&lines::script_line(self.paint, title, elapsed, why));
+    }
+
     /// The test with this number ended.
     pub fn finished(&self, number: usize, suite: &str, name: &str, case: &Case) {
         if let Some(live) = &self.live {

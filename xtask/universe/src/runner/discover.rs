@@ -14,12 +14,14 @@ use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::machine::capability::{Capabilities, Capability};
 use crate::report::events::Events;
+use crate::runner::capabilities::try_own;
 use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
 use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
+use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
 use crate::workspace::source::Sources;
 
@@ -55,6 +57,10 @@ pub(crate) async fn discover(
         events,
         owner,
     } = means;
+    tokio::select! {
+        () = try_own(&mut capabilities, workspace, owner) => {}
+        signal = interrupts.next() => return Err(signal.stop()),
+    }
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
     let selection = Selection::Tests { features: &features };
@@ -165,7 +171,7 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
         Test {
             binary: Arc::clone(binary),
             name,
-            ignore: if workspace.is_configured {
+            ignore: if workspace.config.is_given {
                 ignore
             } else {
                 unconditional(ignore)
@@ -189,12 +195,12 @@ fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
     }
 }
 
-/// In a workspace without declared capabilities, "needs x" is a reason like any other.
+/// In a workspace that does not know this runner, "needs x" is a reason like any other, unless all
+/// that it names is built in.
 fn unconditional(ignore: Ignore) -> Ignore {
+    let is_foreign = |reason: &str| plan::needs(reason).iter().any(|name| !BUILT_IN.contains(name));
     match ignore {
-        Ignore::Because(reason) if !plan::needs(&reason).is_empty() => {
-            Ignore::Because(format!("it {reason}"))
-        }
+        Ignore::Because(reason) if is_foreign(&reason) => Ignore::Because(format!("it {reason}")),
         other => other,
     }
 }

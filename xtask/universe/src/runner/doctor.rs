@@ -7,16 +7,20 @@ mod machine;
 mod page;
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::base::exit::Exit;
 use crate::base::runtime;
 use crate::machine::capability::Capabilities;
-use crate::machine::capability::detect_for;
+use crate::machine::capability::detect;
 use crate::runner::binary;
+use crate::runner::capabilities::try_own;
 use crate::runner::console;
 use crate::runner::execution::Owner;
 use crate::sandbox::isolation::Isolation;
@@ -39,6 +43,10 @@ pub struct Args {
     /// Skip the real mount, which needs a small program to be built.
     #[arg(long)]
     quick: bool,
+    /// Look for what the workspace of this `Cargo.toml` describes [default: the one around the
+    /// current directory]
+    #[arg(long, value_name = "PATH")]
+    manifest_path: Option<PathBuf>,
 }
 
 /// All findings; the output is a function of them.
@@ -51,8 +59,11 @@ struct Findings {
     features: Vec<String>,
     /// The isolation of tests on this machine.
     isolation: IsolationFound,
-    /// Whether a real mount proved `fuse`, instead of a check of its requirements only.
+    /// Whether `fuse` was tried with a real mount, or only judged by what it needs.
     proven: bool,
+    /// Whether the workspace has what mounts for real.
+    #[serde(skip)]
+    has_probe: bool,
     /// The capabilities in `--require` that this machine lacks.
     missing: Vec<String>,
 }
@@ -80,8 +91,8 @@ impl IsolationFound {
 /// # Errors
 /// When cargo cannot read the workspace, or the output cannot be written.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let workspace = Workspace::load(None)?;
-    let mut capabilities = detect_for(&workspace, FuseMode::Auto);
+    let workspace = Workspace::load(args.manifest_path.as_deref())?;
+    let mut capabilities = detect(FuseMode::Auto, &workspace.config);
     if let Some(unknown) = args
         .require
         .iter()
@@ -89,22 +100,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     {
         return refuse(unknown, &capabilities);
     }
+    let isolation = runtime::block_on(where_tests_run(&workspace, &mut capabilities))??;
     let features = workspace.features(&capabilities.features(&workspace.config));
-    let probe = match args.quick {
-        true => None,
-        false => binary::probe(&workspace, &capabilities)?,
-    };
-    let scratch = tempfile::tempdir().context("could not create a temporary directory")?;
-    let isolation = runtime::block_on(async {
-        let owner = Owner::choose(Isolation::Auto, &scratch.path().join("box"))?;
-        let isolation = IsolationFound::of(&owner);
-        if !args.quick {
-            owner.probe(&mut capabilities, probe.as_deref()).await;
-        }
-        owner.close().await;
-        anyhow::Ok(isolation)
-    })??;
+    if !args.quick {
+        let probe = binary::probe(&workspace, &capabilities)?;
+        runtime::block_on(mounted(&mut capabilities, probe.as_deref()))??;
+    }
     let missing = missing(&args.require, &capabilities);
+    let has_probe = workspace.config.probe.is_some();
     let machine = Machine::look(&workspace.target_directory);
     let findings = Findings {
         version: JSON_VERSION,
@@ -112,7 +115,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         capabilities,
         features,
         isolation,
-        proven: !args.quick,
+        proven: !args.quick && has_probe,
+        has_probe,
         missing,
     };
     print(&findings, args.json)?;
@@ -122,6 +126,39 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Exit::CapabilityMissing
     };
     Ok(exit.into())
+}
+
+/// Tries what the workspace describes, where tests will run.
+async fn where_tests_run(
+    workspace: &Workspace,
+    capabilities: &mut Capabilities,
+) -> anyhow::Result<IsolationFound> {
+    let scratch = scratch()?;
+    let owner = Arc::new(Owner::choose(Isolation::Auto, &scratch.path().join("box"))?);
+    try_own(capabilities, workspace, &owner).await;
+    let isolation = IsolationFound::of(&owner);
+    close(owner).await;
+    Ok(isolation)
+}
+
+/// Mounts for real, where tests will run.
+async fn mounted(capabilities: &mut Capabilities, probe: Option<&Path>) -> anyhow::Result<()> {
+    let scratch = scratch()?;
+    let owner = Owner::choose(Isolation::Auto, &scratch.path().join("box"))?;
+    owner.probe(capabilities, probe).await;
+    owner.close().await;
+    Ok(())
+}
+
+fn scratch() -> anyhow::Result<TempDir> {
+    tempfile::tempdir().context("could not create a temporary directory")
+}
+
+/// Ends what nobody else holds any more.
+async fn close(owner: Arc<Owner>) {
+    if let Some(owner) = Arc::into_inner(owner) {
+        owner.close().await;
+    }
 }
 
 fn missing(required: &[String], capabilities: &Capabilities) -> Vec<String> {

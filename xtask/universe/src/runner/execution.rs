@@ -16,6 +16,7 @@ mod queue;
 mod results;
 pub(crate) mod room;
 mod rounds;
+pub(crate) mod scripts;
 mod suites;
 #[cfg(target_os = "linux")]
 mod supervised;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::base::clock;
@@ -54,6 +55,7 @@ pub(crate) use results::Dropped;
 use results::{Admission, Results};
 use room::Room;
 use rounds::Rounds;
+pub(crate) use scripts::Setups;
 use suites::case;
 
 /// How to run.
@@ -121,6 +123,8 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) plan: Plan,
+    /// What runs before tests.
+    pub(crate) setups: Setups,
     pub(crate) environment: Environment,
     pub(crate) directory: Arc<RunDir>,
     pub(crate) owner: Arc<Owner>,
@@ -140,6 +144,8 @@ pub(crate) struct Ran {
     pub(crate) ending: Ending,
     /// Rounds that are not in the suites.
     pub(crate) dropped: Dropped,
+    /// What became of each script that ran before tests, as (name, value).
+    pub(crate) scripts: Vec<(String, String)>,
 }
 
 /// How a run ended.
@@ -164,6 +170,8 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     stage.console.begin(runner.expected);
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
+    let halt = *runner.halt.borrow();
+    stage.setups.close(halt).await;
     // No test runs now: a test left behind every child that this process did not have before.
     process::sweep(|pid| !inherited.contains(&pid)).await;
     stage.console.end();
@@ -172,6 +180,7 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
         suites: suites::group(&stage.plan, cases, started),
         ending,
         dropped,
+        scripts: stage.setups.properties(),
     }
 }
 
@@ -186,6 +195,10 @@ struct Runner<'a> {
     expected: usize,
     started: usize,
     halt: watch::Sender<Halt>,
+    /// Attempts that wait for scripts, and will count for a report.
+    waiting: Vec<Ticket>,
+    /// Attempts whose scripts have ended, and how they tell it.
+    set_up: (mpsc::UnboundedSender<Ticket>, mpsc::UnboundedReceiver<Ticket>),
     results: Results,
 }
 
@@ -201,6 +214,8 @@ impl<'a> Runner<'a> {
             expected: stage.expected(),
             started: 0,
             halt,
+            waiting: Vec::new(),
+            set_up: mpsc::unbounded_channel(),
             results: Results::new(stage.plan.tests.len(), stage.settings.caps),
         }
     }
@@ -234,6 +249,7 @@ impl<'a> Runner<'a> {
                 Some(done) = self.running.join_next_with_id() => self.finish(done),
                 () = clock::passed(wake) => {}
                 () = pauses.reached(self.marks.wake()) => self.show_slow(),
+                Some(ticket) = self.set_up.1.recv() => self.mark(ticket),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
                     self.stage.console.line(&request.words(self.running.len()));
@@ -256,10 +272,13 @@ impl<'a> Runner<'a> {
         for ticket in self.queue.start(clock::now()) {
             self.begin(ticket);
             let (stage, halt) = (Arc::clone(self.stage), self.halt.subscribe());
-            let places = self.results.places();
-            let task = self
-                .running
-                .spawn(async move { stage.attempt(ticket, halt, &places).await });
+            let (places, set_up) = (self.results.places(), self.set_up.0.clone());
+            let task = self.running.spawn(async move {
+                let variables = stage.set_up(ticket.number, &halt).await;
+                // Whoever listens may have ended the run.
+                set_up.send(ticket).ok();
+                stage.attempt(ticket, halt, (&places, variables)).await
+            });
             self.tickets.insert(task.id(), ticket);
             self.started += 1;
             if self.started > self.expected {
@@ -276,14 +295,37 @@ impl<'a> Runner<'a> {
         let id = stage.plan.test(ticket.number).id();
         stage.console.started(ticket.slot, &id);
         if self.results.begin(ticket) == Admission::Kept {
-            let limits = stage.limits(ticket.number);
-            self.marks.started(ticket, stage.pauses.now(), limits);
+            self.waiting.push(ticket);
+            if !stage.setups.is_any_pending(stage.plan.scripts_of(ticket.number)) {
+                self.mark(ticket);
+            }
             stage.events.started(Start {
                 id: &id,
                 round: ticket.round,
                 attempt: ticket.attempt,
                 slot: ticket.slot,
             });
+        }
+    }
+
+    /// From now on the time of an attempt counts: what it needs is set up.
+    fn mark(&mut self, ticket: Ticket) {
+        if let Some(place) = self.waiting.iter().position(|waiting| *waiting == ticket) {
+            self.waiting.swap_remove(place);
+            let limits = self.stage.limits(ticket.number);
+            self.marks.started(ticket, self.stage.pauses.now(), limits);
+        }
+    }
+
+    /// Ends the scripts that no test needs any more.
+    fn end_scripts(&self) {
+        let plan = &self.stage.plan;
+        for script in self.stage.setups.running() {
+            let needs = |number: usize| plan.scripts_of(number).contains(&script);
+            let mut running = self.tickets.values();
+            if !running.any(|ticket| needs(ticket.number)) && !self.queue.may_start(clock::now(), needs) {
+                self.stage.setups.end(script);
+            }
         }
     }
 
@@ -315,6 +357,7 @@ impl<'a> Runner<'a> {
     fn settle(&mut self, ticket: Ticket, case: Case) {
         self.queue.ended(ticket);
         self.marks.ended(ticket);
+        self.waiting.retain(|waiting| *waiting != ticket);
         let mut case = self.results.join(ticket, case);
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
@@ -334,6 +377,7 @@ impl<'a> Runner<'a> {
         if self.is_over() {
             self.queue.stop();
         }
+        self.end_scripts();
     }
 
     /// Shows how an attempt ended, if its round is in the report.

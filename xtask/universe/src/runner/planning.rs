@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use crate::base::exit::Stop;
-use crate::machine::capability::{Capabilities, detect_for};
+use crate::machine::capability::{Capabilities, detect};
 use crate::runner::discover::{Discovered, capability_states};
 use crate::select::filter::{Filter, FilterArgs};
 use crate::select::overrides::Rules;
 use crate::select::plan::{Ignored, Plan, PlanOptions, Required};
+use crate::select::scripts::Scripts;
 use crate::select::subset::Subset;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
@@ -31,6 +32,7 @@ pub(crate) struct PlanRequest<'a> {
 pub(crate) struct Understood {
     pub(crate) filter: Filter,
     pub(crate) rules: Rules,
+    pub(crate) scripts: Scripts,
     required: Required,
     ignored: Ignored,
     seed: Option<u64>,
@@ -46,17 +48,19 @@ pub(crate) struct Planned {
 }
 
 impl PlanRequest<'_> {
-    /// Parses filters, overrides and requirements, and runs the probes that need no build.
+    /// Reads filters, overrides, scripts and requirements, and probes what can be probed without a
+    /// build.
     ///
     /// # Errors
     /// When one of them is invalid.
     pub(crate) fn probe(&self, workspace: &Workspace) -> Result<(Understood, Capabilities), Stop> {
         let filter = self.filter.parse()?;
-        let rules = Rules::of(workspace)?;
-        let capabilities = detect_for(workspace, self.build.fuse.mode);
+        let (rules, scripts) = (Rules::of(workspace)?, Scripts::of(workspace)?);
+        let capabilities = detect(self.build.fuse.mode, &workspace.config);
         let understood = Understood {
             filter,
             rules,
+            scripts,
             required: Required::parse(&self.required, &capability_states(&capabilities))?,
             ignored: self.ignored,
             seed: self.seed,
@@ -77,6 +81,7 @@ impl Understood {
             ignored: self.ignored,
             seed: self.seed,
             rules: self.rules,
+            scripts: self.scripts,
             subset,
         };
         let plan = Plan::make(found.tests.clone(), &self.filter, &capability_states, &options)?;

@@ -1,13 +1,12 @@
 //! Profiles: options of `cargo universe test` in the root manifest, for people who would otherwise
 //! repeat them on every command line.
 //!
-//! The keys of `[workspace.metadata.xtask.test.profiles.NAME]` are the long names of the options.
-//! They become clap's defaults before the command line is parsed a second time. So an option beats
-//! its variable, a variable beats the profile, and the profile beats the built-in default.
+//! The keys of `[workspace.metadata.universe.test.profiles.NAME]` are the long names of the
+//! options. They become clap's defaults before the command line is read a second time, so that an
+//! option beats its variable, a variable beats the profile, and the profile beats what is built in.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use serde::Deserialize;
@@ -18,7 +17,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 use crate::base::variables;
 use crate::runner::test::Args;
-use crate::workspace::config;
+use crate::workspace::config::{self, Home};
 use crate::workspace::metadata::Workspace;
 
 /// The profile that applies whenever it exists; others apply on top of it.
@@ -34,7 +33,7 @@ const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list",
 /// Which profile to use.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ProfileArgs {
-    /// Add the options of `[workspace.metadata.xtask.test.profiles.NAME]` to those of `default`
+    /// Add the options of `[workspace.metadata.universe.test.profiles.NAME]` to those of `default`
     /// [default: `ci` if that profile exists and the variable CI is `true` or `1`]
     #[arg(long, value_name = "NAME", env = "XTASK_TEST_PROFILE")]
     profile: Option<String>,
@@ -62,7 +61,7 @@ type Profile = Map<String, Value>;
 #[derive(Debug)]
 struct Profiles {
     by_name: BTreeMap<String, Profile>,
-    manifest: PathBuf,
+    home: Home,
 }
 
 /// `args` with the options of a profile. `words` are those of the command line after `test`.
@@ -95,21 +94,16 @@ fn command() -> Command {
 
 impl Profiles {
     fn of(workspace: &Workspace) -> Result<Profiles, Stop> {
-        Profiles::parse(&workspace.config.test, workspace.manifest())
+        Profiles::parse(&workspace.config.test, workspace.config.home.clone())
     }
 
-    fn parse(table: &Map<String, Value>, manifest: PathBuf) -> Result<Profiles, Stop> {
+    fn parse(table: &Map<String, Value>, home: Home) -> Result<Profiles, Stop> {
         let by_name = match table.get("profiles") {
             None => BTreeMap::new(),
-            Some(profiles) => BTreeMap::deserialize(profiles).map_err(|error| {
-                config::misunderstood(
-                    &manifest,
-                    "workspace.metadata.xtask.test.profiles",
-                    &config::in_words(&error),
-                )
-            })?,
+            Some(profiles) => BTreeMap::deserialize(profiles)
+                .map_err(|error| home.misunderstood("test.profiles", &config::in_words(&error)))?,
         };
-        Ok(Profiles { by_name, manifest })
+        Ok(Profiles { by_name, home })
     }
 
     /// The name of the profile to use: `wanted`, otherwise the one that fits.
@@ -129,7 +123,7 @@ impl Profiles {
             [] => "no profile is defined".to_owned(),
             names => format!("defined profiles: {}", names.join(", ")),
         };
-        let file = self.manifest.display();
+        let file = self.home.file.display();
         let message = format!("there is no profile `{name}` in `{file}`\nhint: {hint}");
         Stop::new(Exit::Usage, FailureKind::Usage, message)
     }
@@ -150,8 +144,8 @@ impl Profiles {
         }
         for (option, (value, profile)) in merged {
             command = set_default(command, &option, &value).map_err(|why| {
-                let key = format!("workspace.metadata.xtask.test.profiles.{profile}.{option}");
-                config::misunderstood(&self.manifest, &key, &why)
+                let key = format!("test.profiles.{profile}.{option}");
+                self.home.misunderstood(&key, &why)
             })?;
         }
         Ok(command)
@@ -249,7 +243,8 @@ mod tests {
 
     fn profiles(table: Value) -> Profiles {
         let table = Map::from_iter([("profiles".to_owned(), table)]);
-        Profiles::parse(&table, PathBuf::from("/p/Cargo.toml")).unwrap()
+        let home = Home::new("universe", std::path::Path::new("/p/Cargo.toml"));
+        Profiles::parse(&table, home).unwrap()
     }
 
     fn parsed(table: Value, chosen: &str, words: &[&str]) -> Result<Args, String> {

@@ -1,11 +1,11 @@
 //! The treatment of single tests: limits, retries, slots and groups, from
-//! `[workspace.metadata.xtask.test]`.
+//! `[workspace.metadata.universe.test]`.
 //!
 //! ```toml
-//! [[workspace.metadata.xtask.test.overrides]]
+//! [[workspace.metadata.universe.test.overrides]]
 //! filter = "module(relay::limits)"
 //! group = "ports"
-//! [workspace.metadata.xtask.test.groups.ports]
+//! [workspace.metadata.universe.test.groups.ports]
 //! max = 2
 //! ```
 //!
@@ -15,7 +15,6 @@
 mod read;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -24,7 +23,7 @@ use crate::base::exit::Stop;
 use crate::select::demand::{Company, Demand};
 use crate::select::filter::{Expression, Subject};
 use crate::select::plan::Test;
-use crate::workspace::config;
+use crate::workspace::config::Home;
 use crate::workspace::metadata::Workspace;
 
 /// The treatment of one test; empty if it is like the others.
@@ -56,6 +55,8 @@ struct Group {
 /// All overrides and groups of a workspace.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
+    /// The path of the table in which they stand.
+    table: String,
     overrides: Vec<Override>,
     groups: Vec<Group>,
 }
@@ -74,17 +75,20 @@ impl Rules {
     /// # Errors
     /// As for [`Rules::parse`].
     pub(crate) fn of(workspace: &Workspace) -> Result<Rules, Stop> {
-        Rules::parse(&workspace.config.test, &workspace.manifest())
+        Rules::parse(&workspace.config.test, &workspace.config.home)
     }
 
-    /// Parses `overrides` and `groups` of the table `workspace.metadata.xtask.test` in the manifest
-    /// `file`.
+    /// Reads `overrides` and `groups` of the table `test`, which stands in `home`.
     ///
     /// # Errors
     /// When a key is unknown, has a value of the wrong kind, or names a group that does not exist.
     /// The message names file and key.
-    fn parse(table: &Map<String, Value>, file: &Path) -> Result<Rules, Stop> {
-        read::rules(table).map_err(|wrong| config::misunderstood(file, &wrong.key, &wrong.why))
+    fn parse(table: &Map<String, Value>, home: &Home) -> Result<Rules, Stop> {
+        let rules = read::rules(table).map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?;
+        Ok(Rules {
+            table: home.table.clone(),
+            ..rules
+        })
     }
 
     /// The treatment of this test.
@@ -99,8 +103,8 @@ impl Rules {
         let overrides = self.overrides.iter().enumerate();
         let idle = overrides.filter(|(_, rule)| !tests.iter().any(|test| rule.filter.selects(test)));
         idle.map(|(number, rule)| {
-            let (text, key) = (&rule.text, read::path_of(number));
-            format!("no test matches `{text}`, which is `{key}.filter`")
+            let (text, table, key) = (&rule.text, &self.table, read::path_of(number));
+            format!("no test matches `{text}`, which is `{table}.{key}.filter`")
         })
         .collect()
     }
@@ -162,7 +166,8 @@ mod tests {
     use serde_json::json;
 
     fn rules(table: Value) -> Result<Rules, Stop> {
-        Rules::parse(table.as_object().unwrap(), Path::new("/p/Cargo.toml"))
+        let home = Home::new("universe", std::path::Path::new("/p/Cargo.toml"));
+        Rules::parse(table.as_object().unwrap(), &home)
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
         let tests = plain_tests(&["a"]);
         assert_eq!(
             rules.unmatched(&[tests[0].subject()]),
-            ["no test matches `module(b)`, which is `workspace.metadata.xtask.test.overrides[1].filter`"]
+            ["no test matches `module(b)`, which is `workspace.metadata.universe.test.overrides[1].filter`"]
         );
     }
 
@@ -248,7 +253,7 @@ mod tests {
             ),
         ] {
             let message = rules(table.clone()).unwrap_err().message;
-            let place = format!("`workspace.metadata.xtask.test.{key} in `/p/Cargo.toml`: ");
+            let place = format!("`workspace.metadata.universe.test.{key} in `/p/Cargo.toml`: ");
             assert!(message.contains(&place), "{table}: {message}");
         }
     }

@@ -20,6 +20,7 @@ use crate::select::demand::Demand;
 use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
 use crate::select::overrides::{Rules, Treatment};
+use crate::select::scripts::{Script, Scripts};
 use crate::select::subset::Subset;
 use crate::workspace::cargo::TestBinary;
 pub(crate) use part::Omitted;
@@ -108,6 +109,8 @@ pub(crate) struct PlanOptions {
     pub(crate) seed: Option<u64>,
     /// The workspace's rules for single tests.
     pub(crate) rules: Rules,
+    /// What runs before tests.
+    pub(crate) scripts: Scripts,
     /// The requested part of the suite.
     pub(crate) subset: Subset,
 }
@@ -160,6 +163,10 @@ pub(crate) struct Plan {
     /// failed tests.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
+    /// What runs before tests.
+    pub(crate) scripts: Vec<Script>,
+    /// By the number of a test: the numbers of the scripts that it needs.
+    needed_scripts: Vec<Vec<usize>>,
 }
 
 impl Plan {
@@ -186,6 +193,8 @@ impl Plan {
             .iter()
             .map(|(test, _)| options.rules.treatment(test))
             .collect();
+        let scripts = tests.iter().map(|(test, _)| options.scripts.needed_by(test));
+        let needed_scripts = scripts.collect();
         let order = order::order(&tests, &treatments, options);
         let others: Vec<(Test, Decision)> = others.into_iter().chain(rest).map(decided).collect();
         let outstanding = part::outstanding(&tests, &others, &options.subset);
@@ -197,12 +206,20 @@ impl Plan {
             omitted,
             outstanding,
             treatments,
+            scripts: options.scripts.all(),
+            needed_scripts,
         })
     }
 
     /// The treatment of the test with this number.
     pub(crate) fn treatment(&self, number: usize) -> Treatment {
         self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// The numbers of the scripts that the test with this number needs, in the order in which they
+    /// run.
+    pub(crate) fn scripts_of(&self, number: usize) -> &[usize] {
+        self.needed_scripts.get(number).map_or(&[], Vec::as_slice)
     }
 
     /// What each test needs while it runs.

@@ -1,7 +1,12 @@
-//! The workspace's settings for the runner: `[workspace.metadata.xtask]` of its root manifest.
+//! What the runner has to be told of a workspace: `[workspace.metadata.universe]` of its root
+//! manifest.
 //!
-//! The table is optional: a workspace without it has no features to choose, no probe and no
-//! programs. `profile` handles the options of `test` below `test`.
+//! Nothing has to stand there: a workspace without it has no features to choose, no probe and no
+//! capabilities of its own. The options of `test` that stand below `test` are `profile`'s matter.
+
+mod entry;
+mod home;
+mod own_capability;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,21 +15,33 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::base::exit::{Exit, Stop};
-use crate::base::failure_kind::FailureKind;
+use crate::base::exit::Stop;
+pub(crate) use entry::{Entry, Wrong};
+pub(crate) use home::{Home, TABLE};
+pub(crate) use own_capability::{
+    Address, BUILT_IN, Open, OwnCapability, is_name as is_name_of_capability, is_plain_name,
+};
 
 /// The whole table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it stands.
+    pub(crate) home: Home,
+    /// Whether there is one, so that `#[ignore = "needs …"]` is meant for this runner.
+    pub(crate) is_given: bool,
+    /// What a person has to know about another table.
+    pub(crate) remark: Option<String>,
     /// The name of the project in reports.
     pub(crate) name: Option<String>,
     /// Cargo features of its packages that are worth building on some machines only.
     pub features: BTreeMap<String, Feature>,
     /// The binary that mounts for real.
     pub probe: Option<Probe>,
-    /// Programs that a test may need, by name.
-    pub(crate) programs: BTreeMap<String, Program>,
-    /// `[workspace.metadata.xtask.test]`, not yet parsed.
+    /// What a test may need beside what is built in, by name.
+    pub(crate) capabilities: BTreeMap<String, OwnCapability>,
+    /// The list `scripts`, not yet understood.
+    pub(crate) scripts: Value,
+    /// The table `test`, not yet understood.
     pub(crate) test: Map<String, Value>,
 }
 
@@ -53,91 +70,86 @@ pub struct Probe {
     pub binary: String,
 }
 
-/// A program and how to query its version.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
-pub(crate) struct Program {
-    /// What to do if it is missing.
-    pub(crate) hint: String,
-    #[serde(default = "version_flag")]
-    pub(crate) version_flag: String,
-}
+/// The keys of the table.
+const SECTIONS: [&str; 7] = [
+    "name",
+    "features",
+    "probe",
+    "capabilities",
+    "programs",
+    "scripts",
+    "test",
+];
 
-fn version_flag() -> String {
-    "--version".to_owned()
-}
-
-/// The keys of `[workspace.metadata.xtask.test]`.
+/// The keys of the table `test`.
 const TABLES_OF_TEST: [&str; 3] = ["profiles", "overrides", "groups"];
 
-/// The sections of the table, not yet parsed.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Sections {
-    name: Value,
-    features: Value,
-    probe: Value,
-    programs: Value,
-    test: Value,
-}
-
 impl Config {
-    /// Parses `table` of the manifest `file`; null if there is no table.
+    /// Understands `[workspace.metadata]`, which stands in the manifest `file`; null where nothing
+    /// stands there.
     ///
     /// # Errors
-    /// When a key is unknown or its value has the wrong kind. The message names file and key.
-    pub(crate) fn parse(table: &Value, file: &Path) -> Result<Config, Stop> {
-        // A derived `Deserialize` would accept a list as a table, too.
-        let table: Map<String, Value> = section(table, "", file)?;
-        let sections: Sections = section(&Value::Object(table), "", file)?;
+    /// When something in the table is unknown or of the wrong kind; the message names file and key.
+    pub(crate) fn parse(metadata: &Value, file: &Path) -> Result<Config, Stop> {
+        let home::Found { home, table, remark } = home::find(metadata, file);
+        let sections: Map<String, Value> = section(table, "", &home)?;
+        let value = |name: &str| sections.get(name).unwrap_or(&Value::Null);
+        if let Some((key, value)) = sections.iter().find(|(key, _)| !SECTIONS.contains(&key.as_str())) {
+            let wrong = Entry::new(key, value).unknown("the table", &SECTIONS);
+            return Err(unknown_section(&home, &wrong));
+        }
+        let own = own_capability::read(
+            &Entry::new("capabilities", value("capabilities")),
+            &Entry::new("programs", value("programs")),
+        );
         Ok(Config {
-            name: section(&sections.name, ".name", file)?,
-            features: section(&sections.features, ".features", file)?,
-            probe: section(&sections.probe, ".probe", file)?,
-            programs: section(&sections.programs, ".programs", file)?,
-            test: tables_of_test(section(&sections.test, ".test", file)?, file)?,
+            is_given: !table.is_null(),
+            remark,
+            name: section(value("name"), "name", &home)?,
+            features: section(value("features"), "features", &home)?,
+            probe: section(value("probe"), "probe", &home)?,
+            capabilities: own.map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?,
+            scripts: value("scripts").clone(),
+            test: tables_of_test(section(value("test"), "test", &home)?, &home)?,
+            home,
         })
     }
 }
 
+/// A table of the old name may belong to another program.
+fn unknown_section(home: &Home, wrong: &Wrong) -> Stop {
+    let (used, own) = (&home.table, Home::new(TABLE, &home.file).table);
+    let hint = match *used == own {
+        true => String::new(),
+        false => format!("\nhint: if `[{used}]` is not for this runner, an empty `[{own}]` says so"),
+    };
+    home.misunderstood(&wrong.key, &format!("{}{hint}", wrong.why))
+}
+
 /// The same tables, if all of them are known; each is parsed where it is used.
-fn tables_of_test(tables: Map<String, Value>, file: &Path) -> Result<Map<String, Value>, Stop> {
-    match tables.keys().find(|key| !TABLES_OF_TEST.contains(&key.as_str())) {
+fn tables_of_test(tables: Map<String, Value>, home: &Home) -> Result<Map<String, Value>, Stop> {
+    match tables
+        .iter()
+        .find(|(key, _)| !TABLES_OF_TEST.contains(&key.as_str()))
+    {
         None => Ok(tables),
-        Some(key) => {
-            let known = TABLES_OF_TEST.map(|known| format!("`{known}`")).join(", ");
-            let why = format!("this key does not exist\nhint: known keys: {known}");
-            Err(misunderstood(
-                file,
-                &format!("workspace.metadata.xtask.test.{key}"),
-                &why,
-            ))
+        Some((key, value)) => {
+            let wrong = Entry::new(format!("test.{key}"), value).unknown("the table", &TABLES_OF_TEST);
+            Err(home.misunderstood(&wrong.key, &wrong.why))
         }
     }
 }
 
-fn section<T: DeserializeOwned + Default>(value: &Value, name: &str, file: &Path) -> Result<T, Stop> {
+fn section<T: DeserializeOwned + Default>(value: &Value, name: &str, home: &Home) -> Result<T, Stop> {
     if value.is_null() {
         return Ok(T::default());
     }
-    T::deserialize(value).map_err(|error| {
-        misunderstood(
-            file,
-            &format!("workspace.metadata.xtask{name}"),
-            &in_words(&error),
-        )
-    })
+    T::deserialize(value).map_err(|error| home.misunderstood(name, &in_words(&error)))
 }
 
 /// The error, in the words of TOML.
 pub(crate) fn in_words(error: &serde_json::Error) -> String {
     error.to_string().replace("expected a map", "expected a table")
-}
-
-/// An invalid setting in a manifest.
-pub(crate) fn misunderstood(file: &Path, key: &str, why: &str) -> Stop {
-    let message = format!("invalid `{key}` in `{}`: {why}", file.display());
-    Stop::new(Exit::SetupFailed, FailureKind::Config, message)
 }
 
 #[cfg(test)]
@@ -146,62 +158,70 @@ mod tests {
     use serde_json::json;
 
     fn parse(table: &Value) -> Result<Config, String> {
-        Config::parse(table, Path::new("/p/Cargo.toml")).map_err(|stop| stop.message)
+        parse_all(&json!({ "universe": table }))
+    }
+
+    fn parse_all(metadata: &Value) -> Result<Config, String> {
+        Config::parse(metadata, Path::new("/p/Cargo.toml")).map_err(|stop| stop.message)
     }
 
     #[test]
     fn a_workspace_needs_no_settings() {
-        let config = parse(&Value::Null).unwrap();
-        assert!(config.name.is_none() && config.features.is_empty() && config.test.is_empty());
+        let config = parse_all(&Value::Null).unwrap();
+        assert!(
+            !config.is_given && config.name.is_none() && config.features.is_empty() && config.test.is_empty()
+        );
     }
 
     #[test]
     fn an_omitted_setting_has_a_default() {
         let config = parse(&json!({
             "features": {"fuse": {"capability": "fuse", "always": ["linux"]}},
-            "programs": {"git": {"hint": "install it"}},
         }))
         .unwrap();
         assert_eq!(config.features["fuse"].where_found, [""; 0]);
-        assert_eq!(config.programs["git"].version_flag, "--version");
+        assert!(config.is_given);
     }
 
     #[test]
     fn an_unknown_key_or_a_wrong_type_is_named_with_its_file() {
         for (table, parts) in [
-            (json!({"naem": "x"}), ["`workspace.metadata.xtask`", "`naem`"]),
+            (
+                json!({"naem": "x"}),
+                ["`workspace.metadata.universe.naem`", "`name`"],
+            ),
             (
                 json!({"name": 5}),
-                ["`workspace.metadata.xtask.name`", "expected a string"],
+                ["`workspace.metadata.universe.name`", "expected a string"],
             ),
             (
                 json!({"programs": {"git": {"hnit": ""}}}),
-                ["`workspace.metadata.xtask.programs`", "`hnit`"],
+                ["`workspace.metadata.universe.programs.git.hnit`", "`hint`"],
             ),
             (
                 json!({"probe": {"package": "p"}}),
-                ["`workspace.metadata.xtask.probe`", "`binary`"],
+                ["`workspace.metadata.universe.probe`", "`binary`"],
             ),
             (
                 json!({"test": []}),
-                ["`workspace.metadata.xtask.test`", "expected a table"],
+                ["`workspace.metadata.universe.test`", "expected a table"],
             ),
             (
                 json!({"test": {"profiles": {}, "overides": []}}),
                 [
-                    "`workspace.metadata.xtask.test.overides`",
-                    "hint: known keys: `profiles`, `overrides`, `groups`",
+                    "`workspace.metadata.universe.test.overides`",
+                    "hint: the table has `profiles`, `overrides`, `groups`",
                 ],
             ),
-            (json!("x"), ["`workspace.metadata.xtask`", "expected a table"]),
-            (json!([]), ["`workspace.metadata.xtask`", "expected a table"]),
+            (json!("x"), ["`workspace.metadata.universe`", "expected a table"]),
+            (json!([]), ["`workspace.metadata.universe`", "expected a table"]),
             (
                 json!({"probe": 3}),
-                ["`workspace.metadata.xtask.probe`", "expected a table"],
+                ["`workspace.metadata.universe.probe`", "expected a table"],
             ),
             (
                 json!({"features": {"f": 3}}),
-                ["`workspace.metadata.xtask.features`", "expected a table"],
+                ["`workspace.metadata.universe.features`", "expected a table"],
             ),
         ] {
             let message = parse(&table).unwrap_err();
@@ -209,5 +229,32 @@ mod tests {
                 assert!(message.contains(part), "{part}: {message}");
             }
         }
+    }
+
+    #[test]
+    fn the_old_name_is_read_where_the_new_one_is_not_there() {
+        let old = parse_all(&json!({"xtask": {"name": "x"}})).unwrap();
+        assert_eq!((old.name.as_deref(), old.remark), (Some("x"), None));
+        let message = parse_all(&json!({"xtask": {"name": "x", "naem": "x"}})).unwrap_err();
+        assert!(message.contains("`workspace.metadata.xtask.naem`"), "{message}");
+        assert!(
+            message.contains("an empty `[workspace.metadata.universe]` says so"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn of_both_tables_the_new_one_is_used_and_a_remark_names_the_other_if_it_is_ours() {
+        let both = parse_all(&json!({"universe": {"name": "new"}, "xtask": {"name": "old"}})).unwrap();
+        assert_eq!(both.name.as_deref(), Some("new"));
+        let remark = both.remark.unwrap();
+        let parts = [
+            "`[workspace.metadata.universe]` is used",
+            "`[workspace.metadata.xtask]` in `/p/Cargo.toml`",
+        ];
+        assert!(parts.iter().all(|part| remark.contains(part)), "{remark}");
+        let anothers = parse_all(&json!({"universe": {}, "xtask": {"codegen": 1}})).unwrap();
+        assert_eq!((anothers.is_given, anothers.remark), (true, None));
+        assert!(!parse_all(&json!({"xtask": {"codegen": 1}})).unwrap().is_given);
     }
 }

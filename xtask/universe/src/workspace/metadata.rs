@@ -3,6 +3,7 @@
 //! Read from `cargo metadata --no-deps`, which needs neither network nor lock file. Builds nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use xshell::Shell;
 
+use crate::base::text::plain_line;
 use crate::workspace::cargo::{self, Harness};
 use crate::workspace::config::Config;
 
@@ -27,8 +29,6 @@ pub struct Workspace {
     pub(crate) default_members: BTreeSet<String>,
     /// The settings for the runner in its root manifest.
     pub config: Config,
-    /// Whether there are any, so that `#[ignore = "needs …"]` is meant for this runner.
-    pub(crate) is_configured: bool,
 }
 
 /// A member of the workspace, with the values that cargo passes to its tests in `CARGO_PKG_*`.
@@ -88,10 +88,13 @@ impl Workspace {
         let metadata: Metadata =
             serde_json::from_str(&json).context("could not parse the output of `cargo metadata`")?;
         let manifest = metadata.workspace_root.join("Cargo.toml");
-        let table = metadata.metadata.get("xtask").unwrap_or(&Value::Null);
+        let config = Config::parse(&metadata.metadata, &manifest)?;
+        if let Some(remark) = &config.remark {
+            // Nothing can be done for someone whose standard error is closed.
+            writeln!(std::io::stderr(), "warning: {}", plain_line(remark)).ok();
+        }
         Ok(Workspace {
-            config: Config::parse(table, &manifest)?,
-            is_configured: !table.is_null(),
+            config,
             default_members: metadata.default_members(given),
             root: metadata.workspace_root,
             target_directory: metadata.target_directory,

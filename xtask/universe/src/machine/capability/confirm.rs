@@ -33,7 +33,9 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
     let Some(binary) = probe_binary else {
         return combine(
             before,
-            Err("not proven: there is no `workspace.metadata.xtask.probe`, or it was not built".to_owned()),
+            Err(
+                "not proven: there is no `workspace.metadata.universe.probe`, or it was not built".to_owned(),
+            ),
         );
     };
     let start = clock::now();

@@ -48,6 +48,14 @@ pub(super) enum Event<'a> {
     Properties { properties: Properties },
     /// A phase begins: `probe`, `build`, `list`, `tests`. The previous one ends.
     Phase { name: Cow<'a, str> },
+    /// A script that runs before tests has ended, as a phase of its own beside the others.
+    Script {
+        name: Cow<'a, str>,
+        #[serde(with = "wire::duration", rename = "elapsed_ns")]
+        elapsed: Duration,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Cow<'a, Failure>>,
+    },
     /// A test is selected. The case is its result if no further event follows.
     Discovered {
         suite: Cow<'a, str>,

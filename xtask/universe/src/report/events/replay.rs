@@ -15,7 +15,7 @@ use super::line::{self, Event, Line, VERSION};
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::EVENTS_LEN_MAX;
 use crate::base::regular_file;
-use crate::report::data::{Attempt, Case, Failure, Outcome, Report, Suite};
+use crate::report::data::{Attempt, Case, Failure, Outcome, Phase, Report, Suite};
 
 /// The report of the run with its events in this file.
 ///
@@ -67,6 +67,8 @@ struct Replay {
     run: Option<(String, String, SystemTime)>,
     properties: Vec<(String, String)>,
     phases: Vec<(String, Duration)>,
+    /// What ran before tests, beside the phases.
+    scripts: Vec<Phase>,
     /// The position of each test, by id: in the order of their first events.
     places: BTreeMap<String, usize>,
     tests: BTreeMap<(usize, u32), Progress>,
@@ -106,6 +108,11 @@ impl Replay {
             } => (self.run, self.properties) = (Some((name, run_id, started)), properties),
             Event::Properties { properties } => self.properties = properties,
             Event::Phase { name } => self.phases.push((name.into_owned(), line.after)),
+            Event::Script { name, elapsed, .. } => self.scripts.push(Phase {
+                name: name.into_owned(),
+                after: line.after.saturating_sub(elapsed),
+                elapsed,
+            }),
             Event::Discovered { suite, case } => {
                 let progress = self.progress(&case.id, case.round);
                 (progress.suite, progress.planned) = (suite.into_owned(), Some(case.into_owned()));
@@ -190,7 +197,7 @@ impl Replay {
             started,
             elapsed,
             properties: self.properties,
-            phases: line::phases(self.phases, elapsed),
+            phases: [line::phases(self.phases, elapsed), self.scripts].concat(),
             suites,
             setup_failure,
         })

@@ -42,6 +42,16 @@ pub(super) fn result_line(
     }
 }
 
+/// `INIT [   1.203s] script database`, or `FAIL` and why
+pub(super) fn script_line(paint: Paint, title: &str, elapsed: Duration, why: Option<&str>) -> String {
+    let (word, why) = match why {
+        None => (paint.on(Style::Good, "INIT"), String::new()),
+        Some(why) => (paint.on(Style::Bad, "FAIL"), format!(": {why}")),
+    };
+    let title = plain_line(&format!("{title}{why}"));
+    format!("{word} [{:>8.3}s] {title}", elapsed.as_secs_f64())
+}
+
 /// `SLOW [>  5.000s] acme-tests::suite relay::fetch`, for a test that is still running
 pub(super) fn slow_line(paint: Paint, suite: &str, name: &str, passed: Duration) -> String {
     let word = paint.on(Style::Skipped, "SLOW");

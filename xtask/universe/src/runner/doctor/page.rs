@@ -6,17 +6,25 @@ use super::Findings;
 use super::machine::{Disk, Machine, Memory, OpenFiles};
 use crate::machine::capability::Capability;
 
+/// So wide is the column of names at least.
+const NAME_WIDTH: usize = 12;
+
 /// The whole page. The last line explains a failing exit code.
 pub(super) fn page(findings: &Findings) -> String {
     let mut page = String::from("machine\n");
     for (name, value) in machine_rows(&findings.machine) {
-        line(&mut page, &format!("  {name:<12} {value}"));
+        line(&mut page, &format!("  {name:<NAME_WIDTH$} {value}"));
     }
     line(&mut page, "\ncapabilities");
+    let widths = findings
+        .capabilities
+        .iter()
+        .map(|found| found.name.chars().count());
+    let width = widths.chain([NAME_WIDTH]).max().unwrap_or(NAME_WIDTH);
     findings
         .capabilities
         .iter()
-        .for_each(|capability| capability_rows(&mut page, capability));
+        .for_each(|capability| capability_rows(&mut page, capability, width));
     line(
         &mut page,
         &format!("\nfeatures: {}", features(&findings.features)),
@@ -27,7 +35,7 @@ pub(super) fn page(findings: &Findings) -> String {
         &mut page,
         &format!("isolation: {}{}", isolation.level, reason.unwrap_or_default()),
     );
-    line(&mut page, proof(findings.proven));
+    line(&mut page, proof(findings));
     if !findings.missing.is_empty() {
         line(
             &mut page,
@@ -99,14 +107,12 @@ fn size(len: u64) -> String {
     }
 }
 
-fn capability_rows(page: &mut String, capability: &Capability) {
+fn capability_rows(page: &mut String, capability: &Capability, width: usize) {
+    let Capability { name, evidence, .. } = capability;
     let verdict = if capability.available { "yes" } else { "no" };
-    line(
-        page,
-        &format!("  {:<12} {verdict:<4} {}", capability.name, capability.evidence),
-    );
+    line(page, &format!("  {name:<width$} {verdict:<4} {evidence}"));
     if let Some(hint) = &capability.hint {
-        line(page, &format!("{:20}hint: {hint}", ""));
+        line(page, &format!("  {:width$}      hint: {hint}", ""));
     }
 }
 
@@ -118,11 +124,11 @@ fn features(features: &[String]) -> String {
     }
 }
 
-fn proof(proven: bool) -> &'static str {
-    if proven {
-        "`fuse`: checked with a real mount"
-    } else {
-        "`fuse`: only its requirements were checked; run without `--quick` to try a real mount"
+fn proof(findings: &Findings) -> &'static str {
+    match (findings.proven, findings.has_probe) {
+        (true, _) => "`fuse` was tried with a real mount",
+        (false, true) => "`fuse` was judged by what it needs; without `--quick` a real mount is tried",
+        (false, false) => "`fuse` was judged by what it needs: this workspace has no probe that mounts",
     }
 }
 
@@ -147,7 +153,7 @@ mod tests {
             hint,
         };
         let mut page = String::new();
-        capability_rows(&mut page, &capability);
+        capability_rows(&mut page, &capability, NAME_WIDTH);
         assert_eq!(
             page,
             "  fuse         no   no device\n                    hint: install it\n"

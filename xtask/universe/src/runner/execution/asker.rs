@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::Owner;
+#[cfg(target_os = "linux")]
+use super::capture::Capture;
 use crate::base::clock;
 
 /// Queries one binary.
@@ -39,7 +41,12 @@ impl Asker {
                 self.number,
                 self.asked.fetch_add(1, Ordering::Relaxed)
             );
-            return super::supervised::output(keeper, command.into_std(), &label, limit).await;
+            return super::supervised::output(
+                keeper,
+                (command.into_std(), Capture::whole()),
+                (&label, limit),
+            )
+            .await;
         }
         command.kill_on_drop(true).stdin(std::process::Stdio::null());
         let deadline = clock::now() + limit;

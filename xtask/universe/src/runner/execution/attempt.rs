@@ -14,7 +14,8 @@ use super::owner::{Fate, Job, Settled};
 use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
-use super::{Output, Stage, stretch, verdict};
+use super::{Output, Stage, scripts, stretch, verdict};
+use crate::base::clock;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
@@ -40,6 +41,9 @@ pub(super) struct Done {
     pub(super) ticket: Ticket,
     pub(super) case: Case,
 }
+
+/// What the scripts of a test have set, or why it cannot run.
+pub(super) type SetUp = Result<Vec<Arc<scripts::Variables>>, Failure>;
 
 impl Ticket {
     /// The test and the round of this attempt.
@@ -74,22 +78,40 @@ impl Ticket {
 }
 
 impl Stage {
+    /// The result of a test whose script has failed.
+    fn not_set_up(&self, ticket: Ticket, failure: Failure) -> Done {
+        let mut case = case(self.plan.test(ticket.number), Outcome::Errored(failure));
+        case.started = Some(clock::wall());
+        (case.slot, case.round) = (Some(ticket.slot), ticket.round);
+        let logs = self.plan.scripts_of(ticket.number).iter();
+        let logs = logs.map(|number| self.directory.log(&scripts::label(*number)));
+        case.attachments.extend(logs.filter(|log| log.exists()));
+        Done { ticket, case }
+    }
+
     /// Runs one attempt. `places` decides whether its files are kept if it fails.
     pub(super) async fn attempt(
         &self,
         ticket: Ticket,
         mut halt: watch::Receiver<Halt>,
-        places: &Places,
+        (places, set_up): (&Places, SetUp),
     ) -> Done {
+        let variables = match set_up {
+            Ok(variables) => variables,
+            Err(failure) => return self.not_set_up(ticket, failure),
+        };
         let (test, label) = (self.plan.test(ticket.number), ticket.label());
         let (scratch, log) = (self.directory.scratch_path(&label), self.directory.log(&label));
         let mark = self.directory.mark(&label);
-        let command = self.environment.test_command(&Own {
+        let mut command = self.environment.test_command(&Own {
             test,
             scratch: &scratch,
             ticket,
             mark: &mark,
         });
+        for variables in variables {
+            command.envs(&*variables);
+        }
         let limits = self.limits(ticket.number);
         let watch = Watch {
             timeout: limits.timeout,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::oneshot;
 
 use crate::base::limits::{LOG_LEN_MAX, STREAM_PART_LEN_MAX};
 use crate::base::text::{plain_line, plain_text};
@@ -21,6 +22,16 @@ pub struct Capture {
     pub(crate) stderr: Stream,
     log: Option<Log>,
     echo: Option<Echo>,
+    first_line: FirstLine,
+}
+
+/// What the first line of standard output is.
+#[derive(Debug)]
+enum FirstLine {
+    /// Output like the rest.
+    Output,
+    /// A word to us, which is no output, with who waits for it, until it was said.
+    Word(Option<oneshot::Sender<Vec<u8>>>),
 }
 
 /// The beginning and the end of one stream.
@@ -67,6 +78,7 @@ impl Capture {
             stderr: Stream::new(STREAM_PART_LEN_MAX),
             log: Some(log),
             echo,
+            first_line: FirstLine::Output,
         }
     }
 
@@ -78,6 +90,39 @@ impl Capture {
             stderr: Stream::new(STREAM_PART_LEN_MAX),
             log: None,
             echo: None,
+            first_line: FirstLine::Output,
+        }
+    }
+
+    /// The same, where the beginning and the end are enough.
+    pub(crate) fn brief() -> Capture {
+        Capture {
+            stdout: Stream::new(STREAM_PART_LEN_MAX),
+            stderr: Stream::new(STREAM_PART_LEN_MAX),
+            log: None,
+            echo: None,
+            first_line: FirstLine::Output,
+        }
+    }
+
+    /// The same, of a process whose standard output is a word to us: its first line is handed on as
+    /// soon as it is whole, and the log has only standard error.
+    pub(crate) fn telling_the_first_line(self, listener: oneshot::Sender<Vec<u8>>) -> Capture {
+        Capture {
+            first_line: FirstLine::Word(Some(listener)),
+            ..self
+        }
+    }
+
+    fn tell_the_first_line(&mut self) {
+        let head = &self.stdout.head;
+        let end = head.iter().position(|byte| *byte == b'\n');
+        if let FirstLine::Word(listener) = &mut self.first_line
+            && let Some(line) = end.and_then(|end| head.get(..end))
+            && let Some(listener) = listener.take()
+        {
+            // Whoever has listened may have lost patience.
+            listener.send(line.to_vec()).ok();
         }
     }
 
@@ -107,10 +152,17 @@ impl Capture {
             return false;
         };
         match from {
-            StreamKind::Stdout => self.stdout.push(chunk),
+            StreamKind::Stdout => {
+                self.stdout.push(chunk);
+                self.tell_the_first_line();
+            }
             StreamKind::Stderr => self.stderr.push(chunk),
         }
-        if let Some(log) = &mut self.log {
+        let is_output = matches!(
+            (from, &self.first_line),
+            (StreamKind::Stderr, _) | (_, FirstLine::Output)
+        );
+        if let Some(log) = self.log.as_mut().filter(|_| is_output) {
             log.push(chunk);
         }
         if let Some(Echo { console, name }) = &self.echo {
@@ -239,6 +291,17 @@ mod tests {
             (capture.stdout.into_bytes(), capture.stderr.into_bytes()),
             (b"out".into(), b"err".into())
         );
+    }
+
+    #[tokio::test]
+    async fn a_word_to_us_is_handed_on_and_not_in_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.log");
+        let (say, word) = oneshot::channel();
+        let mut capture = Capture::new(&path, None).telling_the_first_line(say);
+        capture.read(&b"secret\nmore"[..], &b"err"[..]).await;
+        assert_eq!(word.await.unwrap(), b"secret");
+        assert_eq!(std::fs::read(&path).unwrap(), b"err");
     }
 
     #[test]

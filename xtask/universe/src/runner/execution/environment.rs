@@ -82,6 +82,21 @@ impl Environment {
         command
     }
 
+    /// Gives a command that is no test what tests have in common, and its own temporary directory.
+    pub(super) fn prepare<'a>(
+        &self,
+        command: &'a mut Command,
+        directory: &Path,
+        scratch: &Path,
+    ) -> &'a mut Command {
+        command.current_dir(directory);
+        self.removed.iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        command.envs(&self.shared);
+        command.envs(TEMPORARY.map(|name| (name, scratch)))
+    }
+
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
         let mut command = self.command(&own.test.binary);

@@ -4,6 +4,8 @@
 //! Both report in the same form how a test ended; they differ in how many leaks they find.
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -155,6 +157,27 @@ impl Owner {
                 }
                 Err(error) => (Ended::not_started(error), Remains::None),
             },
+        }
+    }
+
+    /// Runs a command to its end in a scratch directory that is called `label` and goes with it.
+    /// Returns what it wrote, possibly with the middle left out. Whatever it has started ends.
+    ///
+    /// # Errors
+    /// Why it did not come to its end, for a person.
+    pub(crate) async fn output(
+        &self,
+        command: tokio::process::Command,
+        label: &str,
+        limit: Duration,
+    ) -> Result<Output, String> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Owner::Keeper(keeper) => {
+                let asked = (command.into_std(), Capture::brief());
+                super::supervised::output(keeper, asked, (label, limit)).await
+            }
+            Owner::Group { .. } => process::output(command, label, limit).await,
         }
     }
 

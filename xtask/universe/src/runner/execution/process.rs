@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::AsyncRead;
@@ -99,6 +99,31 @@ impl Ended {
     }
 }
 
+impl Ended {
+    /// What it wrote until its end, which had this limit.
+    ///
+    /// # Errors
+    /// Why it did not come to its end, for a person.
+    pub(super) fn into_output(self, limit: Duration) -> Result<Output, String> {
+        let (stdout, stderr) = (self.stdout, self.stderr);
+        match self.end {
+            End::Exited(status) => Ok(Output {
+                status,
+                stdout,
+                stderr,
+            }),
+            End::NotStarted(error) => Err(format!("it could not be started: {error}")),
+            End::TimedOut => Err(format!(
+                "no answer within {} s; it was ended with all that it had started",
+                limit.as_secs_f32()
+            )),
+            End::Lost => Err("its supervisor was killed".to_owned()),
+            End::Halted(_) => Err("the run was ended".to_owned()),
+            End::TooManyProcesses(count) => Err(format!("it was ended when it had {count} processes")),
+        }
+    }
+}
+
 /// The limits of a test, and its mark.
 #[derive(Debug)]
 pub struct Watch {
@@ -151,6 +176,23 @@ pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -
         shortage: None,
         attachments: Vec::new(),
     }
+}
+
+/// Runs a command to its end and returns the beginning and the end of what it wrote; `label` is a
+/// name that nothing else that runs has.
+pub(super) async fn output(mut command: Command, label: &str, limit: Duration) -> Result<Output, String> {
+    let (name, value) = ("XTASK_ASKED", format!("{}/{label}", std::process::id()));
+    command.env(name, &value);
+    os::adopt_orphans();
+    let (_never, halt) = watch::channel(Halt::No);
+    let watch = Watch {
+        timeout: limit,
+        grace: crate::base::limits::QUESTION_GRACE,
+        pauses: Pauses::none(),
+        halt,
+        mark: format!("{name}={value}"),
+    };
+    run(command, Capture::brief(), watch).await.into_output(limit)
 }
 
 /// Waits for the child; kills its process tree when its time or that of the run is over.

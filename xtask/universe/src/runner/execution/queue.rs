@@ -95,6 +95,13 @@ impl Queue {
         self.delayed.clear();
     }
 
+    /// Whether a test that `is_meant` may still start.
+    pub(super) fn may_start(&self, now: Instant, is_meant: impl Fn(usize) -> bool) -> bool {
+        let delayed = self.delayed.iter().map(|(_, batch)| batch);
+        let mut known = self.waiting.iter().chain(delayed);
+        known.any(|batch| is_meant(batch.number)) || self.rounds.may_have(now, is_meant)
+    }
+
     /// When [`start`](Queue::start) may return something new, even if no test ends before.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.delayed.iter().map(|(after, _)| *after).min()

@@ -163,7 +163,7 @@ pub(super) fn deserves_another(case: &Case) -> bool {
     let is_of_the_test = |failure: &Failure| {
         let is_not = matches!(
             failure.kind,
-            FailureKind::Leak | FailureKind::Exec | FailureKind::Capability(_)
+            FailureKind::Leak | FailureKind::Exec | FailureKind::Script | FailureKind::Capability(_)
         );
         !failure.is_of_the_run() && !is_not
     };

@@ -41,6 +41,16 @@ impl Rounds {
         self.until.is_some_and(|until| now >= until)
     }
 
+    /// Whether a test that `is_meant` is in another round.
+    pub(super) fn may_have(&self, now: Instant, is_meant: impl Fn(usize) -> bool) -> bool {
+        !self.is_enough(now) && self.order.iter().any(|&number| is_meant(number))
+    }
+
+    fn is_enough(&self, now: Instant) -> bool {
+        let all = self.count.is_some_and(|count| self.begun >= count);
+        all || self.order.is_empty() || (self.begun > 0 && self.is_over(now))
+    }
+
     /// No more rounds.
     pub(super) fn stop(&mut self) {
         self.count = Some(self.begun);
@@ -48,8 +58,7 @@ impl Rounds {
 
     /// The next round, from 1, and its tests in order; `None` after the last one.
     pub(super) fn next(&mut self, now: Instant) -> Option<(u32, Vec<usize>)> {
-        let is_enough = self.count.is_some_and(|count| self.begun >= count);
-        if is_enough || self.order.is_empty() || (self.begun > 0 && self.is_over(now)) {
+        if self.is_enough(now) {
             return None;
         }
         self.begun = self.begun.checked_add(1)?;

@@ -234,18 +234,17 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     let mut command = Command::new(probe);
     command.arg("fuse");
     let start = clock::now();
-    let output = output(keeper, command, "probe", PROBE_TIMEOUT).await;
+    let output = output(keeper, (command, Capture::brief()), ("probe", PROBE_TIMEOUT)).await;
     let output = output.map_err(|why| format!("the probe failed: {why}"))?;
     Ok((output.stdout, clock::now() - start))
 }
 
-/// Runs a command to its end, in a scratch directory with the given name that is removed
-/// afterwards. Returns all its output.
+/// Runs a command to its end, in a scratch directory that is called so and goes with it, and
+/// returns what was captured of its output.
 pub(super) async fn output(
     keeper: &Keeper,
-    mut command: Command,
-    label: &str,
-    limit: Duration,
+    (mut command, capture): (Command, Capture),
+    (label, limit): (&str, Duration),
 ) -> Result<Output, String> {
     let scratch = keeper.scratch.join(label);
     command.envs(TEMPORARY.map(|name| (name, &scratch)));
@@ -258,22 +257,11 @@ pub(super) async fn output(
         halt,
         mark: String::new(),
     };
-    let (ended, control) = run(keeper, &order, Capture::whole(), watch).await;
+    let (ended, control) = run(keeper, &order, capture, watch).await;
     if let Some(control) = control {
         settle(control, Fate::Discard).await;
     }
-    let (stdout, stderr) = (ended.stdout, ended.stderr);
-    match ended.end {
-        End::Exited(status) => Ok(Output {
-            status,
-            stdout,
-            stderr,
-        }),
-        End::NotStarted(error) => Err(format!("it could not be started: {error}")),
-        End::TimedOut => Err(format!("no answer within {} s", limit.as_secs_f32())),
-        End::Lost => Err("its supervisor was killed".to_owned()),
-        End::Halted(_) | End::TooManyProcesses(_) => Err("it started too many processes".to_owned()),
-    }
+    ended.into_output(limit)
 }
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {

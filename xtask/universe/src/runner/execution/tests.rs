@@ -55,6 +55,7 @@ fn stage(home: &std::path::Path, settings: Settings) -> Arc<Stage> {
     let events = Events::new(clock::now());
     events.write_to(&home.join(events::FILE_NAME)).unwrap();
     Arc::new(Stage {
+        setups: Setups::new(Vec::new()),
         plan: plan.unwrap(),
         environment: Environment::default(),
         directory: Arc::new(RunDir::create(home, "test").unwrap()),

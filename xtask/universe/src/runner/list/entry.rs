@@ -32,6 +32,14 @@ pub(super) struct Entry<'a> {
     fails: bool,
 }
 
+/// What is special about a test, and what runs before it.
+fn treatment(plan: &Plan, number: usize, options: &PlanOptions) -> String {
+    let rules = options.rules.words(plan.treatment(number));
+    let words = [rules, options.scripts.words(plan.test(number))];
+    let words = words.into_iter().filter(|words| !words.is_empty());
+    words.collect::<Vec<_>>().join(", ")
+}
+
 impl<'a> Entry<'a> {
     /// The test with this number.
     pub(super) fn of(plan: &'a Plan, number: usize, options: &PlanOptions) -> Option<Entry<'a>> {
@@ -48,7 +56,7 @@ impl<'a> Entry<'a> {
             file: test.place.as_ref().map(|(file, _)| file.clone()),
             line: test.place.as_ref().map(|(_, line)| *line),
             needs: test.needs(),
-            treatment: options.rules.words(plan.treatment(number)),
+            treatment: treatment(plan, number, options),
             seconds: options
                 .subset
                 .history

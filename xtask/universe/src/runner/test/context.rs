@@ -20,7 +20,7 @@ use crate::report::junit;
 use crate::report::slowest;
 use crate::runner::console::{Console, Summary};
 use crate::runner::discover::Discovered;
-use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Stage};
+use crate::runner::execution::{Dropped, Ending, Owner, Ran, Settings, Setups, Stage};
 use crate::runner::outputs::elsewhere;
 use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
@@ -160,7 +160,11 @@ impl<'a> Run<'a> {
         let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
         let overrides = match self.args.build.takes_all(&self.workspace) {
-            true => understood.rules.unmatched(&tests),
+            true => [
+                understood.rules.unmatched(&tests),
+                understood.scripts.unmatched(&tests),
+            ]
+            .concat(),
             false => Vec::new(),
         };
         words.chain(overrides).collect()
@@ -223,6 +227,7 @@ impl<'a> Run<'a> {
         self.events
             .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
+            setups: Setups::new(plan.scripts.clone()),
             plan,
             environment,
             directory: Arc::clone(&self.directory),
@@ -246,12 +251,13 @@ impl<'a> Run<'a> {
             ),
         };
         let elapsed = clock::now() - self.start;
+        let finished = ended.as_ref().ok();
+        let found = finished.map(|finished| &finished.found);
+        let mut properties = self.properties(found, &self.versions.properties());
+        properties.extend(finished.iter().flat_map(|finished| finished.ran.scripts.clone()));
         Report {
             elapsed,
-            properties: self.properties(
-                ended.as_ref().ok().map(|finished| &finished.found),
-                &self.versions.properties(),
-            ),
+            properties,
             phases: self.events.phases(elapsed),
             suites,
             setup_failure,

@@ -96,7 +96,8 @@ impl News {
 }
 
 impl Fact {
-    /// Each location is of something that is shown, so it has a path.
+    /// The event that reports this change. There always is one: each location is of something that
+    /// is shown, so it has a path.
     fn event(&self) -> Option<CatalogEvent> {
         Some(match self {
             Self::Added(at) => CatalogEvent::Added { path: at.path()? },

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Catalog;
+use super::events::{Fact, Location, News};
 use super::folders::Folders;
 use super::key::EntryKey;
-use super::news::{Fact, Location, News};
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind};
-use super::steps::step;
+use super::step_count::step;
 use super::tree::Life;
 use super::view::Item;
 use crate::limits::SHARE_DEPTH_MAX;
