@@ -1,5 +1,5 @@
-//! What only this repository needs: its gate, its rules, its demo, mutations, the heavy checks and
-//! the figures.
+//! The commands that only this repository needs: CI checks, rules, demo, mutations, the long checks
+//! and the benchmarks.
 
 pub(crate) mod bench;
 pub(crate) mod ci;

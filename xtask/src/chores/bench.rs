@@ -1,9 +1,8 @@
-//! `cargo xtask bench`: figures beside their budgets and beside what others need for the same, in
+//! `cargo xtask bench`: measurements beside their budgets and beside those of other programs, in
 //! one run.
 //!
-//! The loop that measures mounts is a binary of the tests package, which prints lines of JSON; here
-//! is only what surrounds it: the build, the time limit, the others, and the table. What measures
-//! the runner is in `runner`.
+//! A binary of the tests package measures mounts and prints lines of JSON. This module adds the
+//! build, the time limit, the other programs, and the table. `runner` measures the runner.
 
 mod measurement;
 mod others;
@@ -47,20 +46,20 @@ use table::Served;
 /// The directory below `target/xtask`.
 const KIND: &str = "bench";
 
-/// As much as the binary moves by default.
+/// The amount that the binary moves by default.
 const OTHERS_MIB: u32 = 1024;
 
 /// Measure, and print each figure beside its budget
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to measure; without it, what there is
+    /// What to measure; without it, list the choices
     #[arg(value_enum)]
     bench: Option<Bench>,
-    /// The size in MiB of the file that sshfs and rclone move
+    /// The size in MiB of the file that sshfs and rclone copy
     #[arg(long, value_name = "MIB", default_value_t = OTHERS_MIB,
         value_parser = clap::value_parser!(u32).range(1..))]
     others_mib: u32,
-    /// Leave out sshfs and rclone, also where they are installed
+    /// Skip sshfs and rclone, even if they are installed
     #[arg(long)]
     alone: bool,
     /// Use the workspace of this Cargo.toml instead of the one around the current directory
@@ -68,28 +67,28 @@ pub(crate) struct Args {
     manifest_path: Option<PathBuf>,
     #[command(flatten)]
     runner: runner::RunnerArgs,
-    /// Further arguments of the binary that measures; `-- --help` shows them
+    /// Further arguments of the measuring binary; `-- --help` shows them
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
-/// What can be measured.
+/// The available measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Bench {
     /// Reading and writing through a mount, beside the same on the bare disk
     Mount,
-    /// What running tests costs, beside nextest and `cargo test`
+    /// The cost of running tests, beside nextest and `cargo test`
     Runner,
 }
 
 /// The binary of the tests package that measures mounts.
 const BINARY: &str = "mount_bench";
 
-/// Measures, or lists what can be measured. A budget that is missed is told and no failure:
-/// machines differ.
+/// Measures, or lists the available measurements. A missed budget is reported but is not a failure,
+/// because machines differ.
 ///
 /// # Errors
-/// When the binary cannot be built, fails, or says nothing.
+/// When the binary cannot be built, fails, or prints no measurement.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(bench) = args.bench else {
         list();
@@ -126,7 +125,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         console: &console,
     };
     let measurements = trial.measure(interrupts).await;
-    // What resists is taken away by a later run.
+    // If something cannot be removed, a later run removes it.
     removal::remove(&scratch).ok();
     console.line("");
     let served = args.served(&capabilities::tried(workspace, FuseMode::Auto).await?);
@@ -167,13 +166,13 @@ struct Trial<'a> {
     args: &'a Args,
     executable: &'a Path,
     directory: &'a RunDir,
-    /// On the disk that is measured.
+    /// On the measured disk.
     scratch: &'a Path,
     console: &'a Arc<Console>,
 }
 
 impl Trial<'_> {
-    /// First what others give, then what the binary finds.
+    /// Measures the other programs first, then runs the binary.
     async fn measure(&self, interrupts: Interrupts) -> Result<Vec<Measurement>, Stop> {
         let compared = self.compare().await?;
         let echo = Echo {
@@ -189,7 +188,7 @@ impl Trial<'_> {
         }
     }
 
-    /// What others give; their files are gone before the binary starts.
+    /// The measurements of the other programs; their files are removed before the binary starts.
     async fn compare(&self) -> anyhow::Result<Vec<Measurement>> {
         if self.args.alone || !others::any_installed() {
             return Ok(vec![]);
@@ -256,7 +255,7 @@ async fn attended(
     }
 }
 
-/// What it printed, if it came to a good end.
+/// Its measurements, if it succeeded.
 fn measured(ended: &Ended) -> Result<Vec<Measurement>, Stop> {
     let name = BINARY;
     let stop = |message: String| {

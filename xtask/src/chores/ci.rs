@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that CI checks, in CI's order, so that there is nothing CI does
-//! that a person cannot.
+//! `cargo xtask ci`: everything that CI checks, in CI's order, so that a person can run every CI
+//! check.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use cargo_universe::machine::capability::Capabilities;
 use cargo_universe::report::junit;
 use cargo_universe::runner::capabilities::detect_for;
 use cargo_universe::runner::console::{Console, Style};
-use cargo_universe::runner::github::unheard;
+use cargo_universe::runner::github::without_commands;
 use cargo_universe::runner::rundir::PUBLISHED;
 use cargo_universe::runner::test;
 use cargo_universe::workspace::cargo;
@@ -36,26 +36,26 @@ pub(crate) struct Args {
     test: Vec<String>,
 }
 
-/// What the steps work with.
+/// What the steps need.
 struct Bench {
     sh: Shell,
     workspace: Workspace,
     test: test::Args,
-    /// Those that `test` was read from.
+    /// The words that `test` was parsed from.
     words: Vec<OsString>,
 }
 
 /// A name and what to do.
 type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
-/// Of xtask's own tests, those that need something. Each builds and runs a workspace. What is
-/// required of the suite is required of them, too.
+/// xtask's own tests that need a capability. Each builds and runs a workspace. Requirements for the
+/// suite apply to them, too.
 const OWN_TESTS_WITH_NEEDS: [&str; 7] = [
     "--package=xtask",
-    // It has the probe, without which nothing proves that FUSE works.
+    // Contains the probe, without which nothing proves that FUSE works.
     "--package=tandem-tests",
     "--filterset=cap(/./) and package(xtask)",
-    // Each starts many processes, and some have seconds to end them.
+    // Each starts many processes, and some must end them within seconds.
     "--jobs=1",
     "--global-timeout=10m",
     "--timeout=2m",
@@ -74,10 +74,10 @@ const STEPS: [Step; 9] = [
     ("other runners", other_runners),
 ];
 
-/// Takes the steps. Succeeds if each of them does.
+/// Runs the steps. Succeeds if all of them do.
 ///
 /// # Errors
-/// When there is no workspace, or the arguments for the tests make no sense.
+/// When there is no workspace, or the arguments for the tests are invalid.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bench = Bench {
         sh: Shell::new().context("could not read the current directory")?,
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     .into())
 }
 
-/// The arguments of another subcommand. Ends the process, as clap does, if they make no sense.
+/// The arguments of another subcommand. Exits, as clap does, if they are invalid.
 fn arguments<A: clap::Args>(command: &'static str, words: &[String]) -> A {
     let words = std::iter::once(command).chain(words.iter().map(String::as_str));
     let words: Vec<OsString> = words.map(OsString::from).collect();
@@ -158,12 +158,11 @@ fn tidy_rules(bench: &Bench) -> anyhow::Result<()> {
     bail!("{}", lines.join("\n"));
 }
 
-/// Those that need something are ignored by whoever does not know what the machine has; this runner
-/// does.
+/// Tests with needs are ignored by runners that do not know the capabilities; this runner does.
 fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     bench.run(bench.cargo().args(["test", "--package", "xtask"]))?;
     let command = bench.cargo().args(["run", "--package", "xtask", "--", "test"]);
-    // What was wished for the suite by variables is not meant for these.
+    // Variables that set options for the suite are not meant for these tests.
     let names = std::env::vars_os().map(|(name, _)| name);
     let wishes = names.filter(|name| name.as_encoded_bytes().starts_with(b"XTASK_TEST_"));
     let command = wishes.fold(command, |command, name| command.env_remove(name));
@@ -171,7 +170,7 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     bench.run_ours(command.args(OWN_TESTS_WITH_NEEDS).args(required))
 }
 
-/// With the features of the tests, so that both share what is compiled.
+/// With the features of the tests, so that both share compiled crates.
 fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
     let features = bench.test_features()?.join(",");
     let command = bench
@@ -194,7 +193,7 @@ fn succeed(exit: ExitCode, otherwise: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the report that `tests` has written keeps the rules that its readers rely on.
+/// Whether the report that `tests` wrote follows the rules that its readers rely on.
 fn report(bench: &Bench) -> anyhow::Result<()> {
     let path = bench.workspace.target_directory.join(PUBLISHED);
     let xml =
@@ -210,7 +209,7 @@ fn report(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody must need this runner to run the tests.
+/// The tests must also run without this runner.
 fn other_runners(bench: &Bench) -> anyhow::Result<()> {
     compat::own::check(&bench.workspace, &bench.test_features()?)
 }
@@ -220,12 +219,12 @@ impl Bench {
         cargo::command(&self.sh)
     }
 
-    /// Runs a program whose output may contain what the CI system takes for a command.
+    /// Runs a program whose output may contain text that a CI system would read as commands.
     fn run(&self, command: Cmd<'_>) -> anyhow::Result<()> {
-        unheard(&Console::new(), || self.run_ours(command))
+        without_commands(&Console::new(), || self.run_ours(command))
     }
 
-    /// Runs this program, whose output contains only commands that are meant.
+    /// Runs this program, whose output contains only intended commands.
     fn run_ours(&self, command: Cmd<'_>) -> anyhow::Result<()> {
         let _directory = self.sh.push_dir(&self.workspace.root);
         command.run().map_err(Into::into)
@@ -235,13 +234,13 @@ impl Bench {
         detect_for(&self.workspace, self.test.build.fuse.mode)
     }
 
-    /// What `cargo xtask test` builds with.
+    /// The features that `cargo xtask test` builds with.
     fn test_features(&self) -> anyhow::Result<Vec<String>> {
         let chosen = self.capabilities()?.features(&self.workspace.config);
         Ok(self.workspace.features(&chosen))
     }
 
-    /// All features of the workspace but those that cannot be built here.
+    /// All features of the workspace except those that cannot be built here.
     fn buildable_features(&self) -> anyhow::Result<Vec<String>> {
         let chosen = self.capabilities()?.features(&self.workspace.config);
         let rules = &self.workspace.config.features;
@@ -258,7 +257,7 @@ mod tests {
     use cargo_universe::select::filter::Subject;
 
     #[test]
-    fn the_words_for_xtasks_own_tests_are_understood_and_select_what_needs_something() {
+    fn the_words_for_xtasks_own_tests_are_valid_and_select_tests_with_needs() {
         let args: test::Args = arguments("cargo xtask test", &OWN_TESTS_WITH_NEEDS.map(str::to_owned));
         let filter = args.filter.parse().unwrap();
         let selects = |needs: &[&'static str]| {

@@ -1,8 +1,8 @@
-//! `cargo xtask compat`: the runner on other people's crates, beside `cargo test`; and others on
-//! our own suite.
+//! `cargo xtask compat`: the runner on well-known crates, compared with `cargo test`; and other
+//! runners on this repository's suite.
 //!
-//! The published sources of crates are unpacked below the target directory. Both must find the same
-//! tests and come to the same outcomes; what that costs in time is shown and not judged.
+//! The published sources of the crates are unpacked below the target directory. Both runners must
+//! find the same tests with the same outcomes; times are shown but not judged.
 
 mod outcomes;
 pub(crate) mod own;
@@ -43,23 +43,23 @@ const CRATES: [&str; 8] = [
 pub(crate) struct Args {
     /// The crates, as `name@version` [default: some well-known ones]
     crates: Vec<Crate>,
-    /// Measure each so often and take the shortest time
+    /// Run each this many times and take the shortest time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Instead, run this workspace's suite with `cargo test` and, where it is installed, nextest:
-    /// both must pass, and run what needs nothing
+    /// Instead, run this workspace's suite with `cargo test` and, if it is installed, nextest: both
+    /// must pass, and run every test without needs
     #[arg(long, conflicts_with_all = ["crates", "rounds"])]
     own: bool,
 }
 
-/// Where a runner is started, and where it finds and puts what is built.
+/// Where a runner starts, and where its build is.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {
     directory: &'a Path,
     target: &'a Path,
 }
 
-/// What came of one crate.
+/// The result of one crate.
 #[derive(Debug)]
 struct Comparison {
     name: String,
@@ -67,13 +67,13 @@ struct Comparison {
     differences: Vec<String>,
     cargo: Duration,
     ours: Duration,
-    /// Where it is installed and runs the tests.
+    /// If it is installed and runs the tests.
     nextest: Option<Duration>,
     /// Why it does not run them.
     refused: Option<String>,
 }
 
-/// Fetches, compares, tells. Exit code 100 if anything differs.
+/// Fetches, compares, prints. Exit code 100 if anything differs.
 ///
 /// # Errors
 /// When a crate cannot be fetched, or one of the programs cannot be started.
@@ -146,7 +146,7 @@ impl Comparison {
     }
 }
 
-/// What is done to compare.
+/// How to compare.
 struct Rounds {
     /// How often each runner runs.
     count: u32,
@@ -158,7 +158,7 @@ fn compare(unpacked: &Unpacked, place: Place<'_>, rounds: &Rounds) -> anyhow::Re
     let built = cargo(place, &[&unpacked.cargo_test()[..], &["--no-run"]].concat())?;
     anyhow::ensure!(
         built.status.success(),
-        "it cannot be built:\n{}",
+        "could not build it:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
     let listed = listed(place)?;
@@ -199,10 +199,10 @@ fn compare(unpacked: &Unpacked, place: Place<'_>, rounds: &Rounds) -> anyhow::Re
     })
 }
 
-/// How nextest says that tests failed.
+/// nextest's exit code for failed tests.
 const NEXTEST_FAILED: i32 = 100;
 
-/// Why it ran nothing; that takes it no time, which is not to be compared with.
+/// Why nextest ran nothing. That takes no time, so there is nothing to compare.
 fn refusal(nextest: &Output) -> Option<String> {
     let ran = nextest.status.success() || nextest.status.code() == Some(NEXTEST_FAILED);
     let stderr = String::from_utf8_lossy(&nextest.stderr);
@@ -215,7 +215,7 @@ fn refusal(nextest: &Output) -> Option<String> {
     })
 }
 
-/// Crates may have slow tests; `cargo test` has no limit at all.
+/// Crates may have slow tests; `cargo test` has no time limit.
 const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
 
 const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
@@ -224,7 +224,7 @@ fn listed(place: Place<'_>) -> anyhow::Result<Vec<Listed>> {
     let output = xtask(place, &["list", "--json"])?;
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!(
-            "`cargo xtask list` gave no list:\n{}",
+            "`cargo xtask list` printed no list:\n{}",
             String::from_utf8_lossy(&output.stderr)
         )
     })
@@ -262,8 +262,8 @@ fn cargo_command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// All build in one directory, and libtest writes whole lines only if it may run several tests at a
-/// time.
+/// All build in one directory. libtest writes whole lines only if it may run several tests
+/// concurrently.
 fn captured(mut command: Command, place: Place<'_>) -> anyhow::Result<Output> {
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
         command.env_remove(name);

@@ -1,8 +1,7 @@
-//! `cargo xtask conformance`: the heavy checks of a mount that are no part of `test`, made by
-//! programs of other people.
+//! `cargo xtask conformance`: long checks of a mount by external programs; not part of `test`.
 //!
-//! [`story`] is the order of events. What is checked stands in `check`, where in `ground`; how one
-//! check lives and dies is `stage`'s matter.
+//! [`story`] is the order of events. `check` defines the checks and `ground` the file systems;
+//! `stage` runs one check from start to end.
 
 mod check;
 mod expected;
@@ -46,7 +45,7 @@ const MOUNTPOINT: &str = "mountpoint";
 pub(crate) struct Args {
     /// Only checks whose id contains one of these; a whole id selects that check
     names: Vec<String>,
-    /// Where to check: a plain directory tests the checks
+    /// Where to check: `plain`, a plain directory, tests the checks themselves
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     on: On,
     /// Repeat the random operations of this seed; without it, a new one is printed
@@ -63,7 +62,7 @@ pub(crate) struct Args {
     manifest_path: Option<PathBuf>,
 }
 
-/// Makes the checks, or installs what they need. The exit code says how it went.
+/// Runs the checks, or installs what they need. The exit code says how it went.
 ///
 /// # Errors
 /// When there is no workspace, it cannot be built, or there is no temporary directory.
@@ -89,7 +88,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
     let (capabilities, mountpoint) = prepare(args, workspace, &mut interrupts).await?;
     let seed = args.seed.unwrap_or_else(shuffle::fresh_seed);
     console.line(&format!(
-        "making {} checks; what is random has the seed {seed}",
+        "running {} checks; the seed of random operations is {seed}",
         trials.len()
     ));
     let stage = Stage {
@@ -123,7 +122,7 @@ fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
     let subjects: Vec<Subject<'_>> = names.iter().map(|name| check::subject(name)).collect();
     match filter.unmatched(&subjects).first() {
         Some(word) => {
-            let hint = "hint: `cargo xtask conformance --list` prints them all";
+            let hint = "hint: `cargo xtask conformance --list` lists all checks";
             let message = format!("no check matches `{word}`\n{hint}");
             Err(Stop::new(Exit::NoTests, FailureKind::NoTests, message))
         }
@@ -134,7 +133,8 @@ fn selected(args: &Args) -> Result<Vec<Trial>, Stop> {
     }
 }
 
-/// Finds out what this machine can do, and builds what mounts, unless nothing is to be mounted.
+/// Checks the capabilities of this machine, and builds the binary that mounts, unless only a plain
+/// directory is used.
 async fn prepare(
     args: &Args,
     workspace: &Workspace,

@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: builds the `demo` binary of the tests package with optimisation and becomes
-//! it.
+//! `cargo xtask demo`: builds the optimised `demo` binary of the tests package and replaces this
+//! process with it.
 //!
-//! What the demo does is that binary's business; xtask depends on neither the peer nor the relay.
+//! The binary decides what the demo does; xtask depends neither on the peer nor on the relay.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ pub(crate) struct Args {
     /// Keep the directories of both peers and print where they are
     #[arg(long)]
     keep: bool,
-    /// Keep the mount up until Ctrl-C, to look at it
+    /// Keep the mount until Ctrl-C, so that you can explore it
     #[arg(long)]
     hold: bool,
-    /// Whether bob's side is mounted.
+    /// Whether to mount bob's side.
     #[command(flatten)]
     fuse: FuseArgs,
     /// Further arguments of the demo; `-- --help` shows them
@@ -57,7 +57,7 @@ impl Args {
         let path = self.path.iter().map(|path| path.clone().into_os_string());
         let switches = [(self.keep, "--keep"), (self.hold, "--hold")].into_iter();
         let switches = switches.filter(|(on, _)| *on).map(|(_, flag)| flag.into());
-        // Said only if asked for: what `auto` does is the demo's own default.
+        // Passed only if given: the behaviour of `auto` is the demo's own default.
         let fuse = match self.fuse.mode {
             FuseMode::Auto => vec![],
             mode => vec!["--fuse".into(), mode.word().into()],
@@ -67,7 +67,7 @@ impl Args {
     }
 }
 
-/// Replaces this process, so that signals reach the demo and nobody else.
+/// Replaces this process, so that signals reach the demo directly.
 #[cfg(unix)]
 fn become_it(mut command: Command, executable: &Path) -> anyhow::Result<ExitCode> {
     let error = std::os::unix::process::CommandExt::exec(&mut command);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_demo_understands_is_handed_on() {
+    fn options_of_the_demo_are_passed_on() {
         assert_eq!(handed_on(&["--fuse", "auto"]), [""; 0]);
         assert_eq!(handed_on(&["--hold", "src"]), ["src", "--hold"]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Every bound of the chores on one page, each with its unit and its reason.
+//! Every limit of the chores on one page, each with its unit and its reason.
 //!
 //! Those of the runner are in `cargo_universe::base::limits`.
 
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 // ---- tidy ----
 
-/// Lines of a source file. A longer one is split.
+/// Lines of a source file. A longer one must be split.
 pub(crate) const FILE_LINES_MAX: usize = 600;
 /// Columns of a line that is only a comment, its indentation included.
 pub(crate) const COMMENT_COLUMNS_MAX: usize = 100;
-/// Parameters of a function, `self` aside; more are a struct that nobody has named.
+/// Parameters of a function, without `self`. A function that needs more takes a struct.
 pub(crate) const PARAMETERS_MAX: usize = 5;
 
 // ---- bench ----
 
-/// How long the figures of mounts may take: a gigabyte, five times, through a slow mount on a busy
+/// Time limit of the mount measurements: a gigabyte, five times, through a slow mount on a busy
 /// machine.
 pub(crate) const MOUNT_BENCH_TIMEOUT: Duration = Duration::from_secs(900);
-/// How long a server of another program may take to be ready. They come up in less than a second.
+/// Time limit for another program's server to become ready. They need less than a second.
 pub(crate) const SERVER_READY_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time between two looks at whether something is ready.
+/// Time between two checks whether something is ready.
 pub(crate) const SERVER_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Longest time from the start of `cargo xtask test` with nothing to build to its first test.
 pub(crate) const FIRST_TEST_MAX: Duration = Duration::from_secs(1);
@@ -29,24 +29,24 @@ pub(crate) const RATIO_MAX: f64 = 1.0;
 
 // ---- compat ----
 
-/// Differences that are shown one by one.
+/// Differences that are listed individually.
 pub(crate) const DIFFERENCES_SHOWN_MAX: usize = 20;
-/// Lines from the end of what a failed runner wrote that are shown.
+/// Lines from the end of a failed runner's output that are shown.
 pub(crate) const OUTPUT_LINES_MAX: usize = 80;
 
 // ---- conformance ----
 
-/// How long fsx may take. 100,000 operations, many of which wait for the disk, took from 30 s to
-/// 225 s on one machine, by how busy it was.
+/// Time limit of fsx. 100,000 operations, many of which wait for the disk, took from 30 s to 225 s
+/// on one machine, depending on its load.
 pub(crate) const FSX_TIMEOUT: Duration = Duration::from_secs(900);
 /// Bytes of its output that go into a message.
 pub(crate) const FSX_MESSAGE_LEN_MAX: usize = 300;
-/// How long pjdfstest may take. With its short naps it takes some seconds.
+/// Time limit of pjdfstest. With its short naps it takes some seconds.
 pub(crate) const PJDFSTEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long two peers may take to meet and mount. It takes less than a second; a busy machine gets
+/// Time limit for two peers to connect and mount. It takes less than a second; a busy machine gets
 /// more.
 pub(crate) const MOUNT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long unmounting may take. It takes milliseconds; what has not ended by then is stuck.
+/// Time limit of unmounting. It takes milliseconds; an unmount that takes longer is stuck.
 pub(crate) const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the child's output that go into a message.
 pub(crate) const GROUND_MESSAGE_LEN_MAX: usize = 300;

@@ -1,9 +1,9 @@
-//! `cargo xtask mutations`: break the code on purpose, one way after the other, and see a named
-//! test turn red.
+//! `cargo xtask mutations`: breaks the code on purpose, one mutation after the other, and expects a
+//! named test to fail.
 //!
 //! Each mutation is a patch in `tests/mutations/`. It is applied to a copy of the workspace, never
-//! to the workspace; the tests run through this same xtask, so that they run as they always do.
-//! What the patches are is not decided here.
+//! to the workspace itself. The tests run through this same xtask, as they always do. Nothing here
+//! decides what the patches are.
 
 mod check;
 mod patch;
@@ -23,13 +23,13 @@ use patch::Patch;
 use replica::Replica;
 use trial::{Row, Trial, Verdict};
 
-/// Where the patches lie, below the root of the workspace.
+/// The directory of the patches, below the root of the workspace.
 const DIRECTORY: &str = "tests/mutations";
 
 /// Break the code on purpose, one patch after the other, and expect the named tests to fail
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only these mutations, by the names of their files without `.patch`
+    /// Try only these mutations, by the names of their files without `.patch`
     names: Vec<String>,
     /// Only check that each patch applies and that each named test exists; build nothing
     #[arg(long)]
@@ -39,11 +39,11 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// Tries the mutations and prints the table. Exit code 0 if every test noticed, 100 if one did not.
+/// Tries the mutations and prints the table. Exit code 0 if every named test failed, 100 otherwise.
 ///
 /// # Errors
-/// When a patch makes no sense or does not apply, the unmutated tests are not green, or the copy
-/// cannot be made.
+/// When a patch is invalid or does not apply, an unmutated test fails, or the copy cannot be
+/// created.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load(None)?;
     let patches = patch::load(&workspace.root.join(DIRECTORY))?;
@@ -78,7 +78,7 @@ fn selected(patches: Vec<Patch>, names: &[String]) -> Result<Vec<Patch>, String>
 }
 
 fn refuse(unknown: &str) -> Result<ExitCode> {
-    let hint = "hint: `cargo xtask mutations --list` names them";
+    let hint = "hint: `cargo xtask mutations --list` lists them";
     writeln!(
         std::io::stderr(),
         "error: there is no mutation `{unknown}` in `{DIRECTORY}`\n{hint}"
@@ -88,11 +88,11 @@ fn refuse(unknown: &str) -> Result<ExitCode> {
 
 fn try_all(replica: &Replica, patches: &[Patch]) -> Result<Vec<Row>> {
     let trial = Trial::new(replica, patches)?;
-    tell("building and running the unmutated tests (the first time, this builds every dependency)")?;
+    announce("building and running the unmutated tests (the first time, this builds every dependency)")?;
     trial.expect_green(patches)?;
     let mut rows = Vec::new();
     for patch in patches {
-        tell(&format!("{}: {}", patch.name, patch.sentence))?;
+        announce(&format!("{}: {}", patch.name, patch.sentence))?;
         rows.extend(trial.rows(patch)?);
     }
     Ok(rows)
@@ -113,7 +113,7 @@ fn say(text: &str) -> Result<()> {
     Ok(console::print(text)?)
 }
 
-fn tell(text: &str) -> Result<()> {
+fn announce(text: &str) -> Result<()> {
     writeln!(std::io::stderr(), "{}", console::disarmed(text)).context("could not write to standard error")
 }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn without_names_all_are_selected_and_with_names_those() {
+    fn without_names_all_mutations_are_selected_and_otherwise_the_named_ones() {
         let names = |patches: Vec<Patch>| patches.into_iter().map(|patch| patch.name).collect::<Vec<_>>();
         assert_eq!(
             selected(named(&["a", "b"]), &[]).map(names),

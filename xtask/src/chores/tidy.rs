@@ -1,4 +1,5 @@
-//! Rules of this repository that neither rustfmt nor clippy knows. Reads sources; changes nothing.
+//! The rules of this repository that rustfmt and clippy do not check. Reads sources; changes
+//! nothing.
 //!
 //! Each rule is a pure function of a file's path and text.
 
@@ -40,11 +41,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Check the rules of this repository that neither rustfmt nor clippy knows
+/// Check the rules of this repository that rustfmt and clippy do not check
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-/// Prints each breach as `FILE:LINE: RULE`. Exit code 0 if there is none, 100 otherwise.
+/// Prints each violation as `FILE:LINE: RULE`. Exit code 0 if there are none, 100 otherwise.
 ///
 /// # Errors
 /// When there is no workspace, or a source cannot be read.
@@ -58,7 +59,7 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
     Ok(Exit::TestsFailed.into())
 }
 
-/// Checks every Rust source of a workspace; empty if all is well.
+/// Checks every Rust source of a workspace; empty if there are no violations.
 ///
 /// # Errors
 /// When a source cannot be read.
@@ -118,7 +119,7 @@ fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// All `.rs` files below `root`, relative to it, in order; not those of `target` and hidden
+/// All `.rs` files below `root`, relative to it, sorted; without those in `target` and hidden
 /// directories.
 fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -145,7 +146,7 @@ fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is wrong with one file.
+/// The violations in one file.
 fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
     let finding = |line: usize, message: &str| Finding {
         file: file.to_owned(),
@@ -156,7 +157,7 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
     if !text.starts_with("//! ") {
         findings.push(finding(
             1,
-            "a file starts with `//!`: what it owns, and what it deliberately does not",
+            "a file must start with `//!`: what it owns, and what it deliberately does not",
         ));
     }
     let count = text.lines().count();
@@ -171,7 +172,7 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
         if code.starts_with("#[") || code.starts_with("#![") {
             findings.extend(
                 code.contains("allow(")
-                    .then(|| finding(number, "expect a lint, with its reason; never allow it")),
+                    .then(|| finding(number, "use `expect` with a reason for a lint, never `allow`")),
             );
         }
         let columns = line.chars().count();
@@ -187,15 +188,14 @@ fn breaches(file: &Path, text: &str, known: &[&str]) -> Vec<Finding> {
         if is_test_code_that_may_not_sleep(file) && !code.starts_with("//") && code.contains("sleep(") {
             findings.push(finding(
                 number,
-                "tests wait for an event; only `wait.rs` may sleep",
+                "a test must wait for an event; only `wait.rs` may sleep",
             ));
         }
     }
     findings
 }
 
-/// A test of the suite that no machine would run: `#[ignore]` states needs that are known, and
-/// nothing else.
+/// A test of the suite that would run on no machine: `#[ignore]` may only name known needs.
 fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
     if !file.starts_with(Path::new("tests").join("suite")) || !code.starts_with("#[ignore") {
         return None;
@@ -204,7 +204,7 @@ fn ignored_for_ever(file: &Path, code: &str, known: &[&str]) -> Option<String> {
     let needs = plan::needs(reason);
     let unknown = needs.iter().find(|need| !known.contains(need));
     match unknown {
-        Some(unknown) => Some(format!("it needs `{unknown}`, which is no capability")),
+        Some(unknown) => Some(format!("it needs `{unknown}`, which is not a capability")),
         None if needs.is_empty() => {
             Some("`#[ignore = \"needs CAPABILITY\"]` is the only reason to ignore a test".to_owned())
         }
@@ -216,7 +216,7 @@ fn is_test_code_that_may_not_sleep(file: &Path) -> bool {
     file.starts_with("tests") && file.file_name().is_none_or(|name| name != "wait.rs")
 }
 
-/// A file of the suite that no `mod` names: its tests would silently not exist.
+/// A file of the suite that no `mod` declares: its tests would silently not exist.
 fn undeclared(root: &Path, file: &Path) -> Option<Finding> {
     let suite = Path::new("tests").join("suite");
     let inner = file.strip_prefix(&suite).ok()?;
@@ -242,8 +242,8 @@ fn undeclared(root: &Path, file: &Path) -> Option<Finding> {
     })
 }
 
-/// The files that could declare the module `inner`: `main.rs` at the top, else `a.rs` or `a/mod.rs`
-/// for `a/b.rs`.
+/// The files that could declare the module `inner`: `main.rs` at the top, otherwise `a.rs` or
+/// `a/mod.rs` for `a/b.rs`.
 fn parents(suite: &Path, inner: &Path) -> Vec<PathBuf> {
     match inner.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         None => vec![suite.join("main.rs")],
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tidy_file_breaks_no_rule() {
+    fn a_tidy_file_violates_no_rule() {
         assert_eq!(
             messages(
                 "core/src/a.rs",
@@ -280,7 +280,7 @@ mod tests {
     fn a_missing_head_is_found() {
         let found = messages("core/src/a.rs", "fn f() {}\n");
         assert!(
-            found.len() == 1 && found[0].starts_with("core/src/a.rs:1: a file starts with"),
+            found.len() == 1 && found[0].starts_with("core/src/a.rs:1: a file must start with"),
             "{found:?}"
         );
     }

@@ -99,7 +99,7 @@ fn a_mount_that_does_not_start_is_reported_with_its_last_output() {
     let run = conformance(&["fsx::served"], &[("STAND_IN_MOUNT", "dies")]);
     assert_failed(
         &run,
-        &["mount: `mountpoint` ended before it had mounted; its last words: last words"],
+        &["mount: `mountpoint` ended before it had mounted; its last line: last words"],
     );
 }
 
@@ -115,7 +115,7 @@ fn a_mount_that_stays_fails_the_check_and_is_detached() {
 fn an_interrupted_check_leaves_nothing_running_and_nothing_mounted() {
     let hanging = [("STAND_IN_FSX", "hangs")];
     let mut running = start("conformance", &["fsx::served", "fsx_random::served"], &hanging);
-    running.wait_for_line("making 2 checks");
+    running.wait_for_line("running 2 checks");
     let run = running.interrupt(Signal::INT);
     assert_eq!(
         (run.code, run.last_line()),

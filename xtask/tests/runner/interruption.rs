@@ -132,7 +132,7 @@ fn two_signals_end_a_run_at_once() {
     let mut running = Running::start(&["hostile::ignores", "--grace", "24h"]);
     running.wait_for_line("running ");
     running.send(Signal::INT);
-    running.wait_for_line("SIGINT: 1 test asked to end; once more");
+    running.wait_for_line("SIGINT: 1 test asked to end; repeat");
     let run = running.interrupt(Signal::INT);
     assert_eq!(run.code, Some(130), "{run}");
     assert_nothing_remains(&run);

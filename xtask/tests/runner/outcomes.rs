@@ -89,7 +89,7 @@ fn every_way_to_fail_is_distinguished() {
         assert!(junit.contains(kind), "{kind}\n{junit}");
     }
     assert!(
-        junit.contains("message=\"the process exited with 0 before the test had ended\""),
+        junit.contains("message=\"the process exited with 0 before the test ended\""),
         "{junit}"
     );
     assert!(
@@ -152,7 +152,7 @@ fn skips_carry_their_reasons_and_unknown_needs_are_errors() {
         );
     }
     assert!(
-        run.stdout.contains("needs `teleport`, which is no capability"),
+        run.stdout.contains("needs `teleport`, which is not a capability"),
         "{run}"
     );
 }

@@ -99,7 +99,7 @@ fn the_error_for_an_invalid_argument_names_it() {
     for (words, wrong) in [
         ("--stretch -1", "`-1` is neither `auto` nor a number"),
         ("--timeout nan", "`nan` is not a number"),
-        ("--timeout -1", "`-1` is not a length of time"),
+        ("--timeout -1", "`-1` is not a valid duration"),
         (
             "--junit \"$(printf 'a\\377')\" -E \"$(printf 'b\\377')\" c",
             "it is `b\u{fffd}`",

@@ -20,7 +20,7 @@ fn an_interrupted_run_kills_its_tests_and_reports_the_interruption() {
     assert!(run.junit().contains("interrupted by SIGINT"), "{}", run.junit());
     for line in [
         "\nINTR [",
-        "\ninterrupted: 1 of the tests that count as failed\n0 passed, 1 failed, 1 skipped\n",
+        "\ninterrupted: 1 of the failed tests\n0 passed, 1 failed, 1 skipped\n",
     ] {
         assert!(run.stdout.contains(line), "{line}\n{run}");
     }
@@ -257,7 +257,7 @@ fn a_test_that_fails_for_lack_of_space_reports_which_test_uses_it() {
         let run = running.finish();
         assert_eq!(run.last_line(), "1 passed, 1 failed, 0 skipped", "{run}");
         assert!(!run.stdout.contains("LEAK"), "{run}");
-        let told = format!("no room: of {total} for temporary directories {free} are free; ");
+        let told = format!("no room: {free} of {total} for temporary directories are free; ");
         let culprit = format!("fixture::suite$hungry::takes_all_the_room holds {held}");
         for text in [run.stdout.clone(), run.junit()] {
             assert!(text.contains(&format!("{told}{culprit}")), "{text}");

@@ -11,7 +11,7 @@ use crate::base::{disarm, os, text, variables};
 use crate::machine::capability;
 use crate::runner::{completions, doctor, init, list, report, sweep, test};
 
-/// The subcommands of the runner, to be flattened into those of a program.
+/// The subcommands of the runner, for flattening into those of a program.
 #[derive(Debug, clap::Subcommand)]
 #[expect(
     missing_docs,
@@ -28,11 +28,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the subcommand. `P` is the whole command line of the program, whose words shells
-    /// complete.
+    /// Runs the subcommand. `P` is the whole command line of the program, for shell completion.
     ///
     /// # Errors
-    /// When there is neither a run nor a report; the error carries the exit code.
+    /// When there is neither a run nor a report. The error carries the exit code.
     pub fn run<P: Parser>(self) -> anyhow::Result<ExitCode> {
         match self {
             Command::Test(args) => test::run(&args, &words_of_the_subcommand()),
@@ -51,9 +50,9 @@ fn words_of_the_subcommand() -> Vec<std::ffi::OsString> {
     Invocation::current().words().into_iter().skip(2).collect()
 }
 
-/// The `main` of a program with the subcommands `P`: reads the command line, runs what it says,
-/// prints an error, and returns the exit code. It must come first in the program, as helpers of the
-/// runner are the same program.
+/// The `main` of a program with the subcommands `P`: parses the command line, runs the subcommand,
+/// prints an error, and returns the exit code. The program must call it first, because the runner's
+/// helpers are the same program.
 pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Result<ExitCode>) -> ExitCode {
     os::reset_signals();
     #[cfg(target_os = "linux")]
@@ -68,7 +67,7 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     }
     invocation.set();
     run(variables::parse(&invocation.words())).unwrap_or_else(|error| {
-        // Nothing can be done for someone whose standard error is closed.
+        // If standard error is closed, there is no way to report the error.
         let message = text::plain_text(format!("error: {error:#}").as_bytes());
         writeln!(std::io::stderr(), "{}", disarm::disarmed(&message)).ok();
         error

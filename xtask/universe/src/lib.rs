@@ -1,9 +1,9 @@
-//! A test runner that owns whatever tests start: processes, ports, mounts, files.
+//! A test runner that owns everything that tests start: processes, ports, mounts, files.
 //!
-//! One process per test over stock libtest binaries, each with a temporary directory and, on Linux,
-//! namespaces of its own. Tests say what they need (`#[ignore = "needs fuse"]`) and run where the
-//! machine has it. What a test leaves behind is found, reported and removed. Nothing is cached.
-//! Reports are JUnit, events, Markdown and a timeline.
+//! One process per test over stock libtest binaries, each with its own temporary directory and, on
+//! Linux, its own namespaces. Tests declare what they need (`#[ignore = "needs fuse"]`) and run
+//! where the machine has it. The runner finds, reports and removes what a test leaves behind.
+//! Nothing is cached. Reports are JUnit, events, Markdown and a timeline.
 //!
 //! The rooms, lowest floor first; each imports only rooms below it:
 //!
@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`base`] | time, the operating system, files, text, exit codes |
 //! | [`report`] | a run as data: JUnit, events, Markdown, timeline, merging, comparing |
-//! | [`sandbox`] | who owns the processes of tests and builds, and what they leave |
+//! | [`sandbox`] | the ownership of the processes of tests and builds, and their leftovers |
 //! | [`workspace`] | what cargo says: metadata, configuration, builds, sources |
 //! | [`machine`] | capabilities, and how fast the machine is |
 //! | [`select`] | which tests run, in which order, and how each is treated |

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use cargo_universe::Invocation;
 use clap::Parser;
 
-/// Run the tests of a workspace, each in a process of its own that owns whatever it starts
+/// Run the tests of a workspace, each in its own process, and remove what they leave behind
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo universe", version)]
 enum Program {

@@ -1,5 +1,5 @@
-//! A run as data, and everything that is a function of it: JUnit, events, Markdown, the timeline,
-//! merging, comparing.
+//! A run as data, and every function of it: JUnit, events, Markdown, the timeline, merging,
+//! comparing.
 //!
 //! Nothing here starts a process or decides what to run.
 

@@ -1,7 +1,6 @@
-//! Who owns the processes of tests and builds, and what they leave behind.
+//! The ownership of the processes of tests and builds, and their leftovers.
 //!
-//! On Linux that is `linux`: namespaces, a supervisor for each running test, leaks and their
-//! evidence.
+//! On Linux: namespaces, a supervisor for each running test, leaks and their evidence. See `linux`.
 
 pub mod build_guard;
 pub mod isolation;

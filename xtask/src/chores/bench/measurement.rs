@@ -1,24 +1,24 @@
-//! What a measuring binary prints: one JSON object a line,
+//! The output of a measuring binary: one JSON object per line,
 //! `{"what":"write","unit":"MB/s","median":812.5,"runs":[…]}`.
 //!
-//! Lines that are something else are for people and ignored.
+//! Other lines are for people and ignored.
 
 use serde::Deserialize;
 
-/// Whose figures a measuring binary prints.
+/// The name under which the measuring binary's figures appear.
 pub(super) const TANDEM: &str = "tandem";
 
 /// Megabytes (10⁶ bytes) a second.
 pub(super) const MEGABYTES_PER_SECOND: &str = "MB/s";
 
-/// A figure.
+/// One measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Measurement {
     pub(super) what: String,
     /// `tandem`, `sshfs`, …
     pub(super) by: &'static str,
     pub(super) value: f64,
-    /// As it is shown: `MB/s`, `1/s`, `ms`, `MiB`.
+    /// As displayed: `MB/s`, `1/s`, `ms`, `MiB`.
     pub(super) unit: String,
 }
 
@@ -29,7 +29,7 @@ struct Line {
     median: f64,
 }
 
-/// All figures in the output of a binary, in its order.
+/// All measurements in the output of a binary, in its order.
 pub(super) fn parse(output: &str) -> Vec<Measurement> {
     let lines = output.lines().filter_map(|line| serde_json::from_str(line).ok());
     let measurement = |Line { what, unit, median }| Measurement {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_found_among_what_is_for_people() {
+    fn measurements_are_found_among_other_lines() {
         let output = r#"warming up
 {"what":"write","unit":"MB/s","median":2.5,"runs":[3.0,1.0,2.5]}
 {"what":"nothing"}

@@ -1,8 +1,8 @@
-//! sshfs and rclone over loopback, where they are installed: what people mount today, in the same
-//! run.
+//! sshfs and rclone over loopback, if they are installed: common ways to mount remote folders,
+//! measured in the same run.
 //!
-//! Each serves the directory of a file, and is mounted beside it; `cp` reads and writes. They are
-//! there for comparison: what does not work is a note and no failure.
+//! Each serves the directory of a file, which is mounted beside it; `cp` reads and writes. They
+//! serve for comparison: if one fails, the result is a note, not a failure.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use crate::chores::limits::{SERVER_LOOK_INTERVAL, SERVER_READY_TIMEOUT};
 use cargo_universe::base::clock;
 use cargo_universe::base::mounts;
 
-/// Variables through which a request to loopback could leave this machine.
+/// Variables that could redirect a request for loopback to another machine.
 const PROXIES: [&str; 6] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -28,10 +28,10 @@ const PROXIES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// Something else that mounts a remote folder.
+/// Another program that mounts a remote folder.
 struct Other {
     name: &'static str,
-    /// Without one of them it is left out.
+    /// If one of them is missing, the program is skipped.
     programs: &'static [&'static str],
     commands: fn(&Place<'_>) -> anyhow::Result<Commands>,
 }
@@ -49,11 +49,11 @@ const OTHERS: [Other; 2] = [
     },
 ];
 
-/// Where it is to work.
+/// The directories for one program.
 struct Place<'a> {
-    /// Served.
+    /// The served directory.
     served: &'a Path,
-    /// Mounted on.
+    /// The mount point.
     point: &'a Path,
     /// For keys, settings and logs.
     own: &'a Path,
@@ -72,15 +72,15 @@ struct Running(Vec<Child>);
 impl Drop for Running {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // An error means that it has ended already.
+            // An error means that it has already exited.
             child.kill().ok();
             child.wait().ok();
         }
     }
 }
 
-/// The figures of all that are installed, and a line for each that is, but did not work. `scratch`
-/// is empty of them afterwards.
+/// The measurements of all installed programs, and a line for each that failed. Leaves none of
+/// their files in `scratch`.
 pub(super) async fn measure(scratch: &Path, source: &Source<'_>) -> (Vec<Measurement>, Vec<String>) {
     let (mut measurements, mut notes) = (Vec::new(), Vec::new());
     for other in OTHERS.iter().filter(|other| other.is_installed()) {
@@ -95,7 +95,7 @@ pub(super) async fn measure(scratch: &Path, source: &Source<'_>) -> (Vec<Measure
     (measurements, notes)
 }
 
-/// Whether there is anything to measure.
+/// Whether any program is installed.
 pub(super) fn any_installed() -> bool {
     OTHERS.iter().any(Other::is_installed)
 }
@@ -163,7 +163,7 @@ impl Running {
                 .is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
             if ended || clock::now() - start > SERVER_READY_TIMEOUT {
                 let words = std::fs::read_to_string(log).unwrap_or_default();
-                let last = words.lines().last().unwrap_or("it said nothing").to_owned();
+                let last = words.lines().last().unwrap_or("it printed nothing").to_owned();
                 bail!("`{name}` did not become ready: {last}");
             }
             clock::after(SERVER_LOOK_INTERVAL).await;
@@ -172,13 +172,13 @@ impl Running {
     }
 }
 
-/// Free a moment ago; these programs cannot choose one and tell us.
+/// Free a moment ago; these programs cannot choose a port and report it.
 fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not bind to loopback")?;
     Ok(listener.local_addr().context("could not read a port")?.port())
 }
 
-/// In PATH or where daemons lie: sshd insists on being started by its whole path.
+/// In PATH or in the directories of daemons: sshd must be started by its absolute path.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
@@ -194,7 +194,7 @@ fn sshfs(place: &Place<'_>) -> anyhow::Result<Commands> {
         .arg(&key)
         .status();
     if !keygen.context("could not start `ssh-keygen`")?.success() {
-        bail!("`ssh-keygen` made no key");
+        bail!("`ssh-keygen` created no key");
     }
     let user = Command::new("id")
         .arg("-un")
@@ -222,7 +222,7 @@ fn sshfs(place: &Place<'_>) -> anyhow::Result<Commands> {
     Ok(Commands { serve, mount })
 }
 
-/// The same key for the server and for its only user.
+/// The same key for the server and its only user.
 fn sshd_settings(port: u16, key: &Path) -> String {
     let key = key.display();
     format!(
@@ -233,7 +233,7 @@ fn sshd_settings(port: u16, key: &Path) -> String {
 
 fn rclone(place: &Place<'_>) -> anyhow::Result<Commands> {
     let address = format!("127.0.0.1:{}", place.port);
-    // Nobody's own settings.
+    // Not the user's own settings.
     let settings = place.own.join("rclone.conf");
     File::create(&settings).context("could not write rclone's settings")?;
     let rclone = || {

@@ -1,8 +1,8 @@
-//! `cargo xtask bench runner`: what running tests costs, beside `cargo nextest` and `cargo test`,
+//! `cargo xtask bench runner`: the cost of running tests, beside `cargo nextest` and `cargo test`,
 //! one after the other in each round.
 //!
-//! All run the same tests with the same number of jobs, on a suite that is made for it: the tests
-//! do nothing or wait, so that what is measured is the runners.
+//! All run the same tests with the same number of jobs, on a generated suite: its tests do nothing
+//! or wait, so that only the cost of the runners is measured.
 
 mod contender;
 mod figures;
@@ -16,12 +16,12 @@ use anyhow::Context as _;
 use cargo_universe::runner::console::Console;
 use cargo_universe::runner::test::default_jobs;
 use cargo_universe::workspace::metadata::Workspace;
-use contender::{Contender, Ground};
+use contender::{Contender, Directories};
 use figures::{Figures, Sample};
 
 /// The options.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Of the bench `runner`")]
+#[command(next_help_heading = "Options of the benchmark `runner`")]
 pub(super) struct RunnerArgs {
     /// Run the suite N times with each runner
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
@@ -29,18 +29,18 @@ pub(super) struct RunnerArgs {
     /// Run N tests concurrently [default: twice the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Also run the xtask of the checkout in DIR, to compare with an earlier state of this one
+    /// Also run the xtask of the checkout in DIR, to compare with an earlier version
     #[arg(long, value_name = "DIR")]
     before: Option<PathBuf>,
 }
 
-/// Makes the suite, measures, shows.
+/// Creates the suite, measures, prints.
 ///
 /// # Errors
 /// When the suite cannot be built, or a runner fails on it.
 pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()> {
     let console = Console::new();
-    let ground = Ground {
+    let ground = Directories {
         workspace: workspace.root.clone(),
         target: workspace.target_directory.clone(),
         suite: place(workspace),
@@ -50,7 +50,7 @@ pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()
     suite::write(&ground.suite).context("could not write the suite")?;
     let contenders = contenders(&ground, &console);
     for contender in &contenders {
-        // What is to be built or looked up once is not measured.
+        // The first run builds and looks up everything; it is not measured.
         contender.run(&ground)?;
     }
     let mut samples: Vec<(Contender, Vec<Sample>)> =
@@ -79,12 +79,12 @@ fn place(workspace: &Workspace) -> PathBuf {
     home.join("runner")
 }
 
-/// Those that are installed, and that which was asked for.
-fn contenders(ground: &Ground, console: &Console) -> Vec<Contender> {
+/// The installed runners, and the requested earlier one.
+fn contenders(ground: &Directories, console: &Console) -> Vec<Contender> {
     let mut contenders = Contender::ALL.to_vec();
     if !contender::has_nextest(ground) {
         contenders.retain(|one| *one != Contender::Nextest);
-        console.line("nextest is not installed: left out");
+        console.line("nextest is not installed: skipped");
     }
     if ground.before.is_none() {
         contenders.retain(|one| *one != Contender::Before);

@@ -1,4 +1,4 @@
-//! A file on the disk that is measured, and `cp` of it: how others than tandem are measured.
+//! A file on the measured disk, and copies of it with `cp`, to measure other programs.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -22,10 +22,10 @@ impl Source<'_> {
     /// The file's name in its directory.
     pub(super) const NAME: &'static str = "source";
 
-    /// Writes it: not zeros, which some file systems do not store.
+    /// Writes it. Not with zeros, which some file systems do not store.
     ///
     /// # Errors
-    /// When there is no room.
+    /// When the disk is full.
     pub(super) fn write(&self) -> anyhow::Result<()> {
         let mut block = vec![0; BLOCK_LEN];
         let mut file = File::create(self.file()).context("could not create a file to copy")?;
@@ -38,12 +38,12 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Where it lies.
+    /// Its path.
     pub(super) fn file(&self) -> PathBuf {
         self.directory.join(Self::NAME)
     }
 
-    /// Copies it, or a file of the same size, to `to`, which is overwritten; megabytes a second.
+    /// Copies it, or a file of the same size, over `to`. Returns megabytes per second.
     ///
     /// # Errors
     /// When there is no `cp`, or it fails.

@@ -1,23 +1,23 @@
-//! The figures as a table: one row for each thing measured, beside the same without a mount,
-//! others, and its budget. A pure function of the measurements.
+//! The measurements as a table: one row for each, beside the same without a mount, other programs,
+//! and its budget. A pure function of the measurements.
 
 use super::measurement::{Measurement, TANDEM};
 
-/// What a figure must be.
+/// The required value.
 #[derive(Debug, Clone, Copy)]
 enum Budget {
     None,
     AtLeast(f64),
     AtMost(f64),
-    /// This part of the native figure where the kernel passes through, and that part where it does
-    /// not.
+    /// The required fraction of the native value: the first with kernel passthrough, the second
+    /// without.
     OfNative(f64, f64),
 }
 
-/// A thing that is measured.
+/// A measured operation.
 struct Row {
     what: &'static str,
-    /// What the same without a mount is called.
+    /// The name of the same operation without a mount.
     native: Option<&'static str>,
     budget: Budget,
 }
@@ -31,7 +31,8 @@ const ROWS: [Row; 12] = [
     row(READ, Some("cp beside it"), Budget::AtLeast(700.0)),
     row("re-read", Some("native read"), Budget::OfNative(0.95, 0.9)),
     row("re-read again", Some("native read"), Budget::OfNative(0.95, 0.9)),
-    // Beside a native file that is cached as the kernel caches what comes through FUSE.
+    // Compared with a native file whose cache has the same page size as the kernel's cache of FUSE
+    // files.
     row(
         "re-read beside single pages",
         Some("native read of single pages"),
@@ -59,24 +60,24 @@ const ROWS: [Row; 12] = [
     row("peak memory of the mounting peer", None, Budget::AtMost(64.0)),
 ];
 
-/// What others are compared with when they are read from.
+/// The row that other programs are compared with for reading.
 pub(super) const READ: &str = "cold remote read";
 
-/// What others are compared with when they are written to.
+/// The row that other programs are compared with for writing.
 pub(super) const WRITE: &str = "write";
 
 const HEAD: [&str; 7] = ["what", "tandem", "native", "ratio", "sshfs", "rclone", "budget"];
 
-/// Who serves the reads of a complete file.
+/// Where reads of a complete file are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Served {
-    /// The kernel, which root may ask for.
+    /// By the kernel, on root's request.
     ByPassthrough,
-    /// The kernel's pages, filled by the peer.
+    /// From the kernel's pages, filled by the peer.
     FromPages,
 }
 
-/// The table, line by line; last what has no row of its own.
+/// The table, line by line; measurements without a row come last.
 pub(super) fn table(measurements: &[Measurement], served: Served) -> Vec<String> {
     let is_native = |what: &str| ROWS.iter().any(|row| row.native == Some(what));
     let is_known = |what: &str| ROWS.iter().any(|row| row.what == what) || is_native(what);
@@ -111,7 +112,7 @@ fn cells(what: &str, native: Option<&str>, budget: Budget, measurements: &[Measu
     ]
 }
 
-/// With three digits that count, or all before the point.
+/// With three significant digits, or with all digits before the point.
 fn figure(measurement: &Measurement) -> String {
     let Measurement { value, unit, .. } = measurement;
     let digits = match value.abs() {
@@ -123,7 +124,7 @@ fn figure(measurement: &Measurement) -> String {
 }
 
 impl Budget {
-    /// With the one part of native that counts.
+    /// With the applicable fraction of the native value.
     fn under(self, served: Served) -> Budget {
         match (self, served) {
             (Budget::OfNative(_, otherwise), Served::FromPages) => Budget::OfNative(otherwise, otherwise),
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_stands_beside_the_others_and_its_budget() {
+    fn a_figure_is_shown_beside_the_others_and_its_budget() {
         let measurements = [
             measurement(READ, TANDEM, 800.0),
             measurement("cp beside it", TANDEM, 1600.0),
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_out_whether_or_not_it_has_a_row() {
+    fn every_measurement_is_shown_with_or_without_a_row() {
         assert_eq!(
             line(&[], Served::FromPages, "mount and unmount"),
             "mount and unmount not measured - - - - ≤ 20"

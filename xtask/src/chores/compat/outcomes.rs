@@ -1,5 +1,5 @@
-//! Which tests ran and what became of each, read from what `cargo test`, nextest and this runner
-//! print. Pure.
+//! Which tests ran and the outcome of each, parsed from the output of `cargo test`, nextest and
+//! this runner. Pure.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -7,12 +7,12 @@ use std::process::Output;
 use crate::chores::limits::DIFFERENCES_SHOWN_MAX;
 use serde::Deserialize;
 
-/// A test, as `cargo xtask list --json` tells it.
+/// A test, as `cargo xtask list --json` prints it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Listed {
     binary: String,
     name: String,
-    /// Whether it is all of a binary with a harness of its own.
+    /// Whether it is a whole binary with a harness of its own.
     whole: bool,
     #[serde(default)]
     needs: Vec<String>,
@@ -21,13 +21,13 @@ pub(super) struct Listed {
     reason: Option<String>,
 }
 
-/// How often each line `name outcome` is there: two binaries may have tests of the same name.
+/// How often each line `name outcome` occurs: two binaries may have tests of the same name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcomes(BTreeMap<String, usize>);
 
 impl Outcomes {
-    /// What `cargo test` says. A binary that runs whole failed if cargo names it among the targets
-    /// that did.
+    /// The outcomes that `cargo test` prints. A binary that runs as a whole failed if cargo names
+    /// it among the failed targets.
     pub(super) fn of_cargo(output: &Output, listed: &[Listed]) -> Outcomes {
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         let mut outcomes = Outcomes::default();
@@ -40,7 +40,8 @@ impl Outcomes {
         outcomes
     }
 
-    /// What nextest says, a line `STATUS [TIME] (NUMBER) BINARY NAME` for each test.
+    /// The outcomes that nextest prints, one line `STATUS [TIME] (NUMBER) BINARY NAME` for each
+    /// test.
     pub(super) fn of_nextest(output: &Output) -> Outcomes {
         let mut outcomes = Outcomes::default();
         let stderr = text(&output.stderr);
@@ -49,8 +50,8 @@ impl Outcomes {
         outcomes
     }
 
-    /// What should become of them where nobody knows what the machine has: what needs something is
-    /// ignored, the rest passes.
+    /// The outcomes of a runner that does not know the capabilities: tests with needs are ignored,
+    /// the rest pass.
     pub(super) fn expected(listed: &[Listed]) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for test in listed {
@@ -60,7 +61,7 @@ impl Outcomes {
         outcomes
     }
 
-    /// What this runner says.
+    /// The outcomes that this runner prints.
     pub(super) fn of_xtask(output: &Output, listed: &[Listed]) -> Outcomes {
         let mut outcomes = Outcomes::default();
         for line in text(&output.stdout).lines() {
@@ -84,8 +85,8 @@ impl Outcomes {
         *self.0.entry(format!("{name} {outcome}")).or_default() += 1;
     }
 
-    /// One line for each `name outcome` that the two have in different numbers; by whom, is said in
-    /// `by`.
+    /// One line for each `name outcome` whose count differs between the two; `by` names the
+    /// runners.
     pub(super) fn differences(&self, ours: &Outcomes, by: [&str; 2]) -> Vec<String> {
         let count = |outcomes: &Outcomes, line: &String| outcomes.0.get(line).copied().unwrap_or_default();
         let mut lines: Vec<&String> = self.0.keys().chain(ours.0.keys()).collect();
@@ -96,13 +97,13 @@ impl Outcomes {
             .map(|line| (line, count(self, line), count(ours, line)))
             .filter(|(_, theirs, ours)| theirs != ours);
         let [them, us] = by;
-        let told =
+        let lines =
             differing.map(|(line, theirs, ours)| format!("  {line}: {theirs} by {them}, {ours} by {us}"));
-        let mut told: Vec<String> = told.collect();
-        let hidden = told.len().saturating_sub(DIFFERENCES_SHOWN_MAX);
-        told.truncate(DIFFERENCES_SHOWN_MAX);
-        told.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
-        told
+        let mut lines: Vec<String> = lines.collect();
+        let hidden = lines.len().saturating_sub(DIFFERENCES_SHOWN_MAX);
+        lines.truncate(DIFFERENCES_SHOWN_MAX);
+        lines.extend((hidden > 0).then(|| format!("  ... and {hidden} more")));
+        lines
     }
 }
 
@@ -126,7 +127,7 @@ fn nextests_line(line: &str) -> Option<(&str, &'static str)> {
     let (_, rest) = rest.split_once("] (")?;
     let (_, name) = rest.split_once(") ")?.1.split_once(' ')?;
     let outcome = match status {
-        // One that is slow is told of again.
+        // A slow test has another line later.
         "SLOW" => return None,
         "PASS" | "LEAK" => "passed",
         "SKIP" => "ignored",
@@ -186,7 +187,7 @@ mod tests {
     const BY: [&str; 2] = ["`cargo test`", "`cargo xtask test`"];
 
     #[test]
-    fn what_needs_something_is_expected_to_be_ignored_and_the_rest_to_pass() {
+    fn tests_with_needs_are_expected_to_be_ignored_and_the_rest_to_pass() {
         let mut listed = listed();
         listed[1].needs = vec!["fuse".to_owned()];
         listed[2].reason = Some("measures".to_owned());
@@ -197,9 +198,9 @@ mod tests {
         let expected = Outcomes::expected(&listed);
         assert_eq!(theirs, expected);
         let died = nextest.replace("PASS", "SIGABRT");
-        let told = Outcomes::of_nextest(&output("", &died)).differences(&expected, ["nextest", "us"]);
+        let differences = Outcomes::of_nextest(&output("", &died)).differences(&expected, ["nextest", "us"]);
         assert_eq!(
-            told,
+            differences,
             [
                 "  a::b failed: 1 by nextest, 0 by us",
                 "  a::b passed: 0 by nextest, 1 by us"
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_outcomes_are_equal_whoever_tells_them() {
+    fn equal_outcomes_are_equal_from_every_runner() {
         let theirs = Outcomes::of_cargo(&output(CARGO, ""), &listed());
         let ours = Outcomes::of_xtask(&output(OURS, ""), &listed());
         assert_eq!(theirs, ours);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn another_outcome_and_a_test_that_only_one_has_are_differences() {
+    fn a_different_outcome_and_a_test_of_only_one_runner_are_differences() {
         let theirs = Outcomes::of_cargo(
             &output(CARGO, "error: 1 target failed:\n    `--test ui`\n"),
             &listed(),
@@ -229,10 +230,10 @@ mod tests {
             ),
             &listed(),
         );
-        let told = theirs.differences(&ours, BY);
-        assert_eq!(told.len(), 4, "{told:?}");
+        let differences = theirs.differences(&ours, BY);
+        assert_eq!(differences.len(), 4, "{differences:?}");
         assert_eq!(
-            told[0],
+            differences[0],
             "  a::b failed: 1 by `cargo test`, 2 by `cargo xtask test`"
         );
     }

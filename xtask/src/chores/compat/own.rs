@@ -1,8 +1,8 @@
 //! This workspace's own suite under `cargo test` and `cargo nextest run`: both must pass on it and
-//! run all that needs nothing.
+//! run every test without needs.
 //!
-//! What is expected comes from our list, so that nothing runs a third time: a test that needs
-//! something is ignored by whoever does not know what the machine has.
+//! The expected outcomes come from our list, so that nothing runs a third time: a runner that does
+//! not know the capabilities ignores tests with needs.
 
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use cargo_universe::workspace::metadata::Workspace;
 struct Runner {
     name: &'static str,
     arguments: &'static [&'static str],
-    /// Which of its outputs shows what became of each test.
+    /// The output stream that shows the outcome of each test.
     outcomes: fn(&Output, &[Listed]) -> Outcomes,
 }
 
@@ -43,7 +43,7 @@ const NEXTEST: Runner = Runner {
     outcomes: |output, _| Outcomes::of_nextest(output),
 };
 
-/// Runs both, built with these features, given as `package/feature`; nextest only where it is
+/// Runs both, built with these features, given as `package/feature`; nextest only if it is
 /// installed.
 ///
 /// # Errors
@@ -51,11 +51,11 @@ const NEXTEST: Runner = Runner {
 pub(crate) fn check(workspace: &Workspace, features: &[String]) -> anyhow::Result<()> {
     let console = Console::new();
     let listed = listed(place(workspace))?;
-    let mut wrong = runs(&CARGO_TEST, workspace, features, &listed)?.told(&console);
+    let mut wrong = runs(&CARGO_TEST, workspace, features, &listed)?.show(&console);
     let mut asked = cargo_command();
     asked.args(["nextest", "--version"]);
     if captured(asked, place(workspace)).is_ok_and(|output| output.status.success()) {
-        wrong.extend(runs(&NEXTEST, workspace, features, &listed)?.told(&console));
+        wrong.extend(runs(&NEXTEST, workspace, features, &listed)?.show(&console));
     } else {
         console.line(&format!("{}: skipped, it is not installed", NEXTEST.name));
     }
@@ -72,14 +72,14 @@ fn place(workspace: &Workspace) -> Place<'_> {
     }
 }
 
-/// What came of one runner.
+/// The result of one runner.
 struct Ran {
     name: &'static str,
     status: ExitStatus,
     elapsed: Duration,
     test_count: usize,
     differences: Vec<String>,
-    /// The end of what it wrote.
+    /// The end of its output.
     end: String,
 }
 
@@ -108,8 +108,8 @@ fn runs(
 }
 
 impl Ran {
-    /// Shows how it went; what is wrong, if anything is.
-    fn told(self, console: &Console) -> Vec<String> {
+    /// Prints the result, with the differences if there are any.
+    fn show(self, console: &Console) -> Vec<String> {
         let (name, count, seconds) = (self.name, self.test_count, self.elapsed.as_secs_f64());
         if self.status.success() && self.differences.is_empty() {
             console.line(&format!("{name}: the same {count} tests, in {seconds:.1} s"));

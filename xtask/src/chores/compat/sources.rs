@@ -1,6 +1,6 @@
-//! Published crates, fetched by cargo itself and unpacked where they can be built.
+//! Published crates, fetched by cargo and unpacked where they can be built.
 //!
-//! A scratch package depends on exactly these versions; cargo's metadata then says where each lies.
+//! A scratch package depends on exactly these versions; cargo's metadata then has the path of each.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,7 +45,7 @@ pub(super) struct Unpacked {
 }
 
 impl Unpacked {
-    /// `cargo test`, for what this runner runs.
+    /// `cargo test` for the tests that this runner runs.
     pub(super) fn cargo_test(&self) -> Vec<&'static str> {
         let mut arguments = vec!["test", "--no-fail-fast", "--bins", "--tests"];
         arguments.extend(self.has_library.then_some("--lib"));
@@ -71,8 +71,8 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Fetches `crates` and copies each into a directory of its own below `directory`, as a workspace
-/// of its own.
+/// Fetches `crates` and copies each into its own directory below `directory`, as a separate
+/// workspace.
 pub(super) fn unpack(crates: &[Crate], directory: &Path) -> anyhow::Result<Vec<Unpacked>> {
     let scratch = directory.join("fetch");
     let lines = crates
@@ -106,7 +106,7 @@ fn metadata(scratch: &Path) -> anyhow::Result<Metadata> {
         "could not fetch the crates:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).context("could not understand `cargo metadata`")
+    serde_json::from_slice(&output.stdout).context("could not parse the output of `cargo metadata`")
 }
 
 fn copy(wanted: &Crate, metadata: &Metadata, directory: &Path) -> anyhow::Result<Unpacked> {
@@ -144,7 +144,7 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes it a workspace of its own, as it lies within another one now.
+/// Makes it a separate workspace, because it is now inside another one.
 fn detach(manifest: &Path) -> anyhow::Result<()> {
     let mut text = std::fs::read_to_string(manifest)?;
     if !text.lines().any(|line| line.starts_with("[workspace")) {

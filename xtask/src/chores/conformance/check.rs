@@ -1,6 +1,6 @@
-//! The checks, as data: what each needs, the program that it runs, and what its output means.
+//! The checks, as data: what each needs, the program that it runs, and the meaning of its output.
 //!
-//! To add one, write such a value in a file of its own and name it in [`CHECKS`].
+//! To add one, write such a value in its own file and add it to [`CHECKS`].
 
 use std::path::Path;
 use std::process::ExitStatus;
@@ -11,67 +11,67 @@ use tokio::process::Command;
 use super::{fsx, pjdfstest};
 use cargo_universe::select::filter::Subject;
 
-/// The name under which the checks are reported.
+/// The name of the checks in reports.
 pub(super) const SUITE: &str = "xtask::conformance";
 
-/// All of them, in the order in which they run: the quick ones first.
+/// All checks, in the order in which they run: the quick ones first.
 const CHECKS: [&Check; 3] = [&fsx::FIXED, &fsx::RANDOM, &pjdfstest::CHECK];
 
-/// A program that judges a file system by using a directory of it.
+/// A program that tests a file system by using a directory of it.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) name: &'static str,
     /// In one line, for `--list`.
     pub(super) about: &'static str,
-    /// The capabilities without which it is skipped; its program is one of them.
+    /// The capabilities without which it is skipped, including its program.
     pub(super) needs: &'static [&'static str],
-    /// Longer it may not take.
+    /// Its time limit.
     pub(super) limit: Duration,
     /// What to run.
     pub(super) command: fn(&Setting<'_>) -> std::io::Result<Command>,
-    /// What it means, once the program has ended by itself. Pure.
-    pub(super) judge: fn(&Setting<'_>, &Said) -> Verdict,
+    /// Judges the output, once the program has exited by itself. Pure.
+    pub(super) judge: fn(&Setting<'_>, &ProgramOutput) -> Verdict,
 }
 
-/// Where a check takes place.
+/// The directories and the seed of a check.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
-    pub(super) ground: Ground,
+    pub(super) ground: FileSystem,
     /// On the file system under test; empty.
     pub(super) directory: &'a Path,
-    /// On another one; for what the check itself has to write.
+    /// On another file system; for the check's own output.
     pub(super) scratch: &'a Path,
-    /// Where installed tools lie.
+    /// The directory of installed tools.
     pub(super) tools: &'a Path,
-    /// For what is random.
+    /// For random operations.
     pub(super) seed: u64,
 }
 
-/// What the program of a check said, as text that is safe to show.
+/// The output of a check's program, as text that is safe to show.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct ProgramOutput {
     pub(super) status: ExitStatus,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     /// Why it failed, in one line, if it did.
     pub(super) failure: Option<String>,
-    /// What is worth showing in either case.
+    /// Lines that are worth showing in any case.
     pub(super) lines: Vec<String>,
 }
 
-/// The kind of file system that a directory lies on.
+/// The kind of file system of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ground {
-    /// What TMPDIR lies on. It must pass everything, or the check is wrong.
+pub(super) enum FileSystem {
+    /// The one of TMPDIR. It must pass everything, or the check is wrong.
     Plain,
     /// A mount whose reads and writes all go through the peer.
     Served,
-    /// A mount where the kernel reads and writes complete files by itself.
+    /// A mount where the kernel itself reads and writes complete files.
     Passthrough,
 }
 
@@ -85,18 +85,18 @@ pub(super) enum On {
     Plain,
 }
 
-/// A check on a ground.
+/// A check on one kind of file system.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     pub(super) check: &'static Check,
-    pub(super) ground: Ground,
+    pub(super) ground: FileSystem,
 }
 
-/// Every check on every ground that is meant.
+/// Every check on every selected kind of file system.
 pub(super) fn trials(on: On) -> Vec<Trial> {
-    let grounds: &[Ground] = match on {
-        On::Mount => &[Ground::Served, Ground::Passthrough],
-        On::Plain => &[Ground::Plain],
+    let grounds: &[FileSystem] = match on {
+        On::Mount => &[FileSystem::Served, FileSystem::Passthrough],
+        On::Plain => &[FileSystem::Plain],
     };
     let trials = CHECKS
         .iter()
@@ -104,28 +104,27 @@ pub(super) fn trials(on: On) -> Vec<Trial> {
     trials.collect()
 }
 
-impl Ground {
-    /// As it stands in the id of a trial.
+impl FileSystem {
+    /// Its name in the id of a trial.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Ground::Plain => "plain",
-            Ground::Served => "served",
-            Ground::Passthrough => "passthrough",
+            FileSystem::Plain => "plain",
+            FileSystem::Served => "served",
+            FileSystem::Passthrough => "passthrough",
         }
     }
 
-    /// The capabilities without which it cannot be had. Only root in the initial user namespace may
-    /// use passthrough.
+    /// The capabilities that it needs. Only root in the initial user namespace may use passthrough.
     pub(super) fn needs(self) -> &'static [&'static str] {
         match self {
-            Ground::Plain => &[],
-            Ground::Served => &["fuse"],
-            Ground::Passthrough => &["fuse", "root"],
+            FileSystem::Plain => &[],
+            FileSystem::Served => &["fuse"],
+            FileSystem::Passthrough => &["fuse", "root"],
         }
     }
 }
 
-/// What a filter sees of the trial with this name.
+/// The trial with this name, as a filter sees it.
 pub(super) fn subject(name: &str) -> Subject<'_> {
     let (package, binary) = SUITE.split_once("::").unwrap_or(("", SUITE));
     Subject {
@@ -147,13 +146,13 @@ impl Trial {
         format!("{SUITE}${}", self.name())
     }
 
-    /// Whether it acts as other users, too, whom the kernel keeps out of a mount unless they are
-    /// let in.
+    /// Whether it also acts as other users. The kernel keeps them out of a mount unless the mount
+    /// allows them.
     pub(super) fn changes_users(&self) -> bool {
         self.check.needs.contains(&"root")
     }
 
-    /// The capabilities that it needs, in the order in which their absence is told.
+    /// The capabilities that it needs; the first missing one is reported.
     pub(super) fn needs(&self) -> impl Iterator<Item = &'static str> {
         self.check.needs.iter().chain(self.ground.needs()).copied()
     }
@@ -177,7 +176,7 @@ mod tests {
     use cargo_universe::workspace::metadata::Workspace;
 
     #[test]
-    fn every_check_needs_only_what_is_probed() {
+    fn every_check_needs_only_known_capabilities() {
         let config = Workspace::load(None).unwrap().config;
         for trial in [On::Mount, On::Plain].into_iter().flat_map(trials) {
             for need in trial.needs() {

@@ -1,4 +1,4 @@
-//! The table of what is known not to pass, and why: read from TOML, compared with what happened.
+//! The table of expected failures with their reasons: parsed from TOML, compared with the results.
 //!
 //! ```toml
 //! [[expected]]
@@ -32,18 +32,18 @@ struct Group {
     tests: Vec<String>,
 }
 
-/// What became of one test.
+/// The result of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Result {
     Passed,
-    /// With what it said.
+    /// With its message.
     Failed(String),
     /// By the test suite itself, with its reason.
     Skipped(String),
 }
 
 impl Expected {
-    /// Reads the table.
+    /// Parses the table.
     pub(super) fn parse(text: &str) -> std::result::Result<Expected, String> {
         let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut reasons = BTreeMap::new();
@@ -60,8 +60,8 @@ impl Expected {
         Ok(Expected { reasons })
     }
 
-    /// Compares `results`, by name, with the table. Whatever is not as it stands there is a
-    /// failure, in both directions.
+    /// Compares `results`, by name, with the table. Every deviation is a failure, in both
+    /// directions.
     pub(super) fn judge(&self, results: &BTreeMap<String, Result>) -> Verdict {
         let mut unexpected = Vec::new();
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_as_the_table_says_is_no_failure() {
+    fn an_expected_failure_is_not_a_failure() {
         let verdict = judge(&[
             ("link::a", failed()),
             ("link::b", failed()),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_nobody_expected_is_told_with_its_message() {
+    fn an_unexpected_failure_is_reported_with_its_message() {
         let verdict = judge(&[
             ("link::a", failed()),
             ("link::b", failed()),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_skipped_or_gone_though_it_is_listed_is_a_failure() {
+    fn a_listed_test_that_passes_is_skipped_or_is_missing_is_a_failure() {
         for result in [Some(Result::Passed), Some(Result::Skipped(String::new())), None] {
             let other = ("link::b", failed());
             let results = result

@@ -1,8 +1,8 @@
-//! The directory that is checked: a plain one, or a mount that a child of ours holds up for as long
-//! as the check takes.
+//! The directory under test: a plain one, or a mount that a child process keeps mounted during the
+//! check.
 //!
-//! The child is the `mountpoint` binary of the tests package: it says `mounted …` when both peers
-//! have mounted, and unmounts when its standard input is closed. After [`Field::close`] nothing is
+//! The child is the `mountpoint` binary of the tests package. It prints `mounted …` when both peers
+//! have mounted, and unmounts when its standard input closes. After [`Field::close`] nothing is
 //! mounted, whatever the child did.
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::check::Ground;
+use super::check::FileSystem;
 use crate::chores::limits::{GROUND_MESSAGE_LEN_MAX, MOUNT_TIMEOUT, UNMOUNT_TIMEOUT};
 use cargo_universe::base::clock;
 use cargo_universe::base::limits::GRACE;
@@ -22,10 +22,10 @@ use cargo_universe::base::os::{self, Kill};
 use cargo_universe::runner::execution::process::{self, Halt};
 use cargo_universe::workspace::cargo;
 
-/// The beginning of the line that says that the mounts are up.
+/// The beginning of the line that reports the mounts.
 const READY: &str = "mounted";
 
-/// A directory on the ground of a check.
+/// A directory for a check.
 #[derive(Debug)]
 pub(super) struct Field {
     /// Empty at first.
@@ -34,31 +34,31 @@ pub(super) struct Field {
     mount: Option<Child>,
 }
 
-/// What is needed to have a mount.
+/// What a mount needs.
 #[derive(Debug)]
 pub(super) struct Mounting<'a> {
-    /// The binary; without it only plain ground can be had.
+    /// The binary; without it only a plain directory is possible.
     pub(super) program: Option<&'a Path>,
-    /// Arguments for it, besides those that say where and how to mount.
+    /// Arguments for it, besides those about where and how to mount.
     pub(super) arguments: &'a [&'a str],
-    /// Takes what it says.
+    /// Receives its output.
     pub(super) log: &'a Path,
     /// Variables for it, as (name, value).
     pub(super) variables: &'a [(&'a str, &'a str)],
 }
 
 impl Field {
-    /// Makes it, below `scratch`. On an error nothing is left mounted.
+    /// Creates it, below `scratch`. On an error nothing is left mounted.
     pub(super) async fn open(
-        ground: Ground,
+        ground: FileSystem,
         scratch: &Path,
         mounting: &Mounting<'_>,
         halt: &mut watch::Receiver<Halt>,
     ) -> Result<Field, String> {
         let passthrough = match ground {
-            Ground::Plain => return Field::plain(scratch),
-            Ground::Served => "off",
-            Ground::Passthrough => "on",
+            FileSystem::Plain => return Field::plain(scratch),
+            FileSystem::Served => "off",
+            FileSystem::Passthrough => "on",
         };
         let (backing, mount) = (scratch.join("backing"), scratch.join("mount"));
         let command = mounting.command(&backing, &mount, passthrough)?;
@@ -69,7 +69,7 @@ impl Field {
         };
         let ready = field.start(command, halt).await;
         if let Err(cause) = ready {
-            // What went wrong at first matters, not what follows from it.
+            // The first error matters, not those that follow from it.
             field.close().await.ok();
             return Err(format!("{cause}; {}", mounting.last_words()));
         }
@@ -99,7 +99,7 @@ impl Field {
         tokio::select! {
             line = lines.next_line() => match line {
                 Ok(Some(line)) if line.starts_with(READY) => Ok(()),
-                Ok(Some(line)) => Err(format!("`mountpoint` said `{line}` where `{READY}…` was expected")),
+                Ok(Some(line)) => Err(format!("`mountpoint` printed `{line}` instead of `{READY}…`")),
                 Ok(None) | Err(_) => Err("`mountpoint` ended before it had mounted".to_owned()),
             },
             () = clock::after(MOUNT_TIMEOUT) => {
@@ -109,7 +109,7 @@ impl Field {
         }
     }
 
-    /// Unmounts. An error says what did not go as it should; nothing is mounted all the same.
+    /// Unmounts. An error reports a problem on the way; nothing is mounted afterwards in any case.
     pub(super) async fn close(self) -> Result<(), String> {
         let ended = match self.mount {
             Some(child) => end(child).await,
@@ -143,7 +143,7 @@ impl Mounting<'_> {
             command.env_remove(name);
         }
         command.envs(self.variables.iter().copied());
-        // It ends when its standard input is closed.
+        // It exits when its standard input closes.
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -158,11 +158,11 @@ impl Mounting<'_> {
         let text = cargo_universe::base::text::report_text(&text);
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
         let last: String = last
-            .unwrap_or("it said nothing")
+            .unwrap_or("it printed nothing")
             .chars()
             .take(GROUND_MESSAGE_LEN_MAX)
             .collect();
-        format!("its last words: {last}")
+        format!("its last line: {last}")
     }
 }
 
@@ -177,7 +177,7 @@ async fn end(mut child: Child) -> Result<(), String> {
             Err(error) => Err(format!("could not wait for `mountpoint`: {error}")),
         },
         () = clock::after(UNMOUNT_TIMEOUT) => {
-            Err(format!("`mountpoint` had not unmounted {} s after it was told to", UNMOUNT_TIMEOUT.as_secs()))
+            Err(format!("`mountpoint` had not unmounted {} s after the request", UNMOUNT_TIMEOUT.as_secs()))
         }
     };
     os::kill_group(group, Kill::Gently);

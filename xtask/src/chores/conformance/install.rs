@@ -1,7 +1,6 @@
-//! `cargo xtask conformance --install`: builds the tools that the checks run, at the versions that
-//! were tried.
+//! `cargo xtask conformance --install`: builds the tools of the checks, in tested versions.
 //!
-//! They are programs of other people: run, never linked, and no part of Cargo.lock.
+//! They are external programs: run, never linked, and not part of Cargo.lock.
 
 use std::process::ExitCode;
 
@@ -13,11 +12,11 @@ use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::metadata::Workspace;
 
-/// A package of the registry of Rust packages with a binary of the same name.
+/// A crate with a binary of the same name, from the registry of Rust packages.
 struct Tool {
     package: &'static str,
     version: &'static str,
-    /// What to say when it does not build.
+    /// The advice if the build fails.
     hint: &'static str,
 }
 
@@ -25,7 +24,7 @@ const TOOLS: [Tool; 2] = [
     Tool {
         package: "fsx",
         version: "0.3.2",
-        hint: "it needs nothing but the crates; is there a network?",
+        hint: "it needs only crates; is there a network connection?",
     },
     Tool {
         package: "pjdfstest",
@@ -34,8 +33,7 @@ const TOOLS: [Tool; 2] = [
     },
 ];
 
-/// Builds each of them, unless it is there already. One that does not build does not keep the
-/// others from it.
+/// Builds each of them, unless it exists. If one does not build, the others still do.
 pub(super) fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     let sh = Shell::new().context("could not read the current directory")?;
     let root = workspace.target_directory.join("xtask").join("tools");

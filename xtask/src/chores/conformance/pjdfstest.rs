@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use tokio::process::Command;
 
-use super::check::{Check, Ground, Said, Setting, Verdict};
+use super::check::{Check, FileSystem, ProgramOutput, Setting, Verdict};
 use super::expected::{Expected, Result};
 use crate::chores::limits::PJDFSTEST_TIMEOUT;
 use cargo_universe::machine::capability;
 
-/// What is known not to pass on a mount. On a plain directory everything must.
+/// The expected failures on a mount. On a plain directory everything must pass.
 const TABLE: &str = include_str!("../../../conformance/pjdfstest.toml");
 
-/// Users and groups that every system of the families Debian and BSD has. The naps are longer than
-/// a tick of the kernel's clock, from which file systems take their times; the port's own default
-/// of 1 s makes the run take 75 s.
+/// Users and groups that every Debian and BSD system has. The naps are longer than a tick of the
+/// kernel's clock, from which file systems take their times. The port's default of 1 s makes the
+/// run take 75 s.
 const CONFIGURATION: &str = r#"
 [features]
 posix_fallocate = {}
@@ -49,28 +49,27 @@ fn command(setting: &Setting<'_>) -> std::io::Result<Command> {
         .arg(configuration)
         .arg("--path")
         .arg(setting.directory);
-    if setting.ground != Ground::Plain {
-        // Another file system than the mount: to it nothing can be renamed or linked.
+    if setting.ground != FileSystem::Plain {
+        // Another file system than the mount: renames and links to it must fail.
         command.arg("--secondary-fs").arg(setting.scratch);
     }
     Ok(command)
 }
 
-fn judge(setting: &Setting<'_>, said: &Said) -> Verdict {
+fn judge(setting: &Setting<'_>, output: &ProgramOutput) -> Verdict {
     let expected = match setting.ground {
-        Ground::Plain => Ok(Expected::default()),
-        Ground::Served | Ground::Passthrough => Expected::parse(TABLE),
+        FileSystem::Plain => Ok(Expected::default()),
+        FileSystem::Served | FileSystem::Passthrough => Expected::parse(TABLE),
     };
-    let results = results(&said.stdout);
-    let failure = match (expected, total(&said.stdout)) {
+    let results = results(&output.stdout);
+    let failure = match (expected, total(&output.stdout)) {
         (Err(error), _) => format!("could not read the table of expectations: {error}"),
         (Ok(expected), Some(count)) if count == results.len() => return expected.judge(&results),
-        (Ok(_), Some(count)) => format!("it counts {count} tests, {} were understood", results.len()),
-        (Ok(_), None) => format!(
-            "it came to no end ({}) after {} tests",
-            said.status,
+        (Ok(_), Some(count)) => format!(
+            "its summary counts {count} tests, but {} results were parsed",
             results.len()
         ),
+        (Ok(_), None) => format!("it ended early ({}) after {} tests", output.status, results.len()),
     };
     Verdict {
         failure: Some(failure),
@@ -78,8 +77,8 @@ fn judge(setting: &Setting<'_>, said: &Said) -> Verdict {
     }
 }
 
-/// What became of each test. A line says `name`, spaces, and the result; lines after it that are
-/// indented say why.
+/// The result of each test. A line has `name`, spaces, and the result; indented lines after it give
+/// the reason.
 fn results(stdout: &str) -> BTreeMap<String, Result> {
     let mut results = BTreeMap::new();
     let mut lines = stdout.lines().peekable();
@@ -135,7 +134,7 @@ link::regular                                                             FAILED
 Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
 ";
 
-    fn judged(ground: Ground, stdout: &str) -> Verdict {
+    fn judged(ground: FileSystem, stdout: &str) -> Verdict {
         let nowhere = Path::new("/nonexistent");
         let setting = Setting {
             ground,
@@ -144,16 +143,16 @@ Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
             tools: nowhere,
             seed: 0,
         };
-        let said = Said {
+        let output = ProgramOutput {
             status: std::process::ExitStatus::default(),
             stdout: stdout.to_owned(),
             stderr: String::new(),
         };
-        judge(&setting, &said)
+        judge(&setting, &output)
     }
 
     #[test]
-    fn each_test_is_understood_with_its_reason() {
+    fn each_result_is_parsed_with_its_reason() {
         let results = results(OUTPUT);
         assert_eq!(results.len(), 4);
         assert_eq!(results["unlink::enoent"], Result::Passed);
@@ -168,20 +167,20 @@ Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
     }
 
     #[test]
-    fn on_a_plain_directory_nothing_is_expected_to_fail() {
-        let verdict = judged(Ground::Plain, OUTPUT);
+    fn on_a_plain_directory_no_failure_is_expected() {
+        let verdict = judged(FileSystem::Plain, OUTPUT);
         assert_eq!(verdict.failure.as_deref(), Some("1 of 4 tests not as expected"));
     }
 
     #[test]
-    fn a_run_that_came_to_no_end_or_is_not_understood_has_failed() {
+    fn an_incomplete_or_unparsed_run_has_failed() {
         let (cut, _) = OUTPUT.split_once("Summary").unwrap();
-        let cut = judged(Ground::Plain, cut).failure.unwrap();
-        assert!(cut.contains("came to no end"), "{cut}");
-        let strange = judged(Ground::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
+        let cut = judged(FileSystem::Plain, cut).failure.unwrap();
+        assert!(cut.contains("ended early"), "{cut}");
+        let strange = judged(FileSystem::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
             .failure
             .unwrap();
-        assert_eq!(strange, "it counts 4 tests, 3 were understood");
+        assert_eq!(strange, "its summary counts 4 tests, but 3 results were parsed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The checks one after the other: what is missing is a skip, what goes wrong is a result, and
+//! Runs the checks one after the other: a missing capability is a skip, a problem is a result, and
 //! nothing stays mounted.
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::check::{SUITE, Said, Setting, Trial, Verdict};
+use super::check::{ProgramOutput, SUITE, Setting, Trial, Verdict};
 use super::ground::{Field, Mounting};
 use cargo_universe::base::clock;
 use cargo_universe::base::failure_kind::FailureKind;
@@ -28,20 +28,20 @@ use cargo_universe::sandbox::removal;
 
 const INTERRUPTED: &str = "the run was interrupted";
 
-/// What the checks of one run share.
+/// What all checks of one run share.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
     pub(super) directory: &'a RunDir,
     pub(super) console: &'a Console,
     pub(super) capabilities: &'a Capabilities,
-    /// The binary that mounts, unless nothing is to be mounted.
+    /// The binary that mounts, unless only a plain directory is used.
     pub(super) mountpoint: Option<&'a Path>,
-    /// Where installed tools lie.
+    /// The directory of installed tools.
     pub(super) tools: &'a Path,
     pub(super) seed: u64,
 }
 
-/// What came of a check, before it is a case of the report.
+/// The result of a check, before it becomes a case of the report.
 struct Done {
     outcome: Outcome,
     elapsed: Duration,
@@ -50,7 +50,7 @@ struct Done {
 }
 
 impl Stage<'_> {
-    /// Makes them all, or as many as come before a signal.
+    /// Runs all of them, or until a signal arrives.
     pub(super) async fn make(
         &self,
         trials: &[Trial],
@@ -75,8 +75,8 @@ impl Stage<'_> {
         let mut cases = Vec::new();
         for (number, trial) in trials.iter().enumerate() {
             let started = clock::wall();
-            // Not within the `match`: it would keep the lock, and who sends the signal would wait
-            // for it.
+            // Not within the `match`: that would keep the lock, and the sender of the signal would
+            // wait for it.
             let halted = *halt.borrow();
             let done = match self.obstacle(trial, halted) {
                 Some(skip) => Done::without_output(Outcome::Skipped(skip)),
@@ -91,7 +91,7 @@ impl Stage<'_> {
                 stderr: done.stderr,
                 ..Case::new(id, classname, trial.ground.name().to_owned(), done.outcome)
             };
-            // Skips are told at the end.
+            // Skips are printed at the end.
             if !matches!(case.outcome, Outcome::Skipped(_)) {
                 self.console.finished(number, SUITE, &trial.name(), &case);
             }
@@ -100,7 +100,7 @@ impl Stage<'_> {
         cases
     }
 
-    /// Why this one cannot be made.
+    /// Why this one cannot run.
     fn obstacle(&self, trial: &Trial, halt: Halt) -> Option<Skip> {
         if halt != Halt::No {
             return Some(Skip {
@@ -205,7 +205,7 @@ impl Stage<'_> {
     }
 }
 
-/// What its end means; only if it ended by itself is its output of interest.
+/// Judges its end; its output counts only if it exited by itself.
 fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<String>) {
     let status = match &ended.end {
         End::Exited(status) => *status,
@@ -226,12 +226,12 @@ fn judge(trial: &Trial, setting: &Setting<'_>, ended: &Ended) -> (Outcome, Vec<S
             return (errored(FailureKind::Interrupted, INTERRUPTED.to_owned()), vec![]);
         }
     };
-    let said = Said {
+    let output = ProgramOutput {
         status,
         stdout: report_text(&ended.stdout),
         stderr: report_text(&ended.stderr),
     };
-    let Verdict { failure, lines } = (trial.check.judge)(setting, &said);
+    let Verdict { failure, lines } = (trial.check.judge)(setting, &output);
     let outcome = failure.map_or(Outcome::Passed, |message| {
         Outcome::Failed(failed(FailureKind::from("check"), message))
     });
@@ -264,7 +264,7 @@ impl Done {
         Done::without_output(errored(kind, message))
     }
 
-    /// A mount that does not end well fails a check that went well.
+    /// A mount that fails to unmount fails a check that passed.
     fn and(mut self, closed: Result<(), String>) -> Done {
         if let (Outcome::Passed, Err(cause)) = (&self.outcome, closed) {
             self.outcome = errored(FailureKind::from("unmount"), cause);
@@ -273,7 +273,7 @@ impl Done {
     }
 }
 
-/// After a success nothing stays; after a failure everything does, and the failure says where.
+/// After a success nothing is kept; after a failure everything is, and the failure names the place.
 fn tidy(done: &mut Done, scratch: &Path) {
     mounts::detach_below(scratch);
     match &mut done.outcome {

@@ -7,8 +7,8 @@ use super::patch::{Patch, TestId};
 use super::replica::Replica;
 use super::trial::{Row, Verdict};
 
-/// One row for each test of each patch; a patch that does not apply has a broken row and the others
-/// go on.
+/// One row for each test of each patch. A patch that does not apply has a broken row, and the check
+/// continues.
 pub(super) fn rows(replica: &Replica, patches: &[Patch]) -> Vec<Row> {
     let sources = Sources::read(&replica.tree);
     let mut rows = Vec::new();
@@ -49,7 +49,7 @@ impl Sources {
         }
     }
 
-    /// Goes by the name of the function: which file a module is in, only the compiler knows.
+    /// Searches for the name of the function: only the compiler knows the file of a module.
     fn verdict(&self, test: &TestId) -> Verdict {
         let declaration = format!("fn {}(", test.function());
         match self.0.iter().any(|source| source.contains(&declaration)) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_is_known_by_its_function() {
+    fn a_test_is_found_by_its_function() {
         let sources = Sources(vec!["#[test]\nasync fn tokens_are_isolated() {}".into()]);
         let id = |text: &str| text.parse::<TestId>().expect("it is an id");
         assert_eq!(

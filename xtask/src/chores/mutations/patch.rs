@@ -8,9 +8,9 @@
 //! +++ b/relay/src/store.rs
 //! @@ ...
 //! ```
-//! `Test:` may stand several times. What comes before the first `--- ` or `diff --git ` is header;
-//! other lines in it are free text. `git apply` skips the header, so that the file can be applied
-//! by hand as it is.
+//! `Test:` may occur several times. The header is everything before the first `--- ` or `diff --git
+//! `; other lines in it are free text. `git apply` skips the header, so the file can be applied by
+//! hand unchanged.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-/// One way to break the code, and who must notice.
+/// One way to break the code, and the tests that must fail.
 #[derive(Debug, Clone)]
 pub(super) struct Patch {
     /// The name of the file without `.patch`.
     pub(super) name: String,
     pub(super) path: PathBuf,
-    /// What is broken, in one sentence.
+    /// What it breaks, in one sentence.
     pub(super) sentence: String,
-    /// The tests that must turn red; at least one.
+    /// The tests that must fail; at least one.
     pub(super) tests: Vec<TestId>,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for TestId {
 /// All patches in `directory`, by name.
 ///
 /// # Errors
-/// When there is no such directory, or a patch cannot be read or understood.
+/// When there is no such directory, or a patch cannot be read or parsed.
 pub(super) fn load(directory: &Path) -> Result<Vec<Patch>> {
     let entries =
         std::fs::read_dir(directory).with_context(|| format!("could not read `{}`", directory.display()))?;
@@ -111,7 +111,7 @@ fn read(path: &Path) -> Result<Patch> {
         .with_context(|| {
             let hint =
                 "hint: a mutation begins with `Mutation: SENTENCE` and `Test: ID`, then comes a unified diff";
-            format!("could not understand the mutation `{}`\n{hint}", path.display())
+            format!("invalid mutation `{}`\n{hint}", path.display())
         })
 }
 
@@ -141,7 +141,7 @@ pub(super) mod tests {
 
     const DIFF: &str = "--- a/x.rs\n+++ b/x.rs\n@@ -1 +1 @@\n-Test: not me\n+b\n";
 
-    /// A patch with that name that breaks something and is noticed by one test.
+    /// A patch with that name that breaks something and makes one test fail.
     pub(in super::super) fn patch(name: &str) -> Patch {
         let tests = vec!["fixture::suite$module::notices".parse().expect("it is an id")];
         Patch {
@@ -162,7 +162,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_missing_part_is_named() {
         let complaint = |text: &str| parse(text).expect_err("it is incomplete").to_string();
         assert_eq!(complaint("Mutation: m\nTest: p::b$t\n"), "it has no diff");
         assert_eq!(complaint(&format!("Mutation: m\n{DIFF}")), "it names no test");

@@ -1,9 +1,9 @@
-//! The copy of the workspace in which mutations live, so that nothing ever breaks the workspace
-//! itself.
+//! The copy of the workspace to which mutations are applied, so that the workspace itself stays
+//! intact.
 //!
-//! It holds what git knows or would add: tracked files and untracked ones that are not ignored,
-//! with their uncommitted changes. It stays from run to run and only files that differ are written,
-//! so that cargo rebuilds little.
+//! It contains what git tracks or would add: tracked files, and untracked ones that are not
+//! ignored, with their uncommitted changes. It is kept between runs and only differing files are
+//! written, so that cargo rebuilds little.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -24,11 +24,11 @@ pub(super) struct Replica {
     pub(super) tree: PathBuf,
     /// The target directory that all mutations share.
     pub(super) target: PathBuf,
-    /// Locked as long as this value lives.
+    /// Locked while this value lives.
     _lock: File,
 }
 
-/// Whether a patch goes in or comes out again.
+/// Whether to apply a patch or to revert it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     In,
@@ -36,14 +36,14 @@ enum Direction {
 }
 
 impl Replica {
-    /// Makes the replica, or brings the one of an earlier run up to date; waits for another process
-    /// that uses it.
+    /// Creates the replica, or updates the one of an earlier run; waits for another process that
+    /// uses it.
     ///
     /// # Errors
-    /// When git is missing or this is no work tree, or a file cannot be copied.
+    /// When git is missing, this is not a work tree, or a file cannot be copied.
     pub(super) fn make(workspace: &Workspace) -> Result<Self> {
         let home = workspace.target_directory.join("xtask/mutations");
-        std::fs::create_dir_all(&home).with_context(|| format!("could not make `{}`", home.display()))?;
+        std::fs::create_dir_all(&home).with_context(|| format!("could not create `{}`", home.display()))?;
         for path in home.ancestors().take(2) {
             ensure_no_link(path)?;
         }
@@ -63,7 +63,7 @@ impl Replica {
 
     fn update(&self, root: &Path, wanted: &BTreeSet<PathBuf>) -> Result<()> {
         std::fs::create_dir_all(&self.tree)?;
-        // Files that are not wanted are removed: a link would lead to files of somebody.
+        // Removes unwanted files. Following a link would remove foreign files.
         ensure_no_link(&self.tree)?;
         let mut present = Vec::new();
         walk(&self.tree, &mut present)?;
@@ -79,10 +79,10 @@ impl Replica {
             .try_for_each(|relative| replace(&root.join(relative), &self.tree.join(relative)))
     }
 
-    /// Does `work` with the patch applied, and takes the patch out again, whatever `work` says.
+    /// Runs `work` with the patch applied, and then reverts the patch, whatever the result.
     ///
     /// # Errors
-    /// When the patch does not apply or cannot be taken out, else those of `work`.
+    /// When the patch does not apply or cannot be reverted; otherwise those of `work`.
     pub(super) fn with<T>(&self, patch: &Patch, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.apply(patch, Direction::In)?;
         let outcome = work();
@@ -96,7 +96,7 @@ impl Replica {
         if direction == Direction::Out {
             command.arg("--reverse");
         }
-        // Without this git finds the work tree around the replica, and silently skips what is
+        // Without this, git finds the work tree around the replica, and silently skips files
         // outside of it.
         command.env(
             "GIT_CEILING_DIRECTORIES",
@@ -107,11 +107,11 @@ impl Replica {
         let verb = if direction == Direction::In {
             "apply"
         } else {
-            "take out"
+            "revert"
         };
         ensure!(
             output.status.success(),
-            "could not {verb} the mutation `{}`: {}\nhint: make it anew with `git diff` against the code of today",
+            "could not {verb} the mutation `{}`: {}\nhint: create it again with `git diff` against the current code",
             patch.name,
             complaint.trim(),
         );
@@ -120,7 +120,7 @@ impl Replica {
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let file = lock_file::open(path).with_context(|| format!("could not make `{}`", path.display()))?;
+    let file = lock_file::open(path).with_context(|| format!("could not create `{}`", path.display()))?;
     file.lock()
         .with_context(|| format!("could not lock `{}`", path.display()))?;
     Ok(file)
@@ -131,14 +131,14 @@ fn ensure_no_link(directory: &Path) -> Result<()> {
     let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
     ensure!(
         is_directory,
-        "`{}` must be a directory and no link; hint: remove it",
+        "`{}` must be a directory, not a link; hint: remove it",
         directory.display()
     );
     Ok(())
 }
 
-/// The files that git knows or would add, relative to `root`; those deleted in the work tree are
-/// left out.
+/// The files that git tracks or would add, relative to `root`, without those deleted in the work
+/// tree.
 fn listed(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let output = answer(git(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]))?;
     if !output.status.success() {
@@ -157,7 +157,7 @@ fn listed(root: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(paths.filter(|path| root.join(path).is_file()).collect())
 }
 
-/// git, without the variables by which a hook or an alias would point it elsewhere.
+/// git, without the variables with which a hook or an alias would redirect it.
 fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(directory);
@@ -177,7 +177,7 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         match entry.file_type()?.is_dir() {
-            // Cargo's, should someone have built by hand there.
+            // Cargo's directory, if a person has built here by hand.
             true if entry.file_name() == OsStr::new("target") => {}
             true => walk(&entry.path(), found)?,
             false => found.push(entry.path()),
@@ -186,7 +186,7 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Writes `to` only if it differs: cargo goes by the time of the last change.
+/// Writes `to` only if it differs: cargo checks modification times.
 fn replace(from: &Path, to: &Path) -> Result<()> {
     let wanted = std::fs::read(from).with_context(|| format!("could not read `{}`", from.display()))?;
     if std::fs::read(to).is_ok_and(|present| present == wanted) {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_writes_what_differs_and_removes_what_went() {
+    fn an_update_writes_changed_files_and_removes_deleted_ones() {
         let (root, home) = (
             tempfile::tempdir().expect("writable"),
             tempfile::tempdir().expect("writable"),
@@ -244,7 +244,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn nothing_is_removed_where_a_link_leads() {
+    fn the_target_of_a_link_is_not_removed() {
         let (root, home) = (
             tempfile::tempdir().expect("writable"),
             tempfile::tempdir().expect("writable"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_the_same_is_not_touched() {
+    fn an_unchanged_file_is_not_written() {
         let directory = tempfile::tempdir().expect("writable");
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         std::fs::write(&from, "same").expect("writable");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::patch::Patch;
 use super::trial::{Row, Verdict};
 
-/// One line per row, in columns, and a last line that counts.
+/// One line per row, in columns, and a last line with the counts.
 pub(super) fn table(rows: &[Row]) -> String {
     let width = |text: fn(&Row) -> &str| {
         rows.iter()
@@ -33,11 +33,11 @@ pub(super) fn table(rows: &[Row]) -> String {
     format!("{}\n\n{}\n", lines.join("\n"), counts(rows))
 }
 
-/// Whether a test noticed, so that what is wrong catches the eye.
+/// The verdict in words; capitals make a problem stand out.
 fn words(verdict: &Verdict) -> (&'static str, &str) {
     match verdict {
         Verdict::Red => ("red", ""),
-        Verdict::Green => ("GREEN", "the test did not notice"),
+        Verdict::Green => ("GREEN", "the test passed all the same"),
         Verdict::Skipped(reason) => ("skipped", reason),
         Verdict::Broken(reason) => ("BROKEN", reason),
         Verdict::Sound => ("sound", ""),
@@ -54,7 +54,7 @@ fn counts(rows: &[Row]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Each mutation with its sentence, and the tests that must notice it below it.
+/// Each mutation with its sentence, followed by the tests that must fail.
 pub(super) fn list(patches: &[Patch]) -> String {
     let mut list = String::new();
     for patch in patches {
@@ -90,7 +90,7 @@ mod tests {
         ];
         let expected = "\
 short        p::b$t  red         1.2 s
-longer-name  p::b$t  GREEN       1.2 s  the test did not notice
+longer-name  p::b$t  GREEN       1.2 s  the test passed all the same
 third        p::b$t  BROKEN      1.2 s  it does not build
 
 1 red, 1 GREEN, 1 BROKEN

@@ -1,4 +1,4 @@
-//! Runs tests on the replica, through this same xtask, and judges what the exit code says.
+//! Runs tests on the replica, through this same xtask, and judges the exit code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,35 +20,36 @@ pub(super) struct Row {
     pub(super) mutation: String,
     pub(super) test: String,
     pub(super) verdict: Verdict,
-    /// Build and run.
+    /// Time for building and running.
     pub(super) elapsed: Duration,
 }
 
-/// What a test said to a mutation.
+/// The result of a test on a mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It noticed: it failed.
+    /// It failed, so it detects the mutation.
     Red,
-    /// It did not notice: it passed.
+    /// It passed, so it misses the mutation.
     Green,
-    /// It could not run on this machine; why.
+    /// It could not run on this machine, with the reason.
     Skipped(String),
-    /// The mutation proves nothing, since it does not build or names no test; why.
+    /// The mutation proves nothing, because it does not build or names no existing test, with the
+    /// reason.
     Broken(String),
-    /// Only looked at, with `--check`: the patch applies and the test exists.
+    /// Not run, with `--check`: the patch applies and the test exists.
     Sound,
 }
 
-/// What runs tests on a replica.
+/// Runs tests on a replica.
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     replica: &'a Replica,
     /// The packages of all tests. Each run selects all of them, so that cargo chooses the same
-    /// features each time; xtask does not run its own tests otherwise.
+    /// features each time. Otherwise xtask would not run its own tests.
     packages: BTreeSet<String>,
 }
 
-/// Where the child's progress goes.
+/// Where to show the child's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Show,
@@ -67,10 +68,10 @@ impl<'a> Trial<'a> {
         Ok(Self { replica, packages })
     }
 
-    /// Runs every test that the patches name, once, on code that is not broken.
+    /// Runs every test that the patches name, once, on the unmutated code.
     ///
     /// # Errors
-    /// When one of them is not green: a red test proves nothing about a mutation.
+    /// When one of them fails: such a test proves nothing about a mutation.
     pub(super) fn expect_green(&self, patches: &[Patch]) -> Result<()> {
         let mut tests: Vec<&TestId> = patches.iter().flat_map(|patch| &patch.tests).collect();
         tests.sort();
@@ -83,7 +84,7 @@ impl<'a> Trial<'a> {
         let found = counts.map_or(0, |counts| counts.passed + counts.failed + counts.skipped);
         if !output.status.success() {
             bail!(
-                "the unmutated tests are not green ({}):\n{}",
+                "the unmutated tests did not all pass ({}):\n{}",
                 output.status,
                 text.trim_end()
             );
@@ -98,7 +99,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Tries one mutation on each test that must notice it.
+    /// Tries one mutation on each test that must detect it.
     ///
     /// # Errors
     /// When the patch does not apply, or the tests cannot be started.
@@ -123,7 +124,7 @@ impl<'a> Trial<'a> {
         let mut command = this_program::command();
         command.arg("test").args(tests.iter().map(ToString::to_string));
         command.args(self.packages.iter().map(|package| format!("--package={package}")));
-        // One at a time: some have only seconds to end what they start. That takes longer where the
+        // One at a time: some must end their processes within seconds, which takes longer if the
         // code is broken.
         command.args(["--jobs=1", "--timeout=2m", "--global-timeout=10m"]);
         command
@@ -137,7 +138,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The settings of the run around us are not those of the run on the replica.
+/// The settings of the surrounding run do not apply to the run on the replica.
 fn quiet(command: &mut Command, target: &Path, tree: &Path) {
     let ours = std::env::vars_os().map(|(name, _)| name);
     let settings = ours.filter(|name| name.to_string_lossy().starts_with("XTASK_"));
@@ -169,7 +170,7 @@ fn judge(output: &Output) -> Verdict {
     }
 }
 
-/// The last line of a run of the tests.
+/// The last line of a test run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counts {
     passed: usize,
@@ -190,7 +191,7 @@ impl Counts {
     }
 }
 
-/// Of `SKIP [...] binary name: REASON` the reason.
+/// The reason in `SKIP [...] binary name: REASON`.
 fn skip_reason(stdout: &[u8]) -> String {
     let text = String::from_utf8_lossy(stdout);
     let line = text.lines().find(|line| line.starts_with("SKIP"));
@@ -205,7 +206,7 @@ fn first_error(stderr: &[u8]) -> String {
         .lines()
         .find(|line| line.starts_with("error"))
         .or_else(|| text.lines().next_back());
-    line.unwrap_or("it said nothing").to_owned()
+    line.unwrap_or("it printed nothing").to_owned()
 }
 
 #[cfg(all(test, unix))]
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_is_neither_and_keeps_its_reason() {
+    fn a_skip_is_neither_red_nor_green_and_keeps_its_reason() {
         let stdout =
             "SKIP [      ] tests::suite fuse::reads: needs fuse: no device\n0 passed, 0 failed, 1 skipped\n";
         assert_eq!(

@@ -1,14 +1,14 @@
-//! A bound is on the page of its crate that has all of them.
+//! Every limit of a crate must be on the crate's page of limits.
 //!
-//! A bound is a number whose name has one of a few [words](WORDS), or any length of time that is
-//! written as a number. The lengths of formats, masks and numbers of a protocol are no bounds.
+//! A limit is a number whose name contains one of a few [words](WORDS), or any duration that is
+//! written as a number. The lengths of formats, masks and protocol numbers are not limits.
 
 use std::path::Path;
 
 use super::code;
 use super::floors::Breach;
 
-/// Where the sources of a crate are, and the files of them that have bounds.
+/// The directory of a crate's sources, and the files that may contain limits.
 const PAGES: [(&str, &[&str]); 4] = [
     ("core/src", &["core/src/limits.rs"]),
     ("relay/src", &["relay/src/limits.rs", "relay/src/api.rs"]),
@@ -16,13 +16,13 @@ const PAGES: [(&str, &[&str]); 4] = [
     ("xtask/src", &["xtask/src/chores/limits.rs"]),
 ];
 
-/// A constant is a bound if its name has one of these.
+/// A constant is a limit if its name contains one of these.
 const WORDS: [&str; 6] = ["MAX", "MIN", "LIMIT", "TIMEOUT", "INTERVAL", "GRACE"];
 
-/// The beginnings of the types of numbers, besides `Duration`.
+/// The prefixes of number types, besides `Duration`.
 const NUMBERS: [&str; 4] = ["u", "i", "f", "NonZero"];
 
-/// The bounds of a file that are not on their page. `file` is relative to the root of the
+/// The limits in a file that are not on their page. `file` is relative to the root of the
 /// workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let page = PAGES.iter().find(|(sources, _)| file.starts_with(sources));
@@ -36,11 +36,11 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let lines = code::program(file, text).into_iter();
     let named = lines.filter_map(|(number, line)| Some((number, bound(line)?)));
     let message =
-        |what| format!("{what} is a bound: it belongs in `{where_to}`, with its unit and its reason");
+        |what| format!("{what} is a limit: it belongs in `{where_to}`, with its unit and its reason");
     named.map(|(number, what)| (number, message(what))).collect()
 }
 
-/// The bound that a line declares or uses without a name.
+/// The limit that a line declares, or uses without a name.
 fn bound(line: &str) -> Option<String> {
     match constant(line) {
         Some((name, kind)) => is_bound(name, kind).then(|| format!("`{name}`")),
@@ -66,7 +66,7 @@ fn is_bound(name: &str, kind: &str) -> bool {
     kind.ends_with("Duration") || (is_number && has_word())
 }
 
-/// The call that makes a length of time from a number in the code.
+/// The call that creates a duration from a number in the code.
 fn written_time(line: &str) -> Option<&str> {
     let calls = line.match_indices("Duration::from_");
     calls.into_iter().find_map(|(at, _)| {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_is_not_on_its_page_is_found_with_its_line_and_the_rule() {
+    fn a_limit_outside_its_page_is_found_with_its_line_and_the_rule() {
         for bound in [
             "const LINE_LEN_MAX: usize = 4;",
             "pub(crate) const RETRY_INTERVAL_SECS: u64 = 4;",
@@ -100,7 +100,7 @@ mod tests {
                 panic!("{bound}: {breaches:?}")
             };
             assert!(
-                message.ends_with("is a bound: it belongs in `xtask/universe/src/base/limits.rs`, with its unit and its reason"),
+                message.ends_with("is a limit: it belongs in `xtask/universe/src/base/limits.rs`, with its unit and its reason"),
                 "{message}"
             );
         }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bound_or_is_on_its_page_may_stay() {
+    fn other_constants_and_limits_on_their_page_are_allowed() {
         for other in [
             "const KEY_LEN: usize = 32;",
             "const NAME_MAX: &str = \"max\";",

@@ -1,4 +1,4 @@
-//! What of a source file is code of the program: neither a comment nor what only tests have.
+//! The program code of a source file: without comments and without code for tests only.
 //!
 //! Read as text, not resolved.
 
@@ -7,7 +7,7 @@ use std::path::Path;
 /// A line of a file, counted from 1.
 pub(super) type Line<'a> = (usize, &'a str);
 
-/// The lines of a file that are code of the program. None in a file that only tests have.
+/// The lines of a file that are program code. None in a file for tests only.
 pub(super) fn program<'a>(file: &Path, text: &'a str) -> Vec<Line<'a>> {
     let mut tests = if is_test(file) { Tests::Whole } else { Tests::No };
     let mut lines = Vec::new();
@@ -28,20 +28,20 @@ pub(super) fn all(text: &str) -> Vec<Line<'_>> {
     (1..).zip(text.lines().map(without_comment)).collect()
 }
 
-/// Whether a line is in what only tests have.
+/// Whether a line belongs to tests only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tests {
     No,
-    /// At the beginning of an item of the top level: its attributes, or a line that is all of it.
+    /// At the start of a top-level item: at its attributes, or a line that is the whole item.
     Beginning,
-    /// In such an item.
+    /// Inside such an item.
     Item,
     /// The whole file.
     Whole,
 }
 
 impl Tests {
-    /// What holds after this line.
+    /// The state after this line.
     fn after(self, line: &str) -> Tests {
         match self {
             Tests::Beginning if line.ends_with(';') => Tests::No,
@@ -52,7 +52,7 @@ impl Tests {
     }
 }
 
-/// Whether this attribute of the top level leaves its item out of the program.
+/// Whether this attribute removes its top-level item from the program.
 fn is_for_tests(line: &str) -> bool {
     line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test,")
 }
@@ -61,7 +61,8 @@ fn without_comment(line: &str) -> &str {
     line.split("//").next().unwrap_or_default()
 }
 
-/// Whether a file belongs to tests alone. `examples.rs` has the examples that several of them use.
+/// Whether a file belongs to tests only. `examples.rs` contains the examples that several tests
+/// use.
 fn is_test(file: &Path) -> bool {
     let names = ["tests", "tests.rs", "examples.rs"];
     file.iter().any(|part| names.iter().any(|name| part == *name))
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_tests_have_is_no_program_wherever_it_is_in_the_file() {
+    fn code_for_tests_is_not_program_code_wherever_it_is_in_the_file() {
         let text = "#[cfg(test)]\nmod examples;\nfn f() {\n}\n#[cfg(all(test, unix))]\nmod tests {\n    fn g() {\n    let x = \"\nit;\n\";}\n}\nfn h() {}\n";
         assert_eq!(numbers("core/src/a.rs", text), [3, 4, 12]);
         for file in ["core/src/a/tests.rs", "tests/src/lib.rs", "core/src/a/tests/b.rs"] {
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_is_no_code() {
+    fn a_comment_is_not_code() {
         assert_eq!(
             program(Path::new("a.rs"), "f(); // g()\n//! h()\n"),
             [(1, "f(); "), (2, "")]

@@ -1,4 +1,4 @@
-//! A test that returns early passes although it has checked nothing. One that cannot run is
+//! A test that returns early passes although it has checked nothing. A test that cannot run must be
 //! ignored, with the reason.
 
 use super::code;
@@ -7,7 +7,7 @@ use super::floors::Breach;
 /// The tests of a file that return early, with the line of each `return`.
 pub(super) fn breaches(text: &str) -> Vec<Breach> {
     let mut breaches = Vec::new();
-    // How far the attribute of the test is indented that these lines belong to.
+    // The indentation of the current test's attribute.
     let mut test = None;
     for (number, line) in code::all(text) {
         let code = line.trim();
@@ -16,7 +16,7 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
             test = Some(indentation);
         }
         if test.is_some() && code == "return;" {
-            let message = "a test that returns early passes unchecked: say by `#[ignore = \"REASON\"]` why it cannot run";
+            let message = "a test that returns early passes unchecked: state with `#[ignore = \"REASON\"]` why it cannot run";
             breaches.push((number, message.to_owned()));
         }
         if code == "}" && test == Some(indentation) {

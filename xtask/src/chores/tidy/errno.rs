@@ -1,4 +1,4 @@
-//! One file of core decides errnos.
+//! Only one file of core may decide errnos.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::floors::Breach;
 const SOURCES: &str = "core/src";
 const DECIDES: &str = "core/src/mount/errno.rs";
 
-/// The errnos that a file names and must not. `file` is relative to the root of the workspace.
+/// The errnos that a file names without permission. `file` is relative to the root of the
+/// workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     if !file.starts_with(SOURCES) || file == Path::new(DECIDES) {
         return Vec::new();
@@ -16,7 +17,7 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let lines = code::program(file, text).into_iter();
     let named = lines.filter(|(_, line)| names_one(line));
     named
-        .map(|(number, _)| (number, format!("`{DECIDES}` alone names errnos")))
+        .map(|(number, _)| (number, format!("only `{DECIDES}` may name errnos")))
         .collect()
 }
 
@@ -48,13 +49,13 @@ mod tests {
             "Err(rustix::io::Errno::NXIO.into())",
             "error.raw_os_error() == Some(libc::E2BIG)",
         ] {
-            let expected = (2, "`core/src/mount/errno.rs` alone names errnos".to_owned());
+            let expected = (2, "only `core/src/mount/errno.rs` may name errnos".to_owned());
             assert_eq!(found("core/src/mount/working.rs", line), [expected], "{line}");
         }
     }
 
     #[test]
-    fn elsewhere_and_where_nothing_is_one_all_is_well() {
+    fn other_crates_and_other_names_break_nothing() {
         assert_eq!(found("core/src/mount/errno.rs", "libc::EIO"), []);
         assert_eq!(found("xtask/universe/src/base/os.rs", "libc::EIO"), []);
         assert_eq!(found("core/src/mount/working.rs", "// libc::EIO"), []);

@@ -1,6 +1,6 @@
-//! Files that break a rule today, each list to be emptied.
+//! Files that violate a rule at present; each list should become empty.
 //!
-//! A file that breaks its rule no longer must leave the list, so that it never breaks it again.
+//! A file that no longer violates its rule must leave the list, so that it never violates it again.
 
 use std::path::Path;
 
@@ -33,11 +33,11 @@ pub(super) const EARLY_RETURNS: Exceptions = Exceptions {
 };
 
 impl Exceptions {
-    /// What remains of the breaches of a file: none of an exception, unless it is no longer one.
+    /// The remaining violations of a file: none for an exception, unless it is one no longer.
     pub(super) fn apply(&self, file: &Path, breaches: Vec<Breach>) -> Vec<Breach> {
         match (self.has(file), breaches.is_empty()) {
             (true, false) => Vec::new(),
-            (true, true) => vec![(1, self.removal("breaks the rule no longer"))],
+            (true, true) => vec![(1, self.removal("no longer violates the rule"))],
             (false, _) => breaches,
         }
     }
@@ -51,7 +51,7 @@ impl Exceptions {
     }
 }
 
-/// The exceptions that are no files any more, with what to do.
+/// The listed files that no longer exist, with the advice to remove them.
 pub(super) fn vanished(root: &Path) -> impl Iterator<Item = (&'static Path, String)> {
     let all = [&ERRNO, &TUPLES, &EARLY_RETURNS].into_iter();
     let all = all.flat_map(|list| list.files.iter().map(move |file| (list, Path::new(*file))));
@@ -69,7 +69,7 @@ mod tests {
     };
 
     #[test]
-    fn an_exception_breaks_its_rule_unnoticed_and_any_other_file_does_not() {
+    fn an_exception_may_violate_its_rule_and_another_file_may_not() {
         let breach = || vec![(3, "broken".to_owned())];
         assert_eq!(LIST.apply(Path::new("a.rs"), breach()), []);
         assert_eq!(LIST.apply(Path::new("b.rs"), breach()), breach());
@@ -77,8 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_that_breaks_nothing_or_does_not_exist_must_leave_the_list() {
-        let message = "it breaks the rule no longer: remove it from `LIST` in `tidy/exceptions.rs`";
+    fn an_exception_without_a_violation_or_a_file_must_leave_the_list() {
+        let message = "it no longer violates the rule: remove it from `LIST` in `tidy/exceptions.rs`";
         assert_eq!(
             LIST.apply(Path::new("a.rs"), Vec::new()),
             [(1, message.to_owned())]

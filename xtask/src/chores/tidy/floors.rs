@@ -1,8 +1,7 @@
-//! The rooms of a crate stand on floors, and a room imports only rooms below its own.
+//! The rooms of a crate are on floors, and a room may import only rooms below its own floor.
 //!
-//! A room is a top-level module with everything in it. Two rooms on one floor don't know each
-//! other. Tests are free: they may use whatever they need. Paths are read as text (`crate::room`),
-//! not resolved.
+//! A room is a top-level module with everything in it. Two rooms on one floor may not import each
+//! other. Tests may import anything. Paths are read as text (`crate::room`), not resolved.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +10,12 @@ use super::code;
 /// The rooms of one crate.
 #[derive(Debug)]
 pub(super) struct House {
-    /// Where its sources are, below the root of the workspace.
+    /// The directory of its sources, below the root of the workspace.
     pub(super) sources: &'static str,
-    /// Lowest floor first. A name with `|` is one room of several modules, which may know each
+    /// Lowest floor first. A name with `|` is one room of several modules, which may import each
     /// other.
     pub(super) floors: &'static [&'static [&'static str]],
-    /// The modules above all floors: they may use every room, and no room uses them.
+    /// The modules above all floors: they may import every room, and no room imports them.
     pub(super) roof: &'static [&'static str],
 }
 
@@ -57,10 +56,10 @@ pub(super) const HOUSES: [House; 3] = [
     },
 ];
 
-/// An import that does not run down: its line, and what is wrong with it.
+/// A forbidden import: its line, and the reason.
 pub(super) type Breach = (usize, String);
 
-/// What breaks the floors in a file, whose path is relative to the root of the workspace.
+/// The violations of the floors in a file, whose path is relative to the root of the workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let Some((house, module)) = HOUSES.iter().find_map(|house| Some((house, house.module(file)?))) else {
         return Vec::new();
@@ -82,7 +81,7 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     .collect()
 }
 
-/// Where a module stands: its floor from below, and its place on it.
+/// The position of a module: its floor from below, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     On(usize, usize),
@@ -110,8 +109,8 @@ impl House {
         rooms.next().map(|(room, _)| room)
     }
 
-    /// Why a room must not use the module `name`; `None` where it may, or where it is no module of
-    /// the crate's top level.
+    /// Why a room must not import the module `name`; `None` if it may, or if it is not a top-level
+    /// module of the crate.
     fn refusal(&self, own: Room, name: &str) -> Option<String> {
         let other = self.room(name)?;
         let is_fine = match (own, other) {
@@ -128,7 +127,7 @@ impl House {
     }
 }
 
-/// The modules of the top level that a line of code names.
+/// The top-level modules that a line of code names.
 fn imported(line: &str) -> impl Iterator<Item = &str> {
     line.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_runs_down_or_stays_breaks_nothing() {
+    fn an_import_from_below_or_from_the_same_room_is_allowed() {
         let text = "use crate::base::clock;\nuse crate::runner::console;\nuse crate::select::plan;\n";
         assert_eq!(found("xtask/universe/src/runner/test.rs", text), []);
         assert_eq!(found("xtask/universe/src/command.rs", text), []);
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_that_runs_up_is_found_with_its_line_and_the_rule() {
+    fn an_import_from_above_is_found_with_its_line_and_the_rule() {
         let text = "//! Head.\nfn f() { crate::runner::test::run() }\n";
         let breaches = found("xtask/universe/src/sandbox/linux/wire.rs", text);
         let [(2, message)] = breaches.as_slice() else {
@@ -180,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn rooms_on_one_floor_do_not_know_each_other() {
+    fn rooms_on_one_floor_may_not_import_each_other() {
         let text = "use crate::select::plan;\n";
         assert_eq!(found("xtask/universe/src/machine/capability.rs", text).len(), 1);
     }
 
     #[test]
-    fn the_roof_is_used_by_no_room() {
+    fn no_room_may_import_the_roof() {
         let text = "use crate::command::Command;\n";
         assert_eq!(found("xtask/universe/src/runner/completions.rs", text).len(), 1);
     }
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_tests_may_name_what_they_like() {
+    fn comments_and_tests_may_name_any_module() {
         let text = "// see crate::runner::test\n#[cfg(test)]\nmod tests {\n    use crate::runner::test;\n}\n";
         assert_eq!(found("xtask/universe/src/base/clock.rs", text), []);
         assert_eq!(

@@ -1,5 +1,5 @@
-//! A function has at most five parameters, which clippy counts. Each part of a tuple is one of
-//! them.
+//! A function may have at most five parameters, which clippy counts. Here each part of a tuple
+//! counts as one.
 
 use super::code;
 use super::floors::Breach;
@@ -28,7 +28,7 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
         let count: usize = widths().sum();
         if count > PARAMETERS_MAX && widths().any(|width| width > 1) {
             let message = format!(
-                "`{name}` takes {count} values, some of them in tuples, and at most {PARAMETERS_MAX} may be: make a struct"
+                "`{name}` takes {count} values, some of them in tuples, but the limit is {PARAMETERS_MAX}: make a struct"
             );
             breaches.push((number, message));
         }
@@ -36,7 +36,7 @@ pub(super) fn breaches(text: &str) -> Vec<Breach> {
     breaches
 }
 
-/// The parameters of the function whose name and all that follows this is.
+/// The parameters of the function whose `signature` this is, from its name on.
 fn parameters(signature: &str) -> Vec<String> {
     let mut depth = Depth::default();
     let Some(open) = signature
@@ -48,7 +48,7 @@ fn parameters(signature: &str) -> Vec<String> {
     parts(signature.get(open + 1..).unwrap_or_default())
 }
 
-/// What commas separate, up to the bracket that closes more than was opened.
+/// The parts between commas, up to the bracket that closes the list.
 fn parts(text: &str) -> Vec<String> {
     let (mut depth, mut parts) = (Depth::default(), vec![String::new()]);
     for c in text.chars() {
@@ -62,7 +62,7 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-/// How many brackets are open.
+/// The number of open brackets.
 #[derive(Default)]
 struct Depth {
     open: i32,
@@ -84,7 +84,7 @@ impl Depth {
     }
 }
 
-/// How many values a parameter is: several if its pattern or its type is a tuple, none if it is
+/// How many values a parameter has: several if its pattern or its type is a tuple, none if it is
 /// `self`.
 fn width(parameter: &str) -> usize {
     let (pattern, kind) = parameter.split_once(':').unwrap_or((parameter, ""));
@@ -129,13 +129,13 @@ mod tests {
             };
             assert_eq!(
                 message,
-                "`f` takes 6 values, some of them in tuples, and at most 5 may be: make a struct"
+                "`f` takes 6 values, some of them in tuples, but the limit is 5: make a struct"
             );
         }
     }
 
     #[test]
-    fn up_to_five_values_and_what_is_no_tuple_may_stay() {
+    fn up_to_five_values_and_parameters_without_a_tuple_are_allowed() {
         for code in [
             "fn f(&mut self, (a, b): (u32, u32), to: (&Path, u64), last: u32) {}",
             "fn f() -> (u32, u32) {}",

@@ -1,8 +1,8 @@
-//! `ARCHITECTURE.md` names a test for each rule. Each test that it names must exist.
+//! `ARCHITECTURE.md` names a test for each rule. Each named test must exist.
 
 use std::path::{Path, PathBuf};
 
-/// Whose tests a name means, and where they are.
+/// The prefix of a name, and the directory of its tests.
 const PLACES: [(&str, &[&str]); 7] = [
     ("core", &["core/src", "core/tests"]),
     ("relay", &["relay/src", "relay/tests/conformance"]),
@@ -13,7 +13,7 @@ const PLACES: [(&str, &[&str]); 7] = [
     ("xtask", &["xtask/src", "xtask/tests"]),
 ];
 
-/// File names that add nothing to the path of a module.
+/// File names that are not part of a module path.
 const SILENT: [&str; 5] = ["tests", "mod", "main", "lib", "runner"];
 
 /// Line and message of each name in `text` for which no file of `sources`, relative to `root`, has
@@ -42,7 +42,7 @@ pub(super) fn breaches(text: &str, sources: &[PathBuf], root: &Path) -> Vec<(usi
         .collect()
 }
 
-/// Whether `file` is the file of that module, or of one that it is in.
+/// Whether `file` is the file of that module, or of one of its parents.
 fn holds(file: &Path, directories: &[&str], module: &str) -> bool {
     directories.iter().any(|directory| {
         let Ok(inner) = file.strip_prefix(directory) else {

@@ -1,4 +1,4 @@
-//! Words that part of the program must not use, because another part owns what they mean.
+//! Words that a part of the program must not use, because they belong to another part.
 //!
 //! Each row is a numbered invariant of `ARCHITECTURE.md`. Code of tests may use any word.
 
@@ -9,7 +9,7 @@ use super::floors::Breach;
 
 /// A rule about words.
 struct Reserved {
-    /// Whose files must not use them.
+    /// The files that must not use them.
     sources: &'static [&'static str],
     /// The file that may, if any.
     owner: Option<&'static str>,
@@ -22,7 +22,7 @@ const RESERVED: [Reserved; 3] = [
         sources: &["relay/src"],
         owner: Some("relay/src/answer.rs"),
         words: &["StatusCode"],
-        rule: "`relay/src/answer.rs` alone decides HTTP status",
+        rule: "only `relay/src/answer.rs` may decide HTTP status",
     },
     Reserved {
         sources: &["core/src/catalog", "core/src/catalog.rs"],
@@ -34,14 +34,14 @@ const RESERVED: [Reserved; 3] = [
     },
     Reserved {
         sources: &["core/src", "relay/src"],
-        // It counts the steps that a few tests bound.
+        // It counts the steps that a few tests limit.
         owner: Some("core/src/catalog/step_count.rs"),
         words: &["cfg!(test)", "cfg(any(test", "cfg(not(test"],
         rule: "the program has no hooks for tests and runs the same code in them",
     },
 ];
 
-/// The words of a file that it must not use. `file` is relative to the root of the workspace.
+/// The forbidden words in a file. `file` is relative to the root of the workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     let lines = code::program(file, text);
     let words = RESERVED.iter().filter(|reserved| reserved.binds(file));
@@ -56,7 +56,7 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<Breach> {
     found
 }
 
-/// The uses of the relay in core that are not its API.
+/// The uses of the relay in core beyond its API.
 fn beyond_the_api(file: &Path, lines: &[code::Line<'_>]) -> Vec<Breach> {
     if !file.starts_with("core/src") {
         return Vec::new();
@@ -74,7 +74,7 @@ fn beyond_the_api(file: &Path, lines: &[code::Line<'_>]) -> Vec<Breach> {
         .map(|(number, _)| {
             (
                 *number,
-                "core uses only `tandem_relay::api` of the relay".to_owned(),
+                "core may use only `tandem_relay::api` of the relay".to_owned(),
             )
         })
         .collect()
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_word_is_found_with_its_line_where_it_must_not_be() {
+    fn each_reserved_word_is_found_with_its_line() {
         for reserved in &RESERVED {
             let file = Path::new(reserved.sources[0]).join("a.rs");
             let file = file.to_str().unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn core_may_use_the_api_of_the_relay_and_nothing_else() {
+    fn core_may_use_only_the_api_of_the_relay() {
         assert_eq!(found("core/src/a.rs", "use tandem_relay::api::Blob;"), []);
         assert_eq!(
             found("core/src/a.rs", "tandem_relay::api::f(tandem_relay::Relay)").len(),

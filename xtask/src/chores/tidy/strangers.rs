@@ -1,14 +1,14 @@
-//! The runner is for any workspace: it names nothing of this one, and neither it nor xtask depends
-//! on what they test.
+//! The runner works for any workspace: it names nothing of this one, and neither it nor xtask
+//! depends on the packages under test.
 
 use std::path::Path;
 
-/// What begins the names of our packages, and what only they may build.
+/// The prefix of this workspace's package names, which only these packages may contain.
 const OURS: &str = "tandem";
 const FUSER: &str = "fuser";
 
-/// What names something of this workspace where nothing may: the line, and what is wrong. `file` is
-/// relative to the root of the workspace.
+/// The lines that name something of this workspace where that is forbidden, with the reason. `file`
+/// is relative to the root of the workspace.
 pub(super) fn breaches(file: &Path, text: &str) -> Vec<(usize, String)> {
     let is_of_the_runner = file.starts_with("xtask/universe/src");
     let is_manifest = ["xtask/Cargo.toml", "xtask/universe/Cargo.toml"]
@@ -16,9 +16,9 @@ pub(super) fn breaches(file: &Path, text: &str) -> Vec<(usize, String)> {
         .contains(&file);
     let names = |line: &str| {
         match (is_of_the_runner, is_manifest) {
-        (true, _) if line.contains(OURS) => Some(format!("the runner names nothing of `{OURS}`")),
+        (true, _) if line.contains(OURS) => Some(format!("the runner must name nothing of `{OURS}`")),
         (_, true) if line.starts_with(OURS) || line.starts_with(FUSER) => Some(
-            "xtask and the runner are built before anything is known of the machine: neither depends on what they test".to_owned(),
+            "xtask and the runner are built before the capabilities are known: neither may depend on the packages under test".to_owned(),
         ),
         _ => None,
     }

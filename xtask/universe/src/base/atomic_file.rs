@@ -1,4 +1,4 @@
-//! Files that readers find whole or not at all: written beside their place, then renamed.
+//! Files that a reader sees whole or not at all: written to a temporary file, then renamed.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,19 +7,19 @@ use anyhow::{Context as _, Result};
 
 use super::regular_file;
 
-/// Writes `text` to `path` so that a reader sees the old file or the new one, never a part; makes
+/// Writes `text` to `path` so that a reader sees the old file or the new one, never a part. Creates
 /// missing directories.
 ///
 /// # Errors
-/// When the directory cannot be made or written to; `path` is untouched then.
+/// When the directory cannot be created or written to. `path` is unchanged then.
 pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).with_context(|| format!("could not make `{}`", parent.display()))?;
+    std::fs::create_dir_all(parent).with_context(|| format!("could not create `{}`", parent.display()))?;
     let replace = || -> std::io::Result<()> {
-        // Nobody means a device to be replaced.
+        // Never replaces a device, which nobody intends.
         if regular_file::is_device(path) {
             return std::fs::write(path, text);
         }
@@ -32,7 +32,7 @@ pub(crate) fn write_atomically(path: &Path, text: &str) -> Result<()> {
     replace().with_context(|| format!("could not write `{}`", path.display()))
 }
 
-/// Readable for everyone the umask allows, as other tools of a CI system publish the file.
+/// Readable for everyone the umask allows: other tools of a CI system publish the file.
 fn temporary_file(parent: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".junit-").suffix(".tmp");
@@ -41,7 +41,8 @@ fn temporary_file(parent: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(parent)
 }
 
-/// The same without the name of a file that nobody knows, which `tempfile` adds.
+/// The same error without the name of the temporary file, which `tempfile` adds and no reader
+/// knows.
 fn without_path(error: std::io::Error) -> std::io::Error {
     let text = error.to_string();
     match text.rsplit_once(" at path ") {

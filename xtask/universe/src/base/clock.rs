@@ -7,19 +7,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::base::limits::{DURATION_MAX, DURATION_MIN};
 
 /// The monotonic clock.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
+#[expect(clippy::disallowed_methods, reason = "all other code calls this clock")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// The wall clock.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
+#[expect(clippy::disallowed_methods, reason = "all other code calls this clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// Returns when `deadline` has passed; never, without one.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
+/// Returns when `deadline` has passed; never returns without one.
+#[expect(clippy::disallowed_methods, reason = "all other code calls this clock")]
 pub(crate) async fn passed(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -28,12 +28,12 @@ pub(crate) async fn passed(deadline: Option<Instant>) {
 }
 
 /// Returns after `duration`.
-#[expect(clippy::disallowed_methods, reason = "this is the clock that the others ask")]
+#[expect(clippy::disallowed_methods, reason = "all other code calls this clock")]
 pub async fn after(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// `20261124-020115`, in UTC: sorts by time and is a good file name.
+/// `20261124-020115`, in UTC: it sorts by time and is a valid file name.
 pub(crate) fn stamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (year, month, day) = civil_date(seconds / 86_400);
@@ -59,7 +59,7 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-/// Understands `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is seconds.
+/// Parses `30`, `30s`, `500ms`, `2m` and `8h`; a number alone is in seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
@@ -79,7 +79,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let positive = Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|duration| (DURATION_MIN..=DURATION_MAX).contains(duration));
-    positive.ok_or_else(|| format!("`{text}` is not a length of time"))
+    positive.ok_or_else(|| format!("`{text}` is not a valid duration"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Which directory a path meant when it was written down. Another directory may have the same path
-//! today.
+//! Identifies the directory that a path named when it was recorded. Another directory may have the
+//! same path now.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -40,7 +40,7 @@ impl Identity {
     }
 }
 
-/// Whether this is a directory that the user of this process owns. If an identity is known, it must
+/// Whether this is a directory owned by the user of this process. If an identity is known, it must
 /// match.
 pub(crate) fn is_ours(metadata: &Metadata, known: Option<&Identity>) -> bool {
     let is_known = known.is_none_or(|known| Identity::seen(metadata).is_none_or(|seen| seen == *known));
@@ -54,7 +54,7 @@ pub(crate) fn is_mine(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()
 }
 
-/// Files have no owner that decides anything here.
+/// On this system, the owner of a file decides nothing here.
 #[cfg(not(unix))]
 pub(crate) fn is_mine(_: &Metadata) -> bool {
     true
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_down_is_read_again_and_half_of_it_is_nothing() {
+    fn an_identity_is_read_as_written_and_a_part_of_one_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::of(directory.path()).unwrap();
         let text = identity.to_string();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_took_the_name_of_another_is_not_the_known_one_nor_is_a_link() {
+    fn another_directory_or_a_link_of_the_same_name_is_not_the_known_one() {
         let home = tempfile::tempdir().unwrap();
         let [name, moved, link] = ["name", "moved", "link"].map(|name| home.path().join(name));
         std::fs::create_dir(&name).unwrap();

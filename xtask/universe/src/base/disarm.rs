@@ -1,22 +1,22 @@
-//! Makes sure that a CI system takes no command from the text of tests and workspaces.
+//! Makes sure that a CI system finds no command in the text of tests and workspaces.
 //!
-//! GitHub's runner obeys a line that begins with `::`, also after white space, and a line that
-//! contains `##[` anywhere (`ActionCommand.cs`). The agent of Azure Pipelines obeys a line that
-//! contains `##vso[` anywhere (`Command.cs`). Both read both streams, and a carriage return ends a
-//! line. Both compare strings by the rules of a language, which ignore invisible characters.
+//! GitHub's runner executes a line that begins with `::`, also after white space, and a line that
+//! contains `##[` anywhere (`ActionCommand.cs`). The agent of Azure Pipelines executes a line that
+//! contains `##vso[` anywhere (`Command.cs`). Both read both streams, and both end a line at a
+//! carriage return. Both compare strings by linguistic rules, which ignore invisible characters.
 //!
-//! This is done always, not only where a variable names such a system: it may read the output
-//! through a container that lacks the variable, or from a log that is printed later. The report and
-//! the logs keep the text unchanged.
+//! The runner always does this, not only where a variable names such a system: the system may read
+//! the output from a container that lacks the variable, or from a log that is printed later. The
+//! report and the logs keep the text unchanged.
 
 use std::io::{Stderr, Write};
 
 use crate::base::limits::FOREIGN_LINE_LEN_MAX;
 
-/// What begins a command anywhere in a line, after a `#`.
+/// The texts that begin a command anywhere in a line, after a `#`.
 const ANYWHERE: [&str; 2] = ["#[", "#vso"];
 
-/// The text with a space in each command, so that it is no command.
+/// The text with a space inside each command, so that it is no longer a command.
 pub fn disarmed(text: &str) -> String {
     let lines = text.split_inclusive(['\n', '\r']);
     lines
@@ -24,13 +24,13 @@ pub fn disarmed(text: &str) -> String {
         .collect()
 }
 
-/// The same for JSON, where a `#` can only be in a string: it is written as an escape, and no value
-/// changes.
+/// The same for JSON, where a `#` can only be in a string: it is written as an escape, which
+/// changes no value.
 pub fn disarmed_json(json: &str) -> String {
     without_hashes(json, "\\u0023")
 }
 
-/// A line that does not begin with `::`.
+/// The line, changed so that it does not begin with `::`.
 fn without_colons(line: &str) -> String {
     let rest = line.trim_start_matches(|c: char| c.is_whitespace() || is_unseen(c));
     match begins(rest, "::") {
@@ -63,16 +63,17 @@ fn begins(text: &str, word: &str) -> bool {
         .all(|letter| seen.next().is_some_and(|c| c.eq_ignore_ascii_case(&letter)))
 }
 
-/// Whether a comparison by the rules of a language may ignore it. True for a few more characters.
+/// Whether a comparison by linguistic rules may ignore this character. True for a few more
+/// characters.
 fn is_unseen(c: char) -> bool {
     c.is_ascii_control() || !(c.is_ascii() || c.is_alphanumeric())
 }
 
-/// Shows the output of a program as it arrives: on a terminal each byte at once, elsewhere disarmed
-/// line by line.
+/// Shows the output of a program as it arrives: on a terminal each byte at once, elsewhere line by
+/// line and disarmed.
 pub(crate) struct PassedOn<W> {
     out: W,
-    /// The beginning of a line that has not ended; `None` on a terminal.
+    /// The beginning of an unfinished line; `None` on a terminal.
     line: Option<Vec<u8>>,
 }
 
@@ -87,7 +88,7 @@ impl PassedOn<Stderr> {
 }
 
 impl<W: Write> PassedOn<W> {
-    /// Shows the next part of it.
+    /// Shows the next part of the output.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -98,7 +99,7 @@ impl<W: Write> PassedOn<W> {
         line.extend_from_slice(chunk);
         let ended = match line.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => line.drain(..=end).collect(),
-            // A line of its own: what follows must not make a command of it.
+            // The rest gets a line of its own: the text after it must not make it a command.
             None if line.len() > FOREIGN_LINE_LEN_MAX => {
                 line.push(b'\n');
                 std::mem::take(line)
@@ -108,7 +109,7 @@ impl<W: Write> PassedOn<W> {
         self.show(&ended)
     }
 
-    /// Shows a last line without an end.
+    /// Shows the last line if it has no line end.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -127,7 +128,7 @@ impl<W: Write> PassedOn<W> {
 mod tests {
     use super::*;
 
-    /// What is shown of output that comes in these parts.
+    /// The text shown for output that arrives in these parts.
     fn shown(line: Option<Vec<u8>>, chunks: &[&[u8]]) -> String {
         let mut out = Vec::new();
         let mut shown = PassedOn { out: &mut out, line };
@@ -137,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_is_disarmed_however_it_comes_and_on_a_terminal_it_is_not_touched() {
+    fn output_is_disarmed_in_parts_of_any_size_and_unchanged_on_a_terminal() {
         let chunks: [&[u8]; 3] = [b"a #", b"#[error]b\n:", b":error::c"];
         assert_eq!(shown(Some(Vec::new()), &chunks), "a # #[error]b\n: :error::c");
         assert_eq!(shown(None, &chunks), "a ##[error]b\n::error::c");
     }
 
     #[test]
-    fn a_line_without_an_end_is_not_waited_for() {
+    fn a_line_without_an_end_is_shown_without_waiting_for_it() {
         let (mut out, long) = (Vec::new(), vec![b'x'; FOREIGN_LINE_LEN_MAX + 1]);
         let mut shown = PassedOn {
             out: &mut out,
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn no_command_comes_of_the_parts_of_a_line_that_is_too_long() {
+    fn the_parts_of_an_overlong_line_form_no_command() {
         let (white, end) = (vec![b' '; FOREIGN_LINE_LEN_MAX], "error::c\n");
         for (before, after) in [("##", "[error]b\n"), (":", ":error::b\n")] {
             let first = [&white, before.as_bytes()].concat();

@@ -1,25 +1,24 @@
 //! Every exit code, and the error that carries one out of a subcommand.
 //!
-//! The numbers are those of cargo-nextest where it has one, so that scripts need not learn new
-//! ones.
+//! A number is that of cargo-nextest where cargo-nextest has one, so that scripts need no change.
 
 use crate::base::failure_kind::FailureKind;
 use std::fmt;
 use std::process::ExitCode;
 
-/// How a subcommand ended, as the shell sees it.
+/// How a subcommand ended, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All that was asked for succeeded.
+    /// Everything that was requested succeeded.
     Success = 0,
-    /// The command line made no sense (clap's own code).
+    /// The command line is invalid (clap's own code).
     Usage = 2,
     /// The filters selected no test.
     NoTests = 4,
-    /// What failed last time passed now; others, which did not run, have still to pass.
+    /// All rerun tests passed; other tests have yet to pass and did not run.
     Outstanding = 5,
-    /// A filter could not be understood.
+    /// A filter is invalid.
     BadFilter = 94,
     /// The run could not be set up: no workspace, no temporary directory, ...
     SetupFailed = 96,
@@ -31,7 +30,7 @@ pub enum Exit {
     ListFailed = 104,
     /// A capability named by `--require` is missing.
     CapabilityMissing = 107,
-    /// The report could not be written, or what was printed, and everything else was a success.
+    /// The report or the requested output could not be written; everything else succeeded.
     ReportFailed = 110,
     /// The time limit of the whole run was reached.
     RunTimedOut = 124,
@@ -46,8 +45,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What the shell is told where something else goes wrong at the end: no failure is hidden by
-    /// it.
+    /// The exit code if `other` happens at the end. An earlier failure keeps its code.
     fn or(self, other: Exit) -> Exit {
         match self {
             Exit::Success => other,
@@ -69,9 +67,9 @@ pub struct Stop {
     pub(crate) exit: Exit,
     /// The kind of the failure.
     pub(crate) kind: FailureKind,
-    /// What happened and what to do, for a person.
+    /// The problem and what to do about it, for a person.
     pub(crate) message: String,
-    /// What a program said that was run for us; may be empty.
+    /// The output of a program that we ran; may be empty.
     pub detail: String,
 }
 
@@ -86,15 +84,15 @@ impl Stop {
         }
     }
 
-    /// The same at the end of what would else have exited with `exit`.
+    /// The same stop at the end of a run that would otherwise exit with `exit`.
     pub(crate) fn after(self, exit: Exit) -> Self {
         let exit = exit.or(self.exit);
         Stop { exit, ..self }
     }
 }
 
-// The only error type of its own: a crate that derives these lines is built before anything else
-// can be.
+// The only hand-written error type. A crate that derives these lines would have to be built before
+// everything else.
 impl std::error::Error for Stop {}
 
 impl fmt::Display for Stop {
@@ -103,7 +101,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// What could not be set up, with all its causes.
+/// The setup problem, with all its causes.
 impl From<anyhow::Error> for Stop {
     fn from(error: anyhow::Error) -> Self {
         Stop::new(Exit::SetupFailed, FailureKind::Setup, format!("{error:#}"))

@@ -1,13 +1,13 @@
-//! Why something failed, as one word: what CI systems group failures by, and what decides codes,
-//! reruns and the history.
+//! The reason of a failure, as one word. CI systems group failures by it, and it decides exit
+//! codes, reruns and the history.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of a failure. Its name stands in every file; a name that this version does not know is
-/// kept as it is.
+/// The kind of a failure. Every file contains its name. A name that this version does not know is
+/// kept unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum FailureKind {
@@ -19,11 +19,11 @@ pub enum FailureKind {
     Exit,
     /// Its process died of this signal.
     Signal(String),
-    /// It reached its own limit.
+    /// It reached its own time limit.
     Timeout,
-    /// It was ended when the run reached its limit.
+    /// The runner ended it when the run reached its time limit.
     RunTimeout,
-    /// It was ended when the run was interrupted.
+    /// The runner ended it when the run was interrupted.
     Interrupted,
     /// Its process could not be started.
     Exec,
@@ -33,7 +33,7 @@ pub enum FailureKind {
     Processes,
     /// It passed and left something behind.
     Leak,
-    /// It passed only after it had failed.
+    /// It passed only after an earlier attempt had failed.
     Flaky,
     /// A required capability of this name is missing.
     Capability(String),
@@ -59,11 +59,11 @@ pub enum FailureKind {
     Report,
     /// A measurement failed.
     Bench,
-    /// What another version of the runner, or another runner, calls so.
+    /// A kind that another runner, or another version of this one, uses.
     Other(String),
 }
 
-/// The kinds without a name of their own, as they are written.
+/// The kinds that consist of one fixed word, as they are written.
 const NAMES: [(FailureKind, &str); 22] = [
     (FailureKind::Panic, "panic"),
     (FailureKind::Error, "error"),
@@ -89,12 +89,12 @@ const NAMES: [(FailureKind, &str); 22] = [
     (FailureKind::Bench, "bench"),
 ];
 
-/// The beginnings of the kinds with a name of their own.
+/// The prefixes of the kinds that contain a name.
 const SIGNAL: &str = "signal:";
 const CAPABILITY: &str = "capability:";
 
 impl FailureKind {
-    /// Whether the end of the run was the end of the test: a signal, or the run's own limit.
+    /// Whether the test ended because the run ended: by a signal, or at the run's time limit.
     pub(crate) fn is_of_the_run(&self) -> bool {
         matches!(self, FailureKind::Interrupted | FailureKind::RunTimeout)
     }

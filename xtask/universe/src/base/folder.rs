@@ -1,9 +1,8 @@
-//! Directories by handle. An operation reaches exactly the directory that was opened, whatever
-//! takes its name later.
+//! Directories by handle. An operation reaches exactly the directory that was opened, whatever gets
+//! its name later.
 //!
 //! No link is followed and no mount is entered. Only directories of this user get other modes. This
-//! matters because the process may be root, and another user may write to the same directories at
-//! the same time.
+//! matters because the process may run as root while another user writes to the same directories.
 
 use std::ffi::{CStr, CString};
 use std::fs::{File, Metadata};
@@ -22,10 +21,10 @@ use crate::base::os;
 /// How a directory is opened.
 const OPEN: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What the owner of a directory needs to empty it.
+/// The mode bits that the owner of a directory needs to empty it.
 const MODE_MENDED: Mode = Mode::RWXU;
 
-/// Whether modes are changed that would prevent the work.
+/// Whether to change modes that would prevent the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// No mode is changed.
@@ -45,13 +44,13 @@ pub(crate) struct Folder {
 pub(crate) enum Step<'a> {
     /// An entry of the directory.
     Entry(&'a Folder, &'a CStr, FileType),
-    /// The directory of this name, in the other one: all its entries were visited.
+    /// The directory of this name in the other one, after all its entries were visited.
     End(&'a Folder, &'a CStr),
-    /// A directory of this name, in the other one, that could not be entered, and why.
+    /// A directory of this name in the other one that could not be entered, and the reason.
     Closed(&'a Folder, &'a CStr, io::Error),
 }
 
-/// A directory on the way, and what is still to be visited in it.
+/// A directory that the walk is in, and its entries that are yet to be visited.
 struct Level {
     folder: Folder,
     name: CString,
@@ -59,10 +58,10 @@ struct Level {
 }
 
 impl Folder {
-    /// Opens a directory. The path must end in it, not in a link.
+    /// Opens a directory. The last component of the path must be the directory, not a link.
     ///
     /// # Errors
-    /// When there is none, or something else.
+    /// When it is missing, or is not a directory.
     pub(crate) fn open(path: &Path, access: Access) -> io::Result<Folder> {
         let folder = Folder::open_at(CWD, path, access)?;
         folder.mend(access)?;
@@ -84,7 +83,7 @@ impl Folder {
         Ok(Folder { handle, metadata })
     }
 
-    /// Makes it readable and writable, if `access` says so and it is this user's.
+    /// Makes it readable and writable, if `access` says so and this user owns it.
     ///
     /// # Errors
     /// When the system refuses it.
@@ -96,12 +95,12 @@ impl Folder {
         }
     }
 
-    /// What was known of it when it was opened.
+    /// Its metadata from when it was opened.
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Its entries with their kinds, in no order.
+    /// Its entries with their kinds, in no particular order.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -124,7 +123,7 @@ impl Folder {
         Ok(entries)
     }
 
-    /// What is known of an entry, of a link itself.
+    /// The metadata of an entry; of a link, that of the link itself.
     ///
     /// # Errors
     /// When it is gone.
@@ -136,10 +135,10 @@ impl Folder {
         )?)
     }
 
-    /// Opens the directory of this name, if nothing is mounted there.
+    /// Opens the directory of this name, unless it is a mount point.
     ///
     /// # Errors
-    /// When it cannot be read, or something else has this name.
+    /// When it cannot be read, or is not a directory.
     pub(crate) fn enter(&self, name: &CStr, access: Access) -> io::Result<Folder> {
         let folder = Folder::open_at(self.handle.as_fd(), name, access)?;
         if folder.metadata.dev() != self.metadata.dev() {
@@ -150,19 +149,18 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Opens the regular file of this name for reading. Never waits.
+    /// Opens the regular file of this name for reading. Never blocks.
     ///
     /// # Errors
-    /// When it cannot be read, or something else has this name.
+    /// When it cannot be read, or is not a regular file.
     pub(crate) fn file(&self, name: &CStr) -> io::Result<(File, Metadata)> {
         self.file_with(name, OFlags::RDONLY)
     }
 
-    /// The same for writing, with what is in it; where it is missing it is made, for this user
-    /// only.
+    /// The same for writing; the content stays. A missing file is created, for this user only.
     ///
     /// # Errors
-    /// When it cannot be written, or something else has this name.
+    /// When it cannot be written, or is not a regular file.
     pub(crate) fn file_or_new(&self, name: &CStr) -> io::Result<(File, Metadata)> {
         self.file_with(name, OFlags::WRONLY | OFlags::CREATE)
     }
@@ -178,7 +176,7 @@ impl Folder {
         }
     }
 
-    /// Makes its mode this one.
+    /// Sets its mode.
     ///
     /// # Errors
     /// When it belongs to another user.
@@ -189,13 +187,13 @@ impl Folder {
         }
     }
 
-    /// Visits everything below it: each directory's entries first, then its end. Only directories
-    /// on the same file system are entered. `visit` may remove what it visits.
+    /// Visits everything below it: each directory's entries first, then the directory itself.
+    /// Enters only directories on the same file system. `visit` may remove what it visits.
     ///
     /// # Errors
-    /// When not even its own entries can be read.
+    /// When its own entries cannot be read.
     pub(crate) fn walk(self, access: Access, mut visit: impl FnMut(Step<'_>)) -> io::Result<()> {
-        // Not by recursion: a tree may be deeper than the stack of a thread allows.
+        // Not recursive: a tree may be deeper than the stack of a thread allows.
         let (mut above, mut level) = (Vec::new(), Level::of(self, CString::default())?);
         loop {
             if let Some((name, kind)) = level.left.pop() {
@@ -232,8 +230,8 @@ impl Level {
     }
 }
 
-/// Opens something. If there are too few descriptors, tries again with more: each level of a deep
-/// tree needs one.
+/// Opens something. If the descriptors do not suffice, raises the limit and tries again: each level
+/// of a deep tree needs one.
 fn with_descriptors<T>(mut open: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
     match open() {
         Err(Errno::MFILE) => {
@@ -244,7 +242,7 @@ fn with_descriptors<T>(mut open: impl FnMut() -> rustix::io::Result<T>) -> rusti
     }
 }
 
-/// Whether an error says that something else than a directory is there.
+/// Whether an error says that the path is not a directory.
 pub(crate) fn is_no_folder(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -287,7 +285,7 @@ mod tests {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    /// A directory with a file, which nothing here may change.
+    /// A directory with a file; no code under test may change either.
     fn outside(home: &Path) -> std::path::PathBuf {
         let outside = home.join("outside");
         fs::create_dir(&outside).unwrap();
@@ -304,7 +302,7 @@ mod tests {
         let (mut entries, mut closed) = (Vec::new(), Vec::new());
         let folder = Folder::open(&top, Access::Mended).unwrap();
         let walked = folder.walk(Access::Mended, |step| match step {
-            // Another user does this between the look at the directory and its opening.
+            // Another user does this between the check of the directory and its opening.
             Step::Entry(_, name, _) => {
                 entries.push(name.to_owned());
                 fs::remove_dir(top.join("before")).unwrap();
@@ -338,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_too_few_descriptors_it_is_tried_again_with_more() {
+    fn an_open_that_lacks_descriptors_is_tried_again_with_more() {
         let mut answers = vec![Ok(7), Err(Errno::MFILE)];
         assert_eq!(with_descriptors(|| answers.pop().unwrap()), Ok(7));
         let mut answers = vec![Ok(7), Err(Errno::ACCESS)];
@@ -359,7 +357,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs root"]
-    fn root_changes_no_mode_of_what_belongs_to_another_user() {
+    fn root_changes_no_mode_of_another_users_files() {
         let home = tempfile::tempdir().unwrap();
         let outside = outside(home.path());
         std::os::unix::fs::chown(&outside, Some(65534), None).unwrap();
@@ -369,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_is_opened_and_no_pipe_is_waited_for() {
+    fn only_a_regular_file_is_opened_and_a_pipe_does_not_block() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("file"), "").unwrap();
         symlink("file", home.path().join("link")).unwrap();

@@ -1,11 +1,10 @@
-//! Connections of the kernel to FUSE servers: which of them belong to a test, and how they are
-//! aborted.
+//! The kernel's connections to FUSE servers: which of them belong to a test, and how to abort one.
 //!
-//! A process that waits for an answer of a server that is dead cannot be killed; only the end of
-//! the connection ends the wait. A connection is known by the device number of its file systems,
-//! which the kernel gives again to others. So the file that aborts it is opened first, then it is
-//! proven again whose the connection is, and only then the file is used: it stays that of this
-//! connection and does nothing when that is gone (fs/fuse/control.c of the kernel).
+//! A process that waits for an answer of a dead server cannot be killed; only the end of the
+//! connection ends the wait. A connection is identified by the device number of its file systems,
+//! which the kernel reuses. So the runner first opens the file that aborts the connection, then
+//! proves again whose connection it is, and only then writes to the file. The file belongs to this
+//! connection alone and does nothing when the connection is gone (fs/fuse/control.c of the kernel).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,28 +18,27 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
 use crate::base::mounts;
 use crate::base::procfs;
 
-/// Where the file system that controls connections is mounted, where it is.
+/// The usual mount point of the file system that controls connections.
 const CONTROL: &str = "/sys/fs/fuse/connections";
 
-/// The device on which a server reads what it is asked.
+/// The device from which a server reads requests.
 const DEVICE: &str = "/dev/fuse";
 
-/// How many bits of a device number are its minor (linux/kdev_t.h).
+/// The number of bits of a device number that hold the minor (linux/kdev_t.h).
 const MINOR_BITS: u32 = 20;
 
-/// A connection, as the kernel numbers it.
+/// A connection, by the kernel's number.
 pub(crate) type Number = u32;
 
-/// What proves that a connection belongs to a test. Connections of other programs must never be
-/// aborted.
+/// Proof that a connection belongs to a test. Connections of other programs must never be aborted.
 #[derive(Debug)]
 pub(crate) enum OwnershipProof {
-    /// It is mounted in the name space that the test has for itself, and is none of these, which
-    /// were there before.
+    /// It is mounted in the test's own mount namespace, and is not one of these, which existed
+    /// before.
     Namespace(BTreeSet<Number>),
     /// It is mounted below this directory, and nowhere else.
     Below(PathBuf),
-    /// Nothing does, but that a process of the test is its server.
+    /// No mount proves it; only a process of the test that serves it does.
     Nowhere,
 }
 
@@ -53,22 +51,22 @@ pub(crate) struct Mount {
     pub(crate) point: PathBuf,
 }
 
-/// Where it can be read that a connection is the test's.
+/// The evidence that a connection is the test's.
 #[derive(Debug, Clone, Copy)]
 enum Witness<'a> {
-    /// A table of mounts, below this directory in `/proc`.
+    /// A table of mounts, of the thread with this directory in `/proc`.
     Table(&'a Path),
-    /// The descriptors of processes, of which these are the directories.
+    /// The descriptors of processes, which have these directories.
     Descriptors(&'a [PathBuf]),
 }
 
-/// The connections of one test, as far as they were seen.
+/// The known connections of one test.
 #[derive(Debug)]
 pub(crate) struct Connections {
     proof: OwnershipProof,
     known: BTreeMap<Number, Known>,
-    /// A mount of the file system that controls connections, in no name space; from when it is
-    /// needed.
+    /// A private mount, in no namespace, of the file system that controls connections; opened when
+    /// first needed.
     control: Option<OwnedFd>,
 }
 
@@ -76,23 +74,23 @@ pub(crate) struct Connections {
 struct Known {
     /// Where it is or was mounted.
     points: BTreeSet<PathBuf>,
-    /// What aborts it, if this process may.
+    /// The file that aborts it, if this process may open it.
     abort: Option<File>,
 }
 
 impl OwnershipProof {
-    /// The name space in which this process is now.
+    /// The mount namespace of this process.
     pub(crate) fn namespace(table: &str) -> OwnershipProof {
         OwnershipProof::Namespace(listed(table).into_iter().map(|mount| mount.number).collect())
     }
 
-    /// Those mounts in a table that are the test's.
+    /// The mounts in a table that are the test's.
     fn of(&self, table: &str) -> Vec<Mount> {
         let mut mounts = listed(table);
         match self {
             OwnershipProof::Namespace(before) => mounts.retain(|mount| !before.contains(&mount.number)),
             OwnershipProof::Below(directory) => {
-                // A file system that is mounted elsewhere, too, may be somebody's.
+                // A file system that is also mounted elsewhere may belong to another program.
                 let ours = listed(&mounts::table());
                 let others: BTreeSet<Number> = ours
                     .iter()
@@ -117,17 +115,18 @@ impl Connections {
         }
     }
 
-    /// Sees those that are mounted where this process is.
+    /// Records the connections that are mounted in the namespace of this process.
     pub(crate) fn see(&mut self) {
         self.see_with(Witness::Table(&procfs::own()));
     }
 
-    /// Sees those that are mounted where a thread is; `thread` is its directory in `/proc`.
+    /// Records the connections mounted in the namespace of a thread; `thread` is its directory in
+    /// `/proc`.
     pub(crate) fn see_from(&mut self, thread: &Path) {
         self.see_with(Witness::Table(thread));
     }
 
-    /// Sees those whose servers are among the processes with these directories.
+    /// Records the connections whose servers are among the processes with these directories.
     pub(crate) fn see_held(&mut self, processes: &[PathBuf]) {
         self.see_with(Witness::Descriptors(processes));
     }
@@ -141,7 +140,7 @@ impl Connections {
         let numbers: Vec<Number> = numbers.collect();
         let opened = numbers.into_iter().map(|number| (number, self.open(number)));
         let opened: Vec<(Number, Option<File>)> = opened.collect();
-        // The number may have become that of another one before the file was opened.
+        // The number may have been reused before the file was opened.
         let again = if opened.is_empty() {
             first
         } else {
@@ -158,9 +157,8 @@ impl Connections {
         }
     }
 
-    /// The file that aborts a connection. Root may mount the file system in which it is, and no
-    /// other process sees that; a user has it where the system has mounted that, and may open those
-    /// of own mounts.
+    /// Opens the file that aborts a connection. Root may mount the control file system privately. A
+    /// user depends on the system's mount of it, and may open the files of their own mounts.
     fn open(&mut self, number: Number) -> Option<File> {
         if self.control.is_none() {
             self.control = private_control().ok().or_else(system_control);
@@ -187,7 +185,7 @@ impl Connections {
         found
     }
 
-    /// Those that were seen, each with where it is or was mounted.
+    /// The recorded connections, each with where it is or was mounted.
     pub(crate) fn known(&self) -> impl Iterator<Item = (Number, Vec<&Path>)> {
         self.known.iter().map(|(number, known)| {
             let points = known.points.iter().map(PathBuf::as_path);
@@ -195,15 +193,16 @@ impl Connections {
         })
     }
 
-    /// Aborts one that was seen. False where this process may not: then it can only be
+    /// Aborts a recorded connection. False if this process may not: then it can only be
     /// [forced](force).
     pub(crate) fn abort(&self, number: Number) -> bool {
         let file = self.known.get(&number).and_then(|known| known.abort.as_ref());
         file.is_some_and(|mut file| file.write_all(b"1").is_ok())
     }
 
-    /// Aborts all that are mounted where this process is. Those through which the way to others may
-    /// lead come first. Never hangs. Returns those that this process may not abort.
+    /// Aborts all connections that are mounted in the namespace of this process, first those
+    /// through which the path to others may lead. Never hangs. Returns those that this process may
+    /// not abort.
     pub(crate) fn abort_mounted(&mut self) -> Vec<Number> {
         self.see();
         let mut numbers: Vec<Number> = Vec::new();
@@ -216,30 +215,30 @@ impl Connections {
         numbers
     }
 
-    /// What proves whose they are.
+    /// The proof of ownership.
     pub(crate) fn proof(&self) -> &OwnershipProof {
         &self.proof
     }
 }
 
-/// Aborts all that are mounted below a directory in any name space: that of a box whose runner was
-/// killed, or one that a test has made. For directories that no live test uses. Returns those that
-/// this process may not abort.
+/// Aborts all connections mounted below a directory in any namespace: that of a box whose runner
+/// was killed, or one that a test created. For directories that no live test uses. Returns those
+/// that this process may not abort.
 pub(crate) fn abort_all_below(directory: &Path) -> Vec<Number> {
     abort_all(OwnershipProof::Below(directory.to_owned()), &[])
 }
 
-/// Aborts all that this proves to belong to a test, in any name space, and all that are
-/// served by processes of the test, of which these are the directories: a mount that is detached is
-/// in no table. Other users' name spaces prove nothing: they can show there what is not theirs
-/// below any directory. Returns those that this process may not abort.
+/// Aborts all connections that `proof` assigns to a test, in any namespace, and all that these
+/// processes of the test serve (given by their directories): a detached mount is in no table.
+/// Another user's namespaces prove nothing: that user can mount foreign file systems there below
+/// any directory. Returns those that this process may not abort.
 pub(crate) fn abort_all(proof: OwnershipProof, processes: &[PathBuf]) -> Vec<Number> {
     let mut connections = Connections::new(proof);
     connections.see();
     connections.see_held(processes);
     let here = std::fs::read_link(procfs::own().join("ns/mnt")).ok();
-    // One thread of each name space is enough. Where the first thread of a process has ended,
-    // another one still has it.
+    // One thread of each namespace is enough. If the first thread of a process has exited, another
+    // thread is still in the namespace.
     let mut seen = BTreeSet::from([here]);
     let ours = procfs::processes().filter(|process| procfs::is_of_this_user(*process));
     for thread in ours.flat_map(procfs::threads) {
@@ -253,7 +252,7 @@ pub(crate) fn abort_all(proof: OwnershipProof, processes: &[PathBuf]) -> Vec<Num
     numbers
 }
 
-/// The mounts of FUSE file systems in a table (proc_pid_mountinfo(5)), the oldest first.
+/// The FUSE mounts in a table (proc_pid_mountinfo(5)), the oldest first.
 pub(crate) fn listed(table: &str) -> Vec<Mount> {
     table.lines().filter_map(mount).collect()
 }
@@ -270,8 +269,8 @@ fn mount(line: &str) -> Option<Mount> {
     Some(Mount { id, number, point })
 }
 
-/// The connections whose server a process could be, by the descriptors in its directory; `None` for
-/// one that the kernel does not name, which not every one does.
+/// The connections that a process may serve, by the descriptors in its directory. `None` stands for
+/// a connection without a number: not every kernel shows one.
 pub(crate) fn held(process: &Path) -> Vec<Option<Number>> {
     let is_device = |path: &Path| std::fs::read_link(path).is_ok_and(|target| target == Path::new(DEVICE));
     let descriptors = procfs::descriptors(process).filter(|(_, path)| is_device(path));
@@ -287,7 +286,7 @@ pub(crate) fn held(process: &Path) -> Vec<Option<Number>> {
         .collect()
 }
 
-/// A mount of the file system that controls connections, in no name space.
+/// A private mount, in no namespace, of the file system that controls connections.
 fn private_control() -> rustix::io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_create(context.as_fd())?;
@@ -298,8 +297,8 @@ fn private_control() -> rustix::io::Result<OwnedFd> {
     )
 }
 
-/// Where the system has mounted that, if that is what is there: a test can mount a file system over
-/// it that never answers. Asks none of them.
+/// The system's mount of the control file system, if it really is one: a test can mount a file
+/// system over it that never answers. Makes no request to a file system.
 fn system_control() -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let place = rustix::fs::open(CONTROL, flags, Mode::empty()).ok()?;
@@ -311,7 +310,7 @@ fn system_control() -> Option<OwnedFd> {
     mounts::table().lines().any(is_control).then_some(place)
 }
 
-/// The id of the mount on which a handle is, as tables of mounts have it.
+/// The id of the mount that contains a handle, as in tables of mounts.
 fn mount_id(place: &OwnedFd) -> Option<String> {
     let number = place.as_raw_fd().to_string();
     let info = procfs::text(&procfs::own().join("fdinfo"), &number);
@@ -319,16 +318,16 @@ fn mount_id(place: &OwnedFd) -> Option<String> {
     id.map(|id| id.trim().to_owned())
 }
 
-/// Aborts a connection by unmounting by force what it serves where this process is. That needs the
-/// right to unmount there. Must not be done where it must not hang: the way to the mount may lead
-/// through others. Returns whether it was done.
+/// Aborts a connection: unmounts its file system by force in this process's namespace. That needs
+/// the right to unmount there. The caller must be allowed to hang: the path to the mount may lead
+/// through other mounts. Returns whether it succeeded.
 pub(crate) fn force(proof: &OwnershipProof, number: Number) -> bool {
     let mounts = proof.of(&mounts::table());
     let mut same = mounts.iter().filter(|mount| mount.number == number);
     same.any(|mount| force_mount(mount).is_ok_and(|done| done))
 }
 
-/// Only if it is this mount that is there: another one may lie over it.
+/// Only if the path leads to this mount: another one may cover it.
 fn force_mount(mount: &Mount) -> rustix::io::Result<bool> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::open(&mount.point, flags, Mode::empty())?;
@@ -336,7 +335,8 @@ fn force_mount(mount: &Mount) -> rustix::io::Result<bool> {
         return Ok(false);
     }
     match rustix::mount::unmount(procfs::handle(place.as_fd()), UnmountFlags::FORCE) {
-        // It is in use, not least by us; the connection is aborted before that is looked at.
+        // The mount is in use, at least by this handle, so the unmount fails; but the kernel aborts
+        // the connection before it checks that.
         Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(true),
         Err(error) => Err(error),
     }
@@ -374,7 +374,7 @@ cut
     }
 
     #[test]
-    fn what_is_also_mounted_elsewhere_or_was_there_before_is_not_the_tests() {
+    fn a_mount_that_is_also_elsewhere_or_existed_before_is_not_the_tests() {
         assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt-a/3".into())), [39]);
         assert_eq!(numbers(&OwnershipProof::Below("/tmp/xt".into())), [0; 0]);
         assert_eq!(
@@ -384,11 +384,11 @@ cut
         assert_eq!(numbers(&OwnershipProof::Nowhere), [0; 0]);
     }
 
-    /// Another user can show the mount of somebody else below any directory: in name spaces of
-    /// their own they mount what they like where they like.
+    /// Another user can show a foreign mount below any directory: in their own namespaces they can
+    /// mount anything anywhere.
     #[test]
     #[ignore = "needs root, fuse"]
-    fn root_does_not_believe_where_another_user_shows_a_mount() {
+    fn root_ignores_mounts_in_another_users_namespaces() {
         use std::io::{ErrorKind, Read as _};
         use std::os::unix::process::CommandExt as _;
         use std::process::{Command, Stdio};

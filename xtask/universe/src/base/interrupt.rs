@@ -1,6 +1,6 @@
-//! Ctrl-C and its relatives, as values that the rest can wait for.
+//! Ctrl-C and similar signals, as values that the other modules can wait for.
 //!
-//! Only counts and hands on; what to stop is decided by whoever waits.
+//! Only counts and forwards; the receiver decides what to stop.
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -8,13 +8,13 @@ use tokio::sync::watch;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 
-/// What asked us to stop.
+/// A signal that asks this process to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(unix), expect(dead_code, reason = "only Ctrl-C exists everywhere"))]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// SIGTERM: somebody else wants the run to end.
+    /// SIGTERM: another process asks the run to end.
     Terminate,
     /// SIGHUP: the terminal is gone.
     HangUp,
@@ -22,7 +22,7 @@ pub(crate) enum Signal {
     Quit,
 }
 
-/// A signal and how many came so far: the first asks, every further one insists.
+/// A signal and its number: the first one requests the end, every further one forces it.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
     pub(crate) signal: Signal,
@@ -30,7 +30,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The exit code that says so.
+    /// The exit code for it.
     pub fn exit(self) -> Exit {
         match self.signal {
             Signal::Interrupt => Exit::Interrupted,
@@ -40,7 +40,7 @@ impl Request {
         }
     }
 
-    /// The end of a run that had not come to its tests yet.
+    /// The stop of a run that had not started its tests yet.
     pub fn stop(self) -> Stop {
         Stop::new(
             self.exit(),
@@ -49,14 +49,14 @@ impl Request {
         )
     }
 
-    /// What becomes of so many running tests, for whoever has asked.
+    /// What happens to the running tests, for the person who sent the signal.
     pub(crate) fn words(self, running: usize) -> String {
         let (name, tests) = (self.name(), if running == 1 { "test" } else { "tests" });
         match self.count {
             0 | 1 => {
-                format!("{name}: {running} {tests} asked to end; once more, and they are ended at once")
+                format!("{name}: {running} {tests} asked to end; repeat the signal to kill them")
             }
-            _ => format!("{name} again: {running} {tests} ended at once"),
+            _ => format!("{name} again: {running} {tests} killed"),
         }
     }
 
@@ -71,21 +71,22 @@ impl Request {
     }
 }
 
-/// A place to wait for the next request. Each clone sees every request.
+/// Waits for the next request. Each clone receives every request.
 #[derive(Debug, Clone)]
 pub struct Interrupts {
     latest: watch::Receiver<Option<Request>>,
 }
 
 impl Interrupts {
-    /// Starts to listen; must be called inside a runtime. From here on signals no longer kill us.
+    /// Starts to listen; must be called inside a runtime. From then on signals no longer kill this
+    /// process.
     pub fn listen() -> anyhow::Result<Interrupts> {
         let (sender, latest) = watch::channel(None);
         platform::listen(sender).context("could not listen to signals")?;
         Ok(Interrupts { latest })
     }
 
-    /// The next request; never, where there is none. Cancel safe.
+    /// The next request; never returns if none can come. Cancel safe.
     pub async fn next(&mut self) -> Request {
         loop {
             if self.latest.changed().await.is_err() {

@@ -1,4 +1,4 @@
-//! How a person calls the program: what messages repeat so that it can be typed again.
+//! How a person calls the program: messages repeat this, so that a person can type it again.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ pub struct Invocation {
     pub package: Option<&'static str>,
 }
 
-/// For what runs without a `main` of ours: unit tests.
+/// For code that runs without our `main`: unit tests.
 const UNSET: Invocation = Invocation {
     command: "cargo universe",
     package: None,
@@ -33,12 +33,12 @@ impl Invocation {
         CURRENT.get().is_some()
     }
 
-    /// The one of this process.
+    /// The invocation of this process.
     pub(crate) fn current() -> Invocation {
         CURRENT.get().copied().unwrap_or(UNSET)
     }
 
-    /// The command line of the process, the program first, without the word by which cargo has
+    /// The command line of the process, with the program first, without the word by which cargo
     /// found the program: cargo calls `cargo-universe` as `cargo-universe universe …`.
     pub(crate) fn words(self) -> Vec<OsString> {
         without_subcommand_of_cargo(self.command, std::env::args_os().collect())
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_that_cargo_adds_is_no_argument() {
+    fn the_word_that_cargo_adds_is_not_an_argument() {
         let words = ["/bin/cargo-universe", "universe", "test", "universe"];
         assert_eq!(
             without("cargo universe", &words),

@@ -1,8 +1,8 @@
-//! Files that runs lock so that others wait. No other user can open them: whoever can open a file
-//! can hold its lock, for as long as they like.
+//! Files that runs lock to make others wait. No other user can open them: any user who can open a
+//! file can hold its lock indefinitely.
 //!
-//! Where another user may write to the directory, a link or a pipe may be in the place of such a
-//! file. Neither is followed or waited for.
+//! Where another user may write to the directory, a link or a pipe may have replaced such a file.
+//! The runner neither follows the link nor waits for the pipe.
 
 #[cfg(unix)]
 use std::ffi::CStr;
@@ -13,37 +13,37 @@ use std::path::Path;
 #[cfg(unix)]
 use crate::base::folder::Folder;
 
-/// Opens a file to lock it, and makes it where it is missing. Nothing in it changes.
+/// Opens a file in order to lock it, and creates it if it is missing. Its content stays unchanged.
 ///
 /// # Errors
-/// When it cannot be opened, or is no regular file.
+/// When it cannot be opened, or is not a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     open_with(path, options.write(true).create(true).truncate(false))
 }
 
-/// Makes a file to lock it; what it then says can be added to it.
+/// Creates a file in order to lock it; the caller may then append to it.
 ///
 /// # Errors
-/// When something has its name, or it cannot be made.
+/// When the name is taken, or the file cannot be created.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     open_with(path, options.read(true).append(true).create_new(true))
 }
 
-/// Opens a file that must exist, to read it or to see whether it is locked.
+/// Opens an existing file, to read it or to check whether it is locked.
 ///
 /// # Errors
-/// When it cannot be opened, or is no regular file.
+/// When it cannot be opened, or is not a regular file.
 #[cfg(not(unix))]
 pub(crate) fn look(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
 }
 
-/// Opens the file of this name that must exist, to read it or to see whether it is locked.
+/// Opens the existing file of this name, to read it or to check whether it is locked.
 ///
 /// # Errors
-/// When it cannot be opened, or is no regular file.
+/// When it cannot be opened, or is not a regular file.
 #[cfg(unix)]
 pub(crate) fn look_in(folder: &Folder, name: &CStr) -> io::Result<File> {
     let (file, metadata) = folder.file(name)?;
@@ -51,7 +51,7 @@ pub(crate) fn look_in(folder: &Folder, name: &CStr) -> io::Result<File> {
     Ok(file)
 }
 
-/// As [`open`], the file of this name in this directory.
+/// As [`open`], for the file of this name in this directory.
 ///
 /// # Errors
 /// As [`open`].
@@ -73,7 +73,7 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = options.open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        let why = format!("`{}` is no regular file", path.display());
+        let why = format!("`{}` is not a regular file", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     #[cfg(unix)]
@@ -81,12 +81,12 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
-/// Versions before this one let others open it.
+/// Takes away the access of others, which earlier versions gave.
 #[cfg(unix)]
 fn close_to_others(file: &File, metadata: &std::fs::Metadata) {
     use std::os::unix::fs::PermissionsExt;
     if crate::base::directory_identity::is_mine(metadata) && metadata.permissions().mode() & 0o077 != 0 {
-        // A file system without modes has no other users either.
+        // A file system without modes has no access for others to remove.
         file.set_permissions(PermissionsExt::from_mode(0o600)).ok();
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_lock_says_stays_and_a_link_or_a_pipe_in_its_place_is_an_error() {
+    fn the_content_of_a_lock_stays_and_a_link_or_a_pipe_in_its_place_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let [file, link, pipe] = ["file", "link", "pipe"].map(|name| home.path().join(name));
         fs::write(&file, "mine").unwrap();

@@ -1,7 +1,7 @@
-//! Mounts that somebody left below a directory of ours: found, and taken away before the directory
-//! is removed.
+//! Mounts that a process left below one of our directories: finds them, and detaches them before
+//! the directory is removed.
 //!
-//! A file system whose process was killed stays mounted; every look into it then fails or hangs.
+//! A file system stays mounted when its process is killed; every access to it then fails or hangs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use crate::base::fuse_connections::{Connections, OwnershipProof};
 use crate::base::limits::DETACH_ROUNDS_MAX;
 
-/// Detaches every mount below `directory`, the latest first. Returns how many there were. Who
-/// serves one of them has ended, or is to: the way to the others must not lead through a file
-/// system that does not answer.
+/// Detaches every mount below `directory`, the latest first. Returns how many there were. The
+/// caller first ends the servers of these mounts, because the path to one mount may lead through
+/// another, which must answer or fail.
 pub fn detach_below(directory: &Path) -> usize {
     #[cfg(target_os = "linux")]
     if !below(directory).is_empty() {
@@ -34,11 +34,11 @@ pub fn detach_below(directory: &Path) -> usize {
     count
 }
 
-/// Tries what works for an ordinary user, too; what cannot be detached will be noticed when its
+/// Also tries what works for an ordinary user. A mount that cannot be detached shows up when its
 /// directory is removed.
 pub(crate) fn detach(mount: &Path) {
     #[cfg(target_os = "linux")]
-    // These programs follow links. Root does not need them: they can do nothing that root cannot.
+    // These programs follow links. Root does not use them: they can do nothing that root cannot.
     if detach_exactly(mount).is_ok() || rustix::process::geteuid().is_root() {
         return;
     }
@@ -56,8 +56,8 @@ pub(crate) fn detach(mount: &Path) {
     }
 }
 
-/// Detaches what is mounted there. The kernel reports a mount point without links, so a link on the
-/// way is an error.
+/// Detaches the mount at this path. The kernel reports a mount point without links, so a link in
+/// the path is an error.
 #[cfg(target_os = "linux")]
 fn detach_exactly(mount: &Path) -> std::io::Result<()> {
     use std::os::fd::AsFd;
@@ -75,20 +75,20 @@ fn detach_exactly(mount: &Path) -> std::io::Result<()> {
     )?)
 }
 
-/// What the kernel lists.
+/// The mounts below a directory, as the kernel lists them.
 #[cfg(target_os = "linux")]
 pub fn below(directory: &Path) -> Vec<PathBuf> {
     points(&table(), directory)
 }
 
-/// Everything that is mounted where this process sees it, as the kernel lists it.
+/// All mounts that this process sees, as the kernel lists them.
 #[cfg(target_os = "linux")]
 pub(crate) fn table() -> String {
     crate::base::procfs::system("self/mountinfo")
 }
 
-/// The mount points in such a table (proc_pid_mountinfo(5): the fifth field) that are below
-/// `directory`, the oldest first.
+/// The mount points below `directory` in such a table (proc_pid_mountinfo(5): the fifth field), the
+/// oldest first.
 #[cfg(target_os = "linux")]
 pub(crate) fn points(table: &str, directory: &Path) -> Vec<PathBuf> {
     entries(table, directory)
@@ -97,7 +97,7 @@ pub(crate) fn points(table: &str, directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The same with the id of each mount: several may have one point.
+/// The same with the id of each mount: several mounts may share one mount point.
 #[cfg(target_os = "linux")]
 pub(crate) fn entries<'a>(table: &'a str, directory: &Path) -> Vec<(&'a str, PathBuf)> {
     let entry = |line: &'a str| {
@@ -110,7 +110,7 @@ pub(crate) fn entries<'a>(table: &'a str, directory: &Path) -> Vec<(&'a str, Pat
         .collect()
 }
 
-/// Undoes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
+/// Decodes mountinfo's `\040` for a space, `\012` for a newline, `\011` and `\134`.
 #[cfg(target_os = "linux")]
 pub(crate) fn unescaped(field: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
@@ -135,7 +135,7 @@ pub(crate) fn unescaped(field: &str) -> PathBuf {
     path.into()
 }
 
-/// The entries of the directory that lie on another device.
+/// The entries of the directory that are on another device.
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
     use std::os::unix::fs::MetadataExt;
@@ -149,7 +149,7 @@ pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
     entries.filter(|path| device(path) != ours).collect()
 }
 
-/// Nothing is known about mounts here.
+/// Mounts cannot be listed on this system.
 #[cfg(not(unix))]
 pub(crate) fn below(_: &Path) -> Vec<PathBuf> {
     Vec::new()

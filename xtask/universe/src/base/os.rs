@@ -1,9 +1,8 @@
-//! What std and tokio do not offer: signal dispositions, process groups, and the children that
-//! other people's children left to us.
+//! What std and tokio lack: signal dispositions, process groups, and orphaned descendants.
 //!
-//! Unix has process groups; Linux also lets us adopt orphans, so that a process which left its
-//! group is still found. Elsewhere only the test process itself can be killed, until it runs in a
-//! job object.
+//! Unix has process groups. Linux also lets us adopt orphans, so that a process that left its group
+//! is still found. Elsewhere only the test process itself can be killed, until it runs in a job
+//! object.
 #![cfg_attr(
     unix,
     expect(unsafe_code, reason = "signal dispositions can only be reset through libc")
@@ -17,7 +16,7 @@ use tokio::process::Command;
 use crate::base::limits::VARIABLE_SEARCH_TIMEOUT;
 use crate::base::procfs;
 
-/// The variables that name the temporary directory, on one system or another.
+/// The variables that name the temporary directory, on any system.
 pub const TEMPORARY: [&str; 3] = ["TMPDIR", "TMP", "TEMP"];
 
 /// A process id.
@@ -26,9 +25,9 @@ pub(crate) type Pid = u32;
 /// How hard to kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kill {
-    /// A process may clean up after itself (SIGTERM).
+    /// The process may clean up first (SIGTERM).
     Gently,
-    /// It ends (SIGKILL).
+    /// The process ends immediately (SIGKILL).
     Now,
 }
 
@@ -40,10 +39,10 @@ mod unix {
     use super::{Command, Kill, Pid};
     use rustix::process::{self as sys, Signal, WaitOptions};
 
-    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal: a
+    /// Gives INT, QUIT, HUP, TERM and CHLD their default disposition and unblocks every signal. A
     /// background shell or `nohup` starts us with some of them ignored, and the tests would inherit
-    /// that. (std already gives children the default for PIPE; for us it stays ignored, so that a
-    /// closed pipe is an error and not our death.)
+    /// that. (std already gives children the default for PIPE. We still ignore it, so that a closed
+    /// pipe is an error and does not kill us.)
     pub fn reset_signals() {
         for signal in [
             libc::SIGINT,
@@ -65,30 +64,30 @@ mod unix {
         }
     }
 
-    /// Allows us and what we start as many open descriptors as we may have at all: by default it is
-    /// often 1024, and each running test takes some of ours.
+    /// Raises the limit of open descriptors of this process and its children to the hard limit. The
+    /// default is often 1024, and each running test uses some of our descriptors.
     pub fn raise_open_files() {
         let limit = sys::getrlimit(sys::Resource::Nofile);
         let raised = sys::Rlimit {
             current: limit.maximum,
             ..limit
         };
-        // Where it cannot be raised the old one holds.
+        // If the limit cannot be raised, the old one stays.
         sys::setrlimit(sys::Resource::Nofile, raised).ok();
     }
 
-    /// So many files may be open once [`raise_open_files`] was called; `None` where there is no
-    /// limit. Tried and taken back: what a system grants is not always what it says.
+    /// How many files may be open after [`raise_open_files`]; `None` if there is no limit. Sets the
+    /// limit and restores it: what a system grants can differ from what it reports.
     pub fn open_files_max() -> Option<u64> {
         let before = sys::getrlimit(sys::Resource::Nofile);
         raise_open_files();
         let most = sys::getrlimit(sys::Resource::Nofile).current;
-        // It lies between what held and what may hold.
+        // The old limit is not above the hard limit, so it can be restored.
         sys::setrlimit(sys::Resource::Nofile, before).ok();
         most
     }
 
-    /// Makes the child the leader of a process group of its own.
+    /// Makes the child the leader of its own process group.
     pub fn own_group(command: &mut Command) {
         command.process_group(0);
     }
@@ -96,7 +95,7 @@ mod unix {
     /// Signals every process in the group that `leader` leads.
     pub fn kill_group(leader: Option<Pid>, how: Kill) {
         if let Some(pid) = leader.and_then(as_pid) {
-            // An error means that nobody is left in it.
+            // An error means that the group is empty.
             sys::kill_process_group(pid, signal(how)).ok();
         }
     }
@@ -108,8 +107,8 @@ mod unix {
         }
     }
 
-    /// Collects the exit status of an orphan that has died, so that it does not stay a zombie.
-    /// Returns whether it is gone.
+    /// Collects the exit status of a dead orphan, so that it does not stay a zombie. Returns
+    /// whether it is gone.
     pub fn reap(process: Pid) -> bool {
         let status = as_pid(process).map(|pid| sys::waitpid(Some(pid), WaitOptions::NOHANG));
         !matches!(status, Some(Ok(None)))
@@ -158,34 +157,34 @@ pub(crate) use elsewhere::*;
 mod elsewhere {
     use super::{Command, Kill, Pid};
 
-    /// There is nothing to reset.
+    /// On this system there is nothing to reset.
     pub fn reset_signals() {}
-    /// There is no such limit.
+    /// On this system there is no such limit.
     pub fn raise_open_files() {}
-    /// There is no such limit.
+    /// On this system there is no such limit.
     pub fn open_files_max() -> Option<u64> {
         None
     }
-    /// There are no process groups.
+    /// On this system there are no process groups.
     pub fn own_group(_: &mut Command) {}
-    /// There are no process groups; tokio kills the child itself.
+    /// On this system there are no process groups; tokio kills the child itself.
     pub fn kill_group(_: Option<Pid>, _: Kill) {}
-    /// Orphans are never found here.
+    /// On this system orphans are never found.
     pub fn kill(_: Pid, _: Kill) {}
-    /// Orphans are never found here.
+    /// On this system orphans are never found.
     pub fn reap(_: Pid) -> bool {
         true
     }
 }
 
-/// From now on orphaned descendants become our children instead of init's.
+/// From now on orphaned descendants become children of this process instead of init's.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
-    // Without it (a kernel before 3.4) orphans are lost, as they are on other systems.
+    // If this fails (a kernel before 3.4), orphans are lost, as they are on other systems.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
 }
 
-/// The living children of a process; empty where the kernel does not tell.
+/// The living children of a process; empty if the kernel does not list them.
 pub fn children(of: Pid) -> BTreeSet<Pid> {
     let mut found = BTreeSet::new();
     for thread in procfs::threads(of) {
@@ -206,15 +205,15 @@ pub fn descendants(of: Pid) -> Vec<Pid> {
     found
 }
 
-/// How a process was called; empty where the kernel does not tell.
+/// The command line of a process; empty if the kernel does not show it.
 pub fn command_line(of: Pid) -> String {
     let bytes = procfs::bytes(&procfs::directory(of), "cmdline");
     let text = String::from_utf8_lossy(&bytes);
     text.trim_end_matches('\0').replace(|c: char| c.is_control(), " ")
 }
 
-/// Whether the environment with which `process` was started contains `NAME=value`. False where the
-/// kernel does not tell.
+/// Whether `process` was started with `NAME=value` in its environment. False if the kernel does not
+/// show it.
 pub fn environment_contains(process: Pid, assignment: &str) -> bool {
     let environment = procfs::bytes(&procfs::directory(process), "environ");
     environment
@@ -222,22 +221,22 @@ pub fn environment_contains(process: Pid, assignment: &str) -> bool {
         .any(|entry| entry == assignment.as_bytes())
 }
 
-/// Kills every process that was started with `NAME=value` in its environment. Does nothing where
-/// the kernel does not tell, and stops where it does not answer: a page fault on a file system that
-/// hangs keeps the memory of its process locked, and whoever asks for that waits.
+/// Kills every process that was started with `NAME=value` in its environment. Does nothing if the
+/// kernel does not show environments, and gives up if a read hangs: a page fault on a hung file
+/// system keeps the memory of its process locked, and every reader of that memory waits.
 pub fn kill_all_with(assignment: &str) {
     let (done, wait) = mpsc::channel();
     let assignment = assignment.to_owned();
     std::thread::spawn(move || {
         kill_marked(&assignment);
-        // Nobody waits any more if it took too long.
+        // If the search took too long, the caller no longer waits.
         done.send(()).ok();
     });
     wait.recv_timeout(VARIABLE_SEARCH_TIMEOUT).ok();
 }
 
 /// The processes of this user that were started with `NAME=value` in their environment, as far as
-/// the kernel tells in time.
+/// the kernel lists them in time.
 #[cfg(target_os = "linux")]
 pub(crate) fn all_with(assignment: &str) -> Vec<Pid> {
     let (found, all) = mpsc::channel();
@@ -245,15 +244,15 @@ pub(crate) fn all_with(assignment: &str) -> Vec<Pid> {
     std::thread::spawn(move || {
         procfs::processes()
             .filter(|pid| procfs::is_of_this_user(*pid) && environment_contains(*pid, &assignment))
-            // Nobody listens any more if it took too long.
+            // If the search took too long, the receiver is gone.
             .all(|pid| found.send(pid).is_ok());
     });
     std::iter::from_fn(|| all.recv_timeout(VARIABLE_SEARCH_TIMEOUT).ok()).collect()
 }
 
-/// Another user can make whoever reads the environment of their process wait for as long as they
-/// like. So those processes come last, and each process is held before it is looked at: whoever has
-/// its id when the wait ends is not killed.
+/// Another user can make a reader of their process's environment wait indefinitely. So those
+/// processes come last, and each process is opened by handle first: a process that gets its id
+/// during the wait is not killed.
 #[cfg(target_os = "linux")]
 fn kill_marked(assignment: &str) {
     let (ours, others): (Vec<Pid>, Vec<Pid>) =
@@ -267,11 +266,11 @@ fn kill_marked(assignment: &str) {
     }
 }
 
-/// No other system tells the environment of a process.
+/// Other systems do not show the environment of a process.
 #[cfg(not(target_os = "linux"))]
 fn kill_marked(_: &str) {}
 
-/// A process, whichever one gets its id later.
+/// A handle to a process, valid even if another process gets its id later.
 #[cfg(target_os = "linux")]
 struct Held(std::os::fd::OwnedFd);
 
@@ -285,7 +284,7 @@ impl Held {
         rustix::process::pidfd_open(pid, flags).ok().map(Held)
     }
 
-    /// Kills it. An error means that it has ended.
+    /// Kills it. An error means that it has exited.
     fn kill(&self) {
         rustix::process::pidfd_send_signal(&self.0, rustix::process::Signal::KILL).ok();
     }
@@ -302,7 +301,7 @@ mod tests {
         Command::new("sleep").arg("60").spawn()
     }
 
-    /// Ends it gently. Returns the signal that ended it: an earlier SIGKILL, or ours.
+    /// Ends it with SIGTERM. Returns the signal that ended it: an earlier SIGKILL, or ours.
     fn end(mut child: Child) -> Option<i32> {
         kill(child.id(), Kill::Gently);
         child.wait().ok()?.signal()
@@ -310,11 +309,11 @@ mod tests {
 
     #[test]
     #[ignore = "needs root"]
-    fn whoever_gets_the_id_of_a_process_that_was_looked_at_is_not_killed_for_it() {
+    fn a_process_that_reuses_the_id_of_a_checked_one_is_not_killed() {
         let first = sleeper().unwrap();
         let (id, held) = (first.id(), Held::of(first.id()).unwrap());
         end(first);
-        // Other processes may take the id; then it is tried again.
+        // Another process may take the id; then the test tries again.
         let second = loop {
             std::fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()).unwrap();
             let child = sleeper().unwrap();
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn those_with_the_mark_are_killed_whoever_else_there_is() {
+    fn processes_with_the_mark_are_killed_and_others_are_not() {
         let mark = format!("XTASK_MARK_OF_A_TEST={}", std::process::id());
         let (name, value) = mark.split_once('=').unwrap();
         let marked = Command::new("sleep").arg("60").env(name, value).spawn().unwrap();

@@ -1,8 +1,9 @@
-//! Directories that only we can enter, or only we can write to, whatever the umask says.
+//! Directories that only this user can enter, or only this user can write to, whatever the umask
+//! is.
 
 use std::path::Path;
 
-/// Makes the directory below which all scratch directories of a run are; private.
+/// Creates the directory that contains all scratch directories of a run; private.
 pub(crate) fn make_scratch(path: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -10,8 +11,8 @@ pub(crate) fn make_scratch(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Makes a directory, unless it is there, to which no other user can write; those above it that are
-/// missing are as the umask says.
+/// Creates a directory, unless it exists, to which no other user can write. Missing parents get the
+/// modes that the umask gives.
 pub(crate) fn make_closed(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;

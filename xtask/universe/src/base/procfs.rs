@@ -1,7 +1,7 @@
-//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). Of a process that
-//! has ended, and on systems that have nothing of the kind, there is nothing.
+//! The only reader of what the kernel shows of processes in `/proc` (proc(5)). The results are
+//! empty for a process that has exited, and on systems without `/proc`.
 //!
-//! Only reads; what it means is decided by the caller.
+//! Only reads; the caller decides what the data means.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::base::os::Pid;
 /// Whether the current directory of this process is the `/proc` that it reads.
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// From now on this process reads the `/proc` that is there now, whatever is mounted over it or
-/// becomes of its mount; it moves into it for that.
+/// From now on this process reads the `/proc` that is mounted now, whatever is mounted over it and
+/// even if it is unmounted. For that, it makes `/proc` its current directory.
 ///
 /// # Errors
-/// When there is none.
+/// When there is no `/proc`.
 #[cfg(target_os = "linux")]
 pub(crate) fn hold() -> std::io::Result<()> {
     std::env::set_current_dir("/proc")?;
@@ -32,7 +32,7 @@ fn root() -> &'static Path {
     })
 }
 
-/// A file that tells of the system, or by way of `self` of this process.
+/// A file about the system, or via `self` about this process.
 #[cfg(target_os = "linux")]
 pub(crate) fn system(name: &str) -> String {
     text(root(), name)
@@ -43,20 +43,21 @@ pub(crate) fn processes() -> impl Iterator<Item = Pid> {
     entries(root()).filter_map(|(name, _)| name.to_str()?.parse().ok())
 }
 
-/// Whether the user of this process is the effective user of that one.
+/// Whether that process has the same effective user as this one.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_of_this_user(process: Pid) -> bool {
     let metadata = directory(process).metadata();
     metadata.is_ok_and(|metadata| crate::base::directory_identity::is_mine(&metadata))
 }
 
-/// The directories of the threads of a process, which have files of the same names as its own.
+/// The directories of the threads of a process. They contain files of the same names as the
+/// directory of the process.
 pub(crate) fn threads(process: Pid) -> impl Iterator<Item = PathBuf> {
     entries(&directory(process).join("task")).map(|(_, path)| path)
 }
 
-/// The open descriptors in the directory of a process or of a thread, by their numbers, each with
-/// the path of its link.
+/// The open descriptors in the directory of a process or a thread, by number, each with the path of
+/// its link.
 #[cfg(target_os = "linux")]
 pub(crate) fn descriptors(directory: &Path) -> impl Iterator<Item = (OsString, PathBuf)> + use<> {
     entries(&directory.join("fd"))
@@ -68,7 +69,8 @@ pub(crate) fn own() -> PathBuf {
     root().join("self")
 }
 
-/// A path that leads to what this process has open there and to nothing else.
+/// A path that leads to the file that this process has open as this descriptor, and to nothing
+/// else.
 #[cfg(target_os = "linux")]
 pub(crate) fn handle(descriptor: std::os::fd::BorrowedFd<'_>) -> PathBuf {
     let number = std::os::fd::AsRawFd::as_raw_fd(&descriptor);
@@ -80,14 +82,14 @@ pub(crate) fn directory(process: Pid) -> PathBuf {
     root().join(process.to_string())
 }
 
-/// A file in the directory of a process or of a thread. Reading one that needs the memory of a
+/// A file in the directory of a process or a thread. Reading one that needs the memory of the
 /// process may hang.
 pub(crate) fn bytes(directory: &Path, name: &str) -> Vec<u8> {
     std::fs::read(directory.join(name)).unwrap_or_default()
 }
 
-/// The same as text. Among its lines stand names that a process gives itself, which need not be
-/// text.
+/// The same as text. Some lines contain names that a process gives itself, which may be invalid
+/// UTF-8.
 pub(crate) fn text(directory: &Path, name: &str) -> String {
     String::from_utf8_lossy(&bytes(directory, name)).into_owned()
 }
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn we_are_there_with_a_thread_and_descriptors_and_who_is_gone_is_not() {
+    fn this_process_is_listed_with_threads_and_descriptors_and_a_dead_one_is_not() {
         let (us, nobody) = (std::process::id(), Pid::MAX);
         assert!(processes().any(|process| process == us) && !processes().any(|process| process == nobody));
         assert!(threads(us).count() > 0 && threads(nobody).next().is_none());

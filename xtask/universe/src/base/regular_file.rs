@@ -1,11 +1,11 @@
-//! Regular files, where a person names a path: what is something else is neither read for ever nor
-//! replaced.
+//! Regular files at paths that a person names. Anything else at such a path is never read, as that
+//! could block forever, and never replaced.
 
 use std::fs::FileType;
 use std::io::{Error, ErrorKind, Read as _};
 use std::path::Path;
 
-/// All of a regular file, if it is no longer than this.
+/// The whole content of a regular file, if it is no longer than `len_max`.
 ///
 /// # Errors
 /// When it cannot be read, is too long, or is a folder, a pipe or a device, which might never end.
@@ -13,7 +13,7 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
     if let Some(kind) = other_kind(path) {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("it is {kind} and no regular file"),
+            format!("it is {kind} , not a regular file"),
         ));
     }
     let too_long = || {
@@ -25,7 +25,7 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
         return Err(too_long());
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // It may grow while it is read.
     file.take(len_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > len_max {
         return Err(too_long());
@@ -33,26 +33,26 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a file can be put here: nothing is there, or a regular file.
+/// Whether a file can be written here: the path is free, or names a regular file.
 ///
 /// # Errors
-/// When something else is there, which would be destroyed or would hang.
+/// When the path names something else, which would be destroyed or would hang.
 pub(crate) fn is_free(path: &Path) -> std::io::Result<()> {
     match other_kind(path) {
         Some(kind) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("it is {kind} and no regular file"),
+            format!("it is {kind} , not a regular file"),
         )),
         None => Ok(()),
     }
 }
 
-/// Whether it is a device that takes what is written, such as a terminal.
+/// Whether it is a device that can be written to, such as a terminal.
 pub(crate) fn is_device(path: &Path) -> bool {
     other_kind(path) == Some("a device")
 }
 
-/// What is there, if it is something else than a regular file.
+/// The kind of what is at the path, if it is not a regular file.
 fn other_kind(path: &Path) -> Option<&'static str> {
     let kind = std::fs::metadata(path).ok()?.file_type();
     (!kind.is_file()).then(|| name(kind))
@@ -104,7 +104,7 @@ mod tests {
         );
         for other in [directory.path(), &pipe, Path::new("/dev/zero")] {
             let error = read(other, 100).unwrap_err();
-            assert!(error.to_string().contains("no regular file"), "{error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
         }
         assert!(is_free(&file).is_ok() && is_free(&directory.path().join("new")).is_ok());
         assert!(is_free(&pipe).is_err() && is_device(Path::new("/dev/null")));

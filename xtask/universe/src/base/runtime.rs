@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 
-/// Runs `future` to its end. One thread is enough to start processes and to read what they write.
+/// Runs `future` to completion. One thread is enough to start processes and to read their output.
 ///
 /// # Errors
-/// When the system gives us no event queue.
+/// When the system provides no event queue.
 pub fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.context("could not start the runtime")?.block_on(future))

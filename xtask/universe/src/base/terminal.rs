@@ -1,4 +1,4 @@
-//! Terminals: what standard error is, whether colours are welcome there, and which codes they are.
+//! Terminals: whether standard error is one, whether to use colours, and their codes.
 
 use std::io::IsTerminal;
 
@@ -7,7 +7,7 @@ pub(crate) fn stderr_is_a_terminal() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether colours are welcome (<https://no-color.org>).
+/// Whether the user accepts colours (<https://no-color.org>).
 pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -21,16 +21,16 @@ pub enum Paint {
     Colours,
 }
 
-/// The colours that are used, by meaning.
+/// The colours, by meaning.
 #[derive(Debug, Clone, Copy)]
 pub enum Style {
     /// A success.
     Good,
     /// A failure.
     Bad,
-    /// Something that did not run, or is slow.
+    /// A test that did not run, or is slow.
     Skipped,
-    /// Something that was ended before its time.
+    /// A test that was ended early.
     Interrupted,
     /// Less important than the rest.
     Faint,

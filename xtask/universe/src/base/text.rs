@@ -2,14 +2,14 @@
 
 use super::terminal::Style;
 
-/// Bytes of a program as text that can do nothing to a terminal, nor to the order in which text is
-/// read: escape sequences are removed, other control characters and those that reorder text shown
-/// as `\u{..}`, wrong UTF-8 as U+FFFD.
+/// The output of a program as text that affects neither a terminal nor the order in which text is
+/// read. Escape sequences are removed; other control characters, and those that reorder text, are
+/// shown as `\u{..}`; invalid UTF-8 is shown as U+FFFD.
 pub(crate) fn plain_text(bytes: &[u8]) -> String {
     without_controls(bytes, steers)
 }
 
-/// As [`plain_text`], but what only reorders text stays: for a report, whose readers may want it.
+/// As [`plain_text`], but characters that only reorder text stay: a report's readers may want them.
 pub fn report_text(bytes: &[u8]) -> String {
     without_controls(bytes, char::is_control)
 }
@@ -24,8 +24,8 @@ pub(crate) fn steers(scalar: char) -> bool {
     reorders || scalar.is_control()
 }
 
-/// A line of ours as it can be shown: what a name or a message in it would do to a terminal is
-/// shown instead. Our own colours stay.
+/// A line of ours, safe to show: control characters in names and messages are made visible. Our own
+/// colours stay.
 pub(crate) fn harmless(line: &str) -> String {
     let mut harmless = String::with_capacity(line.len());
     let mut rest = line;
@@ -43,7 +43,8 @@ pub(crate) fn harmless(line: &str) -> String {
     harmless
 }
 
-/// How long the code is with which this text begins, if it is one that [`Paint::on`] writes.
+/// The length of the colour code with which this text begins, if it is one that [`Paint::on`]
+/// writes.
 fn colour_len(text: &str) -> Option<usize> {
     let code = text.strip_prefix("\x1b[")?.split_once('m')?.0;
     let is_ours = code == "0" || Style::ALL.iter().any(|style| style.code() == code);
@@ -72,8 +73,8 @@ pub(crate) fn plain_line(text: &str) -> String {
     plain_text(text.as_bytes()).replace('\n', " ")
 }
 
-/// A word of a shell that means this text; `None` where it cannot be shown as it is, and so not be
-/// typed.
+/// This text as a word for a shell, quoted where needed. `None` if it cannot be shown unchanged and
+/// therefore cannot be typed.
 pub(crate) fn word_of_shell(text: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:@%+".contains(c);
     match text {
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reorders_text_is_shown_on_a_terminal_and_stays_in_a_report() {
+    fn reordering_characters_are_shown_on_a_terminal_and_stay_in_a_report() {
         let reordered = "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}a\u{202f}\u{5d0}";
         assert_eq!(
             plain_line(reordered),
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_quoted_where_a_shell_would_take_it_for_something_else() {
+    fn a_word_is_quoted_where_a_shell_would_misread_it() {
         assert_eq!(
             word_of_shell("--package=a@1.0").as_deref(),
             Some("--package=a@1.0")

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-/// The running program. On Linux also if its file was replaced or removed meanwhile, as a build
-/// does.
+/// The running program. On Linux this works even if its file was replaced or removed meanwhile, as
+/// a build does.
 #[must_use]
 pub fn command() -> Command {
     if cfg!(target_os = "linux") {

@@ -1,28 +1,28 @@
-//! Long texts of which the middle is left out: the mark that says how much, and cutting what was
-//! cut before.
+//! Long texts with the middle left out: the mark that states how many bytes are missing, and
+//! further truncation of a text that has such a mark.
 //!
-//! A test's output is cut where it is read, and again where it is told; the second cut must know of
-//! the first. Pure.
+//! The runner truncates a test's output when it reads it, and again when it shows it. The second
+//! truncation must count the bytes that the first one left out. Pure.
 
 const BEGINNING: &str = "\n[... ";
 const END: &str = " bytes left out ...]\n";
 
-/// What stands where so many bytes were left out.
+/// The mark that replaces `count` bytes.
 pub(crate) fn mark(count: u64) -> String {
     format!("{BEGINNING}{count}{END}")
 }
 
-/// A text in two parts, between which bytes may have been left out.
+/// A text in two parts. Bytes may have been left out between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {
     pub(crate) before: &'a str,
-    /// 0 where there is no mark.
+    /// 0 if there is no mark.
     pub(crate) left_out: u64,
     pub(crate) after: &'a str,
 }
 
-/// What stands before and behind the mark; without one, two halves. Of several, which a test may
-/// have written itself, the one nearest to the middle is ours.
+/// The parts before and after the mark; without a mark, two halves. If there are several marks (a
+/// test may print one itself), the one nearest to the middle is ours.
 pub(crate) fn parts(text: &str) -> Parts<'_> {
     let marks = text
         .match_indices(BEGINNING)
@@ -48,7 +48,8 @@ fn at_mark(text: &str, at: usize) -> Option<Parts<'_>> {
     })
 }
 
-/// How many bytes the test wrote of which these are left, or a mark for them.
+/// How many bytes of the test's output these bytes represent, including those that a mark in them
+/// counts.
 pub(crate) fn stands_for(bytes: &[u8]) -> u64 {
     let left_out = parts(&String::from_utf8_lossy(bytes)).left_out;
     let mark_len = if left_out > 0 { mark(left_out).len() } else { 0 };
@@ -56,7 +57,8 @@ pub(crate) fn stands_for(bytes: &[u8]) -> u64 {
 }
 
 impl<'a> Parts<'a> {
-    /// Beginning and end of the text, each at most so long, and how much is missing between them.
+    /// The beginning and the end of the text, each at most `len_max` bytes, and the number of bytes
+    /// left out between them.
     pub(crate) fn ends(self, len_max: usize) -> (&'a str, u64, &'a str) {
         let Parts {
             before,
@@ -70,8 +72,8 @@ impl<'a> Parts<'a> {
         (head, left_out.saturating_add(cut), tail)
     }
 
-    /// First and last lines of the text, at most so many each, and how many bytes are missing
-    /// between them.
+    /// The first and the last lines of the text, at most `count_max` each, and the number of bytes
+    /// left out between them.
     pub(crate) fn lines(self, count_max: usize) -> (Vec<&'a str>, u64, Vec<&'a str>) {
         let head: Vec<&str> = self.before.split_inclusive('\n').take(count_max).collect();
         let after: Vec<&str> = self.after.split_inclusive('\n').collect();
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_twice_tells_all_that_is_missing() {
+    fn a_text_that_was_cut_twice_counts_all_missing_bytes() {
         let text = format!("aaé{}ébb", mark(1_000_000));
         assert_eq!(parts(&text).ends(3), ("aa", 1_000_004, "bb"));
         assert_eq!(parts(&text).ends(9), ("aaé", 1_000_000, "ébb"));

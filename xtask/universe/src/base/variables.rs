@@ -1,6 +1,6 @@
-//! The command line and the variables of the environment that stand for options: an empty variable
-//! is none, and an error says which variable or which word it is about. What each variable means
-//! stands with its option.
+//! The command line, and the environment variables that stand for options. An empty variable counts
+//! as unset. An error names the variable or the word that it is about. The documentation of each
+//! variable is at its option.
 
 use std::ffi::{OsStr, OsString};
 
@@ -15,7 +15,7 @@ struct Variable {
     option: String,
 }
 
-/// What a command line says, the program first. Exits where it is invalid, as clap does.
+/// Parses a command line, with the program as its first word. Exits if it is invalid, as clap does.
 pub(crate) fn parse<T: Parser>(words: &[OsString]) -> T {
     let matches = read(T::command(), words).unwrap_or_else(|error| error.exit());
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
@@ -24,7 +24,7 @@ pub(crate) fn parse<T: Parser>(words: &[OsString]) -> T {
 /// Reads `words`, the name of the program first, and the variables.
 ///
 /// # Errors
-/// Clap's. Where a variable is at fault, it is named.
+/// Clap's. If a variable is invalid, the error names it.
 pub fn read(command: Command, words: &[OsString]) -> Result<ArgMatches, Error> {
     let command = keeping(command, |name| {
         std::env::var_os(name).is_none_or(|value| !value.is_empty())
@@ -38,7 +38,8 @@ pub fn read(command: Command, words: &[OsString]) -> Result<ArgMatches, Error> {
     })
 }
 
-/// The same command, whose options themselves say what is wrong with a negative number.
+/// The same command, changed so that each option itself reports what is wrong with a negative
+/// number.
 fn taking_negative_numbers(command: Command) -> Command {
     let takes = |argument: clap::Arg| match argument.get_action().takes_values() && !argument.is_positional()
     {
@@ -48,12 +49,12 @@ fn taking_negative_numbers(command: Command) -> Command {
     command.mut_args(takes).mut_subcommands(taking_negative_numbers)
 }
 
-/// The same command for which there are no variables.
+/// The same command, without variables.
 pub(crate) fn ignored(command: Command) -> Command {
     keeping(command, |_| false)
 }
 
-/// The first variable with which something is wrong that is not without it and those behind it.
+/// The first variable that causes an error: without it and all after it, the command line is valid.
 fn at_fault(command: &Command, words: &[OsString]) -> Option<Variable> {
     let fails = |known: &[Variable]| {
         let command = keeping(command.clone(), |name| {
@@ -74,7 +75,7 @@ fn at_fault(command: &Command, words: &[OsString]) -> Option<Variable> {
     None
 }
 
-/// Those that are set, of the command and those below it, in the order of their options.
+/// The variables that are set, of the command and its subcommands, in the order of their options.
 fn variables(command: &Command) -> Vec<Variable> {
     let commands = std::iter::once(command).chain(command.get_subcommands());
     let arguments = commands.flat_map(Command::get_arguments);
@@ -90,7 +91,7 @@ fn variables(command: &Command) -> Vec<Variable> {
     variables
 }
 
-/// The command with those variables alone that `is_kept` holds for.
+/// The command with only those variables for which `is_kept` is true.
 fn keeping(command: Command, is_kept: impl Fn(&OsStr) -> bool) -> Command {
     let kept = |argument: clap::Arg| match argument.get_env().is_none_or(&is_kept) {
         true => argument,
@@ -115,8 +116,8 @@ fn with_tip(mut error: Error, tip: String) -> Error {
     error
 }
 
-/// Names the word that is no text where it must be: the last one without which all would be well. A
-/// path need not be text.
+/// Names the word that is not valid UTF-8 where it must be: the last one without which the command
+/// line is valid. A path may be any bytes.
 fn with_word(error: Error, command: &Command, words: &[OsString]) -> Error {
     let mut repaired = words.to_vec();
     for (place, word) in words.iter().enumerate() {

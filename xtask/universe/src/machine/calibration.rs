@@ -1,9 +1,9 @@
-//! How much slower than usual this machine is just now: the factor by which time limits are
-//! stretched.
+//! How much slower than usual this machine is at the moment: the factor by which time limits are
+//! extended.
 //!
-//! A limit that suits a developer's machine kills good tests on a machine that gets a fifth of a
-//! processor. Two things are looked at: a quota that the system sets, and how long a fixed piece of
-//! work takes. Nothing here makes limits shorter.
+//! A limit that suits a developer's machine kills good tests on a machine with a fifth of a
+//! processor. Two things are measured: a quota that the system sets, and the time for a fixed unit
+//! of work. Nothing here shortens limits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,15 +14,15 @@ use crate::base::limits::{
     CALIBRATION_ATTEMPTS_MAX, CALIBRATION_USUAL, FACTOR_MAX, FACTOR_MIN, SLOWNESS_MAX, SLOWNESS_MIN,
 };
 
-/// Rounds of the piece of work.
+/// Iterations of the unit of work.
 const ROUNDS: u64 = 100_000;
 
-/// The factor that a person wants.
+/// The requested factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Factor {
-    /// To be measured.
+    /// Measured.
     Auto,
-    /// This one.
+    /// This number.
     Fixed(f64),
 }
 
@@ -53,8 +53,8 @@ impl fmt::Display for Factor {
 }
 
 impl Factor {
-    /// The factor to stretch by, measured if that is wanted; takes about as long as
-    /// [`CALIBRATION_USUAL`] where it is 1.
+    /// The factor to extend limits by, measured if requested; takes about as long as
+    /// [`CALIBRATION_USUAL`] if it is 1.
     pub(crate) fn resolve(self) -> f64 {
         match self {
             Factor::Fixed(factor) => factor,
@@ -63,7 +63,7 @@ impl Factor {
     }
 }
 
-/// From the time that the work took and the processors that we may use.
+/// From the time of the unit of work and the number of usable processors.
 fn decide(took: Duration, processors: f64) -> f64 {
     let slowness = took.as_secs_f64() / CALIBRATION_USUAL.as_secs_f64();
     let scarcity = 1.0 / processors;
@@ -75,7 +75,8 @@ fn decide(took: Duration, processors: f64) -> f64 {
     }
 }
 
-/// The first that is not slow, else the shortest, so that an interruption does not count.
+/// The first result that is not slow, otherwise the shortest, so that an interruption does not
+/// count.
 fn measure() -> Duration {
     let once = || {
         let start = clock::now();
@@ -92,7 +93,7 @@ fn measure() -> Duration {
     shortest
 }
 
-/// How many processors the control group of this process may use on average, where that is limited.
+/// How many processors the control group of this process may use on average, if that is limited.
 fn quota() -> Option<f64> {
     let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = own
@@ -111,7 +112,7 @@ fn quota() -> Option<f64> {
     })
 }
 
-/// `QUOTA PERIOD`; `max` or a negative quota is none.
+/// `QUOTA PERIOD`; `max` or a negative quota means no limit.
 fn share(text: &str) -> Option<f64> {
     let (quota, period) = text.trim().split_once(' ')?;
     let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_changes_nothing_and_slowness_stretches() {
+    fn noise_changes_nothing_and_slowness_extends_limits() {
         assert!((decide(CALIBRATION_USUAL, f64::INFINITY) - 1.0).abs() < 1e-9);
         assert!((decide(CALIBRATION_USUAL * 19 / 10, 4.0) - 1.0).abs() < 1e-9);
         assert!((decide(CALIBRATION_USUAL * 4, 4.0) - 4.0).abs() < 1e-9);

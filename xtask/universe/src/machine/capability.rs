@@ -1,12 +1,11 @@
-//! What this machine can do, found out by doing it: the capabilities that tests may need.
+//! The capabilities of this machine that tests may need, found by trying them.
 //!
 //! Two stages. [`detect`] runs before the build, depends on nothing and is quick; it decides which
 //! cargo features are worth building and knows *why* something is missing.
 //! [`Capabilities::confirm`] runs after the build and really mounts a file system in a child,
 //! because only that tells whether FUSE works. What a workspace describes itself is tried by
 //! whoever owns the processes of tests; `own` says how. Nothing is installed, changed or cached.
-//! Whether a missing capability skips a test or fails the run is the runner's decision, not made
-//! here.
+//! The runner decides whether a missing capability skips a test or fails the run, not this module.
 
 mod confirm;
 mod features;
@@ -39,7 +38,7 @@ pub struct Capability {
     pub name: Cow<'static, str>,
     /// Whether a test that needs it can run.
     pub available: bool,
-    /// What was seen, in one line; where the capability is missing, the cause.
+    /// The observation, in one line; for a missing capability, the cause.
     pub evidence: String,
     /// What a person can do about it, in one line.
     pub hint: Option<String>,
@@ -70,7 +69,7 @@ impl Capability {
     }
 }
 
-/// Everything that was looked at, in the order in which people want to read it.
+/// All probed capabilities, in the order in which people want to read them.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct Capabilities {
@@ -108,7 +107,7 @@ pub(crate) fn detect(mode: FuseMode, config: &Config) -> Capabilities {
 }
 
 impl Capabilities {
-    /// The capability called `name`; `None` where no capability has that name.
+    /// The capability called `name`; `None` if there is none.
     pub fn lookup(&self, name: &str) -> Option<&Capability> {
         self.list.iter().find(|capability| capability.name == name)
     }
@@ -118,16 +117,16 @@ impl Capabilities {
         self.list.iter()
     }
 
-    /// Of the features that a workspace names, those worth building here.
+    /// The workspace's features that are worth building here.
     pub fn features(&self, config: &Config) -> Vec<String> {
         features::decide(std::env::consts::OS, self, &config.features)
     }
 
-    /// Stage 2: replaces the verdict on `fuse` by what a real mount in a child says; takes at most
-    /// a few seconds.
+    /// Stage 2: replaces the verdict on `fuse` by the result of a real mount in a child; takes at
+    /// most a few seconds.
     ///
-    /// `probe_binary` is the probe that the workspace has. Without one nothing is proven, and
-    /// `fuse` counts as missing. Where FUSE is switched off there is nothing to prove.
+    /// `probe_binary` is the workspace's probe. Without one nothing is proven, and `fuse` counts as
+    /// missing. If FUSE is switched off there is nothing to prove.
     pub fn confirm(&mut self, probe_binary: Option<&Path>) {
         if self.mode == FuseMode::Off {
             return;
@@ -137,13 +136,13 @@ impl Capabilities {
         }
     }
 
-    /// Whether there is something for a probe to prove.
+    /// Whether a probe has something to prove.
     pub(crate) fn want_proof(&self) -> bool {
         self.mode != FuseMode::Off
     }
 
-    /// The same as [`Capabilities::confirm`], where somebody else ran the probe, in the
-    /// surroundings that the tests will have: with what it printed, or why it did not come to that.
+    /// The same as [`Capabilities::confirm`], if other code ran the probe, in the surroundings of
+    /// the tests: with its output, or the reason why there is none.
     pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
             *fuse = confirm::answered(fuse, outcome);
@@ -157,7 +156,7 @@ impl Capabilities {
         }
     }
 
-    /// What was found of `name` in the surroundings that the tests will have.
+    /// The result for `name` in the surroundings of the tests.
     pub(crate) fn found_there(&mut self, name: &str, found: &Result<(), String>) {
         if let Some(capability) = self.list.iter_mut().find(|capability| capability.name == name) {
             *capability = match found {
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_switched_off_is_missing_for_that_reason_and_stays_so() {
+    fn a_disabled_capability_is_missing_for_that_reason_and_stays_so() {
         let mut capabilities = super::detect(FuseMode::Off, &config());
         capabilities.confirm(Some(Path::new("/nonexistent/probe")));
         let fuse = capabilities.lookup("fuse").expect("`fuse` is always listed");

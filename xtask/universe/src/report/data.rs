@@ -1,8 +1,8 @@
-//! What a run was and what became of each test: plain data that every output is a function of.
+//! A run and the result of each test: plain data. Every output is a function of it.
 //!
-//! Nothing here reads a clock, a file or the environment. The runner fills it in; `junit`,
-//! `markdown`, `timeline` and the console print it; `events` writes it down piece by piece and puts
-//! it together again. `wire` decides its form in JSON.
+//! Nothing here reads a clock, a file or the environment. The runner fills it in. `junit`,
+//! `markdown`, `timeline` and the console print it; `events` writes it piece by piece and restores
+//! it. `wire` defines its form in JSON.
 
 pub(crate) mod wire;
 
@@ -15,10 +15,10 @@ use super::kinds::{LeakKind, SkipKind};
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::LEAKS_OF_A_KIND_MAX;
 
-/// One run of `test`, whole or cut short.
+/// One run of `test`, complete or cut short.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
-    /// What the project is called.
+    /// The name of the project.
     pub name: String,
     /// Unique per run; also the name of the run's directory.
     pub run_id: String,
@@ -28,20 +28,20 @@ pub struct Report {
     /// From the start of the run to its end, build included.
     #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub elapsed: Duration,
-    /// What describes the run as a whole, as (name, value): versions, features, capabilities, seed,
+    /// Properties of the run as a whole, as (name, value): versions, features, capabilities, seed,
     /// `cached=false`, ...
     pub properties: Vec<(String, String)>,
-    /// What the runner itself did, in order, from the start of the run: probing, building, listing,
+    /// The runner's own phases, in order, from the start of the run: probing, building, listing,
     /// running.
     pub phases: Vec<Phase>,
     /// One per test binary, in the order they were listed.
     pub suites: Vec<Suite>,
-    /// Why no test ran, where the run failed before (the build, the listing, a missing capability)
-    /// or was interrupted.
+    /// Why no test ran, if the run failed earlier (the build, the listing, a missing capability) or
+    /// was interrupted.
     pub setup_failure: Option<Failure>,
 }
 
-/// A part of the run that is not a test.
+/// A part of the run besides the tests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Phase {
     /// `probe`, `build`, `list`, `tests`.
@@ -77,8 +77,8 @@ impl Report {
 }
 
 impl Suite {
-    /// Its time is that of its tests, from the first start to the last end; nothing changes where
-    /// none of them ran.
+    /// Sets its time to that of its tests, from the first start to the last end; no change if none
+    /// of them ran.
     pub(crate) fn set_times(&mut self) {
         let spans = || self.cases.iter().flat_map(Case::spans);
         let first = spans().map(|(start, _)| start).min();
@@ -92,25 +92,26 @@ impl Suite {
 /// One test and its outcome.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
-    /// `package::binary$module::test`, as filters take it; equal for every round of the same test.
+    /// `package::binary$module::test`, as filters accept it; equal for every round of the same
+    /// test.
     pub id: String,
-    /// Which run of this test it is, from 1: more than one where tests are repeated.
+    /// The round, from 1: more than 1 if tests are repeated.
     pub round: u32,
     /// Dotted and unique together with `name`: `acme_tests.suite.relay`.
     pub classname: String,
     /// The name of the function.
     pub name: String,
-    /// Of the source, relative to the workspace root, with `/`.
+    /// The source file, relative to the workspace root, with `/`.
     #[serde(
         default,
         serialize_with = "wire::paths::one",
         skip_serializing_if = "Option::is_none"
     )]
     pub file: Option<PathBuf>,
-    /// Of the failure where there is one, of the function otherwise; from 1.
+    /// The line of the failure if there is one, otherwise of the function; from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// When it started, by the wall clock; `None` if it never did.
+    /// When it started, by the wall clock; `None` if it did not start.
     #[serde(
         default,
         with = "wire::maybe_time",
@@ -118,10 +119,10 @@ pub struct Case {
         skip_serializing_if = "Option::is_none"
     )]
     pub started: Option<SystemTime>,
-    /// How long it ran; zero if it never did.
+    /// How long it ran; zero if it did not start.
     #[serde(with = "wire::duration", rename = "elapsed_ns")]
     pub elapsed: Duration,
-    /// What became of it.
+    /// Its result.
     pub outcome: Outcome,
     /// What it wrote to standard output, raw bytes, possibly cut in the middle by the runner.
     #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
@@ -129,14 +130,13 @@ pub struct Case {
     /// What it wrote to standard error, raw bytes, possibly cut in the middle by the runner.
     #[serde(default, with = "wire::output", skip_serializing_if = "Vec::is_empty")]
     pub stderr: Vec<u8>,
-    /// The slot in which it ran, from 0; `None` if it never did.
+    /// The slot in which it ran, from 0; `None` if it did not start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<usize>,
-    /// Attempts before the last one, all of which failed. With some of them and a success the test
-    /// is flaky.
+    /// Attempts before the last one; all of them failed. If the last one passed, the test is flaky.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Attempt>,
-    /// What it left behind; all of it was cleaned up.
+    /// Its leftovers; all of them were removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaks: Vec<Leak>,
     /// Files that belong to it: its log, forensics. Absolute paths.
@@ -146,13 +146,13 @@ pub struct Case {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub attachments: Vec<PathBuf>,
-    /// Whether it ran for longer than a test should.
+    /// Whether it ran for longer than its slow limit.
     #[serde(default)]
     pub slow: bool,
 }
 
 impl Case {
-    /// What a person calls a test: its id, and the round where it is not the first.
+    /// The name for people: its id, and the round if it is not the first.
     pub(crate) fn title(&self) -> String {
         match self.round {
             1 => self.id.clone(),
@@ -160,7 +160,7 @@ impl Case {
         }
     }
 
-    /// What it is known by in a run: the id of the test, and the round.
+    /// Its key in a run: the id of the test, and the round.
     pub(crate) fn key(&self) -> (&str, u32) {
         (&self.id, self.round)
     }
@@ -199,7 +199,7 @@ impl Case {
             .map(|(started, elapsed)| (started, started + elapsed))
     }
 
-    /// Whether it passed in the end, and not at once.
+    /// Whether it passed after an earlier failure.
     pub(crate) fn is_flaky(&self) -> bool {
         matches!(self.outcome, Outcome::Passed) && !self.earlier.is_empty()
     }
@@ -211,7 +211,7 @@ impl Case {
             .map_or(self.name.as_str(), |(_, path)| path)
     }
 
-    /// Where it stands or failed: `tests/suite/relay.rs:12`, with `/` everywhere.
+    /// Its location, or that of its failure: `tests/suite/relay.rs:12`, with `/` on every system.
     pub(crate) fn place(&self) -> Option<String> {
         let file = self.file.as_ref()?.to_string_lossy().replace('\\', "/");
         Some(
@@ -225,7 +225,7 @@ impl Case {
         self.outcome.failure()
     }
 
-    /// The same, to add to it.
+    /// The same, mutable.
     pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
         match &mut self.outcome {
             Outcome::Failed(failure) | Outcome::Errored(failure) => Some(failure),
@@ -234,7 +234,7 @@ impl Case {
     }
 }
 
-/// An attempt at a test that failed and was followed by another one.
+/// A failed attempt at a test that another one followed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Attempt {
     /// When it started, by the wall clock.
@@ -258,7 +258,7 @@ pub struct Attempt {
     pub leaks: Vec<Leak>,
 }
 
-/// What a case amounts to when another attempt follows it.
+/// A case as an earlier attempt, when another attempt follows it.
 impl From<Case> for Attempt {
     fn from(case: Case) -> Attempt {
         Attempt {
@@ -274,7 +274,7 @@ impl From<Case> for Attempt {
 }
 
 impl Leak {
-    /// A thing of this kind, with its evidence.
+    /// A leak of this kind, with its evidence.
     pub(crate) fn new(kind: LeakKind, what: impl Into<String>) -> Leak {
         Leak {
             kind,
@@ -282,35 +282,36 @@ impl Leak {
         }
     }
 
-    /// Things of this kind: at most [`LEAKS_OF_A_KIND_MAX`] of them, and how many more there are.
-    pub(crate) fn told(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
+    /// Leaks of this kind: at most [`LEAKS_OF_A_KIND_MAX`] of them, and the number of the others.
+    pub(crate) fn list(kind: &LeakKind, all: Vec<String>) -> Vec<Leak> {
         let more = all.len().saturating_sub(LEAKS_OF_A_KIND_MAX);
-        let told = all.into_iter().take(LEAKS_OF_A_KIND_MAX);
+        let listed = all.into_iter().take(LEAKS_OF_A_KIND_MAX);
         let rest = (more > 0).then(|| format!("and {more} more"));
-        told.chain(rest)
+        listed
+            .chain(rest)
             .map(|what| Leak::new(kind.clone(), what))
             .collect()
     }
 }
 
-/// Something that a test left behind when it had ended.
+/// Something that a test left behind when it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leak {
-    /// What kind of thing.
+    /// The kind.
     pub kind: LeakKind,
     /// The evidence, in one line: a command line with its listening sockets, a path, an address.
     pub what: String,
 }
 
-/// What became of a test.
+/// The result of a test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Outcome {
     /// It ran and succeeded.
     Passed,
-    /// It ran and an assertion did not hold.
+    /// It ran and an assertion failed.
     Failed(Failure),
-    /// It did not come to an orderly end: timeout, signal, could not be started.
+    /// It did not finish normally: timeout, signal, could not be started.
     Errored(Failure),
     /// It did not run.
     Skipped(Skip),
@@ -325,7 +326,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it was ended with the run, so that nobody knows what would have become of it.
+    /// Whether it was ended together with the run, so that its own result is unknown.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.failure().is_some_and(Failure::is_of_the_run)
     }
@@ -334,7 +335,7 @@ impl Outcome {
 /// Why a test failed, or why a run could not start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
-    /// The kind, as CI systems group by it.
+    /// The kind, by which CI systems group.
     pub kind: FailureKind,
     /// One line for a person.
     pub message: String,
@@ -343,7 +344,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Whether the end of the run was the end of the test: a signal, or the run's own limit.
+    /// Whether the test ended because the run ended: by a signal, or at the run's time limit.
     pub(crate) fn is_of_the_run(&self) -> bool {
         self.kind.is_of_the_run()
     }
@@ -354,7 +355,7 @@ impl Failure {
 pub struct Skip {
     /// The kind.
     pub kind: SkipKind,
-    /// One line for a person, with the probe's own reason where a capability is missing.
+    /// One line for a person; for a missing capability, with the probe's reason.
     pub reason: String,
 }
 
@@ -366,7 +367,7 @@ mod tests {
     fn leaks_up_to_the_limit_are_reported_one_by_one_and_the_others_counted() {
         let reported = |count: usize| {
             let all = (1..=count).map(|number| number.to_string()).collect();
-            let leaks = Leak::told(&LeakKind::Process, all);
+            let leaks = Leak::list(&LeakKind::Process, all);
             (leaks.len(), leaks.last().map(|leak| leak.what.clone()))
         };
         let most = LEAKS_OF_A_KIND_MAX;

@@ -1,6 +1,6 @@
-//! What changed from one run to another: what fails now, what fails no longer, what is new, gone,
-//! slower or faster; and whether the later one failed as a whole, without which "nothing fails"
-//! would say too much.
+//! The changes from one run to another: tests that newly fail, no longer fail, are new, gone,
+//! slower or faster. Also whether the later run failed as a whole; without that, "nothing fails"
+//! would be misleading.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,21 +9,20 @@ use std::time::Duration;
 use crate::base::limits::NOISE_MAX;
 use crate::report::data::{Case, Outcome, Report};
 
-/// The tests of which something changed, by what, each in the order of the later run.
+/// The tests that changed, by the kind of change, each list in the order of the later run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Diff {
-    /// Why the later run failed as a whole, or never came to its end; then what it does not tell of
-    /// says nothing.
+    /// Why the later run failed as a whole or did not finish. Then a missing test means nothing.
     after_failed: Vec<String>,
-    /// Failed in the later run and not in the earlier one; tests that are new among them.
+    /// Failed in the later run and not in the earlier one, including new tests.
     newly_failing: Vec<String>,
     fixed: Vec<String>,
     still_failing: Vec<String>,
     new: Vec<String>,
     removed: Vec<String>,
-    /// Ran in the earlier run, and not in the later one, with the reason.
+    /// Ran in the earlier run but not in the later one, with the reason.
     no_longer_run: Vec<String>,
-    /// Ended with the later run, which says nothing about them.
+    /// Ended together with the later run, which shows nothing about them.
     interrupted: Vec<String>,
     slower: Vec<String>,
     faster: Vec<String>,
@@ -37,7 +36,7 @@ enum Standing {
     Interrupted,
 }
 
-/// Compares; times are told of where they differ by more than `ratio`.
+/// Compares. Lists times that differ by more than `ratio`.
 pub(crate) fn diff(before: &Report, after: &Report, ratio: f64) -> Diff {
     let old: BTreeMap<(&str, u32), &Case> = before.cases().map(|case| (case.key(), case)).collect();
     let why = after.setup_failure.iter();
@@ -63,19 +62,21 @@ impl Diff {
     fn add(&mut self, case: &Case) {
         self.new.push(name(case));
         match standing(case) {
-            Standing::Failed => self.newly_failing.push(told(case)),
-            Standing::Interrupted => self.interrupted.push(told(case)),
+            Standing::Failed => self.newly_failing.push(with_reason(case)),
+            Standing::Interrupted => self.interrupted.push(with_reason(case)),
             Standing::Passed | Standing::Skipped => {}
         }
     }
 
     fn compare(&mut self, before: &Case, after: &Case, ratio: f64) {
         match (standing(before), standing(after)) {
-            (Standing::Failed, Standing::Failed) => self.still_failing.push(told(after)),
-            (_, Standing::Failed) => self.newly_failing.push(told(after)),
-            (_, Standing::Interrupted) => self.interrupted.push(told(after)),
+            (Standing::Failed, Standing::Failed) => self.still_failing.push(with_reason(after)),
+            (_, Standing::Failed) => self.newly_failing.push(with_reason(after)),
+            (_, Standing::Interrupted) => self.interrupted.push(with_reason(after)),
             (Standing::Failed, Standing::Passed) => self.fixed.push(name(after)),
-            (Standing::Passed | Standing::Failed, Standing::Skipped) => self.no_longer_run.push(told(after)),
+            (Standing::Passed | Standing::Failed, Standing::Skipped) => {
+                self.no_longer_run.push(with_reason(after))
+            }
             (Standing::Passed, Standing::Passed) => self.time(before, after, ratio),
             (Standing::Skipped | Standing::Interrupted, Standing::Passed | Standing::Skipped) => {}
         }
@@ -104,7 +105,7 @@ impl Diff {
         !self.newly_failing.is_empty() || !self.after_failed.is_empty()
     }
 
-    /// One section for each kind of change that there is.
+    /// One section for each kind of change that occurs.
     pub(crate) fn to_text(&self) -> String {
         let sections = [
             ("the later run failed", &self.after_failed),
@@ -147,7 +148,7 @@ fn name(case: &Case) -> String {
 }
 
 /// With the reason.
-fn told(case: &Case) -> String {
+fn with_reason(case: &Case) -> String {
     let reason = match &case.outcome {
         Outcome::Failed(failure) | Outcome::Errored(failure) => &failure.message,
         Outcome::Skipped(skip) => &skip.reason,
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_change_is_told_and_what_stayed_is_not() {
+    fn every_kind_of_change_is_listed_and_unchanged_tests_are_not() {
         let before = report(
             "1",
             vec![
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_is_no_failure_and_heals_none() {
+    fn an_interrupted_test_is_not_a_failure_and_cures_none() {
         let interrupted = |name: &str| case(name, interrupted());
         let passed = |name: &str| case(name, Outcome::Passed);
         let before = report(
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_beyond_the_ratio_and_above_the_noise() {
+    fn times_are_listed_beyond_the_ratio_and_above_the_noise() {
         let before = report(
             "1",
             vec![timed("a", 100), timed("b", 100), timed("c", 1), timed("d", 300)],
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_run_that_failed_as_a_whole_is_told_of_first() {
+    fn a_failure_of_the_later_run_as_a_whole_is_listed_first() {
         let before = report("1", vec![case("a", Outcome::Passed)]);
         let mut after = before.clone();
         after.setup_failure = failed("could not compile\n`p`").failure().cloned();

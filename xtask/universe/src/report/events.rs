@@ -1,7 +1,7 @@
-//! `events.ndjson`: what happens in a run, written down while it happens, one JSON object per line,
-//! each with one write. What was written is enough to tell of a run that was killed; `replay` does.
+//! `events.ndjson`: the events of a run, written as they happen, one JSON object per line, each
+//! with one write. The file is enough to report a run that was killed; `replay` does that.
 //!
-//! Owns the format and the writing. A file that cannot be written costs the events and never the
+//! Owns the format and the writing. If the file cannot be written, the events are lost, never the
 //! run.
 
 mod line;
@@ -26,7 +26,7 @@ pub(crate) use line::Properties;
 use line::{Event, Line};
 pub(crate) use replay::read;
 
-/// The name of the file in the directory of a run, and of the latest one's beside the report.
+/// The name of the file in the directory of a run, and beside the report for the latest run.
 pub const FILE_NAME: &str = "events.ndjson";
 
 /// Where the events of a run go.
@@ -40,12 +40,12 @@ pub(crate) struct Events {
 #[derive(Debug, Default)]
 struct State {
     sinks: Vec<Sink>,
-    /// The first thing that could not be written.
+    /// The first write error.
     trouble: Option<String>,
-    /// What each case looked like when it was last told of, as a hash, by id and round.
-    told: BTreeMap<(String, u32), u64>,
+    /// A hash of each case as last written, by id and round.
+    written: BTreeMap<(String, u32), u64>,
     properties: Properties,
-    /// The phases so far: the name, and the time from the start of the run to its beginning.
+    /// The phases so far: the name, and the time from the start of the run to the phase.
     phases: Vec<(&'static str, Duration)>,
     /// What ran before tests, as phases beside the others.
     scripts: Vec<Phase>,
@@ -57,7 +57,7 @@ enum Sink {
     Stdout,
 }
 
-/// An attempt at a test that begins.
+/// An attempt that begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start<'a> {
     /// As [`Case::id`].
@@ -70,7 +70,7 @@ pub(crate) struct Start<'a> {
     pub(crate) slot: usize,
 }
 
-/// An attempt that goes on for longer than it should.
+/// An attempt that is slow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slow<'a> {
     /// As [`Case::id`].
@@ -79,11 +79,11 @@ pub(crate) struct Slow<'a> {
     pub(crate) round: u32,
     /// From 1.
     pub(crate) attempt: u32,
-    /// More time than this, not counting pauses.
+    /// The running time that it has exceeded, without suspensions.
     pub(crate) passed: Duration,
 }
 
-/// A file of ours; a device is written to as it is, and a pipe would wait for a reader.
+/// Creates a file. A device is written to directly; a pipe would block until a reader opens it.
 fn create(path: &Path) -> std::io::Result<File> {
     if !regular_file::is_device(path) {
         regular_file::is_free(path)?;
@@ -92,7 +92,7 @@ fn create(path: &Path) -> std::io::Result<File> {
 }
 
 impl Events {
-    /// Events of a run that started at `start`; nobody hears of them yet.
+    /// Events of a run that started at `start`; not yet written anywhere.
     pub(crate) fn new(start: Instant) -> Events {
         Events {
             start,
@@ -100,7 +100,7 @@ impl Events {
         }
     }
 
-    /// Also writes to this file, which is made anew; `-` is standard output.
+    /// Also writes to this file, which is created anew; `-` is standard output.
     pub(crate) fn write_to(&self, path: &Path) -> anyhow::Result<()> {
         let sink = match path.as_os_str() == "-" {
             true => Sink::Stdout,
@@ -112,7 +112,7 @@ impl Events {
         Ok(())
     }
 
-    /// The first thing that could not be written, if there was one.
+    /// The first write error, if there was one.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.state().trouble.clone()
     }
@@ -129,7 +129,7 @@ impl Events {
         });
     }
 
-    /// What describes the run is now this.
+    /// The properties of the run are now these.
     pub(crate) fn described(&self, properties: Properties) {
         let mut state = self.state();
         if state.properties != properties {
@@ -159,22 +159,22 @@ impl Events {
         });
     }
 
-    /// The phases of the run, of which the last one ended `elapsed` after its start.
+    /// The phases of the run; the last one ended `elapsed` after the run's start.
     pub(crate) fn phases(&self, elapsed: Duration) -> Vec<Phase> {
         let state = self.state();
         let begun = state.phases.iter().map(|&(name, after)| (name.to_owned(), after));
         [line::phases(begun.collect(), elapsed), state.scripts.clone()].concat()
     }
 
-    /// These tests were selected, each with its suite. What does not run is known already; of the
-    /// others the case says what becomes of it if nothing more is heard.
+    /// These tests were selected, each with its suite. The result of a test that does not run is
+    /// already known. For the others, the case is the result if no further event follows.
     pub(crate) fn discovered(&self, tests: Vec<(String, Case)>) {
         let mut lines = Vec::new();
         let after = clock::now() - self.start;
         let mut state = self.state();
         for (suite, case) in tests {
             state
-                .told
+                .written
                 .insert((case.id.clone(), case.round), fingerprint(&case));
             let event = Event::Discovered {
                 suite: suite.into(),
@@ -201,7 +201,7 @@ impl Events {
         });
     }
 
-    /// An attempt takes longer than it should.
+    /// An attempt is slow.
     pub(crate) fn slow(&self, slow: Slow<'_>) {
         let Slow {
             id,
@@ -217,10 +217,10 @@ impl Events {
         });
     }
 
-    /// An attempt ended; `case` is what the test amounts to if it was the last one.
+    /// An attempt ended; `case` is the test's result if it was the last attempt.
     pub(crate) fn finished(&self, suite: &str, attempt: u32, case: &Case) {
         let key = (case.id.clone(), case.round);
-        self.state().told.insert(key, fingerprint(case));
+        self.state().written.insert(key, fingerprint(case));
         for leak in &case.leaks {
             self.write(&Event::Leak {
                 id: case.id.as_str().into(),
@@ -235,7 +235,7 @@ impl Events {
         });
     }
 
-    /// The run ended; what `report` says and was not told yet is told now.
+    /// The run ended; writes everything in `report` that was not written yet.
     pub(crate) fn run_ended(&self, exit: Exit, report: &Report) {
         self.described(report.properties.clone());
         for suite in &report.suites {
@@ -260,11 +260,11 @@ impl Events {
         });
     }
 
-    /// Tells of a case again, if it is not what it was when it was last told of.
+    /// Writes a case again, if it differs from the last version written.
     fn correct(&self, suite: &str, case: &Case) {
         let key = (case.id.clone(), case.round);
-        let told = self.state().told.get(&key).copied();
-        if told != Some(fingerprint(case)) {
+        let written = self.state().written.get(&key).copied();
+        if written != Some(fingerprint(case)) {
             let attempt = u32::try_from(case.earlier.len())
                 .unwrap_or(u32::MAX)
                 .saturating_add(1);
@@ -272,7 +272,7 @@ impl Events {
         }
     }
 
-    /// Returns when that was, from the start of the run.
+    /// Returns the time of the event, from the start of the run.
     fn write(&self, event: &Event<'_>) -> Duration {
         let after = clock::now() - self.start;
         let mut state = self.state();
@@ -288,7 +288,7 @@ impl Events {
 }
 
 impl State {
-    /// One write for each sink: whoever reads meanwhile, or after a kill, finds whole lines.
+    /// One write per sink, so that a reader finds whole lines, even during the run or after a kill.
     fn write(&mut self, lines: &[u8]) {
         for sink in &mut self.sinks {
             let written = match sink {

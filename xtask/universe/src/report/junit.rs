@@ -1,9 +1,9 @@
-//! JUnit XML as a function of a [`Report`]: what Jenkins, GitLab, GitHub, Azure and CircleCI read
-//! of a run.
+//! JUnit XML as a function of a [`Report`]: the format that Jenkins, GitLab, GitHub, Azure and
+//! CircleCI read.
 //!
-//! `junit-report` is the model and the first writer; it knows neither forbidden characters nor most
-//! attributes. So `sanitise` cleans every string before it, and `enrich` adds after it, in one
-//! pass, what it cannot say. `structure` checks the rules of the format. Nothing here runs a test,
+//! `junit-report` provides the model and the first writer; it handles neither forbidden characters
+//! nor most attributes. So `sanitise` cleans every string before it, and `enrich` afterwards adds
+//! the rest in one pass. `structure` checks the rules of the format. Nothing here runs a test,
 //! reads a clock or decides where the file goes.
 
 mod enrich;
@@ -52,7 +52,7 @@ pub fn to_xml(report: &Report, dialect: Dialect) -> Result<String> {
     .context("could not complete the JUnit report")
 }
 
-/// The suites that ran, led by one of our own where the run as a whole failed.
+/// The suites that ran, preceded by an extra one if the run as a whole failed.
 fn suites(report: &Report) -> Vec<Suite> {
     let failed = report
         .setup_failure

@@ -1,23 +1,23 @@
-//! The files of a failed test that are kept for a person to look at.
+//! The files of a failed test that are kept for a person to examine.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The file, among those that are kept of a test, that says what it was doing when its time was up.
+/// The kept file that records what a test was doing when it timed out.
 pub(crate) const FORENSICS: &str = "forensics.txt";
 
-/// The files of a failed test, for a person to look.
+/// The kept files of a failed test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeptFiles {
     pub(crate) path: PathBuf,
-    /// Whether something is missing there because it was too much.
+    /// Whether some files are missing there because of the limits.
     pub(crate) is_cut: bool,
 }
 
 impl KeptFiles {
-    /// Where the test has left them.
+    /// The directory that contains them.
     pub(crate) fn whole(path: &Path) -> KeptFiles {
         KeptFiles {
             path: path.to_owned(),
@@ -29,7 +29,7 @@ impl KeptFiles {
 impl fmt::Display for KeptFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = if self.is_cut {
-            " (not all: it was too much)"
+            " (incomplete: too large)"
         } else {
             ""
         };

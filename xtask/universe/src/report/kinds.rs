@@ -15,7 +15,7 @@ pub enum SkipKind {
     Ignored,
     /// The run ended before it.
     Interrupted,
-    /// What another version of the runner calls so.
+    /// A kind that another version of the runner uses.
     Other(String),
 }
 
@@ -29,15 +29,15 @@ pub enum LeakKind {
     Socket,
     /// A mount.
     Mount,
-    /// A file in its temporary directory, or what could not be removed of that.
+    /// A file in its temporary directory, or a part of that directory that could not be removed.
     File,
     /// A unix socket in its temporary directory.
     UnixSocket,
     /// Shared memory.
     SharedMemory,
-    /// A process that waited for a file system that it served itself, and could not be killed.
+    /// A process that waited for its own file system, and could not be killed.
     Stuck,
-    /// What another version of the runner calls so.
+    /// A kind that another version of the runner uses.
     Other(String),
 }
 

@@ -1,9 +1,8 @@
-//! `summary.md`: a run on one page of Markdown, as GitHub shows it: failures with their places,
-//! what was flaky or left something behind, skips with their reasons, the slowest tests.
+//! `summary.md`: a run on one page of Markdown for GitHub: failures with their locations, flaky
+//! tests, leaks, skips with their reasons, the slowest tests.
 //!
-//! Whatever a test or a file may be called stands in code spans and fenced blocks, in which neither
-//! Markdown nor HTML means anything. The page is never longer than it may be: what does not fit is
-//! counted.
+//! Names of tests and files are in code spans and fenced blocks, where neither Markdown nor HTML
+//! has a meaning. The page never exceeds its limit: what does not fit is counted.
 
 use std::fmt::Write as _;
 
@@ -67,7 +66,7 @@ impl Page {
         }
         let left_out = entries.filter(|entry| !self.add(entry)).count();
         if left_out > 0 {
-            // Fits into what is kept free: there are few sections.
+            // Fits into the reserved bytes: there are few sections.
             write!(self.text, "\n… and {left_out} more\n").ok();
         }
     }
@@ -138,7 +137,7 @@ fn flaky(case: &Case) -> String {
     let why = before.map(|failure| format!("; at first {}", code(&failure.message)));
     let attempt = case.earlier.len() + 1;
     format!(
-        "- {} passed at attempt {attempt}{}\n",
+        "- {} passed on attempt {attempt}{}\n",
         code(&case.title()),
         why.unwrap_or_default()
     )
@@ -178,8 +177,8 @@ fn beginning(text: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// A code span (CommonMark, 6.1): it ends only at a run of backticks as long as the one that begins
-/// it.
+/// A code span (CommonMark, 6.1): it ends only at a run of backticks of the same length as its
+/// first one.
 fn code(text: &str) -> String {
     let line = plain_line(beginning(text));
     let line = match line.trim() {
@@ -187,21 +186,20 @@ fn code(text: &str) -> String {
         line => line,
     };
     let ticks = "`".repeat(longest_run(line) + 1);
-    // Spaces of which one is stripped at each end; needed where the text begins or ends with a
-    // backtick.
+    // One space at each end is stripped; needed if the text begins or ends with a backtick.
     let space = if line.contains('`') { " " } else { "" };
     format!("{ticks}{space}{line}{space}{ticks}")
 }
 
-/// A fenced block (CommonMark, 4.5): it ends only at a line of at least as many backticks as begin
-/// it.
+/// A fenced block (CommonMark, 4.5): it ends only at a line with at least as many backticks as its
+/// first one.
 fn fence(text: &str) -> String {
     let text = plain_text(text.as_bytes());
     let ticks = "`".repeat(longest_run(&text).max(2) + 1);
     format!("{ticks}text\n{}\n{ticks}\n", text.trim_end())
 }
 
-/// How many backticks stand together at most.
+/// The longest run of backticks.
 fn longest_run(text: &str) -> usize {
     text.split(|scalar| scalar != '`')
         .map(str::len)
@@ -220,7 +218,7 @@ mod tests {
     use crate::report::kinds::LeakKind;
 
     #[test]
-    fn the_page_tells_what_a_reader_looks_for() {
+    fn the_page_has_what_a_reader_looks_for() {
         let flaky = Case {
             earlier: vec![attempt(failed("timing"), Duration::from_millis(5))],
             ..case("flaky", Outcome::Passed)
@@ -254,7 +252,7 @@ mod tests {
             "## Failed\n\n### `p::suite$m::broken`\n\n`panic` at `suite/m.rs:12`, 0.010 s\n\n```text\nleft: 1\n```\n",
             "<details><summary>standard error</summary>\n\n```text\nthe last words\n```\n",
             "## Interrupted\n\n### `p::suite$m::cut`\n\n`interrupted` at ",
-            "## Flaky\n\n- `p::suite$m::flaky` passed at attempt 2; at first `timing`\n",
+            "## Flaky\n\n- `p::suite$m::flaky` passed on attempt 2; at first `timing`\n",
             "## Left something behind\n\n- `p::suite$m::leaky`: `process` `sleep 5`\n",
             "## Skipped\n\n- `p::suite$m::off`: `slow one`\n",
             "## Slowest\n\n- 0.015 s `p::suite$m::flaky`\n",
@@ -309,7 +307,7 @@ mod tests {
         assert!(open.is_none() && !page.contains('\x1b'), "{page}");
     }
 
-    /// What stands outside of code spans.
+    /// The text outside of code spans.
     fn outside_code(line: &str) -> String {
         let (mut outside, mut rest) = (String::new(), line);
         while let Some((before, after)) = rest.split_once('`') {
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_never_longer_than_it_may_be_and_counts_what_is_left_out() {
+    fn the_page_stays_within_its_limit_and_counts_what_is_left_out() {
         let long = "x".repeat(10_000);
         let cases = (0..400).map(|number| Case {
             stdout: long.clone().into_bytes(),

@@ -1,10 +1,10 @@
-//! Several reports as one: the shards of a run, or runs one after the other.
+//! Merges several reports into one: the shards of a run, or consecutive runs.
 //!
-//! The result has every test that any of them has. Where several have the same one, a test that
-//! came to its own end counts for more than one that was ended with the run, and that for more than
-//! one that did not run; of equals the later report's holds: a run of what had failed can be laid
-//! over the run in which it did. That a run failed as a whole is forgotten where a later one is a
-//! run of the same; of another shard it is not.
+//! The result contains every test of any report. If several reports contain the same test, a
+//! finished one counts more than one that was ended together with the run, and that counts more
+//! than one that did not run. Between equals the later report counts, so a rerun of failed tests
+//! replaces their failures. The failure of a run as a whole is dropped if a later run covers the
+//! same tests; a run of another shard does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use crate::report::data::{Case, Failure, Outcome, Phase, Report, Suite};
 use crate::report::kinds::SkipKind;
 
-/// All of them as one; `None` of none.
+/// All of them as one; `None` if there are none.
 pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
     let setup_failure = setup_failure(&reports);
     let merged = reports.into_iter().reduce(two)?;
@@ -22,7 +22,7 @@ pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
     })
 }
 
-/// Why the runs failed as a whole, those that no later one heals; each with its shard where there
+/// Why runs failed as a whole, except those that a later run covers; each with its shard if there
 /// are several.
 fn setup_failure(reports: &[Report]) -> Option<Failure> {
     let mut standing: Vec<(&Report, &Failure)> = Vec::new();
@@ -34,7 +34,7 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
     if standing.len() == 1 {
         return Some(first.clone());
     }
-    let told = standing.iter().map(|(report, failure)| {
+    let failures = standing.iter().map(|(report, failure)| {
         let shard = shard(report).map_or_else(|| "the run".to_owned(), |shard| format!("shard {shard}"));
         format!("{shard}: {}: {}", failure.kind, failure.message)
     });
@@ -42,13 +42,13 @@ fn setup_failure(reports: &[Report]) -> Option<Failure> {
     let details: Vec<&str> = details.filter(|detail| !detail.is_empty()).collect();
     Some(Failure {
         kind: first.kind.clone(),
-        message: told.collect::<Vec<_>>().join("; "),
+        message: failures.collect::<Vec<_>>().join("; "),
         detail: details.join("\n"),
     })
 }
 
-/// Whether it is a later run of the same: of the shard or of the whole suite, with all tests that
-/// did not come to their end in the earlier one.
+/// Whether `later` repeats the same run: of the same shard or of the whole suite, with all tests
+/// that did not finish in the earlier one.
 fn heals(later: &Report, earlier: &Report) -> bool {
     let is_of_all = shard(later).is_none() || shard(later) == shard(earlier);
     let known: BTreeSet<(&str, u32)> = later.cases().map(Case::key).collect();
@@ -56,7 +56,7 @@ fn heals(later: &Report, earlier: &Report) -> bool {
     is_of_all && unfinished.all(|case| known.contains(&case.key()))
 }
 
-/// The part of the suite that was run; `None` if that was no shard.
+/// The shard that was run; `None` if the run was not a shard.
 fn shard(report: &Report) -> Option<&str> {
     let property = report.properties.iter().find(|(name, _)| name == "shard");
     let shard = property.map(|(_, value)| value.as_str());
@@ -71,7 +71,7 @@ fn is_unfinished(case: &Case) -> bool {
     }
 }
 
-/// Both as one, but for why they failed as a whole.
+/// Both as one, without their failures as a whole.
 fn two(mut first: Report, mut second: Report) -> Report {
     let started = first.started.min(second.started);
     let end = (first.started + first.elapsed).max(second.started + second.elapsed);
@@ -94,7 +94,7 @@ fn two(mut first: Report, mut second: Report) -> Report {
     }
 }
 
-/// Lanes are not shared: the second one's come after the first one's.
+/// Lanes are not shared: those of the second report come after those of the first.
 fn move_slots(report: &mut Report, by: usize) {
     let moved = |slot: usize| slot.saturating_add(by);
     for case in report.suites.iter_mut().flat_map(|suite| &mut suite.cases) {
@@ -117,7 +117,7 @@ fn slot_count(report: &Report) -> usize {
         .map_or(0, |slot| slot.saturating_add(1))
 }
 
-/// The phases as seen from an earlier start.
+/// The phases, relative to an earlier start.
 fn phases(report: &Report, start: SystemTime) -> impl Iterator<Item = Phase> + use<> {
     let later: Duration = report.started.duration_since(start).unwrap_or_default();
     report.phases.clone().into_iter().map(move |phase| Phase {
@@ -145,7 +145,8 @@ fn add(suites: &mut Vec<Suite>, suite: Suite) {
     }
 }
 
-/// How much is known of the test: nothing if it did not run, little if it was ended with the run.
+/// How much is known of the test: nothing if it did not run, little if it was ended together with
+/// the run.
 fn weight(case: &Case) -> u8 {
     match &case.outcome {
         Outcome::Skipped(_) => 0,
@@ -154,8 +155,8 @@ fn weight(case: &Case) -> u8 {
     }
 }
 
-/// Each name once. Where the values differ both are told, and the property `differs` names those
-/// that do.
+/// Each name once. If the values differ, both are listed, and the property `differs` lists the
+/// names.
 fn properties(first: Vec<(String, String)>, second: Vec<(String, String)>) -> Vec<(String, String)> {
     let mut merged = first;
     let mut differing = Vec::new();
@@ -174,7 +175,7 @@ fn properties(first: Vec<(String, String)>, second: Vec<(String, String)>) -> Ve
     merged
 }
 
-/// That every run has an id of its own is not worth a word.
+/// Every run has its own id, so that difference is not listed.
 fn note_differing(properties: &mut Vec<(String, String)>, mut names: Vec<String>) {
     names.retain(|name| name != "run_id" && name != "differs");
     let place = properties.iter().position(|(name, _)| name == "differs");
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_same_test_the_later_report_holds_but_a_skip_never_hides_a_result() {
+    fn the_later_report_of_a_test_counts_but_a_skip_never_hides_a_result() {
         let first = report("1", vec![case("a", failed("no")), case("b", failed("no"))]);
         let second = report(
             "2",
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_hides_no_result_and_no_skip_hides_that() {
+    fn an_interrupted_test_hides_no_result_and_no_skip_hides_it() {
         let names = ["passes", "fails", "ended", "skips"];
         let outcomes_then = |outcomes: [Outcome; 4]| {
             let cases = names.into_iter().zip(outcomes);
@@ -249,7 +250,8 @@ mod tests {
         assert!(matches!(merged.cases().next().unwrap().outcome, Outcome::Passed));
     }
 
-    /// What the merged report says of runs, each with its shard and what failed in it as a whole.
+    /// The failure as a whole in the merged report of these runs, each with its shard and its own
+    /// failure.
     fn whole_failure(runs: &[(&str, Option<&str>)]) -> Option<String> {
         let reports = runs.iter().map(|(shard, why)| {
             let mut one = report("r", vec![]);
@@ -262,24 +264,24 @@ mod tests {
     }
 
     #[test]
-    fn a_later_run_of_the_same_heals_the_run_as_a_whole_and_another_shard_does_not() {
-        let told = |runs: &[(&str, Option<&str>)]| whole_failure(runs).unwrap_or_default();
-        assert_eq!(told(&[("none", Some("a")), ("none", None)]), "");
-        assert_eq!(told(&[("none", None), ("none", Some("b"))]), "b");
-        assert_eq!(told(&[("none", Some("a")), ("none", Some("b"))]), "b");
-        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None)]), "a");
-        assert_eq!(told(&[("1/2", None), ("2/2", Some("b"))]), "b");
-        assert_eq!(told(&[("1/2", Some("a")), ("2/2", None), ("1/2", None)]), "");
+    fn a_later_run_of_the_same_tests_replaces_a_failed_run_and_another_shard_does_not() {
+        let merged = |runs: &[(&str, Option<&str>)]| whole_failure(runs).unwrap_or_default();
+        assert_eq!(merged(&[("none", Some("a")), ("none", None)]), "");
+        assert_eq!(merged(&[("none", None), ("none", Some("b"))]), "b");
+        assert_eq!(merged(&[("none", Some("a")), ("none", Some("b"))]), "b");
+        assert_eq!(merged(&[("1/2", Some("a")), ("2/2", None)]), "a");
+        assert_eq!(merged(&[("1/2", None), ("2/2", Some("b"))]), "b");
+        assert_eq!(merged(&[("1/2", Some("a")), ("2/2", None), ("1/2", None)]), "");
         assert_eq!(
-            told(&[("1/2", Some("a")), ("2/2", Some("b"))]),
+            merged(&[("1/2", Some("a")), ("2/2", Some("b"))]),
             "shard 1/2: panic: a; shard 2/2: panic: b"
         );
-        assert_eq!(told(&[("1/2", Some("a")), ("none", None)]), "");
-        assert_eq!(told(&[("none", Some("a")), ("1/2", None)]), "a");
+        assert_eq!(merged(&[("1/2", Some("a")), ("none", None)]), "");
+        assert_eq!(merged(&[("none", Some("a")), ("1/2", None)]), "a");
     }
 
     #[test]
-    fn a_run_that_was_ended_is_healed_only_by_one_that_has_what_it_left_undone() {
+    fn an_interrupted_run_is_replaced_only_by_one_with_its_missing_tests() {
         let skip = Skip {
             kind: SkipKind::Interrupted,
             reason: "the run was killed before it started".to_owned(),
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_differ_are_both_told_and_named() {
+    fn differing_values_are_both_listed_and_named() {
         let seeded = |seed: &str| {
             let mut one = report(seed, vec![]);
             one.properties = [("run_id", seed), ("seed", seed), ("os", "linux")]
@@ -346,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_nothing_comes() {
+    fn no_reports_give_no_report() {
         assert!(merge(Vec::new()).is_none());
     }
 }

@@ -1,37 +1,36 @@
-//! A file system without room for contents or for files: how much is free, and who holds how much
-//! of it.
+//! A file system without free space or inodes: how much is free, and the usage of each directory.
 //!
-//! All temporary directories of a run lie on one file system, so a test that fills it makes others
-//! fail. Only the data and the words; the supervisor of a test that has failed looks.
+//! All temporary directories of a run are on one file system, so a test that fills it makes others
+//! fail. Contains only the data and the text; the supervisor of a failed test does the check.
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::limits::HOLDERS_NAMED_MAX;
 
-/// What a full file system looked like.
+/// The state of a full file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shortage {
     pub(crate) of: Scarce,
-    /// What can still be had of it.
+    /// What is still free.
     pub(crate) free: u64,
-    /// What there is of it.
+    /// The total.
     pub(crate) total: u64,
-    /// What each temporary directory holds of it, by its name, most first; empty where it took too
-    /// long to look.
+    /// The usage of each temporary directory, by its name, largest first; empty if measuring took
+    /// too long.
     pub(crate) held: Vec<(String, u64)>,
 }
 
-/// What a file system can run out of.
+/// The resource that a file system lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Scarce {
-    /// Room for contents.
+    /// Space for contents.
     Bytes,
-    /// Inodes: the number of files and directories is limited, too.
+    /// Inodes, which limit the number of files and directories.
     Files,
 }
 
 impl Shortage {
-    /// In one line, where `whose` says whose directory has that name.
+    /// In one line; `whose` gives the owner of the directory with a name.
     pub(crate) fn words(&self, whose: impl Fn(&str) -> String) -> String {
         let held = self.held.iter().filter(|(_, count)| *count > 0);
         let named = held
@@ -47,13 +46,13 @@ impl Shortage {
         });
         let holders: Vec<String> = named.chain(more).collect();
         let holders = match holders.is_empty() {
-            true => "who holds the rest was not found".to_owned(),
+            true => "the usage of each directory could not be measured".to_owned(),
             false => holders.join(", "),
         };
         format!(
-            "no room: of {} for temporary directories {} are free; {holders}",
-            self.of.amount(self.total),
-            self.of.amount(self.free)
+            "no room: {} of {} for temporary directories are free; {holders}",
+            self.of.amount(self.free),
+            self.of.amount(self.total)
         )
     }
 }
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_that_hold_most_are_named_and_the_others_summed_up() {
+    fn the_largest_directories_are_named_and_the_others_summed() {
         let len = |mib: u64| mib << 20;
         let held = [9, 8, 7, 6, 5, 4, 3, 0].map(|mib| (format!("t{mib}"), len(mib)));
         let shortage = Shortage {
@@ -83,13 +82,13 @@ mod tests {
         };
         assert_eq!(
             shortage.words(|name| format!("p::{name}")),
-            "no room: of 50.0 MiB for temporary directories 0.5 MiB are free; p::t9 holds 9.0 MiB, p::t8 holds 8.0 MiB, \
+            "no room: 0.5 MiB of 50.0 MiB for temporary directories are free; p::t9 holds 9.0 MiB, p::t8 holds 8.0 MiB, \
              p::t7 holds 7.0 MiB, p::t6 holds 6.0 MiB, p::t5 holds 5.0 MiB, others hold 7.0 MiB"
         );
         let held = Vec::new();
         let unknown = Shortage { held, ..shortage }.words(str::to_owned);
         assert!(
-            unknown.ends_with("are free; who holds the rest was not found"),
+            unknown.ends_with("are free; the usage of each directory could not be measured"),
             "{unknown}"
         );
     }
@@ -103,7 +102,7 @@ mod tests {
         };
         assert_eq!(
             shortage.words(str::to_owned),
-            "no room: of 50 files for temporary directories 0 files are free; t1 holds 47 files"
+            "no room: 0 files of 50 files for temporary directories are free; t1 holds 47 files"
         );
     }
 }

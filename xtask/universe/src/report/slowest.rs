@@ -1,4 +1,4 @@
-//! The tests that took longest, all attempts together.
+//! The slowest tests, all attempts together.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -47,7 +47,7 @@ mod tests {
     use crate::report::examples::{attempt, case, failed, report, skipped};
 
     #[test]
-    fn the_slowest_come_first_with_all_their_attempts_and_without_what_did_not_run() {
+    fn the_slowest_come_first_with_all_attempts_and_without_tests_that_did_not_run() {
         let timed = |name, ms| Case {
             elapsed: Duration::from_millis(ms),
             ..case(name, Outcome::Passed)

@@ -1,5 +1,5 @@
-//! When each attempt ran and in which slot, from the start of the run: what the timeline and the
-//! trace draw.
+//! When each attempt ran and in which slot, from the start of the run: the data of the timeline and
+//! the trace.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ pub(super) struct Span<'a> {
     pub(super) case: &'a Case,
     /// From 1.
     pub(super) attempt: usize,
-    /// Whether it is the one that counts.
+    /// Whether it is the last attempt, which counts.
     pub(super) is_last: bool,
     pub(super) outcome: &'a Outcome,
     pub(super) slot: usize,
@@ -30,14 +30,14 @@ impl Span<'_> {
     }
 }
 
-/// A lane for each slot that occurs, in order, however large its number is.
+/// One lane per slot that occurs, in order, whatever the slot numbers are.
 #[derive(Debug)]
 pub(super) struct Lanes {
     slots: Vec<usize>,
 }
 
 impl Lanes {
-    /// Of all these.
+    /// The lanes of these spans.
     pub(super) fn of(spans: &[Span<'_>]) -> Lanes {
         let mut slots: Vec<usize> = spans.iter().map(|span| span.slot).collect();
         slots.sort_unstable();
@@ -45,7 +45,7 @@ impl Lanes {
         Lanes { slots }
     }
 
-    /// The number of the lane of a slot that occurs, from 0.
+    /// The number of the lane of a slot, from 0.
     pub(super) fn number(&self, slot: usize) -> usize {
         self.slots.partition_point(|&other| other < slot)
     }
@@ -67,7 +67,7 @@ pub(super) fn word(case: &Case) -> &'static str {
     }
 }
 
-/// Every attempt that was made, test by test.
+/// Every attempt, test by test.
 pub(super) fn spans(report: &Report) -> Vec<Span<'_>> {
     report
         .cases()
@@ -76,7 +76,7 @@ pub(super) fn spans(report: &Report) -> Vec<Span<'_>> {
 }
 
 fn of_case(case: &Case, start: SystemTime) -> Vec<Span<'_>> {
-    // A wall clock that was set back puts it at the start.
+    // If the wall clock was set back, the attempt is drawn at the start.
     let after = move |started: SystemTime| started.duration_since(start).unwrap_or_default();
     let earlier = case.earlier.iter().zip(1..).map(|(attempt, number)| Span {
         case,

@@ -1,10 +1,9 @@
-//! `timeline.html`: what ran when, as one page without anything from elsewhere: a lane per slot, a
-//! bar per attempt, and a table that says the same in words, for those who cannot see or use the
-//! picture.
+//! `timeline.html`: when each test ran, as one self-contained page: a lane per slot, a bar per
+//! attempt, and a table with the same data in words, for people who cannot see or use the picture.
 //!
-//! Everything is drawn here; the script only filters, zooms, and shows what belongs to a bar. It
-//! and the style carry a nonce, and the page's policy allows nothing else: a test's output that got
-//! past the escaping would still do nothing.
+//! This module draws everything; the script only filters, zooms, and shows the row of a bar. The
+//! script and the style carry a nonce, and the page's policy allows nothing else: even output of a
+//! test that got past the escaping would do nothing.
 
 mod chart;
 mod table;
@@ -24,7 +23,7 @@ const SCRIPT: &str = include_str!("timeline/script.js");
 pub(crate) fn to_html(report: &Report) -> String {
     let rows = table::rows(report);
     let body = body(report, &rows);
-    // What is printed by a test cannot know a hash of it.
+    // A test's output cannot contain a hash of itself.
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let nonce = format!("{:016x}", hasher.finish());
@@ -89,7 +88,7 @@ fn seconds(duration: std::time::Duration) -> String {
     format!("{:.3} s", duration.as_secs_f64())
 }
 
-/// Text that means nothing to HTML, in an element or in a quoted attribute; control characters are
+/// Text without a meaning in HTML, for an element or a quoted attribute; control characters are
 /// shown.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,7 +1,8 @@
-//! Builds binaries of the package that has the probe, with the features that fit this machine, and
-//! finds where cargo put them.
+//! Builds binaries of the package that contains the probe, with the features that fit this machine,
+//! and returns where cargo put them.
 //!
-//! The runner depends on nothing of what it tests: whatever needs that is such a binary.
+//! The runner depends on nothing of the workspace that it tests. Work that needs such a dependency
+//! is in one of these binaries.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use crate::machine::capability::Capabilities;
 use crate::workspace::cargo::{self, BuildArgs, Selection};
 use crate::workspace::metadata::Workspace;
 
-/// Builds these binaries in one go. The result has each of `names`.
+/// Builds these binaries with one cargo call. The result has an entry for each of `names`.
 pub async fn build(
     workspace: &Workspace,
     capabilities: &Capabilities,
@@ -46,7 +47,7 @@ pub async fn build(
     }
 }
 
-/// Builds one binary with optimisation, for a subcommand that does nothing else meanwhile.
+/// Builds one optimised binary, for a subcommand that does nothing else meanwhile.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -58,8 +59,8 @@ pub fn release(workspace: &Workspace, capabilities: &Capabilities, name: &str) -
     one(workspace, capabilities, name, &args)
 }
 
-/// Builds the probe that mounts for real; `None` where the workspace has none or the build fails
-/// (cargo has then said why on standard error).
+/// Builds the probe that tries a real mount. `None` if the workspace has none or the build fails;
+/// cargo has then printed the reason on standard error.
 ///
 /// # Errors
 /// When cargo cannot be started, or a signal ends it.
@@ -90,14 +91,14 @@ fn one(
         let built = build(workspace, capabilities, &[name], args, &mut interrupts).await;
         built.map_err(anyhow::Error::from)
     })??;
-    // Nobody listens any more.
+    // The receiver is gone.
     os::reset_signals();
     built
         .remove(name)
         .with_context(|| format!("cargo built no binary `{name}`"))
 }
 
-/// The package whose binaries these are.
+/// The package that contains these binaries.
 fn package(workspace: &Workspace) -> Result<&str, Stop> {
     let probe = workspace.config.probe.as_ref();
     probe.map(|probe| probe.package.as_str()).ok_or_else(|| {
@@ -107,7 +108,8 @@ fn package(workspace: &Workspace) -> Result<&str, Stop> {
     })
 }
 
-/// Of `package/feature` those of this package; its features turn on those of the others.
+/// Of these `package/feature`, those of this package. Its features enable those of the other
+/// packages.
 fn of(package: &str, mut features: Vec<String>) -> Vec<String> {
     features.retain(|feature| {
         feature
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_packages_own_features_are_asked_for() {
+    fn only_the_features_of_the_package_are_passed() {
         let features = ["core/fuse", "tests/fuse", "tests-more/fuse"];
         let features = features.map(str::to_owned).to_vec();
         assert_eq!(of("tests", features), ["tests/fuse"]);

@@ -1,8 +1,8 @@
-//! `cargo universe completions SHELL`: prints a script that teaches a shell our words.
+//! `cargo universe completions SHELL`: prints a completion script for a shell.
 //!
-//! Shells complete the words of a program and not those of a cargo subcommand: the script is for a
-//! function or an alias that is called as the last word of the command, as the help of this
-//! subcommand says.
+//! Shells complete the arguments of a program, not those of a cargo subcommand. So the script is
+//! for a function or an alias named like the last word of the command, as the subcommand's help
+//! says.
 
 use std::process::ExitCode;
 
@@ -14,8 +14,8 @@ use crate::runner::console;
 
 /// Print a completion script for a shell
 ///
-/// Shells complete the words of a program, not of a cargo subcommand. Give it a name: an alias that
-/// is called as the last word of the command, for example `alias xtask='cargo xtask'` with
+/// Shells complete the arguments of a program, not of a cargo subcommand. So define an alias named
+/// like the last word of the command, for example `alias xtask='cargo xtask'`, and run
 ///     cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -23,7 +23,7 @@ pub struct Args {
     shell: Shell,
 }
 
-/// Prints.
+/// Prints the script.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, mut program: clap::Command) -> anyhow::Result<Exi
     Ok(Exit::Success.into())
 }
 
-/// What the words are completed after: the last word of the command.
+/// The name that the script completes: the last word of the command.
 fn name() -> &'static str {
     let command = Invocation::current().command;
     command.rsplit(' ').next().unwrap_or(command)

@@ -1,10 +1,10 @@
 //! What a person sees while tests run and at the end: one line per test, live status on a terminal,
-//! plain text elsewhere. Text that a CI system would take for a command is shown as text. Only
-//! [`Console::command`] gives commands.
+//! plain text elsewhere. Text that a CI system would read as a command is shown as text. Only
+//! [`Console::command`] prints commands.
 //!
-//! Results go to stdout, progress to stderr. A closed stdout never ends a run: what cannot be shown
-//! is still in the report. Who has closed it wants to read nothing; where it cannot be written for
-//! another reason, that is told at the end.
+//! Results go to stdout, progress to stderr. A closed stdout never ends a run: the report still has
+//! everything. A reader that closes the pipe is no error; any other failure to write is reported at
+//! the end.
 
 mod lines;
 mod live;
@@ -32,7 +32,7 @@ pub struct Console {
     live: Option<Live>,
     out: Out,
     paint: Paint,
-    /// Why something could not be shown.
+    /// The first error of printing.
     trouble: OnceLock<std::io::Error>,
 }
 
@@ -43,14 +43,14 @@ enum Out {
     Stderr,
 }
 
-/// Text as it is shown, whoever has written what is in it: nothing in it steers a terminal, but our
-/// own colours, and nothing is a command to a CI system.
+/// Text that is safe to show, whatever it contains: it controls no terminal, except for our own
+/// colours, and it is no command for a CI system.
 fn shown(text: &str) -> String {
     disarmed(&harmless(text))
 }
 
 /// Prints text that a person asked for, so a failure is an error. A reader that closes the pipe is
-/// none.
+/// not.
 ///
 /// # Errors
 /// When standard output cannot be written, with the exit code that says so.
@@ -79,7 +79,7 @@ pub(crate) fn print_exactly(text: &str) -> Result<(), Stop> {
     }
 }
 
-/// Who stops reading has read enough.
+/// A reader that closes the pipe has read enough.
 fn is_trouble(error: &std::io::Error) -> bool {
     error.kind() != std::io::ErrorKind::BrokenPipe
 }
@@ -94,7 +94,7 @@ fn unprinted(out: Out, error: &std::io::Error) -> Stop {
 }
 
 impl Console {
-    /// Looks at the terminal and the environment.
+    /// Checks the terminal and the environment.
     #[expect(clippy::new_without_default, reason = "it reads the environment")]
     pub fn new() -> Console {
         let terminal = std::io::stdout().is_terminal() && stderr_is_a_terminal();
@@ -112,7 +112,7 @@ impl Console {
         }
     }
 
-    /// Leaves standard output to something else: results are plain lines on standard error.
+    /// Reserves standard output for other data: results are plain lines on standard error.
     pub(crate) fn beside_stdout() -> Console {
         Console {
             live: None,
@@ -122,7 +122,7 @@ impl Console {
         }
     }
 
-    /// How to colour.
+    /// Whether and how to colour.
     pub fn paint(&self) -> Paint {
         self.paint
     }
@@ -132,7 +132,7 @@ impl Console {
         self.write(&shown(line));
     }
 
-    /// A command to the CI system that reads the console. The caller escapes the text of tests in
+    /// A command for the CI system that reads the console. The caller escapes the text of tests in
     /// it.
     pub(crate) fn command(&self, line: &str) {
         self.write(line);
@@ -145,7 +145,7 @@ impl Console {
                 Out::Stderr => print_line(std::io::stderr().lock(), line),
             };
             if let Some(error) = printed.err().filter(is_trouble) {
-                // The first one says it all.
+                // Only the first error is kept.
                 self.trouble.set(error).ok();
             }
         };
@@ -166,14 +166,14 @@ impl Console {
         }
     }
 
-    /// So many tests are about to run.
+    /// `count` tests are about to run.
     pub(crate) fn begin(&self, count: usize) {
         if let Some(live) = &self.live {
             live.begin(count);
         }
     }
 
-    /// One more than was said at the beginning.
+    /// One more test runs than `begin` announced.
     pub(crate) fn expect_one_more(&self) {
         if let Some(live) = &self.live {
             live.expect_one_more();
@@ -187,7 +187,7 @@ impl Console {
         }
     }
 
-    /// A test has run for longer than this, which it should not.
+    /// A test has run for longer than its slow limit.
     pub(crate) fn slow(&self, suite: &str, name: &str, passed: Duration) {
         self.line(&lines::slow_line(self.paint, suite, name, passed));
     }
@@ -206,14 +206,14 @@ impl Console {
         self.line(&line);
     }
 
-    /// The test with this number ended as it did many times before: no line for that.
+    /// A test ended whose round is not in the report: prints no line.
     pub(crate) fn ended_again(&self, number: usize) {
         if let Some(live) = &self.live {
             live.finished(number);
         }
     }
 
-    /// All tests ended; the live display goes.
+    /// All tests have ended; removes the live display.
     pub(crate) fn end(&self) {
         if let Some(live) = &self.live {
             live.end();
@@ -231,7 +231,7 @@ mod tests {
     use crate::base::text::steers;
 
     #[test]
-    fn no_line_steers_a_terminal_or_a_ci_system_whoever_has_written_it() {
+    fn no_line_controls_a_terminal_or_a_ci_system() {
         let evil = "a\x1b]0;title\x07\x1b[2J\x1b[8mb\rc\u{202e}\n::error::d";
         let line = lines::slow_line(Paint::Colours, evil, evil, Duration::ZERO);
         let (word, rest) = line.split_once(' ').unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_harmless_is_shown_as_it_is() {
+    fn harmless_text_is_shown_unchanged() {
         for style in Style::ALL {
             let line = Paint::Colours.on(style, "\u{65e5}\u{672c}\ta\nb");
             assert_eq!(shown(&line), line);

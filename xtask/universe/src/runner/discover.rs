@@ -1,7 +1,7 @@
-//! From sources to tests: probe, build once, probe again with what was built, ask each binary for
-//! its tests.
+//! From sources to tests: probe, build once, probe again with the build's binaries, list the tests
+//! of each binary.
 //!
-//! Common to `test` and `list`. Decides nothing about what runs.
+//! Used by `test` and `list`. Does not decide what runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
 use crate::workspace::source::Sources;
 
-/// What had to be found out before anything can be decided.
+/// The facts that every later decision needs.
 #[derive(Debug)]
 pub(crate) struct Discovered {
     /// The features that were built, as `package/feature`.
@@ -35,17 +35,17 @@ pub(crate) struct Discovered {
     pub(crate) tests: Vec<Test>,
 }
 
-/// What else it takes.
+/// What discovery needs besides the workspace.
 #[derive(Debug)]
 pub(crate) struct Means<'a> {
     pub(crate) interrupts: &'a mut Interrupts,
     pub(crate) events: &'a Events,
-    /// Who will own the tests, in whose surroundings the capabilities must hold.
+    /// The owner of the tests. The capabilities must hold in its surroundings.
     pub(crate) owner: &'a Arc<Owner>,
 }
 
-/// Builds with the features that `capabilities` suggest, proves what can be proven only then, and
-/// asks. Each step is a phase among the events.
+/// Builds with the features that `capabilities` suggest, then runs the probes that need a build,
+/// and lists the tests. Each step is a phase in the events.
 pub(crate) async fn discover(
     workspace: &Workspace,
     mut capabilities: Capabilities,
@@ -87,13 +87,13 @@ pub(crate) async fn discover(
 }
 
 impl Discovered {
-    /// What filters see of all tests.
+    /// All tests as filters see them.
     pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
         self.tests.iter().map(Test::subject).collect()
     }
 }
 
-/// What a plan needs to know about the capabilities.
+/// The capabilities as a plan needs them.
 pub(crate) fn capability_states(capabilities: &Capabilities) -> CapabilityStates {
     let standing = |capability: &Capability| match capability.available {
         true => CapabilityState::Held,
@@ -105,10 +105,11 @@ pub(crate) fn capability_states(capabilities: &Capabilities) -> CapabilityStates
         .collect()
 }
 
-/// What became of asking the binary with this number.
+/// The number of a binary, and its answer.
 type Answer = (usize, Result<Option<Vec<Listed>>, Stop>);
 
-/// Asks all binaries at once. Who is dropped before it has answered ends, with all that it started.
+/// Asks all binaries at once. A task that is dropped before the answer ends its binary, with
+/// everything it started.
 fn listing(build: &Build, environment: &Arc<Environment>, owner: &Arc<Owner>) -> JoinSet<Answer> {
     let mut listing = JoinSet::new();
     for (number, binary) in build.tests.iter().enumerate() {
@@ -119,7 +120,7 @@ fn listing(build: &Build, environment: &Arc<Environment>, owner: &Arc<Owner>) ->
     listing
 }
 
-/// All tests of `build`, in the order of the binaries and, within one, in libtest's order.
+/// All tests of `build`, in the order of the binaries and, within one binary, in libtest's order.
 async fn tests(
     workspace: &Workspace,
     build: &Build,
@@ -137,8 +138,8 @@ async fn tests(
         .collect())
 }
 
-/// The tests of a binary. `None` is a harness that does not say what tests it has: it runs as one
-/// test.
+/// The tests of a binary. `None` stands for a harness that does not list its tests: the whole
+/// binary runs as one test.
 async fn list(
     binary: &Arc<TestBinary>,
     environment: &Environment,
@@ -182,7 +183,7 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
     listed.into_iter().map(test).collect()
 }
 
-/// A test that is all of its binary.
+/// A test that is a whole binary.
 fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
     let name = binary.target.rsplit('/').next().unwrap_or(&binary.target);
     Test {

@@ -1,7 +1,7 @@
-//! `cargo universe doctor`: what this machine is and can do, with evidence, for a person or
-//! (`--json`) for a script.
+//! `cargo universe doctor`: facts about this machine and its capabilities, with evidence, for a
+//! person or (`--json`) for a script.
 //!
-//! It only looks. What the suite does with the answer is decided by `test`.
+//! It only reports. `test` decides what the result means for the suite.
 
 mod machine;
 mod page;
@@ -28,7 +28,7 @@ use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
 use machine::Machine;
 
-/// Version of the JSON document; it grows when a field changes its meaning or goes away.
+/// Version of the JSON document; increases when a field changes its meaning or is removed.
 const JSON_VERSION: u32 = 1;
 
 /// Check what this machine can do, with evidence.
@@ -37,10 +37,10 @@ pub struct Args {
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
-    /// Fail with exit code 107 unless these capabilities are there.
+    /// Fail with exit code 107 if one of these capabilities is missing.
     #[arg(long, value_name = "CAP", value_delimiter = ',', num_args = 1..)]
     pub require: Vec<String>,
-    /// Leave out the real mount, for which a small program has to be built.
+    /// Skip the real mount, which needs a small program to be built.
     #[arg(long)]
     quick: bool,
     /// Look for what the workspace of this `Cargo.toml` describes [default: the one around the
@@ -49,30 +49,30 @@ pub struct Args {
     manifest_path: Option<PathBuf>,
 }
 
-/// All that was found; what is printed is a function of it.
+/// All findings; the output is a function of them.
 #[derive(Debug, Serialize)]
 struct Findings {
     version: u32,
     machine: Machine,
     capabilities: Capabilities,
-    /// What a build here selects, as `package/feature`.
+    /// The features that a build here enables, as `package/feature`.
     features: Vec<String>,
-    /// How far tests are kept apart here.
+    /// The isolation of tests on this machine.
     isolation: IsolationFound,
     /// Whether `fuse` was tried with a real mount, or only judged by what it needs.
     proven: bool,
     /// Whether the workspace has what mounts for real.
     #[serde(skip)]
     has_probe: bool,
-    /// What `--require` asked for and this machine lacks.
+    /// The capabilities in `--require` that this machine lacks.
     missing: Vec<String>,
 }
 
-/// How far tests are kept apart here.
+/// The isolation of tests on this machine.
 #[derive(Debug, Serialize)]
 struct IsolationFound {
     level: &'static str,
-    /// What is missing, and why.
+    /// The missing part and the reason.
     reason: Option<String>,
 }
 
@@ -85,8 +85,8 @@ impl IsolationFound {
     }
 }
 
-/// Looks, prints, and decides the exit code: 0, 107 for a required capability that is missing, 2
-/// for an unknown one.
+/// Checks, prints, and returns the exit code: 0, 107 if a required capability is missing, or 2 if
+/// one is unknown.
 ///
 /// # Errors
 /// When cargo cannot read the workspace, or the output cannot be written.
@@ -175,7 +175,7 @@ fn refuse(unknown: &str, capabilities: &Capabilities) -> Result<ExitCode> {
     let names: Vec<&str> = names.collect();
     writeln!(
         std::io::stderr(),
-        "error: there is no capability `{unknown}`\nhint: there are: {}",
+        "error: there is no capability `{unknown}`\nhint: known capabilities: {}",
         names.join(", ")
     )?;
     Ok(Exit::Usage.into())

@@ -1,8 +1,8 @@
-//! Running a plan: one process per test, several at a time, until all have ended or the run is
+//! Runs a plan: one process per test, several concurrently, until all have ended or the run is
 //! halted.
 //!
-//! Hands out what `queue` says may start, and decides whether a failed test is tried again; how one
-//! process lives and dies is `process`'s matter, what its end means is `verdict`'s.
+//! Starts what `queue` allows, and decides whether to retry a failed test. `process` handles one
+//! process from start to end; `verdict` decides what its end means.
 
 mod asker;
 mod attempt;
@@ -61,29 +61,29 @@ use suites::case;
 /// How to run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
-    /// So many tests at a time.
+    /// Number of concurrent tests.
     pub(crate) jobs: usize,
-    /// Each test has this much time.
+    /// Time limit of each test.
     pub(crate) timeout: Duration,
-    /// Between being asked to end and being killed it has this much.
+    /// Grace between asking a test to end and killing it.
     pub(crate) grace: Duration,
-    /// One that takes longer is slow.
+    /// A test that runs longer is slow.
     pub(crate) slow: Duration,
-    /// What it means that a test leaves something behind.
+    /// What a leak means for its test.
     pub(crate) leaks: LeakPolicy,
-    /// All of them together have this much; `Duration::MAX` where there is no limit.
+    /// Time limit of all tests together; `Duration::MAX` for no limit.
     pub(crate) run_timeout: Duration,
-    /// The factor by which these limits are stretched, and others must be.
+    /// The factor by which these limits are extended, and by which others must be.
     pub(crate) stretch: f64,
     pub(crate) repeat: Repeat,
     pub(crate) on_failure: OnFailure,
     pub(crate) output: Output,
-    /// What is kept of rounds after the first.
+    /// What is kept of the rounds after the first.
     pub(crate) caps: Caps,
 }
 
 impl Settings {
-    /// With all limits stretched by this factor.
+    /// With all limits extended by this factor.
     pub(crate) fn stretched(self, factor: f64) -> Settings {
         Settings {
             timeout: stretch(self.timeout, factor),
@@ -96,12 +96,12 @@ impl Settings {
     }
 }
 
-/// A limit on a machine that is so many times slower.
+/// A limit for a machine that is slower by this factor.
 pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
-/// What a failed test means for those that have not started.
+/// What a failed test means for tests that have not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnFailure {
     /// They run.
@@ -113,13 +113,13 @@ pub(crate) enum OnFailure {
 /// What happens to a test's output while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// It is kept for the report.
+    /// The report gets it.
     Keep,
-    /// It is shown at once, too.
+    /// The report gets it, and the console shows it at once.
     Show,
 }
 
-/// What the tests of one run share.
+/// What all tests of one run share.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) plan: Plan,
@@ -132,17 +132,17 @@ pub(crate) struct Stage {
     pub(crate) console: Arc<Console>,
     pub(crate) events: Arc<Events>,
     pub(crate) settings: Settings,
-    /// The root of the workspace, to which file names in the report are relative.
+    /// The root of the workspace; the report's file names are relative to it.
     pub(crate) root: PathBuf,
 }
 
-/// A run after its end.
+/// A finished run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// One per test binary.
     pub(crate) suites: Vec<Suite>,
     pub(crate) ending: Ending,
-    /// Rounds that are in none of the suites.
+    /// Rounds that are not in the suites.
     pub(crate) dropped: Dropped,
     /// What became of each script that ran before tests, as (name, value).
     pub(crate) scripts: Vec<(String, String)>,
@@ -151,15 +151,15 @@ pub(crate) struct Ran {
 /// How a run ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending {
-    /// All that was to run has run.
+    /// Everything planned has run.
     Complete,
-    /// A signal cut it short.
+    /// A signal ended it early.
     Interrupted(Request),
-    /// Its time limit cut it short.
+    /// Its time limit ended it early.
     TimedOut,
 }
 
-/// Runs what the plan says. Never fails: whatever goes wrong is the result of a test.
+/// Runs the plan. Never fails: any problem becomes the result of a test.
 pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     let started = clock::wall();
     os::adopt_orphans();
@@ -172,8 +172,7 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     let ending = runner.drive(interrupts).await;
     let halt = *runner.halt.borrow();
     stage.setups.close(halt).await;
-    // No test runs any more: every child that we did not have before was left behind by one of
-    // them.
+    // No test runs now: a test left behind every child that this process did not have before.
     process::sweep(|pid| !inherited.contains(&pid)).await;
     stage.console.end();
     let (cases, dropped) = runner.into_cases(ending);
@@ -190,9 +189,9 @@ struct Runner<'a> {
     queue: Queue,
     running: JoinSet<Done>,
     tickets: HashMap<Id, Ticket>,
-    /// When those that run are slow.
+    /// When running tests become slow.
     marks: Marks,
-    /// How many attempts the display has been told to expect.
+    /// How many attempts the display expects.
     expected: usize,
     started: usize,
     halt: watch::Sender<Halt>,
@@ -221,7 +220,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Records the tests that do not run; the summary will show them.
+    /// Records the tests that do not run, so that the summary shows them.
     fn decide_without_running(&mut self) {
         let stage = self.stage;
         for (number, (test, decision)) in stage.plan.tests.iter().enumerate() {
@@ -249,7 +248,7 @@ impl<'a> Runner<'a> {
             tokio::select! {
                 Some(done) = self.running.join_next_with_id() => self.finish(done),
                 () = clock::passed(wake) => {}
-                () = pauses.reached(self.marks.wake()) => self.tell_slow(),
+                () = pauses.reached(self.marks.wake()) => self.show_slow(),
                 Some(ticket) = self.set_up.1.recv() => self.mark(ticket),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
@@ -288,9 +287,9 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Shows that an attempt starts. Of a stress without end only those rounds are told that the
-    /// report will have: everything would fill the disk, and what is told must be the whole story
-    /// of a round.
+    /// Shows that an attempt starts. With `--stress`, only rounds that the report will contain are
+    /// shown and written to the events: all rounds would fill the disk, and the events of a round
+    /// must be complete.
     fn begin(&mut self, ticket: Ticket) {
         let stage = self.stage;
         let id = stage.plan.test(ticket.number).id();
@@ -330,10 +329,10 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Shows which tests take longer than they should.
-    fn tell_slow(&mut self) {
+    /// Shows which tests are slow.
+    fn show_slow(&mut self) {
         for (ticket, passed) in self.marks.due(self.stage.pauses.now()) {
-            self.stage.tell_slow(ticket, passed);
+            self.stage.show_slow(ticket, passed);
         }
     }
 
@@ -343,7 +342,7 @@ impl<'a> Runner<'a> {
                 self.tickets.remove(&id);
                 self.settle(done.ticket, done.case);
             }
-            // A task of ours can only panic by a mistake of ours; that must not look like a test
+            // A task can only panic because of a bug in the runner. That must not look like a test
             // that passed.
             Err(error) => {
                 if let Some(ticket) = self.tickets.remove(&error.id()) {
@@ -354,7 +353,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// An attempt has ended: either there will be another one, or this is the result.
+    /// An attempt has ended: either the test is retried, or this is its result.
     fn settle(&mut self, ticket: Ticket, case: Case) {
         self.queue.ended(ticket);
         self.marks.ended(ticket);
@@ -363,7 +362,7 @@ impl<'a> Runner<'a> {
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             let admission = self.results.begin(ticket);
-            self.tell(ticket, &case, admission);
+            self.show(ticket, &case, admission);
             self.results.wait(ticket, case);
             let delay = self.stage.settings.repeat.retry_delay;
             self.queue.retry(ticket, clock::now() + delay);
@@ -371,7 +370,7 @@ impl<'a> Runner<'a> {
         }
         results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
         let admission = self.results.admit(ticket.number, &mut case);
-        self.tell(ticket, &case, admission);
+        self.show(ticket, &case, admission);
         if admission == Admission::Kept {
             self.results.keep(ticket.number, case);
         }
@@ -382,9 +381,9 @@ impl<'a> Runner<'a> {
     }
 
     /// Shows how an attempt ended, if its round is in the report.
-    fn tell(&self, ticket: Ticket, case: &Case, admission: Admission) {
+    fn show(&self, ticket: Ticket, case: &Case, admission: Admission) {
         match admission {
-            Admission::Kept => self.stage.tell(ticket, case),
+            Admission::Kept => self.stage.show(ticket, case),
             Admission::Counted => self.stage.console.ended_again(ticket.slot),
         }
     }
@@ -422,7 +421,7 @@ impl<'a> Runner<'a> {
 }
 
 impl Stage {
-    /// How many tests will run, as far as that is known.
+    /// How many tests will run, as far as is known.
     fn expected(&self) -> usize {
         let Repeat { count, copies, .. } = self.settings.repeat;
         self.plan.order.len() * (count.unwrap_or(1) as usize) * (copies as usize)
@@ -436,13 +435,13 @@ impl Stage {
         Queue::new(rounds, repeat.copies, self.plan.demands(), room)
     }
 
-    /// How often this test is tried again.
+    /// How often this test is retried.
     fn retries(&self, number: usize) -> u32 {
         let own = self.plan.treatment(number).retries;
         own.unwrap_or(self.settings.repeat.retries)
     }
 
-    /// What a line calls a test: by its name, and its round where there are several.
+    /// A test's name on the console, with its round if there are several.
     fn title(&self, ticket: Ticket) -> String {
         let name = &self.plan.test(ticket.number).name;
         match ticket.round {
@@ -451,14 +450,14 @@ impl Stage {
         }
     }
 
-    /// Which attempt it is, as it follows a title.
+    /// The number of the attempt, as a suffix of the title.
     fn nth_attempt(&self, ticket: Ticket) -> String {
         let attempts = self.retries(ticket.number).saturating_add(1);
         format!(" (attempt {} of {attempts})", ticket.attempt)
     }
 
-    /// Shows that an attempt goes on for longer than it should.
-    fn tell_slow(&self, ticket: Ticket, passed: Duration) {
+    /// Shows that an attempt is slow.
+    fn show_slow(&self, ticket: Ticket, passed: Duration) {
         let test = self.plan.test(ticket.number);
         let mut title = self.title(ticket);
         if ticket.attempt > 1 {
@@ -474,7 +473,7 @@ impl Stage {
     }
 
     /// Shows how an attempt ended.
-    fn tell(&self, ticket: Ticket, case: &Case) {
+    fn show(&self, ticket: Ticket, case: &Case) {
         let test = self.plan.test(ticket.number);
         let mut title = self.title(ticket);
         let is_first_of_several = case.failure().is_some() && self.retries(ticket.number) > 0;
@@ -490,7 +489,7 @@ impl Stage {
 fn lost(error: &JoinError) -> Outcome {
     Outcome::Errored(Failure {
         kind: FailureKind::Exec,
-        message: format!("the runner lost it by a mistake of its own: {error}"),
+        message: format!("the runner lost this test because of a bug in the runner: {error}"),
         detail: String::new(),
     })
 }

@@ -14,11 +14,11 @@ use crate::report::data::{Case, Report};
 use crate::report::markdown;
 use crate::runner::console::Console;
 
-/// Does what GitHub understands, if that is where we are.
+/// Writes the annotations and the summary, if the run is on GitHub Actions.
 ///
 /// # Errors
 /// When the summary of the step cannot be written.
-pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
+pub(super) fn write(report: &Report, console: &Console) -> anyhow::Result<()> {
     if is_here() {
         annotations(report).iter().for_each(|line| console.command(line));
     }
@@ -28,9 +28,9 @@ pub(super) fn tell(report: &Report, console: &Console) -> anyhow::Result<()> {
     }
 }
 
-/// Does work that writes to the console directly. GitHub takes no command from its output.
-pub fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
-    let [stop, go_on] = silence();
+/// Does work that writes to the console directly. GitHub reads no commands in its output.
+pub fn without_commands<T>(console: &Console, work: impl FnOnce() -> T) -> T {
+    let [stop, go_on] = stop_and_resume();
     if is_here() {
         console.command(&stop);
     }
@@ -41,9 +41,9 @@ pub fn unheard<T>(console: &Console, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The commands that make GitHub stop taking commands, and take them again. The word in them cannot
-/// be guessed.
-fn silence() -> [String; 2] {
+/// The commands that make GitHub ignore commands, and accept them again. The word in them cannot be
+/// guessed.
+fn stop_and_resume() -> [String; 2] {
     let [first, second] = [(); 2].map(|()| RandomState::new().hash_one(()));
     let word = format!("xtask-{first:016x}{second:016x}");
     [format!("::stop-commands::{word}"), format!("::{word}::")]
@@ -78,8 +78,8 @@ fn annotation(case: &Case) -> Option<String> {
     Some(format!("::error {}::{message}", place.join(",")))
 }
 
-/// Escapes as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`). The text contains
-/// no other command.
+/// Escapes text as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`), so that it
+/// contains no other command.
 fn data(text: &str) -> String {
     disarmed(text)
         .replace('%', "%25")
@@ -87,12 +87,12 @@ fn data(text: &str) -> String {
         .replace('\n', "%0A")
 }
 
-/// As [`data`], for what stands before the second `::`.
+/// As [`data`], for text before the second `::`.
 fn property(text: &str) -> String {
     data(&plain_line(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Appends as much as GitHub takes beside what stands there already.
+/// Appends as much as GitHub accepts in addition to the existing text.
 fn append_summary(report: &Report, path: &Path) -> anyhow::Result<()> {
     let written = || -> std::io::Result<()> {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_name_or_a_message_is_a_command_of_its_own() {
+    fn no_part_of_a_name_or_a_message_is_a_command() {
         let evil = "x,y=1::z\n::add-mask::%0A\r::stop-commands::\x1b[0m##[add-mask]a";
         let hit = Case {
             file: Some(evil.into()),
@@ -147,21 +147,21 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_taken_again_after_a_word_that_nobody_can_know() {
-        let [stop, go_on] = silence();
+    fn commands_are_accepted_again_after_an_unguessable_word() {
+        let [stop, go_on] = stop_and_resume();
         let word = stop.strip_prefix("::stop-commands::").unwrap();
         assert_eq!(go_on, format!("::{word}::"));
-        assert!(!silence()[0].ends_with(word) && !word.contains(':'));
+        assert!(!stop_and_resume()[0].ends_with(word) && !word.contains(':'));
     }
 
     #[test]
-    fn no_more_is_marked_than_github_shows() {
+    fn no_more_failures_are_annotated_than_github_shows() {
         let cases = (0..50).map(|number| case(&format!("t{number}"), failed("no")));
         assert_eq!(annotations(&report("1", cases.collect())).len(), ANNOTATIONS_MAX);
     }
 
     #[test]
-    fn the_summary_is_appended_and_both_together_are_no_longer_than_they_may_be() {
+    fn the_summary_is_appended_and_both_together_stay_within_the_limit() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("summary");
         std::fs::write(&path, "x".repeat(MARKDOWN_LEN_MAX - 2000)).unwrap();

@@ -1,9 +1,9 @@
-//! The protocol of libtest, the harness that rustc links into test binaries: listing tests and
-//! reading what became of one.
+//! The protocol of libtest, the harness that rustc links into test binaries: lists tests and reads
+//! the result of one.
 //!
-//! Only what stable Rust prints. Whatever it prints differently one day costs a reason or a
-//! location, never a verdict: a test passes only if its process exits with 0 *and* libtest says
-//! that one test passed.
+//! Reads only what stable Rust prints. If libtest prints something differently one day, a reason or
+//! a location is lost, never a verdict: a test passes only if its process exits with 0 *and*
+//! libtest says that one test passed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,35 +20,35 @@ use crate::select::ignore::Ignore;
 pub(crate) struct Listed {
     /// `module::function`.
     pub(crate) name: String,
-    /// What `#[ignore]` says about it.
+    /// The reason in `#[ignore]`, if the test has the attribute.
     pub(crate) ignore: Ignore,
 }
 
-/// A binary that can be asked for its tests.
+/// A binary that can list its tests.
 pub(crate) struct Asked<'a, C> {
     pub(crate) id: &'a str,
-    /// Makes a fresh command that runs it in the environment of its tests.
+    /// Creates a new command that runs it in the environment of its tests.
     pub(crate) command: C,
     pub(crate) asker: &'a Asker,
 }
 
-/// Asks a binary for its tests.
+/// Lists the tests of a binary.
 pub(crate) async fn list(binary: &Asked<'_, impl Fn() -> Command>) -> Result<Vec<Listed>, Stop> {
     let all = names(&ask(binary, &LIST).await?);
     annotated(binary, all).await
 }
 
-/// The same, for a binary that may not understand the question; `None` if its answer is no list.
+/// The same for a binary that may not support `--list`; `None` if its answer is not a list.
 pub(crate) async fn list_if_understood(binary: &Asked<'_, impl Fn() -> Command>) -> Option<Vec<Listed>> {
     let answer = ask(binary, &LIST).await.ok()?;
     let all = is_list(&answer).then(|| names(&answer))?;
     annotated(binary, all).await.ok()
 }
 
-/// The question for the tests of a binary.
+/// The arguments that list the tests of a binary.
 const LIST: [&str; 3] = ["--list", "--format", "terse"];
 
-/// Whether this is what libtest answers: at least one line, and in each line a test or a benchmark.
+/// Whether this is libtest's answer: at least one line, and each line names a test or a benchmark.
 fn is_list(answer: &str) -> bool {
     let is_entry = |line: &str| line.ends_with(": test") || line.ends_with(": benchmark");
     !answer.trim().is_empty() && answer.lines().all(is_entry)
@@ -58,8 +58,8 @@ async fn annotated(binary: &Asked<'_, impl Fn() -> Command>, all: Vec<String>) -
     let ignored = names(&ask(binary, &[&LIST[..], &["--ignored"]].concat()).await?);
     let mut reasons = BTreeMap::new();
     for batch in batches(&ignored) {
-        // Without `--ignored` these tests are named and not run. Nothing else may be named: it
-        // would run.
+        // Without `--ignored` libtest prints these tests and does not run them. The names must be
+        // those of ignored tests only: others would run.
         let mut args = vec!["--exact", "--format", "pretty"];
         args.extend(batch.iter().map(String::as_str));
         reasons.extend(ignore_reasons(&ask(binary, &args).await?));
@@ -99,7 +99,7 @@ fn names(listing: &str) -> Vec<String> {
         .collect()
 }
 
-/// Cuts names into command lines. No batch is empty: libtest would run everything.
+/// Divides names among command lines. No batch is empty: libtest would run everything.
 fn batches(names: &[String]) -> Vec<Vec<String>> {
     let mut batches: Vec<Vec<String>> = Vec::new();
     let mut len = 0;
@@ -144,15 +144,15 @@ fn annotate(all: Vec<String>, ignored: &BTreeSet<String>, reasons: &BTreeMap<Str
         .collect()
 }
 
-/// The arguments that run exactly one test, uncaptured; the runner itself captures. Nothing that
-/// forks of libtest, which some harnesses are, do not know.
+/// The arguments that run exactly one test, uncaptured, because the runner captures. Only arguments
+/// that forks of libtest also accept.
 pub(crate) fn run_arguments<'a>(name: &'a str, ignore: &Ignore) -> Vec<&'a str> {
     let mut arguments = vec![name, "--exact", "--nocapture", "--format=terse"];
     arguments.extend((*ignore != Ignore::No).then_some("--ignored"));
     arguments
 }
 
-/// Whether libtest, at the end of `stdout`, says that the one test passed.
+/// Whether libtest's last line in `stdout` says that the one test passed.
 pub(crate) fn says_passed(stdout: &[u8]) -> bool {
     summary_start(stdout).is_some_and(|at| stdout.get(at..).unwrap_or_default().starts_with(PASSED))
 }
@@ -165,7 +165,7 @@ fn summary_start(stdout: &[u8]) -> Option<usize> {
     rfind(stdout, SUMMARY)
 }
 
-/// What the test itself wrote: `stdout` without libtest's frame around it.
+/// The test's own output: `stdout` without libtest's frame.
 pub(crate) fn unframed<'a>(stdout: &'a [u8], name: &str) -> &'a [u8] {
     let body = stdout.strip_prefix(HEADER).unwrap_or(stdout);
     let failed = format!("{name} --- FAILED\n");
@@ -181,7 +181,7 @@ pub(crate) fn unframed<'a>(stdout: &'a [u8], name: &str) -> &'a [u8] {
     }
 }
 
-/// What libtest itself has to say about a failure, such as "test did not panic as expected".
+/// libtest's own message about a failure, such as "test did not panic as expected".
 pub(crate) fn note(stdout: &[u8]) -> Option<String> {
     let at = rfind(stdout, b"\nfailures:\n\n----")?;
     let text = String::from_utf8_lossy(stdout.get(at..)?).into_owned();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_harness_is_no_list() {
+    fn the_answer_of_another_harness_is_not_a_list() {
         assert!(is_list("a::b: test\nsome case (fast): test\nc: benchmark\n"));
         for other in ["", "\n", "running everything\nall fine\n", "a: test\nhello\n"] {
             assert!(!is_list(other), "{other:?}");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reason_is_none() {
+    fn an_empty_reason_counts_as_none() {
         let reasons = ignore_reasons("test a ... ignored, \ntest b ... ignored, slow\n");
         let names = ["a", "b"].map(str::to_owned);
         let listed = annotate(names.to_vec(), &names.into_iter().collect(), &reasons);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_libtests_last_word_counts_as_passed() {
+    fn only_libtests_summary_counts_as_passed() {
         let passed = b"\nrunning 1 test\nhello.\ntest result: ok. 1 passed; 0 failed; finished in 0.00s\n\n";
         assert!(says_passed(passed));
         assert_eq!(unframed(passed, "a"), b"hello");

@@ -1,5 +1,5 @@
-//! Who owns what a test starts and leaves, and how long it may take: the options, their defaults,
-//! and how far time is stretched on a slow machine.
+//! The options for process ownership, leaks and time limits, their defaults, and how far limits are
+//! extended on a slow machine.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::base::limits::{GRACE, TEST_TIMEOUT};
 use crate::machine::calibration::Factor;
 use crate::sandbox::isolation::Isolation;
 
-/// What it means that a test leaves something behind.
+/// What a leak means for its test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LeakPolicy {
     /// The runner cleans up and reports nothing
@@ -21,8 +21,8 @@ pub(crate) enum LeakPolicy {
 }
 
 impl LimitsAndLeaksArgs {
-    /// What differs from the defaults and may decide whether a test fails, as words of a command
-    /// line.
+    /// The settings that differ from the defaults and may decide whether a test fails, as words of
+    /// a command line.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
@@ -41,7 +41,7 @@ impl LimitsAndLeaksArgs {
     }
 }
 
-/// As it is written on a command line.
+/// As a value on a command line.
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
 }

@@ -1,8 +1,7 @@
-//! `cargo universe list`: every test, where it stands, what it needs, and whether it would run
-//! here.
+//! `cargo universe list`: every test, its location, what it needs, and whether it would run here.
 //!
-//! Decides as `test` does, and then runs nothing. `cargo universe test --list` and `--dry-run` are
-//! the same with the options of `test`.
+//! Decides as `test` does, but runs nothing. `cargo universe test --list` and `--dry-run` do the
+//! same with the options of `test`.
 
 mod entry;
 
@@ -28,7 +27,7 @@ use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use entry::Entry;
 
-/// List the tests, which of them would run here, and why the others would not
+/// List the tests: which of them would run here, and why the others would not
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -44,10 +43,10 @@ pub struct Args {
     pub build: BuildArgs,
 }
 
-/// What to list and how.
+/// What to list, and in which form.
 #[derive(Debug)]
 pub(crate) struct Listing<'a> {
-    /// How the tests would be kept apart.
+    /// The isolation that the tests would have.
     pub(crate) isolation: Isolation,
     pub(crate) request: PlanRequest<'a>,
     pub(crate) subset: &'a SubsetArgs,
@@ -61,15 +60,15 @@ pub(crate) enum ListForm {
     Lines,
     /// One JSON document.
     Json,
-    /// What would run, numbered in the order of the start, and then what would not.
+    /// The tests that would run, numbered in the order of their starts, and then the others.
     Order,
 }
 
-/// Builds, asks, prints.
+/// Builds, lists, prints.
 ///
 /// # Errors
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on`
-/// cannot be had.
+/// is not possible.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let names = args.build.fuse.mode.required().iter();

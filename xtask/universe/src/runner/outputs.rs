@@ -1,9 +1,9 @@
-//! The files that a run of the tests writes beside its JUnit report, and the options that say where
-//! else they go.
+//! The files that a run of the tests writes in addition to its JUnit report, and the options that
+//! add other places for them.
 //!
-//! Each is written to the directory of the run and then put in place, as a whole, beside the latest
-//! JUnit report. Only the events grow while the run goes on; there the latest run's file is a
-//! second name of the run's own.
+//! Each is written to the directory of the run and then published, as a whole, beside the latest
+//! JUnit report. Only the events grow during the run; the published file is a second name of the
+//! run's own file.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const SUMMARY: &str = "summary.md";
 const TIMELINE: &str = "timeline.html";
 const TRACE: &str = "trace.json";
 
-/// Where the outputs go.
+/// Where to write the outputs.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Report")]
 pub(crate) struct OutputArgs {
@@ -51,27 +51,26 @@ impl OutputArgs {
         self.events.as_deref().is_some_and(|path| path == "-")
     }
 
-    /// Takes away what an earlier run published, and lets the events of this one go where they
-    /// belong.
+    /// Removes what an earlier run published, and directs the events of this run to their files.
     ///
     /// # Errors
-    /// When a file cannot be made or taken away.
+    /// When a file cannot be created or removed.
     pub(crate) fn begin(&self, directory: &RunDir, events: &Events) -> anyhow::Result<()> {
         for name in [events::FILE_NAME, SUMMARY, TIMELINE, TRACE] {
             remove_report(&latest(directory, name))?;
         }
         let mine = directory.path.join(events::FILE_NAME);
         events.write_to(&mine)?;
-        // Where there are no hard links, the file is copied in the end.
+        // Without hard links, the file is copied at the end.
         link(&mine, directory).ok();
         elsewhere(self.events.as_deref()).map_or(Ok(()), |path| events.write_to(path))
     }
 
-    /// Writes everything that is a function of the report, and tells GitHub, if that is where we
-    /// are.
+    /// Writes every output that is a function of the report, and those for GitHub if the run is
+    /// there.
     ///
     /// # Errors
-    /// When a file cannot be written; those before it are in place then.
+    /// When a file cannot be written; the earlier ones are published then.
     pub(crate) fn write(&self, report: &Report, directory: &RunDir, console: &Console) -> anyhow::Result<()> {
         publish_events(directory)?;
         let place = |name, also| Destination {
@@ -82,7 +81,7 @@ impl OutputArgs {
         place(SUMMARY, &self.summary).write(|| markdown::to_markdown(report, MARKDOWN_LEN_MAX))?;
         place(TIMELINE, &self.timeline).write(|| timeline::to_html(report))?;
         place(TRACE, &self.trace).write(|| trace::to_json(report))?;
-        github::tell(report, console)
+        github::write(report, console)
     }
 }
 
@@ -90,7 +89,7 @@ impl OutputArgs {
 struct Destination<'a> {
     directory: &'a RunDir,
     name: &'a str,
-    /// A third place, or `off`.
+    /// An additional path, or `off`.
     also: &'a Option<PathBuf>,
 }
 
@@ -110,7 +109,7 @@ impl Destination<'_> {
     }
 }
 
-/// The place beside those where a file always goes, if there is one.
+/// The additional path, if there is one.
 pub(crate) fn elsewhere(path: Option<&Path>) -> Option<&Path> {
     path.filter(|path| !is_off(path))
 }
@@ -119,7 +118,7 @@ fn is_off(path: &Path) -> bool {
     path == "off"
 }
 
-/// Where there are no hard links, a copy.
+/// Without hard links, copies the file.
 fn publish_events(directory: &RunDir) -> anyhow::Result<()> {
     let published = latest(directory, events::FILE_NAME);
     if published.exists() {
@@ -136,7 +135,7 @@ fn latest(directory: &RunDir, name: impl AsRef<OsStr>) -> PathBuf {
     directory.published.with_file_name(name.as_ref())
 }
 
-/// Gives the file a second name, in a single step even where another run has just done the same.
+/// Gives the file a second name, in a single step, even if another run has just done the same.
 fn link(mine: &Path, directory: &RunDir) -> std::io::Result<()> {
     let aside = latest(directory, format!(".{}.tmp", directory.id));
     std::fs::hard_link(mine, &aside)?;

@@ -1,6 +1,6 @@
-//! From what a person asks for to a plan: the same for `test`, which runs it then, and for `list`.
+//! From a person's request to a plan: the same for `test`, which then runs it, and for `list`.
 //!
-//! Between the two steps the tests are built and listed, by `discover`.
+//! Between the two steps, `discover` builds and lists the tests.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::select::subset::Subset;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 
-/// What a person asks for.
+/// A person's request.
 #[derive(Debug)]
 pub(crate) struct PlanRequest<'a> {
     pub(crate) filter: &'a FilterArgs,
@@ -27,7 +27,7 @@ pub(crate) struct PlanRequest<'a> {
     pub(crate) seed: Option<u64>,
 }
 
-/// The same, understood, before anything is built.
+/// The request, parsed before anything is built.
 #[derive(Debug)]
 pub(crate) struct Understood {
     pub(crate) filter: Filter,
@@ -38,7 +38,7 @@ pub(crate) struct Understood {
     seed: Option<u64>,
 }
 
-/// What is to run, and why.
+/// The tests to run, and why.
 #[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
@@ -52,7 +52,7 @@ impl PlanRequest<'_> {
     /// build.
     ///
     /// # Errors
-    /// When one of them cannot be understood.
+    /// When one of them is invalid.
     pub(crate) fn probe(&self, workspace: &Workspace) -> Result<(Understood, Capabilities), Stop> {
         let filter = self.filter.parse()?;
         let (rules, scripts) = (Rules::of(workspace)?, Scripts::of(workspace)?);
@@ -70,10 +70,10 @@ impl PlanRequest<'_> {
 }
 
 impl Understood {
-    /// Decides what runs of the tests that were found.
+    /// Decides which of the found tests run.
     ///
     /// # Errors
-    /// When no test is selected, or one needs a capability of which nothing is known.
+    /// When no test is selected, or one needs an unknown capability.
     pub(crate) fn plan(self, found: &Discovered, subset: Subset) -> Result<Planned, Stop> {
         let capability_states = capability_states(&found.capabilities);
         let options = PlanOptions {

@@ -1,5 +1,5 @@
-//! Profiles: options of `cargo universe test` that stand in the root manifest, for those who give
-//! them each time.
+//! Profiles: options of `cargo universe test` in the root manifest, for people who would otherwise
+//! repeat them on every command line.
 //!
 //! The keys of `[workspace.metadata.universe.test.profiles.NAME]` are the long names of the
 //! options. They become clap's defaults before the command line is read a second time, so that an
@@ -23,11 +23,11 @@ use crate::workspace::metadata::Workspace;
 /// The profile that applies whenever it exists; others apply on top of it.
 const ALWAYS: &str = "default";
 
-/// The profile that is chosen where the variable `CI` says that this is one.
+/// The profile that applies on CI, as the variable `CI` says.
 const CI: &str = "ci";
 
-/// Options that must be known before a profile can be, those with which nothing runs, and the one
-/// that is about words of the command line, where nobody could take it back.
+/// Options that a profile cannot set: those that must be known before a profile is read, those that
+/// run nothing, and the one about words of the command line, which could not be undone there.
 const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
 
 /// Which profile to use.
@@ -37,7 +37,7 @@ pub(crate) struct ProfileArgs {
     /// [default: `ci` if that profile exists and the variable CI is `true` or `1`]
     #[arg(long, value_name = "NAME", env = "XTASK_TEST_PROFILE")]
     profile: Option<String>,
-    /// The one that was chosen, once it is known.
+    /// The chosen profile, once it is known.
     #[arg(skip)]
     chosen: Option<String>,
 }
@@ -48,7 +48,7 @@ impl ProfileArgs {
         self.chosen.as_deref().unwrap_or(ALWAYS)
     }
 
-    /// What a person is told, unless it is what always applies.
+    /// The console line about the profile, unless it is the default one.
     pub(crate) fn line(&self) -> Option<String> {
         let name = self.name();
         (name != ALWAYS).then(|| format!("profile: {name}"))
@@ -64,11 +64,10 @@ struct Profiles {
     home: Home,
 }
 
-/// What `args` are with the options of a profile. `words` are those of the command line after
-/// `test`.
+/// `args` with the options of a profile. `words` are those of the command line after `test`.
 ///
 /// # Errors
-/// When there is no workspace, no such profile, or something in it makes no sense.
+/// When there is no workspace, no such profile, or something in it is invalid.
 pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace), Stop> {
     let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
     let profiles = Profiles::of(&workspace)?;
@@ -107,7 +106,7 @@ impl Profiles {
         Ok(Profiles { by_name, home })
     }
 
-    /// The name of the profile to use: the one that is `wanted`, else what fits.
+    /// The name of the profile to use: `wanted`, otherwise the one that fits.
     fn choose(&self, wanted: Option<&str>, is_ci: bool) -> Result<String, Stop> {
         match wanted {
             Some(name) if name == ALWAYS || self.by_name.contains_key(name) => Ok(name.to_owned()),
@@ -121,16 +120,16 @@ impl Profiles {
         let names = self.by_name.keys().map(String::as_str);
         let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
         let hint = match names.as_slice() {
-            [] => "there are none".to_owned(),
-            names => format!("there are {}", names.join(", ")),
+            [] => "no profile is defined".to_owned(),
+            names => format!("defined profiles: {}", names.join(", ")),
         };
         let file = self.home.file.display();
         let message = format!("there is no profile `{name}` in `{file}`\nhint: {hint}");
         Stop::new(Exit::Usage, FailureKind::Usage, message)
     }
 
-    /// `command` with the options of the profile `chosen` as defaults, on top of those that always
-    /// apply.
+    /// `command` with the options of the profile `chosen` as defaults, on top of those of the
+    /// profile that always applies.
     fn defaults(&self, mut command: Command, chosen: &str) -> Result<Command, Stop> {
         let mut merged = BTreeMap::new();
         for name in [ALWAYS, chosen] {
@@ -153,8 +152,7 @@ impl Profiles {
     }
 }
 
-/// The option that says the opposite of this one with this value, if there is one that is not its
-/// `no-`.
+/// The option that this one with this value contradicts, if it is not simply its `no-` form.
 fn rival(option: &str, value: &Value) -> Option<&'static str> {
     match (option, value) {
         ("no-skips", Value::Bool(true)) => Some("max-skips"),
@@ -163,8 +161,8 @@ fn rival(option: &str, value: &Value) -> Option<&'static str> {
     }
 }
 
-/// An option, its value, and the profile that it comes from. What turns another flag off is said of
-/// that flag, as clap lets nobody on the command line take back a default.
+/// An option, its value, and the profile that it comes from. `no-flag` becomes `flag` with the
+/// opposite value, because clap offers no way to undo a default on the command line.
 fn positive<'a>(
     command: &Command,
     option: &str,
@@ -183,14 +181,14 @@ fn positive<'a>(
 /// Makes `value` the default of an option, after clap has accepted it; the error is clap's.
 fn set_default(command: Command, option: &str, value: &Value) -> Result<Command, String> {
     if NOT_IN_A_PROFILE.contains(&option) {
-        return Err("this option does not belong into a profile".to_owned());
+        return Err("this option cannot be set in a profile".to_owned());
     }
-    let texts = texts(value).ok_or("it is text, a number, true, false or a list of those")?;
+    let texts = texts(value).ok_or("the value must be text, a number, true, false or a list of these")?;
     let is_flag = id(&command, option).is_some_and(|(_, is_flag)| is_flag);
     let words: Vec<String> = match (is_flag, value) {
         (true, Value::Bool(true)) => vec![format!("--{option}")],
         (true, Value::Bool(false)) => Vec::new(),
-        (true, _) => return Err("it is true or false".to_owned()),
+        (true, _) => return Err("the value must be true or false".to_owned()),
         (false, _) => texts.iter().map(|text| format!("--{option}={text}")).collect(),
     };
     let name = std::iter::once(name());
@@ -198,7 +196,7 @@ fn set_default(command: Command, option: &str, value: &Value) -> Result<Command,
         .try_get_matches_from(name.chain(words))
         .map_err(|error| reason(&error))?;
     let Some((id, _)) = id(&command, option) else {
-        return Err("there is no such option".to_owned());
+        return Err("this option does not exist".to_owned());
     };
     Ok(command.mut_arg(id, |arg| arg.default_values(texts)))
 }
@@ -212,7 +210,7 @@ fn id(command: &Command, option: &str) -> Option<(String, bool)> {
     Some((argument.get_id().to_string(), is_flag))
 }
 
-/// The words that stand for a value on a command line.
+/// The words for a value on a command line.
 fn texts(value: &Value) -> Option<Vec<String>> {
     let one = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -226,7 +224,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// What clap says is wrong, without its advice on how to type a command line.
+/// Clap's error, without its advice on how to write a command line.
 fn reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().take_while(|line| !line.starts_with("Usage: "));
@@ -261,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_beats_the_chosen_profile_and_that_the_one_that_always_applies() {
+    fn an_option_beats_the_chosen_profile_and_that_beats_the_default_one() {
         let table = json!({
             "default": {"timeout": "1s", "global-timeout": "2s", "require": ["git", "ipv4"]},
             "ci": {"global-timeout": "3s", "jobs": 4, "locked": true},
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_of_a_profile_can_be_taken_back_by_its_opposite() {
+    fn a_flag_of_a_profile_can_be_undone_by_its_opposite() {
         let stops = |table, words: &[&str]| parsed(table, "default", words).unwrap().stops_early();
         for on in [
             json!({"default": {"fail-fast": true}}),
@@ -293,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_limits_skips_the_option_counts_then_the_chosen_profile() {
+    fn for_the_limit_of_skips_an_option_counts_before_the_chosen_profile() {
         let limit = |table, words: &[&str]| parsed(table, "ci", words).unwrap().schedule.skips_max();
         let none = json!({"default": {"no-skips": true}});
         assert_eq!(limit(none.clone(), &[]), Some(0));
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_named_with_file_and_key() {
+    fn an_invalid_key_is_named_with_its_file() {
         for (options, parts) in [
             (
                 json!({"tiemout": "1s"}),
@@ -334,16 +332,31 @@ mod tests {
             (json!({"no-release": false}), ["ci.no-release`", "`--no-release`"]),
             (json!({"timeout": "soon"}), ["ci.timeout`", "soon"]),
             (json!({"jobs": 0}), ["ci.jobs`", "0"]),
-            (json!({"jobs": {}}), ["ci.jobs`", "it is text, a number"]),
-            (json!({"shuffle": "yes"}), ["ci.shuffle`", "it is a seed"]),
-            (json!({"release": "yes"}), ["ci.release`", "it is true or false"]),
+            (
+                json!({"jobs": {}}),
+                ["ci.jobs`", "the value must be text, a number"],
+            ),
+            (
+                json!({"shuffle": "yes"}),
+                ["ci.shuffle`", "the value must be a seed"],
+            ),
+            (
+                json!({"release": "yes"}),
+                ["ci.release`", "the value must be true or false"],
+            ),
             (
                 json!({"manifest-path": "x"}),
-                ["ci.manifest-path`", "does not belong"],
+                ["ci.manifest-path`", "cannot be set in a profile"],
             ),
-            (json!({"list": true}), ["ci.list`", "does not belong"]),
-            (json!({"dry-run": true}), ["ci.dry-run`", "does not belong"]),
-            (json!({"exact": true}), ["ci.exact`", "does not belong"]),
+            (json!({"list": true}), ["ci.list`", "cannot be set in a profile"]),
+            (
+                json!({"dry-run": true}),
+                ["ci.dry-run`", "cannot be set in a profile"],
+            ),
+            (
+                json!({"exact": true}),
+                ["ci.exact`", "cannot be set in a profile"],
+            ),
             (json!({"no-list": false}), ["ci.no-list`", "`--no-list`"]),
         ] {
             let message = parsed(json!({ "ci": options }), "ci", &[]).unwrap_err();
@@ -354,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_is_the_wanted_one_or_that_of_ci_where_this_is_one() {
+    fn the_profile_is_the_requested_one_or_on_ci_that_of_ci() {
         let both = profiles(json!({"ci": {}, "night": {}}));
         assert_eq!(both.choose(Some("night"), true).unwrap(), "night");
         assert_eq!(both.choose(None, true).unwrap(), "ci");
@@ -362,7 +375,7 @@ mod tests {
         let stop = both.choose(Some("nihgt"), false).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
         assert!(
-            stop.message.ends_with("hint: there are `ci`, `night`"),
+            stop.message.ends_with("hint: defined profiles: `ci`, `night`"),
             "{}",
             stop.message
         );

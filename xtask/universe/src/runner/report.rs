@@ -1,5 +1,5 @@
-//! What can be told of a run besides JUnit, each a function of a [`Report`], and `cargo universe
-//! report`, which tells it again from the events of a run, or of several as one.
+//! The reports of a run besides JUnit, each a function of a [`Report`], and `cargo universe
+//! report`, which creates them again from the events of one run, or of several as one.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::runner::console;
 use crate::runner::rundir::PUBLISHED;
 use crate::workspace::metadata::Workspace;
 
-/// Report a run again, several runs as one, or the difference between two
+/// Show the report of a run, of several runs as one, or the difference between two runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum What {
     },
     /// A summary in Markdown
     Markdown(EventSource),
-    /// A page that shows what ran when, for a browser
+    /// A page for a browser that shows when each test ran
     Timeline(EventSource),
     /// The same for Perfetto or chrome://tracing
     Trace(EventSource),
@@ -63,7 +63,7 @@ enum What {
     },
 }
 
-/// Which runs, and where to tell of them.
+/// Which runs to read, and where to write.
 #[derive(Debug, clap::Args)]
 struct EventSource {
     /// The events of a run, or its directory; several are reported as one [default: the latest run]
@@ -76,7 +76,7 @@ struct EventSource {
     place: LatestRun,
 }
 
-/// Where the latest run is looked for.
+/// Where the latest run is.
 #[derive(Debug, clap::Args)]
 struct LatestRun {
     /// Use the latest run of the workspace of this Cargo.toml
@@ -84,7 +84,7 @@ struct LatestRun {
     manifest_path: Option<PathBuf>,
 }
 
-/// Reads, tells.
+/// Reads the events and writes the report.
 ///
 /// # Errors
 /// When the events cannot be read or the output cannot be written.
@@ -92,16 +92,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Junit { source, dialect } => {
             let xml = junit::to_xml(&source.report()?, *dialect)?;
-            source.tell(&xml, console::print_exactly)
+            source.write(&xml, console::print_exactly)
         }
         What::Markdown(source) => {
             let page = markdown::to_markdown(&source.report()?, MARKDOWN_LEN_MAX);
-            source.tell(&page, console::print)
+            source.write(&page, console::print)
         }
-        What::Timeline(source) => source.tell(&timeline::to_html(&source.report()?), console::print_exactly),
-        What::Trace(source) => source.tell(&trace::to_json(&source.report()?), console::print_json),
+        What::Timeline(source) => source.write(&timeline::to_html(&source.report()?), console::print_exactly),
+        What::Trace(source) => source.write(&trace::to_json(&source.report()?), console::print_json),
         What::Slowest { source, count } => {
-            source.tell(&slowest::to_text(&source.report()?, *count), console::print)
+            source.write(&slowest::to_text(&source.report()?, *count), console::print)
         }
         What::Diff {
             before,
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<ExitCode> {
-    ensure!(ratio >= 1.0, "`--ratio` is {ratio}, and must be 1 or more");
+    ensure!(ratio >= 1.0, "`--ratio` must be 1 or more, not {ratio}");
     let diff = diff::diff(before, after, ratio);
     let exit = match diff.is_for_the_worse() {
         true => Exit::TestsFailed,
@@ -129,7 +129,7 @@ fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<Exit
 }
 
 impl EventSource {
-    /// All runs that are meant, as one.
+    /// The given runs as one report.
     fn report(&self) -> anyhow::Result<Report> {
         let paths = match self.from.is_empty() {
             true => vec![self.place.latest()?],
@@ -139,8 +139,8 @@ impl EventSource {
         merge::merge(reports?).context("there are no events to read")
     }
 
-    /// Writes it to the file that was asked for, or prints it so.
-    fn tell(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
+    /// Writes the text to the given file, or prints it.
+    fn write(&self, text: &str, print: fn(&str) -> Result<(), Stop>) -> anyhow::Result<ExitCode> {
         match &self.output {
             Some(path) => write_atomically(path, text)?,
             None => print(text)?,

@@ -1,9 +1,9 @@
-//! The directories of one run: what it writes (`target/xtask/KIND/runs/ID`), where its children may
-//! write (below `TMPDIR`), and the published report.
+//! The directories of one run: its outputs (`target/xtask/KIND/runs/ID`), the scratch directory of
+//! its children (below `TMPDIR`), and the published report.
 //!
-//! Nothing in here is ever read to decide what to run: there is no cache. Two runs at once have
-//! different directories, and each replaces the published report as a whole. What a run left that
-//! was killed is taken away by the next one; see `leftovers`.
+//! Nothing here is ever read to decide what to run: there is no cache. Concurrent runs have
+//! different directories, and each replaces the published report as a whole. The next run removes
+//! the leftovers of a killed run; see `leftovers`.
 
 pub(crate) mod leftovers;
 mod place;
@@ -20,10 +20,10 @@ use crate::base::folder::{Access, Folder};
 use crate::base::private_directory::make_scratch;
 use place::Place;
 
-/// Where the report of the latest run of the tests lies, below cargo's target directory.
+/// Where the report of the latest run of the tests is, below cargo's target directory.
 pub const PUBLISHED: &str = "xtask/test/junit.xml";
 
-/// The variable by which every process that a run starts is known to belong to it.
+/// The variable that marks every process of a run.
 pub const RUN_ID: &str = "XTASK_RUN_ID";
 
 /// The directories of this run.
@@ -42,8 +42,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the directories for a run of this `kind` (`test`, …); removes the report of the run
-    /// before and, in the background, what killed runs left and the directories of runs long ago.
+    /// Creates the directories for a run of this `kind` (`test`, …). Removes the published report
+    /// of the previous run and, in the background, the leftovers of killed runs and the directories
+    /// of old runs.
     pub fn create(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let directory = RunDir::without_scratch(target_directory, kind)?;
         make_scratch(&directory.scratch)
@@ -52,14 +53,14 @@ impl RunDir {
         Ok(directory)
     }
 
-    /// The same, but the directory for its children is made by somebody who also removes it when
-    /// this process is killed; that one can be made there is known.
+    /// The same, but another process creates the scratch directory and removes it if this process
+    /// is killed. Checks only that one can be created there.
     pub(crate) fn without_scratch(target_directory: &Path, kind: &str) -> anyhow::Result<RunDir> {
         let home_of_all = target_directory.join("xtask");
         let (home, runs) = Place::make_all(&home_of_all, kind)?;
         let published = home.path().join("junit.xml");
         remove_report(&published)?;
-        // Until we hold our own lock, nobody may take us for dead.
+        // Until this run holds its own lock, no other run may take it for dead.
         let _turn = leftovers::take_turn(&home)?;
         let scratch = scratch()?;
         let id = format!("{}-{}", clock::stamp(clock::wall()), suffix());
@@ -80,8 +81,8 @@ impl RunDir {
         })
     }
 
-    /// Writes down which directory was made for its children. If this run is killed, a later one
-    /// removes only that one.
+    /// Records which scratch directory was created. If this run is killed, a later one removes only
+    /// that directory.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -90,39 +91,39 @@ impl RunDir {
             .with_context(|| format!("could not write the lock in `{}`", self.path.display()))
     }
 
-    /// The variable, with its value, by which every process of this attempt is found.
+    /// The variable and value that identify every process of this attempt.
     pub fn mark(&self, label: &str) -> String {
         format!("XTASK_TEST_ID={}/{label}", self.id)
     }
 
-    /// The log of the attempt that is called so.
+    /// The log of the attempt with this label.
     pub fn log(&self, label: &str) -> PathBuf {
         self.path.join("logs").join(format!("{label}.log"))
     }
 
-    /// Where the attempt that is called so leaves files that are kept.
+    /// Where the kept files of the attempt with this label go.
     pub(crate) fn artefacts(&self, label: &str) -> PathBuf {
         self.path.join("artefacts").join(label)
     }
 
-    /// The directory below which all scratch directories of this run are.
+    /// The directory that contains all scratch directories of this run.
     pub(crate) fn scratch_root(&self) -> &Path {
         &self.scratch
     }
 
-    /// What will be `TMPDIR` for the attempt that is called so.
+    /// The future `TMPDIR` of the attempt with this label.
     pub(crate) fn scratch_path(&self, label: &str) -> PathBuf {
         self.scratch.join(label)
     }
 
-    /// A fresh directory that is `TMPDIR` for what is called so.
+    /// Creates the directory that is `TMPDIR` for this label.
     pub fn scratch(&self, label: &str) -> std::io::Result<PathBuf> {
         let path = self.scratch.join(label);
         std::fs::create_dir(&path)?;
         Ok(path)
     }
 
-    /// Lets other users pass through the temporary directory, though not list it: checks of their
+    /// Lets other users pass through the scratch directory, but not list it: tests of other users'
     /// rights need that.
     pub fn let_others_pass(&self) -> std::io::Result<()> {
         #[cfg(unix)]
@@ -130,8 +131,8 @@ impl RunDir {
         Ok(())
     }
 
-    /// Writes the report beside the logs, then replaces the published one in a single step, and the
-    /// one at `also`.
+    /// Writes the report beside the logs, then replaces the published one, and the one at `also`,
+    /// each in a single step.
     pub fn publish(&self, xml: &str, also: Option<&Path>) -> anyhow::Result<()> {
         let mine = self.path.join("junit.xml");
         let paths = [Some(mine.as_path()), Some(self.published.as_path()), also];
@@ -143,8 +144,8 @@ impl RunDir {
 }
 
 impl Drop for RunDir {
-    /// Says that the run came to its end, and removes its temporary directory, unless a failed
-    /// test's files are kept in it: then it is not empty.
+    /// Records that the run ended, and removes its scratch directory unless that contains the kept
+    /// files of a failed test: then it is not empty.
     fn drop(&mut self) {
         leftovers::mark_ended(&self.path);
         std::fs::remove_dir(&self.scratch).ok();
@@ -152,12 +153,12 @@ impl Drop for RunDir {
     }
 }
 
-/// The path of a directory that can be made. Another one is made and removed to see that; nobody
-/// hears of this path before it is made, or any user could take it.
+/// The path of a scratch directory that can be created. To check that, creates and removes another
+/// one. The real path stays secret until it is created, because any user could take it first.
 fn scratch() -> anyhow::Result<PathBuf> {
     let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
-    // Short: the paths of unix sockets below it may have 104 to 108 bytes.
+    // Short: the paths of unix sockets below it are limited to 104 to 108 bytes.
     builder.prefix(leftovers::SCRATCH_PREFIX).rand_bytes(4);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
@@ -178,25 +179,25 @@ fn scratch() -> anyhow::Result<PathBuf> {
     Ok(free.path().to_owned())
 }
 
-/// Without links, as the kernel names it where something is mounted below it.
+/// Without links, as the kernel names it in the table of mounts.
 #[cfg(unix)]
 fn real(path: PathBuf) -> PathBuf {
     path.canonicalize().unwrap_or(path)
 }
 
-/// Programs do not understand the `\\?\` form that this would give.
+/// Many programs do not understand the `\\?\` form that this would give.
 #[cfg(not(unix))]
 fn real(path: PathBuf) -> PathBuf {
     path
 }
 
-/// What makes the run's id unique. It tells nothing about the name of the temporary directory.
+/// The unique part of the run's id. It reveals nothing about the name of the scratch directory.
 fn suffix() -> String {
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ());
     format!("{:06x}", random % (1 << 24))
 }
 
-/// Takes away what an earlier run published there, if it did.
+/// Removes what an earlier run published there, if anything.
 pub(crate) fn remove_report(path: &Path) -> anyhow::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -227,10 +228,10 @@ mod tests {
         assert_ne!(first.id, second.id);
     }
 
-    /// Whoever knows it could make it first, and the run could not.
+    /// A user who knew the path could create it first, and the run would fail.
     #[cfg(target_os = "linux")]
     #[test]
-    fn nobody_hears_of_the_temporary_directory_before_it_is_made() {
+    fn the_path_of_the_temporary_directory_is_secret_until_it_exists() {
         use rustix::fs::inotify;
         let target = tempfile::tempdir().unwrap();
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
@@ -238,8 +239,8 @@ mod tests {
         let run = RunDir::without_scratch(target.path(), "test").unwrap();
         let scratch = run.scratch_root().file_name().unwrap().to_string_lossy();
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
-        let mut heard = inotify::Reader::new(&watch, &mut buffer);
-        while let Ok(event) = heard.next() {
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        while let Ok(event) = events.next() {
             let name = event.file_name().unwrap_or_default().to_string_lossy();
             assert_ne!(name, scratch);
         }
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn old_runs_go_and_live_ones_stay() {
+    fn old_runs_are_removed_and_live_ones_stay() {
         let target = tempfile::tempdir().unwrap();
         let live = create(&target);
         let count = 2 * RUNS_KEPT_MAX;
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_gone_when_the_next_one_ends() {
+    fn the_leftovers_of_a_killed_run_are_gone_when_the_next_one_ends() {
         let target = tempfile::tempdir().unwrap();
         let runs = target.path().join("xtask/test/runs");
         let killed = runs.join("20261124-020115-0a1b2c");
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_temporary_directory_goes_unless_a_test_left_something() {
+    fn the_temporary_directory_is_removed_unless_a_test_left_something() {
         let target = tempfile::tempdir().unwrap();
         let run = create(&target);
         let mine = run.scratch("3").unwrap();
@@ -303,7 +304,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_lock_says_which_directory_was_made() {
+    fn the_lock_identifies_the_directory_that_was_created() {
         let target = tempfile::tempdir().unwrap();
         let run = create(&target);
         let lock = std::fs::read_to_string(run.path.join("lock")).unwrap();

@@ -1,4 +1,5 @@
-//! Ctrl-Z and its end: the tests stop when we do, and the time until we go on counts for no limit.
+//! Suspension with Ctrl-Z: the tests stop when the runner does, and no limit counts the time until
+//! it continues.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -8,14 +9,14 @@ use tokio::sync::watch;
 use crate::base::clock;
 use crate::runner::execution::Owner;
 
-/// How long we have stood still so far.
+/// How long the runner has been suspended so far.
 #[derive(Debug, Clone)]
 pub struct Pauses {
     total: watch::Receiver<Duration>,
 }
 
 impl Pauses {
-    /// From now on we stop as a whole when we are asked to (SIGTSTP); must be called inside a
+    /// From now on SIGTSTP stops the runner and all tests together; must be called inside a
     /// runtime.
     ///
     /// # Errors
@@ -26,19 +27,19 @@ impl Pauses {
         Ok(Pauses { total })
     }
 
-    /// Without any.
+    /// Without any suspension.
     pub fn none() -> Pauses {
         Pauses {
             total: watch::channel(Duration::ZERO).1,
         }
     }
 
-    /// How long we have stood still so far.
+    /// How long the runner has been suspended so far.
     pub(crate) fn stood(&self) -> Duration {
         *self.total.borrow()
     }
 
-    /// The time, by a clock that stands still while we do.
+    /// The time by a clock that stands still during suspensions.
     pub(crate) fn now(&self) -> Instant {
         self.by_that_clock(clock::now())
     }
@@ -47,15 +48,15 @@ impl Pauses {
         time.checked_sub(self.stood()).unwrap_or(time)
     }
 
-    /// Returns when so much time has passed since `start`, in which we did not stand still. To be
-    /// called soon after.
+    /// Returns when this much time has passed since `start`, without suspensions. To be called soon
+    /// after `start`.
     pub(crate) async fn passed(&self, start: Instant, limit: Duration) {
         let end = self.by_that_clock(start).checked_add(limit);
         self.reached(end).await;
     }
 
-    /// Returns when that clock, which stands still while we do, has passed `deadline`; never,
-    /// without one.
+    /// Returns when the clock that stands still during suspensions has passed `deadline`; never
+    /// returns without one.
     pub(crate) async fn reached(&self, deadline: Option<Instant>) {
         let mut total = self.total.clone();
         loop {
@@ -85,7 +86,7 @@ mod platform {
                 let Some(owner) = owner.upgrade() else { return };
                 owner.suspend();
                 let start = clock::now();
-                // Returns when somebody sends us SIGCONT.
+                // Returns when SIGCONT arrives.
                 rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP).ok();
                 total.send_modify(|total| *total += clock::now() - start);
                 owner.resume();
@@ -99,7 +100,7 @@ mod platform {
 mod platform {
     use super::{Duration, Owner, Weak, watch};
 
-    /// Nobody asks for it here.
+    /// On this system there is no suspension.
     pub(super) fn follow(_: Weak<Owner>, _: watch::Sender<Duration>) -> anyhow::Result<()> {
         Ok(())
     }
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_time_in_which_we_stood_still_does_not_count() {
+    async fn the_time_of_a_suspension_does_not_count() {
         let (sender, total) = watch::channel(Duration::ZERO);
         let (pauses, start, limit) = (Pauses { total }, clock::now(), Duration::from_millis(60));
         let stand_still = async {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_stands_still_with_us_shows_less() {
+    async fn the_suspension_clock_shows_less() {
         let (sender, total) = watch::channel(Duration::ZERO);
         let (pauses, pause) = (Pauses { total }, Duration::from_secs(600));
         let before = pauses.now();

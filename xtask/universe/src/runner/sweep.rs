@@ -1,4 +1,4 @@
-//! `cargo universe sweep`: what the next run would do about runs that were killed, by hand and now.
+//! `cargo universe sweep`: cleans up after killed runs now, as the next run would.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::runner::console::Console;
 use crate::runner::rundir::leftovers::{self, Leftover, LeftoverState, Remaining};
 use crate::workspace::metadata::Workspace;
 
-/// End, unmount and remove what killed runs left behind
+/// Clean up after killed runs: kill their processes, unmount and remove what they left
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print what would be removed; remove nothing
@@ -21,7 +21,7 @@ pub struct Args {
     manifest_path: Option<std::path::PathBuf>,
 }
 
-/// Sweeps. Exit code 100 if something resists.
+/// Cleans up. Exit code 100 if something cannot be removed.
 ///
 /// # Errors
 /// When there is no workspace.
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .partition(|leftover| leftover.state == LeftoverState::Foreign);
     for Leftover { run, .. } in &foreign {
         console.line(&format!(
-            "left (another user's, or others may write there) {}",
+            "skipped (another user owns it, or can write there) {}",
             run.display()
         ));
     }
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (count, 0) => format!("swept {}", runs(count)),
         (count, left) => {
             let all = runs(count);
-            format!("{left} of {all} resist; is something still mounted or in use there?")
+            format!("could not sweep {left} of {all}; is something still mounted or in use there?")
         }
     });
     Ok(if left == 0 {
@@ -72,10 +72,10 @@ fn runs(count: usize) -> String {
     format!("{count} {}", if count == 1 { "run" } else { "runs" })
 }
 
-/// Of a connection that a test may wait for.
+/// The message about a connection that a test may wait for.
 fn not_ended(number: u32) -> String {
     format!(
-        "could not end connection {number}: this user may not; root can, by writing 1 to \
+        "could not abort connection {number}: this user may not; root can, by writing 1 to \
          `/sys/fs/fuse/connections/{number}/abort`"
     )
 }

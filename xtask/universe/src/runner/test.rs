@@ -1,8 +1,8 @@
-//! `cargo universe test`: find out what this machine can do, build once, run every test in a
-//! process of its own, report.
+//! `cargo universe test`: checks the machine's capabilities, builds once, runs every test in a
+//! process of its own, and reports.
 //!
-//! [`story`] is the order of events; from the moment the run has a directory, whatever happens ends
-//! in a report.
+//! [`story`] is the order of events. From the moment the run has a directory, every outcome ends in
+//! a report.
 
 mod context;
 mod jobs;
@@ -36,7 +36,7 @@ use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
 use preparation::Preparation;
 
-/// Build the workspace and run its tests, each in a process of its own
+/// Build the workspace and run its tests, each in its own process
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -111,10 +111,9 @@ pub struct Args {
     pub(crate) profile: ProfileArgs,
 }
 
-/// Runs the tests. The exit code says how it went. `words` are those that `args` were read from.
-///
+/// Runs the tests. The exit code says how it went. `args` were parsed from `words`.
 /// # Errors
-/// When there is not even a report: there is no workspace, no such profile or no temporary
+/// When there is no report at all: there is no workspace, no such profile or no temporary
 /// directory.
 pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
     let (args, workspace) = profile::apply(args, words)?;
@@ -140,7 +139,7 @@ async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
-/// The part of the story that may stop anywhere.
+/// The part of the run that may stop at any step.
 async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, Stop> {
     run.args.schedule.subset.check()?;
     run.events.phase("probe");
@@ -168,7 +167,7 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
 }
 
 impl Args {
-    /// The capabilities that are required, by name or by `--fuse on`.
+    /// The required capabilities, by `--require` or `--fuse on`.
     fn required(&self) -> Vec<String> {
         let by_fuse = self
             .build
@@ -188,13 +187,12 @@ impl Args {
         }
     }
 
-    /// Whether the first failure ends the run. A profile may have said so and the command line the
-    /// opposite.
+    /// Whether the first failure ends the run. The command line may contradict a profile.
     pub(crate) fn stops_early(&self) -> bool {
         self.fail_fast && !self.no_fail_fast
     }
 
-    /// How to run, on a machine as it should be.
+    /// How to run on a machine of normal speed.
     ///
     /// # Errors
     /// When there are more copies than slots.
@@ -223,7 +221,7 @@ impl Args {
         })
     }
 
-    /// A limit that nobody has set must not end what somebody wants to be long.
+    /// A default limit must not end a run that the user made long on purpose.
     fn run_timeout(&self) -> Duration {
         match self.limits_and_leaks.global_timeout {
             Some(limit) => limit,
@@ -237,7 +235,7 @@ impl Args {
         self.shuffle.and_then(TestOrder::seed)
     }
 
-    /// How to list the tests, if that is all.
+    /// How to list the tests, if that was requested instead of a run.
     fn preview(&self) -> Option<ListForm> {
         match (self.schedule.list, self.schedule.dry_run) {
             (true, _) => Some(ListForm::Lines),

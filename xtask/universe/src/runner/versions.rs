@@ -1,7 +1,6 @@
-//! What a run was made with: the versions of `rustc` and `cargo`, and the commit. Asked for while
-//! the build goes on, so that nobody waits for the answers, except at the end and not for long: a
-//! compiler that is fetched on demand, or a file system that does not answer, is no reason to have
-//! no report.
+//! The versions of `rustc` and `cargo`, and the commit, of a run. Queried during the build. At its
+//! end the run waits for missing answers, but not long: a compiler that is fetched on demand, or a
+//! file system that does not answer, must not prevent the report.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +14,7 @@ use crate::base::limits::VERSIONS_TIMEOUT;
 use crate::report::events::Properties;
 use crate::sandbox::build_guard::guarded;
 
-/// The answers, as they come.
+/// The answers, as they arrive.
 #[derive(Debug)]
 pub(crate) struct Versions {
     state: Mutex<State>,
@@ -23,15 +22,15 @@ pub(crate) struct Versions {
 
 #[derive(Debug)]
 struct State {
-    /// Ends when all have answered that will.
+    /// Ends when every query has been answered or failed.
     answers: Receiver<(&'static str, String)>,
-    heard: BTreeMap<&'static str, String>,
-    /// Nobody is listened to any more.
+    received: BTreeMap<&'static str, String>,
+    /// Later answers are ignored.
     is_over: bool,
 }
 
 impl Versions {
-    /// Asks; `root` is the workspace.
+    /// Starts the queries; `root` is the workspace.
     pub(crate) fn ask(root: &Path) -> Versions {
         let program = |variable: &str, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
         let questions: [(&str, OsString, &[&str]); 3] = [
@@ -46,14 +45,14 @@ impl Versions {
             let sender = sender.clone();
             std::thread::spawn(move || {
                 if let Some(answer) = answer(&command) {
-                    // Whoever does not listen any more does without.
+                    // Without a receiver, the answer is not needed.
                     sender.send((name, answer)).ok();
                 }
             });
         }
         let state = State {
             answers,
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             is_over: false,
         };
         Versions {
@@ -61,8 +60,8 @@ impl Versions {
         }
     }
 
-    /// As properties. Waits for those who have not answered, and leaves out who does not.
-    pub(crate) fn told(&self) -> Properties {
+    /// As properties. Waits for missing answers, and leaves out those that do not arrive in time.
+    pub(crate) fn properties(&self) -> Properties {
         let mut state = self.state();
         let deadline = clock::now() + VERSIONS_TIMEOUT;
         while !state.is_over {
@@ -73,7 +72,7 @@ impl Versions {
         state.properties()
     }
 
-    /// The same without waiting: nothing where somebody has still to answer.
+    /// The same without waiting: empty while an answer is missing.
     pub(crate) fn known(&self) -> Properties {
         let mut state = self.state();
         while !state.is_over {
@@ -93,12 +92,12 @@ impl Versions {
 impl State {
     fn take(&mut self, answer: Option<(&'static str, String)>) {
         self.is_over = answer.is_none();
-        self.heard.extend(answer);
+        self.received.extend(answer);
     }
 
     fn properties(&self) -> Properties {
-        let heard = self.heard.iter();
-        heard
+        let received = self.received.iter();
+        received
             .map(|(name, answer)| ((*name).to_owned(), answer.clone()))
             .collect()
     }

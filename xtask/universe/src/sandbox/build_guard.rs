@@ -1,16 +1,16 @@
-//! Commands that are no tests and must not outlive the runner either: cargo with its compilers, the
-//! questions to them.
+//! Commands that are not tests and must not outlive the runner either: cargo with its compilers,
+//! and queries to them.
 //!
-//! On Linux each runs below a process that ends it when the runner is gone, however that came about
-//! (see `linux::build_guard`); elsewhere it ends by itself.
+//! On Linux each runs below a process that kills it when the runner dies for any reason (see
+//! `linux::build_guard`). On other systems the command ends by itself.
 
 use std::io;
 use std::process::Command;
 
 use crate::base::os::{self, Pid};
 
-/// What holds a command. When it is dropped, or lost with the runner, the command ends with all
-/// that it started.
+/// Holds a command. When the line is dropped, or the runner dies, the command ends with everything
+/// it started.
 #[derive(Debug)]
 pub(crate) struct Line {
     #[cfg(target_os = "linux")]
@@ -18,7 +18,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Has the command end now; `leader` is its process, which leads a group.
+    /// Ends the command now; `leader` is its process, which leads a group.
     pub(crate) fn cut(self, leader: Option<Pid>) {
         if cfg!(not(target_os = "linux")) {
             os::kill_group(leader, os::Kill::Now);
@@ -30,7 +30,7 @@ impl Line {
 /// input.
 ///
 /// # Errors
-/// When there are no descriptors left.
+/// When no descriptors are left.
 pub(crate) fn guarded(command: &Command) -> io::Result<(Command, Line)> {
     let (mut guarded, line) = begin(command)?;
     guarded.args(command.get_args());

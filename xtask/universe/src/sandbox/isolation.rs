@@ -1,9 +1,9 @@
-//! How far the tests are kept apart from everything else: what a person wants, and what this
-//! machine gives.
+//! How far the tests are isolated from everything else: what a person requests, and what this
+//! machine provides.
 
 use serde::{Deserialize, Serialize};
 
-/// What a person wants.
+/// The requested isolation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Isolation {
     /// The box where the kernel allows it, otherwise like `process`
@@ -15,14 +15,14 @@ pub(crate) enum Isolation {
     Process,
 }
 
-/// What this machine gives. The order is that of strength.
+/// The isolation that this machine provides, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Level {
-    /// A test is a group of processes; who leaves it is not always found.
+    /// A test is a process group; a process that leaves the group is not always found.
     Group = 1,
     /// A supervisor owns the whole tree of processes that a test starts.
     Tree = 2,
-    /// The same, in namespaces with a network, mounts, processes and files of their own.
+    /// The same, in namespaces with their own network, mounts, processes and files.
     Box = 3,
 }
 
@@ -36,7 +36,7 @@ impl Level {
         }
     }
 
-    /// Understands [`Level::name`].
+    /// Parses [`Level::name`].
     #[cfg(target_os = "linux")]
     pub(crate) fn parse(name: &str) -> Option<Level> {
         [Level::Group, Level::Tree, Level::Box]

@@ -1,9 +1,9 @@
-//! The keeper of the tests, as the runner sees it: a process of its own that owns every process a
-//! test starts.
+//! The keeper of the tests, as the runner sees it: a separate process that owns every process that
+//! a test starts.
 //!
-//! The runner says what to start and when to end it, and reads what is written; whatever else must
-//! happen, happens in the keeper and its supervisors, which also see to it that nothing remains
-//! when the runner is killed. Linux only.
+//! The runner decides what to start and when to end it, and reads the output. The keeper and its
+//! supervisors do the rest, and make sure that nothing remains when the runner is killed. Linux
+//! only.
 
 mod bounded;
 mod build_guard;
@@ -35,7 +35,7 @@ use tokio::net::unix::pipe;
 
 pub(crate) use build_guard::build_guard;
 pub(crate) use inside::run_if_asked;
-pub(crate) use wire::{Order, Said, Tell};
+pub(crate) use wire::{Instruction, Order, Reply};
 
 use crate::base::clock;
 use crate::base::fuse_connections;
@@ -45,21 +45,21 @@ use crate::report::data::Leak;
 use crate::sandbox::isolation::{Isolation, Level};
 use wire::Hello;
 
-/// A keeper that takes orders.
+/// A running keeper.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     socket: UnixStream,
     process: Child,
     /// Supervisors that wait for another order.
     idle: Mutex<Vec<Control>>,
-    /// The directory in which all scratch directories are made.
+    /// The directory that contains all scratch directories.
     pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
-    /// What a person might have expected and does not get, and why: the box, or that tests in it
-    /// share no processes.
+    /// A restriction that a person may not expect, and its reason: there is no box, or tests in the
+    /// box share a process namespace.
     pub(crate) why: Option<String>,
-    /// Whether each loopback address can be used by what it starts, with the reason where it
-    /// cannot.
+    /// Whether each loopback address works for the processes that it starts, with the reason if
+    /// not.
     pub(crate) loopback: Loopback,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Loopback {
     pub(crate) ipv6: Result<(), String>,
 }
 
-/// A process that the keeper owns, and what comes of it.
+/// A process that the keeper owns, with its output and its control.
 #[derive(Debug)]
 pub(crate) struct OwnedProcess {
     pub(crate) stdout: pipe::Receiver,
@@ -78,21 +78,21 @@ pub(crate) struct OwnedProcess {
     pub(crate) control: Control,
 }
 
-/// The line to a supervisor.
+/// The connection to a supervisor.
 #[derive(Debug)]
 pub(crate) struct Control {
     lines: tokio::io::Lines<tokio::io::BufReader<tokio::net::UnixStream>>,
-    /// Whether it was told anything since its order: it may hear of it only after the end of its
-    /// test.
-    told: bool,
+    /// Whether anything was sent since its order. The supervisor may read that only after the end
+    /// of its test.
+    was_instructed: bool,
 }
 
 impl Keeper {
-    /// Starts the best one that `isolation` allows and this machine gives. Scratch directories will
-    /// be made in `scratch`.
+    /// Starts the best keeper that `isolation` allows and this machine supports. Scratch
+    /// directories will be created in `scratch`.
     ///
     /// # Errors
-    /// When there is none: the box was insisted on and cannot be had, or not even a process can be
+    /// When there is none: the box is required and unavailable, or not even a process can be
     /// started.
     pub(crate) fn start(isolation: Isolation, scratch: &Path) -> anyhow::Result<Keeper> {
         if isolation == Isolation::Process {
@@ -102,21 +102,21 @@ impl Keeper {
             Err(error) if isolation == Isolation::Auto => {
                 start(Level::Tree, scratch, Some(format!("no box: {error:#}")))
             }
-            started => started.context("the box cannot be had"),
+            started => started.context("the box is unavailable"),
         }
     }
 
-    /// Has it start a process; `frame` is the [order](Order::frame).
+    /// Makes it start a process; `frame` is the [order](Order::frame).
     ///
     /// # Errors
-    /// When the keeper is gone, or there are no more descriptors.
+    /// When the keeper is gone, or no descriptors are left.
     pub(crate) async fn launch(&self, frame: &[u8]) -> io::Result<OwnedProcess> {
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
         let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
         let control = match self.reuse(frame, streams).await {
             Some(control) => control,
-            None => self.hire(frame, streams)?,
+            None => self.new_supervisor(frame, streams)?,
         };
         Ok(OwnedProcess {
             stdout: pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?,
@@ -125,32 +125,32 @@ impl Keeper {
         })
     }
 
-    /// Gives the order to a supervisor that waits for one, if there is one.
+    /// Gives the order to a waiting supervisor, if there is one.
     async fn reuse(&self, frame: &[u8], streams: [BorrowedFd<'_>; 2]) -> Option<Control> {
         loop {
             let mut control = self.idle().pop()?;
-            // One that does not take it is gone; it has not started anything.
+            // A supervisor that does not accept it is gone, and has not started anything.
             if control.order(frame, streams).await.is_ok() {
                 return Some(control);
             }
         }
     }
 
-    /// Has a new supervisor made for the order.
-    fn hire(&self, frame: &[u8], [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
+    /// Makes the keeper create a supervisor for the order.
+    fn new_supervisor(&self, frame: &[u8], [stdout, stderr]: [BorrowedFd<'_>; 2]) -> io::Result<Control> {
         let (control, theirs) = UnixStream::pair()?;
         wire::send(&self.socket, frame, &[stdout, stderr, theirs.as_fd()])?;
         control.set_nonblocking(true)?;
         let stream = tokio::net::UnixStream::from_std(control)?;
         Ok(Control {
             lines: tokio::io::BufReader::new(stream).lines(),
-            told: false,
+            was_instructed: false,
         })
     }
 
-    /// Takes back the line to a supervisor that waits for another order.
+    /// Keeps the connection to a supervisor that waits for another order.
     pub(crate) fn rest(&self, control: Control) {
-        if !control.told {
+        if !control.was_instructed {
             self.idle().push(control);
         }
     }
@@ -159,16 +159,16 @@ impl Keeper {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops everything that it has started, or lets it go on.
+    /// Stops all tests that it started, or lets them continue.
     ///
     /// # Errors
     /// When the keeper is gone or does not answer.
-    pub(crate) fn tell_all(&self, tell: Tell) -> io::Result<()> {
-        wire::tell_all(&self.socket, tell)
+    pub(crate) fn instruct_all(&self, instruction: Instruction) -> io::Result<()> {
+        wire::instruct_all(&self.socket, instruction)
     }
 
-    /// Has it end what has lost its supervisor; `scratch` is the scratch directory of the test that
-    /// lost it. Returns the leaks that it found.
+    /// Makes it end processes that lost their supervisor; `scratch` is the scratch directory of
+    /// their test. Returns the leaks that it found.
     ///
     /// # Errors
     /// When the keeper is gone or does not answer.
@@ -176,8 +176,8 @@ impl Keeper {
         wire::end_lost(&self.socket, scratch)
     }
 
-    /// Lets it go, when all that it started has ended. Returns when nothing of it is left, or it
-    /// takes too long.
+    /// Dismisses it after everything that it started has ended. Returns when it is gone, or after a
+    /// time limit.
     pub(crate) async fn close(self) {
         let Keeper {
             socket,
@@ -191,15 +191,15 @@ impl Keeper {
             .await
             .is_some_and(|status| status.success())
         {
-            // It was killed, or a test that it cannot end keeps it: no other run looks for that
-            // when this one has come to its end.
+            // It was killed, or a test that it cannot end keeps it alive. This run ends normally,
+            // so no later run will look for its leftovers.
             fuse_connections::abort_all_below(&scratch);
             has_ended(&mut process).await;
         }
     }
 }
 
-/// Waits for the end of the keeper. `None` if it takes too long.
+/// Waits for the keeper to exit. `None` if it takes too long.
 async fn has_ended(process: &mut Child) -> Option<ExitStatus> {
     let deadline = clock::now() + KEEPER_END_TIMEOUT;
     while clock::now() < deadline {
@@ -212,25 +212,25 @@ async fn has_ended(process: &mut Child) -> Option<ExitStatus> {
 }
 
 fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Keeper> {
-    let (socket, theirs) = UnixStream::pair().context("no pair of sockets could be made")?;
+    let (socket, theirs) = UnixStream::pair().context("could not create a pair of sockets")?;
     let mut process = ourselves(inside::ARGUMENT)
         .arg(level.name())
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()
-        .context("the keeper of the tests could not be started")?;
-    // Not an argument: every user can read those, and make the directory first. That the keeper is
-    // gone is noticed by whoever listens to it.
+        .context("could not start the keeper of the tests")?;
+    // Not an argument: every user can read those, and create the directory first. If the keeper is
+    // gone, the next read reports it.
     inside::send_scratch(&socket, scratch).ok();
-    match hear(&socket) {
+    match receive(&socket) {
         Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
             socket,
             process,
             idle: Mutex::default(),
             scratch: scratch.to_owned(),
             level,
-            why: why.or_else(|| Some(format!("tests share their processes: {}", shared?))),
+            why: why.or_else(|| Some(format!("tests share a process namespace: {}", shared?))),
             loopback: Loopback { ipv4, ipv6 },
         }),
         Ok(Hello::Refused(reason)) => {
@@ -240,19 +240,19 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
         Err(error) => {
             process.kill().ok();
             process.wait().ok();
-            Err(error).context("the keeper of the tests did not come up")
+            Err(error).context("the keeper of the tests did not become ready")
         }
     }
 }
 
-/// The running program, as what `argument` says.
+/// The running program, started as the helper that `argument` names.
 fn ourselves(argument: &str) -> Command {
     let mut command = this_program::command();
     command.arg0("cargo-universe").arg(argument);
     command
 }
 
-fn hear(socket: &UnixStream) -> io::Result<Hello> {
+fn receive(socket: &UnixStream) -> io::Result<Hello> {
     socket.set_read_timeout(Some(KEEPER_HELLO_TIMEOUT))?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line)?;
@@ -260,15 +260,15 @@ fn hear(socket: &UnixStream) -> io::Result<Hello> {
 }
 
 impl Control {
-    /// Tells the supervisor something. That it is gone is noticed by whoever listens to it.
-    pub(crate) async fn tell(&mut self, tell: Tell) {
-        self.told = true;
-        self.stream().write_all(&[tell as u8]).await.ok();
+    /// Sends the supervisor a message. If it is gone, the next read reports that.
+    pub(crate) async fn instruct(&mut self, instruction: Instruction) {
+        self.was_instructed = true;
+        self.stream().write_all(&[instruction as u8]).await.ok();
     }
 
-    /// Gives an order to a supervisor that waits for one.
+    /// Gives an order to a waiting supervisor.
     async fn order(&mut self, frame: &[u8], streams: [BorrowedFd<'_>; 2]) -> io::Result<()> {
-        // There is room for it: nothing is on its way.
+        // There is room for it: no other message is in transit.
         wire::send_len(self.stream().as_fd(), frame.len(), &streams)?;
         self.stream().write_all(frame).await
     }
@@ -277,8 +277,8 @@ impl Control {
         self.lines.get_mut().get_mut()
     }
 
-    /// What the supervisor says next; `None` when it is gone. Cancel safe.
-    pub(crate) async fn hear(&mut self) -> Option<Said> {
+    /// The supervisor's next message; `None` when it is gone. Cancel safe.
+    pub(crate) async fn receive(&mut self) -> Option<Reply> {
         let line = self.lines.next_line().await.ok()??;
         serde_json::from_str(&line).ok()
     }

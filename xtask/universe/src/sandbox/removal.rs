@@ -1,5 +1,5 @@
-//! Removes directories whatever was done in them. Mounts are not entered and links are not
-//! followed. Modes, and too few descriptors for a deep tree, do not stop the removal.
+//! Removes directories whatever they contain. Does not enter mounts or follow links. Modes, and too
+//! few descriptors for a deep tree, do not stop the removal.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,10 @@ use crate::base::mounts;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 
-/// Why a directory stays that has the right name and is not the right one.
+/// Why a directory stays that has the right name but is a different one.
 const FOREIGN: &str = "it belongs to another user, or is not the directory that had this name";
 
-/// Which directory is meant by a path.
+/// Which directory a path should name.
 #[derive(Debug, Clone, Copy)]
 enum Meant<'a> {
     /// Whatever is there.
@@ -24,21 +24,20 @@ enum Meant<'a> {
     Ours(Option<&'a Identity>),
 }
 
-/// Detaches what is mounted in it and removes it. It need not exist, and may be a file or a link by
-/// now.
+/// Detaches the mounts in it and removes it. It may be missing, or be a file or a link by now.
 ///
 /// # Errors
-/// Why it is still there, for a person. Where a mount resists nothing is removed: it may be
-/// somebody's files.
+/// Why it still exists, for a person. If a mount cannot be detached, nothing is removed: the files
+/// may belong to another program.
 pub fn remove(directory: &Path) -> Result<(), String> {
     remove_meant(directory, Meant::Whatever)
 }
 
-/// Removes a directory whose path was written down earlier. It is touched only if this user owns it
-/// and, where an identity is known, if it matches.
+/// Removes a directory whose path was recorded earlier. Touches it only if this user owns it and,
+/// where an identity is known, if that matches.
 ///
 /// # Errors
-/// As [`remove`], and where something else has its name.
+/// As [`remove`], and if something else has its name.
 pub(crate) fn remove_ours(directory: &Path, known: Option<&Identity>) -> Result<(), String> {
     match directory.symlink_metadata() {
         Ok(metadata) if !directory_identity::is_ours(&metadata, known) => Err(FOREIGN.to_owned()),
@@ -46,8 +45,8 @@ pub(crate) fn remove_ours(directory: &Path, known: Option<&Identity>) -> Result<
     }
 }
 
-/// Removes a directory of this user from the one that was opened. `path` serves only to find what
-/// is mounted in it.
+/// Removes a directory of this user from the opened parent. `path` serves only to find the mounts
+/// in it.
 ///
 /// # Errors
 /// As [`remove_ours`].
@@ -73,7 +72,7 @@ fn remove_meant(directory: &Path, meant: Meant<'_>) -> Result<(), String> {
     without_mounts(directory, || remove_tree(directory, meant))
 }
 
-/// Detaches what is mounted in it, then has it removed.
+/// Detaches the mounts in it, then calls the removal.
 fn without_mounts(directory: &Path, remove: impl FnOnce() -> io::Result<()>) -> Result<(), String> {
     mounts::detach_below(directory);
     if let Some(mount) = mounts::below(directory).first() {
@@ -100,7 +99,7 @@ fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Removes all that lies in it, if it is the one that is meant.
+/// Removes everything in it, if it is the right directory.
 #[cfg(unix)]
 fn empty(top: Folder, meant: Meant<'_>) -> io::Result<()> {
     if let Meant::Ours(known) = meant
@@ -122,7 +121,7 @@ fn empty(top: Folder, meant: Meant<'_>) -> io::Result<()> {
     trouble.map_or(Ok(()), Err)
 }
 
-/// Removes what a walk has come to.
+/// Removes what the walk visits.
 #[cfg(unix)]
 fn removed(step: Step<'_>) -> io::Result<()> {
     use rustix::fs::{AtFlags, FileType, unlinkat};
@@ -139,7 +138,7 @@ fn removed(step: Step<'_>) -> io::Result<()> {
     }
 }
 
-/// What lies in the directory of a test, which should be empty.
+/// The content of the directory of a test, which should be empty.
 pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
     let names = match names(directory) {
         Ok(names) => names,
@@ -154,19 +153,19 @@ pub(crate) fn files_left(directory: &Path) -> Vec<Leak> {
             return vec![Leak::new(LeakKind::File, what)];
         }
     };
-    let told = |kind: LeakKind| {
+    let leaks_of = |kind: LeakKind| {
         let of_kind = names.iter().filter(|(is, _)| *is == kind);
         let mut names: Vec<String> = of_kind.map(|(_, name)| name.clone()).collect();
         names.sort();
-        Leak::told(&kind, names)
+        Leak::list(&kind, names)
     };
     [LeakKind::File, LeakKind::UnixSocket]
         .into_iter()
-        .flat_map(told)
+        .flat_map(leaks_of)
         .collect()
 }
 
-/// The names in a directory, each with the kind of leak that it is.
+/// The names in a directory, each with its kind of leak.
 #[cfg(unix)]
 fn names(directory: &Path) -> io::Result<Vec<(LeakKind, String)>> {
     use rustix::fs::FileType;
@@ -195,7 +194,7 @@ fn names(directory: &Path) -> io::Result<Vec<(LeakKind, String)>> {
         .collect())
 }
 
-/// There are no handles of directories.
+/// This system has no handles of directories.
 #[cfg(not(unix))]
 fn remove_tree(directory: &Path, meant: Meant<'_>) -> io::Result<()> {
     let metadata = fs::symlink_metadata(directory)?;
@@ -217,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_hinder_nothing_and_links_lead_nowhere() {
+    fn modes_prevent_nothing_and_links_are_not_followed() {
         let root = tempfile::tempdir().unwrap();
         let (directory, outside) = (root.path().join("a"), root.path().join("outside"));
         fs::create_dir_all(directory.join("locked/inner")).unwrap();
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_come_in_its_place_goes_and_what_a_link_leads_to_stays() {
+    fn a_replacement_is_removed_but_the_target_of_a_link_stays() {
         let root = tempfile::tempdir().unwrap();
         let [file, link, outside] = ["file", "link", "outside"].map(|name| root.path().join(name));
         fs::write(&file, "").unwrap();
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_path_that_was_written_down_only_the_directory_that_was_there_goes() {
+    fn only_the_recorded_directory_is_removed_from_a_path() {
         let home = tempfile::tempdir().unwrap();
         let [directory, moved, link] = ["directory", "moved", "link"].map(|name| home.path().join(name));
         fs::create_dir(&directory).unwrap();
@@ -268,7 +267,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs root"]
-    fn root_leaves_what_belongs_to_another_user_as_it_is() {
+    fn root_leaves_files_of_another_user_unchanged() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("directory");
         fs::create_dir(&directory).unwrap();

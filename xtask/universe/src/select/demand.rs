@@ -1,11 +1,11 @@
-//! What a test takes while it runs: slots, a group, company.
+//! What a test needs while it runs: slots, a group, exclusivity.
 
-/// What a test takes while it runs.
+/// What a test needs while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Demand {
-    /// So many slots, at least one; a test that wants more than there are gets all of them.
+    /// The number of slots, at least one; a test that needs more than exist gets all of them.
     pub(crate) weight: usize,
-    /// The number of its group, of which only so many run at a time.
+    /// The number of its group, which limits how many of its tests run concurrently.
     pub(crate) group: Option<usize>,
     pub(crate) company: Company,
 }
@@ -13,7 +13,7 @@ pub(crate) struct Demand {
 /// Whether other tests may run meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Company {
-    /// Any that there is room for.
+    /// Any that there are slots for.
     Any,
     /// None, not even another copy of itself.
     None,

@@ -1,7 +1,7 @@
-//! Which tests a person asked for: words, expressions, or everything, without those to skip.
+//! Which tests a person selected: by words, by expressions, or all of them; without those to skip.
 //!
-//! A pure function of a test's names and needs. Words are `word`'s matter, the language of
-//! expressions is `expression`'s.
+//! A pure function of a test's names and needs. `word` handles words, `expression` the language of
+//! expressions.
 
 mod expression;
 mod parse;
@@ -35,7 +35,7 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// Understands them.
+    /// Parses them.
     pub fn parse(&self) -> Result<Filter, Stop> {
         let how = if self.exact {
             Match::Exact
@@ -59,7 +59,7 @@ impl FilterArgs {
 #[derive(Debug, Default)]
 pub struct Filter {
     words: Vec<Word>,
-    /// Each with the text that it was.
+    /// Each with its original text.
     expressions: Vec<(String, Expression)>,
     skipped: Vec<Word>,
 }
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_skipped_is_not_selected() {
+    fn a_test_that_the_skip_option_excludes_is_not_selected() {
         assert_eq!(selected(&["--skip", "store", "--skip", "unknown"]), [0]);
         assert_eq!(selected(&["--skip", "relay::fetch", "--exact"]), [1, 2]);
     }
 
     #[test]
-    fn whatever_matches_no_test_is_named() {
+    fn filters_that_match_no_test_are_named() {
         let line = ["fetch", "fecth", "-E", "test(x)", "-E", "all()"];
         assert_eq!(filter(&line).unmatched(&subjects()), ["fecth", "test(x)"]);
     }

@@ -1,9 +1,9 @@
-//! What became of tests in earlier runs: `target/xtask/test/history.ndjson`, one line for each test
+//! The results of tests in earlier runs: `target/xtask/test/history.ndjson`, one line for each test
 //! of each run.
 //!
-//! Serves to balance shards, to run again what failed, and to tell how often a test fails. It can
-//! never make a test pass: no result is taken from it. What cannot be read in it is passed over,
-//! and losing it loses only knowledge.
+//! Used to balance shards, to rerun failed tests, and to report how often a test fails. It can
+//! never make a test pass: no result is taken from it. Unreadable lines are skipped, and its loss
+//! loses only this information.
 
 mod file;
 mod record;
@@ -16,10 +16,10 @@ use crate::base::limits::DURATIONS_MAX;
 use crate::report::data::{Report, Suite};
 pub(crate) use record::{Record, Verdict};
 
-/// Where the history of a workspace lies, below cargo's target directory.
+/// Where the history of a workspace is, below cargo's target directory.
 const HOME: &str = "xtask/test/history.ndjson";
 
-/// Where records are read from and where new ones go.
+/// The files that records are read from and appended to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HistoryFile {
     path: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) struct HistoryFile {
     shard: Option<String>,
 }
 
-/// What is known of each test, by its id.
+/// The records of each test, by its id.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     tests: BTreeMap<String, Past>,
@@ -40,7 +40,7 @@ pub(crate) struct Past {
 }
 
 impl HistoryFile {
-    /// The file at `path`, or else that of the workspace.
+    /// The file at `path`, otherwise that of the workspace.
     pub(crate) fn new(path: Option<&Path>, target_directory: &Path, shard: Option<String>) -> HistoryFile {
         HistoryFile {
             path: path.map_or_else(|| target_directory.join(HOME), Path::to_path_buf),
@@ -53,13 +53,13 @@ impl HistoryFile {
         History::of(file::read(&self.path))
     }
 
-    /// The same, and what shards have recorded beside it.
+    /// The same, and the records of shards beside it.
     pub(crate) fn read(&self) -> History {
         let files = file::shards(&self.path).into_iter().chain([self.path.clone()]);
         History::of(files.flat_map(|path| file::read(&path)).collect())
     }
 
-    /// Adds what became of the tests of a run.
+    /// Adds the results of a run.
     ///
     /// # Errors
     /// When the file cannot be written to.
@@ -75,7 +75,7 @@ impl HistoryFile {
 
 impl History {
     fn of(mut records: Vec<Record>) -> History {
-        // The ids of runs begin with the second of their start; within one run, the order of the
+        // The ids of runs begin with the second of their start. Within one run, the order of the
         // lines is that of the ends.
         records.sort_by(|a, b| (a.second(), a.started_ms).cmp(&(b.second(), b.started_ms)));
         let mut history = History::default();
@@ -100,7 +100,7 @@ impl History {
         History::of(results.iter().map(record).collect())
     }
 
-    /// What is known of this test.
+    /// The records of this test.
     pub(crate) fn past(&self, id: &str) -> Option<&Past> {
         self.tests.get(id)
     }
@@ -115,7 +115,7 @@ impl History {
         self.past(id)?.duration()
     }
 
-    /// Tells with each failure how often the test failed before.
+    /// Adds to each failure how often the test failed before.
     pub(crate) fn annotate(&self, suites: &mut [Suite]) {
         for case in suites.iter_mut().flat_map(|suite| &mut suite.cases) {
             let words = self.past(&case.id).map(Past::words);
@@ -131,8 +131,8 @@ impl History {
 }
 
 impl Past {
-    /// Adds what comes after all that is known. A run has one record of a test; where a shard's
-    /// file lies beside the history into which it was put, that one is read twice.
+    /// Adds a later record. A run has one record of a test; a shard's file may be read in addition
+    /// to the history into which it was merged.
     fn add(&mut self, record: Record) {
         let latest = self.records.iter().rev();
         let mut same_second = latest.take_while(|known| known.second() == record.second());
@@ -141,7 +141,7 @@ impl Past {
         }
     }
 
-    /// The median of the latest successes; of the latest failures where there is no success.
+    /// The median duration of the latest successes; of the latest failures if there is no success.
     fn duration(&self) -> Option<Duration> {
         let median = |passed: bool| {
             let records = self.records.iter().rev();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_run_decides_what_failed_last_in_whatever_order_the_files_come() {
+    fn the_latest_run_decides_in_any_order_of_the_files() {
         let history = History::of(vec![record(2, Verdict::Passed, 5), record(1, Verdict::Failed, 9)]);
         assert_eq!(history.last("p::t$f"), Some(Verdict::Passed));
         assert_eq!(history.last("p::t$g"), None);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_shards_file_and_in_the_history_put_together_counts_once() {
+    fn a_record_in_a_shards_file_and_in_the_merged_history_counts_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("history.ndjson");
         let line = |run| record(run, Verdict::Failed, 1).to_line().unwrap() + "\n";
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_runs_in_one_second_the_later_one_counts_whatever_it_is_called_and_wherever_it_stands() {
+    fn of_two_runs_in_one_second_the_later_one_counts_in_any_order() {
         let named = |run: &str, started_ms, verdict| Record {
             run: run.to_owned(),
             started_ms,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_that_of_a_usual_success() {
+    fn a_duration_is_the_median_of_the_successes() {
         let times = [
             (1, Verdict::Passed, 10),
             (2, Verdict::Failed, 30_000),

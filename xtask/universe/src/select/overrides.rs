@@ -1,4 +1,4 @@
-//! How single tests are treated: limits, retries, slots and groups, from
+//! The treatment of single tests: limits, retries, slots and groups, from
 //! `[workspace.metadata.universe.test]`.
 //!
 //! ```toml
@@ -9,8 +9,8 @@
 //! max = 2
 //! ```
 //!
-//! Only reads the tables and says what holds for a test; of several overrides the first that has a
-//! key decides it.
+//! Only parses the tables and computes the treatment of a test. If several overrides match, the
+//! first one that has a key decides it.
 
 mod read;
 
@@ -26,16 +26,16 @@ use crate::select::plan::Test;
 use crate::workspace::config::Home;
 use crate::workspace::metadata::Workspace;
 
-/// What holds for one test and not for all; nothing where it is like the others.
+/// The treatment of one test; empty if it is like the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Treatment {
     /// Its own time limit.
     pub(crate) timeout: Option<Duration>,
-    /// From then on it is slow.
+    /// Running time from which it is slow.
     pub(crate) slow: Option<Duration>,
-    /// How often it is tried again after a failure.
+    /// How often it is retried after a failure.
     pub(crate) retries: Option<u32>,
-    /// Those with more start earlier; 0 for all others.
+    /// Tests with a higher priority start earlier; the default is 0.
     pub(crate) priority: Option<i32>,
     /// How many slots it takes.
     pub(crate) weight: Option<NonZeroUsize>,
@@ -45,7 +45,7 @@ pub(crate) struct Treatment {
     pub(crate) exclusive: Option<bool>,
 }
 
-/// Tests of which only some run at a time.
+/// Tests of which only a limited number run concurrently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
     name: String,
@@ -63,14 +63,14 @@ pub(crate) struct Rules {
 
 #[derive(Debug)]
 struct Override {
-    /// The filter as it stands there.
+    /// The filter as written.
     text: String,
     filter: Expression,
     treatment: Treatment,
 }
 
 impl Rules {
-    /// Those of a workspace.
+    /// The rules of a workspace.
     ///
     /// # Errors
     /// As for [`Rules::parse`].
@@ -81,8 +81,8 @@ impl Rules {
     /// Reads `overrides` and `groups` of the table `test`, which stands in `home`.
     ///
     /// # Errors
-    /// When a key is unknown, has a value of another kind, or names a group that does not exist;
-    /// the message names file and key.
+    /// When a key is unknown, has a value of the wrong kind, or names a group that does not exist.
+    /// The message names file and key.
     fn parse(table: &Map<String, Value>, home: &Home) -> Result<Rules, Stop> {
         let rules = read::rules(table).map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?;
         Ok(Rules {
@@ -91,14 +91,14 @@ impl Rules {
         })
     }
 
-    /// What holds for this test.
+    /// The treatment of this test.
     pub(crate) fn treatment(&self, test: &Test) -> Treatment {
         let subject = test.subject();
         let matching = self.overrides.iter().filter(|rule| rule.filter.selects(&subject));
         matching.fold(Treatment::default(), |all, rule| all.or(rule.treatment))
     }
 
-    /// A sentence about each override that none of `tests` is meant by.
+    /// A warning about each override that matches none of `tests`.
     pub(crate) fn unmatched(&self, tests: &[Subject<'_>]) -> Vec<String> {
         let overrides = self.overrides.iter().enumerate();
         let idle = overrides.filter(|(_, rule)| !tests.iter().any(|test| rule.filter.selects(test)));
@@ -109,12 +109,12 @@ impl Rules {
         .collect()
     }
 
-    /// By the number of the group: how many of it run at a time.
+    /// By the number of the group: how many of its tests may run concurrently.
     pub(crate) fn group_max(&self) -> Vec<usize> {
         self.groups.iter().map(|group| group.max.get()).collect()
     }
 
-    /// `group ports, 2 slots, alone`: what is special about a test; empty if nothing is.
+    /// `group ports, 2 slots, alone`: the treatment of a test in words; empty if it has none.
     pub(crate) fn words(&self, treatment: Treatment) -> String {
         let seconds =
             |what: &str, time: Option<Duration>| time.map(|time| format!("{what} {} s", time.as_secs_f64()));
@@ -133,7 +133,7 @@ impl Rules {
 }
 
 impl Treatment {
-    /// Where this says nothing, `other` does.
+    /// With the values of `other` where this one has none.
     fn or(self, other: Treatment) -> Treatment {
         Treatment {
             timeout: self.timeout.or(other.timeout),
@@ -146,7 +146,7 @@ impl Treatment {
         }
     }
 
-    /// What it takes while it runs.
+    /// What it needs while it runs.
     pub(crate) fn demand(self) -> Demand {
         Demand {
             weight: self.weight.map_or(1, NonZeroUsize::get),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_overrides_the_first_that_says_something_decides() {
+    fn of_several_overrides_the_first_one_with_a_key_decides() {
         let rules = rules(json!({
             "overrides": [
                 {"filter": "test(=a)", "retries": 2, "timeout": "90s", "group": "ports"},
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_override_that_means_no_test_is_named_with_its_filter() {
+    fn an_override_that_matches_no_test_is_named_with_its_filter() {
         let overrides = ["test(=a)", "module(b)"].map(|filter| json!({"filter": filter, "retries": 1}));
         let rules = rules(json!({ "overrides": overrides })).unwrap();
         let tests = plain_tests(&["a"]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_key_and_its_file() {
+    fn an_error_names_its_key_and_its_file() {
         for (table, key) in [
             (json!({"overrides": {}}), "overrides`"),
             (json!({"overrides": [{"retries": 1}]}), "overrides[0].filter`"),

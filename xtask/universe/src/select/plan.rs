@@ -1,8 +1,8 @@
-//! Which of the listed tests run, which are skipped and why, and in which order.
+//! Decides which of the listed tests run, which are skipped and why, and in which order.
 //!
-//! A pure function of the list, the filter, the capabilities, the history and the options of a
-//! person. `#[ignore = "needs fuse, git"]` is a condition: the test runs where every named
-//! capability is there.
+//! A pure function of the list, the filter, the capabilities, the history and the options.
+//! `#[ignore = "needs fuse, git"]` is a condition: the test runs if every named capability is
+//! present.
 
 mod order;
 mod part;
@@ -32,19 +32,19 @@ pub(crate) struct Test {
     /// `module::function`.
     pub(crate) name: String,
     pub(crate) ignore: Ignore,
-    /// Where its function stands, if it was found: the file, relative to the workspace root, and
+    /// The location of its function, if it was found: the file, relative to the workspace root, and
     /// the line.
     pub(crate) place: Option<(PathBuf, u32)>,
     pub(crate) form: Form,
 }
 
-/// What a test is to its binary.
+/// How a test relates to its binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// One of those that libtest, or what speaks like it, lists: it passes if that says so and the
-    /// process exits with 0.
+    /// One of the tests that libtest, or a compatible harness, lists: it passes if the harness says
+    /// so and the process exits with 0.
     One,
-    /// All of a binary with a harness of its own: it passes if the process exits with 0.
+    /// A whole binary with a harness of its own: it passes if the process exits with 0.
     Whole,
 }
 
@@ -54,7 +54,7 @@ impl Test {
         format!("{}${}", self.binary.id(), self.name)
     }
 
-    /// What a filter sees of it.
+    /// The test as a filter sees it.
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
             package: &self.binary.package.name,
@@ -73,7 +73,7 @@ impl Test {
     }
 }
 
-/// The capabilities that an `#[ignore = "needs …"]` names; none where the reason is another.
+/// The capabilities that an `#[ignore = "needs …"]` names; empty for any other reason.
 pub fn needs(reason: &str) -> Vec<&str> {
     reason.strip_prefix("needs ").map(names).unwrap_or_default()
 }
@@ -86,7 +86,7 @@ fn names(list: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What is known about a capability.
+/// The state of a capability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CapabilityState {
     /// Tests that need it run.
@@ -95,10 +95,10 @@ pub(crate) enum CapabilityState {
     Missing(String),
 }
 
-/// All capabilities that were probed, by name.
+/// All probed capabilities, by name.
 pub(crate) type CapabilityStates = BTreeMap<String, CapabilityState>;
 
-/// What a person wants beyond the defaults.
+/// The options of a person beyond the defaults.
 #[derive(Debug, Default)]
 pub(crate) struct PlanOptions {
     /// Capabilities without which the run fails.
@@ -107,18 +107,18 @@ pub(crate) struct PlanOptions {
     pub(crate) ignored: Ignored,
     /// The seed of a random order; `None` keeps the order of the list.
     pub(crate) seed: Option<u64>,
-    /// How the workspace wants single tests to be treated.
+    /// The workspace's rules for single tests.
     pub(crate) rules: Rules,
     /// What runs before tests.
     pub(crate) scripts: Scripts,
-    /// Which part of the suite is meant.
+    /// The requested part of the suite.
     pub(crate) subset: Subset,
 }
 
-/// Capabilities that may not be missing.
+/// Capabilities that must be present.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Required {
-    /// Whether every capability that any selected test needs is meant.
+    /// Whether this means every capability that any selected test needs.
     pub(crate) all: bool,
     /// Those required by name, whether or not a test needs them.
     pub(crate) names: Vec<String>,
@@ -143,7 +143,7 @@ pub(crate) enum Decision {
     Skip(Skip),
     /// It is reported as failed without running: a required capability is missing.
     Fail(Failure),
-    /// It is reported as broken without running: it needs what no probe knows.
+    /// It is reported as broken without running: it needs an unknown capability.
     Reject(Failure),
 }
 
@@ -153,14 +153,14 @@ pub(crate) struct Plan {
     pub(crate) tests: Vec<(Test, Decision)>,
     /// Indices of the tests that run, in the order in which they start in the first round.
     pub(crate) order: Vec<usize>,
-    /// What made that order, and makes those of later rounds.
+    /// The origin of that order, and of the orders of later rounds.
     pub(crate) seed: Option<u64>,
-    /// By the number of a group: how many of its tests run at a time.
+    /// By the number of a group: how many of its tests run concurrently.
     pub(crate) group_max: Vec<usize>,
     /// Tests that were selected and are not part of this run.
     pub(crate) omitted: Omitted,
-    /// How many tests have still to pass when those of this run have: not 0 only where it is about
-    /// failures of before.
+    /// How many tests have yet to pass if all of this run pass. Not 0 only for a run that reruns
+    /// failed tests.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
     /// What runs before tests.
@@ -211,7 +211,7 @@ impl Plan {
         })
     }
 
-    /// How the test with this number is treated.
+    /// The treatment of the test with this number.
     pub(crate) fn treatment(&self, number: usize) -> Treatment {
         self.treatments.get(number).copied().unwrap_or_default()
     }
@@ -222,7 +222,7 @@ impl Plan {
         self.needed_scripts.get(number).map_or(&[], Vec::as_slice)
     }
 
-    /// What each test takes while it runs.
+    /// What each test needs while it runs.
     pub(crate) fn demands(&self) -> Vec<Demand> {
         self.treatments
             .iter()
@@ -256,7 +256,7 @@ impl Plan {
 }
 
 impl Required {
-    /// Understands the values of `--require`; each name must be one that is probed.
+    /// Parses the values of `--require`; each name must be a probed capability.
     pub(crate) fn parse(words: &[String], capability_states: &CapabilityStates) -> Result<Required, Stop> {
         let mut required = Required::default();
         for name in words.iter().flat_map(|word| names(word)) {
@@ -283,7 +283,7 @@ impl Required {
 fn unknown(who: &str, name: &str, capability_states: &CapabilityStates) -> String {
     let known: Vec<String> = capability_states.keys().map(|name| format!("`{name}`")).collect();
     format!(
-        "{who} needs `{name}`, which is no capability\nhint: the capabilities are {}",
+        "{who} needs `{name}`, which is not a capability\nhint: the capabilities are {}",
         known.join(", ")
     )
 }
@@ -293,7 +293,7 @@ fn nothing_selected(tests: &[Test], filter: &Filter) -> Stop {
     let words = filter.unmatched(&subjects);
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     let (count, words) = (tests.len(), words.join(" or "));
-    let hint = format!("hint: `{}` prints them all", Invocation::current().with("list"));
+    let hint = format!("hint: `{}` lists all tests", Invocation::current().with("list"));
     let message = match (count, words.as_str()) {
         (0, _) => "there are no tests in this workspace".to_owned(),
         (_, "") => format!("no test matches all of the filters (of {count})\n{hint}"),

@@ -1,6 +1,6 @@
-//! How often tests run: rounds, copies, second attempts. The options, and what they come to.
+//! How often tests run: rounds, copies, retries. The options, and their combined meaning.
 //!
-//! Only says what is wanted; `run` does it.
+//! Only describes the request; `runner` executes it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) struct RepeatArgs {
     flaky: Flaky,
 }
 
-/// What a test counts as that passed only after it had failed.
+/// The result of a test that passed only on a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Flaky {
     /// Passed; the report lists the failures.
@@ -55,20 +55,20 @@ pub(crate) enum Flaky {
 /// How often tests run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeat {
-    /// How many rounds; `None`: without end.
+    /// The number of rounds; `None` means unlimited.
     pub(crate) count: Option<u32>,
-    /// In each of them so many copies of each test, at the same time.
+    /// The number of concurrent copies of each test in each round.
     pub(crate) copies: u32,
-    /// From the start of the first test on; after it, no test starts for the second time.
+    /// Counted from the start of the first test; after it, no test starts a second time.
     pub(crate) stress: Option<Duration>,
-    /// Whether a failure is what we are looking for: then it ends the run.
+    /// Whether the run looks for a failure; then a failure ends it.
     pub(crate) goal: Goal,
     pub(crate) retries: u32,
     pub(crate) retry_delay: Duration,
     pub(crate) flaky: Flaky,
 }
 
-/// What repetition is for.
+/// The purpose of repetition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// Every round.
@@ -78,8 +78,8 @@ pub(crate) enum Goal {
 }
 
 impl RepeatArgs {
-    /// What they come to, with so many slots; `fewer` says why there are fewer slots than were
-    /// asked for.
+    /// The request, for this number of slots; `fewer` says why there are fewer slots than
+    /// requested.
     ///
     /// # Errors
     /// When there are fewer slots than copies.
@@ -87,7 +87,7 @@ impl RepeatArgs {
         let copies = self.copies.get();
         if jobs < copies as usize {
             let why = fewer.unwrap_or_else(|| {
-                format!("`--jobs` gives {jobs}\nhint: leave `--jobs` out, or give at least {copies}")
+                format!("`--jobs` allows only {jobs}\nhint: omit `--jobs`, or set it to at least {copies}")
             });
             let message = format!("`--copies {copies}` needs {copies} slots, and {why}");
             return Err(Stop::new(Exit::Usage, FailureKind::Usage, message));
@@ -107,24 +107,24 @@ impl RepeatArgs {
         })
     }
 
-    /// At least so many slots are needed.
+    /// The least number of slots that is needed.
     pub(crate) fn slots(&self) -> usize {
         self.copies.get() as usize
     }
 
-    /// Whether any test is to run more than once; a second attempt does not count.
+    /// Whether any test runs more than once; a retry does not count.
     pub(crate) fn is_asked_for(&self) -> bool {
         self.rounds() != Some(1) || self.copies.get() > 1
     }
 
-    /// What is asked for, in words: `, 3 rounds, 2 copies at a time`. Empty for a plain run.
+    /// The request in words: `, 3 rounds, in 2 copies`. Empty for a plain run.
     pub(crate) fn words(&self) -> String {
         let mut words = Vec::new();
         match (self.rounds(), self.stress) {
             (Some(1), _) => {}
             (Some(count), _) => words.push(format!("{count} rounds")),
             (None, Some(_)) => {}
-            (None, None) => words.push("over and over".to_owned()),
+            (None, None) => words.push("repeatedly".to_owned()),
         }
         words.extend(self.stress.map(|time| format!("for {} s", time.as_secs_f64())));
         words.extend(self.until_fail.then(|| "until one fails".to_owned()));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_bounds_what_would_go_on_without_end() {
+    fn a_count_limits_an_otherwise_unlimited_repetition() {
         let rounds = |words: &[&str]| args(words).parse(1, None).unwrap().count;
         assert_eq!(rounds(&["--until-fail"]), None);
         assert_eq!(rounds(&["--stress", "1m"]), None);
@@ -188,12 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_said() {
+    fn the_request_is_described_in_words() {
         let words = args(&["--stress", "2s", "--copies", "2", "--retries", "1"]).words();
         assert_eq!(words, ", for 2 s, in 2 copies, with 1 retries");
-        assert_eq!(
-            args(&["--until-fail"]).words(),
-            ", over and over, until one fails"
-        );
+        assert_eq!(args(&["--until-fail"]).words(), ", repeatedly, until one fails");
     }
 }

@@ -1,4 +1,4 @@
-//! The options of `test` that say what runs of the suite, in which order and how often.
+//! The options of `test` that decide which part of the suite runs, in which order and how often.
 
 use clap::ArgMatches;
 
@@ -8,7 +8,7 @@ use crate::report::data::{Failure, Outcome, Suite};
 use crate::select::repeat::RepeatArgs;
 use crate::select::subset::SubsetArgs;
 
-/// What runs of the suite, in which order and how often.
+/// Which part of the suite runs, in which order and how often.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ScheduleArgs {
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(crate) struct ScheduleArgs {
     pub(crate) dry_run: bool,
 }
 
-/// What it means that no test is selected.
+/// What an empty selection of tests means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum NoTests {
     /// Exit code 0.
@@ -50,7 +50,7 @@ pub(crate) enum NoTests {
 }
 
 impl NoTests {
-    /// The exit code that says so.
+    /// The exit code for it.
     pub(crate) fn exit(self) -> Exit {
         match self {
             NoTests::Pass => Exit::Success,
@@ -60,8 +60,9 @@ impl NoTests {
 }
 
 impl ScheduleArgs {
-    /// Decides between `--no-skips` and `--max-skips`: an option beats a variable, that a profile,
-    /// and the last option all others. `matches` are what these options were read from.
+    /// Decides between `--no-skips` and `--max-skips`. An option beats a variable, and a variable
+    /// beats the profile; between two options the last one counts. These options were parsed into
+    /// `matches`.
     pub(crate) fn settle(&mut self, matches: &ArgMatches) {
         let said = |id| (matches.value_source(id), matches.index_of(id));
         if said("max_skips") > said("no_skips") {
@@ -83,8 +84,8 @@ impl ScheduleArgs {
             .count();
         (count > limit).then(|| Failure {
             kind: FailureKind::Skips,
-            message: format!("{count} tests were skipped, and at most {limit} may be"),
-            detail: "their reasons stand with them".to_owned(),
+            message: format!("{count} tests were skipped; the limit is {limit}"),
+            detail: "the report has the reason of each skipped test".to_owned(),
         })
     }
 }

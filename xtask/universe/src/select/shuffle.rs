@@ -1,15 +1,15 @@
-//! A random order that can be had again: the same seed gives the same order on every machine.
+//! A reproducible random order: the same seed gives the same order on every machine.
 
 use std::str::FromStr;
 
-/// The order that a person wants.
+/// The requested order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TestOrder {
-    /// That of the list of tests.
+    /// The order of the list of tests.
     Listed,
-    /// Any.
+    /// A random order.
     Random,
-    /// The one of this seed.
+    /// The order of this seed.
     Seeded(u64),
 }
 
@@ -23,13 +23,13 @@ impl FromStr for TestOrder {
             text => text
                 .parse()
                 .map(TestOrder::Seeded)
-                .map_err(|_| "it is a seed, which is a number from 0, or `true` or `false`".to_owned()),
+                .map_err(|_| "the value must be a seed (a number from 0), `true` or `false`".to_owned()),
         }
     }
 }
 
 impl TestOrder {
-    /// The seed to shuffle with; a fresh one where any order will do.
+    /// The seed to shuffle with; a new one for [`TestOrder::Random`].
     pub(crate) fn seed(self) -> Option<u64> {
         match self {
             TestOrder::Listed => None,
@@ -68,7 +68,7 @@ pub(crate) fn seed_of_round(seed: u64, round: u32) -> u64 {
     }
 }
 
-/// A seed that nobody chose, short enough to be typed.
+/// A new seed, short enough to type.
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one("seed") % 1_000_000

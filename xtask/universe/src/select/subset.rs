@@ -1,7 +1,6 @@
-//! Parts of the suite: shards, and what failed last time. The options, and the choice.
+//! Parts of the suite: shards, and tests that failed last time. The options, and the choice.
 //!
-//! The choice is a pure function of the list of tests and the history; what to run of it is
-//! `plan`'s matter.
+//! The choice is a pure function of the list of tests and the history; `plan` applies it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -40,42 +39,42 @@ pub(crate) struct Shard {
     count: u32,
 }
 
-/// What earlier runs say, and what to make of it.
+/// The results of earlier runs, and how this run uses them.
 #[derive(Debug, Default)]
 pub(crate) struct Subset {
     pub(crate) shard: Option<Shard>,
     pub(crate) choice: Choice,
     pub(crate) history: History,
-    /// What the shards have in common, if there are shards; they must not see each other's results.
+    /// The id of the history that all shards share; they must not use each other's results.
     shared: History,
 }
 
-/// What the results of earlier runs mean for this one.
+/// How this run uses the results of earlier runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Choice {
-    /// Nothing.
+    /// It ignores them.
     #[default]
     All,
-    /// What failed starts first.
+    /// Tests that failed start first.
     FailedFirst,
-    /// Only what failed runs.
+    /// Only tests that failed run.
     FailedOnly,
 }
 
 impl SubsetArgs {
-    /// Whether there can be a history where it was asked for.
+    /// Whether the history can be at the requested path.
     ///
     /// # Errors
-    /// When something else is there than a file.
+    /// When something other than a file is there.
     pub(crate) fn check(&self) -> Result<(), Stop> {
         let Some(path) = &self.history else { return Ok(()) };
         regular_file::is_free(path).map_err(|why| {
-            let message = format!("there can be no history at `{}`: {why}", path.display());
+            let message = format!("the history cannot be at `{}`: {why}", path.display());
             Stop::new(Exit::Usage, FailureKind::Usage, message)
         })
     }
 
-    /// Where the history of this run lies.
+    /// The path of this run's history.
     pub(crate) fn place(&self, target_directory: &Path) -> HistoryFile {
         HistoryFile::new(
             self.history.as_deref(),
@@ -101,7 +100,7 @@ impl SubsetArgs {
 }
 
 impl Subset {
-    /// Of a choice that these records, `(test, verdict)`, are all that is known for.
+    /// For a choice when only these records, `(test, verdict)`, are known.
     #[cfg(test)]
     pub(crate) fn knowing(choice: Choice, records: &[(&str, Verdict)]) -> Subset {
         Subset {
@@ -111,7 +110,7 @@ impl Subset {
         }
     }
 
-    /// Of tests with these ids, whether each is in the shard.
+    /// For tests with these ids, whether each is in the shard.
     pub(crate) fn in_shard(&self, ids: &[String]) -> Vec<bool> {
         match self.shard {
             None => vec![true; ids.len()],
@@ -123,7 +122,7 @@ impl Subset {
     }
 
     /// Whether the test failed when it last ran, or had failed before the shards of this run began:
-    /// then one of them may have healed it meanwhile.
+    /// then a shard may have passed it meanwhile.
     pub(crate) fn may_have_failed(&self, id: &str) -> bool {
         self.has_failed(id) || self.shared.last(id) == Some(Verdict::Failed)
     }
@@ -156,14 +155,14 @@ impl FromStr for Shard {
             .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
         match numbers {
             Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
-            Some(_) | None => Err("it is I/N with I from 1 to N, such as `2/3`".to_owned()),
+            Some(_) | None => Err("the value must be I/N with I from 1 to N, such as `2/3`".to_owned()),
         }
     }
 }
 
-/// The shard of each test, from 0. Tests of known duration are dealt out longest first, each to the
-/// shard that has least to do (Graham 1969: at most 4/3 of the best possible); one of which nothing
-/// is known goes where its name says, so that it stays there when others come and go.
+/// The shard of each test, from 0. Tests with a known duration are assigned longest first, each to
+/// the shard with the least load (Graham 1969: at most 4/3 of the optimum). A test without one is
+/// assigned by its name, so that it stays in its shard when others are added or removed.
 fn assign(ids: &[String], count: u32, duration: impl Fn(&str) -> Option<Duration>) -> Vec<u32> {
     let durations: Vec<Option<Duration>> = ids.iter().map(|id| duration(id)).collect();
     let known = || durations.iter().flatten();
@@ -195,12 +194,12 @@ fn give(shards: &mut [u32], loads: &mut [Duration], number: usize, shard: u32, d
     }
 }
 
-/// A shard by nothing but the name: the FNV-1a hash, the same on every machine.
+/// The shard that the name alone determines: the FNV-1a hash, the same on every machine.
 fn place_of(id: &str, count: u32) -> u32 {
     let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    // FNV's low bits are weak for short, alike names.
+    // FNV's low bits are weak for short, similar names.
     let mixed = hash ^ (hash >> 32);
     u32::try_from(mixed % u64::from(count.max(1))).unwrap_or(0)
 }
@@ -213,7 +212,7 @@ mod tests {
         (0..count).map(|n| format!("p::suite$module::test_{n}")).collect()
     }
 
-    /// Of every third test nothing is known; one is much longer than the others.
+    /// Every third test has no known duration; one is much longer than the others.
     fn duration(id: &str) -> Option<Duration> {
         let number: u64 = id.rsplit('_').next()?.parse().ok()?;
         match number {
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_read_as_part_of_how_many() {
+    fn a_shard_is_parsed_as_index_and_count() {
         assert_eq!("2/3".parse(), Ok(Shard { index: 2, count: 3 }));
         for bad in ["", "0/3", "4/3", "1", "1/0", "a/b", "-1/2"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_of_which_nothing_is_known_stays_in_its_shard_when_others_come() {
+    fn a_test_without_a_duration_stays_in_its_shard_when_others_are_added() {
         let shards = |count: usize| assign(&ids(count), 3, |_| None);
         assert_eq!(shards(50), shards(100)[..50]);
         let counts = (0..3).map(|shard| shards(100).iter().filter(|s| **s == shard).count());

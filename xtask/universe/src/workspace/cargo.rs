@@ -1,4 +1,4 @@
-//! Cargo as a child: its command line, its environment, and what it built.
+//! Cargo as a child process: its command line, its environment, and the build's results.
 //!
 //! Decides neither which features to build nor what to do with the binaries.
 
@@ -24,8 +24,8 @@ use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
 pub use selection::{BuildArgs, Selection};
 
-/// `cargo` with the variables removed that `cargo run` gave to us: build scripts watch some of
-/// them, and would run again each time somebody alternates `cargo check` and an xtask.
+/// `cargo` without the variables that `cargo run` set for this process: build scripts watch some of
+/// them, and would run again whenever a person alternates `cargo check` and an xtask.
 pub fn command(sh: &Shell) -> Cmd<'_> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = sh.cmd(program);
@@ -56,7 +56,8 @@ fn describes_a_package(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// Builds all that is selected in one go. What cargo says goes to our stderr as it comes.
+/// Builds everything selected with one command. Cargo's messages appear on our stderr as they
+/// arrive.
 pub(crate) async fn build(
     workspace: &Workspace,
     selection: Selection<'_>,
@@ -91,7 +92,7 @@ pub(crate) async fn build(
     }
 }
 
-/// Cargo with its streams, and what it is held by.
+/// Cargo with its streams, and the line that holds it.
 fn build_command(
     workspace: &Workspace,
     selection: Selection<'_>,
@@ -137,21 +138,21 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
     })
 }
 
-/// Hands cargo's stderr on to ours and keeps the end of it.
+/// Copies cargo's stderr to ours and keeps its end.
 async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
     let Some(mut stream) = stream else { return };
     let mut buffer = vec![0; 16 * 1024];
     let mut shown = PassedOn::to_stderr();
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
         let chunk = buffer.get(..len).unwrap_or_default();
-        // Nothing can be done for someone whose standard error is closed.
+        // If our standard error is closed, there is no way to report that.
         shown.push(chunk).ok();
         keep_end(kept, chunk);
     }
     shown.finish().ok();
 }
 
-/// Adds to what is kept, of which only the end stays.
+/// Appends to the kept text, of which only the end stays.
 fn keep_end(kept: &mut Vec<u8>, chunk: &[u8]) {
     kept.extend_from_slice(chunk);
     let excess = kept.len().saturating_sub(BUILD_OUTPUT_LEN_MAX);
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_build_the_end_is_kept() {
+    fn the_end_of_a_long_build_log_is_kept() {
         let mut kept = Vec::new();
         keep_end(&mut kept, &[b'a'; BUILD_OUTPUT_LEN_MAX]);
         assert_eq!(kept, [b'a'; BUILD_OUTPUT_LEN_MAX]);

@@ -31,7 +31,7 @@ pub struct Config {
     pub(crate) is_given: bool,
     /// What a person has to know about another table.
     pub(crate) remark: Option<String>,
-    /// What the report calls the project.
+    /// The name of the project in reports.
     pub(crate) name: Option<String>,
     /// Cargo features of its packages that are worth building on some machines only.
     pub features: BTreeMap<String, Feature>,
@@ -49,12 +49,12 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub struct Feature {
-    /// What the feature makes use of. Where this is switched off, the feature is not built.
+    /// The capability that the feature uses. If that is switched off, the feature is not built.
     pub(crate) capability: String,
-    /// Systems on which it always builds, whether or not it can be used.
+    /// Systems on which it always builds, even if it cannot be used.
     #[serde(default)]
     pub(crate) always: Vec<String>,
-    /// Systems on which it builds only where the capability is there.
+    /// Systems on which it builds only if the capability is present.
     #[serde(default)]
     pub(crate) where_found: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub struct Feature {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Probe {
-    /// The package that has it.
+    /// The package that contains it.
     pub package: String,
     /// The name of the binary.
     pub binary: String,
@@ -126,7 +126,7 @@ fn unknown_section(home: &Home, wrong: &Wrong) -> Stop {
     home.misunderstood(&wrong.key, &format!("{}{hint}", wrong.why))
 }
 
-/// The same tables, if all of them are known; each is understood only where it is used.
+/// The same tables, if all of them are known; each is parsed where it is used.
 fn tables_of_test(tables: Map<String, Value>, home: &Home) -> Result<Map<String, Value>, Stop> {
     match tables
         .iter()
@@ -147,7 +147,7 @@ fn section<T: DeserializeOwned + Default>(value: &Value, name: &str, home: &Home
     T::deserialize(value).map_err(|error| home.misunderstood(name, &in_words(&error)))
 }
 
-/// What is wrong, in the words of TOML.
+/// The error, in the words of TOML.
 pub(crate) fn in_words(error: &serde_json::Error) -> String {
     error.to_string().replace("expected a map", "expected a table")
 }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workspace_need_not_say_anything() {
+    fn a_workspace_needs_no_settings() {
         let config = parse_all(&Value::Null).unwrap();
         assert!(
             !config.is_given && config.name.is_none() && config.features.is_empty() && config.test.is_empty()
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_a_default() {
+    fn an_omitted_setting_has_a_default() {
         let config = parse(&json!({
             "features": {"fuse": {"capability": "fuse", "always": ["linux"]}},
         }))
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_of_the_wrong_kind_is_named_with_its_file() {
+    fn an_unknown_key_or_a_wrong_type_is_named_with_its_file() {
         for (table, parts) in [
             (
                 json!({"naem": "x"}),

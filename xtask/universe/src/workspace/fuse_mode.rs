@@ -1,6 +1,6 @@
-//! What a person decided about FUSE beforehand: `--fuse auto|on|off`.
+//! A person's decision about FUSE: `--fuse auto|on|off`.
 
-/// Whether FUSE is used, whatever this machine can do.
+/// Whether to use FUSE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FuseMode {
     /// Where this machine can mount
@@ -12,7 +12,7 @@ pub enum FuseMode {
     Off,
 }
 
-/// The option, as all subcommands have it that build for mounts.
+/// The option, shared by all subcommands that build for mounts.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct FuseArgs {
     /// Build with FUSE and run what needs it
@@ -28,7 +28,7 @@ pub struct FuseArgs {
 }
 
 impl FuseMode {
-    /// As it stands on the command line.
+    /// As a value on the command line.
     pub fn word(self) -> &'static str {
         match self {
             FuseMode::Auto => "auto",
@@ -37,7 +37,7 @@ impl FuseMode {
         }
     }
 
-    /// The capabilities that are required by this decision.
+    /// The capabilities that this decision requires.
     pub(crate) fn required(self) -> &'static [&'static str] {
         match self {
             FuseMode::On => &["fuse"],

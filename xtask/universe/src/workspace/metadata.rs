@@ -1,4 +1,4 @@
-//! What cargo knows about the workspace: its root, its packages, their features.
+//! The workspace as cargo describes it: its root, its packages, their features.
 //!
 //! Read from `cargo metadata --no-deps`, which needs neither network nor lock file. Builds nothing.
 
@@ -19,22 +19,22 @@ use crate::workspace::config::Config;
 /// The workspace that a subcommand works on.
 #[derive(Debug)]
 pub struct Workspace {
-    /// Where the root `Cargo.toml` lies.
+    /// The directory of the root `Cargo.toml`.
     pub root: PathBuf,
     /// Cargo's target directory.
     pub target_directory: PathBuf,
     /// Its members, by package id.
     pub(crate) packages: BTreeMap<String, Arc<Package>>,
-    /// The ids of the members that cargo takes where none is named.
+    /// The ids of the members that cargo selects if none is named.
     pub(crate) default_members: BTreeSet<String>,
-    /// What its root manifest tells the runner.
+    /// The settings for the runner in its root manifest.
     pub config: Config,
 }
 
-/// A member of the workspace, with what cargo tells a test of it through `CARGO_PKG_*`.
+/// A member of the workspace, with the values that cargo passes to its tests in `CARGO_PKG_*`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
-    /// The opaque id by which cargo's messages name it.
+    /// The opaque id that names it in cargo's messages.
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) version: String,
@@ -49,11 +49,11 @@ pub(crate) struct Package {
     pub(crate) license_file: Option<String>,
     pub(crate) readme: Option<String>,
     pub(crate) rust_version: Option<String>,
-    /// The features it declares, and what each turns on.
+    /// The features it declares, and what each enables.
     pub(crate) features: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     targets: Vec<Target>,
-    /// What cargo does not tell of its targets.
+    /// The information about its targets that cargo does not print.
     #[serde(skip)]
     custom_harnesses: OnceLock<BTreeSet<(String, String)>>,
 }
@@ -77,7 +77,7 @@ struct Metadata {
 }
 
 impl Workspace {
-    /// The workspace of `manifest`, or else the one around the current directory.
+    /// The workspace of `manifest`, otherwise the one around the current directory.
     pub fn load(given: Option<&Path>) -> anyhow::Result<Workspace> {
         let sh = Shell::new().context("could not read the current directory")?;
         let mut command = cargo::command(&sh).args(["metadata", "--no-deps", "--format-version=1"]);
@@ -86,7 +86,7 @@ impl Workspace {
         }
         let json = command.quiet().read().context("could not read the workspace")?;
         let metadata: Metadata =
-            serde_json::from_str(&json).context("could not understand `cargo metadata`")?;
+            serde_json::from_str(&json).context("could not parse the output of `cargo metadata`")?;
         let manifest = metadata.workspace_root.join("Cargo.toml");
         let config = Config::parse(&metadata.metadata, &manifest)?;
         if let Some(remark) = &config.remark {
@@ -111,7 +111,7 @@ impl Workspace {
         self.root.join("Cargo.toml")
     }
 
-    /// What reports call it: the name that it gives itself, else that of its directory.
+    /// Its name in reports: the configured one, otherwise that of its directory.
     pub fn name(&self) -> String {
         let directory = || self.root.file_name().unwrap_or_default().to_string_lossy();
         self.config
@@ -120,7 +120,7 @@ impl Workspace {
             .unwrap_or_else(|| directory().into_owned())
     }
 
-    /// Where tools lie that the workspace has built for its tests.
+    /// The directory of tools that the workspace has built for its tests.
     pub fn tools(&self) -> PathBuf {
         self.target_directory.join("xtask").join("tools").join("bin")
     }
@@ -136,7 +136,7 @@ impl Workspace {
         names.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Of the `wanted` features those that exist, as `package/feature`.
+    /// Those of the `wanted` features that exist, as `package/feature`.
     pub fn features(&self, wanted: &[String]) -> Vec<String> {
         let declared = |p: &&Arc<Package>, feature: &String| p.features.contains_key(feature);
         let mut found = Vec::new();
@@ -149,7 +149,7 @@ impl Workspace {
 }
 
 impl Metadata {
-    /// As cargo decides: the package of the manifest that was given, unless it is the root's.
+    /// As cargo decides: the package of the given manifest, unless it is the root's.
     fn default_members(&self, given: Option<&Path>) -> BTreeSet<String> {
         let given = given.and_then(|path| path.canonicalize().ok());
         let is_given = |package: &&Package| {
@@ -175,8 +175,8 @@ impl Package {
             .any(|target| target.name == name && is_library(target))
     }
 
-    /// Which harness the target of this name has that a `table` of the manifest (`lib`, `test`,
-    /// `bin`, ...) describes.
+    /// The harness of the target with this name in a `table` of the manifest (`lib`, `test`, `bin`,
+    /// ...).
     pub(crate) fn harness(&self, table: &str, name: &str) -> Harness {
         let custom = self.custom_harnesses.get_or_init(|| {
             let text = std::fs::read_to_string(&self.manifest_path).unwrap_or_default();

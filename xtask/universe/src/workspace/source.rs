@@ -1,6 +1,6 @@
-//! Where in the sources a test is defined: found by scanning for `fn NAME`, without parsing Rust.
+//! Finds where in the sources a test is defined, by scanning for `fn NAME` without parsing Rust.
 //!
-//! A test made by a macro is not found; it then has no line until it fails.
+//! A test that a macro generates is not found; it then has no line until it fails.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(crate) struct Sources {
 
 #[derive(Debug)]
 struct Declaration {
-    /// The module that the file is, from its path: `[]` for the root file.
+    /// The module of the file, from its path: `[]` for the root file.
     module: Vec<String>,
     file: PathBuf,
     line: u32,
@@ -34,7 +34,7 @@ impl Sources {
     pub(crate) fn find(&self, test: &str) -> Option<(&Path, u32)> {
         let (module, function) = test.rsplit_once("::").unwrap_or(("", test));
         let module: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
-        // Of the files that can contain the module, the one deepest in the tree is it.
+        // If several files can contain the module, the deepest one counts.
         let within = |place: &&Declaration| {
             place.module.len() <= module.len() && place.module.iter().zip(&module).all(|(a, b)| a == b)
         };
@@ -87,7 +87,7 @@ impl Sources {
 fn function_name(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
     let is_modifier = |word: &str| ["pub", "async", "const", "unsafe", "pub(crate)"].contains(&word);
-    // `#[test] fn name()` on one line is legal, too.
+    // `#[test] fn name()` on one line is valid, too.
     let before = before.trim().rsplit(']').next()?;
     if !before.split_whitespace().all(is_modifier) {
         return None;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_found_whatever_stands_before_it() {
+    fn a_function_is_found_whatever_precedes_it() {
         assert_eq!(function_name("    async fn resume() {"), Some("resume"));
         assert_eq!(function_name("#[test] fn one_line<T>() {"), Some("one_line"));
         assert_eq!(function_name("// a comment on fn ghosts()"), None);

@@ -1,4 +1,4 @@
-//! The runners that are compared: how each is started, and where it says what its tests took.
+//! The compared runners: how to start each, and where it reports the time of its tests.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -11,14 +11,14 @@ use cargo_universe::base::clock;
 use cargo_universe::report::events;
 use cargo_universe::runner::rundir::PUBLISHED;
 
-/// A runner, with the options that matter.
+/// A runner with the relevant options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender {
-    /// This one, in the best isolation that the machine gives.
+    /// This one, in the best isolation that the machine supports.
     Box,
     /// This one, without namespaces.
     Process,
-    /// Where it is installed.
+    /// If it is installed.
     Nextest,
     /// The runner of an earlier checkout, otherwise like `Box`.
     Before,
@@ -26,14 +26,14 @@ pub(super) enum Contender {
     CargoTest,
 }
 
-/// What all of them run, and where.
+/// The common suite and its directories.
 #[derive(Debug)]
-pub(super) struct Ground {
-    /// The root of our own workspace, in which `cargo xtask` is started.
+pub(super) struct Directories {
+    /// The root of this workspace, in which `cargo xtask` is started.
     pub(super) workspace: PathBuf,
-    /// Its target directory, in which cargo finds this program.
+    /// Its target directory, where cargo finds this program.
     pub(super) target: PathBuf,
-    /// The directory of the suite; it has a target directory of its own.
+    /// The directory of the suite; it has its own target directory.
     pub(super) suite: PathBuf,
     /// The root of an earlier checkout.
     pub(super) before: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Contender {
         Contender::CargoTest,
     ];
 
-    /// As the table calls it.
+    /// Its name in the table.
     pub(super) fn name(self) -> &'static str {
         match self {
             Contender::Box => figures::OURS,
@@ -61,7 +61,7 @@ impl Contender {
     }
 
     /// Runs the suite once.
-    pub(super) fn run(self, ground: &Ground) -> anyhow::Result<Sample> {
+    pub(super) fn run(self, ground: &Directories) -> anyhow::Result<Sample> {
         let mut command = self.command(ground);
         let (started, start) = (clock::wall(), clock::now());
         let output = command.output().context("could not start cargo")?;
@@ -74,15 +74,16 @@ impl Contender {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
         );
-        let told = self.told(ground, &output, started);
-        told.map(|(first, phase)| Sample { first, phase, whole })
+        let times = self.times(ground, &output, started);
+        times
+            .map(|(first, phase)| Sample { first, phase, whole })
             .with_context(|| format!("{} does not say how long its tests took", self.name()))
     }
 
-    /// How long after its start the first test began, if that is told, and how long the tests took.
-    fn told(
+    /// The time from the start to the first test, if reported, and the running time of the tests.
+    fn times(
         self,
-        ground: &Ground,
+        ground: &Directories,
         output: &Output,
         started: SystemTime,
     ) -> Option<(Option<Duration>, Duration)> {
@@ -91,23 +92,23 @@ impl Contender {
             Contender::Box | Contender::Process | Contender::Before => {
                 let report = ground.suite.join("target").join(PUBLISHED);
                 let lines = std::fs::read_to_string(report.with_file_name(events::FILE_NAME)).ok()?;
-                let told = figures::of_events(&lines)?;
-                let first = told.first_start.duration_since(started).ok()?;
-                Some((Some(first), told.phase))
+                let times = figures::of_events(&lines)?;
+                let first = times.first_start.duration_since(started).ok()?;
+                Some((Some(first), times.phase))
             }
             Contender::Nextest => Some((None, figures::of_nextest(&text(&output.stderr))?)),
             Contender::CargoTest => Some((None, figures::of_cargo_test(&text(&output.stdout))?)),
         }
     }
 
-    fn command(self, ground: &Ground) -> Command {
+    fn command(self, ground: &Directories) -> Command {
         let jobs = ground.jobs.to_string();
         let manifest = ground.suite.join("Cargo.toml");
         let mut command = cargo(ground);
         match self {
             Contender::Box | Contender::Process | Contender::Before => {
-                // As people start it, by way of cargo, which looks first whether there is anything
-                // to build.
+                // As people start it, through cargo, which first checks whether anything has to be
+                // built.
                 command.args(["run", "--package", "xtask", "--bin", "xtask", "--target-dir"]);
                 match ground.before.as_ref().filter(|_| self == Contender::Before) {
                     Some(before) => command.current_dir(before).arg(before.join("target")),
@@ -138,13 +139,13 @@ impl Contender {
     }
 }
 
-/// Whether there is a `cargo nextest`.
-pub(super) fn has_nextest(ground: &Ground) -> bool {
+/// Whether `cargo nextest` is installed.
+pub(super) fn has_nextest(ground: &Directories) -> bool {
     let output = cargo(ground).args(["nextest", "--version"]).output();
     output.is_ok_and(|output| output.status.success())
 }
 
-fn cargo(ground: &Ground) -> Command {
+fn cargo(ground: &Directories) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
         command.env_remove(name);

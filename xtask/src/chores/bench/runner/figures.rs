@@ -1,23 +1,23 @@
-//! What the runners say of their runs, and the table that comes of it. Pure.
+//! The runners' reports about their runs, and the resulting table. Pure.
 
 use std::time::{Duration, SystemTime};
 
 use crate::chores::limits::{FIRST_TEST_MAX, RATIO_MAX};
 use serde::Deserialize;
 
-/// This runner, as it is by default.
+/// This runner with its defaults.
 pub(super) const OURS: &str = "xtask test";
 
-/// That of an earlier checkout.
+/// The runner of an earlier checkout.
 pub(super) const BEFORE: &str = "xtask test, before";
 
-/// The one to beat.
+/// The reference.
 pub(super) const NEXTEST: &str = "cargo nextest run";
 
 /// One run of the suite.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
-    /// From the start of the command to that of the first test, where that is told.
+    /// From the start of the command to the first test, if reported.
     pub(super) first: Option<Duration>,
     /// From the start of the first test to the end of the last.
     pub(super) phase: Duration,
@@ -25,14 +25,14 @@ pub(super) struct Sample {
     pub(super) whole: Duration,
 }
 
-/// What the events of a run tell.
+/// The times in the events of a run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct EventTimes {
     pub(super) first_start: SystemTime,
     pub(super) phase: Duration,
 }
 
-/// Of a line of the events what matters here.
+/// The relevant parts of a line of the events.
 #[derive(Deserialize)]
 struct Line {
     r#type: String,
@@ -40,8 +40,8 @@ struct Line {
     started_ns: Option<u64>,
 }
 
-/// Reads the events of a run; `None` if no test ran in it.
-pub(super) fn of_events(ndjson: &str) -> Option<Told> {
+/// Parses the events of a run; `None` if no test ran in it.
+pub(super) fn of_events(ndjson: &str) -> Option<EventTimes> {
     let lines = ndjson
         .lines()
         .filter_map(|line| serde_json::from_str::<Line>(line).ok());
@@ -50,7 +50,7 @@ pub(super) fn of_events(ndjson: &str) -> Option<Told> {
     let run = Duration::from_nanos(is("run-start").next()?.started_ns?);
     let first = Duration::from_nanos(is("start").next()?.after_ns);
     let last = Duration::from_nanos(is("finish").next_back()?.after_ns);
-    Some(Told {
+    Some(EventTimes {
         first_start: SystemTime::UNIX_EPOCH + run + first,
         phase: last.saturating_sub(first),
     })
@@ -81,19 +81,19 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
 }
 
-/// What all runners took.
+/// The times of all runners.
 pub(super) struct Figures<'a> {
     runners: Vec<(&'static str, &'a [Sample])>,
     test_count: usize,
 }
 
 impl<'a> Figures<'a> {
-    /// Of runners that ran in turns, each as often as the others.
+    /// Of runners that ran in turns, each equally often.
     pub(super) fn new(runners: Vec<(&'static str, &'a [Sample])>, test_count: usize) -> Figures<'a> {
         Figures { runners, test_count }
     }
 
-    /// The table, and what it means.
+    /// The table, and its interpretation.
     pub(super) fn lines(&self) -> Vec<String> {
         let head = format!(
             "{:<30} {:>10} {:>10} {:>14} {:>11}",
@@ -133,7 +133,7 @@ impl<'a> Figures<'a> {
         found.map(|(_, samples)| *samples)
     }
 
-    /// What one took by what the other took, each pair taken one after the other.
+    /// The ratio of two runners' times. Each pair was measured one after the other.
     fn ratio(&self, one: &str, other: &str, of: fn(&Sample) -> Duration) -> Option<f64> {
         let pairs = self.samples(one)?.iter().zip(self.samples(other)?);
         Some(median(pairs.map(|(one, other)| {
@@ -168,7 +168,7 @@ impl<'a> Figures<'a> {
     }
 }
 
-/// In seconds; `None` if it is not known of each.
+/// In seconds; `None` if it is unknown for any of them.
 fn first_test(samples: &[Sample]) -> Option<f64> {
     let firsts: Option<Vec<f64>> = samples
         .iter()
@@ -181,7 +181,7 @@ fn verdict(kept: bool) -> &'static str {
     if kept { "kept" } else { "MISSED" }
 }
 
-/// The middle one; the higher of two. Of none it is not a number.
+/// The middle value; of two, the higher one. Not a number if there is none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn events_tell_when_the_first_test_began_and_how_long_all_took() {
+    fn events_give_the_start_of_the_first_test_and_the_total_time() {
         let events = r#"{"v":1,"after_ns":5,"type":"run-start","started_ns":1000,"name":"x"}
 {"v":1,"after_ns":200,"type":"start","id":"a"}
 {"v":1,"after_ns":250,"type":"start","id":"b"}
@@ -209,12 +209,12 @@ mod tests {
 {"v":1,"after_ns":900,"type":"finish"}
 {"v":1,"after_ns":950,"type":"run-end"}
 "#;
-        let told = of_events(events).unwrap();
+        let times = of_events(events).unwrap();
         assert_eq!(
-            told.first_start,
+            times.first_start,
             SystemTime::UNIX_EPOCH + Duration::from_nanos(1200)
         );
-        assert_eq!(told.phase, Duration::from_nanos(700));
+        assert_eq!(times.phase, Duration::from_nanos(700));
         assert_eq!(
             of_events("{\"type\":\"run-start\",\"after_ns\":1,\"started_ns\":1}\n"),
             None
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_others_say_is_understood() {
+    fn the_output_of_other_runners_is_parsed() {
         let nextest =
             "   PASS [   0.003s] a b\n------------\n     Summary [   2.472s] 321 tests run: 321 passed\n";
         assert_eq!(of_nextest(nextest), Some(Duration::from_millis(2472)));
@@ -233,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_of_pairs_and_kept_at_its_limit() {
-        // The median of each alone would say otherwise: the machine was slow in the second round
-        // for both.
+    fn a_ratio_is_the_median_of_pairs_and_kept_at_its_limit() {
+        // The ratio of the separate medians would be different: in the second round the machine was
+        // slow for both.
         let ours = [
             sample(Some(400), 100, 1000),
             sample(Some(1000), 300, 3000),

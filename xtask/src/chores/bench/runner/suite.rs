@@ -16,20 +16,20 @@ const WAIT_MILLIS: u64 = 50;
 /// The library and three integration tests.
 const BINARY_COUNT: usize = 4;
 
-/// All of them.
+/// All binaries.
 pub(super) const TEST_COUNT: usize = TRIVIAL_COUNT + WAITING_COUNT;
 
 const MANIFEST: &str =
     "[package]\nname = \"bench-suite\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
 
-/// What it is, for people.
+/// A description for people.
 pub(super) fn words() -> String {
     format!(
         "{TRIVIAL_COUNT} tests that do nothing and {WAITING_COUNT} that wait {WAIT_MILLIS} ms, in {BINARY_COUNT} binaries"
     )
 }
 
-/// Writes it, as far as it is not there.
+/// Writes it; unchanged files stay.
 pub(super) fn write(directory: &Path) -> std::io::Result<()> {
     for name in ["src", "tests"] {
         std::fs::create_dir_all(directory.join(name))?;
@@ -40,7 +40,7 @@ pub(super) fn write(directory: &Path) -> std::io::Result<()> {
         .try_for_each(|number| put(&directory.join(format!("tests/t{number}.rs")), &source(number)))
 }
 
-/// A file that does not change is not built again.
+/// An unchanged file is not built again.
 fn put(file: &Path, text: &str) -> std::io::Result<()> {
     if std::fs::read_to_string(file).is_ok_and(|there| there == text) {
         return Ok(());
@@ -48,7 +48,7 @@ fn put(file: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(file, text)
 }
 
-/// The tests of one binary: every so-manieth of all.
+/// The tests of one binary: every [`BINARY_COUNT`]th of all.
 fn source(binary: usize) -> String {
     let mut text = String::new();
     let of_binary = |count| (0..count).filter(move |number| number % BINARY_COUNT == binary);

@@ -1,8 +1,8 @@
-//! Stage 2: a child really mounts a file system; this file starts it, bounds it, believes it, and
-//! cleans up after it.
+//! Stage 2: a child really mounts a file system. This module starts it, limits its time, reads its
+//! answer, and cleans up after it.
 //!
-//! What is mounted and how is the probe binary's business (the workspace names it in its manifest).
-//! xtask never links fuser, which does not even build on a Mac without macFUSE.
+//! The probe binary decides what it mounts and how (the workspace names the binary in its
+//! manifest). The runner never links fuser, which does not even build on a Mac without macFUSE.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -27,7 +27,7 @@ struct Answer {
     evidence: String,
 }
 
-/// The verdict on `before` after a real attempt; what stage 1 found tells the way it was mounted,
+/// The verdict on `before` after a real attempt. The evidence of stage 1 says how it was mounted,
 /// or explains why not.
 pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Capability {
     let Some(binary) = probe_binary else {
@@ -44,7 +44,7 @@ pub(super) fn confirmed(before: &Capability, probe_binary: Option<&Path>) -> Cap
     combine(before, outcome.map(|evidence| format!("{evidence} in {ms} ms")))
 }
 
-/// The verdict on `before` after somebody else has run the probe.
+/// The verdict on `before` after other code has run the probe.
 pub(super) fn answered(before: &Capability, outcome: Result<(Vec<u8>, Duration), String>) -> Capability {
     let evidence = outcome.and_then(|(printed, took)| {
         let answer = answer(&printed).unwrap_or_else(|| Err("the probe gave no answer".to_owned()));
@@ -97,7 +97,8 @@ fn start(mut command: Command, directory: &Path) -> std::io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command.envs(TEMPORARY.map(|name| (name, directory)));
-    // A group of its own: a Ctrl-C meant for us must not end it between mounting and unmounting.
+    // A process group of its own: a Ctrl-C for the runner must not end it between mounting and
+    // unmounting.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn()
@@ -107,8 +108,8 @@ fn read_to_end(output: ChildStdout) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        // A pipe that breaks is the end of the output like any other; nobody listening is no loss
-        // either.
+        // A broken pipe is an end of the output like any other. If the receiver is gone, nothing is
+        // lost.
         let _read = output.take(PROBE_ANSWER_LEN_MAX).read_to_end(&mut bytes);
         let _sent = sender.send(bytes);
     });
@@ -119,7 +120,7 @@ fn read_answer(bytes: &[u8], child: &mut Child) -> Result<String, String> {
     answer(bytes).unwrap_or_else(|| Err(format!("the probe gave no answer: {}", last_words(child))))
 }
 
-/// The answer among what the probe printed, if there is one.
+/// The answer in the probe's output, if there is one.
 fn answer(printed: &[u8]) -> Option<Result<String, String>> {
     let text = String::from_utf8_lossy(printed);
     let mut lines = text.lines().rev();
@@ -144,17 +145,17 @@ fn last_words(child: &mut Child) -> String {
         .rev()
         .find(|line| !line.trim().is_empty())
         .map(str::trim);
-    line.map_or_else(|| "it said nothing".to_owned(), str::to_owned)
+    line.map_or_else(|| "it printed nothing".to_owned(), str::to_owned)
 }
 
-/// Kills and reaps it if it still runs, and detaches what it left mounted, so that the directory
-/// can be removed.
+/// Kills and reaps it if it still runs, and detaches its mounts, so that the directory can be
+/// removed.
 fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Path) {
-    // Fails only for a child that has ended already, which is what we want.
+    // Fails only if the child has already exited, which is fine.
     let _killed = child.kill();
     mounts::detach_below(directory);
-    // A dead child closes its output. One that does not even die of KILL is left to its parent's
-    // parent: never hang here.
+    // A dead child closes its output. One that even KILL does not end is left to the process above
+    // us, so that this code never hangs.
     let closed = output.is_some_and(|output| {
         !matches!(
             output.recv_timeout(PROBE_DEATH_TIMEOUT),
@@ -170,8 +171,8 @@ fn end(mut child: Child, output: Option<mpsc::Receiver<Vec<u8>>>, directory: &Pa
 mod tests {
     use super::*;
 
-    /// Attempts with a shell in the place of the probe; not a script in a file, which a sibling
-    /// test's fork keeps busy.
+    /// Attempts with a shell instead of the probe. Not a script file: a sibling test's fork could
+    /// keep that busy.
     fn attempt_with(script: &str, limit: Duration) -> Result<String, String> {
         let mut probe = Command::new("sh");
         probe.args(["-c", script]);
@@ -181,7 +182,7 @@ mod tests {
     const AMPLE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn an_answer_is_believed_whatever_else_is_printed() {
+    fn an_answer_counts_whatever_else_is_printed() {
         let yes = r#"echo noise; echo '{"capability":"fuse","available":true,"evidence":"mounted"}'"#;
         assert_eq!(attempt_with(yes, AMPLE), Ok("mounted".to_owned()));
         let no = r#"echo '{"capability":"fuse","available":false,"evidence":"EPERM"}'"#;

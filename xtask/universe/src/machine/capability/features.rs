@@ -2,15 +2,15 @@
 //! its capabilities.
 //!
 //! A feature that cannot be *built* here must not be selected (fuser's build script panics on a Mac
-//! without macFUSE). A feature that builds but cannot *run* may be selected all the same, so that
-//! its code is at least compiled.
+//! without macFUSE). A feature that builds but cannot *run* may still be selected, so that its code
+//! is at least compiled.
 
 use std::collections::BTreeMap;
 
 use super::{Capabilities, FuseMode};
 use crate::workspace::config::Feature;
 
-/// The features to select on `system`, which is named as by [`std::env::consts::OS`].
+/// The features to select on `system`, named as in [`std::env::consts::OS`].
 pub(super) fn decide(
     system: &str,
     capabilities: &Capabilities,
@@ -57,19 +57,19 @@ mod tests {
     }
 
     #[test]
-    fn what_always_builds_is_built_even_where_it_cannot_run() {
+    fn a_feature_that_always_builds_is_built_even_where_it_cannot_run() {
         assert_eq!(selected("linux", missing("fuse"), FuseMode::Auto), ["fuse"]);
     }
 
     #[test]
-    fn what_is_switched_off_is_not_built() {
+    fn a_disabled_feature_is_not_built() {
         for system in ["linux", "macos"] {
             assert_eq!(selected(system, present("fuse"), FuseMode::Off), [""; 0]);
         }
     }
 
     #[test]
-    fn what_needs_something_installed_is_built_only_where_that_is_found() {
+    fn a_feature_that_needs_an_installed_library_is_built_only_where_it_is_found() {
         assert_eq!(selected("macos", present("fuse"), FuseMode::Auto), ["fuse"]);
         assert_eq!(selected("macos", missing("fuse"), FuseMode::Auto), [""; 0]);
         assert_eq!(selected("windows", present("winfsp"), FuseMode::Auto), ["winfsp"]);

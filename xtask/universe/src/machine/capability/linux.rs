@@ -1,9 +1,7 @@
-//! FUSE on Linux, before anything is built: the device, the right to mount, and what stands in the
-//! way.
+//! FUSE on Linux, before anything is built: the device, the right to mount, and what prevents it.
 //!
 //! fuser's own errors mislead (a missing `/dev/fuse` reads as if the mount point were missing), so
-//! each cause is looked at here by itself. `look` gathers facts, `judge` is a pure function of
-//! them.
+//! each cause is checked separately here. `look` gathers facts, `judge` is a pure function of them.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -35,7 +33,7 @@ enum Device {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Privilege {
-    /// CAP_SYS_ADMIN is in effect: `mount(2)` will do.
+    /// CAP_SYS_ADMIN is in effect: `mount(2)` works.
     SysAdmin(Namespace),
     /// Setuid programs work, so `fusermount3` can help.
     Ordinary,
@@ -43,12 +41,12 @@ enum Privilege {
     NoNewPrivileges,
 }
 
-/// Where CAP_SYS_ADMIN holds.
+/// The scope of CAP_SYS_ADMIN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Namespace {
-    /// Everywhere: this is root, who alone may let the kernel pass reads through to a file.
+    /// Everywhere: this is root, which alone may let the kernel pass reads through to a file.
     Initial,
-    /// In a user namespace, where file systems of FUSE may be mounted since Linux 4.18.
+    /// In a user namespace, where FUSE file systems may be mounted since Linux 4.18.
     User,
 }
 
@@ -59,7 +57,7 @@ enum MountProgram {
     Absent,
 }
 
-/// Whether this process could mount a FUSE file system, judged without mounting one.
+/// Whether this process could mount a FUSE file system, decided without mounting one.
 pub(super) fn fuse() -> Capability {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     judge(&Facts {
@@ -101,7 +99,7 @@ fn judge_privilege(facts: &Facts) -> Capability {
             "fuse",
             format!("{opens}, way of mounting: this user namespace (CAP_SYS_ADMIN there)"),
         )
-        // Said if the mount is refused all the same.
+        // Shown if the mount is refused anyway.
         .with_hint("a user namespace can mount only with a mount namespace of its own: `unshare -Urm`"),
         (Privilege::Ordinary, MountProgram::Setuid(path)) => Capability::present(
             "fuse",
@@ -133,7 +131,7 @@ fn refused(facts: &Facts, evidence: String) -> Capability {
     Capability::missing("fuse", evidence).with_hint(hint(facts, otherwise))
 }
 
-/// In a container the way out is nearly always another way of starting it.
+/// In a container the cure is nearly always to start it differently.
 fn hint(facts: &Facts, otherwise: &str) -> String {
     facts.container.map_or_else(
         || otherwise.to_owned(),
@@ -143,7 +141,7 @@ fn hint(facts: &Facts, otherwise: &str) -> String {
     )
 }
 
-/// Opens it for reading and writing, as fuser will; an openable path alone may be anything.
+/// Opens it for reading and writing, as fuser will; the path alone may be anything.
 fn look_at_device(path: &Path) -> Device {
     match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => identify(&file).unwrap_or_else(|error| Device::Refused {
@@ -199,7 +197,7 @@ fn privilege(status: &str, namespace: Namespace) -> Privilege {
     }
 }
 
-/// The places where fuser looks: `$FUSERMOUNT_PATH`, then PATH, `/sbin` and `/bin`.
+/// The places that fuser searches: `$FUSERMOUNT_PATH`, then PATH, `/sbin` and `/bin`.
 fn look_for_mount_program() -> MountProgram {
     let named = std::env::var_os("FUSERMOUNT_PATH").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -322,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn another_device_under_the_name_is_not_taken_for_fuse() {
+    fn another_device_with_the_name_is_not_taken_for_fuse() {
         let device = look_at_device(Path::new("/dev/null"));
         assert_eq!(
             device,
@@ -334,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_not_there_is_said_not_to_exist() {
+    fn a_missing_device_is_reported_as_nonexistent() {
         let device = look_at_device(Path::new("/nonexistent/fuse"));
         let verdict = judge(&facts(device, ROOT, MountProgram::Absent));
         assert!(

@@ -1,7 +1,7 @@
-//! FUSE on macOS: macFUSE's bundle, to run, and its pkg-config file, without which fuser's build
-//! script panics.
+//! FUSE on macOS: macFUSE's bundle, for running, and its pkg-config file, without which fuser's
+//! build script panics.
 //!
-//! Written from the vendors' pages and fuser's build script; it has not been run on such a machine.
+//! Written from the vendors' pages and fuser's build script; not yet run on such a machine.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +10,8 @@ use super::Capability;
 
 const BUNDLE: &str = "/Library/Filesystems/macfuse.fs";
 
-/// Whether fuser can be built and macFUSE is installed; whether its extension is approved only a
-/// mount can tell.
+/// Whether fuser can be built and macFUSE is installed; only a mount can show whether its extension
+/// is approved.
 pub(super) fn fuse() -> Capability {
     judge(Path::new(BUNDLE).exists(), &pkg_config())
 }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_missing_part_is_named() {
         assert!(judge(false, &Err("x".into())).evidence.contains("macfuse.fs"));
         assert!(
             judge(true, &Err("Package fuse was not found".into()))

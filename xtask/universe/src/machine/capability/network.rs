@@ -1,5 +1,5 @@
-//! Loopback over IPv6 and IPv4: a socket is bound *and* reached, since a firewall or a downed `lo`
-//! only shows then.
+//! Loopback over IPv6 and IPv4: a socket is bound *and* reached, because a firewall or a disabled
+//! `lo` only shows then.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

@@ -1,8 +1,8 @@
-//! What the temporary directory allows: unix sockets and symbolic links, each tried in a fresh
+//! What the temporary directory supports: unix sockets and symbolic links, each tried in a new
 //! directory.
 //!
-//! A process of its own tries them where that is possible: if the runner is killed meanwhile, that
-//! one still removes the directory.
+//! If possible, a separate process tries them: if the runner is killed meanwhile, that process
+//! still removes the directory.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::Capability;
 use crate::base::invocation::Invocation;
 use crate::base::this_program;
 
-/// The first argument of a process that is to try what the temporary directory allows.
+/// The first argument of the process that tries what the temporary directory supports.
 const ARGUMENT: &str = "__storage";
 
-/// A fresh private directory below `TMPDIR`; short, because the paths of unix sockets end at 104 to
-/// 108 bytes.
+/// Creates a private directory below `TMPDIR`; its path is short, because the paths of unix sockets
+/// are limited to 104 to 108 bytes.
 ///
 /// # Errors
 /// When `TMPDIR` is missing, full or not writable.
@@ -30,7 +30,7 @@ pub(super) fn fresh_directory() -> io::Result<TempDir> {
     builder.tempdir()
 }
 
-/// Tries it for another process, if the arguments say so; `None` if they say something else.
+/// Tries it for another process, if the arguments say so; otherwise returns `None`.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     std::env::args_os().nth(1).filter(|first| first == ARGUMENT)?;
     let answer = serde_json::to_vec(&here()).unwrap_or_default();
@@ -50,11 +50,11 @@ fn here() -> [Capability; 2] {
     [unix_socket(), symlinks()]
 }
 
-/// What another process of this program has found out; `None` if it did not answer.
+/// The result of another process of this program; `None` if it did not answer.
 fn by_a_child() -> Option<[Capability; 2]> {
     let mut command = this_program::command();
     command.arg(ARGUMENT).stdin(Stdio::null()).stderr(Stdio::null());
-    // A signal to our group is not meant for it.
+    // A signal to our process group is not meant for it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let output = command.output().ok()?;

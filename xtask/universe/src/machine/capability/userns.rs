@@ -1,4 +1,4 @@
-//! Unprivileged user namespaces on Linux, tried in a forked child that never becomes another
+//! Unprivileged user namespaces on Linux, tried in a forked child that never executes another
 //! program.
 #![expect(
     unsafe_code,
@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 
 use super::Capability;
 
-/// The error by which the child says that all went well; entering a namespace never answers it.
+/// The error code that the child uses to report success; entering a namespace never returns it.
 const DONE: i32 = libc::ECANCELED;
 
-/// Whether a process may enter a user namespace and, with the rights it has there, a mount
+/// Whether a process may enter a user namespace and, with the rights that it has there, a mount
 /// namespace.
 ///
 /// Both, because AppArmor on Ubuntu 24.04 grants the first and then takes the rights away.
@@ -45,7 +45,7 @@ fn trial() -> io::Error {
 fn enter_namespaces() -> io::Result<()> {
     for namespace in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS] {
         // SAFETY: takes a flag and no pointer; it changes only the calling process, which is about
-        // to end.
+        // to exit.
         if unsafe { libc::unshare(namespace) } != 0 {
             return Err(io::Error::last_os_error());
         }

@@ -1,6 +1,6 @@
 //! WinFsp on Windows: its registry key names the directory, the directory holds the dll.
 //!
-//! Written from the vendor's pages; it has not been run on such a machine.
+//! Written from the vendor's pages; not yet run on such a machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::Capability;
 
 const KEY: &str = r"HKLM\SOFTWARE\WOW6432Node\WinFsp";
 
-/// Whether WinFsp is installed; whether its driver runs only a mount can tell.
+/// Whether WinFsp is installed; only a mount can show whether its driver runs.
 pub(super) fn winfsp() -> Capability {
     let hint = "install WinFsp (`winget install WinFsp.WinFsp`)";
     let Some(directory) = install_directory() else {

@@ -1,5 +1,5 @@
-//! How the values of a report stand in JSON: times in whole nanoseconds, output as a string where
-//! it is text and as `{"base64": …}` where it is not, so that every byte comes back; paths as text.
+//! The values of a report in JSON: times in whole nanoseconds; output as a string if it is text and
+//! as `{"base64": …}` otherwise, so that every byte is restored; paths as text.
 
 /// A point in time: nanoseconds since 1970. Times before that become 1970.
 pub(crate) mod time {
@@ -17,7 +17,7 @@ pub(crate) mod time {
     }
 }
 
-/// A point in time that may be missing; as [`time`].
+/// A point in time that may be missing; see [`time`].
 pub(super) mod maybe_time {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,7 +41,7 @@ pub(super) mod maybe_time {
     }
 }
 
-/// A length of time in nanoseconds.
+/// A duration in nanoseconds.
 pub(crate) mod duration {
     use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(crate) mod duration {
     }
 }
 
-/// What a program wrote.
+/// The output of a program.
 pub(super) mod output {
     use std::borrow::Cow;
 
@@ -92,18 +92,18 @@ pub(super) mod output {
             Form::Text(text) => Ok(text.into_owned().into_bytes()),
             Form::Bytes { base64 } => STANDARD
                 .decode(base64)
-                .map_err(|why| D::Error::custom(format!("the output is no base64: {why}"))),
+                .map_err(|why| D::Error::custom(format!("the output is not base64: {why}"))),
         }
     }
 }
 
-/// Paths, of which what is no Unicode is lost.
+/// Paths; invalid Unicode in them is lost.
 pub(super) mod paths {
     use std::path::PathBuf;
 
     use serde::Serializer;
 
-    /// One that may be missing.
+    /// A path that may be missing.
     pub(in crate::report::data) fn one<S: Serializer>(
         path: &Option<PathBuf>,
         serializer: S,
@@ -133,7 +133,7 @@ mod tests {
     struct Written(#[serde(with = "output")] Vec<u8>);
 
     #[test]
-    fn bytes_that_are_no_text_come_back() {
+    fn bytes_that_are_not_text_are_restored() {
         for (bytes, json) in [
             (b"text".to_vec(), "\"text\""),
             (vec![0xff], "{\"base64\":\"/w==\"}"),
@@ -146,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_refused() {
+    fn invalid_base64_is_refused() {
         for text in ["Z", "Zg", "Zg=", "====", "Zm9v!", "Zm9\u{e4}", "Zm9vYg==="] {
             let json = serde_json::json!({ "base64": text }).to_string();
             let why = serde_json::from_str::<Written>(&json).map(|written| written.0);
             assert!(
-                why.is_err_and(|why| why.to_string().contains("no base64")),
+                why.is_err_and(|why| why.to_string().contains("not base64")),
                 "{text}"
             );
         }

@@ -1,8 +1,8 @@
 //! The lines of `events.ndjson`, version 1.
 //!
 //! Each line is an object with `v`, `type`, and `after_ns`, the time from the start of the run. New
-//! types and fields may come without a new version; readers skip what they do not know. A field
-//! never changes its meaning.
+//! types and fields may be added without a new version; readers skip unknown ones. A field never
+//! changes its meaning.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::disarm::disarmed_json;
 use crate::report::data::{Case, Failure, Leak, Phase, wire};
 
-/// The version of the format. One that is higher is not for us to read.
+/// The version of the format. This program cannot read a higher one.
 pub(super) const VERSION: u32 = 1;
 
 /// As [`crate::report::data::Report::properties`].
@@ -34,7 +34,7 @@ pub(super) struct Line<'a> {
 pub(super) enum Event<'a> {
     /// Always the first one.
     RunStart {
-        /// What the project is called.
+        /// The name of the project.
         #[serde(default)]
         name: String,
         run_id: String,
@@ -44,9 +44,9 @@ pub(super) enum Event<'a> {
         args: Vec<String>,
         properties: Properties,
     },
-    /// More is known of the run; replaces the properties that were known before.
+    /// More about the run is known; replaces the earlier properties.
     Properties { properties: Properties },
-    /// A phase begins: `probe`, `build`, `list`, `tests`. The one before ends.
+    /// A phase begins: `probe`, `build`, `list`, `tests`. The previous one ends.
     Phase { name: Cow<'a, str> },
     /// A script that runs before tests has ended, as a phase of its own beside the others.
     Script {
@@ -56,7 +56,7 @@ pub(super) enum Event<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Cow<'a, Failure>>,
     },
-    /// A test is selected. The case is what becomes of it if nothing more is heard.
+    /// A test is selected. The case is its result if no further event follows.
     Discovered {
         suite: Cow<'a, str>,
         case: Cow<'a, Case>,
@@ -68,8 +68,8 @@ pub(super) enum Event<'a> {
         attempt: u32,
         slot: usize,
     },
-    /// An attempt goes on and has taken more time than this, pauses not counted: its limit, or a
-    /// multiple of that. How long it took in the end is said by its `finish`.
+    /// An attempt is slow: it has exceeded this running time, suspensions not counted, which is its
+    /// limit or a multiple of it. Its `finish` has the final running time.
     Slow {
         id: Cow<'a, str>,
         round: u32,
@@ -77,15 +77,15 @@ pub(super) enum Event<'a> {
         #[serde(with = "wire::duration", rename = "passed_ns")]
         passed: Duration,
     },
-    /// A test left something behind. Its `finish` says so, too; this is for those who watch for
-    /// nothing else.
+    /// A test left something behind. Its `finish` contains that, too; this event is for readers
+    /// that watch only for leaks.
     Leak {
         id: Cow<'a, str>,
         round: u32,
         #[serde(flatten)]
         leak: Leak,
     },
-    /// An attempt ended. Where there are several for one attempt, the last one holds.
+    /// An attempt ended. If there are several for one attempt, the last one counts.
     Finish {
         suite: Cow<'a, str>,
         attempt: u32,
@@ -110,7 +110,7 @@ pub(super) enum Event<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setup_failure: Option<Failure>,
     },
-    /// Of a later time.
+    /// The same event at a later time.
     #[serde(other)]
     Unknown,
 }
@@ -125,7 +125,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// With its end; JSON escapes every other one.
+    /// With its line end; JSON escapes every other one.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_string(self).unwrap_or_default();
         let mut line = disarmed_json(&json);
@@ -146,8 +146,8 @@ impl From<Case> for Cow<'_, Case> {
     }
 }
 
-/// Phases of which only the beginnings are known: each ends where the next one begins, and the last
-/// one at `end`.
+/// Phases of which only the starts are known: each ends where the next one begins, and the last one
+/// at `end`.
 pub(super) fn phases(begun: Vec<(String, Duration)>, end: Duration) -> Vec<Phase> {
     let ends: Vec<Duration> = begun
         .iter()

@@ -1,8 +1,8 @@
-//! From events back to a report: the whole one of a run that ended, and of a run that was killed
-//! what is known of it.
+//! Restores a report from events: completely for a run that ended, and as far as known for a run
+//! that was killed.
 //!
-//! A test that started and did not end is reported as interrupted. Skips types and fields that it
-//! does not know, and a last line that was torn.
+//! A test that started and did not end is reported as interrupted. Unknown types and fields, and an
+//! incomplete last line, are skipped.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,22 +17,22 @@ use crate::base::limits::EVENTS_LEN_MAX;
 use crate::base::regular_file;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Phase, Report, Suite};
 
-/// The report of the run whose events are in this file.
+/// The report of the run with its events in this file.
 ///
 /// # Errors
-/// When the file cannot be read, or holds something else.
+/// When the file cannot be read, or contains something else.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
     let bytes = regular_file::read(path, EVENTS_LEN_MAX).map_err(|why| {
         let hint = "hint: `test` writes the events of its latest run, `--events PATH` those of any run";
         anyhow::anyhow!("could not read events from `{}`: {why}\n{hint}", path.display())
     })?;
-    replay(&bytes).with_context(|| format!("could not understand the events in `{}`", path.display()))
+    replay(&bytes).with_context(|| format!("could not parse the events in `{}`", path.display()))
 }
 
-/// The report that these lines amount to.
+/// The report that these lines describe.
 ///
 /// # Errors
-/// When a line other than the last one is no event, or is of a later version.
+/// When a line other than the last one is not an event, or has a later version.
 pub(super) fn replay(bytes: &[u8]) -> anyhow::Result<Report> {
     let mut replay = Replay::default();
     let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
@@ -41,7 +41,7 @@ pub(super) fn replay(bytes: &[u8]) -> anyhow::Result<Report> {
         match parse(line) {
             Ok(line) => replay.take(line),
             Err(_) if is_torn => break,
-            Err(error) => return Err(error.context(format!("line {} is no event", index + 1))),
+            Err(error) => return Err(error.context(format!("line {} is not an event", index + 1))),
         }
     }
     replay.into_report()
@@ -56,12 +56,12 @@ struct Versioned {
 fn parse(bytes: &[u8]) -> anyhow::Result<Line<'static>> {
     let Versioned { v } = serde_json::from_slice(bytes)?;
     if v > VERSION {
-        bail!("it is of version {v}, and this program understands no more than {VERSION}");
+        bail!("its version is {v}; this program reads versions up to {VERSION}");
     }
     Ok(serde_json::from_slice(bytes)?)
 }
 
-/// What is known so far.
+/// The state so far.
 #[derive(Debug, Default)]
 struct Replay {
     run: Option<(String, String, SystemTime)>,
@@ -69,7 +69,7 @@ struct Replay {
     phases: Vec<(String, Duration)>,
     /// What ran before tests, beside the phases.
     scripts: Vec<Phase>,
-    /// The place of each test, by id: in the order in which they were first told of.
+    /// The position of each test, by id: in the order of their first events.
     places: BTreeMap<String, usize>,
     tests: BTreeMap<(usize, u32), Progress>,
     suites: BTreeMap<String, (SystemTime, Duration)>,
@@ -81,13 +81,13 @@ struct Replay {
 #[derive(Debug, Default)]
 struct Progress {
     suite: String,
-    /// What becomes of it if nothing more is heard.
+    /// The result if no further event follows.
     planned: Option<Case>,
     started: Option<Started>,
     finished: BTreeMap<u32, Case>,
 }
 
-/// The attempt that was begun last.
+/// The latest attempt that began.
 #[derive(Debug)]
 struct Started {
     attempt: u32,
@@ -205,7 +205,7 @@ impl Replay {
 }
 
 impl Progress {
-    /// What the test amounts to, in a run that started then and ended so long after.
+    /// The test's result, in a run that started at this time and ended after this duration.
     fn into_case(mut self, run_started: SystemTime, run_elapsed: Duration) -> Option<Case> {
         let unfinished = self.started.take().filter(|started| {
             let last = self.finished.last_key_value();

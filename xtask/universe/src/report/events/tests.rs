@@ -93,8 +93,8 @@ fn rich_case() -> Case {
 }
 
 #[test]
-fn a_run_that_ended_comes_back_as_it_was() {
-    let told = report(
+fn a_finished_run_is_restored_unchanged() {
+    let original = report(
         "r",
         vec![
             case("a", Outcome::Passed),
@@ -103,23 +103,24 @@ fn a_run_that_ended_comes_back_as_it_was() {
             rich_case(),
         ],
     );
-    let written = Written::begun(&told);
-    let first = told.cases().next().unwrap();
+    let written = Written::begun(&original);
+    let first = original.cases().next().unwrap();
     written.start(first, 1);
     written.events.finished("p::suite", 1, first);
-    written.events.run_ended(Exit::TestsFailed, &told);
+    written.events.run_ended(Exit::TestsFailed, &original);
     let again = written.read();
-    assert_eq!(json(&again), json(&told));
+    assert_eq!(json(&again), json(&original));
     assert_eq!(again.phases.len(), 2);
 }
 
 #[test]
-fn what_was_told_and_did_not_change_is_not_told_again() {
-    let told = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
-    let written = Written::begun(&told);
-    told.cases()
+fn an_unchanged_case_is_not_written_again() {
+    let original = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
+    let written = Written::begun(&original);
+    original
+        .cases()
         .for_each(|case| written.events.finished("p::suite", 1, case));
-    written.events.run_ended(Exit::Success, &told);
+    written.events.run_ended(Exit::Success, &original);
     let finishes = written
         .lines()
         .iter()
@@ -129,21 +130,21 @@ fn what_was_told_and_did_not_change_is_not_told_again() {
 }
 
 #[test]
-fn what_changed_after_it_was_told_holds_in_the_end() {
-    let (mut told, early) = (
+fn a_case_that_changed_after_it_was_written_counts_at_the_end() {
+    let (mut original, early) = (
         report("r", vec![case("a", failed("flaky"))]),
         case("a", Outcome::Passed),
     );
-    told.properties.push(("features".into(), "x".into()));
-    let written = Written::begun(&told);
+    original.properties.push(("features".into(), "x".into()));
+    let written = Written::begun(&original);
     written.events.finished("p::suite", 1, &early);
-    written.events.run_ended(Exit::TestsFailed, &told);
-    assert_eq!(json(&written.read()), json(&told));
+    written.events.run_ended(Exit::TestsFailed, &original);
+    assert_eq!(json(&written.read()), json(&original));
 }
 
 #[test]
 fn a_test_that_was_running_when_the_run_was_killed_is_interrupted_and_one_that_never_ran_is_skipped() {
-    let told = report(
+    let original = report(
         "r",
         vec![
             case("ended", Outcome::Passed),
@@ -151,8 +152,8 @@ fn a_test_that_was_running_when_the_run_was_killed_is_interrupted_and_one_that_n
             case("waits", Outcome::Passed),
         ],
     );
-    let written = Written::begun(&told);
-    let cases: Vec<&Case> = told.cases().collect();
+    let written = Written::begun(&original);
+    let cases: Vec<&Case> = original.cases().collect();
     written.start(cases[0], 1);
     written.events.finished("p::suite", 1, cases[0]);
     written.start(cases[1], 1);
@@ -168,8 +169,8 @@ fn a_test_that_was_running_when_the_run_was_killed_is_interrupted_and_one_that_n
 
 #[test]
 fn attempts_before_the_last_one_are_earlier_ones_even_if_the_last_one_never_ended() {
-    let told = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
-    let written = Written::begun(&told);
+    let original = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
+    let written = Written::begun(&original);
     for name in ["a", "b"] {
         let failing = case(name, failed("once"));
         written.start(&failing, 1);
@@ -192,10 +193,11 @@ fn attempts_before_the_last_one_are_earlier_ones_even_if_the_last_one_never_ende
 }
 
 #[test]
-fn rounds_of_a_test_stand_beside_each_other_and_an_unfinished_one_is_interrupted() {
-    let told = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
-    let written = Written::begun(&told);
-    told.cases()
+fn rounds_of_a_test_are_listed_together_and_an_unfinished_one_is_interrupted() {
+    let original = report("r", vec![case("a", Outcome::Passed), case("b", Outcome::Passed)]);
+    let written = Written::begun(&original);
+    original
+        .cases()
         .for_each(|case| written.events.finished("p::suite", 1, case));
     let second = Case {
         round: 2,
@@ -222,10 +224,10 @@ fn each_leak_has_a_line_of_its_own() {
 }
 
 #[test]
-fn that_a_test_is_slow_is_told_while_it_runs_and_changes_nothing_of_the_report() {
-    let told = report("r", vec![case("a", Outcome::Passed)]);
-    let written = Written::begun(&told);
-    let first = told.cases().next().unwrap();
+fn a_slow_test_is_an_event_while_it_runs_and_the_report_is_the_same() {
+    let original = report("r", vec![case("a", Outcome::Passed)]);
+    let written = Written::begun(&original);
+    let first = original.cases().next().unwrap();
     written.start(first, 1);
     written.events.slow(Slow {
         id: &first.id,
@@ -239,14 +241,14 @@ fn that_a_test_is_slow_is_told_while_it_runs_and_changes_nothing_of_the_report()
         (&"slow".into(), &"p::suite$m::a".into(), &5_000_000_000_u64.into())
     );
     written.events.finished("p::suite", 1, first);
-    written.events.run_ended(Exit::Success, &told);
-    assert_eq!(json(&written.read()), json(&told));
+    written.events.run_ended(Exit::Success, &original);
+    assert_eq!(json(&written.read()), json(&original));
 }
 
 #[test]
 fn a_torn_last_line_and_unknown_types_and_fields_are_skipped() {
-    let told = report("r", vec![case("a", Outcome::Passed)]);
-    let written = Written::begun(&told);
+    let original = report("r", vec![case("a", Outcome::Passed)]);
+    let written = Written::begun(&original);
     let mut bytes = std::fs::read(&written.path).unwrap();
     bytes.extend(b"{\"v\":1,\"after_ns\":5,\"type\":\"comet\",\"tail\":[1]}\n");
     bytes.extend(b"{\"v\":1,\"after_ns\":6,\"type\":\"phase\",\"name\":\"x\",\"moon\":{}}\n");
@@ -259,10 +261,10 @@ fn a_torn_last_line_and_unknown_types_and_fields_are_skipped() {
 }
 
 #[test]
-fn every_beginning_of_the_file_can_be_read_once_the_run_has_begun() {
-    let told = report("r", vec![rich_case()]);
-    let written = Written::begun(&told);
-    written.events.run_ended(Exit::Success, &told);
+fn every_prefix_of_the_file_can_be_read_once_the_run_has_begun() {
+    let original = report("r", vec![rich_case()]);
+    let written = Written::begun(&original);
+    written.events.run_ended(Exit::Success, &original);
     let bytes = std::fs::read(&written.path).unwrap();
     let first = bytes.iter().position(|&byte| byte == b'\n').unwrap();
     for end in first + 1..bytes.len() {
@@ -271,9 +273,9 @@ fn every_beginning_of_the_file_can_be_read_once_the_run_has_begun() {
 }
 
 #[test]
-fn what_is_no_event_or_of_a_later_version_is_refused_by_line() {
+fn invalid_events_and_later_versions_are_refused_with_their_line() {
     let message = |text: &str| format!("{:#}", replay::replay(text.as_bytes()).unwrap_err());
-    assert!(message("<xml/>\n").starts_with("line 1 is no event"));
+    assert!(message("<xml/>\n").starts_with("line 1 is not an event"));
     for other in ["[]\n", "3\n"] {
         assert!(
             message(other).contains("expected an object that says its version"),
@@ -281,7 +283,7 @@ fn what_is_no_event_or_of_a_later_version_is_refused_by_line() {
             message(other)
         );
     }
-    assert!(message("{\"v\":2,\"after_ns\":0,\"type\":\"phase\",\"name\":\"x\"}\n").contains("version 2"));
+    assert!(message("{\"v\":2,\"after_ns\":0,\"type\":\"phase\",\"name\":\"x\"}\n").contains("version is 2"));
     assert_eq!(message(""), "there is no `run-start`");
 }
 

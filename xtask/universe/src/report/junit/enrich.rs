@@ -1,8 +1,8 @@
-//! One pass over the XML of `junit-report` that writes what it cannot: names and totals at the
+//! One pass over the XML of `junit-report` that adds what it cannot write: names and totals at the
 //! root, wall times with three decimals, skip counts, properties, file and line of a test, its
 //! earlier attempts, indentation.
 //!
-//! Elements and text pass through as they are; only the attributes of `testsuites`, `testsuite` and
+//! Elements and text pass through unchanged. Only the attributes of `testsuites`, `testsuite` and
 //! `testcase` are written anew, from the report and in its order.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,10 +15,10 @@ use quick_xml::{Reader, Writer};
 use super::{Dialect, model, reruns, sanitise};
 use crate::report::data::{Case, Outcome, Report, Suite};
 
-/// What the pass writes down.
+/// The data that the pass adds.
 pub(super) struct Run<'a> {
     pub(super) report: &'a Report,
-    /// In the order in which the XML has them.
+    /// In the same order as in the XML.
     pub(super) suites: &'a [Suite],
     pub(super) dialect: Dialect,
 }
@@ -83,7 +83,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Never an empty element, since the properties follow.
+    /// Never an empty element, because the properties follow.
     fn start_suite(&mut self, content: Content) -> Result<()> {
         let suite = self
             .run
@@ -138,7 +138,7 @@ impl<'a> Pass<'a> {
         Ok(self.writer.write_event(Event::End(BytesEnd::new("testcase")))?)
     }
 
-    /// The one that was begun last.
+    /// The latest case that began.
     fn case(&self) -> Result<&'a Case> {
         let indices = self.next_suite.checked_sub(1).zip(self.next_case.checked_sub(1));
         let case = indices.and_then(|(suite, case)| self.run.suites.get(suite)?.cases.get(case));
@@ -153,7 +153,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Whether an element has any.
+/// Whether an element has content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     Follows,

@@ -1,7 +1,7 @@
-//! The report in the words of `junit-report`, every string sanitised.
+//! The report in the types of `junit-report`, with every string sanitised.
 //!
-//! Times, counts and timestamps are left to `enrich`: the crate prints binary fractions for times,
-//! sums them where we know the wall time, and panics on timestamps that it cannot format.
+//! `enrich` writes times, counts and timestamps: the crate prints binary fractions for times, sums
+//! them where we know the wall time, and panics on timestamps that it cannot format.
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
 
@@ -35,7 +35,7 @@ fn case(case: &Case) -> TestCase {
     model
 }
 
-/// Unique for every round: readers take two testcases of the same name for one.
+/// Unique for every round: readers treat two testcases of the same name as one.
 pub(super) fn name(case: &Case) -> String {
     match case.round {
         1 => sanitise::line(&case.name),
@@ -43,12 +43,12 @@ pub(super) fn name(case: &Case) -> String {
     }
 }
 
-/// The reason stands twice: some readers show only the attribute, others only the text.
+/// The reason appears twice: some readers show only the attribute, others only the text.
 fn result(outcome: &Outcome) -> TestResult {
     match outcome {
         Outcome::Passed => TestResult::Success,
         Outcome::Failed(failure) => {
-            let (type_, message, cause) = told(failure);
+            let (type_, message, cause) = parts(failure);
             TestResult::Failure {
                 type_,
                 message,
@@ -56,7 +56,7 @@ fn result(outcome: &Outcome) -> TestResult {
             }
         }
         Outcome::Errored(failure) => {
-            let (type_, message, cause) = told(failure);
+            let (type_, message, cause) = parts(failure);
             TestResult::Error {
                 type_,
                 message,
@@ -71,7 +71,7 @@ fn result(outcome: &Outcome) -> TestResult {
     }
 }
 
-fn told(failure: &Failure) -> (String, String, Option<String>) {
+fn parts(failure: &Failure) -> (String, String, Option<String>) {
     let Failure {
         kind,
         message,

@@ -1,9 +1,9 @@
-//! What a testcase says beyond its outcome: the attempts before the last one, what it left behind,
-//! what belongs to it.
+//! The parts of a testcase besides its outcome: the attempts before the last one, its leaks, and
+//! its files.
 //!
-//! An attempt that failed before a success is `flakyFailure` or `flakyError`, one before another
-//! failure is `rerunFailure` or `rerunError`, as Maven's Surefire names them and Jenkins reads
-//! them.
+//! An attempt that failed before a success is a `flakyFailure` or `flakyError`; one before another
+//! failure is a `rerunFailure` or `rerunError`. Maven's Surefire defines these names and Jenkins
+//! reads them.
 
 use anyhow::Result;
 use quick_xml::Writer;
@@ -47,7 +47,7 @@ fn element<'a>(case: &Case, attempt: &'a Attempt) -> Option<(&'static str, &'a F
     }
 }
 
-/// `text` is sanitised; without any there is no element.
+/// `text` is sanitised; if it is empty, there is no element.
 fn write_text(name: &str, text: &str, writer: &mut Writer<Vec<u8>>) -> Result<()> {
     if !text.is_empty() {
         writer.write_event(Event::Start(BytesStart::new(name)))?;
@@ -57,7 +57,7 @@ fn write_text(name: &str, text: &str, writer: &mut Writer<Vec<u8>>) -> Result<()
     Ok(())
 }
 
-/// What the dialect `rich` says of a test as properties.
+/// The properties of a test in the dialect `rich`.
 pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
     let mut properties = Vec::new();
     if !case.earlier.is_empty() {
@@ -74,8 +74,7 @@ pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
     properties
 }
 
-/// Standard output, and a line for each file that belongs to the test: readers show such files
-/// beside it.
+/// Standard output, and a line for each file of the test: readers show such files beside it.
 pub(super) fn stdout(case: &Case) -> Option<String> {
     let attachments = case
         .attachments
@@ -84,7 +83,7 @@ pub(super) fn stdout(case: &Case) -> Option<String> {
     with_lines(&case.stdout, attachments)
 }
 
-/// Standard error, and a line for each thing that the test left behind.
+/// Standard error, and a line for each leak of the test.
 pub(super) fn stderr(case: &Case) -> Option<String> {
     with_lines(&case.stderr, leak_lines(&case.leaks))
 }
@@ -96,7 +95,7 @@ fn leak_lines(leaks: &[Leak]) -> impl Iterator<Item = String> {
         .map(|leak| sanitise::line(&format!("left behind: {}: {}", leak.kind, leak.what)))
 }
 
-/// Sanitised; `None` where there is nothing.
+/// Sanitised; `None` if empty.
 fn with_lines(output: &[u8], lines: impl Iterator<Item = String>) -> Option<String> {
     let mut text = sanitise::output(output);
     for line in lines {

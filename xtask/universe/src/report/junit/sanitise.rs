@@ -1,4 +1,4 @@
-//! Strings that XML 1.0 can carry: whatever a test prints becomes text that every parser accepts.
+//! Strings that XML 1.0 can carry: any output of a test becomes text that every parser accepts.
 //!
 //! XML forbids most control characters and two noncharacters even when they are escaped, and `]]>`
 //! ends a CDATA section. One of them in one line of one test's output makes Jenkins refuse the
@@ -7,19 +7,19 @@
 use crate::base::limits::{JUNIT_LINE_LEN_MAX, JUNIT_TEXT_LEN_MAX, LOG_LEN_MAX};
 use crate::base::truncation;
 
-/// What a test printed, to go into a CDATA section.
+/// The output of a test, for a CDATA section.
 pub(super) fn output(bytes: &[u8]) -> String {
     text(&String::from_utf8_lossy(bytes))
 }
 
-/// Text to go into a CDATA section: without escape sequences and forbidden characters, capped,
-/// `]]>` split in two.
+/// Text for a CDATA section: without escape sequences and forbidden characters, truncated, `]]>`
+/// split in two.
 pub(super) fn text(raw: &str) -> String {
     let text = allowed(&without_escapes(raw).replace("\r\n", "\n").replace('\r', "\n"));
     capped(text).replace("]]>", "]]]]><![CDATA[>")
 }
 
-/// Text to go into an attribute: one line, whose runs of white space are one space each.
+/// Text for an attribute: one line, with each run of white space as one space.
 pub(super) fn line(raw: &str) -> String {
     let text = allowed(&without_escapes(raw));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -33,7 +33,7 @@ pub(super) fn line(raw: &str) -> String {
     }
 }
 
-/// Replaces what is no `Char` of XML 1.0 (section 2.2) by U+FFFD.
+/// Replaces everything that is not a `Char` of XML 1.0 (section 2.2) by U+FFFD.
 fn allowed(text: &str) -> String {
     text.chars()
         .map(|scalar| {
@@ -67,8 +67,8 @@ fn without_escapes(text: &str) -> String {
     kept + rest
 }
 
-/// What follows `[`, parameters and the final byte; `None` where that is not what `after` begins
-/// with.
+/// The text after a CSI sequence: `after` without `[`, parameters and the final byte. `None` if
+/// `after` does not begin with one.
 fn behind_csi(after: &str) -> Option<&str> {
     let tail = after
         .strip_prefix('[')?
@@ -76,8 +76,8 @@ fn behind_csi(after: &str) -> Option<&str> {
     tail.strip_prefix(|scalar| matches!(scalar, '@'..='~'))
 }
 
-/// What follows `]`, a string and BEL or ST. It never spans lines, or one that is not ended would
-/// swallow all output.
+/// The text after an OSC sequence: `]`, a string, and BEL or ST. It never spans lines; otherwise an
+/// unfinished one would swallow all further output.
 fn behind_osc(after: &str) -> Option<&str> {
     let body = after.strip_prefix(']')?;
     let tail = body.get(body.find(['\u{7}', '\u{1b}', '\n'])?..)?;
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_that_is_no_sequence_is_marked_and_swallows_nothing() {
+    fn an_incomplete_escape_is_marked_and_swallows_nothing() {
         assert_eq!(text("a\u{1b}b"), "a\u{fffd}b");
         assert_eq!(
             text("\u{1b}]never ended\nnext line"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_become_text() {
+    fn bytes_that_are_not_text_become_text() {
         assert_eq!(
             output(b"a\xffb\xed\xa0\x80c"),
             "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}c"
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_was_cut_before_tells_all_that_is_missing() {
+    fn text_that_was_cut_before_counts_all_missing_bytes() {
         let half = "x".repeat(JUNIT_TEXT_LEN_MAX / 2);
         let cut = text(&format!("{half}{}{half}", truncation::mark(100_000_000)));
         assert!(cut.contains("[... 100000000 bytes left out here; "), "{cut}");

@@ -1,9 +1,9 @@
-//! The rules of the format that readers rely on, checked on a finished document with nothing but an
-//! XML parser.
+//! The rules of the format that readers rely on, checked on a finished document with only an XML
+//! parser.
 //!
-//! They are those of Jenkins' `junit-10.xsd` (attributes, children, SUREFIRE_TIME), what `rich`
-//! adds to it, and our own: counts that are true, test names that are unique, reasons both as
-//! attribute and as text.
+//! These are the rules of Jenkins' `junit-10.xsd` (attributes, children, SUREFIRE_TIME), the
+//! additions of `rich`, and our own: correct counts, unique test names, reasons both as attribute
+//! and as text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::{Dialect, sanitise};
 
-/// What is wrong with `xml`, one line each; empty if nothing is.
+/// The violations in `xml`, one line each; empty if there are none.
 pub fn violations(xml: &str, dialect: Dialect) -> Vec<String> {
     let mut check = Check {
         dialect,
@@ -227,13 +227,13 @@ impl Check {
         let parent = self.open.last().map(|open| open.name.as_str());
         let fits = match parent {
             None => name == "testsuites",
-            // Properties of a test are beyond the schema.
+            // Properties of a test are not in the schema.
             Some("testcase") if name == "properties" => self.dialect == Dialect::Rich,
             Some(parent) => rule(parent).is_some_and(|rule| rule.children.contains(&name)),
         };
         if !fits {
             self.found.push(format!(
-                "<{name}> may not stand in {}",
+                "<{name}> may not be in {}",
                 parent.unwrap_or("the document")
             ));
         }
@@ -315,7 +315,7 @@ impl Check {
         }
     }
 
-    /// A test that failed is not flaky, and one that did not was not run again.
+    /// A failed test may not have flaky attempts, and one that did not fail may not have reruns.
     fn check_reruns(&mut self, open: &Open) {
         let has = |name: &str| open.below.contains_key(name);
         let failed = has("failure") || has("error");
@@ -325,7 +325,7 @@ impl Check {
         }
         if !failed && (has("rerunFailure") || has("rerunError")) {
             self.found
-                .push("a <testcase> that did not fail may not have failed again".to_owned());
+                .push("a <testcase> that did not fail may not have reruns".to_owned());
         }
     }
 
@@ -334,7 +334,7 @@ impl Check {
         let identity = (value("classname"), value("name"));
         if self.seen.contains(&identity) {
             self.found.push(format!(
-                "`{}.{}` stands twice; readers keep only the first",
+                "`{}.{}` appears twice; readers keep only the first",
                 identity.0, identity.1
             ));
         }
@@ -376,7 +376,7 @@ mod tests {
         let case = r#"<testcase name="n" classname="c" time="0.1" line="3"><stdout/></testcase>"#;
         assert_eq!(
             found(SUITE, case),
-            "<testcase> may not have `line`; <stdout> may not stand in testcase"
+            "<testcase> may not have `line`; <stdout> may not be in testcase"
         );
         assert_eq!(
             violations(
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_lie_are_found() {
+    fn wrong_counts_are_found() {
         assert_eq!(
             found(&SUITE.replace(r#"skipped="0""#, r#"skipped="1""#), CASE),
             "`skipped` of <testsuite> is not 0"
@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn properties_of_a_test_are_for_the_rich_dialect() {
         let case = r#"<testcase name="n" classname="c" time="0"><properties><property name="a" value="b"/></properties></testcase>"#;
-        assert_eq!(found(SUITE, case), "<properties> may not stand in testcase");
+        assert_eq!(found(SUITE, case), "<properties> may not be in testcase");
         assert_eq!(violations(&document(SUITE, case), Dialect::Rich), [""; 0]);
     }
 
@@ -441,7 +441,7 @@ mod tests {
         let rerun = attempt("rerunFailure", "<stackTrace/>");
         assert_eq!(
             found(SUITE, &case(&rerun)),
-            "<stackTrace> must not be empty; a <testcase> that did not fail may not have failed again"
+            "<stackTrace> must not be empty; a <testcase> that did not fail may not have reruns"
         );
         let failed = attempt("failure", "m") + &flaky;
         assert!(found(SUITE, &case(&failed)).contains("may not have flaky attempts"));
@@ -451,11 +451,11 @@ mod tests {
     #[test]
     fn the_same_test_twice_is_found() {
         let said = found(&SUITE.replace(r#"tests="1""#, r#"tests="2""#), &CASE.repeat(2));
-        assert!(said.contains("`c.n` stands twice"), "{said}");
+        assert!(said.contains("`c.n` appears twice"), "{said}");
     }
 
     #[test]
-    fn what_is_no_xml_is_found() {
+    fn invalid_xml_is_found() {
         assert!(found(SUITE, "<testcase").contains("not well-formed"));
         assert!(
             violations("<testsuites", Dialect::Rich)

@@ -1,4 +1,4 @@
-//! The whole way from a report to XML and back, with output that no one would write on purpose.
+//! The whole path from a report to XML and back, with output that no one would write on purpose.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -69,8 +69,8 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
     }
 }
 
-/// Everything a reader could find in the document: names, attribute values and text, entities
-/// resolved.
+/// Everything that a reader could find in the document: names, attribute values and text, with
+/// entities resolved.
 fn words(xml: &str) -> String {
     let mut reader = Reader::from_str(xml);
     let mut words = String::new();
@@ -186,7 +186,7 @@ fn attempts_leaks_and_attachments_as_hostile_as_output_break_nothing() {
 }
 
 #[test]
-fn a_flaky_test_has_passed_and_tells_of_the_failure_before() {
+fn a_flaky_test_passed_and_lists_its_earlier_failure() {
     let flaky = Case {
         earlier: vec![attempt(Outcome::Failed(failure("no", "at x.rs:1")))],
         ..case("flaky", Outcome::Passed)
@@ -208,7 +208,7 @@ at x.rs:1]]></stackTrace>
 }
 
 #[test]
-fn a_test_that_failed_again_and_again_is_one_failure_with_its_reruns() {
+fn a_test_that_failed_repeatedly_is_one_failure_with_its_reruns() {
     let failed = Case {
         earlier: vec![
             attempt(Outcome::Failed(failure("first", ""))),
@@ -241,7 +241,7 @@ fn every_round_has_a_name_of_its_own() {
 }
 
 #[test]
-fn what_a_passed_test_left_behind_is_told_in_both_dialects() {
+fn leaks_of_a_passed_test_are_in_both_dialects() {
     let leaky = Case {
         leaks: vec![leak("sleep 100")],
         ..case("leaks", Outcome::Passed)
@@ -262,7 +262,7 @@ fn what_a_passed_test_left_behind_is_told_in_both_dialects() {
 }
 
 #[test]
-fn reasons_stand_as_one_line_attribute_and_as_text() {
+fn reasons_are_in_a_one_line_attribute_and_in_text() {
     let failed = case(
         "fails",
         Outcome::Failed(failure("left: 1\nright: 2", "at tests/suite/relay.rs:12")),
@@ -352,7 +352,7 @@ fn a_run_that_could_not_start_has_one_suite_with_one_error() {
 }
 
 #[test]
-fn a_run_without_tests_is_a_document_all_the_same() {
+fn a_run_without_tests_is_a_valid_document() {
     let xml = to_xml(&report_of(Vec::new()), Dialect::Rich).expect("it can be written");
     assert_eq!(violations(&xml, Dialect::Rich), [""; 0]);
     assert!(xml.ends_with(
@@ -374,7 +374,7 @@ fn a_suite_without_cases_keeps_its_place() {
 fn writing_replaces_the_file_as_a_whole_and_leaves_nothing_else() {
     let directory = tempfile::tempdir().expect("TMPDIR is writable");
     let path = directory.path().join("new/junit.xml");
-    write_atomically(&path, "first").expect("missing directories are made");
+    write_atomically(&path, "first").expect("missing directories are created");
     write_atomically(&path, "second").expect("an existing file is replaced");
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "second");
     assert_eq!(
@@ -390,7 +390,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
     let directory = tempfile::tempdir().expect("TMPDIR is writable");
     let blocked = directory.path().join("file");
     std::fs::write(&blocked, "in the way").expect("it is writable");
-    let error = write_atomically(&blocked.join("junit.xml"), "text").expect_err("a file is no directory");
+    let error = write_atomically(&blocked.join("junit.xml"), "text").expect_err("a file is not a directory");
     assert!(
         format!("{error:#}").contains(&blocked.display().to_string()),
         "{error:#}"
@@ -399,9 +399,9 @@ fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn where_no_file_can_be_made_the_one_that_was_meant_is_named_alone() {
+fn an_error_names_the_requested_file_and_not_a_temporary_one() {
     let error = write_atomically(std::path::Path::new("/proc/junit.xml"), "text")
-        .expect_err("nobody makes files there");
+        .expect_err("no file can be created there");
     let text = format!("{error:#}");
     assert!(
         text.starts_with("could not write `/proc/junit.xml`: No such file"),

@@ -1,6 +1,6 @@
 //! The picture: lanes from top to bottom, time from left to right.
 //!
-//! Positions across are per cent of the width, so the picture fills any screen and grows when it is
+//! Horizontal positions are per cent of the width, so the picture fills any screen and grows when
 //! zoomed; text keeps its size.
 
 use std::collections::BTreeMap;
@@ -17,27 +17,27 @@ use crate::report::spans::{Lanes, Span, spans};
 const LANE: usize = 26;
 const BAR: usize = 22;
 
-/// A bar to be drawn.
+/// A bar to draw.
 struct Bar {
     lane: usize,
     after: Duration,
     elapsed: Duration,
     class: &'static str,
     label: String,
-    /// What a pointer sees.
+    /// The tooltip.
     hint: String,
     /// The row in the table, if there is one.
     row: Option<usize>,
 }
 
-/// The picture with its controls; nothing where nothing took any time.
+/// The picture with its controls; empty if no time passed.
 pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
     let (phases, first_lane) = phases(report);
     let spans = spans(report);
     let slots = Lanes::of(&spans);
     let attempts = attempts(&spans, rows, |slot| first_lane + slots.number(slot));
     let mut bars: Vec<Bar> = phases.into_iter().chain(attempts).collect();
-    // Where bars are thinner than a pixel, the ones to look at lie on top.
+    // Where bars are thinner than a pixel, the important ones are on top.
     bars.sort_by_key(|bar| {
         ["phase", "passed", "interrupted", "flaky", "failed"]
             .iter()
@@ -68,8 +68,7 @@ pub(super) fn to_html(report: &Report, rows: &[Row<'_>]) -> String {
     )
 }
 
-/// The phases, and the first lane below them: phases of runs at the same time have lanes of their
-/// own.
+/// The phases, and the first lane below them: phases of concurrent runs have separate lanes.
 fn phases(report: &Report) -> (Vec<Bar>, usize) {
     let mut ends: Vec<Duration> = Vec::new();
     let bars = report.phases.iter().map(|phase| {
@@ -154,7 +153,7 @@ fn ticks(total: Duration, height: usize) -> String {
     for count in 0..=TIMELINE_TICKS_MAX {
         let at = f64::from(count) * step;
         let x = 100.0 * at / total.as_secs_f64();
-        // Beyond it there is no room for the words.
+        // Beyond this point there is no room for the label.
         if x > 90.0 {
             break;
         }
@@ -170,14 +169,14 @@ fn ticks(total: Duration, height: usize) -> String {
     text
 }
 
-/// 1, 2 or 5 times a power of ten, so that there are few enough.
+/// 1, 2 or 5 times a power of ten, so that there are few ticks.
 fn tick_step(total: f64) -> f64 {
     let raw = total / f64::from(TIMELINE_TICKS_MAX);
     let power = 10f64.powf(raw.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0]
         .into_iter()
         .find(|factor| factor * power >= raw);
-    // Decimal, so that it prints as one: 0.1 and not 0.1 and a bit.
+    // Decimal, so that it prints exactly: 0.1 and not 0.1000001.
     let step = factor.unwrap_or(10.0) * power;
     format!("{step:.6}").parse().unwrap_or(step)
 }
@@ -196,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_of_time_are_round_and_few() {
+    fn time_marks_are_round_and_few() {
         for (total, step) in [
             (3.0, 0.5),
             (0.001, 0.0002),

@@ -1,4 +1,4 @@
-//! The same in words: a row per test, what failed first.
+//! The same in words: a row per test, failures first.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub(super) struct Row<'a> {
     suite: &'a str,
 }
 
-/// All tests: those that failed, those that were flaky or left something behind, the rest, and
+/// All tests: failed ones, then flaky ones and those that left something behind, the rest, and
 /// those that did not run.
 pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
     let rows = report.suites.iter().flat_map(|suite| {
@@ -71,7 +71,7 @@ fn to_row(row: &Row<'_>, number: usize, room: &mut usize) -> String {
     )
 }
 
-/// Place, slot, attempts, and what was remarkable.
+/// Location, slot, attempts, and anything unusual.
 fn facts(case: &Case) -> String {
     let facts = [
         case.place().map(|place| escape_line(&place)),
@@ -132,7 +132,7 @@ fn failure(name: &str, outcome: &Outcome, streams: [&Vec<u8>; 2], room: &mut usi
     }
 }
 
-/// The end of it, as long as there is room on the page.
+/// The end of a stream, if there is room on the page.
 fn end(bytes: &[u8], room: &mut usize) -> String {
     let len = bytes.len().min(TIMELINE_OUTPUT_LEN_MAX).min(*room);
     *room -= len;
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_stream_the_end_is_on_the_page_as_long_as_there_is_room() {
+    fn the_end_of_a_stream_is_on_the_page_while_there_is_room() {
         let most = TIMELINE_OUTPUT_LEN_MAX;
         let shown = |len: usize, mut room: usize| (end(&vec![b'x'; len], &mut room), room);
         assert_eq!(shown(most, most), ("x".repeat(most), 0));

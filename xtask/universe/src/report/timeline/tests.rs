@@ -1,5 +1,5 @@
-//! The page as text: that nothing of a test can become a part of it, and that it stays of a
-//! bearable size.
+//! The page as text: no part of a test's output becomes markup, and the size of the page is
+//! bounded.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn every_attempt_has_a_bar_and_every_test_a_row() {
 }
 
 #[test]
-fn lanes_are_the_slots_that_occur_however_large_their_numbers_are() {
+fn every_slot_that_occurs_has_one_lane_whatever_its_number() {
     let in_slot = |name: &str, slot| Case {
         slot: Some(slot),
         ..case(name, Outcome::Passed)
@@ -141,7 +141,7 @@ fn lanes_are_the_slots_that_occur_however_large_their_numbers_are() {
 }
 
 #[test]
-fn a_page_of_five_thousand_failures_is_of_a_bearable_size() {
+fn the_size_of_a_page_of_five_thousand_failures_is_bounded() {
     let cases = (0..5000).map(|number| Case {
         stdout: vec![b'x'; 9000],
         ..case(&format!("t{number}"), failed("no"))
@@ -151,7 +151,7 @@ fn a_page_of_five_thousand_failures_is_of_a_bearable_size() {
 }
 
 #[test]
-fn a_run_without_tests_is_a_page_all_the_same() {
+fn a_run_without_tests_is_a_valid_page() {
     let mut nothing = report("r", Vec::new());
     (nothing.phases, nothing.elapsed) = (Vec::new(), Duration::ZERO);
     let page = to_html(&nothing);

@@ -52,7 +52,7 @@ pub(super) fn script_line(paint: Paint, title: &str, elapsed: Duration, why: Opt
     format!("{word} [{:>8.3}s] {title}", elapsed.as_secs_f64())
 }
 
-/// `SLOW [>  5.000s] acme-tests::suite relay::fetch`, of a test that still runs
+/// `SLOW [>  5.000s] acme-tests::suite relay::fetch`, for a test that is still running
 pub(super) fn slow_line(paint: Paint, suite: &str, name: &str, passed: Duration) -> String {
     let word = paint.on(Style::Skipped, "SLOW");
     format!("{word} [>{:>7.3}s] {suite} {name}", passed.as_secs_f64())
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_test_is_told_of_in_the_columns_of_the_results() {
+    fn a_slow_test_is_reported_in_the_columns_of_the_results() {
         let line = slow_line(Paint::Plain, "p::suite", "a::b", Duration::from_secs(5));
         assert_eq!(line, "SLOW [>  5.000s] p::suite a::b");
     }

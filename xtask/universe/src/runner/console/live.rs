@@ -1,7 +1,7 @@
-//! The live display on a terminal: one line per running test with its age, and one bar for all of
-//! them.
+//! The live display on a terminal: one line per running test with its running time, and one bar for
+//! all tests.
 //!
-//! Leaves nothing behind on the screen.
+//! It disappears from the screen at the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// An empty display; nothing is drawn before [`Live::begin`].
+    /// An empty display; draws nothing before [`Live::begin`].
     pub(super) fn new() -> Live {
         let total = ProgressBar::hidden();
         Live {
@@ -75,7 +75,7 @@ impl Live {
         self.screen.clear().ok();
     }
 
-    /// Lets `print` write while the display is out of the way.
+    /// Hides the display while `print` writes.
     pub(super) fn suspend(&self, print: impl FnOnce()) {
         self.screen.suspend(print);
     }

@@ -1,5 +1,5 @@
-//! What is worth a line at the end of a run although no test failed of it: tests that were flaky,
-//! slow, or left something behind.
+//! Remarks at the end of a run about tests that passed: flaky ones, slow ones, and those that left
+//! something behind.
 
 use super::{Paint, Style};
 use crate::base::limits::CONSOLE_LEAKS_MAX;
@@ -27,13 +27,13 @@ fn name(case: &Case) -> String {
     format!("{}{round}", plain_line(&case.id).replacen('$', " ", 1))
 }
 
-/// With why it failed first.
+/// With the reason of the first failure.
 fn flaky_line(case: &Case) -> String {
     let before = case.earlier.first().and_then(|attempt| attempt.outcome.failure());
     let why = before
         .map(|failure| format!("; at first {}: {}", failure.kind, plain_line(&failure.message)))
         .unwrap_or_default();
-    format!("{} passed at attempt {}{why}", name(case), case.earlier.len() + 1)
+    format!("{} passed on attempt {}{why}", name(case), case.earlier.len() + 1)
 }
 
 fn leak_lines(case: &Case) -> impl Iterator<Item = String> {
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(lines[0], "SLOW p::suite m::flaky took 0.010 s");
         assert_eq!(
             lines[1],
-            "FLKY p::suite m::flaky passed at attempt 2; at first panic: no"
+            "FLKY p::suite m::flaky passed on attempt 2; at first panic: no"
         );
         assert_eq!(
             lines[2],

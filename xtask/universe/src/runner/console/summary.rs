@@ -1,5 +1,5 @@
-//! The end of a run on the console: skips with their reasons, remarks, failures with all that
-//! helps, and the counts.
+//! The end of a run on the console: skips with their reasons, remarks, failures with all helpful
+//! details, and the counts.
 
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::{CONSOLE_LINE_LEN_MAX, CONSOLE_LINES_MAX};
@@ -13,15 +13,15 @@ use crate::base::truncation::{self, Parts};
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Failure, Outcome, Report, Suite};
 
-/// What the end of a run shows beyond the report.
+/// What the end of a run shows besides the report.
 #[derive(Debug)]
 pub struct Summary<'a> {
-    /// What is printed.
+    /// The report to print.
     pub report: &'a Report,
-    /// What is worth knowing about the run as a whole, one line each.
+    /// Notes about the run as a whole, one line each.
     pub notes: Vec<String>,
-    /// What runs a test again, if its id is appended: `cargo universe test`; `None` where it cannot
-    /// be typed.
+    /// The command that reruns a test when its id is appended: `cargo universe test`. `None` if it
+    /// cannot be typed.
     pub rerun: Option<String>,
 }
 
@@ -48,9 +48,7 @@ impl Summary<'_> {
         let interrupted = self.report.cases().filter(|case| case.outcome.is_interrupted());
         let interrupted = interrupted.count();
         if interrupted > 0 {
-            console.line(&format!(
-                "interrupted: {interrupted} of the tests that count as failed"
-            ));
+            console.line(&format!("interrupted: {interrupted} of the failed tests"));
         }
         let Counts {
             passed,
@@ -101,8 +99,8 @@ impl Summary<'_> {
     }
 }
 
-/// The lines of a failure's detail that are not shown elsewhere: a panic's text is in the test's
-/// stderr.
+/// The lines of a failure's detail that are not shown elsewhere: the text of a panic is in the
+/// test's stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
     let added = ["kept: ", "history: ", "no room: "];
     let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
@@ -135,8 +133,8 @@ fn print_output(console: &Console, name: &str, bytes: &[u8]) {
     }
 }
 
-/// Of many lines the first and the last, and between them how much is not shown: in bytes where
-/// lines were left out before that nobody has counted.
+/// Of a long text, the first and the last lines, and the amount left out between them: in bytes if
+/// the runner already left out some when it read the text, which it counts in bytes.
 fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
     let omitted = lines.len().saturating_sub(CONSOLE_LINES_MAX);
     let half = CONSOLE_LINES_MAX / 2;
@@ -170,7 +168,7 @@ fn short(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// The word that selects this test and no other, if there is one that can be shown and typed.
+/// The filter that selects this test and no other, if one exists that can be shown and typed.
 fn selecting(case: &Case) -> Option<String> {
     word_of_shell(&case.id).filter(|_| !case.path().is_empty())
 }
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn of_long_output_both_ends_are_shown_and_how_much_is_missing() {
+    fn long_output_is_shown_with_both_ends_and_the_missing_amount() {
         let lines =
             |range: std::ops::Range<u32>| -> String { range.map(|n| format!("line {n:03}\n")).collect() };
         let marks = |text: &str| {
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_no_word_selects_has_none() {
+    fn a_test_that_no_filter_selects_has_no_rerun_command() {
         let selecting = |id: &str| {
             let case = Case::new(id.into(), "c".into(), "f".into(), Outcome::Passed);
             selecting(&case)

@@ -1,8 +1,7 @@
-//! Facts about the machine that explain a slow or failing run: versions, cores, memory, room on
-//! disk, descriptors.
+//! Facts about the machine that explain a slow or failing run: versions, cores, memory, free disk
+//! space, descriptors.
 //!
-//! A fact that cannot be found out is `None` and never an error: the doctor must work on the
-//! machine that is ill.
+//! An unknown fact is `None` and never an error: the doctor must work on a broken machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,13 +32,13 @@ pub(super) struct Memory {
     pub(super) available_len: Option<u64>,
 }
 
-/// The free room of a file system.
+/// The free space of a file system.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Disk {
     pub(super) path: PathBuf,
-    /// Bytes that an ordinary user may still write.
+    /// Bytes that an ordinary user can still write.
     pub(super) free_len: u64,
-    /// Files that can still be made; `None` where the file system does not count them.
+    /// Files that can still be created; `None` if the file system does not count them.
     pub(super) free_inode_count: Option<u64>,
 }
 
@@ -51,7 +50,7 @@ pub(super) struct OpenFiles {
 }
 
 impl Machine {
-    /// Looks at everything; starts `rustc` and `cargo` once each. `target` is the directory that
+    /// Collects all facts; starts `rustc` and `cargo` once each. `target` is the directory that
     /// cargo builds in.
     pub(super) fn look(target: &Path) -> Self {
         let verbose = answer("RUSTC", "rustc", "-vV").unwrap_or_default();

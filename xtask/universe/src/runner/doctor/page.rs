@@ -9,7 +9,7 @@ use crate::machine::capability::Capability;
 /// So wide is the column of names at least.
 const NAME_WIDTH: usize = 12;
 
-/// The whole page; ends with what the exit code says.
+/// The whole page. The last line explains a failing exit code.
 pub(super) fn page(findings: &Findings) -> String {
     let mut page = String::from("machine\n");
     for (name, value) in machine_rows(&findings.machine) {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_that_does_not_count_inodes_says_only_bytes() {
+    fn a_file_system_without_inode_counts_shows_only_bytes() {
         let free = Disk {
             path: "/tmp".into(),
             free_len: 64 << 20,

@@ -1,5 +1,5 @@
-//! Questions to a test binary, asked where its tests will run: a program may do anything when it is
-//! only asked for its tests, and what it starts then must not outlive the answer either.
+//! Queries a test binary in the surroundings of its tests: a program may do anything even when it
+//! only has to list its tests, and the processes it starts must not outlive the answer.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::Owner;
 use super::capture::Capture;
 use crate::base::clock;
 
-/// Asks one binary.
+/// Queries one binary.
 #[derive(Debug)]
 pub(crate) struct Asker {
     owner: Arc<Owner>,
-    /// The number of the binary; its scratch directories are called by it.
+    /// The number of the binary; its scratch directories are named after it.
     number: usize,
     asked: AtomicUsize,
 }
@@ -29,7 +29,7 @@ impl Asker {
         Asker { owner, number, asked }
     }
 
-    /// Runs the command to its end and returns what it wrote.
+    /// Runs the command to its end and returns its output.
     ///
     /// # Errors
     /// Why there is no answer, for a person.

@@ -1,6 +1,6 @@
-//! One attempt at a test: its directory, its command, its process, and the case that comes of it.
+//! One attempt at a test: its directory, its command, its process, and the resulting case.
 //!
-//! Whether there is another attempt is the runner's decision.
+//! The runner decides whether another attempt follows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,20 +22,20 @@ use crate::report::kept_files::FORENSICS;
 use crate::runner::limits_and_leaks::LeakPolicy;
 use crate::select::plan::Test;
 
-/// Which attempt at which test.
+/// Which attempt of which test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     /// The test's number in the plan.
     pub(super) number: usize,
-    /// From 1; more than one where tests are repeated.
+    /// From 1; more than 1 if tests are repeated.
     pub(super) round: u32,
-    /// From 1; more than one where a failed test is tried again.
+    /// From 1; more than 1 if a failed test is retried.
     pub(super) attempt: u32,
     /// A small number that no other running test has.
     pub(super) slot: usize,
 }
 
-/// A test that has run.
+/// A finished attempt.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) ticket: Ticket,
@@ -46,7 +46,7 @@ pub(super) struct Done {
 pub(super) type SetUp = Result<Vec<Arc<scripts::Variables>>, Failure>;
 
 impl Ticket {
-    /// The test and the round that it is an attempt at.
+    /// The test and the round of this attempt.
     pub(super) fn round(self) -> Round {
         (self.number, self.round)
     }
@@ -69,7 +69,7 @@ impl Ticket {
         }
     }
 
-    /// Number and round of the test whose label this is.
+    /// The number and the round of the test with this label.
     fn of_label(label: &str) -> Option<(usize, u32)> {
         let mut parts = label.split('-');
         let number = parts.next()?.parse().ok()?;
@@ -89,7 +89,7 @@ impl Stage {
         Done { ticket, case }
     }
 
-    /// Makes one attempt. `places` says whether its files are kept if it fails.
+    /// Runs one attempt. `places` decides whether its files are kept if it fails.
     pub(super) async fn attempt(
         &self,
         ticket: Ticket,
@@ -135,7 +135,7 @@ impl Stage {
         let has_place = case.failure().is_none() || places.fail(ticket.round()) == Kept::All;
         let settled = tokio::select! {
             settled = remains.settle(fate(&case, has_place)) => settled,
-            // Who owns the files sees that we are gone, and removes them.
+            // The owner of the files sees that this process is gone, and removes them.
             () = insisted(&mut halt) => Settled::default(),
         };
         if !has_place {
@@ -148,7 +148,8 @@ impl Stage {
         Done { ticket, case }
     }
 
-    /// Thousands of rounds would fill the disk with their logs and what else is written about them.
+    /// Deletes the files of a round that is not in the report: thousands of rounds would fill the
+    /// disk.
     fn forget_files(&self, label: &str, case: &mut Case) {
         case.attachments.clear();
         std::fs::remove_file(self.directory.log(label)).ok();
@@ -192,7 +193,7 @@ impl Stage {
         case
     }
 
-    /// Whose temporary directory has this name.
+    /// The test whose temporary directory has this name.
     fn holder(&self, label: &str) -> String {
         let known = Ticket::of_label(label).filter(|(number, _)| *number < self.plan.tests.len());
         match known {
@@ -202,15 +203,15 @@ impl Stage {
         }
     }
 
-    /// A source file as the compiler names it, if it belongs to the workspace.
+    /// The path of a source file as the compiler names it, if the file belongs to the workspace.
     fn within_root(&self, file: &Path) -> Option<PathBuf> {
         let relative = file.strip_prefix(&self.root).unwrap_or(file);
         (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
     }
 }
 
-/// Whether its log stays: of rounds after the first only that of a failure, which a leak may have
-/// made of a success.
+/// Whether its log stays. Of the rounds after the first, only the log of a failure stays; a leak
+/// may have turned a success into a failure.
 fn keeps_log(ticket: Ticket, case: &Case, places: &Places) -> bool {
     match case.failure() {
         None => ticket.round == 1,
@@ -218,7 +219,7 @@ fn keeps_log(ticket: Ticket, case: &Case, places: &Places) -> bool {
     }
 }
 
-/// After a success nothing stays; after a failure everything does that there is a place for.
+/// After a success nothing is kept; after a failure everything is kept that there is a place for.
 fn fate(case: &Case, has_place: bool) -> Fate {
     match &case.outcome {
         Outcome::Passed => Fate::Remove,
@@ -229,8 +230,7 @@ fn fate(case: &Case, has_place: bool) -> Fate {
     }
 }
 
-/// Adds what was found out when the test's files were settled; a leak may fail a test that had
-/// passed.
+/// Adds the findings from the cleanup of the test's files. A leak may fail a test that had passed.
 fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
     case.leaks.extend(settled.leaks);
     if policy == LeakPolicy::Off {
@@ -248,7 +248,7 @@ fn account(case: &mut Case, settled: Settled, policy: LeakPolicy) {
     }
 }
 
-/// The failure of a test that passed and left something.
+/// The failure of a test that passed and left something behind.
 fn leaked(leaks: &[Leak]) -> Failure {
     let lines: Vec<String> = leaks
         .iter()

@@ -1,5 +1,5 @@
-//! What a test writes: the beginning and the end in memory, all of it in a log file, up to a limit
-//! that the log tells.
+//! The output of a test: its beginning and end in memory, all of it in a log file up to a limit. A
+//! full log says so.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -37,31 +37,30 @@ enum FirstLine {
 /// The beginning and the end of one stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// So many bytes of the beginning and so many of the end.
+    /// How many bytes of the beginning, and of the end, are kept.
     kept_max: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
-    /// Bytes between head and tail that were not kept.
+    /// Bytes between head and tail that were left out.
     dropped: u64,
 }
 
-/// The output, both streams in the order in which they arrived. The file is made by the first
-/// write.
+/// The output of both streams, in the order of arrival. The first write creates the file.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
     file: Option<File>,
-    /// Of the output, the part beyond the limit included.
+    /// Bytes of output so far, including those beyond the limit.
     len: u64,
     len_max: u64,
 }
 
-/// Shows each line at once, with the test's name before it.
+/// Shows each line at once, prefixed with the test's name.
 #[derive(Debug)]
 pub struct Echo {
-    /// Where it is shown.
+    /// Where the lines are shown.
     pub console: Arc<Console>,
-    /// What each line begins with.
+    /// The prefix of each line.
     pub name: String,
 }
 
@@ -83,7 +82,7 @@ impl Capture {
         }
     }
 
-    /// The same, of a program that is asked for something: all of it is kept, and there is no log.
+    /// The same for a program that answers a query: all output is kept, and there is no log.
     #[cfg(target_os = "linux")]
     pub(crate) fn whole() -> Capture {
         Capture {
@@ -143,7 +142,7 @@ impl Capture {
         }
     }
 
-    /// Returns whether more may come.
+    /// Returns whether more output may follow.
     fn take(&mut self, len: std::io::Result<usize>, buffer: &[u8], from: StreamKind) -> bool {
         let Some(chunk) = len
             .ok()
@@ -202,7 +201,7 @@ impl Stream {
         self.dropped += excess as u64;
     }
 
-    /// Everything, or the beginning and the end with a line between them that says how much is
+    /// Everything, or the beginning and the end with a line between them that states how much is
     /// missing.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         let mut bytes = self.head;
@@ -215,7 +214,7 @@ impl Stream {
 }
 
 impl Log {
-    /// A log that cannot be written costs the log and not the test.
+    /// A log that cannot be written is lost; the test goes on.
     fn push(&mut self, chunk: &[u8]) {
         if self.file.is_none() && self.len == 0 {
             self.file = File::create(&self.path).ok();
@@ -232,7 +231,7 @@ impl Log {
             let len_max = self.len_max;
             writeln!(
                 file,
-                "\n[... the test wrote more; of its output this log has the first {len_max} bytes ...]"
+                "\n[... the test wrote more; this log has only the first {len_max} bytes ...]"
             )
             .ok();
         }
@@ -320,7 +319,7 @@ mod tests {
         log.push(b"67");
         log.push(b"89");
         let text = std::fs::read_to_string(&path).unwrap();
-        let end = "\n[... the test wrote more; of its output this log has the first 5 bytes ...]\n";
+        let end = "\n[... the test wrote more; this log has only the first 5 bytes ...]\n";
         assert_eq!(text, format!("12345{end}"));
     }
 }

@@ -1,5 +1,5 @@
-//! The environment in which a test runs: what cargo would give it, plus a temporary directory and a
-//! name of its own.
+//! The environment of a test: what cargo would set, plus a temporary directory and a mark of its
+//! own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use crate::select::plan::{Form, Test};
 use crate::workspace::cargo::{self, Build, TestBinary, settings};
 use crate::workspace::metadata::{Package, Workspace};
 
-/// Where dynamic libraries are looked for.
+/// The variable with the search path for dynamic libraries.
 const LIBRARY_PATH: &str = if cfg!(windows) {
     "PATH"
 } else if cfg!(target_os = "macos") {
@@ -23,12 +23,12 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
     "LD_LIBRARY_PATH"
 };
 
-/// What all tests of a run have in common.
+/// What all tests of a run share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     removed: Vec<String>,
     shared: BTreeMap<String, OsString>,
-    /// What only the tests of one package are told, by its id.
+    /// The variables that only the tests of one package get, by its id.
     of_packages: BTreeMap<String, BTreeMap<String, OsString>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Own<'a> {
     /// Its temporary directory.
     pub(super) scratch: &'a Path,
     pub(super) ticket: Ticket,
-    /// `NAME=value`, by which its descendants are recognised.
+    /// `NAME=value`, which identifies its descendants.
     pub(super) mark: &'a str,
 }
 
@@ -70,7 +70,7 @@ impl Environment {
         self.shared.insert(name.to_owned(), value.into());
     }
 
-    /// A command that runs `binary` as cargo would: in its package's directory.
+    /// A command that runs `binary` as cargo would: in the directory of its package.
     pub(crate) fn command(&self, binary: &Arc<TestBinary>) -> Command {
         let mut command = Command::new(&binary.executable);
         command.current_dir(binary.package.directory());
@@ -121,8 +121,8 @@ impl Environment {
     }
 }
 
-/// Variables of ours that would mislead a test: those of xtask's own package, and libtest's
-/// switches, which change what it prints.
+/// Variables of the runner that would mislead a test: those of its own package, and libtest's
+/// switches, which change its output.
 fn removed() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let switches = names.filter(|name| name.starts_with("RUST_TEST_"));
@@ -132,7 +132,7 @@ fn removed() -> Vec<String> {
         .collect()
 }
 
-/// What each build script said, where it wrote, and the binaries of its package.
+/// For each package: what its build script set, its output directory, and its binaries.
 fn of_packages(workspace: &Workspace, build: &Build) -> BTreeMap<String, BTreeMap<String, OsString>> {
     let of = |id: &String| {
         let mut variables = build.bins_of.get(id).map(executables).unwrap_or_default();
@@ -183,7 +183,7 @@ fn of_package(package: &Package) -> BTreeMap<String, OsString> {
         .collect()
 }
 
-/// Where a test finds programs: what was installed for it, before what we were given ourselves.
+/// The search path for programs: directories added for the tests, then the inherited ones.
 fn program_path(workspace: &Workspace) -> OsString {
     let inherited = std::env::var_os("PATH").unwrap_or_default();
     let tools = Some(workspace.tools()).filter(|tools| tools.is_dir());
@@ -191,8 +191,8 @@ fn program_path(workspace: &Workspace) -> OsString {
     std::env::join_paths(directories).unwrap_or(inherited)
 }
 
-/// Where cargo lets a test find dynamic libraries, before what we were given ourselves (on Windows
-/// that is PATH, in which tools may have been added).
+/// The search path for dynamic libraries as cargo sets it, then the inherited one (on Windows that
+/// is PATH, to which tools may have been added).
 fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
     for executable in build.tests.iter().map(|binary| &binary.executable) {
@@ -217,7 +217,7 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
     std::env::join_paths(directories).unwrap_or(inherited)
 }
 
-/// Where the libraries lie that a test of a procedural macro is linked with.
+/// The directory of the libraries with which a test of a procedural macro is linked.
 fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = std::process::Command::new(rustc);

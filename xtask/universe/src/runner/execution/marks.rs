@@ -1,7 +1,7 @@
-//! Which running tests take longer than they should, and when that is to be told: at the limit of
-//! each, and again when it has passed once more.
+//! Which running tests are slow, and when to report that: at the limit of each, and again after
+//! every further interval of that length.
 //!
-//! A state machine that tells nobody and asks no clock.
+//! A state machine that prints nothing and reads no clock.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::places::Round;
 use super::verdict::Limits;
 use crate::base::limits::{SLOW_INTERVAL_MIN, SLOW_MIN};
 
-/// The tests that run.
+/// The running tests.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     running: BTreeMap<Round, Running>,
@@ -23,33 +23,33 @@ struct Running {
     start: Instant,
     /// From its start to its next mark.
     next: Duration,
-    /// Between its marks; a multiple of its limit.
+    /// Time between its marks; a multiple of its limit.
     interval: Duration,
-    /// There is no mark any more: it is being ended then.
+    /// No mark comes after this: the test is being ended then.
     timeout: Duration,
 }
 
 impl Running {
-    /// When it is told of next, if ever.
+    /// When to report it next, if at all.
     fn wake(&self) -> Option<Instant> {
         self.start
             .checked_add(self.next)
             .filter(|_| self.next < self.timeout)
     }
 
-    /// The time that it has taken, by its latest mark; `None` where that was told before.
+    /// The running time at its latest mark; `None` if that was already reported.
     fn advance(&mut self, now: Instant) -> Option<Duration> {
-        let mut told = None;
+        let mut reported = None;
         while self.wake().is_some_and(|wake| wake <= now) {
-            told = Some(self.next);
+            reported = Some(self.next);
             self.next = self.next.saturating_add(self.interval);
         }
-        told
+        reported
     }
 }
 
 impl Marks {
-    /// A test starts that has these limits.
+    /// A test with these limits starts.
     pub(super) fn started(&mut self, ticket: Ticket, now: Instant, limits: Limits) {
         let slow = limits.slow.max(SLOW_MIN);
         let factor = SLOW_INTERVAL_MIN.as_nanos().div_ceil(slow.as_nanos());
@@ -68,13 +68,13 @@ impl Marks {
         self.running.remove(&ticket.round());
     }
 
-    /// When somebody is to be told of next.
+    /// When the next report is due.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.running.values().filter_map(Running::wake).min()
     }
 
-    /// Those that are to be told of now, each with the time that it has taken for longer than; they
-    /// count as told of.
+    /// The tests whose report is due, each with the time that it has exceeded. They count as
+    /// reported.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(Ticket, Duration)> {
         let running = self.running.values_mut();
         running
@@ -99,7 +99,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A test that has just started, with this limit and a time limit of a minute.
+    /// A test that has just started, with this slow limit and a time limit of one minute.
     fn started(slow: Duration) -> (Marks, Instant) {
         let (mut marks, now) = (Marks::default(), clock::now());
         let limits = Limits {
@@ -111,8 +111,8 @@ mod tests {
         (marks, now)
     }
 
-    /// What is told when each mark is waited for.
-    fn told(slow: Duration) -> Vec<Duration> {
+    /// The reports if the caller waits for each mark.
+    fn reports(slow: Duration) -> Vec<Duration> {
         let (mut marks, _) = started(slow);
         let next = || {
             let wake = marks.wake()?;
@@ -122,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_told_of_at_its_limit_and_at_its_multiples_until_its_time_is_up() {
-        assert_eq!(told(seconds(20)), [20, 40].map(seconds));
-        assert!(told(seconds(60)).is_empty());
+    fn a_slow_test_is_reported_at_its_limit_and_its_multiples_until_its_time_is_up() {
+        assert_eq!(reports(seconds(20)), [20, 40].map(seconds));
+        assert!(reports(seconds(60)).is_empty());
     }
 
     #[test]
     fn a_low_limit_does_not_flood_the_console() {
-        let marks = told(Duration::from_millis(300));
+        let marks = reports(Duration::from_millis(300));
         assert_eq!(marks[..3], [300, 1500, 2700].map(Duration::from_millis));
-        assert!(told(Duration::ZERO).len() <= 60);
+        assert!(reports(Duration::ZERO).len() <= 60);
     }
 
     #[test]
-    fn marks_that_were_missed_are_told_as_one() {
+    fn missed_marks_are_reported_as_one() {
         let (mut marks, start) = started(seconds(5));
         assert_eq!(marks.due(start + seconds(4)), []);
         assert_eq!(marks.due(start + seconds(17)), [(TICKET, seconds(15))]);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_test_that_has_ended() {
+    fn no_report_is_due_for_a_test_that_has_ended() {
         let (mut marks, _) = started(seconds(5));
         marks.ended(TICKET);
         assert_eq!(marks.wake(), None);

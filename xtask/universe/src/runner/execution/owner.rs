@@ -1,7 +1,7 @@
-//! Who owns the processes of a test: the keeper, where there is one, else this process by way of
+//! The owner of a test's processes: the keeper if there is one, otherwise this process by means of
 //! process groups.
 //!
-//! Both give the same account of how a test ended; they differ in what they find of what it left.
+//! Both report in the same form how a test ended; they differ in how many leaks they find.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -19,45 +19,45 @@ use crate::report::kept_files::KeptFiles;
 use crate::report::kinds::LeakKind;
 use crate::sandbox::isolation::{Isolation, Level};
 #[cfg(target_os = "linux")]
-use crate::sandbox::linux::{Control, Keeper, Order, Tell};
+use crate::sandbox::linux::{Control, Instruction, Keeper, Order};
 use crate::sandbox::removal;
 
-/// Who starts tests, and sees to it that nothing of them remains.
+/// Starts tests and makes sure that nothing of them remains.
 #[derive(Debug)]
 pub(crate) enum Owner {
-    /// A process of its own, in the box or outside.
+    /// A separate process, in the box or outside.
     #[cfg(target_os = "linux")]
     Keeper(Box<Keeper>),
     /// This process.
     Group {
-        /// What it lacks, and why.
+        /// What is missing, and why.
         why: Option<String>,
     },
 }
 
-/// What is to be started, and where its files are.
+/// A command to start, and where its files are.
 #[derive(Debug)]
 pub(super) struct Job<'a> {
     pub(super) command: tokio::process::Command,
     /// Its temporary directory, which does not exist yet.
     pub(super) scratch: &'a Path,
-    /// Where what outlives it is written.
+    /// The directory for files that outlive it.
     pub(super) artefacts: &'a Path,
 }
 
-/// What becomes of a test's files.
+/// What to do with a test's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It passed: none should be there.
+    /// The test passed: there should be none.
     Remove,
-    /// It failed: they are kept for a person to look.
+    /// The test failed: they are kept for a person to examine.
     Preserve,
-    /// It was not its fault that it did not come to its end, or there is no place for them: they
-    /// go.
+    /// The test did not end on its own, through no fault of its own, or there is no place for them:
+    /// they are removed.
     Discard,
 }
 
-/// The files of a test that has ended.
+/// The files of a finished test.
 #[derive(Debug)]
 pub(super) enum Remains {
     #[cfg(target_os = "linux")]
@@ -67,7 +67,7 @@ pub(super) enum Remains {
     None,
 }
 
-/// What has become of them.
+/// The result of the cleanup.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     pub(super) leaks: Vec<Leak>,
@@ -75,10 +75,10 @@ pub(super) struct Settled {
 }
 
 impl Owner {
-    /// The best owner that `isolation` allows and this machine gives.
+    /// The best owner that `isolation` allows and this machine supports.
     ///
     /// # Errors
-    /// When the box was insisted on and cannot be had.
+    /// When the box is required and unavailable.
     #[cfg(target_os = "linux")]
     pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
         match Keeper::start(isolation, scratch) {
@@ -91,11 +91,11 @@ impl Owner {
     /// Only Linux has more than process groups.
     ///
     /// # Errors
-    /// When the box was insisted on.
+    /// When the box is required.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn choose(isolation: Isolation, scratch: &Path) -> anyhow::Result<Owner> {
         match isolation {
-            Isolation::Box => anyhow::bail!("the box cannot be had: only Linux has namespaces"),
+            Isolation::Box => anyhow::bail!("the box is unavailable: only Linux has namespaces"),
             Isolation::Auto | Isolation::Process => Owner::group(scratch, None),
         }
     }
@@ -106,7 +106,7 @@ impl Owner {
         Ok(Owner::Group { why })
     }
 
-    /// How far it keeps tests apart.
+    /// How far it isolates the tests.
     pub(crate) fn level(&self) -> Level {
         match self {
             #[cfg(target_os = "linux")]
@@ -115,7 +115,7 @@ impl Owner {
         }
     }
 
-    /// What it lacks, and why.
+    /// What is missing, and why.
     pub(crate) fn why(&self) -> Option<&str> {
         match self {
             #[cfg(target_os = "linux")]
@@ -124,8 +124,8 @@ impl Owner {
         }
     }
 
-    /// Finds out what holds in the surroundings that the tests will have; `binary` is the built
-    /// probe, if there is one.
+    /// Probes the capabilities in the surroundings of the tests; `binary` is the built probe, if
+    /// there is one.
     pub(crate) async fn probe(&self, capabilities: &mut Capabilities, binary: Option<&Path>) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self
@@ -141,7 +141,7 @@ impl Owner {
         capabilities.confirm(binary);
     }
 
-    /// Runs it to its end; what it started has ended, too, when this returns.
+    /// Runs it to its end. When this returns, everything that it started has ended, too.
     pub(super) async fn run(&self, job: Job<'_>, capture: Capture, watch: Watch) -> (Ended, Remains) {
         match self {
             #[cfg(target_os = "linux")]
@@ -181,23 +181,23 @@ impl Owner {
         }
     }
 
-    /// Stops all tests. Where they are only groups they go on.
+    /// Stops all tests. Tests that are only process groups continue.
     pub(crate) fn suspend(&self) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self {
-            keeper.tell_all(Tell::Suspend).ok();
+            keeper.instruct_all(Instruction::Suspend).ok();
         }
     }
 
-    /// Lets them go on.
+    /// Lets them continue.
     pub(crate) fn resume(&self) {
         #[cfg(target_os = "linux")]
         if let Owner::Keeper(keeper) = self {
-            keeper.tell_all(Tell::Resume).ok();
+            keeper.instruct_all(Instruction::Resume).ok();
         }
     }
 
-    /// When nothing it started is left.
+    /// Returns when nothing that it started is left.
     pub(crate) async fn close(self) {
         match self {
             #[cfg(target_os = "linux")]
@@ -208,7 +208,7 @@ impl Owner {
 }
 
 impl Remains {
-    /// Has them removed or kept.
+    /// Has the test's files removed or kept.
     pub(super) async fn settle(self, fate: Fate) -> Settled {
         match self {
             #[cfg(target_os = "linux")]
@@ -219,17 +219,17 @@ impl Remains {
     }
 }
 
-/// Has the files of a test removed or kept by this process.
+/// Removes or keeps the files of a test in this process.
 pub(super) fn settle(scratch: &Path, fate: Fate) -> Settled {
     let mounted = mounts::below(scratch);
     mounts::detach_below(scratch);
     let mounted = mounted.iter().map(|point| point.display().to_string());
-    let mut leaks = Leak::told(&LeakKind::Mount, mounted.collect());
+    let mut leaks = Leak::list(&LeakKind::Mount, mounted.collect());
     let is_empty = std::fs::remove_dir(scratch).is_ok();
     if fate == Fate::Remove && !is_empty {
         leaks.extend(removal::files_left(scratch));
     }
-    // A link in its place leads to other people's files: nothing is kept.
+    // A link in its place leads to foreign files: nothing is kept.
     let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
     let is_kept = fate == Fate::Preserve && is_directory;
     if !is_kept && let Err(why) = removal::remove(scratch) {
@@ -247,19 +247,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_files_that_are_left_some_are_told_and_the_others_counted() {
+    fn of_many_leftover_files_some_are_named_and_the_others_counted() {
         let parent = tempfile::tempdir().unwrap();
         let scratch = parent.path().join("scratch");
         std::fs::create_dir(&scratch).unwrap();
         (10..22).for_each(|n| std::fs::write(scratch.join(n.to_string()), "").unwrap());
-        let told: Vec<String> = settle(&scratch, Fate::Remove)
+        let found: Vec<String> = settle(&scratch, Fate::Remove)
             .leaks
             .into_iter()
             .map(|leak| leak.what)
             .collect();
         let files = (10..19).map(|n| n.to_string());
         let expected: Vec<String> = files.chain(["and 3 more".to_owned()]).collect();
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
         assert!(!scratch.exists());
     }
 
@@ -270,7 +270,7 @@ mod tests {
         let (scratch, outside) = (parent.path().join("scratch"), parent.path().join("outside"));
         std::fs::create_dir(&outside).unwrap();
         std::fs::write(outside.join("secret"), "").unwrap();
-        for (fate, told) in [
+        for (fate, expected) in [
             (
                 Fate::Remove,
                 &["something else in the place of its temporary directory"][..],
@@ -280,7 +280,7 @@ mod tests {
             std::os::unix::fs::symlink(&outside, &scratch).unwrap();
             let settled = settle(&scratch, fate);
             let leaks: Vec<&str> = settled.leaks.iter().map(|leak| &*leak.what).collect();
-            assert_eq!((&*leaks, settled.kept), (told, None));
+            assert_eq!((&*leaks, settled.kept), (expected, None));
             assert!(scratch.symlink_metadata().is_err() && outside.join("secret").exists());
         }
     }

@@ -1,20 +1,21 @@
-//! Which rounds of a test that runs over and over are in the report, and which are only counted.
+//! Which rounds of a repeated test are in the report, and which are only counted.
 //!
-//! Decided as early as can be, so that what the report will leave out is neither told nor written
-//! while it happens: a round takes its place when it starts, and one for its output and its files
-//! when it fails for the first time. Round 1 always has both. The attempts ask before their files
-//! are settled, the runner before it tells of them.
+//! Decided as early as possible, so that a round that the report leaves out is neither shown nor
+//! written to the events. A round takes its place when it starts, and a place for its output and
+//! files when it first fails. Round 1 always has both. An attempt asks before its files are cleaned
+//! up, the runner before it reports the attempt.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So much is kept of rounds after the first.
+/// How much is kept of the rounds after the first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caps {
-    /// So many of them, in the order in which they start.
+    /// How many of them are in the report, in the order of their starts.
     pub(crate) rounds: usize,
-    /// Of those that fail, if only at first, so many keep their output (each up to half a megabyte)
-    /// and their files (each up to twice 64 MiB), and are kept even if they are beyond `rounds`.
+    /// How many failing rounds (also those that pass on a retry) keep their output (each up to half
+    /// a megabyte) and their files (each up to twice 64 MiB), and stay in the report even beyond
+    /// `rounds`.
     pub(crate) outputs: usize,
 }
 
@@ -30,7 +31,7 @@ impl Default for Caps {
 /// What is kept of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// That it was.
+    /// Only its count.
     Count,
     /// Its case, without output and files.
     Case,
@@ -38,10 +39,10 @@ pub(super) enum Kept {
     All,
 }
 
-/// The number of a test in the plan, and a round of it.
+/// The number of a test in the plan, and one of its rounds.
 pub(super) type Round = (usize, u32);
 
-/// The places that are left, and those of the rounds that have not ended.
+/// The free places, and those of the running rounds.
 #[derive(Debug)]
 pub(super) struct Places(Mutex<State>);
 
@@ -52,7 +53,7 @@ struct State {
 }
 
 impl Places {
-    /// With all of them left.
+    /// With all places free.
     pub(super) fn new(caps: Caps) -> Places {
         Places(Mutex::new(State {
             left: caps,
@@ -60,12 +61,12 @@ impl Places {
         }))
     }
 
-    /// This round starts, or goes on.
+    /// This round starts, or continues.
     pub(super) fn begin(&self, round: Round) -> Kept {
         self.state().begin(round)
     }
 
-    /// This round has failed, perhaps not for good.
+    /// This round has failed, perhaps only at first.
     pub(super) fn fail(&self, round: Round) -> Kept {
         self.state().fail(round)
     }
@@ -95,7 +96,7 @@ impl State {
 
     fn fail(&mut self, round: Round) -> Kept {
         let kept = self.begin(round);
-        // One that found no place for its output finds none later: none is given back.
+        // If there is no place for its output now, there is none later: places are never freed.
         if kept == Kept::All || !take(&mut self.left.outputs) {
             return kept;
         }

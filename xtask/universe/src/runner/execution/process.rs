@@ -1,7 +1,7 @@
-//! One test process from its start to the end of everything it started.
+//! One test process, from its start to the end of everything it started.
 //!
-//! The test leads a process group of its own. When it has ended, in whatever way, nothing of that
-//! group and (on Linux) no orphan that carries its mark is alive any more.
+//! The test leads its own process group. However it ends, afterwards no process of that group and
+//! (on Linux) no orphan with its mark is alive.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -23,21 +23,21 @@ use crate::report::kinds::LeakKind;
 use crate::report::shortage::Shortage;
 use crate::runner::suspension::Pauses;
 
-/// Whether the whole run is to end.
+/// Whether the whole run should end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halt {
-    /// It goes on.
+    /// It continues.
     No,
-    /// A signal asked for it, by this name.
+    /// A signal with this name requested it.
     Interrupted(&'static str),
-    /// It took too long.
+    /// The run reached its time limit.
     RunTimeout,
-    /// A signal insisted: no grace.
+    /// A second signal: no grace.
     AtOnce(&'static str),
 }
 
 impl From<Request> for Halt {
-    /// The first signal asks, every further one insists.
+    /// The first signal requests the end, every further one forces it.
     fn from(request: Request) -> Halt {
         match request.count {
             0 | 1 => Halt::Interrupted(request.name()),
@@ -49,15 +49,15 @@ impl From<Request> for Halt {
 /// How a test process ended.
 #[derive(Debug)]
 pub enum End {
-    /// By itself.
+    /// It exited.
     Exited(ExitStatus),
-    /// It never began.
+    /// It was never started.
     NotStarted(std::io::Error),
-    /// Who owned it was killed, and it was ended then.
+    /// Its owner was killed, which ended it, too.
     Lost,
     /// It was killed at its time limit.
     TimedOut,
-    /// It was killed when it had started so many processes.
+    /// It was killed because it had this many processes.
     TooManyProcesses(usize),
     /// It was killed because the run was halted.
     Halted(Halt),
@@ -66,25 +66,25 @@ pub enum End {
 /// A test process after its end.
 #[derive(Debug)]
 pub struct Ended {
-    /// How.
+    /// The way it ended.
     pub end: End,
     pub(crate) started: SystemTime,
     /// How long it ran.
     pub elapsed: Duration,
-    /// What it wrote to standard output, possibly with the middle left out.
+    /// Its standard output, possibly with the middle left out.
     pub stdout: Vec<u8>,
     /// The same of standard error.
     pub stderr: Vec<u8>,
-    /// What it left behind, as far as that was looked for; none of it is left now.
+    /// Leftovers, as far as the owner looks for them; all are gone now.
     pub(crate) leaks: Vec<Leak>,
-    /// There was no room for files when it ended, as far as that was looked for.
+    /// A full file system at its end, as far as the owner looks for that.
     pub(crate) shortage: Option<Shortage>,
     /// Files about its end.
     pub(crate) attachments: Vec<PathBuf>,
 }
 
 impl Ended {
-    /// One that never began.
+    /// One that was never started.
     pub(super) fn not_started(error: std::io::Error) -> Ended {
         Ended {
             end: End::NotStarted(error),
@@ -124,18 +124,18 @@ impl Ended {
     }
 }
 
-/// What a test may use up, and how it is recognised.
+/// The limits of a test, and its mark.
 #[derive(Debug)]
 pub struct Watch {
-    /// It has this much time.
+    /// Time limit.
     pub timeout: Duration,
-    /// Between being asked to end and being killed.
+    /// Grace between asking it to end and killing it.
     pub grace: Duration,
-    /// What does not count.
+    /// Time that does not count.
     pub pauses: Pauses,
-    /// Whether the run is to end.
+    /// Whether the run should end.
     pub halt: watch::Receiver<Halt>,
-    /// `NAME=value` in the environment of the test and of whatever it starts.
+    /// `NAME=value` in the environment of the test and of everything it starts.
     pub mark: String,
 }
 
@@ -156,8 +156,8 @@ pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -
             let group = child.id();
             let end = attend(&mut child, &mut reading, &mut watch, start).await;
             elapsed = clock::now() - start;
-            // First those who can be recognised: a process that is dying can't be, and the children
-            // that it still has are not ours yet.
+            // First those that can still be recognised: a dying process no longer can, and its
+            // children are not yet ours.
             leaks = sweep(|pid| os::environment_contains(pid, &watch.mark)).await;
             os::kill_group(group, Kill::Now);
             reading.finish(DRAIN_TIMEOUT).await;
@@ -195,7 +195,7 @@ pub(super) async fn output(mut command: Command, label: &str, limit: Duration) -
     run(command, Capture::brief(), watch).await.into_output(limit)
 }
 
-/// Waits for the child; kills its tree when its time or that of the run is over.
+/// Waits for the child; kills its process tree when its time or that of the run is over.
 async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch, start: Instant) -> End {
     let group = child.id();
     let end = tokio::select! {
@@ -215,33 +215,33 @@ async fn attend(child: &mut Child, reading: &mut Reading<'_>, watch: &mut Watch,
     }
     if !matches!(end, End::Exited(_)) {
         kill_tree(group, Kill::Now);
-        // Where there are no groups, tokio kills the child itself.
+        // Without process groups, tokio kills the child itself.
         child.kill().await.ok();
     }
     end
 }
 
-/// Returns when the run is to end. Cancel safe.
+/// Returns when the run should end. Cancel safe.
 pub async fn halted(halt: &mut watch::Receiver<Halt>) -> Halt {
     let halted = halt.wait_for(|halt| *halt != Halt::No).await.map(|halt| *halt);
     // The sender lives as long as the run.
     halted.unwrap_or(Halt::RunTimeout)
 }
 
-/// Returns when the run is to end without grace. Cancel safe.
+/// Returns when the run should end without grace. Cancel safe.
 pub(super) async fn insisted(halt: &mut watch::Receiver<Halt>) {
     halt.wait_for(|halt| matches!(halt, Halt::AtOnce(_))).await.ok();
 }
 
-/// The group, and whoever left the group but still has a parent in the tree.
+/// Kills the group, and processes that left the group but still have a parent in the tree.
 fn kill_tree(leader: Option<os::Pid>, how: Kill) {
     let strayed = leader.map(os::descendants).unwrap_or_default();
     os::kill_group(leader, how);
     strayed.into_iter().for_each(|pid| os::kill(pid, how));
 }
 
-/// Kills those of our children that `is_orphan` picks, and whatever is below them, until there are
-/// none. Returns them as leaks. It must not pick a child that somebody else waits for.
+/// Kills those of our children that `is_orphan` selects, and all their descendants, until there are
+/// none. Returns them as leaks. It must not select a child that other code waits for.
 pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     let mut leaks = Vec::new();
     for _ in 0..ORPHAN_ROUNDS_MAX {
@@ -282,13 +282,13 @@ fn leak(pid: os::Pid) -> Leak {
     )
 }
 
-/// The capture at work. Survives being dropped out of a `select!`, because the future stays here.
+/// The capture in progress. Survives being dropped from a `select!`, because the future stays here.
 pub(super) struct Reading<'a> {
     future: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
 
 impl<'a> Reading<'a> {
-    /// Of these two streams, standard output and standard error, if there are any.
+    /// Of these two streams, standard output and standard error, if they exist.
     pub(super) fn of<O, E>(streams: Option<(O, E)>, capture: &'a mut Capture) -> Reading<'a>
     where
         O: AsyncRead + Unpin + Send + 'a,
@@ -302,7 +302,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads while something else is waited for.
+    /// Reads while waiting for something else.
     #[cfg(target_os = "linux")]
     pub(super) async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
         tokio::select! {

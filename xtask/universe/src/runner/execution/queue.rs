@@ -1,8 +1,8 @@
-//! What may start next: a state machine that starts nothing and asks no clock.
+//! What may start next: a state machine that starts nothing and reads no clock.
 //!
-//! It walks through the rounds in order. A test whose group is full is passed over; one that needs
-//! more room than there is makes the others wait, so that nobody waits for ever. Whether a test is
-//! tried again is the runner's decision.
+//! It walks through the rounds in order. It passes over a test whose group is full. A test that
+//! needs more slots than are free makes later ones wait, so that it does not wait forever. The
+//! runner decides whether a test is retried.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,13 +16,13 @@ use crate::select::demand::Demand;
 #[derive(Debug)]
 pub(super) struct Queue {
     rounds: Rounds,
-    /// Each test of a round runs in so many copies.
+    /// The number of copies of each test in a round.
     copies: u32,
     /// By the number of the test.
     demands: Vec<Demand>,
     room: Room,
     waiting: VecDeque<Batch>,
-    /// Those that are tried again, and from when on.
+    /// Tests to retry, and the earliest time of each.
     delayed: Vec<(Instant, Batch)>,
 }
 
@@ -49,7 +49,7 @@ impl Queue {
         }
     }
 
-    /// Whatever may start now, in order. It counts as started.
+    /// The tests that may start now, in order. They count as started.
     pub(super) fn start(&mut self, now: Instant) -> Vec<Ticket> {
         self.wake_up(now);
         if self.rounds.is_over(now) {
@@ -75,7 +75,7 @@ impl Queue {
         self.room.leave((ticket.number, ticket.round));
     }
 
-    /// An ended test is to be tried again, but not before `after`. It goes before all that wait.
+    /// An ended test is retried, but not before `after`. It goes before all waiting tests.
     pub(super) fn retry(&mut self, ticket: Ticket, after: Instant) {
         let Ticket { number, round, .. } = ticket;
         let attempt = ticket.attempt.saturating_add(1);
@@ -102,7 +102,7 @@ impl Queue {
         known.any(|batch| is_meant(batch.number)) || self.rounds.may_have(now, is_meant)
     }
 
-    /// When [`start`](Queue::start) may have something new, even if no test ends before.
+    /// When [`start`](Queue::start) may return something new, even if no test ends before.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.delayed.iter().map(|(after, _)| *after).min()
     }
@@ -116,7 +116,7 @@ impl Queue {
         }
     }
 
-    /// Lets the next round wait, if there is one.
+    /// Queues the next round, if there is one.
     fn refill(&mut self, now: Instant) -> bool {
         let Some((round, order)) = self.rounds.next(now) else {
             return false;

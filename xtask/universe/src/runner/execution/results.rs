@@ -1,9 +1,7 @@
-//! What has become of the tests so far: one case for each test and round, however many attempts it
-//! took.
+//! The results so far: one case for each test and round, however many attempts it took.
 //!
-//! Decides whether a failure deserves another attempt and what a late success counts as. Of a test
-//! that runs over and over it keeps the cases that have a place, see `places`; the others are only
-//! counted.
+//! Decides whether to retry a failure and what a late success counts as. For a repeated test it
+//! keeps the cases that have a place (see `places`) and only counts the others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +25,7 @@ pub(super) struct Results {
     has_failed: bool,
 }
 
-/// What becomes of a case.
+/// What happens to a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// It is in the report.
@@ -44,7 +42,7 @@ pub(crate) struct Dropped {
 }
 
 impl Results {
-    /// For so many tests; of their later rounds no more than `caps` says is kept.
+    /// Results of `count` tests; keeps no more of their later rounds than `caps` allows.
     pub(super) fn new(count: usize, caps: Caps) -> Results {
         Results {
             cases: vec![Vec::new(); count],
@@ -55,12 +53,12 @@ impl Results {
         }
     }
 
-    /// Where attempts ask whether their files are kept.
+    /// Attempts ask this whether their files are kept.
     pub(super) fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places)
     }
 
-    /// Whether a test has failed for good.
+    /// Whether a test has finally failed.
     pub(super) fn have_failed(&self) -> bool {
         self.has_failed
     }
@@ -70,8 +68,7 @@ impl Results {
         self.places.begin(ticket.round()).into()
     }
 
-    /// Adds the attempts before this one to a case, and takes from a failure what is not worth
-    /// keeping.
+    /// Adds the earlier attempts to a case, and drops the parts of a failure that are not kept.
     pub(super) fn join(&mut self, ticket: Ticket, mut case: Case) -> Case {
         if let Some(mut before) = self.unfinished.remove(&ticket.round()) {
             case.earlier = std::mem::take(&mut before.earlier);
@@ -88,7 +85,7 @@ impl Results {
         self.unfinished.insert(ticket.round(), case);
     }
 
-    /// Whether there is a place for a case that is final; takes from it what is not worth keeping.
+    /// Whether there is a place for a final case; drops the parts that are not kept.
     pub(super) fn admit(&mut self, number: usize, case: &mut Case) -> Admission {
         let round = (number, case.round);
         let failed = case.failure().is_some();
@@ -107,7 +104,7 @@ impl Results {
         kept.into()
     }
 
-    /// Keeps a case for which there is a place.
+    /// Keeps a case that has a place.
     pub(super) fn keep(&mut self, number: usize, case: Case) {
         if let Some(rounds) = self.cases.get_mut(number) {
             rounds.push(case);
@@ -121,7 +118,7 @@ impl Results {
         }
     }
 
-    /// The cases, by the number of the test. What was to be tried again and was not has failed.
+    /// The cases, by the number of the test. A test that was still to be retried has failed.
     pub(super) fn into_cases(mut self) -> (Vec<Vec<Case>>, Dropped) {
         for ((number, _), case) in std::mem::take(&mut self.unfinished) {
             self.conclude(number, case);
@@ -160,8 +157,8 @@ fn forget_output(case: &mut Case) {
     }
 }
 
-/// Whether another attempt could say something new about the test: not about a leak, the end of the
-/// run, or a machine that cannot start it.
+/// Whether another attempt could show something new about the test. Not for a leak, the end of the
+/// run, or a machine that cannot start the test.
 pub(super) fn deserves_another(case: &Case) -> bool {
     let is_of_the_test = |failure: &Failure| {
         let is_not = matches!(
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_another_attempt_when_the_run_ends_has_failed() {
+    fn a_test_that_waits_for_a_retry_when_the_run_ends_has_failed() {
         let mut results = Results::new(1, Caps::default());
         results.wait(ticket(1), case(1, failed("panic")));
         let (cases, _) = results.into_cases();
@@ -248,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_test_itself_does_deserves_another_attempt() {
+    fn only_a_failure_of_the_test_itself_is_retried() {
         for (kind, expected) in [
             ("panic", true),
             ("timeout", true),
@@ -265,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_success_is_a_failure_if_that_is_wished() {
+    fn a_late_success_is_a_failure_if_requested() {
         let mut results = Results::new(1, Caps::default());
         results.wait(ticket(1), case(1, failed("panic")));
         let mut flaky = results.join(ticket(2), case(1, Outcome::Passed));
@@ -286,15 +283,15 @@ mod tests {
             .for_each(|round| results.conclude(0, case(round, Outcome::Passed)));
         results.conclude(0, case(3, failed("panic")));
         let (cases, _) = results.into_cases();
-        let told: Vec<_> = cases[0]
+        let kept: Vec<_> = cases[0]
             .iter()
             .map(|case| (case.round, case.stdout.len()))
             .collect();
-        assert_eq!(told, [(1, 3), (2, 0), (3, 3)]);
+        assert_eq!(kept, [(1, 3), (2, 0), (3, 3)]);
     }
 
     #[test]
-    fn a_long_stress_keeps_a_bounded_number_of_cases_and_loses_count_of_none() {
+    fn a_long_stress_keeps_a_bounded_number_of_cases_and_counts_all() {
         let caps = Caps {
             rounds: 20,
             outputs: 5,
@@ -313,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_again_waits_without_output_where_there_is_no_place_for_it() {
+    fn a_case_without_a_place_waits_for_its_retry_without_output() {
         let mut results = Results::new(
             1,
             Caps {

@@ -1,6 +1,7 @@
-//! The slots of a run, and who may use them beside whom: weights, groups, tests that run alone.
+//! The slots of a run, and which tests may use them together: weights, groups, tests that run
+//! alone.
 //!
-//! Knows neither an order nor a reason to start anything.
+//! Knows no order and decides no starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +12,9 @@ use crate::select::demand::{Company, Demand};
 pub(super) enum Fit {
     /// They may.
     Now,
-    /// Not before others have ended; whoever starts before them makes them wait for longer.
+    /// Not before others have ended; any test that starts before would delay them further.
     Later,
-    /// Their group is full; others can go before them.
+    /// Their group is full; others may go first.
     GroupFull,
 }
 
@@ -26,12 +27,12 @@ pub(super) struct Room {
     count: usize,
     free: BTreeSet<usize>,
     taken: BTreeMap<Guest, (Demand, Vec<usize>)>,
-    /// By the number of the group: how many of it may run.
+    /// By the number of the group: how many of its tests may run at once.
     group_max: Vec<usize>,
 }
 
 impl Room {
-    /// With so many slots, all of them free.
+    /// With this many slots, all of them free.
     pub(super) fn new(count: usize, group_max: Vec<usize>) -> Room {
         Room {
             count: count.max(1),
@@ -41,7 +42,7 @@ impl Room {
         }
     }
 
-    /// How many copies of such a test can start together at all, of the number that is wished for.
+    /// How many copies of such a test can ever start together, at most the requested number.
     pub(super) fn together(&self, demand: Demand, copies: u32) -> u32 {
         let limit = match demand.company {
             Company::None => 1,
@@ -50,7 +51,7 @@ impl Room {
         copies.min(u32::try_from(limit).unwrap_or(u32::MAX)).max(1)
     }
 
-    /// Whether so many copies of such a test may start now.
+    /// Whether this many copies of such a test may start now.
     pub(super) fn fit(&self, demand: Demand, copies: u32) -> Fit {
         let is_closed = self
             .taken
@@ -67,7 +68,7 @@ impl Room {
     }
 
     /// Takes the slots for `copies` that [`fit`](Room::fit); the first copy is `first`, the others
-    /// are its next rounds. The result is the slot of each.
+    /// are its next rounds. Returns the slot of each.
     pub(super) fn enter(&mut self, first: Guest, demand: Demand, copies: u32) -> Vec<usize> {
         let needed = self.needed(demand, copies);
         let slots: Vec<usize> = self.free.iter().copied().take(needed).collect();
@@ -75,14 +76,14 @@ impl Room {
         let (number, round) = first;
         let copies_len = copies as usize;
         for (copy, round) in (0..copies_len).zip(round..) {
-            // The first slot is its own, the others lie idle for it.
+            // The first slot is its own; the others stay idle for it.
             let own = slots.iter().copied().skip(copy).step_by(copies_len).collect();
             self.taken.insert((number, round), (demand, own));
         }
         slots.into_iter().take(copies_len).collect()
     }
 
-    /// Gives back what this test took.
+    /// Frees the slots of this test.
     pub(super) fn leave(&mut self, guest: Guest) {
         if let Some((_, slots)) = self.taken.remove(&guest) {
             self.free.extend(slots);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_wants_to_be_alone_waits_for_the_others_and_they_for_it() {
+    fn an_exclusive_test_waits_for_the_others_and_they_for_it() {
         let mut room = Room::new(4, vec![]);
         room.enter((0, 1), LIGHT, 1);
         assert_eq!(room.fit(ALONE, 1), Fit::Later);
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_group_only_so_many_run() {
+    fn no_more_of_a_group_run_than_its_limit_allows() {
         let mut room = Room::new(4, vec![2]);
         room.enter((0, 1), GROUPED, 1);
         assert_eq!(

@@ -1,26 +1,25 @@
-//! The rounds of a run: in which order the tests run the first time, the second time, and when it
-//! is enough.
+//! The rounds of a run: the order of the tests in each round, and when to stop.
 //!
-//! A pure function of the order, the seed and the time that it is given.
+//! A pure function of the order, the seed and the time passed in.
 
 use std::time::Instant;
 
 use crate::select::shuffle;
 
-/// The rounds that are still to come.
+/// The remaining rounds.
 #[derive(Debug)]
 pub(super) struct Rounds {
     order: Vec<usize>,
     seed: Option<u64>,
-    /// How many there are in all; `None`: without end.
+    /// The number of rounds; `None` means unlimited.
     count: Option<u32>,
-    /// From then on no round begins, except the first.
+    /// No round begins after this time, except the first.
     until: Option<Instant>,
     begun: u32,
 }
 
 impl Rounds {
-    /// Of tests in this order, which `seed` (if there is one) has made; later rounds have other
+    /// For tests in this order, which came from `seed` if there is one; later rounds have other
     /// orders.
     pub(super) fn new(
         order: Vec<usize>,
@@ -37,7 +36,7 @@ impl Rounds {
         }
     }
 
-    /// Whether time is up for all but the first round.
+    /// Whether time is up for all rounds but the first.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
@@ -57,7 +56,7 @@ impl Rounds {
         self.count = Some(self.begun);
     }
 
-    /// The next round, from 1, and its tests in order; `None` where it was enough.
+    /// The next round, from 1, and its tests in order; `None` after the last one.
     pub(super) fn next(&mut self, now: Instant) -> Option<(u32, Vec<usize>)> {
         if self.is_enough(now) {
             return None;
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_rounds_and_a_stop_is_a_stop() {
+    fn no_tests_have_no_rounds_and_after_a_stop_no_round_begins() {
         assert_eq!(Rounds::new(vec![], None, None, None).next(clock::now()), None);
         let mut rounds = Rounds::new(vec![0], None, None, None);
         rounds.stop();

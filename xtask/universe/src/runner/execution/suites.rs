@@ -1,4 +1,4 @@
-//! From single results to the suites of a report.
+//! Turns single results into the suites of a report.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use crate::report::data::{Case, Outcome, Skip, Suite};
 use crate::report::kinds::SkipKind;
 use crate::select::plan::{Decision, Plan, Test};
 
-/// Every test of the plan with its suite, and what becomes of it if the run ends before it starts.
+/// Every test of the plan with its suite, and its result if the run ends before it starts.
 pub(super) fn planned(plan: &Plan) -> Vec<(String, Case)> {
     let planned = |(test, decision): &(Test, Decision)| {
         let outcome = match decision {
@@ -45,7 +45,7 @@ fn class_name(binary: &str, module: &str) -> String {
 }
 
 /// One suite per test binary, with the cases in the order of the plan, all rounds of a test
-/// together. A suite of which nothing ran started with the run.
+/// together. A suite without a test that ran starts at the start of the run.
 pub(super) fn group(plan: &Plan, cases: Vec<Vec<Case>>, run_started: SystemTime) -> Vec<Suite> {
     let mut suites: Vec<Suite> = Vec::new();
     for ((test, _), rounds) in plan.tests.iter().zip(cases) {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn class_names_are_dotted_and_tell_a_library_from_a_binary_of_the_same_name() {
+    fn class_names_are_dotted_and_distinguish_a_library_from_a_binary_of_the_same_name() {
         assert_eq!(
             class_name("acme-tests::suite", "relay::limits"),
             "acme_tests.suite.relay.limits"

@@ -1,6 +1,6 @@
-//! A test that the keeper owns, from the order to start it until its files are settled.
+//! A test that the keeper owns, from the order to start it until its files are cleaned up.
 //!
-//! Says when a test is to end; that it then does, with all it started, is the supervisor's work.
+//! Decides when the test must end; the supervisor ends it with everything it started.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -24,9 +24,10 @@ use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::runner::suspension::Pauses;
 use crate::sandbox::isolation::Level;
-use crate::sandbox::linux::{Control, Keeper, Order, Said, Tell};
+use crate::sandbox::linux::{Control, Instruction, Keeper, Order, Reply};
 
-/// Runs one order to its end. Without a control there is nothing to settle, or nobody who would.
+/// Runs one order to its end. Without a returned control there is nothing to clean up, or no
+/// supervisor to do it.
 pub(super) async fn run(
     keeper: &Keeper,
     order: &Order,
@@ -44,9 +45,9 @@ pub(super) async fn run(
     };
     let mut control = ward.control;
     let mut reading = Reading::of(Some((ward.stdout, ward.stderr)), &mut capture);
-    let (end, said) = attend(&mut control, &mut reading, &mut watch, start).await;
-    let (said, resists) = match said {
-        Ok(said) => (said, None),
+    let (end, reply) = attend(&mut control, &mut reading, &mut watch, start).await;
+    let (reply, resists) = match reply {
+        Ok(reply) => (reply, None),
         Err(resists) => (None, Some(resists)),
     };
     reading.finish(DRAIN_TIMEOUT).await;
@@ -61,11 +62,11 @@ pub(super) async fn run(
         shortage: None,
         attachments: existing(order.forensics.clone()),
     };
-    let listens = believe(&mut ended, said);
+    let listens = apply(&mut ended, reply);
     if let Some(end) = end {
         ended.end = end;
-        // It had no time to clean up: that it was made to end is told, and what it was doing then
-        // is in the forensics. But that it could not even be killed is.
+        // The test had no time to clean up, so its leaks are not reported: the timeout is, and the
+        // forensics show what it was doing. A process that could not even be killed is reported.
         ended.leaks.retain(|leak| leak.kind == LeakKind::Stuck);
         ended.leaks.extend(resists);
     }
@@ -83,7 +84,7 @@ pub(super) async fn run(
     }
 }
 
-/// Nobody sees any more to what was started: the keeper ends it. Returns what was stuck.
+/// The test has no supervisor any more: the keeper ends it. Returns the stuck threads as leaks.
 fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
     let stuck = keeper.end_lost(&order.scratch).unwrap_or_else(|_| {
         end_without_keeper(&order.scratch);
@@ -95,8 +96,8 @@ fn abandon(keeper: &Keeper, order: &Order) -> Vec<Leak> {
     stuck
 }
 
-/// Ends a test that has this scratch directory and has lost the keeper, too. What it serves ends
-/// first: a killed test may wait for that.
+/// Ends a test, given by its scratch directory, that has lost the keeper too. Aborts its FUSE
+/// connections first: a killed test may wait for one of them.
 fn end_without_keeper(scratch: &Path) {
     let [variable, ..] = TEMPORARY;
     let mark = format!("{variable}={}", scratch.display());
@@ -109,13 +110,13 @@ fn end_without_keeper(scratch: &Path) {
 /// What a supervisor waits for after the end of its test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listens {
-    /// To hear what becomes of the test's files.
+    /// The decision about the test's files.
     ForFate,
-    /// Nothing was left; it could have another test.
+    /// Another order: the test left nothing behind.
     ForOrders,
-    /// To nothing: it has started nothing, and has said its last word.
+    /// Nothing: it started nothing, and has sent its last message.
     Done,
-    /// To nothing: it is gone, and what it has started may still be there.
+    /// Nothing: it is gone, and the processes it started may still exist.
     Gone,
 }
 
@@ -130,10 +131,10 @@ fn existing(file: PathBuf) -> Vec<PathBuf> {
     file.exists().then_some(file).into_iter().collect()
 }
 
-/// Takes over what the supervisor says of the end.
-fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
-    match said {
-        Some(Said::Ended {
+/// Copies the supervisor's report of the end into `ended`.
+fn apply(ended: &mut Ended, reply: Option<Reply>) -> Listens {
+    match reply {
+        Some(Reply::Ended {
             status,
             elapsed_us,
             leaks,
@@ -152,61 +153,61 @@ fn believe(ended: &mut Ended, said: Option<Said>) -> Listens {
                 false => Listens::ForFate,
             }
         }
-        Some(Said::NotStarted(reason)) => {
+        Some(Reply::NotStarted(reason)) => {
             ended.end = End::NotStarted(io::Error::other(reason));
             Listens::Done
         }
-        Some(Said::Examined | Said::Settled { .. }) | None => Listens::Gone,
+        Some(Reply::Examined | Reply::Settled { .. }) | None => Listens::Gone,
     }
 }
 
-/// Waits for the end of the test; brings it about, and says why, when its time or that of the run
-/// is over. Without an end that the supervisor told of, it may be still there: that is a leak.
+/// Waits for the end of the test, or ends it when its time or that of the run is over, and returns
+/// the reason. If the supervisor reported no end, the test may still run: that is a leak.
 async fn attend(
     control: &mut Control,
     reading: &mut Reading<'_>,
     watch: &mut Watch,
     start: Instant,
-) -> (Option<End>, Result<Option<Said>, Leak>) {
+) -> (Option<End>, Result<Option<Reply>, Leak>) {
     let end = tokio::select! {
         biased;
-        said = end_of(control) => return (None, Ok(said)),
+        reply = end_of(control) => return (None, Ok(reply)),
         never = reading.go_on() => match never {},
         () = watch.pauses.passed(start, watch.timeout) => End::TimedOut,
         halt = halted(&mut watch.halt) => End::Halted(halt),
     };
     if matches!(end, End::TimedOut) {
-        control.tell(Tell::Examine).await;
-        if let Some(said) = reading
-            .during(within(EXAMINE_TIMEOUT, control.hear()))
+        control.instruct(Instruction::Examine).await;
+        if let Some(reply) = reading
+            .during(within(EXAMINE_TIMEOUT, control.receive()))
             .await
             .flatten()
-            && said != Said::Examined
+            && reply != Reply::Examined
         {
-            return (Some(end), Ok(Some(said)));
+            return (Some(end), Ok(Some(reply)));
         }
     }
     if !matches!(end, End::Halted(Halt::AtOnce(_))) {
-        control.tell(Tell::Terminate).await;
+        control.instruct(Instruction::Terminate).await;
         let grace = async {
             tokio::select! {
                 biased;
-                said = end_of(control) => said,
+                reply = end_of(control) => reply,
                 () = clock::after(watch.grace) => None,
                 () = insisted(&mut watch.halt) => None,
             }
         };
-        if let Some(said) = reading.during(grace).await {
-            return (Some(end), Ok(Some(said)));
+        if let Some(reply) = reading.during(grace).await {
+            return (Some(end), Ok(Some(reply)));
         }
     }
-    control.tell(Tell::Kill).await;
-    let said = reading.during(within(TREE_END_TIMEOUT, end_of(control))).await;
-    (Some(end), said.ok_or_else(resists))
+    control.instruct(Instruction::Kill).await;
+    let reply = reading.during(within(TREE_END_TIMEOUT, end_of(control))).await;
+    (Some(end), reply.ok_or_else(resists))
 }
 
-/// Of a test that does not end though it was killed, for no reason that could be found and taken
-/// away: it may wait for a disk.
+/// The leak of a test that does not end although it was killed, where no cause could be found and
+/// removed: it may wait for a disk.
 fn resists() -> Leak {
     let limit = TREE_END_TIMEOUT.as_secs();
     Leak::new(
@@ -218,17 +219,17 @@ fn resists() -> Leak {
     )
 }
 
-/// What the supervisor says of the test's end; `None` when it is gone.
-async fn end_of(control: &mut Control) -> Option<Said> {
+/// The supervisor's report of the test's end; `None` when the supervisor is gone.
+async fn end_of(control: &mut Control) -> Option<Reply> {
     loop {
-        match control.hear().await? {
-            Said::Examined => {}
-            said => return Some(said),
+        match control.receive().await? {
+            Reply::Examined => {}
+            reply => return Some(reply),
         }
     }
 }
 
-/// Runs the capability probe; says what it printed and how long it took, or why it did not answer.
+/// Runs the capability probe. Returns its output and its duration, or why it did not answer.
 pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Duration), String> {
     let mut command = Command::new(probe);
     command.arg("fuse");
@@ -265,28 +266,28 @@ pub(super) async fn output(
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
-        // After we stood still for long, both are there.
+        // After a long suspension, both may be ready.
         biased;
         value = future => Some(value),
         () = clock::after(limit) => None,
     }
 }
 
-/// Has the files of a test removed or kept.
+/// Has the supervisor remove or keep the files of a test.
 pub(super) async fn settle(mut control: Control, fate: Fate) -> Settled {
     control
-        .tell(match fate {
-            Fate::Remove => Tell::Remove,
-            Fate::Preserve => Tell::Preserve,
-            Fate::Discard => Tell::Discard,
+        .instruct(match fate {
+            Fate::Remove => Instruction::Remove,
+            Fate::Preserve => Instruction::Preserve,
+            Fate::Discard => Instruction::Discard,
         })
         .await;
-    match within(SETTLE_TIMEOUT, control.hear()).await.flatten() {
-        Some(Said::Settled { leaks, kept }) => Settled { leaks, kept },
-        said => Settled {
+    match within(SETTLE_TIMEOUT, control.receive()).await.flatten() {
+        Some(Reply::Settled { leaks, kept }) => Settled { leaks, kept },
+        reply => Settled {
             leaks: vec![Leak::new(
                 LeakKind::File,
-                format!("its temporary directory could not be settled ({said:?})"),
+                format!("its temporary directory could not be cleaned up ({reply:?})"),
             )],
             kept: None,
         },
@@ -298,9 +299,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_supervisor_may_have_left_when_it_was_killed_is_ended_by_the_keeper() {
-        let believed = |said| believe(&mut Ended::not_started(io::Error::other("x")), said);
-        let ended = |clean| Said::Ended {
+    fn the_keeper_ends_only_the_leftovers_of_a_killed_supervisor() {
+        let applied = |reply| apply(&mut Ended::not_started(io::Error::other("x")), reply);
+        let ended = |clean| Reply::Ended {
             status: 0,
             elapsed_us: 1,
             leaks: Vec::new(),
@@ -308,9 +309,9 @@ mod tests {
             shortage: None,
             clean,
         };
-        assert_eq!(believed(None), Listens::Gone);
-        assert_eq!(believed(Some(Said::NotStarted("no".into()))), Listens::Done);
-        assert_eq!(believed(Some(ended(false))), Listens::ForFate);
-        assert_eq!(believed(Some(ended(true))), Listens::ForOrders);
+        assert_eq!(applied(None), Listens::Gone);
+        assert_eq!(applied(Some(Reply::NotStarted("no".into()))), Listens::Done);
+        assert_eq!(applied(Some(ended(false))), Listens::ForFate);
+        assert_eq!(applied(Some(ended(true))), Listens::ForOrders);
     }
 }

@@ -1,4 +1,4 @@
-//! What is told while tests run over and over, and what the report says in the end: the same.
+//! What the events say while tests repeat, and what the report says at the end: the same.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::select::filter::Filter;
 use crate::select::plan::{PlanOptions, plain_tests};
 use crate::select::repeat::Flaky;
 
-/// So little that few rounds are beyond it.
+/// Limits so low that a few rounds exceed them.
 const CAPS: Caps = Caps {
     rounds: 4,
     outputs: 2,
@@ -68,7 +68,7 @@ fn stage(home: &std::path::Path, settings: Settings) -> Arc<Stage> {
     })
 }
 
-/// Every attempt ends as `outcome` says, in the order of their starts.
+/// Ends every attempt as `outcome` says, in the order of their starts.
 fn play(stage: &Arc<Stage>, outcome: impl Fn(Ticket) -> Outcome) -> (Vec<Suite>, Dropped) {
     let mut runner = Runner::new(stage);
     stage.events.discovered(suites::planned(&stage.plan));
@@ -93,7 +93,8 @@ fn play(stage: &Arc<Stage>, outcome: impl Fn(Ticket) -> Outcome) -> (Vec<Suite>,
     (suites::group(&stage.plan, cases, clock::wall()), dropped)
 }
 
-/// The report of such a run, what its events amount to, and what is only counted.
+/// The report of such a run, the report replayed from its events, and the rounds that are only
+/// counted.
 fn told_twice(retries: u32, outcome: impl Fn(Ticket) -> Outcome) -> (Report, Report, Dropped) {
     let home = tempfile::tempdir().unwrap();
     let stage = stage(home.path(), settings(retries));
@@ -143,7 +144,7 @@ fn rounds_beyond_the_caps_that_pass_when_tried_again_are_no_failures_in_the_even
 }
 
 #[test]
-fn what_is_only_counted_is_not_told() {
+fn rounds_that_are_only_counted_have_no_events() {
     let (report, replayed, dropped) = told_twice(0, |_| Outcome::Passed);
     assert_eq!(json(&replayed), json(&report));
     assert_eq!((report.cases().count(), dropped.passed), (1 + CAPS.rounds, 7));

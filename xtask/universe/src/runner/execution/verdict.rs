@@ -1,4 +1,4 @@
-//! What became of a test, judged from how its process ended and what it wrote. Pure.
+//! The outcome of a test, judged by how its process ended and by its output. Pure.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -20,7 +20,7 @@ const FAILED: i32 = 101;
 pub(super) struct Panic {
     pub(super) file: PathBuf,
     pub(super) line: u32,
-    /// Without thread id and location, so that two equal failures have equal messages.
+    /// Without thread id and location, so that equal failures have equal messages.
     message: String,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Panic {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
-    /// From then on the test is slow.
+    /// Running time from which the test is slow.
     pub(super) slow: Duration,
     pub(super) run_timeout: Duration,
 }
@@ -42,7 +42,7 @@ pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (O
         End::NotStarted(error) => errored(FailureKind::Exec, format!("could not be started: {error}")),
         End::Lost => errored(
             FailureKind::Lost,
-            "its supervisor was killed, by this test or by another one that kills whatever it can; it was ended then"
+            "its supervisor was killed, by this test or by another one that kills foreign processes; that ended the test"
                 .to_owned(),
         ),
         End::TooManyProcesses(count) => {
@@ -82,14 +82,14 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
     if status.success() {
         return failed(
             FailureKind::Exit,
-            "the process exited with 0 before the test had ended".to_owned(),
+            "the process exited with 0 before the test ended".to_owned(),
             String::new(),
         );
     }
     let note = libtest::note(&ended.stdout);
     if let (Some(panic), Some(FAILED)) = (panic, status.code()) {
         let place = format!("panicked at {}:{}", panic.file.display(), panic.line);
-        // A note says why this panic is not the one that `should_panic` expects.
+        // A note states why this panic is not the one that `should_panic` expects.
         return failed(
             FailureKind::Panic,
             one_line(note.as_ref().unwrap_or(&panic.message)),
@@ -147,8 +147,8 @@ fn signal_of(_: ExitStatus) -> Option<String> {
     None
 }
 
-/// The panic to blame: the last one on the test's own thread, as the test caught those before it,
-/// else the first of all.
+/// The panic to blame: the last one on the test's own thread, because the test caught the earlier
+/// ones; otherwise the first of all.
 fn find_panic(stderr: &str, name: &str) -> Option<Panic> {
     let lines: Vec<&str> = stderr.lines().collect();
     let panics: Vec<(&str, Panic)> = (0..lines.len())
@@ -158,15 +158,15 @@ fn find_panic(stderr: &str, name: &str) -> Option<Panic> {
     panics.into_iter().nth(own.unwrap_or(0)).map(|(_, panic)| panic)
 }
 
-/// Reads `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the lines that
-/// follow.
+/// Parses `thread 'NAME' (ID) panicked at FILE:LINE:COLUMN:` and the message on the following
+/// lines.
 fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
     let (header, rest) = lines.split_first()?;
     let (thread, place) = header.strip_prefix("thread '")?.split_once(" panicked at ")?;
     let (thread, _id) = thread.rsplit_once('\'')?;
     let mut place = place.strip_suffix(':')?.rsplitn(3, ':');
     let (_column, line, file) = (place.next()?, place.next()?, place.next()?);
-    // The runtime aborts a process in which a destructor panics while another panic unwinds.
+    // The runtime aborts a process in which a destructor panics during unwinding.
     if file.contains("library/core/src/panicking.rs") {
         return None;
     }
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn zero_and_libtests_word_together_are_a_pass() {
+    fn exit_code_zero_and_libtests_summary_together_are_a_pass() {
         assert!(matches!(judged(0, PASSED, ""), Outcome::Passed));
         assert_eq!(failure(judged(0, b"\nrunning 1 test\n", "")).0, "exit");
         assert_eq!(failure(judged(101 << 8, PASSED, "")).0, "exit");
     }
 
     #[test]
-    fn a_panic_is_told_without_thread_id_and_with_its_first_lines() {
+    fn a_panic_message_has_no_thread_id_and_the_first_lines() {
         let stderr = "noise\nthread 'a::b' (17824) panicked at tests/a.rs:10:5:\nassertion failed\n  left: 1\nnote: run with";
         let (kind, message) = failure(judged(101 << 8, b"", stderr));
         assert_eq!(
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_that_should_panic_did_not_expect_is_told_with_both_texts() {
+    fn a_panic_that_should_panic_did_not_expect_shows_both_texts() {
         let stdout = b"\nrunning 1 test\nF\nfailures:\n\n---- a::b stdout ----\nnote: panic did not contain expected string\n      panic message: \"this\"\n expected substring: \"that\"\n\nfailures:\n    a::b\n";
         let stderr = "thread 'a::b' (1) panicked at src/a.rs:3:10:\nthis\n";
         let (kind, message) = failure(judged(101 << 8, stdout, stderr));
@@ -299,13 +299,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_reorders_text_stays_in_the_message() {
+    fn reordering_characters_stay_in_the_message() {
         let stderr = "thread 'a::b' (1) panicked at tests/a.rs:10:5:\n\x1b[1ma\u{202e}b\n";
         assert_eq!(failure(judged(101 << 8, b"", stderr)).1, "a\u{202e}b");
     }
 
     #[test]
-    fn a_signal_an_error_and_a_plain_exit_are_told_apart() {
+    fn a_signal_an_error_and_a_plain_exit_are_distinguished() {
         assert_eq!(
             failure(judged(6, b"", "")),
             ("signal:SIGABRT".into(), "died of SIGABRT".into())
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_a_test_and_that_of_the_run_are_told_apart() {
+    fn the_limit_of_a_test_and_that_of_the_run_are_distinguished() {
         let own = judged_end(End::TimedOut, b"", "");
         let of_the_run = judged_end(End::Halted(Halt::RunTimeout), b"", "");
         assert_eq!((own.is_interrupted(), of_the_run.is_interrupted()), (false, true));

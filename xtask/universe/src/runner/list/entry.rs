@@ -18,15 +18,15 @@ pub(super) struct Entry<'a> {
     file: Option<PathBuf>,
     line: Option<u32>,
     needs: Vec<&'a str>,
-    /// What is special about it, by the workspace's overrides; empty if nothing is.
+    /// The treatment that the workspace's overrides give it; empty if it has none.
     treatment: String,
-    /// How long it usually takes, in seconds; absent where it never ran.
+    /// How long it usually takes, in seconds; absent if it never ran.
     seconds: Option<f64>,
-    /// Whether it is all of a binary with a harness of its own.
+    /// Whether it is a whole binary with a harness of its own.
     whole: bool,
     /// Whether `test` would run it on this machine.
     runs: bool,
-    /// Why not.
+    /// The reason if not.
     reason: Option<String>,
     /// Whether `test` would count it as failed without running it.
     fails: bool,

@@ -1,16 +1,16 @@
-//! What earlier runs left behind: who of them is alive, who was killed, and what goes.
+//! The leftovers of earlier runs: which runs are alive, which were killed, and what to remove.
 //!
-//! A run holds a lock for as long as it lives, which the kernel releases however it dies; one that
-//! comes to its end says so in a file. So age decides nothing: a run without a lock and without
-//! that file was killed, and all of it goes at once, also what its tests still have mounted or
-//! running. Of runs that ended the latest are kept, for a person to look.
+//! A run holds a lock while it lives; the kernel releases it however the run dies. A run that ends
+//! normally records that in a file. So age decides nothing: a run without a lock and without that
+//! file was killed, and all of it is removed at once, including its tests' mounts and processes. Of
+//! the runs that ended normally, the latest are kept for a person to examine.
 //!
-//! Another user who may write here or to `TMPDIR` can replace what a run made. So only what this
-//! user owns is touched, in directories to which only this user can write, and only the temporary
-//! directory that the lock of the run identifies is removed.
+//! Another user who may write here or to `TMPDIR` can replace what a run created. So the runner
+//! touches only what this user owns, in directories to which only this user can write. It removes
+//! only the scratch directory that the run's lock identifies.
 //!
-//! What goes is only renamed while others wait, and is removed in the background; where that does
-//! not come to its end, the name says to a later run what it is.
+//! While other runs wait, a leftover is only renamed; the removal happens in the background. If
+//! that does not finish, a later run recognises the leftover by its name.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -33,71 +33,71 @@ use crate::base::os;
 use crate::base::procfs;
 use crate::sandbox::removal;
 
-/// How the names of the temporary directories of all runs begin.
+/// The prefix of the names of all runs' scratch directories.
 pub(super) const SCRATCH_PREFIX: &str = "xt-";
 
-/// The file that a live run holds locked. Its first line is the path of the run's temporary
-/// directory. Its second line is the identity of that directory, written when it was made.
+/// The file that a live run keeps locked. Its first line is the path of the run's scratch
+/// directory. Its second line is the identity of that directory, written when it was created.
 const LOCK: &str = "lock";
 
-/// The file that a run makes at its orderly end.
+/// The file that a run creates at its normal end.
 const ENDED: &str = "ended";
 
-/// The lock that is held while a run is made, and while others are judged.
+/// The lock for creating a run and for judging others.
 const TURN: &str = "turn";
 
-/// The lock that is held while rubbish is removed.
+/// The lock for removing rubbish.
 const REMOVAL: &str = "removal";
 
-/// How the names of run directories begin that were judged and are only to be removed; the run's id
+/// The name prefix of run directories that were judged and only have to be removed; the run's id
 /// follows.
 const RUBBISH_PREFIX: &str = "rubbish-";
 
-/// What became of a run.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It goes on.
+    /// It is alive.
     Alive,
-    /// It came to its end.
+    /// It ended normally.
     Ended,
     /// Its runner was killed.
     Killed,
-    /// The file system has no locks: it may be alive.
+    /// The file system has no locks: the run may be alive.
     Unknown,
 }
 
-/// Waits until no other run is being made or judges others, and keeps it so for as long as the
+/// Waits until no other run is being created or judges others, and keeps others waiting while the
 /// result lives.
 pub(super) fn take_turn(home: &Place) -> anyhow::Result<File> {
     take(home, TURN)
 }
 
-/// Waits for one of the locks that all runs share, and holds it for as long as the result lives.
+/// Takes one of the locks that all runs share, and holds it while the result lives.
 fn take(home: &Place, name: &str) -> anyhow::Result<File> {
     let path = home.path().join(name);
     let file = home
         .lock_file(name)
         .with_context(|| format!("could not create `{}`", path.display()))?;
-    // A file system without locks: then nobody is ever taken for killed, and removing twice harms
-    // nobody.
+    // A file system without locks: then no run is ever taken for killed, and a second removal is
+    // harmless.
     file.lock()
         .or_else(|error| unless_unsupported(error, ()))
         .with_context(|| format!("could not lock `{}`", path.display()))?;
     Ok(file)
 }
 
-/// From here on the run in this directory is alive.
+/// From here on the run in this directory counts as alive.
 pub(super) fn lock(run: &Path, scratch: &Path) -> std::io::Result<File> {
     let mut file = lock_file::create_new(&run.join(LOCK))?;
     file.write_all(scratch.as_os_str().as_encoded_bytes())?;
-    // Whoever looks whether we are alive holds it for a moment.
+    // Another run that checks whether this one is alive holds the lock for a moment.
     match file.lock() {
         Ok(()) => Ok(file),
         Err(error) => unless_unsupported(error, file),
     }
 }
 
-/// Writes the identity of the temporary directory to the lock.
+/// Writes the identity of the scratch directory to the lock.
 pub(super) fn record(mut lock: &File, scratch: &Path) -> std::io::Result<()> {
     match Identity::of(scratch) {
         Some(identity) => lock.write_all(format!("\n{identity}\n").as_bytes()),
@@ -112,39 +112,39 @@ fn unless_unsupported<T>(error: std::io::Error, value: T) -> std::io::Result<T> 
     }
 }
 
-/// The run in this directory came to its end. If that cannot be written it will be taken for
-/// killed, which loses only what it kept.
+/// Records the normal end of the run in this directory. If that fails, the run will be taken for
+/// killed, which loses only the files that it kept.
 pub(super) fn mark_ended(run: &Path) {
     lock_file::create_new(&run.join(ENDED)).ok();
 }
 
-/// What is left of an earlier run.
+/// The leftovers of an earlier run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leftover {
     /// The run's directory.
     pub(crate) run: PathBuf,
-    /// Its temporary directory, if that still exists.
+    /// Its scratch directory, if that still exists.
     pub(crate) scratch: Option<PathBuf>,
-    /// Something else that has the path of its temporary directory.
+    /// Something else at the path of its scratch directory.
     pub(crate) stranger: Option<PathBuf>,
     pub(crate) state: LeftoverState,
 }
 
-/// Whose leftovers they are.
+/// The state of leftovers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeftoverState {
-    /// The run was killed: nobody wants them.
+    /// The run was killed: they have no further use.
     Killed,
-    /// It came to its end: they are logs, and files of failed tests, for a person to look at.
+    /// It ended normally: they are logs, and files of failed tests, for a person to examine.
     Kept,
-    /// A later run has judged them and did not come to remove them.
+    /// A later run has judged them but did not remove them.
     Rubbish,
-    /// Another user owns the directory, or can write to one of runs. So it stays.
+    /// Another user owns the directory, or can write to one that contains runs. So it stays.
     Foreign,
 }
 
-/// What runs of all kinds have left below `target/xtask`; not what belongs to runs that go on, or
-/// may.
+/// The leftovers of runs of all kinds below `target/xtask`, without those of runs that are or may
+/// be alive.
 pub(crate) fn find(home_of_all: &Path) -> Vec<Leftover> {
     let Ok(all) = Place::open(home_of_all) else {
         return Vec::new();
@@ -169,7 +169,7 @@ fn find_of_kind(all: &Place, kind: &OsStr) -> Vec<Leftover> {
     names.iter().filter_map(|name| judged(&runs, name)).collect()
 }
 
-/// Nothing in it is looked at.
+/// Does not look inside.
 fn foreign(path: &Path) -> Leftover {
     Leftover {
         run: path.to_owned(),
@@ -179,7 +179,7 @@ fn foreign(path: &Path) -> Leftover {
     }
 }
 
-/// What is left of the run of this name, unless it goes on, or may.
+/// The leftovers of the run with this name, unless it is or may be alive.
 fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
     let Some(run) = runs.ours(name) else {
         return Some(foreign(&runs.path().join(name)));
@@ -211,30 +211,30 @@ fn judged(runs: &Place, name: &OsStr) -> Option<Leftover> {
     })
 }
 
-/// What remains of a run that was to be taken away.
+/// What remains of a run after its removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remaining {
-    /// Whether its directory does.
+    /// Whether its directory remains.
     pub(crate) directory: bool,
     /// The connections to FUSE servers that this process may not abort.
     pub(crate) connections: Vec<u32>,
 }
 
-/// Ends, unmounts and removes all that is left of one run. Returns what of it remains.
+/// Ends, unmounts and removes all leftovers of one run. Returns what remains.
 ///
 /// # Errors
-/// When other runs cannot be kept waiting meanwhile.
+/// When other runs cannot be made to wait meanwhile.
 pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
     let mut above = leftover.run.ancestors().skip(2);
     let (Some(home), Some(all)) = (above.next(), above.next()) else {
-        anyhow::bail!("`{}` is the directory of no run", leftover.run.display());
+        anyhow::bail!("`{}` is not the directory of a run", leftover.run.display());
     };
     let [kind, name] = [home, &leftover.run].map(|path| path.file_name().unwrap_or_default());
     let resists = Remaining {
         directory: true,
         connections: Vec::new(),
     };
-    // Opened again, and judged again: a run that was being made when it was found is alive now.
+    // Opened and judged again: a run that was still being created when it was found is alive now.
     let Some((home, runs)) = runs_of(all, kind) else {
         return Ok(resists);
     };
@@ -248,15 +248,15 @@ pub(crate) fn take_away(leftover: &Leftover) -> anyhow::Result<Remaining> {
         }
     };
     let _alone = take(&home, REMOVAL)?;
-    let connections = bury(&runs, &rubbish);
+    let connections = destroy(&runs, &rubbish);
     Ok(Remaining {
         directory: runs.ours(&rubbish).is_some(),
         connections,
     })
 }
 
-/// Puts killed runs aside at once, and of the others all but the latest. Never fails: what cannot
-/// be put aside today can be tomorrow. To be called with the turn taken.
+/// Sets killed runs aside at once, and of the others all but the latest. Never fails: a later run
+/// tries again. The caller holds the turn lock.
 pub(super) fn clear(home_of_all: &Path, kind: &str) {
     let Some((_, runs)) = runs_of(home_of_all, kind.as_ref()) else {
         return;
@@ -271,7 +271,7 @@ pub(super) fn clear(home_of_all: &Path, kind: &str) {
         match fate(&run) {
             Fate::Killed => drop(put_aside(&runs, name)),
             Fate::Ended if number < old_count => drop(put_aside(&runs, name)),
-            // It may be alive: none of its processes is to be ended.
+            // It may be alive: none of its processes may be killed.
             Fate::Unknown if number < old_count => {
                 put_aside(&runs, name);
                 run.lock_file(ENDED).ok();
@@ -281,7 +281,7 @@ pub(super) fn clear(home_of_all: &Path, kind: &str) {
     }
 }
 
-/// The directory of a kind of run, and that of its runs, if only this user decides what lies there.
+/// The directory of a kind of run, and that of its runs, if only this user can write there.
 fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(Place, Place)> {
     let all = Place::open(home_of_all).ok().filter(Place::is_closed)?;
     let home = all.closed(kind)?;
@@ -289,21 +289,21 @@ fn runs_of(home_of_all: &Path, kind: &OsStr) -> Option<(Place, Place)> {
     Some((home, runs))
 }
 
-/// The removal of what all runs have put aside, in the background: it can take long, and nobody
-/// needs it.
+/// The removal of the rubbish of all runs, in the background: it can take long, and nothing depends
+/// on it.
 #[derive(Debug)]
 pub(super) struct Removal {
     done: Mutex<Receiver<()>>,
 }
 
 impl Removal {
-    /// Begins with it.
+    /// Starts it.
     pub(super) fn start(home_of_all: &Path, kind: &str) -> Removal {
         let (done, wait) = mpsc::channel();
         let (home_of_all, kind) = (home_of_all.to_owned(), OsString::from(kind));
         std::thread::spawn(move || {
             remove_rubbish(&home_of_all, &kind);
-            // Nobody waits any more if it took too long.
+            // If it took too long, the receiver is gone.
             done.send(()).ok();
         });
         Removal {
@@ -311,14 +311,14 @@ impl Removal {
         }
     }
 
-    /// Waits for its end, but not for long.
+    /// Waits for its end, but not long.
     pub(super) fn wait(&self) {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.recv_timeout(REMOVAL_WAIT_MAX).ok();
     }
 }
 
-/// Removes what was put aside, unless another run does: then it waits for that.
+/// Removes the rubbish. If another run is doing that, waits for that run instead.
 fn remove_rubbish(home_of_all: &Path, kind: &OsStr) {
     let Some((home, runs)) = runs_of(home_of_all, kind) else {
         return;
@@ -331,7 +331,7 @@ fn remove_rubbish(home_of_all: &Path, kind: &OsStr) {
         return;
     }
     if let Ok(_alone) = take(&home, REMOVAL) {
-        rubbish().for_each(|name| drop(bury(&runs, &name)));
+        rubbish().for_each(|name| drop(destroy(&runs, &name)));
     }
 }
 
@@ -345,8 +345,8 @@ fn id(name: &OsStr) -> Option<&str> {
     Some(name.strip_prefix(RUBBISH_PREFIX).unwrap_or(name))
 }
 
-/// Whether a directory of this user is that of a run: it has a lock of this user, or, where the run
-/// was killed before it made one, the name of a run: `20261124-020115-0a1b2c`.
+/// Whether a directory of this user belongs to a run: it has a lock of this user or, if the run was
+/// killed before it created one, a name such as `20261124-020115-0a1b2c`.
 fn is_run(place: &Place) -> bool {
     let has_lock = || {
         let metadata = place.look(LOCK).and_then(|lock| lock.metadata());
@@ -362,8 +362,8 @@ fn is_run(place: &Place) -> bool {
     is_number(date, 8) && is_number(time, 6) && is_suffix || has_lock()
 }
 
-/// Gives the directory of a run the name of rubbish. Returns what it is called now; where that was
-/// not possible, as before.
+/// Renames the directory of a run to mark it as rubbish. Returns its present name; if it could not
+/// be renamed, the old one.
 fn put_aside(runs: &Place, name: &OsStr) -> OsString {
     let mut rubbish = OsString::from(RUBBISH_PREFIX);
     rubbish.push(name);
@@ -373,7 +373,7 @@ fn put_aside(runs: &Place, name: &OsStr) -> OsString {
     }
 }
 
-/// Whether there is a directory of this user, and the known one, if it is known.
+/// Whether there is a directory of this user and, if an identity is known, with this identity.
 fn is_ours(path: &Path, known: Option<&Identity>) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| directory_identity::is_ours(&metadata, known))
@@ -385,14 +385,14 @@ fn fate(run: &Place) -> Fate {
         Ok(Err(TryLockError::WouldBlock)) => Fate::Alive,
         _ if ended => Fate::Ended,
         Ok(Err(TryLockError::Error(_))) => Fate::Unknown,
-        // Without a lock it was killed while it was being made.
+        // Without a lock it was killed while it was being created.
         Ok(Ok(())) | Err(_) => Fate::Killed,
     }
 }
 
-/// Ends what a killed run has still running, and removes all its files. Returns the connections to
-/// FUSE servers that this process may not abort.
-fn bury(runs: &Place, name: &OsStr) -> Vec<u32> {
+/// Kills the processes of a killed run and removes all its files. Returns the connections to FUSE
+/// servers that this process may not abort.
+fn destroy(runs: &Place, name: &OsStr) -> Vec<u32> {
     let Some(run) = runs.ours(name).filter(is_run) else {
         return Vec::new();
     };
@@ -406,8 +406,8 @@ fn bury(runs: &Place, name: &OsStr) -> Vec<u32> {
     connections
 }
 
-/// Aborts the connections of a run's tests before these are killed: a killed test no longer shows
-/// which ones it serves, and may wait for one of them for ever.
+/// Aborts the connections of a run's tests before the tests are killed: a killed test no longer
+/// shows which connections it serves, and may wait for one of them forever.
 #[cfg(target_os = "linux")]
 fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
     let scratch = scratch_of(run).filter(Scratch::is_there);
@@ -418,13 +418,13 @@ fn abort_connections(run: &Place, mark: &str) -> Vec<u32> {
     fuse_connections::abort_all(proof, &processes.collect::<Vec<_>>())
 }
 
-/// Only Linux has them.
+/// Only Linux has such connections.
 #[cfg(not(target_os = "linux"))]
 fn abort_connections(_run: &Place, _mark: &str) -> Vec<u32> {
     Vec::new()
 }
 
-/// Removes the directories of a run. The one that names the other goes only after it, so that a
+/// Removes the directories of a run. The one whose lock names the other is removed last, so that a
 /// later run can try again.
 fn remove(runs: &Place, run: &Place, name: &OsStr) {
     let scratch = scratch_of(run).filter(Scratch::is_there);
@@ -433,32 +433,32 @@ fn remove(runs: &Place, run: &Place, name: &OsStr) {
     }
 }
 
-/// Detaches what is mounted in it, then removes it. Where a mount resists, the files stay: they may
-/// be somebody's.
+/// Detaches the mounts in it, then removes it. If a mount cannot be detached, the files stay: they
+/// may belong to another program.
 fn removed(directory: &Path, known: Option<&Identity>) -> bool {
     removal::remove_ours(directory, known).ok();
     !is_ours(directory, known)
 }
 
-/// The temporary directory of a run, as its lock names it.
+/// The scratch directory of a run, as its lock names it.
 #[derive(Debug, PartialEq, Eq)]
 struct Scratch {
     path: PathBuf,
-    /// Its identity. Unknown if the run was killed before it wrote it, or was made by a version
-    /// that did not write it. Then the owner decides: no other user can make a directory that this
-    /// user owns.
+    /// Its identity. Unknown if the run was killed before it wrote it, or was created by a version
+    /// that did not write it. Then the owner decides: no other user can create a directory that
+    /// this user owns.
     known: Option<Identity>,
 }
 
 impl Scratch {
-    /// Whether it is still there, and not something else of its name.
+    /// Whether it is still there, and is not something else with its name.
     fn is_there(&self) -> bool {
         is_ours(&self.path, self.known.as_ref())
     }
 }
 
-/// The temporary directory that an old run names, if it looks like one of ours. What another user
-/// has written is not believed.
+/// The scratch directory that an old run names, if it looks like one of ours. A file that another
+/// user owns is ignored.
 fn scratch_of(run: &Place) -> Option<Scratch> {
     let lock = run.look(LOCK).ok()?;
     if !lock

@@ -1,9 +1,9 @@
-//! The directories in which runs lie, by handle where the system has handles: `target/xtask`, in it
-//! one for each kind of run, in that `runs`, and in that one for each run. A link is none of them,
-//! and nothing is followed that takes the name of one later.
+//! The directories that contain runs, by handle if the system has handles: `target/xtask`, in it
+//! one for each kind of run, in that `runs`, and in that one for each run. None of them may be a
+//! link, and a later change of name redirects nothing.
 //!
-//! Only the path of `target/xtask` is believed, and a run also works there by path: the owner of a
-//! workspace that is not this user's writes the build scripts that this user runs anyway.
+//! Only the path of `target/xtask` is trusted, and a run also works there by path: if another user
+//! owns the workspace, that user already writes the build scripts that this user runs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -35,36 +35,36 @@ impl Place {
         &self.path
     }
 
-    /// The directories `target/xtask`, its `KIND` and `runs` in that. They are made where they are
-    /// missing, and no link is one of them; they may belong to another user.
+    /// The directories `target/xtask`, its `KIND`, and `runs` in that. Missing ones are created,
+    /// and a link is an error; they may belong to another user.
     ///
     /// # Errors
-    /// When one cannot be made, or something else is there.
+    /// When one cannot be created, or its name is taken by something else.
     pub(super) fn make_all(home_of_all: &Path, kind: &str) -> anyhow::Result<(Place, Place)> {
-        let hint = "it must be a directory, and neither a link nor a mount point; hint: remove it";
+        let hint = "it must be a directory, not a link or a mount point; hint: remove it";
         let made = |path: PathBuf, place: io::Result<Place>| {
-            place.with_context(|| format!("could not make `{}`: {hint}", path.display()))
+            place.with_context(|| format!("could not create `{}`: {hint}", path.display()))
         };
-        make_closed(home_of_all).with_context(|| format!("could not make `{}`", home_of_all.display()))?;
+        make_closed(home_of_all).with_context(|| format!("could not create `{}`", home_of_all.display()))?;
         let all = made(home_of_all.to_owned(), Place::open(home_of_all))?;
         let home = made(all.path.join(kind), all.make(kind))?;
         let runs = made(home.path.join(RUNS), home.make(RUNS))?;
         Ok((home, runs))
     }
 
-    /// The names of the directories in it, in order; no links.
+    /// The names of the directories in it, sorted; no links.
     pub(super) fn names(&self) -> Vec<OsString> {
         let mut names = self.directories().unwrap_or_default();
         names.sort();
         names
     }
 
-    /// The directory of this name, if it is this user's.
+    /// The directory of this name, if this user owns it.
     pub(super) fn ours(&self, name: &OsStr) -> Option<Place> {
         self.enter(name).ok().filter(Place::is_ours)
     }
 
-    /// The directory of this name, if only this user decides what lies in it.
+    /// The directory of this name, if only this user can change its content.
     pub(super) fn closed(&self, name: &OsStr) -> Option<Place> {
         self.enter(name).ok().filter(Place::is_closed)
     }
@@ -101,10 +101,10 @@ impl Place {
         directory_identity::is_ours(self.folder.metadata(), None)
     }
 
-    /// Makes a directory in it to which no other user can write, unless one is there. Returns it.
+    /// Creates a directory in it to which no other user can write, unless one exists. Returns it.
     ///
     /// # Errors
-    /// When something else has this name, or the directory cannot be made.
+    /// When the name is taken by something else, or the directory cannot be created.
     pub(super) fn make(&self, name: &str) -> io::Result<Place> {
         match rustix::fs::mkdirat(&self.folder, name, 0o755.into()) {
             Err(error) if error != rustix::io::Errno::EXIST => Err(error.into()),
@@ -112,8 +112,9 @@ impl Place {
         }
     }
 
-    /// Whether it is this user's, and others cannot move directories of this user into it. A group
-    /// may write to it: under a umask of 0002 that is the user's own. Root believes no other group.
+    /// Whether this user owns it, and others cannot move directories of this user into it. A group
+    /// may write to it: with a umask of 0002 that is the user's own group. Root trusts no other
+    /// group.
     pub(super) fn is_closed(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
         let metadata = self.folder.metadata();
@@ -128,7 +129,7 @@ impl Place {
         c_name(name.as_ref()).is_ok_and(|name| self.folder.look(&name).is_ok())
     }
 
-    /// Opens a file in it that runs lock, to read it or to see whether it is locked.
+    /// Opens a file in it that runs lock, to read it or to check whether it is locked.
     ///
     /// # Errors
     /// When there is no such file.
@@ -136,15 +137,15 @@ impl Place {
         lock_file::look_in(&self.folder, &c_name(name.as_ref())?)
     }
 
-    /// Opens a file in it to lock it, and makes it where it is missing.
+    /// Opens a file in it in order to lock it, and creates it if it is missing.
     ///
     /// # Errors
-    /// When it cannot be opened, or is no regular file.
+    /// When it cannot be opened, or is not a regular file.
     pub(super) fn lock_file(&self, name: &str) -> io::Result<File> {
         lock_file::open_in(&self.folder, &c_name(name.as_ref())?)
     }
 
-    /// Gives a directory in it another name.
+    /// Renames a directory in it.
     ///
     /// # Errors
     /// When the system refuses it.
@@ -152,7 +153,7 @@ impl Place {
         Ok(rustix::fs::renameat(&self.folder, from, &self.folder, to)?)
     }
 
-    /// Removes the directory of this name, if it is this user's. Why it stays, nobody asks.
+    /// Removes the directory of this name, if this user owns it. Ignores errors.
     pub(super) fn remove(&self, name: &OsStr) {
         if let Ok(c_name) = c_name(name) {
             removal::remove_ours_in(&self.folder, &c_name, &self.path.join(name)).ok();
@@ -165,7 +166,7 @@ fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
     Ok(std::ffi::CString::new(name.as_encoded_bytes())?)
 }
 
-/// There are no handles of directories, and files have no owner that decides anything here.
+/// This system has no handles of directories, and the owner of a file decides nothing here.
 #[cfg(not(unix))]
 impl Place {
     /// As on Unix.

@@ -1,5 +1,5 @@
-//! The context of a run of the tests, from its beginning to its end: where everything is, what it
-//! reports, the exit code, and the last words.
+//! The context of a run of the tests, from its start to its end: its directories, its report, the
+//! exit code, and the final lines.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ use crate::select::subset::Subset;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
 
-/// A run from its beginning on: what is known before anything was probed or built.
+/// A run from its start on: everything that is known before probing and building.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
     pub(super) args: &'a Args,
@@ -42,7 +42,7 @@ pub(super) struct Run<'a> {
     pub(super) seed: Option<u64>,
     pub(super) settings: Settings,
     versions: Versions,
-    /// How far the tests are kept apart, once that is known.
+    /// The isolation of the tests, once it is known.
     isolation: OnceCell<(Level, String)>,
     directory: Arc<RunDir>,
     console: Arc<Console>,
@@ -54,26 +54,26 @@ pub(super) struct Run<'a> {
 /// How this run uses the machine.
 #[derive(Debug)]
 pub(super) struct Resources {
-    /// With limits that are stretched for this machine.
+    /// With limits that are extended for this machine.
     pub(super) settings: Settings,
     pub(super) owner: Arc<Owner>,
     pub(super) pauses: Pauses,
 }
 
-/// A run that came to its tests.
+/// A run that reached its tests.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) ran: Ran,
     /// Required capabilities that are missing, each with its reason.
     pub(super) missing: BTreeMap<String, String>,
-    /// How many tests have still to pass, of those that failed last time or never ran and were not
-    /// selected now.
+    /// How many tests have yet to pass: they failed last time or never ran, and were not selected
+    /// now.
     pub(super) outstanding: usize,
     pub(super) found: Discovered,
 }
 
 impl<'a> Run<'a> {
-    /// Starts the clock, and the events.
+    /// Starts the clock and the events.
     pub(super) fn begin(
         args: &'a Args,
         settings: Settings,
@@ -119,41 +119,42 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Who will own the tests' processes; says so where it is not what was hoped for.
+    /// The owner of the tests' processes. Prints a line if the isolation is weaker than requested.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
         let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
-        let told = match owner.why() {
+        let text = match owner.why() {
             Some(why) => format!("{level}; {why}"),
             None => level.to_owned(),
         };
         if owner.why().is_some() {
-            self.console.line(&format!("isolation: {told}"));
+            self.console.line(&format!("isolation: {text}"));
         }
-        self.isolation.set((owner.level(), told)).ok();
+        self.isolation.set((owner.level(), text)).ok();
         Ok(owner)
     }
 
-    /// What is known of earlier runs, read while the build goes on.
+    /// The results of earlier runs, read during the build.
     pub(super) fn read_subset(&self) -> JoinHandle<Subset> {
         let args = self.args.schedule.subset.clone();
         let place = self.workspace.target_directory.clone();
         tokio::task::spawn_blocking(move || args.read(&place))
     }
 
-    /// How to run on this machine; says so where it is a slow one.
+    /// The settings for this machine. Prints a line if it is slow.
     pub(super) fn stretched(&self, factor: f64) -> Settings {
         if factor > 1.0 {
-            let line =
-                format!("this machine is {factor} times slower than usual just now: so are all time limits");
+            let line = format!(
+                "this machine is running {factor}× slower than usual; all time limits are extended to match"
+            );
             self.console.line(&line);
         }
         self.settings.stretched(factor)
     }
 
-    /// What to say of filters that match no test. Those of the workspace may be about packages that
-    /// were not built.
+    /// Warnings about filters that match no test. Filters of the workspace may be about packages
+    /// that were not built.
     pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
         let words = understood.filter.unmatched(&tests).into_iter();
@@ -169,7 +170,7 @@ impl<'a> Run<'a> {
         words.chain(overrides).collect()
     }
 
-    /// Says what is about to run.
+    /// Prints what is about to run.
     pub(super) fn announce(&self, plan: &Plan, found: &Discovered, warnings: &[String]) {
         for warning in warnings {
             self.console.line(&format!("warning: {}", plain_line(warning)));
@@ -252,7 +253,7 @@ impl<'a> Run<'a> {
         let elapsed = clock::now() - self.start;
         let finished = ended.as_ref().ok();
         let found = finished.map(|finished| &finished.found);
-        let mut properties = self.properties(found, &self.versions.told());
+        let mut properties = self.properties(found, &self.versions.properties());
         properties.extend(finished.iter().flat_map(|finished| finished.ran.scripts.clone()));
         Report {
             elapsed,
@@ -269,8 +270,8 @@ impl<'a> Run<'a> {
         let mut properties = self.basics();
         properties.extend_from_slice(versions);
         let mut add = |name: &str, value: String| properties.push((name.to_owned(), value));
-        if let Some((_, told)) = self.isolation.get() {
-            add("isolation", told.clone());
+        if let Some((_, text)) = self.isolation.get() {
+            add("isolation", text.clone());
         }
         if let Some(found) = found {
             add("features", found.features.join(","));
@@ -279,7 +280,7 @@ impl<'a> Run<'a> {
         properties
     }
 
-    /// What is known without asking anybody.
+    /// The properties that are known from the start.
     fn basics(&self) -> Properties {
         let shard = self.args.schedule.subset.shard;
         let properties = [
@@ -327,7 +328,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Why the run as a whole has failed, whatever became of its tests.
+    /// Why the run as a whole has failed, whatever its tests' results are.
     fn setup_failure(&self, finished: &Finished) -> Option<Failure> {
         match finished.ran.ending {
             Ending::Interrupted(request) => {
@@ -349,7 +350,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether it was said that a run without tests is all right.
+    /// Whether a run without tests was declared a success.
     fn is_content_with(&self, stop: &Stop) -> bool {
         stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
     }
@@ -382,7 +383,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says on the console how the run went.
+    /// Prints how the run went.
     pub(super) fn summarise(&self, ended: &Result<Finished, Stop>, report: &Report) {
         let slowest = slowest::to_text(report, self.args.outputs.durations);
         let mut notes: Vec<String> = slowest.lines().map(str::to_owned).collect();
@@ -406,12 +407,12 @@ impl<'a> Run<'a> {
         Summary { report, notes, rerun }.print(&self.console);
     }
 
-    /// Whether the console has shown everything.
+    /// Fails if the console could not show everything.
     pub(super) fn all_shown(&self) -> Result<(), Stop> {
         self.console.all_shown()
     }
 
-    /// What runs a test of this run again; `None` where it cannot be typed.
+    /// The command that reruns a test of this run; `None` if it cannot be typed.
     fn rerun(&self) -> Option<String> {
         let build = &self.args.build;
         let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
@@ -437,16 +438,18 @@ impl<'a> Run<'a> {
 }
 
 impl Finished {
-    /// What is worth knowing about the run as a whole, one line each.
+    /// Notes about the run as a whole, one line each.
     fn notes(&self) -> Vec<String> {
         let (dropped, outstanding) = (self.ran.dropped, self.outstanding);
         let notes = [
             (dropped != Dropped::default()).then(|| {
                 let Dropped { passed, failed } = dropped;
-                format!("{passed} more rounds passed and {failed} failed that the report leaves out")
+                format!("the report leaves out {passed} more passed and {failed} more failed rounds")
             }),
             (outstanding > 0).then(|| {
-                format!("{outstanding} other tests have still to pass: they failed when they last ran, or never ran")
+                format!(
+                    "{outstanding} other tests have yet to pass: they failed when they last ran, or never ran"
+                )
             }),
         ];
         notes.into_iter().flatten().collect()

@@ -1,5 +1,5 @@
-//! What is prepared for the tests of a run while they are built: who owns their processes, which
-//! time counts for no limit, how slow the machine is.
+//! Prepared during the build: the owner of the tests' processes, the suspension clock, and the
+//! speed of the machine.
 
 use std::sync::Arc;
 
@@ -15,20 +15,21 @@ use crate::runner::execution::{self, Owner, Ran};
 use crate::runner::suspension::Pauses;
 use crate::select::plan::Plan;
 
-/// Prepared before the build, so that what is probed is probed where the tests will run.
+/// Prepared before the build, so that probes run where the tests will run.
 #[derive(Debug)]
 pub(super) struct Preparation {
     owner: Arc<Owner>,
     pauses: Pauses,
-    /// Measured while the build goes on.
+    /// Measured during the build.
     factor: JoinHandle<f64>,
 }
 
 impl Preparation {
-    /// Finds an owner, listens to Ctrl-Z, measures the machine.
+    /// Starts an owner, listens for Ctrl-Z, measures the machine.
     pub(super) fn prepare(run: &Run<'_>) -> Result<Preparation, Stop> {
         let owner = Arc::new(run.owner()?);
-        // The tests have what they would have without us; we need some for each of them.
+        // The tests get the descriptor limit that they would have without the runner; the runner
+        // needs some for each of them.
         os::raise_open_files();
         let pauses = Pauses::follow(&owner)?;
         let stretch = run.args.limits_and_leaks.stretch;
@@ -55,7 +56,7 @@ impl Preparation {
         discover::discover(&run.workspace, capabilities, &run.args.build, means).await
     }
 
-    /// Runs what is planned; when this returns nothing that was started is left.
+    /// Runs the plan. When this returns, nothing that was started is left.
     pub(super) async fn run(
         self,
         run: &Run<'_>,

@@ -1,8 +1,8 @@
-//! Work that may hang, done by a child that is killed then.
+//! Work that may hang, done by a child that can be killed.
 //!
-//! Reading the command line of a process can take for ever: the kernel waits for the process's
-//! memory map, which a page fault on a file system holds that answers no more. The wait ends when
-//! the reader is killed.
+//! Reading the command line of a process can take forever: the kernel waits for the process's
+//! memory map, which a page fault on a hung file system holds. The wait ends when the reader is
+//! killed.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_
 use super::sys::{self, Fork};
 use crate::base::limits::KILLED_CHILD_TIMEOUT;
 
-/// What `work` returns; `None` if it takes longer than `limit`.
+/// The result of `work`; `None` if it takes longer than `limit`.
 pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
     let (mut result, mut sender) = std::io::pipe().ok()?;
     match sys::fork().ok()? {
@@ -25,15 +25,15 @@ pub(super) fn bounded(limit: Duration, work: impl FnOnce() -> Vec<u8>) -> Option
             drop(sender);
             let read = read(&mut result, limit);
             kill_process(child, Signal::KILL).ok();
-            bury(child);
+            collect(child);
             read
         }
     }
 }
 
-/// Waits for the end of a child that was killed, but not for one that cannot be: it is left to
-/// whoever waits for all children.
-fn bury(child: Pid) {
+/// Waits for a killed child to exit, but not for one that cannot be killed: the caller that waits
+/// for all children collects it later.
+fn collect(child: Pid) {
     let Ok(pidfd) = pidfd_open(child, PidfdFlags::empty()) else {
         return;
     };
@@ -44,7 +44,7 @@ fn bury(child: Pid) {
     }
 }
 
-/// Everything up to the end, if each part of it comes in time.
+/// Reads everything up to the end, unless one part takes too long.
 fn read(from: &mut std::io::PipeReader, limit: Duration) -> Option<Vec<u8>> {
     let timeout = Timespec::try_from(limit).ok()?;
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);

@@ -1,9 +1,9 @@
-//! A build guard: a process that runs one command for the runner and, should the runner end first,
-//! takes it down with all that it started.
+//! A build guard: a process that runs one command for the runner and, if the runner dies first,
+//! kills the command with everything it started.
 //!
-//! For what is not a test: cargo with its compilers, the questions to them. It has what it would
-//! have without a guard, and what it leaves when it ends by itself may stay (a compiler cache
-//! starts its server this way).
+//! For commands that are not tests: cargo with its compilers, and queries to them. The command has
+//! the same environment as without a guard. Processes that it leaves when it exits by itself may
+//! stay (this is how a compiler cache starts its server).
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -18,25 +18,25 @@ use super::rescue::Rescue;
 use super::{remains, sys};
 use crate::base::fuse_connections::OwnershipProof;
 
-/// The first argument of a process that is to be a build guard. The others are the command. Its
-/// standard input is a pipe that ends when the runner does.
+/// The first argument of a build guard. The other arguments are the command. Its standard input is
+/// a pipe that closes when the runner dies.
 pub(super) const ARGUMENT: &str = "__build_guard";
 
-/// What shells return for a command that cannot be started.
+/// The exit code of shells for a command that cannot be started.
 const NOT_STARTED: u8 = 127;
 
-/// The beginning of a command: the program is its first argument, and its standard input must be
-/// such a pipe.
+/// The command line of a guard: the caller appends the command, and passes such a pipe as standard
+/// input.
 pub(crate) fn build_guard() -> Command {
     super::ourselves(ARGUMENT)
 }
 
-/// Runs the command that the arguments are; ends as it does.
+/// Runs the command in the arguments, and exits as it does.
 pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     let [program, arguments @ ..] = arguments else {
-        anyhow::bail!("only the test runner starts it");
+        anyhow::bail!("only the test runner may start it");
     };
-    // Whoever loses its parent below becomes ours, and is found.
+    // Descendants that lose their parent become children of this process, so it finds them.
     set_child_subreaper(Some(getpid()))?;
     let line = sys::take_stdin()?;
     match Command::new(program).args(arguments).spawn() {
@@ -53,12 +53,12 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Ends the command with all that it started.
+/// Kills the command with everything it started.
 fn end_all() {
     remains::kill_all(None, &mut Rescue::new(OwnershipProof::Nowhere));
 }
 
-/// Waits for the end of the command, or of the runner.
+/// Waits until the command exits, or the runner dies.
 fn attend(mut child: Child, line: &OwnedFd) -> anyhow::Result<ExitCode> {
     let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
     loop {
@@ -67,7 +67,7 @@ fn attend(mut child: Child, line: &OwnedFd) -> anyhow::Result<ExitCode> {
             PollFd::new(line, PollFlags::IN),
         ];
         if poll(&mut events, None).is_err() {
-            // A signal that does nothing.
+            // A signal without effect.
             continue;
         }
         match events.map(|event| !event.revents().is_empty()) {
@@ -81,7 +81,7 @@ fn attend(mut child: Child, line: &OwnedFd) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Of a signal, if it was one.
+/// Ends this process by the same signal, if the command died of one.
 fn end_as(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal().and_then(Signal::from_named_raw) {
         kill_process(getpid(), signal).ok();

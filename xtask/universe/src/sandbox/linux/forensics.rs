@@ -1,7 +1,7 @@
-//! What a test that took too long was doing: written down before anything of it is ended.
+//! Records what a test that timed out was doing, before any of its processes is killed.
 //!
-//! Reads `/proc` and never a file system that the test itself may serve; as even that can hang, a
-//! child does it.
+//! Reads only `/proc`, never a file system that the test itself may serve. Even `/proc` can hang,
+//! so a child does the work.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,18 +14,17 @@ use crate::base::limits::{FORENSICS_DESCRIPTORS_MAX, FORENSICS_THREADS_MAX, FORE
 use crate::base::os::Pid;
 use crate::base::procfs;
 
-/// Writes one file for people: the tree, each thread with what it waits in, descriptors, sockets,
-/// mounts.
+/// Writes one file for people: the process tree, each thread with the place where it waits,
+/// descriptors, sockets, mounts.
 pub(super) fn write(to: &Path, scratch: &Path) {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent).ok();
     }
     let root = std::process::id();
     let text = bounded(FORENSICS_TIMEOUT, || describe(root, scratch).into_bytes());
-    let text = text.unwrap_or_else(|| {
-        b"Looking at the processes took too long: one of them hangs in the kernel.\n".into()
-    });
-    // Where it cannot be written, the time limit is told all the same.
+    let text = text
+        .unwrap_or_else(|| b"Reading the processes took too long: one of them hangs in the kernel.\n".into());
+    // If the file cannot be written, the timeout is reported without it.
     std::fs::write(to, text).ok();
 }
 
@@ -88,7 +87,7 @@ fn describe_process(text: &mut String, process: &Process) {
     }
 }
 
-/// What a thread that waits for the answer of a FUSE server waits for.
+/// What a thread awaits that waits for the answer of a FUSE server.
 fn awaited(thread: &Path) -> String {
     let mounts = fuse_connections::listed(&procfs::text(thread, "mountinfo"));
     let word = |mount: &fuse_connections::Mount| {

@@ -1,10 +1,10 @@
-//! The keeper: a small process with one thread, which forks supervisors and ends when the runner
+//! The keeper: a small process with one thread. It forks supervisors, and exits when the runner
 //! does.
 //!
-//! In the box it is the first process, so that its end is the end of all others.
+//! In the box it is the first process, so its end is the end of all others.
 //!
-//! Once it is set up, it holds none of the runner's standard streams: a reader of the runner's
-//! output sees its end when the runner ends.
+//! After its setup it holds none of the runner's standard streams, so a reader of the runner's
+//! output sees the end when the runner exits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ use super::namespaces::Part;
 use super::processes::{self, Process};
 use super::rescue::Rescue;
 use super::sys::{self, Fork, Reaping};
-use super::wire::{self, Hello, KeeperRequest, Order, Tell};
+use super::wire::{self, Hello, Instruction, KeeperRequest, Order};
 use super::{build_guard, namespaces, rehearsal, remains, supervisor};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
@@ -37,13 +37,11 @@ use crate::report::data::Leak;
 use crate::sandbox::isolation::Level;
 use crate::sandbox::removal;
 
-/// The first argument of a process that is to be a keeper. The other one is its level; the socket
-/// to the runner is its standard input, and what comes first on it is the directory for all scratch
-/// directories.
+/// The first argument of a keeper. The second one is its level. Its standard input is the socket to
+/// the runner; the first message on it is the directory for all scratch directories.
 pub(super) const ARGUMENT: &str = "__keeper";
 
-/// Runs as a keeper, or as a build guard, if the arguments say so; `None` if they say something
-/// else.
+/// Runs as a keeper or as a build guard, if the arguments say so; otherwise returns `None`.
 pub(crate) fn run_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next()?;
@@ -64,15 +62,15 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
 
 fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let [level] = <[OsString; 1]>::try_from(arguments)
-        .map_err(|_| anyhow::anyhow!("only the test runner starts it"))?;
+        .map_err(|_| anyhow::anyhow!("only the test runner may start it"))?;
     let level = level
         .to_str()
         .and_then(Level::parse)
-        .ok_or_else(|| anyhow::anyhow!("an unknown level"))?;
+        .ok_or_else(|| anyhow::anyhow!("unknown level"))?;
     sys::disregard_signals();
     sys::hand_down_no_descriptors();
     let socket = UnixStream::from(sys::take_stdin()?);
-    let scratch = receive_scratch(&socket).context("the runner named no directory")?;
+    let scratch = receive_scratch(&socket).context("the runner sent no directory")?;
     let scratch = scratch.as_path();
     let shared = match prepare(level, scratch) {
         Ok(shared) => shared,
@@ -81,7 +79,7 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
             return Ok(());
         }
     };
-    // A program that reads the runner's output waits until nothing has it open.
+    // A program that reads the runner's output waits until no process has it open.
     sys::close_stderr()?;
     let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
     let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
@@ -104,13 +102,13 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     kept
 }
 
-/// Makes the directory for all scratch directories, so that it is gone whatever ends the runner;
-/// enters the box. Returns why tests in it share their processes, if they do.
+/// Creates the directory for all scratch directories, so that it is removed whatever ends the
+/// runner, and enters the box. Returns why tests in it share a process namespace, if they do.
 fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
     let prepared = surround(level, scratch);
     if prepared.is_err() {
-        // The next attempt makes it anew.
+        // The next attempt creates it again.
         std::fs::remove_dir(scratch).ok();
     }
     prepared
@@ -122,7 +120,7 @@ fn surround(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
             namespaces::enter(scratch)?;
             rehearsal::refusal_of_parts()
         }
-        // Whatever loses its supervisor becomes ours, as it does in the box.
+        // Processes that lose their supervisor become children of the keeper, as in the box.
         Level::Tree | Level::Group => {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
             Ok(None)
@@ -130,7 +128,7 @@ fn surround(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Takes away what tests have put beside their own directories, which are called by numbers.
+/// Removes what tests created beside their own directories, whose names are numbers.
 fn remove_strangers(home: &Path) {
     let is_stranger = |name: &OsString| {
         let bytes = name.as_encoded_bytes();
@@ -138,19 +136,19 @@ fn remove_strangers(home: &Path) {
     };
     let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
     for stranger in entries.filter(|entry| is_stranger(&entry.file_name())) {
-        // What resists is still there for the next run, and for people.
+        // If something cannot be removed, the next run and people still find it.
         removal::remove(&stranger.path()).ok();
     }
 }
 
-/// Tells a keeper where scratch directories are to be.
+/// Sends a keeper the directory for scratch directories.
 pub(super) fn send_scratch(mut socket: &UnixStream, scratch: &Path) -> io::Result<()> {
     let mut bytes = scratch.as_os_str().as_bytes().to_owned();
     bytes.push(0);
     socket.write_all(&bytes)
 }
 
-/// What [`send_scratch`] has sent, and no byte more.
+/// Receives what [`send_scratch`] sent, and no byte more.
 fn receive_scratch(mut socket: &UnixStream) -> io::Result<PathBuf> {
     let (mut path, mut byte) = (Vec::new(), [0]);
     loop {
@@ -174,12 +172,12 @@ fn answer(mut socket: &UnixStream, leaks: &[Leak]) -> std::io::Result<()> {
     socket.write_all(&line)
 }
 
-/// Stops all tests, or lets them go on; not their supervisors, which go on listening.
-fn signal_all(tell: Tell) {
+/// Stops all tests, or lets them continue; their supervisors keep listening.
+fn signal_all(instruction: Instruction) {
     let us = std::process::id();
-    let signal = match tell {
-        Tell::Suspend => Signal::STOP,
-        Tell::Resume => Signal::CONT,
+    let signal = match instruction {
+        Instruction::Suspend => Signal::STOP,
+        Instruction::Resume => Signal::CONT,
         _ => return,
     };
     for process in processes::descendants(us)
@@ -190,13 +188,13 @@ fn signal_all(tell: Tell) {
     }
 }
 
-/// The supervisors that we have started: when, by their ids. Others come to have the ids of those
-/// that have ended.
+/// The supervisors that this keeper started, with their start times by id. Other processes may
+/// reuse the ids of those that exited.
 #[derive(Debug, Default)]
 struct Supervisors(BTreeMap<Pid, u64>);
 
 impl Supervisors {
-    /// Remembers a process that has just been started, unless it has ended already.
+    /// Adds a process that has just been started, unless it has exited already.
     fn add(&mut self, pid: Pid) {
         if let Some(process) = Process::look(pid) {
             self.0.insert(pid, process.start);
@@ -208,7 +206,7 @@ impl Supervisors {
     }
 }
 
-/// What the keeper has while it takes orders.
+/// What the keeper needs while it executes orders.
 #[derive(Debug)]
 struct Keeping {
     level: Level,
@@ -216,15 +214,15 @@ struct Keeping {
 }
 
 impl Keeping {
-    /// Takes orders until the runner closes its end or dies; with a first part, each supervisor has
-    /// a process namespace of its own.
+    /// Executes orders until the runner closes its end or dies. With a first part, each supervisor
+    /// has its own process namespace.
     fn keep(&mut self, socket: UnixStream, mut next_part: Option<Part>) -> anyhow::Result<()> {
         sys::keep_ended_children(Reaping::ByTheKernel);
         while let Some(request) = Order::receive(&socket)? {
             let (order, descriptors) = match request {
                 KeeperRequest::Start(order, descriptors) => (order, wire::expect(descriptors)?),
-                KeeperRequest::All(tell) => {
-                    signal_all(tell);
+                KeeperRequest::All(instruction) => {
+                    signal_all(instruction);
                     (&socket).write_all(b"\n")?;
                     continue;
                 }
@@ -241,7 +239,8 @@ impl Keeping {
             };
             match parted.and_then(|()| sys::fork()) {
                 Ok(Fork::Child) => {
-                    // It has a socket of its own; ours must close when the runner's end does.
+                    // The supervisor has a socket of its own; ours must close when the runner
+                    // closes its end.
                     drop(socket);
                     sys::keep_ended_children(Reaping::ByUs);
                     supervisor::supervise(*order, descriptors, self.level, part);
@@ -257,9 +256,9 @@ impl Keeping {
         Ok(())
     }
 
-    /// Ends what has lost its supervisor while other tests run: of what is mounted, only what lies
-    /// in this directory of the lost test, or is in a name space that only the test has, is ended.
-    /// Returns what was stuck.
+    /// Ends processes that lost their supervisor while other tests run. Of the mounts, it ends only
+    /// those in this directory of the lost test, or in a namespace of that test alone. Returns the
+    /// stuck threads.
     fn end_lost(&self, scratch: PathBuf) -> Vec<Leak> {
         let mut rescue = Rescue::new(match self.level {
             Level::Box => OwnershipProof::namespace(&mounts::table()),
@@ -269,7 +268,8 @@ impl Keeping {
         rescue.take_leaks()
     }
 
-    /// Ends what has lost its supervisor: it is ours now, and nobody's test.
+    /// Ends processes that lost their supervisor: they are children of the keeper now, and belong
+    /// to no running test.
     fn end_strays(&self, rescue: &mut Rescue) {
         let start = clock::now();
         while clock::now() - start < STRAY_TIME_MAX {
@@ -285,7 +285,7 @@ impl Keeping {
         }
     }
 
-    /// What has no supervisor, and what has one that is ending without it.
+    /// Processes without a supervisor, and those whose supervisor is exiting without them.
     fn strays(&self) -> Vec<Process> {
         let us = std::process::id();
         let mut children = processes::descendants(us);
@@ -298,14 +298,14 @@ impl Keeping {
         children.into_iter().chain(below).collect()
     }
 
-    /// The supervisors have lost the runner, too. Our end is theirs, but not that of a test which
-    /// waits for itself: it would keep us from ending.
+    /// The supervisors have lost the runner, too. They exit when the keeper does. But a test that
+    /// waits for its own mount would prevent the keeper's exit, so that is resolved first.
     fn end_box(&self) {
         let mut rescue = Rescue::new(OwnershipProof::namespace(&mounts::table()));
         let (us, start) = (std::process::id(), clock::now());
         rescue.see_servers(&processes::descendants(us));
         while remains::reap() && clock::now() - start < BOX_SUPERVISORS_END_TIMEOUT {
-            // Supervisors wait for the end of these, and take away what they leave.
+            // Supervisors wait for these processes to exit, and remove what they leave.
             let mut tests = processes::descendants(us);
             tests.retain(|process| process.parent != us);
             processes::send_all(&tests, None, Signal::KILL);
@@ -315,8 +315,8 @@ impl Keeping {
         remains::kill_all_until(start + BOX_END_TIMEOUT, None, &mut rescue);
     }
 
-    /// The supervisors have lost the runner, too. They need their time, and what has lost them is
-    /// ended.
+    /// The supervisors have lost the runner, too. They get time to finish; processes that lost
+    /// their supervisor are ended.
     fn see_tree_off(&self, home: &Path) {
         let mut rescue = Rescue::new(OwnershipProof::Below(home.to_owned()));
         let start = clock::now();
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_the_id_of_a_supervisor_that_has_ended_is_none() {
+    fn a_process_that_reuses_the_id_of_a_supervisor_is_not_one() {
         let us = std::process::id();
         let mut supervisors = Supervisors::default();
         supervisors.add(us);
@@ -345,6 +345,10 @@ mod tests {
         process.start += 1;
         assert!(!supervisors.contains(&process));
         supervisors.add(Pid::MAX);
-        assert_eq!(supervisors.0.len(), 1, "what is not there is not remembered");
+        assert_eq!(
+            supervisors.0.len(),
+            1,
+            "a process that does not exist is not remembered"
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! What a failed test wrote, copied to where it outlives the box. Bounded: it is for a person to
-//! look at.
+//! Copies the files of a failed test to a place that outlives the box. Bounded, because the copies
+//! are only for a person to examine.
 //!
 //! Files are read by handle, so a link that a test puts in the place of a file or a directory is
-//! never followed. The copies give no user more access than the files did, and only their owner may
-//! write to them.
+//! never followed. The copies give no user more access than the originals did, and only their owner
+//! may write to them.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -18,38 +18,38 @@ use crate::base::folder::{Access, Folder};
 use crate::base::limits::{KEEPSAKE_ENTRIES_MAX, KEEPSAKE_LEN_MAX};
 use crate::report::kept_files::KeptFiles;
 
-/// What may still be copied.
+/// How much more may be copied.
 struct Budget {
     len: u64,
     entries: usize,
-    /// Whether there was more.
+    /// Whether something was left out.
     is_exceeded: bool,
 }
 
-/// These bits of a mode are kept. The set-user-id bits are not, because the copy has another owner.
-/// Write access for others is not, because they could put links where the next file is copied to.
+/// The mode bits that are kept. Not the set-user-id bits, because the copy has another owner. Not
+/// write access for others, because they could put links where the next file is copied to.
 const MODE_KEPT: u32 = 0o755;
 
-/// Who owns the copies may look at them.
+/// The owner of the copies may read them.
 const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
 
-/// The mode of a copy: the bits of the original that are kept, and at least `least`.
+/// The mode of a copy: the kept bits of the original, and at least `least`.
 fn kept(mode: u32, least: u32) -> u32 {
     mode & MODE_KEPT | least
 }
 
-/// Copies folders, files and links; says where to, if there was anything that could be copied.
+/// Copies folders, files and links. Returns where to, if anything could be copied.
 pub(super) fn copy(from: &Path, to: &Path) -> Option<KeptFiles> {
     let mut budget = Budget {
         len: KEEPSAKE_LEN_MAX,
         entries: KEEPSAKE_ENTRIES_MAX,
         is_exceeded: false,
     };
-    // A link in its place leads to other people's files.
+    // A link in its place leads to foreign files.
     let from = Folder::open(from, Access::Unchanged).ok()?;
     fs::create_dir_all(to.parent()?).ok()?;
-    // What cannot be copied is missing there; the failure itself is told elsewhere.
+    // A file that cannot be copied is missing there; the failure itself is reported elsewhere.
     folder(&from, to, &mut budget).ok();
     to.exists().then(|| KeptFiles {
         path: to.to_owned(),
@@ -80,7 +80,7 @@ fn folder(from: &Folder, to: &Path, budget: &mut Budget) -> io::Result<()> {
                 .and_then(|(source, metadata)| file(source, &metadata, &target, budget)),
             _ => Ok(()),
         };
-        // One that fails does not hinder the others.
+        // If one fails, the others are still copied.
         copied.ok();
     }
     Ok(())
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_cut() {
+    fn files_beyond_the_limits_are_not_copied() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::write(&from, [7; 100]).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_its_place_leads_nowhere_and_nobody_may_read_more_than_before() {
+    fn a_link_in_its_place_is_not_followed_and_copies_give_no_more_access() {
         let directory = tempfile::tempdir().unwrap();
         let [from, to, link] = ["from", "to", "link"].map(|name| directory.path().join(name));
         fs::create_dir(&from).unwrap();

@@ -1,9 +1,9 @@
-//! The box: namespaces in which the tests run, made without privilege where the kernel allows.
+//! The box: namespaces in which the tests run, created without privilege if the kernel allows it.
 //!
-//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends.
-//! Nothing in it can reach a network outside, and no test another one's processes: each supervisor
-//! is the first of a process namespace. Real root gets no user namespace: kernel passthrough of
-//! FUSE needs the initial one.
+//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. No
+//! process in it can reach an outside network, and no test another test's processes: each
+//! supervisor is the first process of a process namespace. Real root gets no user namespace: kernel
+//! passthrough of FUSE needs the initial one.
 
 use std::fs::File;
 use std::io;
@@ -18,33 +18,33 @@ use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into
 
 use super::sys::{self, Fork};
 
-/// So many processes and threads fit into the box, so that a fork bomb is one in the box only;
-/// where the kernel has such a limit [for each namespace](has_limits_of_its_own).
+/// Maximum number of processes and threads in the box, so that a fork bomb affects only the box; on
+/// kernels that have such a limit [for each namespace](has_limits_of_its_own).
 const PROCESSES_MAX: &str = "16384";
 
-/// The id after which a process namespace goes on counting, where the kernel lets itself be told (a
-/// kernel that can restore processes; most can).
+/// The file that sets the last used process id of a namespace, on a kernel that allows it (one that
+/// can restore processes; most can).
 const LAST_ID: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// The first id that the kernel gives again after it has given all (linux/pid.h, `RESERVED_PIDS`).
+/// The first id that the kernel reuses after it has used all (linux/pid.h, `RESERVED_PIDS`).
 const REUSED_FROM: u32 = 300;
 
-/// The golden ratio's part after the point, in 2^-32: the multiples of no other number are spread
-/// so evenly around a circle.
+/// The fractional part of the golden ratio, in units of 2^-32: its multiples are spread most evenly
+/// around a circle.
 const GOLDEN_PART: u32 = 0x9E37_79B9;
 
-/// Where programs keep POSIX shared memory.
+/// The directory where programs keep POSIX shared memory.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Enters the box; returns in its first process. This process stays outside, waits for that one's
-/// end, removes the directory `scratch` (over which the box has mounted a file system of its own)
-/// and ends.
+/// Enters the box; returns in its first process. This process stays outside, waits for that one to
+/// exit, removes the directory `scratch` (over which the box has mounted its own file system), and
+/// exits.
 pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
     unshare_outer()?;
     match sys::fork().context("could not fork into the process namespace")? {
         Fork::Parent(child) => {
             sys::close_stderr().ok();
-            // A closed standard input would not end us; we are here for the child alone.
+            // This process exists for the child alone; a closed standard input would not end it.
             while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
             std::fs::remove_dir(scratch).ok();
             sys::exit(0)
@@ -53,7 +53,7 @@ pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// With the right to it: no user namespace. Without: one in which this user has it.
+/// With the privilege: no user namespace. Without it: one in which this user has the privilege.
 fn unshare_outer() -> anyhow::Result<()> {
     let inner = libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
@@ -61,7 +61,7 @@ fn unshare_outer() -> anyhow::Result<()> {
         return Ok(());
     }
     sys::unshare(libc::CLONE_NEWUSER).context("the kernel refused a user namespace")?;
-    // In a file system without `setgroups` nobody asks for it (Linux before 3.19).
+    // A system without the file `setgroups` does not require it (Linux before 3.19).
     std::fs::write("/proc/self/setgroups", "deny").ok();
     for (file, id) in [("uid_map", user.as_raw()), ("gid_map", group.as_raw())] {
         std::fs::write(format!("/proc/self/{file}"), format!("{id} {id} 1"))
@@ -87,7 +87,7 @@ fn furnish(scratch: &Path) -> anyhow::Result<()> {
     hand_down_rights()
 }
 
-/// Without the limit it is a box all the same.
+/// Without this limit it is still a box.
 fn limit_processes() {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     if has_limits_of_its_own(&release) {
@@ -95,9 +95,9 @@ fn limit_processes() {
     }
 }
 
-/// Whether a process namespace has a `pid_max` of its own in this release of Linux: since 6.14.
-/// Before, there was one for the whole machine, which real root can change from anywhere, so it is
-/// not even tried.
+/// Whether a process namespace has its own `pid_max` in this release of Linux: since 6.14. Before,
+/// there was one for the whole machine, which real root can change from anywhere, so the keeper
+/// does not even try.
 fn has_limits_of_its_own(release: &str) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
@@ -123,7 +123,7 @@ fn hand_down_rights() -> anyhow::Result<()> {
         .context("could not hand CAP_SYS_ADMIN down")
 }
 
-/// Whether this address of the loopback interface can be used here.
+/// Whether this address of the loopback interface works here.
 pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
     match TcpListener::bind((address, 0)) {
         Ok(_) => Ok(()),
@@ -140,9 +140,9 @@ impl Part {
         Part(self.0.wrapping_add(1))
     }
 
-    /// The id after which this one starts to count, if ids are below `ids`. Among any 64 that
-    /// follow each other, two are at least a 124th of all ids apart; what starts more processes
-    /// than that meets the ids of a neighbour.
+    /// The id after which this one starts to count, for ids below `ids`. Among any 64 consecutive
+    /// numbers, the ids are at least a 124th of all ids apart; a test that starts more processes
+    /// than that reaches the ids of a neighbour.
     fn last_id(self, ids: u32) -> u32 {
         let span = u64::from(ids.saturating_sub(REUSED_FROM).max(1));
         let turn = u64::from(self.0.wrapping_mul(GOLDEN_PART));
@@ -150,18 +150,18 @@ impl Part {
     }
 }
 
-/// Lets the next child of this process be the first one of a process namespace, beyond which
-/// nothing in it reaches.
+/// Makes the next child of this process the first one of a process namespace, beyond which no
+/// process in it can reach.
 pub(super) fn part_next_child() -> io::Result<()> {
     let own = File::open("/proc/self/ns/pid")?;
-    // Only from there another one can be made, and the child before has got one.
+    // Only from there another one can be created, and the previous child already has one.
     move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
     sys::unshare(libc::CLONE_NEWPID)
 }
 
-/// Shows the process namespace of which this process is the first one, and counts on from where no
-/// neighbour does: programs take their id for a name that nobody else has, so where the kernel does
-/// not let itself be told there is no such namespace.
+/// Mounts `/proc` for the process namespace of which this process is the first, and sets its ids
+/// apart from its neighbours' ids: programs use their id as a unique name. So where the kernel does
+/// not allow that, there is no such namespace.
 fn furnish_part(part: Part) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)
@@ -172,8 +172,8 @@ fn furnish_part(part: Part) -> anyhow::Result<()> {
         .with_context(|| format!("could not write `{LAST_ID}`"))
 }
 
-/// Gives this process, inside the box, mounts and shared memory of its own, which its children
-/// share with it. If it is the first one of a process namespace, `part` says which.
+/// Gives this process, inside the box, its own mounts and shared memory, which its children share
+/// with it. If it is the first process of a process namespace, `part` is its number.
 pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)
         .context("the kernel refused a mount or IPC namespace of its own")?;
@@ -188,13 +188,12 @@ pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives a process that has [`seclude`]d itself System V shared memory and POSIX message queues
-/// that nobody has seen.
+/// Gives a process that has called [`seclude`] new System V shared memory and POSIX message queues.
 pub(super) fn renew() -> io::Result<()> {
     sys::unshare(libc::CLONE_NEWIPC)
 }
 
-/// What lies in the shared memory of a process that has [`seclude`]d itself, in one line each.
+/// The content of the shared memory of a process that has called [`seclude`], one line each.
 pub(super) fn shared_memory() -> Vec<String> {
     let entries = std::fs::read_dir(SHARED_MEMORY).into_iter().flatten().flatten();
     let mut found: Vec<String> = entries.map(|entry| entry.path().display().to_string()).collect();
@@ -220,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_neighbours_lie_far_apart_however_many_there_are() {
+    fn ids_of_neighbours_are_far_apart_however_many_there_are() {
         for ids in [16_384, 32_768, 4_194_304] {
             for first in [0, 1, 1000, u32::MAX - 30] {
                 let all = (0..64).map(|number| Part(first.wrapping_add(number)).last_id(ids));

@@ -1,7 +1,7 @@
-//! What processes are, of what `procfs` reads of them: who descends from whom, what each is doing,
-//! how it was called.
+//! The properties of processes, from what `procfs` reads: their descendants, their activity, their
+//! command line.
 //!
-//! See proc_pid_stat(5). A process that ends while it is looked at is one that is not there.
+//! See proc_pid_stat(5). A process that exits while it is read counts as missing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,13 +14,13 @@ use crate::base::limits::COMMAND_LEN_MAX;
 use crate::base::os::Pid;
 use crate::base::procfs;
 
-/// Set in the kernel's flags of a process that is on its way out (linux/sched.h, `PF_EXITING`).
+/// Set in the kernel's flags of an exiting process (linux/sched.h, `PF_EXITING`).
 const EXITING: u64 = 0x4;
 
 /// The bit of SIGKILL in a mask of pending signals.
 const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 
-/// A process when it was looked at.
+/// A process at the time of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: Pid,
@@ -29,27 +29,27 @@ pub(super) struct Process {
     group: Pid,
     /// `R`, `S`, `D`, `T`, `Z`, … of its first thread.
     pub(super) state: char,
-    /// Whether it is ending already.
+    /// Whether it is already exiting.
     pub(super) exiting: bool,
-    /// How many threads it has; the first one may have ended before the others.
+    /// The number of its threads; the first one may have exited before the others.
     threads: usize,
-    /// When it started, in ticks of the kernel: two that have had one id, one after the other,
-    /// differ in it.
+    /// Start time in ticks of the kernel. It distinguishes two processes that had the same id one
+    /// after the other.
     pub(super) start: u64,
 }
 
-/// What all threads of a process were doing.
+/// The activity of all threads of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Activity {
     pid: Pid,
-    /// Whether each of them waits for something, and would do so for who knows how long.
+    /// Whether each of them waits for something, for an unknown time.
     is_waiting: bool,
-    /// Processor time that they have used, in nanoseconds.
+    /// Their processor time, in nanoseconds.
     used_ns: u64,
 }
 
 impl Activity {
-    /// Looks at a process.
+    /// Reads a process.
     pub(super) fn of(process: &Process) -> Activity {
         let pid = process.pid;
         let (mut is_waiting, mut used_ns) = (!is_killed(&procfs::directory(pid)), 0);
@@ -69,26 +69,26 @@ impl Activity {
         }
     }
 
-    /// Processor time that it has used.
+    /// Its processor time.
     pub(super) fn used(&self) -> Duration {
         Duration::from_nanos(self.used_ns)
     }
 
-    /// Whether it neither runs nor is about to.
+    /// Whether it neither runs nor is about to run.
     pub(super) fn is_waiting(&self) -> bool {
         self.is_waiting
     }
 }
 
 impl Process {
-    /// Looks at one.
+    /// Reads one process.
     pub(super) fn look(pid: Pid) -> Option<Process> {
         Process::parse(pid, &procfs::text(&procfs::directory(pid), "stat"))
     }
 
     /// Reads the `stat` of a process or of one of its threads.
     pub(super) fn parse(pid: Pid, stat: &str) -> Option<Process> {
-        // The name in parentheses may contain anything, also parentheses.
+        // The name in parentheses may contain anything, even parentheses.
         let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split(' ').collect();
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -103,7 +103,7 @@ impl Process {
         })
     }
 
-    /// The directory of a thread of it that is not ending, if there is one.
+    /// The directory of one of its threads that is not exiting, if there is one.
     pub(super) fn living_thread(&self) -> Option<PathBuf> {
         let lives = |directory: &PathBuf| {
             let seen = Process::parse(self.pid, &procfs::text(directory, "stat"));
@@ -112,8 +112,8 @@ impl Process {
         procfs::threads(self.pid).find(lives)
     }
 
-    /// The directories in which its descriptors can be read; the first thread may have ended before
-    /// the others.
+    /// The directories in which its descriptors can be read; the first thread may have exited
+    /// before the others.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
         match self.state {
             'Z' => procfs::threads(self.pid).collect(),
@@ -121,19 +121,19 @@ impl Process {
         }
     }
 
-    /// Whether its first thread is ending, or waits so that it cannot be woken: reason enough to
-    /// look closer.
+    /// Whether its first thread is exiting, or waits uninterruptibly: reason enough for a closer
+    /// check.
     pub(super) fn may_be_stuck(&self) -> bool {
         self.exiting || matches!(self.state, 'Z' | 'D')
     }
 
-    /// Whether it has ended, with all its threads.
+    /// Whether it has exited, with all its threads.
     pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x') && self.threads <= 1
     }
 
-    /// Whether one that was read from a thread waits for something, or has ended before the others.
-    /// Not, if it waits for a disk or is ending: then it goes on by itself.
+    /// Whether the thread behind this entry waits for something, or has exited before the others.
+    /// False if it waits for a disk or is exiting: then it continues by itself.
     fn is_waiting(&self) -> bool {
         match self.state {
             'S' | 'T' | 't' | 'I' => !self.exiting,
@@ -142,12 +142,12 @@ impl Process {
         }
     }
 
-    /// The name that the kernel gives it, which can be read whatever it does.
+    /// The name that the kernel gives it. Reading it never blocks.
     fn name(&self) -> String {
         one_line(&procfs::bytes(&procfs::directory(self.pid), "comm"))
     }
 
-    /// How it was called, in one line.
+    /// Its command line, in one line.
     pub(super) fn command(&self) -> String {
         let read = |name: &str| procfs::bytes(&procfs::directory(self.pid), name);
         let arguments = read("cmdline");
@@ -159,7 +159,7 @@ impl Process {
     }
 }
 
-/// A command line as the kernel keeps it, for people.
+/// A command line as the kernel stores it, made readable.
 fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let words = text.trim_end_matches(['\0', '\n']).replace('\0', " ");
@@ -171,7 +171,7 @@ fn one_line(bytes: &[u8]) -> String {
     plain
 }
 
-/// Whether a SIGKILL is on its way to a process or a thread, of which this is the directory.
+/// Whether a SIGKILL is pending for the process or thread with this directory.
 fn is_killed(directory: &Path) -> bool {
     let status = procfs::text(directory, "status");
     let masks = status.lines().filter_map(|line| {
@@ -183,24 +183,24 @@ fn is_killed(directory: &Path) -> bool {
         .any(|mask| mask & KILLED != 0)
 }
 
-/// A thread that is ending and waits for something.
+/// A thread that is exiting and waits for something.
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) id: Pid,
     /// Its directory in `/proc`.
     pub(super) directory: PathBuf,
-    /// Where in the kernel it waits; `0` or nothing where that is not told.
+    /// Where in the kernel it waits; `0` or empty if unknown.
     pub(super) place: String,
     name: String,
-    /// Of which process it is, for people.
+    /// Its process, for people.
     process: String,
-    /// Whether it has not come to close its files yet: what it was doing when it was killed it
-    /// still does.
+    /// Whether it has not yet reached the closing of its files: then it is still doing what it did
+    /// when it was killed.
     is_at_work: bool,
 }
 
 impl Thread {
-    /// Those of a process that are ending and wait. While a core dump is written, only those that
+    /// The exiting and waiting threads of a process. While a core dump is written, only those that
     /// wait for the answer of a file system count.
     pub(super) fn ending_and_waiting(process: &Process) -> Vec<Thread> {
         let threads = procfs::threads(process.pid);
@@ -228,7 +228,7 @@ impl Thread {
         })
     }
 
-    /// One that waits there, with this as its directory.
+    /// A thread that waits there, with this directory.
     #[cfg(test)]
     pub(super) fn waiting_in(place: &str, directory: PathBuf) -> Thread {
         Thread {
@@ -241,7 +241,7 @@ impl Thread {
         }
     }
 
-    /// Whether the kernel says that it waits for the answer of a FUSE server.
+    /// Whether the kernel shows that it waits for the answer of a FUSE server.
     pub(super) fn waits_for_fuse(&self) -> bool {
         waits_for_fuse(&self.place)
     }
@@ -253,7 +253,7 @@ impl Thread {
             .any(|part| self.place.contains(part))
     }
 
-    /// The file of which it wants something, where that can be known.
+    /// The file that it waits for, if that can be determined.
     pub(super) fn file(&self) -> Option<PathBuf> {
         self.is_at_work.then(|| file_of_call(&self.directory))?
     }
@@ -265,14 +265,14 @@ impl fmt::Display for Thread {
     }
 }
 
-/// Whether this is a place in the kernel where a thread waits for the answer of a FUSE server; a
-/// server that waits for requests does so in `fuse_dev_do_read`.
+/// Whether a thread at this place in the kernel waits for the answer of a FUSE server. A server
+/// that waits for requests is at `fuse_dev_do_read`.
 pub(super) fn waits_for_fuse(place: &str) -> bool {
     place == "request_wait_answer" || (place.contains("fuse_") && !place.contains("fuse_dev_"))
 }
 
-/// The file that the system call of a thread names by its descriptor, if it is one of those that
-/// do.
+/// The file that the system call of a thread names by its descriptor, if it is one of the known
+/// calls.
 pub(super) fn file_of_call(thread: &Path) -> Option<PathBuf> {
     const BY_DESCRIPTOR: [libc::c_long; 14] = [
         libc::SYS_read,
@@ -300,7 +300,7 @@ pub(super) fn file_of_call(thread: &Path) -> Option<PathBuf> {
         .then(|| std::fs::read_link(link).ok())?
 }
 
-/// Whether a process writes a core dump.
+/// Whether a process is writing a core dump.
 fn dumps_core(pid: Pid) -> bool {
     let status = procfs::text(&procfs::directory(pid), "status");
     status
@@ -324,8 +324,8 @@ pub(super) fn descendants(of: Pid) -> Vec<Process> {
     found
 }
 
-/// Sends a signal to each of these, and to the groups that one of them leads or that `group` is:
-/// who forks and ends all the time is never where it was seen, but stays in its group.
+/// Sends a signal to each of these, to the groups that they lead, and to `group`. A process that
+/// forks and exits constantly is never where it was seen, but stays in its group.
 pub(super) fn send_all(tree: &[Process], group: Option<Pid>, signal: Signal) {
     let leads = |group: Pid| tree.iter().any(|process| process.pid == group);
     let mut groups: Vec<Pid> = tree.iter().map(|process| process.group).collect();
@@ -344,13 +344,13 @@ pub(super) fn send_all(tree: &[Process], group: Option<Pid>, signal: Signal) {
 /// Sends a signal to one process.
 pub(super) fn send(pid: Pid, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-        // An error means that it has ended.
+        // An error means that it has exited.
         kill_process(pid, signal).ok();
     }
 }
 
-/// How many processes and threads there are on the whole machine, those of others included,
-/// whatever namespace we are in: cheap, and no more than a reason to look closer.
+/// The number of processes and threads on the whole machine, including those of other users,
+/// whatever the namespace of this process. Cheap, and only a reason for a closer check.
 pub(super) fn load() -> usize {
     let text = procfs::system("loadavg");
     let tasks = text.split(' ').nth(3).and_then(|field| field.split_once('/'));
@@ -387,13 +387,13 @@ mod tests {
             (3, 'Z', true, 2)
         );
         assert_eq!(process.start, 4711);
-        // Its first thread has ended and another one has not.
+        // Its first thread has exited and another one has not.
         assert!(!process.is_dead());
         assert_eq!(Process::parse(7, "7 (cut"), None);
     }
 
     #[test]
-    fn a_thread_that_has_ended_keeps_nobody_waiting_and_one_that_is_ending_does() {
+    fn an_exited_thread_delays_nothing_and_an_exiting_one_does() {
         let thread = |state: char, flags: u64| {
             let stat = format!("7 (a) {state} 3 7 7 0 -1 {flags} 0 0 0 0 12 30 0 0 20 0 2 0 4711");
             Process::parse(7, &stat).unwrap()
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_whose_name_is_no_text_is_seen_all_the_same() {
+    fn a_process_whose_name_is_not_utf8_is_read_too() {
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::process::CommandExt;
         let directory = tempfile::tempdir().unwrap();
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn we_are_found_among_the_descendants_of_our_parent() {
+    fn this_process_is_among_the_descendants_of_its_parent() {
         let me = Process::look(std::process::id()).unwrap();
         assert!(descendants(me.parent).iter().any(|process| process.pid == me.pid));
         assert!(me.command().contains("cargo_universe") && !me.is_dead());
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn places_in_fuse_are_told_from_others() {
+    fn places_in_fuse_are_distinguished_from_others() {
         for place in ["request_wait_answer", "fuse_wait_on_page_writeback"] {
             assert!(waits_for_fuse(place), "{place}");
         }

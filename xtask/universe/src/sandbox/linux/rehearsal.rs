@@ -1,8 +1,8 @@
-//! What a supervisor can have in the box, found out before there is one: a child makes it, says so
-//! and ends.
+//! Finds out in advance what a supervisor can have in the box: a child sets it up, reports the
+//! result and exits.
 //!
-//! That the kernel knows a namespace is not enough: limits of the machine, or of a container around
-//! us, may forbid one more.
+//! A kernel that supports a namespace is not enough: limits of the machine, or of a surrounding
+//! container, may forbid one more.
 
 use anyhow::Context;
 
@@ -10,11 +10,11 @@ use super::bounded::bounded;
 use super::namespaces::{self, Part};
 use crate::base::limits::{REHEARSAL_OUTER_TIMEOUT, REHEARSAL_TIMEOUT};
 
-/// Why supervisors cannot have a process namespace each, so that tests share their processes;
-/// `None` if they can.
+/// Why supervisors cannot each have a process namespace, so that tests share one; `None` if they
+/// can.
 ///
 /// # Errors
-/// When a supervisor could not even have mounts and shared memory of its own.
+/// When a supervisor could not even have its own mounts and shared memory.
 pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
     let Err(refusal) = understood(bounded(REHEARSAL_OUTER_TIMEOUT, parted)) else {
         return Ok(None);
@@ -23,8 +23,8 @@ pub(super) fn refusal_of_parts() -> anyhow::Result<Option<String>> {
     Ok(Some(refusal))
 }
 
-/// What comes of a supervisor with a process namespace of its own, whose first process only the
-/// next child can be.
+/// The result for a supervisor with its own process namespace, whose first process can only be the
+/// next child.
 fn parted() -> Vec<u8> {
     match namespaces::part_next_child().context("the kernel refused a process namespace") {
         Ok(()) => bounded(REHEARSAL_TIMEOUT, || secluded(Some(Part(0)))).unwrap_or_default(),
@@ -42,5 +42,5 @@ fn answer(made: anyhow::Result<()>) -> Vec<u8> {
 
 fn understood(answer: Option<Vec<u8>>) -> Result<(), String> {
     let understood = answer.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    understood.unwrap_or_else(|| Err("a child that tried it did not answer".to_owned()))
+    understood.unwrap_or_else(|| Err("the child that tried it did not answer".to_owned()))
 }

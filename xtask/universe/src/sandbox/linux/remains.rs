@@ -1,8 +1,8 @@
-//! What is left when a test has ended: found as evidence, then taken away.
+//! The leftovers of a finished test: recorded as evidence, then removed.
 //!
-//! A process that is still parented to the supervisor is a leak of exactly this test, whatever it
-//! did to its session, environment or standard streams. There is no fixed wait: whoever is ending
-//! already, or has been woken by the test's end and has not come to run yet, gets the time that it
+//! A process that is still a descendant of the supervisor is a leak of exactly this test, whatever
+//! it did to its session, environment or standard streams. There is no fixed wait: a process that
+//! is already exiting, or that the test's end woke and that has not run yet, gets the time that it
 //! needs.
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::sandbox::removal;
 
-/// Collects children that have ended. Returns whether there are others.
+/// Collects children that have exited. Returns whether others remain.
 pub(super) fn reap() -> bool {
     loop {
         match wait(WaitOptions::NOHANG) {
@@ -39,8 +39,8 @@ pub(super) fn reap() -> bool {
     }
 }
 
-/// The processes that the test left behind, with the sockets on which they listen.
-/// `runner` is the line to the runner; when that is gone, no process is waited for.
+/// The processes that the test left behind, with the sockets on which they listen. `runner` is the
+/// connection to the runner; when that is closed, no process is waited for.
 pub(super) fn processes_left(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Vec<Leak> {
     let Some(left) = idle_descendants(runner, rescue) else {
         return Vec::new();
@@ -55,9 +55,9 @@ pub(super) fn processes_left(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Vec
         serde_json::to_vec(&evidence(&left)).unwrap_or_default()
     });
     let leaks = evidence.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    // Who they are cannot be read; that they are there is known all the same.
+    // Their command lines cannot be read, but their existence is known.
     leaks.unwrap_or_else(|| {
-        Leak::told(
+        Leak::list(
             &LeakKind::Process,
             left.iter()
                 .map(|process| format!("pid {}", process.pid))
@@ -70,7 +70,7 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     let listeners = sockets::listeners();
     let mut sockets = Vec::new();
     let mut commands = Vec::new();
-    // Whoever has ended meanwhile is none.
+    // A process that has exited meanwhile is not a leak.
     for process in left.iter().filter(|process| Process::look(process.pid).is_some()) {
         let command = process.command();
         let held: BTreeSet<u64> = processes::socket_inodes(process.pid).into_iter().collect();
@@ -80,14 +80,14 @@ fn evidence(left: &[Process]) -> Vec<Leak> {
     }
     sockets.sort();
     sockets.dedup();
-    Leak::told(&LeakKind::Process, commands)
+    Leak::list(&LeakKind::Process, commands)
         .into_iter()
-        .chain(Leak::told(&LeakKind::Socket, sockets))
+        .chain(Leak::list(&LeakKind::Socket, sockets))
         .collect()
 }
 
-/// Waits until each descendant has ended or is idle; one that waits for a mount of its own is
-/// helped to its end. `None` if there are none any more.
+/// Waits until each descendant has exited or is idle. Aborts a mount of the test for which one
+/// waits. `None` if there are none left.
 fn idle_descendants(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Option<Vec<Process>> {
     let (start, mut before, mut looks) = (clock::now(), Vec::new(), 0);
     let mut used_at_first = None;
@@ -97,7 +97,7 @@ fn idle_descendants(runner: BorrowedFd<'_>, rescue: &mut Rescue) -> Option<Vec<P
         }
         let left = processes::descendants(std::process::id());
         let now: Vec<Activity> = left.iter().map(Activity::of).collect();
-        // There are children: where none is found, one is being replaced by another just now.
+        // There are children: if none is found, one is being replaced by another right now.
         let is_idle = !now.is_empty() && now == before && now.iter().all(Activity::is_waiting);
         looks = if is_idle { looks + 1 } else { 0 };
         let used = sys::time_of_ended_children() + now.iter().map(Activity::used).sum::<Duration>();
@@ -119,12 +119,12 @@ pub(super) fn signal_all(group: Option<Pid>, signal: Signal) {
     processes::send_all(&tree, group, signal);
 }
 
-/// Ends all descendants. First they are stopped, so that none of them can fork out of it.
+/// Ends all descendants. It stops them first, so that none of them escapes by forking.
 pub(super) fn kill_all(group: Option<Pid>, rescue: &mut Rescue) {
     kill_all_until(clock::now() + KILL_TIME_MAX, group, rescue);
 }
 
-/// The same, but no longer than this; at least once.
+/// The same, but at most for this long; at least one round.
 pub(super) fn kill_all_until(deadline: Instant, group: Option<Pid>, rescue: &mut Rescue) {
     for round in 0..KILL_ROUNDS_MAX {
         if !reap() || (round > STOPS_MAX && clock::now() > deadline) {
@@ -147,7 +147,7 @@ pub(super) fn kill_all_until(deadline: Instant, group: Option<Pid>, rescue: &mut
     }
 }
 
-/// The mounts that are there now and were not when the kernel's table was `before`, detached.
+/// Detaches the mounts that are not in the kernel's earlier table `before`, and returns them.
 pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Vec<Leak> {
     let old: BTreeSet<&str> = before.lines().filter_map(|line| line.split(' ').next()).collect();
     let mut left: Vec<String> = Vec::new();
@@ -171,10 +171,10 @@ pub(super) fn mounts_left(before: &str, scope: &Path, rescue: &mut Rescue) -> Ve
         }
     }
     left.sort();
-    Leak::told(&LeakKind::Mount, left)
+    Leak::list(&LeakKind::Mount, left)
 }
 
-/// Takes a test's directory away. What cannot be taken away is a leak, whatever else is told.
+/// Removes a test's directory. If it cannot be removed, that is a leak, whatever else is reported.
 pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
     match removal::remove(scratch) {
         Ok(()) => Vec::new(),
@@ -185,23 +185,23 @@ pub(super) fn remove(scratch: &Path) -> Vec<Leak> {
     }
 }
 
-/// As leaks of shared memory.
+/// The lines as leaks of shared memory.
 pub(super) fn memory_left(found: Vec<String>) -> Vec<Leak> {
-    Leak::told(&LeakKind::SharedMemory, found)
+    Leak::list(&LeakKind::SharedMemory, found)
 }
 
 fn is_over(start: Instant, limit: Duration) -> bool {
     clock::now() - start > limit
 }
 
-/// Waits; there is nothing else to do in this process meanwhile.
+/// Waits; this process has nothing else to do meanwhile.
 pub(super) fn pause(duration: Duration) {
     poll(&mut [], Some(&timeout(duration))).ok();
 }
 
-/// The same, but not after the runner at the other end of the line is gone. Returns whether it is.
+/// The same, but returns early when the runner closes the connection. Returns whether it did.
 fn is_gone_after(duration: Duration, runner: BorrowedFd<'_>) -> bool {
-    // The end of the line is reported without being asked for; what it says meanwhile can wait.
+    // The close is reported without being requested; messages can wait.
     let mut line = [PollFd::from_borrowed_fd(runner, PollFlags::empty())];
     let polled = poll(&mut line, Some(&timeout(duration)));
     polled.is_ok_and(|count| count > 0)

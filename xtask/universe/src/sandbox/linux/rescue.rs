@@ -1,10 +1,10 @@
-//! Ends the wait of threads that cannot be killed: they wait for an answer of a FUSE server of the
-//! test, which is dead.
+//! Ends the wait of threads that cannot be killed: they wait for an answer of the test's own FUSE
+//! server, which is dead.
 //!
-//! A process closes its descriptors in their order when it ends. Where it served a mount and has a
-//! file of that mount at a lower descriptor than `/dev/fuse`, closing the file asks itself and
-//! waits for ever. So a connection is aborted when a thread that is ending has waited for some
-//! time, and no process of the test that lives could still answer.
+//! A process closes its descriptors in ascending order when it exits. If it served a mount and has
+//! a file of that mount at a lower descriptor than `/dev/fuse`, closing the file sends a request to
+//! itself and waits forever. So a connection is aborted when an exiting thread has waited for some
+//! time, and no living process of the test could still answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,45 +20,45 @@ use crate::base::clock;
 use crate::base::fuse_connections::{self, Connections, Number, OwnershipProof};
 use crate::base::limits::{
     ANSWER_TIME_MAX, FORCE_PLACES_MAX, FORCE_TIMEOUT, FORCE_TRIES_MAX, FORCES_HUNG_MAX, OTHER_TIME_MAX,
-    WAITERS_TOLD_MAX,
+    WAITERS_REPORTED_MAX,
 };
 use crate::base::os::Pid;
 use crate::base::procfs;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 
-/// A thread that was late, for people.
+/// A thread that waited too long, for people.
 #[derive(Debug)]
 struct Late {
-    /// What it can wait for, each with one place where it is or was mounted.
+    /// The connections that it can wait for, each with one place where it is or was mounted.
     connections: Vec<(Number, Option<PathBuf>)>,
-    /// Which thread it is, and where it waited.
+    /// The thread, and where it waited.
     what: String,
 }
 
-/// What is done for the end of one test.
+/// The work that helps one test to exit.
 #[derive(Debug)]
 pub(super) struct Rescue {
     connections: Connections,
-    /// Threads that are ending and wait, by their ids, and since when.
+    /// Exiting threads that wait, by their ids, with the start of the wait.
     waiting: BTreeMap<Pid, Instant>,
-    told: BTreeSet<Pid>,
+    reported: BTreeSet<Pid>,
     late: Vec<Late>,
-    /// Whether each connection of which that was tried was aborted.
+    /// For each connection with an attempt, whether it was aborted.
     aborted: BTreeMap<Number, bool>,
-    /// How often each connection was to be unmounted by force.
+    /// How often each connection has been unmounted by force.
     tries: BTreeMap<Number, usize>,
-    /// How many children hung that were to unmount by force.
+    /// How many children hung while they unmounted by force.
     hung: usize,
 }
 
 impl Rescue {
-    /// `proof` says which connections are the test's.
+    /// `proof` identifies the connections of the test.
     pub(super) fn new(proof: OwnershipProof) -> Rescue {
         Rescue {
             connections: Connections::new(proof),
             waiting: BTreeMap::new(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             late: Vec::new(),
             aborted: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -66,21 +66,22 @@ impl Rescue {
         }
     }
 
-    /// Remembers what is mounted now, and what these processes serve: it may be detached and still
-    /// be in use later.
+    /// Records the current mounts, and the connections that these processes serve: a mount may be
+    /// detached and still be in use later.
     pub(super) fn see_mounts(&mut self, tree: &[Process]) {
         self.connections.see();
         self.see_servers(tree);
     }
 
-    /// Remembers what these processes serve; when they end, that cannot be seen any more.
+    /// Records the connections that these processes serve; after they exit, that is no longer
+    /// visible.
     pub(super) fn see_servers(&mut self, tree: &[Process]) {
         let directories: Vec<PathBuf> = tree.iter().flat_map(Process::directories).collect();
         self.connections.see_held(&directories);
     }
 
-    /// To be called again and again while the end of these processes is awaited. Returns whether
-    /// connections were aborted.
+    /// To be called repeatedly while these processes are exiting. Returns whether connections were
+    /// aborted.
     pub(super) fn look(&mut self, tree: &[Process]) -> bool {
         let now = clock::now();
         let waiting: Vec<Thread> = tree.iter().flat_map(Thread::ending_and_waiting).collect();
@@ -94,7 +95,7 @@ impl Rescue {
         !late.is_empty() && self.release(tree, &late)
     }
 
-    /// Aborts what these threads can wait for.
+    /// Aborts the connections that these threads may wait for.
     fn release(&mut self, tree: &[Process], late: &[&Thread]) -> bool {
         self.connections.see();
         let directories = late.iter().map(|thread| thread.directory.as_path());
@@ -117,8 +118,8 @@ impl Rescue {
         true
     }
 
-    /// By a child, as it may hang on the way there: where we are, and where those are that wait.
-    /// Returns whether it was done.
+    /// Tries it in a child, because the path may hang: from this namespace, and from those of the
+    /// waiting threads. Returns whether it succeeded.
     fn force(&mut self, number: Number, late: &[&Thread]) -> bool {
         let tries = self.tries.entry(number).or_default();
         *tries += 1;
@@ -131,7 +132,7 @@ impl Rescue {
             .any(|place| self.force_from(place, number))
     }
 
-    /// The same from one place: where this thread is, or where we are.
+    /// The same from one namespace: that of this thread, or our own.
     fn force_from(&mut self, thread: Option<&Path>, number: Number) -> bool {
         if self.hung >= FORCES_HUNG_MAX {
             return false;
@@ -145,22 +146,22 @@ impl Rescue {
         done.is_some_and(|done| done == [1])
     }
 
-    /// Remembers what is to be reported of these threads, of each only once.
+    /// Records what to report of these threads, each only once.
     fn describe(&mut self, late: &[&Thread], dead: &[Number]) {
         let known = self.connections.known();
         let known: Vec<(Number, Vec<&Path>)> = known.filter(|(number, _)| dead.contains(number)).collect();
-        let room = WAITERS_TOLD_MAX.saturating_sub(self.told.len());
-        let new = late.iter().filter(|thread| !self.told.contains(&thread.id));
+        let room = WAITERS_REPORTED_MAX.saturating_sub(self.reported.len());
+        let new = late.iter().filter(|thread| !self.reported.contains(&thread.id));
         let new = new.filter_map(|thread| Some((thread.id, Late::of(thread, &known)?)));
         let new: Vec<(Pid, Late)> = new.take(room).collect();
         for (id, late) in new {
-            self.told.insert(id);
+            self.reported.insert(id);
             self.late.push(late);
         }
     }
 
-    /// Aborts all that the test, which has ended, has still mounted: the way to another mount may
-    /// lead through it.
+    /// Aborts all remaining mounts of the finished test: the path to another mount may lead through
+    /// them.
     pub(super) fn end_mounts(&mut self) {
         for number in self.connections.abort_mounted() {
             let is_done = self.force(number, &[]);
@@ -168,10 +169,10 @@ impl Rescue {
         }
     }
 
-    /// What was aborted so far, and for which threads.
+    /// The connections that were aborted so far, and for which threads.
     pub(super) fn take_leaks(&mut self) -> Vec<Leak> {
         let late = std::mem::take(&mut self.late).into_iter();
-        late.map(|late| late.told(&self.aborted)).collect()
+        late.map(|late| late.leak(&self.aborted)).collect()
     }
 }
 
@@ -184,9 +185,9 @@ fn patience(thread: &Thread) -> Duration {
     }
 }
 
-/// The connections that processes serve which are not ending: those of this tree, and any others
-/// below this process. With `None` among them it may be any; what others serve is no reason for
-/// that.
+/// The connections served by processes that are not exiting: those of this tree, and any others
+/// below this process. `None` among them stands for an unknown connection; for processes outside
+/// the tree it does not count.
 fn servers_that_live(tree: &[Process]) -> BTreeSet<Option<Number>> {
     let served = |processes: &[Process]| -> BTreeSet<Option<Number>> {
         let living = processes.iter().filter_map(Process::living_thread);
@@ -201,7 +202,7 @@ fn servers_that_live(tree: &[Process]) -> BTreeSet<Option<Number>> {
 }
 
 impl Late {
-    /// `None` where it does not wait for one of these connections: it may wait for a disk.
+    /// `None` if it does not wait for one of these connections: it may wait for a disk.
     fn of(thread: &Thread, known: &[(Number, Vec<&Path>)]) -> Option<Late> {
         let file = thread.file();
         let is_on = |points: &[&Path]| {
@@ -225,8 +226,8 @@ impl Late {
         Some(Late { connections, what })
     }
 
-    /// With what has become of each connection.
-    fn told(self, aborted: &BTreeMap<Number, bool>) -> Leak {
+    /// With the result for each connection.
+    fn leak(self, aborted: &BTreeMap<Number, bool>) -> Leak {
         let mounts = self.connections.iter().map(|(number, point)| match point {
             Some(point) => format!("`{}` (connection {number})", point.display()),
             None => format!("connection {number}, mounted nowhere"),
@@ -250,19 +251,19 @@ impl Late {
     }
 }
 
-/// Moves this process, which has one thread, to the mounts of another one.
+/// Moves this process, which has one thread, into the mount namespace of another one.
 fn enter(thread: &Path) -> std::io::Result<()> {
-    // Entering leads out of the directory from which it is read.
+    // Entering changes the current directory, from which `/proc` is read.
     procfs::hold()?;
     let (here, namespaces) = (File::open(".")?, thread_from_held(thread).join("ns"));
     let [user, mounts] = ["user", "mnt"].map(|name| File::open(namespaces.join(name)));
-    // Refused where it is our own; otherwise it gives the right to the rest.
+    // Fails if it is our own user namespace; otherwise it gives the right to do the rest.
     move_into_link_name_space(user?.as_fd(), Some(LinkNameSpaceType::User)).ok();
     move_into_link_name_space(mounts?.as_fd(), Some(LinkNameSpaceType::Mount))?;
     Ok(rustix::process::fchdir(here)?)
 }
 
-/// The directory of a thread, seen from `/proc`.
+/// The directory of a thread, relative to `/proc`.
 fn thread_from_held(thread: &Path) -> PathBuf {
     thread.strip_prefix("/proc").unwrap_or(thread).to_owned()
 }
@@ -271,7 +272,7 @@ fn thread_from_held(thread: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Whether a thread is told of that waits there, in a read of this file.
+    /// Whether a thread is reported that waits there, in a read of this file.
     fn is_told(place: &str, file: &str) -> bool {
         let directory = tempfile::tempdir().unwrap();
         let call = format!("{} 0x3 0x0", libc::SYS_read);
@@ -292,18 +293,18 @@ mod tests {
     }
 
     #[test]
-    fn what_has_become_of_each_connection_is_told_at_the_end() {
+    fn the_result_for_each_connection_is_reported_at_the_end() {
         let late = |number: Number| Late {
             connections: vec![(number, Some("/tmp/xt-a/3/mount".into()))],
             what: "thread 7 waited".to_owned(),
         };
         let aborted = BTreeMap::from([(39, true), (40, false)]);
-        let told = |number| late(number).told(&aborted).what;
+        let leak = |number| late(number).leak(&aborted).what;
         assert_eq!(
-            told(39),
+            leak(39),
             "`/tmp/xt-a/3/mount` (connection 39): thread 7 waited; the connection was aborted"
         );
-        assert!(told(40).ends_with(
+        assert!(leak(40).ends_with(
             "connection 40 could not be aborted; root can, by writing 1 to `/sys/fs/fuse/connections/40/abort`"
         ));
     }

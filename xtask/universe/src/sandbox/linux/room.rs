@@ -1,8 +1,8 @@
-//! Whether there is room left where the temporary directories lie, for contents and for files, and
-//! if not, how much each of them holds.
+//! Whether the file system of the temporary directories has free space and inodes, and if not, how
+//! much each directory holds.
 //!
-//! Enters no other file system. Directories of other tests may hold anything, so a child looks,
-//! which may hang.
+//! Enters no other file system. Directories of other tests may contain anything, and reading them
+//! may hang, so a child does it.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::base::folder::{Access, Folder, Step};
 use crate::base::limits::{FREE_FILES_MIN, FREE_LEN_MIN, FREE_PART_MIN, ROOM_TIMEOUT};
 use crate::report::shortage::{Scarce, Shortage};
 
-/// What there is to say of the file system on which `home`, the directory of all temporary
-/// directories, lies; `None` if there is room.
+/// The shortage of the file system that contains `home`, the directory of all temporary
+/// directories; `None` if there is room.
 pub(super) fn shortage(home: &Path) -> Option<Shortage> {
     let (of, free, total) = scarce(&rustix::fs::statvfs(home).ok()?)?;
     let held = bounded(ROOM_TIMEOUT, || {
@@ -29,8 +29,8 @@ pub(super) fn shortage(home: &Path) -> Option<Shortage> {
     })
 }
 
-/// What a file system has too little of, how much of that is free, and how much there is. One that
-/// has none in all does not count it.
+/// What is scarce on a file system, how much of it is free, and the total. A total of zero means
+/// that the file system does not count it.
 fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
     let [free_len, len] =
         [status.f_bavail, status.f_blocks].map(|count| count.saturating_mul(status.f_frsize));
@@ -44,7 +44,7 @@ fn scarce(status: &StatVfs) -> Option<(Scarce, u64, u64)> {
     Some((of, free, total))
 }
 
-/// What each directory in `home` holds, most first.
+/// The usage of each directory in `home`, largest first.
 fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
     let entries = std::fs::read_dir(home).into_iter().flatten().flatten();
     let held = |entry: std::fs::DirEntry| {
@@ -58,7 +58,7 @@ fn held(home: &Path, of: Scarce) -> Vec<(String, u64)> {
     all
 }
 
-/// The bytes or the files in a directory, with all that is below.
+/// The bytes or the files in a directory and everything below it.
 fn held_in(directory: &Path, of: Scarce) -> u64 {
     let Ok(top) = Folder::open(directory, Access::Unchanged) else {
         return 0;
@@ -70,13 +70,13 @@ fn held_in(directory: &Path, of: Scarce) -> u64 {
             && Some(stat.st_dev) == device
         {
             count += match of {
-                // Counted in 512 bytes, whatever the file system's blocks are (stat(2)).
+                // In units of 512 bytes, whatever the file system's block size (stat(2)).
                 Scarce::Bytes => u64::try_from(stat.st_blocks).unwrap_or_default() * 512,
                 Scarce::Files => 1,
             };
         }
     });
-    // Of one that cannot be read nothing is known.
+    // The usage of an unreadable directory is unknown.
     walked.map_or(0, |()| count)
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_holds_more_comes_first_and_links_are_not_followed() {
+    fn the_largest_directory_comes_first_and_links_are_not_followed() {
         let home = tempfile::tempdir().unwrap();
         for (name, len) in [("small/below", 5_000), ("large/below", 500_000)] {
             std::fs::create_dir_all(home.path().join(name)).unwrap();
@@ -100,8 +100,7 @@ mod tests {
         assert_eq!(files, [("small".to_owned(), 3), ("large".to_owned(), 2)]);
     }
 
-    /// Of a file system with blocks of 1 KiB: how many are free, how many there are, and the same
-    /// of files.
+    /// A file system with blocks of 1 KiB: free blocks, all blocks, and the same for files.
     fn status([f_bavail, f_blocks]: [u64; 2], [f_favail, f_files]: [u64; 2]) -> StatVfs {
         let frame = rustix::fs::statvfs("/").unwrap();
         StatVfs {
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn no_room_is_little_and_a_small_part_of_what_there_is_of_bytes_or_of_files() {
+    fn a_file_system_is_full_when_few_bytes_or_files_and_a_small_part_are_free() {
         let (much, mib) = ([1 << 30, 1 << 31], 1024);
         let of = |status: StatVfs| scarce(&status).map(|(of, ..)| of);
         assert_eq!(of(status(much, [1000, 1 << 20])), None);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_room_nobody_is_looked_at() {
+    fn no_directory_is_measured_while_there_is_room() {
         assert_eq!(shortage(Path::new("/nonexistent")), None);
         assert_eq!(shortage(Path::new("/proc")), None);
     }

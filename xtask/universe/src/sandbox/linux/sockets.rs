@@ -1,5 +1,5 @@
-//! Sockets on which somebody waits, as the kernel lists them: address and port of TCP listeners and
-//! of UDP sockets, names of unix listeners.
+//! Sockets on which a process waits, as the kernel lists them: address and port of TCP listeners
+//! and of UDP sockets, names of unix listeners.
 //!
 //! See proc_net(5). The tables are those of this process's network namespace.
 
@@ -8,10 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// `TCP_LISTEN` in the kernel's numbering.
 const LISTENING: &str = "0A";
 
-/// `__SO_ACCEPTCON`: a unix socket that listens.
+/// `__SO_ACCEPTCON`: a listening unix socket.
 const ACCEPTS: &str = "00010000";
 
-/// Somebody waits here.
+/// A socket on which a process waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listener {
     pub(super) inode: u64,
@@ -19,7 +19,7 @@ pub(super) struct Listener {
     pub(super) name: String,
 }
 
-/// All that listen.
+/// All listening sockets.
 pub(super) fn listeners() -> Vec<Listener> {
     let tables = [("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp")];
     let read = |table: &str| crate::base::procfs::system(&format!("self/net/{table}"));
@@ -48,7 +48,7 @@ fn internet(protocol: &str, line: &str) -> Option<Listener> {
     })
 }
 
-/// `0100007F:1267` → 127.0.0.1:4711. Addresses are in words of the machine's own order.
+/// `0100007F:1267` → 127.0.0.1:4711. Addresses are in words of the machine's byte order.
 fn address(field: &str) -> Option<SocketAddr> {
     let (digits, port) = field.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;

@@ -1,15 +1,14 @@
-//! One supervisor per running test: starts it, owns whatever comes of it, and takes away what it
-//! leaves.
+//! One supervisor per running test: it starts the test, owns all its processes, and removes its
+//! leftovers.
 //!
-//! A process of its own, forked by the keeper. It is the subreaper of the test's whole tree and
-//! never executes anything else, so it sees everything and can be deceived by nothing. It decides
-//! nothing: when to end a test and what its end means is said by the runner. When the runner is
-//! gone, everything goes.
+//! A separate process, forked by the keeper. It is the subreaper of the test's whole tree and never
+//! executes another program, so it sees everything and nothing can deceive it. It decides nothing:
+//! the runner decides when to end a test and what its end means. When the runner dies, everything
+//! ends.
 //!
-//! After a test that left nothing whatever (no process, no mount or other change to the table of
-//! mounts, no shared memory, no file) it takes another order: what the next test finds is then what
-//! a new supervisor would have made, and costs less. After any other test it ends, and its
-//! namespaces with it.
+//! After a test that left nothing at all (no process, no change of the table of mounts, no shared
+//! memory, no file) it accepts another order: the next test finds the same surroundings as with a
+//! new supervisor, at lower cost. After any other test it exits, and its namespaces end with it.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -27,7 +26,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, wa
 use super::namespaces::Part;
 use super::processes::Process;
 use super::rescue::Rescue;
-use super::wire::{self, KeeperRequest, Order, Said, Tell};
+use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
 use super::{forensics, keepsake, namespaces, processes, remains, room};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
@@ -46,37 +45,37 @@ struct Surroundings {
     control: UnixStream,
     /// A test with more processes is ended.
     processes_max: usize,
-    /// The table of mounts that each test finds. Empty where it may change without the test: no
-    /// mount that matters is in it, as all that matter are below a directory that is made for the
-    /// test.
+    /// The table of mounts that each test finds. Empty if it may change without the test. Then no
+    /// relevant mount is in it, because all relevant ones are below a directory that is created for
+    /// the test.
     mounted: String,
-    /// Tells when something is mounted or unmounted where this process is, by being polled
+    /// Becomes ready, for poll(2), when something is mounted or unmounted in this namespace
     /// (proc_pid_mountinfo(5)).
     changes: File,
 }
 
-/// What a supervisor has to do with while it has an order.
+/// What a supervisor uses while it executes an order.
 struct Supervisor<'a> {
     order: Order,
     around: &'a Surroundings,
-    /// How many processes and threads there were on the machine before the test began.
+    /// The number of processes and threads on the machine before the test began.
     load: usize,
 }
 
-/// The test while it runs.
+/// The running test.
 struct Running {
     pid: Pid,
     pidfd: OwnedFd,
     start: Instant,
-    /// How many processes it had when it was ended for having so many.
+    /// How many processes it had when it was ended for having too many.
     processes: Option<usize>,
-    /// How it ended, as waitpid(2) gives it, if that was heard of by chance.
+    /// Its wait status as waitpid(2) gives it, if `reap` collected it.
     status: Option<i32>,
 }
 
 impl Running {
-    /// Collects whoever has ended meanwhile. A thread of the test that let itself be traced by its
-    /// parent is among them: the test does not end before. Returns whether the test itself has.
+    /// Collects exited processes. These include a thread of the test that its parent traced; the
+    /// test does not exit before it. Returns whether the test itself has exited.
     fn reap(&mut self) -> bool {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let is_end = status.exited() || status.signaled();
@@ -87,7 +86,7 @@ impl Running {
         self.status.is_some()
     }
 
-    /// Aborts what the test waits for, if it is ending and cannot.
+    /// Aborts what the test waits for, if it is exiting and cannot finish.
     fn rescue_if_stuck(&self, rescue: &mut Rescue) {
         let pid = self.pid.as_raw_nonzero().get().unsigned_abs();
         if Process::look(pid).is_some_and(|first| first.may_be_stuck()) {
@@ -104,12 +103,12 @@ impl Running {
 /// The runner is gone.
 struct Abandoned;
 
-/// Whether a supervisor can have another test.
+/// Whether a supervisor can run another test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum After {
-    /// All is as it was before this one.
+    /// Everything is as it was before this test.
     Next,
-    /// Nothing is left of it, but who knows.
+    /// Nothing visible is left of it, but that is not certain.
     Nothing,
 }
 
@@ -125,8 +124,8 @@ pub(super) fn supervise(
     let around = match Surroundings::make(control, level, part) {
         Ok(around) => around,
         Err((control, error)) => {
-            let reason = format!("its surroundings could not be made: {error:#}");
-            return say(&control, &Said::NotStarted(reason));
+            let reason = format!("its surroundings could not be created: {error:#}");
+            return send(&control, &Reply::NotStarted(reason));
         }
     };
     let (mut order, mut streams) = (first, [stdout, stderr]);
@@ -138,15 +137,15 @@ pub(super) fn supervise(
     }
 }
 
-/// Tells that there is no supervisor for an order.
+/// Reports that there is no supervisor for an order.
 pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
-    say(
+    send(
         &control.into(),
-        &Said::NotStarted(format!("there is no supervisor for it: {error}")),
+        &Reply::NotStarted(format!("there is no supervisor for it: {error}")),
     );
 }
 
-/// Makes this process what a supervisor is, and gives it what its tests have of their own.
+/// Turns this process into a supervisor, and creates what its tests do not share with others.
 fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     // Without a controlling terminal, nothing stops a test that opens it.
@@ -195,7 +194,7 @@ impl Surroundings {
         let seen = match started {
             Ok(running) => supervisor.see_through(running, &mut rescue),
             Err(error) => {
-                // It may have begun all the same, and cannot be watched.
+                // It may have started anyway, but cannot be watched.
                 remains::kill_all(None, &mut rescue);
                 supervisor.not_started(&error, &mut rescue)
             }
@@ -207,8 +206,8 @@ impl Surroundings {
         })
     }
 
-    /// Waits for another order; `None` when the runner has none any more, or the surroundings
-    /// cannot be made as good as new.
+    /// Waits for another order; `None` when the runner has none, or the surroundings cannot be
+    /// restored.
     fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
         if self.level == Level::Box {
             namespaces::renew().ok()?;
@@ -219,16 +218,16 @@ impl Surroundings {
         }
     }
 
-    /// Whether a test could tell these mounts from those of a new supervisor.
+    /// Whether a test finds these mounts as with a new supervisor.
     fn are_as_before(&self) -> bool {
         self.level != Level::Box || mounts::table() == self.mounted
     }
 }
 
-fn say(mut control: &UnixStream, said: &Said) {
-    let mut line = serde_json::to_vec(said).unwrap_or_default();
+fn send(mut control: &UnixStream, reply: &Reply) {
+    let mut line = serde_json::to_vec(reply).unwrap_or_default();
     line.push(b'\n');
-    // If nobody listens any more, the next read will tell.
+    // If the runner is gone, the next read reports it.
     control.write_all(&line).ok();
 }
 
@@ -258,7 +257,7 @@ impl Supervisor<'_> {
         })
     }
 
-    /// Waits for the test's end, tells of it, and waits to hear what becomes of its files.
+    /// Waits for the test's end, reports it, and waits for the decision about its files.
     fn see_through(&self, mut running: Running, rescue: &mut Rescue) -> Result<After, Abandoned> {
         self.attend(&mut running, rescue)?;
         let elapsed = clock::now() - running.start;
@@ -269,7 +268,7 @@ impl Supervisor<'_> {
             && running.processes.is_none()
             && self.around.are_as_before()
             && std::fs::remove_dir(&self.order.scratch).is_ok();
-        self.say(&Said::Ended {
+        self.send(&Reply::Ended {
             status,
             elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             leaks,
@@ -283,37 +282,41 @@ impl Supervisor<'_> {
         self.settle(rescue)
     }
 
-    /// Whether there is no room for files, which may be why a test has failed.
+    /// Whether the file system is full, which may be why a test failed.
     fn shortage(&self, status: i32) -> Option<Shortage> {
         let home = self.order.scratch.parent().filter(|_| status != 0)?;
         room::shortage(home)
     }
 
-    /// Waits to hear what becomes of the test's files, and does it.
+    /// Waits for the decision about the test's files, and executes it.
     fn settle(&self, rescue: &mut Rescue) -> Result<After, Abandoned> {
         loop {
-            let settled = match self.hear()? {
-                Tell::Remove => self.remove(rescue),
-                Tell::Preserve => self.preserve(rescue),
-                Tell::Discard => Said::Settled {
+            let settled = match self.receive()? {
+                Instruction::Remove => self.remove(rescue),
+                Instruction::Preserve => self.preserve(rescue),
+                Instruction::Discard => Reply::Settled {
                     leaks: self.clear(rescue),
                     kept: None,
                 },
-                // Too late: it has ended.
-                Tell::Terminate | Tell::Kill | Tell::Examine | Tell::Suspend | Tell::Resume => continue,
+                // Too late: the test has ended.
+                Instruction::Terminate
+                | Instruction::Kill
+                | Instruction::Examine
+                | Instruction::Suspend
+                | Instruction::Resume => continue,
             };
-            self.say(&settled);
+            self.send(&settled);
             return Ok(After::Nothing);
         }
     }
 
     fn not_started(&self, error: &std::io::Error, rescue: &mut Rescue) -> Result<After, Abandoned> {
         self.clear(rescue);
-        self.say(&Said::NotStarted(error.to_string()));
+        self.send(&Reply::NotStarted(error.to_string()));
         Ok(After::Nothing)
     }
 
-    /// What the test has left but files; all of it is gone afterwards.
+    /// What the test left besides files; all of it is gone afterwards.
     fn leaks(&self, group: Option<crate::base::os::Pid>, rescue: &mut Rescue) -> Vec<Leak> {
         let mut leaks = remains::processes_left(self.around.control.as_fd(), rescue);
         remains::kill_all(group, rescue);
@@ -333,7 +336,7 @@ impl Supervisor<'_> {
         remains::mounts_left(&self.around.mounted, scope, rescue)
     }
 
-    /// Which connections to FUSE servers are the test's.
+    /// The proof for which FUSE connections are the test's.
     fn proof(&self) -> OwnershipProof {
         match self.around.level {
             Level::Box => OwnershipProof::namespace(&self.around.mounted),
@@ -341,7 +344,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Does what it is told until the test has ended.
+    /// Executes messages until the test has ended.
     fn attend(&self, running: &mut Running, rescue: &mut Rescue) -> Result<(), Abandoned> {
         let mut next_look = clock::now() + SUPERVISOR_LOOK_INTERVAL;
         let mut is_mounted = false;
@@ -353,11 +356,12 @@ impl Supervisor<'_> {
             ];
             let rest = next_look.saturating_duration_since(clock::now());
             let polled = poll(&mut events, Timespec::try_from(rest).ok().as_ref());
-            let [ended, told, mounted] = events.map(|event| polled.is_ok() && !event.revents().is_empty());
+            let [ended, instructed, mounted] =
+                events.map(|event| polled.is_ok() && !event.revents().is_empty());
             if ended {
                 return Ok(());
             }
-            if told {
+            if instructed {
                 self.obey(rescue)?;
             }
             is_mounted |= mounted;
@@ -391,15 +395,15 @@ impl Supervisor<'_> {
         }
     }
 
-    fn hear(&self) -> Result<Tell, Abandoned> {
+    fn receive(&self) -> Result<Instruction, Abandoned> {
         let mut byte = [0];
         loop {
             match (&self.around.control).read(&mut byte) {
                 Ok(1..) => {
                     if let [byte] = byte
-                        && let Some(tell) = Tell::of(byte)
+                        && let Some(instruction) = Instruction::of(byte)
                     {
-                        return Ok(tell);
+                        return Ok(instruction);
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -409,27 +413,27 @@ impl Supervisor<'_> {
     }
 
     fn obey(&self, rescue: &mut Rescue) -> Result<(), Abandoned> {
-        let tell = self.hear()?;
-        if matches!(tell, Tell::Terminate | Tell::Kill) {
+        let instruction = self.receive()?;
+        if matches!(instruction, Instruction::Terminate | Instruction::Kill) {
             rescue.see_servers(&processes::descendants(std::process::id()));
         }
-        match tell {
-            Tell::Terminate => remains::signal_all(None, Signal::TERM),
-            Tell::Kill => remains::signal_all(None, Signal::KILL),
-            Tell::Suspend => remains::signal_all(None, Signal::STOP),
-            Tell::Resume => remains::signal_all(None, Signal::CONT),
-            Tell::Examine => {
+        match instruction {
+            Instruction::Terminate => remains::signal_all(None, Signal::TERM),
+            Instruction::Kill => remains::signal_all(None, Signal::KILL),
+            Instruction::Suspend => remains::signal_all(None, Signal::STOP),
+            Instruction::Resume => remains::signal_all(None, Signal::CONT),
+            Instruction::Examine => {
                 forensics::write(&self.order.forensics, &self.order.scratch);
-                self.say(&Said::Examined);
+                self.send(&Reply::Examined);
             }
-            // Too early: it has not ended.
-            Tell::Remove | Tell::Preserve | Tell::Discard => {}
+            // Too early: the test has not ended.
+            Instruction::Remove | Instruction::Preserve | Instruction::Discard => {}
         }
         Ok(())
     }
 
-    /// A test that passed leaves nothing; what it left all the same is told.
-    fn remove(&self, rescue: &mut Rescue) -> Said {
+    /// A test that passed should leave nothing; its leftovers are reported.
+    fn remove(&self, rescue: &mut Rescue) -> Reply {
         let is_empty = std::fs::remove_dir(&self.order.scratch).is_ok();
         let mut leaks = if is_empty {
             Vec::new()
@@ -437,32 +441,32 @@ impl Supervisor<'_> {
             removal::files_left(&self.order.scratch)
         };
         leaks.extend(self.clear(rescue));
-        Said::Settled { leaks, kept: None }
+        Reply::Settled { leaks, kept: None }
     }
 
-    /// What a failed test wrote helps to understand it. In the box it is copied out.
-    fn preserve(&self, rescue: &mut Rescue) -> Said {
+    /// The files of a failed test help to understand it. From the box they are copied out.
+    fn preserve(&self, rescue: &mut Rescue) -> Reply {
         let scratch = &self.order.scratch;
         let is_directory = std::fs::symlink_metadata(scratch).is_ok_and(|metadata| metadata.is_dir());
         if !is_directory || std::fs::remove_dir(scratch).is_ok() {
             let leaks = self.clear(rescue);
-            return Said::Settled { leaks, kept: None };
+            return Reply::Settled { leaks, kept: None };
         }
         let (kept, leaks) = match self.around.level {
             Level::Box => (keepsake::copy(scratch, &self.order.kept), self.clear(rescue)),
             Level::Tree | Level::Group => (Some(KeptFiles::whole(scratch)), Vec::new()),
         };
-        Said::Settled { leaks, kept }
+        Reply::Settled { leaks, kept }
     }
 
-    /// Nothing is kept. What resists is a leak.
+    /// Keeps nothing. A file that cannot be removed is a leak.
     fn clear(&self, rescue: &mut Rescue) -> Vec<Leak> {
         self.mounts_left(rescue);
         remains::remove(&self.order.scratch)
     }
 
-    fn say(&self, said: &Said) {
-        say(&self.around.control, said);
+    fn send(&self, reply: &Reply) {
+        send(&self.around.control, reply);
     }
 }
 
@@ -472,7 +476,7 @@ fn processes_max() -> usize {
     half.map_or(PROCESSES_MAX, |half| half.min(PROCESSES_MAX))
 }
 
-/// How a child ended, as waitpid(2) gives it.
+/// The wait status of a child, as waitpid(2) gives it.
 fn wait_for(pid: Pid) -> i32 {
     loop {
         match waitpid(Some(pid), WaitOptions::empty()) {

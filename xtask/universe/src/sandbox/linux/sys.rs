@@ -1,11 +1,11 @@
 //! The system calls that neither std nor rustix offers safely: forking, entering namespaces,
-//! raising an interface.
+//! enabling an interface.
 //!
-//! The keeper and its supervisors have one thread each, which is what makes forking without
-//! executing sound.
+//! The keeper and its supervisors have one thread each. Only that makes forking without executing
+//! sound.
 #![expect(
     unsafe_code,
-    reason = "fork, unshare, signal handlers and interface flags are only to be had through libc"
+    reason = "fork, unshare, signal handlers and interface flags are available only through libc"
 )]
 
 use std::io;
@@ -13,12 +13,12 @@ use std::mem::{MaybeUninit, zeroed};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// Who we are after a fork.
+/// Which process this is after a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fork {
     /// The new process.
     Child,
-    /// The old one; the id is the child's.
+    /// The old process; the id is the child's.
     Parent(rustix::process::Pid),
 }
 
@@ -34,8 +34,7 @@ pub(super) fn fork() -> io::Result<Fork> {
     }
 }
 
-/// Ends this process without running anything that the process it was forked from would run at its
-/// own end.
+/// Ends this process without running what the parent process would run at its own exit.
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: takes no pointer and does not return.
     unsafe { libc::_exit(code) }
@@ -51,8 +50,8 @@ pub(super) fn unshare(namespaces: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// From now on these signals do nothing to us. What we execute gets their default disposition back,
-/// which it would not if they were ignored.
+/// From now on these signals have no effect on this process. Executed programs get the default
+/// disposition back, which they would not if the signals were ignored.
 pub(super) fn disregard_signals() {
     extern "C" fn nothing(_: libc::c_int) {}
     for signal in [
@@ -73,7 +72,7 @@ pub(super) fn disregard_signals() {
     }
 }
 
-/// Whether children become zombies when they end, to be waited for, or vanish by themselves.
+/// Whether exited children become zombies until they are waited for, or vanish by themselves.
 pub(super) fn keep_ended_children(keep: Reaping) {
     let disposition = match keep {
         Reaping::ByUs => libc::SIG_DFL,
@@ -83,17 +82,17 @@ pub(super) fn keep_ended_children(keep: Reaping) {
     unsafe { libc::signal(libc::SIGCHLD, disposition) };
 }
 
-/// Who takes care of children that have ended.
+/// How exited children are collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reaping {
-    /// Somebody here waits for each of them.
+    /// The code waits for each of them.
     ByUs,
-    /// Nobody wants to know how they ended.
+    /// Their exit status is not needed.
     ByTheKernel,
 }
 
-/// The processor time of all children that have ended and were waited for, with that of their own
-/// such children.
+/// The processor time of all children that have exited and were waited for, including that of their
+/// own such children.
 pub(super) fn time_of_ended_children() -> Duration {
     // SAFETY: the struct is plain data, for which zeros are valid, and is only written to.
     let usage = unsafe {
@@ -108,10 +107,10 @@ pub(super) fn time_of_ended_children() -> Duration {
     duration(usage.ru_utime) + duration(usage.ru_stime)
 }
 
-/// What we execute gets no descriptor that we were given by chance.
+/// Executed programs inherit no descriptor that this process was given by chance.
 pub(super) fn hand_down_no_descriptors() {
-    // SAFETY: only marks descriptors of this process; a kernel before 5.11 refuses, and they are
-    // handed down then.
+    // SAFETY: only marks descriptors of this process. A kernel before 5.11 refuses; then they are
+    // inherited.
     unsafe {
         libc::syscall(
             libc::SYS_close_range,
@@ -122,7 +121,7 @@ pub(super) fn hand_down_no_descriptors() {
     };
 }
 
-/// Our standard input as a descriptor of its own, which what we execute does not get.
+/// Our standard input as a separate descriptor, which executed programs do not inherit.
 pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     let taken = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = std::fs::File::open("/dev/null")?;
@@ -130,13 +129,13 @@ pub(super) fn take_stdin() -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
-/// What is written to our standard error goes nowhere from now on.
+/// From now on, writes to our standard error go nowhere.
 pub(super) fn close_stderr() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
     Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
-/// Sets the loopback interface of this network namespace up, by IPv4 or, in a kernel without it, by
+/// Enables the loopback interface of this network namespace, by IPv4 or, in a kernel without it, by
 /// IPv6.
 pub(super) fn raise_loopback() -> io::Result<()> {
     raise("lo", libc::AF_INET).or_else(|_| raise("lo", libc::AF_INET6))
@@ -146,7 +145,7 @@ fn raise(interface: &str, family: libc::c_int) -> io::Result<()> {
     // SAFETY: creates a descriptor and takes no pointer.
     let socket = match unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) } {
         -1 => return Err(io::Error::last_os_error()),
-        // SAFETY: it was just made and belongs to nobody else.
+        // SAFETY: it was just created and has no other owner.
         raw => unsafe { OwnedFd::from_raw_fd(raw) },
     };
     // SAFETY: the request is plain data, for which zeros are valid; the name is shorter than its

@@ -1,10 +1,10 @@
-//! What the runner, its keeper and the supervisors say to each other, and how descriptors travel
-//! with it.
+//! The messages between the runner, its keeper and the supervisors, and the descriptors sent with
+//! them.
 //!
-//! An order is one frame: its length, then texts that end in a zero byte each, which no path,
-//! argument or variable can contain. It goes to the keeper, which makes a supervisor for it, or to
-//! a supervisor that has nothing to do. A supervisor that has an order hears single bytes and
-//! answers in lines of JSON.
+//! An order is one frame: its length, then texts that each end in a zero byte, which no path,
+//! argument or variable can contain. It goes to the keeper, which creates a supervisor for it, or
+//! to an idle supervisor. A supervisor with an order receives single bytes and answers in lines of
+//! JSON.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
@@ -30,21 +30,21 @@ use crate::report::shortage::Shortage;
 pub(crate) struct Order {
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
-    /// All of it; nothing is inherited.
+    /// The whole environment; nothing is inherited.
     pub(crate) environment: Vec<(OsString, OsString)>,
-    /// Where it runs.
+    /// Its working directory.
     pub(crate) directory: PathBuf,
-    /// Its temporary directory, which the supervisor makes and takes away.
+    /// Its temporary directory, which the supervisor creates and removes.
     pub(crate) scratch: PathBuf,
-    /// Where the files of its temporary directory are kept after a failure, if they would vanish
-    /// otherwise.
+    /// Where the files of its temporary directory are kept after a failure, if they would otherwise
+    /// vanish.
     pub(crate) kept: PathBuf,
-    /// Where the supervisor writes what it finds when it is told to examine.
+    /// Where the supervisor writes its findings when it is ordered to examine the test.
     pub(crate) forensics: PathBuf,
 }
 
 impl Order {
-    /// What `command` would start, with the environment that it would have.
+    /// An order for what `command` would start, with the environment that it would have.
     pub(crate) fn of(command: &std::process::Command, scratch: &Path, artefacts: &Path) -> Order {
         let mut environment: std::collections::BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         for (name, value) in command.get_envs() {
@@ -67,24 +67,24 @@ impl Order {
         }
     }
 
-    /// As one frame without its length, if a process can be started from it: a test may be called
-    /// anything.
+    /// The order as one frame without its length, if a process can be started from it: a test may
+    /// have any name.
     ///
     /// # Errors
-    /// What stands in the way, for a person.
+    /// Why it cannot be started, for a person.
     pub(crate) fn frame(&self) -> io::Result<Vec<u8>> {
         let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
         let mut texts = self.arguments.iter().chain(variables);
         if texts.any(|text| text.as_bytes().contains(&0)) {
             return Err(io::Error::other(
-                "there is a zero byte in its name, which no argument of a program can have",
+                "its name contains a zero byte, which no argument of a program may contain",
             ));
         }
         let frame = self.encode();
         let len = frame.len();
         if len > ORDER_LEN_MAX {
             return Err(io::Error::other(format!(
-                "its name and environment are {len} bytes long, and at most {ORDER_LEN_MAX} can be handed over"
+                "its name and environment have {len} bytes; the limit is {ORDER_LEN_MAX}"
             )));
         }
         Ok(frame)
@@ -159,7 +159,7 @@ impl Order {
             return KeeperRequest::receive(socket);
         }
         if len > ORDER_LEN_MAX {
-            return Err(io::Error::other("an order of impossible length"));
+            return Err(io::Error::other("the length of an order is invalid"));
         }
         let mut bytes = vec![0; len];
         match socket.read_exact(&mut bytes) {
@@ -167,12 +167,12 @@ impl Order {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
-        let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))?;
+        let order = Order::decode(&bytes).ok_or_else(|| io::Error::other("an order is invalid"))?;
         Ok(Some(KeeperRequest::Start(Box::new(order), descriptors)))
     }
 }
 
-/// Sends the length of an order, and the descriptors that go with it.
+/// Sends the length of an order, and its descriptors.
 pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let len = u32::try_from(len).map_err(io::Error::other)?.to_le_bytes();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ORDER_DESCRIPTORS_MAX))];
@@ -183,148 +183,149 @@ pub(super) fn send_len(socket: BorrowedFd<'_>, len: usize, descriptors: &[Borrow
     Ok(())
 }
 
-/// Sends the frame of an order, with the descriptors that the process and its supervisor get.
+/// Sends the frame of an order, with the descriptors for the process and its supervisor.
 pub(super) fn send(mut socket: &UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     send_len(socket.as_fd(), frame.len(), descriptors)?;
     socket.write_all(frame)
 }
 
-/// The descriptors of an order, if they are as many as there should be.
+/// The descriptors of an order, if their number is right.
 pub(super) fn expect<const COUNT: usize>(descriptors: Vec<OwnedFd>) -> io::Result<[OwnedFd; COUNT]> {
     let descriptors = <[OwnedFd; COUNT]>::try_from(descriptors);
-    descriptors.map_err(|_| io::Error::other("an order without its descriptors"))
+    descriptors.map_err(|_| io::Error::other("an order lacks its descriptors"))
 }
 
-/// What the keeper is asked for.
+/// A request to the keeper.
 #[derive(Debug)]
 pub(super) enum KeeperRequest {
-    /// To start this.
+    /// Start this.
     Start(Box<Order>, Vec<OwnedFd>),
-    /// To do this with everything that it has started. It answers with one byte when it is done.
-    All(Tell),
-    /// To end what has lost its supervisor. The test that lost it had this scratch directory. The
-    /// keeper answers with one line when it is done: the leaks that it found.
+    /// Signal everything that it started. It answers with one byte when that is done.
+    All(Instruction),
+    /// End processes that lost their supervisor. The test that lost it had this scratch directory.
+    /// The keeper answers with one line when that is done: the leaks that it found.
     EndLost(PathBuf),
 }
 
 impl KeeperRequest {
-    /// Reads one that is no order.
+    /// Reads a request that is not an order.
     fn receive(mut socket: &UnixStream) -> io::Result<Option<KeeperRequest>> {
         let mut byte = [0];
         socket.read_exact(&mut byte)?;
-        match Tell::of(byte[0]) {
-            Some(Tell::Kill) => {
+        match Instruction::of(byte[0]) {
+            Some(Instruction::Kill) => {
                 let mut len = [0; 2];
                 socket.read_exact(&mut len)?;
                 let mut scratch = vec![0; usize::from(u16::from_le_bytes(len))];
                 socket.read_exact(&mut scratch)?;
                 Ok(Some(KeeperRequest::EndLost(OsString::from_vec(scratch).into())))
             }
-            tell => Ok(tell.map(KeeperRequest::All)),
+            instruction => Ok(instruction.map(KeeperRequest::All)),
         }
     }
 }
 
-/// Asks the keeper to do this with everything that it has started; returns when it is done.
-pub(super) fn tell_all(mut socket: &UnixStream, tell: Tell) -> io::Result<()> {
-    socket.write_all(&[0, 0, 0, 0, tell as u8])?;
+/// Makes the keeper signal everything that it started; returns when that is done.
+pub(super) fn instruct_all(mut socket: &UnixStream, instruction: Instruction) -> io::Result<()> {
+    socket.write_all(&[0, 0, 0, 0, instruction as u8])?;
     socket.read_exact(&mut [0])
 }
 
-/// Has the keeper end what has lost its supervisor; `scratch` is the scratch directory of the test
-/// that lost it. Returns the leaks that the keeper found, when it is done.
+/// Makes the keeper end processes that lost their supervisor; `scratch` is the scratch directory of
+/// their test. Returns the leaks that the keeper found, when it is done.
 pub(super) fn end_lost(mut socket: &UnixStream, scratch: &Path) -> io::Result<Vec<Leak>> {
     let path = scratch.as_os_str().as_bytes();
     let len = u16::try_from(path.len()).map_err(io::Error::other)?;
-    let head = [0, 0, 0, 0, Tell::Kill as u8];
+    let head = [0, 0, 0, 0, Instruction::Kill as u8];
     socket.write_all(&[&head, &len.to_le_bytes()[..], path].concat())?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line)?;
     Ok(serde_json::from_str(&line)?)
 }
 
-/// What the keeper says once, when it is ready or has given up.
+/// The keeper's first message, when it is ready or has given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Hello {
-    /// It takes orders.
+    /// It accepts orders.
     Ready {
-        /// Why there is no IPv4 loopback, where it can be different from the runner's own.
+        /// Why there is no IPv4 loopback, if that can differ from the runner's own.
         ipv4: Result<(), String>,
         /// The same of IPv6.
         ipv6: Result<(), String>,
-        /// Why tests in the box share their processes, where they do.
+        /// Why tests in the box share a process namespace, if they do.
         shared: Option<String>,
     },
-    /// It cannot do what it was asked to.
+    /// It cannot do what was requested.
     Refused(String),
 }
 
-/// What a supervisor is told, one byte each.
+/// A message to a supervisor, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Tell {
-    /// Ask the whole tree to end.
+pub(crate) enum Instruction {
+    /// Ask the whole tree to exit.
     Terminate = b't',
-    /// End the whole tree.
+    /// Kill the whole tree.
     Kill = b'k',
-    /// Write down what the tree is doing.
+    /// Record what the tree is doing.
     Examine = b'e',
     /// Stop the whole tree.
     Suspend = b's',
-    /// Let it go on.
+    /// Let it continue.
     Resume = b'c',
-    /// The test passed: look for files that it left, remove them.
+    /// The test passed: report and remove the files that it left.
     Remove = b'r',
     /// The test failed: keep its files.
     Preserve = b'p',
-    /// The test did not come to an end, for no fault of its own: remove its files, whatever they
-    /// are.
+    /// The test did not finish, through no fault of its own: remove its files.
     Discard = b'd',
 }
 
-impl Tell {
-    const ALL: [Tell; 8] = [
-        Tell::Terminate,
-        Tell::Kill,
-        Tell::Examine,
-        Tell::Suspend,
-        Tell::Resume,
-        Tell::Remove,
-        Tell::Preserve,
-        Tell::Discard,
+impl Instruction {
+    const ALL: [Instruction; 8] = [
+        Instruction::Terminate,
+        Instruction::Kill,
+        Instruction::Examine,
+        Instruction::Suspend,
+        Instruction::Resume,
+        Instruction::Remove,
+        Instruction::Preserve,
+        Instruction::Discard,
     ];
 
-    pub(super) fn of(byte: u8) -> Option<Tell> {
-        Tell::ALL.into_iter().find(|tell| *tell as u8 == byte)
+    pub(super) fn of(byte: u8) -> Option<Instruction> {
+        Instruction::ALL
+            .into_iter()
+            .find(|instruction| *instruction as u8 == byte)
     }
 }
 
-/// What a supervisor says.
+/// A message from a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Said {
+pub(crate) enum Reply {
     /// The process could not be started.
     NotStarted(String),
-    /// What was asked for is written.
+    /// The requested findings are written.
     Examined,
-    /// The process has ended, and nothing that it started is alive.
+    /// The process has exited, and nothing that it started is alive.
     Ended {
         /// As waitpid(2) gives it.
         status: i32,
         /// From its start to its own end, in microseconds.
         elapsed_us: u64,
-        /// What was left: processes, their sockets, mounts, shared memory.
+        /// The leftovers: processes, their sockets, mounts, shared memory.
         leaks: Vec<Leak>,
-        /// It was killed because it had started so many processes.
+        /// It was killed because it had this many processes.
         processes: Option<usize>,
-        /// It failed where there was no room for files.
+        /// It failed while the file system was full.
         shortage: Option<Shortage>,
-        /// It left nothing whatever. There is nothing to settle, and the supervisor takes another
-        /// order.
+        /// It left nothing at all. There are no files to decide about, and the supervisor accepts
+        /// another order.
         clean: bool,
     },
-    /// The last word: its files are gone, or kept there.
+    /// The last message: its files are gone, or are kept there.
     Settled {
-        /// Files that a test left which had passed.
+        /// Files that a passed test left.
         leaks: Vec<Leak>,
         kept: Option<KeptFiles>,
     },
@@ -358,7 +359,7 @@ mod tests {
         };
         assert_eq!(descriptors.len(), 3);
         assert_eq!(*received, sent);
-        // They are the sender's own socket: what is written to one of them comes out at the other
+        // They are the sender's own socket: what is written to one of them arrives at the other
         // end.
         UnixStream::from(descriptors.into_iter().next().unwrap())
             .write_all(b"!")
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_process_can_have_is_said_before_anybody_is_asked() {
+    fn an_order_that_no_process_can_have_is_refused_before_it_is_sent() {
         let with = |argument: &str| {
             let mut order = order();
             order.arguments.push(argument.into());
@@ -382,12 +383,12 @@ mod tests {
         assert!(
             with(&"x".repeat(ORDER_LEN_MAX))
                 .unwrap_err()
-                .contains("bytes long")
+                .contains("bytes; the limit is")
         );
     }
 
     #[test]
-    fn what_makes_no_sense_is_no_order() {
+    fn invalid_bytes_are_not_an_order() {
         let whole = order().encode();
         assert_eq!(Order::decode(&whole), Some(order()));
         assert!((0..whole.len() - 1).all(|len| {
@@ -416,12 +417,12 @@ mod tests {
     }
 
     #[test]
-    fn every_tell_is_understood_and_nothing_else() {
+    fn every_message_is_understood_and_nothing_else() {
         assert!(
-            Tell::ALL
+            Instruction::ALL
                 .into_iter()
-                .all(|tell| Tell::of(tell as u8) == Some(tell))
+                .all(|instruction| Instruction::of(instruction as u8) == Some(instruction))
         );
-        assert_eq!(Tell::of(b'?'), None);
+        assert_eq!(Instruction::of(b'?'), None);
     }
 }

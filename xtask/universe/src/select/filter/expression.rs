@@ -1,8 +1,7 @@
-//! Filter expressions, the language of `--filterset`: what they are, what they select, how they are
-//! written.
+//! Filter expressions, the language of `--filterset`: their structure, what they select, and their
+//! text form.
 //!
-//! They are read by `parse`. As in cargo-nextest, `not` binds closest, then `and` and `-`, then
-//! `or`.
+//! `parse` reads them. As in cargo-nextest, `not` binds closest, then `and` and `-`, then `or`.
 
 use std::fmt;
 
@@ -11,14 +10,14 @@ use super::parse;
 use super::pattern::Pattern;
 use crate::base::exit::Stop;
 
-/// An expression. Written by [`Display`](fmt::Display) it can be read again, and means the same.
+/// An expression. Its [`Display`](fmt::Display) form can be parsed again, and means the same.
 #[derive(Debug, Clone)]
 pub(crate) enum Expression {
     /// `all()`
     All,
     /// `none()`
     None,
-    /// `test(PATTERN)` and the like.
+    /// `test(PATTERN)` and the other fields.
     Is(Predicate),
     /// `not …`
     Not(Box<Expression>),
@@ -28,14 +27,14 @@ pub(crate) enum Expression {
     Or(Vec<Expression>),
 }
 
-/// A pattern, and what of a test it is compared with.
+/// A pattern, and the property of a test that it is compared with.
 #[derive(Debug, Clone)]
 pub(crate) struct Predicate {
     pub(super) field: Field,
     pub(super) pattern: Pattern,
 }
 
-/// What of a test is looked at.
+/// The property of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     /// `module::function`.
@@ -50,10 +49,10 @@ pub(super) enum Field {
 }
 
 impl Expression {
-    /// Understands what a person wrote.
+    /// Parses a person's text.
     ///
     /// # Errors
-    /// Exit code 94, with a caret below the place from which on it makes no sense.
+    /// Exit code 94, with a caret below the column of the error.
     pub(crate) fn parse(text: &str) -> Result<Expression, Stop> {
         parse::expression(text)
     }

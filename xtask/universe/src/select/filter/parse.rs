@@ -1,5 +1,5 @@
-//! Reads filter expressions. Whatever a person writes ends in an expression or in an error that
-//! points at a column.
+//! Parses filter expressions. Any text results in an expression or in an error that points at a
+//! column.
 //!
 //! ```text
 //! any       = all { ("or" | "|" | "+") all }
@@ -34,7 +34,7 @@ struct Parser {
     regex_parts: usize,
 }
 
-/// Where the text stops to make sense, and what should stand there.
+/// Where the text is invalid, and what was expected there.
 struct Fault {
     at: usize,
     expected: String,
@@ -122,7 +122,7 @@ impl Parser {
 
     fn empty_parentheses(&mut self, expression: Expression) -> Parsed<Expression> {
         self.must_take('(', "`()`")?;
-        self.must_take(')', "`)`, as nothing stands between these parentheses")?;
+        self.must_take(')', "`)`, because these parentheses are empty")?;
         Ok(expression)
     }
 
@@ -148,8 +148,8 @@ impl Parser {
         }
     }
 
-    /// Up to the `)` that ends it, each character with whether a backslash stood before it, without
-    /// the spaces around.
+    /// Up to the closing `)`, each character with whether a backslash preceded it, without
+    /// surrounding spaces.
     fn text_of_pattern(&mut self) -> Vec<(char, bool)> {
         let mut text = Vec::new();
         while let Some(one) = self.peek().filter(|one| *one != ')') {
@@ -191,7 +191,7 @@ impl Parser {
             }
         }
         let regex = pattern::regex(&source).map_err(|expected| self.expected_at(start, &expected))?;
-        // The whole of it counts as a group.
+        // The whole expression counts as a group.
         self.regex_parts += regex.captures_len();
         match self.regex_parts > REGEX_PARTS_MAX {
             true => Err(self.expected_at(
@@ -236,7 +236,7 @@ impl Parser {
         }
     }
 
-    /// Takes one of these, of which a word must be a whole word.
+    /// Takes one of these operators; an operator that is a word must be a whole word.
     fn takes_operator(&mut self, operators: &[&str]) -> bool {
         self.skip_space();
         let start = self.at;
@@ -299,7 +299,7 @@ impl Fault {
             Exit::BadFilter,
             FailureKind::Filter,
             format!(
-                "could not understand the filter expression: expected {expected} at column {column}\n  {shown}\n  {caret}^\n{hint}"
+                "could not parse the filter expression: expected {expected} at column {column}\n  {shown}\n  {caret}^\n{hint}"
             ),
         )
     }

@@ -1,4 +1,4 @@
-//! What stands between the parentheses of a predicate, and how it is compared with a name.
+//! The text between the parentheses of a predicate, and its comparison with a name.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::base::limits::{REGEX_DEPTH_MAX, REGEX_LEN_MAX, REGEX_SIZE_MAX};
 
-/// A pattern. [`Display`](fmt::Display) writes it so that it can be read again.
+/// A pattern. [`Display`](fmt::Display) writes it so that it can be parsed again.
 #[derive(Debug, Clone)]
 pub(super) enum Pattern {
     /// `=text`: the whole name.
@@ -35,7 +35,7 @@ pub(super) enum Piece {
 }
 
 impl Pattern {
-    /// Whether it fits `name`.
+    /// Whether it matches `name`.
     pub(super) fn fits(&self, name: &str) -> bool {
         match self {
             Pattern::Equal(text) => name == text,
@@ -49,7 +49,7 @@ impl Pattern {
     }
 }
 
-/// Understands a glob, given as characters and whether each was escaped.
+/// Parses a glob, given as characters with whether each was escaped.
 pub(super) fn glob(text: &[(char, bool)]) -> Result<Vec<Piece>, &'static str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -73,7 +73,7 @@ pub(super) fn glob(text: &[(char, bool)]) -> Result<Vec<Piece>, &'static str> {
     Ok(pieces)
 }
 
-/// Understands a regular expression; the error is what should stand there.
+/// Parses a regular expression; the error is what was expected instead.
 pub(super) fn regex(source: &str) -> Result<Regex, String> {
     let len = source.chars().count();
     if len > REGEX_LEN_MAX {
@@ -117,7 +117,7 @@ fn class(text: &[(char, bool)]) -> Result<Piece, &'static str> {
     }
 }
 
-/// Compares without recursion: after a mismatch the last `*` takes one character more.
+/// Compares without recursion: after a mismatch the last `*` takes one more character.
 fn glob_fits(pieces: &[Piece], name: &[char]) -> bool {
     let (mut piece, mut at) = (0, 0);
     let mut again = None;
@@ -190,7 +190,7 @@ impl fmt::Display for Piece {
     }
 }
 
-/// With a backslash before whatever could be taken for something else.
+/// With a backslash before every character that would have a special meaning.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for one in text.chars() {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_fits_the_whole_name_or_not_at_all() {
+    fn a_glob_matches_the_whole_name_or_nothing() {
         for (pattern, name) in [
             ("", ""),
             ("*", ""),
@@ -249,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_does_not_end_or_has_nothing_in_it_is_refused() {
+    fn an_unfinished_or_empty_class_is_refused() {
         assert!(pieces("[ab").is_err());
         assert!(pieces("[]").is_err() && pieces("[!]").is_err());
     }
 
     #[test]
-    fn a_module_is_itself_and_what_lies_below_it_but_not_its_namesakes() {
+    fn a_module_matches_itself_and_its_children_but_not_its_namesakes() {
         let within = Pattern::Within("relay".to_owned());
         assert!(within.fits("relay") && within.fits("relay::limits"));
         assert!(!within.fits("relays") && !within.fits("a::relay") && !within.fits(""));

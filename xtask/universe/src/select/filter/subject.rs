@@ -1,4 +1,4 @@
-//! What a filter sees of a test.
+//! A test as a filter sees it.
 
 /// A test, by its names and its needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
 
-/// One word, understood.
+/// One parsed word.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    /// Somewhere in `package::binary$module::test`.
+    /// A part of `package::binary$module::test`.
     Substring(String),
     /// The id `package::binary$module::test`, whole.
     Id(String),
@@ -17,7 +17,7 @@ pub(super) enum Word {
     Name(String),
 }
 
-/// How plain words are meant.
+/// How plain words are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     /// As parts of a test's id.
@@ -27,7 +27,7 @@ pub enum Match {
 }
 
 impl Word {
-    /// Understands a word. One with a `$` is always a whole id.
+    /// Parses a word. One with a `$` is always a whole id.
     pub(super) fn parse(word: &str, how: Match) -> Result<Word, Stop> {
         if word.trim().is_empty() {
             return Err(bad(word, "it is empty"));
@@ -39,7 +39,7 @@ impl Word {
             ([binary, name], _) if binary.contains("::") && !name.is_empty() => Ok(Word::Id(word.to_owned())),
             _ => Err(bad(
                 word,
-                "`$` stands once, between `package::binary` and the test's name",
+                "`$` must appear exactly once, between `package::binary` and the test's name",
             )),
         }
     }
@@ -66,7 +66,7 @@ fn bad(word: &str, why: &str) -> Stop {
     Stop::new(
         Exit::BadFilter,
         FailureKind::Filter,
-        format!("could not understand the filter `{word}`: {why}\n{hint}"),
+        format!("invalid filter `{word}`: {why}\n{hint}"),
     )
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_a_filter_is_refused_with_its_own_code() {
+    fn an_invalid_filter_is_refused_with_its_own_exit_code() {
         for word in ["", "  ", "$name", "suite$name", "t::suite$", "a::b$c$d"] {
             let stop = Word::parse(word, Match::Substring).unwrap_err();
             assert_eq!(stop.exit, Exit::BadFilter, "{word:?}");

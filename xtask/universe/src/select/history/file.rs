@@ -1,7 +1,7 @@
-//! The files of the history: lines that are only added, a bound on how many, and no line of two
-//! runs at once mixed up.
+//! The files of the history: lines are only appended, their number is bounded, and concurrent runs
+//! do not mix their lines.
 //!
-//! Whoever adds holds a lock beside the file. Whoever reads needs none: a torn line is passed over.
+//! A writer holds a lock beside the file. A reader needs none: it skips an incomplete line.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -46,7 +46,7 @@ pub(super) fn shards(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Adds records, all at once.
+/// Appends records, all at once.
 pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     if records.is_empty() {
         return Ok(());
@@ -60,7 +60,7 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
         regular_file::is_free(path)?;
         let _lock = lock(path)?;
         let mut options = OpenOptions::new();
-        // Where another user may write, a link could lead to any file of ours.
+        // Where another user may write, a link could lead to any of our files.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut file = options.create(true).read(true).append(true).open(path)?;
@@ -74,8 +74,8 @@ pub(super) fn append(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     add().with_context(|| format!("could not write the history `{}`", path.display()))
 }
 
-/// Held until it is dropped. A file system without locks has none: then two runs at once may tear a
-/// line.
+/// Held until it is dropped. A file system without locks has none: then two concurrent runs may
+/// damage a line.
 fn lock(path: &Path) -> std::io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -87,7 +87,7 @@ fn lock(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// Whether the last line has no end, as its writer was killed.
+/// Whether the last line is incomplete, because its writer was killed.
 fn is_torn(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_is_read_again_also_after_a_torn_line() {
+    fn added_records_are_read_again_even_after_a_torn_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/history.ndjson");
         assert_eq!(runs(&path), [""; 0]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_nobody_shortened_is_not_read_without_end() {
+    fn an_overlong_file_is_read_up_to_the_limit() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("history.ndjson");
         append(&path, &[record("1")]).unwrap();

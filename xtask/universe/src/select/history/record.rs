@@ -1,4 +1,4 @@
-//! One line of the history: what became of one test in one run, all its rounds and attempts
+//! One line of the history: the result of one test in one run, all its rounds and attempts
 //! together.
 
 use crate::base::failure_kind::FailureKind;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::data::{Case, Outcome, Report};
 
-/// The version of the lines that are written; lines of other versions are passed over.
+/// The version of the lines that are written; lines of other versions are skipped.
 const VERSION: u32 = 1;
 
-/// What became of a test in a run.
+/// The result of a test in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// The id of the run; later runs have greater ones.
@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     Failed,
 }
 
-/// A line as it stands in the file.
+/// A line of the file.
 #[derive(Serialize)]
 struct Line<T> {
     v: u32,
@@ -49,8 +49,8 @@ struct Line<T> {
     record: T,
 }
 
-/// Of a line what says how to read the rest. Apart from it: there are thousands of lines, and
-/// reading a flattened structure takes three times as long.
+/// The part of a line that says how to read the rest. Separate, because there are thousands of
+/// lines and a flattened structure takes three times as long to read.
 #[derive(Deserialize)]
 struct Version {
     v: u32,
@@ -70,7 +70,7 @@ impl Record {
         })
     }
 
-    /// Understands a line; `None` where it is torn, or of a version that is not known here.
+    /// Parses a line; `None` if it is incomplete or of an unknown version.
     pub(super) fn from_line(line: &str) -> Option<Record> {
         let Version { v } = serde_json::from_str(line).ok()?;
         let is_known = v == VERSION;
@@ -78,7 +78,7 @@ impl Record {
     }
 }
 
-/// What there is to remember of a run; nothing of tests that did not come to an end of their own.
+/// The records of a run, without tests that did not finish on their own.
 pub(super) fn records(report: &Report) -> Vec<Record> {
     let started = report.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let started_ms = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_about_a_test_is_not_remembered() {
+    fn a_result_that_says_nothing_about_a_test_is_not_recorded() {
         let skip = Skip {
             kind: SkipKind::Ignored,
             reason: String::new(),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_can_be_read_again_and_others_are_passed_over() {
+    fn a_written_line_is_read_again_and_others_are_skipped() {
         let record = &records(&report(vec![case("a", Outcome::Passed, 10)]))[0];
         let line = record.to_line().unwrap();
         assert_eq!(

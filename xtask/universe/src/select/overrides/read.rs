@@ -1,4 +1,4 @@
-//! The tables `overrides` and `groups`, key by key, so that an error can name the key.
+//! Parses the tables `overrides` and `groups`, key by key, so that an error can name the key.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
-//! In which order the tests of a plan start.
+//! The order in which the tests of a plan start.
 //!
-//! Without a seed it is the order of the list, except that priorities go first and tests that run
-//! alone last: each of them in between would wait until all slots are empty.
+//! Without a seed it is the order of the list, except that tests with a higher priority go first
+//! and exclusive tests last: an exclusive test in between would wait until all slots are empty.
 
 use std::cmp::Reverse;
 
@@ -47,7 +47,7 @@ mod tests {
     use crate::select::plan::plain_tests;
 
     #[test]
-    fn priorities_go_first_and_tests_that_run_alone_last() {
+    fn priorities_go_first_and_exclusive_tests_last() {
         let treatment = |priority, exclusive| Treatment {
             priority,
             exclusive,

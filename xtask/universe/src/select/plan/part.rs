@@ -7,7 +7,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::select::history::Verdict;
 use crate::select::subset::{Choice, Subset};
 
-/// Tests that were selected and are not part of the run; a person should know of them.
+/// Tests that were selected but are not part of the run; the console lists their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Omitted {
     /// They belong to other shards.
@@ -19,15 +19,15 @@ pub(crate) struct Omitted {
 }
 
 impl Omitted {
-    /// `omitted: 20 tests of other shards, 3 that passed last time`; empty if nothing was.
+    /// `omitted: 20 of other shards, 3 that passed when they last ran`; empty if none were.
     pub(crate) fn words(self) -> String {
         let parts = [
             (self.other_shards, "of other shards"),
             (self.passed, "that passed when they last ran"),
             (self.never_ran, "that never ran"),
         ];
-        let told = parts.iter().filter(|(count, _)| *count > 0);
-        let words: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        let nonzero = parts.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = nonzero.map(|(count, what)| format!("{count} {what}")).collect();
         match words.is_empty() {
             true => String::new(),
             false => format!("omitted: {}", words.join(", ")),
@@ -35,9 +35,9 @@ impl Omitted {
     }
 }
 
-/// The part of `selected` that belongs to this run, what is omitted in numbers, and the omitted
-/// tests that no other shard answers for. That the part is empty is an error only where nothing
-/// failed in any shard.
+/// The part of `selected` that belongs to this run, the counts of the omitted tests, and the
+/// omitted tests that no other shard reports. An empty part is an error only if no test failed in
+/// any shard.
 pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, Omitted, Vec<Test>), Stop> {
     let ids: Vec<String> = selected.iter().map(Test::id).collect();
     let mut omitted = Omitted::default();
@@ -73,8 +73,9 @@ fn nothing_failed(count: usize, omitted: Omitted) -> Stop {
     Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 
-/// How many tests have still to pass when all of `part` that run have: they failed when they last
-/// ran, or could run here and never did. What failed before and is skipped now has still to pass.
+/// How many tests have yet to pass if all running tests of `part` pass: they failed when they last
+/// ran, or could run here and never did. A test that failed before and is skipped now has yet to
+/// pass.
 pub(super) fn outstanding(part: &[(Test, Decision)], others: &[(Test, Decision)], subset: &Subset) -> usize {
     if subset.choice != Choice::FailedOnly {
         return 0;
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_failed_runs_and_what_never_ran_has_still_to_pass() {
+    fn only_failed_tests_run_and_tests_that_never_ran_have_yet_to_pass() {
         let plan = plan(Choice::FailedOnly, &[]).unwrap();
         assert_eq!((names(&plan), plan.outstanding), (vec!["failed"], 1));
         let words = "omitted: 2 that passed when they last ran, 1 that never ran";
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_and_is_skipped_now_has_still_to_pass() {
+    fn a_failed_test_that_is_skipped_now_has_yet_to_pass() {
         let skip = Decision::Skip(crate::report::data::Skip {
             kind: SkipKind::Ignored,
             reason: String::new(),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_outside_the_selection_has_still_to_pass() {
+    fn a_failure_outside_the_selection_has_yet_to_pass() {
         assert_eq!(
             plan(Choice::FailedOnly, &["passed"]).unwrap_err().exit,
             Exit::NoTests
@@ -172,7 +173,7 @@ mod tests {
         let mut found: Vec<_> = plans.iter().map(names).collect();
         found.sort();
         assert_eq!(found, [vec![], vec![], vec!["failed"]]);
-        // What another shard has still to do is not this one's failure.
+        // A test that has yet to pass in another shard is not this shard's failure.
         assert_eq!(plans.map(|plan| plan.outstanding), [0; 3]);
         for shard in ["1/3", "2/3", "3/3"] {
             assert_eq!(plan(shard, &["passed"]).unwrap_err().exit, Exit::NoTests);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_goes_first_and_the_rest_keeps_its_order() {
+    fn failed_tests_go_first_and_the_rest_keep_their_order() {
         let plan = plan(Choice::FailedFirst, &[]).unwrap();
         assert_eq!(names(&plan), ["failed", "passed", "flaky", "new"]);
     }

@@ -1,4 +1,4 @@
-//! What becomes of a test, by its `#[ignore]`, the machine and the command line.
+//! The decision about a test, by its `#[ignore]`, the machine and the command line.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
     ignores.iter().map(test).collect()
 }
 
-/// Tests with these names that need nothing, for tests of others.
+/// Tests with these names and without needs, for tests of other modules.
 pub(crate) fn plain_tests(names: &[&str]) -> Vec<Test> {
     let plain: Vec<(&str, Ignore)> = names.iter().map(|name| (*name, Ignore::No)).collect();
     tests(&plain)
@@ -109,12 +109,12 @@ fn an_unknown_need_is_an_error_and_not_a_skip() {
     let Decision::Reject(failure) = decision(because("needs teleport"), &PlanOptions::default()) else {
         panic!()
     };
-    assert_eq!(failure.message, "`t` needs `teleport`, which is no capability");
+    assert_eq!(failure.message, "`t` needs `teleport`, which is not a capability");
     assert_eq!(failure.detail, "hint: the capabilities are `fuse`, `git`");
 }
 
 #[test]
-fn another_reason_is_a_plain_skip_unless_such_tests_are_asked_for() {
+fn another_reason_is_a_plain_skip_unless_such_tests_are_requested() {
     let Decision::Skip(skip) = decision(because("slow one"), &PlanOptions::default()) else {
         panic!()
     };
@@ -155,7 +155,7 @@ fn a_capability_required_by_name_is_missing_even_if_no_test_needs_it() {
 }
 
 #[test]
-fn requiring_what_nobody_probes_is_a_usage_error() {
+fn requiring_an_unknown_capability_is_a_usage_error() {
     let stop = Required::parse(&["teleport".to_owned()], &capability_states()).unwrap_err();
     assert_eq!(stop.exit, Exit::Usage);
 }

@@ -1,4 +1,4 @@
-//! What cargo has built, read from its messages.
+//! The results of a cargo build, parsed from its messages.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use crate::workspace::metadata::{Package, Workspace};
 
-/// What one `cargo build` left behind.
+/// The results of one `cargo build`.
 #[derive(Debug, Default)]
 pub(crate) struct Build {
     /// The test binaries, in cargo's order of packages and targets.
     pub(crate) tests: Vec<Arc<TestBinary>>,
     /// The ordinary binaries of the workspace, by name.
     pub(crate) bins: BTreeMap<String, PathBuf>,
-    /// The same, by package id and name: two packages may each have one of the same name.
+    /// The same, by package id and name: two packages may have binaries of the same name.
     pub(crate) bins_of: BTreeMap<String, BTreeMap<String, PathBuf>>,
     /// What build scripts set for their packages (`cargo::rustc-env`), by package id.
     pub(crate) variables: BTreeMap<String, Vec<(String, String)>>,
     /// Whether a test of a procedural macro is among them, which needs libraries of the compiler.
     pub(crate) has_macros: bool,
-    /// Where dynamic libraries may lie that build scripts asked for.
+    /// Directories of dynamic libraries that build scripts requested.
     pub(crate) linked_paths: Vec<PathBuf>,
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
@@ -32,8 +32,9 @@ pub(crate) struct Build {
 #[derive(Debug)]
 pub(crate) struct TestBinary {
     pub(crate) package: Arc<Package>,
-    /// `suite`; the tests of a binary are `bin/NAME`, those of an example `example/NAME`, as the
-    /// library may have the same name. A test that has it is `test/NAME`.
+    /// `suite` for a test target; `bin/NAME` for the tests of a binary and `example/NAME` for those
+    /// of an example, because the library may have the same name. A test target with the library's
+    /// name is `test/NAME`.
     pub(crate) target: String,
     pub(crate) executable: PathBuf,
     /// The root source file of the target.
@@ -41,12 +42,12 @@ pub(crate) struct TestBinary {
     pub(crate) harness: Harness,
 }
 
-/// What a test binary's `main` is.
+/// The `main` of a test binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Harness {
     /// The one that rustc links.
     Libtest,
-    /// Its own (`harness = false`). It may speak libtest's language or not.
+    /// Its own (`harness = false`). It may or may not speak libtest's protocol.
     Custom,
 }
 
@@ -92,13 +93,13 @@ struct Profile {
     test: bool,
 }
 
-/// Reads cargo's messages to their end.
+/// Reads all of cargo's messages.
 pub(super) async fn collect(stream: Option<impl AsyncRead + Unpin>, workspace: &Workspace) -> Build {
     let mut build = Build::default();
     let Some(stream) = stream else { return build };
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        // Anything else on cargo's stdout is not ours to judge.
+        // Other text on cargo's stdout is ignored.
         if let Ok(message) = serde_json::from_str(&line) {
             build.add(message, workspace);
         }

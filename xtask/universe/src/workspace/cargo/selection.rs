@@ -1,4 +1,4 @@
-//! What cargo is asked to build: packages, targets, features and profile, as a command line.
+//! What cargo builds: packages, targets, features and profile, as a command line.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::base::invocation::Invocation;
 use crate::workspace::fuse_mode::FuseArgs;
 use crate::workspace::metadata::{Package, Workspace};
 
-/// The options that a subcommand hands on to cargo.
+/// The options that a subcommand passes on to cargo.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Build")]
 pub struct BuildArgs {
@@ -49,15 +49,15 @@ const TARGETS: [&str; 3] = ["--bins", "--examples", "--tests"];
 /// What to build.
 #[derive(Debug, Clone, Copy)]
 pub enum Selection<'a> {
-    /// Every binary and every test of the workspace but xtask (Windows cannot overwrite a running
-    /// executable), with these features, given as `package/feature`.
+    /// Every binary and every test of the workspace except xtask (Windows cannot overwrite a
+    /// running executable), with these features, given as `package/feature`.
     Tests {
         /// The features.
         features: &'a [String],
     },
     /// Some binaries of one package, with these features, given as `package/feature`. In a debug
     /// build cargo selects the same packages, features and profile as for the tests, so that
-    /// neither build compiles anything of the other again.
+    /// neither build recompiles anything of the other.
     Binaries {
         /// The package.
         package: &'a str,
@@ -98,7 +98,7 @@ impl Selection<'_> {
         };
         let flags = [
             (args.release, "--release"),
-            // As `cargo test` does; it shares what is the same with the profile `dev`.
+            // As `cargo test` does; it shares the common parts with the profile `dev`.
             (!args.release, "--profile=test"),
             (args.locked, "--locked"),
             (args.offline, "--offline"),
@@ -129,7 +129,7 @@ impl BuildArgs {
         features
     }
 
-    /// What selects packages and features, to be said again by whoever repeats the run.
+    /// The options that select packages and features, for a command that repeats the run.
     pub(crate) fn words(&self) -> Vec<String> {
         let packages = self.package.iter().map(|spec| format!("--package={spec}"));
         let all = self.workspace.then(|| "--workspace".to_owned());
@@ -147,9 +147,9 @@ impl BuildArgs {
             .collect()
     }
 
-    /// Which packages: those that were named, or all, or those that cargo takes by default; but
-    /// never xtask itself (Windows cannot overwrite a running executable). It is no member when it
-    /// runs on another workspace.
+    /// Which packages: the named ones, or all, or cargo's default members; but never xtask itself
+    /// (Windows cannot overwrite a running executable). It is not a member if it runs on another
+    /// workspace.
     fn packages(&self, workspace: &Workspace) -> Vec<String> {
         if !self.package.is_empty() {
             return self
@@ -171,7 +171,7 @@ impl BuildArgs {
         ["--workspace".to_owned()].into_iter().chain(exclude).collect()
     }
 
-    /// Whether every member of the workspace is meant.
+    /// Whether every member of the workspace is selected.
     pub(crate) fn takes_all(&self, workspace: &Workspace) -> bool {
         self.members(workspace).len() == workspace.packages.len()
     }

@@ -1,7 +1,7 @@
 //! The table `[env]` of cargo's configuration, which cargo sets for the tests that it runs.
 //!
-//! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all above it, then
-//! from cargo's home; the nearer file wins. `include` is not followed.
+//! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all its parents,
+//! then from cargo's home; the nearer file wins. `include` is not followed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,21 +21,21 @@ enum Entry {
     Text(String),
     Table {
         value: String,
-        /// Whether it replaces a variable that is set already.
+        /// Whether it replaces a variable that is already set.
         #[serde(default)]
         force: bool,
-        /// Whether it is a path that starts where `.cargo` lies.
+        /// Whether it is a path relative to the directory that contains `.cargo`.
         #[serde(default)]
         relative: bool,
     },
 }
 
-/// The variables for tests that run in `directory`; those that are set already stay unless the
-/// table insists.
+/// The variables for tests that run in `directory`; those that are already set stay, unless the
+/// table has `force`.
 pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
     let mut found = BTreeMap::new();
     for (base, text) in files(directory) {
-        // What is wrong with it, cargo has said already.
+        // Cargo has already reported errors in it.
         let file: File = toml::from_str(&text).unwrap_or_default();
         for (name, entry) in file.env {
             found.entry(name).or_insert_with(|| entry.resolve(&base));
@@ -47,7 +47,7 @@ pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
     found.into_iter().filter_map(wanted).collect()
 }
 
-/// The nearest file first, each with the directory that paths in it start from.
+/// The nearest file first, each with the directory that its paths are relative to.
 fn files(directory: &Path) -> impl Iterator<Item = (PathBuf, String)> {
     let above = directory.ancestors().map(|base| base.join(".cargo"));
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::clock;
 use crate::select::demand::Company;
 
-/// A queue of so many plain tests.
+/// A queue of `count` plain tests.
 fn queue(count: usize, rounds: u32, copies: u32, slots: usize) -> Queue {
     demanding(vec![Demand::default(); count], rounds, copies, slots)
 }
@@ -34,7 +34,7 @@ fn all(queue: &mut Queue) -> Vec<(usize, u32)> {
 }
 
 #[test]
-fn as_many_start_as_there_are_slots_and_the_next_takes_the_slot_of_the_first_to_end() {
+fn every_slot_is_used_and_the_next_test_takes_the_slot_of_the_first_to_end() {
     let mut queue = queue(3, 1, 1, 2);
     let started = queue.start(clock::now());
     assert_eq!(
@@ -69,7 +69,7 @@ fn copies_start_together_and_count_as_rounds() {
 }
 
 #[test]
-fn copies_of_a_test_that_wants_to_be_alone_run_one_after_the_other() {
+fn copies_of_an_exclusive_test_run_one_after_the_other() {
     let alone = Demand {
         company: Company::None,
         ..Demand::default()
@@ -152,7 +152,7 @@ fn after_a_stop_nothing_starts() {
 
 /// Invariants under every mix of demands, copies and ends, from a seed.
 #[test]
-fn whatever_the_demands_every_test_runs_as_often_as_asked_and_no_limit_is_broken() {
+fn for_any_demands_every_test_runs_as_often_as_asked_within_all_limits() {
     for seed in 0..200 {
         let mut random = shuffle_stream(seed);
         let demands: Vec<Demand> = (0..12).map(|_| demand(&mut random)).collect();

@@ -1,4 +1,4 @@
-//! What is judged to be left of a run, by whom, and what goes.
+//! How leftovers of a run are judged, and what is removed.
 
 use super::*;
 use crate::base::private_directory::make_closed;
@@ -20,8 +20,8 @@ fn a_lock_that_is_too_long_names_no_directory() {
 /// The name of a run.
 const ID: &str = "20261124-020115-0a1b2c";
 
-/// The directories of a run: below `test/runs`, and its temporary one, whose identity the lock does
-/// not have.
+/// The directories of a run: below `test/runs`, and its scratch directory, whose identity the lock
+/// does not contain.
 fn run(all: &Path, name: &str) -> (PathBuf, PathBuf) {
     let (home, runs) = Place::make_all(all, "test").unwrap();
     let run = runs.path().join(name);
@@ -32,7 +32,7 @@ fn run(all: &Path, name: &str) -> (PathBuf, PathBuf) {
     (run, scratch)
 }
 
-/// Closed to others, whatever the umask says.
+/// Closed to others, whatever the umask is.
 fn tempdir() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -45,7 +45,7 @@ fn place(path: &Path) -> Place {
 }
 
 #[test]
-fn a_killed_run_goes_at_once_and_others_stay() {
+fn a_killed_run_is_removed_at_once_and_others_stay() {
     let all = tempdir();
     let (killed, ended, alive) = (run(all.path(), "1"), run(all.path(), "2"), run(all.path(), "3"));
     mark_ended(&ended.0);
@@ -66,7 +66,7 @@ fn a_killed_run_goes_at_once_and_others_stay() {
 }
 
 #[test]
-fn what_goes_is_out_of_the_way_at_once_and_a_later_run_removes_what_is_left() {
+fn leftovers_are_renamed_at_once_and_a_later_run_removes_the_rest() {
     let all = tempdir();
     let (killed, scratch) = run(all.path(), "1");
     let rubbish = killed.with_file_name("rubbish-1");
@@ -100,7 +100,7 @@ fn rubbish_does_not_count_as_a_run() {
 }
 
 #[test]
-fn a_run_that_was_killed_while_it_was_made_goes_too() {
+fn a_run_that_was_killed_during_its_creation_is_removed_too() {
     let all = tempdir();
     let (run, _) = run(all.path(), ID);
     std::fs::remove_file(run.join(LOCK)).unwrap();
@@ -110,7 +110,7 @@ fn a_run_that_was_killed_while_it_was_made_goes_too() {
 }
 
 #[test]
-fn only_what_looks_like_ours_is_believed() {
+fn only_a_lock_that_names_a_directory_like_ours_is_trusted() {
     let all = tempdir();
     let (run, scratch) = run(all.path(), "1");
     let found = |run: &Path| scratch_of(&place(run)).map(|scratch| scratch.path);
@@ -122,7 +122,7 @@ fn only_what_looks_like_ours_is_believed() {
 }
 
 #[test]
-fn what_took_the_name_of_a_temporary_directory_stays() {
+fn a_foreign_directory_with_the_name_of_a_temporary_one_stays() {
     let all = tempdir();
     let home = all.path().join("test");
     let (run, scratch) = run(all.path(), "1");
@@ -142,7 +142,7 @@ fn what_took_the_name_of_a_temporary_directory_stays() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_is_no_run_and_no_lock() {
+fn a_link_is_neither_a_run_nor_a_lock() {
     let all = tempdir();
     let home = all.path().join("test");
     let outside = all.path().join("outside");
@@ -158,11 +158,11 @@ fn a_link_is_no_run_and_no_lock() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_can_hold_a_lock_of_ours() {
+fn no_other_user_can_hold_our_locks() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempdir();
     let home = home.path();
-    // Versions before this one let others open it.
+    // Earlier versions let others open it.
     std::fs::write(home.join(TURN), "").unwrap();
     std::fs::set_permissions(home.join(TURN), std::fs::Permissions::from_mode(0o644)).unwrap();
     let _held = [TURN, REMOVAL].map(|name| take(&place(home), name).unwrap());
@@ -175,7 +175,7 @@ fn nobody_else_can_hold_a_lock_of_ours() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+fn a_pipe_in_the_place_of_a_lock_does_not_block() {
     use rustix::fs::{CWD, FileType, mknodat};
     let all = tempdir();
     let home = all.path().join("test");
@@ -191,7 +191,7 @@ fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
 #[cfg(unix)]
 #[test]
 #[ignore = "needs root"]
-fn root_leaves_what_another_user_has_put_where_a_run_was() {
+fn root_keeps_a_foreign_directory_in_the_place_of_a_run() {
     let all = tempdir();
     let theirs = run(all.path(), "1");
     let ours = run(all.path(), "2");
@@ -213,7 +213,7 @@ fn root_leaves_what_another_user_has_put_where_a_run_was() {
 #[cfg(unix)]
 #[test]
 #[ignore = "needs root"]
-fn root_does_not_believe_a_lock_that_another_user_has_written() {
+fn root_ignores_a_lock_that_another_user_wrote() {
     let all = tempdir();
     let (run, scratch) = run(all.path(), "1");
     assert!(scratch_of(&place(&run)).is_some_and(|found| found.path == scratch));
@@ -257,7 +257,7 @@ fn a_link_on_the_way_to_the_runs_is_not_followed() {
 }
 
 #[test]
-fn a_directory_without_a_lock_and_without_the_name_of_a_run_is_no_run() {
+fn a_directory_without_a_lock_or_a_name_of_a_run_is_not_a_run() {
     let all = tempdir();
     let (_, runs) = Place::make_all(all.path(), "test").unwrap();
     let others = ["precious", "rubbish-precious", "2026-11-24", "20261124-020115-"];
@@ -280,7 +280,7 @@ fn a_directory_without_a_lock_and_without_the_name_of_a_run_is_no_run() {
 
 #[cfg(unix)]
 #[test]
-fn where_everybody_may_write_nothing_is_touched_and_where_a_group_may_it_is() {
+fn nothing_is_removed_where_everybody_may_write_but_it_is_where_a_group_may() {
     use std::os::unix::fs::PermissionsExt;
     let all = tempdir();
     let (killed, _) = run(all.path(), "1");
@@ -295,7 +295,7 @@ fn where_everybody_may_write_nothing_is_touched_and_where_a_group_may_it_is() {
         );
         clear(all.path(), "test");
         assert!(killed.exists());
-        // As a umask of 0002 has it.
+        // As with a umask of 0002.
         std::os::unix::fs::chown(open, None, Some(rustix::process::getegid().as_raw())).unwrap();
         std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o775)).unwrap();
         assert_eq!(find(all.path())[0].state, LeftoverState::Killed);
@@ -319,7 +319,7 @@ fn the_end_of_a_run_is_not_written_through_a_link() {
 #[cfg(unix)]
 #[test]
 #[ignore = "needs root"]
-fn root_touches_nothing_where_another_user_decides_what_lies_there() {
+fn root_touches_nothing_in_a_directory_that_another_user_controls() {
     let top = tempdir();
     let precious = top.path().join("outside").join(ID);
     std::fs::create_dir_all(precious.join("deep")).unwrap();

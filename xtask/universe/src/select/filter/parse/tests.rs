@@ -1,5 +1,4 @@
-//! What expressions mean, that what is written can be read again, and that nothing a person can
-//! write does harm.
+//! The meaning of expressions, parsing of their text form, and the harmlessness of any text.
 
 use super::*;
 use crate::base::limits::REGEX_DEPTH_MAX;
@@ -56,7 +55,7 @@ fn each_predicate_looks_at_its_part_of_a_test() {
 }
 
 #[test]
-fn not_binds_closer_than_and_and_that_closer_than_or() {
+fn not_binds_closer_than_and_which_binds_closer_than_or() {
     for (text, same) in [
         (
             "test(a) or test(b) and test(c)",
@@ -187,7 +186,7 @@ fn a_regular_expression_that_would_fill_the_memory_is_refused_with_its_limit() {
     }
 }
 
-/// Draws numbers for what the tests below make up.
+/// Draws numbers for the generated inputs below.
 struct Random(u64);
 
 impl Random {
@@ -225,7 +224,7 @@ impl Random {
 }
 
 #[test]
-fn what_is_written_can_be_read_again_and_selects_the_same() {
+fn a_written_expression_is_parsed_again_and_selects_the_same() {
     let mut random = Random(5);
     for _ in 0..3_000 {
         let text = random.expression(5);
