@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Keep the mount until Ctrl-C, so that you can explore it
     #[arg(long)]
     hold: bool,
-    /// Whether to mount bob's side.
+    /// Whether to mount bob's side
     #[command(flatten)]
     fuse: FuseArgs,
     /// Further arguments of the demo; `-- --help` shows them

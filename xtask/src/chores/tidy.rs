@@ -65,7 +65,7 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<ExitCode> {
 /// When a source cannot be read.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     let known: Vec<&str> = capability::names(&workspace.config).collect();
-    let mut findings = check_below(&workspace.root, &known)?;
+    let mut findings = check_sources(&workspace.root, &known)?;
     findings.extend(
         exceptions::vanished(&workspace.root).map(|(file, message)| Finding {
             file: file.to_owned(),
@@ -76,8 +76,8 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The same, for a directory and the capabilities that tests may need.
-fn check_below(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
+/// Checks every Rust source below `root`. `known` are the capabilities that a test may need.
+fn check_sources(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let files = sources(root)?;
     for file in &files {
@@ -349,7 +349,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(suite.join(name), format!("//! Head.\n{text}")).unwrap();
         }
-        let found = check_below(root.path(), &[]).unwrap();
+        let found = check_sources(root.path(), &[]).unwrap();
         let files: Vec<_> = found.iter().map(|finding| finding.file.as_path()).collect();
         assert_eq!(files, [Path::new("tests/suite/forgotten.rs")]);
     }

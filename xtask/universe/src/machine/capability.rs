@@ -7,14 +7,14 @@
 //! whoever owns the processes of tests; `own` says how. Nothing is installed, changed or cached.
 //! The runner decides whether a missing capability skips a test or fails the run, not this module.
 
-mod confirm;
+pub(crate) mod described;
 mod features;
+mod fuse_probe;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(target_os = "macos", test))]
 mod macos;
 mod network;
-pub(crate) mod own;
 mod storage;
 #[cfg(target_os = "linux")]
 mod userns;
@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workspace::config::{BUILT_IN, Config};
 use crate::workspace::fuse_mode::FuseMode;
-pub use own::path as program_path;
+pub use described::path as program_path;
 
 /// Something that this machine can or cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub struct Capabilities {
 
 /// Tries something for another process, if the arguments say so; `None` if they say something else.
 pub(crate) fn run_if_asked() -> Option<std::process::ExitCode> {
-    storage::run_if_asked().or_else(own::run_if_asked)
+    storage::run_if_asked().or_else(described::run_if_asked)
 }
 
 /// The names that tests of a workspace may give: what every machine is asked for, and what the
@@ -132,7 +132,7 @@ impl Capabilities {
             return;
         }
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
-            *fuse = confirm::confirmed(fuse, probe_binary);
+            *fuse = fuse_probe::confirmed(fuse, probe_binary);
         }
     }
 
@@ -145,7 +145,7 @@ impl Capabilities {
     /// the tests: with its output, or the reason why there is none.
     pub(crate) fn confirm_by(&mut self, outcome: Result<(Vec<u8>, Duration), String>) {
         if let Some(fuse) = self.list.iter_mut().find(|capability| capability.name == "fuse") {
-            *fuse = confirm::answered(fuse, outcome);
+            *fuse = fuse_probe::answered(fuse, outcome);
         }
     }
 

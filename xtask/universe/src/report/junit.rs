@@ -22,8 +22,8 @@ use crate::report::data::{Case, Failure, Outcome, Report, Suite};
 /// What the file may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Dialect {
-    /// With what most readers use beyond any schema: file, line and timestamp of a test, skips
-    /// counted at the root.
+    /// Also writes what most readers use but no schema has: file, line and timestamp of each test,
+    /// and the count of skips at the root.
     #[default]
     Rich,
     /// Exactly what the schema `junit-10.xsd` of Jenkins allows.

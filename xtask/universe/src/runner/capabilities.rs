@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::base::clock;
 use crate::base::runtime;
-use crate::machine::capability::own::{self, Attempt, Place};
+use crate::machine::capability::described::{self, Attempt, Place};
 use crate::machine::capability::{Capabilities, Capability, detect};
 use crate::runner::execution::Owner;
 use crate::sandbox::isolation::{Isolation, Level};
@@ -97,17 +97,17 @@ impl Ground {
     async fn verdict(&self, number: usize, name: &str, own: &OwnCapability) -> Capability {
         let place = self.place();
         let mut evidence = Vec::new();
-        match own::variable(own, &place) {
-            Some(Err(cause)) => return own::verdict(name, own, Err(cause)),
+        match described::variable(own, &place) {
+            Some(Err(cause)) => return described::verdict(name, own, Err(cause)),
             found => evidence.extend(found.and_then(Result::ok)),
         }
-        for (count, attempt) in own::attempts(own, &place).iter().enumerate() {
+        for (count, attempt) in described::attempts(own, &place).iter().enumerate() {
             let label = format!("capability-{number}-{count}");
             let command = Command::from(attempt.command(&place));
             match attempt.judge(self.owner.output(command, &label, own.timeout).await) {
                 Ok(found) => evidence.push(found),
                 Err(cause) => {
-                    let missing = own::verdict(name, own, Err(cause));
+                    let missing = described::verdict(name, own, Err(cause));
                     let is_beyond = attempt.dials() && self.answers_outside(attempt, own.timeout).await;
                     return if is_beyond {
                         beyond_the_box(missing)
@@ -117,7 +117,7 @@ impl Ground {
                 }
             }
         }
-        own::verdict(name, own, Ok(evidence))
+        described::verdict(name, own, Ok(evidence))
     }
 
     /// Whether an address that cannot be reached in the box can be reached outside.

@@ -34,17 +34,16 @@ const JSON_VERSION: u32 = 1;
 /// Check what this machine can do, with evidence.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print one JSON document instead of a table.
+    /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
-    /// Fail with exit code 107 if one of these capabilities is missing.
+    /// Fail with exit code 107 if one of these capabilities is missing
     #[arg(long, value_name = "CAP", value_delimiter = ',', num_args = 1..)]
     pub require: Vec<String>,
-    /// Skip the real mount, which needs a small program to be built.
+    /// Do not mount for real, which needs a small program to be built
     #[arg(long)]
     quick: bool,
-    /// Look for what the workspace of this `Cargo.toml` describes [default: the one around the
-    /// current directory]
+    /// Use the workspace of this Cargo.toml instead of the one around the current directory
     #[arg(long, value_name = "PATH")]
     manifest_path: Option<PathBuf>,
 }

@@ -363,7 +363,7 @@ impl<'a> Runner<'a> {
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             let admission = self.results.begin(ticket);
             self.show(ticket, &case, admission);
-            self.results.wait(ticket, case);
+            self.results.keep_for_retry(ticket, case);
             let delay = self.stage.settings.repeat.retry_delay;
             self.queue.retry(ticket, clock::now() + delay);
             return;

@@ -26,8 +26,8 @@ use needs::Needs;
 
 /// Add a commented table for this workspace to its Cargo.toml, and say what its tests need
 ///
-/// Nothing that is there is changed. A need that a test states (`#[ignore = "needs NAME"]`) and
-/// that is not built in gets a table with a guess of how to try it.
+/// Changes nothing that is there. If a test names a need that is not built in
+/// (`#[ignore = "needs NAME"]`), the table gets an entry for it, with a guess of how to try it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Also add an alias to `.cargo/config.toml`: `cargo NAME` for this program's `test`

@@ -68,8 +68,8 @@ pub(crate) struct LimitsAndLeaksArgs {
         env = "XTASK_TEST_LEAKS"
     )]
     pub(crate) leaks: LeakPolicy,
-    /// End a test that runs longer, with everything it started; all limits are extended on a slow
-    /// machine
+    /// End a test that runs longer than this, with everything it started; on a slow machine all
+    /// limits are extended
     #[arg(
         long,
         value_name = "TIME",
@@ -78,7 +78,7 @@ pub(crate) struct LimitsAndLeaksArgs {
         env = "XTASK_TEST_TIMEOUT"
     )]
     pub(crate) timeout: Duration,
-    /// Report a test that runs longer as slow: at once, after every further interval of this
+    /// Report a test as slow when it has run this long, again after each further interval of this
     /// length, and at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, env = "XTASK_TEST_SLOW")]
     pub(crate) slow: Duration,
@@ -91,8 +91,8 @@ pub(crate) struct LimitsAndLeaksArgs {
         env = "XTASK_TEST_GRACE"
     )]
     pub(crate) grace: Duration,
-    /// End the run when all tests together take longer; building does not count [default: 180s; no
-    /// limit with --count, --copies, --stress or --until-fail]
+    /// End the run when the tests take longer than this in total; building does not count [default:
+    /// 180s; no limit with --count, --copies, --stress or --until-fail]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "XTASK_TEST_GLOBAL_TIMEOUT")]
     pub(crate) global_timeout: Option<Duration>,
     /// Extend all limits by this factor; `auto` measures how slow this machine is

@@ -27,8 +27,8 @@ const TRACE: &str = "trace.json";
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Report")]
 pub(crate) struct OutputArgs {
-    /// Also write the events to this file, as they happen; `-` is standard output, and results then
-    /// go to standard error; `off` writes no other file
+    /// Also write the events to this file, as they happen; `-` means standard output, and results
+    /// then go to standard error; `off` overrides a profile
     #[arg(long, value_name = "PATH|-|off", env = "XTASK_TEST_EVENTS")]
     events: Option<PathBuf>,
     /// Also write the Markdown summary to this file; `off` writes none

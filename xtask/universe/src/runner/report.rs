@@ -38,13 +38,13 @@ enum What {
     Markdown(EventSource),
     /// A page for a browser that shows when each test ran
     Timeline(EventSource),
-    /// The same for Perfetto or chrome://tracing
+    /// The timeline for Perfetto or chrome://tracing
     Trace(EventSource),
     /// The slowest tests, all attempts together
     Slowest {
         #[command(flatten)]
         source: EventSource,
-        /// How many
+        /// Print this many tests
         #[arg(long, value_name = "N", default_value_t = 10)]
         count: usize,
     },

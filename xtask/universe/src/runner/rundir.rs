@@ -5,7 +5,7 @@
 //! different directories, and each replaces the published report as a whole. The next run removes
 //! the leftovers of a killed run; see `leftovers`.
 
-pub(crate) mod leftovers;
+pub(crate) mod killed_runs;
 mod place;
 
 use std::fs::File;
@@ -37,7 +37,7 @@ pub struct RunDir {
     pub(crate) published: PathBuf,
     /// Below `TMPDIR`, short, private.
     scratch: PathBuf,
-    removal: leftovers::Removal,
+    removal: killed_runs::Removal,
     lock: File,
 }
 
@@ -61,22 +61,22 @@ impl RunDir {
         let published = home.path().join("junit.xml");
         remove_report(&published)?;
         // Until this run holds its own lock, no other run may take it for dead.
-        let _turn = leftovers::take_turn(&home)?;
+        let _turn = killed_runs::take_turn(&home)?;
         let scratch = scratch()?;
         let id = format!("{}-{}", clock::stamp(clock::wall()), suffix());
         let path = runs.path().join(&id);
         runs.make(&id)
             .and_then(|run| run.make("logs"))
             .with_context(|| format!("could not create `{}`", path.display()))?;
-        let lock = leftovers::lock(&path, &scratch)
+        let lock = killed_runs::lock(&path, &scratch)
             .with_context(|| format!("could not lock `{}`", path.display()))?;
-        leftovers::clear(&home_of_all, kind);
+        killed_runs::clear(&home_of_all, kind);
         Ok(RunDir {
             id,
             path,
             published,
             scratch,
-            removal: leftovers::Removal::start(&home_of_all, kind),
+            removal: killed_runs::Removal::start(&home_of_all, kind),
             lock,
         })
     }
@@ -87,7 +87,7 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn scratch_is_made(&self) -> anyhow::Result<()> {
-        leftovers::record(&self.lock, &self.scratch)
+        killed_runs::record(&self.lock, &self.scratch)
             .with_context(|| format!("could not write the lock in `{}`", self.path.display()))
     }
 
@@ -147,7 +147,7 @@ impl Drop for RunDir {
     /// Records that the run ended, and removes its scratch directory unless that contains the kept
     /// files of a failed test: then it is not empty.
     fn drop(&mut self) {
-        leftovers::mark_ended(&self.path);
+        killed_runs::mark_ended(&self.path);
         std::fs::remove_dir(&self.scratch).ok();
         self.removal.wait();
     }
@@ -159,7 +159,7 @@ fn scratch() -> anyhow::Result<PathBuf> {
     let parent = real(std::env::temp_dir());
     let mut builder = tempfile::Builder::new();
     // Short: the paths of unix sockets below it are limited to 104 to 108 bytes.
-    builder.prefix(leftovers::SCRATCH_PREFIX).rand_bytes(4);
+    builder.prefix(killed_runs::SCRATCH_PREFIX).rand_bytes(4);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
     let made = builder
@@ -246,7 +246,7 @@ mod tests {
         }
         assert!(
             !run.id
-                .ends_with(scratch.trim_start_matches(leftovers::SCRATCH_PREFIX))
+                .ends_with(scratch.trim_start_matches(killed_runs::SCRATCH_PREFIX))
         );
     }
 

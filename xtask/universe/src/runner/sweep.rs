@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::base::exit::Exit;
 use crate::runner::console::Console;
-use crate::runner::rundir::leftovers::{self, Leftover, LeftoverState, Remaining};
+use crate::runner::rundir::killed_runs::{self, Leftover, LeftoverState, Remaining};
 use crate::workspace::metadata::Workspace;
 
 /// Clean up after killed runs: kill their processes, unmount and remove what they left
@@ -28,7 +28,7 @@ pub struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(args.manifest_path.as_deref())?;
     let console = Console::new();
-    let mut found = leftovers::find(&workspace.target_directory.join("xtask"));
+    let mut found = killed_runs::find(&workspace.target_directory.join("xtask"));
     found.retain(|leftover| args.kept || leftover.state != LeftoverState::Kept);
     let (foreign, found): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for leftover in &found {
         let remaining = match args.dry_run {
             true => Remaining::default(),
-            false => leftovers::take_away(leftover)?,
+            false => killed_runs::take_away(leftover)?,
         };
         console.line(&line(leftover, args.dry_run, !remaining.directory));
         for number in &remaining.connections {

@@ -79,7 +79,7 @@ pub struct Args {
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
 
-    /// Also write the JUnit report to this file; `off` writes no other file
+    /// Also write the JUnit report to this file; `off` overrides a profile
     #[arg(
         long,
         value_name = "PATH|off",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The requested isolation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Isolation {
-    /// The box where the kernel allows it, otherwise like `process`
+    /// The box if the kernel allows it, otherwise the same as `process`
     #[default]
     Auto,
     /// The box only: exit code 96 where the kernel refuses it

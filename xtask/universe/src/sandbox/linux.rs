@@ -8,12 +8,12 @@
 mod bounded;
 mod build_guard;
 mod forensics;
-mod inside;
+mod keeper;
 mod keepsake;
+mod leftovers;
 mod namespaces;
 mod processes;
 mod rehearsal;
-mod remains;
 mod rescue;
 mod room;
 mod sockets;
@@ -34,7 +34,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
 pub(crate) use build_guard::build_guard;
-pub(crate) use inside::run_if_asked;
+pub(crate) use keeper::run_if_asked;
 pub(crate) use wire::{Instruction, Order, Reply};
 
 use crate::base::clock;
@@ -213,7 +213,7 @@ async fn has_ended(process: &mut Child) -> Option<ExitStatus> {
 
 fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Keeper> {
     let (socket, theirs) = UnixStream::pair().context("could not create a pair of sockets")?;
-    let mut process = ourselves(inside::ARGUMENT)
+    let mut process = ourselves(keeper::ARGUMENT)
         .arg(level.name())
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::null())
@@ -222,7 +222,7 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
         .context("could not start the keeper of the tests")?;
     // Not an argument: every user can read those, and create the directory first. If the keeper is
     // gone, the next read reports it.
-    inside::send_scratch(&socket, scratch).ok();
+    keeper::send_scratch(&socket, scratch).ok();
     match receive(&socket) {
         Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
             socket,

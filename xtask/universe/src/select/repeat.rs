@@ -31,7 +31,7 @@ pub(crate) struct RepeatArgs {
     /// Wait this long before each retry
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     retry_delay: Option<Duration>,
-    /// Choose the result of a test that failed at first and passed on a retry
+    /// What a test counts as that failed first and passed on a retry
     #[arg(
         long,
         value_name = "VERDICT",

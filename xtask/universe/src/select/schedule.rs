@@ -18,7 +18,7 @@ pub(crate) struct ScheduleArgs {
     /// Fail if more than N tests are skipped
     #[arg(long, value_name = "N", env = "XTASK_TEST_MAX_SKIPS", help_heading = "Part")]
     max_skips: Option<usize>,
-    /// Fail if any test is skipped, like `--max-skips 0`; the later of both options counts
+    /// Fail if any test is skipped, like `--max-skips 0`; if both are given, the last one counts
     #[arg(long, help_heading = "Part")]
     no_skips: bool,
     /// Choose what happens when no test is selected

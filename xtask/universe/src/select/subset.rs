@@ -15,8 +15,8 @@ use crate::select::history::{History, HistoryFile, Verdict};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Part")]
 pub(crate) struct SubsetArgs {
-    /// Run only part I of N parts that together are all tests, balanced by the durations in the
-    /// history; all parts must use the same history
+    /// Run only part I of N; the N parts together are all tests, balanced by the durations in the
+    /// history, which must be the same for all parts
     #[arg(long, value_name = "I/N", env = "XTASK_TEST_SHARD")]
     pub(crate) shard: Option<Shard>,
     /// Run only the tests that failed when they last ran; exit code 5 if all of them pass and

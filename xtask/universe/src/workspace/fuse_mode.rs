@@ -3,10 +3,10 @@
 /// Whether to use FUSE.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FuseMode {
-    /// Where this machine can mount
+    /// Use FUSE if this machine can mount
     #[default]
     Auto,
-    /// It must work: exit code 107 where it does not
+    /// FUSE must work: exit code 107 if it does not
     On,
     /// Build without FUSE; tests that need it are skipped
     Off,

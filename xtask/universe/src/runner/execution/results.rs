@@ -80,8 +80,8 @@ impl Results {
         case
     }
 
-    /// This case will be tried again.
-    pub(super) fn wait(&mut self, ticket: Ticket, case: Case) {
+    /// Keeps a failed case until its next attempt.
+    pub(super) fn keep_for_retry(&mut self, ticket: Ticket, case: Case) {
         self.unfinished.insert(ticket.round(), case);
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let mut results = Results::new(1, Caps::default());
         for (n, kind) in [(1, "panic"), (2, "timeout")] {
             let case = results.join(ticket(n), case(1, failed(kind)));
-            results.wait(ticket(n), case);
+            results.keep_for_retry(ticket(n), case);
         }
         let last = results.join(ticket(3), case(1, Outcome::Passed));
         results.conclude(0, last);
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_test_that_waits_for_a_retry_when_the_run_ends_has_failed() {
         let mut results = Results::new(1, Caps::default());
-        results.wait(ticket(1), case(1, failed("panic")));
+        results.keep_for_retry(ticket(1), case(1, failed("panic")));
         let (cases, _) = results.into_cases();
         assert!(cases[0][0].failure().is_some());
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_late_success_is_a_failure_if_requested() {
         let mut results = Results::new(1, Caps::default());
-        results.wait(ticket(1), case(1, failed("panic")));
+        results.keep_for_retry(ticket(1), case(1, failed("panic")));
         let mut flaky = results.join(ticket(2), case(1, Outcome::Passed));
         judge_flaky(&mut flaky, Flaky::Pass);
         assert!(flaky.failure().is_none());

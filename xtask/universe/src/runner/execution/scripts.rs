@@ -1,8 +1,8 @@
 //! Setup scripts at work: each runs once, before the first test that needs it, owned as a test is,
 //! and is ended with all that it started after the last of them.
 //!
-//! Which tests need which script is the plan's matter, and when a script is needed no more the
-//! runner's.
+//! The plan decides which tests need which script. The runner decides when a script is no longer
+//! needed.
 
 pub(crate) mod helper;
 

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, set_child_subreaper};
 
 use super::rescue::Rescue;
-use super::{remains, sys};
+use super::{leftovers, sys};
 use crate::base::fuse_connections::OwnershipProof;
 
 /// The first argument of a build guard. The other arguments are the command. Its standard input is
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
 
 /// Kills the command with everything it started.
 fn end_all() {
-    remains::kill_all(None, &mut Rescue::new(OwnershipProof::Nowhere));
+    leftovers::kill_all(None, &mut Rescue::new(OwnershipProof::Nowhere));
 }
 
 /// Waits until the command exits, or the runner dies.

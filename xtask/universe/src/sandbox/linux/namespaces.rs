@@ -162,7 +162,7 @@ pub(super) fn part_next_child() -> io::Result<()> {
 /// Mounts `/proc` for the process namespace of which this process is the first, and sets its ids
 /// apart from its neighbours' ids: programs use their id as a unique name. So where the kernel does
 /// not allow that, there is no such namespace.
-fn furnish_part(part: Part) -> anyhow::Result<()> {
+fn set_up_process_namespace(part: Part) -> anyhow::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)
         .context("could not mount `/proc` for a process namespace of its own")?;
@@ -178,7 +178,7 @@ pub(super) fn seclude(part: Option<Part>) -> anyhow::Result<()> {
     sys::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC)
         .context("the kernel refused a mount or IPC namespace of its own")?;
     if let Some(part) = part {
-        furnish_part(part)?;
+        set_up_process_namespace(part)?;
     }
     if Path::new(SHARED_MEMORY).is_dir() {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;

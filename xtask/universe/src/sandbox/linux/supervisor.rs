@@ -27,7 +27,7 @@ use super::namespaces::Part;
 use super::processes::Process;
 use super::rescue::Rescue;
 use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
-use super::{forensics, keepsake, namespaces, processes, remains, room};
+use super::{forensics, keepsake, leftovers, namespaces, processes, room};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
 use crate::base::limits::{PROCESSES_MAX, SUPERVISOR_LOOK_INTERVAL};
@@ -195,12 +195,12 @@ impl Surroundings {
             Ok(running) => supervisor.see_through(running, &mut rescue),
             Err(error) => {
                 // It may have started anyway, but cannot be watched.
-                remains::kill_all(None, &mut rescue);
+                leftovers::kill_all(None, &mut rescue);
                 supervisor.not_started(&error, &mut rescue)
             }
         };
         seen.unwrap_or_else(|Abandoned| {
-            remains::kill_all(None, &mut rescue);
+            leftovers::kill_all(None, &mut rescue);
             supervisor.clear(&mut rescue);
             After::Nothing
         })
@@ -318,12 +318,12 @@ impl Supervisor<'_> {
 
     /// What the test left besides files; all of it is gone afterwards.
     fn leaks(&self, group: Option<crate::base::os::Pid>, rescue: &mut Rescue) -> Vec<Leak> {
-        let mut leaks = remains::processes_left(self.around.control.as_fd(), rescue);
-        remains::kill_all(group, rescue);
+        let mut leaks = leftovers::processes_left(self.around.control.as_fd(), rescue);
+        leftovers::kill_all(group, rescue);
         leaks.extend(rescue.take_leaks());
         leaks.extend(self.mounts_left(rescue));
         if self.around.level == Level::Box {
-            leaks.extend(remains::memory_left(namespaces::shared_memory()));
+            leaks.extend(leftovers::memory_left(namespaces::shared_memory()));
         }
         leaks
     }
@@ -333,7 +333,7 @@ impl Supervisor<'_> {
             Level::Box => Path::new("/"),
             Level::Tree | Level::Group => &self.order.scratch,
         };
-        remains::mounts_left(&self.around.mounted, scope, rescue)
+        leftovers::mounts_left(&self.around.mounted, scope, rescue)
     }
 
     /// The proof for which FUSE connections are the test's.
@@ -390,8 +390,8 @@ impl Supervisor<'_> {
         let count = processes::descendants(std::process::id()).len();
         if count >= most {
             running.processes = Some(count);
-            remains::signal_all(running.group(), Signal::STOP);
-            remains::signal_all(running.group(), Signal::KILL);
+            leftovers::signal_all(running.group(), Signal::STOP);
+            leftovers::signal_all(running.group(), Signal::KILL);
         }
     }
 
@@ -418,10 +418,10 @@ impl Supervisor<'_> {
             rescue.see_servers(&processes::descendants(std::process::id()));
         }
         match instruction {
-            Instruction::Terminate => remains::signal_all(None, Signal::TERM),
-            Instruction::Kill => remains::signal_all(None, Signal::KILL),
-            Instruction::Suspend => remains::signal_all(None, Signal::STOP),
-            Instruction::Resume => remains::signal_all(None, Signal::CONT),
+            Instruction::Terminate => leftovers::signal_all(None, Signal::TERM),
+            Instruction::Kill => leftovers::signal_all(None, Signal::KILL),
+            Instruction::Suspend => leftovers::signal_all(None, Signal::STOP),
+            Instruction::Resume => leftovers::signal_all(None, Signal::CONT),
             Instruction::Examine => {
                 forensics::write(&self.order.forensics, &self.order.scratch);
                 self.send(&Reply::Examined);
@@ -462,7 +462,7 @@ impl Supervisor<'_> {
     /// Keeps nothing. A file that cannot be removed is a leak.
     fn clear(&self, rescue: &mut Rescue) -> Vec<Leak> {
         self.mounts_left(rescue);
-        remains::remove(&self.order.scratch)
+        leftovers::remove(&self.order.scratch)
     }
 
     fn send(&self, reply: &Reply) {

@@ -1,6 +1,6 @@
-//! The process that runs one setup script: it waits for the script's end, says in one line what
-//! came of it, and stays, so that what the script has left in the background stays, too, until its
-//! owner ends both.
+//! The process that runs one setup script. It waits for the script to end and reports the outcome
+//! in one line. Then it stays, and so does what the script left in the background, until its owner
+//! ends both.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

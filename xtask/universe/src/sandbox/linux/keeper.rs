@@ -23,7 +23,7 @@ use super::processes::{self, Process};
 use super::rescue::Rescue;
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Instruction, KeeperRequest, Order};
-use super::{build_guard, namespaces, rehearsal, remains, supervisor};
+use super::{build_guard, leftovers, namespaces, rehearsal, supervisor};
 use crate::base::clock;
 use crate::base::fuse_connections::OwnershipProof;
 use crate::base::limits::{
@@ -281,7 +281,7 @@ impl Keeping {
                 strays.iter().for_each(|stray| processes::send(stray.pid, signal));
             }
             rescue.look(&strays);
-            remains::pause(STRAY_LOOK_INTERVAL);
+            leftovers::pause(STRAY_LOOK_INTERVAL);
         }
     }
 
@@ -304,15 +304,15 @@ impl Keeping {
         let mut rescue = Rescue::new(OwnershipProof::namespace(&mounts::table()));
         let (us, start) = (std::process::id(), clock::now());
         rescue.see_servers(&processes::descendants(us));
-        while remains::reap() && clock::now() - start < BOX_SUPERVISORS_END_TIMEOUT {
+        while leftovers::reap() && clock::now() - start < BOX_SUPERVISORS_END_TIMEOUT {
             // Supervisors wait for these processes to exit, and remove what they leave.
             let mut tests = processes::descendants(us);
             tests.retain(|process| process.parent != us);
             processes::send_all(&tests, None, Signal::KILL);
             rescue.look(&tests);
-            remains::pause(STRAY_LOOK_INTERVAL);
+            leftovers::pause(STRAY_LOOK_INTERVAL);
         }
-        remains::kill_all_until(start + BOX_END_TIMEOUT, None, &mut rescue);
+        leftovers::kill_all_until(start + BOX_END_TIMEOUT, None, &mut rescue);
     }
 
     /// The supervisors have lost the runner, too. They get time to finish; processes that lost
@@ -321,11 +321,11 @@ impl Keeping {
         let mut rescue = Rescue::new(OwnershipProof::Below(home.to_owned()));
         let start = clock::now();
         while clock::now() - start < SUPERVISORS_END_TIMEOUT {
-            if !remains::reap() {
+            if !leftovers::reap() {
                 return;
             }
             self.end_strays(&mut rescue);
-            remains::pause(STRAY_LONG_LOOK_INTERVAL);
+            leftovers::pause(STRAY_LONG_LOOK_INTERVAL);
         }
         while rustix::process::wait(rustix::process::WaitOptions::empty()).is_ok() {}
     }
