@@ -154,11 +154,13 @@ impl LeafGroup {
     }
 
     /// The group as one version.
-    fn version(&self) -> Version {
-        Version {
+    pub(super) fn version(&self) -> Version {
+        let mut version = Version {
             kind: self.kind.clone(),
             holders: self.holders.clone(),
-        }
+        };
+        version.trim_holders();
+        version
     }
 }
 

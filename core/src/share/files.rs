@@ -101,7 +101,11 @@ impl Files {
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         self.forget_own(&change.touched);
-        if let Some(entry) = self.catalog.lookup(path) {
+        if let Some(entry) = self
+            .catalog
+            .lookup(path)
+            .filter(|entry| entry.has_content(&source.content))
+        {
             self.origins.insert((entry.id, entry.dot), source.path.clone());
             for entry in self.given_as(path, entry.id, &source.content) {
                 self.own.note(&source.path, path, entry);
@@ -287,9 +291,14 @@ impl Files {
             .collect();
         let mut held = self.note_holding(&change.touched);
         held.retain(|held| made.contains(held));
+        let mut remade: HashMap<EntryId, Vec<EntryId>> = HashMap::new();
+        for (old, new) in &change.remade {
+            remade.entry(*new).or_default().push(*old);
+        }
         for (id, content) in held {
-            self.grants.follow(&content, &change.touched, id);
-            self.own.follow(&change.touched, id);
+            let before = remade.get(&id).unwrap_or(&change.touched);
+            self.grants.follow(&content, before, id);
+            self.own.follow(before, id);
         }
     }
 
