@@ -1,4 +1,5 @@
-//! What the other side does by counting so far ahead that we don't follow.
+//! States that only a modified program makes: counters so far ahead that we don't follow, entries
+//! that are full, and many entries of one name.
 
 use super::serves;
 use super::unshared::{Two, path};
@@ -145,5 +146,56 @@ async fn a_state_that_is_too_large_together_with_ours_keeps_no_other_out() {
     assert!(error.is_full(), "the session goes on: {error}");
     assert!(two.alice.list().iter().any(|shown| shown.path == path("new")));
     assert!(serves(&two.alice, b"notes"));
+    two.close().await;
+}
+
+/// Entries of one name with one content, as only a modified program makes them.
+fn namesakes(two: &Two, bytes: &[u8], numbers: std::ops::Range<u64>) -> Vec<(EntryId, EntryState)> {
+    let replica = two.mallory.share.files().catalog.replica();
+    let namesake = |number: u64| {
+        let stamp = Dot {
+            counter: number + 1,
+            replica,
+        };
+        let mut seen = Seen::default();
+        seen.note(stamp);
+        let version = Version {
+            kind: Kind::File(FileVersion {
+                content: content(bytes),
+                mtime_ns: 0,
+                mode: 0o644,
+            }),
+            holders: [].into(),
+        };
+        let name = Name::new("a").unwrap();
+        let place = Place {
+            stamp,
+            parent: EntryId::ROOT,
+            name,
+        };
+        let state = EntryState {
+            place,
+            versions: [(stamp, version)].into(),
+            seen,
+        };
+        let mut id = [9; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        (EntryId::from_bytes(id), state)
+    };
+    numbers.map(namesake).collect()
+}
+
+#[tokio::test]
+async fn entries_of_one_name_with_a_shared_content_are_merged_in_steps_in_proportion() {
+    let two = Two::new().await;
+    two.share("notes.txt", b"notes").await;
+    let mut steps = Vec::new();
+    for piece in 0..8 {
+        let states = namesakes(&two, b"notes", piece * 400..piece * 400 + 400);
+        let (count, merged) = crate::catalog::steps_of(|| two.alice.share.merge(states));
+        merged.unwrap();
+        steps.push(count);
+    }
+    assert!(steps[7] < 400 * 100, "{steps:?}");
     two.close().await;
 }
