@@ -14,7 +14,7 @@ use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
 use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
-use crate::limits::ENTRY_VERSIONS_OWN_MAX;
+use crate::limits::{ENTRY_VERSIONS_OWN_MAX, RIVALS_REMADE_MAX};
 
 /// The version that makes an entry a folder.
 pub(super) const FOLDER: Version = Version {
@@ -229,6 +229,10 @@ impl<'a> Draft<'a> {
             return Ok(());
         };
         let limit = self.catalog.counter_followed_max();
+        let is_far = |group: &&LeafGroup| group.newest().is_some_and(|(dot, _)| dot.counter > limit);
+        if spot.slot.leaves.iter().filter(is_far).count() > RIVALS_REMADE_MAX {
+            return Ok(());
+        }
         for group in &spot.slot.leaves {
             let members = group
                 .members

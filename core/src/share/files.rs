@@ -101,13 +101,11 @@ impl Files {
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         self.forget_own(&change.touched);
-        if let Some(entry) = self
-            .catalog
-            .lookup(path)
-            .filter(|entry| entry.has_content(&source.content))
-        {
-            self.origins.insert((entry.id, entry.dot), source.path.clone());
-            for entry in self.given_as(path, entry.id, &source.content) {
+        let shown = self.catalog.lookup(path).map(|shown| (shown.id, shown.dot));
+        let mut versions = shown.into_iter().chain(change.made.iter().copied());
+        if let Some((entry, dot)) = versions.find(|version| self.is_version(version, &source.content)) {
+            self.origins.insert((entry, dot), source.path.clone());
+            for entry in self.given_as(path, entry, &source.content) {
                 self.own.note(&source.path, path, entry);
                 self.hold(entry, source.clone());
             }
@@ -117,6 +115,14 @@ impl Files {
             self.let_go(replaced.file().map(|file| file.content));
         }
         Ok(change.touched)
+    }
+
+    /// Whether a version has the content. Under the name of a file that was just shared there may
+    /// be another one, if the other peer has counted too far ahead under it.
+    fn is_version(&self, (id, dot): &(EntryId, Dot), content: &ContentId) -> bool {
+        let state = self.catalog.state(*id);
+        let version = state.and_then(|state| state.versions.get(dot));
+        version.and_then(content_of) == Some(*content)
     }
 
     /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer

@@ -4,7 +4,7 @@
 use super::serves;
 use super::unshared::{Two, path};
 use crate::catalog::{Dot, EntryId, EntryState, FileVersion, Kind, Name, Place, ReplicaId, Seen, Version};
-use crate::limits::ENTRY_REPLICAS_MAX;
+use crate::limits::{ENTRY_REPLICAS_MAX, RIVALS_REMADE_MAX};
 use crate::peer::tests::content;
 
 impl Two {
@@ -41,23 +41,28 @@ impl Two {
 
 #[tokio::test]
 async fn a_file_that_is_shared_anew_beside_rivals_far_ahead_is_not_taken_for_one_of_them() {
-    let two = Two::new().await;
-    let notes = two.share("notes.txt", b"first").await;
-    two.rival(5, "notes.txt", b"rival", u64::MAX);
-    two.rival(6, "notes.txt", b"other rival", u64::MAX - 1);
-    two.alice
-        .replace(two.write("notes.txt", b"second"), &notes)
-        .await
-        .unwrap();
-    assert!(serves(&two.alice, b"second"));
-    let shown = two.alice.share.files().file(&notes).unwrap();
-    assert_eq!(shown.content, content(b"second"));
-    // The rival's bytes are at hand, so that the pull needs nobody.
-    let elsewhere = two.write("../elsewhere", b"other rival");
-    two.alice.add_as(elsewhere, &path("elsewhere")).await.unwrap();
-    drop(two.pull_tree().await);
-    assert_eq!(std::fs::read(two.at("notes.txt")).unwrap(), b"second");
-    two.close().await;
+    let most = u64::try_from(RIVALS_REMADE_MAX).unwrap();
+    for (count, has_the_name) in [(2, true), (most, true), (most + 1, false)] {
+        let two = Two::new().await;
+        let notes = two.share("notes.txt", b"first").await;
+        for rival in 0..count {
+            let bytes = format!("rival {rival}");
+            let id = u8::try_from(rival + 1).unwrap();
+            two.rival(id, "notes.txt", bytes.as_bytes(), u64::MAX - rival);
+        }
+        let second = two.write("notes.txt", b"second");
+        two.alice.replace(second, &notes).await.unwrap();
+        assert!(serves(&two.alice, b"second"), "{count}");
+        let shown = two.alice.share.files().file(&notes).unwrap();
+        assert_eq!(shown.content == content(b"second"), has_the_name, "{count}");
+        // The rival's bytes are at hand, so that the pull needs nobody.
+        let elsewhere = two.write("../elsewhere", b"rival 1");
+        let name = path("elsewhere");
+        two.alice.add_as(elsewhere, &name).await.unwrap();
+        drop(two.pull_tree().await);
+        assert_eq!(std::fs::read(two.at("notes.txt")).unwrap(), b"second", "{count}");
+        two.close().await;
+    }
 }
 
 /// Mallory has counted so far ahead on everything that alice has.
