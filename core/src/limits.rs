@@ -251,8 +251,16 @@ pub const MERGE_PIECE_ENTRIES_MAX: usize = 500;
 pub const EVENTS_MADE_MAX: usize = 4096;
 /// Most concurrent versions of one entry. Honest peers make one each.
 pub const ENTRY_VERSIONS_MAX: usize = 64;
+/// Versions of one entry beyond which a peer adds none: half of all. What several peers add at the
+/// same time then fits when it is merged. A new entry gets the version.
+pub const ENTRY_VERSIONS_OWN_MAX: usize = ENTRY_VERSIONS_MAX / 2;
+/// Contents under one name, further ahead than we follow, that get lesser dots so that a change of
+/// ours has the name. Each takes a new entry. Beyond that our version is the conflict copy.
+pub const RIVALS_REMADE_MAX: usize = ENTRY_VERSIONS_MAX;
 /// Most replicas that may ever change one entry: a replica for each of 1024 starts of two peers.
 pub const ENTRY_REPLICAS_MAX: usize = 1024;
+/// Replicas of one entry beyond which another one does not change it, for the same reason.
+pub const ENTRY_REPLICAS_OWN_MAX: usize = ENTRY_REPLICAS_MAX / 2;
 /// Most holders that are remembered of one version; of more, those with the smallest fingerprints.
 pub const VERSION_HOLDERS_MAX: usize = 256;
 /// How far our counter follows that of another peer in one merge or change. No peer makes four

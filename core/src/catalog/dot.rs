@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Fingerprint;
-use crate::limits::ENTRY_REPLICAS_MAX;
+use crate::limits::ENTRY_REPLICAS_OWN_MAX;
 
 /// One life of one peer's catalog.
 ///
@@ -61,9 +61,9 @@ impl Seen {
         }
     }
 
-    /// Whether a change by `replica` may be noted.
+    /// Whether `replica` may make a change.
     pub(super) fn has_room_for(&self, replica: &ReplicaId) -> bool {
-        self.0.contains_key(replica) || self.0.len() < ENTRY_REPLICAS_MAX
+        self.0.contains_key(replica) || self.0.len() < ENTRY_REPLICAS_OWN_MAX
     }
 
     /// How many replicas it names.

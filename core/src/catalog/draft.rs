@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Catalog;
 use super::dot::{Dot, ReplicaId};
-use super::error::{CatalogError, StateFault};
+use super::error::CatalogError;
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
 use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
-use crate::limits::ENTRY_VERSIONS_MAX;
+use crate::limits::{ENTRY_VERSIONS_OWN_MAX, RIVALS_REMADE_MAX};
 
 /// The version that makes an entry a folder.
 pub(super) const FOLDER: Version = Version {
@@ -28,6 +28,7 @@ pub(super) struct Draft<'a> {
     replica: ReplicaId,
     counter: u64,
     states: BTreeMap<EntryId, EntryState>,
+    remade: Vec<(EntryId, EntryId)>,
 }
 
 /// What a finished draft leaves to store.
@@ -36,6 +37,8 @@ pub(super) struct Drafted {
     pub(super) states: BTreeMap<EntryId, EntryState>,
     /// The counter of the last dot that was made.
     pub(super) counter: u64,
+    /// See [`super::Change::remade`].
+    pub(super) remade: Vec<(EntryId, EntryId)>,
 }
 
 impl<'a> Draft<'a> {
@@ -45,6 +48,7 @@ impl<'a> Draft<'a> {
             replica: catalog.replica,
             counter: catalog.counter,
             states: BTreeMap::new(),
+            remade: Vec::new(),
         }
     }
 
@@ -59,6 +63,7 @@ impl<'a> Draft<'a> {
         Ok(Drafted {
             states: self.states,
             counter: self.counter,
+            remade: self.remade,
         })
     }
 
@@ -156,9 +161,14 @@ impl<'a> Draft<'a> {
     /// Whether an entry takes one more change of ours and one more version. The other side may have
     /// filled it, or may have counted on it so far ahead that we don't follow.
     fn has_room(&self, id: EntryId) -> bool {
+        let state = self.state(id);
+        state.is_some_and(|state| state.versions.len() < ENTRY_VERSIONS_OWN_MAX) && self.can_put(id)
+    }
+
+    /// Whether an entry takes one more move of ours.
+    fn can_put(&self, id: EntryId) -> bool {
         self.state(id).is_some_and(|state| {
-            state.versions.len() < ENTRY_VERSIONS_MAX
-                && state.seen.has_room_for(&self.replica)
+            state.seen.has_room_for(&self.replica)
                 && state.seen.counter_max() <= self.catalog.counter_followed_max()
         })
     }
@@ -201,6 +211,7 @@ impl<'a> Draft<'a> {
     /// Adds a version beside those that an entry has. Returns the entry that has the new one:
     /// another, new entry if this one has no room.
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
+        self.lead(id)?;
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
             return self.make_entry(parent, full.place.name.clone(), version);
@@ -208,6 +219,43 @@ impl<'a> Draft<'a> {
         let dot = self.next_dot_on(id)?;
         self.edit(id, |state| state.add(dot, version));
         Ok(id)
+    }
+
+    /// Makes our next dot greater than all dots under the name of that entry, so that the next
+    /// version has the name. A version whose counter we don't follow gets a lesser dot, in a new
+    /// entry.
+    fn lead(&mut self, id: EntryId) -> Result<(), CatalogError> {
+        let Some(spot) = self.catalog.spot_of(id) else {
+            return Ok(());
+        };
+        let limit = self.catalog.counter_followed_max();
+        let is_far = |group: &&LeafGroup| group.newest().is_some_and(|(dot, _)| dot.counter > limit);
+        if spot.slot.leaves.iter().filter(is_far).count() > RIVALS_REMADE_MAX {
+            return Ok(());
+        }
+        for group in &spot.slot.leaves {
+            let members = group
+                .members
+                .iter()
+                .copied()
+                .filter(|(dot, id)| self.has(*id, dot));
+            let (near, far): (Vec<_>, Vec<_>) = members.partition(|(dot, _)| dot.counter <= limit);
+            let newest = near.first().map_or(0, |(dot, _)| dot.counter);
+            self.counter = self.counter.max(newest);
+            for (dot, id) in &far {
+                self.edit(*id, |state| drop(state.versions.remove(dot)));
+            }
+            if near.is_empty() && !far.is_empty() {
+                let made = self.make_entry(first_of(&spot.folder), spot.path.name(), group.version())?;
+                self.remade.extend(far.iter().map(|(_, id)| (*id, made)));
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, id: EntryId, dot: &Dot) -> bool {
+        self.state(id)
+            .is_some_and(|state| state.versions.contains_key(dot))
     }
 
     /// Turns a conflict copy into a file of its own.
@@ -223,7 +271,7 @@ impl<'a> Draft<'a> {
 
     /// Whether all entries of a group can be moved.
     pub(super) fn can_move(&self, group: &LeafGroup) -> bool {
-        group.members.iter().all(|(_, id)| self.has_room(*id))
+        group.members.iter().all(|(_, id)| self.can_put(*id))
     }
 
     pub(super) fn drop_versions(&mut self, group: &LeafGroup) {
@@ -260,11 +308,42 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// Moves entries with all that is in them. An entry that takes no change of ours stays where it
+    /// is, empty: new entries get what it has, and what is in it moves one by one.
     pub(super) fn put_all(&mut self, entries: Vec<EntryId>, to: &SharePath) -> Result<(), CatalogError> {
         let parent = self.folder_for(to)?;
-        entries
+        let mut open: Vec<_> = entries.into_iter().map(|id| (id, parent, to.name())).collect();
+        while let Some((id, parent, name)) = open.pop() {
+            if self.can_put(id) {
+                self.put(id, parent, name)?;
+                continue;
+            }
+            if let Some(folder) = self.remake(id, parent, &name)? {
+                let tree = &self.catalog.tree;
+                let inside = tree.children(id).filter(|(_, child)| tree.is_visible(*child));
+                open.extend(inside.map(|(name, child)| (child, folder, name.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the versions of an entry to new entries in another place. Returns the new folder if it
+    /// is one.
+    fn remake(&mut self, id: EntryId, parent: EntryId, name: &Name) -> Result<Option<EntryId>, CatalogError> {
+        let state = self.state(id).into_iter();
+        let versions: Vec<_> = state.flat_map(|state| state.versions.values().cloned()).collect();
+        self.edit(id, |state| state.versions.clear());
+        for version in versions
             .into_iter()
-            .try_for_each(|id| self.put(id, parent, to.name()))
+            .filter(|version| version.kind != Kind::Folder)
+        {
+            let made = self.make_entry(parent, name.clone(), version)?;
+            self.remade.push((id, made));
+        }
+        let is_folder = self.catalog.is_folder(id);
+        is_folder
+            .then(|| self.make_entry(parent, name.clone(), FOLDER))
+            .transpose()
     }
 
     /// The folder that `path` is in; made if it does not exist.
@@ -282,12 +361,6 @@ impl<'a> Draft<'a> {
     }
 
     fn put(&mut self, id: EntryId, parent: EntryId, name: Name) -> Result<(), CatalogError> {
-        let seen = self.state(id).map_or(0, |state| state.seen.counter_max());
-        let limit = self.catalog.counter_followed_max();
-        if seen > limit {
-            let fault = StateFault::CounterTooFarAhead { counter: seen, limit };
-            return Err(CatalogError::BadState { id, fault });
-        }
         let stamp = self.next_dot_on(id)?;
         self.edit(id, |state| state.put(Place { stamp, parent, name }));
         Ok(())
@@ -298,7 +371,7 @@ impl<'a> Draft<'a> {
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
         let lifted = self.catalog.tree.lifted();
         let places: Vec<_> = lifted
-            .filter(|id| self.has_room(*id))
+            .filter(|id| self.can_put(*id))
             .filter_map(|id| Some((id, self.catalog.state(id)?.place.name.clone())))
             .collect();
         places

@@ -26,6 +26,8 @@ pub struct Change {
     /// The versions that the operation made. A rename makes none for an entry that keeps what it
     /// has.
     pub made: Vec<(EntryId, Dot)>,
+    /// Entries that take no change of ours, and the new entries that have got their versions.
+    pub remade: Vec<(EntryId, EntryId)>,
 }
 
 impl Change {
@@ -170,7 +172,11 @@ impl Catalog {
     }
 
     pub(super) fn store_change(&mut self, drafted: Drafted) -> Change {
-        let Drafted { mut states, counter } = drafted;
+        let Drafted {
+            mut states,
+            counter,
+            remade,
+        } = drafted;
         states.retain(|id, state| self.state(*id) != Some(state));
         let touched = states.keys().copied().collect();
         let dots = states
@@ -183,7 +189,11 @@ impl Catalog {
         let made = dots.filter(|made| !is_known(made)).collect();
         self.store(states);
         self.counter = self.counter.max(counter);
-        Change { touched, made }
+        Change {
+            touched,
+            made,
+            remade,
+        }
     }
 }
 

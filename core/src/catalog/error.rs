@@ -88,6 +88,16 @@ pub enum CatalogError {
         /// How many are allowed.
         limit: u64,
     },
+    /// Two valid states of an entry have too much together.
+    #[error(
+        "the changes of {id:?} on both sides can't be merged: {fault}\nhint: remove it, and share it anew"
+    )]
+    EntryFull {
+        /// The entry.
+        id: EntryId,
+        /// What there is too much of.
+        fault: StateFault,
+    },
     /// The catalog's counter has reached its end.
     #[error("the catalog can't count any further\nhint: restart both peers and share anew")]
     CounterExhausted,
@@ -105,7 +115,7 @@ impl CatalogError {
     /// Whether it was refused only for lack of room: a catalog with less in it would accept it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Full | Self::TooLarge { .. })
+        matches!(self, Self::Full | Self::TooLarge { .. } | Self::EntryFull { .. })
     }
 }
 
@@ -122,14 +132,6 @@ pub enum StateFault {
     /// A dot that its own version vector does not cover, or a counter of 0.
     #[error("it holds a dot that it claims not to have seen")]
     UnseenDot,
-    /// A counter so far ahead that a change of ours would use up our own.
-    #[error("its counter `{counter}` is too far ahead, this peer follows up to `{limit}`")]
-    CounterTooFarAhead {
-        /// The counter.
-        counter: u64,
-        /// Up to which a change follows.
-        limit: u64,
-    },
     /// Too many concurrent versions.
     #[error("it has {count} versions, at most {ENTRY_VERSIONS_MAX} are kept")]
     TooManyVersions {

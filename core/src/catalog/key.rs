@@ -1,8 +1,10 @@
 //! Keys: identify something shown across renames, and find where it is shown now.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::Catalog;
 use super::dot::Dot;
-use super::folders::Folder;
+use super::folders::{Folder, Folders};
 use super::share_path::SharePath;
 use super::state::EntryId;
 use super::view::{Item, LeafGroup, Shown, Slot};
@@ -63,6 +65,29 @@ impl Catalog {
         }
         let group = spot.slot.group_of(key)?;
         self.shown_leaf(&spot, group)
+    }
+
+    /// The versions of files and links that are shown under the names of those entries. Costs as
+    /// much as one look-up of each name, however many of the entries have it.
+    pub(crate) fn shown_with(&self, ids: impl IntoIterator<Item = EntryId>) -> HashSet<(EntryId, Dot)> {
+        let mut known = KnownPaths::default();
+        let ids = ids.into_iter();
+        let paths: BTreeSet<_> = ids.filter_map(|id| self.path_of(id, &mut known)).collect();
+        let (mut folders, mut shown) = (Folders::new(self), HashSet::new());
+        for path in paths {
+            let parent = path.parent();
+            let Some(folder) = folders.at(parent.as_ref()) else {
+                continue;
+            };
+            for (name, item) in self.items_named(folder, &path.name(), |_| true) {
+                if let Item::Leaf(group) | Item::Copy(group) = item
+                    && SharePath::within(parent.as_ref(), &name).is_ok()
+                {
+                    shown.extend(group.members.into_iter().map(|(dot, id)| (id, dot)));
+                }
+            }
+        }
+        shown
     }
 
     /// The surroundings of an entry that can be reached from the top, whether it is visible or not.

@@ -15,17 +15,26 @@ use crate::limits::MERGE_PIECE_ENTRIES_MAX;
 /// States from elsewhere that were checked, to be merged piece by piece in the order in which they
 /// arrived.
 #[derive(Debug)]
-pub(crate) struct Batch(VecDeque<(EntryId, EntryState)>);
+pub(crate) struct Batch {
+    states: VecDeque<(EntryId, EntryState)>,
+    left_out: Option<CatalogError>,
+}
 
 impl Batch {
     /// Whether all of it has been merged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.states.is_empty()
+    }
+
+    /// Why a state was left out, if one was: with ours merged in, it has more than an entry may
+    /// have. Each of the two was valid, so whoever sent it need not have broken a rule.
+    pub(crate) fn left_out(self) -> Option<CatalogError> {
+        self.left_out
     }
 
     /// The entries of the next piece.
     pub(crate) fn next_entries(&self) -> impl Iterator<Item = EntryId> {
-        let next = self.0.iter().take(MERGE_PIECE_ENTRIES_MAX);
+        let next = self.states.iter().take(MERGE_PIECE_ENTRIES_MAX);
         next.map(|(id, _)| *id)
     }
 }
@@ -36,12 +45,14 @@ impl Catalog {
     /// Returns the visible changes. A batch that holds an invalid state, or for which there is no
     /// room, is refused whole, and nothing changes.
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
-        let Batch(states) = self.checked(states)?;
-        let merged = self.merged(states)?;
+        let Batch { states, mut left_out } = self.checked(states)?;
+        left_out.take().map_or(Ok(()), Err)?;
+        let merged = self.merged(states, &mut left_out)?;
         Ok(self.store_and_compare(merged).news.events().collect())
     }
 
-    /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing.
+    /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing. A state that is
+    /// valid, but too large with ours merged in, is left out, and the others are not.
     pub(crate) fn checked(&self, states: Vec<(EntryId, EntryState)>) -> Result<Batch, CatalogError> {
         let mut batch: VecDeque<(EntryId, EntryState)> = VecDeque::with_capacity(states.len());
         let mut position_of = HashMap::new();
@@ -54,12 +65,22 @@ impl Catalog {
                 None => batch.push_back((id, state)),
             }
         }
-        let mut room = Room::of(self);
-        for (id, state) in &batch {
-            room.take(id, &*self.joined(*id, Cow::Borrowed(state))?);
-        }
+        let (mut room, mut left_out) = (Room::of(self), None);
+        batch.retain(|(id, state)| match self.joined(*id, Cow::Borrowed(state)) {
+            Ok(joined) => {
+                room.take(id, &joined);
+                true
+            }
+            Err(error) => {
+                left_out = Some(error);
+                false
+            }
+        });
         room.check()?;
-        Ok(Batch(batch))
+        Ok(Batch {
+            states: batch,
+            left_out,
+        })
     }
 
     /// Merges the next [`MERGE_PIECE_ENTRIES_MAX`] states of a batch that this catalog has checked.
@@ -67,9 +88,10 @@ impl Catalog {
     /// The caller may release its lock on the catalog between two pieces. A piece can fail only
     /// because of a change made here in between; then the rest of the batch is refused.
     pub(crate) fn merge_piece(&mut self, batch: &mut Batch) -> Result<MergedPiece, CatalogError> {
-        let count = batch.0.len().min(MERGE_PIECE_ENTRIES_MAX);
-        let piece: Vec<_> = batch.0.drain(..count).collect();
-        let merged = self.merged(piece).inspect_err(|_| batch.0.clear())?;
+        let Batch { states, left_out } = batch;
+        let count = states.len().min(MERGE_PIECE_ENTRIES_MAX);
+        let piece: Vec<_> = states.drain(..count).collect();
+        let merged = self.merged(piece, left_out).inspect_err(|_| states.clear())?;
         let entries = merged.keys().copied().collect();
         let Difference { news, displaced } = self.store_and_compare(merged);
         Ok(MergedPiece {
@@ -79,16 +101,21 @@ impl Catalog {
         })
     }
 
-    /// The states that differ from ours once the given states are merged in.
+    /// The states that differ from ours once the given states are merged in, but for those that are
+    /// too large then.
     fn merged(
         &self,
         states: impl IntoIterator<Item = (EntryId, EntryState)>,
+        left_out: &mut Option<CatalogError>,
     ) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
         let mut merged = BTreeMap::new();
         for (id, state) in states {
-            let joined = self.joined(id, Cow::Owned(state))?;
-            if self.state(id) != Some(&*joined) {
-                merged.insert(id, joined.into_owned());
+            match self.joined(id, Cow::Owned(state)) {
+                Ok(joined) if self.state(id) != Some(&*joined) => {
+                    merged.insert(id, joined.into_owned());
+                }
+                Ok(_) => {}
+                Err(error) => *left_out = Some(error),
             }
         }
         self.check_room(&merged)?;
@@ -109,7 +136,7 @@ impl Catalog {
             None => state,
         };
         let fits = joined.check_sizes();
-        fits.map_err(|fault| CatalogError::BadState { id, fault })?;
+        fits.map_err(|fault| CatalogError::EntryFull { id, fault })?;
         Ok(joined)
     }
 }

@@ -135,6 +135,10 @@ impl Draft<'_> {
     /// conflict copies stay there.
     fn outrank(&mut self, moved: &Item, replaced: &Item, to: &SharePath) -> Result<(), CatalogError> {
         let Item::Leaf(group) = moved else { return Ok(()) };
+        if !self.can_move(group) {
+            // A new entry has the newest version there already.
+            return Ok(());
+        }
         let leaving = match replaced {
             Item::Folder(entries) => entries.clone(),
             Item::Leaf(group) | Item::Copy(group) => group.entries(),
@@ -154,11 +158,13 @@ impl LeafGroup {
     }
 
     /// The group as one version.
-    fn version(&self) -> Version {
-        Version {
+    pub(super) fn version(&self) -> Version {
+        let mut version = Version {
             kind: self.kind.clone(),
             holders: self.holders.clone(),
-        }
+        };
+        version.trim_holders();
+        version
     }
 }
 

@@ -149,7 +149,7 @@ impl Version {
 
     /// Keeps the smallest holders of a union. Which ones those are does not depend on the order of
     /// merging, so this bound never makes two catalogs differ.
-    fn trim_holders(&mut self) {
+    pub(super) fn trim_holders(&mut self) {
         while self.holders.len() > VERSION_HOLDERS_MAX {
             self.holders.pop_last();
         }

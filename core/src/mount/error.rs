@@ -122,6 +122,7 @@ impl From<CatalogError> for FsError {
             CatalogError::Full | CatalogError::TooLarge { .. } | CatalogError::CounterExhausted => Self::Full,
             CatalogError::IntoItself { .. }
             | CatalogError::BadFile { .. }
+            | CatalogError::EntryFull { .. }
             | CatalogError::BadState { .. } => Self::Invalid,
         }
     }

@@ -7,6 +7,8 @@ mod crossing;
 mod deep;
 mod expectation;
 #[cfg(unix)]
+mod far_ahead;
+#[cfg(unix)]
 mod hidden;
 #[cfg(unix)]
 mod own_paths;

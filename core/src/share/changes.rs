@@ -85,7 +85,8 @@ impl Share {
     }
 
     /// Takes in states from the other peer: all of them, or none if one is invalid or if there is
-    /// no room for them.
+    /// no room for them. A state that is too large together with ours is left out alone, and
+    /// reported when the others were merged.
     ///
     /// They are merged in pieces, and the catalog is not locked between two of them. A change that
     /// is made here meanwhile may take the room of the rest, which is refused then.
@@ -97,7 +98,7 @@ impl Share {
                 news.events().for_each(|event| hooks.merged(event));
             }
         }
-        Ok(())
+        batch.left_out().map_or(Ok(()), Err)
     }
 
     fn merge_piece(&self, batch: &mut Batch) -> Result<News, CatalogError> {

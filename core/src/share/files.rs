@@ -101,9 +101,11 @@ impl Files {
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
         self.forget_own(&change.touched);
-        if let Some(entry) = self.catalog.lookup(path) {
-            self.origins.insert((entry.id, entry.dot), source.path.clone());
-            for entry in self.given_as(path, entry.id, &source.content) {
+        let shown = self.catalog.lookup(path).map(|shown| (shown.id, shown.dot));
+        let mut versions = shown.into_iter().chain(change.made.iter().copied());
+        if let Some((entry, dot)) = versions.find(|version| self.is_version(version, &source.content)) {
+            self.origins.insert((entry, dot), source.path.clone());
+            for entry in self.given_as(path, entry, &source.content) {
                 self.own.note(&source.path, path, entry);
                 self.hold(entry, source.clone());
             }
@@ -113,6 +115,14 @@ impl Files {
             self.let_go(replaced.file().map(|file| file.content));
         }
         Ok(change.touched)
+    }
+
+    /// Whether a version has the content. Under the name of a file that was just shared there may
+    /// be another one, if the other peer has counted too far ahead under it.
+    fn is_version(&self, (id, dot): &(EntryId, Dot), content: &ContentId) -> bool {
+        let state = self.catalog.state(*id);
+        let version = state.and_then(|state| state.versions.get(dot));
+        version.and_then(content_of) == Some(*content)
     }
 
     /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer
@@ -154,20 +164,30 @@ impl Files {
         let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
         let gained: HashMap<_, _> = gained.map(|(entry, content)| (content, entry)).collect();
-        let mut hidden = self.held_by(piece.entries.iter().chain(&piece.displaced));
-        hidden.retain(|(entry, content)| !shows(&self.catalog, *entry, content));
+        let had = self.held_by(piece.entries.iter().chain(&piece.displaced));
+        let is_given = |(entry, content): &&(EntryId, ContentId)| self.grants.is_given(content, *entry);
+        let mut hidden: HashSet<_> = had.iter().filter(is_given).copied().collect();
+        let shown = self.catalog.shown_with(hidden.iter().map(|(entry, _)| *entry));
+        hidden.retain(|(entry, content)| !shows_among(&self.catalog, &shown, *entry, content));
         let contents: HashSet<_> = before.union(&hidden).map(|(_, content)| *content).collect();
+        let mut left_of = Vec::new();
         for content in contents {
             let catalog = &self.catalog;
             let stays = |entry| has(catalog, entry, &content) && !hidden.contains(&(entry, content));
             let left = self.grants.prune(&content, stays);
-            if left.is_empty() {
-                continue;
+            if !left.is_empty() {
+                let others = self.held_for.get(&content).into_iter().flatten();
+                let heirs: Vec<_> = gained.get(&content).into_iter().chain(others).copied().collect();
+                left_of.push((content, left, heirs));
             }
-            let others = self.held_for.get(&content).into_iter().flatten();
-            let mut heirs = gained.get(&content).into_iter().chain(others).copied();
-            let heir = heirs.find(|entry| shows(catalog, *entry, &content));
-            let is_had = hidden.iter().any(|(_, had)| *had == content);
+        }
+        let heirs = left_of.iter().flat_map(|(.., heirs)| heirs).copied();
+        let shown = self.catalog.shown_with(heirs);
+        let had: HashSet<_> = had.into_iter().map(|(_, content)| content).collect();
+        for (content, left, heirs) in left_of {
+            let is_shown = |entry: &EntryId| shows_among(&self.catalog, &shown, *entry, &content);
+            let heir = heirs.into_iter().find(is_shown);
+            let is_had = had.contains(&content);
             for path in left {
                 match heir {
                     Some(heir) => self.grants.grant(content, &path, heir),
@@ -287,9 +307,14 @@ impl Files {
             .collect();
         let mut held = self.note_holding(&change.touched);
         held.retain(|held| made.contains(held));
+        let mut remade: HashMap<EntryId, Vec<EntryId>> = HashMap::new();
+        for (old, new) in &change.remade {
+            remade.entry(*new).or_default().push(*old);
+        }
         for (id, content) in held {
-            self.grants.follow(&content, &change.touched, id);
-            self.own.follow(&change.touched, id);
+            let before = remade.get(&id).unwrap_or(&change.touched);
+            self.grants.follow(&content, before, id);
+            self.own.follow(before, id);
         }
     }
 
@@ -360,6 +385,13 @@ fn content_of(version: &Version) -> Option<ContentId> {
 /// Whether an entry has the content.
 pub(super) fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
     contents_of(catalog, id).any(|held| held == *content)
+}
+
+/// Whether one of the versions that are `shown` is the content, in that entry.
+fn shows_among(catalog: &Catalog, shown: &HashSet<(EntryId, Dot)>, id: EntryId, content: &ContentId) -> bool {
+    let state = catalog.state(id).into_iter();
+    let mut versions = state.flat_map(|state| &state.versions);
+    versions.any(|(dot, version)| content_of(version) == Some(*content) && shown.contains(&(id, *dot)))
 }
 
 /// Whether anybody can see that an entry has the content.

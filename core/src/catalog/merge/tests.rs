@@ -143,28 +143,39 @@ fn a_fresh_peer_takes_and_changes_what_a_counted_up_pair_shares() {
 }
 
 #[test]
-fn a_rename_that_a_far_counter_would_undo_is_an_error() {
+fn a_folder_on_which_another_peer_has_counted_far_ahead_can_be_renamed() {
     let mut alice = catalog_of(1);
-    drop(alice.add_folder(&path("folder")).unwrap());
-    let (id, mut state) = alice.all_states().remove(0);
-    let far = dot(u64::MAX, 3);
-    state.put(crate::catalog::Place {
-        stamp: far,
-        ..state.place.clone()
-    });
-    alice.merge(vec![(id, state)]).unwrap();
-    let error = alice.rename(&path("folder"), &path("other")).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            CatalogError::BadState {
-                fault: StateFault::CounterTooFarAhead { .. },
-                ..
-            }
-        ),
-        "{error:?}"
-    );
-    assert_eq!(tree(&alice), ["folder/"]);
+    add(&mut alice, "folder/far/report", 1);
+    add(&mut alice, "folder/near/notes", 2);
+    drop(alice.add_folder(&path("folder/empty")).unwrap());
+    drop(alice.remove(&path("folder/near/notes")).unwrap());
+    add(&mut alice, "folder/near/other", 3);
+    let mut states = alice.all_states();
+    states.retain(|(_, state)| state.place.name.as_str() != "near");
+    for (_, state) in &mut states {
+        let stamp = dot(u64::MAX, 3);
+        let place = state.place.clone();
+        state.put(crate::catalog::Place { stamp, ..place });
+    }
+    alice.merge(states).unwrap();
+    let near = alice.lookup(&path("folder/near")).unwrap().id;
+    drop(alice.rename(&path("folder"), &path("other")).unwrap());
+    let moved = [
+        "other/",
+        "other/empty/",
+        "other/far/",
+        "other/far/report 1",
+        "other/near/",
+        "other/near/other 3",
+    ];
+    assert_eq!(tree(&alice), moved);
+    assert_eq!(alice.lookup(&path("other/near")).unwrap().id, near);
+    let mut carol = catalog_of(7);
+    sync(&mut alice, &mut carol);
+    drop(carol.rename(&path("other"), &path("folder")).unwrap());
+    sync(&mut alice, &mut carol);
+    assert_eq!(tree(&alice).len(), moved.len());
+    assert_eq!(tree(&alice)[3], "folder/far/report 1");
 }
 
 #[test]
@@ -227,7 +238,7 @@ fn a_merge_of_two_states_into_one_beyond_the_limit_is_refused() {
     let before = bob.digest();
     assert!(matches!(
         bob.merge(vec![crowd(6000)]),
-        Err(CatalogError::BadState { .. })
+        Err(CatalogError::EntryFull { .. })
     ));
     assert_eq!(bob.digest(), before);
 }
@@ -283,4 +294,110 @@ fn a_conflict_is_reported_with_the_name_of_the_copy() {
             copy
         }]
     );
+}
+
+#[test]
+fn a_fresh_peer_renames_a_folder_of_a_peer_that_was_counted_up() {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "seed", 1);
+    for turn in 1..=16 {
+        let (id, mut state) = alice.all_states().remove(0);
+        state.seen.note(dot(turn * 4 * CATALOG_COUNTER_LEAD_MAX, 3));
+        alice.merge(vec![(id, state)]).unwrap();
+    }
+    add(&mut alice, "folder/a", 2);
+    let mut carol = catalog_of(7);
+    sync(&mut alice, &mut carol);
+    drop(carol.rename(&path("folder"), &path("other")).unwrap());
+    sync(&mut alice, &mut carol);
+    assert_eq!(tree(&alice), ["other/", "other/a 2", "seed 1"]);
+}
+
+/// alice's file after mallory has noted so many further replicas and added so many versions.
+fn filled(replicas: u64, versions: u64) -> Catalog {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "report", 1);
+    let (id, mut state) = alice.all_states().remove(0);
+    let theirs = |counter, incarnation| {
+        let mut dot = dot(counter, 3);
+        dot.replica.incarnation = incarnation;
+        dot
+    };
+    for incarnation in 0..replicas {
+        state.seen.note(theirs(1, incarnation));
+    }
+    for counter in 1..=versions {
+        let mut file = crate::catalog::tests::file(1);
+        file.content.len = 1000 + counter;
+        let version = Version {
+            kind: crate::catalog::Kind::File(file),
+            holders: [].into(),
+        };
+        state.add(theirs(counter, 0), version);
+    }
+    alice.merge(vec![(id, state)]).unwrap();
+    alice
+}
+
+#[test]
+fn two_peers_that_change_a_filled_entry_at_the_same_time_can_merge() {
+    use crate::limits::{ENTRY_REPLICAS_OWN_MAX, ENTRY_VERSIONS_OWN_MAX};
+    let replicas = [
+        ENTRY_REPLICAS_MAX - 1,
+        ENTRY_REPLICAS_OWN_MAX,
+        ENTRY_REPLICAS_OWN_MAX - 2,
+    ];
+    let versions = [
+        ENTRY_VERSIONS_MAX - 1,
+        ENTRY_VERSIONS_OWN_MAX,
+        ENTRY_VERSIONS_OWN_MAX - 1,
+    ];
+    let filled = replicas.map(|count| filled(count as u64, 0));
+    let filled = filled
+        .into_iter()
+        .chain(versions.map(|count| self::filled(1, count as u64)));
+    for (case, alice) in filled.enumerate() {
+        let (mut bob, mut carol) = (catalog_of(7), catalog_of(8));
+        bob.merge(alice.all_states()).unwrap();
+        carol.merge(alice.all_states()).unwrap();
+        add(&mut bob, "report", 2);
+        add(&mut carol, "report", 3);
+        sync(&mut bob, &mut carol);
+        for seed in [2, 3] {
+            let is_there =
+                |shown: &crate::catalog::Shown| shown.has_content(&crate::catalog::tests::file(seed).content);
+            assert!(bob.list().iter().any(is_there), "{case} {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_we_make_of_twins_with_many_holders_is_taken_by_others() {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "draft", 1);
+    let (id, state) = alice.all_states().remove(0);
+    let mut twins = Vec::new();
+    for twin in 1..=2_u8 {
+        let mut state = state.clone();
+        let crowd = (0..).take(VERSION_HOLDERS_MAX);
+        let holders = crowd.map(|peer| dot(1, u16::from(twin) * 1000 + peer).replica.fingerprint);
+        let holders: std::collections::BTreeSet<_> = holders.collect();
+        state
+            .versions
+            .values_mut()
+            .for_each(|version| version.holders = holders.clone());
+        twins.push((EntryId::from_bytes([twin; 16]), state));
+    }
+    assert!(twins.iter().all(|(twin, _)| *twin != id));
+    alice.merge(twins).unwrap();
+    add(&mut alice, "report", 2);
+    let replace = crate::catalog::OnExisting::Replace;
+    drop(
+        alice
+            .rename_with(&path("draft"), &path("report"), replace)
+            .unwrap(),
+    );
+    let mut carol = catalog_of(7);
+    sync(&mut alice, &mut carol);
+    assert_eq!(tree(&carol), ["report 1"]);
 }

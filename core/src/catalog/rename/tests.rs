@@ -190,3 +190,27 @@ fn no_kind_of_rename_makes_a_path_too_deep() {
     ));
     assert_eq!(alice.digest(), before);
 }
+
+#[test]
+fn files_on_which_another_peer_has_counted_far_ahead_are_exchanged_beside_their_copies() {
+    let (mut alice, mut bob) = (catalog_of(1), catalog_of(2));
+    add(&mut alice, "one", 1);
+    add(&mut alice, "two", 2);
+    add(&mut bob, "two", 3);
+    add(&mut bob, "one", 4);
+    alice.merge(bob.all_states()).unwrap();
+    let mut states = alice.all_states();
+    for (_, state) in &mut states {
+        let mut far = state.place.stamp;
+        far.replica.incarnation = 99;
+        far.counter = u64::MAX;
+        state.seen.note(far);
+    }
+    let mut far = alice.clone();
+    far.merge(states).unwrap();
+    for catalog in [&mut alice, &mut far] {
+        drop(exchange(catalog, "one", "two").unwrap());
+    }
+    assert_eq!(tree(&far), tree(&alice));
+    assert!(tree(&far).contains(&"one 2".into()) && tree(&far).contains(&"two 4".into()));
+}
