@@ -10,6 +10,8 @@
 
 mod backing;
 mod notify;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::convert::Infallible;

@@ -16,23 +16,46 @@ use super::options::Writing;
 /// When the kernel's table cannot be read or polled.
 #[cfg(target_os = "linux")]
 pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
-    use crate::limits::{MOUNT_TABLE_CHANGES_MAX, MOUNT_TABLE_TIMEOUT};
+    use crate::limits::MOUNT_TABLE_TIMEOUT;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use std::io::Read as _;
 
     let limit = Timespec::try_from(MOUNT_TABLE_TIMEOUT).map_err(io::Error::other)?;
-    for _ in 0..MOUNT_TABLE_CHANGES_MAX {
+    wait_for_changes(|| {
         // Opened anew each time: a change after the opening wakes the poll, even one between
         // reading and polling.
         let mut table = std::fs::File::open("/proc/self/mountinfo")?;
         let mut text = Vec::new();
         table.read_to_end(&mut text)?;
         if !lists(&text, path) {
-            return Ok(true);
+            return Ok(Look::Gone);
         }
         let mut changes = [PollFd::new(&table, PollFlags::PRI)];
-        if poll(&mut changes, Some(&limit))? == 0 {
-            return Ok(false);
+        let is_late = poll(&mut changes, Some(&limit))? == 0;
+        Ok(if is_late { Look::Late } else { Look::Changed })
+    })
+}
+
+/// What one look at the kernel's table has found.
+#[cfg(target_os = "linux")]
+enum Look {
+    /// The mount is gone.
+    Gone,
+    /// The table has changed since, so it must be read again.
+    Changed,
+    /// The table has not changed for too long.
+    Late,
+}
+
+/// Looks at the table until the mount is gone: again after each change, up to the limit. Other
+/// processes may change the table all the time.
+#[cfg(target_os = "linux")]
+fn wait_for_changes(mut look: impl FnMut() -> io::Result<Look>) -> io::Result<bool> {
+    for _ in 0..crate::limits::MOUNT_TABLE_CHANGES_MAX {
+        match look()? {
+            Look::Gone => return Ok(true),
+            Look::Changed => {}
+            Look::Late => return Ok(false),
         }
     }
     Ok(false)
@@ -219,6 +242,7 @@ fn escape(first: u8, tail: &[u8]) -> Option<(u8, &[u8])> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::limits::MOUNT_TABLE_CHANGES_MAX;
 
     const TABLE: &[u8] = b"29 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
         61 29 0:51 / /tmp/a\\040b\\012c\\134d ro,nosuid - fuse tandem-probe ro\n";
@@ -263,6 +287,20 @@ mod tests {
     #[test]
     fn a_backslash_that_escapes_nothing_stays() {
         assert_eq!(unescaped(br"a\9z\04"), br"a\9z\04");
+    }
+
+    /// Whether a mount is seen to go after that many changes of the table, all by others.
+    fn goes_after(changes: usize) -> bool {
+        let mut looks = (0..changes)
+            .map(|_| Look::Changed)
+            .chain(std::iter::once(Look::Gone));
+        wait_for_changes(|| Ok(looks.next().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_wait_for_a_mount_to_go_ends_at_the_limit_of_changes() {
+        assert!(goes_after(MOUNT_TABLE_CHANGES_MAX - 1));
+        assert!(!goes_after(MOUNT_TABLE_CHANGES_MAX));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod answers;
 mod crowds;
 mod encounters;
 mod hidden;
+mod limits;
 mod links;
 #[cfg(feature = "fuse")]
 mod refusals;

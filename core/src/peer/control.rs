@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -83,7 +83,7 @@ impl Outgoing {
 
 /// Hears messages until the lane ends, and says how it ended.
 pub(crate) async fn hear(
-    mut lane: ReadHalf<TlsStream<TcpStream>>,
+    mut lane: impl AsyncRead + Unpin,
     heard: mpsc::Sender<Result<ControlMessage, WireError>>,
 ) {
     loop {
@@ -197,6 +197,26 @@ mod tests {
         assert_eq!(outgoing.take_page().len(), PAGE_ENTRIES_MAX);
         assert_eq!(outgoing.take_page(), [id(count - 1)]);
         assert!(outgoing.take_page().is_empty());
+    }
+
+    /// Receives a frame of `len` bytes, all of them zeros.
+    async fn receive(len: usize) -> WireError {
+        let mut lane = u32::try_from(len).unwrap().to_be_bytes().to_vec();
+        lane.resize(lane.len() + len, 0);
+        let (heard, mut messages) = mpsc::channel(1);
+        hear(lane.as_slice(), heard).await;
+        messages.recv().await.unwrap().unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_control_frame_is_read_up_to_the_limit_and_refused_with_one_byte_more() {
+        let at_the_limit = receive(CONTROL_FRAME_LEN_MAX).await;
+        assert!(
+            matches!(at_the_limit, WireError::Malformed { .. }),
+            "{at_the_limit}"
+        );
+        let longer = receive(CONTROL_FRAME_LEN_MAX + 1).await;
+        assert!(matches!(longer, WireError::FrameTooLong { .. }), "{longer}");
     }
 
     #[test]

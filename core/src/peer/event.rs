@@ -176,3 +176,27 @@ impl Events {
         drop(self.0.send(event));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(number: usize) -> Event {
+        let path = SharePath::parse(&number.to_string()).unwrap();
+        Event::Added { path }
+    }
+
+    /// The first event that a subscriber reads after `count` were emitted.
+    async fn first_of(count: usize) -> Event {
+        let events = Events::new();
+        let mut subscriber = events.subscribe();
+        (0..count).for_each(|number| events.emit(added(number)));
+        subscriber.next().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_may_fall_behind_up_to_the_limit_and_misses_one_event_beyond_it() {
+        assert_eq!(first_of(EVENTS_KEPT).await, added(0));
+        assert_eq!(first_of(EVENTS_KEPT + 1).await, Event::Missed { count: 1 });
+    }
+}

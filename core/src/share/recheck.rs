@@ -88,10 +88,10 @@ impl Share {
         }
     }
 
-    /// Whether any files wait to be read again.
+    /// How many files wait to be read again.
     #[cfg(test)]
-    pub(crate) fn has_rechecks(&self) -> bool {
-        self.stale.capacity() < self.stale.max_capacity()
+    pub(crate) fn waiting_rechecks(&self) -> usize {
+        self.stale.max_capacity() - self.stale.capacity()
     }
 
     /// Reads a source again that is not what it was, shares what it is now, and returns it if that

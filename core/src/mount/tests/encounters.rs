@@ -3,7 +3,7 @@
 
 use super::*;
 
-fn written_count(alone: &Alone) -> usize {
+pub(super) fn written_count(alone: &Alone) -> usize {
     std::fs::read_dir(alone._store.path().join("written"))
         .unwrap()
         .count()

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::unshared::Two;
 use super::{content, lonely_peer};
 use crate::catalog::{Catalog, CatalogError, Dot, FileVersion, ReplicaId, SharePath, steps_of};
 use crate::identity::Fingerprint;
+use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::peer::{Event, EventStream, Peer, PeerConfig, SessionState};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -294,4 +296,19 @@ async fn pull_extremes(umask: u32) {
         drop(std::fs::remove_file(&target));
     }
     peer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn entries_with_one_content_are_remembered_up_to_the_limit() {
+    let two = Two::new().await;
+    two.share("notes.txt", b"text").await;
+    let remembered = || two.alice.share.files().entry_count(&content(b"text"));
+    for number in 1..CONTENT_ENTRIES_MAX {
+        two.name_content(&number.to_string(), b"text");
+    }
+    assert_eq!(remembered(), CONTENT_ENTRIES_MAX);
+    two.name_content("one more", b"text");
+    assert_eq!(remembered(), CONTENT_ENTRIES_MAX);
+    assert_eq!(two.alice.list().len(), CONTENT_ENTRIES_MAX + 1);
+    two.close().await;
 }
