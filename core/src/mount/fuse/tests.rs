@@ -96,7 +96,7 @@ fn errno_of(path: &Path) -> Option<i32> {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs fuse"]
-async fn a_call_that_panics_is_answered_with_an_io_error_and_the_mount_answers_the_next_ones() {
+async fn a_call_that_panics_is_an_io_error_and_the_mount_goes_on() {
     let Adapted { adapter, .. } = adapted().await;
     let at = tempfile::tempdir().unwrap();
     let session = fuser::spawn_mount(Panicking(adapter), at.path(), &fuser::Config::default()).unwrap();
