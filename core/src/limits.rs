@@ -363,8 +363,8 @@ pub const KERNEL_READ_AHEAD_KIB: u32 = 4096;
 pub const KERNEL_THREADS: usize = 2;
 /// Slow calls that run at once on one mount; more wait for their turn.
 pub const SLOW_CALLS_MAX: usize = 64;
-/// Dead mounts on top of each other that are removed before a new one is made. It bounds our own
-/// work: each of them was left by a killed process of this user, and mounting fails where more are.
+/// Dead mounts on top of each other that are removed before a new one is made. Each was left by a
+/// killed process. Where there are more, mounting fails.
 pub const DEAD_MOUNTS_MAX: usize = 16;
 /// Preferred length of reads and writes that a mount reports, in bytes: as many as the kernel puts
 /// into one request.

@@ -9,6 +9,8 @@ use crate::peer::{Peer, PeerConfig};
 
 mod answers;
 mod crowds;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+mod dead;
 mod encounters;
 mod hidden;
 mod limits;
