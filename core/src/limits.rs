@@ -164,7 +164,8 @@ pub const SESSION_PULL_LANES_MAX: usize = 4;
 /// Data lanes of one session, in both directions together.
 pub const SESSION_LANES_MAX: usize = 2 * (SESSION_PULL_LANES_MAX + DEMAND_LANES_MAX);
 /// Idle data lanes that one side of a session keeps: half of all lanes, which are those for the
-/// contents that this side asks for.
+/// contents that this side asks for. It only saves dials; [`SESSION_LANES_MAX`] is what bounds the
+/// lanes of a session.
 pub const ASKING_LANES_MAX: usize = SESSION_LANES_MAX / 2;
 /// Between two lanes that are dialled because the other side asks for them, once
 /// [`SESSION_LANES_MAX`] were dialled at once. An honest peer keeps its lanes. Another peer may
@@ -287,7 +288,8 @@ pub const CONTROL_FRAME_LEN_MAX: usize = 1024 * 1024;
 /// Entries in one page of catalog states. A page that does not fit into a frame is split.
 pub const PAGE_ENTRIES_MAX: usize = 1000;
 /// Bytes of memory that the states of one page may count for (4 MiB), the last state not included.
-/// 1000 ordinary files count for less, and one entry for up to 1 MiB.
+/// 1000 ordinary files count for less, and one entry for up to 1 MiB. It paces what this peer
+/// sends; a page that it receives is bounded by [`CONTROL_FRAME_LEN_MAX`].
 pub const PAGE_LEN_MAX: u64 = 4 << 20;
 /// Control messages that wait to be sent. They are small and few; catalog states do not wait here.
 pub const CONTROL_OUTBOX_LEN: usize = 64;
@@ -369,7 +371,8 @@ pub const KERNEL_READ_AHEAD_KIB: u32 = 4096;
 pub const KERNEL_THREADS: usize = 2;
 /// Slow calls that run at once on one mount; more wait for their turn.
 pub const SLOW_CALLS_MAX: usize = 64;
-/// Dead mounts on top of each other that are removed before a new one is made.
+/// Dead mounts on top of each other that are removed before a new one is made. Each was left by a
+/// killed process. Where there are more, mounting fails.
 pub const DEAD_MOUNTS_MAX: usize = 16;
 /// Preferred length of reads and writes that a mount reports, in bytes: as many as the kernel puts
 /// into one request.

@@ -1,8 +1,7 @@
 //! The façade: one peer, from its start to its close.
 //!
-//! Owns no logic of its own; each call is carried out by the module of its subject. What people,
-//! the command line, the mount and the tests of tandem use is this file, [`PeerConfig`], [`Event`]
-//! and the errors.
+//! Owns no logic of its own; each call is carried out by the module of its subject. Programs and
+//! tests use this file, [`PeerConfig`], [`Event`] and the errors.
 
 mod addresses;
 mod config;
@@ -69,8 +68,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts a peer. It is ready when this returns: it listens, but lets nobody in before
-    /// [`Peer::connect`] or [`Peer::expect`] names a peer.
+    /// Starts a peer. It is ready when this returns: it listens, but refuses every peer until
+    /// [`Peer::connect`] or [`Peer::expect`] names one.
     ///
     /// # Errors
     /// [`StartError`] names the address, the identity or the relay that can't be used.
@@ -86,7 +85,7 @@ impl Peer {
         })
     }
 
-    /// What the other person must be told, out of band.
+    /// The fingerprint of this peer. Its user gives it to the other person, out of band.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.context.fingerprint
@@ -98,12 +97,12 @@ impl Peer {
         self.local
     }
 
-    /// Connects to the peer with that fingerprint, wherever the relay says it is; it must do the
-    /// same. Returns when there is a session, at once if there is one already. From then on a lost
-    /// session is taken up again by itself.
+    /// Connects to the peer with that fingerprint, at the addresses that the relay has for it. The
+    /// other peer must connect to us too. Returns when there is a session, at once if there is one
+    /// already. From then on a lost session is taken up again by itself.
     ///
     /// # Errors
-    /// [`ConnectError`] after the time limit of the configuration, sooner where waiting is no use.
+    /// [`ConnectError`] after the time limit of the configuration, or sooner if waiting can't help.
     pub async fn connect(&self, remote: &Fingerprint) -> Result<(), ConnectError> {
         let searching = Box::pin(connector::connect(&self.context, *remote));
         self.connect_by(searching, *remote).await
@@ -115,7 +114,7 @@ impl Peer {
     /// itself.
     ///
     /// # Errors
-    /// [`ConnectError::Session`] says what each address answered.
+    /// [`ConnectError::Session`] lists what each address answered.
     pub async fn connect_directly(
         &self,
         remote: &Fingerprint,
@@ -134,8 +133,8 @@ impl Peer {
         self.engage(*remote, AfterLoss::AsBefore).map(drop)
     }
 
-    /// Shares the file at `path` under its own name, from where it is. Again for the same file: its
-    /// new content.
+    /// Shares the file at `path` under its own name, from where it is. For a file that is shared
+    /// already, shares its new content.
     ///
     /// # Errors
     /// [`ShareError`] names the path and what is wrong with it.
@@ -165,12 +164,12 @@ impl Peer {
     }
 
     /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not
-    /// followed, and neither they nor what is not a file is shared; what was left out is in the
-    /// answer.
+    /// followed. Links, devices, pipes and sockets are not shared; the answer lists what was left
+    /// out.
     ///
     /// # Errors
-    /// When the folder itself can't be read, or sharing a file fails for a reason that is not that
-    /// file's own.
+    /// When the folder itself can't be read, or when sharing fails for a reason that concerns more
+    /// than one file.
     pub async fn add_tree(
         &self,
         root: impl AsRef<Path>,
@@ -193,7 +192,7 @@ impl Peer {
     /// as they are.
     ///
     /// # Errors
-    /// When nothing is shared as `from`, or something is as `to`.
+    /// When nothing is shared as `from`, or something is already shared as `to`.
     pub fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         Ok(self.share.rename(from, to)?)
@@ -244,11 +243,11 @@ impl Peer {
     /// Pulls every file of the folder `name`, or of the whole share, into the folder `target`,
     /// which must exist.
     ///
-    /// Folders and symbolic links are made as well. Links are never followed: a folder on the way
-    /// that is one is an error. A link that leads out of `target`, or whose text alone does not
-    /// tell that it stays in it, or that leads through a link which the share does not have, is
-    /// left out; [`Pulled::left_out`] names these. A file that this peer shares from there is
-    /// replaced by its own new version only.
+    /// Folders and symbolic links are made as well. Links are never followed: a link in the place
+    /// of a folder is an error. A link is left out if it leads out of `target`, if its text alone
+    /// does not prove that it stays inside, or if it leads through a link that is not in the share;
+    /// [`Pulled::left_out`] names these. A file that this peer shares from there is replaced by its
+    /// own new version only.
     ///
     /// # Errors
     /// [`PullError::Incomplete`] when only some files could be pulled; the others are in place.
@@ -286,7 +285,7 @@ impl Peer {
         self.context.events.subscribe()
     }
 
-    /// What it shares, for the tests of mounts.
+    /// The share of this peer, for the tests of mounts.
     #[cfg(test)]
     pub(crate) fn share(&self) -> &Share {
         &self.share
@@ -318,9 +317,9 @@ impl Peer {
         })
     }
 
-    /// Connects to `remote` by `way`, unless there is a session already. A session that there is at
-    /// the end is kept, also when `way` failed. `way` is large: have it boxed, or each future on
-    /// the way up contains it twice.
+    /// Connects to `remote` by `way`, unless there is a session already. If there is a session at
+    /// the end, it is kept even when `way` failed. `way` is a large future: box it, or each future
+    /// that contains this one contains it twice.
     async fn connect_by(
         &self,
         way: impl Future<Output = Result<(), ConnectError>>,
@@ -339,8 +338,8 @@ impl Peer {
         Ok(())
     }
 
-    /// From now on `remote` is expected, and no session with a former peer is taken up again.
-    /// `true` if there is a session with it already.
+    /// Expects `remote` from now on. No session with a former peer is taken up again. `true` if
+    /// there is a session with `remote` already.
     fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
         let is_connected = self.context.slot.expect(remote, after_loss)?;
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -350,9 +349,9 @@ impl Peer {
         Ok(is_connected)
     }
 
-    /// Keeps the session with `remote` if there is one. Otherwise, and without a keeper of an
-    /// earlier call, a session that comes later is not said to be taken up again. `true` if there
-    /// is a session.
+    /// Keeps the session with `remote` if there is one, and returns whether there is one. Without
+    /// one, and without a keeper of an earlier call, a later session is not taken up again when it
+    /// is lost.
     fn settle(&self, remote: Fingerprint) -> bool {
         if self.context.slot.is_connected_to(remote) {
             self.keep(remote);
@@ -393,7 +392,7 @@ impl Peer {
     }
 }
 
-/// A call that connects to `remote`; it is settled at its end, also when it is dropped.
+/// A call that connects to `remote`; it is settled when it ends or is dropped.
 struct Search<'a> {
     peer: &'a Peer,
     remote: Fingerprint,

@@ -2,8 +2,8 @@
 //! want of the other peer's files.
 //!
 //! Owns the only lock around the catalog: it is held for one operation, never across an await.
-//! Knows neither sessions nor kernels. Whatever shows the share is an [`Observer`]; the peer that
-//! runs it lends it [`Hooks`]. Reading order: `error shared_file grants served files`, then the
+//! Knows neither sessions nor kernels. A mount sees changes as an [`Observer`]; the peer that runs
+//! the share gives it [`Hooks`]. Reading order: `error shared_file grants served files`, then the
 //! parts of [`Share`]: `changes tree claim own_store recheck remote_file`.
 
 mod changes;
@@ -53,7 +53,7 @@ pub(crate) struct Share {
     files_turn: Mutex<()>,
     received_links: Mutex<ReceivedLinks>,
     rereads: Rereads,
-    /// Sources that the other peer found to be wrong; `recheck` reads them again.
+    /// Sources that the other peer reports as wrong; `recheck` reads them again.
     stale: mpsc::Sender<Arc<Source>>,
     observers: Mutex<Vec<Weak<dyn Observer>>>,
     hooks: Weak<dyn Hooks>,
@@ -88,11 +88,11 @@ impl Share {
         share
     }
 
-    /// The catalog and what is held of it. Don't keep it across an await.
+    /// The catalog and the local files behind it. Don't keep the guard across an await.
     ///
-    /// A plain lock would often go to the thread that has just had it, as a merge has between two
-    /// pieces, and not to those that sleep waiting for it. Here the thread that waits holds the
-    /// turn, and whichever comes again is behind it.
+    /// With a plain lock, the thread that has just released it often gets it again before the
+    /// sleeping ones, for example a merge between two pieces. Here the next thread holds the turn,
+    /// so a thread that comes back queues behind it.
     pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
         let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
@@ -103,14 +103,14 @@ impl Share {
         self.received_links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on `observer` learns of changes, for as long as it lives.
+    /// Reports changes to `observer` from now on, for as long as it exists.
     pub(crate) fn observe(&self, observer: Weak<dyn Observer>) {
         let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
         observers.retain(|observer| observer.strong_count() > 0);
         observers.push(observer);
     }
 
-    /// Has the states of these entries sent to the other peer soon.
+    /// Queues the states of these entries to be sent to the other peer.
     pub(crate) fn announce(&self, touched: Vec<EntryId>) {
         if let Some(hooks) = self.hooks.upgrade() {
             hooks.announce(touched);

@@ -234,3 +234,18 @@ fn digests_differ_where_states_do() {
     assert!(touched.iter().all(|id| differing.contains(id)), "{differing:?}");
     assert!(differing.len() < 10, "{differing:?}");
 }
+
+#[test]
+fn a_page_of_states_takes_one_more_while_it_is_shorter_than_its_limit() {
+    let mut alice = catalog_of(1);
+    add(&mut alice, "a", 1);
+    add(&mut alice, "b", 2);
+    let ids: Vec<_> = alice.all_states().into_iter().map(|(id, _)| id).collect();
+    let len = alice.state(ids[0]).unwrap().len();
+    let count_within = |limit| {
+        let (states, left) = alice.states_within(&ids, limit);
+        (states.len(), left.len())
+    };
+    assert_eq!(count_within(len), (1, 1));
+    assert_eq!(count_within(len + 1), (2, 0));
+}

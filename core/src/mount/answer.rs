@@ -1,8 +1,8 @@
-//! What a call on a file system comes to: its result, or a job that may take long.
+//! The answer to a call on a file system: its result, or a job that may take long.
 //!
 //! A call decides which of the two once, at the point where it would have to wait, copy or hash.
-//! The kernel's handlers run no job: they hand it to another thread. A job that is dropped leaves
-//! the file system as it was before the call, or with a handle more that the file system closes.
+//! The kernel's handlers run no job: they hand it to another thread. Dropping a job leaves the file
+//! system as it was before the call, or with one more handle, which the file system closes.
 
 use super::error::FsError;
 use super::filesystem::FileSystem;
@@ -12,7 +12,7 @@ use super::filesystem::FileSystem;
 pub(crate) enum Answer<T> {
     /// The call is done.
     Done(Result<T, FsError>),
-    /// This has to be done first.
+    /// This job must be run first.
     Later(Job<T>),
 }
 
@@ -37,7 +37,7 @@ impl<T> Answer<T> {
 }
 
 impl<T> Job<T> {
-    /// Does the rest of the call on the file system that was called.
+    /// Runs the rest of the call on the file system that was called.
     pub(crate) fn run(self, fs: &FileSystem) -> Result<T, FsError> {
         (self.0)(fs)
     }

@@ -1,4 +1,4 @@
-//! What a file system says of one file, folder or link, and what may be changed of it.
+//! The attributes of one file, folder or link, and which of them can be changed.
 //!
 //! Plain values without behaviour. Times are nanoseconds since 1970, as in the catalog.
 //!
@@ -8,8 +8,8 @@
 
 use crate::catalog::{EntryId, EntryKey};
 
-/// Names a file, folder or link within one mounted share. Never used again for another one while
-/// anybody knows it.
+/// Names a file, folder or link within one mounted share. It is never used for another one while a
+/// viewer knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(pub u64);
 
@@ -37,7 +37,7 @@ impl Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(pub u64);
 
-/// What a file is made with.
+/// The attributes that a new file gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewFile {
     /// Permission bits and the three above them, at most `0o7777`.
@@ -46,7 +46,7 @@ pub struct NewFile {
     pub owner: Owner,
 }
 
-/// Whose a file is. It is known on this machine only; peers do not share users.
+/// The owner of a file. Only this machine knows it; peers do not share users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The user.
@@ -76,7 +76,7 @@ pub enum NodeKind {
     Link,
 }
 
-/// What stat(2) says.
+/// The attributes that stat(2) reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
     /// Which file, folder or link.
@@ -85,7 +85,7 @@ pub struct Attributes {
     pub kind: NodeKind,
     /// Length in bytes; of a link, that of its target.
     pub len: u64,
-    /// Bytes on disk that it stands for, in units of 512. What was not fetched yet counts: it is no
+    /// Its size on disk, in units of 512 bytes. Bytes that were not fetched yet count: they are no
     /// hole.
     pub block_count: u64,
     /// Permission bits and the three above them, at most `0o7777`.
@@ -102,7 +102,7 @@ pub struct Attributes {
     pub accessed_ns: i64,
 }
 
-/// What setattr changes; `None` leaves a thing as it is.
+/// What setattr changes; `None` leaves an attribute as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Permission bits and the three above them.

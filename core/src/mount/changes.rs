@@ -1,7 +1,7 @@
-//! News for the mounts of a share: what looks different now.
+//! Notifies the mounts of a share of what has changed.
 //!
-//! Called with the catalog locked, right after a change: what it says of folders and inodes is true
-//! at that moment. The viewer that made the change knows it already and is left out.
+//! Called with the catalog locked, right after a change, so what it reports of folders and inodes
+//! is true at that moment. The viewer that made the change is not notified.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::share::{Files, Observer};
 
 impl Observer for ShareView {
     fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]) {
-        // Any number of events may be of one folder, which is looked up once.
+        // Many events may concern one folder, which is looked up once.
         let sights = files
             .catalog
             .lookup_all(events.iter().flat_map(paths_of).collect());
@@ -27,7 +27,7 @@ impl Observer for ShareView {
                 }
                 CatalogEvent::Changed { path } => self.report_content_of(&sights, path, None),
                 CatalogEvent::Renamed { from, to } => {
-                    // Where it is now was not decided through a mount of this peer.
+                    // It was not moved there through a mount of this peer.
                     self.own_links().forget(from);
                     self.report_name_of(&sights, from, None);
                     self.report_new_of(&sights, to, None);
@@ -42,15 +42,15 @@ impl Observer for ShareView {
         }
     }
 
-    /// Entries have other states. What is not there any more is forgotten: an entry that is made
-    /// anew under the same name is another file, even if it has the same id. What was written to
-    /// the old one is shared all the same when it is closed.
+    /// Handles entries whose states have changed. An entry that is gone is forgotten: a new entry
+    /// of the same name is another file, even if it has the same id. Bytes that were written to the
+    /// old one are shared when it is closed.
     fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
         let mut nodes = self.nodes();
         for id in entries {
             let key = EntryKey { id: *id, copy: None };
-            // Looked for only if a mount knows it: a peer may have made any number of entries of
-            // one name.
+            // Searched only if a mount knows it: a peer may have made any number of entries of one
+            // name.
             if !nodes.remembers(&key) || files.catalog.locate(key).is_some() {
                 continue;
             }
@@ -65,18 +65,18 @@ impl Observer for ShareView {
 }
 
 impl ShareView {
-    /// Something of a name that named nothing appeared. No kernel remembers that there was nothing;
-    /// and one that uses the new thing already must not be told to forget it.
+    /// Handles something that appeared under a free name. No kernel caches that a name is free; and
+    /// a kernel that uses the new entry already must not get a notification to forget it.
     pub(super) fn report_new(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
         self.report_new_of(&sights_of(files, path.parent()), path, by);
     }
 
-    /// What had that name has it no more.
+    /// Handles something that has lost its name.
     pub(super) fn report_name(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
         self.report_name_of(&sights_of(files, path.parent()), path, by);
     }
 
-    /// The file of that name has another content, mode or time.
+    /// Handles a file that has another content, mode or time.
     pub(super) fn report_content(&self, files: &Files, path: &SharePath, by: Option<ViewerId>) {
         if self.viewers.has_listeners(by) {
             let paths = path.parent().into_iter().chain([path.clone()]);
@@ -100,7 +100,7 @@ impl ShareView {
         }
     }
 
-    /// The folder of `path` was modified. Returns its inode, if anybody knows it.
+    /// Notes that the folder of `path` was modified. Returns its inode, if a viewer knows it.
     fn touch_folder(&self, sights: &Sights, path: &SharePath) -> Option<Inode> {
         let folder = folder_key(sights, path)?;
         let mut nodes = self.nodes();
@@ -127,7 +127,7 @@ impl ShareView {
             self.viewers.report(by, &Stale::Name { folder, name });
         }
         let inode = shown.and_then(|shown| nodes.known_inode(&shown.key()));
-        // One that is open keeps the content it was opened with; the name leads to its successor.
+        // An open file keeps the content it was opened with; its name leads to the new inode.
         let open = |inode| self.open_file(&nodes, inode).is_some();
         if let Some(inode) = inode {
             let stale = if open(inode) && by.is_none() {
@@ -140,7 +140,7 @@ impl ShareView {
     }
 }
 
-/// What is shown now at the paths that news are of, and at those of their folders.
+/// What is shown now at the changed paths, and at those of their folders.
 type Sights = HashMap<SharePath, Shown>;
 
 fn sights_of(files: &Files, paths: impl IntoIterator<Item = SharePath>) -> Sights {

@@ -1,11 +1,11 @@
-//! The kernel's connection to one mount, and the last resort: ending it though a process still uses
+//! The kernel's connection to one mount, and the last resort: ending it while a process still uses
 //! the mount.
 //!
 //! A process that uses its own mount can't end while the connection lasts: closing a file of the
-//! mount waits for an answer that nobody gives any more, and no signal ends that. Owns the proof
-//! that a connection is ours: it is looked up right after mounting, this process holds the device
-//! of it, and its file `abort`, once open, never means another connection and does nothing when
-//! this one has ended.
+//! mount waits for an answer that never comes, and no signal ends that wait. Owns the proof that a
+//! connection is ours: it is looked up right after mounting, and this process holds its device. Its
+//! file `abort`, once open, never means another connection, and does nothing when this one has
+//! ended.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::mount_table::{self, MountId};
 use crate::limits::{ABORT_PATIENCE, UNMOUNT_PATIENCE};
 
-/// Where the kernel's files about connections are mounted as a rule.
+/// Where the kernel's files about connections are usually mounted.
 const CONTROL: &str = "/sys/fs/fuse/connections";
 
 /// One connection. Dropping it does not end it.
@@ -26,12 +26,13 @@ pub(super) struct Connection {
     path: PathBuf,
     id: Option<MountId>,
     abort: Option<File>,
-    /// Nothing is ever sent; the other end goes when the last call was answered.
+    /// Nothing is ever sent; the other end is dropped when the last call was answered.
     served: Receiver<Infallible>,
 }
 
 impl Connection {
-    /// That of what was just mounted on `path`; it lasts for as long as the other end of `served`.
+    /// The connection of what was just mounted on `path`. It lasts until the other end of `served`
+    /// is dropped.
     pub(super) fn of_mount(path: &Path, served: Receiver<Infallible>) -> Self {
         let id = mount_table::uppermost_share(path).filter(|id| is_served_here(*id));
         Self {
@@ -42,7 +43,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is over; waits for that, but not for longer than `patience`.
+    /// Whether the connection has ended; waits for that up to `patience`.
     pub(super) fn is_over_within(&self, patience: Duration) -> bool {
         matches!(
             self.served.recv_timeout(patience),
@@ -50,14 +51,14 @@ impl Connection {
         )
     }
 
-    /// Gives processes that use the mount a moment to finish, then ends the connection: every call
-    /// on it that waits fails, and so does every later one.
+    /// Gives processes that use the mount a moment to finish, then ends the connection: every
+    /// waiting call fails, and so does every later one.
     pub(super) fn end(&self) {
         if self.is_over_within(ABORT_PATIENCE) {
             return;
         }
         let path = self.path.display();
-        tracing::warn!(%path, "its mount is still used; what uses it gets errors from now on");
+        tracing::warn!(%path, "a mount that must end is still used; processes that use it get errors from now on");
         if let Err(error) = self.abort() {
             tracing::warn!(%error, %path, "could not end the connection of a mount");
         }
@@ -66,7 +67,7 @@ impl Connection {
         }
     }
 
-    /// Ends the connection at once where that is possible only for as long as it is mounted.
+    /// Ends the connection at once on systems where that is possible only while it is mounted.
     pub(super) fn end_before_detaching(&self) {
         if self.abort.is_none()
             && let Err(error) = self.abort()
@@ -86,8 +87,8 @@ impl Connection {
     }
 }
 
-/// Whether this process holds the device of that connection. Older kernels (looked
-/// at: 6.18 does) do not tell of any, and then the table of mounts is believed.
+/// Whether this process holds the device of that connection. Older kernels list no connection (6.18
+/// does); then the table of mounts counts.
 #[cfg(target_os = "linux")]
 fn is_served_here(id: MountId) -> bool {
     let descriptors = std::fs::read_dir("/proc/self/fdinfo").into_iter().flatten();
@@ -95,14 +96,14 @@ fn is_served_here(id: MountId) -> bool {
     is_among(id.connection(), about)
 }
 
-/// What is mounted is not asked there.
+/// There is no such list.
 #[cfg(not(target_os = "linux"))]
 fn is_served_here(_id: MountId) -> bool {
     true
 }
 
-/// Whether one of these descriptors is of that connection, or none is told to be of any
-/// (proc_pid_fdinfo(5)).
+/// Whether one of these descriptors belongs to that connection, or the kernel lists no connection
+/// for any of them (proc_pid_fdinfo(5)).
 #[cfg(target_os = "linux")]
 fn is_among(connection: u32, about: impl Iterator<Item = String>) -> bool {
     let number = |text: String| {
@@ -116,7 +117,7 @@ fn is_among(connection: u32, about: impl Iterator<Item = String>) -> bool {
 }
 
 /// Opens the file that ends a connection when something is written to it. The owner of the mount
-/// may.
+/// may open it.
 #[cfg(target_os = "linux")]
 fn open_abort(id: MountId) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, openat};
@@ -126,19 +127,18 @@ fn open_abort(id: MountId) -> io::Result<File> {
     Ok(openat(control, name, flags, Mode::empty())?.into())
 }
 
-/// Only Linux has them.
+/// Only Linux has such files.
 #[cfg(not(target_os = "linux"))]
 fn open_abort(_id: MountId) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The kernel's folder of connections: where it is mounted, or for root a mount of it that nobody
-/// else sees.
+/// The kernel's folder of connections: where it is mounted, or for root a private mount of it.
 #[cfg(target_os = "linux")]
 fn control_folder() -> io::Result<std::os::fd::OwnedFd> {
     use rustix::fs::{Mode, OFlags, fstatfs, open};
     use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-    /// What statfs(2) says of that folder (linux/magic.h).
+    /// The type of that folder in statfs(2) (linux/magic.h).
     const FUSE_CTL_SUPER_MAGIC: u32 = 0x6573_5543;
 
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -168,6 +168,6 @@ mod tests {
         };
         assert!(is_among(51, &[50, 51]));
         assert!(!is_among(51, &[50, 510]));
-        assert!(is_among(51, &[]), "the kernel tells of none");
+        assert!(is_among(51, &[]), "the kernel lists no connection");
     }
 }

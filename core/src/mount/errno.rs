@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::error::FsError;
 
 impl FsError {
-    /// The number that the caller of read(2), rename(2) and so on gets.
+    /// The number that the caller of read(2), rename(2) and the like gets.
     #[must_use]
     pub fn errno(&self) -> i32 {
         let errno = match self {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_reaches_the_caller_and_what_has_no_number_is_an_io_error() {
+    fn the_caller_gets_the_errno_of_the_system_or_an_io_error_if_there_is_none() {
         let full = FsError::from(io::Error::from(Errno::NOSPC));
         assert_eq!(full.errno(), Errno::NOSPC.raw_os_error());
         let other = FsError::from(io::Error::other("broken"));

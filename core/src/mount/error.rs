@@ -8,7 +8,7 @@ use crate::catalog::{CatalogError, PathError, PathFault};
 use crate::store::SourceError;
 use crate::transfer::FetchFault;
 
-/// Why a call on the file system failed. What was there before is still there.
+/// Why a call on the file system failed. Nothing that was there before is lost.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum FsError {
@@ -39,7 +39,7 @@ pub enum FsError {
     /// A share has no such thing: hard links, devices, pipes.
     #[error("a share can't hold that")]
     NotPermitted,
-    /// The call is not made for this file, now; the caller has another way.
+    /// This file does not support the call at this moment; the caller has another way.
     #[error("this file can't do that")]
     Unsupported,
     /// A link of the other peer leads out of the share.
@@ -50,7 +50,7 @@ pub enum FsError {
     /// The handle was closed, or is not open for this.
     #[error("the handle is not open for that")]
     BadHandle,
-    /// The file would get longer than a shared file may be.
+    /// The file would become longer than a shared file may be.
     #[error("the file would be longer than {} bytes", crate::limits::FILE_LEN_MAX)]
     TooLarge,
     /// There is nothing at or after that offset.
@@ -59,7 +59,7 @@ pub enum FsError {
     /// The catalog has no room.
     #[error("the share has no room for more files")]
     Full,
-    /// Bytes that are on the other peer could not be had.
+    /// The bytes could not be fetched from the other peer.
     #[error("could not get the bytes from the other peer: {0}")]
     Unavailable(FetchFault),
     /// The file on this machine that has the bytes was changed from outside.

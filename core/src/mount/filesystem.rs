@@ -1,11 +1,10 @@
-//! A share as a file system, without a kernel: what a mount answers with, and what tests call
-//! directly.
+//! A share as a file system, without a kernel. Mounts and tests call it.
 //!
 //! Inode based, as FUSE is. One value is one viewer; any number of them, mounted or not, see the
-//! same share and the same open files. Everything blocks until it is done. The calls that may take
-//! long say so, and have a twin `…_or_later` that does not wait: its [`Answer`](super::answer)
-//! is the result, or a job for another thread. Names, files, folders and attributes have a file
-//! each.
+//! same share and the same open files. Every call blocks until it is done. The docs of a call that
+//! may take long say so; it has a twin `…_or_later` that does not wait: its
+//! [`Answer`](super::answer) is the result, or a job for another thread. Names, files, folders and
+//! attributes have a file each.
 
 mod closing;
 mod files;
@@ -36,7 +35,7 @@ pub use meta::Statistics;
 pub use names::Renaming;
 pub use opening::{Io, IoWish, Opened};
 
-/// See the module's head.
+/// See the head of this file.
 #[derive(Debug)]
 pub struct FileSystem {
     view: Arc<ShareView>,
@@ -78,13 +77,13 @@ impl FileSystem {
         self
     }
 
-    /// From now on news of changes by others arrive there.
+    /// Returns a channel on which changes by others arrive from now on.
     #[cfg(feature = "fuse")]
     pub(super) fn listen(&self) -> std::sync::mpsc::Receiver<Stale> {
         self.view.viewers.listen(self.viewer)
     }
 
-    /// From now on this viewer gets no news.
+    /// Stops reporting changes to this viewer.
     pub(super) fn stop_listening(&self) {
         self.view.viewers.leave(self.viewer);
     }
@@ -101,7 +100,7 @@ impl FileSystem {
         self.view.now_ns()
     }
 
-    /// Where the work of its peer runs.
+    /// The runtime of its peer.
     #[cfg(feature = "fuse")]
     pub(super) fn runtime(&self) -> &crate::runtime::Runtime {
         &self.view.share.runtime
@@ -126,7 +125,7 @@ impl FileSystem {
 }
 
 impl Drop for FileSystem {
-    /// A kernel that has let go of a mount does not say what it forgets.
+    /// A kernel that has ended a mount does not send the forgets for it.
     fn drop(&mut self) {
         self.stop_listening();
         let open: Vec<_> = self.handles_mut().drain().collect();

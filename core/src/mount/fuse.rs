@@ -10,6 +10,8 @@
 
 mod backing;
 mod notify;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use std::convert::Infallible;
@@ -48,12 +50,12 @@ pub(super) struct Adapter {
     fs: Arc<FileSystem>,
     backings: Arc<Backings>,
     slow_calls: Arc<Semaphore>,
-    /// Goes with the adapter, when the last call was answered.
+    /// Dropped with the adapter, when the last call was answered.
     _serving: Sender<Infallible>,
 }
 
 impl Adapter {
-    /// An adapter for one mount, which it serves for as long as it has `serving`.
+    /// An adapter for one mount. It drops `serving` when it stops serving the mount.
     pub(super) fn new(fs: Arc<FileSystem>, backings: Backings, serving: Sender<Infallible>) -> Self {
         Self {
             _serving: serving,
@@ -63,12 +65,12 @@ impl Adapter {
         }
     }
 
-    /// Runs one handler of the kernel's thread. Its log lines are those of the peer.
+    /// Runs one handler on the kernel's thread. Its log lines belong to the peer.
     fn guarded(&self, handler: impl FnOnce()) {
         self.fs.runtime().span.in_scope(|| guarded(handler));
     }
 
-    /// Does `call` on another thread, which also answers.
+    /// Runs `call` on another thread, which also answers.
     fn later(&self, call: impl FnOnce(&FileSystem) + Send + 'static) {
         let (fs, slow_calls) = (self.fs.clone(), self.slow_calls.clone());
         let runtime = self.fs.runtime().clone();
@@ -107,8 +109,8 @@ fn guarded(handler: impl FnOnce()) {
     }
 }
 
-/// The errno of a call that failed. The calling program gets that number alone; the text, with what
-/// can be done about it, is in the log.
+/// The errno of a failed call. The calling program gets only that number; the log has the text and
+/// what to do.
 pub(super) fn refusal(call: &'static str, error: &FsError) -> Errno {
     tracing::debug!(call, %error, "a call on a mount failed");
     Errno::from_i32(error.errno())
@@ -170,11 +172,11 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_ASYNC_DIO,
         ];
         for flag in wanted {
-            // What a kernel does not know it does not need to be told.
+            // A kernel that does not have the feature needs no request for it.
             let _known = config.add_capabilities(flag);
         }
         self.backings.negotiate(config);
-        // The nearest possible value is taken instead of one that is not.
+        // If the value is impossible, the nearest possible one is used.
         let _nearest = config.set_max_background(KERNEL_BACKGROUND_MAX);
         Ok(())
     }

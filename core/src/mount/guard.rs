@@ -1,13 +1,13 @@
-//! A mount: made ready, and taken away so that nothing is left, also on panic.
+//! One mount: makes it ready, and removes it so that nothing is left, also on a panic.
 //!
-//! Owns the order of both. A mount is ready when it is handed out; it is gone when the kernel's
-//! table has lost it. One that is dropped, or whose peer ends, takes its users' calls along: a
-//! process that uses its own mount could not end otherwise. What was left mounted by a process that
-//! died is cleared before something is mounted in its place. fuser's `AutoUnmount` is never used:
-//! with it, unmounting is asynchronous and joining hangs.
+//! Owns the order of both. A mount is ready when the constructor returns; it is gone when it is no
+//! longer in the kernel's table. When it is dropped, or its peer ends, calls of processes that
+//! still use it fail: a process that uses its own mount could not end otherwise. A mount that a
+//! dead process left is removed before a new one is made in its place. fuser's `AutoUnmount` is
+//! never used: with it, unmounting is asynchronous and joining hangs.
 //!
-//! A copy of the mount in another mount name space is served for as long as it lasts; unmounting
-//! does not wait for it.
+//! A copy of the mount in another mount name space is served until it is unmounted there;
+//! unmounting here does not wait for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ impl Mounted {
         Ok(mounted)
     }
 
-    /// Sets what fuser has no option for.
+    /// Sets the options that fuser does not have.
     fn restrict(&self, options: &MountOptions) -> Result<(), MountError> {
         if options.links != Links::Nowhere {
             return Ok(());
@@ -104,12 +104,12 @@ impl Mounted {
         &self.path
     }
 
-    /// Unmounts, and returns when the kernel has let go. A second call does nothing. A
-    /// process that uses the mount is served until the peer ends.
+    /// Unmounts, and returns when the mount is gone from the kernel's table. A second call does
+    /// nothing. A process that uses the mount is served until the peer ends.
     ///
     /// # Errors
-    /// [`MountError::Busy`] when something was open there still; the mount point is free all the
-    /// same.
+    /// [`MountError::Busy`] when a process had something open there; the mount point is free all
+    /// the same.
     pub(crate) fn unmount(&self) -> Result<(), MountError> {
         match self.take() {
             Some(parts) => self.end(parts, Users::Served),
@@ -157,16 +157,16 @@ impl Mounted {
             return Err(MountError::StillThere { path });
         }
         match outcome {
-            // So the kernel says to whoever was waiting for the next call when the mount went; it
-            // is gone, as it should be.
+            // The kernel reports this to the thread that waited for the next call. The mount is
+            // gone, as it should be.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => Ok(()),
             outcome => outcome.map_err(|source| MountError::Busy { path, source }),
         }
     }
 
     /// Unmounts and waits until the kernel has no more calls. A mount name space that was made
-    /// meanwhile has a mount of its own, which can last for as long as it likes: it is served, but
-    /// not waited for.
+    /// since has a mount of its own, which may last for any time: it is served, but this does not
+    /// wait for it.
     fn end_session(&self, session: BackgroundSession) -> io::Result<()> {
         let (sender, ended) = channel();
         let thread = std::thread::Builder::new().name("tandem-unmount".to_owned());
@@ -177,18 +177,18 @@ impl Mounted {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let path = self.path.display();
-            tracing::warn!(%path, "it is unmounted here, but somebody uses it still, or another mount name space has it");
+            tracing::warn!(%path, "it is unmounted here, but a process still uses it, or another mount name space has it");
             Ok(())
         })
     }
 }
 
-/// What becomes of processes that use a mount that is unmounted.
+/// What happens to processes that use a mount when it is unmounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Users {
-    /// They go on until they are done, or the peer ends.
+    /// They are served until they are done, or the peer ends.
     Served,
-    /// They have a moment, then they get errors.
+    /// After a moment they get errors.
     CutOff,
 }
 
@@ -220,8 +220,8 @@ fn config(options: &MountOptions) -> Config {
     config
 }
 
-/// The kernel offers 128 KiB of read-ahead, so many round trips that they are what takes the time;
-/// root may ask for more.
+/// The kernel reads 128 KiB ahead by default, and then most of the time goes into round trips. Root
+/// may set more.
 #[cfg(target_os = "linux")]
 fn widen_read_ahead(path: &Path) {
     let widened = || -> io::Result<()> {

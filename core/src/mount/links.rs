@@ -1,5 +1,4 @@
-//! Which links of a share may be read: those that lead nowhere out of it, and those that were made
-//! here.
+//! Which links of a share may be read: those that stay inside it, and those that were made here.
 //!
 //! The text of a link is followed by whichever program reads it. A link that the other peer made
 //! must not lead that program to another file of this machine, so its text is given out only under
@@ -22,30 +21,31 @@ use crate::limits::LINKS_FOLLOWED_MAX;
 pub(super) struct OwnLinks(BTreeMap<SharePath, LinkTarget>);
 
 impl OwnLinks {
-    /// A link was made here.
+    /// Notes a link that was made here.
     pub(super) fn note(&mut self, path: SharePath, target: LinkTarget) {
         self.0.insert(path, target);
     }
 
-    /// Whether this peer wrote that text there, and the other one has not touched the link since.
+    /// Whether this peer made a link with that text there, and the other peer has not touched it
+    /// since.
     pub(super) fn contains(&self, path: &SharePath, target: &LinkTarget) -> bool {
         self.0.get(path) == Some(target)
     }
 
-    /// The link there, and whatever is in a folder there, is gone, or was moved or changed by the
-    /// other peer.
+    /// Forgets the link at a path, or all links in the folder there: it is gone, or the other peer
+    /// has moved or changed it.
     pub(super) fn forget(&mut self, path: &SharePath) {
         drop(self.take(path));
     }
 
-    /// This side renamed something; what had the new name is gone.
+    /// Follows a rename by this side; a link that had the new name is gone.
     pub(super) fn rename(&mut self, from: &SharePath, to: &SharePath) {
         let moved = self.take(from);
         self.forget(to);
         self.put(moved, from, to);
     }
 
-    /// This side made two things change places.
+    /// Follows an exchange of two paths by this side.
     pub(super) fn exchange(&mut self, one: &SharePath, other: &SharePath) {
         let (ones, others) = (self.take(one), self.take(other));
         self.put(ones, one, other);
@@ -70,10 +70,10 @@ impl OwnLinks {
 }
 
 /// Whether a program that follows the link at `path` stays in the share. `depth` is the number of
-/// folders that the link is known to be in; it may be less than the path says.
+/// folders that the link is known to be in; it may be less than the depth of the path.
 ///
-/// Only the catalog of this moment is asked. What leads up is counted from the link's own folder,
-/// so it can't change meanwhile; a link on the way is asked for by itself when the kernel gets
+/// Only the catalog of this moment is asked. Steps up are counted from the link's own folder, so
+/// the count can't change meanwhile; the kernel asks for the text of a link on the way when it gets
 /// there.
 pub(super) fn stays_inside(catalog: &Catalog, path: &SharePath, target: &LinkTarget, depth: usize) -> bool {
     let mut way = Way {
@@ -86,14 +86,14 @@ pub(super) fn stays_inside(catalog: &Catalog, path: &SharePath, target: &LinkTar
     let mut followed = 1;
     while let Some(name) = way.names.pop_front() {
         let named = Name::new(&name).and_then(|name| SharePath::within(way.folder.as_ref(), &name));
-        // There can be nothing of that name, or there is nothing: the way ends in the share.
+        // Nothing has that name, or can have it: the path ends in the share.
         let Some(shown) = named.ok().and_then(|path| catalog.lookup(&path)) else {
             return true;
         };
         match shown.kind {
             Kind::Folder => way.folder = Some(shown.path),
             Kind::File(_) => return true,
-            // No kernel follows more links than that.
+            // The kernel follows no more links than that.
             Kind::Link(_) if followed == LINKS_FOLLOWED_MAX => return true,
             Kind::Link(link) => {
                 followed += 1;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_link_is_one_of_that_place_and_that_text() {
+    fn an_own_link_is_known_by_its_place_and_its_text() {
         let own = own(&["a/link"]);
         assert!(has(&own, "a/link"));
         assert!(!has(&own, "link") && !own.contains(&path("a/link"), &target("/elsewhere")));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn own_links_change_places_with_what_they_are_in() {
+    fn exchanging_two_folders_moves_the_own_links_in_them() {
         let mut own = own(&["a/link", "b"]);
         own.exchange(&path("a"), &path("b"));
         assert!(has(&own, "b/link") && has(&own, "a") && !has(&own, "a/link"));

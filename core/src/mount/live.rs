@@ -1,5 +1,5 @@
 //! The live mounts of one peer, and the kernel's connections of those that are unmounted and may
-//! still be used: what has to end with the peer.
+//! still be used: everything that must end with the peer.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(super) struct LiveMounts {
 }
 
 impl LiveMounts {
-    /// Remembers a mount, to end it with its peer.
+    /// Remembers a mount, to end it with the peer.
     pub(super) fn note_mount(&self, mounted: &Arc<Mounted>) {
         let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
         mounts.retain(|mounted| mounted.strong_count() > 0);
@@ -29,7 +29,8 @@ impl LiveMounts {
         connections.retain(|connection| !connection.is_over_within(Duration::ZERO));
     }
 
-    /// Ends all mounts that are left, and what is still served of those that are unmounted. Waits.
+    /// Ends all remaining mounts, and the connections of unmounted ones that are still served.
+    /// Waits.
     pub(super) fn end(&self) {
         let mounts = std::mem::take(&mut *self.mounts.lock().unwrap_or_else(PoisonError::into_inner));
         for mounted in mounts.iter().filter_map(Weak::upgrade) {

@@ -30,7 +30,7 @@ pub enum MountError {
     Device {
         /// The device.
         device: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Something else is where the FUSE device should be.
@@ -41,12 +41,12 @@ pub enum MountError {
         /// The device.
         device: &'static str,
     },
-    /// The kernel wants the setuid program, and there is none.
+    /// The kernel needs the setuid program, which is missing.
     #[error(
         "the kernel lets only root mount, and there is no `fusermount3` to ask instead: {source}\nhint: install it (package fuse3), or mount as root or inside `unshare -Urm`"
     )]
     NoMountProgram {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// There is no folder to mount on.
@@ -54,7 +54,7 @@ pub enum MountError {
     NoMountPoint {
         /// The mount point.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The mount point is a file.
@@ -74,7 +74,7 @@ pub enum MountError {
     Refused {
         /// The mount point.
         path: PathBuf,
-        /// What the kernel answered, or what `fusermount3` said.
+        /// The error of the kernel or of `fusermount3`.
         source: io::Error,
     },
     /// The kernel does not take [`Links::Nowhere`](super::Links::Nowhere) from this process.
@@ -85,7 +85,7 @@ pub enum MountError {
     FollowsLinks {
         /// The mount point, where nothing is mounted.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// The mount was still in use; it was detached, so that nothing is mounted there any more, and
@@ -94,7 +94,7 @@ pub enum MountError {
     Busy {
         /// The mount point.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// Unmounting succeeded, and yet the mount point stayed in the table of mounts.

@@ -1,5 +1,5 @@
-//! Whether a path is still a mount point, by the kernel's own table, and the wait until it no
-//! longer is.
+//! Reads from the kernel's own table whether a path is a mount point, and waits until it no longer
+//! is.
 //!
 //! On Linux the table is `/proc/self/mountinfo`, which can be polled for changes, so that nothing
 //! sleeps. Elsewhere a mount point is a directory on another device than its parent, and unmounting
@@ -10,29 +10,52 @@ use std::path::Path;
 
 use super::options::Writing;
 
-/// Waits until `path` is no mount point; false if it still is one after a generous time.
+/// Waits until `path` is no mount point; false if it still is one after the time limit.
 ///
 /// # Errors
 /// When the kernel's table cannot be read or polled.
 #[cfg(target_os = "linux")]
 pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
-    use crate::limits::{MOUNT_TABLE_CHANGES_MAX, MOUNT_TABLE_TIMEOUT};
+    use crate::limits::MOUNT_TABLE_TIMEOUT;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use std::io::Read as _;
 
     let limit = Timespec::try_from(MOUNT_TABLE_TIMEOUT).map_err(io::Error::other)?;
-    for _ in 0..MOUNT_TABLE_CHANGES_MAX {
+    wait_for_changes(|| {
         // Opened anew each time: a change after the opening wakes the poll, even one between
         // reading and polling.
         let mut table = std::fs::File::open("/proc/self/mountinfo")?;
         let mut text = Vec::new();
         table.read_to_end(&mut text)?;
         if !lists(&text, path) {
-            return Ok(true);
+            return Ok(Look::Gone);
         }
         let mut changes = [PollFd::new(&table, PollFlags::PRI)];
-        if poll(&mut changes, Some(&limit))? == 0 {
-            return Ok(false);
+        let is_late = poll(&mut changes, Some(&limit))? == 0;
+        Ok(if is_late { Look::Late } else { Look::Changed })
+    })
+}
+
+/// What one look at the kernel's table has found.
+#[cfg(target_os = "linux")]
+enum Look {
+    /// The mount is gone.
+    Gone,
+    /// The table has changed since, so it must be read again.
+    Changed,
+    /// The table has not changed for too long.
+    Late,
+}
+
+/// Looks at the table until the mount is gone: again after each change, up to the limit. Other
+/// processes may change the table all the time.
+#[cfg(target_os = "linux")]
+fn wait_for_changes(mut look: impl FnMut() -> io::Result<Look>) -> io::Result<bool> {
+    for _ in 0..crate::limits::MOUNT_TABLE_CHANGES_MAX {
+        match look()? {
+            Look::Gone => return Ok(true),
+            Look::Changed => {}
+            Look::Late => return Ok(false),
         }
     }
     Ok(false)
@@ -53,7 +76,8 @@ pub(super) fn wait_until_gone(path: &Path) -> io::Result<bool> {
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MountId {
-    /// Used again after the mount is gone, but with another device then, or a new connection.
+    /// The kernel may use it again after the mount is gone, but then with another device, or a new
+    /// connection.
     mount: u32,
     /// The minor number of its device.
     device: u32,
@@ -72,12 +96,12 @@ impl MountId {
     }
 }
 
-/// Whether what is mounted on `path`, uppermost, is a share of tandem.
+/// Whether the uppermost mount on `path` is a share of tandem.
 pub(super) fn is_ours(path: &Path) -> bool {
     uppermost_share(path).is_some()
 }
 
-/// What is mounted on `path`, uppermost, if it is a share of tandem.
+/// The uppermost mount on `path`, if it is a share of tandem.
 #[cfg(target_os = "linux")]
 pub(super) fn uppermost_share(path: &Path) -> Option<MountId> {
     use std::os::unix::ffi::OsStrExt as _;
@@ -85,8 +109,8 @@ pub(super) fn uppermost_share(path: &Path) -> Option<MountId> {
     share_in(&table, path.as_os_str().as_bytes())
 }
 
-/// The last line for `path`, if it is of a FUSE mount whose source is called as we call ours. The
-/// kind is `fuse` after mount(2) and `fuse.tandem` after `fusermount3`.
+/// The last line for `path`, if it is a FUSE mount whose source has our name. The kind is `fuse`
+/// after mount(2) and `fuse.tandem` after `fusermount3`.
 #[cfg(target_os = "linux")]
 fn share_in(table: &[u8], path: &[u8]) -> Option<MountId> {
     let mut mounts = table.split(|&byte| byte == b'\n').filter_map(|line| {
@@ -105,7 +129,7 @@ fn share_in(table: &[u8], path: &[u8]) -> Option<MountId> {
     is_share.then_some(id)
 }
 
-/// What is mounted on `path` is not asked; macFUSE refuses a second mount by itself.
+/// Does not look; macFUSE refuses a second mount by itself.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn uppermost_share(_path: &Path) -> Option<MountId> {
     None
@@ -116,7 +140,7 @@ pub(super) fn uppermost_share(_path: &Path) -> Option<MountId> {
 pub(super) fn force(path: &Path) -> io::Result<()> {
     use rustix::mount::{UnmountFlags, unmount};
     match unmount(path, UnmountFlags::FORCE) {
-        // The connection is ended before the kernel looks whether the mount is in use.
+        // The kernel ends the connection before it checks whether the mount is in use.
         Ok(()) => Ok(()),
         Err(error) if super::errno::is_in_use(error) => Ok(()),
         Err(error) => Err(error.into()),
@@ -130,8 +154,7 @@ pub(super) fn force(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the mount out of sight even though it is in use or dead. Whether it worked shows in the
-/// table of mounts.
+/// Detaches the mount even if it is in use or dead. The table of mounts shows whether it worked.
 #[cfg(target_os = "linux")]
 pub(super) fn detach(path: &Path) {
     if let Err(error) = rustix::mount::unmount(path, rustix::mount::UnmountFlags::DETACH) {
@@ -147,7 +170,7 @@ pub(super) fn detach(path: &Path) {
     }
 }
 
-/// Takes the mount out of sight even though it is in use or dead.
+/// Detaches the mount even if it is in use or dead.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn detach(path: &Path) {
     let mut program = std::process::Command::new("umount");
@@ -160,14 +183,14 @@ pub(super) fn detach(path: &Path) {
     }
 }
 
-/// From now on the kernel follows no link of the mount.
+/// Makes the kernel follow no link of the mount from now on.
 ///
 /// # Errors
-/// When this process may not change the mount, as one mounted by `fusermount3`.
+/// When this process may not change the mount, for example one that `fusermount3` has made.
 #[cfg(target_os = "linux")]
 pub(super) fn follow_no_links(path: &Path, writing: Writing) -> io::Result<()> {
     use rustix::mount::{MountFlags, mount_remount};
-    // Those that it was mounted with, or it would lose them.
+    // The options that it was mounted with; without them here, it would lose them.
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOSYMFOLLOW;
     let flags = match writing {
         Writing::Allowed => flags,
@@ -219,6 +242,7 @@ fn escape(first: u8, tail: &[u8]) -> Option<(u8, &[u8])> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::limits::MOUNT_TABLE_CHANGES_MAX;
 
     const TABLE: &[u8] = b"29 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
         61 29 0:51 / /tmp/a\\040b\\012c\\134d ro,nosuid - fuse tandem-probe ro\n";
@@ -242,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_told_from_another_one_by_its_number_and_that_of_its_device() {
+    fn mounts_differ_by_their_number_and_that_of_their_device() {
         let line = "61 29 0:51 / /mnt/a\\040b rw - fuse tandem rw\n";
         let expected = MountId {
             mount: 61,
@@ -263,6 +287,25 @@ mod tests {
     #[test]
     fn a_backslash_that_escapes_nothing_stays() {
         assert_eq!(unescaped(br"a\9z\04"), br"a\9z\04");
+    }
+
+    /// Whether a mount is seen to go after that many changes of the table, all by others.
+    fn goes_after(changes: usize) -> bool {
+        let mut left = changes;
+        let waited = wait_for_changes(|| {
+            if left == 0 {
+                return Ok(Look::Gone);
+            }
+            left -= 1;
+            Ok(Look::Changed)
+        });
+        waited.is_ok_and(|is_gone| is_gone)
+    }
+
+    #[test]
+    fn a_wait_for_a_mount_to_go_ends_at_the_limit_of_changes() {
+        assert!(goes_after(MOUNT_TABLE_CHANGES_MAX - 1));
+        assert!(!goes_after(MOUNT_TABLE_CHANGES_MAX));
     }
 
     #[test]

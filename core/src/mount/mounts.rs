@@ -1,5 +1,5 @@
-//! Everything that shows one share: file systems, and mounts of them. A [`Mount`] is gone when it
-//! is unmounted or dropped.
+//! The file systems that show one share, and their mounts. A [`Mount`] is gone when it is unmounted
+//! or dropped.
 //!
 //! All of them look at one [`ShareView`], which is made with the first of them.
 
@@ -23,8 +23,8 @@ use crate::share::{Observer, Share};
 
 /// A mount of a peer's share. It ends with [`Mount::unmount`], or when it is dropped, or when its
 /// peer is closed or dropped. A process that still uses it after [`Mount::unmount`] is served until
-/// the peer ends; in the other cases they get errors a moment later, so that a process that uses
-/// its own mount can end.
+/// the peer ends; in the other cases it gets errors a moment later, so that a process that uses its
+/// own mount can end.
 #[derive(Debug)]
 pub struct Mount {
     #[cfg(all(unix, feature = "fuse"))]
@@ -89,7 +89,7 @@ impl Mounts {
         mounted.map_err(|_| MountError::Closed)?
     }
 
-    /// Ends the mounts that are left. From now on no file system of this share gets news.
+    /// Ends the remaining mounts. No file system of this share is notified of changes from now on.
     pub(crate) async fn end(&self) {
         drop(self.take_view());
         #[cfg(feature = "fuse")]
@@ -120,17 +120,17 @@ impl Mount {
         self.mounted.path()
     }
 
-    /// Unmounts, and returns when the kernel has let go. Files that are still open are shared as
-    /// they are.
+    /// Unmounts, and returns when the mount is gone from the kernel's table. Files that are still
+    /// open are shared as they are.
     ///
-    /// A process that has something open is served on. It must not be this process itself: where
-    /// this is neither root nor has the kernel's files about connections (a user namespace in a
-    /// container), it can't be cut off later, and an ending process waits for it. [`Mount::end`]
-    /// cuts it off everywhere.
+    /// A process that has something open is still served. It must not be this process itself:
+    /// without root and without the kernel's files about connections (a user namespace in a
+    /// container), it can't be cut off later, and an exiting process waits for itself.
+    /// [`Mount::end`] cuts it off everywhere.
     ///
     /// # Errors
-    /// [`MountError::Busy`] when something was open there still; the mount point is free all the
-    /// same.
+    /// [`MountError::Busy`] when a process had something open there; the mount point is free all
+    /// the same.
     pub async fn unmount(self) -> Result<(), MountError> {
         // Fails only when it panicked.
         let outcome = tokio::task::spawn_blocking(move || self.mounted.unmount()).await;

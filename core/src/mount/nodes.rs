@@ -1,10 +1,10 @@
-//! The inode table: which entry of the catalog an inode stands for, and how often the kernel knows
-//! it.
+//! The inode table: which entry of the catalog an inode stands for, and how many lookups of it the
+//! kernel has.
 //!
-//! An inode names an entry, not a path: paths are asked from the catalog each time, so a rename on
-//! either side needs no upkeep here. An inode whose entry was removed, or got another content while
-//! it was open, stands for nothing that is shared any more; it keeps the attributes it had and what
-//! is open of it. No I/O here.
+//! An inode names an entry, not a path: paths are looked up in the catalog each time, so a rename
+//! on either side needs no upkeep here. An inode whose entry was removed, or got another content
+//! while it was open, stands for nothing that is shared any more; it keeps the attributes it had
+//! and its open file. No I/O here.
 //!
 //! Names are in the catalog alone: a mount keeps no tree of its own.
 
@@ -28,7 +28,7 @@ pub(super) struct Nodes {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) standing: Standing,
-    /// What is open of it.
+    /// Its open file, if there is one.
     pub(super) file: Option<Arc<OpenFile>>,
     lookup_count: u64,
 }
@@ -110,7 +110,7 @@ impl Nodes {
         }
     }
 
-    /// From now on the inode stands for nothing; the next lookup of its entry gets another one.
+    /// Makes the inode stand for nothing; the next lookup of its entry gets another one.
     pub(super) fn detach(&mut self, inode: Inode, was: Attributes) {
         if let Some(node) = self.nodes.get_mut(&inode)
             && let Standing::For(key) = std::mem::replace(&mut node.standing, Standing::Gone(was))
@@ -126,15 +126,14 @@ impl Nodes {
         }
     }
 
-    /// Changes what an inode that stands for nothing was.
+    /// Changes the last attributes of an inode that stands for nothing.
     pub(super) fn change_gone(&mut self, inode: Inode, change: impl FnOnce(&mut Attributes)) {
         if let Some(Standing::Gone(was)) = self.nodes.get_mut(&inode).map(|node| &mut node.standing) {
             change(was);
         }
     }
 
-    /// From now on the inode stands for another entry, with the attributes that this machine keeps
-    /// of it.
+    /// Makes the inode stand for another entry, with the attributes that this machine keeps for it.
     pub(super) fn rekey(&mut self, inode: Inode, key: EntryKey) {
         let Some(node) = self.nodes.get_mut(&inode) else {
             return;
@@ -149,7 +148,7 @@ impl Nodes {
         }
     }
 
-    /// Whether anything is known here of an entry.
+    /// Whether an entry has an inode or attributes here.
     pub(super) fn remembers(&self, key: &EntryKey) -> bool {
         self.by_key.contains_key(key) || self.locals.contains_key(key)
     }

@@ -1,11 +1,10 @@
-//! One file that is open, however many handles it has: where its bytes are, and how it becomes
-//! writable.
+//! One open file, with any number of handles: where its bytes are, and how it becomes writable.
 //!
-//! All handles of an inode share one of these, so they always agree. Its content is what it was
-//! when the first of them was opened; a new content from the other peer belongs to a new inode.
-//! Bytes come from a file on this machine that has the whole content, from what is fetched on
-//! demand, or from a working file once somebody writes. How a file becomes writable is decided in
-//! `writing`, when a content is published in `publish`.
+//! All handles of an inode share one open file, so they always agree. Its content is that of the
+//! moment when the first of them was opened; a new content from the other peer belongs to a new
+//! inode. Bytes come from a file on this machine that has the whole content, from what is fetched
+//! on demand, or from a working file after the first write. How a file becomes writable is decided
+//! in `writing`, when a content is published in `publish`.
 
 use std::fs::File;
 use std::io;
@@ -45,7 +44,7 @@ pub(super) struct State {
     pub(super) may_be_mapped: bool,
 }
 
-/// What a file is like before it becomes writable.
+/// The state of a file before it becomes writable.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
     pub(super) body: Body,
@@ -63,7 +62,7 @@ impl Before {
     }
 }
 
-/// Whether the other peer may know that there is such a file.
+/// Whether the file may be announced to the other peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announcement {
     /// It may.
@@ -79,7 +78,7 @@ pub(super) enum Body {
     Local(Arc<LocalFile>),
     /// At the other peer, and here as far as they were fetched.
     Remote(Arc<RemoteFile>),
-    /// In a file that is ours to write.
+    /// In a working file, which we may write.
     Working(Arc<Working>),
 }
 
@@ -96,7 +95,7 @@ impl LocalFile {
     /// Fills `buffer` with bytes that were there when the content was hashed.
     fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), FsError> {
         crate::store::read_exact_at(&self.file, buffer, offset)?;
-        // Looked at afterwards: whatever was written before the reading shows by now.
+        // Checked after reading: anything that was written before shows by then.
         if self.source.is_unchanged(&self.file) {
             Ok(())
         } else {
@@ -199,7 +198,7 @@ impl OpenFile {
         }
     }
 
-    /// What it is like now.
+    /// Its state now.
     pub(super) fn before(&self) -> Before {
         let state = self.state();
         Before {
@@ -217,7 +216,7 @@ impl OpenFile {
         let Some((_, dot)) = state.version else {
             return true;
         };
-        // Also of the same dot: a peer that lies may give one to two contents.
+        // Also if the dot is the same: a lying peer may give one dot to two contents.
         let same = shown.has_content(&state.content);
         if same && dot != shown.dot {
             state.version = Some((shown.key(), shown.dot));
@@ -252,10 +251,10 @@ impl OpenFile {
     }
 }
 
-/// What the file has in it once it is writable.
+/// What the file contains once it is writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
-    /// What it had.
+    /// Its content.
     Content,
     /// Nothing: the caller is about to truncate it.
     Nothing,

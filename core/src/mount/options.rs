@@ -31,7 +31,7 @@ pub enum Passthrough {
     /// Where it can: Linux 6.9 and newer, as root.
     #[default]
     Auto,
-    /// Everything goes through this process.
+    /// All reads and writes go through this process.
     Off,
 }
 
@@ -40,11 +40,11 @@ pub enum Passthrough {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Links {
     /// Those that stay in the share, and those that were made through a mount of this peer and not
-    /// touched by the other peer since. Reading any other one fails (ELOOP).
+    /// touched by the other peer since. Reading any other link fails (ELOOP).
     #[default]
     Inside,
     /// All of them, wherever they lead: the other peer decides which files of this machine a
-    /// program reads or writes that follows one.
+    /// program reads or writes when it follows a link.
     Anywhere,
     /// None (`nosymfollow`, Linux 5.10); their texts can be read as with [`Links::Inside`]. Only
     /// root can mount so, or a process in a user namespace of its own.
@@ -59,8 +59,8 @@ impl MountOptions {
         self
     }
 
-    /// Lets every user of this machine in, as far as the modes of the files do. An ordinary user
-    /// needs `user_allow_other` in `/etc/fuse.conf` for it.
+    /// Lets every user of this machine in, within the modes of the files. An ordinary user needs
+    /// `user_allow_other` in `/etc/fuse.conf` for it.
     #[must_use]
     pub fn allow_other(mut self) -> Self {
         self.access = Access::Everybody;

@@ -1,8 +1,7 @@
-//! What has to be right before a share can be mounted, and the cause when it is not.
+//! Checks that must pass before a share can be mounted, and the cause when one fails.
 //!
 //! The kernel's and fuser's own errors mislead: a missing device reads "no such file or directory"
-//! of the mount point. Changes nothing but one thing: a mount of ours whose process is dead is
-//! taken away.
+//! of the mount point. Changes one thing: it removes a mount of ours whose process is dead.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,7 +43,7 @@ pub(super) fn check_device() -> Result<(), MountError> {
     Ok(())
 }
 
-/// The mount point as the kernel's table will name it, free for a mount.
+/// The mount point by its name in the kernel's table, free for a mount.
 pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
     let no_mount_point = |source| MountError::NoMountPoint {
         path: at.to_owned(),
@@ -62,21 +61,20 @@ pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
     Ok(path)
 }
 
-/// A mount whose process was killed answers every call with ENOTCONN until it is taken away.
+/// A mount whose process was killed answers every call with ENOTCONN until it is removed.
 fn clear_dead_mounts(at: &Path) {
     for _ in 0..DEAD_MOUNTS_MAX {
-        // Asked for what the kernel does not remember: attributes it may know still.
+        // Uses a call that the kernel does not answer from its cache, as it may for attributes.
         let is_dead = rustix::fs::statvfs(at).is_err_and(super::errno::is_dead_mount);
         if !is_dead || !mount_table::is_ours(at) {
             return;
         }
-        tracing::info!(path = %at.display(), "taking away the mount of a process that died");
+        tracing::info!(path = %at.display(), "removing the mount of a process that died");
         mount_table::detach(at);
     }
 }
 
-/// Device and mount point exist when this is asked, so that only the program can be what was not
-/// found.
+/// Device and mount point exist at this point, so only the program can be missing.
 pub(super) fn explain(path: &Path, source: io::Error) -> MountError {
     match source.kind() {
         io::ErrorKind::NotFound => MountError::NoMountProgram { source },

@@ -1,9 +1,9 @@
-//! From a write to the other peer: what was written becomes a version in the catalog.
+//! Makes a version in the catalog from what was written, for the other peer.
 //!
 //! A write never waits for the other peer. When the file is closed or synced its content is hashed
-//! and shared, once, however much was written; nothing is shared while it is being written. A
-//! version is derived from the one that the writer saw: what the other peer did meanwhile stays, as
-//! a conflict copy.
+//! and shared, once for all writes before it; nothing is shared while it is being written. A
+//! version is derived from the one that the writer saw: a change by the other peer meanwhile stays,
+//! as a conflict copy.
 //!
 //! A new file is in the catalog from its creation, but the other peer is informed of it when it is
 //! closed for the first time.
@@ -26,16 +26,16 @@ use crate::unix_time::modified_ns;
 /// Permission bits of a file whose entry is gone.
 const NEW_FILE_MODE: u32 = 0o644;
 
-/// How to tell whether there is anything to publish.
+/// How to detect whether there is anything to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
     /// By the stamp of the working file.
     Stamp,
-    /// By its content: a store into mapped memory need not change the stamp.
+    /// By its content: a write to mapped memory need not change the stamp.
     Content,
 }
 
-/// A content that a working file had for long enough to be read.
+/// A content that a working file had while all of it was read.
 struct Hashed {
     source: Source,
     look: Look,
@@ -135,7 +135,7 @@ impl ShareView {
         let is_told = open.state().announcement == Announcement::Made && open.state().content == content;
         let is_same = current == Some(&version) || shown.as_ref().is_none_or(|shown| shown.dot != base);
         if is_told && is_same {
-            // Nothing new; and what the other peer has done meanwhile was done knowing it.
+            // Nothing is new; a change that the other peer made meanwhile is based on this version.
             working.set_published(hashed.look);
             if current.is_some_and(|current| current.content == content)
                 && is_needed(&files, working, &content)
@@ -156,7 +156,7 @@ impl ShareView {
         working.set_published(hashed.look);
         let (replaced, by) = self.take_over((inode, open), &edited.shown, (content, by));
         if replaced != content {
-            // The same file may have held it: it stays, with what it has in it now.
+            // The same file may have had that content: it stays, with its present content.
             files.forget_path(&replaced, &working.path);
             files.let_go(Some(replaced));
         }
@@ -166,8 +166,8 @@ impl ShareView {
         Ok(())
     }
 
-    /// The open file is that version now. Returns the content it had before, and the viewer that
-    /// knows the new one already: none if the name had led to another inode meanwhile.
+    /// Notes that the open file is that version now. Returns the content it had before, and the
+    /// viewer that knows the new one already: none if the name has led to another inode meanwhile.
     fn take_over(
         &self,
         (inode, open): (Inode, &OpenFile),

@@ -1,5 +1,4 @@
-//! The file system of one peer that is connected to nobody: what it does with names, contents and
-//! handles.
+//! The file system of one peer without a session: what it does with names, contents and handles.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -10,8 +9,11 @@ use crate::peer::{Peer, PeerConfig};
 
 mod answers;
 mod crowds;
+#[cfg(all(feature = "fuse", target_os = "linux"))]
+mod dead;
 mod encounters;
 mod hidden;
+mod limits;
 mod links;
 #[cfg(feature = "fuse")]
 mod refusals;
@@ -60,7 +62,7 @@ impl Alone {
         inode
     }
 
-    /// Shares a file that is its owner's, or what it has become.
+    /// Shares a file of the user, or its new content.
     async fn share(&self, name: &str, bytes: &[u8]) {
         let original = self._store.path().join("original");
         std::fs::write(&original, bytes).unwrap();
@@ -172,7 +174,7 @@ async fn a_file_that_is_flushed_while_it_is_empty_keeps_what_is_written_to_it_af
 }
 
 #[tokio::test]
-async fn a_file_that_is_made_for_reading_only_is_told_of_when_it_is_closed() {
+async fn a_file_that_is_made_for_reading_only_is_announced_when_it_is_closed() {
     let alone = alone().await;
     let place = (Inode::ROOT, OsStr::new("a"));
     let made = alone
@@ -215,27 +217,27 @@ async fn a_time_that_is_set_while_a_file_is_written_is_shared_with_what_was_writ
 }
 
 #[tokio::test]
-async fn a_file_that_was_not_closed_yet_is_told_to_nobody() {
+async fn a_file_that_was_not_closed_yet_is_not_announced() {
     let alone = alone().await;
     let (_, handle) = alone.create("a");
-    let told = || {
+    let announced = || {
         let files = alone.peer.share().files();
         let all = files.catalog.all_states().into_iter().map(|(id, _)| id).collect();
         files.not_withheld(all).len()
     };
     alone.rename("a", "b").unwrap();
-    assert_eq!(told(), 1, "it is published before it is renamed");
+    assert_eq!(announced(), 1, "it is published before it is renamed");
     let (_, other) = alone.create("c");
-    assert_eq!(told(), 1);
+    assert_eq!(announced(), 1);
     alone.fs.write(other, 0, b"hello").unwrap();
     alone.fs.flush(other).unwrap();
-    assert_eq!(told(), 2);
+    assert_eq!(announced(), 2);
     alone.fs.release(other).unwrap();
     alone.fs.release(handle).unwrap();
 }
 
 #[tokio::test]
-async fn a_time_that_is_set_while_only_a_reader_has_the_file_open_is_shared_when_he_closes_it() {
+async fn a_time_that_is_set_while_only_a_reader_has_the_file_open_is_shared_when_it_is_closed() {
     let alone = alone().await;
     let (inode, writer) = alone.create("a");
     alone.fs.write(writer, 0, b"hello").unwrap();

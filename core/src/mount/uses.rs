@@ -1,5 +1,5 @@
-//! Which files of the store are open, and by how many: what several read must not be written in
-//! place.
+//! Counts the open files that use each file of the store: one with several readers must not be
+//! written in place.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct InUse {
 }
 
 impl Uses {
-    /// From now on there is one use more of the file at `path`.
+    /// Counts one more use of the file at `path`, until the result is dropped.
     pub(super) fn begin(&self, path: &Path) -> InUse {
         *self.lock().entry(path.to_owned()).or_default() += 1;
         InUse {
@@ -26,7 +26,7 @@ impl Uses {
         }
     }
 
-    /// How many there are.
+    /// The number of uses.
     pub(super) fn count(&self, path: &Path) -> usize {
         self.lock().get(path).copied().unwrap_or(0)
     }

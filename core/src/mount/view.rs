@@ -1,9 +1,9 @@
-//! The share of one peer as all of its mounts see it: inodes, open files, and the viewers that get
-//! news of changes.
+//! The share of one peer as all of its mounts see it: inodes, open files, and the viewers that are
+//! notified of changes.
 //!
-//! Owns the translation between inodes, names and entries of the catalog, and what stat(2) says.
-//! Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a file's
-//! state, the viewers. Nothing is locked under the table of links.
+//! Owns the translation between inodes, names and entries of the catalog, and the attributes for
+//! stat(2). Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a
+//! file's state, the viewers. Nothing is locked under the table of links.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,8 +100,8 @@ impl ShareView {
         }
     }
 
-    /// As [`ShareView::seen`]; a file that the other peer removed while it is open here is one
-    /// that is gone.
+    /// As [`ShareView::seen`]; a file that the other peer removed while it is open here counts as
+    /// gone.
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {
             Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
@@ -137,7 +137,7 @@ impl ShareView {
         shown.is_some_and(|shown| shown.kind == Kind::Folder)
     }
 
-    /// The path of what is, or would be, called `name` in a folder.
+    /// The path of `name` in a folder, even if nothing has that name.
     pub(super) fn path_in(
         &self,
         files: &Files,
@@ -163,7 +163,7 @@ impl ShareView {
         nodes.inode_of(shown.key())
     }
 
-    /// What stat(2) says of an inode.
+    /// The attributes of an inode, for stat(2).
     pub(super) fn attributes_of(
         &self,
         files: &Files,
@@ -177,7 +177,7 @@ impl ShareView {
         }
     }
 
-    /// A file of which the catalog knows nothing any more.
+    /// A file that is no longer in the catalog.
     pub(super) fn orphan(&self, inode: Inode) -> Attributes {
         let now = self.now_ns();
         Attributes {
@@ -194,12 +194,12 @@ impl ShareView {
         }
     }
 
-    /// What stat(2) says of the top of the share.
+    /// The attributes of the top of the share, for stat(2).
     pub(super) fn top_attributes(&self, nodes: &Nodes) -> Attributes {
         self.folder_attributes(nodes, Inode::ROOT, &top())
     }
 
-    /// What stat(2) says of something shown.
+    /// The attributes of a shown entry, for stat(2).
     pub(super) fn attributes(&self, nodes: &Nodes, inode: Inode, shown: &Shown) -> Attributes {
         let local = nodes.local(&shown.key());
         let (kind, len, modified_ns, mode) = match &shown.kind {
@@ -257,8 +257,8 @@ impl ShareView {
         }
     }
 
-    /// From now on the inode stands for what is shown there. Another inode that did so stands for
-    /// nothing.
+    /// Makes the inode stand for what is shown there. Another inode that did so stands for nothing
+    /// from now on.
     pub(super) fn rekey(&self, nodes: &mut Nodes, inode: Inode, shown: &Shown) {
         if let Some(other) = nodes.known_inode(&shown.key()).filter(|other| *other != inode) {
             let was = self.attributes(nodes, other, shown);
@@ -267,7 +267,7 @@ impl ShareView {
         nodes.rekey(inode, shown.key());
     }
 
-    /// What is open of an inode.
+    /// The open file of an inode.
     pub(super) fn open_file(&self, nodes: &Nodes, inode: Inode) -> Option<Arc<OpenFile>> {
         nodes.get(inode).and_then(|node| node.file.clone())
     }
@@ -287,7 +287,7 @@ fn now_ns(share: &Share) -> i64 {
         .saturating_mul(1_000_000)
 }
 
-/// What is being written is as long and as new as its working file says.
+/// A file that is being written has the length and time of its working file.
 fn with_open(attributes: Attributes, nodes: &Nodes) -> Attributes {
     let open = nodes.get(attributes.inode).and_then(|node| node.file.clone());
     let Some(open) = open else { return attributes };

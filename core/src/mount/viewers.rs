@@ -1,8 +1,8 @@
-//! The viewers of a share that get news of changes: every mount, because its kernel remembers
-//! things.
+//! The viewers of a share that are notified of changes: every mount, because its kernel caches
+//! names and attributes.
 //!
-//! Owns the list of viewers. What a viewer does with the news is its own business; telling never
-//! waits for it.
+//! Owns the list of viewers. What a viewer does with a notification is up to the viewer; notifying
+//! never waits for it.
 //!
 //! The mounts of one peer share their open files, but the kernel learns what was written through
 //! another mount only when that is published.
@@ -20,10 +20,10 @@ use crate::catalog::Name;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ViewerId(u64);
 
-/// Something that a kernel should not believe any more.
+/// Something in the cache of a kernel that is out of date.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Stale {
-    /// What is called so in that folder, or that there is nothing of that name.
+    /// The entry of that name in that folder, or that there is none.
     Name {
         /// The folder.
         folder: Inode,
@@ -50,12 +50,12 @@ pub(super) struct Viewers {
 }
 
 impl Viewers {
-    /// A name for a viewer, which hears nothing yet.
+    /// An id for a viewer, which is notified of nothing yet.
     pub(super) fn add(&self) -> ViewerId {
         ViewerId(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// From now on the viewer hears what the others do.
+    /// Notifies the viewer from now on of what the others change.
     #[cfg(feature = "fuse")]
     pub(super) fn listen(&self, viewer: ViewerId) -> Receiver<Stale> {
         let (sender, receiver) = channel();
@@ -63,17 +63,17 @@ impl Viewers {
         receiver
     }
 
-    /// The viewer gets no more news, and the thread that waits for them wakes up.
+    /// Stops notifying the viewer, and wakes up the thread that waits for its notifications.
     pub(super) fn leave(&self, viewer: ViewerId) {
         self.lock().retain(|(listening, _)| *listening != viewer);
     }
 
-    /// Whether anybody but `by` listens.
+    /// Whether any viewer but `by` is notified.
     pub(super) fn has_listeners(&self, by: Option<ViewerId>) -> bool {
         self.lock().iter().any(|(listening, _)| Some(*listening) != by)
     }
 
-    /// Informs all viewers but the one that made the change.
+    /// Notifies all viewers but the one that made the change.
     pub(super) fn report(&self, by: Option<ViewerId>, stale: &Stale) {
         for (listening, sender) in self.lock().iter() {
             if Some(*listening) != by {

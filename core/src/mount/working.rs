@@ -1,8 +1,7 @@
-//! The file in the store that a file of the share is written into.
+//! The file in the store that holds what is written to a file of the share.
 //!
-//! Owns making it (empty, or as a copy of what there was) and the question whether it was written
-//! since it was last published. It may be written past us, by the kernel itself; so its stamp
-//! counts as well as our own count.
+//! Owns making it (empty or as a copy) and whether it was written since it was last published. The
+//! kernel may write to it without us; so its stamp counts as well as our own count of writes.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -26,15 +25,14 @@ pub(super) struct Working {
     /// Writes that have begun and not ended.
     active_writes: AtomicU64,
     published: Mutex<Option<Look>>,
-    /// Whether it is a source of some content; one that is not is of no use to anybody once it is
-    /// closed.
+    /// Whether it is a source of some content; one that is not has no use once it is closed.
     is_source: AtomicBool,
     /// Held while something is appended: finding the end and writing there are two steps.
     appending: Mutex<()>,
     _in_use: InUse,
 }
 
-/// What a working file is like at one moment.
+/// The state of a working file at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Look {
     writes: u64,
@@ -95,7 +93,7 @@ impl Working {
         write_all_at(&self.file, bytes, offset)
     }
 
-    /// Writes at the end of the file, wherever that is by then.
+    /// Writes at the present end of the file.
     pub(super) fn append(&self, bytes: &[u8], len_max: u64) -> Result<(), FsError> {
         let _turn = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
         let end = self.file.metadata()?.len();
@@ -111,18 +109,18 @@ impl Working {
         self.file.set_len(len)
     }
 
-    /// To be held during each change of the file that goes through us.
+    /// Keep the result during each change of the file that goes through us.
     pub(super) fn begin_write(&self) -> Writing<'_> {
         self.active_writes.fetch_add(1, Ordering::AcqRel);
         Writing(self)
     }
 
-    /// Whether a change is going on, so that a look tells nothing.
+    /// Whether a change is going on, so that the present state means nothing.
     pub(super) fn is_being_written(&self) -> bool {
         self.active_writes.load(Ordering::Acquire) > 0
     }
 
-    /// What the file is like, given its metadata of this moment; compare it with that after reading
+    /// The state of the file, given its present metadata; compare it with the state after reading
     /// all of it.
     pub(super) fn look(&self, metadata: &Metadata) -> Look {
         Look {
@@ -141,7 +139,7 @@ impl Working {
         self.is_source.store(true, Ordering::Release);
     }
 
-    /// Whether the file was written since it was published, as far as its stamp tells.
+    /// Whether the file was written since it was published, judged by its stamp.
     pub(super) fn is_dirty(&self) -> io::Result<bool> {
         let look = self.look(&self.file.metadata()?);
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +151,7 @@ impl Working {
         !self.is_source.load(Ordering::Acquire) && self.is_dirty().is_ok_and(|dirty| !dirty)
     }
 
-    /// Takes the file out of the store; a program that has it open still has it.
+    /// Removes the file from the store; a program that has it open keeps it.
     pub(super) fn remove(&self) {
         crate::store::remove_own(&self.path);
     }

@@ -1,5 +1,5 @@
-//! Whether anybody else can write to a file that we have open. A program that has mapped it into
-//! memory can, long after it closed it; the kernel knows, but has to be asked.
+//! Whether another process can write to a file that we have open. A program that has mapped it into
+//! memory can, long after it closed the file. Only the kernel knows that.
 
 #![cfg_attr(
     target_os = "linux",
@@ -14,7 +14,8 @@ use std::fs::File;
 const F_SETSIG: libc::c_int = 10;
 
 /// Whether the file is open, or mapped, somewhere else than in `file`, which is open for writing.
-/// Readers may count as well. No answer is no: there are file systems without leases.
+/// Readers may count as well. If the kernel can't answer, this is false: some file systems have no
+/// leases.
 ///
 /// The kernel grants a write lease if no other program has the file open (fcntl(2)). It is given
 /// back at once: a program that opens the file meanwhile waits for that long, and the signal that

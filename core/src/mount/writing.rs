@@ -1,9 +1,9 @@
-//! How an open file becomes writable: a working file of the store takes the place of what it was
+//! How an open file becomes writable: a working file in the store replaces the file that it was
 //! read from.
 //!
-//! Nothing that others may still read is touched: a content is copied first. Only a file that the
-//! kernel reads by itself stays the same file, and so does a large one that no other file needs; if
-//! others need its content, they get a copy.
+//! A content that others may still read is copied before it is written. Only a file that the kernel
+//! reads by itself stays the same file, and so does a large one that no other file needs; if others
+//! need its content, they get a copy.
 //!
 //! A file of up to [`COPY_ON_WRITE_LEN_MAX`] bytes is copied before it is written: its old content
 //! is served until the new one is shared. A file of the user, outside of the store, is always
@@ -25,7 +25,7 @@ use crate::store::Owner;
 use crate::transfer::FetchFault;
 use crate::unix_time::system_time;
 
-/// How a working file came about.
+/// How a working file was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
     /// It is a file of its own.
@@ -77,8 +77,8 @@ impl ShareView {
                 self.keep_time(open, &working)?;
             }
             let mut state = open.state();
-            // Meanwhile the kernel may have been handed the old file to read by itself; then it is
-            // that one.
+            // Meanwhile the kernel may have been handed the old file to read by itself; then that
+            // file must become the working file.
             if made == Made::Copy && state.backed_count > before.backed_count {
                 drop(state);
                 working.remove();
@@ -125,8 +125,7 @@ impl ShareView {
             || self.share.is_read_elsewhere(&before.content)
     }
 
-    /// Turns a file of the store into a working file. What was fetched leaves the folder of what
-    /// can be fetched again.
+    /// Turns a file of the store into a working file. A fetched file leaves the depot.
     fn take_over_file(&self, before: &Before, local: &LocalFile, keep: Keep) -> Result<Working, FsError> {
         let (source, store) = (&local.source, self.share.written_dir()?);
         let is_needed = self.is_needed(before, local);
@@ -157,7 +156,7 @@ impl ShareView {
         Ok(working)
     }
 
-    /// Puts a copy of a content where others find it.
+    /// Makes a copy of a content, which other files with that content use from now on.
     fn keep_copy(&self, local: &LocalFile) -> Result<(), FsError> {
         let copy = Working::copy_of(&local.file, self.share.written_dir()?, &self.uses)?;
         if !local.source.is_unchanged(&local.file) {
@@ -168,7 +167,7 @@ impl ShareView {
         Ok(())
     }
 
-    /// A copy is as old as what it was copied from, and nothing was written to it yet.
+    /// Gives a copy the time of its original, and notes that nothing was written to it yet.
     fn keep_time(&self, open: &OpenFile, working: &Working) -> Result<(), FsError> {
         let version = open.state().version;
         let shown = version.and_then(|(key, _)| self.share.files().catalog.locate(key));
@@ -193,7 +192,7 @@ impl ShareView {
     }
 }
 
-/// A working file that there is already may be written whatever else is done with it.
+/// The working file, if there is one: it can be written at any time.
 fn already_writable(open: &OpenFile, keep: Keep) -> Result<Option<Arc<Working>>, FsError> {
     let working = open.working();
     if let (Some(working), Keep::Nothing) = (&working, keep) {
@@ -202,7 +201,7 @@ fn already_writable(open: &OpenFile, keep: Keep) -> Result<Option<Arc<Working>>,
     Ok(working)
 }
 
-/// The same file for writing, even if it has lost its name or something else has it.
+/// Opens the same file for writing, even if it has lost its name or another file has it.
 fn reopened(local: &LocalFile) -> io::Result<File> {
     #[cfg(target_os = "linux")]
     {

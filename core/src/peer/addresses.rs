@@ -1,9 +1,9 @@
 //! Addresses of peers: which of ours are published, and which of those in the other peer's record
 //! are dialled.
 //!
-//! A record is the word of its peer, so it must not send us to services that only this machine or
-//! its link can reach. A peer on this machine is reached at its other addresses; where there are
-//! none, loopback can only mean that peer.
+//! The other peer chooses what is in its record, so a record must not send us to services that only
+//! this machine or its link can reach. A peer on this machine is reached at its other addresses;
+//! where there are none, loopback can only mean that peer.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,7 +23,7 @@ pub enum LoopbackPeers {
     Refused,
 }
 
-/// The addresses of a record, sorted by what is done with them.
+/// The addresses of a record: those to dial and those to refuse.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sorted {
     pub(crate) dialled: Vec<SocketAddr>,
@@ -40,7 +40,8 @@ pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted 
     })
 }
 
-/// Whether this machine has no address but loopback. Where it can't be told, it is not alone.
+/// Whether this machine has no address but loopback. If the interfaces can't be read, it counts as
+/// not alone.
 fn is_alone(own: &io::Result<Vec<IpAddr>>) -> bool {
     own.as_ref().is_ok_and(|ips| ips.iter().all(IpAddr::is_loopback))
 }
@@ -60,7 +61,7 @@ fn sort_on(addresses: &[SocketAddr], dials_loopback: impl Fn() -> bool) -> Sorte
     sorted
 }
 
-/// Why this address can't be that of another peer.
+/// Why this can't be the address of another peer.
 fn unusable(ip: IpAddr, port: u16) -> Option<&'static str> {
     let is_nowhere = match ip {
         IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.is_broadcast(),

@@ -1,6 +1,6 @@
 //! What a peer is started with.
 //!
-//! Plain values with defaults that suit a person at home; nothing is read from the environment.
+//! Plain values, with defaults for use at home; nothing is read from the environment.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
@@ -19,7 +19,8 @@ use crate::limits::{
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
 
-/// What a peer is started with. Build it with [`PeerConfig::new`] and change what differs.
+/// What a peer is started with. Make it with [`PeerConfig::new`] and change the defaults that don't
+/// fit.
 #[derive(Debug)]
 pub struct PeerConfig {
     pub(crate) relay: Url,
@@ -40,18 +41,17 @@ pub struct PeerConfig {
     pub(crate) catalog_len_max: u64,
 }
 
-/// Where a peer lets its other half in.
+/// Where a peer listens.
 #[derive(Debug)]
 pub(crate) enum Listen {
     /// An address to bind; port 0 lets the system choose.
     Address(SocketAddr),
-    /// A socket that is bound and listening already, as a supervisor or a test hands it over.
+    /// A bound and listening socket, from a supervisor or a test.
     Socket(TcpListener),
 }
 
 impl PeerConfig {
-    /// A peer that meets its other half at `relay`, with a fresh identity, listening on any free
-    /// port.
+    /// A peer that uses `relay`, with a fresh identity, listening on any free port.
     #[must_use]
     pub fn new(relay: Url) -> Self {
         Self {
@@ -95,8 +95,8 @@ impl PeerConfig {
         self
     }
 
-    /// Tells the other peer to dial these addresses, instead of those of this machine's network
-    /// interfaces: behind a port forwarding, for example.
+    /// Publishes these addresses for the other peer to dial, instead of those of this machine's
+    /// network interfaces: for example, behind a port forwarding.
     #[must_use]
     pub fn advertise(mut self, addresses: Vec<SocketAddr>) -> Self {
         self.advertised = addresses;
@@ -153,23 +153,23 @@ impl PeerConfig {
         self
     }
 
-    /// How long the peer that does not dial first waits before it dials as well.
+    /// How long the peer that does not dial first waits before it dials too.
     #[must_use]
     pub fn initiator_patience(mut self, patience: Duration) -> Self {
         self.initiator_patience = patience;
         self
     }
 
-    /// How long a read of what is not here waits for it, through a lost session as well, before it
-    /// fails.
+    /// How long a read waits for bytes that are not here before it fails, even while the session is
+    /// lost.
     #[must_use]
     pub fn read_patience(mut self, patience: Duration) -> Self {
         self.read_patience = patience;
         self
     }
 
-    /// Keeps in this directory what is fetched to be read and what is written through a mount. It
-    /// is created if need be, and belongs to one peer at a time. Without one a peer can't be
+    /// The directory for files that are fetched to be read or written through a mount. It is
+    /// created if it is missing, and belongs to one peer at a time. Without one a peer can't be
     /// mounted.
     #[must_use]
     pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
@@ -177,15 +177,15 @@ impl PeerConfig {
         self
     }
 
-    /// How much disk fetched contents may take that are not in use, in bytes.
+    /// How much disk the fetched contents that are not in use may take, in bytes.
     #[must_use]
     pub fn fetched_len_max(mut self, len: u64) -> Self {
         self.fetched_len_max = len;
         self
     }
 
-    /// How much memory the catalog may take, in bytes. What this peer adds beyond that is an error,
-    /// and what the other one adds is not taken in.
+    /// How much memory the catalog may take, in bytes. Beyond that, adding to it is an error for
+    /// this peer, and additions of the other peer are refused.
     #[must_use]
     pub fn catalog_len_max(mut self, len: u64) -> Self {
         self.catalog_len_max = len;

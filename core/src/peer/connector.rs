@@ -1,6 +1,6 @@
 //! Making the first session with a peer.
 //!
-//! Both sides do the same: publish, then either be dialled or dial. The peer with the lower
+//! Both sides do the same: they publish, then either dial or are dialled. The peer with the lower
 //! fingerprint dials at once; the other one gives it a little time first, because only one of them
 //! may be reachable.
 
@@ -51,7 +51,8 @@ async fn find(context: &Arc<Context>, remote: Fingerprint) -> Result<(), Connect
     }
 }
 
-/// Connects to `remote`, which is expected, at one of these addresses, unless it is faster.
+/// Connects to `remote`, which is expected, at one of these addresses, unless `remote` dials us
+/// first.
 pub(crate) async fn connect_at(
     context: &Arc<Context>,
     remote: Fingerprint,
@@ -83,7 +84,7 @@ pub(crate) async fn dialled_by(context: &Context, remote: Fingerprint) {
     drop(context.slot.watch_session().wait_for(connected).await);
 }
 
-/// Looks up and dials until it works; leaves in `last` what went wrong most recently.
+/// Looks up and dials until it works; leaves the latest error in `last`.
 async fn search(context: &Arc<Context>, remote: Fingerprint, last: &mut ConnectError) {
     if Role::of(&context.fingerprint, &remote) == Role::Responder {
         context

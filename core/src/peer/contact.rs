@@ -1,4 +1,4 @@
-//! The relay as one peer uses it: publishing where we are, looking up where the other peer is.
+//! The relay as one peer uses it: publishing our addresses and looking up those of the other peer.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -14,11 +14,11 @@ use crate::limits::{
 };
 use crate::rendezvous::{ContactRecord, LookupToken, NewestRecords, RelayClient, RelayError, RelayProblem};
 
-/// What a peer publishes of itself, and what it makes of the other peer's record.
+/// What a peer publishes about itself, and how it uses the other peer's record.
 #[derive(Debug)]
 pub(crate) struct Contact {
     pub(crate) relay: RelayClient,
-    /// Asks for our record to be published before its time.
+    /// Asks for our record to be published early.
     pub(crate) publish_soon: Notify,
     identity: Identity,
     addresses: Vec<SocketAddr>,
@@ -46,14 +46,14 @@ impl Contact {
         }
     }
 
-    /// Publishes our record; a relay that is merely busy is asked again a few times, and meanwhile
-    /// `last` says why.
+    /// Publishes our record; if the relay is only busy, retries a few times and keeps the reason in
+    /// `last`.
     pub(crate) async fn publish(&self, mut last: Option<&mut ConnectError>) -> Result<(), ConnectError> {
         let mut attempt = 1;
         loop {
             match self.publish_once().await {
                 Err(ConnectError::Relay(error)) if attempt < PUBLISH_ATTEMPTS_MAX && is_passing(&error) => {
-                    tracing::info!(%error, attempt, "the relay did not take our record");
+                    tracing::info!(%error, attempt, "the relay did not accept our record");
                     if let Some(last) = &mut last {
                         **last = ConnectError::Relay(error);
                     }
@@ -74,8 +74,8 @@ impl Contact {
         Ok(self.relay.publish(&self.own_token(), &sealed).await?)
     }
 
-    /// Asks the relay where `remote` may be dialled. `None` when it has not published, or not any
-    /// more.
+    /// Asks the relay where `remote` may be dialled. `None` when it has not published, or its
+    /// record has expired or was withdrawn.
     pub(crate) async fn look_up(
         &self,
         remote: &Fingerprint,
@@ -109,8 +109,8 @@ impl Contact {
         LookupToken::of(&self.identity.fingerprint())
     }
 
-    /// Publishes again and again, before the relay forgets us; sooner when it did not work, or when
-    /// it is asked for.
+    /// Publishes the record again before the relay drops it; sooner after a failure, or when asked
+    /// to.
     pub(crate) async fn keep_published(&self) {
         let mut delay = CONTACT_REFRESH_INTERVAL;
         loop {

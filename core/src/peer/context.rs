@@ -1,7 +1,7 @@
 //! What the tasks of one running peer have in common: its share, its session slot, and what they
 //! need to find and reach the other peer.
 //!
-//! Owns no logic but what takes more than one of these parts.
+//! Owns only the logic that needs more than one of these parts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,10 +43,10 @@ pub(crate) struct Timing {
 }
 
 impl Context {
-    /// Makes a welcome control lane the session of this peer; one that was there is replaced.
+    /// Makes a welcome control lane the session of this peer; it replaces an earlier session.
     ///
     /// # Errors
-    /// When another peer is expected by now, whichever side dialled.
+    /// When this peer expects another peer by now, whichever side dialled.
     pub(crate) fn install(
         self: &Arc<Self>,
         lane: OpenLane,

@@ -1,14 +1,14 @@
-//! What is said on a control lane after its greeting, and the tasks that say and hear it.
+//! The messages of a control lane after its greeting, and the tasks that send and receive them.
 //!
 //! Catalog changes travel as coalesced state: a set of entries that the other peer may not have
-//! yet, sent page by page with whatever they hold by then. Nothing is ever dropped from a queue,
+//! yet, sent page by page in their state at that moment. Nothing is ever dropped from a queue,
 //! because there is no queue of changes.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ use crate::limits::{CONTROL_FRAME_LEN_MAX, CONTROL_WRITE_TIMEOUT, PAGE_ENTRIES_M
 use crate::session::WireError;
 use crate::session::wire;
 
-/// What peers tell each other. The order of the variants is their number on the wire: append only.
+/// A message between two peers. The order of the variants is their number on the wire: append only.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ControlMessage {
     /// Asks for a [`ControlMessage::Pong`] with the same nonce.
@@ -30,18 +30,17 @@ pub(crate) enum ControlMessage {
     },
     /// Answers a ping.
     Pong {
-        /// Of the ping.
+        /// The nonce of the ping.
         nonce: u64,
     },
-    /// What the sender's catalog holds, in short; the other peer sends what differs.
+    /// A digest of the sender's catalog; the other peer sends what differs.
     Digest(Digest),
     /// Whole states of some entries, to be merged.
     Entries(Vec<(EntryId, EntryState)>),
     /// Asks the side that dialled the session to dial one data lane on which the sender may ask for
     /// contents.
     WantLane,
-    /// What the receiver of this serves as that content is something else; it should look at its
-    /// file again.
+    /// The receiver of this message serves other bytes as that content; it should check its file.
     Stale(ContentId),
     /// The sender is closing on purpose.
     Bye,
@@ -55,7 +54,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Adds entries; they are sent soon, once, however often they are added before that.
+    /// Adds entries. Each is sent once, even if it is added several times before that.
     pub(crate) fn mark(&self, entries: impl IntoIterator<Item = EntryId>) {
         let mut marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         marked.extend(entries);
@@ -64,7 +63,7 @@ impl Outgoing {
         }
     }
 
-    /// Whether there are any.
+    /// Whether any entries wait to be sent.
     #[cfg(test)]
     pub(crate) fn has_any(&self) -> bool {
         let marked = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,9 +80,9 @@ impl Outgoing {
     }
 }
 
-/// Hears messages until the lane ends, and says how it ended.
+/// Receives messages until the lane ends, and reports how it ended.
 pub(crate) async fn hear(
-    mut lane: ReadHalf<TlsStream<TcpStream>>,
+    mut lane: impl AsyncRead + Unpin,
     heard: mpsc::Sender<Result<ControlMessage, WireError>>,
 ) {
     loop {
@@ -104,8 +103,8 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    /// Says what is in the outbox and what has changed in the catalog, until the lane breaks or
-    /// after a goodbye.
+    /// Sends the messages of the outbox and the changes of the catalog, until the lane breaks or a
+    /// goodbye is sent.
     pub(crate) async fn speak(mut self) -> Result<(), WireError> {
         let outgoing = self.outgoing.clone();
         loop {
@@ -121,7 +120,7 @@ impl Speaker {
         }
     }
 
-    /// One page, then the outbox again: a long listing must not delay a heartbeat.
+    /// Sends one page, then lets the outbox go first: a long listing must not delay a heartbeat.
     async fn send_changes(&mut self) -> Result<(), WireError> {
         let page = self.outgoing.take_page();
         if page.is_empty() {
@@ -184,7 +183,7 @@ mod tests {
     use crate::catalog::{LinkTarget, LinkVersion, SharePath};
 
     #[test]
-    fn a_page_takes_so_many_entries_and_leaves_the_rest() {
+    fn a_page_takes_entries_up_to_its_limit_and_leaves_the_rest() {
         let outgoing = Outgoing::default();
         let id = |i: u32| {
             let mut bytes = [0; 16];
@@ -197,6 +196,26 @@ mod tests {
         assert_eq!(outgoing.take_page().len(), PAGE_ENTRIES_MAX);
         assert_eq!(outgoing.take_page(), [id(count - 1)]);
         assert!(outgoing.take_page().is_empty());
+    }
+
+    /// Receives a frame of `len` bytes, all of them zeros.
+    async fn receive(len: usize) -> WireError {
+        let mut lane = u32::try_from(len).unwrap().to_be_bytes().to_vec();
+        lane.resize(lane.len() + len, 0);
+        let (heard, mut messages) = mpsc::channel(1);
+        hear(lane.as_slice(), heard).await;
+        messages.recv().await.unwrap().unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_control_frame_is_read_up_to_the_limit_and_refused_with_one_byte_more() {
+        let at_the_limit = receive(CONTROL_FRAME_LEN_MAX).await;
+        assert!(
+            matches!(at_the_limit, WireError::Malformed { .. }),
+            "{at_the_limit}"
+        );
+        let longer = receive(CONTROL_FRAME_LEN_MAX + 1).await;
+        assert!(matches!(longer, WireError::FrameTooLong { .. }), "{longer}");
     }
 
     #[test]
@@ -224,7 +243,7 @@ mod tests {
         postcard::to_allocvec(&ControlMessage::Entries(catalog.all_states())).unwrap()
     }
 
-    /// A process that asks for so much memory is ended.
+    /// The system would end a process that asks for that amount of memory.
     #[test]
     fn a_count_that_a_frame_announces_and_does_not_hold_takes_no_memory() {
         const ANNOUNCED: [u8; 7] = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x08];
@@ -232,7 +251,7 @@ mod tests {
         assert!(wire::decode::<ControlMessage>(&entries).is_ok());
         let announced = |at: usize| [&entries[..at], &ANNOUNCED, &entries[at + 1..]].concat();
         assert!(wire::decode::<ControlMessage>(&announced(1)).is_err());
-        // Some of these places hold a number, which may be as large.
+        // Some of these bytes are part of a number, which may be that large.
         for at in 1..entries.len() {
             drop(wire::decode::<ControlMessage>(&announced(at)));
         }

@@ -1,8 +1,8 @@
-//! The workers that fetch what readers want: each has a lane at a time, until nothing is wanted.
+//! The workers that fetch what readers want: each uses one lane at a time, until nothing is wanted.
 //!
-//! Owns when lanes are put to work and given back, and what a lost session means to the readers
-//! that wait: it is waited for as a pull does, until their patience is over. What is wanted and
-//! what is on its way is in the share's `Demand`.
+//! Owns when lanes are used and given back, and what a lost session means to waiting readers: like
+//! a pull, they wait for it to come back, until their time is up. The share's `Demand` records what
+//! is wanted and what is in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ impl FetchEvents for Context {
 
     fn completed(&self, cached: &Arc<Cached>) {
         if let Err(error) = self.share.files().hold_cached(cached) {
-            tracing::warn!(%error, "could not serve what was fetched");
+            tracing::warn!(%error, "could not serve a fetched content");
         }
     }
 
@@ -34,7 +34,7 @@ impl FetchEvents for Context {
     }
 }
 
-/// Starts a worker, which counts as one of the demand already.
+/// Starts a worker. The demand counts it already.
 pub(super) fn start_worker(context: Arc<Context>) {
     let runtime = context.runtime.clone();
     let worker = Arc::new(Worker {
@@ -48,17 +48,17 @@ pub(super) fn start_worker(context: Arc<Context>) {
     });
 }
 
-/// A worker that fetches what readers want. The demand counts its workers: one that is dropped is
-/// not counted any more.
+/// A worker that fetches what readers want. The demand counts its workers; dropping one takes it
+/// out of the count.
 struct Worker {
     context: Arc<Context>,
-    /// Until the demand has found nothing to do for it, or it has given up.
+    /// Whether the demand still counts it: not once it had nothing left to do, or gave up.
     is_counted: AtomicBool,
 }
 
 impl Worker {
-    /// It can't help the readers that wait. With the last worker they are answered, in one step: a
-    /// reader that comes after that gets a new worker.
+    /// Gives up: this worker can't help the waiting readers. If it is the last one, their reads
+    /// fail in the same step, so a later reader gets a new worker.
     fn give_up(&self) {
         self.is_counted.store(false, Ordering::Release);
         self.context.share.demand.abandon(&FetchFault::Unreachable);

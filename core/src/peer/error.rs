@@ -26,13 +26,13 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The socket that was handed over can't be used.
     #[error("could not use the socket that was handed over: {source}")]
     Socket {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// There is no identity.
@@ -73,13 +73,13 @@ pub enum ConnectError {
     /// This peer is connected to another one.
     #[error("already connected to `{}`\nhint: close that session first", other.fmt_short())]
     Engaged {
-        /// To whom.
+        /// The peer that it is connected to.
         other: Fingerprint,
     },
-    /// The relay knows nothing of the other peer.
+    /// The relay has no record of the other peer.
     #[error("peer `{}` was not found at relay `{relay}` within {waited:?}\nhint: is it running, with the same relay, and connecting to you?", peer.fmt_short())]
     NotFound {
-        /// Whom.
+        /// The peer that was not found.
         peer: Fingerprint,
         /// Which relay was asked.
         relay: String,
@@ -167,7 +167,7 @@ pub enum PullError {
         name: SharePath,
     },
     /// The bytes that came are not those that are shared.
-    #[error("could not pull `{name}`: the bytes that came do not match what is shared")]
+    #[error("could not pull `{name}`: the received bytes do not match the shared file")]
     Corrupt {
         /// The name.
         name: SharePath,

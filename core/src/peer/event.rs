@@ -1,8 +1,8 @@
-//! What happens to a peer, as a typed stream.
+//! The events of a peer, as a typed stream.
 //!
-//! Every subscriber sees every event in order. One that falls more than [`EVENTS_KEPT`] behind is
-//! told how many it missed instead of slowing the peer down; the truth is always in `list()` and
-//! `status()`.
+//! Every subscriber sees every event in order. One that falls more than [`EVENTS_KEPT`] behind gets
+//! [`Event::Missed`] with the number of missed events, and does not slow the peer down. `list()`
+//! and `status()` always have the present state.
 
 use std::time::Duration;
 
@@ -83,13 +83,13 @@ pub enum Event {
         copy: SharePath,
     },
     /// The catalog has no room for what the other peer shares: some of it is not shown here. The
-    /// session goes on. What was refused is offered again with the next session. Told once in a
-    /// session.
+    /// session goes on. The other peer offers the refused entries again in the next session.
+    /// Reported once in a session.
     CatalogFull {
-        /// What there is too much of.
+        /// The limit that was reached.
         error: CatalogError,
     },
-    /// A file that is shared from this machine was edited, and its new content is shared by now.
+    /// A file that is shared from this machine was edited; its new content is shared now.
     SourceRefreshed {
         /// Its path.
         path: SharePath,
@@ -131,7 +131,7 @@ pub enum DisconnectReason {
     RemoteClosed,
     /// The connection broke.
     Lost {
-        /// What the system or TLS said.
+        /// The error of the system or of TLS.
         error: String,
     },
     /// The other peer stopped answering heartbeats.
@@ -157,7 +157,7 @@ impl EventStream {
     }
 }
 
-/// Where events go out.
+/// Sends events to the subscribers.
 #[derive(Debug, Clone)]
 pub(crate) struct Events(broadcast::Sender<Event>);
 
@@ -174,5 +174,29 @@ impl Events {
         tracing::debug!(?event, "event");
         // Fails only when there is no subscriber.
         drop(self.0.send(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(number: usize) -> Event {
+        let path = SharePath::parse(&number.to_string()).unwrap();
+        Event::Added { path }
+    }
+
+    /// The first event that a subscriber reads after `count` were emitted.
+    async fn first_of(count: usize) -> Event {
+        let events = Events::new();
+        let mut subscriber = events.subscribe();
+        (0..count).for_each(|number| events.emit(added(number)));
+        subscriber.next().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_may_fall_behind_up_to_the_limit_and_misses_one_event_beyond_it() {
+        assert_eq!(first_of(EVENTS_KEPT).await, added(0));
+        assert_eq!(first_of(EVENTS_KEPT + 1).await, Event::Missed { count: 1 });
     }
 }

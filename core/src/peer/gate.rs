@@ -1,10 +1,9 @@
 //! Which lanes of the other peer are welcome.
 //!
-//! A peer that knocks here was expected when its key was judged. Between that and its hello this
-//! peer may have turned to another, so it is compared again here, and once more under the lock that
-//! puts a session into its place. A new control lane replaces the session there is, for the other
-//! side would not dial if it still had one; only when both dial at the same moment, the initiator's
-//! dial has precedence.
+//! A peer that sends a hello was expected when its key was checked. This peer may expect another
+//! one since, so the key is compared again here, and once more under the lock of the session slot.
+//! A new control lane replaces the present session: the other side would not dial if it still had
+//! one. Only when both dial at the same moment, the initiator's dial has precedence.
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ impl Gate for Context {
             // As in the handshake, a peer that is not expected gets no answer.
             tracing::debug!(
                 peer = remote.fmt_short(),
-                "a peer came that is no longer expected"
+                "refused a peer that is no longer expected"
             );
             return;
         }

@@ -1,8 +1,7 @@
-//! Keeping a pair together: publishing while it lasts, and taking a lost session up again.
+//! Keeps a pair connected: publishes the record, and takes a lost session up again.
 //!
-//! Drives the machine of `reconnect`: does what its actions say and reports what came of it. A
-//! session that ended on purpose is not taken up again from here, but the other peer is still let
-//! in when it comes.
+//! Drives the machine of `reconnect`: carries out its actions and reports the results. A session
+//! that ended on purpose is not taken up again from here, but the other peer may still connect.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,13 +17,13 @@ use crate::identity::Fingerprint;
 use crate::limits::SETTLED_AFTER;
 use crate::reconnect::{AddressSource, Reconnect, ReconnectAction, ReconnectEvent, Role};
 
-/// Stays with the pair until the peer is closed.
+/// Keeps the pair connected until the peer is closed.
 pub(crate) async fn keep(context: Arc<Context>, remote: Fingerprint) {
     tokio::join!(context.contact.keep_published(), keep_connected(&context, remote));
 }
 
-/// Each time the status says that a session was lost, brings the pair together again. A peer whose
-/// sessions break as soon as they are made is taken up more and more slowly.
+/// Each time a session is lost, connects the pair again. If sessions break as soon as they are
+/// made, each attempt waits longer.
 async fn keep_connected(context: &Arc<Context>, remote: Fingerprint) {
     let mut status = context.slot.watch_status();
     let mut broken_soon = 0;
@@ -52,7 +51,7 @@ async fn keep_connected(context: &Arc<Context>, remote: Fingerprint) {
     }
 }
 
-/// Waits longer after each session that broke at once; not at all after one that had lasted.
+/// Waits longer after each session that broke at once, and not at all after one that lasted.
 async fn rest(context: &Context, remote: Fingerprint, broken_soon: u32) {
     if broken_soon == 0 {
         return;
@@ -110,7 +109,7 @@ impl<'a> Reconnecting<'a> {
         }
     }
 
-    /// Does what the machine says. `true` when that was the end.
+    /// Carries out one action of the machine. `true` when that was the last one.
     fn act(&mut self, action: ReconnectAction) -> bool {
         match action {
             ReconnectAction::Wait { attempt, until } => {
@@ -180,8 +179,9 @@ impl<'a> Reconnecting<'a> {
     }
 }
 
-/// Has our record published again as well: the relay may have forgotten us, or we may have moved.
-/// That is not waited for: a relay that takes no record must not keep us from the other peer.
+/// Also has our record published again: the relay may have dropped it, or our addresses may have
+/// changed. Does not wait for that: a relay that accepts no record must not keep us from the other
+/// peer.
 fn look_up(context: Arc<Context>, remote: Fingerprint) -> Step {
     Box::pin(async move {
         context.contact.publish_soon.notify_one();

@@ -1,7 +1,7 @@
-//! Work that takes one lane after the other, as pulls and readers do.
+//! Work on one lane after the other, for pulls and for readers.
 //!
-//! Owns how a broken lane or a lost session is survived: with another lane, after a delay that
-//! grows, for as long as there is progress in between.
+//! Owns what happens when a lane breaks or a session is lost: the work goes on with another lane,
+//! after a delay that grows, as long as there is progress in between.
 
 use std::sync::Arc;
 
@@ -16,24 +16,24 @@ use crate::session::blocking::BlockingLane;
 use crate::session::{SessionError, WireError};
 use crate::transfer::LaneEnd;
 
-/// What is done with lanes.
+/// Work that needs lanes.
 pub(super) trait LaneWork: Send + Sync + 'static {
-    /// What its lanes are taken for.
+    /// The use that its lanes count for.
     const LANE_USE: LaneUse;
 
-    /// Whether nothing is left to do.
+    /// Whether all is done.
     fn is_done(&self) -> bool;
 
-    /// A number that grows with what has been done.
+    /// A number that grows with each progress.
     fn progress(&self) -> u64;
 
-    /// Works with a lane for as long as it is of use, and blocks meanwhile. [`LaneEnd::Done`] means
-    /// that the lane may rest.
+    /// Works with a lane until it has no more use for it; blocks. [`LaneEnd::Done`] means that the
+    /// lane can be kept for later work.
     fn use_lane(&self, lane: &mut BlockingLane) -> Result<LaneEnd, WireError>;
 }
 
-/// Works with one lane after the other until nothing is left to do. `Err(None)` when there is no
-/// session, and none to wait for.
+/// Works with one lane after the other until all is done. `Err(None)` when there is no session, and
+/// none to wait for.
 pub(super) async fn work<W: LaneWork>(context: &Context, work: &Arc<W>) -> Result<(), Option<SessionError>> {
     let clock = &context.runtime.clock;
     let (mut failures, mut progress) = (0, work.progress());
@@ -86,8 +86,8 @@ async fn live_session(context: &Context) -> Result<Arc<Session>, Option<SessionE
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
     let mut status = context.slot.watch_status();
     let waiting = async {
-        // The state is set before the slot is seen empty, so there is no moment in which a lost
-        // session looks abandoned.
+        // The state changes before others see the slot empty, so a lost session never looks
+        // abandoned.
         tokio::select! {
             biased;
             session = slot.wait_for(live) => session.ok().and_then(|session| session.clone()),

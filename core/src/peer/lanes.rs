@@ -1,4 +1,5 @@
-//! The data lanes of one session: those at work, those that rest, and those that were asked for.
+//! The data lanes of one session: the busy ones, the idle ones, and those that the other peer was
+//! asked to dial.
 //!
 //! The peer that dialled the session dials all of its lanes, because it is known to reach the other
 //! one. The other peer asks for a lane, and takes it when it arrives. Ending the session ends every
@@ -18,7 +19,7 @@ use crate::limits::{
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::lane::OpenLane;
 
-/// What a lane is taken for. Each use has a limit of its own, so that neither can starve the other.
+/// What a lane is used for. Each use has a limit of its own, so that neither can starve the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LaneUse {
     /// To pull files.
@@ -46,7 +47,7 @@ impl Default for Lanes {
     }
 }
 
-/// Room for a lane that is being opened. Given back when it is dropped; by then the lane is
+/// Room for a lane that is being opened. Dropping it gives the room back; by then the lane is
 /// registered.
 #[derive(Debug)]
 pub(crate) struct LaneSlot(Arc<Mutex<State>>);
@@ -72,12 +73,12 @@ struct State {
 /// in each [`ASKED_DIAL_INTERVAL`].
 #[derive(Debug, Default)]
 struct DialPace {
-    /// When all that were asked for would be dialled, if none were dialled at once.
+    /// When the last lane that was asked for would be dialled, if none were dialled at once.
     busy_until: Option<Instant>,
 }
 
 impl DialPace {
-    /// When a lane that is asked for now is dialled.
+    /// When to dial a lane that is asked for now.
     fn turn(&mut self, now: Instant) -> Instant {
         let start = self.busy_until.map_or(now, |until| until.max(now));
         self.busy_until = Some(start + ASKED_DIAL_INTERVAL);
@@ -86,7 +87,7 @@ impl DialPace {
     }
 }
 
-/// A lane for file contents; its registration ends when it is dropped.
+/// A lane for file contents. Dropping it ends its registration.
 pub(crate) struct DataLane {
     pub(crate) lane: BlockingLane,
     permit: Option<OwnedSemaphorePermit>,
@@ -94,7 +95,7 @@ pub(crate) struct DataLane {
 }
 
 impl DataLane {
-    /// The lane at work, with the permit of its worker.
+    /// The lane, which counts for the permit of its worker.
     pub(crate) fn taken(self, permit: OwnedSemaphorePermit) -> Self {
         Self {
             permit: Some(permit),
@@ -133,7 +134,7 @@ impl Lanes {
         Some(LaneSlot(self.state.clone()))
     }
 
-    /// When a lane is dialled that the other peer asks for now.
+    /// When to dial a lane that the other peer asks for now.
     pub(crate) fn dial_turn(&self, now: Instant) -> Instant {
         lock(&self.state).pace.turn(now)
     }
@@ -175,17 +176,17 @@ impl Lanes {
         })
     }
 
-    /// A lane that rests since earlier work.
+    /// An idle lane from earlier work.
     pub(crate) fn take_idle(&self) -> Option<DataLane> {
         lock(&self.state).idle.pop()
     }
 
-    /// Keeps a lane for later work, unless enough rest already.
+    /// Keeps a lane for later work, unless enough are idle already.
     pub(crate) fn rest(&self, mut lane: DataLane) {
         lane.permit = None;
         let mut state = lock(&self.state);
-        // As many as may work at once: to open and close them for each pull would keep both peers
-        // busy.
+        // Keeps the number that may work at once: opening and closing them for each pull would keep
+        // both peers busy.
         if state.ended || state.idle.len() >= ASKING_LANES_MAX {
             // Dropped after the lock: ending the registration takes it again.
             drop(state);
@@ -221,7 +222,7 @@ impl Lanes {
         }
     }
 
-    /// Ends every lane: a thread that reads or writes one returns at once.
+    /// Ends every lane. A thread that reads from or writes to one returns at once.
     pub(crate) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(at_once, [now; SESSION_LANES_MAX]);
         assert_eq!(lanes.dial_turn(now), now + ASKED_DIAL_INTERVAL);
         assert_eq!(lanes.dial_turn(now), now + 2 * ASKED_DIAL_INTERVAL);
-        // Nothing is owed any more once enough time has passed without asking.
+        // After enough time without a request, the next lane is dialled at once again.
         let later = now + 3 * ASKED_DIAL_INTERVAL;
         assert_eq!(lanes.dial_turn(later), later);
         assert_eq!(lanes.dial_turn(later), later + ASKED_DIAL_INTERVAL);

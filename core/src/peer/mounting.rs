@@ -1,5 +1,5 @@
-//! Mounting as people see it: [`Peer::mount`] gives a [`Mount`], and [`Peer::file_system`] what a
-//! mount shows.
+//! The public calls for mounting: [`Peer::mount`] gives a [`Mount`], and [`Peer::file_system`] the
+//! file system that a mount shows.
 
 use std::path::Path;
 
@@ -18,8 +18,8 @@ impl Peer {
         self.mounts.file_system()
     }
 
-    /// Mounts the share on the folder `at`. It can be used when this returns. What a killed process
-    /// left mounted there is taken away first.
+    /// Mounts the share on the folder `at`. It can be used when this returns. A mount that a killed
+    /// process left there is removed first.
     ///
     /// # Errors
     /// [`MountError`] names the cause: the device, the mount point, the program, the store.
@@ -28,7 +28,7 @@ impl Peer {
         self.mounts.mount(at.as_ref(), options).await
     }
 
-    /// Mounts the share on the folder `at`; not in this build.
+    /// Would mount the share on the folder `at`; this build can't.
     ///
     /// # Errors
     /// [`MountError::NoBackend`].

@@ -1,8 +1,8 @@
 //! Pulling: from a name in the catalog to a file on disk.
 //!
-//! Finds out what to fetch and from where, puts lanes to work, and turns what became of each file
-//! into one answer. A lost session does not end a pull: it goes on when the session is back. A file
-//! that changes at its source is pulled in its new version.
+//! Decides what to fetch and from where, starts work on lanes, and makes one answer from the
+//! outcomes of all files. A lost session does not end a pull: it goes on when the session is back.
+//! A file that changes at its source is pulled in its new version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::transfer::{
     FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
 };
 
-/// What a pull has done.
+/// The result of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pulled {
@@ -35,9 +35,8 @@ pub struct Pulled {
     pub len: u64,
     /// From the call until the last file had its name.
     pub elapsed: Duration,
-    /// Links of a pulled folder that were left out, because they lead out of it, or may do so, or
-    /// lead through a link that the share does not have, or because this system lets nobody make
-    /// links.
+    /// Links of a pulled folder that were left out: they lead out of it or may do so, they lead
+    /// through a link that the share does not have, or this system has no links.
     pub left_out: Vec<SharePath>,
     /// The part of it that went into making files durable.
     pub sync_elapsed: Duration,
@@ -51,7 +50,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// It replaces no file that this peer shares from there as something else.
+    /// Keeps the pull from replacing a file that this peer shares from there as something else.
     fn new(share: &Arc<Share>, file: SharedFile, destination: Destination) -> Self {
         let claim = Claim {
             share: share.clone(),
@@ -65,7 +64,7 @@ impl Wanted {
 /// A link to be made, by name.
 type PlannedLink = (SharePath, LinkVersion, Destination);
 
-/// What a pull has to do, and what of it has been done at once.
+/// What a pull has to do, and what was done when it was planned.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     wanted: Vec<Wanted>,
@@ -85,8 +84,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Everything in `folder`, or in the whole share: it goes beneath `root` under its path without
-    /// that of `folder`. Folders and links are made at once, the links last.
+    /// Everything in `folder`, or in the whole share. Each entry goes beneath `root`, under its
+    /// path relative to `folder`. Folders and links are made at once, links last.
     pub(crate) fn of_folder(share: &Arc<Share>, root: &Destination, folder: Option<&SharePath>) -> Self {
         let mut plan = Self::default();
         let mut links = Vec::new();
@@ -129,8 +128,8 @@ impl Plan {
         {
             links.note(destination, link.target.as_str());
         }
-        // A link waits for those that it leads through, as long as these have another text. None
-        // leads through more than this many.
+        // A link waits for the links that it leads through, while these have another text on disk.
+        // No link leads through more than this number.
         for _ in 0..=LINKS_FOLLOWED_MAX {
             let count = planned.len();
             planned = self.link_round(share, planned, &links);
@@ -179,7 +178,7 @@ impl Plan {
     }
 }
 
-/// Does what is planned. Dropping the future ends the pull and leaves no part files.
+/// Carries out the plan. Dropping the future ends the pull and leaves no part files.
 pub(crate) async fn pull(
     context: &Arc<Context>,
     plan: Plan,
@@ -255,7 +254,7 @@ async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> 
             copy_fetched(&local, depot, clock);
         }
     };
-    // Fails only when copying panicked, and then the lanes do it.
+    // Fails only if copying panicked; then the lanes fetch the files.
     drop(context.runtime.tasks.spawn_blocking(copying).await);
     let unreachable = if queue.is_done() {
         None
@@ -265,7 +264,7 @@ async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> 
     queue.take_outcomes(unreachable)
 }
 
-/// Ends the work of a pull whose caller has stopped waiting.
+/// Ends the work of a pull when its caller stops waiting.
 struct CancelOnDrop(Arc<Queue>);
 
 impl Drop for CancelOnDrop {
@@ -274,8 +273,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Works on the queue with as many lanes as are worth it. `Err(None)` when there is no session to
-/// work with.
+/// Works on the queue with up to [`PULL_LANES_MAX`] lanes, fewer if there is less to do.
+/// `Err(None)` when there is no session to work with.
 async fn fetch_all(context: &Arc<Context>, queue: &Arc<Queue>) -> Result<(), Option<SessionError>> {
     let mut lanes = JoinSet::new();
     let puller = Arc::new(Puller {
@@ -297,7 +296,7 @@ async fn fetch_all(context: &Arc<Context>, queue: &Arc<Queue>) -> Result<(), Opt
     }
 }
 
-/// What each worker of a pull does.
+/// The work of each worker of a pull.
 struct Puller {
     clock: Clock,
     queue: Arc<Queue>,
@@ -317,7 +316,7 @@ impl LaneWork for Puller {
     fn use_lane(&self, lane: &mut BlockingLane) -> Result<LaneEnd, WireError> {
         let lent = self.queue.lend_closer(lane.closer()?);
         match fetch(lane, &self.queue, &self.clock)? {
-            // It was ended with the pull.
+            // It was closed with the pull.
             LaneEnd::Done if !self.queue.take_closer(lent) => Ok(LaneEnd::WornOut),
             end => Ok(end),
         }

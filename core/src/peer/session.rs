@@ -1,7 +1,7 @@
 //! One live session: its control lane with the tasks around it, and its data lanes.
 //!
 //! Owns what happens while two peers are connected and how that ends, exactly once, with a reason.
-//! It does not decide whether a session should exist; that is `gate` and `keeper`.
+//! It does not decide whether a session should exist; `gate` and `keeper` do.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,12 +43,12 @@ pub(crate) struct Session {
     reason: OnceLock<DisconnectReason>,
     /// Whether states of the other peer were refused because there is no room for them.
     has_refused: AtomicBool,
-    /// Whether the digest of the other peer was answered.
+    /// Whether a digest of the other peer was answered.
     has_compared: AtomicBool,
 }
 
-/// A session's control lane before its tasks run: they start once the session is where everybody
-/// finds it, or a change made meanwhile would be lost.
+/// A session's control lane before its tasks run: they start only when the session is in its slot.
+/// Otherwise a change that is made before that would be lost.
 pub(crate) struct Engine {
     session: Arc<Session>,
     reader: ReadHalf<TlsStream<TcpStream>>,
@@ -81,7 +81,7 @@ impl Engine {
 }
 
 impl Session {
-    /// A session over its control lane. Nothing happens on it before [`Engine::run`].
+    /// A session over its control lane. Nothing is sent or received before [`Engine::run`].
     pub(crate) fn new(context: &Arc<Context>, lane: OpenLane, initiator: Initiator) -> (Arc<Self>, Engine) {
         let (outbox, outgoing_messages) = mpsc::channel(CONTROL_OUTBOX_LEN);
         let session = Arc::new(Self {
@@ -115,7 +115,7 @@ impl Session {
         (session, engine)
     }
 
-    /// Ends the session. The first reason counts.
+    /// Ends the session. If it is ended more than once, the first reason counts.
     pub(crate) fn end(&self, reason: DisconnectReason) {
         // Set before: code that sees the end must be able to read its reason.
         drop(self.reason.set(reason));
@@ -123,9 +123,9 @@ impl Session {
         self.lanes.end();
     }
 
-    /// Ends the session and tells the other peer that it is on purpose.
+    /// Ends the session with a goodbye, so that the other peer knows that it was on purpose.
     pub(crate) fn say_goodbye(&self) {
-        // A full outbox means that the other peer does not listen any more.
+        // A full outbox means that the other peer has stopped reading.
         drop(self.outbox.try_send(ControlMessage::Bye));
         self.end(DisconnectReason::Closed);
     }
@@ -145,7 +145,7 @@ impl Session {
         self.ending.is_cancelled()
     }
 
-    /// A lane on which this peer may ask for contents: a resting one or a new one.
+    /// A lane on which this peer may ask for contents: an idle one or a new one.
     pub(crate) async fn lane(&self, context: &Context, lane_use: LaneUse) -> Result<DataLane, SessionError> {
         let permit = self.ending.run_until_cancelled(self.lanes.permit(lane_use)).await;
         let permit = permit.ok_or(SessionError::Ended)?;
@@ -159,12 +159,13 @@ impl Session {
         Ok(self.lanes.adopt(opened)?.taken(permit))
     }
 
-    /// Tells the other peer that what it serves as this content is not it.
+    /// Reports to the other peer that it serves other bytes as this content.
     pub(crate) async fn report_stale(&self, content: crate::catalog::ContentId) {
         drop(self.outbox.send(ControlMessage::Stale(content)).await);
     }
 
-    /// The same, without waiting: to a peer that does not listen it is reported again.
+    /// The same, without waiting. If the outbox is full, the report is dropped; the next wrong
+    /// bytes cause another one.
     pub(crate) fn report_stale_soon(&self, content: crate::catalog::ContentId) {
         self.send_soon(ControlMessage::Stale(content));
     }
@@ -198,7 +199,7 @@ impl Session {
         }
     }
 
-    /// The speaker may finish a goodbye after the end, but not for long.
+    /// After the end the speaker may finish a goodbye, up to a time limit.
     async fn outlive(self: Arc<Self>, speaker: Speaker) {
         let ending = self.ending.clone();
         let speaking = speaker.speak();
@@ -211,9 +212,9 @@ impl Session {
             },
         };
         if let Err(error) = outcome {
-            // A peer that closes on purpose says so first and reads no more. Its goodbye may
-            // still lie unread when writing fails already, and then it is the reason; the reader
-            // ends the session once it has come to it.
+            // A peer that closes on purpose sends a goodbye and reads no more. Our writing may fail
+            // before we have read that goodbye, which is the real reason; the reader ends the
+            // session when it gets there.
             drop(timeout(GOODBYE_TIMEOUT, ending.cancelled()).await);
             self.end(DisconnectReason::Lost {
                 error: error.to_string(),
@@ -299,8 +300,8 @@ impl Session {
         Some(HealthEvent::Received)
     }
 
-    /// Sends what the other peer may not have. That takes a pass over the catalog, and peers say
-    /// once in a session what they have: what changes later is sent anyway.
+    /// Sends the states that the other peer may not have. That takes a pass over the catalog, so
+    /// only the first digest in a session is answered: later changes are sent anyway.
     fn send_differing(&self, context: &Context, digest: &Digest) {
         if self.has_compared.swap(true, Ordering::Relaxed) {
             tracing::debug!("a second digest in one session is not answered");
@@ -311,21 +312,21 @@ impl Session {
         self.outgoing.mark(differing);
     }
 
-    /// What was right but did not fit is left out, and the session goes on: a new one would bring
-    /// the same states again. A peer that breaks a rule is no longer listened to.
+    /// Valid states that do not fit are left out, and the session goes on: a new one would bring
+    /// the same states again. If the other peer breaks a rule, the session ends.
     fn refuse(&self, context: &Context, error: CatalogError) {
         if !error.is_full() {
             self.end(DisconnectReason::Lost {
                 error: error.to_string(),
             });
         } else if !self.has_refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%error, "could not take in what the other peer shares");
+            tracing::warn!(%error, "could not merge what the other peer shares");
             context.events.emit(Event::CatalogFull { error });
         }
     }
 
-    /// Control messages are few; when the outbox is full, the other peer has stopped reading, and
-    /// health will say so.
+    /// Control messages are few. A full outbox means that the other peer has stopped reading; the
+    /// health monitor will notice.
     fn send_soon(&self, message: ControlMessage) {
         if self.outbox.try_send(message).is_err() {
             tracing::warn!("the other peer does not read its control lane");

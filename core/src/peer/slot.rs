@@ -1,5 +1,4 @@
-//! The session slot: which peer is let in, which session there is, and what becomes of one that is
-//! lost.
+//! The session slot: the expected peer, the present session, and what happens when it is lost.
 //!
 //! The only place where a session is put in or taken out. The expected peer, the session, the
 //! status and the event change together under one lock, so the peer of a session is always the
@@ -34,20 +33,20 @@ pub(crate) struct SessionSlot {
     is_kept: AtomicBool,
 }
 
-/// What becomes of a session that is lost, not closed.
+/// What happens with a session that is lost, not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterLoss {
     /// It is taken up again.
     TakeUpAgain,
-    /// For a peer that was expected before, as it was decided then. For another, it is not taken up
-    /// again.
+    /// If the same peer was expected before, the earlier decision stays. Otherwise it is not taken
+    /// up again.
     AsBefore,
     /// It is not taken up again.
     LeaveIt,
 }
 
 impl SessionSlot {
-    /// An empty one, of the peer `own`. `expected` is what its listener asks.
+    /// An empty slot of the peer `own`. Its listener reads `expected`.
     pub(crate) fn new(own: Fingerprint, expected: Expected, events: Events) -> Self {
         Self {
             own,
@@ -61,13 +60,13 @@ impl SessionSlot {
         }
     }
 
-    /// From now on `remote` is the peer that is let in, and `after_loss` says what becomes of a
-    /// session with it that is lost. `true` if there is one already.
+    /// Lets only `remote` in from now on. `after_loss` says what happens when a session with it is
+    /// lost. `true` if there is a session already.
     pub(crate) fn expect(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
         if remote == self.own {
             return Err(ConnectError::OwnFingerprint { fingerprint: remote });
         }
-        // Under the lock under which a session gets its place: the peer of a session is always the
+        // Under the same lock as putting a session in, so the peer of a session is always the
         // expected one.
         let _turn = self.take_turn();
         let session = self.session().filter(|session| !session.has_ended());
@@ -84,8 +83,8 @@ impl SessionSlot {
         Ok(session.is_some())
     }
 
-    /// From now on `after_loss` says what becomes of a lost session with `remote`, if that is the
-    /// peer that is let in. Where it is left, the search for it has ended too.
+    /// Changes what happens when a session with `remote` is lost, if that is the expected peer.
+    /// [`AfterLoss::LeaveIt`] also ends the search for it.
     pub(crate) fn set_after_loss(&self, remote: Fingerprint, after_loss: AfterLoss) {
         let _turn = self.take_turn();
         if self.expected.current() != Some(remote) {
@@ -105,7 +104,7 @@ impl SessionSlot {
         }
     }
 
-    /// From now on no peer is let in. `true` if one was.
+    /// Lets no peer in from now on. `true` if one was expected.
     pub(crate) fn expect_nobody(&self) -> bool {
         let _turn = self.take_turn();
         let was_expecting = self.expected.current().is_some();
@@ -113,7 +112,7 @@ impl SessionSlot {
         was_expecting
     }
 
-    /// The session there is at this moment.
+    /// The present session.
     pub(crate) fn session(&self) -> Option<Arc<Session>> {
         self.session.borrow().clone()
     }
@@ -152,8 +151,8 @@ impl SessionSlot {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = addresses.to_vec();
     }
 
-    /// Puts a new session in; one that was there is replaced. `false` if another peer is expected
-    /// by now.
+    /// Puts a new session in, in place of an earlier one. `false` if another peer is expected by
+    /// now.
     #[must_use]
     pub(crate) fn put(&self, session: &Arc<Session>) -> bool {
         let _turn = self.take_turn();
@@ -176,7 +175,7 @@ impl SessionSlot {
         true
     }
 
-    /// Takes a session out that has ended, whatever the reason.
+    /// Takes out a session that has ended, for any reason.
     pub(crate) fn take_out(&self, session: &Arc<Session>) {
         let _turn = self.take_turn();
         let reason = session.reason();
@@ -199,7 +198,7 @@ impl SessionSlot {
         self.events.emit(Event::Disconnected { reason });
     }
 
-    /// Says how the search for a session goes, unless there is one by now.
+    /// Sets the state of the search for a session, unless there is a session by now.
     pub(crate) fn set_searching(&self, state: SessionState) {
         let _turn = self.take_turn();
         if self.session().is_none_or(|session| session.has_ended()) {
@@ -212,8 +211,8 @@ impl SessionSlot {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session that was lost, not closed, is taken up again: there must be no moment in which it
-    /// looks abandoned, or a pull would give up.
+    /// The state after a session has ended. One that is lost and will be taken up again must never
+    /// look abandoned, or a pull would give up.
     fn state_after(&self, reason: &DisconnectReason) -> SessionState {
         match reason {
             DisconnectReason::Lost { .. } | DisconnectReason::Unresponsive

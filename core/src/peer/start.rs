@@ -119,7 +119,7 @@ fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {
     }
 }
 
-/// A machine without IPv6 can't bind `[::]`; there the same port of `0.0.0.0` is meant.
+/// A machine without IPv6 can't bind `[::]`; the same port of `0.0.0.0` is used there.
 fn bind_dual(address: SocketAddr) -> std::io::Result<TcpListener> {
     match TcpListener::bind(address) {
         Err(_) if address.is_ipv6() && address.ip().is_unspecified() && !has_ipv6() => {

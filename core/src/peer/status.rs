@@ -1,4 +1,4 @@
-//! How a peer is, at a glance.
+//! The status of a peer.
 
 use std::time::Duration;
 
@@ -6,17 +6,18 @@ use super::event::Initiator;
 use crate::health::Health;
 use crate::identity::Fingerprint;
 
-/// How a peer is at one moment.
+/// The status of a peer at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Status {
     /// Whether it has a session.
     pub state: SessionState,
-    /// Whom it is, or was last, connected to.
+    /// The peer that it is connected to, or was last.
     pub peer: Option<Fingerprint>,
     /// Which side dialled the present session.
     pub initiator: Option<Initiator>,
-    /// How the present session is; `None` before its first judgement, which means healthy.
+    /// The health of the present session; `None` until it is first measured, which counts as
+    /// healthy.
     pub health: Option<Health>,
     /// The moving average of the heartbeat's round trip in the present session.
     pub round_trip: Option<Duration>,
@@ -26,12 +27,12 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// There is none, and no search for one.
+    /// It has no session and does not search for one.
     #[default]
     Disconnected,
     /// The peer searches for its first session.
     Connecting,
-    /// There is one.
+    /// It has a session.
     Connected,
     /// The session was lost and is being taken up again.
     Reconnecting,

@@ -1,5 +1,5 @@
-//! What a peer serves, seen from inside: the other side of the privacy promise that a removed file
-//! is gone.
+//! What a peer serves, checked from inside: the holder's side of the promise that a removed file is
+//! not served.
 
 mod announced;
 mod crossing;

@@ -89,7 +89,7 @@ impl Share {
     /// reported when the others were merged.
     ///
     /// They are merged in pieces, and the catalog is not locked between two of them. A change that
-    /// is made here meanwhile may take the room of the rest, which is refused then.
+    /// is made here meanwhile may use up the room; then the rest is refused.
     pub(crate) fn merge(&self, states: Vec<(EntryId, EntryState)>) -> Result<(), CatalogError> {
         let mut batch = self.files().catalog.checked(states)?;
         while !batch.is_empty() {
@@ -119,7 +119,7 @@ impl Share {
         let source = Source::received(published, file.content, outline);
         let mut files = self.files();
         files.note_pulled(&source.path, Some(file));
-        // It may have been removed or replaced meanwhile.
+        // The user or the other peer may have removed or replaced it meanwhile.
         if has(&files.catalog, file.entry, &file.content) {
             let source = Arc::new(source);
             for entry in files.given_as(&file.path, file.entry, &file.content) {

@@ -1,5 +1,5 @@
-//! Which paths of this machine a pull may write to: it replaces nothing that the user shares from
-//! there, but for the own new version of that.
+//! Which paths of this machine a pull may write to: it replaces a file that the user shares from
+//! there only by that file's own new version.
 //!
 //! Does not own which files those are; see [`super::grants::OwnFiles`].
 
@@ -12,18 +12,18 @@ use super::{Share, SharedFile};
 use crate::catalog::{ContentId, EntryId, SharePath};
 use crate::store::{Guard, StoreError};
 
-/// Keeps a pull from replacing what this peer shares, but for the own new version of that.
+/// Keeps a pull from replacing a file that this peer shares, except by that file's own new version.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) share: Arc<Share>,
-    /// What is pulled; `None` for a link: no file of ours becomes one.
+    /// The pulled file; `None` for a link, which is never the new version of a file.
     pub(crate) file: Option<(EntryId, ContentId)>,
 }
 
 impl Guard for Claim {
     fn check(&self, path: &Path) -> Result<(), StoreError> {
         let name = self.share.files().shared_from_there(path, self.file);
-        // Where nothing is, nothing is replaced.
+        // If there is nothing at the path, nothing is replaced.
         let name = name.filter(|_| !is_vacant(path));
         name.map_or(Ok(()), |name| {
             let (path, name) = (path.to_owned(), name.to_string());
@@ -50,9 +50,9 @@ impl Files {
         (!is_same).then(|| name.clone())
     }
 
-    /// Notes that a pull has put a file at `path`, or a link if that is `None`. The user's file
-    /// that was shared from there stays shared from there if this is its own new version. If it is
-    /// something else, the user's file was gone.
+    /// Notes that a pull has put a file at `path`, or a link if the file is `None`. If it is the
+    /// new version of the file that the user shares from there, that file stays shared. If it is
+    /// something else, the user's file was already gone.
     pub(crate) fn note_pulled(&mut self, path: &Path, file: Option<&SharedFile>) {
         let claimed = file.map(|file| (file.entry, file.content));
         if self.shared_from_there(path, claimed).is_some() {

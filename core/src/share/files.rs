@@ -3,7 +3,7 @@
 //! Every operation here is one step under the lock of [`Share`](super::Share): it changes the
 //! catalog, or keeps the sources in line with it. A file is served only while a visible entry that
 //! it was given to has its content (see [`super::grants`]): what was removed or replaced here can't
-//! be fetched any more, whatever the other peer has made of it.
+//! be fetched any more, even if the other peer has renamed or edited it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -60,17 +60,17 @@ impl Files {
         }
     }
 
-    /// Keeps an entry to ourselves until [`Files::stop_withholding`].
+    /// Withholds an entry from the other peer until [`Files::stop_withholding`].
     pub(crate) fn withhold(&mut self, entry: EntryId) {
         self.withheld.insert(entry);
     }
 
-    /// From now on the other peer may know of the entry.
+    /// Allows the entry to be sent to the other peer.
     pub(crate) fn stop_withholding(&mut self, entry: EntryId) {
         self.withheld.remove(&entry);
     }
 
-    /// Those of `entries` that the other peer may know of.
+    /// Those of `entries` that may be sent to the other peer.
     pub(crate) fn not_withheld(&self, mut entries: Vec<EntryId>) -> Vec<EntryId> {
         entries.retain(|entry| !self.withheld.contains(entry));
         entries
@@ -126,8 +126,8 @@ impl Files {
     }
 
     /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer
-    /// may have made a twin that is shown as one with it. So those entries get it that had it from
-    /// the user before, and `entry` only if there are none.
+    /// may have made a twin, which is shown as the same entry. So the file goes to the entries that
+    /// the user gave it to before, and to `entry` only if there are none.
     pub(super) fn given_as(&self, path: &SharePath, entry: EntryId, content: &ContentId) -> Vec<EntryId> {
         let is_shown = self.catalog.lookup(path).is_some_and(|shown| shown.id == entry);
         let mut entries = self.catalog.entries_at(path);
@@ -138,9 +138,9 @@ impl Files {
     }
 
     /// Call this after the user of this peer has removed or replaced an entry that had `content`.
-    /// Forgets the files that the user gave to no other entry with this content, whatever the other
-    /// side has made with it. What was written through a mount is deleted with it; programs that
-    /// have it open keep it.
+    /// Forgets the files that the user gave to no other entry with this content, even if the other
+    /// side has made one. What was written through a mount is deleted with it; programs that have
+    /// it open keep it.
     pub(crate) fn let_go(&mut self, content: Option<ContentId>) {
         let Some(content) = content else { return };
         let catalog = &self.catalog;
@@ -158,8 +158,9 @@ impl Files {
     /// `before`. When an entry has lost its content, or is not shown with it any more, its file
     /// passes to an entry that has just got this content, as by a rename onto another file, or else
     /// to one that has it. The user sees that entry and can remove it. If there is none, the file
-    /// is not served any more: what nobody sees nobody can remove, and the other peer could show it
-    /// again. What was written through a mount may be nowhere else, so it stays for a hidden entry.
+    /// is not served any more: the user could not remove an entry that is not shown, and the other
+    /// peer could show it again. What was written through a mount may be nowhere else, so it stays
+    /// for a hidden entry.
     pub(super) fn pass_on(&mut self, piece: &MergedPiece, before: &HashSet<(EntryId, ContentId)>) {
         let held = self.note_holding(&piece.entries).into_iter();
         let gained = held.filter(|held| !before.contains(held));
@@ -232,8 +233,8 @@ impl Files {
         entries.filter(|id| has(&self.catalog, *id, content))
     }
 
-    /// The files on this machine that are served as a content: those that were given to an entry
-    /// which can be seen.
+    /// The files on this machine that are served as a content: those that were given to a visible
+    /// entry.
     pub(super) fn served(&mut self, content: &ContentId) -> Vec<Arc<Source>> {
         let mut sources = self.sources.holding(content);
         if sources.is_empty() {
@@ -252,7 +253,7 @@ impl Files {
         sources
     }
 
-    /// The user of this peer has removed these entries, or shared something else as them.
+    /// Notes that the user has removed these entries, or shared something else as them.
     pub(super) fn forget_own(&mut self, entries: &[EntryId]) {
         entries.iter().for_each(|entry| self.own.forget(*entry));
     }
@@ -270,7 +271,8 @@ impl Files {
             .collect()
     }
 
-    /// A source has moved. One that is not shared any more is none there either.
+    /// Notes that a source has moved. If its file is no longer shared, it is no source at the new
+    /// place either.
     pub(crate) fn rehome(&mut self, old: &Source, new: Source) {
         self.grants.rehome(old.content, &old.path, &new.path);
         if self.sources.forget(old) {
@@ -278,19 +280,19 @@ impl Files {
         }
     }
 
-    /// A file is not a source of its content any more.
+    /// Notes that a file is not a source of its content any more.
     pub(crate) fn forget(&mut self, source: &Source) {
         self.forget_path(&source.content, &source.path);
     }
 
-    /// The file at `path` does not have that content any more.
+    /// Notes that the file at `path` does not have that content any more.
     pub(crate) fn forget_path(&mut self, content: &ContentId, path: &Path) {
         self.sources.take(content, path);
         self.grants.revoke(content, path);
         self.forget_ungranted(content);
     }
 
-    /// From now on a content is served from there, for that entry.
+    /// Serves a content from there from now on, for that entry.
     pub(crate) fn hold(&mut self, entry: EntryId, source: Arc<Source>) {
         self.held_for.entry(source.content).or_default().insert(entry);
         self.grants.grant(source.content, &source.path, entry);
@@ -318,8 +320,8 @@ impl Files {
         }
     }
 
-    /// Notes which of `entries` have contents that are held. Beyond the limit no more of one
-    /// content are noted.
+    /// Notes which of `entries` have contents that are held, up to the limit of entries per
+    /// content.
     fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
         let mut noted = Vec::new();
         for id in entries {
@@ -341,8 +343,8 @@ impl Files {
         self.grants.grant(file.content, path, file.entry);
     }
 
-    /// From now on a content that is whole in the depot is served from there, and copied from there
-    /// by pulls; unless what it was fetched for is gone.
+    /// Serves a content that is whole in the depot from now on, and lets pulls copy it from there.
+    /// Does nothing if the entry that it was fetched for is gone.
     pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
         let content = cached.content();
         let mut entries = self.grants.of(&content, cached.path());
@@ -394,12 +396,12 @@ fn shows_among(catalog: &Catalog, shown: &HashSet<(EntryId, Dot)>, id: EntryId, 
     versions.any(|(dot, version)| content_of(version) == Some(*content) && shown.contains(&(id, *dot)))
 }
 
-/// Whether anybody can see that an entry has the content.
+/// Whether an entry is shown with the content.
 fn shows(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
     shown(catalog, id, content).is_some()
 }
 
-/// An entry as it is shown with the content.
+/// An entry that is shown with the content.
 fn shown(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
     let state = catalog.state(id)?;
     let mut shown = state.versions.iter().filter_map(|(dot, version)| {

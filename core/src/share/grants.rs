@@ -13,19 +13,19 @@ use crate::catalog::{ContentId, EntryId, SharePath};
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     entries: HashMap<ContentId, HashMap<PathBuf, BTreeSet<EntryId>>>,
-    /// How often anything has changed.
+    /// Counts the changes.
     revision: u64,
 }
 
 impl Grants {
-    /// The file at `path` is served as `content` for that entry too.
+    /// Serves the file at `path` as `content` for that entry too.
     pub(crate) fn grant(&mut self, content: ContentId, path: &Path, entry: EntryId) {
         let files = self.entries.entry(content).or_default();
         let is_new = files.entry(path.to_owned()).or_default().insert(entry);
         self.revision += u64::from(is_new);
     }
 
-    /// Another number after each change.
+    /// A number that differs after each change.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
@@ -59,7 +59,7 @@ impl Grants {
         self.entries.contains_key(content)
     }
 
-    /// Files that are served for one of the entries `before` are served for `entry` too.
+    /// Serves the files of the entries `before` for `entry` too.
     pub(crate) fn follow(&mut self, content: &ContentId, before: &[EntryId], entry: EntryId) {
         for entries in self
             .entries
@@ -95,12 +95,12 @@ impl Grants {
         left
     }
 
-    /// The file at `path` is not served as `content` any more.
+    /// Stops serving the file at `path` as `content`.
     pub(crate) fn revoke(&mut self, content: &ContentId, path: &Path) {
         drop(self.take(content, path));
     }
 
-    /// The file has moved.
+    /// Notes that the file has moved.
     pub(crate) fn rehome(&mut self, content: ContentId, from: &Path, to: &Path) {
         for entry in self.take(&content, from) {
             self.grant(content, to, entry);
@@ -121,9 +121,9 @@ impl Grants {
 }
 
 /// Files that the user of this peer shared, and their names in the share. A file stays in this list
-/// when the other peer removes or replaces its entry: a pull must not put anything else in its
-/// place even then. It leaves the list when the user removes it from the share, or when it is gone
-/// from its path and a pull has put something else there.
+/// even when the other peer removes or replaces its entry, so that no pull puts another file in its
+/// place. It leaves the list when the user removes it from the share, or when it is gone from its
+/// path and a pull has put something else there.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
     files: HashMap<PathBuf, OwnFile>,
@@ -137,7 +137,7 @@ struct OwnFile {
 }
 
 impl OwnFiles {
-    /// The user shares the file at `path`, which is `entry` from now on.
+    /// Notes that the user shares the file at `path` as `entry`.
     pub(crate) fn note(&mut self, path: &Path, name: &SharePath, entry: EntryId) {
         let file = self.files.entry(path.to_owned()).or_insert_with(|| OwnFile {
             name: name.clone(),
@@ -148,7 +148,7 @@ impl OwnFiles {
         self.paths.entry(entry).or_default().insert(path.to_owned());
     }
 
-    /// The user has removed the entry, or shared something else as it.
+    /// Notes that the user has removed the entry, or shared something else as it.
     pub(crate) fn forget(&mut self, entry: EntryId) {
         for path in self.paths.remove(&entry).into_iter().flatten() {
             if let Some(file) = self.files.get_mut(&path) {
@@ -168,8 +168,8 @@ impl OwnFiles {
         }
     }
 
-    /// The user has made `entry` of the entries `before`, by a rename or an edit. Their files are
-    /// its files too.
+    /// Notes that the user has turned the entries `before` into `entry`, by a rename or an edit.
+    /// Their files are its files too.
     pub(crate) fn follow(&mut self, before: &[EntryId], entry: EntryId) {
         let paths = before.iter().filter_map(|before| self.paths.get(before));
         let paths: Vec<_> = paths.flatten().cloned().collect();
@@ -181,7 +181,7 @@ impl OwnFiles {
         }
     }
 
-    /// The file at `path` is gone, and something else is there.
+    /// Notes that the file at `path` is gone and something else is there.
     pub(crate) fn release(&mut self, path: &Path) {
         let released = self.files.remove(path).into_iter();
         for entry in released.flat_map(|file| file.entries) {

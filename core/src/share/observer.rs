@@ -1,4 +1,4 @@
-//! What a share calls above itself: whatever shows it, and the peer that runs it.
+//! What a share calls above itself: its mounts, and the peer that runs it.
 //!
 //! A share knows neither mounts nor sessions. It knows these two traits.
 
@@ -8,15 +8,16 @@ use std::sync::Arc;
 use super::files::Files;
 use crate::catalog::{CatalogEvent, EntryId, SharePath};
 
-/// Shows a share, and learns what has changed in it.
+/// Shows a share. The share reports changes to it.
 ///
-/// Both calls come right after a change with the catalog still locked, so what `files` says is true
-/// at that moment. They must not wait.
+/// Both calls come right after a change with the catalog still locked, so `files` is in the state
+/// after the change. They must not wait.
 pub(crate) trait Observer: Debug + Send + Sync {
-    /// The other peer, or the user of this one, has changed the catalog; not the observer itself.
+    /// The catalog was changed by the other peer or the user of this one, not by the observer
+    /// itself.
     fn catalog_changed(&self, files: &Files, events: &[CatalogEvent]);
 
-    /// Entries have other states. Some of them may be gone.
+    /// The states of entries have changed. Some entries may be gone.
     fn entries_changed(&self, files: &Files, entries: &[EntryId]);
 }
 
@@ -25,8 +26,7 @@ pub(crate) trait Hooks: Debug + Send + Sync {
     /// These entries have changed here: the other peer should get their states.
     fn announce(&self, entries: Vec<EntryId>);
 
-    /// Starts a worker that fetches what readers want. It counts as a worker of the share's demand
-    /// already.
+    /// Starts a worker that fetches what readers want. The share's demand counts it already.
     fn start_worker(self: Arc<Self>);
 
     /// The other peer has changed the catalog.

@@ -17,7 +17,7 @@ impl Share {
         Ok(self.own_store()?.written_dir())
     }
 
-    /// The bytes of a content are in the file at `path` from now on.
+    /// Notes that the bytes of a content are now in the file at `path`.
     pub(crate) fn rehome(&self, source: &Source, path: &Path) {
         let moved = Source::written(path, source.content, source.outline.clone());
         let mut files = self.files();
@@ -30,13 +30,13 @@ impl Share {
         }
     }
 
-    /// Whether something reads a content from what is being fetched, or was.
+    /// Whether a reader has the content open in the depot, where it is being fetched or was.
     pub(crate) fn is_read_elsewhere(&self, content: &ContentId) -> bool {
         self.depot.as_ref().is_some_and(|depot| depot.is_held(content))
     }
 
-    /// Takes the file of a fetched content out of what can be fetched again, to be written. `false`
-    /// while something reads it.
+    /// Takes the file of a fetched content out of the depot, to be written. `false` while a reader
+    /// has it open.
     pub(crate) fn release_fetched(&self, content: &ContentId) -> bool {
         self.depot.as_ref().is_none_or(|depot| depot.release(content))
     }
@@ -45,7 +45,7 @@ impl Share {
     /// other.
     ///
     /// # Errors
-    /// [`io::ErrorKind::Unsupported`] for a peer without a store, and what the system says.
+    /// [`io::ErrorKind::Unsupported`] for a peer without a store, and errors of the system.
     pub(crate) fn remote_file(&self, file: &SharedFile) -> io::Result<RemoteFile> {
         let cached = self.own_store()?.fetched(file.content)?;
         self.files().expect_content(file, cached.path());

@@ -1,9 +1,9 @@
-//! Reading shared files again: because they have changed, or because the other peer says that it
+//! Reading shared files again: because they have changed, or because the other peer reports that it
 //! got other bytes.
 //!
 //! A file whose stamp has changed is read again at once. A file whose stamp is the same is read
-//! again too, because a stamp is only as fine as the clock of the file system. But the other peer
-//! asks for that with one short message, and reading costs as much as the file is long. So each
+//! again too, because a stamp is only as fine as the clock of the file system. But one short
+//! message of the other peer is enough to ask for that, and a long file takes long to read. So each
 //! such file is read at most once in an interval, and all of them together for a small share of the
 //! time.
 
@@ -29,7 +29,7 @@ struct Rechecks {
 }
 
 impl Rechecks {
-    /// Whether a file may be read again on the word of the other peer.
+    /// Whether a file may be read again because the other peer asks.
     fn may_read(&mut self, (path, stamp): (&Path, &FileStamp), now: Instant) -> bool {
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RECHECK_INTERVAL;
         self.read.retain(|_, (_, at)| is_recent(at));
@@ -38,14 +38,14 @@ impl Rechecks {
         !is_known && !is_resting && self.read.len() < RECHECKS_KEPT_MAX
     }
 
-    /// Notes that it was read, from one moment to the other.
+    /// Notes that it was read, and when that started and ended.
     fn note(&mut self, (path, stamp): (&Path, &FileStamp), (from, to): (Instant, Instant)) {
         self.read.insert(path.to_owned(), (stamp.clone(), to));
         self.rests_until = Some(to + to.saturating_duration_since(from) * RECHECK_REST_FACTOR);
     }
 }
 
-/// Reads files again that the other peer finds to be wrong, one at a time, until the peer is
+/// Reads the files again that the other peer reports as wrong, one at a time, until the peer is
 /// closed.
 pub(super) fn spawn_refresher(share: &Arc<Share>, mut stale: mpsc::Receiver<Arc<Source>>) {
     let refresher = share.clone();
@@ -58,7 +58,7 @@ pub(super) fn spawn_refresher(share: &Arc<Share>, mut stale: mpsc::Receiver<Arc<
                 let mut rechecks = rechecks.lock().unwrap_or_else(PoisonError::into_inner);
                 look_again(&share, &source, &mut rechecks);
             };
-            // Fails only when it panicked, and then there is nothing to refresh.
+            // Fails only if the work panicked; then there is nothing to refresh.
             drop(runtime.tasks.spawn_blocking(look).await);
         }
     });
@@ -78,27 +78,27 @@ fn look_again(share: &Share, source: &Arc<Source>, rechecks: &mut Rechecks) {
 }
 
 impl Share {
-    /// Looks at the local files again that are served as `content`: the other peer got something
-    /// else.
+    /// Queues a check of the local files that are served as `content`: the other peer has received
+    /// other bytes.
     pub(crate) fn recheck(&self, content: &ContentId) {
         let served = self.files().served(content);
         for source in served {
-            // Fails when enough are waiting already, or when the peer is being closed.
+            // Fails when the queue is full or the peer is being closed.
             drop(self.stale.try_send(source));
         }
     }
 
-    /// Whether any files wait to be read again.
+    /// How many files wait to be read again.
     #[cfg(test)]
-    pub(crate) fn has_rechecks(&self) -> bool {
-        self.stale.capacity() < self.stale.max_capacity()
+    pub(crate) fn waiting_rechecks(&self) -> usize {
+        self.stale.max_capacity() - self.stale.capacity()
     }
 
-    /// Reads a source again that is not what it was, shares what it is now, and returns it if that
-    /// is the same content. A file that another thread has read meanwhile is not read twice.
+    /// Reads a changed source again, shares its present content, and returns the source if the
+    /// content is the same. A file that another thread has read meanwhile is not read twice.
     ///
     /// A file that has vanished is not served any more. Nor is a file that was received and has
-    /// been edited here since: the user never shared what it is now.
+    /// been edited here since: the user never shared its present content.
     pub(crate) fn read_again(&self, stale: &Arc<Source>, asker: Asker) -> Option<Arc<Source>> {
         let _turn = self.rereads.turn(&stale.path, asker)?;
         let mut known = self.files().sources_of(&stale.content);
@@ -113,8 +113,8 @@ impl Share {
         }
     }
 
-    /// A file of the store has what it had, whatever its times are now, or it is of no use as a
-    /// source: it is being written, and shared as what it becomes when it is closed.
+    /// Checks a file of the store. It still has its content, whatever its times are now, or it is
+    /// no longer a source: it is being written, and its new content is shared when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
         let read = Source::read(&source.path, &|| self.runtime.cancel.is_cancelled()).ok();
         if self.runtime.cancel.is_cancelled() {
@@ -130,7 +130,7 @@ impl Share {
             Some(sound) => files.sources.insert(sound.clone()),
             None => {
                 files.forget(source);
-                tracing::debug!("a file of the store is not what it was");
+                tracing::debug!("a file of the store has changed");
             }
         }
         sound
@@ -140,7 +140,7 @@ impl Share {
     fn reread(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
         let read = Source::read(&stale.path, &|| self.runtime.cancel.is_cancelled());
         let mut files = self.files();
-        // It may have been removed from the share while it was read.
+        // The user may have removed it from the share while it was read.
         if !files.sources.has(stale) {
             return None;
         }

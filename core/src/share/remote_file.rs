@@ -1,7 +1,8 @@
-//! A file of the other peer, opened to be read: one content, whatever becomes of its name.
+//! A file of the other peer, opened to be read. It has one content, even if its entry is renamed,
+//! replaced or removed.
 //!
 //! Owns how one reader reads ahead, and starts what its reads need. The demand that all readers
-//! have in common is `transfer::Demand`; lanes are the peer's business.
+//! share is `transfer::Demand`; the peer owns the lanes.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use super::Share;
 use crate::store::Cached;
 use crate::transfer::{Done, Patience, Plan, ReadAhead, Waiter, WorkersToStart};
 
-/// A file of the other peer that is open for reading: one content, whatever becomes of the name.
+/// A file of the other peer that is open for reading. See the head of this file.
 #[derive(Debug)]
 pub(crate) struct RemoteFile {
     cached: Arc<Cached>,
@@ -24,7 +25,7 @@ impl RemoteFile {
         Self { cached, ahead }
     }
 
-    /// What is here of the content.
+    /// The part of the content that is here.
     pub(crate) fn cached(&self) -> &Arc<Cached> {
         &self.cached
     }
@@ -74,8 +75,7 @@ impl RemoteFile {
         share.start(share.demand.read_all(&self.cached, waiter));
     }
 
-    /// To be called when the file is closed: what would have been read ahead is not needed any
-    /// more.
+    /// Call this when the file is closed: no more of it needs to be read ahead.
     pub(crate) fn release(&self, share: &Share) {
         if !self.cached.is_complete() {
             share.demand.forget_ahead(&self.cached.content());
@@ -95,7 +95,7 @@ impl RemoteFile {
 }
 
 impl Share {
-    /// Starts what the demand needs: a worker, the timer of its waiters, or neither.
+    /// Starts what the demand needs: a worker, the timer of its waiters, both, or neither.
     fn start(self: &Arc<Self>, engage: WorkersToStart) {
         if engage.worker {
             match self.hooks.upgrade() {

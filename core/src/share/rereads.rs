@@ -1,4 +1,5 @@
-//! Files that are being read again at this moment: each by one thread, however many ask for it.
+//! Files that are being read again at this moment: each by one thread, even if several threads ask
+//! for it.
 //!
 //! The other peer decides how many lanes ask for a file that has changed, and it can begin session
 //! after session while a large file is being read. So the lanes that read or wait are bounded.
@@ -9,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::REREADING_LANES_MAX;
 
-/// On whose behalf a file is read again.
+/// The side that a file is read again for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// A lane of the other peer.
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_lanes_have_turns_as_may_and_this_side_has_one_all_the_same() {
+    fn lanes_get_turns_up_to_the_limit_and_this_side_gets_one_beyond_it() {
         let rereads = Rereads::default();
         let paths: Vec<_> = (0..=REREADING_LANES_MAX)
             .map(|index| PathBuf::from(format!("/{index}")))

@@ -1,15 +1,15 @@
-//! Which local files are served, as it was found out last.
+//! Which local files are served: the latest answers.
 //!
 //! A reader may ask for one byte at a time, and many entries may claim the name of what it reads:
-//! to find the entry among them takes as long as there are many. So the answer is kept until
-//! something changes.
+//! finding the entry among them takes time in proportion to their number. So the answer is kept
+//! until something changes.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::catalog::ContentId;
 
-/// What the answers depend on. There is another one after each change.
+/// What the answers depend on. Each change gives another value.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ServedAsOf {
     pub(super) catalog: u64,

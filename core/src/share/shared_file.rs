@@ -1,4 +1,5 @@
-//! One file of the share: what a pull or a reader needs of it, and what sharing a local file says.
+//! One file of the share: what a pull or a reader needs of it, and what the catalog gets of a local
+//! file.
 
 use crate::catalog::{ContentId, Dot, EntryId, FileVersion, SharePath, Shown};
 use crate::store::{Attributes, Source};
@@ -31,7 +32,7 @@ pub(crate) fn shared_file(shown: &Shown) -> Option<SharedFile> {
     })
 }
 
-/// What the catalog says of a local file that is shared.
+/// The version in the catalog for a shared local file.
 pub(super) fn version_of(source: &Source) -> FileVersion {
     FileVersion {
         content: source.content,

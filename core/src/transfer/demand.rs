@@ -2,7 +2,7 @@
 //!
 //! Owns which blocks are wanted, which are in flight, and which reads wait for them. Blocks that a
 //! read waits for come first, then blocks to be read ahead, then contents that are wanted as a
-//! whole. Nothing is in flight twice at a time. Knows contents and no sessions. It starts nothing
+//! whole. No block is in flight twice at a time. Knows contents and no sessions. It starts nothing
 //! itself, but returns what the caller has to start. Waiting reads are answered outside of the
 //! lock, by the thread that learns the answer.
 
@@ -393,7 +393,7 @@ impl State {
         if self.is_closed {
             return Some(Err(FetchFault::Closed));
         }
-        // Under the lock: whatever arrives from here on finds the waiter.
+        // Under the lock, so bytes that arrive from here on find the waiter.
         if cached.has(waiter.range.clone()) {
             return Some(Ok(()));
         }

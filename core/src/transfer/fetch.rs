@@ -28,7 +28,7 @@ use crate::store::{
 pub(crate) enum LaneEnd {
     /// Nothing is left to do.
     Done,
-    /// It has carried as many bytes as one set of keys should; a fresh lane does the rest.
+    /// It has carried the limit of bytes for one set of keys; a fresh lane does the rest.
     WornOut,
 }
 

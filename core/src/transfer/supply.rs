@@ -76,7 +76,7 @@ struct Supplier<'a> {
 }
 
 impl Drop for Supplier<'_> {
-    /// Runs however the lane ends, even if a reader's callback panics.
+    /// Runs when the lane ends, even if a reader's callback panics.
     fn drop(&mut self) {
         self.demand.give_back(self.id, self.in_flight.drain(..));
     }

@@ -29,7 +29,7 @@ use crate::store::{Attributes, Destination, GROUP_LEN, Source};
 
 const GROUP: usize = GROUP_LEN as usize;
 
-/// Serves one source, whatever content is requested.
+/// Serves one source for every requested content.
 struct Stubborn(Arc<Source>);
 
 impl Holder for Stubborn {

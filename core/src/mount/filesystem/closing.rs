@@ -1,16 +1,16 @@
-//! Closing: the last handle of a file shares what was written since it was shared last, and takes
-//! away what nobody needs.
+//! Closing: closing the last handle of a file shares what was written since it was last shared, and
+//! removes what is no longer needed.
 //!
-//! What a program has mapped into memory it can write after it closed the file. Where the writes go
-//! through us, the kernel closes the file only once it is unmapped. Where it writes by itself, it
-//! closes the file at once and reports no mapping: then the last handle lingers here until no other
-//! process can write to the file.
+//! A program can write to a file that it has mapped into memory even after it closed it. Where the
+//! writes go through us, the kernel closes the file only once it is unmapped. Where it writes by
+//! itself, it closes the file at once and reports no mapping: then the last handle lingers here
+//! until no other process can write to the file.
 //!
-//! What a program stores into mapped memory is shared when it is unmapped, however long ago the
-//! file was closed, and without passthrough also when it is synced. With passthrough the kernel
-//! informs us of no mapping: a closed file stays open to us for as long as the kernel refuses us a
-//! write lease of it. A process must not map files of a mount that it serves itself: the kernel
-//! holds the memory of the process while it waits for the answer.
+//! What a program writes to mapped memory is shared when it is unmapped, even long after the file
+//! was closed, and without passthrough also when it is synced. With passthrough the kernel informs
+//! us of no mapping: a closed file stays open to us for as long as the kernel refuses us a write
+//! lease of it. A process must not map files of a mount that it serves itself: the kernel holds the
+//! memory of the process while it waits for the answer.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -26,8 +26,8 @@ use super::{Io, OpenHandle};
 use crate::limits::{HASH_ATTEMPTS_MAX, MAPPED_LOOK_INTERVAL_FIRST, MAPPED_LOOK_INTERVAL_MAX};
 
 impl OpenHandle {
-    /// How to tell with the last handle whether there is anything to publish: a store into mapped
-    /// memory of a file that the kernel writes by itself need not show.
+    /// How the last handle detects whether there is anything to publish: a write to mapped memory
+    /// need not change the stamp of a file that the kernel writes by itself.
     pub(super) fn last_check(&self) -> Check {
         match self.io {
             Io::Backed if self.mode.write || self.file.state().may_be_mapped => Check::Content,
@@ -35,7 +35,7 @@ impl OpenHandle {
         }
     }
 
-    /// Whether it is the last one of a file that a process may still write to past us.
+    /// Whether it is the last handle of a file that a process may still write to without us.
     fn must_linger(&self) -> bool {
         if self.io == Io::Calls {
             return false;
@@ -54,7 +54,7 @@ impl OpenHandle {
 }
 
 impl ShareView {
-    /// Ends what a handle did: now, or when no other process can write to the file any more.
+    /// Ends a handle: now, or when no other process can write to the file any more.
     pub(super) fn close(self: &Arc<Self>, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
         if closed.must_linger() {
             self.close_when_unmapped(closed.clone(), viewer);
@@ -108,8 +108,8 @@ impl ShareView {
         });
     }
 
-    /// Ends what a handle did. What was changed between publishing and the end, as its time is by a
-    /// program that copies a file, is published too.
+    /// Ends a handle. Changes between publishing and the end are published too, such as the time
+    /// that a copying program sets.
     pub(super) fn let_go(&self, closed: &OpenHandle, viewer: ViewerId) -> Result<(), FsError> {
         if self.leave_unwritten(closed) {
             return Ok(());
@@ -122,14 +122,14 @@ impl ShareView {
             }
             check = Check::Stamp;
         }
-        // It is written all the time, and stays in the store.
+        // Another process writes to it all the time; it stays in the store.
         tracing::warn!("a file was closed while it was being written, and was not shared as it is now");
         self.leave(self.nodes(), (closed.inode, &closed.file), closed.io);
         Ok(())
     }
 
-    /// Leaves a file through a handle that can't have changed it, unless it is the last one and
-    /// something is left to publish: a new file, or a time that was set after its writer closed it.
+    /// Ends a handle that can't have changed the file, unless it is the last one and there is
+    /// something to publish: a new file, or a time that was set after its writer closed it.
     fn leave_unwritten(&self, closed: &OpenHandle) -> bool {
         let is_unwritten = closed.last_check() == Check::Stamp && !closed.mode.write;
         if !is_unwritten || closed.file.state().announcement == Announcement::Withheld {
@@ -143,7 +143,7 @@ impl ShareView {
         true
     }
 
-    /// Leaves a file that was published, or can't be. `None` if it was changed meanwhile.
+    /// Ends a handle of a file that is published, or can't be. `None` if it was changed meanwhile.
     fn leave_published(
         &self,
         closed: &OpenHandle,
@@ -157,7 +157,7 @@ impl ShareView {
         Some(published)
     }
 
-    /// Counts one handle less. With the last one, what nobody needs is really gone.
+    /// Counts one handle less. With the last one, removes the files that are no longer needed.
     pub(super) fn leave(&self, mut nodes: MutexGuard<'_, Nodes>, (inode, open): (Inode, &OpenFile), io: Io) {
         let mut state = open.state();
         state.handle_count -= 1;

@@ -26,7 +26,7 @@ pub struct Span {
     pub len: u64,
 }
 
-/// What [`FileSystem::seek`] looks for.
+/// What [`FileSystem::seek`] searches for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whence {
     /// The next byte that is data. What was not fetched yet is data.
@@ -35,13 +35,13 @@ pub enum Whence {
     Hole,
 }
 
-/// What is done with the bytes of a read, or with its failure.
+/// Called with the bytes of a read, or with its failure.
 pub(crate) type OnRead = Box<dyn FnOnce(Result<&[u8], FsError>) + Send>;
 
 impl FileSystem {
     /// Reads up to `len` bytes from `offset` on and hands them to `done`: fewer only at the end of
-    /// the file. `done` is called at once if the bytes are here, and otherwise by another thread
-    /// when they are, or when they can't be had.
+    /// the file. Calls `done` at once if the bytes are here; otherwise another thread calls it when
+    /// they have arrived, or with an error.
     pub(crate) fn read_with(&self, handle: Handle, offset: u64, len: usize, done: OnRead) {
         let open = match self.handle(handle) {
             Ok(open) => open.file,
@@ -50,8 +50,8 @@ impl FileSystem {
         let Err((stale, done)) = self.view.read_open(&open, (offset, len), done) else {
             return;
         };
-        // The file was changed by its owner. The content may be somewhere else as well, but finding
-        // that out can mean to read the file again.
+        // The file was changed by its owner. Another file may have the content too, but to find it,
+        // the changed file may have to be read again.
         let view = self.view.clone();
         self.view.share.runtime.spawn_blocking(move || {
             let (mut stale, mut unread) = (stale, done);
@@ -72,8 +72,9 @@ impl FileSystem {
     /// they are here.
     ///
     /// # Errors
-    /// [`FsError::Unavailable`] when they could not be had in time, [`FsError::Changed`] when the
-    /// file on this machine that has them was changed; never fewer bytes, never others.
+    /// [`FsError::Unavailable`] when they did not arrive in time, [`FsError::Changed`] when the
+    /// file on this machine that has them was changed. A read never returns fewer bytes or wrong
+    /// ones instead.
     pub fn read(&self, handle: Handle, offset: u64, len: usize) -> Result<Vec<u8>, FsError> {
         let (sender, answer) = std::sync::mpsc::channel();
         let done = Box::new(move |read: Result<&[u8], FsError>| drop(sender.send(read.map(<[u8]>::to_vec))));
@@ -115,9 +116,9 @@ impl FileSystem {
             .publish((open.inode, &open.file), Some(self.viewer), check)
     }
 
-    /// Shares what was written. Called for each close(2); that the other peer can't be reached is
-    /// no error. A new file that nothing was written to may be closed by a shell that is about to:
-    /// it is shared when its last handle is closed.
+    /// Shares what was written. Called for each close(2). It is no error if the other peer can't be
+    /// reached. An empty new file is shared only when its last handle is closed: a shell may close
+    /// one handle just before a program writes through another.
     ///
     /// # Errors
     /// When what was written can't be read again, or the catalog is full.
@@ -185,7 +186,7 @@ impl FileSystem {
         })
     }
 
-    /// Makes room for a part of a file, or takes it away, as fallocate(2) does with these flags.
+    /// Allocates or frees the room of a part of a file, as fallocate(2) does with these flags.
     ///
     /// # Errors
     /// Those of fallocate(2); [`FsError::Unsupported`] where the system has none.
@@ -263,7 +264,7 @@ impl FileSystem {
 
 impl ShareView {
     /// Reads a part of an open file, now or once it was fetched. Gives `done` back if the file that
-    /// has the bytes is not what it was.
+    /// has the bytes has changed.
     fn read_open(
         &self,
         open: &OpenFile,
@@ -303,7 +304,7 @@ fn read_later(share: &Arc<Share>, remote: &Arc<RemoteFile>, range: Range<u64>, d
 }
 
 /// Reads a range that is here, in a page-aligned buffer of this thread. Gives `done` back if the
-/// file is not what it was.
+/// file has changed.
 fn answer(body: &Body, range: Range<u64>, done: OnRead) -> Result<(), OnRead> {
     thread_local! {
         static BUFFER: std::cell::RefCell<AlignedBuffer> = std::cell::RefCell::new(AlignedBuffer::new(0));

@@ -1,8 +1,8 @@
 //! Folders: listing them, in an order that holds while they change.
 //!
-//! An open folder is a snapshot of its names. What is made or removed meanwhile may or may not be
-//! in it, as POSIX allows, but nothing is listed twice or left out because something else changed.
-//! Reading from the start again takes a new one.
+//! An open folder is a snapshot of its names. A file that is made or removed meanwhile may or may
+//! not be listed, as POSIX allows, but no other file is listed twice or left out. Reading from the
+//! start again takes a new snapshot.
 
 use std::sync::PoisonError;
 
@@ -23,7 +23,7 @@ pub(super) struct FolderStream {
 #[derive(Debug, Default)]
 struct Listing {
     items: Vec<Item>,
-    /// That of the catalog they are from.
+    /// The revision of the catalog that they are from.
     revision: u64,
 }
 
@@ -37,13 +37,13 @@ struct Item {
 /// One name in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderItem {
-    /// Where to go on after this one.
+    /// The offset of the next name.
     pub next: u64,
     /// The name; `.` and `..` come first.
     pub name: String,
     /// What it names.
     pub inode: Inode,
-    /// What that is.
+    /// Its kind.
     pub kind: NodeKind,
 }
 
@@ -64,8 +64,8 @@ impl FileSystem {
         Ok(handle)
     }
 
-    /// The names from `offset` on, 0 for the start; `take` is called for each until it says that it
-    /// has no room.
+    /// The names from `offset` on, 0 for the start; calls `take` for each until that returns
+    /// [`Room::Full`].
     ///
     /// # Errors
     /// [`FsError::BadHandle`]; [`FsError::NotFound`] once the folder is gone.
@@ -104,7 +104,7 @@ impl FileSystem {
         let stream = streams.get(&handle).ok_or(FsError::BadHandle)?;
         let inode = stream.folder.ok_or(FsError::BadHandle)?;
         let folder = self.view.folder(&files, &self.view.nodes(), inode);
-        // To look for each again takes as long as there are others of its name.
+        // Searching for each again takes time in proportion to the entries of its name.
         let is_current = stream.listing.revision == files.catalog.revision();
         let first = usize::try_from(offset).unwrap_or(usize::MAX);
         for item in stream.listing.items.iter().skip(first) {
@@ -115,7 +115,7 @@ impl FileSystem {
                 None => self.attributes_of_item(&files, (inode, path), item),
             };
             let Some((attributes, is_counted)) = found else {
-                // It went since the folder was opened.
+                // It was removed since the folder was opened.
                 continue;
             };
             let room = take(&item.shown, &attributes);

@@ -1,8 +1,9 @@
-//! What one viewer knows: how often it looked up each inode, and in which folders it was
-//! shown folders and links.
+//! What one viewer knows: how often it looked up each inode, and in which folders it has seen each
+//! folder and link.
 //!
-//! A kernel goes up from a folder to where it believes that folder to be, which may be where it was
-//! before the other peer moved it. How far a link may lead up is counted there, too.
+//! A kernel goes up from a folder to the parent that it knows, which may be the one from before the
+//! other peer moved the folder. The steps up that a link may take are counted by the known parents
+//! too.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +27,7 @@ impl Known {
         self.0.entry(inode).or_default().lookup_count += 1;
     }
 
-    /// It was shown in that folder.
+    /// Notes that it was shown in that folder.
     pub(super) fn show(&mut self, inode: Inode, folder: Inode) {
         let Some(known) = self.0.get_mut(&inode) else {
             return;
@@ -40,7 +41,7 @@ impl Known {
         known.folders.push(folder);
     }
 
-    /// The viewer itself moved it.
+    /// Notes that the viewer itself moved it.
     pub(super) fn relocate(&mut self, inode: Inode, from: Inode, to: Inode) {
         if let Some(known) = self.0.get_mut(&inode) {
             known.folders.retain(|folder| *folder != from);
@@ -48,7 +49,7 @@ impl Known {
         self.show(inode, to);
     }
 
-    /// Takes back lookups; returns how many there were of these.
+    /// Takes back lookups; returns how many of them there were.
     pub(super) fn forget(&mut self, inode: Inode, count: u64) -> u64 {
         let Some(known) = self.0.get_mut(&inode) else {
             return 0;
@@ -61,8 +62,8 @@ impl Known {
         count
     }
 
-    /// In how many folders the viewer may believe it to be, at least; `None` if it was never shown
-    /// its place.
+    /// The smallest depth that the viewer may know it at; `None` if the viewer was never shown its
+    /// place.
     pub(super) fn least_depth(&self, inode: Inode) -> Option<usize> {
         let (mut seen, mut level) = (HashSet::from([inode]), vec![inode]);
         for depth in 0.. {
@@ -111,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_were_in_each_other_make_no_endless_way() {
+    fn folders_that_were_inside_each_other_make_no_endless_path() {
         assert_eq!(known(&[(2, 3), (3, 2)]).least_depth(Inode(2)), None);
         assert_eq!(known(&[(2, 3), (3, 2), (3, 1)]).least_depth(Inode(2)), Some(1));
     }
 
     #[test]
-    fn what_the_viewer_moved_itself_is_where_it_moved_it() {
+    fn an_inode_that_the_viewer_moved_is_where_it_moved_it() {
         let mut known = known(&[(2, 1), (3, 2), (4, 1)]);
         known.relocate(Inode(4), Inode(1), Inode(3));
         assert_eq!(known.least_depth(Inode(4)), Some(2));

@@ -1,4 +1,4 @@
-//! Attributes: asking, changing, and what there is room for.
+//! Attributes: reading and changing them, and the free room.
 
 use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
@@ -10,7 +10,7 @@ use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
 use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
 use crate::share::Files;
 
-/// What statfs(2) says: the room in the store, which is where everything written goes.
+/// The answer to statfs(2): the room in the store, where everything written goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
     /// Bytes in one block.
@@ -21,19 +21,19 @@ pub struct Statistics {
     pub free_count: u64,
     /// Blocks that are free for an ordinary user.
     pub available_count: u64,
-    /// Files that there can be.
+    /// Files that there can be in all.
     pub file_count: u64,
-    /// Files that there can be more.
+    /// Files that can still be made.
     pub free_file_count: u64,
     /// Longest name in bytes.
     pub name_len_max: u32,
 }
 
 impl FileSystem {
-    /// What stat(2) says.
+    /// The attributes of an inode, for stat(2).
     ///
     /// # Errors
-    /// [`FsError::NotFound`] for what is not there any more.
+    /// [`FsError::NotFound`] for an inode that is gone.
     pub fn attributes(&self, inode: Inode) -> Result<Attributes, FsError> {
         let files = self.view.share.files();
         let nodes = self.view.nodes();
@@ -106,10 +106,10 @@ impl FileSystem {
         attributes
     }
 
-    /// What there is room for.
+    /// The room in the store, for statfs(2).
     ///
     /// # Errors
-    /// When the store can't be asked.
+    /// When the store can't be read.
     pub fn statistics(&self) -> Result<Statistics, FsError> {
         let store = rustix::fs::statvfs(self.view.share.written_dir()?)?;
         Ok(Statistics {
@@ -156,7 +156,7 @@ impl FileSystem {
         }
     }
 
-    /// The open file to truncate, if the handle is one that may.
+    /// The open file to truncate, if the handle is open for writing.
     fn truncatable(&self, handle: Option<Handle>) -> Option<OpenHandle> {
         handle.and_then(|handle| self.writable_handle(handle).ok())
     }
@@ -214,8 +214,8 @@ impl FileSystem {
         let mut announcement = Announcement::Made;
         if let Some(open) = self.view.open_file(&nodes, inode) {
             let mut state = open.state();
-            // A program that writes on from an older version has not seen this one: it stays,
-            // whatever is written.
+            // A program that still writes to an older version has not seen this one, so this one
+            // stays.
             let is_current = state.version == Some((shown.key(), shown.dot));
             if is_current || (state.version.is_some() && edited.shown.has_content(&state.content)) {
                 state.version = Some((edited.shown.key(), edited.shown.dot));
@@ -285,7 +285,7 @@ impl FileSystem {
     }
 }
 
-/// What an entry is with other attributes; `None` if the catalog has nothing to say of them.
+/// The entry with other attributes; `None` if the catalog does not keep these attributes.
 fn changed_kind(kind: &Kind, changes: &Changes) -> Option<Kind> {
     let changed = match kind {
         Kind::File(file) => Kind::File(FileVersion {

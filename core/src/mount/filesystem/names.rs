@@ -18,19 +18,19 @@ use crate::catalog::{
 };
 use crate::share::Files;
 
-/// What renaming does with something that has the new name already.
+/// What renaming does if the new name is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renaming {
     /// It is replaced, as rename(2) does.
     Replace,
     /// It is an error (`RENAME_NOREPLACE`).
     NoReplace,
-    /// The two change places (`RENAME_EXCHANGE`).
+    /// The two are exchanged (`RENAME_EXCHANGE`).
     Exchange,
 }
 
 impl FileSystem {
-    /// What is called `name` in a folder; counts as one lookup, to be taken back with
+    /// The entry called `name` in a folder; counts as one lookup, to be taken back with
     /// [`FileSystem::forget`].
     ///
     /// # Errors
@@ -124,8 +124,8 @@ impl FileSystem {
     /// Where a symbolic link points to.
     ///
     /// # Errors
-    /// [`FsError::Invalid`] for what is no link, [`FsError::LeadsOut`] for a link that may not be
-    /// followed; see [`Links`].
+    /// [`FsError::Invalid`] for an inode that is no link, [`FsError::LeadsOut`] for a link that may
+    /// not be followed; see [`Links`].
     pub fn read_link(&self, inode: Inode) -> Result<String, FsError> {
         let files = self.view.share.files();
         let seen = self.view.seen(&files, &self.view.nodes(), inode)?;
@@ -186,8 +186,7 @@ impl FileSystem {
     }
 
     /// Gives something another name, or another folder, with all that is in it. An open file that
-    /// was not published yet is published first, so that what is replaced is replaced by what was
-    /// written.
+    /// was not published yet is published first, so that its new content replaces the other file.
     ///
     /// # Errors
     /// As rename(2).
@@ -283,7 +282,7 @@ impl FileSystem {
         Ok((attributes, shown))
     }
 
-    /// The path of what is called `name`. A catalog is never asked for `.` and `..`.
+    /// The path of `name` in a folder. A catalog is never asked for `.` and `..`.
     pub(super) fn child(&self, files: &Files, folder: Inode, name: &OsStr) -> Result<SharePath, FsError> {
         let nodes = self.view.nodes();
         self.view.path_in(files, &nodes, folder, name)
@@ -297,7 +296,7 @@ impl FileSystem {
         }
     }
 
-    /// The attributes of something in `folder` that the kernel gets to know with this.
+    /// The attributes of an entry in `folder`, for the kernel, which knows the entry from now on.
     pub(super) fn introduce(&self, folder: Inode, shown: &Shown) -> Attributes {
         let mut nodes = self.view.nodes();
         let inode = self.view.inode_of(&mut nodes, shown);
@@ -311,8 +310,8 @@ impl FileSystem {
         self.view.attributes(&nodes, inode, shown)
     }
 
-    /// Finishes making something: its local attributes, its inode, and the news for others who
-    /// look.
+    /// Finishes making an entry: its local attributes, its inode, and the notification of other
+    /// viewers.
     fn made(
         &self,
         files: &Files,
@@ -335,8 +334,8 @@ impl FileSystem {
         Ok(self.introduce(folder, &shown))
     }
 
-    /// What was shown there is removed: its inode stands for nothing, and what is open of it is not
-    /// published any more.
+    /// Handles a removed entry: its inode stands for nothing, and its open file is not published
+    /// any more.
     fn detach(&self, files: &mut Files, shown: &Shown) {
         let mut nodes = self.view.nodes();
         if let Some(inode) = nodes.known_inode(&shown.key()) {
@@ -358,9 +357,9 @@ impl FileSystem {
         files.let_go(shown.file().map(|file| file.content));
     }
 
-    /// After a rename: the inode that stood for `old`, in the folder `from`, stands for what is
-    /// shown at `path` now, in the folder `to`. A file that is open with another content than `old`
-    /// had does not come along: it is what the other peer has replaced.
+    /// After a rename: the inode that stood for `old`, in the folder `from`, stands for the entry
+    /// that is now shown at `path`, in the folder `to`. A file that is open with another content
+    /// than that of `old` stays behind: the other peer has replaced it.
     fn follow(&self, files: &Files, (old, from): (&Shown, Inode), (path, to): (&SharePath, Inode)) {
         let Some(now) = files.catalog.lookup(path) else {
             return;
@@ -387,7 +386,7 @@ impl FileSystem {
         nodes.change_local(now.key(), |local| local.changed_ns = Some(changed));
     }
 
-    /// What is open of what is called `name` in a folder.
+    /// The open file that is called `name` in a folder.
     fn open_at(&self, folder: Inode, name: &OsStr) -> Result<Option<(Inode, Arc<OpenFile>)>, FsError> {
         let files = self.view.share.files();
         let path = self.child(&files, folder, name)?;

@@ -1,7 +1,7 @@
 //! Opening files, and counting their handles.
 //!
-//! Owns where the bytes of a content are found, how a new handle is served, and what happens with
-//! the last one. All handles of an inode share one [`OpenFile`].
+//! Owns where the bytes of a content are found, and how a new handle is served. All handles of an
+//! inode share one [`OpenFile`].
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -26,11 +26,11 @@ use crate::store::{Source, SourceError};
 pub enum Io {
     /// Through [`FileSystem::read`] and [`FileSystem::write`].
     Calls,
-    /// Straight from and to the file that [`Opened::backing`] is, without us.
+    /// By the kernel alone, in the file [`Opened::backing`].
     Backed,
 }
 
-/// Which of the two the caller can do.
+/// Which of the two the caller supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IoWish {
     /// Calls only.
@@ -44,7 +44,7 @@ pub enum IoWish {
 pub struct Opened {
     /// Names it.
     pub handle: Handle,
-    /// The file to read and write past us, if its handles are [`Io::Backed`].
+    /// The file that the kernel reads and writes by itself, if the handles are [`Io::Backed`].
     pub backing: Option<OwnedFd>,
     /// The hash of the content: a kernel that remembers bytes of another one must forget them.
     /// `None` while it is being written.
@@ -112,14 +112,14 @@ impl FileSystem {
         Ok((attributes, opened))
     }
 
-    /// Opens a file. Costs no download, however large it is. May take long for a large file that
-    /// was edited by its owner, or that is opened for writing.
+    /// Opens a file. Downloads nothing, even if the file is large. May take long for a large file
+    /// that was edited by its owner, or that is opened for writing.
     ///
     /// # Errors
     /// [`FsError::IsAFolder`], and those of the store.
     pub fn open(&self, inode: Inode, mode: OpenMode, wish: IoWish) -> Result<Opened, FsError> {
         let opened = self.open_at_pace((inode, mode), wish, Pace::Patient);
-        // Only what has to be done at once is left undone.
+        // A call that may take long does nothing here.
         opened.unwrap_or(Err(FsError::Changed))
     }
 
@@ -143,7 +143,7 @@ impl FileSystem {
             Ok(open) => open,
             Err(error) => return Some(Err(error)),
         };
-        // The kernel writes to a backing file by itself: it must be ours before it does.
+        // The kernel writes to a backing file by itself, so that must be our working file first.
         let keep = if mode.truncate {
             Keep::Nothing
         } else {
@@ -186,7 +186,7 @@ impl FileSystem {
         let mut nodes = self.view.nodes();
         let node = nodes.get_mut(inode).ok_or(FsError::NotFound)?;
         let entry = open.state().version.map(|(key, _)| key);
-        // Two may open it at once: the first one's file is everybody's.
+        // Two threads may open it at the same time: both use the file of the first.
         let open = match (&node.file, node.standing) {
             (Some(open), _) => open.clone(),
             (None, Standing::For(key)) if Some(key) == entry => node.file.insert(open).clone(),
@@ -197,7 +197,7 @@ impl FileSystem {
         Ok(open)
     }
 
-    /// What is open of an inode, or would be.
+    /// The open file of an inode, or a new one.
     fn open_file(&self, inode: Inode, pace: Pace) -> Result<Place<Arc<OpenFile>>, FsError> {
         let files = self.view.share.files();
         let nodes = self.view.nodes();
@@ -219,7 +219,7 @@ impl FileSystem {
         }))
     }
 
-    /// Hands out a handle for a file that was entered.
+    /// Makes a handle for a file that is counted already.
     fn install(
         &self,
         inode: Inode,
@@ -271,7 +271,7 @@ impl ShareView {
     /// Where the bytes of a content are.
     fn body(&self, file: &SharedFile, sources: Vec<Arc<Source>>, pace: Pace) -> Result<Place<Body>, FsError> {
         let (mut is_outdated, mut unusable_count) = (false, 0);
-        // One without other readers, if there is one: it can be handed to the kernel.
+        // Prefers one without other readers: it can be handed to the kernel.
         let mut sources = sources;
         sources.sort_by_key(|source| self.uses.count(&source.path));
         for source in sources {
@@ -289,8 +289,8 @@ impl ShareView {
                     return Ok(Place::AfterReading);
                 }
                 Err(SourceError::Changed { .. } | SourceError::Missing { .. }) => {
-                    // Read again, and shared anew if it is its owner's. The next round finds what
-                    // it is now.
+                    // It is read again, and its new content is shared if it belongs to the user.
+                    // The next round finds its present content.
                     is_outdated |= self.share.read_again(&source, Asker::Us).is_some();
                 }
                 Err(error) => {
@@ -312,7 +312,7 @@ impl ShareView {
         Ok(Place::At(Body::Remote(Arc::new(remote))))
     }
 
-    /// Lets an open file be read from somewhere else than `body`, which is not what it was. May
+    /// Finds another file to read an open file from than that of `body`, which has changed. May
     /// take long.
     pub(super) fn find_elsewhere(&self, open: &OpenFile, body: &Body) -> Result<(), FsError> {
         let Body::Local(stale) = body else {
@@ -336,7 +336,7 @@ impl ShareView {
         let is_stale = |body: &Body| matches!(body, Body::Local(local) if Arc::ptr_eq(local, stale));
         if let (Place::At(found), true) = (found, is_stale(&state.body)) {
             if state.backed_count > 0 {
-                // The kernel reads the old file by itself; there is no other for it.
+                // The kernel reads the old file by itself and can't change to another.
                 return Err(FsError::Changed);
             }
             state.body = found;

@@ -24,7 +24,7 @@ use super::super::error::FsError;
 use super::super::filesystem::{FileSystem, IoWish, Opened};
 use crate::limits::KERNEL_STACK_DEPTH;
 
-/// Whether passthrough is wished.
+/// Whether passthrough is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Wished {
     /// Where it is possible.
@@ -46,7 +46,7 @@ pub(in super::super) struct Backings {
     /// Whether the kernel may be asked.
     is_possible: AtomicBool,
     inodes: Mutex<HashMap<Inode, Arc<Mutex<InodeIo>>>>,
-    /// Of which content the kernel remembers pages.
+    /// The content whose pages the kernel has cached, by inode.
     remembered: Mutex<HashMap<Inode, [u8; 32]>>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Opening<'a> {
 }
 
 impl Backings {
-    /// Asks the kernel for passthrough if that is wished.
+    /// Asks the kernel for passthrough if that is wanted.
     pub(in super::super) fn new(wished: Wished) -> Self {
         Self {
             is_possible: AtomicBool::new(wished == Wished::Yes),
@@ -131,7 +131,7 @@ impl Backings {
             mode,
             register,
         } = opening;
-        // Truncated it is already.
+        // It is truncated already.
         let again = OpenMode {
             truncate: false,
             ..mode
@@ -244,7 +244,7 @@ impl Backings {
         Ok(Chosen::Backed(opened.handle, backing))
     }
 
-    /// Pages of the same content may stay.
+    /// Lets the kernel keep cached pages of the same content.
     fn by_calls(&self, io: &mut InodeIo, inode: Inode, opened: &Opened) -> Chosen {
         io.count += 1;
         let mut remembered = self.remembered();
@@ -265,7 +265,7 @@ impl Backings {
         self.is_possible.load(Ordering::Relaxed)
     }
 
-    /// Forgets which pages an inode has; the kernel has forgotten the inode.
+    /// Forgets the cached content of an inode that the kernel has forgotten.
     pub(super) fn forget(&self, inode: Inode) {
         self.remembered().remove(&inode);
     }

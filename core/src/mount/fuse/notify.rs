@@ -1,9 +1,10 @@
-//! Reports to the kernel what it should not believe any more, from a thread of its own.
+//! Notifies the kernel of cached names and attributes that have changed, from a thread of its own.
 //!
 //! Never from a handler and never under a lock: the kernel may wait for an answer of ours before it
-//! takes the news. An answer that was on its way to the kernel when something changed may be
-//! remembered after the news of the change; so the news is repeated a little later. Not of a
-//! folder's name, though: by then a process may be in that folder, and would be nowhere.
+//! accepts a notification. The kernel may cache an answer that was on its way when something
+//! changed, after the notification of that change; so each notification is repeated a little later.
+//! That of a folder's name is not: a process may have entered the folder by then, and would lose
+//! its current directory.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,18 +24,18 @@ use super::super::viewers::Stale;
 use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;
 
-/// The thread that reports; it ends when there can be no more news.
+/// The thread that notifies the kernel. It ends when there can be no more changes.
 pub(in super::super) struct Notifying {
     thread: JoinHandle<()>,
-    /// Nothing is ever sent; the other end goes with the thread.
-    telling: Receiver<Infallible>,
+    /// Nothing is ever sent; the other end is dropped when the thread ends.
+    running: Receiver<Infallible>,
 }
 
 impl Notifying {
     /// Starts it.
     pub(in super::super) fn start(fs: &FileSystem, kernel: Notifier) -> io::Result<Self> {
         let news = fs.listen();
-        let telling = Telling {
+        let notify_loop = NotifyLoop {
             kernel,
             clock: fs.runtime().clock.clone(),
             view: fs.view().clone(),
@@ -44,45 +45,45 @@ impl Notifying {
         let (at_end, ended) = channel();
         let thread = thread.spawn(move || {
             let _at_end: Sender<Infallible> = at_end;
-            telling.run(&news);
+            notify_loop.run(&news);
         })?;
         Ok(Self {
             thread,
-            telling: ended,
+            running: ended,
         })
     }
 
-    /// Waits until it has ended. The kernel may keep it waiting for as long as it waits for an
-    /// answer of ours; after `patience` it is left to end by itself.
+    /// Waits up to `patience` until the thread has ended. The kernel may block the thread while it
+    /// waits for an answer of ours; then the thread ends by itself later.
     pub(in super::super) fn join_within(self, patience: Duration) {
         if matches!(
-            self.telling.recv_timeout(patience),
+            self.running.recv_timeout(patience),
             Err(RecvTimeoutError::Timeout)
         ) {
-            tracing::warn!("the thread that tells the kernel of changes waits for the kernel");
+            tracing::warn!("the thread that notifies the kernel of changes is still waiting for the kernel");
         } else if self.thread.join().is_err() {
-            tracing::error!("the thread that tells the kernel of changes panicked");
+            tracing::error!("the thread that notifies the kernel of changes panicked");
         }
     }
 }
 
-struct Telling {
+struct NotifyLoop {
     kernel: Notifier,
     clock: Clock,
     view: Arc<ShareView>,
     echoes: VecDeque<(Instant, Stale)>,
 }
 
-impl Telling {
+impl NotifyLoop {
     fn run(mut self, news: &Receiver<Stale>) {
         loop {
-            let heard = match self.echoes.front() {
+            let received = match self.echoes.front() {
                 None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some((due, _)) => news.recv_timeout(due.saturating_duration_since(self.clock.now())),
             };
-            match heard {
+            match received {
                 Ok(stale) => {
-                    self.tell(&stale);
+                    self.notify(&stale);
                     let due = self.clock.now() + KERNEL_ECHO_DELAY;
                     self.echoes.push_back((due, stale));
                 }
@@ -96,7 +97,7 @@ impl Telling {
         let now = self.clock.now();
         while let Some((_, stale)) = self.echoes.pop_front_if(|(due, _)| *due <= now) {
             if !self.is_folder(&stale) {
-                self.tell(&stale);
+                self.notify(&stale);
             }
         }
     }
@@ -108,8 +109,8 @@ impl Telling {
         }
     }
 
-    fn tell(&self, stale: &Stale) {
-        let told = match stale {
+    fn notify(&self, stale: &Stale) {
+        let notified = match stale {
             Stale::Name { folder, name } => {
                 let name = OsStr::new(name.as_str());
                 self.kernel.inval_entry(INodeNo(folder.0), name)
@@ -118,9 +119,9 @@ impl Telling {
             Stale::Attributes { inode } => self.kernel.inval_inode(INodeNo(inode.0), -1, 0),
         };
         // A kernel that does not know the inode has nothing to forget.
-        match told {
+        match notified {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::debug!(%error, "the kernel could not be told of a change");
+                tracing::debug!(%error, "could not notify the kernel of a change");
             }
             Ok(()) | Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Between the kernel's types and ours.
+//! Translates between the kernel's types and ours.
 
 use fuser::{FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
 

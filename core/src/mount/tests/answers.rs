@@ -5,7 +5,7 @@ use super::super::open_file::OpenFile;
 use super::*;
 use crate::limits::AT_ONCE_LEN_MAX;
 
-/// As much as is hashed or copied at once.
+/// The most that is hashed or copied at once.
 const SMALL: usize = AT_ONCE_LEN_MAX as usize;
 const LARGE: usize = SMALL + 1;
 

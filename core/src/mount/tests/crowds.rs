@@ -59,7 +59,7 @@ async fn listing_files_of_one_name_takes_steps_in_proportion_to_them() {
 }
 
 #[tokio::test]
-async fn what_went_while_a_folder_is_listed_is_not_shown_as_it_was() {
+async fn a_file_that_is_removed_while_a_folder_is_listed_is_not_shown() {
     let alone = alone().await;
     crowd(&alone, 2);
     let folder = alone.fs.open_folder(Inode::ROOT).unwrap();

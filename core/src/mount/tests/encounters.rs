@@ -1,9 +1,8 @@
-//! What happens when things meet: two viewers, files of the same content, removals and edits by
-//! somebody else.
+//! Concurrent use: two viewers, files of the same content, removals and edits by the other side.
 
 use super::*;
 
-fn written_count(alone: &Alone) -> usize {
+pub(super) fn written_count(alone: &Alone) -> usize {
     std::fs::read_dir(alone._store.path().join("written"))
         .unwrap()
         .count()
@@ -55,7 +54,7 @@ async fn backed_writer_of_a_copy_does_not_write_into_the_other() {
 }
 
 #[tokio::test]
-async fn a_change_of_mode_does_not_make_a_writer_know_what_it_has_not_seen() {
+async fn a_change_of_mode_does_not_hide_an_edit_that_the_writer_has_not_seen() {
     for chmod in [false, true] {
         let alone = alone().await;
         alone.share("a", b"first").await;
@@ -76,7 +75,7 @@ async fn a_change_of_mode_does_not_make_a_writer_know_what_it_has_not_seen() {
 }
 
 #[tokio::test]
-async fn a_rename_does_not_make_a_writer_know_what_it_has_not_seen() {
+async fn a_rename_does_not_hide_an_edit_that_the_writer_has_not_seen() {
     let alone = alone().await;
     alone.share("a", b"first").await;
     let inode = alone.inode("a").unwrap();
@@ -84,7 +83,7 @@ async fn a_rename_does_not_make_a_writer_know_what_it_has_not_seen() {
     alone.share("a", b"theirs, meanwhile").await;
     alone.rename("a", "b").unwrap();
     let seen = alone.read("b");
-    // What it was opened with is nowhere any more: there is nothing to change.
+    // The version that it was opened with is gone: there is nothing to change.
     assert!(matches!(
         alone.fs.write(handle, 0, b"mine!"),
         Err(FsError::Changed)
@@ -260,7 +259,7 @@ async fn a_backed_file_that_is_removed_can_be_opened_for_writing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backed_reader_that_comes_meanwhile_does_not_cost_the_file() {
+async fn a_backed_reader_that_opens_the_file_meanwhile_does_not_lose_it() {
     let alone = alone().await;
     let inode = large(&alone, "a");
     let other = alone.peer.file_system().unwrap();
@@ -337,7 +336,7 @@ async fn a_reader_never_fails_while_the_file_is_replaced() {
                 let opened = match alone.fs.open(inode, OpenMode::READ, IoWish::Calls) {
                     Ok(opened) => opened,
                     // Replaced between the look-up and the opening: the kernel asks again (ESTALE),
-                    // we say ENOENT.
+                    // we answer ENOENT.
                     Err(FsError::NotFound) => continue,
                     Err(error) => {
                         failed.push(format!("open: {error}"));
@@ -412,7 +411,7 @@ fn twins(alone: &Alone) -> Twins {
     }
 }
 
-/// From now on the content is here.
+/// Makes the content be here.
 fn fetch(alone: &Alone, cached: &crate::store::Cached) {
     cached.write(0, 0, FETCHED).unwrap();
     alone.peer.share().files().hold_cached(cached).unwrap();
@@ -463,7 +462,7 @@ async fn a_new_empty_file_is_not_the_empty_one_that_was_removed_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_never_claims_a_content_that_its_file_has_not() {
+async fn a_source_never_claims_a_content_that_its_file_does_not_have() {
     let alone = alone().await;
     let (_, handle) = alone.create("a");
     let stop = std::sync::atomic::AtomicBool::new(false);

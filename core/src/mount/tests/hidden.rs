@@ -1,5 +1,4 @@
-//! What a modified program does to a file that is here: it takes it out of sight, or changes it
-//! without a new dot.
+//! What a modified program can do to a file that is here: hide it, or change it without a new dot.
 
 use super::*;
 use crate::catalog::{ContentId, Dot, EntryId, Kind, Place, ReplicaId};
@@ -23,7 +22,7 @@ fn moves(alone: &Alone, id: EntryId, parent: EntryId) {
 }
 
 #[tokio::test]
-async fn what_was_written_here_and_was_hidden_is_here_still_and_not_served() {
+async fn a_written_file_that_the_other_side_hides_is_kept_and_not_served() {
     let alone = alone().await;
     alone.write("a", b"mine");
     let id = alone.peer.list()[0].id;
@@ -42,7 +41,7 @@ async fn what_was_written_here_and_was_hidden_is_here_still_and_not_served() {
 }
 
 #[tokio::test]
-async fn a_content_that_comes_under_the_name_of_an_old_change_is_a_file_of_its_own() {
+async fn a_content_with_the_dot_of_an_old_change_is_a_file_of_its_own() {
     let alone = alone().await;
     alone.share("a", b"first").await;
     let inode = alone.inode("a").unwrap();

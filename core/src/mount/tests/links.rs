@@ -103,7 +103,7 @@ async fn a_link_of_the_other_side_that_stays_in_the_share_is_read() {
 }
 
 #[tokio::test]
-async fn a_link_of_the_other_side_that_leads_out_is_a_link_that_can_not_be_read() {
+async fn a_link_of_the_other_side_that_leads_out_can_not_be_read() {
     let alone = alone().await;
     let mut other = Other::of(&alone);
     other.makes_folder(&alone, "a");
@@ -137,7 +137,7 @@ async fn a_link_of_the_other_side_that_leads_out_is_a_link_that_can_not_be_read(
 }
 
 #[tokio::test]
-async fn a_name_that_may_be_that_of_another_link_is_not_gone_back_from() {
+async fn a_link_is_not_read_if_it_goes_up_from_a_name_that_may_be_a_link() {
     let alone = alone().await;
     let mut other = Other::of(&alone);
     other.makes_folder(&alone, "h");
@@ -185,13 +185,13 @@ async fn an_own_link_stays_readable_where_this_side_moves_it() {
     alone.fs.rename(from, to, Renaming::Exchange).unwrap();
     assert_eq!(alone.read_link("file").as_deref(), Some("/away"));
     alone.fs.remove(Inode::ROOT, OsStr::new("file")).unwrap();
-    // It was ours no more when it was removed.
+    // It was no longer ours when it was removed.
     Other::of(&alone).makes_link(&alone, "file", "/away");
     assert_eq!(alone.read_link("file"), None);
 }
 
 #[tokio::test]
-async fn an_own_link_that_the_other_side_changes_or_moves_is_ours_no_more() {
+async fn an_own_link_that_the_other_side_changes_or_moves_is_no_longer_ours() {
     let alone = alone().await;
     alone.make_folder("", "folder");
     for (folder, name) in [("", "changed"), ("", "moved"), ("folder", "along")] {
@@ -231,7 +231,7 @@ async fn a_link_of_the_other_side_does_not_lead_out_through_another_link() {
 }
 
 #[tokio::test]
-async fn a_link_is_judged_by_as_many_links_as_the_kernel_follows_and_no_more() {
+async fn a_link_is_checked_up_to_the_number_of_links_that_the_kernel_follows() {
     let alone = alone().await;
     alone.make_link("", "out", "/away");
     let mut other = Other::of(&alone);
@@ -259,7 +259,7 @@ async fn links_in_a_circle_are_read_and_end_at_the_limit_of_the_kernel() {
 }
 
 #[tokio::test]
-async fn a_folder_moved_deeper_does_not_let_a_link_in_it_out_for_who_is_in_it_still() {
+async fn a_folder_moved_deeper_lets_no_link_lead_out_for_a_viewer_that_saw_it_before() {
     let alone = alone().await;
     let mut other = Other::of(&alone);
     for folder in ["a", "x", "x/y", "x/y/z"] {

@@ -1,4 +1,4 @@
-//! What the log says of calls that fail.
+//! What the log has of calls that fail.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::Mutex;

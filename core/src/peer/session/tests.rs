@@ -1,4 +1,4 @@
-//! What a session does with single messages of the other side.
+//! How a session handles single messages of the other side.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
     let mut slot = bob.context.slot.watch_session();
     let found = timeout(PATIENCE, slot.wait_for(Option::is_some)).await;
     let other = found.unwrap().unwrap().clone().unwrap();
-    // As after many of the same messages: the next turn is far away.
+    // As after many messages of this kind: the next turn is far away.
     for _ in 0..10_000 {
         session.lanes.dial_turn(alice.context.runtime.clock.now());
     }
@@ -43,7 +43,7 @@ async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
     bob.close().await.unwrap();
 }
 
-// On one thread: nobody takes what is marked to be sent before the test has looked.
+// On one thread, so no task takes the marked entries before the test has looked.
 #[tokio::test]
 async fn one_digest_in_a_session_is_answered() {
     let (alice, bob) = (started().await, started().await);

@@ -1,12 +1,14 @@
-//! What a peer announces costs us little, whatever it is: locks, memory, disk.
+//! Announcements of a peer cost us little, even hostile ones: locks, memory, disk.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::unshared::Two;
 use super::{content, lonely_peer};
 use crate::catalog::{Catalog, CatalogError, Dot, FileVersion, ReplicaId, SharePath, steps_of};
 use crate::identity::Fingerprint;
+use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::peer::{Event, EventStream, Peer, PeerConfig, SessionState};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +25,7 @@ fn version(bytes: &[u8]) -> FileVersion {
     }
 }
 
-/// A catalog of somebody else.
+/// A catalog of another peer.
 fn other_catalog() -> Catalog {
     Catalog::new(ReplicaId {
         fingerprint: Fingerprint::from_bytes([9; 20]),
@@ -51,7 +53,7 @@ async fn wait_for(events: &mut EventStream, is_it: impl Fn(&Event) -> bool) -> E
 }
 
 #[tokio::test]
-async fn who_waits_for_the_catalog_gets_it_between_two_pieces_of_a_merge() {
+async fn a_waiting_thread_gets_the_catalog_between_two_pieces_of_a_merge() {
     const COUNT: usize = 10_000;
     let (peer, mut other) = (lonely_peer().await, other_catalog());
     for number in 0..COUNT {
@@ -104,7 +106,7 @@ async fn a_batch_that_breaks_a_rule_is_refused_whole_though_it_has_many_pieces()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() {
+async fn entries_that_do_not_fit_are_left_out_and_reported_once_and_the_session_goes_on() {
     let alice = peer_with(|config| config.catalog_len_max(20_000)).await;
     let bob = peer_with(|config| config).await;
     for number in 0..100 {
@@ -131,7 +133,7 @@ async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() 
         ),
         "{text}"
     );
-    // A change that fits arrives over the same session, and there is nothing in between.
+    // A change that fits arrives over the same session, with no event in between.
     let changed = bob.share.files().catalog.remove(&path("7")).unwrap();
     bob.share.announce(changed.touched);
     let added = bob
@@ -150,7 +152,7 @@ async fn what_does_not_fit_is_left_out_and_named_once_and_the_session_goes_on() 
 
 /// A reader may ask for a file in ranges of one byte.
 #[tokio::test]
-async fn a_file_whose_name_many_others_claim_is_looked_for_once_in_the_same_catalog() {
+async fn a_file_whose_name_many_others_claim_is_searched_once_in_an_unchanged_catalog() {
     const COUNT: usize = 500;
     let (root, peer, mut other) = (tempfile::tempdir().unwrap(), lonely_peer().await, other_catalog());
     let name = peer.add(super::write(root.path(), b"text")).await.unwrap();
@@ -175,7 +177,7 @@ async fn a_file_whose_name_many_others_claim_is_looked_for_once_in_the_same_cata
 }
 
 #[tokio::test]
-async fn a_peer_whose_catalog_is_full_says_so_to_who_shares_a_file() {
+async fn sharing_a_file_in_a_full_catalog_is_an_error_that_says_so() {
     let root = tempfile::tempdir().unwrap();
     let peer = peer_with(|config| config.catalog_len_max(1000)).await;
     let error = peer.add(super::write(root.path(), b"text")).await.unwrap_err();
@@ -294,4 +296,19 @@ async fn pull_extremes(umask: u32) {
         drop(std::fs::remove_file(&target));
     }
     peer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn entries_with_one_content_are_remembered_up_to_the_limit() {
+    let two = Two::new().await;
+    two.share("notes.txt", b"text").await;
+    let remembered = || two.alice.share.files().entry_count(&content(b"text"));
+    for number in 1..CONTENT_ENTRIES_MAX {
+        two.name_content(&number.to_string(), b"text");
+    }
+    assert_eq!(remembered(), CONTENT_ENTRIES_MAX);
+    two.name_content("one more", b"text");
+    assert_eq!(remembered(), CONTENT_ENTRIES_MAX);
+    assert_eq!(two.alice.list().len(), CONTENT_ENTRIES_MAX + 1);
+    two.close().await;
 }

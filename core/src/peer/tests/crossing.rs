@@ -1,5 +1,5 @@
-//! Connecting at given addresses while the other peer does the same: a session there is counts,
-//! whoever dialled it, and a lost one is taken up again exactly if somebody sees to it.
+//! Connecting at given addresses while the other peer does the same: a session counts whichever
+//! side dialled it, and a lost one is taken up again exactly if it has a keeper.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn connecting(alice: &Arc<Peer>, bob: &Peer, socket: &TcpListener) -> JoinHandle
     tokio::spawn(async move { alice.connect_directly(&remote, &[address]).await })
 }
 
-/// `bob` connects to `alice`, who is connecting to him.
+/// `bob` connects to `alice`, which is connecting to `bob`.
 async fn dial_back(bob: &Peer, alice: &Peer) {
     let connected = bob
         .connect_directly(&alice.fingerprint(), &[alice.local_addr()])
@@ -69,7 +69,7 @@ async fn a_session_that_the_other_side_made_counts_as_connected_and_is_kept() {
     }
 }
 
-/// Whose decision it is that the other side's dial has precedence.
+/// Which side decides that the other side's dial has precedence.
 #[derive(Debug, Clone, Copy)]
 enum Decided {
     Here,
@@ -117,7 +117,7 @@ enum End {
 }
 
 #[tokio::test]
-async fn a_session_that_comes_after_the_call_has_ended_is_not_said_to_be_taken_up_again() {
+async fn a_session_made_after_the_call_has_ended_is_not_taken_up_again() {
     for end in [End::Failed, End::Dropped] {
         let (pair, mallory) = (pair().await, lonely_peer().await);
         let [alice, bob] = &pair;
@@ -147,7 +147,7 @@ async fn a_session_that_comes_after_the_call_has_ended_is_not_said_to_be_taken_u
                 .wait_for(|status| status.state == SessionState::Connected)
                 .await,
         );
-        // Bob does not get in again, so what the loss of the session left stays.
+        // Bob does not get in again, so the state after the loss stays.
         assert!(alice.context.slot.expect_nobody());
         alice
             .context

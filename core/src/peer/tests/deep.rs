@@ -1,4 +1,4 @@
-//! Sharing a folder whose tree somebody else has made.
+//! Sharing a folder whose tree another program has made.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
 use super::lonely_peer;
 
-/// Folders in folders, deeper than any path can be told to the system at once.
+/// Nested folders, deeper than the longest path that the system takes in one call.
 fn nest(at: &Path, depth: usize) {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder = openat(CWD, at, flags, Mode::empty()).unwrap();

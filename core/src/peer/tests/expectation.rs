@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Dialling = JoinHandle<Result<OpenLane, SessionError>>;
 
-/// `dialler` dials `listener`: the key is judged and the hello is read, but the lane is not
-/// answered yet.
+/// `dialler` dials `listener`: the key is checked and the hello is read, but not answered yet.
 async fn judged(dialler: &Peer, listener: &Peer, purpose: Purpose) -> (Dialling, KnockingLane) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -94,7 +93,7 @@ async fn a_lane_whose_peer_is_no_longer_expected_does_not_become_the_session() {
 }
 
 #[tokio::test]
-async fn while_there_is_a_session_nobody_else_can_be_expected() {
+async fn no_other_peer_can_be_expected_during_a_session() {
     let (alice, bob, carol) = (lonely_peer().await, lonely_peer().await, lonely_peer().await);
     connect(&bob, &alice).await;
     let refusal = alice.expect(&carol.fingerprint()).unwrap_err();
@@ -138,7 +137,7 @@ async fn a_peer_that_turned_to_another_does_not_take_up_the_former_session() {
     let (alice, bob, carol) = (lonely_peer().await, lonely_peer().await, lonely_peer().await);
     connect(&alice, &bob).await;
     let session = alice.context.slot.session().unwrap();
-    // Bob does not let alice in again, so she goes on trying.
+    // Bob does not let alice in again, so alice goes on trying.
     assert!(bob.context.slot.expect_nobody());
     session.end(DisconnectReason::Unresponsive);
     let mut status = alice.context.slot.watch_status();

@@ -1,4 +1,4 @@
-//! What the other side takes out of sight: nobody can stop sharing what nobody can see.
+//! Files that the other side hides: the user can't stop sharing an entry that is not shown.
 
 use super::serves;
 use super::unshared::{Two, path};
@@ -12,7 +12,7 @@ impl Two {
         self.alice.share.files().catalog.lookup(at).unwrap().id
     }
 
-    /// Mallory puts an entry of alice's into `parent`, as only a modified program does.
+    /// Mallory moves an entry of alice into `parent`, as only a modified program does.
     fn moves(&self, id: EntryId, parent: EntryId, name: &str) {
         let (mut state, replica) = {
             let files = self.alice.share.files();
@@ -34,11 +34,11 @@ async fn a_file_that_the_other_side_hides_and_shows_again_is_not_served_again() 
     let notes = two.share("notes.txt", b"secret").await;
     let id = two.entry(&notes);
     two.moves(id, NOWHERE, "notes.txt");
-    // Alice has nothing left that she could remove.
+    // Alice has no entry left to remove.
     assert!(two.alice.list().is_empty() && two.alice.remove(&notes).is_err());
     two.moves(id, EntryId::ROOT, "notes.txt");
     assert!(!serves(&two.alice, b"secret"));
-    // She can share it again.
+    // Alice can share it again.
     two.alice.add(two.at("notes.txt")).await.unwrap();
     assert!(serves(&two.alice, b"secret"));
     two.close().await;
@@ -83,7 +83,7 @@ async fn a_file_whose_name_the_other_side_takes_is_served_as_the_copy_that_it_be
 }
 
 #[tokio::test]
-async fn a_file_whose_copy_has_no_room_for_its_name_is_not_served_when_it_has() {
+async fn a_file_whose_conflict_copy_could_not_be_named_is_not_served_again() {
     let two = Two::new().await;
     let notes = two.share("notes.txt", b"secret").await;
     let id = two.entry(&notes);

@@ -1,5 +1,5 @@
-//! What a pull puts where the user shares a file from: never something else while the file is
-//! there, and the file's own new versions stay the user's file.
+//! What a pull may write to a path that the user shares a file from: nothing else while the file is
+//! there. A new version of the file stays the user's file.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn read(path: impl AsRef<Path>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_shared_file_that_is_gone_from_its_path_keeps_no_pull_away() {
+async fn a_pull_may_write_to_the_path_of_a_shared_file_that_is_gone() {
     let two = Two::new().await;
     let name = two.share("report.txt", b"mine").await;
     two.unlink("report.txt");
@@ -26,7 +26,7 @@ async fn a_shared_file_that_is_gone_from_its_path_keeps_no_pull_away() {
     std::fs::remove_file(two.at("report.txt")).unwrap();
     pull().await.unwrap();
     assert_eq!(read(two.at("report.txt")), b"other");
-    // What is there now came from the other side, which may replace it.
+    // The file that is there now came from the other side, which may replace it.
     two.share("newer.txt", b"newer").await;
     two.unlink("report.txt");
     two.name_content("report.txt", b"newer");
@@ -45,7 +45,7 @@ async fn a_link_takes_the_path_of_a_shared_file_that_is_gone() {
     two.link("report.txt", "first.txt");
     std::fs::remove_file(two.at("report.txt")).unwrap();
     let link = || two.at("report.txt").read_link().unwrap();
-    // What has no file here any more can't be pulled; the link is made nevertheless.
+    // The entry that has no file here any more can't be pulled; the link is made all the same.
     drop(two.pull_tree().await);
     assert_eq!(link(), Path::new("first.txt"));
     two.link("report.txt", "second.txt");

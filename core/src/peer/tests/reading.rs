@@ -86,7 +86,7 @@ impl Pair {
         let (sender, outcome) = oneshot::channel();
         let done = Box::new(move |outcome| drop(sender.send(outcome)));
         let share = self.alice.share.clone();
-        // From a thread that knows of no runtime, as a mount does.
+        // From a thread without a runtime, as in a mount.
         std::thread::scope(|scope| {
             scope
                 .spawn(|| file.read(&share, range.clone(), done))
@@ -150,7 +150,7 @@ async fn without_a_session_a_read_fails_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_is_lost_and_comes_back_is_waited_for() {
+async fn a_read_waits_for_a_lost_session_to_come_back() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
     let file = pair.alice.share.remote_file(&shared).unwrap();
@@ -168,7 +168,7 @@ async fn a_session_that_is_lost_and_comes_back_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_fails_whoever_waits_and_leaves_no_task() {
+async fn closing_fails_waiting_readers_and_leaves_no_task() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(5 * GROUP)).await;
     let file = pair.alice.share.remote_file(&shared).unwrap();
@@ -188,7 +188,7 @@ async fn closing_fails_whoever_waits_and_leaves_no_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_uses_gives_way_and_is_no_source_any_more() {
+async fn an_unused_content_is_dropped_for_room_and_is_no_source_any_more() {
     let pair = Pair::with(|config| config.fetched_len_max(GROUP_LEN)).await;
     let first = pair.share(&bytes(GROUP)).await;
     let file = pair.alice.share.remote_file(&first).unwrap();
@@ -257,7 +257,7 @@ async fn a_pull_of_what_was_read_needs_no_session() {
     let target = pair.root.path().join("pulled.mkv");
     pair.alice.pull(&shared.path, &target).await.unwrap();
     assert!(std::fs::read(&target).unwrap() == bytes);
-    // Not as a source this time, but group by group.
+    // This time it is no source, but is copied group by group.
     std::fs::remove_file(&target).unwrap();
     pair.alice.share.files().forget_cached(file.cached());
     pair.alice.pull(&shared.path, &target).await.unwrap();
@@ -266,7 +266,7 @@ async fn a_pull_of_what_was_read_needs_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_finds_everything_ready_is_read_ahead_for_nevertheless() {
+async fn a_reader_that_finds_all_bytes_ready_is_read_ahead_for_too() {
     let pair = Pair::new().await;
     let shared = pair.share(&bytes(9 * GROUP)).await;
     let file = pair.alice.share.remote_file(&shared).unwrap();

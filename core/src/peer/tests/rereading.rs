@@ -3,6 +3,7 @@
 use super::super::Event;
 use super::content;
 use super::unshared::Two;
+use crate::limits::STALE_CONTENTS_MAX;
 use crate::transfer::Holder;
 
 #[tokio::test]
@@ -33,4 +34,18 @@ async fn a_file_that_has_changed_is_read_once_however_many_lanes_ask_for_it() {
         read_count += usize::from(matches!(event, Event::SourceRefreshed { .. }));
     }
     assert_eq!(read_count, 1);
+}
+
+/// Nothing else runs between the reports, so none of the files is read yet.
+#[tokio::test]
+async fn files_wait_to_be_read_again_up_to_the_limit_and_one_more_is_dropped() {
+    let two = Two::new().await;
+    two.share("notes.txt", b"text").await;
+    let waiting = |count| {
+        (0..count).for_each(|_| two.alice.share.recheck(&content(b"text")));
+        two.alice.share.waiting_rechecks()
+    };
+    assert_eq!(waiting(STALE_CONTENTS_MAX), STALE_CONTENTS_MAX);
+    assert_eq!(waiting(1), STALE_CONTENTS_MAX);
+    two.close().await;
 }

@@ -1,4 +1,4 @@
-//! What a relay that does not answer keeps a pair from, which has met before.
+//! A relay that does not answer, and a pair that has connected before.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longer than the test has patience.
+/// Longer than the test waits.
 const LONG: Duration = Duration::from_secs(1000);
 
-/// Takes what is published and never says that it did; nobody has published anything.
+/// Accepts records and never answers; it has no records to give out.
 async fn stall(relay: TcpListener) {
     let mut held = Vec::new();
     while let Ok((mut client, _)) = relay.accept().await {
@@ -30,7 +30,7 @@ async fn stall(relay: TcpListener) {
 }
 
 #[tokio::test]
-async fn a_relay_that_never_takes_a_record_keeps_no_lost_session_from_coming_back() {
+async fn a_lost_session_comes_back_even_if_the_relay_never_accepts_a_record() {
     let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", relay.local_addr().unwrap()).parse().unwrap();
     let stalling = tokio::spawn(stall(relay));

@@ -1,5 +1,5 @@
-//! What was never shared, or is not shared any more, reaches nobody: whatever the other side
-//! shares, and whatever takes the place of a shared file.
+//! Files that were never shared, or are not shared any more, reach no other peer, whatever the
+//! other side shares and whatever takes the place of a shared file.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ pub(super) fn path(text: &str) -> SharePath {
     SharePath::parse(text).unwrap()
 }
 
-/// A peer with a folder of its own, and another one whose catalog it merges. What they exchange
-/// goes by hand, so nothing here waits.
+/// A peer with a folder of its own, and another one whose catalog it merges. The tests hand over
+/// the states themselves, so nothing here waits.
 pub(super) struct Two {
     root: TempDir,
     pub(super) alice: Peer,
@@ -46,7 +46,7 @@ impl Two {
         path
     }
 
-    /// Alice shares a new file under its own name, and mallory hears of it.
+    /// Alice shares a new file under its own name, and mallory merges it.
     pub(super) async fn share(&self, name: &str, bytes: &[u8]) -> SharePath {
         let shared = path(name);
         self.alice.add_as(self.write(name, bytes), &shared).await.unwrap();
@@ -64,7 +64,7 @@ impl Two {
         self.mallory.share.merge(states).unwrap();
     }
 
-    /// Mallory names a content that it does not have.
+    /// Mallory announces a content that it does not have.
     pub(super) fn name_content(&self, name: &str, bytes: &[u8]) {
         let file = FileVersion {
             content: content(bytes),
@@ -90,7 +90,7 @@ impl Two {
         self.alice_hears();
     }
 
-    /// Mallory takes a file over another one, as an editor does that saves.
+    /// Mallory renames a file onto another one, as an editor does when it saves.
     pub(super) fn rename_onto(&self, from: &str, to: &str) {
         let (from, to) = (path(from), path(to));
         let mut files = self.mallory.share.files();
@@ -105,7 +105,7 @@ impl Two {
         self.alice.pull_tree(None, folder, &Progress::default()).await
     }
 
-    /// The other side says that what alice serves as this content is something else.
+    /// The other side reports that alice serves other bytes as this content.
     pub(super) fn look_again(&self, bytes: &[u8]) {
         for source in self.alice.share.sources(&content(bytes)) {
             drop(self.alice.share.refresh(&source));
@@ -211,7 +211,7 @@ async fn a_received_link_leads_no_later_pull_elsewhere() {
     let refused = two.alice.pull_tree(Some(&folder), two.at("x"), &progress).await;
     assert!(refused.unwrap_err().to_string().contains("x` is a link"));
     assert_eq!(read(two.at("private.txt")), b"mine");
-    // One that the user has made since is theirs.
+    // A link that the user has made since belongs to the user.
     std::fs::create_dir(two.at("folder")).unwrap();
     std::fs::remove_file(two.at("x")).unwrap();
     symlink("folder", two.at("x")).unwrap();
@@ -324,7 +324,7 @@ async fn a_file_whose_entry_the_other_side_removed_is_replaced_by_no_link() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_received_there_is_replaced_by_whatever_is_pulled_there() {
+async fn a_received_file_is_replaced_by_any_file_that_is_pulled_there() {
     let two = Two::new().await;
     for name in ["one", "two"] {
         two.share(name, name.as_bytes()).await;
@@ -358,7 +358,7 @@ async fn a_file_that_is_shared_from_there_is_replaced_by_its_own_new_version() {
 }
 
 #[tokio::test]
-async fn a_file_that_its_owner_removed_is_not_served_for_whoever_names_its_content() {
+async fn a_removed_file_is_not_served_for_another_entry_with_its_content() {
     let two = Two::new().await;
     let name = two.share("tax.pdf", b"by mistake").await;
     two.name_content("pin", b"by mistake");
@@ -373,7 +373,7 @@ async fn a_file_that_its_owner_removed_is_not_served_for_whoever_names_its_conte
 }
 
 #[tokio::test]
-async fn a_folder_that_its_owner_removed_is_not_served_for_whoever_names_its_contents() {
+async fn a_removed_folder_is_not_served_for_other_entries_with_its_contents() {
     let two = Two::new().await;
     two.share("folder/deep/tax.pdf", b"by mistake").await;
     two.name_content("pin", b"by mistake");
@@ -383,7 +383,7 @@ async fn a_folder_that_its_owner_removed_is_not_served_for_whoever_names_its_con
 }
 
 #[tokio::test]
-async fn a_content_that_its_owner_replaced_is_not_served_for_whoever_names_it() {
+async fn a_replaced_content_is_not_served_for_another_entry_with_it() {
     let two = Two::new().await;
     let name = two.share("tax.pdf", b"by mistake").await;
     two.name_content("pin", b"by mistake");
@@ -445,7 +445,7 @@ async fn what_the_other_side_removed_is_not_served_any_more() {
 }
 
 #[tokio::test]
-async fn a_content_is_not_served_for_an_entry_that_nobody_can_see() {
+async fn a_content_is_not_served_for_an_entry_that_is_not_shown() {
     let two = Two::new().await;
     two.share("notes.txt", b"text").await;
     two.name_content("pin", b"text");
@@ -482,7 +482,7 @@ async fn a_file_that_was_edited_after_it_was_received_is_not_shared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unchanged_file_is_not_read_again_as_often_as_the_other_side_says() {
+async fn an_unchanged_file_is_not_read_again_at_each_report_of_the_other_side() {
     let two = Two::new().await;
     let name = two.share("notes.txt", b"text").await;
     let other = two.share("other.txt", b"other").await;
@@ -491,11 +491,11 @@ async fn an_unchanged_file_is_not_read_again_as_often_as_the_other_side_says() {
         two.alice.share.recheck(&content(b"text"));
         tokio::task::yield_now().await;
     }
-    // One that has changed is read at once, after all that were to be looked at before it.
+    // A changed file is read at once, after all files that were queued before it.
     two.write("other.txt", b"another");
     let counted = async {
         let mut read_count = 0;
-        while two.alice.share.has_rechecks() {
+        while two.alice.share.waiting_rechecks() > 0 {
             tokio::task::yield_now().await;
         }
         two.alice.share.recheck(&content(b"other"));

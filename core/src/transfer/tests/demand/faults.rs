@@ -71,7 +71,7 @@ fn an_outline_that_does_not_fold_to_the_root_is_not_accepted() {
     reader.close([lane.0]);
 }
 
-/// Answers truthfully, except for one bit where `spoil` says so.
+/// Answers truthfully, except for one flipped bit where `spoil` asks for it.
 fn serve_spoilt(
     lane: &mut BlockingLane,
     source: &Source,

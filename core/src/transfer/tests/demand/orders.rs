@@ -1,5 +1,4 @@
-//! What is wanted and which reads wait for it: which orders there are, how many at once, and which
-//! reads are answered.
+//! Which orders a demand gives out, how many at once, and which waiting reads are answered.
 
 use std::ops::Range;
 use std::sync::mpsc::channel;
