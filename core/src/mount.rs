@@ -2,12 +2,12 @@
 //! mounts.
 //!
 //! `FileSystem` is kernel-free and decides everything; `fuse` adapts it to the kernel and decides
-//! nothing; `errno` is the only file that names an errno. Reading order: `attributes error errno
-//! answer viewers uses writers nodes links working open_file view changes writing publish
-//! filesystem`, then `options preflight mount_table connection guard live fuse mounts`. Knows the
-//! share and no peer: a peer keeps `Mounts`, and ends them. Any number of mounts, of any number of
-//! peers, per process. Without the feature `fuse`, and on Windows, the API is there and answers
-//! [`MountError::NoBackend`].
+//! nothing; `errno` is the only file that names an errno. Reading order: `attributes fs_error errno
+//! answer viewers uses writers nodes links working_file open_file share_view changes writing
+//! publish filesystem`, then `options preflight mount_point connection guard live fuse mounts`.
+//! Knows the share and no peer: a peer keeps `Mounts`, and ends them. Any number of mounts, of any
+//! number of peers, per process. Without the feature `fuse`, and on Windows, the API is there and
+//! answers [`MountError::NoBackend`].
 
 #[cfg(unix)]
 mod answer;
@@ -20,9 +20,9 @@ mod connection;
 #[cfg(unix)]
 mod errno;
 #[cfg(unix)]
-mod error;
-#[cfg(unix)]
 mod filesystem;
+#[cfg(unix)]
+mod fs_error;
 #[cfg(all(unix, feature = "fuse"))]
 mod fuse;
 #[cfg(all(unix, feature = "fuse"))]
@@ -33,7 +33,7 @@ mod links;
 mod live;
 mod mount_error;
 #[cfg(all(unix, feature = "fuse"))]
-mod mount_table;
+mod mount_point;
 mod mounts;
 #[cfg(unix)]
 mod nodes;
@@ -44,17 +44,17 @@ mod options;
 mod preflight;
 #[cfg(unix)]
 mod publish;
+#[cfg(unix)]
+mod share_view;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 #[cfg(unix)]
 mod uses;
 #[cfg(unix)]
-mod view;
-#[cfg(unix)]
 mod viewers;
 #[cfg(unix)]
-mod working;
+mod working_file;
 #[cfg(unix)]
 mod writers;
 #[cfg(unix)]
@@ -63,9 +63,9 @@ mod writing;
 #[cfg(unix)]
 pub use attributes::{Attributes, Changes, Handle, Inode, NewFile, NodeKind, OpenMode, Owner};
 #[cfg(unix)]
-pub use error::FsError;
-#[cfg(unix)]
 pub use filesystem::{FileSystem, FolderItem, Io, IoWish, Opened, Renaming, Room, Span, Statistics, Whence};
+#[cfg(unix)]
+pub use fs_error::FsError;
 pub use mount_error::MountError;
 pub use mounts::Mount;
 #[cfg(unix)]

@@ -23,6 +23,9 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
+    /// The key of the top of a share.
+    pub(crate) const TOP: Self = Self::of(EntryId::ROOT);
+
     pub(super) const fn of(id: EntryId) -> Self {
         Self { id, copy: None }
     }

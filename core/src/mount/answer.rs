@@ -4,8 +4,8 @@
 //! The kernel's handlers run no job: they hand it to another thread. Dropping a job leaves the file
 //! system as it was before the call, or with one more handle, which the file system closes.
 
-use super::error::FsError;
 use super::filesystem::FileSystem;
+use super::fs_error::FsError;
 
 /// The outcome of a call that may take long.
 #[derive(Debug)]

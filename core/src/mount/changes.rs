@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attributes::Inode;
-use super::view::{ShareView, top};
+use super::share_view::ShareView;
 use super::viewers::{Stale, ViewerId};
 use crate::catalog::{CatalogEvent, EntryId, EntryKey, Kind, SharePath, Shown};
 use crate::share::{Files, Observer};
@@ -162,7 +162,7 @@ fn paths_of(event: &CatalogEvent) -> impl Iterator<Item = SharePath> {
 
 fn folder_key(sights: &Sights, path: &SharePath) -> Option<EntryKey> {
     match path.parent() {
-        None => Some(top()),
+        None => Some(crate::catalog::EntryKey::TOP),
         Some(folder) => sights.get(&folder).map(Shown::key),
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::mount_table::{self, MountId};
+use super::mount_point::{self, MountId};
 use crate::limits::{ABORT_PATIENCE, UNMOUNT_PATIENCE};
 
 /// Where the kernel's files about connections are usually mounted.
@@ -34,7 +34,7 @@ impl Connection {
     /// The connection of what was just mounted on `path`. It lasts until the other end of `served`
     /// is dropped.
     pub(super) fn of_mount(path: &Path, served: Receiver<Infallible>) -> Self {
-        let id = mount_table::uppermost_share(path).filter(|id| is_served_here(*id));
+        let id = mount_point::uppermost_share(path).filter(|id| is_served_here(*id));
         Self {
             path: path.to_owned(),
             id,
@@ -79,8 +79,8 @@ impl Connection {
     fn abort(&self) -> io::Result<()> {
         match &self.abort {
             Some(file) => (&*file).write_all(b"1"),
-            None if self.id.is_some() && mount_table::uppermost_share(&self.path) == self.id => {
-                mount_table::force(&self.path)
+            None if self.id.is_some() && mount_point::uppermost_share(&self.path) == self.id => {
+                mount_point::force(&self.path)
             }
             None => Err(io::ErrorKind::Unsupported.into()),
         }

@@ -3,7 +3,7 @@
 
 use rustix::io::Errno;
 
-use super::error::FsError;
+use super::fs_error::FsError;
 
 impl FsError {
     /// The number that the caller of read(2), rename(2) and the like gets.

@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::attributes::{Handle, Inode, OpenMode};
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::open_file::OpenFile;
 use super::options::Links;
-use super::view::ShareView;
+use super::share_view::ShareView;
 #[cfg(feature = "fuse")]
 use super::viewers::Stale;
 use super::viewers::ViewerId;

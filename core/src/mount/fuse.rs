@@ -33,8 +33,8 @@ use tokio::sync::Semaphore;
 
 use super::answer::Answer;
 use super::attributes::{Attributes, Changes, Handle, Inode, NewFile};
-use super::error::FsError;
 use super::filesystem::{FileSystem, Room, Span};
+use super::fs_error::FsError;
 use crate::limits::{KERNEL_BACKGROUND_MAX, KERNEL_TTL, SLOW_CALLS_MAX};
 use backing::{Chosen, Opening};
 use translate::{file_attr, file_type, open_mode, renaming, time_ns, whence};

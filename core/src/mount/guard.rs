@@ -22,7 +22,7 @@ use super::fuse::{Adapter, Backings, Notifying, Wished};
 use super::live::LiveMounts;
 use super::mount_error::MountError;
 use super::options::{Access, Links, MountOptions, Passthrough, Writing};
-use super::{SUBTYPE, mount_table, preflight};
+use super::{SUBTYPE, mount_point, preflight};
 use crate::limits::{KERNEL_THREADS, UNMOUNT_PATIENCE};
 
 /// A mount in use. All handles to it mean the same one.
@@ -92,7 +92,7 @@ impl Mounted {
         if options.links != Links::Nowhere {
             return Ok(());
         }
-        let restricted = mount_table::follow_no_links(&self.path, options.writing);
+        let restricted = mount_point::forbid_symlinks(&self.path, options.writing);
         restricted.map_err(|source| MountError::FollowsLinks {
             path: self.path.clone(),
             source,
@@ -144,7 +144,7 @@ impl Mounted {
             if users == Users::CutOff {
                 connection.end_before_detaching();
             }
-            mount_table::detach(&self.path);
+            mount_point::detach(&self.path);
         }
         fs.stop_listening();
         match users {
@@ -153,7 +153,7 @@ impl Mounted {
         }
         notifying.join_within(UNMOUNT_PATIENCE);
         let path = self.path.clone();
-        if !mount_table::wait_until_gone(&self.path).is_ok_and(|gone| gone) {
+        if !mount_point::wait_until_gone(&self.path).is_ok_and(|gone| gone) {
             return Err(MountError::StillThere { path });
         }
         match outcome {
@@ -173,7 +173,7 @@ impl Mounted {
         thread.spawn(move || drop(sender.send(session.umount_and_join())))?;
         let outcome = ended.recv_timeout(UNMOUNT_PATIENCE);
         outcome.unwrap_or_else(|_| {
-            if mount_table::is_ours(&self.path) {
+            if mount_point::is_ours(&self.path) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let path = self.path.display();

@@ -17,7 +17,7 @@ use super::mount_error::MountError;
 #[cfg(all(unix, feature = "fuse"))]
 use super::options::MountOptions;
 #[cfg(unix)]
-use super::view::ShareView;
+use super::share_view::ShareView;
 #[cfg(unix)]
 use crate::share::{Observer, Share};
 

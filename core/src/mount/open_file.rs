@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::uses::InUse;
-use super::working::Working;
+use super::working_file::Working;
 use crate::catalog::{ContentId, Dot, EntryKey, Shown};
 use crate::limits::AT_ONCE_LEN_MAX;
 use crate::share::RemoteFile;

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mount_error::MountError;
-use super::mount_table;
+use super::mount_point;
 use crate::limits::DEAD_MOUNTS_MAX;
 
 #[cfg(target_os = "linux")]
@@ -55,7 +55,7 @@ pub(super) fn prepare(at: &Path) -> Result<PathBuf, MountError> {
     if !path.is_dir() {
         return Err(MountError::NotAFolder { path });
     }
-    if mount_table::is_ours(&path) {
+    if mount_point::is_ours(&path) {
         return Err(MountError::AlreadyMounted { path });
     }
     Ok(path)
@@ -66,11 +66,11 @@ fn clear_dead_mounts(at: &Path) {
     for _ in 0..DEAD_MOUNTS_MAX {
         // Uses a call that the kernel does not answer from its cache, as it may for attributes.
         let is_dead = rustix::fs::statvfs(at).is_err_and(super::errno::is_dead_mount);
-        if !is_dead || !mount_table::is_ours(at) {
+        if !is_dead || !mount_point::is_ours(at) {
             return;
         }
         tracing::info!(path = %at.display(), "removing the mount of a process that died");
-        mount_table::detach(at);
+        mount_point::detach(at);
     }
 }
 

@@ -11,12 +11,12 @@
 use std::sync::Arc;
 
 use super::attributes::Inode;
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::nodes::Standing;
 use super::open_file::{Announcement, OpenFile};
-use super::view::ShareView;
+use super::share_view::ShareView;
 use super::viewers::ViewerId;
-use super::working::{Look, Working};
+use super::working_file::{Look, Working};
 use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
 use crate::limits::{AT_ONCE_LEN_MAX, HASH_ATTEMPTS_MAX};
 use crate::share::Files;

@@ -14,10 +14,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::open_file::{Before, Body, Keep, LocalFile, OpenFile};
-use super::view::ShareView;
-use super::working::{Working, fresh_path};
+use super::share_view::ShareView;
+use super::working_file::{Working, fresh_path};
 use crate::catalog::Shown;
 use crate::limits::COPY_ON_WRITE_LEN_MAX;
 use crate::share::RemoteFile;

@@ -15,11 +15,11 @@
 use std::sync::{Arc, MutexGuard};
 
 use super::super::attributes::Inode;
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::super::nodes::Nodes;
 use super::super::open_file::{Announcement, Body, OpenFile};
 use super::super::publish::Check;
-use super::super::view::ShareView;
+use super::super::share_view::ShareView;
 use super::super::viewers::ViewerId;
 use super::super::writers::has_other_writers;
 use super::{Io, OpenHandle};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::super::answer::Answer;
 use super::super::attributes::{Handle, OpenMode};
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::super::open_file::{Body, Keep, OpenFile, within};
 use super::super::publish::Check;
-use super::super::view::ShareView;
-use super::super::working::{Working, copy_range};
+use super::super::share_view::ShareView;
+use super::super::working_file::{Working, copy_range};
 use super::{FileSystem, OpenHandle};
 use crate::aligned::AlignedBuffer;
 use crate::limits::{FILE_LEN_MAX, OPEN_ATTEMPTS_MAX};

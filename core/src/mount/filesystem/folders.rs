@@ -7,7 +7,7 @@
 use std::sync::PoisonError;
 
 use super::super::attributes::{Attributes, Handle, Inode, NodeKind};
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::FileSystem;
 use crate::catalog::{Kind, SharePath, Shown};
 use crate::share::Files;

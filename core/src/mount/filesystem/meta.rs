@@ -2,9 +2,9 @@
 
 use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Changes, Handle, Inode, NodeKind, OpenMode};
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::super::open_file::{Announcement, Body, Keep};
-use super::super::view::{Seen, top};
+use super::super::share_view::Seen;
 use super::{FileSystem, IoWish, OpenHandle};
 use crate::catalog::{FileVersion, Holding, Kind, LinkVersion, Shown};
 use crate::limits::{FILE_LEN_MAX, SHARE_NAME_LEN_MAX};
@@ -234,7 +234,7 @@ impl FileSystem {
     fn set_local(&self, inode: Inode, seen: &Seen, changes: &Changes) {
         let now = self.view.now_ns();
         let (key, is_folder) = match seen {
-            Seen::Top => (top(), true),
+            Seen::Top => (crate::catalog::EntryKey::TOP, true),
             Seen::Entry(shown) => (shown.key(), shown.kind == Kind::Folder),
             Seen::Gone(_) => return self.set_gone(inode, changes),
         };

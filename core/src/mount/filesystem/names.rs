@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::super::answer::Answer;
 use super::super::attributes::{Attributes, Inode, NewFile, OpenMode, Owner};
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::super::links::stays_inside;
 use super::super::open_file::OpenFile;
 use super::super::options::Links;
 use super::super::publish::Check;
-use super::super::view::Seen;
+use super::super::share_view::Seen;
 use super::{FileSystem, IoWish};
 use crate::catalog::{
     Catalog, CatalogError, Change, ContentId, FileVersion, LinkTarget, LinkVersion, OnExisting, SharePath,

@@ -9,11 +9,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
-use super::super::error::FsError;
+use super::super::fs_error::FsError;
 use super::super::nodes::Standing;
 use super::super::open_file::{Announcement, Body, Keep, LocalFile, OpenFile};
-use super::super::view::{Seen, ShareView};
-use super::super::working::Working;
+use super::super::share_view::{Seen, ShareView};
+use super::super::working_file::Working;
 use super::meta::check_file;
 use super::{FileSystem, OpenHandle};
 use crate::catalog::Shown;

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use fuser::{BackingId, FopenFlags, InitFlags, KernelConfig};
 
 use super::super::attributes::{Attributes, Handle, Inode, NewFile, OpenMode};
-use super::super::error::FsError;
 use super::super::filesystem::{FileSystem, IoWish, Opened};
+use super::super::fs_error::FsError;
 use crate::limits::KERNEL_STACK_DEPTH;
 
 /// Whether passthrough is wanted.

@@ -19,7 +19,7 @@ use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
 
 use super::super::filesystem::FileSystem;
-use super::super::view::ShareView;
+use super::super::share_view::ShareView;
 use super::super::viewers::Stale;
 use crate::clock::Clock;
 use crate::limits::KERNEL_ECHO_DELAY;

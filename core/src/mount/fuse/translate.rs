@@ -3,8 +3,8 @@
 use fuser::{FileAttr, FileType, INodeNo, RenameFlags, Request, TimeOrNow};
 
 use super::super::attributes::{Attributes, NodeKind, OpenMode, Owner};
-use super::super::error::FsError;
 use super::super::filesystem::{Renaming, Whence};
+use super::super::fs_error::FsError;
 use crate::limits::KERNEL_IO_LEN;
 use crate::unix_time::{system_time, unix_ns};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::mount::{MountFlags, mount};
 
-use super::super::{SUBTYPE, mount_table, preflight};
+use super::super::{SUBTYPE, mount_point, preflight};
 use crate::limits::DEAD_MOUNTS_MAX;
 
 /// Mounts `count` shares on `at` and closes their devices, as the death of their processes does.
@@ -31,8 +31,8 @@ fn dead_mounts_are_removed_up_to_the_limit_and_one_more_is_an_error() {
         leave_dead_mounts(at.path(), count);
         let prepared = preflight::prepare(at.path());
         for _ in 0..count {
-            if mount_table::is_ours(at.path()) {
-                mount_table::detach(at.path());
+            if mount_point::is_ours(at.path()) {
+                mount_point::detach(at.path());
             }
         }
         assert_eq!(prepared.is_ok(), is_free, "{count} dead mounts: {prepared:?}");

@@ -50,7 +50,11 @@ mod tests {
             "error.raw_os_error() == Some(libc::E2BIG)",
         ] {
             let expected = (2, "only `core/src/mount/errno.rs` may name errnos".to_owned());
-            assert_eq!(found("core/src/mount/working.rs", line), [expected], "{line}");
+            assert_eq!(
+                found("core/src/mount/working_file.rs", line),
+                [expected],
+                "{line}"
+            );
         }
     }
 
@@ -58,8 +62,8 @@ mod tests {
     fn other_crates_and_other_names_break_nothing() {
         assert_eq!(found("core/src/mount/errno.rs", "libc::EIO"), []);
         assert_eq!(found("xtask/universe/src/base/os.rs", "libc::EIO"), []);
-        assert_eq!(found("core/src/mount/working.rs", "// libc::EIO"), []);
-        assert_eq!(found("core/src/mount/working.rs", "libc::Elf64_Ehdr"), []);
+        assert_eq!(found("core/src/mount/working_file.rs", "// libc::EIO"), []);
+        assert_eq!(found("core/src/mount/working_file.rs", "libc::Elf64_Ehdr"), []);
         assert_eq!(
             found(
                 "core/src/mount/fuse.rs",

@@ -171,11 +171,14 @@ mod tests {
         for (file, import) in [
             ("core/src/share/files.rs", "use crate::peer::Peer;\n"),
             ("core/src/share/observer.rs", "use crate::mount::Mount;\n"),
-            ("core/src/mount/view.rs", "use crate::peer::Peer;\n"),
+            ("core/src/mount/share_view.rs", "use crate::peer::Peer;\n"),
         ] {
             assert_eq!(found(file, import).len(), 1, "{file}");
         }
-        assert_eq!(found("core/src/mount/view.rs", "use crate::share::Share;\n"), []);
+        assert_eq!(
+            found("core/src/mount/share_view.rs", "use crate::share::Share;\n"),
+            []
+        );
     }
 
     #[test]

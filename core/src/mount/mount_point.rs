@@ -188,7 +188,7 @@ pub(super) fn detach(path: &Path) {
 /// # Errors
 /// When this process may not change the mount, for example one that `fusermount3` has made.
 #[cfg(target_os = "linux")]
-pub(super) fn follow_no_links(path: &Path, writing: Writing) -> io::Result<()> {
+pub(super) fn forbid_symlinks(path: &Path, writing: Writing) -> io::Result<()> {
     use rustix::mount::{MountFlags, mount_remount};
     // The options that it was mounted with; without them here, it would lose them.
     let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOSYMFOLLOW;
@@ -199,12 +199,12 @@ pub(super) fn follow_no_links(path: &Path, writing: Writing) -> io::Result<()> {
     Ok(mount_remount(path, flags, "")?)
 }
 
-/// Only Linux can.
+/// Always fails: only Linux can do this.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn follow_no_links(_path: &Path, _writing: Writing) -> io::Result<()> {
+pub(super) fn forbid_symlinks(_path: &Path, _writing: Writing) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

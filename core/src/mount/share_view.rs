@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::attributes::{Attributes, Inode, NodeKind, Owner};
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::links::OwnLinks;
 use super::nodes::{Nodes, Standing};
 use super::open_file::{Body, OpenFile};
@@ -52,7 +52,7 @@ impl ShareView {
     pub(super) fn new(share: Arc<Share>) -> Self {
         let started_ns = now_ns(&share);
         let mut nodes = Nodes::default();
-        let root = nodes.inode_of(top());
+        let root = nodes.inode_of(crate::catalog::EntryKey::TOP);
         nodes.look_up(root);
         Self {
             share,
@@ -196,7 +196,7 @@ impl ShareView {
 
     /// The attributes of the top of the share, for stat(2).
     pub(super) fn top_attributes(&self, nodes: &Nodes) -> Attributes {
-        self.folder_attributes(nodes, Inode::ROOT, &top())
+        self.folder_attributes(nodes, Inode::ROOT, &crate::catalog::EntryKey::TOP)
     }
 
     /// The attributes of a shown entry, for stat(2).
@@ -270,14 +270,6 @@ impl ShareView {
     /// The open file of an inode.
     pub(super) fn open_file(&self, nodes: &Nodes, inode: Inode) -> Option<Arc<OpenFile>> {
         nodes.get(inode).and_then(|node| node.file.clone())
-    }
-}
-
-/// The key under which the local attributes of the top of the share are kept.
-pub(super) fn top() -> crate::catalog::EntryKey {
-    crate::catalog::EntryKey {
-        id: crate::catalog::EntryId::ROOT,
-        copy: None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[cfg(target_os = "linux")]
 use super::errno;
-use super::error::FsError;
+use super::fs_error::FsError;
 use super::uses::{InUse, Uses};
 use crate::limits::COPY_CALL_LEN_MAX;
 use crate::store::{FileStamp, write_all_at};
