@@ -45,6 +45,8 @@ pub(crate) struct Session {
     has_refused: AtomicBool,
     /// Whether a digest of the other peer was answered.
     has_compared: AtomicBool,
+    /// Whether a message could not be sent because the other peer does not read its control lane.
+    has_stalled: AtomicBool,
 }
 
 /// A session's control lane before its tasks run: they start only when the session is in its slot.
@@ -96,6 +98,7 @@ impl Session {
             reason: OnceLock::new(),
             has_refused: AtomicBool::new(false),
             has_compared: AtomicBool::new(false),
+            has_stalled: AtomicBool::new(false),
         });
         let (reader, writer) = tokio::io::split(lane.stream);
         let outgoing = session.outgoing.clone();
@@ -326,9 +329,9 @@ impl Session {
     }
 
     /// Control messages are few. A full outbox means that the other peer has stopped reading; the
-    /// health monitor will notice.
+    /// health monitor will notice. Logged once, as the other peer decides how often it happens.
     fn send_soon(&self, message: ControlMessage) {
-        if self.outbox.try_send(message).is_err() {
+        if self.outbox.try_send(message).is_err() && !self.has_stalled.swap(true, Ordering::Relaxed) {
             tracing::warn!("the other peer does not read its control lane");
         }
     }
