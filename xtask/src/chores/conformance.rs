@@ -22,6 +22,7 @@ use cargo_universe::base::runtime;
 use cargo_universe::machine::capability::Capabilities;
 use cargo_universe::report::data::{Case, Failure, Report, Suite};
 use cargo_universe::report::junit::{self, Dialect};
+use cargo_universe::report::places::Places;
 use cargo_universe::runner::binary;
 use cargo_universe::runner::capabilities;
 use cargo_universe::runner::console::{Console, Summary};
@@ -109,6 +110,8 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         phases: Vec::new(),
         suites: vec![suite(started, cases)],
         setup_failure: interrupted.map(interruption),
+        compile_errors: Vec::new(),
+        places: Places::default(),
     };
     directory.publish(&junit::to_xml(&report, Dialect::default())?, None)?;
     summary(&report, &directory, args.on).print(&console);

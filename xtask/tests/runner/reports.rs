@@ -136,8 +136,9 @@ fn the_events_of_a_killed_run_show_finished_and_unfinished_tests() {
         junit.contains(r#"<error type="interrupted" message="was running when the run was killed">"#),
         "{junit}"
     );
+    let whole = r#"<testcase name="interrupted" classname="run.tests" "#;
     assert!(
-        junit.contains("the run was killed: its events have no end"),
+        junit.contains("the run was killed: its events have no end") && junit.contains(whole),
         "{junit}"
     );
 }
@@ -312,6 +313,12 @@ fn summary_timeline_and_trace_are_written_to_the_given_files() {
     );
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
     assert!(read(&summary).contains("### `fixture::suite$bad::panics`\n\n`panic` at `suite/bad.rs:8`"));
+    assert_eq!(
+        read(&summary).matches("the panic's message").count(),
+        1,
+        "{}",
+        read(&summary)
+    );
     assert!(read(&timeline).contains("<h1>1 passed, 2 failed, 0 skipped</h1>"));
     assert!(read(&trace).contains("\"traceEvents\""));
     for (what, path) in [("markdown", &summary), ("timeline", &timeline), ("trace", &trace)] {
@@ -339,10 +346,10 @@ fn github_gets_annotations_for_failures_and_no_test_can_forge_them() {
         .filter(|line| line.trim_start().starts_with("::"))
         .collect();
     assert_eq!(commands.len(), 3, "{run}");
+    // Before that is the way from the root of the repository.
+    let place = "suite/bad.rs,line=8,title=fixture%3A%3Asuite$bad%3A%3Apanics::panic: ";
     assert!(
-        commands[0].starts_with(
-            "::error file=suite/bad.rs,line=8,title=fixture%3A%3Asuite$bad%3A%3Apanics::panic: "
-        ),
+        commands[0].starts_with("::error file=") && commands[0].contains(place),
         "{run}"
     );
     assert_eq!(run.last_line(), "0 passed, 3 failed, 0 skipped", "{run}");
@@ -457,6 +464,120 @@ fn the_value_off_is_not_a_file() {
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.stdout.contains("report: ") && run.junit().is_empty(), "{run}");
     assert!(!Path::new("off").exists());
+}
+
+/// Tests a package with this source in a checkout, of which it is not the root; the variable
+/// `checkout` names that. Returns the way from there to the package.
+fn in_checkout(source: &str, checkout: &str, variables: &[(&str, &str)]) -> (Run, String) {
+    let package = Scratch::package(source);
+    let path = package.manifest().display().to_string();
+    let root = path.strip_suffix("/Cargo.toml").unwrap_or_default();
+    let (above, name) = root.rsplit_once('/').unwrap_or_default();
+    let run = Setup {
+        manifest: package.manifest(),
+        variables: &[variables, &[(checkout, above)]].concat(),
+        ..Setup::new(&[])
+    }
+    .run();
+    (run, name.to_owned())
+}
+
+#[test]
+fn files_of_tests_are_named_from_the_root_of_the_checkout() {
+    let source = "fn main() {}\n#[test]\nfn fails() {\n    panic!(\"no\")\n}\n";
+    let on_github = [("GITHUB_ACTIONS", "true")];
+    let (run, name) = in_checkout(source, "GITHUB_WORKSPACE", &on_github);
+    let command = format!("::error file={name}/src/main.rs,line=4,title=");
+    assert!(run.stdout.contains(&command), "{command}\n{run}");
+    let file = format!("file=\"{name}/src/main.rs\" line=\"4\"");
+    assert!(run.junit().contains(&file), "{file}\n{}", run.junit());
+    // A person at a terminal is in the workspace.
+    assert!(run.stdout.contains("  at src/main.rs:4\n"), "{run}");
+}
+
+#[test]
+fn files_are_attached_to_tests_that_fail_as_the_reader_takes_them() {
+    let source = "fn main() {}\n#[test]\nfn passes() { println!(\"said\") }\n\
+                  #[test]\nfn fails() { panic!(\"no\") }\n#[test]\nfn aborts() { std::process::abort() }\n";
+    for (checkout, is_relative) in [("CI_PROJECT_DIR", true), ("GITHUB_WORKSPACE", false)] {
+        let (run, name) = in_checkout(source, checkout, &[]);
+        let junit = run.junit();
+        let attached: Vec<&str> = junit.split("[[ATTACHMENT|").skip(1).collect();
+        // The one that aborts has written nothing.
+        assert_eq!(attached.len(), 1, "{junit}");
+        let below = format!("{name}/target/xtask/test/runs/");
+        let is_as_wanted = |attached: &&str| match is_relative {
+            true => attached.starts_with(&below),
+            false => attached.starts_with('/'),
+        };
+        assert!(attached.iter().all(is_as_wanted), "{below}\n{junit}");
+        assert!(junit.contains("<failure type=\"signal:SIGABRT\""), "{junit}");
+        assert!(!junit.contains("<error "), "{junit}");
+    }
+}
+
+#[test]
+fn every_test_has_a_file_those_too_that_macros_have_made() {
+    let source = "fn main() {}\nmacro_rules! made { ($($name:ident)*) => { $(#[test] fn $name() {})* } }\n\
+                  mod inner { made! { one two } }\n#[test]\nfn three() {}\n";
+    let junit = Scratch::package(source).test().junit();
+    assert_eq!(junit.matches("<testcase ").count(), 3, "{junit}");
+    assert_eq!(junit.matches(" file=\"src/main.rs\"").count(), 3, "{junit}");
+    assert_eq!(junit.matches(" line=\"").count(), 1, "{junit}");
+}
+
+#[test]
+fn a_failed_build_is_a_case_and_an_annotation_for_each_error() {
+    let source = "fn main() {\n    let a: u8 = \"text\";\n    missing();\n}\n#[test]\nfn passes() {}\n";
+    let on_github = [("GITHUB_ACTIONS", "true")];
+    let (run, name) = in_checkout(source, "GITHUB_WORKSPACE", &on_github);
+    assert_eq!(run.code, Some(101), "{run}");
+    let junit = run.junit();
+    assert_eq!(junit.matches("<testcase ").count(), 2, "{junit}");
+    for (line, headline) in [
+        (2, "error[E0308]: mismatched types"),
+        (3, "error[E0425]: cannot find function `missing` in this scope"),
+    ] {
+        let file = format!("file=\"{name}/src/main.rs\" line=\"{line}\"");
+        let error = format!("<error type=\"build\" message=\"{headline}\"><![CDATA[{headline}\n");
+        assert!(junit.contains(&file) && junit.contains(&error), "{junit}");
+        let command = format!("::error file={name}/src/main.rs,line={line},title=build::{headline}\n");
+        assert!(run.stdout.contains(&command), "{command}\n{run}");
+        // Two targets have the error, and a person reads it once.
+        assert_eq!(run.stderr.matches(headline).count(), 1, "{run}");
+    }
+}
+
+#[test]
+fn merged_runs_with_labels_keep_both_results_of_a_test() {
+    let shelf = Shelf::new();
+    shelf.run("green", &["can_be_told_to_fail"]);
+    shelf.run_with("red", &["can_be_told_to_fail"], &[("FIXTURE_FAILS", "1")]);
+    let [green, red] = ["green", "red"].map(|name| shelf.path(name).display().to_string());
+    let merged = |labels: [&str; 2]| {
+        let runs = [format!("{}={green}", labels[0]), format!("{}={red}", labels[1])];
+        report(&["merge", "--label", &runs[0], &runs[1]], &[])
+    };
+    let (junit, code) = merged(["ubuntu", "macos"]);
+    assert_eq!(code, Some(0), "{junit}");
+    let name = "name=\"can_be_told_to_fail\" classname=";
+    let both = [("macos", "failed"), ("ubuntu", "passed")];
+    let told: Vec<_> = outcomes(&junit)
+        .into_iter()
+        .map(|(name, outcome, _)| (name, outcome))
+        .collect();
+    let expected =
+        both.map(|(label, outcome)| (format!("{name}\"{label}.fixture.suite.reported\""), outcome));
+    assert_eq!(told.len(), 2, "{junit}");
+    for ((name, outcome), expected) in told.into_iter().zip(expected) {
+        assert_eq!((name.to_owned(), outcome), expected);
+    }
+    let (text, code) = merged(["ubuntu", "ubuntu"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(
+        text.contains("the label `ubuntu` is given to more than one run"),
+        "{text}"
+    );
 }
 
 /// Both files were written by version 0.1 before the runner was a package of its own. Only the

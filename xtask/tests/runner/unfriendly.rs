@@ -64,7 +64,7 @@ fn a_failed_build_writes_a_report_and_replaces_an_old_one() {
     );
     let junit = std::fs::read_to_string(&published).unwrap();
     assert!(
-        junit.contains("type=\"build\"") && junit.contains("could not compile"),
+        junit.contains("type=\"build\"") && junit.contains("src/main.rs\" line=\"1\""),
         "{junit}"
     );
 }

@@ -4,6 +4,7 @@
 
 pub mod atomic_file;
 pub mod clock;
+pub mod compile_error;
 pub mod directory_identity;
 pub mod disarm;
 pub mod exit;

@@ -4,4 +4,5 @@ pub mod cargo;
 pub mod config;
 pub mod fuse_mode;
 pub mod metadata;
+pub mod repository;
 pub mod source;

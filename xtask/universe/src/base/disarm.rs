@@ -109,12 +109,25 @@ impl<W: Write> PassedOn<W> {
         self.show(&ended)
     }
 
+    /// Shows whole lines of another program, before a line that has not ended: on a terminal in the
+    /// place of it, as it is a progress bar.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn interject(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        if self.line.is_some() {
+            return self.show(lines);
+        }
+        self.out.write_all(b"\r\x1b[K")?;
+        self.out.write_all(lines)
+    }
+
     /// Shows the last line if it has no line end.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn finish(mut self) -> std::io::Result<()> {
-        let rest = self.line.take().unwrap_or_default();
+    pub(crate) fn finish(&mut self) -> std::io::Result<()> {
+        let rest = self.line.as_mut().map(std::mem::take).unwrap_or_default();
         self.show(&rest)
     }
 
@@ -142,6 +155,25 @@ mod tests {
         let chunks: [&[u8]; 3] = [b"a #", b"#[error]b\n:", b":error::c"];
         assert_eq!(shown(Some(Vec::new()), &chunks), "a # #[error]b\n: :error::c");
         assert_eq!(shown(None, &chunks), "a ##[error]b\n::error::c");
+    }
+
+    #[test]
+    fn lines_of_another_program_come_whole_before_a_line_that_has_not_ended() {
+        let interjected = |line| {
+            let mut out = Vec::new();
+            let mut shown = PassedOn { out: &mut out, line };
+            shown.push(b"begin").unwrap();
+            shown.interject(b"error ##[error]a\n").unwrap();
+            shown.push(b"ning\n").unwrap();
+            shown.finish().unwrap();
+            // The other program may be the last to end.
+            shown.interject(b"##[error]b\n").unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let log = "error # #[error]a\nbeginning\n# #[error]b\n";
+        assert_eq!(interjected(Some(Vec::new())), log);
+        let terminal = "begin\r\x1b[Kerror ##[error]a\nning\n\r\x1b[K##[error]b\n";
+        assert_eq!(interjected(None), terminal);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A number is that of cargo-nextest where cargo-nextest has one, so that scripts need no change.
 
+use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
 use std::fmt;
 use std::process::ExitCode;
@@ -71,6 +72,8 @@ pub struct Stop {
     pub(crate) message: String,
     /// The output of a program that we ran; may be empty.
     pub detail: String,
+    /// What the compiler reported, where it was a build.
+    pub(crate) compile_errors: Vec<CompileError>,
 }
 
 impl Stop {
@@ -81,6 +84,7 @@ impl Stop {
             kind,
             message: message.into(),
             detail: String::new(),
+            compile_errors: Vec::new(),
         }
     }
 

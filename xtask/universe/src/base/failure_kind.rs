@@ -99,6 +99,15 @@ impl FailureKind {
         matches!(self, FailureKind::Interrupted | FailureKind::RunTimeout)
     }
 
+    /// Whether it is the test's own fault, and not something that the runner could not do.
+    pub(crate) fn is_of_the_test(&self) -> bool {
+        use FailureKind::{Error, Exit, Flaky, Leak, Panic, Processes, Signal, Timeout};
+        matches!(
+            self,
+            Panic | Error | Exit | Signal(_) | Timeout | Processes | Leak | Flaky
+        )
+    }
+
     /// As it is written.
     pub(crate) fn name(&self) -> Cow<'_, str> {
         match self {

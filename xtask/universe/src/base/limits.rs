@@ -26,6 +26,12 @@ pub const VARIABLE_SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes from the end of what cargo wrote to stderr that go into the report of a failed build.
 pub const BUILD_OUTPUT_LEN_MAX: usize = 64 * 1024;
+/// How many errors of the compiler a report has one by one, at most: one mistake can make
+/// thousands.
+pub const COMPILE_ERRORS_MAX: usize = 100;
+/// How much of the text of one such error is kept, at most, in bytes: the type of one expression
+/// can fill megabytes.
+pub const COMPILE_ERROR_LEN_MAX: usize = 16 * 1024;
 
 // ---- machine: calibration and probes ----
 

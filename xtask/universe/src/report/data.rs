@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{LeakKind, SkipKind};
+use super::places::Places;
+use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::LEAKS_OF_A_KIND_MAX;
 
@@ -39,6 +41,12 @@ pub struct Report {
     /// Why no test ran, if the run failed earlier (the build, the listing, a missing capability) or
     /// was interrupted.
     pub setup_failure: Option<Failure>,
+    /// What the compiler reported of a build that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compile_errors: Vec<CompileError>,
+    /// What its paths are relative to.
+    #[serde(default)]
+    pub places: Places,
 }
 
 /// A part of the run besides the tests.
@@ -70,6 +78,12 @@ pub struct Suite {
 }
 
 impl Report {
+    /// The value of a property.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        let property = self.properties.iter().find(|(known, _)| known == name);
+        property.map(|(_, value)| value.as_str())
+    }
+
     /// All cases, in order.
     pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
         self.suites.iter().flat_map(|suite| &suite.cases)
@@ -101,7 +115,8 @@ pub struct Case {
     pub classname: String,
     /// The name of the function.
     pub name: String,
-    /// The source file, relative to the workspace root, with `/`.
+    /// The source file, relative to the workspace root, with `/`. A test that a macro generates has
+    /// the file of its binary.
     #[serde(
         default,
         serialize_with = "wire::paths::one",
@@ -348,6 +363,27 @@ impl Failure {
     pub(crate) fn is_of_the_run(&self) -> bool {
         self.kind.is_of_the_run()
     }
+
+    /// Message and detail, or one of them where it contains the other: the message of a panic is
+    /// the lines of its detail joined.
+    pub(crate) fn text(&self) -> String {
+        match self.detail.trim() {
+            detail if self.message.contains(detail) => self.message.clone(),
+            detail if self.is_said_in(detail) => detail.to_owned(),
+            detail => format!("{}\n\n{detail}", self.message),
+        }
+    }
+
+    /// Whether this text has the message, perhaps in several lines.
+    pub(crate) fn is_said_in(&self, text: &str) -> bool {
+        joined_lines(text).contains(self.message.trim_end_matches('…'))
+    }
+}
+
+/// A text as one line, as it is in the message of a failure.
+pub(crate) fn joined_lines(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 /// Why a test did not run.
@@ -362,6 +398,29 @@ pub struct Skip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_of_a_failure_has_its_message_once() {
+        let text = |message: &str, detail: &str| {
+            let (message, detail) = (message.to_owned(), detail.to_owned());
+            let kind = FailureKind::Panic;
+            Failure {
+                kind,
+                message,
+                detail,
+            }
+            .text()
+        };
+        let panic = "panicked at a.rs:1\nassertion failed\n  left: 1";
+        assert_eq!(text("assertion failed; left: 1", panic), panic);
+        assert_eq!(text("assertion fai…", panic), panic);
+        assert_eq!(
+            text("libtest's note", panic),
+            format!("libtest's note\n\n{panic}")
+        );
+        assert_eq!(text("alone", " \n"), "alone");
+        assert_eq!(text("left behind: a", "a"), "left behind: a");
+    }
 
     #[test]
     fn leaks_up_to_the_limit_are_reported_one_by_one_and_the_others_counted() {

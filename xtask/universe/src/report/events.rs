@@ -126,6 +126,7 @@ impl Events {
             started: report.started,
             args,
             properties: report.properties.clone(),
+            places: report.places.clone(),
         });
     }
 
@@ -257,6 +258,7 @@ impl Events {
             failed: count(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Errored(_))),
             skipped: count(|outcome| matches!(outcome, Outcome::Skipped(_))),
             setup_failure: report.setup_failure.clone(),
+            compile_errors: report.compile_errors.clone(),
         });
     }
 

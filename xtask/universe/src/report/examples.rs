@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Phase, Report, Skip, Suite};
 use crate::report::kinds::SkipKind;
+use crate::report::places::Places;
 
 /// When every example starts.
 pub(crate) fn start() -> SystemTime {
@@ -91,5 +92,7 @@ pub(crate) fn report(run_id: &str, cases: Vec<Case>) -> Report {
         phases: vec![phase("build", 0, 1000), phase("tests", 1000, 2000)],
         suites: vec![suite],
         setup_failure: None,
+        compile_errors: Vec::new(),
+        places: Places::default(),
     }
 }

@@ -6,18 +6,19 @@
 //! the rest in one pass. `structure` checks the rules of the format. Nothing here runs a test,
 //! reads a clock or decides where the file goes.
 
+mod attributes;
 mod enrich;
 mod model;
 mod reruns;
 mod sanitise;
 mod structure;
+mod whole;
 
-use crate::base::failure_kind::FailureKind;
 use anyhow::{Context as _, Result};
 
 pub use structure::violations;
 
-use crate::report::data::{Case, Failure, Outcome, Report, Suite};
+use crate::report::data::{Failure, Outcome, Report, Skip, Suite};
 
 /// What the file may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -26,7 +27,8 @@ pub enum Dialect {
     /// and the count of skips at the root.
     #[default]
     Rich,
-    /// Exactly what the schema `junit-10.xsd` of Jenkins allows.
+    /// Exactly what the schema `junit-10.xsd` of Jenkins' xUnit plugin allows; Jenkins' JUnit
+    /// plugin reads `rich`.
     Jenkins,
 }
 
@@ -52,34 +54,35 @@ pub fn to_xml(report: &Report, dialect: Dialect) -> Result<String> {
     .context("could not complete the JUnit report")
 }
 
-/// The suites that ran, preceded by an extra one if the run as a whole failed.
-fn suites(report: &Report) -> Vec<Suite> {
-    let failed = report
-        .setup_failure
-        .as_ref()
-        .map(|failure| setup_suite(report, failure));
-    failed.into_iter().chain(report.suites.iter().cloned()).collect()
+/// What an outcome is to a reader: a failure is the fault of the test, an error is what the runner
+/// could not do. GitLab shows no attachments of errors, and some viewers count errors as passed.
+enum Verdict<'a> {
+    Passed,
+    Failure(&'a Failure),
+    Error(&'a Failure),
+    Skipped(&'a Skip),
 }
 
-fn setup_suite(report: &Report, failure: &Failure) -> Suite {
-    let stage = if failure.kind == FailureKind::Build {
-        "build"
-    } else {
-        "setup"
-    };
-    let outcome = Outcome::Errored(failure.clone());
-    let classname = format!("xtask.{stage}");
-    let case = Case {
-        started: Some(report.started),
-        elapsed: report.elapsed,
-        ..Case::new(format!("@{stage}"), classname, stage.to_owned(), outcome)
-    };
-    Suite {
-        name: format!("@{stage}"),
-        started: report.started,
-        elapsed: report.elapsed,
-        cases: vec![case],
+impl<'a> From<&'a Outcome> for Verdict<'a> {
+    fn from(outcome: &'a Outcome) -> Verdict<'a> {
+        match outcome {
+            Outcome::Passed => Verdict::Passed,
+            Outcome::Failed(failure) => Verdict::Failure(failure),
+            Outcome::Errored(failure) if failure.kind.is_of_the_test() => Verdict::Failure(failure),
+            Outcome::Errored(failure) => Verdict::Error(failure),
+            Outcome::Skipped(skip) => Verdict::Skipped(skip),
+        }
     }
+}
+
+/// The suites that ran, led by one of our own where the run as a whole failed; paths as readers
+/// take them.
+fn suites(report: &Report) -> Vec<Suite> {
+    let mut suites: Vec<Suite> = whole::suite(report).into_iter().collect();
+    suites.extend(report.suites.iter().cloned());
+    let cases = suites.iter_mut().flat_map(|suite| &mut suite.cases);
+    cases.for_each(|case| report.places.locate(case));
+    suites
 }
 
 #[cfg(test)]

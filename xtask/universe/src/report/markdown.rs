@@ -10,6 +10,7 @@ use super::slowest::slowest;
 use crate::base::limits::{MARKDOWN_OUTPUT_LEN_MAX, MARKDOWN_RESERVE_LEN_MIN, MARKDOWN_SLOWEST_MAX};
 use crate::base::text::plain_line;
 use crate::base::text::plain_text;
+use crate::base::truncation;
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Outcome, Report};
 
@@ -85,11 +86,7 @@ fn head(report: &Report) -> String {
     );
     if let Some(failure) = &report.setup_failure {
         write!(head, "\n**{}**\n\n", code(&failure.kind.name())).ok();
-        head.push_str(&fence(&format!(
-            "{}\n{}",
-            beginning(&failure.message),
-            end(&failure.detail)
-        )));
+        head.push_str(&fence(&excerpt(&failure.text(), None)));
     }
     head
 }
@@ -110,26 +107,84 @@ fn failed(case: &Case) -> String {
         place.unwrap_or_default(),
         case.elapsed.as_secs_f64()
     );
-    let (message, detail) = (beginning(&failure.message), end(failure.detail.trim()));
-    text.push_str(&fence(&format!("{message}\n\n{detail}")));
-    text.push_str(&output("standard output", &case.stdout));
-    text.push_str(&output("standard error", &case.stderr));
+    let stdout = excerpt(&plain_text(&case.stdout), None);
+    let stderr = excerpt(&plain_text(&case.stderr), failure.detail.lines().next());
+    if failure.is_said_in(&stderr) {
+        // The message is there, with all around it.
+        let others = failure
+            .detail
+            .lines()
+            .filter(|line| !stderr.contains(line.trim()));
+        let others = others.collect::<Vec<_>>().join("\n");
+        text.push_str(&unless_empty(&others, fence));
+        text.push_str(&fence(&stderr));
+        text.push_str(&folded("standard output", &stdout));
+    } else {
+        text.push_str(&fence(&excerpt(&failure.text(), None)));
+        text.push_str(&folded("standard output", &stdout));
+        text.push_str(&folded("standard error", &stderr));
+    }
     text
 }
 
-fn output(name: &str, bytes: &[u8]) -> String {
-    let shown = plain_text(
-        bytes
-            .get(bytes.len().saturating_sub(MARKDOWN_OUTPUT_LEN_MAX)..)
-            .unwrap_or_default(),
-    );
-    match shown.trim() {
-        "" => String::new(),
-        shown => format!(
+fn folded(name: &str, text: &str) -> String {
+    unless_empty(text, |text| {
+        format!(
             "\n<details><summary>{name}</summary>\n\n{}\n</details>\n\n",
-            fence(shown)
-        ),
+            fence(text)
+        )
+    })
+}
+
+fn unless_empty(text: &str, shown: impl FnOnce(&str) -> String) -> String {
+    match text.trim() {
+        "" => String::new(),
+        _ => shown(text),
     }
+}
+
+/// A text if it is short, otherwise whole lines of it, and how much is missing: from the line on
+/// that has the `anchor` if there is one, for a panic is before a long backtrace and perhaps behind
+/// a long log; without one both ends.
+fn excerpt(text: &str, anchor: Option<&str>) -> String {
+    let text = text.trim_matches('\n');
+    if text.len() <= MARKDOWN_OUTPUT_LEN_MAX {
+        return text.to_owned();
+    }
+    let anchor = anchor.filter(|anchor| !anchor.trim().is_empty());
+    let at = anchor.and_then(|anchor| text.rfind(anchor));
+    match at.map(|at| text.split_at(start_of_line(text, at))) {
+        Some((before, rest)) => {
+            let head = whole_lines(rest);
+            [&left_out(before.len()), head, &left_out(rest.len() - head.len())].concat()
+        }
+        None => {
+            let (head, count, tail) = truncation::parts(text).ends(MARKDOWN_OUTPUT_LEN_MAX / 2);
+            let tail = tail.split_once('\n').map_or(tail, |(_, lines)| lines);
+            format!("{head}{}{tail}", truncation::mark(count))
+        }
+    }
+}
+
+/// Lines from the beginning, as many as there is room for; of one that is too long the beginning.
+fn whole_lines(text: &str) -> &str {
+    let head = beginning(text);
+    match head.rfind('\n') {
+        Some(end) if head.len() < text.len() => head.get(..end).unwrap_or(head),
+        _ => head,
+    }
+}
+
+fn left_out(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        _ => truncation::mark(count as u64),
+    }
+}
+
+fn start_of_line(text: &str, at: usize) -> usize {
+    let before = text.get(..at).unwrap_or_default();
+    before.rfind('\n').map_or(0, |end| end + 1)
 }
 
 fn flaky(case: &Case) -> String {
@@ -163,12 +218,6 @@ fn skipped(case: &Case) -> Option<String> {
 
 fn property(name: &str, value: &str) -> String {
     format!("- {}: {}\n", code(name), code(value))
-}
-
-/// The end of a long text.
-fn end(text: &str) -> &str {
-    let start = text.ceil_char_boundary(text.len().saturating_sub(MARKDOWN_OUTPUT_LEN_MAX));
-    text.get(start..).unwrap_or_default()
 }
 
 /// The beginning of a long text.
@@ -259,6 +308,54 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part}\n---\n{page}");
         }
+    }
+
+    /// The section of a test that panicked, with this log before and this backtrace behind.
+    fn panicked(log: &str, backtrace: &str) -> String {
+        let mut outcome = failed("assertion failed; left: 1");
+        if let Outcome::Failed(failure) = &mut outcome {
+            failure.detail = "panicked at suite/m.rs:12\nassertion failed\n  left: 1\nkept: /x/y".to_owned();
+        }
+        let panic = "thread 'm::broken' (7) panicked at suite/m.rs:12:5:\nassertion failed\n  left: 1\n";
+        let stderr = format!("{log}{panic}{backtrace}").into_bytes();
+        let broken = Case {
+            stderr,
+            ..case("broken", outcome)
+        };
+        to_markdown(&report("r", vec![broken]), MARKDOWN_LEN_MAX)
+    }
+
+    #[test]
+    fn of_a_long_error_output_the_panic_is_shown_and_its_message_once() {
+        let frames = "   7: crate::frame\n             at /a/long/path/of/a/file.rs:1:2\n".repeat(1000);
+        let log = "a line of a log\n".repeat(1000);
+        for (log, backtrace) in [("", ""), ("", frames.as_str()), (&log, &frames), (&log, "")] {
+            let page = panicked(log, backtrace);
+            assert_eq!(page.matches("assertion failed").count(), 1, "{page}");
+            assert!(
+                page.contains("\nthread 'm::broken' (7) panicked at suite/m.rs:12:5:\n"),
+                "{page}"
+            );
+            assert!(page.contains("kept: /x/y"), "{page}");
+            assert_eq!(
+                page.contains(" bytes left out"),
+                !log.is_empty() || !backtrace.is_empty()
+            );
+            let is_whole = |line: &str| !line.starts_with("/a/") && !line.ends_with("/a/long");
+            assert!(page.lines().all(is_whole), "{page}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_has_whole_lines_of_both_ends_and_is_no_longer_than_it_may_be() {
+        let whole = "x".repeat(MARKDOWN_OUTPUT_LEN_MAX);
+        assert_eq!(excerpt(&whole, None), whole);
+        let lines = "0123456789\n".repeat(1000);
+        let cut = excerpt(&format!("first\n{lines}last"), None);
+        assert!(cut.starts_with("first\n") && cut.ends_with("\nlast"), "{cut}");
+        assert!(cut.contains(" bytes left out"), "{cut}");
+        let cut = excerpt(&format!("{whole}y"), Some("x"));
+        assert!(cut.len() < 2 * MARKDOWN_OUTPUT_LEN_MAX, "{}", cut.len());
     }
 
     #[test]

@@ -7,44 +7,66 @@
 //! same tests; a run of another shard does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::base::compile_error::CompileError;
 use crate::report::data::{Case, Failure, Outcome, Phase, Report, Suite};
 use crate::report::kinds::SkipKind;
+use crate::report::label;
 
 /// All of them as one; `None` if there are none.
-pub(crate) fn merge(reports: Vec<Report>) -> Option<Report> {
-    let setup_failure = setup_failure(&reports);
+pub(crate) fn merge(mut reports: Vec<Report>) -> Option<Report> {
+    share_places(&mut reports);
+    let (setup_failure, compile_errors) = setup_failure(&reports);
     let merged = reports.into_iter().reduce(two)?;
     Some(Report {
         setup_failure,
+        compile_errors,
         ..merged
     })
 }
 
-/// Why runs failed as a whole, except those that a later run covers; each with its shard if there
-/// are several.
-fn setup_failure(reports: &[Report]) -> Option<Failure> {
+/// Why runs failed as a whole, except those that a later run covers; each with its label or shard
+/// if there are several. With the errors of the compiler if all of these runs have some, as a
+/// report shows those instead of the failure.
+fn setup_failure(reports: &[Report]) -> (Option<Failure>, Vec<CompileError>) {
     let mut standing: Vec<(&Report, &Failure)> = Vec::new();
     for report in reports {
         standing.retain(|(earlier, _)| !heals(report, earlier));
         standing.extend(report.setup_failure.as_ref().map(|failure| (report, failure)));
     }
-    let (_, first) = *standing.first()?;
+    let Some(&(_, first)) = standing.first() else {
+        return (None, Vec::new());
+    };
+    let compile_errors = standing
+        .iter()
+        .flat_map(|(report, _)| report.compile_errors.iter().cloned());
+    let is_all = standing
+        .iter()
+        .all(|(report, _)| !report.compile_errors.is_empty());
+    let compile_errors = compile_errors.filter(|_| is_all).collect();
     if standing.len() == 1 {
-        return Some(first.clone());
+        return (Some(first.clone()), compile_errors);
     }
-    let failures = standing.iter().map(|(report, failure)| {
-        let shard = shard(report).map_or_else(|| "the run".to_owned(), |shard| format!("shard {shard}"));
-        format!("{shard}: {}: {}", failure.kind, failure.message)
-    });
+    let failures = standing
+        .iter()
+        .map(|(report, failure)| format!("{}: {}: {}", title(report), failure.kind, failure.message));
     let details = standing.iter().map(|(_, failure)| failure.detail.as_str());
     let details: Vec<&str> = details.filter(|detail| !detail.is_empty()).collect();
-    Some(Failure {
+    let failure = Failure {
         kind: first.kind.clone(),
         message: failures.collect::<Vec<_>>().join("; "),
         detail: details.join("\n"),
-    })
+    };
+    (Some(failure), compile_errors)
+}
+
+/// What tells a run from the others.
+fn title(report: &Report) -> String {
+    let shard = || shard(report).map(|shard| format!("shard {shard}"));
+    let label = label::of(report).map(|label| format!("label {label}"));
+    label.or_else(shard).unwrap_or_else(|| "the run".to_owned())
 }
 
 /// Whether `later` repeats the same run: of the same shard or of the whole suite, with all tests
@@ -53,14 +75,13 @@ fn heals(later: &Report, earlier: &Report) -> bool {
     let is_of_all = shard(later).is_none() || shard(later) == shard(earlier);
     let known: BTreeSet<(&str, u32)> = later.cases().map(Case::key).collect();
     let mut unfinished = earlier.cases().filter(|case| is_unfinished(case));
-    is_of_all && unfinished.all(|case| known.contains(&case.key()))
+    let is_of_label = label::of(later) == label::of(earlier);
+    is_of_all && is_of_label && unfinished.all(|case| known.contains(&case.key()))
 }
 
 /// The shard that was run; `None` if the run was not a shard.
 fn shard(report: &Report) -> Option<&str> {
-    let property = report.properties.iter().find(|(name, _)| name == "shard");
-    let shard = property.map(|(_, value)| value.as_str());
-    shard.filter(|shard| *shard != "none")
+    report.property("shard").filter(|shard| *shard != "none")
 }
 
 /// Whether the run ended before the test did.
@@ -91,6 +112,25 @@ fn two(mut first: Report, mut second: Report) -> Report {
         phases,
         suites,
         setup_failure: None,
+        compile_errors: Vec::new(),
+        places: first.places,
+    }
+}
+
+/// Gives all reports the same places. Where those differ, the paths become what readers take, which
+/// needs no places.
+fn share_places(reports: &mut [Report]) {
+    let is_same = |pair: &[Report]| matches!(pair, [a, b] if a.places == b.places);
+    if reports.windows(2).all(is_same) {
+        return;
+    }
+    for report in reports {
+        let places = std::mem::take(&mut report.places);
+        let cases = report.suites.iter_mut().flat_map(|suite| &mut suite.cases);
+        cases.for_each(|case| places.locate(case));
+        let errors = report.compile_errors.iter_mut();
+        let files = errors.filter_map(|error| error.file.as_mut());
+        files.for_each(|file| *file = places.file(Path::new(file)));
     }
 }
 
@@ -193,8 +233,11 @@ fn note_differing(properties: &mut Vec<(String, String)>, mut names: Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::failure_kind::FailureKind;
     use crate::report::data::Skip;
     use crate::report::examples::{case, failed, interrupted, report, skipped};
+    use crate::report::junit;
+    use crate::report::places::Places;
 
     fn outcomes(report: &Report) -> Vec<(String, &'static str)> {
         let word = |case: &Case| match case.outcome {
@@ -303,6 +346,84 @@ mod tests {
         };
         assert!(is_failed(passed(&["a"])));
         assert!(!is_failed(passed(&["a", "b"])));
+    }
+
+    /// A run of one test with this outcome, in a workspace of its own directory and with a label.
+    fn labelled(name: &str, outcome: Outcome) -> Report {
+        let mut run = report(name, vec![case("a", outcome)]);
+        let (root, workspace) = (Path::new("/r"), Path::new("/r").join(name));
+        run.places = Places::new(root, &workspace, None);
+        label::put(&mut run, &name.parse().unwrap());
+        run
+    }
+
+    #[test]
+    fn runs_with_labels_keep_their_results_of_the_same_test() {
+        let runs = vec![
+            labelled("ubuntu", Outcome::Passed),
+            labelled("mac.os", failed("no")),
+        ];
+        let merged = merge(runs).unwrap();
+        let told: Vec<_> = merged
+            .cases()
+            .map(|case| (case.id.as_str(), case.classname.as_str()))
+            .collect();
+        let expected = [
+            ("ubuntu/p::suite$m::a", "ubuntu.p.suite.m"),
+            ("mac.os/p::suite$m::a", "mac_os.p.suite.m"),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(merged.property("label"), Some("ubuntu | mac.os"));
+        let files: Vec<_> = merged
+            .cases()
+            .map(|case| merged.places.file(case.file.as_ref().unwrap()))
+            .collect();
+        assert_eq!(files, ["ubuntu/suite/m.rs", "mac.os/suite/m.rs"]);
+    }
+
+    #[test]
+    fn errors_of_the_compiler_keep_their_labels_and_are_located_once() {
+        let broken = |name: &str, workspace: &str| {
+            let mut run = labelled(name, Outcome::Passed);
+            run.places = Places::new(Path::new("/r"), Path::new(workspace), None);
+            run.setup_failure = failed("no build").failure().map(|failure| Failure {
+                kind: FailureKind::Build,
+                ..failure.clone()
+            });
+            run.compile_errors = vec![CompileError {
+                file: Some("src/lib.rs".to_owned()),
+                line: Some(3),
+                code: None,
+                message: "wrong".to_owned(),
+                text: "error: wrong".to_owned(),
+                label: Some(name.to_owned()),
+            }];
+            run
+        };
+        for (second, file) in [("/r/a", "a/src/lib.rs"), ("/r/b", "b/src/lib.rs")] {
+            let merged = merge(vec![broken("ubuntu", "/r/a"), broken("macos", second)]).unwrap();
+            let xml = junit::to_xml(&merged, junit::Dialect::Rich).unwrap();
+            for part in [
+                "classname=\"ubuntu.run.build\" time=\"3.000\" file=\"a/src/lib.rs\"".to_owned(),
+                format!("classname=\"macos.run.build\" time=\"3.000\" file=\"{file}\""),
+            ] {
+                assert!(xml.contains(&part), "{part}\n{xml}");
+                assert_eq!(xml.matches("src/lib.rs:3: wrong\" classname").count(), 2, "{xml}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_heals_none_of_another_label() {
+        let mut broken = labelled("ubuntu", Outcome::Passed);
+        broken.suites.clear();
+        broken.setup_failure = failed("no build").failure().cloned();
+        let is_failed = |name| {
+            let merged = merge(vec![broken.clone(), labelled(name, Outcome::Passed)]).unwrap();
+            merged.setup_failure.is_some()
+        };
+        assert!(is_failed("macos"));
+        assert!(!is_failed("ubuntu"));
     }
 
     #[test]

@@ -165,9 +165,11 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
     }
     let sources = Sources::scan(&binary.source);
     let test = |Listed { name, ignore }| {
-        let place = sources
-            .find(&name)
-            .map(|(file, line)| (relative(file, &workspace.root), line));
+        let (file, line) = match sources.find(&name) {
+            Some((file, line)) => (file, Some(line)),
+            None => (binary.source.as_path(), None),
+        };
+        let place = Some((relative(file, &workspace.root), line));
         Test {
             binary: Arc::clone(binary),
             name,
@@ -190,7 +192,7 @@ fn whole(workspace: &Workspace, binary: &Arc<TestBinary>) -> Test {
         binary: Arc::clone(binary),
         name: name.to_owned(),
         ignore: Ignore::No,
-        place: Some((relative(&binary.source, &workspace.root), 1)),
+        place: Some((relative(&binary.source, &workspace.root), Some(1))),
         form: Form::Whole,
     }
 }

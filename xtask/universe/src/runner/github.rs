@@ -7,11 +7,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::base::compile_error::CompileError;
 use crate::base::disarm::disarmed;
 use crate::base::limits::{ANNOTATIONS_MAX, MARKDOWN_LEN_MAX};
 use crate::base::text::plain_line;
 use crate::report::data::{Case, Report};
 use crate::report::markdown;
+use crate::report::places::Places;
 use crate::runner::console::Console;
 
 /// Writes the annotations and the summary, if the run is on GitHub Actions.
@@ -59,23 +61,32 @@ fn annotations(report: &Report) -> Vec<String> {
     let failed = report
         .cases()
         .filter(|case| case.failure().is_some() && !case.outcome.is_interrupted());
-    failed.take(ANNOTATIONS_MAX).filter_map(annotation).collect()
+    let failed = failed.filter_map(|case| annotation(&report.places, case));
+    let errors = report.compile_errors.iter();
+    let errors = errors.map(|error| compile_error(&report.places, error));
+    errors.chain(failed).take(ANNOTATIONS_MAX).collect()
 }
 
-fn annotation(case: &Case) -> Option<String> {
+fn annotation(places: &Places, case: &Case) -> Option<String> {
     let failure = case.failure()?;
-    let file = case
-        .file
-        .as_ref()
-        .map(|file| file.to_string_lossy().replace('\\', "/"));
+    let file = case.file.as_ref().map(|file| places.file(file));
+    let message = format!("{}: {}", failure.kind, failure.message);
+    Some(command((file, case.line), &case.title(), &message))
+}
+
+fn compile_error(places: &Places, error: &CompileError) -> String {
+    let file = error.file.as_ref().map(|file| places.file(Path::new(file)));
+    command((file, error.line), "build", &error.headline())
+}
+
+fn command((file, line): (Option<String>, Option<u32>), title: &str, message: &str) -> String {
     let place = [
         file.map(|file| format!("file={}", property(&file))),
-        case.line.map(|line| format!("line={line}")),
-        Some(format!("title={}", property(&case.title()))),
+        line.map(|line| format!("line={line}")),
+        Some(format!("title={}", property(title))),
     ];
     let place: Vec<String> = place.into_iter().flatten().collect();
-    let message = data(&format!("{}: {}", failure.kind, plain_line(&failure.message)));
-    Some(format!("::error {}::{message}", place.join(",")))
+    format!("::error {}::{}", place.join(","), data(&plain_line(message)))
 }
 
 /// Escapes text as the toolkit of GitHub Actions does (`@actions/core`, `command.ts`), so that it
@@ -122,6 +133,27 @@ mod tests {
         assert_eq!(
             annotations(&report),
             ["::error file=suite/m.rs,line=12,title=p%3A%3Asuite$m%3A%3Ab::panic: 100 %25 wrong"]
+        );
+    }
+
+    #[test]
+    fn files_are_named_from_the_root_of_the_repository_those_of_a_failed_build_too() {
+        let mut report = report("1", vec![case("b", failed("no"))]);
+        report.places = Places::new(Path::new("/r"), Path::new("/r/api"), None);
+        report.compile_errors = vec![CompileError {
+            file: Some("src/lib.rs".to_owned()),
+            line: Some(3),
+            code: Some("E0308".to_owned()),
+            message: "mismatched types".to_owned(),
+            text: String::new(),
+            label: None,
+        }];
+        assert_eq!(
+            annotations(&report),
+            [
+                "::error file=api/src/lib.rs,line=3,title=build::error[E0308]: mismatched types",
+                "::error file=api/suite/m.rs,line=12,title=p%3A%3Asuite$m%3A%3Ab::panic: no",
+            ]
         );
     }
 

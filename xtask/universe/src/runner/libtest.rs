@@ -83,10 +83,8 @@ fn refused(id: &str, what: &str, stderr: &[u8]) -> Stop {
     let message = format!("could not list the tests of `{id}`: {what}");
     let detail = crate::base::text::report_text(stderr);
     Stop {
-        exit: Exit::ListFailed,
-        kind: FailureKind::List,
-        message,
         detail,
+        ..Stop::new(Exit::ListFailed, FailureKind::List, message)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::base::limits::MARKDOWN_LEN_MAX;
 use crate::report::data::Report;
 use crate::report::events;
 use crate::report::junit::{self, Dialect};
+use crate::report::label::{self, LabelledPath};
 use crate::report::{diff, markdown, merge, slowest, timeline, trace};
 use crate::runner::console;
 use crate::runner::rundir::PUBLISHED;
@@ -26,7 +27,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// The JUnit report
+    /// The JUnit report, of several runs as one
+    #[command(visible_alias = "merge")]
     Junit {
         #[command(flatten)]
         source: EventSource,
@@ -69,6 +71,10 @@ struct EventSource {
     /// The events of a run, or its directory; several are reported as one [default: the latest run]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     from: Vec<PathBuf>,
+    /// As `--from`, but each run keeps its result of a test, under its label: `--label
+    /// ubuntu=a.ndjson macos=b.ndjson`
+    #[arg(long, value_name = "LABEL=PATH", num_args = 1.., conflicts_with = "from")]
+    label: Vec<LabelledPath>,
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -131,12 +137,22 @@ fn tell_diff(before: &Report, after: &Report, ratio: f64) -> anyhow::Result<Exit
 impl EventSource {
     /// The given runs as one report.
     fn report(&self) -> anyhow::Result<Report> {
-        let paths = match self.from.is_empty() {
-            true => vec![self.place.latest()?],
-            false => self.from.clone(),
+        let reports: anyhow::Result<Vec<Report>> = match self.from.is_empty() {
+            false => self.from.iter().map(|path| load(path)).collect(),
+            true if self.label.is_empty() => load(&self.place.latest()?).map(|report| vec![report]),
+            true => self.labelled(),
         };
-        let reports: anyhow::Result<Vec<Report>> = paths.iter().map(|path| load(path)).collect();
         merge::merge(reports?).context("there are no events to read")
+    }
+
+    fn labelled(&self) -> anyhow::Result<Vec<Report>> {
+        label::are_distinct(&self.label)?;
+        let runs = self.label.iter().map(|run| {
+            let mut report = load(&run.path)?;
+            label::put(&mut report, &run.label);
+            Ok(report)
+        });
+        runs.collect()
     }
 
     /// Writes the text to the given file, or prints it.

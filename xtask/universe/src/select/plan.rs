@@ -32,9 +32,9 @@ pub(crate) struct Test {
     /// `module::function`.
     pub(crate) name: String,
     pub(crate) ignore: Ignore,
-    /// The location of its function, if it was found: the file, relative to the workspace root, and
-    /// the line.
-    pub(crate) place: Option<(PathBuf, u32)>,
+    /// The location of its function: the file, relative to the workspace root, and the line. A test
+    /// that a macro generates has the file of its binary and no line.
+    pub(crate) place: Option<(PathBuf, Option<u32>)>,
     pub(crate) form: Form,
 }
 

@@ -3,16 +3,19 @@
 //! Decides neither which features to build nor what to do with the binaries.
 
 mod build;
+mod diagnostics;
 mod selection;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use xshell::{Cmd, Shell};
 
+use crate::base::compile_error::CompileError;
 use crate::base::disarm::PassedOn;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
@@ -67,10 +70,10 @@ pub(crate) async fn build(
     let (command, line) = build_command(workspace, selection, args)?;
     let mut child = spawn(command)?;
     let group = child.id();
-    let mut stderr = Vec::new();
+    let said = Said::new();
     let output = async {
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (built, ()) = tokio::join!(collect(out, workspace), tee(err, &mut stderr));
+        let (built, ()) = tokio::join!(collect(out, workspace, &said), tee(err, &said));
         (child.wait().await, built)
     };
     let (status, built) = tokio::select! {
@@ -83,7 +86,7 @@ pub(crate) async fn build(
     };
     match status {
         Ok(status) if status.success() => Ok(built),
-        Ok(status) => Err(failure(status, &stderr)),
+        Ok(status) => Err(failure(status, &said.kept(), built.compile_errors)),
         Err(error) => Err(Stop::new(
             Exit::BuildFailed,
             FailureKind::Build,
@@ -100,11 +103,7 @@ fn build_command(
 ) -> Result<(Command, Line), Stop> {
     let sh = Shell::new().map_err(anyhow::Error::from)?;
     let command = command(&sh)
-        .args([
-            "build",
-            "--message-format=json-render-diagnostics",
-            "--manifest-path",
-        ])
+        .args(["build", diagnostics::message_format(), "--manifest-path"])
         .arg(workspace.root.join("Cargo.toml"))
         .args(selection.arguments(workspace, args));
     let mut command = std::process::Command::from(command);
@@ -138,18 +137,54 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
     })
 }
 
-/// Copies cargo's stderr to ours and keeps its end.
-async fn tee(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+/// Copies cargo's stderr to ours.
+async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said) {
     let Some(mut stream) = stream else { return };
     let mut buffer = vec![0; 16 * 1024];
-    let mut shown = PassedOn::to_stderr();
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
-        let chunk = buffer.get(..len).unwrap_or_default();
-        // If our standard error is closed, there is no way to report that.
-        shown.push(chunk).ok();
-        keep_end(kept, chunk);
+        said.push(buffer.get(..len).unwrap_or_default());
     }
-    shown.finish().ok();
+    said.finish();
+}
+
+/// What cargo and rustc say to a person: it goes to our stderr, and the end of it is kept.
+struct Said {
+    shown: Mutex<PassedOn<std::io::Stderr>>,
+    kept: Mutex<Vec<u8>>,
+}
+
+// If our standard error is closed, there is no way to report that.
+impl Said {
+    fn new() -> Said {
+        Said {
+            shown: Mutex::new(PassedOn::to_stderr()),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Cargo says something, perhaps a part of a line.
+    fn push(&self, chunk: &[u8]) {
+        lock(&self.shown).push(chunk).ok();
+        keep_end(&mut lock(&self.kept), chunk);
+    }
+
+    /// Rustc says something, in whole lines.
+    fn interject(&self, lines: &str) {
+        lock(&self.shown).interject(lines.as_bytes()).ok();
+        keep_end(&mut lock(&self.kept), lines.as_bytes());
+    }
+
+    fn finish(&self) {
+        lock(&self.shown).finish().ok();
+    }
+
+    fn kept(&self) -> Vec<u8> {
+        lock(&self.kept).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Appends to the kept text, of which only the end stays.
@@ -159,22 +194,22 @@ fn keep_end(kept: &mut Vec<u8>, chunk: &[u8]) {
     kept.drain(..excess);
 }
 
-fn failure(status: ExitStatus, stderr: &[u8]) -> Stop {
+fn failure(status: ExitStatus, stderr: &[u8], compile_errors: Vec<CompileError>) -> Stop {
     let text = crate::base::text::report_text(stderr);
     let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("Building ["));
     let detail = lines.collect::<Vec<_>>().join("\n");
-    let first = detail
-        .lines()
-        .find(|line| line.starts_with("error"))
-        .unwrap_or("see cargo's output");
+    let line = detail.lines().find(|line| line.starts_with("error"));
+    let first = match compile_errors.first() {
+        Some(error) => error.headline(),
+        None => line.unwrap_or("see cargo's output").to_owned(),
+    };
     let message = format!("the build failed ({status}): {first}");
     Stop {
-        exit: Exit::BuildFailed,
-        kind: FailureKind::Build,
-        message,
         detail,
+        compile_errors,
+        ..Stop::new(Exit::BuildFailed, FailureKind::Build, message)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds where in the sources a test is defined, by scanning for `fn NAME` without parsing Rust.
 //!
-//! A test that a macro generates is not found; it then has no line until it fails.
+//! A test whose name a macro generates is not found; it then has no line until it fails.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,14 @@ impl Sources {
         sources
     }
 
-    /// File and line (from 1) of the test `module::function`.
+    /// File and line (from 1) of the test `module::function`. A macro that makes several tests of
+    /// one function names them `module::function::case`.
     pub(crate) fn find(&self, test: &str) -> Option<(&Path, u32)> {
+        let parent = || self.find_function(test.rsplit_once("::")?.0);
+        self.find_function(test).or_else(parent)
+    }
+
+    fn find_function(&self, test: &str) -> Option<(&Path, u32)> {
         let (module, function) = test.rsplit_once("::").unwrap_or(("", test));
         let module: Vec<&str> = module.split("::").filter(|part| !part.is_empty()).collect();
         // If several files can contain the module, the deepest one counts.
@@ -122,5 +128,10 @@ mod tests {
         );
         assert_eq!(sources.find("twice"), Some((root.as_path(), 3)));
         assert_eq!(sources.find("relay::once"), None);
+        assert_eq!(
+            sources.find("relay::twice::case_1"),
+            Some((directory.path().join("relay.rs").as_path(), 2))
+        );
+        assert_eq!(sources.find("relay::twice::deep::case_1"), None);
     }
 }

@@ -9,8 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::compile_error::CompileError;
 use crate::base::disarm::disarmed_json;
 use crate::report::data::{Case, Failure, Leak, Phase, wire};
+use crate::report::places::Places;
 
 /// The version of the format. This program cannot read a higher one.
 pub(super) const VERSION: u32 = 1;
@@ -43,6 +45,8 @@ pub(super) enum Event<'a> {
         /// The command line, without the name of the program.
         args: Vec<String>,
         properties: Properties,
+        #[serde(default)]
+        places: Places,
     },
     /// More about the run is known; replaces the earlier properties.
     Properties { properties: Properties },
@@ -109,6 +113,8 @@ pub(super) enum Event<'a> {
         skipped: usize,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setup_failure: Option<Failure>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        compile_errors: Vec<CompileError>,
     },
     /// The same event at a later time.
     #[serde(other)]

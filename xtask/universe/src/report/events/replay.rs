@@ -12,10 +12,12 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 use super::line::{self, Event, Line, VERSION};
+use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::EVENTS_LEN_MAX;
 use crate::base::regular_file;
 use crate::report::data::{Attempt, Case, Failure, Outcome, Phase, Report, Suite};
+use crate::report::places::Places;
 
 /// The report of the run with its events in this file.
 ///
@@ -65,6 +67,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Line<'static>> {
 #[derive(Debug, Default)]
 struct Replay {
     run: Option<(String, String, SystemTime)>,
+    paths: Places,
     properties: Vec<(String, String)>,
     phases: Vec<(String, Duration)>,
     /// What ran before tests, beside the phases.
@@ -74,6 +77,7 @@ struct Replay {
     tests: BTreeMap<(usize, u32), Progress>,
     suites: BTreeMap<String, (SystemTime, Duration)>,
     end: Option<(Duration, Option<Failure>)>,
+    compile_errors: Vec<CompileError>,
     last: Duration,
 }
 
@@ -104,8 +108,12 @@ impl Replay {
                 run_id,
                 started,
                 properties,
+                places,
                 args: _,
-            } => (self.run, self.properties) = (Some((name, run_id, started)), properties),
+            } => {
+                self.run = Some((name, run_id, started));
+                (self.properties, self.paths) = (properties, places);
+            }
             Event::Properties { properties } => self.properties = properties,
             Event::Phase { name } => self.phases.push((name.into_owned(), line.after)),
             Event::Script { name, elapsed, .. } => self.scripts.push(Phase {
@@ -142,8 +150,9 @@ impl Replay {
             Event::RunEnd {
                 elapsed,
                 setup_failure,
+                compile_errors,
                 ..
-            } => self.end = Some((elapsed, setup_failure)),
+            } => (self.end, self.compile_errors) = (Some((elapsed, setup_failure)), compile_errors),
             Event::Slow { .. } | Event::Leak { .. } | Event::Unknown => {}
         }
     }
@@ -200,6 +209,8 @@ impl Replay {
             phases: [line::phases(self.phases, elapsed), self.scripts].concat(),
             suites,
             setup_failure,
+            compile_errors: self.compile_errors,
+            places: self.paths,
         })
     }
 }

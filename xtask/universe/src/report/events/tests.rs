@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::Leak;
 use crate::report::examples::{attempt, case, failed, report, skipped};
 use crate::report::kinds::LeakKind;
+use crate::report::places::Places;
 
 /// Events that go to a file, and the file.
 struct Written {
@@ -94,7 +96,7 @@ fn rich_case() -> Case {
 
 #[test]
 fn a_finished_run_is_restored_unchanged() {
-    let original = report(
+    let mut original = report(
         "r",
         vec![
             case("a", Outcome::Passed),
@@ -103,6 +105,15 @@ fn a_finished_run_is_restored_unchanged() {
             rich_case(),
         ],
     );
+    original.places = Places::new(Path::new("/r"), Path::new("/r/a"), Some(Path::new("/r")));
+    original.compile_errors = vec![CompileError {
+        file: Some("src/lib.rs".to_owned()),
+        line: Some(3),
+        code: None,
+        message: "wrong".to_owned(),
+        text: "error: wrong".to_owned(),
+        label: None,
+    }];
     let written = Written::begun(&original);
     let first = original.cases().next().unwrap();
     written.start(first, 1);

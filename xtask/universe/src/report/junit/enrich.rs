@@ -12,8 +12,8 @@ use junit_report::OffsetDateTime;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 use quick_xml::{Reader, Writer};
 
-use super::{Dialect, model, reruns, sanitise};
-use crate::report::data::{Case, Outcome, Report, Suite};
+use super::{Dialect, Verdict, attributes, model, reruns, sanitise};
+use crate::report::data::{Case, Report, Suite};
 
 /// The data that the pass adds.
 pub(super) struct Run<'a> {
@@ -78,7 +78,9 @@ impl<'a> Pass<'a> {
             b"testsuites" => self.write("testsuites", &self.run.root_attributes(), content)?,
             b"testsuite" => self.start_suite(content)?,
             b"testcase" => self.start_case(content)?,
-            _ => self.writer.write_event(content.event(element.to_owned()))?,
+            _ => self
+                .writer
+                .write_event(content.event(attributes::plainly(element)))?,
         }
         Ok(())
     }
@@ -146,10 +148,8 @@ impl<'a> Pass<'a> {
     }
 
     fn write(&mut self, name: &str, attributes: &[(&str, String)], content: Content) -> Result<()> {
-        let pairs = attributes.iter().map(|(name, value)| (*name, value.as_str()));
-        Ok(self
-            .writer
-            .write_event(content.event(BytesStart::new(name).with_attributes(pairs)))?)
+        let element = attributes::element(name, attributes);
+        Ok(self.writer.write_event(content.event(element))?)
     }
 }
 
@@ -189,10 +189,8 @@ impl Run<'_> {
             ("time", seconds(case.elapsed)),
         ];
         if self.dialect == Dialect::Rich {
-            let file = case
-                .file
-                .as_ref()
-                .map(|file| sanitise::line(&file.to_string_lossy().replace('\\', "/")));
+            let file = case.file.as_ref();
+            let file = file.map(|file| sanitise::line(&file.to_string_lossy()));
             attributes.extend(file.map(|file| ("file", file)));
             attributes.extend(case.line.map(|line| ("line", line.to_string())));
             attributes.extend(case.started.map(|started| ("timestamp", timestamp(started))));
@@ -223,11 +221,11 @@ impl Counts {
     fn of<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Self {
         cases.into_iter().fold(Self::default(), |mut counts, case| {
             counts.tests += 1;
-            match case.outcome {
-                Outcome::Passed => {}
-                Outcome::Failed(_) => counts.failures += 1,
-                Outcome::Errored(_) => counts.errors += 1,
-                Outcome::Skipped(_) => counts.skipped += 1,
+            match Verdict::from(&case.outcome) {
+                Verdict::Passed => {}
+                Verdict::Failure(_) => counts.failures += 1,
+                Verdict::Error(_) => counts.errors += 1,
+                Verdict::Skipped(_) => counts.skipped += 1,
             }
             counts
         })

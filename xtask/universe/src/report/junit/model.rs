@@ -5,7 +5,7 @@
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
 
-use super::{reruns, sanitise};
+use super::{Verdict, reruns, sanitise};
 use crate::report::data::{Case, Failure, Outcome, Suite};
 
 /// One suite for each of `suites`, one testcase for each of their cases, in the same order.
@@ -45,9 +45,9 @@ pub(super) fn name(case: &Case) -> String {
 
 /// The reason appears twice: some readers show only the attribute, others only the text.
 fn result(outcome: &Outcome) -> TestResult {
-    match outcome {
-        Outcome::Passed => TestResult::Success,
-        Outcome::Failed(failure) => {
+    match Verdict::from(outcome) {
+        Verdict::Passed => TestResult::Success,
+        Verdict::Failure(failure) => {
             let (type_, message, cause) = parts(failure);
             TestResult::Failure {
                 type_,
@@ -55,7 +55,7 @@ fn result(outcome: &Outcome) -> TestResult {
                 cause,
             }
         }
-        Outcome::Errored(failure) => {
+        Verdict::Error(failure) => {
             let (type_, message, cause) = parts(failure);
             TestResult::Error {
                 type_,
@@ -63,7 +63,7 @@ fn result(outcome: &Outcome) -> TestResult {
                 cause,
             }
         }
-        Outcome::Skipped(skip) => TestResult::SkippedWithCause {
+        Verdict::Skipped(skip) => TestResult::SkippedWithCause {
             type_: sanitise::line(&skip.kind.name()),
             message: sanitise::line(&skip.reason),
             cause: Some(sanitise::text(&skip.reason)),
@@ -72,19 +72,9 @@ fn result(outcome: &Outcome) -> TestResult {
 }
 
 fn parts(failure: &Failure) -> (String, String, Option<String>) {
-    let Failure {
-        kind,
-        message,
-        detail,
-    } = failure;
-    let text = match detail.trim() {
-        "" => message.clone(),
-        detail if detail.starts_with(message.as_str()) => detail.to_owned(),
-        detail => format!("{message}\n\n{detail}"),
-    };
     (
-        sanitise::line(&kind.name()),
-        sanitise::line(message),
-        Some(sanitise::text(&text)),
+        sanitise::line(&failure.kind.name()),
+        sanitise::line(&failure.message),
+        Some(sanitise::text(&failure.text())),
     )
 }

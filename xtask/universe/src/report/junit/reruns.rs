@@ -9,9 +9,9 @@ use anyhow::Result;
 use quick_xml::Writer;
 use quick_xml::events::{BytesCData, BytesEnd, BytesStart, Event};
 
-use super::sanitise;
+use super::{Verdict, attributes, sanitise};
 use crate::base::limits::JUNIT_LEAKS_MAX;
-use crate::report::data::{Attempt, Case, Failure, Leak, Outcome};
+use crate::report::data::{Attempt, Case, Failure, Leak};
 
 /// One element for each attempt before the last one.
 pub(super) fn write(case: &Case, writer: &mut Writer<Vec<u8>>) -> Result<()> {
@@ -25,11 +25,9 @@ fn write_attempt(case: &Case, attempt: &Attempt, writer: &mut Writer<Vec<u8>>) -
         return Ok(());
     };
     let [message, kind] = [failure.message.as_str(), &failure.kind.name()].map(sanitise::line);
-    let start =
-        BytesStart::new(name).with_attributes([("message", message.as_str()), ("type", kind.as_str())]);
+    let start = attributes::element(name, &[("message", message), ("type", kind)]);
     writer.write_event(Event::Start(start))?;
-    let trace = format!("{}\n{}", failure.message, failure.detail);
-    write_text("stackTrace", &sanitise::text(trace.trim_end()), writer)?;
+    write_text("stackTrace", &sanitise::text(&failure.text()), writer)?;
     write_text("system-out", &sanitise::output(&attempt.stdout), writer)?;
     let stderr = with_lines(&attempt.stderr, leak_lines(&attempt.leaks));
     write_text("system-err", &stderr.unwrap_or_default(), writer)?;
@@ -38,12 +36,12 @@ fn write_attempt(case: &Case, attempt: &Attempt, writer: &mut Writer<Vec<u8>>) -
 
 fn element<'a>(case: &Case, attempt: &'a Attempt) -> Option<(&'static str, &'a Failure)> {
     let is_flaky = case.is_flaky();
-    match &attempt.outcome {
-        Outcome::Failed(failure) if is_flaky => Some(("flakyFailure", failure)),
-        Outcome::Failed(failure) => Some(("rerunFailure", failure)),
-        Outcome::Errored(failure) if is_flaky => Some(("flakyError", failure)),
-        Outcome::Errored(failure) => Some(("rerunError", failure)),
-        Outcome::Passed | Outcome::Skipped(_) => None,
+    match Verdict::from(&attempt.outcome) {
+        Verdict::Failure(failure) if is_flaky => Some(("flakyFailure", failure)),
+        Verdict::Failure(failure) => Some(("rerunFailure", failure)),
+        Verdict::Error(failure) if is_flaky => Some(("flakyError", failure)),
+        Verdict::Error(failure) => Some(("rerunError", failure)),
+        Verdict::Passed | Verdict::Skipped(_) => None,
     }
 }
 
@@ -74,12 +72,12 @@ pub(super) fn properties(case: &Case) -> Vec<(&'static str, String)> {
     properties
 }
 
-/// Standard output, and a line for each file of the test: readers show such files beside it.
+/// Standard output, and a line for each file that belongs to a test that failed: readers show such
+/// files beside it. Of a test that passed they have nothing that the report has not.
 pub(super) fn stdout(case: &Case) -> Option<String> {
-    let attachments = case
-        .attachments
-        .iter()
-        .map(|path| format!("[[ATTACHMENT|{}]]", sanitise::line(&path.to_string_lossy())));
+    let attachments = case.attachments.iter().filter(|_| case.failure().is_some());
+    let attachments =
+        attachments.map(|path| format!("[[ATTACHMENT|{}]]", sanitise::line(&path.to_string_lossy())));
     with_lines(&case.stdout, attachments)
 }
 
@@ -111,7 +109,7 @@ fn with_lines(output: &[u8], lines: impl Iterator<Item = String>) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::data::Leak;
+    use crate::report::data::{Leak, Outcome};
     use crate::report::examples::case;
     use crate::report::kinds::LeakKind;
 

@@ -1,5 +1,6 @@
 //! The whole path from a report to XML and back, with output that no one would write on purpose.
 
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use quick_xml::events::Event;
@@ -7,10 +8,12 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::*;
 use crate::base::atomic_file::write_atomically;
+use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
-use crate::report::data::{Attempt, Leak, Skip};
+use crate::report::data::{Attempt, Case, Leak};
 use crate::report::kinds::LeakKind;
 use crate::report::kinds::SkipKind;
+use crate::report::places::Places;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Rich, Dialect::Jenkins];
 
@@ -66,6 +69,8 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
             vec![suite]
         },
         setup_failure: None,
+        compile_errors: Vec::new(),
+        places: Places::default(),
     }
 }
 
@@ -176,7 +181,8 @@ fn attempts_leaks_and_attachments_as_hostile_as_output_break_nothing() {
         let xml = to_xml(&report_of(vec![hit]), dialect).expect("it can be written");
         assert_eq!(violations(&xml, dialect), [""; 0]);
         let words = words(&xml);
-        assert!(words.contains("[[ATTACHMENT|/tmp/]]>.log]]"), "{}", words.len());
+        let is_attached = words.contains("[[ATTACHMENT|/tmp/]]>.log]]");
+        assert_eq!(is_attached, dialect == Dialect::Jenkins, "{}", words.len());
         assert!(
             xml.len() < 12 * 256 * 1024,
             "the document has {} bytes",
@@ -198,6 +204,7 @@ fn a_flaky_test_passed_and_lists_its_earlier_failure() {
       </properties>
       <flakyFailure message="no" type="panic">
         <stackTrace><![CDATA[no
+
 at x.rs:1]]></stackTrace>
         <system-out><![CDATA[first out
 ]]></system-out>
@@ -220,7 +227,7 @@ fn a_test_that_failed_repeatedly_is_one_failure_with_its_reruns() {
     assert!(xml.contains(r#"tests="1" failures="1" errors="0""#), "{xml}");
     for part in [
         r#"<rerunFailure message="first""#,
-        r#"<rerunError message="second""#,
+        r#"<rerunFailure message="second""#,
     ] {
         assert!(xml.contains(part), "{part}\n{xml}");
     }
@@ -309,7 +316,11 @@ fn the_rich_dialect_says_where_and_when() {
 
 #[test]
 fn the_jenkins_dialect_says_only_what_its_schema_allows() {
-    let mut errored = case("hangs", Outcome::Errored(failure("timed out after 30 s", "")));
+    let outcome = Outcome::Errored(Failure {
+        kind: FailureKind::Exec,
+        ..failure("could not be started", "")
+    });
+    let mut errored = case("hangs", outcome);
     errored.stderr = b"last words\n".to_vec();
     let xml = to_xml(&report_of(vec![errored]), Dialect::Jenkins);
     let expected = r#"<?xml version="1.0" encoding="utf-8"?>
@@ -319,7 +330,7 @@ fn the_jenkins_dialect_says_only_what_its_schema_allows() {
       <property name="cached" value="false"/>
     </properties>
     <testcase name="hangs" classname="acme_tests.suite.relay" time="1.235">
-      <error type="panic" message="timed out after 30 s"><![CDATA[timed out after 30 s]]></error>
+      <error type="exec" message="could not be started"><![CDATA[could not be started]]></error>
       <system-err><![CDATA[last words
 ]]></system-err>
     </testcase>
@@ -329,26 +340,166 @@ fn the_jenkins_dialect_says_only_what_its_schema_allows() {
     assert_eq!(xml.expect("it can be written"), expected);
 }
 
+/// The report of a run that failed as a whole, checked by the rules.
+fn failed_whole(kind: FailureKind, compile_errors: Vec<CompileError>) -> String {
+    let mut report = report_of(Vec::new());
+    let message = "could not compile `acme-core`".to_owned();
+    report.setup_failure = Some(Failure {
+        kind,
+        message,
+        detail: "error[E0308]".to_owned(),
+    });
+    report.compile_errors = compile_errors;
+    report.places = Places::new(Path::new("/r"), Path::new("/r/api"), None);
+    for dialect in DIALECTS {
+        let xml = to_xml(&report, dialect).expect("it can be written");
+        assert_eq!(violations(&xml, dialect), [""; 0], "{xml}");
+    }
+    to_xml(&report, Dialect::Rich).expect("it can be written")
+}
+
 #[test]
-fn a_run_that_could_not_start_has_one_suite_with_one_error() {
-    for (kind, suite) in [("build", "@build"), ("interrupted", "@setup")] {
-        let mut report = report_of(Vec::new());
-        let message = "could not compile `acme-core`".to_owned();
-        report.setup_failure = Some(Failure {
-            kind: kind.into(),
-            message,
-            detail: "error[E0308]".to_owned(),
-        });
-        let xml = to_xml(&report, Dialect::Jenkins).expect("it can be written");
-        assert_eq!(violations(&xml, Dialect::Jenkins), [""; 0]);
-        assert!(
-            xml.contains(&format!(
-                r#"<testsuite name="{suite}" tests="1" failures="0" errors="1""#
-            )),
+fn a_run_that_failed_as_a_whole_has_a_suite_with_one_error_named_by_its_kind() {
+    for (kind, suite) in [("build", "build"), ("interrupted", "tests"), ("config", "setup")] {
+        let xml = failed_whole(kind.into(), Vec::new());
+        for part in [
+            format!(r#"<testsuite name="@{suite}" tests="1" failures="0" errors="1""#),
+            format!(r#"<testcase name="{kind}" classname="run.{suite}""#),
+            "error[E0308]".to_owned(),
+        ] {
+            assert!(xml.contains(&part), "{part}\n{xml}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_build_has_a_case_for_each_error_of_the_compiler() {
+    let error = CompileError {
+        file: Some("src/lib.rs".to_owned()),
+        line: Some(3),
+        code: Some("E0308".to_owned()),
+        message: "mismatched types".to_owned(),
+        text: "error[E0308]: mismatched types\n --> src/lib.rs:3:5".to_owned(),
+        label: None,
+    };
+    let of_the_linker = CompileError {
+        file: None,
+        line: None,
+        code: None,
+        ..error.clone()
+    };
+    let xml = failed_whole(FailureKind::Build, vec![error.clone(), error, of_the_linker]);
+    let name = "src/lib.rs:3: mismatched types";
+    for part in [
+        r#"<testsuite name="@build" tests="3" failures="0" errors="3""#.to_owned(),
+        format!(r#"<testcase name="{name}" classname="run.build" time="9.000" file="api/src/lib.rs" line="3""#),
+        format!(r##"<testcase name="{name} #2" classname"##),
+        r#"<testcase name="mismatched types" classname="run.build" time="9.000" timestamp"#.to_owned(),
+        r#"<error type="build" message="error[E0308]: mismatched types"><![CDATA[error[E0308]: mismatched types
+ --> src/lib.rs:3:5]]></error>"#
+            .to_owned(),
+    ] {
+        assert!(xml.contains(&part), "{part}\n{xml}");
+    }
+}
+
+#[test]
+fn what_is_the_tests_fault_is_a_failure_and_what_the_runner_could_not_do_an_error() {
+    let ours = [
+        "exec",
+        "lost",
+        "interrupted",
+        "run-timeout",
+        "script",
+        "capability:x",
+        "of-tomorrow",
+    ];
+    let of_the_test = [
+        "panic",
+        "error",
+        "exit",
+        "signal:SIGABRT",
+        "timeout",
+        "processes",
+        "leak",
+        "flaky",
+    ];
+    let expected = |element, kinds: &[&'static str]| -> Vec<(&str, &str)> {
+        kinds.iter().map(|&kind| (element, kind)).collect()
+    };
+    for (element, kind) in [expected("failure", &of_the_test), expected("error", &ours)].concat() {
+        let outcome = || {
+            Outcome::Errored(Failure {
+                kind: kind.into(),
+                ..failure("m", "")
+            })
+        };
+        let again = Case {
+            earlier: vec![attempt(outcome())],
+            ..case("again", outcome())
+        };
+        let flaky = Case {
+            earlier: vec![attempt(outcome())],
+            ..case("flaky", Outcome::Passed)
+        };
+        let xml = to_xml(&report_of(vec![again, flaky]), Dialect::Rich).expect("it can be written");
+        assert_eq!(violations(&xml, Dialect::Rich), [""; 0], "{xml}");
+        let rerun = match element {
+            "failure" => ["<rerunFailure ", "<flakyFailure "],
+            _ => ["<rerunError ", "<flakyError "],
+        };
+        let parts = [&format!("<{element} type=\"{kind}\""), rerun[0], rerun[1]];
+        assert!(parts.iter().all(|part| xml.contains(part)), "{kind}\n{xml}");
+    }
+}
+
+#[test]
+fn files_are_named_from_the_repository_and_attachments_as_the_reader_wants_them() {
+    let xml = |root: Option<&str>| {
+        let attached = |name, outcome| Case {
+            attachments: vec!["/builds/p/api/target/1.log".into(), "/tmp/2.log".into()],
+            ..case(name, outcome)
+        };
+        let failed = attached("fails", Outcome::Failed(failure("m", "")));
+        let mut report = report_of(vec![failed, attached("passes", Outcome::Passed)]);
+        let (repository, workspace) = (Path::new("/builds/p"), Path::new("/builds/p/api"));
+        report.places = Places::new(repository, workspace, root.map(Path::new));
+        to_xml(&report, Dialect::Rich).expect("it can be written")
+    };
+    let [absolute, relative] = [xml(None), xml(Some("/builds/p"))];
+    assert!(
+        absolute.contains("[[ATTACHMENT|/builds/p/api/target/1.log]]"),
+        "{absolute}"
+    );
+    assert!(relative.contains("[[ATTACHMENT|api/target/1.log]]"), "{relative}");
+    for xml in [absolute, relative] {
+        assert!(xml.contains("[[ATTACHMENT|/tmp/2.log]]"), "{xml}");
+        assert_eq!(xml.matches("[[ATTACHMENT|").count(), 2, "{xml}");
+        assert_eq!(
+            xml.matches(r#"file="api/tests/suite/relay.rs""#).count(),
+            2,
             "{xml}"
         );
-        assert!(xml.contains("error[E0308]"), "{xml}");
     }
+}
+
+#[test]
+fn an_apostrophe_is_not_escaped_and_a_quotation_mark_is() {
+    let text = r#"it's "<&>""#;
+    let said = Case {
+        earlier: vec![attempt(Outcome::Failed(failure(text, "")))],
+        ..case(text, Outcome::Failed(failure(text, "")))
+    };
+    let mut report = report_of(vec![said]);
+    report.properties = vec![("p".to_owned(), text.to_owned())];
+    report.suites[0].name = text.to_owned();
+    let xml = to_xml(&report, Dialect::Rich).expect("it can be written");
+    assert_eq!(violations(&xml, Dialect::Rich), [""; 0]);
+    assert!(!xml.contains("&apos;"), "{xml}");
+    let escaped = r#"="it's &quot;&lt;&amp;&gt;&quot;""#;
+    assert_eq!(xml.matches(escaped).count(), 5, "{xml}");
+    // And as the texts of the failure and of the one before.
+    assert_eq!(words(&xml).matches(text).count(), 7);
 }
 
 #[test]

@@ -131,7 +131,9 @@ impl Stage {
         let mut case = self.judge(test, ended, limits);
         case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
-        case.attachments.extend(log.exists().then_some(log));
+        // Libtest's own words are no reason to look into a log.
+        let has_said = !case.stdout.is_empty() || !case.stderr.is_empty();
+        case.attachments.extend((has_said && log.exists()).then_some(log));
         let has_place = case.failure().is_none() || places.fail(ticket.round()) == Kept::All;
         let settled = tokio::select! {
             settled = remains.settle(fate(&case, has_place)) => settled,
@@ -261,7 +263,7 @@ fn leaked(leaks: &[Leak]) -> Failure {
     Failure {
         kind: FailureKind::Leak,
         message: format!("left behind: {}{more}", lines.first().map_or("", String::as_str)),
-        detail: lines.join("\n"),
+        detail: lines.get(1..).unwrap_or_default().join("\n"),
     }
 }
 

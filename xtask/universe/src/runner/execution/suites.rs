@@ -30,7 +30,7 @@ pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
     let place = test.place.clone();
     Case {
         file: place.as_ref().map(|(file, _)| file.clone()),
-        line: place.map(|(_, line)| line),
+        line: place.and_then(|(_, line)| line),
         ..Case::new(test.id(), classname, function.to_owned(), outcome)
     }
 }

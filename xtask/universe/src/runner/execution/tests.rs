@@ -7,6 +7,7 @@ use crate::base::exit::Exit;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::Report;
 use crate::report::events;
+use crate::report::places::Places;
 use crate::select::filter::Filter;
 use crate::select::plan::{PlanOptions, plain_tests};
 use crate::select::repeat::Flaky;
@@ -107,6 +108,8 @@ fn told_twice(retries: u32, outcome: impl Fn(Ticket) -> Outcome) -> (Report, Rep
         phases: Vec::new(),
         suites: Vec::new(),
         setup_failure: None,
+        compile_errors: Vec::new(),
+        places: Places::default(),
     };
     stage.events.run_started(&nothing_yet, Vec::new());
     let (suites, dropped) = play(&stage, outcome);

@@ -8,7 +8,7 @@ use super::process::{End, Ended, Halt};
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::base::text::report_text;
-use crate::report::data::{Failure, Outcome};
+use crate::report::data::{Failure, Outcome, joined_lines};
 use crate::runner::libtest;
 use crate::select::plan::Form;
 
@@ -186,12 +186,7 @@ fn panic_at<'a>(lines: &[&'a str]) -> Option<(&'a str, Panic)> {
 }
 
 fn one_line(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ");
+    let line = joined_lines(text);
     match line.char_indices().nth(FAILURE_MESSAGE_LEN_MAX) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,

@@ -54,7 +54,7 @@ impl<'a> Entry<'a> {
             binary: test.binary.id(),
             name: &test.name,
             file: test.place.as_ref().map(|(file, _)| file.clone()),
-            line: test.place.as_ref().map(|(_, line)| *line),
+            line: test.place.as_ref().and_then(|(_, line)| *line),
             needs: test.needs(),
             treatment: treatment(plan, number, options),
             seconds: options

@@ -17,6 +17,7 @@ use crate::base::text::{plain_line, word_of_shell};
 use crate::report::data::{Failure, Outcome, Report};
 use crate::report::events::{Events, Properties};
 use crate::report::junit;
+use crate::report::places::Places;
 use crate::report::slowest;
 use crate::runner::console::{Console, Summary};
 use crate::runner::discover::Discovered;
@@ -32,6 +33,7 @@ use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
+use crate::workspace::repository;
 
 /// A run from its start on: everything that is known before probing and building.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(super) struct Run<'a> {
     pub(super) seed: Option<u64>,
     pub(super) settings: Settings,
     versions: Versions,
+    places: Places,
     /// The isolation of the tests, once it is known.
     isolation: OnceCell<(Level, String)>,
     directory: Arc<RunDir>,
@@ -89,6 +92,7 @@ impl<'a> Run<'a> {
             args,
             seed: args.seed(),
             versions: Versions::ask(&workspace.root),
+            places: places(&workspace),
             isolation: OnceCell::new(),
             workspace,
             settings,
@@ -116,6 +120,8 @@ impl<'a> Run<'a> {
             phases: Vec::new(),
             suites: Vec::new(),
             setup_failure: None,
+            compile_errors: Vec::new(),
+            places: self.places.clone(),
         }
     }
 
@@ -261,6 +267,10 @@ impl<'a> Run<'a> {
             phases: self.events.phases(elapsed),
             suites,
             setup_failure,
+            compile_errors: ended
+                .as_ref()
+                .err()
+                .map_or_else(Vec::new, |stop| stop.compile_errors.clone()),
             ..self.nothing_yet()
         }
     }
@@ -467,6 +477,14 @@ fn any_failed(report: &Report, missing: &BTreeMap<String, String>) -> bool {
             Outcome::Failed(failure) | Outcome::Errored(failure) => counts(failure),
             Outcome::Passed | Outcome::Skipped(_) => false,
         })
+}
+
+/// Where the workspace is, and what readers of the report take its paths as relative to.
+fn places(workspace: &Workspace) -> Places {
+    let variable = |name: &str| std::env::var_os(name);
+    let repository = repository::root(&workspace.root, variable);
+    let attachments = repository::attachments_root(variable);
+    Places::new(&repository, &workspace.root, attachments.as_deref())
 }
 
 fn held(found: &Discovered) -> Vec<&str> {

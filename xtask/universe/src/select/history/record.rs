@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::report::data::{Failure, Skip, Suite};
     use crate::report::kinds::SkipKind;
+    use crate::report::places::Places;
     use std::time::SystemTime;
 
     fn case(id: &str, outcome: Outcome, ms: u64) -> Case {
@@ -168,6 +169,8 @@ mod tests {
                 cases,
             }],
             setup_failure: None,
+            compile_errors: vec![],
+            places: Places::default(),
         }
     }
 

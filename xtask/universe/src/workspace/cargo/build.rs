@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
+use super::Said;
+use super::diagnostics::{Diagnostic, Diagnostics};
+use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The results of one `cargo build`.
@@ -26,6 +29,8 @@ pub(crate) struct Build {
     pub(crate) linked_paths: Vec<PathBuf>,
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
+    /// The errors of the compiler.
+    pub(crate) compile_errors: Vec<CompileError>,
 }
 
 /// One executable full of tests.
@@ -63,6 +68,10 @@ impl TestBinary {
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Message {
     CompilerArtifact(Artifact),
+    #[serde(rename = "compiler-message")]
+    Diagnostic {
+        message: Diagnostic,
+    },
     BuildScriptExecuted {
         package_id: String,
         linked_paths: Vec<String>,
@@ -94,17 +103,29 @@ struct Profile {
 }
 
 /// Reads all of cargo's messages.
-pub(super) async fn collect(stream: Option<impl AsyncRead + Unpin>, workspace: &Workspace) -> Build {
-    let mut build = Build::default();
+pub(super) async fn collect(
+    stream: Option<impl AsyncRead + Unpin>,
+    workspace: &Workspace,
+    said: &Said,
+) -> Build {
+    let (mut build, mut diagnostics) = (Build::default(), Diagnostics::default());
     let Some(stream) = stream else { return build };
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         // Other text on cargo's stdout is ignored.
-        if let Ok(message) = serde_json::from_str(&line) {
-            build.add(message, workspace);
+        match serde_json::from_str(&line) {
+            Ok(Message::Diagnostic { message }) => {
+                diagnostics
+                    .take(message)
+                    .iter()
+                    .for_each(|text| said.interject(text));
+            }
+            Ok(message) => build.add(message, workspace),
+            Err(_) => {}
         }
     }
     build.tests.sort_by_key(|binary| binary.id());
+    build.compile_errors = diagnostics.into_errors();
     build
 }
 
@@ -123,7 +144,7 @@ impl Build {
                     .extend(linked_paths.iter().map(|path| search_path(path)));
                 self.out_dirs.insert(package_id, out_dir);
             }
-            Message::Other => {}
+            Message::Diagnostic { .. } | Message::Other => {}
         }
     }
 
