@@ -398,11 +398,11 @@ fn shows_among(catalog: &Catalog, shown: &HashSet<(EntryId, Dot)>, id: EntryId, 
 
 /// Whether an entry is shown with the content.
 fn shows(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
-    shown(catalog, id, content).is_some()
+    shown_with(catalog, id, content).is_some()
 }
 
-/// An entry that is shown with the content.
-fn shown(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
+/// Where this entry is shown with this content, if it is.
+fn shown_with(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
     let state = catalog.state(id)?;
     let mut shown = state.versions.iter().filter_map(|(dot, version)| {
         let has_content = matches!(&version.kind, Kind::File(file) if file.content == *content);

@@ -4,9 +4,9 @@
 //! `stage` runs one check from start to end.
 
 mod check;
+mod directory;
 mod expected;
 mod fsx;
-mod ground;
 mod install;
 mod pjdfstest;
 mod stage;

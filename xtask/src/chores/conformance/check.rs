@@ -36,7 +36,7 @@ pub(super) struct Check {
 /// The directories and the seed of a check.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
-    pub(super) ground: FileSystem,
+    pub(super) ground: FileSystemKind,
     /// On the file system under test; empty.
     pub(super) directory: &'a Path,
     /// On another file system; for the check's own output.
@@ -66,7 +66,7 @@ pub(super) struct Verdict {
 
 /// The kind of file system of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileSystem {
+pub(super) enum FileSystemKind {
     /// The one of TMPDIR. It must pass everything, or the check is wrong.
     Plain,
     /// A mount whose reads and writes all go through the peer.
@@ -89,14 +89,14 @@ pub(super) enum On {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     pub(super) check: &'static Check,
-    pub(super) ground: FileSystem,
+    pub(super) ground: FileSystemKind,
 }
 
 /// Every check on every selected kind of file system.
 pub(super) fn trials(on: On) -> Vec<Trial> {
-    let grounds: &[FileSystem] = match on {
-        On::Mount => &[FileSystem::Served, FileSystem::Passthrough],
-        On::Plain => &[FileSystem::Plain],
+    let grounds: &[FileSystemKind] = match on {
+        On::Mount => &[FileSystemKind::Served, FileSystemKind::Passthrough],
+        On::Plain => &[FileSystemKind::Plain],
     };
     let trials = CHECKS
         .iter()
@@ -104,22 +104,22 @@ pub(super) fn trials(on: On) -> Vec<Trial> {
     trials.collect()
 }
 
-impl FileSystem {
+impl FileSystemKind {
     /// Its name in the id of a trial.
     pub(super) fn name(self) -> &'static str {
         match self {
-            FileSystem::Plain => "plain",
-            FileSystem::Served => "served",
-            FileSystem::Passthrough => "passthrough",
+            FileSystemKind::Plain => "plain",
+            FileSystemKind::Served => "served",
+            FileSystemKind::Passthrough => "passthrough",
         }
     }
 
     /// The capabilities that it needs. Only root in the initial user namespace may use passthrough.
     pub(super) fn needs(self) -> &'static [&'static str] {
         match self {
-            FileSystem::Plain => &[],
-            FileSystem::Served => &["fuse"],
-            FileSystem::Passthrough => &["fuse", "root"],
+            FileSystemKind::Plain => &[],
+            FileSystemKind::Served => &["fuse"],
+            FileSystemKind::Passthrough => &["fuse", "root"],
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::process::Command;
 
-use super::check::{Check, FileSystem, ProgramOutput, Setting, Verdict};
+use super::check::{Check, FileSystemKind, ProgramOutput, Setting, Verdict};
 use super::expected::{Expected, Result};
 use crate::chores::limits::PJDFSTEST_TIMEOUT;
 use cargo_universe::machine::capability;
@@ -49,7 +49,7 @@ fn command(setting: &Setting<'_>) -> std::io::Result<Command> {
         .arg(configuration)
         .arg("--path")
         .arg(setting.directory);
-    if setting.ground != FileSystem::Plain {
+    if setting.ground != FileSystemKind::Plain {
         // Another file system than the mount: renames and links to it must fail.
         command.arg("--secondary-fs").arg(setting.scratch);
     }
@@ -58,8 +58,8 @@ fn command(setting: &Setting<'_>) -> std::io::Result<Command> {
 
 fn judge(setting: &Setting<'_>, output: &ProgramOutput) -> Verdict {
     let expected = match setting.ground {
-        FileSystem::Plain => Ok(Expected::default()),
-        FileSystem::Served | FileSystem::Passthrough => Expected::parse(TABLE),
+        FileSystemKind::Plain => Ok(Expected::default()),
+        FileSystemKind::Served | FileSystemKind::Passthrough => Expected::parse(TABLE),
     };
     let results = results(&output.stdout);
     let failure = match (expected, total(&output.stdout)) {
@@ -134,7 +134,7 @@ link::regular                                                             FAILED
 Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
 ";
 
-    fn judged(ground: FileSystem, stdout: &str) -> Verdict {
+    fn judged(ground: FileSystemKind, stdout: &str) -> Verdict {
         let nowhere = Path::new("/nonexistent");
         let setting = Setting {
             ground,
@@ -168,16 +168,16 @@ Summary: 1 failed, 2 skipped, 1 passed, 0 expected failures, 4 total
 
     #[test]
     fn on_a_plain_directory_no_failure_is_expected() {
-        let verdict = judged(FileSystem::Plain, OUTPUT);
+        let verdict = judged(FileSystemKind::Plain, OUTPUT);
         assert_eq!(verdict.failure.as_deref(), Some("1 of 4 tests not as expected"));
     }
 
     #[test]
     fn an_incomplete_or_unparsed_run_has_failed() {
         let (cut, _) = OUTPUT.split_once("Summary").unwrap();
-        let cut = judged(FileSystem::Plain, cut).failure.unwrap();
+        let cut = judged(FileSystemKind::Plain, cut).failure.unwrap();
         assert!(cut.contains("ended early"), "{cut}");
-        let strange = judged(FileSystem::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
+        let strange = judged(FileSystemKind::Plain, &OUTPUT.replace(" ok\n", " fine\n"))
             .failure
             .unwrap();
         assert_eq!(strange, "its summary counts 4 tests, but 3 results were parsed");

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::check::{ProgramOutput, SUITE, Setting, Trial, Verdict};
-use super::ground::{Field, Mounting};
+use super::directory::{Mounting, TestDirectory};
 use cargo_universe::base::clock;
 use cargo_universe::base::failure_kind::FailureKind;
 use cargo_universe::base::interrupt::{Interrupts, Request};
@@ -148,7 +148,7 @@ impl Stage<'_> {
                 .with_extension("mount.log"),
             variables: &[(RUN_ID, &self.directory.id)],
         };
-        let mut done = match Field::open(trial.ground, &scratch, &mounting, &mut halt).await {
+        let mut done = match TestDirectory::open(trial.ground, &scratch, &mounting, &mut halt).await {
             Ok(field) => {
                 let setting = Setting {
                     ground: trial.ground,

@@ -47,6 +47,12 @@ pub(crate) fn is_ours(metadata: &Metadata, known: Option<&Identity>) -> bool {
     metadata.is_dir() && is_mine(metadata) && is_known
 }
 
+/// The same for the directory at `path`; a link is none.
+pub(crate) fn is_ours_at(path: &Path, known: Option<&Identity>) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| is_ours(&metadata, known))
+}
+
 /// Whether the user of this process owns it.
 #[cfg(unix)]
 pub(crate) fn is_mine(metadata: &Metadata) -> bool {
@@ -109,7 +115,7 @@ mod tests {
         let [name, moved, link] = ["name", "moved", "link"].map(|name| home.path().join(name));
         std::fs::create_dir(&name).unwrap();
         let known = Identity::of(&name);
-        let is_ours = |path: &Path| is_ours(&path.symlink_metadata().unwrap(), known.as_ref());
+        let is_ours = |path: &Path| is_ours_at(path, known.as_ref());
         assert!(is_ours(&name));
         std::fs::rename(&name, &moved).unwrap();
         std::fs::create_dir(&name).unwrap();

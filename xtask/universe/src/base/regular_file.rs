@@ -13,7 +13,7 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
     if let Some(kind) = other_kind(path) {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("it is {kind} , not a regular file"),
+            format!("it is {kind}, not a regular file"),
         ));
     }
     let too_long = || {
@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, len_max: u64) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a file can be written here: the path is free, or names a regular file.
+/// Checks that a file can be written here: the path is free, or names a regular file.
 ///
 /// # Errors
 /// When the path names something else, which would be destroyed or would hang.
@@ -41,7 +41,7 @@ pub(crate) fn is_free(path: &Path) -> std::io::Result<()> {
     match other_kind(path) {
         Some(kind) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("it is {kind} , not a regular file"),
+            format!("it is {kind}, not a regular file"),
         )),
         None => Ok(()),
     }

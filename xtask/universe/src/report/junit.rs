@@ -7,8 +7,8 @@
 //! reads a clock or decides where the file goes.
 
 mod attributes;
+mod convert;
 mod enrich;
-mod model;
 mod reruns;
 mod sanitise;
 mod structure;
@@ -40,7 +40,7 @@ pub enum Dialect {
 pub fn to_xml(report: &Report, dialect: Dialect) -> Result<String> {
     let suites = suites(report);
     let mut plain = Vec::new();
-    model::model(&suites)
+    convert::converted(&suites)
         .write_xml(&mut plain)
         .map_err(|error| anyhow::anyhow!("{error}"))?;
     enrich::enrich(

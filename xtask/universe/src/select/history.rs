@@ -5,7 +5,7 @@
 //! never make a test pass: no result is taken from it. Unreadable lines are skipped, and its loss
 //! loses only this information.
 
-mod file;
+mod ndjson;
 mod record;
 
 use std::collections::BTreeMap;
@@ -50,13 +50,13 @@ impl HistoryFile {
 
     /// The history that all shards of a run share.
     pub(crate) fn read_shared(&self) -> History {
-        History::of(file::read(&self.path))
+        History::of(ndjson::read(&self.path))
     }
 
-    /// The same, and the records of shards beside it.
+    /// The history that all shards share, and the records of the shards beside it.
     pub(crate) fn read(&self) -> History {
-        let files = file::shards(&self.path).into_iter().chain([self.path.clone()]);
-        History::of(files.flat_map(|path| file::read(&path)).collect())
+        let files = ndjson::shards(&self.path).into_iter().chain([self.path.clone()]);
+        History::of(files.flat_map(|path| ndjson::read(&path)).collect())
     }
 
     /// Adds the results of a run.
@@ -66,10 +66,10 @@ impl HistoryFile {
     pub(crate) fn add(&self, report: &Report) -> anyhow::Result<()> {
         let records = record::records(report);
         let path = match &self.shard {
-            Some(shard) => file::shard(&self.path, shard),
+            Some(shard) => ndjson::shard(&self.path, shard),
             None => self.path.clone(),
         };
-        file::append(&path, &records)
+        ndjson::append(&path, &records)
     }
 }
 

@@ -12,7 +12,7 @@ use junit_report::OffsetDateTime;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 use quick_xml::{Reader, Writer};
 
-use super::{Dialect, Verdict, attributes, model, reruns, sanitise};
+use super::{Dialect, Verdict, attributes, convert, reruns, sanitise};
 use crate::report::data::{Case, Report, Suite};
 
 /// The data that the pass adds.
@@ -182,7 +182,7 @@ impl Run<'_> {
     }
 
     fn case_attributes(&self, case: &Case) -> Attributes {
-        let (name, classname) = (model::name(case), sanitise::line(&case.classname));
+        let (name, classname) = (convert::testcase_name(case), sanitise::line(&case.classname));
         let mut attributes = vec![
             ("name", name),
             ("classname", classname),

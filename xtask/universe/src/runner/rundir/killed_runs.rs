@@ -373,12 +373,6 @@ fn put_aside(runs: &Place, name: &OsStr) -> OsString {
     }
 }
 
-/// Whether there is a directory of this user and, if an identity is known, with this identity.
-fn is_ours(path: &Path, known: Option<&Identity>) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|metadata| directory_identity::is_ours(&metadata, known))
-}
-
 fn fate(run: &Place) -> Fate {
     let ended = run.has(ENDED);
     match run.look(LOCK).map(|file| file.try_lock()) {
@@ -437,7 +431,7 @@ fn remove(runs: &Place, run: &Place, name: &OsStr) {
 /// may belong to another program.
 fn removed(directory: &Path, known: Option<&Identity>) -> bool {
     removal::remove_ours(directory, known).ok();
-    !is_ours(directory, known)
+    !directory_identity::is_ours_at(directory, known)
 }
 
 /// The scratch directory of a run, as its lock names it.
@@ -453,7 +447,7 @@ struct Scratch {
 impl Scratch {
     /// Whether it is still there, and is not something else with its name.
     fn is_there(&self) -> bool {
-        is_ours(&self.path, self.known.as_ref())
+        directory_identity::is_ours_at(&self.path, self.known.as_ref())
     }
 }
 

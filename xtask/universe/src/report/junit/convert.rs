@@ -9,7 +9,7 @@ use super::{Verdict, reruns, sanitise};
 use crate::report::data::{Case, Failure, Outcome, Suite};
 
 /// One suite for each of `suites`, one testcase for each of their cases, in the same order.
-pub(super) fn model(suites: &[Suite]) -> junit_report::Report {
+pub(super) fn converted(suites: &[Suite]) -> junit_report::Report {
     ReportBuilder::new()
         .add_testsuites(suites.iter().map(suite))
         .build()
@@ -28,15 +28,16 @@ fn suite(suite: &Suite) -> TestSuite {
 }
 
 fn case(case: &Case) -> TestCase {
-    let mut model = TestCase::success(&name(case), junit_report::Duration::ZERO);
+    let mut model = TestCase::success(&testcase_name(case), junit_report::Duration::ZERO);
     model.result = result(&case.outcome);
     model.system_out = reruns::stdout(case);
     model.system_err = reruns::stderr(case);
     model
 }
 
-/// Unique for every round: readers treat two testcases of the same name as one.
-pub(super) fn name(case: &Case) -> String {
+/// The name of the testcase: unique for every round, because readers treat two testcases of the
+/// same name as one.
+pub(super) fn testcase_name(case: &Case) -> String {
     match case.round {
         1 => sanitise::line(&case.name),
         round => sanitise::line(&format!("{}#{round}", case.name)),

@@ -2,8 +2,8 @@
 //! check.
 //!
 //! The child is the `mountpoint` binary of the tests package. It prints `mounted …` when both peers
-//! have mounted, and unmounts when its standard input closes. After [`Field::close`] nothing is
-//! mounted, whatever the child did.
+//! have mounted, and unmounts when its standard input closes. After [`TestDirectory::close`]
+//! nothing is mounted, whatever the child did.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::check::FileSystem;
+use super::check::FileSystemKind;
 use crate::chores::limits::{GROUND_MESSAGE_LEN_MAX, MOUNT_TIMEOUT, UNMOUNT_TIMEOUT};
 use cargo_universe::base::clock;
 use cargo_universe::base::limits::GRACE;
@@ -27,7 +27,7 @@ const READY: &str = "mounted";
 
 /// A directory for a check.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct TestDirectory {
     /// Empty at first.
     pub(super) directory: PathBuf,
     scratch: PathBuf,
@@ -47,39 +47,40 @@ pub(super) struct Mounting<'a> {
     pub(super) variables: &'a [(&'a str, &'a str)],
 }
 
-impl Field {
-    /// Creates it, below `scratch`. On an error nothing is left mounted.
+impl TestDirectory {
+    /// Creates the directory below `scratch` and, unless it is a plain one, mounts on it. On an
+    /// error nothing is left mounted.
     pub(super) async fn open(
-        ground: FileSystem,
+        kind: FileSystemKind,
         scratch: &Path,
         mounting: &Mounting<'_>,
         halt: &mut watch::Receiver<Halt>,
-    ) -> Result<Field, String> {
-        let passthrough = match ground {
-            FileSystem::Plain => return Field::plain(scratch),
-            FileSystem::Served => "off",
-            FileSystem::Passthrough => "on",
+    ) -> Result<TestDirectory, String> {
+        let passthrough = match kind {
+            FileSystemKind::Plain => return TestDirectory::plain(scratch),
+            FileSystemKind::Served => "off",
+            FileSystemKind::Passthrough => "on",
         };
         let (backing, mount) = (scratch.join("backing"), scratch.join("mount"));
         let command = mounting.command(&backing, &mount, passthrough)?;
-        let mut field = Field {
+        let mut directory = TestDirectory {
             directory: mount.join("alice"),
             scratch: scratch.to_owned(),
             mount: None,
         };
-        let ready = field.start(command, halt).await;
+        let ready = directory.start(command, halt).await;
         if let Err(cause) = ready {
             // The first error matters, not those that follow from it.
-            field.close().await.ok();
+            directory.close().await.ok();
             return Err(format!("{cause}; {}", mounting.last_words()));
         }
-        Ok(field)
+        Ok(directory)
     }
 
-    fn plain(scratch: &Path) -> Result<Field, String> {
+    fn plain(scratch: &Path) -> Result<TestDirectory, String> {
         let directory = scratch.join("plain");
         std::fs::create_dir(&directory).map_err(|error| format!("could not create a directory: {error}"))?;
-        Ok(Field {
+        Ok(TestDirectory {
             directory,
             scratch: scratch.to_owned(),
             mount: None,
