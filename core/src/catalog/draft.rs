@@ -245,7 +245,7 @@ impl<'a> Draft<'a> {
             for (dot, id) in &far {
                 self.edit(*id, |state| drop(state.versions.remove(dot)));
             }
-            if near.is_empty() && !far.is_empty() {
+            if !far.is_empty() {
                 let made = self.make_entry(first_of(&spot.folder), spot.path.name(), group.version())?;
                 self.remade.extend(far.iter().map(|(_, id)| (*id, made)));
             }

@@ -148,6 +148,7 @@ impl ShareView {
         let edited = files
             .catalog
             .edit(key, base, Kind::File(version), Holding::Held)?;
+        files.follow_remade(&edited.change);
         let touched = with(edited.change.touched, edited.shown.id);
         files.stop_withholding(key.id);
         files.stop_withholding(edited.shown.id);

@@ -100,7 +100,11 @@ impl Files {
             }
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
-        self.forget_own(&change.touched);
+        self.follow_remade(&change);
+        let remade: HashSet<_> = change.remade.iter().map(|(_, new)| *new).collect();
+        let touched = change.touched.iter().copied();
+        let forgotten: Vec<_> = touched.filter(|entry| !remade.contains(entry)).collect();
+        self.forget_own(&forgotten);
         let shown = self.catalog.lookup(path).map(|shown| (shown.id, shown.dot));
         let mut versions = shown.into_iter().chain(change.made.iter().copied());
         if let Some((entry, dot)) = versions.find(|version| self.is_version(version, &source.content)) {
@@ -253,9 +257,17 @@ impl Files {
         sources
     }
 
-    /// Notes that the user has removed these entries, or shared something else as them.
+    /// Notes that the user has removed these entries, or shared something else as them. An entry may
+    /// still have the user's file, if what was removed or replaced is a rival of it.
     pub(super) fn forget_own(&mut self, entries: &[EntryId]) {
-        entries.iter().for_each(|entry| self.own.forget(*entry));
+        for entry in entries {
+            let contents: Vec<_> = contents_of(&self.catalog, *entry).collect();
+            let stays = |path: &Path| {
+                let mut given = contents.iter().flat_map(|content| self.grants.of(content, path));
+                given.any(|given| given == *entry)
+            };
+            self.own.forget(*entry, stays);
+        }
     }
 
     /// The contents that entries have, as far as they are held.
@@ -317,6 +329,17 @@ impl Files {
             let before = remade.get(&id).unwrap_or(&change.touched);
             self.grants.follow(&content, before, id);
             self.own.follow(before, id);
+        }
+    }
+
+    /// Call this after the user of this peer has shared something under a name. What another entry
+    /// there had is in a new entry now, if we don't follow its counter: its file is served for that.
+    pub(crate) fn follow_remade(&mut self, change: &Change) {
+        for (old, new) in &change.remade {
+            for (_, content) in self.note_holding(&[*new]) {
+                self.grants.follow(&content, &[*old], *new);
+            }
+            self.own.follow(&[*old], *new);
         }
     }
 

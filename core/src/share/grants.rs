@@ -148,9 +148,15 @@ impl OwnFiles {
         self.paths.entry(entry).or_default().insert(path.to_owned());
     }
 
-    /// Notes that the user has removed the entry, or shared something else as it.
-    pub(crate) fn forget(&mut self, entry: EntryId) {
-        for path in self.paths.remove(&entry).into_iter().flatten() {
+    /// Notes that the user has removed the entry, or shared something else as it. It keeps the files
+    /// for which `stays`.
+    pub(crate) fn forget(&mut self, entry: EntryId, stays: impl Fn(&Path) -> bool) {
+        let paths = self.paths.remove(&entry).into_iter().flatten();
+        let (kept, forgotten): (BTreeSet<_>, BTreeSet<_>) = paths.partition(|path| stays(path));
+        if !kept.is_empty() {
+            self.paths.insert(entry, kept);
+        }
+        for path in forgotten {
             if let Some(file) = self.files.get_mut(&path) {
                 file.entries.remove(&entry);
                 if file.entries.is_empty() {
@@ -164,7 +170,7 @@ impl OwnFiles {
     pub(crate) fn prune(&mut self, path: &Path, alive: impl Fn(EntryId) -> bool) {
         let entries = self.files.get(path).map(|file| file.entries.clone());
         for entry in entries.into_iter().flatten().filter(|entry| !alive(*entry)) {
-            self.forget(entry);
+            self.forget(entry, |_| false);
         }
     }
 
@@ -296,13 +302,13 @@ mod tests {
         assert_eq!(own.as_other_than(path, None), Some(&name));
         assert_eq!(own.as_other_than(path, Some(entry(3))), Some(&name));
         assert_eq!(own.as_other_than(path, Some(entry(2))), None);
-        own.forget(entry(2));
+        own.forget(entry(2), |_| false);
         assert_eq!(own.as_other_than(path, Some(entry(2))), Some(&name));
         own.follow(&[entry(1), entry(4)], entry(4));
         own.prune(path, |id| id == entry(4));
         assert_eq!(own.as_other_than(path, Some(entry(1))), Some(&name));
         assert_eq!(own.as_other_than(path, Some(entry(4))), None);
-        own.forget(entry(4));
+        own.forget(entry(4), |_| false);
         assert_eq!(own.as_other_than(path, None), None);
         assert!(own.files.is_empty() && own.paths.is_empty());
     }
@@ -315,7 +321,7 @@ mod tests {
         own.note(Path::new("/g"), &name, entry(2));
         own.release(Path::new("/f"));
         assert!(!own.is_shared_as(Path::new("/f"), entry(2)) && own.is_shared_as(Path::new("/g"), entry(2)));
-        own.forget(entry(2));
+        own.forget(entry(2), |_| false);
         assert!(own.files.is_empty() && own.paths.is_empty());
     }
 }

@@ -70,3 +70,49 @@ async fn a_content_with_the_dot_of_an_old_change_is_a_file_of_its_own() {
     );
     assert_eq!(alone.fs.read(opened.handle, 0, 9).unwrap(), b"first");
 }
+
+/// Gives the only version of an entry that counter, as the other side, maybe as another entry.
+fn recounts(alone: &Alone, id: EntryId, counter: u64, to: EntryId) {
+    let share = alone.peer.share();
+    let mut state = share.files().catalog.state(id).unwrap().clone();
+    let fingerprint = Fingerprint::from_bytes([9; 20]);
+    let replica = ReplicaId {
+        fingerprint,
+        incarnation: 1,
+    };
+    let dot = Dot { counter, replica };
+    let (_, version) = state.versions.pop_first().unwrap();
+    state.seen.note(dot);
+    state.versions.insert(dot, version);
+    state.place.name = crate::catalog::Name::new("a").unwrap();
+    share.merge(vec![(to, state)]).unwrap();
+}
+
+#[tokio::test]
+async fn a_written_file_that_lost_its_name_to_a_rival_far_ahead_is_kept_when_the_rival_is_written() {
+    let alone = alone().await;
+    let content = |bytes: &[u8]| ContentId {
+        hash: *blake3::hash(bytes).as_bytes(),
+        len: bytes.len() as u64,
+    };
+    let is_served = |bytes: &[u8]| !alone.peer.share().sources(&content(bytes)).is_empty();
+    alone.write("a", b"mine");
+    let id = alone.peer.list()[0].id;
+    recounts(&alone, id, u64::MAX - 1, id);
+    alone.share("b", b"rival").await;
+    let rival = alone.peer.list()[1].id;
+    recounts(&alone, rival, u64::MAX, EntryId::from_bytes([7; 16]));
+    assert_eq!(alone.read("a"), b"rival");
+    let handle = alone.open_to_write(alone.inode("a").unwrap());
+    alone.fs.write(handle, 0, b"other").unwrap();
+    alone.fs.release(handle).unwrap();
+    assert_eq!(alone.read("a"), b"other");
+    assert!(is_served(b"mine"));
+    // Another file with the same content comes and goes.
+    alone.write("twin", b"mine");
+    alone.fs.remove(Inode::ROOT, OsStr::new("twin")).unwrap();
+    assert!(is_served(b"mine") && is_served(b"other"));
+    let listed = alone.peer.list();
+    let mine = listed.iter().find(|shown| shown.has_content(&content(b"mine")));
+    assert_eq!(alone.read(&mine.unwrap().path.to_string()), b"mine");
+}

@@ -65,6 +65,52 @@ async fn a_file_that_is_shared_anew_beside_rivals_far_ahead_is_not_taken_for_one
     }
 }
 
+/// Mallory gives the only version of an entry that counter.
+fn recount(two: &Two, id: EntryId, counter: u64) {
+    let mut state = two.alice.share.files().catalog.state(id).unwrap().clone();
+    let replica = two.mallory.share.files().catalog.replica();
+    let dot = Dot { counter, replica };
+    let (_, version) = state.versions.pop_first().unwrap();
+    state.seen.note(dot);
+    state.versions.insert(dot, version);
+    two.alice.share.merge(vec![(id, state)]).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_lost_its_name_to_a_rival_far_ahead_stays_shared_when_the_rival_is_replaced() {
+    for has_twin in [false, true] {
+        let two = Two::new().await;
+        let notes = path("notes.txt");
+        let mine = two.write("mine.txt", b"mine");
+        two.alice.add_as(mine, &notes).await.unwrap();
+        let id = two.alice.share.files().catalog.lookup(&notes).unwrap().id;
+        recount(&two, id, u64::MAX - 1);
+        if has_twin {
+            two.rival(2, "notes.txt", b"mine", 1);
+        }
+        two.rival(1, "notes.txt", b"rival", u64::MAX);
+        let other = two.write("other.txt", b"other");
+        two.alice.replace(other, &notes).await.unwrap();
+        assert!(
+            two.alice
+                .list()
+                .iter()
+                .any(|shown| shown.has_content(&content(b"mine")))
+        );
+        assert!(
+            serves(&two.alice, b"mine") && serves(&two.alice, b"other"),
+            "{has_twin}"
+        );
+        // The bytes are at hand, so that the pull needs nobody.
+        let at_hand = two.write("../elsewhere", b"harmful");
+        two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+        two.rival(3, "mine.txt", b"harmful", 5);
+        drop(two.pull_tree().await);
+        assert_eq!(std::fs::read(two.at("mine.txt")).unwrap(), b"mine", "{has_twin}");
+        two.close().await;
+    }
+}
+
 /// Mallory has counted so far ahead on everything that alice has.
 fn count_up(two: &Two) {
     let mallory = two.mallory.share.files().catalog.replica();

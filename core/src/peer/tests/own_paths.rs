@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::unshared::{Two, path};
 use super::{content, serves};
+use crate::catalog::SharePath;
 
 fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path).unwrap()
@@ -102,4 +103,52 @@ async fn a_shared_file_that_got_its_own_new_version_by_a_pull_can_be_added_again
     assert_eq!(two.alice.add(two.at("report.txt")).await.unwrap(), name);
     assert!(serves(&two.alice, b"edited"));
     two.close().await;
+}
+
+/// Both sides edit the same version, and mallory's has the name.
+async fn with_rival(two: &Two) -> SharePath {
+    let notes = two.share("notes.txt", b"first").await;
+    two.alice
+        .replace(two.write("notes.txt", b"mine"), &notes)
+        .await
+        .unwrap();
+    two.mallory
+        .share
+        .files()
+        .catalog
+        .add_folder(&path("later"))
+        .map(drop)
+        .unwrap();
+    two.name_content("notes.txt", b"rival");
+    let shown = two.alice.share.files().file(&notes).unwrap();
+    assert_eq!(shown.content, content(b"rival"));
+    notes
+}
+
+#[tokio::test]
+async fn a_file_is_still_the_users_when_a_rival_of_its_entry_was_removed_or_replaced() {
+    for is_replaced in [false, true] {
+        let two = Two::new().await;
+        let notes = with_rival(&two).await;
+        if is_replaced {
+            let other = two.write("other.txt", b"other");
+            two.alice.replace(other, &notes).await.unwrap();
+        } else {
+            two.alice.remove(&notes).unwrap();
+        }
+        assert!(serves(&two.alice, b"mine"), "{is_replaced}");
+        two.mallory_hears();
+        let at_hand = two.write("../elsewhere", b"harmful");
+        two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+        let moved = two.mallory.share.files().catalog.rename(&notes, &path("moved"));
+        assert!(!moved.unwrap().is_empty());
+        two.name_content("notes.txt", b"harmful");
+        drop(two.pull_tree().await);
+        assert_eq!(
+            std::fs::read(two.at("notes.txt")).unwrap(),
+            b"mine",
+            "{is_replaced}"
+        );
+        two.close().await;
+    }
 }
