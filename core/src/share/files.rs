@@ -257,8 +257,8 @@ impl Files {
         sources
     }
 
-    /// Notes that the user has removed these entries, or shared something else as them. An entry may
-    /// still have the user's file, if what was removed or replaced is a rival of it.
+    /// Notes that the user has removed these entries, or shared something else as them. An entry
+    /// may still have the user's file, if what was removed or replaced is a rival of it.
     pub(super) fn forget_own(&mut self, entries: &[EntryId]) {
         for entry in entries {
             let contents: Vec<_> = contents_of(&self.catalog, *entry).collect();
@@ -333,7 +333,8 @@ impl Files {
     }
 
     /// Call this after the user of this peer has shared something under a name. What another entry
-    /// there had is in a new entry now, if we don't follow its counter: its file is served for that.
+    /// there had is in a new entry now, if we don't follow its counter: its file is served for
+    /// that.
     pub(crate) fn follow_remade(&mut self, change: &Change) {
         for (old, new) in &change.remade {
             for (_, content) in self.note_holding(&[*new]) {

@@ -148,8 +148,8 @@ impl OwnFiles {
         self.paths.entry(entry).or_default().insert(path.to_owned());
     }
 
-    /// Notes that the user has removed the entry, or shared something else as it. It keeps the files
-    /// for which `stays`.
+    /// Notes that the user has removed the entry, or shared something else as it. It keeps the
+    /// files for which `stays`.
     pub(crate) fn forget(&mut self, entry: EntryId, stays: impl Fn(&Path) -> bool) {
         let paths = self.paths.remove(&entry).into_iter().flatten();
         let (kept, forgotten): (BTreeSet<_>, BTreeSet<_>) = paths.partition(|path| stays(path));

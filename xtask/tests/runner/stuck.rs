@@ -50,9 +50,11 @@ const NOT_DETACHED: [&str; 5] = [
     "--skip=detached",
 ];
 
-/// The limit of each test, and the time after it within which the test must have ended.
+/// The limit of each test.
 const LIMIT: Duration = Duration::from_secs(2);
-const AFTER: Duration = Duration::from_secs(3);
+/// The time within which everything must have ended after that, or after a KILL. It takes about a
+/// second; a busy machine gets more. Without the runner's help it never ends.
+const AFTER: Duration = Duration::from_secs(20);
 
 /// The first test of the run in this directory, as a directory in `/proc`.
 fn test_of(place: &Path) -> PathBuf {
