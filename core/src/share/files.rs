@@ -332,9 +332,9 @@ impl Files {
         }
     }
 
-    /// Call this after the user of this peer has shared something under a name. What another entry
-    /// there had is in a new entry now, if we don't follow its counter: its file is served for
-    /// that.
+    /// Call this after the user of this peer has shared something under a name. If the other peer
+    /// counted too far ahead on an entry there, a new entry has its content now. The user's file of
+    /// that entry is then served for the new one.
     pub(crate) fn follow_remade(&mut self, change: &Change) {
         for (old, new) in &change.remade {
             for (_, content) in self.note_holding(&[*new]) {

@@ -90,8 +90,8 @@ fn check_sources(root: &Path, known: &[&str]) -> anyhow::Result<Vec<Finding>> {
             .chain(strangers::breaches(file, &text))
             .chain(bounds::breaches(file, &text))
             .chain(reserved::breaches(file, &text))
-            .chain(exceptions::ERRNO.apply(file, errno::breaches(file, &text)))
-            .chain(exceptions::TUPLES.apply(file, parameters::breaches(&text)))
+            .chain(errno::breaches(file, &text))
+            .chain(parameters::breaches(&text))
             .chain(exceptions::EARLY_RETURNS.apply(file, early_returns::breaches(&text)));
         findings.extend(placed.map(|(line, message)| Finding {
             file: file.clone(),

@@ -79,14 +79,20 @@ async fn what_was_pulled_to_the_path_of_a_file_that_is_gone_is_no_new_version_of
     two.close().await;
 }
 
-#[tokio::test]
-async fn a_shared_file_that_got_its_own_new_version_by_a_pull_is_shared_as_before() {
-    let two = Two::new().await;
+/// The other side gives alice's file a new version. She pulls that onto her file and edits it.
+async fn with_new_version_pulled_and_edited(two: &Two) -> SharePath {
     let name = two.share("report.txt", b"mine").await;
     two.share("other.txt", b"other").await;
     two.name_content("report.txt", b"other");
     two.alice.pull(&name, two.at("report.txt")).await.unwrap();
     two.write("report.txt", b"edited");
+    name
+}
+
+#[tokio::test]
+async fn a_shared_file_that_got_its_own_new_version_by_a_pull_is_shared_as_before() {
+    let two = Two::new().await;
+    with_new_version_pulled_and_edited(&two).await;
     two.look_again(b"other");
     assert!(serves(&two.alice, b"edited"));
     two.close().await;
@@ -95,11 +101,7 @@ async fn a_shared_file_that_got_its_own_new_version_by_a_pull_is_shared_as_befor
 #[tokio::test]
 async fn a_shared_file_that_got_its_own_new_version_by_a_pull_can_be_added_again() {
     let two = Two::new().await;
-    let name = two.share("report.txt", b"mine").await;
-    two.share("other.txt", b"other").await;
-    two.name_content("report.txt", b"other");
-    two.alice.pull(&name, two.at("report.txt")).await.unwrap();
-    two.write("report.txt", b"edited");
+    let name = with_new_version_pulled_and_edited(&two).await;
     assert_eq!(two.alice.add(two.at("report.txt")).await.unwrap(), name);
     assert!(serves(&two.alice, b"edited"));
     two.close().await;

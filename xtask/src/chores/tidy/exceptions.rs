@@ -14,18 +14,6 @@ pub(super) struct Exceptions {
     files: &'static [&'static str],
 }
 
-/// Files that name an errno.
-pub(super) const ERRNO: Exceptions = Exceptions {
-    name: "ERRNO",
-    files: &[],
-};
-
-/// Files with functions that take tuples.
-pub(super) const TUPLES: Exceptions = Exceptions {
-    name: "TUPLES",
-    files: &[],
-};
-
 /// Files with tests that return early: one that starts itself again, as another process.
 pub(super) const EARLY_RETURNS: Exceptions = Exceptions {
     name: "EARLY_RETURNS",
@@ -53,10 +41,9 @@ impl Exceptions {
 
 /// The listed files that no longer exist, with the advice to remove them.
 pub(super) fn vanished(root: &Path) -> impl Iterator<Item = (&'static Path, String)> {
-    let all = [&ERRNO, &TUPLES, &EARLY_RETURNS].into_iter();
-    let all = all.flat_map(|list| list.files.iter().map(move |file| (list, Path::new(*file))));
-    let vanished = all.filter(move |(_, file)| !root.join(file).exists());
-    vanished.map(|(list, file)| (file, list.removal("does not exist")))
+    let listed = EARLY_RETURNS.files.iter().map(Path::new);
+    let vanished = listed.filter(move |file| !root.join(file).exists());
+    vanished.map(|file| (file, EARLY_RETURNS.removal("does not exist")))
 }
 
 #[cfg(test)]
@@ -84,7 +71,7 @@ mod tests {
             [(1, message.to_owned())]
         );
         let empty = tempfile::tempdir().unwrap();
-        let count = ERRNO.files.len() + TUPLES.files.len() + EARLY_RETURNS.files.len();
+        let count = EARLY_RETURNS.files.len();
         assert_eq!(vanished(empty.path()).count(), count);
     }
 }
