@@ -10,6 +10,7 @@
 mod aligned;
 pub mod catalog;
 pub mod clock;
+mod crockford;
 pub mod health;
 mod hex;
 pub mod identity;

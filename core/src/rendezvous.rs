@@ -12,6 +12,7 @@ mod record;
 mod relay_client;
 mod relay_error;
 mod sealed;
+mod signed;
 
 pub use keys::LookupToken;
 pub(crate) use newest::NewestRecords;
