@@ -21,6 +21,6 @@ pub(crate) use invitation_record::{Ending, InvitationRecord, Word};
 pub use keys::LookupToken;
 pub(crate) use newest::NewestRecords;
 pub use record::{ContactRecord, RecordError};
-pub use relay_client::{RelayClient, RelayTimeouts};
+pub use relay_client::{Published, RelayClient, RelayTimeouts};
 pub use relay_error::{Attempt, RelayError, RelayProblem};
 pub use sealed::SealedRecord;

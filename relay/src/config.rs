@@ -61,8 +61,8 @@ impl RelayConfig {
         self
     }
 
-    /// Serves only these tokens; requests with others are answered 403. For a peer that is the relay
-    /// of its own invitation.
+    /// Serves only these tokens; requests with others are answered 403. For a peer that is the
+    /// relay of its own invitation.
     #[must_use]
     pub fn only(mut self, tokens: impl IntoIterator<Item = LookupToken>) -> Self {
         self.only = Some(tokens.into_iter().collect());

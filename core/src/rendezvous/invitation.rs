@@ -55,7 +55,9 @@ pub enum CodeError {
         found: usize,
     },
     /// Its last symbol does not match the others.
-    #[error("the code has a typing error\nhint: compare it letter by letter with the one that you were given")]
+    #[error(
+        "the code has a typing error\nhint: compare it letter by letter with the one that you were given"
+    )]
     WrongCheck,
 }
 
@@ -177,7 +179,9 @@ mod tests {
     use super::*;
     use crate::hex;
 
-    const SECRET: [u8; SECRET_LEN] = [0xc4, 0xe5, 0x74, 0xf6, 0x92, 0x25, 0x9c, 0xa6, 0x42, 0x3f, 0xd1, 0x0e];
+    const SECRET: [u8; SECRET_LEN] = [
+        0xc4, 0xe5, 0x74, 0xf6, 0x92, 0x25, 0x9c, 0xa6, 0x42, 0x3f, 0xd1, 0x0e,
+    ];
 
     fn code() -> InvitationCode {
         InvitationCode::from_secret(&SECRET)
@@ -204,13 +208,23 @@ mod tests {
 
     #[test]
     fn two_codes_differ() {
-        assert_ne!(InvitationCode::generate().unwrap(), InvitationCode::generate().unwrap());
+        assert_ne!(
+            InvitationCode::generate().unwrap(),
+            InvitationCode::generate().unwrap()
+        );
     }
 
     #[test]
     fn case_spaces_dashes_and_similar_letters_are_forgiven() {
-        let typed = code().to_string().to_lowercase().replace('0', "o").replace('1', "l");
-        assert_eq!(format!(" {} \n", typed.replace('-', " \u{2013} ")).parse(), Ok(code()));
+        let typed = code()
+            .to_string()
+            .to_lowercase()
+            .replace('0', "o")
+            .replace('1', "l");
+        assert_eq!(
+            format!(" {} \n", typed.replace('-', " \u{2013} ")).parse(),
+            Ok(code())
+        );
         assert_eq!(typed.replace('-', "").parse(), Ok(code()));
     }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::invitation::{InvitationCode, Role};
-use super::record::{RecordError, millis, without_zone};
+use super::record::{RecordError, without_zone};
 use super::sealed::SealedRecord;
-use super::signed::{BODY_LEN_MAX, Parts, sign};
+use super::signed::{BODY_ROOM, Parts, sign};
+use crate::clock::millis;
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{CLOCK_SKEW_MAX, CONTACT_ADDRESS_COUNT_MAX};
 
@@ -21,7 +22,7 @@ const SIGNATURE_CONTEXT: &[u8] = b"tandem 2026-11 invitation record\0";
 /// An id, a role, a deadline of at most 10 bytes, a kind, a count, and addresses of at most 20
 /// bytes.
 const LONGEST_BODY_LEN: usize = 32 + 1 + 10 + 1 + 1 + CONTACT_ADDRESS_COUNT_MAX * 20;
-const _: () = assert!(LONGEST_BODY_LEN <= BODY_LEN_MAX);
+const _: () = assert!(LONGEST_BODY_LEN <= BODY_ROOM);
 
 /// What one side of an invitation says to the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +81,8 @@ impl InvitationRecord {
         let bytes = postcard::to_stdvec(&body).map_err(|_| RecordError::Malformed {
             problem: "its body can't be written",
         })?;
-        code.seal(role).close(&*sign(SIGNATURE_CONTEXT, identity, &bytes)?)
+        code.seal(role)
+            .close(&*sign(SIGNATURE_CONTEXT, identity, &bytes)?)
     }
 
     /// Reads the record of the side `role`. Checks in this order: seal, version, signature, form,
@@ -223,7 +225,10 @@ mod tests {
         let opened = open(&sealed(Role::Inviter, waiting()), Role::Joiner);
         assert!(matches!(opened, Err(RecordError::BrokenSeal)), "{opened:?}");
         // Someone who has the code can seal it again, but not sign it.
-        let signed = code().seal(Role::Inviter).open(&sealed(Role::Inviter, waiting())).unwrap();
+        let signed = code()
+            .seal(Role::Inviter)
+            .open(&sealed(Role::Inviter, waiting()))
+            .unwrap();
         let opened = open(&code().seal(Role::Joiner).close(&signed).unwrap(), Role::Joiner);
         assert!(matches!(opened, Err(RecordError::Malformed { .. })), "{opened:?}");
     }
@@ -259,12 +264,15 @@ mod tests {
         };
         assert!(read(CONTACT_ADDRESS_COUNT_MAX).is_ok());
         let error = read(CONTACT_ADDRESS_COUNT_MAX + 1);
-        assert!(matches!(error, Err(RecordError::TooManyAddresses { count: 17, limit: 16 })));
+        assert!(matches!(
+            error,
+            Err(RecordError::TooManyAddresses { count: 17, limit: 16 })
+        ));
     }
 
     proptest! {
         #[test]
-        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..BODY_LEN_MAX)) {
+        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..BODY_ROOM)) {
             drop(open(&with_body(SIGNATURE_CONTEXT, &body), Role::Inviter));
         }
     }

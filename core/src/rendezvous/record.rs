@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::signed::{BODY_LEN_MAX, Parts, RECORD_LEN, VERSION, sign};
+use super::signed::{BODY_ROOM, Parts, RECORD_LEN, VERSION, sign};
+use crate::clock::millis;
 use crate::identity::{Fingerprint, Identity, PublicKey};
 use crate::limits::{CLOCK_SKEW_MAX, CONTACT_ADDRESS_COUNT_MAX, CONTACT_RECORD_LIFETIME};
 
 /// Two times of at most 10 bytes, a count, and addresses of at most 20 bytes (kind, IPv6, port).
 const LONGEST_BODY_LEN: usize = 2 * 10 + 1 + CONTACT_ADDRESS_COUNT_MAX * 20;
-const _: () = assert!(LONGEST_BODY_LEN <= BODY_LEN_MAX);
+const _: () = assert!(LONGEST_BODY_LEN <= BODY_ROOM);
 
 const SIGNATURE_CONTEXT: &[u8] = b"tandem 2026-11 contact record\0";
 
@@ -236,10 +237,6 @@ pub(super) fn without_zone(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port())
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -301,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..BODY_LEN_MAX)) {
+        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..BODY_ROOM)) {
             drop(read(&body));
         }
     }

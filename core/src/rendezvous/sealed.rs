@@ -111,9 +111,7 @@ impl Seal {
             aad: self.token.as_bytes(),
         };
         let signed = self.cipher().decrypt(&XNonce::from(*nonce), payload);
-        let signed = signed
-            .map(Zeroizing::new)
-            .map_err(|_| RecordError::BrokenSeal)?;
+        let signed = signed.map(Zeroizing::new).map_err(|_| RecordError::BrokenSeal)?;
         signed
             .as_slice()
             .try_into()
@@ -176,7 +174,9 @@ mod tests {
     fn sealed_with(alice: &Identity, change: impl FnOnce(&mut [u8; RECORD_LEN])) -> SealedRecord {
         let mut signed = record(alice).to_signed(alice).expect("alice's own record");
         change(&mut signed);
-        Seal::of(&alice.fingerprint()).close_with(&signed, NONCE).expect("sealing")
+        Seal::of(&alice.fingerprint())
+            .close_with(&signed, NONCE)
+            .expect("sealing")
     }
 
     fn open(sealed: &SealedRecord, identity: &Identity) -> Result<ContactRecord, RecordError> {
@@ -198,7 +198,9 @@ mod tests {
         let sealed = sealed_with(&seeded(1), |_| ());
         let hash = blake3::hash(sealed.to_text().as_bytes());
         assert_eq!(&hash.to_hex()[..32], "fb4779b478ec46ec5865829e1c418cde");
-        let signed = Seal::of(&seeded(1).fingerprint()).open(&sealed).expect("alice's own seal");
+        let signed = Seal::of(&seeded(1).fingerprint())
+            .open(&sealed)
+            .expect("alice's own seal");
         assert_eq!(
             hex::encode(&signed[97..140]),
             "002980a0f1c2b13480de83c4b134020100000000000000000000000000000001f4cb0100c0000201a0ce01"
@@ -235,7 +237,9 @@ mod tests {
         let hers = record(&mallory)
             .to_signed(&mallory)
             .expect("mallory's own record");
-        let sealed = Seal::of(&alice.fingerprint()).close_with(&hers, NONCE).expect("sealing");
+        let sealed = Seal::of(&alice.fingerprint())
+            .close_with(&hers, NONCE)
+            .expect("sealing");
         let Err(RecordError::WrongKey { found, expected }) = open(&sealed, &alice) else {
             panic!("accepted")
         };

@@ -18,7 +18,7 @@ pub(super) const RECORD_LEN: usize = 512;
 const KEY_LEN: usize = 32;
 const HEAD_LEN: usize = 1 + KEY_LEN + SIGNATURE_LEN + 2;
 /// Length of the longest body that fits, in bytes.
-pub(super) const BODY_LEN_MAX: usize = RECORD_LEN - HEAD_LEN;
+pub(super) const BODY_ROOM: usize = RECORD_LEN - HEAD_LEN;
 
 /// The parts of the signed form.
 pub(super) struct Parts<'a> {
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn a_body_that_fills_the_record_is_signed_and_one_byte_more_is_not() {
         let alice = Identity::from_seed(Zeroizing::new([1; 32])).expect("a seed of the right length");
-        assert!(sign(b"", &alice, &[0; BODY_LEN_MAX]).is_ok());
-        let error = sign(b"", &alice, &[0; BODY_LEN_MAX + 1]);
+        assert!(sign(b"", &alice, &[0; BODY_ROOM]).is_ok());
+        let error = sign(b"", &alice, &[0; BODY_ROOM + 1]);
         assert!(matches!(error, Err(RecordError::Malformed { .. })));
     }
 }
