@@ -2,14 +2,15 @@
 //! machine.
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
-//! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`store`], [`transfer`],
-//! `share`, [`mount`], and at last [`peer`], which starts and ends its mounts.
+//! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`pairing`], [`store`],
+//! [`transfer`], `share`, [`mount`], and at last [`peer`], which starts and ends its mounts.
 //! The relay is the crate `tandem_relay`. This crate uses only its API, with its feature `server`
 //! off.
 
 mod aligned;
 pub mod catalog;
 pub mod clock;
+mod crockford;
 pub mod health;
 mod hex;
 pub mod identity;
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod mount;
 #[cfg(unix)]
 mod ownership;
+pub mod pairing;
 pub mod peer;
 mod printable;
 pub mod reconnect;

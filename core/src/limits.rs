@@ -113,6 +113,29 @@ pub const LANE_BUFFER_LEN: usize = 256 * 1024;
 /// within seconds.
 pub const LANE_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+// ---- pairing ----
+
+/// Longest life of an invitation: a day. A code that lies about for longer is found by others.
+pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often the inviter asks the relay for an answer. A person has just typed the code and waits.
+pub const ANSWER_POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the joiner waits before it dials the inviter again, which refuses it until it has found
+/// the answer at the relay.
+pub const JOINER_DIAL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the inviter waits for the joiner's dial before it dials itself: one of the two may be
+/// behind a firewall.
+pub const INVITER_PATIENCE: Duration = Duration::from_secs(1);
+/// From an answer to the exchange of introductions. Three dials of 5 s with handshakes of 10 s.
+pub const PAIRING_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the other side may take to compare the check and agree: two people on a telephone.
+pub const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Lanes of the other side that wait to be used. It dials again while it is not expected yet.
+pub const PAIRING_LANES_MAX: usize = 4;
+/// Longest card that is handed over, in bytes: names, addresses and a few settings.
+pub const CARD_LEN_MAX: usize = 4 * 1024;
+/// Largest introduction, in bytes: a card, a key and a signature, each with its length.
+pub const INTRODUCTION_LEN_MAX: usize = CARD_LEN_MAX + 128;
+
 // ---- store ----
 
 /// Largest file that can be shared, in bytes (1 TiB). Its outline takes 32 MiB.

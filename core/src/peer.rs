@@ -3,7 +3,6 @@
 //! Owns no logic of its own; each call is carried out by the module of its subject. Programs and
 //! tests use this file, [`PeerConfig`], [`Event`] and the errors.
 
-mod addresses;
 mod config;
 mod connector;
 mod contact;
@@ -35,13 +34,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use addresses::LoopbackPeers;
 pub use config::PeerConfig;
 pub use error::{CloseError, ConnectError, PullError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
 pub use pull::Pulled;
 pub use status::{SessionState, Status};
 
+pub use crate::session::LoopbackPeers;
 pub use crate::share::{AddedTree, ShareError, SkippedFile};
 
 use crate::catalog::{Kind, SharePath, Shown};

@@ -9,6 +9,7 @@
 //! each strictly request and answer, driven by blocking threads on page-aligned buffers, because
 //! that moves bytes fastest.
 
+pub(crate) mod addresses;
 pub(crate) mod blocking;
 pub(crate) mod crossing;
 pub(crate) mod dial;
@@ -21,6 +22,7 @@ mod tests;
 pub(crate) mod tls;
 pub(crate) mod wire;
 
+pub use addresses::LoopbackPeers;
 pub use error::SessionError;
 pub(crate) use lane::SessionId;
 pub use wire::{RefusalReason, WireError};

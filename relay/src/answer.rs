@@ -70,9 +70,18 @@ pub(crate) enum Refusal {
     /// The path exists but doesn't take this method.
     #[error("this path doesn't take that method\nhint: the header `Allow` lists those it takes")]
     MethodNotAllowed,
-    /// The store is full, or this source has used up its share.
-    #[error("{full}")]
-    StoreFull { full: StoreError, retry_after: Duration },
+    /// The relay serves only the tokens that it was started for.
+    #[error("this relay does not serve that token\nhint: it serves one invitation; check the code")]
+    TokenNotServed,
+    /// `If-None-Match` with something else than `*`.
+    #[error("`If-None-Match` is not `*`, the only condition that a registration can have")]
+    UnknownCondition,
+    /// The store is full, this source has used up its share, or the token is taken.
+    #[error("{error}")]
+    Store {
+        error: StoreError,
+        retry_after: Duration,
+    },
     /// The relay serves the maximum number of connections.
     #[error("the relay serves {limit} connections already\nhint: try again later or use another relay")]
     TooManyConnections { limit: usize, retry_after: Duration },
@@ -89,16 +98,19 @@ impl Answer {
             Self::Found(_) | Self::Healthy => StatusCode::OK,
             Self::Withdrawn => StatusCode::NO_CONTENT,
             Self::Refused(refusal) => match refusal {
-                Refusal::BodyBroken | Refusal::BodyMalformed { .. } | Refusal::BlobEmpty => {
-                    StatusCode::BAD_REQUEST
-                }
+                Refusal::BodyBroken
+                | Refusal::BodyMalformed { .. }
+                | Refusal::BlobEmpty
+                | Refusal::UnknownCondition => StatusCode::BAD_REQUEST,
+                Refusal::TokenNotServed => StatusCode::FORBIDDEN,
                 Refusal::Token(_) => StatusCode::UNAUTHORIZED,
                 Refusal::UnknownToken | Refusal::UnknownPath => StatusCode::NOT_FOUND,
                 Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
                 Refusal::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
                 Refusal::BodyTooLong { .. } | Refusal::BlobTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 Refusal::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-                Refusal::StoreFull { full, .. } => match full {
+                Refusal::Store { error, .. } => match error {
+                    StoreError::Taken => StatusCode::CONFLICT,
                     StoreError::SourceEntriesFull { .. } | StoreError::SourceBytesFull { .. } => {
                         StatusCode::TOO_MANY_REQUESTS
                     }
@@ -139,7 +151,11 @@ impl Refusal {
             Self::Token(_) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::StoreFull { retry_after, .. } => {
+            Self::Store {
+                error: StoreError::Taken,
+                ..
+            } => {}
+            Self::Store { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
             }
             Self::TooManyConnections { retry_after, .. } => {

@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-/// `POST` stores a blob under the bearer token (201), `DELETE` withdraws it (204, or 404).
+/// `POST` stores a blob under the bearer token (201), `DELETE` withdraws it (204, or 404). With
+/// `If-None-Match: *` a blob is stored only if there is none under the token, else 409.
 pub const REGISTER_PATH: &str = "/register";
 /// `GET` answers the blob stored under the bearer token (200), or 404.
 pub const FETCH_PATH: &str = "/fetch";

@@ -1,5 +1,6 @@
 //! The configuration of a relay. Everything but the address has a default.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::limits::{Limits, StoreLimits};
 use crate::listen::Listen;
 use crate::source::Sources;
 use crate::store::{MemoryStore, Store};
+use crate::token::LookupToken;
 
 type Layer = Box<dyn FnOnce(Router) -> Router + Send>;
 
@@ -20,6 +22,7 @@ pub struct RelayConfig {
     pub(crate) limits: Limits,
     pub(crate) sources: Sources,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) only: Option<HashSet<LookupToken>>,
     pub(crate) layer: Layer,
 }
 
@@ -58,6 +61,14 @@ impl RelayConfig {
         self
     }
 
+    /// Serves only these tokens; requests with others are answered 403. For a peer that is the
+    /// relay of its own invitation.
+    #[must_use]
+    pub fn only(mut self, tokens: impl IntoIterator<Item = LookupToken>) -> Self {
+        self.only = Some(tokens.into_iter().collect());
+        self
+    }
+
     /// Wraps the router of the API when the relay starts, in place of an earlier layer. The layer
     /// is between the connection and the API; a panic in it fails only its request, and its answers
     /// carry `no-store` like all others.
@@ -73,6 +84,7 @@ impl RelayConfig {
             limits: Limits::default(),
             sources: Sources::default(),
             store: Arc::new(MemoryStore::new(StoreLimits::default(), Clock::system())),
+            only: None,
             layer: Box::new(|router| router),
         }
     }

@@ -45,6 +45,6 @@ pub use self::{
     listen::BindError,
     relay::{Drained, Relay},
     source::Sources,
-    store::{MemoryStore, Store},
+    store::{MemoryStore, OnTaken, Registration, Store},
     token::{LookupToken, TokenError},
 };

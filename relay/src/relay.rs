@@ -46,7 +46,7 @@ impl Relay {
         let (listener, addr) = config.listen.start()?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let limits = Arc::new(config.limits);
-        let api = routes::api(Arc::clone(&config.store), Arc::clone(&limits));
+        let api = routes::api(Arc::clone(&config.store), Arc::clone(&limits), config.only);
         let cut_off_count = Arc::new(AtomicUsize::new(0));
         tasks.spawn(sweep_regularly(config.store, limits.sweep_interval, stop.clone()));
         let acceptor = Acceptor {

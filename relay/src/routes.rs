@@ -4,11 +4,12 @@
 //! ([`crate::connection`]).
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +22,7 @@ use crate::answer::{Answer, Refusal};
 use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH, Source};
 use crate::body::read_blob;
 use crate::limits::Limits;
-use crate::store::{Store, StoreError, Withdrawal};
+use crate::store::{OnTaken, Registration, Store, StoreError, Withdrawal};
 use crate::token::LookupToken;
 
 /// What every request needs.
@@ -29,17 +30,20 @@ use crate::token::LookupToken;
 struct Desk {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
+    /// The only tokens that are served; `None` serves all.
+    only: Option<Arc<HashSet<LookupToken>>>,
 }
 
-/// The routes of the API, without what [`enclose`] adds.
-pub(crate) fn api(store: Arc<dyn Store>, limits: Arc<Limits>) -> Router {
+/// The routes of the API for the tokens `only`, or for all, without what [`enclose`] adds.
+pub(crate) fn api(store: Arc<dyn Store>, limits: Arc<Limits>, only: Option<HashSet<LookupToken>>) -> Router {
+    let only = only.map(Arc::new);
     Router::new()
         .route(REGISTER_PATH, post(register).delete(withdraw))
         .route(FETCH_PATH, get(fetch))
         .route(HEALTH_PATH, get(health))
         .fallback(async || Refusal::UnknownPath)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
-        .with_state(Desk { store, limits })
+        .with_state(Desk { store, limits, only })
 }
 
 /// Answers every request with 503: for connections beyond the limit.
@@ -66,29 +70,34 @@ async fn register(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    let token = LookupToken::from_headers(&headers)?;
+    let token = desk.token(&headers)?;
+    let on_taken = on_taken(&headers)?;
     let blob = read_blob(body, &desk.limits).await?;
-    desk.store
-        .register(token, blob, source)
-        .await
-        .map_err(|full| desk.refuse(full))?;
+    let registration = Registration {
+        token,
+        blob,
+        source,
+        on_taken,
+    };
+    let registered = desk.store.register(registration).await;
+    registered.map_err(|error| desk.refuse(error))?;
     Ok(Answer::Registered)
 }
 
 async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
-    let token = LookupToken::from_headers(&headers)?;
-    let blob = desk.store.fetch(&token).await.map_err(|full| desk.refuse(full))?;
+    let token = desk.token(&headers)?;
+    let blob = desk
+        .store
+        .fetch(&token)
+        .await
+        .map_err(|error| desk.refuse(error))?;
     blob.map(Answer::Found).ok_or(Refusal::UnknownToken)
 }
 
 async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
-    let token = LookupToken::from_headers(&headers)?;
-    match desk
-        .store
-        .withdraw(&token)
-        .await
-        .map_err(|full| desk.refuse(full))?
-    {
+    let token = desk.token(&headers)?;
+    let withdrawn = desk.store.withdraw(&token).await;
+    match withdrawn.map_err(|error| desk.refuse(error))? {
         Withdrawal::Removed => Ok(Answer::Withdrawn),
         Withdrawal::Unknown => Err(Refusal::UnknownToken),
     }
@@ -97,15 +106,32 @@ async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer
 /// A full relay is unhealthy, though it still answers for the entries it holds.
 async fn health(State(desk): State<Desk>) -> Result<Answer, Refusal> {
     let room = desk.store.check_room().await;
-    room.map(|()| Answer::Healthy).map_err(|full| desk.refuse(full))
+    room.map(|()| Answer::Healthy).map_err(|error| desk.refuse(error))
 }
 
 impl Desk {
-    fn refuse(&self, full: StoreError) -> Refusal {
-        Refusal::StoreFull {
-            full,
+    /// The token of a request, if this relay serves it.
+    fn token(&self, headers: &HeaderMap) -> Result<LookupToken, Refusal> {
+        let token = LookupToken::from_headers(headers)?;
+        let is_served = self.only.as_ref().is_none_or(|only| only.contains(&token));
+        is_served.then_some(token).ok_or(Refusal::TokenNotServed)
+    }
+
+    fn refuse(&self, error: StoreError) -> Refusal {
+        Refusal::Store {
+            error,
             retry_after: self.limits.retry_after,
         }
+    }
+}
+
+/// What `If-None-Match` asks for (RFC 9110, section 13.1.2).
+fn on_taken(headers: &HeaderMap) -> Result<OnTaken, Refusal> {
+    let mut values = headers.get_all(IF_NONE_MATCH).iter();
+    match (values.next().map(HeaderValue::as_bytes), values.next()) {
+        (None, _) => Ok(OnTaken::Replace),
+        (Some(b"*"), None) => Ok(OnTaken::Refuse),
+        _ => Err(Refusal::UnknownCondition),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod memory;
 
+use std::fmt;
 use std::pin::Pin;
 
 pub use self::memory::{MemoryStore, StoredEntry};
@@ -17,9 +18,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// Keeps blobs under tokens for a limited time.
 pub trait Store: Send + Sync + 'static {
-    /// Keeps `blob` under `token` for the store's time to live from now on, and replaces an older
-    /// entry. It counts for `source`, whichever source had registered the older one.
-    fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()>;
+    /// Keeps the blob of `registration` under its token for the store's time to live from now on.
+    /// Whether it replaces an older entry is decided in the same step.
+    fn register(&self, registration: Registration) -> StoreFuture<'_, ()>;
 
     /// The blob under `token`, if there is one and it has not expired.
     fn fetch<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Option<String>>;
@@ -34,6 +35,38 @@ pub trait Store: Send + Sync + 'static {
     fn sweep(&self) -> StoreFuture<'_, ()>;
 }
 
+/// What someone registers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// What it is stored under.
+    pub token: LookupToken,
+    /// What is stored.
+    pub blob: String,
+    /// Whom it counts for, whichever source had registered an older entry.
+    pub source: Source,
+    /// What happens to an older entry.
+    pub on_taken: OnTaken,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut registration = f.debug_struct("Registration");
+        registration
+            .field("blob_len", &self.blob.len())
+            .field("on_taken", &self.on_taken);
+        registration.finish_non_exhaustive()
+    }
+}
+
+/// What happens when there is an entry under the token of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTaken {
+    /// The registration replaces it.
+    Replace,
+    /// The registration is refused.
+    Refuse,
+}
+
 /// The outcome of [`Store::withdraw`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withdrawal {
@@ -46,6 +79,9 @@ pub enum Withdrawal {
 /// Why a store can't keep an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// There is an entry under the token, and it must not be replaced.
+    #[error("there is an entry under this token already\nhint: someone else was first; ask for a new code")]
+    Taken,
     /// The store holds the maximum number of entries.
     #[error(
         "the relay holds {limit} entries and takes no more now\nhint: try again later or use another relay"

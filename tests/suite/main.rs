@@ -35,6 +35,7 @@ mod fuse_sync;
 mod harness;
 mod nofuse;
 mod nofuse_sync;
+mod pairing;
 mod records;
 mod relay;
 mod resilience;

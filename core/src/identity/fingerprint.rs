@@ -3,7 +3,7 @@
 //!
 //! Text: the 20 bytes as 32 Crockford base32 symbols in eight groups of four, then a ninth group
 //! that checks them (20 bits, so one typing error in a million goes unnoticed). Parsing forgives
-//! case, spaces, dashes, and the usual mix-ups `O`/`0` and `I`/`L`/`1`. Anyone who has a
+//! case, spaces, dashes, and the usual mix-ups (see [`crate::crockford`]). Anyone who has a
 //! fingerprint can find the peer's addresses at a relay, so `Debug` and logs show only its
 //! beginning.
 
@@ -13,6 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::PublicKey;
+use crate::crockford::{self, Unreadable, symbol_of, symbols_of};
 
 /// Length of a fingerprint, in bytes.
 const FINGERPRINT_LEN: usize = 20;
@@ -22,8 +23,6 @@ const SYMBOL_COUNT: usize = 32;
 const GROUP_LEN: usize = 4;
 /// Symbols of the whole text, without separators.
 const TEXT_SYMBOL_COUNT: usize = SYMBOL_COUNT + GROUP_LEN;
-/// Crockford's alphabet: no I, L, O, U.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 const FINGERPRINT_CONTEXT: &str = "tandem 2026-11 fingerprint of an Ed25519 public key";
 const CHECK_CONTEXT: &str = "tandem 2026-11 check group of a fingerprint";
@@ -71,6 +70,16 @@ pub enum FingerprintError {
 /// The last group of a fingerprint's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckGroup([char; GROUP_LEN]);
+
+impl From<Unreadable> for FingerprintError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Empty => Self::Empty,
+            Unreadable::BadCharacter { character, position } => Self::BadCharacter { character, position },
+            Unreadable::WrongLength { found } => Self::WrongLength { found },
+        }
+    }
+}
 
 impl fmt::Display for CheckGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,9 +143,9 @@ impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
-        let symbols = read_symbols(text)?;
+        let symbols: [u8; TEXT_SYMBOL_COUNT] = crockford::read(text)?;
         let (values, check) = symbols.split_at(SYMBOL_COUNT);
-        let fingerprint = Self(bytes_of(values));
+        let fingerprint = Self(crockford::bytes_of(values));
         let expected = fingerprint.check_group();
         if check.iter().map(|value| symbol_of(*value)).eq(expected.0) {
             Ok(fingerprint)
@@ -144,65 +153,6 @@ impl FromStr for Fingerprint {
             Err(FingerprintError::WrongCheck { expected })
         }
     }
-}
-
-/// The 5-bit values of all symbols of `text`, in order, without separators.
-fn read_symbols(text: &str) -> Result<[u8; TEXT_SYMBOL_COUNT], FingerprintError> {
-    let mut values = [0; TEXT_SYMBOL_COUNT];
-    let mut found = 0;
-    for (index, character) in text.chars().enumerate() {
-        if is_separator(character) {
-            continue;
-        }
-        let value = value_of(character).ok_or(FingerprintError::BadCharacter {
-            character,
-            position: index + 1,
-        })?;
-        if let Some(slot) = values.get_mut(found) {
-            *slot = value;
-        }
-        found += 1;
-    }
-    match found {
-        TEXT_SYMBOL_COUNT => Ok(values),
-        0 => Err(FingerprintError::Empty),
-        found => Err(FingerprintError::WrongLength { found }),
-    }
-}
-
-/// Whitespace of any kind, hyphens, and the dashes that word processors make of them.
-fn is_separator(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
-}
-
-fn value_of(character: char) -> Option<u8> {
-    let symbol = match character.to_ascii_uppercase() {
-        'O' => '0',
-        'I' | 'L' => '1',
-        other => other,
-    };
-    ALPHABET
-        .iter()
-        .zip(0..)
-        .find_map(|(known, value)| (char::from(*known) == symbol).then_some(value))
-}
-
-fn symbol_of(value: u8) -> char {
-    char::from(ALPHABET[usize::from(value & 31)])
-}
-
-/// The symbols of `bytes`, five bits each, most significant first. Bits that fill no symbol are
-/// left out.
-fn symbols_of(bytes: &[u8]) -> impl Iterator<Item = char> {
-    let bit = |index: usize| (bytes[index / 8] >> (7 - index % 8)) & 1;
-    let value = move |first: usize| (first..first + 5).fold(0, |value, index| value << 1 | bit(index));
-    (0..bytes.len() * 8 / 5).map(move |index| symbol_of(value(index * 5)))
-}
-
-/// The inverse of [`symbols_of`] on values.
-fn bytes_of(values: &[u8]) -> [u8; FINGERPRINT_LEN] {
-    let bit = |index: usize| (values[index / 5] >> (4 - index % 5)) & 1;
-    std::array::from_fn(|byte| (byte * 8..byte * 8 + 8).fold(0, |value, index| value << 1 | bit(index)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::addresses::LoopbackPeers;
 use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
@@ -18,6 +17,7 @@ use crate::limits::{
 };
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
+use crate::session::LoopbackPeers;
 
 /// What a peer is started with. Make it with [`PeerConfig::new`] and change the defaults that don't
 /// fit.

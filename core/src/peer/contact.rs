@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::addresses::{self, LoopbackPeers};
 use super::error::ConnectError;
 use crate::clock::Clock;
 use crate::identity::{Fingerprint, Identity};
@@ -13,6 +12,7 @@ use crate::limits::{
     CONTACT_REFRESH_INTERVAL, CONTACT_RETRY_DELAY, PUBLISH_ATTEMPTS_MAX, REFRESH_RETRY_INTERVAL,
 };
 use crate::rendezvous::{ContactRecord, LookupToken, NewestRecords, RelayClient, RelayError, RelayProblem};
+use crate::session::addresses::{self, LoopbackPeers};
 
 /// What a peer publishes about itself, and how it uses the other peer's record.
 #[derive(Debug)]

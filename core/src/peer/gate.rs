@@ -29,6 +29,7 @@ impl Gate for Context {
         let outcome = match lane.purpose.clone() {
             Purpose::Control => self.admit_control(lane).await,
             Purpose::Data { session, requester } => self.admit_data(lane, session, requester).await,
+            Purpose::Pairing => lane.refuse(RefusalReason::UnknownSession).await,
         };
         if let Err(error) = outcome {
             tracing::debug!(%error, peer = remote.fmt_short(), "a lane was not opened");

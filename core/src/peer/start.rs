@@ -6,7 +6,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Weak};
 
-use super::addresses;
 use super::config::{Listen, PeerConfig};
 use super::contact::Contact;
 use super::context::{Context, Timing};
@@ -18,10 +17,10 @@ use crate::catalog::{Catalog, ReplicaId};
 use crate::identity::{Fingerprint, Identity};
 use crate::rendezvous::RelayClient;
 use crate::runtime::Runtime;
-use crate::session::SessionError;
 use crate::session::crossing::Crossings;
 use crate::session::listener::Listener;
 use crate::session::tls::{Expected, TlsIdentity};
+use crate::session::{SessionError, addresses};
 use crate::share::{Share, ShareParts};
 use crate::store::Depot;
 use crate::transfer::Demand;

@@ -24,7 +24,12 @@ impl LookupToken {
     /// The token of the peer with this fingerprint.
     #[must_use]
     pub fn of(fingerprint: &Fingerprint) -> Self {
-        Self(blake3::derive_key(TOKEN_CONTEXT, fingerprint.as_bytes()))
+        Self::derived(TOKEN_CONTEXT, fingerprint.as_bytes())
+    }
+
+    /// The token that `context` makes of a secret.
+    pub(super) fn derived(context: &str, secret: &[u8]) -> Self {
+        Self(blake3::derive_key(context, secret))
     }
 
     /// The token as the relay gets it: 64 hexadecimal digits.

@@ -1,11 +1,6 @@
 //! The contact record: where a peer can be reached, signed by its identity.
 //!
-//! The signed form has a fixed length, whatever the record says:
-//! ```text
-//! version 1 | public key 32 | signature 64 | body length 2, big endian | body, postcard
-//!           | zeros up to 512
-//! ```
-//! The signature covers a context, the version, the key and the body. Sealing is in `sealed`.
+//! Its signed form is in `signed`, sealing in `sealed`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,16 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::identity::{Fingerprint, Identity, PublicKey, SIGNATURE_LEN};
+use super::signed::{BODY_ROOM, Parts, RECORD_LEN, VERSION, sign};
+use crate::clock::millis;
+use crate::identity::{Fingerprint, Identity, PublicKey};
 use crate::limits::{CLOCK_SKEW_MAX, CONTACT_ADDRESS_COUNT_MAX, CONTACT_RECORD_LIFETIME};
 
-/// Length of the signed form, in bytes.
-pub(super) const RECORD_LEN: usize = 512;
-const KEY_LEN: usize = 32;
-const HEAD_LEN: usize = 1 + KEY_LEN + SIGNATURE_LEN + 2;
 /// Two times of at most 10 bytes, a count, and addresses of at most 20 bytes (kind, IPv6, port).
 const LONGEST_BODY_LEN: usize = 2 * 10 + 1 + CONTACT_ADDRESS_COUNT_MAX * 20;
-const _: () = assert!(HEAD_LEN + LONGEST_BODY_LEN <= RECORD_LEN);
+const _: () = assert!(LONGEST_BODY_LEN <= BODY_ROOM);
 
 const SIGNATURE_CONTEXT: &[u8] = b"tandem 2026-11 contact record\0";
 
@@ -118,7 +111,7 @@ pub enum RecordError {
 
 impl ContactRecord {
     /// The version of the format.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = VERSION;
 
     /// A record of the peer with `public_key`, valid from `issued_unix_ms` for
     /// [`CONTACT_RECORD_LIFETIME`]. A peer with no address can only dial. Zone and flow of an IPv6
@@ -176,7 +169,7 @@ impl ContactRecord {
         let body = body.map_err(|_| RecordError::Malformed {
             problem: "its body is too long",
         })?;
-        sign(identity, body)
+        sign(SIGNATURE_CONTEXT, identity, body)
     }
 
     /// Reads the signed form. Trusts nothing in it before it has checked the signature by the key
@@ -193,11 +186,7 @@ impl ContactRecord {
                 expected: *fingerprint,
             });
         }
-        let message = signed_message(Self::VERSION, &parts.public_key, parts.body);
-        parts
-            .public_key
-            .verify(&message, parts.signature)
-            .map_err(|_| RecordError::BrokenSignature)?;
+        parts.verify(SIGNATURE_CONTEXT)?;
         Ok(Self {
             public_key: parts.public_key,
             body: Body::decode(parts.body)?,
@@ -244,89 +233,8 @@ impl Body {
     }
 }
 
-/// The parts of the signed form, not verified.
-struct Parts<'a> {
-    public_key: PublicKey,
-    signature: &'a [u8; SIGNATURE_LEN],
-    body: &'a [u8],
-}
-
-impl<'a> Parts<'a> {
-    fn of(signed: &'a [u8; RECORD_LEN]) -> Result<Self, RecordError> {
-        let malformed = RecordError::Malformed {
-            problem: "its parts have wrong lengths",
-        };
-        let Some((&[found], rest)) = signed.split_first_chunk::<1>() else {
-            return Err(malformed);
-        };
-        if found != ContactRecord::VERSION {
-            return Err(RecordError::UnknownVersion {
-                found,
-                known: ContactRecord::VERSION,
-            });
-        }
-        let Some((public_key, rest)) = rest.split_first_chunk::<KEY_LEN>() else {
-            return Err(malformed);
-        };
-        let Some((signature, rest)) = rest.split_first_chunk::<SIGNATURE_LEN>() else {
-            return Err(malformed);
-        };
-        let Some((body_len, rest)) = rest.split_first_chunk::<2>() else {
-            return Err(malformed);
-        };
-        let body_len = usize::from(u16::from_be_bytes(*body_len));
-        let Some((body, padding)) = rest.split_at_checked(body_len) else {
-            return Err(malformed);
-        };
-        if padding.iter().any(|byte| *byte != 0) {
-            return Err(RecordError::Malformed {
-                problem: "its padding is not zeros",
-            });
-        }
-        Ok(Self {
-            public_key: PublicKey::from_bytes(*public_key),
-            signature,
-            body,
-        })
-    }
-}
-
-/// The signed form of a record with this body.
-fn sign(identity: &Identity, body: &[u8]) -> Result<Zeroizing<[u8; RECORD_LEN]>, RecordError> {
-    let too_long = RecordError::Malformed {
-        problem: "its body is too long",
-    };
-    let Ok(body_len) = u16::try_from(body.len()) else {
-        return Err(too_long);
-    };
-    let (version, public_key) = (ContactRecord::VERSION, identity.public_key());
-    let signature = identity.sign(&signed_message(version, &public_key, body));
-    let parts = [
-        &[version],
-        public_key.as_bytes().as_slice(),
-        &signature,
-        &body_len.to_be_bytes(),
-        body,
-    ]
-    .concat();
-    let mut signed = Zeroizing::new([0; RECORD_LEN]);
-    signed
-        .get_mut(..parts.len())
-        .ok_or(too_long)?
-        .copy_from_slice(&parts);
-    Ok(signed)
-}
-
-fn signed_message(version: u8, public_key: &PublicKey, body: &[u8]) -> Vec<u8> {
-    [SIGNATURE_CONTEXT, &[version], public_key.as_bytes(), body].concat()
-}
-
-fn without_zone(address: SocketAddr) -> SocketAddr {
+pub(super) fn without_zone(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -354,7 +262,7 @@ mod tests {
 
     /// Reads a record that alice signed herself: a valid signature does not make it well formed.
     fn read(body: &[u8]) -> Result<ContactRecord, RecordError> {
-        let signed = sign(&alice(), body)?;
+        let signed = sign(SIGNATURE_CONTEXT, &alice(), body)?;
         ContactRecord::from_signed(&signed, &alice().fingerprint())
     }
 
@@ -377,13 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_fills_the_record_is_signed_and_one_byte_more_is_not() {
-        assert!(sign(&alice(), &[0; RECORD_LEN - HEAD_LEN]).is_ok());
-        let error = sign(&alice(), &[0; RECORD_LEN - HEAD_LEN + 1]);
-        assert!(matches!(error, Err(RecordError::Malformed { .. })));
-    }
-
-    #[test]
     fn the_zone_of_an_address_is_left_out() {
         let zoned = SocketAddr::from(std::net::SocketAddrV6::new(
             [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(),
@@ -397,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..RECORD_LEN - HEAD_LEN)) {
+        fn arbitrary_signed_bodies_never_panic(body in prop::collection::vec(any::<u8>(), 0..BODY_ROOM)) {
             drop(read(&body));
         }
     }

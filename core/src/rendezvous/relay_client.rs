@@ -31,6 +31,15 @@ pub struct RelayClient {
     timeouts: RelayTimeouts,
 }
 
+/// The outcome of [`RelayClient::publish_first`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The record is there.
+    First,
+    /// Something else was there before.
+    Taken,
+}
+
 /// How long the client waits for a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayTimeouts {
@@ -92,15 +101,28 @@ impl RelayClient {
     /// Any [`RelayProblem`]. If the answer is lost, the relay may have stored the record;
     /// publishing again is harmless.
     pub async fn publish(&self, token: &LookupToken, sealed: &SealedRecord) -> Result<(), RelayError> {
-        let body = RegisterRequest {
-            blob: sealed.to_text(),
-        };
-        let request = self
-            .request(Method::POST, REGISTER_PATH)
-            .bearer_auth(token.to_text())
-            .json(&body);
-        let answer = self.send(Attempt::Publish, request).await?;
+        let answer = self
+            .send(Attempt::Publish, self.registration(token, sealed))
+            .await?;
         self.expect_success(Attempt::Publish, answer).await.map(drop)
+    }
+
+    /// As [`RelayClient::publish`], but only if there is nothing under `token`.
+    ///
+    /// # Errors
+    /// Any [`RelayProblem`]. If the answer is lost, the relay may have stored the record.
+    pub async fn publish_first(
+        &self,
+        token: &LookupToken,
+        sealed: &SealedRecord,
+    ) -> Result<Published, RelayError> {
+        let request = self.registration(token, sealed).header("if-none-match", "*");
+        let answer = self.send(Attempt::Publish, request).await?;
+        if answer.status() == StatusCode::CONFLICT {
+            return Ok(Published::Taken);
+        }
+        let answer = self.expect_success(Attempt::Publish, answer).await;
+        answer.map(|_| Published::First)
     }
 
     /// The record under `token`; `None` if there is none. It is still sealed: anyone may have put
@@ -145,6 +167,15 @@ impl RelayClient {
             .send(Attempt::CheckHealth, self.request(Method::GET, HEALTH_PATH))
             .await?;
         self.expect_success(Attempt::CheckHealth, answer).await.map(drop)
+    }
+
+    fn registration(&self, token: &LookupToken, sealed: &SealedRecord) -> RequestBuilder {
+        let body = RegisterRequest {
+            blob: sealed.to_text(),
+        };
+        self.request(Method::POST, REGISTER_PATH)
+            .bearer_auth(token.to_text())
+            .json(&body)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

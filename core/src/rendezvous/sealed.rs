@@ -13,7 +13,8 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use super::keys::{LookupToken, sealing_key};
-use super::record::{ContactRecord, RECORD_LEN, RecordError};
+use super::record::{ContactRecord, RecordError};
+use super::signed::RECORD_LEN;
 use crate::hex;
 use crate::identity::{Fingerprint, Identity};
 
@@ -36,10 +37,8 @@ impl ContactRecord {
     /// [`RecordError::ForeignSigner`] when `identity` is not the record's peer,
     /// [`RecordError::NoRandomness`].
     pub fn seal(&self, identity: &Identity) -> Result<SealedRecord, RecordError> {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).map_err(RecordError::NoRandomness)?;
         let signed = self.to_signed(identity)?;
-        SealedRecord::seal(&signed, &identity.fingerprint(), nonce)
+        Seal::of(&identity.fingerprint()).close(&signed)
     }
 }
 
@@ -50,7 +49,7 @@ impl SealedRecord {
     /// # Errors
     /// Each check has its own variant of [`RecordError`].
     pub fn open(&self, fingerprint: &Fingerprint, now_unix_ms: u64) -> Result<ContactRecord, RecordError> {
-        let signed = self.unseal(fingerprint)?;
+        let signed = Seal::of(fingerprint).open(self)?;
         let record = ContactRecord::from_signed(&signed, fingerprint)?;
         record.check_freshness(now_unix_ms)?;
         Ok(record)
@@ -61,47 +60,68 @@ impl SealedRecord {
     pub fn to_text(&self) -> String {
         hex::encode(&self.0)
     }
+}
 
-    fn seal(
-        signed: &[u8; RECORD_LEN],
-        fingerprint: &Fingerprint,
-        nonce: [u8; NONCE_LEN],
-    ) -> Result<Self, RecordError> {
-        let token = LookupToken::of(fingerprint);
-        let payload = Payload {
-            msg: signed,
-            aad: token.as_bytes(),
-        };
-        let ciphertext = cipher(fingerprint).encrypt(&XNonce::from(nonce), payload);
-        let ciphertext = ciphertext.map_err(|_| RecordError::BrokenSeal)?;
-        let bytes = [nonce.as_slice(), &ciphertext].concat();
-        bytes.try_into().map(Self).map_err(|_| RecordError::BrokenSeal)
+/// The key that seals a record, and the token under which the relay stores it.
+pub(super) struct Seal {
+    pub(super) token: LookupToken,
+    pub(super) key: Zeroizing<[u8; 32]>,
+}
+
+impl Seal {
+    /// The seal of contact records of the peer with this fingerprint.
+    fn of(fingerprint: &Fingerprint) -> Self {
+        Self {
+            token: LookupToken::of(fingerprint),
+            key: sealing_key(fingerprint),
+        }
     }
 
-    fn unseal(&self, fingerprint: &Fingerprint) -> Result<Zeroizing<[u8; RECORD_LEN]>, RecordError> {
-        let token = LookupToken::of(fingerprint);
-        let (nonce, ciphertext) = self
-            .0
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or(RecordError::BrokenSeal)?;
+    /// Seals a signed record under a fresh nonce.
+    pub(super) fn close(&self, signed: &[u8; RECORD_LEN]) -> Result<SealedRecord, RecordError> {
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).map_err(RecordError::NoRandomness)?;
+        self.close_with(signed, nonce)
+    }
+
+    fn close_with(
+        &self,
+        signed: &[u8; RECORD_LEN],
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<SealedRecord, RecordError> {
+        let payload = Payload {
+            msg: signed,
+            aad: self.token.as_bytes(),
+        };
+        let ciphertext = self.cipher().encrypt(&XNonce::from(nonce), payload);
+        let ciphertext = ciphertext.map_err(|_| RecordError::BrokenSeal)?;
+        let bytes = [nonce.as_slice(), &ciphertext].concat();
+        bytes
+            .try_into()
+            .map(SealedRecord)
+            .map_err(|_| RecordError::BrokenSeal)
+    }
+
+    /// The signed record in a sealed one. Its signature is not checked yet.
+    pub(super) fn open(&self, sealed: &SealedRecord) -> Result<Zeroizing<[u8; RECORD_LEN]>, RecordError> {
+        let parts = sealed.0.split_first_chunk::<NONCE_LEN>();
+        let (nonce, ciphertext) = parts.ok_or(RecordError::BrokenSeal)?;
         let payload = Payload {
             msg: ciphertext,
-            aad: token.as_bytes(),
+            aad: self.token.as_bytes(),
         };
-        let signed = cipher(fingerprint)
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map(Zeroizing::new);
-        let signed = signed.map_err(|_| RecordError::BrokenSeal)?;
+        let signed = self.cipher().decrypt(&XNonce::from(*nonce), payload);
+        let signed = signed.map(Zeroizing::new).map_err(|_| RecordError::BrokenSeal)?;
         signed
             .as_slice()
             .try_into()
             .map(Zeroizing::new)
             .map_err(|_| RecordError::BrokenSeal)
     }
-}
 
-fn cipher(fingerprint: &Fingerprint) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&Key::from(*sealing_key(fingerprint)))
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.key))
+    }
 }
 
 impl FromStr for SealedRecord {
@@ -154,7 +174,9 @@ mod tests {
     fn sealed_with(alice: &Identity, change: impl FnOnce(&mut [u8; RECORD_LEN])) -> SealedRecord {
         let mut signed = record(alice).to_signed(alice).expect("alice's own record");
         change(&mut signed);
-        SealedRecord::seal(&signed, &alice.fingerprint(), NONCE).expect("sealing")
+        Seal::of(&alice.fingerprint())
+            .close_with(&signed, NONCE)
+            .expect("sealing")
     }
 
     fn open(sealed: &SealedRecord, identity: &Identity) -> Result<ContactRecord, RecordError> {
@@ -176,7 +198,9 @@ mod tests {
         let sealed = sealed_with(&seeded(1), |_| ());
         let hash = blake3::hash(sealed.to_text().as_bytes());
         assert_eq!(&hash.to_hex()[..32], "fb4779b478ec46ec5865829e1c418cde");
-        let signed = sealed.unseal(&seeded(1).fingerprint()).expect("alice's own seal");
+        let signed = Seal::of(&seeded(1).fingerprint())
+            .open(&sealed)
+            .expect("alice's own seal");
         assert_eq!(
             hex::encode(&signed[97..140]),
             "002980a0f1c2b13480de83c4b134020100000000000000000000000000000001f4cb0100c0000201a0ce01"
@@ -213,7 +237,9 @@ mod tests {
         let hers = record(&mallory)
             .to_signed(&mallory)
             .expect("mallory's own record");
-        let sealed = SealedRecord::seal(&hers, &alice.fingerprint(), NONCE).expect("sealing");
+        let sealed = Seal::of(&alice.fingerprint())
+            .close_with(&hers, NONCE)
+            .expect("sealing");
         let Err(RecordError::WrongKey { found, expected }) = open(&sealed, &alice) else {
             panic!("accepted")
         };

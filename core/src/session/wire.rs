@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
         /// Which side asks for contents on this lane.
         requester: Requester,
     },
+    /// Two single-use identities exchange those that last.
+    Pairing,
 }
 
 /// Which side of a data lane asks. The order of the variants is their number on the wire: append

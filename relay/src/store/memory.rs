@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Store, StoreError, StoreFuture, Withdrawal};
+use super::{OnTaken, Registration, Store, StoreError, StoreFuture, Withdrawal};
 use crate::api::{BLOB_LEN_MAX, Source, TOKEN_LEN_MAX};
 use crate::clock::Clock;
 use crate::limits::{SWEEP_BATCH_COUNT, StoreLimits};
@@ -83,9 +83,18 @@ impl MemoryStore {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, token: LookupToken, blob: String, source: Source) -> Result<(), StoreError> {
+    fn put(&self, registration: Registration) -> Result<(), StoreError> {
+        let Registration {
+            token,
+            blob,
+            source,
+            on_taken,
+        } = registration;
         let now = self.clock.now();
         let mut shelf = self.shelf();
+        if on_taken == OnTaken::Refuse && shelf.live(&token, now).is_some() {
+            return Err(StoreError::Taken);
+        }
         shelf.make_room(now, |shelf| {
             shelf.check_room_for(&token, entry_len(&token, &blob), source, &self.limits)
         })?;
@@ -103,9 +112,7 @@ impl MemoryStore {
 
     fn live_blob(&self, token: &LookupToken) -> Option<String> {
         let now = self.clock.now();
-        let shelf = self.shelf();
-        let entry = shelf.entries.get(token).filter(|entry| entry.expiry.at > now)?;
-        Some(entry.blob.clone())
+        Some(self.shelf().live(token, now)?.blob.clone())
     }
 
     fn take(&self, token: &LookupToken) -> Withdrawal {
@@ -124,8 +131,8 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn register(&self, token: LookupToken, blob: String, source: Source) -> StoreFuture<'_, ()> {
-        Box::pin(async move { self.put(token, blob, source) })
+    fn register(&self, registration: Registration) -> StoreFuture<'_, ()> {
+        Box::pin(async move { self.put(registration) })
     }
 
     fn fetch<'a>(&'a self, token: &'a LookupToken) -> StoreFuture<'a, Option<String>> {
@@ -197,6 +204,11 @@ struct Expiry {
 }
 
 impl Shelf {
+    /// The entry under the token, unless it has expired.
+    fn live(&self, token: &LookupToken, now: Duration) -> Option<&Entry> {
+        self.entries.get(token).filter(|entry| entry.expiry.at > now)
+    }
+
     /// Sweeps until `check` finds room or nothing is left to sweep.
     fn make_room(
         &mut self,

@@ -37,6 +37,35 @@ pub(crate) async fn registering_again_replaces_the_blob(target: Target) {
     relay.close().await;
 }
 
+pub(crate) async fn a_token_is_taken_only_once_if_the_registration_asks_for_that(target: Target) {
+    let relay = target.start().await;
+    let first = |blob| conditional(&token("alice"), blob, "*");
+    assert_eq!(relay.ask(&first("first")).await.status, 201);
+    let error = relay.ask(&first("second")).await.refusal(409);
+    assert!(error.contains("already"), "{error}");
+    assert_eq!(relay.fetch("alice").await.body, r#"{"blob":"first"}"#);
+    assert_eq!(relay.withdraw("alice").await.status, 204);
+    assert_eq!(relay.ask(&first("second")).await.status, 201);
+    relay.close().await;
+}
+
+pub(crate) async fn a_condition_other_than_a_star_is_400(target: Target) {
+    let relay = target.start().await;
+    for condition in ["\"tag\"", "", "*\r\nIf-None-Match: *"] {
+        let reply = relay
+            .ask(&conditional(&token("alice"), "sealed", condition))
+            .await;
+        reply.refusal(400);
+    }
+    relay.fetch("alice").await.refusal(404);
+    relay.close().await;
+}
+
+fn conditional(token: &str, blob: &str, condition: &str) -> String {
+    let registration = registration(token, blob);
+    registration.replacen("\r\n\r\n", &format!("\r\nIf-None-Match: {condition}\r\n\r\n"), 1)
+}
+
 pub(crate) async fn fetching_an_unknown_token_is_404(target: Target) {
     let relay = target.start().await;
     let error = relay.fetch("alice").await.refusal(404);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tandem_relay::clock::{Clock, ManualClock};
-use tandem_relay::{BindError, Drained, Limits, MemoryStore, Relay, RelayConfig, StoreLimits};
+use tandem_relay::{BindError, Drained, Limits, LookupToken, MemoryStore, Relay, RelayConfig, StoreLimits};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
@@ -41,6 +41,22 @@ async fn a_socket_that_the_caller_bound_is_served() {
             .status,
         200
     );
+    let _drained = relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_relay_for_some_tokens_refuses_every_request_with_another_one() {
+    let alice = LookupToken::parse(&token("alice")).unwrap();
+    let relay = Relay::bind(config().only([alice])).await.unwrap();
+    let served = ask(&relay, &registration(&token("alice"), "sealed")).await;
+    assert_eq!(served.status, 201);
+    for bytes in [
+        registration(&token("bob"), "sealed"),
+        request("GET", "/fetch", &token("bob")),
+        request("DELETE", "/register", &token("bob")),
+    ] {
+        ask(&relay, &bytes).await.refusal(403);
+    }
     let _drained = relay.shutdown().await;
 }
 

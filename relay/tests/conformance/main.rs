@@ -52,6 +52,8 @@ conformance! {
         a_blob_is_fetched_exactly_as_it_was_registered,
         each_token_sees_only_its_own_blob,
         registering_again_replaces_the_blob,
+        a_token_is_taken_only_once_if_the_registration_asks_for_that,
+        a_condition_other_than_a_star_is_400,
         fetching_an_unknown_token_is_404,
         withdrawing_removes_the_entry_and_is_404_the_second_time,
         health_is_200,

@@ -41,12 +41,12 @@ pub(super) const HOUSES: [House; 3] = [
     House {
         sources: "core/src",
         floors: &[
-            &["limits|clock|aligned|hex|ownership|printable|runtime|unix_time"],
+            &["limits|clock|aligned|crockford|hex|ownership|printable|runtime|unix_time"],
             &["identity"],
             &["rendezvous"],
             &["catalog", "health|reconnect"],
             &["session"],
-            &["store"],
+            &["store", "pairing"],
             &["transfer"],
             &["share"],
             &["mount"],

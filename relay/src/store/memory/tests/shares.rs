@@ -18,30 +18,30 @@ const ENTRIES_FULL: StoreError = StoreError::SourceEntriesFull { limit: 2 };
 #[test]
 fn one_entry_past_a_share_is_refused_while_other_sources_have_theirs() {
     let (store, _manual) = shared();
-    store.put(token("a"), "x".into(), source(1)).unwrap();
-    store.put(token("b"), "x".into(), source(1)).unwrap();
-    assert_eq!(store.put(token("c"), "x".into(), source(1)), Err(ENTRIES_FULL));
-    store.put(token("c"), "x".into(), source(2)).unwrap();
+    put(&store, token("a"), "x".into(), source(1)).unwrap();
+    put(&store, token("b"), "x".into(), source(1)).unwrap();
+    assert_eq!(put(&store, token("c"), "x".into(), source(1)), Err(ENTRIES_FULL));
+    put(&store, token("c"), "x".into(), source(2)).unwrap();
 }
 
 #[test]
 fn one_byte_past_a_share_is_refused() {
     let (store, _manual) = shared();
-    store.put(token("a"), "x".repeat(70), source(1)).unwrap();
+    put(&store, token("a"), "x".repeat(70), source(1)).unwrap();
     let full = StoreError::SourceBytesFull { len: 101, limit: 100 };
-    assert_eq!(store.put(token("a"), "x".repeat(71), source(1)), Err(full));
-    store.put(token("a"), "y".repeat(70), source(1)).unwrap();
+    assert_eq!(put(&store, token("a"), "x".repeat(71), source(1)), Err(full));
+    put(&store, token("a"), "y".repeat(70), source(1)).unwrap();
     let full = StoreError::SourceBytesFull { len: 31, limit: 100 };
-    assert_eq!(store.put(token("b"), "x".into(), source(1)), Err(full));
+    assert_eq!(put(&store, token("b"), "x".into(), source(1)), Err(full));
 }
 
 #[test]
 fn replacing_an_own_entry_does_not_count_twice() {
     let (store, _manual) = shared();
-    store.put(token("a"), "x".into(), source(1)).unwrap();
-    store.put(token("b"), "x".into(), source(1)).unwrap();
+    put(&store, token("a"), "x".into(), source(1)).unwrap();
+    put(&store, token("b"), "x".into(), source(1)).unwrap();
     for _ in 0..10 {
-        store.put(token("a"), "again".into(), source(1)).unwrap();
+        put(&store, token("a"), "again".into(), source(1)).unwrap();
     }
     assert_eq!(store.shelf().share_of(source(1)).entry_count, 2);
 }
@@ -49,8 +49,8 @@ fn replacing_an_own_entry_does_not_count_twice() {
 #[test]
 fn an_entry_that_another_source_replaces_counts_only_for_that_source() {
     let (store, _manual) = shared();
-    store.put(token("a"), "x".into(), source(1)).unwrap();
-    store.put(token("a"), "moved".into(), source(2)).unwrap();
+    put(&store, token("a"), "x".into(), source(1)).unwrap();
+    put(&store, token("a"), "moved".into(), source(2)).unwrap();
     let shelf = store.shelf();
     assert_eq!(shelf.share_of(source(1)), Held::default());
     assert_eq!((shelf.share_of(source(2)), shelf.shares.len()), (shelf.held, 1));
@@ -60,13 +60,13 @@ fn an_entry_that_another_source_replaces_counts_only_for_that_source() {
 fn a_share_is_given_back_by_withdrawal_and_by_expiry() {
     let (store, manual) = shared();
     for name in ["a", "b"] {
-        store.put(token(name), "x".into(), source(1)).unwrap();
+        put(&store, token(name), "x".into(), source(1)).unwrap();
     }
     assert_eq!(store.take(&token("a")), Withdrawal::Removed);
-    store.put(token("c"), "x".into(), source(1)).unwrap();
-    assert_eq!(store.put(token("d"), "x".into(), source(1)), Err(ENTRIES_FULL));
+    put(&store, token("c"), "x".into(), source(1)).unwrap();
+    assert_eq!(put(&store, token("d"), "x".into(), source(1)), Err(ENTRIES_FULL));
     manual.advance(TTL);
-    store.put(token("d"), "x".into(), source(1)).unwrap();
+    put(&store, token("d"), "x".into(), source(1)).unwrap();
     assert_eq!(store.shelf().share_of(source(1)).entry_count, 1);
 }
 
@@ -81,16 +81,12 @@ fn there_is_room_until_the_longest_entry_no_longer_fits() {
         entry_ttl: TTL,
     });
     let alice = token("alice");
-    store
-        .put(alice.clone(), "x".repeat(longest - 30), source(1))
-        .unwrap();
+    put(&store, alice.clone(), "x".repeat(longest - 30), source(1)).unwrap();
     assert_eq!(store.has_room(), Ok(()));
-    store
-        .put(alice.clone(), "x".repeat(longest - 29), source(1))
-        .unwrap();
+    put(&store, alice.clone(), "x".repeat(longest - 29), source(1)).unwrap();
     assert!(matches!(store.has_room(), Err(StoreError::BytesFull { .. })));
-    store.put(alice, "x".into(), source(1)).unwrap();
-    store.put(token("bob"), "x".into(), source(1)).unwrap();
+    put(&store, alice, "x".into(), source(1)).unwrap();
+    put(&store, token("bob"), "x".into(), source(1)).unwrap();
     assert_eq!(store.has_room(), Err(StoreError::EntriesFull { limit: 2 }));
     manual.advance(TTL);
     assert_eq!(store.has_room(), Ok(()));

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::limits::CONTACT_ADDRESS_COUNT_MAX;
 
 /// Whether loopback addresses in the record of another peer are dialled. Addresses that are given
-/// to [`connect_directly`](super::Peer::connect_directly) are always dialled.
+/// to [`connect_directly`](crate::peer::Peer::connect_directly) are always dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoopbackPeers {
     /// Only where this machine has no other address: then the other peer can only be on it.
