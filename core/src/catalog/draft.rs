@@ -205,7 +205,12 @@ impl<'a> Draft<'a> {
     pub(super) fn replace(&mut self, group: &LeafGroup, version: Version) -> Result<EntryId, CatalogError> {
         self.drop_versions(group);
         let id = group.newest().map_or(EntryId::ROOT, |(_, id)| id);
-        self.add_version(id, version)
+        let got = self.add_version(id, version)?;
+        if got != id {
+            let members = group.members.iter();
+            self.remade.extend(members.map(|(_, old)| (*old, got)));
+        }
+        Ok(got)
     }
 
     /// Adds a version beside those that an entry has. Returns the entry that has the new one:

@@ -3,9 +3,13 @@
 
 use super::serves;
 use super::unshared::{Two, path};
-use crate::catalog::{Dot, EntryId, EntryState, FileVersion, Kind, Name, Place, ReplicaId, Seen, Version};
+use crate::catalog::{
+    Dot, EntryId, EntryState, FileVersion, Holding, Kind, Name, Place, ReplicaId, Seen, Version,
+};
 use crate::limits::{ENTRY_REPLICAS_MAX, RIVALS_REMADE_MAX};
 use crate::peer::tests::content;
+use crate::share::Claim;
+use crate::store::Guard;
 
 impl Two {
     /// Mallory makes an entry of its own at the top, whose only version has this counter.
@@ -198,6 +202,75 @@ async fn a_state_that_is_too_large_together_with_ours_keeps_no_other_out() {
     assert!(two.alice.list().iter().any(|shown| shown.path == path("new")));
     assert!(serves(&two.alice, b"notes"));
     two.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_edited_through_a_mount_stays_the_users_if_its_entry_is_made_anew() {
+    let two = Two::new().await;
+    let notes = two.share("notes.txt", b"mine").await;
+    count_up(&two);
+    let made = {
+        let mut files = two.alice.share.files();
+        let shown = files.catalog.lookup(&notes).unwrap();
+        let written = Kind::File(FileVersion {
+            content: content(b"written"),
+            mtime_ns: 0,
+            mode: 0o644,
+        });
+        let edited = files.catalog.edit(shown.key(), shown.dot, written, Holding::Held);
+        let edited = edited.unwrap();
+        assert_ne!(edited.shown.id, shown.id);
+        files.settle(&edited.change);
+        edited.shown.id
+    };
+    let check = |id: EntryId| {
+        let claim = Claim {
+            share: two.alice.share.clone(),
+            file: Some((id, content(b"other"))),
+        };
+        claim.check(&two.at("notes.txt").canonicalize().unwrap())
+    };
+    assert!(check(made).is_ok() && check(EntryId::from_bytes([1; 16])).is_err());
+    two.close().await;
+}
+
+#[tokio::test]
+async fn what_was_planted_at_a_third_peer_removes_one_edit_but_neither_the_file_nor_the_next_edit() {
+    for lead in [10, u64::MAX / 2] {
+        let two = Two::new().await;
+        let notes = two.share("notes.txt", b"first").await;
+        // A state that has seen what alice will do next.
+        let carol = &two.mallory;
+        let mut states = carol.share.files().catalog.all_states();
+        for (_, state) in &mut states {
+            let replica = two.alice.share.files().catalog.replica();
+            let counter = state.place.stamp.counter + lead;
+            state.seen.note(Dot { counter, replica });
+        }
+        carol.share.merge(states).unwrap();
+        two.alice
+            .replace(two.write("notes.txt", b"second"), &notes)
+            .await
+            .unwrap();
+        let exchange = || {
+            two.mallory_hears();
+            two.alice_hears();
+        };
+        exchange();
+        assert!(two.alice.list().is_empty() && carol.list().is_empty(), "{lead}");
+        assert_eq!(std::fs::read(two.at("notes.txt")).unwrap(), b"second");
+        assert_eq!(two.alice.add(two.at("notes.txt")).await.unwrap(), notes);
+        exchange();
+        for bytes in [b"third!", b"fourth"] {
+            let edited = two.write("notes.txt", bytes);
+            two.alice.add(edited).await.unwrap();
+            exchange();
+            let shown = carol.share.files().file(&notes).unwrap();
+            assert_eq!(shown.content, content(bytes), "{lead}");
+            assert!(serves(&two.alice, bytes), "{lead}");
+        }
+        two.close().await;
+    }
 }
 
 /// Entries of one name with one content, as only a modified program makes them.
