@@ -107,6 +107,8 @@ impl Share {
         for events in piece.news.parts() {
             self.catalog_changed(&files, &events);
         }
+        drop(files);
+        self.announce(piece.renewed);
         Ok(piece.news)
     }
 
