@@ -20,6 +20,8 @@ mod ownership;
 pub mod peer;
 mod printable;
 pub mod reconnect;
+#[cfg(test)]
+mod recorded_log;
 pub mod rendezvous;
 mod runtime;
 pub mod session;
