@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tracing::Level;
 
 use super::*;
-use crate::catalog::{Catalog, ReplicaId};
+use crate::catalog::{Catalog, Dot, ReplicaId};
 use crate::peer::{Peer, PeerConfig};
 use crate::recorded_log::RecordedLog;
 
@@ -68,6 +68,35 @@ async fn one_digest_in_a_session_is_answered() {
     let health = session.take_message(&bob.context, Some(Ok(again)));
     assert_eq!(health, Some(HealthEvent::Received));
     assert!(!session.outgoing.has_any(), "all entries are sent again");
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
+}
+
+// On one thread, so no task takes the marked entries before the test has looked.
+#[tokio::test]
+async fn a_version_that_comes_back_because_it_was_undone_unseen_is_sent() {
+    let (alice, bob) = (started().await, started().await);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("file"), b"text").unwrap();
+    let name = alice.add(root.path().join("file")).await.unwrap();
+    let mut events = bob.events();
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Catalog(_)) {} };
+    timeout(PATIENCE, arrived).await.unwrap();
+    let session = alice.context.slot.session().unwrap();
+    assert!(!session.outgoing.has_any());
+    let mut states = alice.share.files().catalog.all_states();
+    for (_, state) in &mut states {
+        let replica = alice.share.files().catalog.replica();
+        let counter = state.place.stamp.counter + 10;
+        state.seen.note(Dot { counter, replica });
+        state.versions.clear();
+    }
+    alice.share.merge(states).unwrap();
+    assert!(alice.share.files().file(&name).is_some());
+    assert!(session.outgoing.has_any());
     alice.close().await.unwrap();
     bob.close().await.unwrap();
 }
