@@ -9,13 +9,14 @@
 //!
 //! Not here: the bytes of files and where they are stored (`store`, `transfer`), sending and paging
 //! (`peer`), and persistence. Reading order: [`SharePath`], then `dot` and `state` (what is
-//! replicated), `tree` (the index), `view` and `key` (what is shown, and where), `edit`, `rename`,
-//! `revise` and `draft` (local changes), `merge` and `digest` (exchange).
+//! replicated), `tree` (the index), `view`, `key` and `contents` (what is shown, and where),
+//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 mod conflict_name;
+mod contents;
 mod digest;
 mod dot;
 mod draft;

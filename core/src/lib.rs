@@ -22,6 +22,8 @@ pub mod pairing;
 pub mod peer;
 mod printable;
 pub mod reconnect;
+#[cfg(test)]
+mod recorded_log;
 pub mod rendezvous;
 mod runtime;
 pub mod session;

@@ -3,8 +3,8 @@
 //!
 //! Owns the only lock around the catalog: it is held for one operation, never across an await.
 //! Knows neither sessions nor kernels. A mount sees changes as an [`Observer`]; the peer that runs
-//! the share gives it [`Hooks`]. Reading order: `error shared_file grants served files`, then the
-//! parts of [`Share`]: `changes tree claim own_store recheck remote_file`.
+//! the share gives it [`Hooks`]. Reading order: `error shared_file grants own_files served files`,
+//! then the parts of [`Share`]: `changes tree claim own_store recheck remote_file`.
 
 mod changes;
 mod claim;
@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod grants;
 mod observer;
+mod own_files;
 mod own_store;
 mod recheck;
 mod remote_file;

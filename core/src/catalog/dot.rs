@@ -66,6 +66,11 @@ impl Seen {
         self.0.contains_key(replica) || self.0.len() < ENTRY_REPLICAS_OWN_MAX
     }
 
+    /// Up to which counter it has seen the dots of `replica`.
+    pub(super) fn counter_of(&self, replica: &ReplicaId) -> u64 {
+        self.0.get(replica).copied().unwrap_or(0)
+    }
+
     /// How many replicas it names.
     pub(super) fn replica_count(&self) -> usize {
         self.0.len()

@@ -52,6 +52,20 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// On top of states that were merged. Versions of ours in `undone` come back with new dots.
+    pub(super) fn renewing(
+        catalog: &'a Catalog,
+        merged: &BTreeMap<EntryId, EntryState>,
+        undone: Vec<(EntryId, Version)>,
+    ) -> Result<Drafted, CatalogError> {
+        let mut draft = Self::new(catalog);
+        draft.states = merged.clone();
+        for (id, version) in undone {
+            draft.put_beside(id, version)?;
+        }
+        draft.finish()
+    }
+
     /// What was drafted, if it keeps to the limits.
     pub(super) fn finish(self) -> Result<Drafted, CatalogError> {
         self.catalog.check_room(&self.states)?;
@@ -205,13 +219,23 @@ impl<'a> Draft<'a> {
     pub(super) fn replace(&mut self, group: &LeafGroup, version: Version) -> Result<EntryId, CatalogError> {
         self.drop_versions(group);
         let id = group.newest().map_or(EntryId::ROOT, |(_, id)| id);
-        self.add_version(id, version)
+        let got = self.add_version(id, version)?;
+        if got != id {
+            let members = group.members.iter();
+            self.remade.extend(members.map(|(_, old)| (*old, got)));
+        }
+        Ok(got)
     }
 
     /// Adds a version beside those that an entry has. Returns the entry that has the new one:
     /// another, new entry if this one has no room.
     pub(super) fn add_version(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         self.lead(id)?;
+        self.put_beside(id, version)
+    }
+
+    /// As [`Draft::add_version`], whatever else is under that name.
+    fn put_beside(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
             let parent = self.catalog.tree.shown_parent(id, &full.place);
             return self.make_entry(parent, full.place.name.clone(), version);

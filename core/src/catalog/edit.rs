@@ -12,7 +12,7 @@ use super::draft::{Draft, Drafted, FOLDER};
 use super::error::CatalogError;
 use super::revise::Holding;
 use super::share_path::SharePath;
-use super::state::{EntryId, FileVersion, Kind, LinkVersion, Version};
+use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
 use crate::limits::SHARED_MODE_MAX;
@@ -26,6 +26,9 @@ pub struct Change {
     /// The versions that the operation made. A rename makes none for an entry that keeps what it
     /// has.
     pub made: Vec<(EntryId, Dot)>,
+    /// The contents of the versions that the operation replaced or removed; `None` for those of a
+    /// folder or a link. An entry may still have the content in another version.
+    pub dropped: Vec<(EntryId, Option<ContentId>)>,
     /// Entries that take no change of ours, and the new entries that have got their versions.
     pub remade: Vec<(EntryId, EntryId)>,
 }
@@ -187,11 +190,18 @@ impl Catalog {
                 .is_some_and(|known| known.versions.contains_key(dot))
         };
         let made = dots.filter(|made| !is_known(made)).collect();
+        let dropped = states.iter().flat_map(|(id, state)| {
+            let known = self.state(*id).into_iter().flat_map(|known| &known.versions);
+            let gone = known.filter(|(dot, _)| !state.versions.contains_key(dot));
+            gone.map(|(_, version)| (*id, version.content()))
+        });
+        let dropped = dropped.collect();
         self.store(states);
         self.counter = self.counter.max(counter);
         Change {
             touched,
             made,
+            dropped,
             remade,
         }
     }

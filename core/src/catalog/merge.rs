@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::Catalog;
+use super::draft::Draft;
 use super::error::{CatalogError, StateFault};
 use super::events::{CatalogEvent, News};
 use super::room::Room;
-use super::state::{EntryId, EntryState};
+use super::state::{EntryId, EntryState, Version};
 use super::visible_changes::Difference;
 use crate::limits::MERGE_PIECE_ENTRIES_MAX;
 
@@ -48,7 +49,7 @@ impl Catalog {
         let Batch { states, mut left_out } = self.checked(states)?;
         left_out.take().map_or(Ok(()), Err)?;
         let merged = self.merged(states, &mut left_out)?;
-        Ok(self.store_and_compare(merged).news.events().collect())
+        Ok(self.store_merged(merged).news.events().collect())
     }
 
     /// Checks a batch of states as [`Catalog::merge`] does, and changes nothing. A state that is
@@ -92,13 +93,21 @@ impl Catalog {
         let count = states.len().min(MERGE_PIECE_ENTRIES_MAX);
         let piece: Vec<_> = states.drain(..count).collect();
         let merged = self.merged(piece, left_out).inspect_err(|_| states.clear())?;
-        let entries = merged.keys().copied().collect();
-        let Difference { news, displaced } = self.store_and_compare(merged);
+        let entries = merged.states.keys().copied().collect();
+        let renewed = merged.renewed.clone();
+        let Difference { news, displaced } = self.store_merged(merged);
         Ok(MergedPiece {
             entries,
             displaced,
             news,
+            renewed,
         })
+    }
+
+    fn store_merged(&mut self, merged: Merged) -> Difference {
+        let difference = self.store_and_compare(merged.states);
+        self.counter = self.counter.max(merged.counter);
+        difference
     }
 
     /// The states that differ from ours once the given states are merged in, but for those that are
@@ -107,19 +116,59 @@ impl Catalog {
         &self,
         states: impl IntoIterator<Item = (EntryId, EntryState)>,
         left_out: &mut Option<CatalogError>,
-    ) -> Result<BTreeMap<EntryId, EntryState>, CatalogError> {
-        let mut merged = BTreeMap::new();
+    ) -> Result<Merged, CatalogError> {
+        let mut merged = Merged::default();
+        let mut undone = Vec::new();
         for (id, state) in states {
+            let lost = self.undone_by(id, &state);
             match self.joined(id, Cow::Owned(state)) {
                 Ok(joined) if self.state(id) != Some(&*joined) => {
-                    merged.insert(id, joined.into_owned());
+                    merged.states.insert(id, joined.into_owned());
+                    undone.extend(lost.into_iter().map(|version| (id, version)));
                 }
                 Ok(_) => {}
                 Err(error) => *left_out = Some(error),
             }
         }
-        self.check_room(&merged)?;
+        if !undone.is_empty() {
+            self.renew(&mut merged, undone);
+        }
+        self.check_room(&merged.states)?;
         Ok(merged)
+    }
+
+    /// The versions of ours that a state removes without having seen them. It counts dots of ours
+    /// as seen that we have not made, so its maker has invented them, to undo what we do next. It
+    /// may have come by way of an honest peer.
+    fn undone_by(&self, id: EntryId, state: &EntryState) -> Vec<Version> {
+        let Some(known) = self.state(id) else {
+            return Vec::new();
+        };
+        let made = known.seen.counter_of(&self.replica);
+        if state.seen.counter_of(&self.replica) <= made {
+            return Vec::new();
+        }
+        let ours = known
+            .versions
+            .iter()
+            .filter(|(dot, _)| dot.replica == self.replica);
+        let gone = ours.filter(|(dot, _)| !state.versions.contains_key(*dot));
+        gone.map(|(_, version)| version.clone()).collect()
+    }
+
+    /// Adds versions that were undone to what is merged, as changes of ours. If they have no room,
+    /// they stay undone.
+    fn renew(&self, merged: &mut Merged, undone: Vec<(EntryId, Version)>) {
+        let entries: Vec<_> = undone.iter().map(|(id, _)| *id).collect();
+        if let Ok(drafted) = Draft::renewing(self, &merged.states, undone) {
+            let is_new = |id: &&EntryId| !merged.states.contains_key(id);
+            let made: Vec<_> = drafted.states.keys().filter(is_new).copied().collect();
+            *merged = Merged {
+                states: drafted.states,
+                counter: drafted.counter,
+                renewed: entries.into_iter().chain(made).collect(),
+            };
+        }
     }
 
     /// Our state of an entry, with the given one merged in.
@@ -141,6 +190,15 @@ impl Catalog {
     }
 }
 
+/// States to be stored.
+#[derive(Default)]
+struct Merged {
+    states: BTreeMap<EntryId, EntryState>,
+    /// The counter of the last dot that was made for them; 0 if none was.
+    counter: u64,
+    renewed: Vec<EntryId>,
+}
+
 /// What one piece of a batch has changed.
 #[derive(Debug)]
 pub(crate) struct MergedPiece {
@@ -150,6 +208,9 @@ pub(crate) struct MergedPiece {
     pub(crate) displaced: HashSet<EntryId>,
     /// The visible changes.
     pub(crate) news: News,
+    /// Entries that have a new change of ours, which the other peer must receive: see
+    /// `Catalog::undone_by`.
+    pub(crate) renewed: Vec<EntryId>,
 }
 
 #[cfg(test)]

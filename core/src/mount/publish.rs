@@ -148,33 +148,33 @@ impl ShareView {
         let edited = files
             .catalog
             .edit(key, base, Kind::File(version), Holding::Held)?;
-        files.follow_remade(&edited.change);
+        let replaced = open.state().content;
+        if replaced != content {
+            // The working file may have had that content: it stays, with its present content.
+            files.forget_path(&replaced, &working.path);
+        }
+        files.settle(&edited.change);
         let touched = with(edited.change.touched, edited.shown.id);
         files.stop_withholding(key.id);
         files.stop_withholding(edited.shown.id);
         files.hold(edited.shown.id, Arc::new(hashed.source));
         working.set_source();
         working.set_published(hashed.look);
-        let (replaced, by) = self.take_over((inode, open), &edited.shown, (content, by));
-        if replaced != content {
-            // The same file may have had that content: it stays, with its present content.
-            files.forget_path(&replaced, &working.path);
-            files.let_go(Some(replaced));
-        }
+        let by = self.take_over((inode, open), &edited.shown, (content, by));
         self.report_content(&files, &edited.shown.path, by);
         drop(files);
         self.share.announce(touched);
         Ok(())
     }
 
-    /// Notes that the open file is that version now. Returns the content it had before, and the
-    /// viewer that knows the new one already: none if the name has led to another inode meanwhile.
+    /// Notes that the open file is that version now. Returns the viewer that knows it already: none
+    /// if the name has led to another inode meanwhile.
     fn take_over(
         &self,
         (inode, open): (Inode, &OpenFile),
         shown: &Shown,
         (content, by): (ContentId, Option<ViewerId>),
-    ) -> (ContentId, Option<ViewerId>) {
+    ) -> Option<ViewerId> {
         let mut nodes = self.nodes();
         let standing = nodes.get(inode).map(|node| node.standing);
         let is_named = match standing {
@@ -188,8 +188,8 @@ impl ShareView {
         let mut state = open.state();
         state.version = Some((shown.key(), shown.dot));
         state.announcement = Announcement::Made;
-        let replaced = std::mem::replace(&mut state.content, content);
-        (replaced, by.filter(|_| is_named))
+        state.content = content;
+        by.filter(|_| is_named)
     }
 }
 

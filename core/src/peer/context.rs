@@ -74,7 +74,7 @@ impl Hooks for Context {
     }
 
     fn merged(&self, event: CatalogEvent) {
-        self.events.emit(event.into());
+        self.events.emit(Event::Catalog(event));
     }
 
     fn refreshed(&self, path: SharePath) {

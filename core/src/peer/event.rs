@@ -53,35 +53,8 @@ pub enum Event {
         /// The moving average of the round trip.
         round_trip: Duration,
     },
-    /// The other peer shares something new.
-    Added {
-        /// Its path.
-        path: SharePath,
-    },
-    /// The other peer changed the content or the mode of something.
-    Changed {
-        /// Its path.
-        path: SharePath,
-    },
-    /// The other peer removed something.
-    Removed {
-        /// The path it had.
-        path: SharePath,
-    },
-    /// The other peer renamed something.
-    Renamed {
-        /// The path it had.
-        from: SharePath,
-        /// The path it has.
-        to: SharePath,
-    },
-    /// Both sides changed the same file; the other version is kept as a copy.
-    Conflict {
-        /// The name that both claim.
-        path: SharePath,
-        /// The name under which the other version is kept.
-        copy: SharePath,
-    },
+    /// The other peer changed what both share.
+    Catalog(CatalogEvent),
     /// The catalog has no room for what the other peer shares: some of it is not shown here. The
     /// session goes on. The other peer offers the refused entries again in the next session.
     /// Reported once in a session.
@@ -99,19 +72,6 @@ pub enum Event {
         /// How many.
         count: u64,
     },
-}
-
-/// What the other peer did.
-impl From<CatalogEvent> for Event {
-    fn from(event: CatalogEvent) -> Self {
-        match event {
-            CatalogEvent::Added { path } => Self::Added { path },
-            CatalogEvent::Changed { path } => Self::Changed { path },
-            CatalogEvent::Removed { path } => Self::Removed { path },
-            CatalogEvent::Renamed { from, to } => Self::Renamed { from, to },
-            CatalogEvent::Conflict { path, copy } => Self::Conflict { path, copy },
-        }
-    }
 }
 
 /// Which side of a session dialled it.
@@ -183,7 +143,7 @@ mod tests {
 
     fn added(number: usize) -> Event {
         let path = SharePath::parse(&number.to_string()).unwrap();
-        Event::Added { path }
+        Event::Catalog(CatalogEvent::Added { path })
     }
 
     /// The first event that a subscriber reads after `count` were emitted.

@@ -91,7 +91,7 @@ async fn a_content_is_served_for_the_file_that_got_it_by_a_rename_onto_it() {
     {
         let mut files = peer.share.files();
         let change = files.catalog.rename_with(&name, &target, OnExisting::Replace);
-        files.follow(&change.unwrap());
+        files.settle(&change.unwrap());
     }
     assert!(serves(&peer, b"saved") && !serves(&peer, b"draft"));
     peer.close().await.unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::ShareError;
-use super::files::{OnTaken, has};
+use super::files::OnTaken;
 use super::{Share, SharedFile};
 use crate::catalog::{Batch, CatalogError, CatalogEvent, EntryId, EntryState, News, SharePath};
 use crate::store::{Outline, Published, Source, resolve};
@@ -49,6 +49,7 @@ impl Share {
     pub(super) fn offer_folder(&self, name: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
         let change = files.catalog.add_folder(name)?;
+        files.settle(&change);
         self.catalog_changed(&files, &[CatalogEvent::Added { path: name.clone() }]);
         drop(files);
         self.announce(change.touched);
@@ -58,13 +59,8 @@ impl Share {
     /// Removes a file or a whole folder from the share.
     pub(crate) fn remove(&self, path: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
-        let entries = files.catalog.entries_at(path);
-        let before = files.held_by(&entries);
         let change = files.catalog.remove(path)?;
-        files.forget_own(&entries);
-        before
-            .into_iter()
-            .for_each(|(_, content)| files.let_go(Some(content)));
+        files.settle(&change);
         self.entries_changed(&files, &change.touched);
         self.catalog_changed(&files, &[CatalogEvent::Removed { path: path.clone() }]);
         drop(files);
@@ -76,7 +72,7 @@ impl Share {
     pub(crate) fn rename(&self, from: &SharePath, to: &SharePath) -> Result<(), CatalogError> {
         let mut files = self.files();
         let change = files.catalog.rename(from, to)?;
-        files.follow(&change);
+        files.settle(&change);
         let (from, to) = (from.clone(), to.clone());
         self.catalog_changed(&files, &[CatalogEvent::Renamed { from, to }]);
         drop(files);
@@ -111,6 +107,8 @@ impl Share {
         for events in piece.news.parts() {
             self.catalog_changed(&files, &events);
         }
+        drop(files);
+        self.announce(piece.renewed);
         Ok(piece.news)
     }
 
@@ -120,7 +118,7 @@ impl Share {
         let mut files = self.files();
         files.note_pulled(&source.path, Some(file));
         // The user or the other peer may have removed or replaced it meanwhile.
-        if has(&files.catalog, file.entry, &file.content) {
+        if files.catalog.has_content(file.entry, &file.content) {
             let source = Arc::new(source);
             for entry in files.given_as(&file.path, file.entry, &file.content) {
                 files.hold(entry, source.clone());

@@ -1,22 +1,28 @@
 //! The catalog together with what this peer holds of it.
 //!
-//! Every operation here is one step under the lock of [`Share`](super::Share): it changes the
-//! catalog, or keeps the sources in line with it. A file is served only while a visible entry that
-//! it was given to has its content (see [`super::grants`]): what was removed or replaced here can't
-//! be fetched any more, even if the other peer has renamed or edited it.
+//! Owns which local file belongs to which entry: **a file belongs to exactly those entries that
+//! have a version which came from it**. A version comes from a file if the user shared or received
+//! the file as that version, or if a change made it of one that came from the file. After a change
+//! by the user of this peer, [`Files::settle`] passes files from the versions that are gone to
+//! those that were made of them; after a change by the other peer, [`Files::pass_on`] does.
+//! A file that the user shared stays *protected* when the other peer has taken it from all its
+//! entries; see [`super::own_files`].
+//!
+//! Every operation here is one step under the lock of [`Share`](super::Share). A file is served
+//! only while one of its entries is shown with its content (see [`super::grants`]): what was
+//! removed or replaced here can't be fetched any more, even if the other peer has renamed or edited
+//! it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::ShareError;
-use super::grants::{Grants, OwnFiles};
+use super::grants::Grants;
+use super::own_files::OwnFiles;
 use super::served::{Served, ServedAsOf};
 use super::shared_file::{SharedFile, shared_file, version_of};
-use crate::catalog::{
-    Catalog, Change, ContentId, Dot, EntryId, EntryKey, EntryState, Kind, MergedPiece, SharePath, Shown,
-    Version,
-};
+use crate::catalog::{Catalog, Change, ContentId, EntryId, EntryState, MergedPiece, SharePath};
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::store::{Cached, Owner, Source, SourceError, Sources};
 
@@ -25,8 +31,6 @@ use crate::store::{Cached, Owner, Source, SourceError, Sources};
 pub(crate) struct Files {
     pub(crate) catalog: Catalog,
     pub(super) sources: Sources,
-    /// Which local file a version was shared from by this peer.
-    pub(super) origins: HashMap<(EntryId, Dot), PathBuf>,
     /// Files that were made through a mount and not closed yet. Their states are not sent to the
     /// other peer.
     withheld: HashSet<EntryId>,
@@ -51,7 +55,6 @@ impl Files {
         Self {
             catalog,
             sources: Sources::default(),
-            origins: HashMap::new(),
             held_for: HashMap::new(),
             grants: Grants::default(),
             served: Served::default(),
@@ -90,9 +93,14 @@ impl Files {
     ) -> Result<Vec<EntryId>, ShareError> {
         let present = self.catalog.lookup(path);
         if let Some(present) = &present {
-            let same_file = self.origins.get(&(present.id, present.dot)) == Some(&source.path);
-            let same_content = present.file().is_some_and(|file| file.content == source.content);
-            if !same_file && !same_content && on_taken == OnTaken::Refuse {
+            let known = [
+                Some(source.content),
+                self.own.content_as(&source.path, present.id),
+            ];
+            let is_known = present
+                .file()
+                .is_some_and(|file| known.contains(&Some(file.content)));
+            if !is_known && on_taken == OnTaken::Refuse {
                 return Err(ShareError::NameTaken {
                     name: path.clone(),
                     path: source.path.clone(),
@@ -100,33 +108,23 @@ impl Files {
             }
         }
         let change = self.catalog.add_file(path, version_of(&source))?;
-        self.follow_remade(&change);
-        let remade: HashSet<_> = change.remade.iter().map(|(_, new)| *new).collect();
-        let touched = change.touched.iter().copied();
-        let forgotten: Vec<_> = touched.filter(|entry| !remade.contains(entry)).collect();
-        self.forget_own(&forgotten);
+        self.settle(&change);
+        // If the other peer has counted too far ahead under that name, another file may have it.
         let shown = self.catalog.lookup(path).map(|shown| (shown.id, shown.dot));
         let mut versions = shown.into_iter().chain(change.made.iter().copied());
-        if let Some((entry, dot)) = versions.find(|version| self.is_version(version, &source.content)) {
-            self.origins.insert((entry, dot), source.path.clone());
+        let is_entered = |version: &_| self.catalog.content_of(version) == Some(source.content);
+        if let Some((entry, _)) = versions.find(is_entered) {
             for entry in self.given_as(path, entry, &source.content) {
-                self.own.note(&source.path, path, entry);
+                self.own.note(&source.path, path, (entry, source.content));
+                let catalog = &self.catalog;
+                let stays = |other: &Path, content: &ContentId| {
+                    other == source.path || catalog.has_content(entry, content)
+                };
+                self.own.forget(entry, stays);
                 self.hold(entry, source.clone());
             }
         }
-        if let Some(replaced) = present.as_ref().filter(|_| !change.is_empty()) {
-            self.origins.remove(&(replaced.id, replaced.dot));
-            self.let_go(replaced.file().map(|file| file.content));
-        }
         Ok(change.touched)
-    }
-
-    /// Whether a version has the content. Under the name of a file that was just shared there may
-    /// be another one, if the other peer has counted too far ahead under it.
-    fn is_version(&self, (id, dot): &(EntryId, Dot), content: &ContentId) -> bool {
-        let state = self.catalog.state(*id);
-        let version = state.and_then(|state| state.versions.get(dot));
-        version.and_then(content_of) == Some(*content)
     }
 
     /// The entries that get a file which the user has as `entry`, shown at `path`. The other peer
@@ -136,26 +134,77 @@ impl Files {
         let is_shown = self.catalog.lookup(path).is_some_and(|shown| shown.id == entry);
         let mut entries = self.catalog.entries_at(path);
         entries.retain(|other| {
-            is_shown && self.grants.is_given(content, *other) && has(&self.catalog, *other, content)
+            is_shown && self.grants.is_given(content, *other) && self.catalog.has_content(*other, content)
         });
         if entries.is_empty() { vec![entry] } else { entries }
     }
 
-    /// Call this after the user of this peer has removed or replaced an entry that had `content`.
-    /// Forgets the files that the user gave to no other entry with this content, even if the other
-    /// side has made one. What was written through a mount is deleted with it; programs that have
-    /// it open keep it.
-    pub(crate) fn let_go(&mut self, content: Option<ContentId>) {
-        let Some(content) = content else { return };
+    /// Call this after each change that the user of this peer has made. The files of each version
+    /// that it dropped pass to the versions that it made of that one: those with its content, or
+    /// what an entry got that was made anew. A version that only has the same content may be a twin
+    /// that the other peer has made; it gets nothing. A file without a version left is not served
+    /// any more, even if the other peer has made an entry with its content. What was written
+    /// through a mount is deleted with it; programs that have it open keep it.
+    pub(crate) fn settle(&mut self, change: &Change) {
+        self.note_holding(&change.touched);
+        let mut heirs: HashMap<EntryId, Vec<(EntryId, ContentId)>> = HashMap::new();
+        for (heir, content, before) in self.made_of(change) {
+            self.grants.follow(&content, &before, heir);
+            for old in before {
+                heirs.entry(old).or_default().push((heir, content));
+            }
+        }
+        let dropped: HashSet<_> = change.dropped.iter().copied().collect();
+        let edited: HashSet<_> = change.made.iter().map(|(entry, _)| *entry).collect();
         let catalog = &self.catalog;
-        for path in self.grants.prune(&content, |entry| has(catalog, entry, &content)) {
-            let is_alive = |entry| catalog.state(entry).is_some_and(EntryState::is_alive);
-            self.own.prune(&path, is_alive);
-            if let Some(source) = self.sources.take(&content, &path) {
+        for old in dropped.iter().map(|(old, _)| *old).collect::<HashSet<_>>() {
+            let is_alive = catalog.state(old).is_some_and(EntryState::is_alive);
+            let is_left = |content: &ContentId| {
+                is_alive
+                    && (edited.contains(&old)
+                        || catalog.has_content(old, content)
+                        || !dropped.contains(&(old, Some(*content))))
+            };
+            let heirs = heirs.get(&old).map_or(&[][..], Vec::as_slice);
+            self.own.pass(old, heirs, is_left);
+        }
+        let contents: HashSet<_> = dropped.into_iter().filter_map(|(_, content)| content).collect();
+        contents.iter().for_each(|content| self.let_go(content));
+    }
+
+    /// The entries that have got a version by a change of ours, with its content, and the entries
+    /// that this version comes from.
+    fn made_of(&self, change: &Change) -> Vec<(EntryId, ContentId, Vec<EntryId>)> {
+        let is_remade: HashSet<_> = change.remade.iter().map(|(old, _)| *old).collect();
+        let mut remade: HashMap<EntryId, Vec<EntryId>> = HashMap::new();
+        for (old, new) in &change.remade {
+            remade.entry(*new).or_default().push(*old);
+        }
+        let mut dropped: HashMap<ContentId, Vec<EntryId>> = HashMap::new();
+        for (old, content) in &change.dropped {
+            if let Some(content) = content.filter(|_| !is_remade.contains(old)) {
+                dropped.entry(content).or_default().push(*old);
+            }
+        }
+        let made = change.made.iter().filter_map(|version| {
+            let content = self.catalog.content_of(version)?;
+            let remade = remade.get(&version.0).into_iter().flatten();
+            let before = remade.chain(dropped.get(&content).into_iter().flatten());
+            Some((version.0, content, before.copied().collect()))
+        });
+        made.collect()
+    }
+
+    /// Forgets the files that have no entry left with this content.
+    fn let_go(&mut self, content: &ContentId) {
+        let catalog = &self.catalog;
+        let has_it = |entry| catalog.has_content(entry, content);
+        for path in self.grants.prune(content, has_it) {
+            if let Some(source) = self.sources.take(content, &path) {
                 source.discard();
             }
         }
-        self.forget_ungranted(&content);
+        self.forget_ungranted(content);
     }
 
     /// Call this after the other peer has changed the entries of `piece`, which had the contents
@@ -173,12 +222,12 @@ impl Files {
         let is_given = |(entry, content): &&(EntryId, ContentId)| self.grants.is_given(content, *entry);
         let mut hidden: HashSet<_> = had.iter().filter(is_given).copied().collect();
         let shown = self.catalog.shown_with(hidden.iter().map(|(entry, _)| *entry));
-        hidden.retain(|(entry, content)| !shows_among(&self.catalog, &shown, *entry, content));
+        hidden.retain(|(entry, content)| !self.catalog.shows_among(&shown, *entry, content));
         let contents: HashSet<_> = before.union(&hidden).map(|(_, content)| *content).collect();
         let mut left_of = Vec::new();
         for content in contents {
             let catalog = &self.catalog;
-            let stays = |entry| has(catalog, entry, &content) && !hidden.contains(&(entry, content));
+            let stays = |entry| catalog.has_content(entry, &content) && !hidden.contains(&(entry, content));
             let left = self.grants.prune(&content, stays);
             if !left.is_empty() {
                 let others = self.held_for.get(&content).into_iter().flatten();
@@ -190,7 +239,7 @@ impl Files {
         let shown = self.catalog.shown_with(heirs);
         let had: HashSet<_> = had.into_iter().map(|(_, content)| content).collect();
         for (content, left, heirs) in left_of {
-            let is_shown = |entry: &EntryId| shows_among(&self.catalog, &shown, *entry, &content);
+            let is_shown = |entry: &EntryId| self.catalog.shows_among(&shown, *entry, &content);
             let heir = heirs.into_iter().find(is_shown);
             let is_had = had.contains(&content);
             for path in left {
@@ -234,7 +283,7 @@ impl Files {
 
     fn entries_with(&self, content: &ContentId) -> impl Iterator<Item = EntryId> {
         let entries = self.held_for.get(content).into_iter().flatten().copied();
-        entries.filter(|id| has(&self.catalog, *id, content))
+        entries.filter(|id| self.catalog.has_content(*id, content))
     }
 
     /// The files on this machine that are served as a content: those that were given to a visible
@@ -249,25 +298,12 @@ impl Files {
             catalog: catalog.revision(),
             grants: grants.revision(),
         };
-        let is_shown = |entry| shows(catalog, entry, content);
+        let is_shown = |entry| catalog.shows_content(entry, content);
         let paths = self
             .served
             .of(content, as_of, || grants.files_of(content, is_shown));
         sources.retain(|source| paths.contains(&source.path));
         sources
-    }
-
-    /// Notes that the user has removed these entries, or shared something else as them. An entry
-    /// may still have the user's file, if what was removed or replaced is a rival of it.
-    pub(super) fn forget_own(&mut self, entries: &[EntryId]) {
-        for entry in entries {
-            let contents: Vec<_> = contents_of(&self.catalog, *entry).collect();
-            let stays = |path: &Path| {
-                let mut given = contents.iter().flat_map(|content| self.grants.of(content, path));
-                given.any(|given| given == *entry)
-            };
-            self.own.forget(*entry, stays);
-        }
     }
 
     /// The contents that entries have, as far as they are held.
@@ -277,7 +313,7 @@ impl Files {
     ) -> HashSet<(EntryId, ContentId)> {
         let contents = entries
             .into_iter()
-            .flat_map(|id| contents_of(&self.catalog, *id).map(|content| (*id, content)));
+            .flat_map(|id| self.catalog.contents_of(*id).map(|content| (*id, content)));
         contents
             .filter(|(_, content)| self.held_for.contains_key(content))
             .collect()
@@ -311,45 +347,12 @@ impl Files {
         self.sources.insert(source);
     }
 
-    /// Call this after the user of this peer has renamed or revised something. A file of one of the
-    /// entries is then served for those of them that got its content by this, as by a rename onto a
-    /// file. Those that had it before may be twins that the other peer has made.
-    pub(crate) fn follow(&mut self, change: &Change) {
-        let made = change.made.iter();
-        let made: HashSet<_> = made
-            .filter_map(|(id, dot)| Some((*id, content_of(self.catalog.state(*id)?.versions.get(dot)?)?)))
-            .collect();
-        let mut held = self.note_holding(&change.touched);
-        held.retain(|held| made.contains(held));
-        let mut remade: HashMap<EntryId, Vec<EntryId>> = HashMap::new();
-        for (old, new) in &change.remade {
-            remade.entry(*new).or_default().push(*old);
-        }
-        for (id, content) in held {
-            let before = remade.get(&id).unwrap_or(&change.touched);
-            self.grants.follow(&content, before, id);
-            self.own.follow(before, id);
-        }
-    }
-
-    /// Call this after the user of this peer has shared something under a name. If the other peer
-    /// counted too far ahead on an entry there, a new entry has its content now. The user's file of
-    /// that entry is then served for the new one.
-    pub(crate) fn follow_remade(&mut self, change: &Change) {
-        for (old, new) in &change.remade {
-            for (_, content) in self.note_holding(&[*new]) {
-                self.grants.follow(&content, &[*old], *new);
-            }
-            self.own.follow(&[*old], *new);
-        }
-    }
-
     /// Notes which of `entries` have contents that are held, up to the limit of entries per
     /// content.
     fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
         let mut noted = Vec::new();
         for id in entries {
-            for content in contents_of(&self.catalog, *id) {
+            for content in self.catalog.contents_of(*id) {
                 if let Some(entries) = self.held_for.get_mut(&content) {
                     if entries.len() < CONTENT_ENTRIES_MAX {
                         entries.insert(*id);
@@ -372,7 +375,7 @@ impl Files {
     pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
         let content = cached.content();
         let mut entries = self.grants.of(&content, cached.path());
-        if !entries.any(|entry| has(&self.catalog, entry, &content)) {
+        if !entries.any(|entry| self.catalog.has_content(entry, &content)) {
             return Ok(());
         }
         let outline = cached.outline().cloned().unwrap_or_default();
@@ -386,52 +389,22 @@ impl Files {
         self.forget_path(&cached.content(), cached.path());
     }
 
-    /// The paths under which this peer shares the local file of `source`.
-    pub(super) fn shared_from(&self, source: &Source) -> Vec<SharePath> {
-        let shown = self.catalog.list();
-        let from = |shown: &Shown| self.origins.get(&(shown.id, shown.dot)) == Some(&source.path);
-        shown.into_iter().filter(from).map(|shown| shown.path).collect()
+    /// What the file at `path` is shared as: the entries that have a content which it had.
+    pub(super) fn shared_as(&self, path: &Path) -> impl Iterator<Item = (EntryId, ContentId)> {
+        let contents = self.grants.contents_at(path);
+        let shared = contents.flat_map(move |content| {
+            let entries: Vec<_> = self.grants.of(&content, path).collect();
+            entries.into_iter().map(move |entry| (entry, content))
+        });
+        shared.filter(|(entry, content)| self.catalog.has_content(*entry, content))
     }
-}
 
-/// The contents of all versions of an entry.
-fn contents_of(catalog: &Catalog, id: EntryId) -> impl Iterator<Item = ContentId> {
-    let versions = catalog.state(id).into_iter();
-    let versions = versions.flat_map(|state| state.versions.values());
-    versions.filter_map(content_of)
-}
-
-fn content_of(version: &Version) -> Option<ContentId> {
-    match &version.kind {
-        Kind::File(file) => Some(file.content),
-        Kind::Folder | Kind::Link(_) => None,
+    /// The paths under which the user of this peer shares the local file of `source`.
+    pub(super) fn shared_from(&self, source: &Source) -> BTreeSet<SharePath> {
+        let path = &source.path;
+        let shared = self.shared_as(path);
+        let own = shared.filter(|(entry, content)| self.own.content_as(path, *entry) == Some(*content));
+        let shown = own.filter_map(|(entry, content)| self.catalog.locate_content(entry, &content));
+        shown.map(|shown| shown.path).collect()
     }
-}
-
-/// Whether an entry has the content.
-pub(super) fn has(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
-    contents_of(catalog, id).any(|held| held == *content)
-}
-
-/// Whether one of the versions that are `shown` is the content, in that entry.
-fn shows_among(catalog: &Catalog, shown: &HashSet<(EntryId, Dot)>, id: EntryId, content: &ContentId) -> bool {
-    let state = catalog.state(id).into_iter();
-    let mut versions = state.flat_map(|state| &state.versions);
-    versions.any(|(dot, version)| content_of(version) == Some(*content) && shown.contains(&(id, *dot)))
-}
-
-/// Whether an entry is shown with the content.
-fn shows(catalog: &Catalog, id: EntryId, content: &ContentId) -> bool {
-    shown_with(catalog, id, content).is_some()
-}
-
-/// Where this entry is shown with this content, if it is.
-fn shown_with(catalog: &Catalog, id: EntryId, content: &ContentId) -> Option<Shown> {
-    let state = catalog.state(id)?;
-    let mut shown = state.versions.iter().filter_map(|(dot, version)| {
-        let has_content = matches!(&version.kind, Kind::File(file) if file.content == *content);
-        let copy = Some(*dot).filter(|_| has_content)?;
-        catalog.locate(EntryKey { id, copy: Some(copy) })
-    });
-    shown.next()
 }

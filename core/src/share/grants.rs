@@ -1,4 +1,4 @@
-//! For which entries of the catalog a local file is served, and which files the user shared.
+//! For which entries of the catalog a local file is served.
 //!
 //! Owns the invariant that a file is served only for entries that the user of this peer gave it to:
 //! by sharing it, by receiving it, or by writing it through a mount. An entry that the other peer
@@ -7,12 +7,14 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{ContentId, EntryId, SharePath};
+use crate::catalog::{ContentId, EntryId};
 
 /// Entries by content and local file.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     entries: HashMap<ContentId, HashMap<PathBuf, BTreeSet<EntryId>>>,
+    /// What each file is served as.
+    contents: HashMap<PathBuf, BTreeSet<ContentId>>,
     /// Counts the changes.
     revision: u64,
 }
@@ -22,6 +24,7 @@ impl Grants {
     pub(crate) fn grant(&mut self, content: ContentId, path: &Path, entry: EntryId) {
         let files = self.entries.entry(content).or_default();
         let is_new = files.entry(path.to_owned()).or_default().insert(entry);
+        self.contents.entry(path.to_owned()).or_default().insert(content);
         self.revision += u64::from(is_new);
     }
 
@@ -45,6 +48,12 @@ impl Grants {
     pub(crate) fn of(&self, content: &ContentId, path: &Path) -> impl Iterator<Item = EntryId> {
         let entries = self.entries.get(content).and_then(|files| files.get(path));
         entries.into_iter().flatten().copied()
+    }
+
+    /// What the file at `path` is served as: several contents if it was edited and shared again
+    /// under another name.
+    pub(crate) fn contents_at(&self, path: &Path) -> impl Iterator<Item = ContentId> {
+        self.contents.get(path).into_iter().flatten().copied()
     }
 
     /// Whether any file is served as `content` for that entry.
@@ -116,102 +125,13 @@ impl Grants {
         if files.is_empty() {
             self.entries.remove(content);
         }
+        if let Some(contents) = self.contents.get_mut(path) {
+            contents.remove(content);
+            if contents.is_empty() {
+                self.contents.remove(path);
+            }
+        }
         taken
-    }
-}
-
-/// Files that the user of this peer shared, and their names in the share. A file stays in this list
-/// even when the other peer removes or replaces its entry, so that no pull puts another file in its
-/// place. It leaves the list when the user removes it from the share, or when it is gone from its
-/// path and a pull has put something else there.
-#[derive(Debug, Default)]
-pub(crate) struct OwnFiles {
-    files: HashMap<PathBuf, OwnFile>,
-    paths: HashMap<EntryId, BTreeSet<PathBuf>>,
-}
-
-#[derive(Debug)]
-struct OwnFile {
-    name: SharePath,
-    entries: BTreeSet<EntryId>,
-}
-
-impl OwnFiles {
-    /// Notes that the user shares the file at `path` as `entry`.
-    pub(crate) fn note(&mut self, path: &Path, name: &SharePath, entry: EntryId) {
-        let file = self.files.entry(path.to_owned()).or_insert_with(|| OwnFile {
-            name: name.clone(),
-            entries: BTreeSet::new(),
-        });
-        file.name = name.clone();
-        file.entries.insert(entry);
-        self.paths.entry(entry).or_default().insert(path.to_owned());
-    }
-
-    /// Notes that the user has removed the entry, or shared something else as it. It keeps the
-    /// files for which `stays`.
-    pub(crate) fn forget(&mut self, entry: EntryId, stays: impl Fn(&Path) -> bool) {
-        let paths = self.paths.remove(&entry).into_iter().flatten();
-        let (kept, forgotten): (BTreeSet<_>, BTreeSet<_>) = paths.partition(|path| stays(path));
-        if !kept.is_empty() {
-            self.paths.insert(entry, kept);
-        }
-        for path in forgotten {
-            if let Some(file) = self.files.get_mut(&path) {
-                file.entries.remove(&entry);
-                if file.entries.is_empty() {
-                    self.files.remove(&path);
-                }
-            }
-        }
-    }
-
-    /// Forgets the entries of the file at `path` that are not `alive`: the user has removed them.
-    pub(crate) fn prune(&mut self, path: &Path, alive: impl Fn(EntryId) -> bool) {
-        let entries = self.files.get(path).map(|file| file.entries.clone());
-        for entry in entries.into_iter().flatten().filter(|entry| !alive(*entry)) {
-            self.forget(entry, |_| false);
-        }
-    }
-
-    /// Notes that the user has turned the entries `before` into `entry`, by a rename or an edit.
-    /// Their files are its files too.
-    pub(crate) fn follow(&mut self, before: &[EntryId], entry: EntryId) {
-        let paths = before.iter().filter_map(|before| self.paths.get(before));
-        let paths: Vec<_> = paths.flatten().cloned().collect();
-        for path in paths {
-            if let Some(file) = self.files.get_mut(&path) {
-                file.entries.insert(entry);
-            }
-            self.paths.entry(entry).or_default().insert(path);
-        }
-    }
-
-    /// Notes that the file at `path` is gone and something else is there.
-    pub(crate) fn release(&mut self, path: &Path) {
-        let released = self.files.remove(path).into_iter();
-        for entry in released.flat_map(|file| file.entries) {
-            if let Some(paths) = self.paths.get_mut(&entry) {
-                paths.remove(path);
-                if paths.is_empty() {
-                    self.paths.remove(&entry);
-                }
-            }
-        }
-    }
-
-    /// Whether the user shared the file at `path` as `entry`.
-    pub(crate) fn is_shared_as(&self, path: &Path, entry: EntryId) -> bool {
-        self.files
-            .get(path)
-            .is_some_and(|file| file.entries.contains(&entry))
-    }
-
-    /// The name under which the user shared the file at `path`, if it was not shared as `entry`.
-    pub(crate) fn as_other_than(&self, path: &Path, entry: Option<EntryId>) -> Option<&SharePath> {
-        let file = self.files.get(path)?;
-        let is_own = entry.is_some_and(|entry| file.entries.contains(&entry));
-        (!is_own).then_some(&file.name)
     }
 }
 
@@ -262,6 +182,10 @@ mod tests {
         grants.grant(X, Path::new("/f"), entry(1));
         grants.rehome(X, Path::new("/f"), Path::new("/g"));
         assert_eq!((of(&grants, "/f"), of(&grants, "/g")), (vec![], vec![entry(1)]));
+        let contents = |path| grants.contents_at(Path::new(path)).collect::<Vec<_>>();
+        assert_eq!((contents("/f"), contents("/g")), (vec![], vec![X]));
+        grants.revoke(&X, Path::new("/g"));
+        assert!(grants.entries.is_empty() && grants.contents.is_empty());
     }
 
     #[test]
@@ -291,37 +215,5 @@ mod tests {
         for expected in [true, false] {
             assert_eq!(is_another(&|grants| grants.revoke(&X, Path::new("/g"))), expected);
         }
-    }
-
-    #[test]
-    fn a_file_of_the_user_is_one_until_the_user_has_removed_all_its_entries() {
-        let (mut own, path) = (OwnFiles::default(), Path::new("/f"));
-        let name = SharePath::parse("notes.txt").unwrap();
-        own.note(path, &name, entry(1));
-        own.note(path, &name, entry(2));
-        assert_eq!(own.as_other_than(path, None), Some(&name));
-        assert_eq!(own.as_other_than(path, Some(entry(3))), Some(&name));
-        assert_eq!(own.as_other_than(path, Some(entry(2))), None);
-        own.forget(entry(2), |_| false);
-        assert_eq!(own.as_other_than(path, Some(entry(2))), Some(&name));
-        own.follow(&[entry(1), entry(4)], entry(4));
-        own.prune(path, |id| id == entry(4));
-        assert_eq!(own.as_other_than(path, Some(entry(1))), Some(&name));
-        assert_eq!(own.as_other_than(path, Some(entry(4))), None);
-        own.forget(entry(4), |_| false);
-        assert_eq!(own.as_other_than(path, None), None);
-        assert!(own.files.is_empty() && own.paths.is_empty());
-    }
-
-    #[test]
-    fn a_file_of_the_user_that_is_gone_is_released_and_no_other() {
-        let (mut own, name) = (OwnFiles::default(), SharePath::parse("notes.txt").unwrap());
-        own.note(Path::new("/f"), &name, entry(1));
-        own.note(Path::new("/f"), &name, entry(2));
-        own.note(Path::new("/g"), &name, entry(2));
-        own.release(Path::new("/f"));
-        assert!(!own.is_shared_as(Path::new("/f"), entry(2)) && own.is_shared_as(Path::new("/g"), entry(2)));
-        own.forget(entry(2), |_| false);
-        assert!(own.files.is_empty() && own.paths.is_empty());
     }
 }

@@ -76,6 +76,17 @@ pub enum StoreError {
         /// Its name in the share, escaped so that it is safe to print.
         name: String,
     },
+    /// The target file is still shared, as another version than the one to be written there.
+    #[error(
+        "`{}` is shared from there as `{name}`, which would be lost\nhint: pull to another folder, move the file away, or remove `{name}` from the share first",
+        printable::path(path)
+    )]
+    StillShared {
+        /// The target.
+        path: PathBuf,
+        /// The name of that version in the share, escaped so that it is safe to print.
+        name: String,
+    },
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {
@@ -93,7 +104,7 @@ pub(crate) trait Guard: fmt::Debug + Send + Sync {
     /// Called when a replacement is planned, and again right before it happens.
     ///
     /// # Errors
-    /// [`StoreError::SharedFromThere`].
+    /// [`StoreError::SharedFromThere`], [`StoreError::StillShared`].
     fn check(&self, path: &Path) -> Result<(), StoreError>;
 }
 

@@ -205,8 +205,7 @@ impl FileSystem {
         let edited = files
             .catalog
             .edit(shown.key(), shown.dot, kind, Holding::NotHeld)?;
-        // A conflict copy has become a file of its own.
-        files.follow(&edited.change);
+        files.settle(&edited.change);
         let mut nodes = self.view.nodes();
         if edited.shown.key() != shown.key() {
             self.view.rekey(&mut nodes, inode, &edited.shown);

@@ -64,6 +64,7 @@ impl FileSystem {
         let mut files = self.view.share.files();
         let path = self.free_child(&files, folder, name)?;
         let change = files.catalog.add_folder(&path)?;
+        files.settle(&change);
         let attributes = self.made(&files, (folder, &path), (Some(mode & 0o7777), owner))?;
         drop(files);
         self.announce(change);
@@ -114,6 +115,7 @@ impl FileSystem {
             mtime_ns: self.view.now_ns(),
         };
         let change = files.catalog.add_link(&path, link)?;
+        files.settle(&change);
         let attributes = self.made(&files, (folder, &path), (None, owner))?;
         self.view.own_links().note(path, target);
         drop(files);
@@ -177,6 +179,7 @@ impl FileSystem {
         let path = self.child(&files, folder, name)?;
         let shown = files.catalog.lookup(&path).ok_or(FsError::NotFound)?;
         let change = from_catalog(&mut files.catalog, &path)?;
+        files.settle(&change);
         self.view.own_links().forget(&path);
         self.detach(&mut files, &shown);
         self.view.report_name(&files, &path, Some(self.viewer));
@@ -238,7 +241,7 @@ impl FileSystem {
             return no_change(renaming);
         }
         let change = files.catalog.rename_with(&from, &to, on_existing(renaming))?;
-        files.follow(&change);
+        files.settle(&change);
         match replaced {
             Some(other) if renaming == Renaming::Exchange => {
                 self.view.own_links().exchange(&from, &to);
@@ -272,7 +275,8 @@ impl FileSystem {
             mtime_ns: self.view.now_ns(),
             mode: mode & crate::limits::SHARED_MODE_MAX,
         };
-        let _told_when_closed = files.catalog.add_file(&path, version)?;
+        let announced_when_closed = files.catalog.add_file(&path, version)?;
+        files.settle(&announced_when_closed);
         if let Some(made) = files.catalog.lookup(&path) {
             files.withhold(made.id);
         }
@@ -354,7 +358,6 @@ impl FileSystem {
         nodes.forget_local(&shown.key());
         drop(nodes);
         files.stop_withholding(shown.id);
-        files.let_go(shown.file().map(|file| file.content));
     }
 
     /// After a rename: the inode that stood for `old`, in the folder `from`, stands for the entry

@@ -1,74 +1,35 @@
 //! What the log has of calls that fail.
 
-use std::fmt::{Debug, Write as _};
-use std::sync::Mutex;
-
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes as SpanAttributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 use super::super::fuse::refusal;
 use super::*;
+use crate::recorded_log::RecordedLog;
 
-/// Keeps the lines of the adapter.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, "{field}={value:?} ").unwrap();
-    }
+/// The log of the adapter.
+fn adapters_log() -> RecordedLog {
+    RecordedLog::of("tandem_core::mount::fuse", Level::DEBUG)
 }
 
-impl Subscriber for Recorder {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::DEBUG && metadata.target() == "tandem_core::mount::fuse"
-    }
-
-    fn new_span(&self, _: &SpanAttributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-impl Recorder {
-    fn has(&self, call: &str, text: &str) -> bool {
-        let call = format!("call=\"{call}\"");
-        let lines = self.0.lock().unwrap();
-        lines
-            .iter()
-            .any(|line| line.contains(&call) && line.contains(text))
-    }
+fn has(log: &RecordedLog, call: &str, text: &str) -> bool {
+    let call = format!("call=\"{call}\"");
+    let is_meant = |line: &String| line.contains(&call) && line.contains(text);
+    log.lines().iter().any(is_meant)
 }
 
 #[test]
 fn a_refusal_is_logged_with_its_hint() {
-    let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), || refusal("readlink", &FsError::LeadsOut));
-    assert!(recorder.has("readlink", "the link leads out of the share"));
-    assert!(recorder.has("readlink", "hint: mount with `Links::Anywhere`"));
+    let log = adapters_log();
+    tracing::subscriber::with_default(log.clone(), || refusal("readlink", &FsError::LeadsOut));
+    assert!(has(&log, "readlink", "the link leads out of the share"));
+    assert!(has(&log, "readlink", "hint: mount with `Links::Anywhere`"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs fuse"]
 async fn each_failed_call_of_a_mount_is_logged_with_its_text() {
-    let recorder = Recorder::default();
-    tracing::subscriber::set_global_default(recorder.clone()).unwrap();
+    let log = adapters_log();
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
     let (alone, at) = (alone().await, tempfile::tempdir().unwrap());
     alone.write("a", b"text");
     alone
@@ -92,10 +53,10 @@ async fn each_failed_call_of_a_mount_is_logged_with_its_text() {
         assert!(file.set_len(1 << 62).is_err());
     };
     tokio::task::spawn_blocking(failing).await.unwrap();
-    assert!(recorder.has("lookup", "there is nothing of that name"));
-    assert!(recorder.has("link", "a share can't hold that"));
-    assert!(recorder.has("rmdir", "the folder is not empty"));
-    assert!(recorder.has("setattr", "the file would be longer than"));
+    assert!(has(&log, "lookup", "there is nothing of that name"));
+    assert!(has(&log, "link", "a share can't hold that"));
+    assert!(has(&log, "rmdir", "the folder is not empty"));
+    assert!(has(&log, "setattr", "the file would be longer than"));
     mount.unmount().await.unwrap();
     at.close().unwrap();
 }

@@ -1,15 +1,14 @@
 //! How a session handles single messages of the other side.
 
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Metadata, Subscriber};
+use tracing::Level;
 
 use super::*;
-use crate::catalog::{Catalog, ReplicaId};
+use crate::catalog::{Catalog, Dot, ReplicaId};
 use crate::peer::{Peer, PeerConfig};
+use crate::recorded_log::RecordedLog;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -58,7 +57,7 @@ async fn one_digest_in_a_session_is_answered() {
     let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
     alice.connect_directly(&who, &at).await.unwrap();
     // Bob sends his file because of Alice's digest.
-    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Added { .. }) {} };
+    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Catalog(_)) {} };
     timeout(PATIENCE, arrived).await.unwrap();
     let session = bob.context.slot.session().unwrap();
     let empty = Catalog::new(ReplicaId {
@@ -73,30 +72,33 @@ async fn one_digest_in_a_session_is_answered() {
     bob.close().await.unwrap();
 }
 
-/// Counts warnings.
-#[derive(Clone, Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
+// On one thread, so no task takes the marked entries before the test has looked.
+#[tokio::test]
+async fn a_version_that_comes_back_because_it_was_undone_unseen_is_sent() {
+    let (alice, bob) = (started().await, started().await);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("file"), b"text").unwrap();
+    let name = alice.add(root.path().join("file")).await.unwrap();
+    let mut events = bob.events();
+    bob.expect(&alice.fingerprint()).unwrap();
+    let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
+    alice.connect_directly(&who, &at).await.unwrap();
+    let arrived = async { while !matches!(events.next().await.unwrap(), Event::Catalog(_)) {} };
+    timeout(PATIENCE, arrived).await.unwrap();
+    let session = alice.context.slot.session().unwrap();
+    assert!(!session.outgoing.has_any());
+    let mut states = alice.share.files().catalog.all_states();
+    for (_, state) in &mut states {
+        let replica = alice.share.files().catalog.replica();
+        let counter = state.place.stamp.counter + 10;
+        state.seen.note(Dot { counter, replica });
+        state.versions.clear();
     }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
+    alice.share.merge(states).unwrap();
+    assert!(alice.share.files().file(&name).is_some());
+    assert!(session.outgoing.has_any());
+    alice.close().await.unwrap();
+    bob.close().await.unwrap();
 }
 
 // On one thread, so no task sends a message while the test receives pings.
@@ -107,13 +109,13 @@ async fn a_peer_that_pings_and_never_reads_is_logged_once() {
     let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
     alice.connect_directly(&who, &at).await.unwrap();
     let session = alice.context.slot.session().unwrap();
-    let warnings = Warnings::default();
+    let warnings = RecordedLog::of("tandem_core", Level::WARN);
     tracing::subscriber::with_default(warnings.clone(), || {
         for nonce in 0..1000 {
             session.take_message(&alice.context, Some(Ok(ControlMessage::Ping { nonce })));
         }
     });
-    assert_eq!(warnings.0.load(Ordering::Relaxed), 1);
+    assert_eq!(warnings.lines().len(), 1);
     alice.close().await.unwrap();
     bob.close().await.unwrap();
 }

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::unshared::Two;
 use super::{content, lonely_peer};
-use crate::catalog::{Catalog, CatalogError, Dot, FileVersion, ReplicaId, SharePath, steps_of};
+use crate::catalog::{Catalog, CatalogError, CatalogEvent, Dot, FileVersion, ReplicaId, SharePath, steps_of};
 use crate::identity::Fingerprint;
 use crate::limits::CONTENT_ENTRIES_MAX;
 use crate::peer::{Event, EventStream, Peer, PeerConfig, SessionState};
@@ -144,7 +144,8 @@ async fn entries_that_do_not_fit_are_left_out_and_reported_once_and_the_session_
         .unwrap();
     bob.share.announce(added.touched);
     let next = wait_for(&mut events, |event| !matches!(event, Event::Heartbeat { .. })).await;
-    assert_eq!(next, Event::Added { path: path("small") });
+    let added = CatalogEvent::Added { path: path("small") };
+    assert_eq!(next, Event::Catalog(added));
     assert_eq!(alice.status().state, SessionState::Connected);
     alice.close().await.unwrap();
     bob.close().await.unwrap();

@@ -3,9 +3,13 @@
 
 use super::serves;
 use super::unshared::{Two, path};
-use crate::catalog::{Dot, EntryId, EntryState, FileVersion, Kind, Name, Place, ReplicaId, Seen, Version};
+use crate::catalog::{
+    Dot, EntryId, EntryState, FileVersion, Holding, Kind, Name, Place, ReplicaId, Seen, Version,
+};
 use crate::limits::{ENTRY_REPLICAS_MAX, RIVALS_REMADE_MAX};
 use crate::peer::tests::content;
+use crate::share::Claim;
+use crate::store::Guard;
 
 impl Two {
     /// Mallory makes an entry of its own at the top, whose only version has this counter.
@@ -198,6 +202,77 @@ async fn a_state_that_is_too_large_together_with_ours_keeps_no_other_out() {
     assert!(two.alice.list().iter().any(|shown| shown.path == path("new")));
     assert!(serves(&two.alice, b"notes"));
     two.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_edited_through_a_mount_stays_the_users_if_its_entry_is_made_anew() {
+    let two = Two::new().await;
+    let notes = two.share("notes.txt", b"mine").await;
+    count_up(&two);
+    let made = {
+        let mut files = two.alice.share.files();
+        let shown = files.catalog.lookup(&notes).unwrap();
+        let written = Kind::File(FileVersion {
+            content: content(b"written"),
+            mtime_ns: 0,
+            mode: 0o644,
+        });
+        let edited = files.catalog.edit(shown.key(), shown.dot, written, Holding::Held);
+        let edited = edited.unwrap();
+        assert_ne!(edited.shown.id, shown.id);
+        files.settle(&edited.change);
+        edited.shown.id
+    };
+    let check = |id: EntryId| {
+        let claim = Claim {
+            share: two.alice.share.clone(),
+            file: Some((id, content(b"other"))),
+        };
+        claim.check(&two.at("notes.txt").canonicalize().unwrap())
+    };
+    assert!(check(made).is_ok() && check(EntryId::from_bytes([1; 16])).is_err());
+    two.close().await;
+}
+
+/// Carol is a third peer. Mallory has left states with it that count as seen what alice does next.
+#[tokio::test]
+async fn what_we_change_is_not_undone_by_a_state_that_was_left_at_a_third_peer_before() {
+    for lead in [10, u64::MAX / 2] {
+        let two = Two::new().await;
+        let carol = &two.mallory;
+        let notes = two.share("notes.txt", b"first").await;
+        // As if alice had not made that yet.
+        let new = path("new.txt");
+        let added = two.alice.add_as(two.write("new.txt", b"new"), &new);
+        added.await.unwrap();
+        let mut states = two.alice.share.files().catalog.all_states();
+        for (_, state) in &mut states {
+            let replica = two.alice.share.files().catalog.replica();
+            let counter = state.place.stamp.counter + lead;
+            state.seen.note(Dot { counter, replica });
+            state.versions.clear();
+        }
+        carol.share.merge(states).unwrap();
+        for bytes in [b"second", b"third!"] {
+            let edited = two.write("notes.txt", bytes);
+            two.alice.replace(edited, &notes).await.unwrap();
+            two.mallory_hears();
+            two.alice_hears();
+            two.mallory_hears();
+            assert_eq!(std::fs::read(two.at("notes.txt")).unwrap(), bytes);
+            for peer in [&two.alice, carol] {
+                let at = |path| peer.share.files().file(path).map(|file| file.content);
+                assert_eq!(at(&notes), Some(content(bytes)), "{lead}");
+                assert_eq!(at(&new), Some(content(b"new")), "{lead}");
+                assert_eq!(peer.list().len(), 2, "{lead}");
+            }
+            assert!(serves(&two.alice, bytes) && serves(&two.alice, b"new"));
+        }
+        // What the other side removes after it has seen it is removed.
+        two.unlink("notes.txt");
+        assert_eq!(two.alice.list().len(), 1, "{lead}");
+        two.close().await;
+    }
 }
 
 /// Entries of one name with one content, as only a modified program makes them.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::unshared::{Two, path};
 use super::{content, serves};
-use crate::catalog::SharePath;
+use crate::catalog::{OnExisting, SharePath};
 
 fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path).unwrap()
@@ -153,4 +153,107 @@ async fn a_file_is_still_the_users_when_a_rival_of_its_entry_was_removed_or_repl
         );
         two.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_version_made_beside_the_users_own_does_not_replace_it_while_it_is_shared() {
+    let two = Two::new().await;
+    let notes = with_rival(&two).await;
+    // The bytes are at hand, so that the pull needs nobody.
+    let at_hand = two.write("../elsewhere", b"rival");
+    two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+    let pull = async || two.alice.pull(&notes, two.at("notes.txt")).await;
+    let listed = two.alice.list();
+    let mine = listed.iter().find(|shown| shown.has_content(&content(b"mine")));
+    let mine = mine.unwrap().path.clone();
+    let refused = pull().await.unwrap_err().to_string();
+    assert!(
+        refused.contains(&format!("shared from there as `{mine}`")),
+        "{refused}"
+    );
+    assert!(refused.contains("or remove"), "{refused}");
+    drop(two.pull_tree().await);
+    assert_eq!(read(two.at("notes.txt")), b"mine");
+    assert!(serves(&two.alice, b"mine"));
+    two.alice.remove(&mine).unwrap();
+    pull().await.unwrap();
+    assert_eq!(read(two.at("notes.txt")), b"rival");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_the_other_side_renamed_onto_another_is_replaced_by_no_version_of_its_old_entry() {
+    let two = Two::new().await;
+    two.share("target.txt", b"old").await;
+    let draft = two.share("draft", b"saved").await;
+    two.rename_onto("draft", "target.txt");
+    let at_hand = two.write("../elsewhere", b"harmful");
+    two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+    two.name_content("draft", b"harmful");
+    let refused = two
+        .alice
+        .pull(&draft, two.at("draft"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("shared from there as `target.txt`"), "{refused}");
+    assert_eq!(read(two.at("draft")), b"saved");
+    assert!(serves(&two.alice, b"saved"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn an_edit_of_a_file_that_was_renamed_onto_another_is_shared() {
+    let two = Two::new().await;
+    let draft = two.share("draft", b"saved").await;
+    let target = two.share("target.txt", b"old").await;
+    {
+        let mut files = two.alice.share.files();
+        let change = files.catalog.rename_with(&draft, &target, OnExisting::Replace);
+        files.settle(&change.unwrap());
+    }
+    two.write("draft", b"edited");
+    two.look_again(b"saved");
+    assert!(serves(&two.alice, b"edited"));
+    let shown = two.alice.share.files().file(&target).unwrap();
+    assert_eq!(shown.content, content(b"edited"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_rival_takes_the_path_of_the_users_version_when_that_is_gone() {
+    let two = Two::new().await;
+    let notes = with_rival(&two).await;
+    let at_hand = two.write("../elsewhere", b"rival");
+    two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+    std::fs::remove_file(two.at("notes.txt")).unwrap();
+    two.alice.pull(&notes, two.at("notes.txt")).await.unwrap();
+    assert_eq!(read(two.at("notes.txt")), b"rival");
+    assert!(!serves(&two.alice, b"mine"));
+    // It is still the user's file of that entry.
+    two.write("notes.txt", b"edited");
+    two.look_again(b"rival");
+    assert!(serves(&two.alice, b"edited"));
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_rival_in_a_twin_of_the_users_entry_does_not_replace_the_users_file() {
+    let two = Two::new().await;
+    let name = path("notes.txt");
+    let mine = two.alice.add_as(two.write("notes.txt", b"mine"), &name);
+    mine.await.unwrap();
+    two.name_content("other", b"other");
+    two.name_content("notes.txt", b"mine");
+    let twin = two.mallory.share.files().catalog.lookup(&name).unwrap().id;
+    let at_hand = two.write("../elsewhere", b"rival");
+    two.alice.add_as(at_hand, &path("elsewhere")).await.unwrap();
+    two.name_content("notes.txt", b"rival");
+    let shown = two.alice.share.files().file(&name).unwrap();
+    assert_eq!((shown.entry, shown.content), (twin, content(b"rival")));
+    let refused = two.alice.pull(&name, two.at("notes.txt")).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("is shared from there"), "{refused}");
+    assert_eq!(read(two.at("notes.txt")), b"mine");
+    two.close().await;
 }

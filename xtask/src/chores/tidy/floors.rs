@@ -41,7 +41,7 @@ pub(super) const HOUSES: [House; 3] = [
     House {
         sources: "core/src",
         floors: &[
-            &["limits|clock|aligned|crockford|hex|ownership|printable|runtime|unix_time"],
+            &["limits|clock|aligned|crockford|hex|ownership|printable|recorded_log|runtime|unix_time"],
             &["identity"],
             &["rendezvous"],
             &["catalog", "health|reconnect"],
