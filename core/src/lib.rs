@@ -20,7 +20,7 @@ pub mod mount;
 mod ownership;
 pub mod pairing;
 pub mod peer;
-mod printable;
+pub mod printable;
 pub mod reconnect;
 #[cfg(test)]
 mod recorded_log;

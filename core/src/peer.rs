@@ -123,6 +123,12 @@ impl Peer {
         self.connect_by(dialling, *remote).await
     }
 
+    /// Where others can reach this peer, best first.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.context.contact.addresses()
+    }
+
     /// Lets the peer with that fingerprint in, and no other, without looking for it.
     ///
     /// # Errors
@@ -201,6 +207,12 @@ impl Peer {
     #[must_use]
     pub fn list(&self) -> Vec<Shown> {
         self.share.files().catalog.list()
+    }
+
+    /// What is shared under `name` at this moment.
+    #[must_use]
+    pub fn lookup(&self, name: &SharePath) -> Option<Shown> {
+        self.share.files().catalog.lookup(name)
     }
 
     /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is

@@ -12,7 +12,7 @@ pub(crate) fn path(path: &Path) -> String {
 }
 
 /// Text with control characters, separators of lines and controls of text direction escaped.
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
+pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,7 +70,7 @@ pub(crate) enum Refusal {
     /// The path exists but doesn't take this method.
     #[error("this path doesn't take that method\nhint: the header `Allow` lists those it takes")]
     MethodNotAllowed,
-    /// The relay serves only the tokens that it was started for.
+    /// The relay takes registrations only of the tokens that it was started for.
     #[error("this relay does not serve that token\nhint: it serves one invitation; check the code")]
     TokenNotServed,
     /// `If-None-Match` with something else than `*`.

@@ -61,7 +61,7 @@ impl RelayConfig {
         self
     }
 
-    /// Serves only these tokens; requests with others are answered 403. For a peer that is the
+    /// Takes registrations of these tokens only, and answers those of others with 403. For a peer that is the
     /// relay of its own invitation.
     #[must_use]
     pub fn only(mut self, tokens: impl IntoIterator<Item = LookupToken>) -> Self {

@@ -70,7 +70,10 @@ async fn register(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    let token = desk.token(&headers)?;
+    let token = LookupToken::from_headers(&headers)?;
+    if !desk.serves(&token) {
+        return Err(Refusal::TokenNotServed);
+    }
     let on_taken = on_taken(&headers)?;
     let blob = read_blob(body, &desk.limits).await?;
     let registration = Registration {
@@ -85,7 +88,7 @@ async fn register(
 }
 
 async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
-    let token = desk.token(&headers)?;
+    let token = LookupToken::from_headers(&headers)?;
     let blob = desk
         .store
         .fetch(&token)
@@ -95,7 +98,7 @@ async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, R
 }
 
 async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
-    let token = desk.token(&headers)?;
+    let token = LookupToken::from_headers(&headers)?;
     let withdrawn = desk.store.withdraw(&token).await;
     match withdrawn.map_err(|error| desk.refuse(error))? {
         Withdrawal::Removed => Ok(Answer::Withdrawn),
@@ -110,11 +113,9 @@ async fn health(State(desk): State<Desk>) -> Result<Answer, Refusal> {
 }
 
 impl Desk {
-    /// The token of a request, if this relay serves it.
-    fn token(&self, headers: &HeaderMap) -> Result<LookupToken, Refusal> {
-        let token = LookupToken::from_headers(headers)?;
-        let is_served = self.only.as_ref().is_none_or(|only| only.contains(&token));
-        is_served.then_some(token).ok_or(Refusal::TokenNotServed)
+    /// Whether this relay takes registrations of that token.
+    fn serves(&self, token: &LookupToken) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(token))
     }
 
     fn refuse(&self, error: StoreError) -> Refusal {

@@ -46,6 +46,11 @@ impl Contact {
         }
     }
 
+    /// Where this peer can be dialled.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// Publishes our record; if the relay is only busy, retries a few times and keeps the reason in
     /// `last`.
     pub(crate) async fn publish(&self, mut last: Option<&mut ConnectError>) -> Result<(), ConnectError> {

@@ -40,6 +40,12 @@ pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted 
     })
 }
 
+/// Those of `addresses`, which another peer has named, that may be dialled.
+#[must_use]
+pub fn dialable(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Vec<SocketAddr> {
+    sort(addresses, loopback).dialled
+}
+
 /// Whether this machine has no address but loopback. If the interfaces can't be read, it counts as
 /// not alone.
 fn is_alone(own: &io::Result<Vec<IpAddr>>) -> bool {

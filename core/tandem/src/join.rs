@@ -1,0 +1,182 @@
+//! `tandem join`: takes a code from the other person, and brings what they share into a folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use tandem_core::pairing;
+use tandem_core::peer::{EventStream, Peer, Pulled};
+use tandem_core::transfer::Progress;
+use tokio::time::{interval, timeout};
+use url::Url;
+
+use crate::card::Card;
+use crate::exit::{Exit, Failure, OrExit};
+use crate::follow::Follower;
+use crate::pair::{Friend, Own, Verify};
+use crate::place::Invited;
+use crate::screen::{self, say};
+use crate::signals::{Ended, Signals};
+
+/// How long the list of what is shared may take to arrive after connecting.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the bar shows the progress.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Bring what another person shares into a folder: asks for the code, pulls everything, follows
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder to bring it to [default: one with the name of the share, here]
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// End when everything is there, instead of following the other side's changes
+    #[arg(long)]
+    once: bool,
+    /// Ask this relay, if the code names none
+    #[arg(long, value_name = "URL", env = "TANDEM_RELAY")]
+    relay: Option<Url>,
+    /// Wait for a yes to the check of the pair on both sides before anything is shared
+    #[arg(long)]
+    verify: bool,
+    /// Take the code from here, where every user of this machine can read it
+    #[arg(long, value_name = "CODE")]
+    code_on_command_line: Option<String>,
+}
+
+/// Runs until everything is there, or until the person ends it.
+pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failure> {
+    refuse_code(args.dir.as_deref())?;
+    let text = match &args.code_on_command_line {
+        Some(text) => text.clone(),
+        None => screen::ask("code:")?,
+    };
+    let invited: Invited = text.parse().or_exit(Exit::Usage)?;
+    let relay = relay_of(&invited, args.relay.as_ref())?;
+    say(format_args!(
+        "asking the relay at {}",
+        screen::clean(relay.as_str())
+    ));
+    let own = Own::start(&relay).await?;
+    let ended = signals.until(bring(args, &own, (&invited, &relay))).await;
+    if own.peer.close().await.is_err() {
+        say("some tasks did not end in time");
+    }
+    match ended {
+        Ended::ByItself(result) => result,
+        Ended::BySignal(exit) => Err(exit.into()),
+    }
+}
+
+/// A code in the place of the folder was readable for every user of this machine.
+fn refuse_code(dir: Option<&Path>) -> Result<(), Failure> {
+    let text = dir.and_then(Path::to_str).unwrap_or_default();
+    if text.parse::<Invited>().is_err() {
+        return Ok(());
+    }
+    let text = "a code on the command line can be read by every user of this machine\n\
+                hint: type `tandem join` alone and give the code when it asks; \
+                or use --code-on-command-line if that is no danger here";
+    Err(Failure::new(Exit::Usage, text))
+}
+
+fn relay_of(invited: &Invited, configured: Option<&Url>) -> Result<Url, Failure> {
+    let named = invited.place.as_ref().map(|place| place.url());
+    named.or(configured).cloned().ok_or_else(|| {
+        let text = "the code names no relay, and none is configured\n\
+                    hint: type the code with what follows its `@`, or name the relay by --relay";
+        Failure::new(Exit::Usage, text)
+    })
+}
+
+async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Result<(), Failure> {
+    let card = Card::new(None, 0, own.peer.addresses()).to_bytes()?;
+    let pairing = own.pairing(relay)?;
+    let meeting = pairing::join(&invited.code, (&own.identity, &card), pairing).await?;
+    let verify = if args.verify { Verify::Ask } else { Verify::Show };
+    let friend = Own::agree(meeting, verify).await?;
+    let dir = folder_for(args.dir.as_deref(), &friend)?;
+    let mut events = own.peer.events();
+    own.connect(&friend).await?;
+    list(&own.peer, &mut events, friend.card.entry_count).await?;
+    refuse_to_replace(&own.peer, &dir)?;
+    let pulled = pull(&own.peer, &dir).await?;
+    let shown = dir.display();
+    say(format_args!(
+        "{}, {} in `{shown}`",
+        screen::count(pulled.count, "file"),
+        screen::bytes(pulled.len)
+    ));
+    for name in &pulled.left_out {
+        let name = screen::clean(name.as_str());
+        say(format_args!(
+            "left out `{name}`: a link that leads out of the folder"
+        ));
+    }
+    if args.once {
+        return Ok(());
+    }
+    say("following the other side's changes; Ctrl-C ends that");
+    Follower::new(&own.peer, &dir).follow(&mut events).await;
+    Ok(())
+}
+
+/// The folder that everything goes to; made if it is missing.
+fn folder_for(dir: Option<&Path>, friend: &Friend) -> Result<PathBuf, Failure> {
+    let dir = match (dir, friend.card.folder_name()) {
+        (Some(dir), _) => dir.to_owned(),
+        (None, Some(name)) => PathBuf::from(name),
+        (None, None) => PathBuf::from("."),
+    };
+    std::fs::create_dir_all(&dir).map_err(|error| {
+        let text = format!("could not make `{}`: {error}", dir.display());
+        Failure::new(Exit::LocalDisk, text)
+    })?;
+    Ok(dir)
+}
+
+/// Waits until the list of what is shared has arrived.
+async fn list(peer: &Peer, events: &mut EventStream, entry_count: usize) -> Result<(), Failure> {
+    let arriving = async { while peer.list().len() < entry_count && events.next().await.is_some() {} };
+    let late = |_| {
+        let text = format!(
+            "only {} of {} had been listed after {} s\nhint: try again with a new code",
+            peer.list().len(),
+            screen::count(entry_count, "entry").replace("entrys", "entries"),
+            LIST_TIMEOUT.as_secs()
+        );
+        Failure::new(Exit::Incomplete, text)
+    };
+    timeout(LIST_TIMEOUT, arriving).await.map_err(late)
+}
+
+/// Nothing that was here before is replaced.
+fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
+    let shown = peer.list().into_iter();
+    let mut files = shown.filter(|shown| shown.file().is_some() || shown.link().is_some());
+    let there = files.find(|shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok());
+    let Some(there) = there else { return Ok(()) };
+    let text = format!(
+        "`{}` is in `{}` already, and nothing is replaced\nhint: join into an empty folder: tandem join DIR",
+        screen::clean(there.path.as_str()),
+        dir.display()
+    );
+    Err(Failure::new(Exit::LocalDisk, text))
+}
+
+async fn pull(peer: &Peer, dir: &Path) -> Result<Pulled, Failure> {
+    let (progress, bar) = (Progress::default(), screen::bar());
+    let pulled = tokio::select! {
+        pulled = peer.pull_tree(None, dir, &progress) => pulled,
+        () = draw(&bar, &progress) => unreachable!("the bar is drawn until the pull ends"),
+    };
+    bar.finish_and_clear();
+    Ok(pulled?)
+}
+
+async fn draw(bar: &ProgressBar, progress: &Progress) {
+    let mut ticks = interval(BAR_INTERVAL);
+    loop {
+        ticks.tick().await;
+        screen::show_progress(bar, progress);
+    }
+}

@@ -1,0 +1,75 @@
+//! `tandem`: the command with which two people share a folder.
+
+mod card;
+mod exit;
+mod follow;
+mod home;
+mod join;
+mod pair;
+mod place;
+mod relay_here;
+mod screen;
+mod share;
+mod signals;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Failure;
+use crate::screen::say;
+use crate::signals::Signals;
+
+/// Share a folder with one other person, encrypted, directly from machine to machine
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Args {
+    /// Write a log of what happens to standard error, e.g. `info` or `debug`
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "error",
+        env = "TANDEM_LOG",
+        global = true
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Share(share::Args),
+    Join(join::Args),
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 peer or relay not reached, 4 refused (code used, \
+                          expired, unknown), 5 incomplete, 6 local disk, 130 Ctrl-C, 143 SIGTERM";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&args.log))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&args.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, text }) => {
+            if let Some(text) = text {
+                say(format_args!("error: {text}"));
+            }
+            exit.into()
+        }
+    }
+}
+
+async fn run(command: &Command) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    match command {
+        Command::Share(args) => share::run(args, &mut signals).await,
+        Command::Join(args) => join::run(args, &mut signals).await,
+    }
+}

@@ -1,0 +1,120 @@
+//! A relay in this process, for one invitation: where no relay is configured, the inviter serves the
+//! relay's API itself.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
+
+use tandem_core::rendezvous::{InvitationCode, Role};
+use tandem_relay::{LookupToken, Relay, RelayConfig};
+use url::Url;
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::place::Place;
+
+/// The ports that tandem listens on, for firewalls.
+const PORTS: RangeInclusive<u16> = 26_000..=27_000;
+
+/// A running relay for one code.
+#[derive(Debug)]
+pub(crate) struct RelayHere {
+    relay: Relay,
+}
+
+impl RelayHere {
+    /// Serves the two tokens of the code.
+    pub(crate) async fn start(code: &InvitationCode) -> Result<Self, Failure> {
+        let tokens =
+            [Role::Inviter, Role::Joiner].map(|role| LookupToken::parse(&code.token(role).to_text()));
+        let listener = listen().or_exit(Exit::LocalDisk)?;
+        let config = RelayConfig::adopt(listener).only(tokens.into_iter().flatten());
+        let relay = Relay::bind(config).await.or_exit(Exit::LocalDisk)?;
+        Ok(Self { relay })
+    }
+
+    /// How this process asks it.
+    pub(crate) fn own_url(&self) -> Url {
+        let address = self.relay.addr();
+        let ip: IpAddr = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Place::from(SocketAddr::new(ip, address.port())).url().clone()
+    }
+
+    /// Where others find it, if this machine has these addresses.
+    pub(crate) fn place(&self, candidates: &[SocketAddr]) -> Place {
+        let port = self.relay.addr().port();
+        let ips = candidates.iter().map(SocketAddr::ip);
+        let best = ips.min_by_key(|ip| reach(*ip)).unwrap_or(self.relay.addr().ip());
+        Place::from(SocketAddr::new(best, port))
+    }
+
+    pub(crate) async fn stop(self) {
+        let _drained = self.relay.shutdown().await;
+    }
+}
+
+/// A socket in the band, on all addresses of this machine.
+pub(crate) fn listen() -> io::Result<TcpListener> {
+    let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
+    let places = PORTS.flat_map(|port| any.map(|ip| SocketAddr::new(ip, port)));
+    let mut last = None;
+    for place in places {
+        match TcpListener::bind(place) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    let last = last.map_or_else(String::new, |error| format!(" ({error})"));
+    let (first, end) = (PORTS.start(), PORTS.end());
+    Err(io::Error::other(format!(
+        "no port of {first} to {end} can be used{last}\nhint: end other programs that listen there"
+    )))
+}
+
+/// How far an address is from being reached by another machine: the lower the better. IPv4 comes
+/// first, as it is shorter to type and most networks at home have it.
+fn reach(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(ip) if ip.is_loopback() => 5,
+        IpAddr::V4(ip) if ip.is_private() => 1,
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(ip) if ip.is_loopback() => 6,
+        IpAddr::V6(ip) if ip.is_unique_local() => 3,
+        IpAddr::V6(_) => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_others_reach_most_likely_comes_first() {
+        let mut ips: Vec<IpAddr> = [
+            "::1",
+            "127.0.0.1",
+            "fd00::1",
+            "10.0.0.1",
+            "2001:db8::1",
+            "192.0.2.1",
+        ]
+        .map(|ip| ip.parse().unwrap())
+        .to_vec();
+        ips.sort_by_key(|ip| reach(*ip));
+        let sorted: Vec<_> = ips.iter().map(IpAddr::to_string).collect();
+        assert_eq!(
+            sorted,
+            [
+                "192.0.2.1",
+                "10.0.0.1",
+                "2001:db8::1",
+                "fd00::1",
+                "127.0.0.1",
+                "::1"
+            ]
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! Ctrl-C and SIGTERM: the first one ends what runs in order, the second one at once.
+
+use std::process;
+
+use tokio::signal;
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::screen::say;
+
+/// The signals that end the command.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    terminate: signal::unix::Signal,
+}
+
+/// How something ended.
+pub(crate) enum Ended<T> {
+    ByItself(T),
+    BySignal(Exit),
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: signal::unix::signal(signal::unix::SignalKind::terminate())
+                .or_exit(Exit::LocalDisk)?,
+        })
+    }
+
+    /// Runs `work` until it ends or a signal comes. After a signal a second one ends the process.
+    pub(crate) async fn until<T>(&mut self, work: impl Future<Output = T>) -> Ended<T> {
+        tokio::select! {
+            output = work => Ended::ByItself(output),
+            exit = self.next() => {
+                say("stopping; press Ctrl-C again to stop at once");
+                tokio::spawn(async {
+                    if let Ok(mut again) = Self::listen() {
+                        let exit = again.next().await;
+                        process::exit(i32::from(exit.number()));
+                    }
+                });
+                Ended::BySignal(exit)
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = signal::ctrl_c() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> Exit {
+        drop(signal::ctrl_c().await);
+        Exit::Interrupted
+    }
+}

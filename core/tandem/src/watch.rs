@@ -1,0 +1,170 @@
+//! Watching what is shared: changes on this disk are shared soon after they were made.
+//!
+//! The system reports paths, not what happened to them; each reported path is compared with what is
+//! there now. A path that is reported several times within a moment is looked at once.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tandem_core::catalog::SharePath;
+use tandem_core::clock::Clock;
+use tandem_core::peer::{Peer, ShareError};
+use tokio::sync::Notify;
+
+use crate::screen::{clean, say};
+
+/// How long reports are collected, so that a program that writes a file in pieces causes one new
+/// version.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// A shared path of this machine, and its name in the share; `None` for the share itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Root {
+    pub(crate) path: PathBuf,
+    pub(crate) name: Option<SharePath>,
+}
+
+/// A running watch. Dropping it ends the watch.
+pub(crate) struct Watch {
+    roots: Vec<Root>,
+    reported: Arc<Reported>,
+    _watcher: RecommendedWatcher,
+}
+
+/// The paths that were reported and not looked at yet.
+#[derive(Debug, Default)]
+struct Reported {
+    paths: Mutex<BTreeSet<PathBuf>>,
+    arrived: Notify,
+}
+
+impl Watch {
+    /// Watches these paths from now on. What changed before [`Watch::follow`] is not lost.
+    pub(crate) fn start(roots: Vec<Root>) -> notify::Result<Self> {
+        let reported = Arc::new(Reported::default());
+        let all: Vec<_> = roots.iter().map(|root| root.path.clone()).collect();
+        let note = reported.clone();
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+                Ok(event) if event.need_rescan() => note.add(all.clone()),
+                Ok(event) if event.kind.is_access() => {}
+                Ok(event) => note.add(event.paths),
+                Err(_) => note.add(all.clone()),
+            })?;
+        for root in &roots {
+            match root.path.parent().filter(|_| !root.path.is_dir()) {
+                // An editor may put another file in the place of the one that is watched.
+                Some(folder) => watcher.watch(folder, RecursiveMode::NonRecursive)?,
+                None => watcher.watch(&root.path, RecursiveMode::Recursive)?,
+            }
+        }
+        Ok(Self {
+            roots,
+            reported,
+            _watcher: watcher,
+        })
+    }
+
+    /// Shares changes until the peer is closed.
+    pub(crate) async fn follow(&self, peer: &Peer) {
+        let clock = Clock::system();
+        loop {
+            self.reported.arrived.notified().await;
+            clock.sleep_until(clock.now() + QUIET).await;
+            for path in self.reported.take() {
+                self.look(peer, &path).await;
+            }
+        }
+    }
+
+    /// Shares what is at the path now.
+    async fn look(&self, peer: &Peer, path: &Path) {
+        let Some(name) = self.roots.iter().find_map(|root| root.name_of(path)) else {
+            return;
+        };
+        let shared = match (path.symlink_metadata(), &name) {
+            (Ok(there), _) if there.is_dir() => {
+                let added = peer.add_tree(path, name.as_ref()).await;
+                added.map(drop)
+            }
+            (Ok(there), Some(name)) if there.is_file() => peer.add_as(path, name).await,
+            (Err(error), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
+                // Its parent may have been removed before, and it with it.
+                drop(peer.remove(name));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        match shared {
+            Ok(()) => {}
+            // It is gone or being written; the next report leads here again.
+            Err(ShareError::Source { .. }) => {}
+            Err(error) => say(format_args!("not shared: {}", clean(&error.to_string()))),
+        }
+    }
+}
+
+impl Root {
+    /// The name of a path in the share; `Some(None)` for the share itself, `None` for a path that
+    /// is not in this root.
+    fn name_of(&self, path: &Path) -> Option<Option<SharePath>> {
+        let inside = path.strip_prefix(&self.path).ok()?;
+        let parts = inside
+            .iter()
+            .map(|part| part.to_str())
+            .collect::<Option<Vec<_>>>()?;
+        let prefix = self.name.as_ref().map(SharePath::as_str);
+        let whole: Vec<_> = prefix.into_iter().chain(parts).collect();
+        if whole.is_empty() {
+            return Some(None);
+        }
+        SharePath::parse(&whole.join("/")).ok().map(Some)
+    }
+}
+
+impl Reported {
+    fn add(&self, paths: Vec<PathBuf>) {
+        self.lock().extend(paths);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(root: Option<&str>, path: &str) -> Option<Option<String>> {
+        let root = Root {
+            path: PathBuf::from("/home/alice/photos"),
+            name: root.map(|name| SharePath::parse(name).unwrap()),
+        };
+        let name = root.name_of(Path::new(path))?;
+        Some(name.map(|name| name.as_str().to_owned()))
+    }
+
+    #[test]
+    fn a_path_has_the_name_that_it_was_shared_under() {
+        assert_eq!(
+            name(None, "/home/alice/photos/a/b.jpg"),
+            Some(Some("a/b.jpg".into()))
+        );
+        assert_eq!(
+            name(Some("p"), "/home/alice/photos/b.jpg"),
+            Some(Some("p/b.jpg".into()))
+        );
+        assert_eq!(name(Some("p"), "/home/alice/photos"), Some(Some("p".into())));
+        assert_eq!(name(None, "/home/alice/photos"), Some(None));
+        assert_eq!(name(None, "/home/alice/elsewhere"), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Two people, each with a home of their own.
+
+use std::path::{Path, PathBuf};
+
+use tandem_tests::temp::TempRoot;
+
+use crate::process::{Ended, Tandem};
+
+/// The homes of alice and bob.
+pub(crate) struct Homes {
+    root: TempRoot,
+}
+
+impl Homes {
+    pub(crate) fn new() -> Self {
+        let homes = Self {
+            root: TempRoot::create().unwrap(),
+        };
+        for home in [homes.alice(), homes.bob()] {
+            std::fs::create_dir(home).unwrap();
+        }
+        homes
+    }
+
+    pub(crate) fn alice(&self) -> PathBuf {
+        self.root.path().join("alice")
+    }
+
+    pub(crate) fn bob(&self) -> PathBuf {
+        self.root.path().join("bob")
+    }
+
+    /// Alice shares her folder `photos`, which has these files. Returns the code as well.
+    pub(crate) async fn alice_shares(&self, files: &[(&str, &str)]) -> (Tandem, String) {
+        for (name, text) in files {
+            write(&self.alice().join("photos").join(name), text);
+        }
+        let mut share = Tandem::start(&self.alice(), &["share", "photos"]);
+        let code = share.answers().await;
+        (share, code)
+    }
+
+    /// Bob starts `tandem join` with these arguments and types the code.
+    pub(crate) async fn bob_joins(&self, code: &str, args: &[&str]) -> Tandem {
+        let mut join = Tandem::start(&self.bob(), &[&["join"], args].concat());
+        join.types(code).await;
+        join
+    }
+
+    /// Bob joins and the command ends.
+    pub(crate) async fn bob_joins_once(&self, code: &str) -> Ended {
+        self.bob_joins(code, &["--once"]).await.ends().await
+    }
+}
+
+/// Writes a file, with its folders.
+pub(crate) fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// The text of a file, or what is there instead.
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| format!("({error})"))
+}

@@ -1,0 +1,90 @@
+//! What is refused, with which exit code and in which words.
+
+use crate::home::{Homes, read, write};
+use crate::process::Tandem;
+
+/// A code that nobody has made.
+const FOREIGN: &str = "RKJQ-9XMJ-4PEA-CGHZ-T479";
+
+#[tokio::test]
+async fn a_code_is_good_for_one_person() {
+    let homes = Homes::new();
+    let (_share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    assert_eq!(homes.bob_joins_once(&code).await.code, Some(0));
+    let again = homes.bob_joins(&code, &["--once", "again"]).await.ends().await;
+    assert_eq!(again.code, Some(4));
+    assert!(again.stderr.contains("used already"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn a_code_that_nobody_has_made_is_unknown() {
+    let homes = Homes::new();
+    let (_share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    let place = code.split('@').nth(1).unwrap();
+    let joined = homes.bob_joins_once(&format!("{FOREIGN}@{place}")).await;
+    assert_eq!(joined.code, Some(4));
+    assert!(
+        joined.stderr.contains("no invitation with this code"),
+        "{}",
+        joined.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_typing_error_is_named() {
+    let homes = Homes::new();
+    let joined = homes.bob_joins_once("RKJQ-9XMJ-4PEA-CGHZ-T478@192.0.2.1").await;
+    assert_eq!(joined.code, Some(2));
+    assert!(joined.stderr.contains("typing error"), "{}", joined.stderr);
+    let joined = homes.bob_joins_once(FOREIGN).await;
+    assert_eq!(joined.code, Some(2));
+    assert!(joined.stderr.contains("names no relay"), "{}", joined.stderr);
+}
+
+#[tokio::test]
+async fn a_code_on_the_command_line_is_refused_unless_that_is_asked_for() {
+    let homes = Homes::new();
+    let place = format!("{FOREIGN}@[::1]:1");
+    let refused = Tandem::start(&homes.bob(), &["join", &place]).ends().await;
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("can be read by every user"),
+        "{}",
+        refused.stderr
+    );
+    let args = ["join", "--code-on-command-line", &place];
+    let allowed = Tandem::start(&homes.bob(), &args).ends().await;
+    assert_eq!(allowed.code, Some(3), "{}", allowed.stderr);
+}
+
+#[tokio::test]
+async fn nothing_that_was_there_is_replaced() {
+    let homes = Homes::new();
+    let (_share, code) = homes.alice_shares(&[("a.txt", "one"), ("b.txt", "two")]).await;
+    write(&homes.bob().join("photos/b.txt"), "mine");
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(6));
+    assert!(
+        joined.stderr.contains("`b.txt` is in `photos` already"),
+        "{}",
+        joined.stderr
+    );
+    assert_eq!(read(&homes.bob().join("photos/b.txt")), "mine");
+}
+
+#[tokio::test]
+async fn what_is_not_there_can_not_be_shared() {
+    let homes = Homes::new();
+    let ended = Tandem::start(&homes.alice(), &["share", "nowhere"]).ends().await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(6), ""));
+    assert!(ended.stderr.contains("`nowhere`"), "{}", ended.stderr);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_takes_the_code_back_and_ends_with_130() {
+    let homes = Homes::new();
+    let (share, _code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    share.interrupt();
+    assert_eq!(share.ends().await.code, Some(130));
+}

@@ -1,0 +1,67 @@
+//! Changes of a shared folder, as the other person sees them.
+
+use std::panic::Location;
+use std::path::Path;
+
+use tandem_tests::wait::{Look, poll};
+
+use crate::home::{Homes, read, write};
+use crate::process::Tandem;
+
+const ABSENT: &str = "(No such file or directory (os error 2))";
+
+/// Alice shares, and bob follows.
+async fn following(homes: &Homes) -> (Tandem, Tandem) {
+    let (share, code) = homes.alice_shares(&[("a.txt", "one"), ("in/b.txt", "two")]).await;
+    let mut join = homes.bob_joins(&code, &[]).await;
+    join.says("following").await;
+    (share, join)
+}
+
+async fn becomes(path: &Path, text: &str) {
+    poll(Location::caller(), "the file at the other side", || {
+        match read(path) {
+            found if found == text => Look::Ready(()),
+            found => Look::NotYet(found),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_file_an_edit_and_a_removal_arrive() {
+    let homes = Homes::new();
+    let (_share, _join) = following(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&alice.join("new/c.txt"), "three");
+    becomes(&bob.join("new/c.txt"), "three").await;
+    write(&alice.join("a.txt"), "edited");
+    becomes(&bob.join("a.txt"), "edited").await;
+    std::fs::remove_dir_all(alice.join("in")).unwrap();
+    becomes(&bob.join("in/b.txt"), ABSENT).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_here_stays_and_the_other_version_comes_beside_it() {
+    let homes = Homes::new();
+    let (_share, mut join) = following(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&bob.join("a.txt"), "of bob");
+    write(&alice.join("a.txt"), "of alice");
+    join.says("changed on both sides").await;
+    assert_eq!(read(&bob.join("a.txt")), "of bob");
+    assert_eq!(read(&bob.join("a (other side).txt")), "of alice");
+    std::fs::remove_file(alice.join("a.txt")).unwrap();
+    join.says("yours was changed and stays").await;
+    assert_eq!(read(&bob.join("a.txt")), "of bob");
+}
+
+#[tokio::test]
+async fn a_renamed_file_is_renamed_at_the_other_side() {
+    let homes = Homes::new();
+    let (_share, _join) = following(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    std::fs::rename(alice.join("a.txt"), alice.join("z.txt")).unwrap();
+    becomes(&bob.join("z.txt"), "one").await;
+    becomes(&bob.join("a.txt"), ABSENT).await;
+}
