@@ -61,8 +61,8 @@ impl RelayConfig {
         self
     }
 
-    /// Takes registrations of these tokens only, and answers those of others with 403. For a peer that is the
-    /// relay of its own invitation.
+    /// Takes registrations of these tokens only, and answers those of others with 403. For a peer
+    /// that is the relay of its own invitation.
     #[must_use]
     pub fn only(mut self, tokens: impl IntoIterator<Item = LookupToken>) -> Self {
         self.only = Some(tokens.into_iter().collect());

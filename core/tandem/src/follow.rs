@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tandem_core::catalog::{ContentId, SharePath};
+use tandem_core::catalog::{CatalogEvent, ContentId, SharePath};
 use tandem_core::peer::{Event, EventStream, Peer};
 
 use crate::screen::{clean, say};
@@ -72,18 +72,25 @@ impl<'a> Follower<'a> {
     pub(crate) async fn follow(&mut self, events: &mut EventStream) {
         while let Some(event) = events.next().await {
             match event {
-                Event::Added { path } | Event::Changed { path } => self.bring(&path).await,
-                Event::Conflict { path, copy } => {
-                    self.bring(&path).await;
-                    self.bring(&copy).await;
-                }
-                Event::Removed { path } => self.remove(&path),
-                Event::Renamed { from, to } => self.rename(&from, &to).await,
+                Event::Catalog(change) => self.apply(change).await,
                 Event::Missed { .. } => self.catch_up().await,
                 Event::Connected { .. } => say("connected again"),
                 Event::Disconnected { .. } => say("the other side is gone; it may come back"),
                 _ => {}
             }
+        }
+    }
+
+    async fn apply(&mut self, change: CatalogEvent) {
+        match change {
+            CatalogEvent::Added { path } | CatalogEvent::Changed { path } => self.bring(&path).await,
+            CatalogEvent::Conflict { path, copy } => {
+                self.bring(&path).await;
+                self.bring(&copy).await;
+            }
+            CatalogEvent::Removed { path } => self.remove(&path),
+            CatalogEvent::Renamed { from, to } => self.rename(&from, &to).await,
+            other => say(format_args!("this version does not follow {other:?}")),
         }
     }
 

@@ -1,5 +1,5 @@
-//! A relay in this process, for one invitation: where no relay is configured, the inviter serves the
-//! relay's API itself.
+//! A relay in this process, for one invitation: where no relay is configured, the inviter serves
+//! the relay's API itself.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
