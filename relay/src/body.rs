@@ -102,7 +102,11 @@ mod tests {
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            assert_eq!(Arc::strong_count(&self.held), 1, "an earlier buffer is still held");
+            assert_eq!(
+                Arc::strong_count(&self.held),
+                1,
+                "an earlier buffer is still held"
+            );
             let Some(left) = self.left.checked_sub(1) else {
                 return Poll::Ready(None);
             };
