@@ -168,37 +168,69 @@ impl Catalog {
     /// folders that it is in, which are added if need be.
     ///
     /// So no page of states leaves the receiver with an entry that it can't place yet. For an entry
-    /// that is too deep to be shown, not all folders are added. Unknown ids are left out.
+    /// that is too deep to be shown, no folders are added. Unknown ids are left out.
     #[must_use]
     pub fn states(&self, ids: &[EntryId]) -> Vec<(EntryId, EntryState)> {
-        self.states_within(ids, u64::MAX).0
+        self.states_within(ids, u64::MAX, &mut HashSet::new()).0
     }
 
     /// As [`Catalog::states`] for the first of the ids: until they count for `len_max` bytes of
-    /// memory, and for at least one. Returns the remaining ids too.
+    /// memory, and for at least one. Returns the remaining ids too. `sent` has the folders that
+    /// earlier pages have added; they are not added again. So a page has no more states than it
+    /// says, however deep the entries are and however large their folders.
     pub(crate) fn states_within<'a>(
         &self,
         ids: &'a [EntryId],
         len_max: u64,
+        sent: &mut HashSet<EntryId>,
     ) -> (Vec<(EntryId, EntryState)>, &'a [EntryId]) {
         let mut taken = HashSet::new();
         let mut states = Vec::new();
         let (mut left, mut len) = (ids, 0);
-        while let Some((id, others)) = left.split_first().filter(|_| len < len_max) {
-            left = others;
-            let mut trail = Vec::new();
-            let mut next = self.state(*id).map(|state| (*id, state));
-            while let Some((id, state)) =
-                next.filter(|(id, _)| trail.len() <= SHARE_DEPTH_MAX && taken.insert(*id))
-            {
+        while let Some((id, others)) = left.split_first() {
+            let mut trail = self.trail(*id, &mut taken, sent);
+            while let Some((id, state)) = trail.pop() {
+                if len >= len_max {
+                    return (states, left);
+                }
                 len += state.len();
-                trail.push((id, state.clone()));
-                let parent = state.place.parent;
-                next = self.state(parent).map(|state| (parent, state));
+                states.push((id, state.clone()));
+                if !trail.is_empty() {
+                    sent.insert(id);
+                }
             }
-            states.extend(trail.into_iter().rev());
+            left = others;
         }
         (states, left)
+    }
+
+    /// An entry and then the folders that it is in, the nearest first, up to one that is taken or
+    /// sent. They are taken from now on. The entry alone if it is too deep to be shown; nothing if
+    /// it is taken.
+    fn trail(
+        &self,
+        id: EntryId,
+        taken: &mut HashSet<EntryId>,
+        sent: &HashSet<EntryId>,
+    ) -> Vec<(EntryId, &EntryState)> {
+        let mut trail = Vec::new();
+        let mut next = self.state(id).map(|state| (id, state));
+        while let Some((id, state)) = next {
+            let is_sent = !trail.is_empty() && sent.contains(&id);
+            if is_sent || !taken.insert(id) {
+                break;
+            }
+            trail.push((id, state));
+            if trail.len() > SHARE_DEPTH_MAX + 1 {
+                for (folder, _) in trail.drain(1..) {
+                    taken.remove(&folder);
+                }
+                break;
+            }
+            let parent = state.place.parent;
+            next = self.state(parent).map(|state| (parent, state));
+        }
+        trail
     }
 
     /// All states, as [`Catalog::states`] gives them.

@@ -4,11 +4,12 @@
 //! Of two peers exactly one dials: the one with the lower [`Fingerprint`]. The other one waits to
 //! be dialled. It dials itself only after its patience ends, because a firewall may block just one
 //! direction. Before each attempt the relay is asked again, because the other peer may have moved.
-//! If the relay does not help, the last known addresses are tried. The delay between attempts
-//! doubles. As in `health`, a driver reports to [`Reconnect::on_event`], carries out the actions,
-//! and reports again at [`Reconnect::next_deadline`]. At [`ReconnectAction::Abandon`] it drops the
-//! attempt under way. If both peers make a session at the same moment, the session layer chooses
-//! one.
+//! If the relay does not help, the last known addresses are tried. While a busy relay wants not to
+//! be asked, only those are tried, so that no relay can delay a reconnection that does not need it;
+//! the last attempt waits for the relay. The delay between attempts doubles. As in `health`, a
+//! driver reports to [`Reconnect::on_event`], carries out the actions, and reports again at
+//! [`Reconnect::next_deadline`]. At [`ReconnectAction::Abandon`] it drops the attempt under way. If
+//! both peers make a session at the same moment, the session layer chooses one.
 
 use std::time::Duration;
 
@@ -161,7 +162,8 @@ pub struct Reconnect {
     role: Role,
     state: State,
     attempt_count: u32,
-    retry_after: Duration,
+    /// When the relay may be asked again.
+    relay_rests_until: Option<Instant>,
     jitter: Jitter,
 }
 
@@ -175,7 +177,7 @@ impl Reconnect {
             role,
             state: State::Resting,
             attempt_count: 0,
-            retry_after: Duration::ZERO,
+            relay_rests_until: None,
             jitter: Jitter(seed),
         }
     }
@@ -190,7 +192,7 @@ impl Reconnect {
                 self.dial(until, AddressSource::LookedUp)
             }
             (ReconnectEvent::LookUpFailed { retry_after }, State::LookingUp { until }) => {
-                self.retry_after = retry_after.unwrap_or_default();
+                self.relay_rests_until = retry_after.map(|delay| now + delay);
                 self.dial(until, AddressSource::LastKnown)
             }
             (ReconnectEvent::DialFailed, State::Dialling { .. }) => self.fail(now),
@@ -220,7 +222,7 @@ impl Reconnect {
 
     fn start(&mut self, now: Instant) -> Vec<ReconnectAction> {
         self.attempt_count = 0;
-        self.retry_after = Duration::ZERO;
+        self.relay_rests_until = None;
         match self.role {
             Role::Initiator => self.attempt(now),
             Role::Responder => self.wait(now + self.config.patience),
@@ -250,9 +252,11 @@ impl Reconnect {
 
     fn attempt(&mut self, now: Instant) -> Vec<ReconnectAction> {
         self.attempt_count += 1;
-        self.state = State::LookingUp {
-            until: now + self.config.attempt_timeout,
-        };
+        let until = now + self.config.attempt_timeout;
+        if self.relay_rests_until.is_some_and(|rested| now < rested) {
+            return self.dial(until, AddressSource::LastKnown);
+        }
+        self.state = State::LookingUp { until };
         vec![ReconnectAction::LookUp {
             attempt: self.attempt_count,
         }]
@@ -273,8 +277,10 @@ impl Reconnect {
                 attempt_count: self.attempt_count,
             }];
         }
-        let delay = self.delay().max(std::mem::take(&mut self.retry_after));
-        self.wait(now + delay)
+        let until = now + self.delay();
+        let is_last_next = self.attempt_count + 1 >= self.config.attempt_count_max;
+        let rested = self.relay_rests_until.filter(|_| is_last_next);
+        self.wait(rested.map_or(until, |rested| until.max(rested)))
     }
 
     /// The delay after the attempt that just failed: doubled each time, then shortened by up to

@@ -243,9 +243,31 @@ fn a_page_of_states_takes_one_more_while_it_is_shorter_than_its_limit() {
     let ids: Vec<_> = alice.all_states().into_iter().map(|(id, _)| id).collect();
     let len = alice.state(ids[0]).unwrap().len();
     let count_within = |limit| {
-        let (states, left) = alice.states_within(&ids, limit);
+        let (states, left) = alice.states_within(&ids, limit, &mut HashSet::new());
         (states.len(), left.len())
     };
     assert_eq!(count_within(len), (1, 1));
     assert_eq!(count_within(len + 1), (2, 0));
+}
+
+#[test]
+fn folders_are_sent_once_in_all_pages_and_a_page_ends_at_its_limit_among_them_too() {
+    let (mut alice, mut bob) = pair();
+    let deep = ["folder"; SHARE_DEPTH_MAX - 1].join("/");
+    let names = || (0..5).map(|number| path(&format!("{deep}/{number}")));
+    for name in names() {
+        drop(alice.add_file(&name, file(1)).unwrap());
+    }
+    let files: Vec<EntryId> = names().map(|name| alice.lookup(&name).unwrap().id).collect();
+    let limit = 3 * alice.state(files[0]).unwrap().len();
+    let (mut sent, mut left, mut counts) = (HashSet::new(), &files[..], Vec::new());
+    while !left.is_empty() {
+        let (states, others) = alice.states_within(left, limit, &mut sent);
+        counts.push(states.len());
+        left = others;
+        bob.merge(states).unwrap();
+    }
+    assert_eq!(counts.iter().sum::<usize>(), SHARE_DEPTH_MAX - 1 + files.len());
+    assert!(counts.iter().all(|count| (1..=4).contains(count)), "{counts:?}");
+    assert!(names().all(|name| bob.lookup(&name).is_some()));
 }

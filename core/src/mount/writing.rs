@@ -97,7 +97,7 @@ impl ShareView {
                 return Ok((self.take_over_file(before, local, keep)?, Made::InPlace));
             }
             Body::Local(local) => &local.file,
-            Body::Remote(remote) => remote.cached().file(),
+            Body::Remote(remote) => remote.file(),
             Body::Working(_) => return Err(FsError::Invalid),
         };
         let working = match keep {

@@ -4,7 +4,7 @@
 //! yet, sent page by page in their state at that moment. Nothing is ever dropped from a queue,
 //! because there is no queue of changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,8 @@ pub(crate) struct Speaker {
     pub(crate) lane: WriteHalf<TlsStream<TcpStream>>,
     pub(crate) outbox: mpsc::Receiver<ControlMessage>,
     pub(crate) outgoing: Arc<Outgoing>,
+    /// The folders that were sent in this session because something in them was sent.
+    pub(crate) sent: HashSet<EntryId>,
     pub(crate) context: Arc<Context>,
 }
 
@@ -128,8 +130,8 @@ impl Speaker {
         }
         let states = {
             let files = self.context.share.files();
-            let sent = files.not_withheld(page);
-            let (states, left) = files.catalog.states_within(&sent, PAGE_LEN_MAX);
+            let page = files.not_withheld(page);
+            let (states, left) = files.catalog.states_within(&page, PAGE_LEN_MAX, &mut self.sent);
             self.outgoing.mark(left.iter().copied());
             states
         };

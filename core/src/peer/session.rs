@@ -3,6 +3,7 @@
 //! Owns what happens while two peers are connected and how that ends, exactly once, with a reason.
 //! It does not decide whether a session should exist; `gate` and `keeper` do.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -106,6 +107,7 @@ impl Session {
             lane: writer,
             outbox: outgoing_messages,
             outgoing,
+            sent: HashSet::new(),
             context: context.clone(),
         };
         let crossing = lane.crossing;

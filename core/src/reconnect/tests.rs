@@ -162,15 +162,43 @@ fn the_other_peer_may_dial_after_the_last_attempt_failed() {
 }
 
 #[test]
-fn a_busy_relay_is_asked_again_no_sooner_than_its_retry_after() {
+fn a_busy_relay_is_asked_again_no_sooner_than_its_retry_after_and_delays_no_dial() {
     let (mut reconnect, start, _) = lost(Role::Initiator);
     let busy = ReconnectEvent::LookUpFailed {
         retry_after: Some(45 * SEC),
     };
-    assert_eq!(fail(&mut reconnect, start, busy), Some(start + 45 * SEC));
-    reconnect.on_event(start + 45 * SEC, ReconnectEvent::DeadlineReached);
-    let until = fail(&mut reconnect, start + 45 * SEC, LOOK_UP_FAILED).expect("a third attempt");
-    assert!(until <= start + 47 * SEC, "the relay's delay applies once");
+    let mut now = fail(&mut reconnect, start, busy).expect("a second attempt");
+    assert!(now <= start + SEC, "the other peer may be where it was");
+    while now < start + 45 * SEC {
+        let actions = reconnect.on_event(now, ReconnectEvent::DeadlineReached);
+        let [ReconnectAction::Dial { addresses, .. }] = actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(addresses, AddressSource::LastKnown);
+        now = fail(&mut reconnect, now, LOOK_UP_FAILED).expect("another attempt");
+    }
+    let actions = reconnect.on_event(now, ReconnectEvent::DeadlineReached);
+    assert!(
+        matches!(actions[..], [ReconnectAction::LookUp { .. }]),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn the_last_attempt_waits_until_a_busy_relay_can_be_asked() {
+    let (mut reconnect, start, _) = lost(Role::Initiator);
+    let busy = ReconnectEvent::LookUpFailed {
+        retry_after: Some(600 * SEC),
+    };
+    let mut now = fail(&mut reconnect, start, busy).expect("a second attempt");
+    for _ in 2..RECONNECT_ATTEMPT_COUNT_MAX {
+        reconnect.on_event(now, ReconnectEvent::DeadlineReached);
+        now = fail(&mut reconnect, now, LOOK_UP_FAILED).expect("another attempt");
+    }
+    assert_eq!(now, start + 600 * SEC);
+    let actions = reconnect.on_event(now, ReconnectEvent::DeadlineReached);
+    let attempt = RECONNECT_ATTEMPT_COUNT_MAX;
+    assert_eq!(actions, [ReconnectAction::LookUp { attempt }]);
 }
 
 #[test]

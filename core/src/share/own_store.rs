@@ -49,7 +49,7 @@ impl Share {
     pub(crate) fn remote_file(&self, file: &SharedFile) -> io::Result<RemoteFile> {
         let cached = self.own_store()?.fetched(file.content)?;
         self.files().expect_content(file, cached.path());
-        Ok(RemoteFile::new(cached))
+        RemoteFile::new(cached)
     }
 
     /// Removes fetched contents that nothing uses, when they take too much room.

@@ -4,6 +4,8 @@
 //! Owns how one reader reads ahead, and starts what its reads need. The demand that all readers
 //! share is `transfer::Demand`; the peer owns the lanes.
 
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,19 +17,30 @@ use crate::transfer::{Done, Patience, Plan, ReadAhead, Waiter, WorkersToStart};
 #[derive(Debug)]
 pub(crate) struct RemoteFile {
     cached: Arc<Cached>,
+    /// The file of the content, which is open until the reader closes it.
+    file: Arc<File>,
     ahead: Mutex<ReadAhead>,
 }
 
 impl RemoteFile {
     /// A reader of `cached`.
-    pub(crate) fn new(cached: Arc<Cached>) -> Self {
+    ///
+    /// # Errors
+    /// If its file can't be opened.
+    pub(crate) fn new(cached: Arc<Cached>) -> io::Result<Self> {
+        let file = cached.file()?;
         let ahead = Mutex::new(ReadAhead::new(cached.content().len));
-        Self { cached, ahead }
+        Ok(Self { cached, file, ahead })
     }
 
     /// The part of the content that is here.
     pub(crate) fn cached(&self) -> &Arc<Cached> {
         &self.cached
+    }
+
+    /// The file of the content; see [`Cached::file`].
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Whether all of `range`, up to the end of the file, can be read now. Counts as a read: more

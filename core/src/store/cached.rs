@@ -2,8 +2,10 @@
 //!
 //! Owns the invariant that a byte can be read only after it was verified and written: the caller
 //! verifies bytes, this file writes them, and only then sets their bits. The file takes no disk
-//! until something is written. The record of its blocks takes memory only for those that are here.
-//! The file and the record are gone with the last handle.
+//! until something is written. It is open only while a reader has it open or blocks are written:
+//! any number of contents may be here, and a process may open only some hundred files. The record
+//! of its blocks takes memory only for those that are here. The file and the record are gone with
+//! the last handle.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -24,7 +26,10 @@ use crate::limits::FINE_OUTLINES_KEPT_MAX;
 pub(crate) struct Cached {
     content: ContentId,
     path: PathBuf,
-    file: File,
+    /// The sparse file, while anything uses it.
+    open: Mutex<Weak<File>>,
+    /// By which it is known again.
+    file_id: Option<FileId>,
     outline: OnceLock<Outline>,
     fine: Mutex<HashMap<u64, Arc<FineOutline>>>,
     /// Bytes of memory that the outlines take.
@@ -34,6 +39,9 @@ pub(crate) struct Cached {
     home: Home,
     is_given_away: AtomicBool,
 }
+
+/// The device and the inode of a file, where the system has them.
+type FileId = (u64, u64);
 
 /// The disk and memory that the contents of a depot take.
 #[derive(Debug, Default)]
@@ -63,18 +71,17 @@ impl Cached {
         home: impl FnOnce(Weak<Self>) -> Home,
     ) -> io::Result<Arc<Self>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path)?;
-        if let Err(error) = file.set_len(content.len) {
-            drop(std::fs::remove_file(&path));
-            return Err(error);
-        }
+        let made = file.set_len(content.len).and_then(|()| file_id(&file));
+        let file_id = made.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         Ok(Arc::new_cyclic(|this| Self {
             content,
             path,
-            file,
+            open: Mutex::default(),
+            file_id,
             outline: OnceLock::new(),
             fine: Mutex::default(),
             outlines_len: AtomicU64::new(0),
@@ -90,9 +97,29 @@ impl Cached {
         self.content
     }
 
-    /// The sparse file. Blocks that were not written yet read as zeros in it.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// The sparse file, which stays open for as long as the result is kept. Blocks that were not
+    /// written yet read as zeros in it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if another file is in its place, and the system's errors.
+    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.upgrade() {
+            return Ok(file);
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        #[cfg(unix)]
+        {
+            let at_once = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, at_once);
+        }
+        let file = Arc::new(options.open(&self.path)?);
+        if file_id(&file)? != self.file_id {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        *open = Arc::downgrade(&file);
+        Ok(file)
     }
 
     /// Where the sparse file is.
@@ -187,7 +214,7 @@ impl Cached {
         if !end.is_some_and(|end| self.has(offset..end)) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        read_exact_at(&self.file, buffer, offset)
+        read_exact_at(self.file()?.as_ref(), buffer, offset)
     }
 
     /// Writes consecutive verified blocks of `group`, starting at block `first`. They can be read
@@ -199,7 +226,7 @@ impl Cached {
         let Some(word) = word.filter(|_| offset + bytes.len() as u64 <= self.content.len) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        write_all_at(&self.file, bytes, offset)?;
+        write_all_at(self.file()?.as_ref(), bytes, offset)?;
         let bits = first_bits(count) << first;
         let fresh = bits & !word.fetch_or(bits, Ordering::AcqRel);
         let fresh_len = self.len_of(group, fresh);
@@ -304,6 +331,19 @@ fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(unix)]
+fn file_id(file: &File) -> io::Result<Option<FileId>> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    Ok(Some((metadata.dev(), metadata.ino())))
+}
+
+/// Other systems have no inodes; there a file of the store is known by its path.
+#[cfg(not(unix))]
+fn file_id(_: &File) -> io::Result<Option<FileId>> {
+    Ok(None)
+}
+
 fn fine_len(kept: &HashMap<u64, Arc<FineOutline>>) -> u64 {
     kept.values().map(|fine| fine.as_bytes().len() as u64).sum()
 }
@@ -374,9 +414,9 @@ mod tests {
     #[test]
     fn a_block_whose_write_fails_is_not_here() {
         let root = tempfile::tempdir().unwrap();
-        let mut cached = cached(&root, 30_000);
-        let file = File::open(&cached.path).unwrap();
-        Arc::get_mut(&mut cached).unwrap().file = file;
+        let cached = cached(&root, 30_000);
+        let file = Arc::new(File::open(&cached.path).unwrap());
+        *cached.open.lock().unwrap() = Arc::downgrade(&file);
         assert!(cached.write(0, 0, &[7; 30_000]).is_err());
         assert!(!cached.has(0..1) && !cached.is_complete());
     }
@@ -434,11 +474,32 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    fn another_file_or_a_link_in_the_place_of_a_content_is_neither_read_nor_written() {
+        let root = tempfile::tempdir().unwrap();
+        let cached = cached(&root, 5);
+        let (moved, other) = (root.path().join("moved"), root.path().join("other"));
+        std::fs::rename(&cached.path, &moved).unwrap();
+        std::fs::write(&other, b"other").unwrap();
+        for in_place in [
+            std::os::unix::fs::symlink::<&Path, &Path>,
+            |other: &Path, at: &Path| std::fs::copy(other, at).map(drop),
+        ] {
+            in_place(&other, &cached.path).unwrap();
+            assert!(cached.write(0, 0, b"bytes").is_err() && !cached.has(0..5));
+            std::fs::remove_file(&cached.path).unwrap();
+        }
+        assert_eq!(std::fs::read(&other).unwrap(), b"other");
+        std::fs::rename(&moved, &cached.path).unwrap();
+        assert!(cached.write(0, 0, b"bytes").unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_new_file_takes_no_disk_and_no_other_user_can_read_it() {
         use std::os::unix::fs::MetadataExt;
         let root = tempfile::tempdir().unwrap();
         let cached = cached(&root, 10 << 30);
-        let metadata = cached.file.metadata().unwrap();
+        let metadata = cached.path.metadata().unwrap();
         assert_eq!((metadata.blocks(), metadata.mode() & 0o777), (0, 0o600));
     }
 

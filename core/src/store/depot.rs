@@ -563,4 +563,29 @@ mod tests {
             "{refused}"
         );
     }
+
+    /// A peer that shares many small files would otherwise leave the process without descriptors.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn contents_that_nothing_reads_keep_no_file_open() {
+        let root = tempfile::tempdir().unwrap();
+        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let open_count = || {
+            let handles = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            let files = handles.filter_map(|handle| std::fs::read_link(handle.path()).ok());
+            files.filter(|file| file.starts_with(&depot.fetched)).count()
+        };
+        for hash in 0..20 {
+            let place = depot.fetched(content(hash, 5)).unwrap();
+            let reader = place.file().unwrap();
+            assert_eq!(open_count(), 1);
+            assert!(place.write(0, 0, b"bytes").unwrap());
+            drop(reader);
+        }
+        assert_eq!((open_count(), fetched_count(&root)), (0, 20));
+        let mut buffer = [0; 5];
+        let place = depot.find(&content(7, 5)).unwrap();
+        place.read_at(&mut buffer, 0).unwrap();
+        assert_eq!(&buffer, b"bytes");
+    }
 }

@@ -295,6 +295,8 @@ fn the_pages_of_a_deep_chain_bring_no_more_folders_than_are_shown() {
     let sent: usize = pages.map(|states| states.len()).sum();
     assert!(sent <= (SHARE_DEPTH_MAX + 1) * ids.len(), "{sent} states");
     assert_eq!(catalog.all_states().len(), ids.len());
+    // One that is too deep to be shown brings none.
+    assert_eq!(catalog.states(&[id(LARGE - 1)]).len(), 1);
 }
 
 #[test]

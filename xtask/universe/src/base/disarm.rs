@@ -4,6 +4,7 @@
 //! contains `##[` anywhere (`ActionCommand.cs`). The agent of Azure Pipelines executes a line that
 //! contains `##vso[` anywhere (`Command.cs`). Both read both streams, and both end a line at a
 //! carriage return. Both compare strings by linguistic rules, which ignore invisible characters.
+//! TeamCity executes `##teamcity[`, also after other text.
 //!
 //! The runner always does this, not only where a variable names such a system: the system may read
 //! the output from a container that lacks the variable, or from a log that is printed later. The
@@ -14,7 +15,7 @@ use std::io::{Stderr, Write};
 use crate::base::limits::FOREIGN_LINE_LEN_MAX;
 
 /// The texts that begin a command anywhere in a line, after a `#`.
-const ANYWHERE: [&str; 2] = ["#[", "#vso"];
+const ANYWHERE: [&str; 3] = ["#[", "#vso", "#teamcity"];
 
 /// The text with a space inside each command, so that it is no longer a command.
 pub fn disarmed(text: &str) -> String {
@@ -212,6 +213,7 @@ mod tests {
             ("###[error]b ##[group]", "## #[error]b # #[group]"),
             ("a #\u{200d}#\u{feff}[error]b", "a # \u{200d}#\u{feff}[error]b"),
             ("a ##vso[task.prependpath]b", "a # #vso[task.prependpath]b"),
+            ("a ##teamcity[setParameter]", "a # #teamcity[setParameter]"),
         ] {
             assert_eq!(disarmed(text), expected);
             assert_eq!(disarmed(expected), expected, "and stays so");
