@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use tandem_core::clock::Clock;
 use tandem_core::pairing;
 use tandem_core::peer::{EventStream, Peer, Pulled};
 use tandem_core::transfer::Progress;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::card::Card;
@@ -174,9 +175,9 @@ async fn pull(peer: &Peer, dir: &Path) -> Result<Pulled, Failure> {
 }
 
 async fn draw(bar: &ProgressBar, progress: &Progress) {
-    let mut ticks = interval(BAR_INTERVAL);
+    let clock = Clock::system();
     loop {
-        ticks.tick().await;
         screen::show_progress(bar, progress);
+        clock.sleep_until(clock.now() + BAR_INTERVAL).await;
     }
 }
