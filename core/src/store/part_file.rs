@@ -87,6 +87,17 @@ pub enum StoreError {
         /// The name of that version in the share, escaped so that it is safe to print.
         name: String,
     },
+    /// The user shared the target file from there, and has edited it since.
+    #[error(
+        "`{}` is shared from there as `{name}` and was edited since, so the edit would be lost\nhint: share the edit first (with `replace` if the other side has a new version), move the file away, or pull to another folder",
+        printable::path(path)
+    )]
+    Edited {
+        /// The target.
+        path: PathBuf,
+        /// Its name in the share, escaped so that it is safe to print.
+        name: String,
+    },
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {
@@ -104,7 +115,7 @@ pub(crate) trait Guard: fmt::Debug + Send + Sync {
     /// Called when a replacement is planned, and again right before it happens.
     ///
     /// # Errors
-    /// [`StoreError::SharedFromThere`], [`StoreError::StillShared`].
+    /// [`StoreError::SharedFromThere`], [`StoreError::StillShared`], [`StoreError::Edited`].
     fn check(&self, path: &Path) -> Result<(), StoreError>;
 }
 
