@@ -184,6 +184,21 @@ impl Peer {
         self.share.add_tree(root.as_ref(), prefix).await
     }
 
+    /// Shares what is at `path` now: a file under `name`, as [`Peer::add_as`] does, or a folder, as
+    /// [`Peer::add_tree`] does. `path` is as [`std::fs::canonicalize`] returns it, or beneath such a
+    /// path. If there is a link in it now, nothing is there.
+    ///
+    /// # Errors
+    /// As these.
+    pub async fn add_resolved(
+        &self,
+        path: impl AsRef<Path>,
+        name: Option<&SharePath>,
+    ) -> Result<AddedTree, ShareError> {
+        self.check_open(ShareError::Closed)?;
+        self.share.add_resolved(path.as_ref(), name).await
+    }
+
     /// Stops sharing a file, or a whole folder. Local files stay as they are, on both sides.
     ///
     /// # Errors

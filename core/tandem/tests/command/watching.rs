@@ -65,3 +65,23 @@ async fn a_renamed_file_is_renamed_at_the_other_side() {
     becomes(&bob.join("z.txt"), "one").await;
     becomes(&bob.join("a.txt"), ABSENT).await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_behind_a_link_of_a_shared_folder_is_shared() {
+    let homes = Homes::new();
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&homes.alice().join("private/sub/diary.txt"), "secret");
+    write(&alice.join("a.txt"), "one");
+    std::os::unix::fs::symlink("../private", alice.join("way")).unwrap();
+    let (_share, _join) = following(&homes).await;
+    write(&homes.alice().join("private/diary.txt"), "secret");
+    write(&homes.alice().join("private/new/diary.txt"), "secret");
+    write(&homes.alice().join("private/sub/diary.txt"), "more");
+    // A change that is reported after these.
+    write(&alice.join("last.txt"), "last");
+    becomes(&bob.join("last.txt"), "last").await;
+    write(&alice.join("very last.txt"), "last");
+    becomes(&bob.join("very last.txt"), "last").await;
+    assert!(!bob.join("way").exists(), "{:?}", bob.join("way").read_dir());
+}
