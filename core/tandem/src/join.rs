@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
-use tandem_core::peer::{EventStream, Peer, Pulled};
+use tandem_core::peer::{EventStream, JoinedFolder, Peer, Pulled};
 use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
@@ -103,7 +103,9 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
     own.connect(&friend).await?;
     list(&own.peer, &mut events, friend.card.entry_count).await?;
     refuse_to_replace(&own.peer, &dir)?;
-    let pulled = pull(&own.peer, &dir).await?;
+    let folder = own.peer.join_folder(&dir)?;
+    let listed = own.peer.list();
+    let pulled = pull(&folder).await?;
     say(format_args!(
         "{}, {} in `{}`",
         screen::count(pulled.count, "file"),
@@ -120,7 +122,8 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
         return Ok(());
     }
     say("following the other side's changes; Ctrl-C ends that");
-    Follower::new(&own.peer, &dir).follow(&mut events).await;
+    let mut follower = Follower::new(&own.peer, (&folder, &dir), &listed);
+    follower.follow(&mut events).await;
     Ok(())
 }
 
@@ -193,10 +196,10 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::LocalDisk, text))
 }
 
-async fn pull(peer: &Peer, dir: &Path) -> Result<Pulled, Failure> {
+async fn pull(folder: &JoinedFolder) -> Result<Pulled, Failure> {
     let (progress, bar) = (Progress::default(), screen::bar());
     let pulled = tokio::select! {
-        pulled = peer.pull_tree(None, dir, &progress) => pulled,
+        pulled = folder.pull_all(&progress) => pulled,
         () = draw(&bar, &progress) => unreachable!("the bar is drawn until the pull ends"),
     };
     bar.finish_and_clear();

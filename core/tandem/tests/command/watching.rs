@@ -85,3 +85,23 @@ async fn nothing_behind_a_link_of_a_shared_folder_is_shared() {
     becomes(&bob.join("very last.txt"), "last").await;
     assert!(!bob.join("way").exists(), "{:?}", bob.join("way").read_dir());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_of_the_other_side_goes_through_a_link_of_this_one() {
+    let homes = Homes::new();
+    let (_share, mut join) = following(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    std::fs::create_dir_all(homes.bob().join("private/empty")).unwrap();
+    std::os::unix::fs::symlink("../private", bob.join("way")).unwrap();
+    write(&alice.join("way/in/x.txt"), "harmful");
+    join.says("way` is a link").await;
+    std::fs::rename(alice.join("a.txt"), alice.join("way/a.txt")).unwrap();
+    join.says("could not bring `way/a.txt`").await;
+    std::fs::remove_dir_all(alice.join("way")).unwrap();
+    write(&alice.join("last.txt"), "last");
+    becomes(&bob.join("last.txt"), "last").await;
+    let names = std::fs::read_dir(homes.bob().join("private")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["empty"]);
+}
