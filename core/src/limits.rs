@@ -133,8 +133,9 @@ pub const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const PAIRING_LANES_MAX: usize = 4;
 /// Longest card that is handed over, in bytes: names, addresses and a few settings.
 pub const CARD_LEN_MAX: usize = 4 * 1024;
-/// Largest introduction, in bytes: a card, a key and a signature, each with its length.
-pub const INTRODUCTION_LEN_MAX: usize = CARD_LEN_MAX + 128;
+/// Largest introduction, in bytes: a card, a key, a signature and a random number, each with its
+/// length.
+pub const INTRODUCTION_LEN_MAX: usize = CARD_LEN_MAX + 160;
 
 // ---- store ----
 

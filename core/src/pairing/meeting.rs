@@ -1,21 +1,21 @@
 //! The exchange on one lane: introductions, and each side's yes.
 //!
-//! The inviter speaks first. So if several lanes are open, the one on which it speaks is the one
-//! that both use.
+//! The inviter speaks first: it promises its introduction, and shows it only after the joiner's. So
+//! if several lanes are open, the one on which it speaks is the one that both use.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::introduction::Introduction;
+use super::introduction::{Introduced, Introduction, Promise};
 use super::{PairCheck, PairingError};
 use crate::identity::{Fingerprint, Identity};
 use crate::limits::{CONFIRMATION_TIMEOUT, GREETING_LEN_MAX, HANDSHAKE_TIMEOUT, INTRODUCTION_LEN_MAX};
 use crate::rendezvous::Role;
-use crate::session::WireError;
 use crate::session::lane::OpenLane;
 use crate::session::wire;
+use crate::session::{SessionId, WireError};
 
 /// Two peers that have exchanged their fingerprints, before both have agreed.
 #[derive(Debug)]
@@ -45,37 +45,22 @@ impl Meeting {
     ) -> Result<Self, PairingError> {
         let session = lane.session;
         let ours = Introduction::sign(identity, (&session, role), card)?;
-        let exchange = async {
-            let theirs = match role {
-                Role::Inviter => {
-                    write(&mut lane, &ours, INTRODUCTION_LEN_MAX).await?;
-                    let theirs: Introduction = read(&mut lane, INTRODUCTION_LEN_MAX).await?;
-                    theirs.verify((&session, Role::Joiner))?
-                }
-                Role::Joiner => {
-                    let theirs: Introduction = read(&mut lane, INTRODUCTION_LEN_MAX).await?;
-                    let theirs = theirs.verify((&session, Role::Inviter))?;
-                    write(&mut lane, &ours, INTRODUCTION_LEN_MAX).await?;
-                    theirs
-                }
-            };
-            Ok::<_, PairingError>(theirs)
-        };
+        let exchange = introduce(&mut lane.stream, (&session, role), &ours);
         let limit = HANDSHAKE_TIMEOUT;
         let late = |_| PairingError::NotReached { limit, last: None };
-        let (remote, card) = timeout(limit, exchange).await.map_err(late)??;
-        let own = identity.fingerprint();
-        if remote == own {
+        let theirs = timeout(limit, exchange).await.map_err(late)??;
+        let ours = ours.verify((&session, role))?;
+        if theirs.fingerprint == ours.fingerprint {
             return Err(PairingError::Oneself);
         }
-        let (inviter, joiner) = match role {
-            Role::Inviter => (own, remote),
-            Role::Joiner => (remote, own),
+        let check = match role {
+            Role::Inviter => PairCheck::of(&session, &ours, &theirs),
+            Role::Joiner => PairCheck::of(&session, &theirs, &ours),
         };
         Ok(Self {
-            remote,
-            card,
-            check: PairCheck::of(&session, &inviter, &joiner),
+            remote: theirs.fingerprint,
+            card: theirs.card,
+            check,
             lane,
         })
     }
@@ -104,9 +89,9 @@ impl Meeting {
     /// # Errors
     /// [`PairingError::Declined`], [`PairingError::NotConfirmed`], or that of a broken lane.
     pub async fn confirm(mut self) -> Result<(), PairingError> {
-        write(&mut self.lane, &Verdict::Yes, GREETING_LEN_MAX).await?;
+        write(&mut self.lane.stream, &Verdict::Yes, GREETING_LEN_MAX).await?;
         let limit = CONFIRMATION_TIMEOUT;
-        let verdict = timeout(limit, read(&mut self.lane, GREETING_LEN_MAX)).await;
+        let verdict = timeout(limit, read(&mut self.lane.stream, GREETING_LEN_MAX)).await;
         match verdict.map_err(|_| PairingError::NotConfirmed { limit })?? {
             Verdict::Yes => Ok(()),
             Verdict::No => Err(PairingError::Declined),
@@ -116,7 +101,7 @@ impl Meeting {
     /// Says no to the other side.
     pub async fn decline(mut self) {
         let told = async {
-            write(&mut self.lane, &Verdict::No, GREETING_LEN_MAX).await?;
+            write(&mut self.lane.stream, &Verdict::No, GREETING_LEN_MAX).await?;
             self.lane.stream.shutdown().await.map_err(broken)
         };
         if let Err(error) = told.await {
@@ -125,14 +110,44 @@ impl Meeting {
     }
 }
 
-async fn write(lane: &mut OpenLane, message: &impl Serialize, limit: usize) -> Result<(), PairingError> {
-    let frame = wire::encode(message, limit).map_err(problem)?;
-    lane.stream.write_all(&frame).await.map_err(broken)?;
-    lane.stream.flush().await.map_err(broken)
+/// Introduces us as the side `role`, and returns what the other side says of itself.
+async fn introduce(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    (session, role): (&SessionId, Role),
+    ours: &Introduction,
+) -> Result<Introduced, PairingError> {
+    match role {
+        Role::Inviter => {
+            write(stream, &ours.promise(), GREETING_LEN_MAX).await?;
+            let theirs: Introduction = read(stream, INTRODUCTION_LEN_MAX).await?;
+            let theirs = theirs.verify((session, Role::Joiner))?;
+            write(stream, ours, INTRODUCTION_LEN_MAX).await?;
+            Ok(theirs)
+        }
+        Role::Joiner => {
+            let promise: Promise = read(stream, GREETING_LEN_MAX).await?;
+            write(stream, ours, INTRODUCTION_LEN_MAX).await?;
+            let theirs: Introduction = read(stream, INTRODUCTION_LEN_MAX).await?;
+            theirs.keeps(promise)?.verify((session, Role::Inviter))
+        }
+    }
 }
 
-async fn read<T: DeserializeOwned>(lane: &mut OpenLane, limit: usize) -> Result<T, PairingError> {
-    wire::read(&mut lane.stream, limit).await.map_err(problem)
+async fn write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    message: &impl Serialize,
+    limit: usize,
+) -> Result<(), PairingError> {
+    let frame = wire::encode(message, limit).map_err(problem)?;
+    stream.write_all(&frame).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)
+}
+
+async fn read<T: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<T, PairingError> {
+    wire::read(stream, limit).await.map_err(problem)
 }
 
 fn broken(source: std::io::Error) -> PairingError {
@@ -142,5 +157,59 @@ fn broken(source: std::io::Error) -> PairingError {
 fn problem(error: WireError) -> PairingError {
     PairingError::Protocol {
         problem: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const LANE: SessionId = SessionId([5; 32]);
+    const ROOM: usize = 64 * 1024;
+
+    fn of(seed: u8, role: Role) -> Introduction {
+        let identity = Identity::from_seed(Zeroizing::new([seed; 32])).unwrap();
+        Introduction::sign(&identity, (&LANE, role), b"card").unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_inviter_that_breaks_its_promise_is_refused() {
+        for is_kept in [true, false] {
+            let (mut bob, mut mallory) = duplex(ROOM);
+            let ours = of(1, Role::Joiner);
+            let (promised, other) = (of(2, Role::Inviter), of(2, Role::Inviter));
+            let attack = async {
+                write(&mut mallory, &promised.promise(), GREETING_LEN_MAX).await?;
+                drop(read::<Introduction>(&mut mallory, INTRODUCTION_LEN_MAX).await?);
+                let shown = if is_kept { &promised } else { &other };
+                write(&mut mallory, shown, INTRODUCTION_LEN_MAX).await
+            };
+            let (met, sent) = tokio::join!(introduce(&mut bob, (&LANE, Role::Joiner), &ours), attack);
+            assert!(sent.is_ok());
+            assert_eq!(met.is_ok(), is_kept, "{met:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_inviter_shows_nothing_but_its_promise_to_a_joiner_that_is_silent() {
+        let (mut alice, mut mallory) = duplex(ROOM);
+        let ours = of(1, Role::Inviter);
+        let attack = async {
+            let promise: Promise = read(&mut mallory, GREETING_LEN_MAX).await?;
+            mallory.shutdown().await.map_err(broken)?;
+            let more = read::<Introduction>(&mut mallory, INTRODUCTION_LEN_MAX).await;
+            Ok::<_, PairingError>((promise, more.is_ok()))
+        };
+        let meeting = async {
+            let met = introduce(&mut alice, (&LANE, Role::Inviter), &ours).await;
+            drop(alice);
+            met
+        };
+        let (met, seen) = tokio::join!(meeting, attack);
+        assert!(met.is_err());
+        assert_eq!(seen.unwrap(), (ours.promise(), false));
     }
 }
