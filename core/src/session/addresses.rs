@@ -40,10 +40,13 @@ pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted 
     })
 }
 
-/// Those of `addresses`, which another peer has named, that may be dialled.
+/// Those of `addresses`, which another peer has named, that may be dialled: the first ones, up to as
+/// many as a record may have.
 #[must_use]
 pub fn dialable(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Vec<SocketAddr> {
-    sort(addresses, loopback).dialled
+    let mut dialled = sort(addresses, loopback).dialled;
+    dialled.truncate(CONTACT_ADDRESS_COUNT_MAX);
+    dialled
 }
 
 /// Whether this machine has no address but loopback. If the interfaces can't be read, it counts as
@@ -139,6 +142,18 @@ mod tests {
                 .iter()
                 .all(|address| address.port() == 4711 && !address.ip().is_unspecified())
         );
+    }
+
+    #[test]
+    fn no_more_addresses_are_dialled_than_a_record_may_have() {
+        let named = |count: u16| -> Vec<_> {
+            let ip = [192, 0, 2, 1];
+            (1..=count).map(|port| SocketAddr::from((ip, port))).collect()
+        };
+        let dialled = |count| dialable(&named(count), LoopbackPeers::Refused);
+        let limit = u16::try_from(CONTACT_ADDRESS_COUNT_MAX).unwrap();
+        assert_eq!(dialled(limit), named(limit));
+        assert_eq!(dialled(limit + 1), named(limit));
     }
 
     #[test]
