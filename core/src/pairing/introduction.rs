@@ -1,5 +1,5 @@
-//! What each side says about itself on a lane of single-use identities: the key that lasts, a random
-//! number, and a card, signed over that lane.
+//! What each side says about itself on a lane of single-use identities: the key that lasts, a
+//! random number, and a card, signed over that lane.
 //!
 //! The inviter first sends a hash of its key and its number, its [`Promise`]. The joiner then
 //! introduces itself, and then the inviter. So when a side chooses its key and its number, it knows

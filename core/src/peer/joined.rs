@@ -1,8 +1,8 @@
 //! A folder that pulls fill and that the user works in too.
 //!
-//! Owns the promise that nothing of the user's is lost there, and that nothing lands elsewhere: what
-//! no pull has put there, or what was changed since, is neither replaced nor removed; no link in the
-//! folder is followed.
+//! Owns the promise that nothing of the user's is lost there, and that nothing lands elsewhere:
+//! what no pull has put there, or what was changed since, is neither replaced nor removed; no link
+//! in the folder is followed.
 
 use std::path::Path;
 use std::sync::Arc;

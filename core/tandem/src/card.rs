@@ -47,9 +47,9 @@ impl Card {
         serde_json::from_slice(bytes).map_err(|_| Failure::new(Exit::Refused, hint))
     }
 
-    /// The name of the shared folder, if it can be the name of a folder here. The other side chooses
-    /// it, so it is not hidden and steers no terminal: programs read what is in the hidden folders
-    /// of a home.
+    /// The name of the shared folder, if it can be the name of a folder here. The other side
+    /// chooses it, so it is not hidden and steers no terminal: programs read what is in the hidden
+    /// folders of a home.
     pub(crate) fn folder_name(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
         let parsed = tandem_core::catalog::SharePath::parse(name).ok()?;
