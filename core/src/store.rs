@@ -16,6 +16,7 @@ mod outline;
 mod part_file;
 mod placed;
 mod positioned;
+mod removal;
 mod source;
 mod store_error;
 

@@ -40,8 +40,8 @@ pub(crate) fn sort(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Sorted 
     })
 }
 
-/// Those of `addresses`, which another peer has named, that may be dialled: the first ones, up to as
-/// many as a record may have.
+/// Those of `addresses`, which another peer has named, that may be dialled: the first ones, up to
+/// as many as a record may have.
 #[must_use]
 pub fn dialable(addresses: &[SocketAddr], loopback: LoopbackPeers) -> Vec<SocketAddr> {
     let mut dialled = sort(addresses, loopback).dialled;

@@ -43,7 +43,7 @@ pub(crate) struct Destination {
     root_path: Arc<PathBuf>,
     pub(super) relative: PathBuf,
     guard: Option<Arc<dyn Guard>>,
-    placed: Option<Arc<Placed>>,
+    pub(super) placed: Option<Arc<Placed>>,
 }
 
 impl Destination {
@@ -106,10 +106,32 @@ impl Destination {
     /// Checks whether what is there may be replaced.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let path = self.path();
-        let placed = self.placed.as_ref();
-        placed.map_or(Ok(()), |placed| placed.check(&path))?;
+        if let Some(placed) = &self.placed {
+            // What was put there is known by its path.
+            if !self.is_root_in_place() {
+                return Err(StoreError::Moved {
+                    path: self.root_path.as_ref().clone(),
+                });
+            }
+            placed.check(&path)?;
+        }
         let guard = self.guard.as_ref();
         guard.map_or(Ok(()), |guard| guard.check(&path))
+    }
+
+    /// Whether the root's path still leads to the root.
+    fn is_root_in_place(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use cap_std::fs::MetadataExt as _;
+            use std::os::unix::fs::MetadataExt as _;
+            let (opened, there) = (self.root.dir_metadata(), self.root_path.symlink_metadata());
+            opened.is_ok_and(|opened| {
+                there.is_ok_and(|there| (opened.dev(), opened.ino()) == (there.dev(), there.ino()))
+            })
+        }
+        #[cfg(not(unix))]
+        self.root_path.is_dir()
     }
 
     /// The place called `name` in this folder, if this system can hold the name.
@@ -152,39 +174,14 @@ impl Destination {
         root.map_err(|e| failed("open the folder", &self.root_path, e))
     }
 
-    /// Removes the file that is there, if it may be replaced. It is fine if there is nothing.
-    pub(crate) fn remove(&self) -> Result<(), StoreError> {
-        self.check()?;
-        let name = self.relative.file_name().unwrap_or_default();
-        let folders = self.walk(self.parent_path(), no_follow::open_folder_in);
-        let removed = folders.and_then(|folders| {
-            let removed = folders.last().unwrap_or(&self.root).remove_file(name);
-            removed.map_err(|e| self.failed("remove", e))
-        });
-        if let Some(placed) = &self.placed {
-            placed.forget(&self.path());
-        }
-        removed.or_else(is_gone)
-    }
-
-    /// Removes this folder and those in it that hold nothing. It is fine if there is nothing.
-    pub(crate) fn remove_if_empty(&self) -> Result<(), StoreError> {
-        let name = self.relative.file_name().unwrap_or_default();
-        let folders = self.walk(self.parent_path(), no_follow::open_folder_in);
-        let removed = folders.and_then(|folders| {
-            let removed = remove_if_empty(folders.last().unwrap_or(&self.root), name);
-            removed.map_err(|e| self.failed("remove", e))
-        });
-        removed.or_else(is_gone)
-    }
-
     /// Opens a folder beneath the root, and makes it if it does not exist. Returns all folders on
     /// the way, without the root.
     pub(super) fn enter(&self, relative: &Path) -> Result<Vec<Dir>, StoreError> {
         self.walk(relative, enter)
     }
 
-    fn walk(
+    /// Opens a folder beneath the root by these steps, as [`Destination::enter`] does.
+    pub(super) fn walk(
         &self,
         relative: &Path,
         step: impl Fn(&Dir, &OsStr) -> io::Result<Dir>,
@@ -219,27 +216,6 @@ fn enter(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
             no_follow::open_folder_in(folder, name)
         }
         opened => opened,
-    }
-}
-
-fn is_gone(error: StoreError) -> Result<(), StoreError> {
-    match error {
-        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Ok(()),
-        error => Err(error),
-    }
-}
-
-fn remove_if_empty(folder: &Dir, name: &OsStr) -> io::Result<()> {
-    let inside = no_follow::open_folder_in(folder, name)?;
-    for entry in inside.entries()? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_if_empty(&inside, &entry.file_name())?;
-        }
-    }
-    match folder.remove_dir(name) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        removed => removed,
     }
 }
 

@@ -87,6 +87,15 @@ pub enum StoreError {
         /// The target.
         path: PathBuf,
     },
+    /// The folder that was joined is not at its path any more.
+    #[error(
+        "`{}` was moved or replaced\nhint: move it back, or start again",
+        printable::path(path)
+    )]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The system refused a step.
     #[error("could not {action} `{}`: {source}", printable::path(path))]
     Io {

@@ -74,6 +74,27 @@ async fn what_no_pull_has_put_there_is_neither_replaced_nor_removed() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn nothing_is_replaced_in_a_folder_that_was_moved() {
+    let two = Two::new().await;
+    let (folder, notes) = joined(&two).await;
+    std::fs::rename(two.at("inbox"), two.at("moved")).unwrap();
+    two.write("moved/notes.txt", b"mine");
+    two.name_content("notes.txt", b"two");
+    for is_replaced in [false, true] {
+        if is_replaced {
+            std::fs::create_dir(two.at("inbox")).unwrap();
+        }
+        let refused = folder.pull(&notes, &notes).await.unwrap_err().to_string();
+        assert!(refused.contains("inbox` was moved or replaced"), "{refused}");
+        assert!(folder.remove(&notes).is_err());
+        let stayed = std::fs::read(two.at("moved/notes.txt")).unwrap();
+        assert_eq!(stayed, b"mine");
+    }
+    two.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn nothing_is_made_or_removed_through_a_link() {
     let two = Two::new().await;
     let (folder, notes) = joined(&two).await;
