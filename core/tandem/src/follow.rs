@@ -13,10 +13,8 @@ use std::time::SystemTime;
 use tandem_core::catalog::{CatalogEvent, ContentId, SharePath};
 use tandem_core::peer::{Event, EventStream, Peer};
 
+use crate::limits::NAMES_TRIED_MAX;
 use crate::screen::{clean, say};
-
-/// How many names are tried for a version that goes beside a changed file.
-const NAMES_TRIED: u32 = 1000;
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -242,7 +240,7 @@ impl<'a> Follower<'a> {
                 .map_or_else(String::new, |extension| format!(".{extension}"));
             target.with_file_name(format!("{stem} (other side{number}){extension}"))
         };
-        (1..=NAMES_TRIED)
+        (1..=NAMES_TRIED_MAX)
             .map(name)
             .find(|path| path.symlink_metadata().is_err())
     }
