@@ -7,6 +7,7 @@
 
 mod adoption;
 mod capabilities;
+mod cargo_settings;
 mod foreign;
 mod guard;
 mod heavy;

@@ -32,6 +32,9 @@ pub const COMPILE_ERRORS_MAX: usize = 100;
 /// How much of the text of one such error is kept, at most, in bytes: the type of one expression
 /// can fill megabytes.
 pub const COMPILE_ERROR_LEN_MAX: usize = 16 * 1024;
+/// Levels of parentheses in `cfg(…)` of cargo's configuration. Each takes space on the stack; real
+/// ones have two or three.
+pub const CFG_DEPTH_MAX: usize = 64;
 
 // ---- machine: calibration and probes ----
 

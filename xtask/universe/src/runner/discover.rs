@@ -20,6 +20,7 @@ use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
+use crate::workspace::cargo::test_runner::TestRunners;
 use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
 use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
@@ -70,7 +71,8 @@ pub(crate) async fn discover(
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
-    let environment = Arc::new(Environment::new(workspace, &build));
+    let runners = TestRunners::find(&workspace.directory, None)?;
+    let environment = Arc::new(Environment::new(workspace, &build, runners)?);
     events.phase("list");
     let listing = listing(&build, &environment, owner);
     let tests = tokio::select! {

@@ -3,9 +3,12 @@
 //! Decides neither which features to build nor what to do with the binaries.
 
 mod build;
+mod cfg;
 mod diagnostics;
+pub(crate) mod platform;
 mod selection;
 pub(crate) mod settings;
+pub(crate) mod test_runner;
 
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -32,10 +35,17 @@ pub use selection::{BuildArgs, Selection};
 pub fn command(sh: &Shell) -> Cmd<'_> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = sh.cmd(program);
-    for name in variables_of_cargo_run() {
+    for name in variables_about_us() {
         command = command.env_remove(name);
     }
     command
+}
+
+/// The variables in our environment that cargo set only because it started this program.
+pub(crate) fn variables_about_us() -> Vec<String> {
+    let mut names = variables_of_cargo_run();
+    names.extend(settings::set_by_cargo().iter().cloned());
+    names
 }
 
 /// The variables in our environment that describe xtask's own package and build.
@@ -107,7 +117,7 @@ fn build_command(
         .arg(workspace.root.join("Cargo.toml"))
         .args(selection.arguments(workspace, args));
     let mut command = std::process::Command::from(command);
-    command.current_dir(&workspace.root);
+    command.current_dir(&workspace.directory);
     if crate::base::terminal::stderr_is_a_terminal() {
         let colour = if crate::base::terminal::colours() {
             "always"
