@@ -44,7 +44,7 @@ fn add(package: &Scratch, name: &str, text: &str) {
 }
 
 /// The platform of this machine, as rustc calls it.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let output = must("ask rustc", Command::new("rustc").arg("-vV").output());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));

@@ -113,6 +113,9 @@ pub const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Time that a run waits at its end for the versions of tools.
 pub const VERSIONS_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How many tests an error names that selects too many: more would hide what it says.
+pub const TESTS_NAMED_MAX: usize = 10;
+
 // ---- runner: one test ----
 
 /// Default limit of a test.

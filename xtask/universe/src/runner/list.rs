@@ -70,7 +70,7 @@ pub(crate) enum ListForm {
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on`
 /// is not possible.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let workspace = args.build.workspace()?;
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),

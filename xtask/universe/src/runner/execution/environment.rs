@@ -2,7 +2,7 @@
 //! own.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub(crate) struct Environment {
     of_packages: BTreeMap<String, BTreeMap<String, OsString>>,
     /// The programs that run test binaries.
     runners: TestRunners,
+    /// The program and arguments that come before a test; usually none.
+    debugger: Vec<OsString>,
 }
 
 /// What distinguishes one test from the others.
@@ -78,6 +80,7 @@ impl Environment {
             shared,
             of_packages: of_packages(workspace, build),
             runners,
+            debugger: Vec::new(),
         })
     }
 
@@ -86,9 +89,20 @@ impl Environment {
         self.shared.insert(name.to_owned(), value.into());
     }
 
+    /// Has tests run under a debugger: its program and arguments.
+    pub(crate) fn debug_by(&mut self, debugger: Vec<OsString>) {
+        self.debugger = debugger;
+    }
+
     /// A command that runs `binary` as cargo would: in the directory of its package.
     pub(crate) fn command(&self, binary: &Arc<TestBinary>) -> Command {
-        let mut command = self.runners.command(&binary.executable, binary.platform);
+        self.command_by(&[], binary)
+    }
+
+    fn command_by(&self, debugger: &[OsString], binary: &Arc<TestBinary>) -> Command {
+        let mut words = debugger.to_vec();
+        words.extend(self.runners.words(&binary.executable, binary.platform));
+        let mut command = command_of(&words);
         command.current_dir(binary.package.directory());
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
@@ -115,7 +129,7 @@ impl Environment {
 
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
-        let mut command = self.command(&own.test.binary);
+        let mut command = self.command_by(&self.debugger, &own.test.binary);
         if own.test.form == Form::One {
             command.args(crate::runner::libtest::run_arguments(
                 &own.test.name,
@@ -135,6 +149,14 @@ impl Environment {
         }
         command
     }
+}
+
+/// The first word is the program.
+fn command_of(words: &[OsString]) -> Command {
+    let (program, arguments) = words.split_first().unzip();
+    let mut command = Command::new(program.map_or(OsStr::new(""), OsString::as_os_str));
+    command.args(arguments.into_iter().flatten());
+    command
 }
 
 /// Variables of the runner that would mislead a test: those of its own package, and libtest's

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use toml::{Table, Value};
 
 use crate::base::invocation::Invocation;
+use crate::base::program;
 
 /// All settings of one directory.
 #[derive(Debug, Default)]
@@ -122,7 +123,7 @@ impl Setting {
     pub(super) fn program(&self) -> Option<(OsString, Vec<String>)> {
         let words = self.words()?;
         let (program, arguments) = words.split_first()?;
-        Some((within(self.base(), program), arguments.to_vec()))
+        Some((program::within(self.base(), program), arguments.to_vec()))
     }
 
     /// A variable's value, and whether it replaces one that is set.
@@ -145,14 +146,6 @@ impl Setting {
     fn base(&self) -> &Path {
         let directory = self.file().parent().and_then(Path::parent);
         directory.unwrap_or(Path::new(""))
-    }
-}
-
-/// A program as cargo finds it: a path starts in `base`, a mere name is left to PATH.
-pub(super) fn within(base: &Path, program: &str) -> OsString {
-    match program.contains(std::path::is_separator) {
-        true => base.join(program).into_os_string(),
-        false => program.into(),
     }
 }
 

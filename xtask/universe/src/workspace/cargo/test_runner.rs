@@ -1,15 +1,14 @@
 //! The program by which cargo runs tests: `target.….runner`, for another platform or under a tool.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-
-use tokio::process::Command;
+use std::path::Path;
 
 use super::cfg;
 use super::platform::{self, Compiler, Platform};
-use super::settings::{Setting, Settings, within};
+use super::settings::{Setting, Settings};
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
+use crate::base::program;
 
 /// A program that gets the path of a test binary, and its arguments, as its last arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +47,17 @@ impl TestRunners {
         Ok(TestRunners { target, host })
     }
 
-    /// A command that runs a test binary for this platform.
-    pub(crate) fn command(&self, executable: &Path, platform: Platform) -> Command {
+    /// The program, and its arguments, that run a test binary for this platform.
+    pub(crate) fn words(&self, executable: &Path, platform: Platform) -> Vec<OsString> {
         let runner = match platform {
             Platform::Host => &self.host,
             Platform::Target => &self.target,
         };
-        let Some(runner) = runner else {
-            return Command::new(executable);
-        };
-        let mut command = Command::new(&runner.program);
-        command.args(&runner.arguments).arg(executable);
-        command
+        let front = runner.iter().flat_map(|runner| {
+            let arguments = runner.arguments.iter().map(OsString::from);
+            std::iter::once(runner.program.clone()).chain(arguments)
+        });
+        front.chain([executable.into()]).collect()
     }
 
     /// Fails if one of them cannot be started. `directories` is the search path of the tests.
@@ -74,17 +72,11 @@ impl TestRunners {
 
 impl TestRunner {
     fn check(&self, directories: &OsStr) -> Result<(), Stop> {
-        let name = Path::new(&self.program);
-        let problem = match name.components().count() {
-            1 if in_path(name, directories) => return Ok(()),
-            1 => "is not in PATH",
-            _ if is_executable(name) => return Ok(()),
-            _ if name.exists() => "is not an executable file",
-            _ => "does not exist",
+        let Some(problem) = program::problem(Path::new(&self.program), directories) else {
+            return Ok(());
         };
         let message = format!(
-            "could not use the runner for tests: `{}` {problem}\nhint: {} names it",
-            name.display(),
+            "could not use the runner for tests: {problem}\nhint: {} names it",
             self.place
         );
         Err(Stop::new(Exit::SetupFailed, FailureKind::Config, message))
@@ -146,7 +138,7 @@ fn of_variable(variable: &str, value: &str) -> Option<TestRunner> {
     let mut words = value.split_whitespace();
     let directory = std::env::current_dir().unwrap_or_default();
     Some(TestRunner {
-        program: within(&directory, words.next()?),
+        program: program::within(&directory, words.next()?),
         arguments: words.map(str::to_owned).collect(),
         place: format!("the variable `{variable}`"),
     })
@@ -159,33 +151,6 @@ fn of_setting(key: &str, setting: &Setting) -> Option<TestRunner> {
         arguments,
         place: format!("`target.{key}.runner` in `{}`", setting.file().display()),
     })
-}
-
-/// Whether a directory of this search path has the program.
-fn in_path(name: &Path, directories: &OsStr) -> bool {
-    let suffixes = ["", std::env::consts::EXE_SUFFIX];
-    let candidates = |directory: PathBuf| {
-        suffixes.map(|suffix| {
-            let mut file = directory.join(name).into_os_string();
-            file.push(suffix);
-            PathBuf::from(file)
-        })
-    };
-    std::env::split_paths(directories)
-        .flat_map(candidates)
-        .any(|file| is_executable(&file))
-}
-
-#[cfg(unix)]
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(file)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(file: &Path) -> bool {
-    file.is_file()
 }
 
 #[cfg(test)]
@@ -207,12 +172,8 @@ mod tests {
             target: Some(runner),
             host: None,
         };
-        let command = |platform| {
-            let command = runners.command(Path::new("/t/a"), platform).into_std();
-            let words = std::iter::once(command.get_program()).chain(command.get_args());
-            words.map(OsStr::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(command(Platform::Target), ["wine", "--fast", "/t/a"]);
-        assert_eq!(command(Platform::Host), ["/t/a"]);
+        let words = |platform| runners.words(Path::new("/t/a"), platform);
+        assert_eq!(words(Platform::Target), ["wine", "--fast", "/t/a"]);
+        assert_eq!(words(Platform::Host), ["/t/a"]);
     }
 }
