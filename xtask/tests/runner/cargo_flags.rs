@@ -260,3 +260,40 @@ fn excluded_packages_are_not_tested() {
     assert_eq!(run.code, Some(2), "{run}");
     assert!(run.stderr.contains("--workspace"), "{run}");
 }
+
+#[test]
+fn benchmarks_and_examples_with_a_harness_of_their_own_are_one_test_each() {
+    let package = Scratch::package("fn main() {}\n");
+    for directory in ["benches", "examples"] {
+        let path = package.manifest().with_file_name(directory);
+        must("make a directory", std::fs::create_dir_all(path));
+    }
+    package.add_file(
+        "benches/timed.rs",
+        "fn main() { assert_eq!(std::env::args().count(), 1); }\n",
+    );
+    package.add_file("examples/shown.rs", "fn main() { panic!(\"shown\") }\n");
+    package.add_to_manifest(
+        "[[bench]]\nname = \"timed\"\nharness = false\n[[example]]\nname = \"shown\"\nharness = false\n",
+    );
+    let run = package.run("test", &["--benches"]);
+    assert!(run.stdout.contains("] scratch::bench/timed timed\n"), "{run}");
+    let run = package.run("test", &["--examples"]);
+    assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
+    assert!(run.stdout.contains("] scratch::example/shown shown\n"), "{run}");
+    assert_eq!(
+        package.test().code,
+        Some(4),
+        "no benchmark and no example is a test by default"
+    );
+}
+
+#[test]
+fn color_of_a_list_is_about_cargo() {
+    let package = Scratch::package("fn main() { let unused = 1; }\n#[test] fn a() {}\n");
+    let list = package.run("list", &["--color=always"]);
+    assert!(
+        list.stderr.contains("\x1b[") && !list.stdout.contains("\x1b["),
+        "{list}"
+    );
+}

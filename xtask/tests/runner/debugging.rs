@@ -1,6 +1,8 @@
 //! `--debugger`: one test in the foreground, with our streams and without limits.
 
-use super::support::{Scratch, Setup};
+use rustix::process::Signal;
+
+use super::support::{Scratch, Setup, must};
 
 /// A package with a test that takes longer than the limits below, and talks to a person.
 fn talking() -> Scratch {
@@ -101,5 +103,43 @@ fn what_a_debugged_test_leaves_behind_ends_with_it() {
     );
     let run = package.run("test", &["--debugger", "env", "leaves"]);
     assert!(run.stdout.contains("`sleep 27`"), "{run}");
+    assert!(run.survivors().is_empty(), "{:?}", run.survivors());
+}
+
+#[test]
+fn ctrl_c_is_left_to_the_debugger_and_a_request_to_end_is_not() {
+    let package = Scratch::package(
+        "fn main() {}\n#[test]\nfn waits() {
+            println!(\"ready\");
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).unwrap();
+            assert_eq!(line, \"go on\\n\");
+        }\n",
+    );
+    let start = || {
+        let setup = Setup {
+            manifest: package.manifest(),
+            script: Some("mkfifo \"$TMPDIR/typed\" && exec \"$@\" <>\"$TMPDIR/typed\""),
+            ..Setup::new(&["--debugger", "env", "waits"])
+        };
+        let mut running = setup.start();
+        running.wait_for_line("ready");
+        running
+    };
+    let running = start();
+    running.send(Signal::INT);
+    running.send(Signal::QUIT);
+    must(
+        "type a line",
+        std::fs::write(running.place().join("typed"), "go on\n"),
+    );
+    let run = running.finish();
+    assert_eq!(
+        (run.code, run.last_line()),
+        (Some(0), "1 passed, 0 failed, 0 skipped"),
+        "{run}"
+    );
+    let run = start().interrupt(Signal::TERM);
+    assert_eq!(run.code, Some(143), "{run}");
     assert!(run.survivors().is_empty(), "{:?}", run.survivors());
 }

@@ -250,6 +250,7 @@ fn reason(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::select::plan::Ignored;
     use crate::select::shuffle::TestOrder;
     use serde_json::json;
     use std::num::NonZeroUsize;
@@ -305,6 +306,53 @@ mod tests {
         }
         let off = json!({"default": {"no-fail-fast": true}});
         assert!(!stops(off.clone(), &[]) && stops(off, &["--fail-fast"]));
+    }
+
+    #[test]
+    fn for_the_limit_of_failures_an_option_counts_before_the_chosen_profile() {
+        let limit = |table, words: &[&str]| {
+            let args = parsed(table, "ci", words).unwrap();
+            args.failures_max().map_or(0, NonZeroUsize::get)
+        };
+        let three = json!({"default": {"max-fail": 3}});
+        for (words, expected) in [
+            (&[][..], 3),
+            (&["--fail-fast"], 1),
+            (&["--no-fail-fast"], 0),
+            (&["--max-fail=all"], 0),
+            (&["--fail-fast", "--max-fail=2"], 2),
+        ] {
+            assert_eq!(limit(three.clone(), words), expected, "{words:?}");
+        }
+        for (table, expected) in [
+            (json!({"default": {"max-fail": 3}, "ci": {"fail-fast": true}}), 1),
+            (
+                json!({"default": {"max-fail": 3}, "ci": {"no-fail-fast": true}}),
+                0,
+            ),
+            (json!({"default": {"fail-fast": true}, "ci": {"max-fail": 3}}), 3),
+            (
+                json!({"default": {"fail-fast": true}, "ci": {"max-fail": "all"}}),
+                0,
+            ),
+        ] {
+            assert_eq!(limit(table.clone(), &[]), expected, "{table}");
+        }
+    }
+
+    #[test]
+    fn ignored_tests_run_where_a_profile_says_so() {
+        let ignored = |value: Value, words: &[&str]| {
+            let table = json!({"default": {"run-ignored": value}});
+            parsed(table, "default", words).unwrap().run_ignored
+        };
+        assert_eq!(ignored(json!(true), &[]), Some(Ignored::Run));
+        assert_eq!(ignored(json!("only"), &[]), Some(Ignored::Only));
+        assert_eq!(
+            ignored(json!(true), &["--run-ignored=default"]),
+            Some(Ignored::Skip)
+        );
+        assert_eq!(ignored(json!(false), &["--run-ignored"]), Some(Ignored::Run));
     }
 
     #[test]
