@@ -147,10 +147,7 @@ async fn prepare(
     if args.on == On::Plain {
         return Ok((capabilities, None));
     }
-    let build = BuildArgs {
-        release: true,
-        ..BuildArgs::default()
-    };
+    let build = BuildArgs::optimised();
     let probe = workspace.config.probe.as_ref();
     let probe = probe.map(|probe| probe.binary.as_str());
     let names: Vec<&str> = [MOUNTPOINT].into_iter().chain(probe).collect();

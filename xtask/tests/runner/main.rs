@@ -7,6 +7,9 @@
 
 mod adoption;
 mod capabilities;
+mod cargo_flags;
+mod cargo_settings;
+mod debugging;
 mod foreign;
 mod guard;
 mod heavy;

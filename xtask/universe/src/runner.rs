@@ -10,6 +10,7 @@ pub mod execution;
 pub mod github;
 pub mod init;
 pub mod libtest;
+pub(crate) mod libtest_words;
 pub mod limits_and_leaks;
 pub mod list;
 pub mod outputs;

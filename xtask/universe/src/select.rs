@@ -7,6 +7,7 @@ pub mod demand;
 pub mod filter;
 pub mod history;
 pub mod ignore;
+pub mod ignored;
 pub mod overrides;
 pub mod plan;
 pub mod repeat;

@@ -32,6 +32,9 @@ pub const COMPILE_ERRORS_MAX: usize = 100;
 /// How much of the text of one such error is kept, at most, in bytes: the type of one expression
 /// can fill megabytes.
 pub const COMPILE_ERROR_LEN_MAX: usize = 16 * 1024;
+/// Levels of parentheses in `cfg(…)` of cargo's configuration. Each takes space on the stack; real
+/// ones have two or three.
+pub const CFG_DEPTH_MAX: usize = 64;
 
 // ---- machine: calibration and probes ----
 
@@ -109,6 +112,9 @@ pub const LOCK_FILE_LEN_MAX: u64 = 8 * 1024;
 pub const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Time that a run waits at its end for the versions of tools.
 pub const VERSIONS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many tests an error names that selects too many: more would hide what it says.
+pub const TESTS_NAMED_MAX: usize = 10;
 
 // ---- runner: one test ----
 

@@ -60,7 +60,7 @@ pub(crate) async fn try_own(capabilities: &mut Capabilities, workspace: &Workspa
         owner: Arc::clone(owner),
         root: workspace.root.clone(),
         tools: workspace.tools(),
-        variables: settings::variables(&workspace.root),
+        variables: settings::variables(&workspace.directory),
     });
     let mut trials = JoinSet::new();
     for (number, (name, own)) in workspace.config.capabilities.iter().enumerate() {

@@ -21,7 +21,7 @@ pub use summary::Summary;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-use crate::base::terminal::{colours, stderr_is_a_terminal};
+use crate::base::terminal::{Colour, stderr_is_a_terminal};
 use crate::base::text::{harmless, plain_line};
 use crate::report::data::Case;
 use live::Live;
@@ -99,7 +99,7 @@ impl Console {
     pub fn new() -> Console {
         let terminal = std::io::stdout().is_terminal() && stderr_is_a_terminal();
         let live = terminal && std::env::var_os("CI").is_none();
-        let paint = if terminal && colours() {
+        let paint = if Colour::chosen().applies(|| terminal) {
             Paint::Colours
         } else {
             Paint::Plain
@@ -109,6 +109,14 @@ impl Console {
             out: Out::Stdout,
             paint,
             trouble: OnceLock::new(),
+        }
+    }
+
+    /// Without a live status, which would disturb another program on the same terminal.
+    pub(crate) fn without_status() -> Console {
+        Console {
+            live: None,
+            ..Console::new()
         }
     }
 

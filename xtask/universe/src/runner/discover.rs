@@ -20,6 +20,7 @@ use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
+use crate::workspace::cargo::test_runner::TestRunners;
 use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
 use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
@@ -57,20 +58,15 @@ pub(crate) async fn discover(
         events,
         owner,
     } = means;
-    tokio::select! {
-        () = try_own(&mut capabilities, workspace, owner) => {}
-        signal = interrupts.next() => return Err(signal.stop()),
-    }
-    let features = workspace.features(&capabilities.features(&workspace.config));
-    let features = args.of_built_packages(workspace, features);
-    let selection = Selection::Tests { features: &features };
+    try_capabilities(&mut capabilities, workspace, owner, interrupts).await?;
     events.phase("build");
-    let build = cargo::build(workspace, selection, args, interrupts).await?;
+    let (build, features) = build(workspace, &capabilities, args, interrupts).await?;
     events.phase("probe");
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
-    let environment = Arc::new(Environment::new(workspace, &build));
+    let runners = TestRunners::find(&workspace.directory, args.target.as_deref())?;
+    let environment = Arc::new(Environment::new(workspace, &build, runners)?);
     events.phase("list");
     let listing = listing(&build, &environment, owner);
     let tests = tokio::select! {
@@ -84,6 +80,33 @@ pub(crate) async fn discover(
         environment,
         tests,
     })
+}
+
+/// Tries what the workspace describes, where its tests will run.
+pub(super) async fn try_capabilities(
+    capabilities: &mut Capabilities,
+    workspace: &Workspace,
+    owner: &Arc<Owner>,
+    interrupts: &mut Interrupts,
+) -> Result<(), Stop> {
+    tokio::select! {
+        () = try_own(capabilities, workspace, owner) => Ok(()),
+        signal = interrupts.next() => Err(signal.stop()),
+    }
+}
+
+/// Builds the tests with the features that `capabilities` suggest, which it returns, too.
+pub(super) async fn build(
+    workspace: &Workspace,
+    capabilities: &Capabilities,
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<(Build, Vec<String>), Stop> {
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
+    let selection = Selection::Tests { features: &features };
+    let build = cargo::build(workspace, selection, args, interrupts).await?;
+    Ok((build, features))
 }
 
 impl Discovered {

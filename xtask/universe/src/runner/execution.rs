@@ -8,6 +8,7 @@ mod asker;
 mod attempt;
 pub mod capture;
 mod environment;
+mod foreground;
 mod marks;
 mod owner;
 mod places;
@@ -23,6 +24,7 @@ mod supervised;
 mod verdict;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,8 +78,10 @@ pub(crate) struct Settings {
     /// The factor by which these limits are extended, and by which others must be.
     pub(crate) stretch: f64,
     pub(crate) repeat: Repeat,
-    pub(crate) on_failure: OnFailure,
+    /// After so many failures no other test starts.
+    pub(crate) failures_max: Option<NonZeroUsize>,
     pub(crate) output: Output,
+    pub(crate) debugging: Debugging,
     /// What is kept of the rounds after the first.
     pub(crate) caps: Caps,
 }
@@ -101,13 +105,13 @@ pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
-/// What a failed test means for tests that have not started.
+/// Whether a person debugs the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFailure {
-    /// They run.
-    GoOn,
-    /// They are skipped.
-    Stop,
+pub(crate) enum Debugging {
+    /// It has limits, and may be repeated.
+    No,
+    /// It has no limits of time, and runs once.
+    Yes,
 }
 
 /// What happens to a test's output while it runs.
@@ -388,18 +392,24 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Whether a failure has ended the run.
+    /// Whether failures have ended the run.
     fn is_over(&self) -> bool {
-        let settings = &self.stage.settings;
-        let is_end = settings.on_failure == OnFailure::Stop || settings.repeat.goal == Goal::Failure;
-        is_end && self.results.have_failed()
+        let Settings {
+            failures_max, repeat, ..
+        } = self.stage.settings;
+        let most = failures_max.map_or(usize::MAX, NonZeroUsize::get);
+        let most = if repeat.goal == Goal::Failure { 1 } else { most };
+        self.results.failure_count() >= most
     }
 
     /// The cases in the order of the plan; tests that never ran are skipped for the reason that
     /// `ending` gives.
     fn into_cases(self, ending: Ending) -> (Vec<Vec<Case>>, Dropped) {
         let why = match ending {
-            Ending::Complete => "not started after the first failure".to_owned(),
+            Ending::Complete => match self.results.failure_count() {
+                0 | 1 => "not started after the first failure".to_owned(),
+                count => format!("not started after {count} failures"),
+            },
             Ending::Interrupted(request) => format!("run interrupted by {}", request.name()),
             Ending::TimedOut => format!(
                 "run reached its limit of {} s",
@@ -437,6 +447,9 @@ impl Stage {
 
     /// How often this test is retried.
     fn retries(&self, number: usize) -> u32 {
+        if self.settings.debugging == Debugging::Yes {
+            return 0;
+        }
         let own = self.plan.treatment(number).retries;
         own.unwrap_or(self.settings.repeat.retries)
     }

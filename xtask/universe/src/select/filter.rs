@@ -19,7 +19,7 @@ use word::Word;
 #[derive(Debug, clap::Args)]
 pub struct FilterArgs {
     /// Select the tests whose id `package::binary$module::test` contains one of these words; a
-    /// whole id selects that test
+    /// whole id selects that test. After `--`, options of libtest are options of the runner
     pub(crate) filters: Vec<String>,
     /// Narrow the selection by an expression: `test(PATTERN)`, `module(..)`, `package(..)`,
     /// `binary(..)`, `cap(..)`, `all()`, `none()`, `and`, `or`, `not`; a PATTERN is text, `=text`,

@@ -19,6 +19,7 @@ use crate::report::kinds::SkipKind;
 use crate::select::demand::Demand;
 use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
+pub(crate) use crate::select::ignored::Ignored;
 use crate::select::overrides::{Rules, Treatment};
 use crate::select::scripts::{Script, Scripts};
 use crate::select::subset::Subset;
@@ -124,16 +125,6 @@ pub(crate) struct Required {
     pub(crate) names: Vec<String>,
 }
 
-/// Tests that are ignored for another reason than a need.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ignored {
-    /// They are skipped.
-    #[default]
-    Skip,
-    /// They run.
-    Run,
-}
-
 /// What will happen to a test.
 #[derive(Debug, Clone)]
 pub(crate) enum Decision {
@@ -177,12 +168,12 @@ impl Plan {
         capability_states: &CapabilityStates,
         options: &PlanOptions,
     ) -> Result<Plan, Stop> {
-        if !tests.iter().any(|test| filter.selects(&test.subject())) {
+        let is_selected =
+            |test: &Test| filter.selects(&test.subject()) && options.ignored.admits(&test.ignore);
+        if !tests.iter().any(is_selected) {
             return Err(nothing_selected(&tests, filter));
         }
-        let (selected, rest): (Vec<Test>, Vec<Test>) = tests
-            .into_iter()
-            .partition(|test| filter.selects(&test.subject()));
+        let (selected, rest): (Vec<Test>, Vec<Test>) = tests.into_iter().partition(is_selected);
         let (part, omitted, others) = part::part(selected, &options.subset)?;
         let decided = |test: Test| {
             let decision = decide(&test, capability_states, options);
@@ -306,7 +297,9 @@ fn decide(test: &Test, capability_states: &CapabilityStates, options: &PlanOptio
     let needs = test.needs();
     match (&test.ignore, options.ignored) {
         (Ignore::No, _) => return Decision::Run,
-        (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
+        (Ignore::Bare | Ignore::Because(_), Ignored::Run | Ignored::Only) if needs.is_empty() => {
+            return Decision::Run;
+        }
         (Ignore::Bare, Ignored::Skip) => return skip(SkipKind::Ignored, "ignored without a reason"),
         (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => {
             return skip(SkipKind::Ignored, reason);

@@ -3,9 +3,13 @@
 //! Decides neither which features to build nor what to do with the binaries.
 
 mod build;
+mod cfg;
 mod diagnostics;
+pub(crate) mod platform;
 mod selection;
 pub(crate) mod settings;
+mod targets;
+pub(crate) mod test_runner;
 
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -21,6 +25,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::base::limits::BUILD_OUTPUT_LEN_MAX;
+use crate::base::terminal::{Colour, stderr_is_a_terminal};
 use crate::sandbox::build_guard::{Line, guarded};
 use crate::workspace::metadata::Workspace;
 use build::collect;
@@ -32,10 +37,17 @@ pub use selection::{BuildArgs, Selection};
 pub fn command(sh: &Shell) -> Cmd<'_> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = sh.cmd(program);
-    for name in variables_of_cargo_run() {
+    for name in variables_about_us() {
         command = command.env_remove(name);
     }
     command
+}
+
+/// The variables in our environment that cargo set only because it started this program.
+pub(crate) fn variables_about_us() -> Vec<String> {
+    let mut names = variables_of_cargo_run();
+    names.extend(settings::set_by_cargo().iter().cloned());
+    names
 }
 
 /// The variables in our environment that describe xtask's own package and build.
@@ -103,21 +115,24 @@ fn build_command(
 ) -> Result<(Command, Line), Stop> {
     let sh = Shell::new().map_err(anyhow::Error::from)?;
     let command = command(&sh)
-        .args(["build", diagnostics::message_format(), "--manifest-path"])
+        .args(selection.subcommand())
+        .args([diagnostics::message_format(), "--manifest-path"])
         .arg(workspace.root.join("Cargo.toml"))
         .args(selection.arguments(workspace, args));
     let mut command = std::process::Command::from(command);
-    command.current_dir(&workspace.root);
-    if crate::base::terminal::stderr_is_a_terminal() {
-        let colour = if crate::base::terminal::colours() {
-            "always"
-        } else {
-            "never"
-        };
+    command.current_dir(&workspace.directory);
+    if stderr_is_a_terminal() {
         command
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
-            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
-            .env("CARGO_TERM_COLOR", colour);
+            .env("CARGO_TERM_PROGRESS_WIDTH", "100");
+    }
+    // Its stderr is a pipe to us, where cargo by itself would not colour.
+    if stderr_is_a_terminal() || Colour::chosen() != Colour::Auto {
+        let colour = match Colour::chosen().applies(stderr_is_a_terminal) {
+            true => "always",
+            false => "never",
+        };
+        command.env("CARGO_TERM_COLOR", colour);
     }
     let (command, line) = guarded(&command).map_err(anyhow::Error::from)?;
     let mut command = Command::from(command);
@@ -200,10 +215,9 @@ fn failure(status: ExitStatus, stderr: &[u8], compile_errors: Vec<CompileError>)
         .lines()
         .filter(|line| !line.trim_start().starts_with("Building ["));
     let detail = lines.collect::<Vec<_>>().join("\n");
-    let line = detail.lines().find(|line| line.starts_with("error"));
     let first = match compile_errors.first() {
         Some(error) => error.headline(),
-        None => line.unwrap_or("see cargo's output").to_owned(),
+        None => headline(&detail),
     };
     let message = format!("the build failed ({status}): {first}");
     Stop {
@@ -213,9 +227,30 @@ fn failure(status: ExitStatus, stderr: &[u8], compile_errors: Vec<CompileError>)
     }
 }
 
+/// The error that cargo reports, with the one of rustc that caused it, if there is one.
+fn headline(text: &str) -> String {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("error"));
+    let Some(first) = lines.next() else {
+        return "see cargo's output".to_owned();
+    };
+    let causes = lines.filter(|line| line.starts_with(' '));
+    let cause = causes
+        .filter_map(|line| line.trim_start().strip_prefix("error: "))
+        .next();
+    cause.map_or_else(|| first.to_owned(), |cause| format!("{first}: {cause}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_headline_of_a_failed_build_names_the_cause() {
+        let text = "  Compiling a\nerror: failed to ask `rustc`\n\nCaused by:\n  --- stderr\n  error: no such platform\n";
+        assert_eq!(headline(text), "error: failed to ask `rustc`: no such platform");
+        assert_eq!(headline("error[E1]: one\nerror: two\n"), "error[E1]: one");
+        assert_eq!(headline(""), "see cargo's output");
+    }
 
     #[test]
     fn the_end_of_a_long_build_log_is_kept() {

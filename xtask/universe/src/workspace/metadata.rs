@@ -21,6 +21,9 @@ use crate::workspace::config::Config;
 pub struct Workspace {
     /// The directory of the root `Cargo.toml`.
     pub root: PathBuf,
+    /// Where cargo runs, which decides which configuration it reads: the current directory if that
+    /// is part of the workspace, otherwise the root.
+    pub(crate) directory: PathBuf,
     /// Cargo's target directory.
     pub target_directory: PathBuf,
     /// Its members, by package id.
@@ -95,6 +98,7 @@ impl Workspace {
         }
         Ok(Workspace {
             config,
+            directory: directory(&metadata.workspace_root),
             default_members: metadata.default_members(given),
             root: metadata.workspace_root,
             target_directory: metadata.target_directory,
@@ -146,6 +150,13 @@ impl Workspace {
         }
         found
     }
+}
+
+/// Where cargo runs for the workspace with this root.
+fn directory(root: &Path) -> PathBuf {
+    let current = std::env::current_dir().ok();
+    let is_inside = |current: &PathBuf| current.starts_with(root);
+    current.filter(is_inside).unwrap_or_else(|| root.to_owned())
 }
 
 impl Metadata {

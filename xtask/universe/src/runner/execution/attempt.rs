@@ -14,13 +14,13 @@ use super::owner::{Fate, Job, Settled};
 use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
-use super::{Output, Stage, scripts, stretch, verdict};
+use super::{Debugging, Output, Stage, scripts, stretch, verdict};
 use crate::base::clock;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
 use crate::runner::limits_and_leaks::LeakPolicy;
-use crate::select::plan::Test;
+use crate::select::plan::{Form, Test};
 
 /// Which attempt of which test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +160,14 @@ impl Stage {
 
     /// The limits of the test with this number.
     pub(super) fn limits(&self, number: usize) -> verdict::Limits {
+        if self.settings.debugging == Debugging::Yes {
+            let none = Duration::MAX;
+            return verdict::Limits {
+                timeout: none,
+                slow: none,
+                run_timeout: none,
+            };
+        }
         let treatment = self.plan.treatment(number);
         let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
         verdict::Limits {
@@ -177,7 +185,12 @@ impl Stage {
     }
 
     fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
-        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
+        // The output of a test that is debugged goes to the terminal, and not through us.
+        let form = match self.settings.debugging {
+            Debugging::No => test.form,
+            Debugging::Yes => Form::Whole,
+        };
+        let (outcome, panic) = verdict::judge(&test.name, form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {

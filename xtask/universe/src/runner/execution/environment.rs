@@ -2,16 +2,20 @@
 //! own.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::process::Command;
 
 use super::attempt::Ticket;
+use crate::base::exit::Stop;
 use crate::base::os::TEMPORARY;
 use crate::select::plan::{Form, Test};
-use crate::workspace::cargo::{self, Build, TestBinary, settings};
+use crate::workspace::cargo::platform::Compiler;
+use crate::workspace::cargo::settings::{self, Settings};
+use crate::workspace::cargo::test_runner::TestRunners;
+use crate::workspace::cargo::{self, Build, TestBinary};
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The variable with the search path for dynamic libraries.
@@ -30,6 +34,10 @@ pub(crate) struct Environment {
     shared: BTreeMap<String, OsString>,
     /// The variables that only the tests of one package get, by its id.
     of_packages: BTreeMap<String, BTreeMap<String, OsString>>,
+    /// The programs that run test binaries.
+    runners: TestRunners,
+    /// The program and arguments that come before a test; usually none.
+    debugger: Vec<OsString>,
 }
 
 /// What distinguishes one test from the others.
@@ -44,25 +52,36 @@ pub(super) struct Own<'a> {
 }
 
 impl Environment {
-    /// For the tests of `build`.
-    pub(crate) fn new(workspace: &Workspace, build: &Build) -> Environment {
-        let mut shared = settings::variables(&workspace.root);
+    /// For the tests of `build`, which `runners` run.
+    ///
+    /// # Errors
+    /// When there is no such runner.
+    pub(crate) fn new(
+        workspace: &Workspace,
+        build: &Build,
+        runners: TestRunners,
+    ) -> Result<Environment, Stop> {
+        let mut shared = settings::variables(&workspace.directory);
         shared.extend(executables(&build.bins));
         shared.insert(
             "CARGO_TARGET_TMPDIR".to_owned(),
             workspace.target_directory.join("tmp").into_os_string(),
         );
-        shared.insert("PATH".to_owned(), program_path(workspace));
+        let programs = program_path(workspace, shared.get("PATH"));
+        runners.check(&programs)?;
+        shared.insert("PATH".to_owned(), programs);
         shared.insert(
             LIBRARY_PATH.to_owned(),
             library_path(workspace, build, shared.get(LIBRARY_PATH)),
         );
         shared.insert("XTASK_TEST".to_owned(), "1".into());
-        Environment {
+        Ok(Environment {
             removed: removed(),
             shared,
             of_packages: of_packages(workspace, build),
-        }
+            runners,
+            debugger: Vec::new(),
+        })
     }
 
     /// Adds a variable for all tests.
@@ -70,9 +89,20 @@ impl Environment {
         self.shared.insert(name.to_owned(), value.into());
     }
 
+    /// Has tests run under a debugger: its program and arguments.
+    pub(crate) fn debug_by(&mut self, debugger: Vec<OsString>) {
+        self.debugger = debugger;
+    }
+
     /// A command that runs `binary` as cargo would: in the directory of its package.
     pub(crate) fn command(&self, binary: &Arc<TestBinary>) -> Command {
-        let mut command = Command::new(&binary.executable);
+        self.command_by(&[], binary)
+    }
+
+    fn command_by(&self, debugger: &[OsString], binary: &Arc<TestBinary>) -> Command {
+        let mut words = debugger.to_vec();
+        words.extend(self.runners.words(&binary.executable, binary.platform));
+        let mut command = command_of(&words);
         command.current_dir(binary.package.directory());
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
@@ -99,7 +129,7 @@ impl Environment {
 
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
-        let mut command = self.command(&own.test.binary);
+        let mut command = self.command_by(&self.debugger, &own.test.binary);
         if own.test.form == Form::One {
             command.args(crate::runner::libtest::run_arguments(
                 &own.test.name,
@@ -121,15 +151,20 @@ impl Environment {
     }
 }
 
+/// The first word is the program.
+fn command_of(words: &[OsString]) -> Command {
+    let (program, arguments) = words.split_first().unzip();
+    let mut command = Command::new(program.map_or(OsStr::new(""), OsString::as_os_str));
+    command.args(arguments.into_iter().flatten());
+    command
+}
+
 /// Variables of the runner that would mislead a test: those of its own package, and libtest's
 /// switches, which change its output.
 fn removed() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let switches = names.filter(|name| name.starts_with("RUST_TEST_"));
-    cargo::variables_of_cargo_run()
-        .into_iter()
-        .chain(switches)
-        .collect()
+    cargo::variables_about_us().into_iter().chain(switches).collect()
 }
 
 /// For each package: what its build script set, its output directory, and its binaries.
@@ -183,9 +218,11 @@ fn of_package(package: &Package) -> BTreeMap<String, OsString> {
         .collect()
 }
 
-/// The search path for programs: directories added for the tests, then the inherited ones.
-fn program_path(workspace: &Workspace) -> OsString {
-    let inherited = std::env::var_os("PATH").unwrap_or_default();
+/// The search path for programs: directories added for the tests, then those of cargo's
+/// configuration or the inherited ones.
+fn program_path(workspace: &Workspace, given: Option<&OsString>) -> OsString {
+    let inherited = given.cloned().or_else(|| std::env::var_os("PATH"));
+    let inherited = inherited.unwrap_or_default();
     let tools = Some(workspace.tools()).filter(|tools| tools.is_dir());
     let directories = tools.into_iter().chain(std::env::split_paths(&inherited));
     std::env::join_paths(directories).unwrap_or(inherited)
@@ -206,7 +243,7 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
     directories.extend(
         build
             .has_macros
-            .then(|| compiler_libraries(&workspace.root))
+            .then(|| compiler_libraries(&workspace.directory))
             .flatten(),
     );
     let inherited = given
@@ -219,13 +256,7 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
 
 /// The directory of the libraries with which a test of a procedural macro is linked.
 fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = std::process::Command::new(rustc);
-    let output = command
-        .args(["--print", "target-libdir"])
-        .current_dir(directory)
-        .output()
-        .ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(path.trim_end()))
+    let settings = Settings::read(directory);
+    let answer = Compiler::new(&settings, directory).ask(&["--print", "target-libdir"]);
+    answer.ok().map(PathBuf::from)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::capture::Capture;
+use super::foreground;
 use super::process::{self, Ended, Watch};
 use crate::base::mounts;
 use crate::base::private_directory::make_scratch;
@@ -32,7 +33,17 @@ pub(crate) enum Owner {
     Group {
         /// What is missing, and why.
         why: Option<String>,
+        terminal: Terminal,
     },
+}
+
+/// Whether a test gets our streams and our terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// It gets neither.
+    Withheld,
+    /// It gets both: a person debugs it.
+    Shared,
 }
 
 /// A command to start, and where its files are.
@@ -100,10 +111,23 @@ impl Owner {
         }
     }
 
+    /// This process, for a test that gets our terminal.
+    ///
+    /// # Errors
+    /// When the directory for scratch directories cannot be made.
+    pub(crate) fn in_foreground(scratch: &Path) -> anyhow::Result<Owner> {
+        let owner = Owner::group(scratch, None);
+        owner.map(|_| Owner::Group {
+            why: None,
+            terminal: Terminal::Shared,
+        })
+    }
+
     /// This process, with a directory for all scratch directories.
     fn group(scratch: &Path, why: Option<String>) -> anyhow::Result<Owner> {
         make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
-        Ok(Owner::Group { why })
+        let terminal = Terminal::Withheld;
+        Ok(Owner::Group { why, terminal })
     }
 
     /// How far it isolates the tests.
@@ -120,7 +144,7 @@ impl Owner {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => keeper.why.as_deref(),
-            Owner::Group { why } => why.as_deref(),
+            Owner::Group { why, .. } => why.as_deref(),
         }
     }
 
@@ -150,9 +174,12 @@ impl Owner {
                 let (ended, control) = super::supervised::run(keeper, &order, capture, watch).await;
                 (ended, control.map_or(Remains::None, Remains::Supervised))
             }
-            Owner::Group { .. } => match std::fs::create_dir(job.scratch) {
+            Owner::Group { terminal, .. } => match std::fs::create_dir(job.scratch) {
                 Ok(()) => {
-                    let ended = process::run(job.command, capture, watch).await;
+                    let ended = match terminal {
+                        Terminal::Withheld => process::run(job.command, capture, watch).await,
+                        Terminal::Shared => foreground::run(job.command, watch).await,
+                    };
                     (ended, Remains::Ours(job.scratch.to_owned()))
                 }
                 Err(error) => (Ended::not_started(error), Remains::None),

@@ -87,8 +87,16 @@ impl Ended {
     /// One that was never started.
     pub(super) fn not_started(error: std::io::Error) -> Ended {
         Ended {
-            end: End::NotStarted(error),
             started: clock::wall(),
+            ..Ended::silent(End::NotStarted(error))
+        }
+    }
+
+    /// One of which nothing else is known.
+    pub(super) fn silent(end: End) -> Ended {
+        Ended {
+            end,
+            started: SystemTime::UNIX_EPOCH,
             elapsed: Duration::ZERO,
             stdout: Vec::new(),
             stderr: Vec::new(),
@@ -244,6 +252,7 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
 /// none. Returns them as leaks. It must not select a child that other code waits for.
 pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     let mut leaks = Vec::new();
+    children_begin().await;
     for _ in 0..ORPHAN_ROUNDS_MAX {
         let children = os::children(std::process::id()).into_iter();
         let orphans: Vec<os::Pid> = children
@@ -255,6 +264,18 @@ pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
         leaks.extend(kill_all(&orphans).await);
     }
     leaks
+}
+
+/// Waits until all our children have begun their programs, so that they can be recognised. Those of
+/// another user may always look as if they had not.
+async fn children_begin() {
+    for _ in 0..ORPHAN_ROUNDS_MAX {
+        let children = os::children(std::process::id());
+        if !children.iter().any(|pid| os::is_between_programs(*pid)) {
+            return;
+        }
+        clock::after(ORPHAN_INTERVAL).await;
+    }
 }
 
 /// Kills these orphans with all their descendants and waits until they are gone. Returns them as

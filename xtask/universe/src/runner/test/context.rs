@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
 
 use super::Args;
+use super::debugger;
 use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
@@ -83,9 +84,10 @@ impl<'a> Run<'a> {
         workspace: Workspace,
         directory: RunDir,
     ) -> Result<Run<'a>, Stop> {
-        let console = match args.outputs.events_take_stdout() {
-            true => Console::beside_stdout(),
-            false => Console::new(),
+        let console = match (args.outputs.events_take_stdout(), &args.debugger) {
+            (true, _) => Console::beside_stdout(),
+            (false, None) => Console::new(),
+            (false, Some(_)) => Console::without_status(),
         };
         let start = clock::now();
         let run = Run {
@@ -127,7 +129,11 @@ impl<'a> Run<'a> {
 
     /// The owner of the tests' processes. Prints a line if the isolation is weaker than requested.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
-        let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
+        let scratch = self.directory.scratch_root();
+        let owner = match self.args.debugger {
+            Some(_) => Owner::in_foreground(scratch)?,
+            None => Owner::choose(self.args.limits_and_leaks.isolate, scratch)?,
+        };
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
         let text = match owner.why() {
@@ -230,6 +236,13 @@ impl<'a> Run<'a> {
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
         }
+        environment.debug_by(
+            self.args
+                .debugger
+                .clone()
+                .map(debugger::words)
+                .unwrap_or_default(),
+        );
         self.events
             .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
@@ -299,10 +312,7 @@ impl<'a> Run<'a> {
             ("os", std::env::consts::OS.to_owned()),
             ("arch", std::env::consts::ARCH.to_owned()),
             ("profile", self.args.profile.name().to_owned()),
-            (
-                "cargo_profile",
-                if self.args.build.release { "release" } else { "dev" }.to_owned(),
-            ),
+            ("cargo_profile", self.args.build.profile_of_cargo().to_owned()),
             ("jobs", self.settings.jobs.to_string()),
             (
                 "seed",
@@ -365,8 +375,11 @@ impl<'a> Run<'a> {
         stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
     }
 
-    /// Adds the results to the history.
+    /// Adds the results to the history. What a person did in a debugger is no result.
     pub(super) fn remember(&self, report: &Report) {
+        if self.args.debugger.is_some() {
+            return;
+        }
         let place = self.args.schedule.subset.place(&self.workspace.target_directory);
         if let Err(error) = place.add(report) {
             self.console.line(&format!("warning: {error:#}"));
@@ -425,19 +438,13 @@ impl<'a> Run<'a> {
     /// The command that reruns a test of this run; `None` if it cannot be typed.
     fn rerun(&self) -> Option<String> {
         let build = &self.args.build;
-        let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
         let fuse = match build.fuse.mode {
             FuseMode::Auto => None,
             mode => Some(format!("--fuse={}", mode.word())),
         };
-        let manifest = match &build.manifest_path {
-            Some(path) => ["--manifest-path".to_owned(), path.to_str()?.to_owned()].to_vec(),
-            None => Vec::new(),
-        };
-        let words = flag(build.release, "--release").into_iter().chain(fuse);
-        let words = words.chain(manifest).chain(build.words());
+        let words = build.words()?.into_iter().chain(fuse);
         let words = words.chain(self.args.limits_and_leaks.words());
-        let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
+        let words = words.chain(self.args.ignored().word());
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
         Some(
             format!("{} {}", Invocation::current().with("test"), words?.join(" "))

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Said;
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::platform::Platform;
 use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
 
@@ -45,6 +46,7 @@ pub(crate) struct TestBinary {
     /// The root source file of the target.
     pub(crate) source: PathBuf,
     pub(crate) harness: Harness,
+    pub(crate) platform: Platform,
 }
 
 /// The `main` of a test binary.
@@ -169,6 +171,10 @@ impl Build {
                 package: Arc::clone(package),
                 executable,
                 harness: package.harness(target.table(), &target.name),
+                platform: match is("proc-macro") {
+                    true => Platform::Host,
+                    false => Platform::Target,
+                },
                 source: target.src_path,
             };
             self.tests.push(Arc::new(binary));
