@@ -79,6 +79,9 @@ pub const REGEX_LEN_MAX: usize = 1000;
 pub const REGEX_SIZE_MAX: usize = 64 * 1024;
 /// Nesting depth of groups and repetitions in a regular expression.
 pub const REGEX_DEPTH_MAX: u32 = 50;
+/// Other doc tests that rustdoc is told to skip so that it runs one: those whose line ends in the
+/// same digits. If there are more, the doc tests of the library run as one.
+pub const DOC_TEST_SKIPS_MAX: usize = 100;
 /// Latest runs whose median is a test's expected duration.
 pub const DURATIONS_MAX: usize = 9;
 /// Bytes of the history file. A longer one loses the older half of its lines; one line has about

@@ -17,10 +17,12 @@ use crate::report::events::Events;
 use crate::runner::capabilities::try_own;
 use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
+use crate::select::doc_test::{self, DocName};
 use crate::select::filter::Subject;
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
-use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
+use crate::workspace::cargo::doc_tests::RustdocCall;
+use crate::workspace::cargo::{self, Build, BuildArgs, Harness, TestBinary};
 use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
 use crate::workspace::source::Sources;
@@ -63,9 +65,8 @@ pub(crate) async fn discover(
     }
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
-    let selection = Selection::Tests { features: &features };
     events.phase("build");
-    let build = cargo::build(workspace, selection, args, interrupts).await?;
+    let build = cargo::build_tests(workspace, &features, args, interrupts).await?;
     events.phase("probe");
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
@@ -150,9 +151,10 @@ async fn list(
         command: || environment.command(binary),
         asker,
     };
-    match binary.harness {
+    match &binary.harness {
         Harness::Libtest => libtest::list(&asked).await.map(Some),
         Harness::Custom => Ok(libtest::list_if_understood(&asked).await),
+        Harness::Rustdoc(_) => libtest::list_doc_tests(&asked).await.map(Some),
     }
 }
 
@@ -162,6 +164,9 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
     };
     if listed.is_empty() {
         return Vec::new();
+    }
+    if let Harness::Rustdoc(call) = &binary.harness {
+        return documented(workspace, (binary, call), listed);
     }
     let sources = Sources::scan(&binary.source);
     let test = |Listed { name, ignore }| {
@@ -183,6 +188,32 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
         }
     };
     listed.into_iter().map(test).collect()
+}
+
+/// The doc tests of a library: one test each, or all as one if they cannot be told apart.
+fn documented(
+    workspace: &Workspace,
+    (binary, call): (&Arc<TestBinary>, &RustdocCall),
+    listed: Vec<Listed>,
+) -> Vec<Test> {
+    let names: Vec<String> = listed.iter().map(|test| test.name.clone()).collect();
+    let Some(words) = doc_test::words(&names) else {
+        return vec![whole(workspace, binary)];
+    };
+    let test = |(Listed { name, ignore }, words)| {
+        let place = DocName::parse(&name).map(|parts| {
+            let file = call.directory.join(parts.path());
+            (relative(&file, &workspace.root), Some(parts.line))
+        });
+        Test {
+            binary: Arc::clone(binary),
+            place: place.or_else(|| Some((relative(&binary.source, &workspace.root), None))),
+            name,
+            ignore,
+            form: Form::Doc(words),
+        }
+    };
+    listed.into_iter().zip(words).map(test).collect()
 }
 
 /// A test that is a whole binary.

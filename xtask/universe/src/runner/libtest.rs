@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::limits::{LIST_TIMEOUT, NAMES_LEN_MAX};
+use crate::runner::doc_tests;
 use crate::runner::execution::Asker;
 use crate::select::ignore::Ignore;
 
@@ -43,6 +44,17 @@ pub(crate) async fn list_if_understood(binary: &Asked<'_, impl Fn() -> Command>)
     let answer = ask(binary, &LIST).await.ok()?;
     let all = is_list(&answer).then(|| names(&answer))?;
     annotated(binary, all).await.ok()
+}
+
+/// Lists the doc tests of a library; the binary is rustdoc. They are ignored without a reason.
+pub(crate) async fn list_doc_tests(binary: &Asked<'_, impl Fn() -> Command>) -> Result<Vec<Listed>, Stop> {
+    let hint = |stop: Stop| stop.with_hint("`--no-doc` leaves the doc tests out");
+    let all = names(&ask(binary, &doc_tests::LIST).await.map_err(hint)?);
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ignored = names(&ask(binary, &doc_tests::LIST_IGNORED).await.map_err(hint)?);
+    Ok(annotate(all, &ignored.into_iter().collect(), &BTreeMap::new()))
 }
 
 /// The arguments that list the tests of a binary.

@@ -20,7 +20,8 @@ use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
 use crate::runner::limits_and_leaks::LeakPolicy;
-use crate::select::plan::Test;
+use crate::runner::{doc_tests, libtest};
+use crate::select::plan::{Form, Test};
 
 /// Which attempt of which test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +178,7 @@ impl Stage {
     }
 
     fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
-        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
+        let (outcome, panic) = verdict::judge(&test.name, &test.form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {
@@ -188,7 +189,10 @@ impl Stage {
         }
         case.started = Some(ended.started);
         case.elapsed = ended.elapsed;
-        case.stdout = crate::runner::libtest::unframed(&ended.stdout, &test.name).to_vec();
+        case.stdout = match test.form {
+            Form::Doc(_) => doc_tests::output(&ended.stdout, &test.name, &case.outcome),
+            Form::One | Form::Whole => libtest::unframed(&ended.stdout, &test.name).to_vec(),
+        };
         case.stderr = ended.stderr;
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::DocTestArgs;
 use crate::base::invocation::Invocation;
 use crate::workspace::fuse_mode::FuseArgs;
 use crate::workspace::metadata::{Package, Workspace};
@@ -14,6 +15,9 @@ pub struct BuildArgs {
     /// Build and run the tests with optimisation
     #[arg(long, short)]
     pub release: bool,
+    #[command(flatten)]
+    /// Whether to run doc tests.
+    pub doc_tests: DocTestArgs,
     #[command(flatten)]
     /// Whether to build with FUSE.
     pub fuse: FuseArgs,
@@ -55,6 +59,11 @@ pub enum Selection<'a> {
         /// The features.
         features: &'a [String],
     },
+    /// The libraries of the same packages whose documentation is tested.
+    DocTests {
+        /// The features.
+        features: &'a [String],
+    },
     /// Some binaries of one package, with these features, given as `package/feature`. In a debug
     /// build cargo selects the same packages, features and profile as for the tests, so that
     /// neither build recompiles anything of the other.
@@ -69,12 +78,26 @@ pub enum Selection<'a> {
 }
 
 impl Selection<'_> {
-    /// The arguments for `cargo build`.
+    /// The subcommand of cargo.
+    pub(super) fn subcommand(self) -> &'static [&'static str] {
+        match self {
+            Selection::DocTests { .. } => &["test", "--doc"],
+            Selection::Tests { .. } | Selection::Binaries { .. } => &["build"],
+        }
+    }
+
+    /// The arguments of the subcommand.
     pub(super) fn arguments(self, workspace: &Workspace, args: &BuildArgs) -> Vec<String> {
         let mut arguments = match self {
             Selection::Tests { features } => {
                 let mut arguments = args.packages(workspace);
                 arguments.extend(TARGETS.map(str::to_owned));
+                arguments.extend(args.feature_words());
+                arguments.extend(features_of(features));
+                arguments
+            }
+            Selection::DocTests { features } => {
+                let mut arguments = args.packages(workspace);
                 arguments.extend(args.feature_words());
                 arguments.extend(features_of(features));
                 arguments
@@ -129,11 +152,12 @@ impl BuildArgs {
         features
     }
 
-    /// The options that select packages and features, for a command that repeats the run.
+    /// The options that select packages, features and doc tests, for a command that repeats the run.
     pub(crate) fn words(&self) -> Vec<String> {
         let packages = self.package.iter().map(|spec| format!("--package={spec}"));
         let all = self.workspace.then(|| "--workspace".to_owned());
-        packages.chain(all).chain(self.feature_words()).collect()
+        let packages = packages.chain(all).chain(self.feature_words());
+        packages.chain(self.doc_tests.words()).collect()
     }
 
     fn feature_words(&self) -> Vec<String> {
@@ -176,7 +200,7 @@ impl BuildArgs {
         self.members(workspace).len() == workspace.packages.len()
     }
 
-    fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {
+    pub(super) fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {
         let is_named = |package: &Package, spec: &String| {
             spec.split('@').next().is_some_and(|name| name == package.name)
         };

@@ -1,4 +1,5 @@
-//! The table `[env]` of cargo's configuration, which cargo sets for the tests that it runs.
+//! What cargo's configuration says of tests: the table `[env]`, which cargo sets for them, and the
+//! rustdoc that runs those of the documentation.
 //!
 //! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all its parents,
 //! then from cargo's home; the nearer file wins. `include` is not followed.
@@ -13,6 +14,14 @@ use serde::Deserialize;
 struct File {
     #[serde(default)]
     env: BTreeMap<String, Entry>,
+    #[serde(default)]
+    build: Tools,
+}
+
+/// The table `[build]`.
+#[derive(Default, Deserialize)]
+struct Tools {
+    rustdoc: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +56,19 @@ pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
     found.into_iter().filter_map(wanted).collect()
 }
 
+/// The rustdoc that cargo calls for a workspace in this directory, if the configuration names one: a
+/// path is relative to the directory that contains `.cargo`, a name is looked up.
+pub(crate) fn rustdoc(directory: &Path) -> Option<OsString> {
+    files(directory).find_map(|(base, text)| {
+        let file: File = toml::from_str(&text).unwrap_or_default();
+        let program = file.build.rustdoc?;
+        Some(match Path::new(&program).components().count() {
+            1 => program.into(),
+            _ => base.join(program).into_os_string(),
+        })
+    })
+}
+
 /// The nearest file first, each with the directory that its paths are relative to.
 fn files(directory: &Path) -> impl Iterator<Item = (PathBuf, String)> {
     let above = directory.ancestors().map(|base| base.join(".cargo"));
@@ -78,6 +100,19 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rustdoc_is_a_name_or_a_path_relative_to_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join(".cargo")).unwrap();
+        let with = |text: &str| {
+            std::fs::write(directory.path().join(".cargo/config.toml"), text).unwrap();
+            rustdoc(&directory.path().join("inner"))
+        };
+        assert_eq!(with("[build]\nrustdoc = \"mydoc\"\n"), Some("mydoc".into()));
+        let path = directory.path().join("tools/mydoc").into_os_string();
+        assert_eq!(with("[build]\nrustdoc = \"tools/mydoc\"\n"), Some(path));
+    }
 
     #[test]
     fn the_nearer_file_wins_and_only_force_replaces_what_is_set() {
