@@ -7,6 +7,7 @@
 
 mod adoption;
 mod capabilities;
+mod doc_tests;
 mod foreign;
 mod guard;
 mod heavy;

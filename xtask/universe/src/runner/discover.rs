@@ -78,6 +78,10 @@ pub(crate) async fn discover(
         tests = tests(workspace, &build, listing) => tests?,
         signal = interrupts.next() => return Err(signal.stop()),
     };
+    if tests.is_empty() && args.doc_tests.is_only() {
+        let message = "the selected packages have no doc tests";
+        return Err(Stop::new(Exit::NoTests, FailureKind::NoTests, message));
+    }
     let environment = Arc::unwrap_or_clone(environment);
     Ok(Discovered {
         features,
@@ -88,6 +92,16 @@ pub(crate) async fn discover(
 }
 
 impl Discovered {
+    /// The packages whose doc tests run as one test.
+    pub(crate) fn merged_doc_tests(&self) -> impl Iterator<Item = &str> {
+        let is_merged =
+            |test: &&Test| test.form == Form::Whole && matches!(test.binary.harness, Harness::Rustdoc(_));
+        self.tests
+            .iter()
+            .filter(is_merged)
+            .map(|test| test.binary.package.name.as_str())
+    }
+
     /// All tests as filters see them.
     pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
         self.tests.iter().map(Test::subject).collect()

@@ -104,7 +104,13 @@ pub(crate) fn is_not_compiled(section: &str) -> bool {
 pub(crate) fn output(stdout: &[u8], name: &str, outcome: &Outcome) -> Vec<u8> {
     let text = String::from_utf8_lossy(stdout);
     match outcome {
-        Outcome::Failed(failure) if failure.detail == section(&text, name) => Vec::new(),
+        Outcome::Failed(Failure { message, detail, .. })
+            if [message, detail]
+                .iter()
+                .any(|shown| *shown == section(&text, name)) =>
+        {
+            Vec::new()
+        }
         Outcome::Failed(_) => section(&text, name).as_bytes().to_vec(),
         Outcome::Errored(_) => stdout.to_vec(),
         Outcome::Passed | Outcome::Skipped(_) => Vec::new(),

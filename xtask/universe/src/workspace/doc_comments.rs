@@ -32,11 +32,9 @@ fn has_trace_below(directory: &Path) -> bool {
     })
 }
 
-/// Whether there is a fence, an indented comment, or documentation that comes from elsewhere.
+/// Whether there is an example, or documentation that comes from elsewhere.
 fn has_trace(source: &str) -> bool {
-    const TRACES: [&str; 9] = [
-        "```",
-        "~~~",
+    const TRACES: [&str; 7] = [
         "doc =",
         "doc=",
         "/**",
@@ -45,14 +43,55 @@ fn has_trace(source: &str) -> bool {
         "include_str!",
         "#[path",
     ];
-    TRACES.iter().any(|trace| source.contains(trace)) || source.lines().any(is_indented_comment)
+    if TRACES.iter().any(|trace| source.contains(trace)) {
+        return true;
+    }
+    // The fence of the text block that the line is in.
+    let mut text_block = None;
+    source.lines().any(|line| {
+        let comment = comment(line);
+        let fence = fence(comment.unwrap_or(line));
+        match (comment, fence, text_block) {
+            (None, _, _) => text_block = None,
+            // A block ends with a fence that is at least as long and has no words.
+            (Some(_), Some((fence, "")), Some(open)) if fence.starts_with(open) => text_block = None,
+            (Some(_), _, Some(_)) => {}
+            (Some(_), Some((fence, words)), None) if is_text(words) => text_block = Some(fence),
+            (Some(_), Some(_), None) => return true,
+            (Some(comment), None, None) => return is_indented(comment),
+        }
+        // Code that writes documentation may have a fence.
+        comment.is_none() && fence.is_some()
+    })
+}
+
+/// The text of a documentation comment.
+fn comment(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))
+}
+
+/// The fence in a line, and the words after it.
+fn fence(line: &str) -> Option<(&str, &str)> {
+    let at = line.find("```").or_else(|| line.find("~~~"))?;
+    let rest = line.get(at..)?;
+    let mark = rest.chars().next()?;
+    let end = rest.find(|c| c != mark).unwrap_or(rest.len());
+    let (fence, words) = rest.split_at(end);
+    Some((fence, words.trim()))
+}
+
+/// Whether these words after a fence make the block anything but Rust.
+fn is_text(words: &str) -> bool {
+    const LANGUAGES: [&str; 12] = [
+        "text", "txt", "plain", "console", "sh", "shell", "bash", "toml", "json", "yaml", "none", "mermaid",
+    ];
+    LANGUAGES.contains(&words)
 }
 
 /// Four spaces after that of the comment, or a tab, begin a code block (CommonMark 0.31, 4.4).
-fn is_indented_comment(line: &str) -> bool {
-    let line = line.trim_start();
-    let text = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
-    text.is_some_and(|text| text.starts_with("     ") || text.trim_start_matches(' ').starts_with('\t'))
+fn is_indented(comment: &str) -> bool {
+    comment.starts_with("     ") || comment.trim_start_matches(' ').starts_with('\t')
 }
 
 #[cfg(test)]
@@ -71,9 +110,17 @@ mod tests {
             "/** text */\n",
             "include!(concat!(env!(\"OUT_DIR\"), \"/a.rs\"));\n",
             "#[path = \"../elsewhere.rs\"]\nmod elsewhere;\n",
+            "/// - ```should_panic\n///   a();\n",
+            "/// ```text\n/// a\n/// ```\n/// ```\n/// a();\n",
+            "/// ```text\nfn a() {}\n/// ```\nfn b() {}\n",
+            "/// ````text\n/// ```\n/// ````\n/// ```\n/// a();\n",
+            "/// ```text,ignore\n",
+            "quote! { #[x] } // ```\n",
         ] {
             assert!(has_trace(source), "{source}");
         }
+        let text = "/// ````text\n/// ```\n///      a();\n/// ````\n///\n/// ~~~ console\n/// $ a\n/// ~~~\nfn a() {}\n";
+        assert!(!has_trace(text));
         let none = "//! Head.\n\n/// Adds `a` and `b`.\n///  - a list\nfn a() {\n    // plain\n        //      code\n}\n";
         assert!(!has_trace(none));
     }

@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// Warnings about filters that match no test. Filters of the workspace may be about packages
+    /// Warnings about filters that match no test, and tests that are several in truth. Filters of the workspace may be about packages
     /// that were not built.
     pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
@@ -173,7 +173,11 @@ impl<'a> Run<'a> {
             .concat(),
             false => Vec::new(),
         };
-        words.chain(overrides).collect()
+        let merged = found.merged_doc_tests();
+        let merged = merged.map(|library| {
+            format!("the doc tests of `{library}` run as one test: rustdoc can't run each of them alone")
+        });
+        words.chain(overrides).chain(merged).collect()
     }
 
     /// Prints what is about to run.

@@ -58,6 +58,11 @@ impl DocTestArgs {
         }
     }
 
+    /// Whether nothing else runs.
+    pub(crate) fn is_only(&self) -> bool {
+        self.doc
+    }
+
     /// As a person types them.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         let flags = [(self.doc, "--doc"), (self.no_doc, "--no-doc")];
