@@ -228,8 +228,8 @@ const DOC_TESTS: &str = "--doc";
 
 const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
 
-/// The number of doc tests, and how their outcomes differ. rustdoc builds each of them when it runs,
-/// so their times say nothing of a runner and are not shown.
+/// The number of doc tests, and how their outcomes differ. rustdoc builds each when it runs, so
+/// their times say nothing of a runner and are not shown.
 fn documented(unpacked: &Unpacked, place: Place<'_>) -> anyhow::Result<(usize, Vec<String>)> {
     let theirs = match unpacked.has_library {
         true => cargo(place, &["test", "--doc", "--no-fail-fast"])?,

@@ -119,6 +119,9 @@ fn a_doc_test_has_its_own_limit_leaks_and_retries() {
     );
     assert!(run.stdout.contains("timeout: did not end within 2 s"), "{run}");
     assert!(run.survivors().is_empty() && run.scratch().is_empty(), "{run}");
+    let again = package.run("test", &["--rerun-failed", "--timeout", "2s"]);
+    assert_eq!(again.last_line(), "0 passed, 1 failed, 0 skipped", "{again}");
+    assert!(again.stdout.contains("history: failed "), "{again}");
     let run = package.run("test", &["lib.rs - leaks", "--leaks", "fail"]);
     assert!(run.stdout.contains("left behind: process: `sleep 1000`"), "{run}");
     assert!(run.survivors().is_empty(), "{run}");

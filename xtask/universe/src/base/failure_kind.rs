@@ -15,7 +15,7 @@ pub enum FailureKind {
     Panic,
     /// The test returned an error.
     Error,
-    /// It is an example of the documentation that cannot be compiled, or can although it should not.
+    /// A doc test cannot be compiled, or can be although it should not.
     Compile,
     /// Its process exited with another code than libtest's.
     Exit,

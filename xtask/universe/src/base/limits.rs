@@ -97,6 +97,9 @@ pub const HISTORY_READ_LEN_MAX: u64 = 64 * HISTORY_LEN_MAX;
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Time limit for a binary to list its tests.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for rustdoc to list the doc tests of a library. It reads the library as the compiler
+/// does, which takes a second for 35,000 lines on an idle machine.
+pub const RUSTDOC_LIST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of all names on one command line; Windows allows 32 KiB for the whole line.
 pub const NAMES_LEN_MAX: usize = 16 * 1024;
 /// Descriptors of the runner for one running test: two streams, the connection to its supervisor,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
+use crate::base::limits::{LIST_TIMEOUT, RUSTDOC_LIST_TIMEOUT};
 use crate::machine::capability::{Capabilities, Capability};
 use crate::report::events::Events;
 use crate::runner::capabilities::try_own;
@@ -164,11 +165,15 @@ async fn list(
         id: &binary.id(),
         command: || environment.command(binary),
         asker,
+        limit: match &binary.harness {
+            Harness::Libtest | Harness::Custom => LIST_TIMEOUT,
+            Harness::Rustdoc(_) => RUSTDOC_LIST_TIMEOUT,
+        },
     };
     match &binary.harness {
         Harness::Libtest => libtest::list(&asked).await.map(Some),
         Harness::Custom => Ok(libtest::list_if_understood(&asked).await),
-        Harness::Rustdoc(_) => libtest::list_doc_tests(&asked).await.map(Some),
+        Harness::Rustdoc(call) => libtest::list_doc_tests(&asked, &call.directory).await.map(Some),
     }
 }
 

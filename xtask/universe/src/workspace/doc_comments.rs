@@ -72,7 +72,7 @@ fn comment(line: &str) -> Option<&str> {
 }
 
 /// The fence in a line, and the words after it.
-fn fence(line: &str) -> Option<(&str, &str)> {
+pub(crate) fn fence(line: &str) -> Option<(&str, &str)> {
     let at = line.find("```").or_else(|| line.find("~~~"))?;
     let rest = line.get(at..)?;
     let mark = rest.chars().next()?;

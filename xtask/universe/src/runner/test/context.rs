@@ -159,8 +159,8 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// Warnings about filters that match no test, and tests that are several in truth. Filters of the workspace may be about packages
-    /// that were not built.
+    /// Warnings about filters that match no test, and about doc tests that run as one. Filters of
+    /// the workspace may be about packages that were not built.
     pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
         let words = understood.filter.unmatched(&tests).into_iter();

@@ -152,7 +152,8 @@ impl BuildArgs {
         features
     }
 
-    /// The options that select packages, features and doc tests, for a command that repeats the run.
+    /// The options that select packages, features and doc tests, for a command that repeats the
+    /// run.
     pub(crate) fn words(&self) -> Vec<String> {
         let packages = self.package.iter().map(|spec| format!("--package={spec}"));
         let all = self.workspace.then(|| "--workspace".to_owned());

@@ -56,8 +56,8 @@ pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
     found.into_iter().filter_map(wanted).collect()
 }
 
-/// The rustdoc that cargo calls for a workspace in this directory, if the configuration names one: a
-/// path is relative to the directory that contains `.cargo`, a name is looked up.
+/// The rustdoc that cargo calls for a workspace in this directory, if the configuration names one.
+/// A path is relative to the directory that contains `.cargo`; a name is looked up.
 pub(crate) fn rustdoc(directory: &Path) -> Option<OsString> {
     files(directory).find_map(|(base, text)| {
         let file: File = toml::from_str(&text).unwrap_or_default();
