@@ -179,8 +179,14 @@ fn without_rustdoc_a_library_with_examples_is_one_clear_error() {
     ] {
         assert!(run.stdout.contains(part), "{part}\n{run}");
     }
-    let run = with_variables(&package, &["--no-doc"], &missing);
-    assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    for one in [
+        &["--no-doc"][..],
+        &["scratch::scratch$passes"],
+        &["--exact", "passes"],
+    ] {
+        let run = with_variables(&package, one, &missing);
+        assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
+    }
 }
 
 #[test]

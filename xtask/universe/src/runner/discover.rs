@@ -19,7 +19,7 @@ use crate::runner::capabilities::try_own;
 use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
 use crate::select::doc_test::{self, DocName};
-use crate::select::filter::Subject;
+use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
 use crate::workspace::cargo::doc_tests::RustdocCall;
@@ -36,6 +36,8 @@ pub(crate) struct Discovered {
     pub(crate) capabilities: Capabilities,
     pub(crate) environment: Environment,
     pub(crate) tests: Vec<Test>,
+    /// Whether they are all tests of the workspace.
+    pub(crate) is_all: bool,
 }
 
 /// What discovery needs besides the workspace.
@@ -45,6 +47,8 @@ pub(crate) struct Means<'a> {
     pub(crate) events: &'a Events,
     /// The owner of the tests. The capabilities must hold in its surroundings.
     pub(crate) owner: &'a Arc<Owner>,
+    /// What a person selects. rustdoc is not asked for doc tests if none can be selected.
+    pub(crate) filter: &'a Filter,
 }
 
 /// Builds with the features that `capabilities` suggest, then runs the probes that need a build,
@@ -59,7 +63,16 @@ pub(crate) async fn discover(
         interrupts,
         events,
         owner,
+        filter,
     } = means;
+    let doc_tests = match filter.may_select_doc_tests() {
+        true => args.doc_tests.clone(),
+        false => args.doc_tests.without(),
+    };
+    let args = &BuildArgs {
+        doc_tests,
+        ..args.clone()
+    };
     tokio::select! {
         () = try_own(&mut capabilities, workspace, owner) => {}
         signal = interrupts.next() => return Err(signal.stop()),
@@ -89,6 +102,7 @@ pub(crate) async fn discover(
         capabilities,
         environment,
         tests,
+        is_all: args.takes_all(workspace) && args.doc_tests.takes_all(),
     })
 }
 

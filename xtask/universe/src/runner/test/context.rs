@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
         let tests = found.subjects();
         let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
-        let overrides = match self.args.build.takes_all(&self.workspace) {
+        let overrides = match found.is_all {
             true => [
                 understood.rules.unmatched(&tests),
                 understood.scripts.unmatched(&tests),

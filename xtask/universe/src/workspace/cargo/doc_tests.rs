@@ -58,6 +58,21 @@ impl DocTestArgs {
         }
     }
 
+    /// The same for tests of which none is a doc test. A person who asks for doc tests gets an answer
+    /// about them.
+    #[must_use]
+    pub(crate) fn without(&self) -> DocTestArgs {
+        DocTestArgs {
+            no_doc: !self.doc,
+            ..self.clone()
+        }
+    }
+
+    /// Whether all tests run that there are, doc tests and others.
+    pub(crate) fn takes_all(&self) -> bool {
+        self.wanted() == DocTests::With
+    }
+
     /// Whether nothing else runs.
     pub(crate) fn is_only(&self) -> bool {
         self.doc
