@@ -190,6 +190,20 @@ fn without_rustdoc_a_library_with_examples_is_one_clear_error() {
 }
 
 #[test]
+fn what_rustdoc_says_of_a_library_that_it_cannot_read_is_shown() {
+    let package =
+        library("/// ```\n/// ```\npub fn a() {}\n#[cfg(doctest)] compile_error!(\"not for doc tests\");\n");
+    let run = with_variables(&package, &[], &[("CARGO_TERM_COLOR", "always")]);
+    assert_eq!(run.code, Some(104), "{run}");
+    assert!(
+        run.junit()
+            .contains("\nerror: not for doc tests\n --> src/lib.rs:4:17\n"),
+        "{}",
+        run.junit()
+    );
+}
+
+#[test]
 fn rustdoc_is_not_asked_of_a_library_without_examples_or_with_doc_tests_turned_off() {
     let missing = [("RUSTDOC", "/nowhere/rustdoc")];
     let package = library("/// Nothing to run.\npub fn documented() {}\n#[test]\nfn passes() {}\n");
