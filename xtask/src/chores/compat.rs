@@ -64,6 +64,7 @@ struct Place<'a> {
 struct Comparison {
     name: String,
     test_count: usize,
+    doc_test_count: usize,
     differences: Vec<String>,
     cargo: Duration,
     ours: Duration,
@@ -127,7 +128,8 @@ impl Args {
     }
 }
 
-const HEADER: &str = "crate                 tests  cargo test  xtask test  ratio  nextest  ratio  same";
+const HEADER: &str =
+    "crate                 tests    doc  cargo test  xtask test  ratio  nextest  ratio  same";
 
 impl Comparison {
     fn line(&self) -> String {
@@ -138,9 +140,10 @@ impl Comparison {
         };
         let same = if self.differences.is_empty() { "yes" } else { "NO" };
         format!(
-            "{:<20} {:>6} {cargo:>10.2}s {ours:>10.2}s {:>6.2}  {nextest}  {same}",
+            "{:<20} {:>6} {:>6} {cargo:>10.2}s {ours:>10.2}s {:>6.2}  {nextest}  {same}",
             self.name,
             self.test_count,
+            self.doc_test_count,
             ours / cargo
         )
     }
@@ -161,14 +164,14 @@ fn compare(unpacked: &Unpacked, place: Place<'_>, rounds: &Rounds) -> anyhow::Re
         "could not build it:\n{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    let listed = listed(place)?;
+    let listed = listed(place, WITHOUT_DOC_TESTS)?;
     let (mut cargo_times, mut our_times, mut nextest_times) = (Vec::new(), Vec::new(), Vec::new());
     let mut refused = None;
-    let mut differences = Vec::new();
+    let (doc_test_count, mut differences) = documented(unpacked, place)?;
     for _ in 0..rounds.count {
         let (theirs, time) = timed(|| cargo(place, &unpacked.cargo_test()))?;
         cargo_times.push(time);
-        let (ours, time) = timed(|| xtask(place, &TEST))?;
+        let (ours, time) = timed(|| xtask(place, &[&TEST[..], &[WITHOUT_DOC_TESTS]].concat()))?;
         our_times.push(time);
         if rounds.with_nextest && refused.is_none() {
             let (nextest, time) = timed(|| cargo(place, &NEXTEST))?;
@@ -191,6 +194,7 @@ fn compare(unpacked: &Unpacked, place: Place<'_>, rounds: &Rounds) -> anyhow::Re
     Ok(Comparison {
         name: unpacked.name.clone(),
         test_count: listed.len(),
+        doc_test_count,
         differences,
         cargo: cargo_times.into_iter().min().unwrap_or_default(),
         ours: our_times.into_iter().min().unwrap_or_default(),
@@ -218,10 +222,30 @@ fn refusal(nextest: &Output) -> Option<String> {
 /// Crates may have slow tests; `cargo test` has no time limit.
 const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
 
+/// The options of our list and runs.
+const WITHOUT_DOC_TESTS: &str = "--no-doc";
+const DOC_TESTS: &str = "--doc";
+
 const NEXTEST: [&str; 5] = ["nextest", "run", "--no-fail-fast", "--bins", "--tests"];
 
-fn listed(place: Place<'_>) -> anyhow::Result<Vec<Listed>> {
-    let output = xtask(place, &["list", "--json"])?;
+/// The number of doc tests, and how their outcomes differ. rustdoc builds each when it runs, so
+/// their times say nothing of a runner and are not shown.
+fn documented(unpacked: &Unpacked, place: Place<'_>) -> anyhow::Result<(usize, Vec<String>)> {
+    let theirs = match unpacked.has_library {
+        true => cargo(place, &["test", "--doc", "--no-fail-fast"])?,
+        false => return Ok((0, Vec::new())),
+    };
+    let ours = xtask(place, &[&TEST[..], &[DOC_TESTS, "--no-tests=pass"]].concat())?;
+    let mut differences: Vec<String> = exit_codes(&theirs, &ours).into_iter().collect();
+    let listed = listed(place, DOC_TESTS).unwrap_or_default();
+    let by = ["`cargo test --doc`", "`cargo xtask test --doc`"];
+    let outcomes = Outcomes::of_cargo(&theirs, &listed);
+    differences.extend(outcomes.differences(&Outcomes::of_xtask(&ours, &listed), by));
+    Ok((listed.len(), differences))
+}
+
+fn listed(place: Place<'_>, which: &str) -> anyhow::Result<Vec<Listed>> {
+    let output = xtask(place, &["list", "--json", which])?;
     serde_json::from_slice(&output.stdout).with_context(|| {
         format!(
             "`cargo xtask list` printed no list:\n{}",

@@ -10,6 +10,7 @@ mod capabilities;
 mod cargo_flags;
 mod cargo_settings;
 mod debugging;
+mod doc_tests;
 mod foreign;
 mod guard;
 mod heavy;

@@ -64,6 +64,9 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = capability::run_if_asked() {
         return code;
     }
+    if let Some(code) = crate::workspace::cargo::doc_tests::run_if_asked() {
+        return code;
+    }
     if let Some(code) = crate::runner::execution::scripts::helper::run_if_asked() {
         return code;
     }

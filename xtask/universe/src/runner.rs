@@ -5,6 +5,7 @@ pub mod capabilities;
 pub mod completions;
 pub mod console;
 pub mod discover;
+pub(crate) mod doc_tests;
 pub mod doctor;
 pub mod execution;
 pub mod github;

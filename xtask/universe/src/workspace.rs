@@ -2,6 +2,7 @@
 
 pub mod cargo;
 pub mod config;
+pub(crate) mod doc_comments;
 pub mod fuse_mode;
 pub mod metadata;
 pub mod repository;

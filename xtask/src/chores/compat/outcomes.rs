@@ -111,14 +111,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// `test NAME - should panic ... ignored, REASON`
+/// `test NAME - should panic ... ignored, REASON`; the name of a doc test has ` - ` in it, too.
 fn cargos_line(line: &str) -> Option<(&str, &'static str)> {
     let rest = line.strip_prefix("test ")?;
     let (name, outcome) = [(" ... ok", "passed"), (" ... FAILED", "failed")]
         .into_iter()
         .find_map(|(end, outcome)| Some((rest.strip_suffix(end)?, outcome)))
         .or_else(|| Some((rest.split_once(" ... ignored")?.0, "ignored")))?;
-    Some((name.strip_suffix(" - should panic").unwrap_or(name), outcome))
+    let remarks = [" - should panic", " - compile fail", " - compile"];
+    let plain = remarks.into_iter().find_map(|remark| name.strip_suffix(remark));
+    Some((plain.unwrap_or(name), outcome))
 }
 
 /// `SIGABRT [   0.012s] ( 1/14) package::binary NAME`
@@ -206,6 +208,34 @@ mod tests {
                 "  a::b passed: 0 by nextest, 1 by us"
             ]
         );
+    }
+
+    #[test]
+    fn the_remarks_of_rustdoc_are_no_part_of_a_doc_tests_name() {
+        for (line, name, outcome) in [
+            (
+                "test src/lib.rs - one (line 2) ... ok",
+                "src/lib.rs - one (line 2)",
+                "passed",
+            ),
+            (
+                "test src/lib.rs - (line 2) - compile fail ... FAILED",
+                "src/lib.rs - (line 2)",
+                "failed",
+            ),
+            (
+                "test src/lib.rs - (line 2) - compile ... ok",
+                "src/lib.rs - (line 2)",
+                "passed",
+            ),
+            (
+                "test src/lib.rs - (line 2) ... ignored",
+                "src/lib.rs - (line 2)",
+                "ignored",
+            ),
+        ] {
+            assert_eq!(cargos_line(line), Some((name, outcome)));
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl FromStr for Crate {
 pub(super) struct Unpacked {
     pub(super) name: String,
     pub(super) directory: PathBuf,
-    has_library: bool,
+    pub(super) has_library: bool,
 }
 
 impl Unpacked {

@@ -82,6 +82,9 @@ pub const REGEX_LEN_MAX: usize = 1000;
 pub const REGEX_SIZE_MAX: usize = 64 * 1024;
 /// Nesting depth of groups and repetitions in a regular expression.
 pub const REGEX_DEPTH_MAX: u32 = 50;
+/// Other doc tests that rustdoc is told to skip so that it runs one: those whose line ends in the
+/// same digits. If there are more, the doc tests of the library run as one.
+pub const DOC_TEST_SKIPS_MAX: usize = 100;
 /// Latest runs whose median is a test's expected duration.
 pub const DURATIONS_MAX: usize = 9;
 /// Bytes of the history file. A longer one loses the older half of its lines; one line has about
@@ -97,6 +100,9 @@ pub const HISTORY_READ_LEN_MAX: u64 = 64 * HISTORY_LEN_MAX;
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Time limit for a binary to list its tests.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for rustdoc to list the doc tests of a library. It reads the library as the compiler
+/// does, which takes a second for 35,000 lines on an idle machine.
+pub const RUSTDOC_LIST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of all names on one command line; Windows allows 32 KiB for the whole line.
 pub const NAMES_LEN_MAX: usize = 16 * 1024;
 /// Descriptors of the runner for one running test: two streams, the connection to its supervisor,

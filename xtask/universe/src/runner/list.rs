@@ -114,6 +114,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         interrupts: &mut interrupts,
         events: &events,
         owner: &owner,
+        filter: &understood.filter,
     };
     let found = discover::discover(workspace, capabilities, listing.request.build, means).await?;
     if let Some(owner) = Arc::into_inner(owner) {

@@ -195,7 +195,10 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let (understood, capabilities) = run.args.request(run.seed).probe(&run.workspace)?;
     let subset = run.read_subset();
     let preparation = Preparation::prepare(run)?;
-    let found = preparation.discover(run, capabilities, &mut interrupts).await?;
+    let filter = &understood.filter;
+    let found = preparation
+        .discover(run, capabilities, &mut interrupts, filter)
+        .await?;
     let warnings = run.idle(&understood, &found);
     let subset = subset.await.map_err(anyhow::Error::from)?;
     let Planned {

@@ -80,6 +80,11 @@ impl Filter {
         named && meant() && !self.skipped.iter().any(|word| word.selects(test))
     }
 
+    /// Whether it may select a doc test, whatever doc tests there are.
+    pub(crate) fn may_select_doc_tests(&self) -> bool {
+        self.words.is_empty() || self.words.iter().any(Word::may_select_doc_tests)
+    }
+
     /// The words and expressions that select none of `tests`, as they were typed.
     pub fn unmatched(&self, tests: &[Subject<'_>]) -> Vec<&str> {
         let idle_words = self

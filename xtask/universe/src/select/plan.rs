@@ -30,7 +30,7 @@ pub(crate) use part::Omitted;
 #[derive(Debug, Clone)]
 pub(crate) struct Test {
     pub(crate) binary: Arc<TestBinary>,
-    /// `module::function`.
+    /// `module::function`; of a doc test `file - item (line N)`.
     pub(crate) name: String,
     pub(crate) ignore: Ignore,
     /// The location of its function: the file, relative to the workspace root, and the line. A test
@@ -40,11 +40,13 @@ pub(crate) struct Test {
 }
 
 /// How a test relates to its binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// One of the tests that libtest, or a compatible harness, lists: it passes if the harness says
     /// so and the process exits with 0.
     One,
+    /// A doc test, with the words by which rustdoc runs it alone.
+    Doc(String),
     /// A whole binary with a harness of its own: it passes if the process exits with 0.
     Whole,
 }

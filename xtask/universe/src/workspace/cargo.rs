@@ -5,6 +5,7 @@
 mod build;
 mod cfg;
 mod diagnostics;
+pub(crate) mod doc_tests;
 pub(crate) mod platform;
 mod selection;
 pub(crate) mod settings;
@@ -15,7 +16,7 @@ use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use xshell::{Cmd, Shell};
 
@@ -30,6 +31,8 @@ use crate::sandbox::build_guard::{Line, guarded};
 use crate::workspace::metadata::Workspace;
 use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
+pub use doc_tests::DocTestArgs;
+use doc_tests::DocTests;
 pub use selection::{BuildArgs, Selection};
 
 /// `cargo` without the variables that `cargo run` set for this process: build scripts watch some of
@@ -80,12 +83,18 @@ pub(crate) async fn build(
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
     let (command, line) = build_command(workspace, selection, args)?;
+    let hidden = match selection {
+        // Cargo prints this before each call of rustdoc, which runs nothing yet.
+        Selection::DocTests { .. } => Some("Doc-tests "),
+        Selection::Tests { .. } | Selection::Binaries { .. } => None,
+    };
     let mut child = spawn(command)?;
     let group = child.id();
     let said = Said::new();
     let output = async {
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (built, ()) = tokio::join!(collect(out, workspace, &said), tee(err, &said));
+        let shown = tee(err, &said, hidden);
+        let (built, ()) = tokio::join!(collect(out, workspace, &said), shown);
         (child.wait().await, built)
     };
     let (status, built) = tokio::select! {
@@ -107,6 +116,28 @@ pub(crate) async fn build(
     }
 }
 
+/// Builds all tests with one command, and asks cargo with another how it would run doc tests. Cargo
+/// is not asked if there can't be any.
+pub(crate) async fn build_tests(
+    workspace: &Workspace,
+    features: &[String],
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<Build, Stop> {
+    let mut built = match args.doc_tests_wanted() {
+        DocTests::Only => Build::default(),
+        DocTests::With | DocTests::Without => {
+            build(workspace, Selection::Tests { features }, args, interrupts).await?
+        }
+    };
+    let documented = args.documented(workspace);
+    if !documented.is_empty() {
+        let asked = build(workspace, Selection::DocTests { features }, args, interrupts).await?;
+        built.add_doc_tests(asked.rustdoc_calls, workspace, &documented);
+    }
+    Ok(built)
+}
+
 /// Cargo with its streams, and the line that holds it.
 fn build_command(
     workspace: &Workspace,
@@ -121,7 +152,9 @@ fn build_command(
         .args(selection.arguments(workspace, args));
     let mut command = std::process::Command::from(command);
     command.current_dir(&workspace.directory);
-    if stderr_is_a_terminal() {
+    if let Selection::DocTests { .. } = selection {
+        command.envs(doc_tests::variables(workspace));
+    } else if stderr_is_a_terminal() {
         command
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
             .env("CARGO_TERM_PROGRESS_WIDTH", "100");
@@ -152,9 +185,18 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
     })
 }
 
-/// Copies cargo's stderr to ours.
-async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said) {
+/// Copies cargo's stderr to ours; without the lines that contain a text, if one is given.
+async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said, hidden: Option<&str>) {
     let Some(mut stream) = stream else { return };
+    if let Some(hidden) = hidden {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if !line.contains(hidden) {
+                said.push(format!("{line}\n").as_bytes());
+            }
+        }
+        return said.finish();
+    }
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
         said.push(buffer.get(..len).unwrap_or_default());

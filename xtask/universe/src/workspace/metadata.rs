@@ -65,6 +65,11 @@ pub(crate) struct Package {
 struct Target {
     name: String,
     kind: Vec<String>,
+    #[serde(default)]
+    src_path: PathBuf,
+    /// Whether cargo tests its documentation.
+    #[serde(default)]
+    doctest: bool,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +189,12 @@ impl Package {
         self.targets
             .iter()
             .any(|target| target.name == name && is_library(target))
+    }
+
+    /// The root file of the library, if cargo tests its documentation.
+    pub(crate) fn doc_tested_library(&self) -> Option<&Path> {
+        let tested = self.targets.iter().find(|target| target.doctest)?;
+        Some(&tested.src_path)
     }
 
     /// The harness of the target with this name in a `table` of the manifest (`lib`, `test`, `bin`,

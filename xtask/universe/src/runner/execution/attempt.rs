@@ -20,6 +20,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
 use crate::runner::limits_and_leaks::LeakPolicy;
+use crate::runner::{doc_tests, libtest};
 use crate::select::plan::{Form, Test};
 
 /// Which attempt of which test.
@@ -187,8 +188,8 @@ impl Stage {
     fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
         // The output of a test that is debugged goes to the terminal, and not through us.
         let form = match self.settings.debugging {
-            Debugging::No => test.form,
-            Debugging::Yes => Form::Whole,
+            Debugging::No => &test.form,
+            Debugging::Yes => &Form::Whole,
         };
         let (outcome, panic) = verdict::judge(&test.name, form, &ended, limits);
         let mut case = case(test, outcome);
@@ -201,7 +202,10 @@ impl Stage {
         }
         case.started = Some(ended.started);
         case.elapsed = ended.elapsed;
-        case.stdout = crate::runner::libtest::unframed(&ended.stdout, &test.name).to_vec();
+        case.stdout = match test.form {
+            Form::Doc(_) => doc_tests::output(&ended.stdout, &test.name, &case.outcome),
+            Form::One | Form::Whole => libtest::unframed(&ended.stdout, &test.name).to_vec(),
+        };
         case.stderr = ended.stderr;
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;

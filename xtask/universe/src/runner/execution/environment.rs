@@ -11,11 +11,12 @@ use tokio::process::Command;
 use super::attempt::Ticket;
 use crate::base::exit::Stop;
 use crate::base::os::TEMPORARY;
+use crate::runner::{doc_tests, libtest};
 use crate::select::plan::{Form, Test};
 use crate::workspace::cargo::platform::Compiler;
 use crate::workspace::cargo::settings::{self, Settings};
 use crate::workspace::cargo::test_runner::TestRunners;
-use crate::workspace::cargo::{self, Build, TestBinary};
+use crate::workspace::cargo::{self, Build, Harness, TestBinary};
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The variable with the search path for dynamic libraries.
@@ -94,20 +95,35 @@ impl Environment {
         self.debugger = debugger;
     }
 
-    /// A command that runs `binary` as cargo would: in the directory of its package.
+    /// A command that runs `binary` as cargo would: in the directory of its package, or, for doc
+    /// tests, by the same call of rustdoc.
     pub(crate) fn command(&self, binary: &Arc<TestBinary>) -> Command {
         self.command_by(&[], binary)
     }
 
     fn command_by(&self, debugger: &[OsString], binary: &Arc<TestBinary>) -> Command {
         let mut words = debugger.to_vec();
-        words.extend(self.runners.words(&binary.executable, binary.platform));
+        match &binary.harness {
+            // Cargo tells rustdoc itself by what to run the tests.
+            Harness::Rustdoc(_) => words.push(binary.executable.clone().into_os_string()),
+            Harness::Libtest | Harness::Custom => {
+                words.extend(self.runners.words(&binary.executable, binary.platform));
+            }
+        }
         let mut command = command_of(&words);
-        command.current_dir(binary.package.directory());
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
         });
-        command.envs(&self.shared).envs(of_package(&binary.package));
+        command.envs(&self.shared);
+        if let Harness::Rustdoc(call) = &binary.harness {
+            command.current_dir(&call.directory).args(&call.arguments);
+            let has_search_path_of_its_own =
+                |(name, _): &&(OsString, OsString)| name != "PATH" || LIBRARY_PATH == "PATH";
+            command.envs(call.variables.iter().filter(has_search_path_of_its_own).cloned());
+            return command;
+        }
+        command.current_dir(binary.package.directory());
+        command.envs(of_package(&binary.package));
         command.envs(self.of_packages.get(&binary.package.id).into_iter().flatten());
         command
     }
@@ -130,12 +146,11 @@ impl Environment {
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
         let mut command = self.command_by(&self.debugger, &own.test.binary);
-        if own.test.form == Form::One {
-            command.args(crate::runner::libtest::run_arguments(
-                &own.test.name,
-                &own.test.ignore,
-            ));
-        }
+        match &own.test.form {
+            Form::One => command.args(libtest::run_arguments(&own.test.name, &own.test.ignore)),
+            Form::Doc(words) => command.args(doc_tests::run_arguments(words, &own.test.ignore)),
+            Form::Whole => &mut command,
+        };
         for name in TEMPORARY {
             command.env(name, own.scratch);
         }
@@ -232,7 +247,11 @@ fn program_path(workspace: &Workspace, given: Option<&OsString>) -> OsString {
 /// is PATH, to which tools may have been added).
 fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
-    for executable in build.tests.iter().map(|binary| &binary.executable) {
+    let linked = build
+        .tests
+        .iter()
+        .filter(|binary| !matches!(binary.harness, Harness::Rustdoc(_)));
+    for executable in linked.map(|binary| &binary.executable) {
         let deps = executable.parent().map(Path::to_path_buf);
         let profile = deps.as_deref().and_then(Path::parent).map(Path::to_path_buf);
         directories.extend(deps.into_iter().chain(profile));

@@ -165,13 +165,13 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// Warnings about filters that match no test. Filters of the workspace may be about packages
-    /// that were not built.
+    /// Warnings about filters that match no test, and about doc tests that run as one. Filters of
+    /// the workspace may be about packages that were not built.
     pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
         let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
-        let overrides = match self.args.build.takes_all(&self.workspace) {
+        let overrides = match found.is_all {
             true => [
                 understood.rules.unmatched(&tests),
                 understood.scripts.unmatched(&tests),
@@ -179,7 +179,11 @@ impl<'a> Run<'a> {
             .concat(),
             false => Vec::new(),
         };
-        words.chain(overrides).collect()
+        let merged = found.merged_doc_tests();
+        let merged = merged.map(|library| {
+            format!("the doc tests of `{library}` run as one test: rustdoc can't run each of them alone")
+        });
+        words.chain(overrides).chain(merged).collect()
     }
 
     /// Prints what is about to run.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Said;
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::doc_tests::RustdocCall;
 use super::platform::Platform;
 use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
@@ -30,6 +31,8 @@ pub(crate) struct Build {
     pub(crate) linked_paths: Vec<PathBuf>,
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
+    /// The calls of rustdoc that would test documentation.
+    pub(super) rustdoc_calls: Vec<RustdocCall>,
     /// The errors of the compiler.
     pub(crate) compile_errors: Vec<CompileError>,
 }
@@ -40,8 +43,9 @@ pub(crate) struct TestBinary {
     pub(crate) package: Arc<Package>,
     /// `suite` for a test target; `bin/NAME` for the tests of a binary and `example/NAME` for those
     /// of an example, because the library may have the same name. A test target with the library's
-    /// name is `test/NAME`.
+    /// name is `test/NAME`. The doc tests of a library are `doc/NAME`.
     pub(crate) target: String,
+    /// For doc tests it is rustdoc.
     pub(crate) executable: PathBuf,
     /// The root source file of the target.
     pub(crate) source: PathBuf,
@@ -50,12 +54,14 @@ pub(crate) struct TestBinary {
 }
 
 /// The `main` of a test binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Harness {
     /// The one that rustc links.
     Libtest,
     /// Its own (`harness = false`). It may or may not speak libtest's protocol.
     Custom,
+    /// That of rustdoc, which also builds the tests.
+    Rustdoc(Box<RustdocCall>),
 }
 
 impl TestBinary {
@@ -79,6 +85,10 @@ enum Message {
         linked_paths: Vec<String>,
         env: Vec<(String, String)>,
         out_dir: PathBuf,
+    },
+    #[serde(rename = "universe-rustdoc-call")]
+    Rustdoc {
+        call: RustdocCall,
     },
     #[serde(other)]
     Other,
@@ -146,6 +156,7 @@ impl Build {
                     .extend(linked_paths.iter().map(|path| search_path(path)));
                 self.out_dirs.insert(package_id, out_dir);
             }
+            Message::Rustdoc { call } => self.rustdoc_calls.push(call),
             Message::Diagnostic { .. } | Message::Other => {}
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::DocTestArgs;
 use super::targets::TargetArgs;
 use crate::base::invocation::Invocation;
 use crate::workspace::fuse_mode::FuseArgs;
@@ -22,6 +23,9 @@ pub struct BuildArgs {
     /// Build with this profile of cargo
     #[arg(long, value_name = "NAME", conflicts_with = "release")]
     pub(crate) cargo_profile: Option<String>,
+    #[command(flatten)]
+    /// Whether to run doc tests.
+    pub doc_tests: DocTestArgs,
     #[command(flatten)]
     /// Whether to build with FUSE.
     pub fuse: FuseArgs,
@@ -78,6 +82,11 @@ pub enum Selection<'a> {
         /// The features.
         features: &'a [String],
     },
+    /// The libraries of the same packages whose documentation is tested.
+    DocTests {
+        /// The features.
+        features: &'a [String],
+    },
     /// Some binaries of one package, with these features, given as `package/feature`. In a debug
     /// build cargo selects the same packages, features and profile as for the tests, so that
     /// neither build recompiles anything of the other.
@@ -97,6 +106,7 @@ impl Selection<'_> {
     pub(super) fn subcommand(self) -> &'static [&'static str] {
         match self {
             Selection::Tests { .. } => &["test", "--no-run"],
+            Selection::DocTests { .. } => &["test", "--doc"],
             Selection::Binaries { .. } => &["build"],
         }
     }
@@ -104,9 +114,11 @@ impl Selection<'_> {
     /// The arguments for it.
     pub(super) fn arguments(self, workspace: &Workspace, args: &BuildArgs) -> Vec<OsString> {
         let mut arguments = match self {
-            Selection::Tests { features } => {
+            Selection::Tests { features } | Selection::DocTests { features } => {
                 let mut arguments = args.packages(workspace);
-                arguments.extend(args.targets.words());
+                if let Selection::Tests { .. } = self {
+                    arguments.extend(args.targets.words());
+                }
                 arguments.extend(args.feature_words());
                 arguments.extend(features_of(features));
                 arguments
@@ -216,6 +228,7 @@ impl BuildArgs {
         words.extend(self.exclude.iter().map(|spec| option("exclude", spec)));
         words.extend(self.feature_words());
         words.extend(self.targets.words());
+        words.extend(self.doc_tests.words());
         Some(words)
     }
 
@@ -279,7 +292,7 @@ impl BuildArgs {
         self.members(workspace).len() == workspace.packages.len()
     }
 
-    fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {
+    pub(super) fn members<'a>(&self, workspace: &'a Workspace) -> Vec<&'a Arc<Package>> {
         let is_named = |package: &Package, specs: &[String]| {
             let names = specs.iter().filter_map(|spec| spec.split('@').next());
             names.into_iter().any(|pattern| matches(pattern, &package.name))

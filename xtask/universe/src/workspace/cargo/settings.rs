@@ -1,5 +1,5 @@
-//! Cargo's configuration, as far as it is about tests: the table `[env]`, and whatever else a
-//! caller looks up.
+//! Cargo's configuration, as far as it is about tests: the table `[env]`, the rustdoc that runs those
+//! of the documentation, and whatever else a caller looks up.
 //!
 //! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all its parents,
 //! then from cargo's home, each with the files that it includes; the nearer file wins, and a file
@@ -149,6 +149,14 @@ impl Setting {
     }
 }
 
+/// The rustdoc that cargo calls for a workspace in this directory, if the configuration names one.
+/// A path is relative to the directory that contains `.cargo`; a name is looked up.
+pub(crate) fn rustdoc(directory: &Path) -> Option<OsString> {
+    let settings = Settings::read(directory);
+    let setting = settings.get(&["build", "rustdoc"])?;
+    Some(program::within(setting.base(), setting.text()?))
+}
+
 /// The nearest file first.
 fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let above = directory.ancestors().map(|base| base.join(".cargo"));
@@ -265,6 +273,19 @@ mod tests {
             .filter(|(name, _)| name.starts_with("XT_"))
             .map(|(name, value)| (name, value.display().to_string()))
             .collect()
+    }
+
+    #[test]
+    fn rustdoc_is_a_name_or_a_path_relative_to_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join(".cargo")).unwrap();
+        let with = |text: &str| {
+            std::fs::write(directory.path().join(".cargo/config.toml"), text).unwrap();
+            rustdoc(&directory.path().join("inner"))
+        };
+        assert_eq!(with("[build]\nrustdoc = \"mydoc\"\n"), Some("mydoc".into()));
+        let path = directory.path().join("tools/mydoc").into_os_string();
+        assert_eq!(with("[build]\nrustdoc = \"tools/mydoc\"\n"), Some(path));
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub(crate) struct TargetArgs {
 }
 
 impl TargetArgs {
+    /// Whether any target is named.
+    pub(super) fn are_named(&self) -> bool {
+        !self.words().is_empty()
+    }
+
     /// As words for cargo.
     pub(super) fn words(&self) -> Vec<String> {
         let flags = [
