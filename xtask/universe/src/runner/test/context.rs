@@ -121,6 +121,7 @@ impl<'a> Run<'a> {
             suites: Vec::new(),
             setup_failure: None,
             compile_errors: Vec::new(),
+            failed_runs: Vec::new(),
             places: self.places.clone(),
         }
     }
