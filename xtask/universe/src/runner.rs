@@ -1,5 +1,6 @@
 //! The subcommands, and the way from sources to a report: build, list, plan, run, report.
 
+pub mod archive;
 pub mod binary;
 pub mod capabilities;
 pub mod completions;

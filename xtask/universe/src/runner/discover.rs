@@ -61,12 +61,19 @@ pub(crate) async fn discover(
         () = try_own(&mut capabilities, workspace, owner) => {}
         signal = interrupts.next() => return Err(signal.stop()),
     }
-    let features = workspace.features(&capabilities.features(&workspace.config));
-    let features = args.of_built_packages(workspace, features);
-    let selection = Selection::Tests { features: &features };
-    events.phase("build");
-    let build = cargo::build(workspace, selection, args, interrupts).await?;
-    events.phase("probe");
+    let built = match &workspace.archived {
+        Some(archived) => Built {
+            features: archived.features.clone(),
+            build: archived.build.clone(),
+        },
+        None => {
+            events.phase("build");
+            let built = built(workspace, &capabilities, args, interrupts).await?;
+            events.phase("probe");
+            built
+        }
+    };
+    let Built { features, build } = built;
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
@@ -84,6 +91,28 @@ pub(crate) async fn discover(
         environment,
         tests,
     })
+}
+
+/// What cargo built.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The features, as `package/feature`.
+    pub(crate) features: Vec<String>,
+    pub(crate) build: Build,
+}
+
+/// Builds all tests with the features that `capabilities` suggest.
+pub(crate) async fn built(
+    workspace: &Workspace,
+    capabilities: &Capabilities,
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<Built, Stop> {
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
+    let selection = Selection::Tests { features: &features };
+    let build = cargo::build(workspace, selection, args, interrupts).await?;
+    Ok(Built { features, build })
 }
 
 impl Discovered {

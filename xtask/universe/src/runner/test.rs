@@ -20,6 +20,7 @@ use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
 use crate::report::junit::Dialect;
+use crate::runner::archive::ArchiveArgs;
 use crate::runner::execution::{Caps, OnFailure, Output, Settings};
 use crate::runner::limits_and_leaks::LimitsAndLeaksArgs;
 use crate::runner::list::{self, ListForm, Listing};
@@ -107,6 +108,8 @@ pub struct Args {
     #[command(flatten)]
     /// What to build.
     pub build: BuildArgs,
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
     #[command(flatten)]
     pub(crate) profile: ProfileArgs,
 }

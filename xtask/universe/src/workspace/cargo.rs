@@ -8,6 +8,7 @@ mod selection;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,6 +58,19 @@ fn describes_a_package(name: &str) -> bool {
         || ["CARGO_PKG_", "CARGO_BIN_EXE_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
+}
+
+/// The directory of the libraries with which a test of a procedural macro is linked.
+pub(crate) fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = std::process::Command::new(rustc);
+    let output = command
+        .args(["--print", "target-libdir"])
+        .current_dir(directory)
+        .output()
+        .ok()?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| PathBuf::from(path.trim_end()))
 }
 
 /// Builds everything selected with one command. Cargo's messages appear on our stderr as they

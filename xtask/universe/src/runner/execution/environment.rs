@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::attempt::Ticket;
 use crate::base::os::TEMPORARY;
 use crate::select::plan::{Form, Test};
-use crate::workspace::cargo::{self, Build, TestBinary, settings};
+use crate::workspace::cargo::{self, Build, TestBinary, compiler_libraries};
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The variable with the search path for dynamic libraries.
@@ -46,11 +46,15 @@ pub(super) struct Own<'a> {
 impl Environment {
     /// For the tests of `build`.
     pub(crate) fn new(workspace: &Workspace, build: &Build) -> Environment {
-        let mut shared = settings::variables(&workspace.root);
+        let mut shared = workspace.settings();
         shared.extend(executables(&build.bins));
         shared.insert(
             "CARGO_TARGET_TMPDIR".to_owned(),
-            workspace.target_directory.join("tmp").into_os_string(),
+            match &workspace.archived {
+                Some(archived) => archived.temporary(),
+                None => workspace.target_directory.join("tmp"),
+            }
+            .into_os_string(),
         );
         shared.insert("PATH".to_owned(), program_path(workspace));
         shared.insert(
@@ -203,29 +207,16 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
     directories.extend(build.linked_paths.iter().cloned());
     directories.sort();
     directories.dedup();
-    directories.extend(
-        build
-            .has_macros
-            .then(|| compiler_libraries(&workspace.root))
-            .flatten(),
-    );
+    if build.has_macros {
+        directories.extend(match &workspace.archived {
+            Some(archived) => Some(archived.compiler_libraries()),
+            None => compiler_libraries(&workspace.root),
+        });
+    }
     let inherited = given
         .cloned()
         .or_else(|| std::env::var_os(LIBRARY_PATH))
         .unwrap_or_default();
     directories.extend(std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty()));
     std::env::join_paths(directories).unwrap_or(inherited)
-}
-
-/// The directory of the libraries with which a test of a procedural macro is linked.
-fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = std::process::Command::new(rustc);
-    let output = command
-        .args(["--print", "target-libdir"])
-        .current_dir(directory)
-        .output()
-        .ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(path.trim_end()))
 }

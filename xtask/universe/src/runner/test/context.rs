@@ -437,6 +437,7 @@ impl<'a> Run<'a> {
         };
         let words = flag(build.release, "--release").into_iter().chain(fuse);
         let words = words.chain(manifest).chain(build.words());
+        let words = words.chain(self.args.archive.words()?);
         let words = words.chain(self.args.limits_and_leaks.words());
         let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();

@@ -13,7 +13,7 @@ use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The results of one `cargo build`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Build {
     /// The test binaries, in cargo's order of packages and targets.
     pub(crate) tests: Vec<Arc<TestBinary>>,
@@ -29,6 +29,10 @@ pub(crate) struct Build {
     pub(crate) linked_paths: Vec<PathBuf>,
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
+    /// The examples, which tests may run.
+    pub(crate) examples: Vec<PathBuf>,
+    /// Dynamic libraries of packages, which binaries may load when they start.
+    pub(crate) libraries: Vec<PathBuf>,
     /// The errors of the compiler.
     pub(crate) compile_errors: Vec<CompileError>,
 }
@@ -88,6 +92,8 @@ struct Artifact {
     target: Target,
     profile: Profile,
     executable: Option<PathBuf>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -153,9 +159,13 @@ impl Build {
             package_id,
             target,
             profile,
-            executable: Some(executable),
-        } = artifact
-        else {
+            executable,
+            filenames,
+        } = artifact;
+        if target.is_dynamic() {
+            self.libraries.extend(filenames);
+        }
+        let Some(executable) = executable else {
             return;
         };
         let Some(package) = workspace.packages.get(&package_id) else {
@@ -176,6 +186,8 @@ impl Build {
             let own = self.bins_of.entry(package_id).or_default();
             own.insert(target.name.clone(), executable.clone());
             self.bins.insert(target.name, executable);
+        } else if is("example") {
+            self.examples.push(executable);
         }
     }
 }
@@ -188,6 +200,11 @@ impl Target {
             "test" if !package.has_library(&self.name) => self.name.clone(),
             kind => format!("{kind}/{}", self.name),
         }
+    }
+
+    /// Whether other binaries may load it when they start. The compiler loads procedural macros.
+    fn is_dynamic(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "dylib" || kind == "cdylib")
     }
 
     /// The table of the manifest that describes it.

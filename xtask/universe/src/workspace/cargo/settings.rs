@@ -30,21 +30,31 @@ enum Entry {
     },
 }
 
-/// The variables for tests that run in `directory`; those that are already set stay, unless the
-/// table has `force`.
-pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
-    let mut found = BTreeMap::new();
-    for (base, text) in files(directory) {
-        // Cargo has already reported errors in it.
-        let file: File = toml::from_str(&text).unwrap_or_default();
-        for (name, entry) in file.env {
-            found.entry(name).or_insert_with(|| entry.resolve(&base));
+/// The table: each value, and whether it replaces a variable that is already set.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings(pub(crate) BTreeMap<String, (OsString, bool)>);
+
+impl Settings {
+    /// Those for tests that run in `directory`.
+    pub(crate) fn read(directory: &Path) -> Settings {
+        let mut found = BTreeMap::new();
+        for (base, text) in files(directory) {
+            // Cargo has already reported errors in it.
+            let file: File = toml::from_str(&text).unwrap_or_default();
+            for (name, entry) in file.env {
+                found.entry(name).or_insert_with(|| entry.resolve(&base));
+            }
         }
+        Settings(found)
     }
-    let wanted = |(name, (value, force)): (String, (OsString, bool))| {
-        (force || std::env::var_os(&name).is_none()).then_some((name, value))
-    };
-    found.into_iter().filter_map(wanted).collect()
+
+    /// The variables for tests; those that are already set stay, unless the table has `force`.
+    pub(crate) fn variables(self) -> BTreeMap<String, OsString> {
+        let wanted = |(name, (value, force)): (String, (OsString, bool))| {
+            (force || std::env::var_os(&name).is_none()).then_some((name, value))
+        };
+        self.0.into_iter().filter_map(wanted).collect()
+    }
 }
 
 /// The nearest file first, each with the directory that its paths are relative to.
@@ -96,7 +106,7 @@ mod tests {
             std::fs::create_dir_all(place.join(".cargo")).unwrap();
             std::fs::write(place.join(".cargo/config.toml"), text).unwrap();
         }
-        let found = variables(&inner);
+        let found = Settings::read(&inner).variables();
         let get = |name| {
             found
                 .get(name)
