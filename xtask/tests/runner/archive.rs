@@ -46,13 +46,14 @@ mod tests {
         assert_eq!(std::process::Command::new(example).output().unwrap().stdout, b"hello");
     }
 
-    #[test]
-    fn runs_its_binary() {
-        let output = std::process::Command::new(var_os("CARGO_BIN_EXE_scratch").unwrap()).output().unwrap();
-        assert_eq!(output.stdout, b"the binary\n");
-    }
 }
 "#;
+
+const INTEGRATION: &str = r#"#[test]
+fn runs_its_binary() {
+    let program = std::env::var_os("CARGO_BIN_EXE_scratch").unwrap();
+    assert_eq!(std::process::Command::new(program).output().unwrap().stdout, b"the binary\n");
+}"#;
 
 const BUILD: &str = r#"fn main() {
     let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
@@ -64,10 +65,11 @@ const BUILD: &str = r#"fn main() {
 fn package() -> Scratch {
     let package = Scratch::package(SOURCE);
     let at = |name: &str| package.manifest().with_file_name(name);
-    for name in ["fixtures", ".cargo", "examples"] {
+    for name in ["fixtures", ".cargo", "examples", "tests"] {
         must("make a directory", std::fs::create_dir(at(name)));
     }
     package.add_file("build.rs", BUILD);
+    package.add_file("tests/integration.rs", INTEGRATION);
     package.add_file("examples/greets.rs", "fn main() { print!(\"hello\") }\n");
     package.add_file("fixtures/data.txt", "data");
     package.add_file(
@@ -153,9 +155,10 @@ fn an_archive_runs_where_there_is_neither_cargo_nor_the_target_directory() {
     assert!(shown.contains("\n4 passed, 0 failed, 0 skipped\n"), "{shown}");
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let junit = std::fs::read_to_string(sources.join("target/xtask/test/junit.xml")).unwrap_or_default();
+    let placed = |file: &str| junit.matches(&format!(" file=\"{file}\" line=\"")).count();
     assert_eq!(
-        junit.matches(" file=\"src/main.rs\" line=\"").count(),
-        4,
+        (placed("src/main.rs"), placed("tests/integration.rs")),
+        (3, 1),
         "{junit}"
     );
     assert_eq!(elsewhere.left("sources/target"), 0);
@@ -185,6 +188,20 @@ fn every_kind_of_target_runs_from_an_archive() {
     assert_eq!(run.code, Some(0), "{run}");
     let shown = text(&elsewhere.test(&file, &[]));
     assert!(shown.contains("\n8 passed, 0 failed, 1 skipped\n"), "{shown}");
+}
+
+#[test]
+fn what_a_killed_run_has_unpacked_is_removed_by_the_next_run() {
+    let (package, elsewhere) = (package(), Elsewhere::new());
+    let file = elsewhere.path("all.tar");
+    archived(&package, &file);
+    // As a run that was killed leaves it.
+    let left = elsewhere.path("work/target/xtask/archive/run-1");
+    must("make a directory", std::fs::create_dir_all(&left));
+    must("write a file", std::fs::write(left.join("lock"), ""));
+    let output = elsewhere.test(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(!left.exists());
 }
 
 #[test]

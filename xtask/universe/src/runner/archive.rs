@@ -45,7 +45,6 @@ pub(crate) struct ArchiveArgs {
     #[arg(
         long,
         value_name = "FILE",
-        env = "XTASK_TEST_ARCHIVE",
         conflicts_with_all = [
             "release", "offline", "package", "workspace", "features", "all_features",
             "no_default_features", "manifest_path"

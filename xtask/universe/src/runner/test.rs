@@ -32,6 +32,7 @@ use crate::select::filter::FilterArgs;
 use crate::select::plan::Ignored;
 use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::TestOrder;
+use crate::workspace::archive;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
@@ -129,6 +130,7 @@ pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
+    archive::sweep(&workspace.target_directory);
     let directory = RunDir::without_scratch(&workspace.target_directory, "test")?;
     let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;

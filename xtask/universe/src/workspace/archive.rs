@@ -27,6 +27,7 @@ use crate::workspace::cargo::settings::Settings;
 use crate::workspace::metadata::Workspace;
 
 pub(crate) use contents::files_below;
+pub(crate) use extraction::sweep;
 pub(crate) use pack::{Packed, pack};
 
 /// What an unpacked archive has that cargo would otherwise say. The files are removed when this

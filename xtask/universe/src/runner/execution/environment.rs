@@ -23,6 +23,9 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
     "LD_LIBRARY_PATH"
 };
 
+/// The beginning of the names of variables with the paths of binaries.
+const EXECUTABLE: &str = "CARGO_BIN_EXE_";
+
 /// What all tests of a run share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -81,8 +84,12 @@ impl Environment {
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
         });
-        command.envs(&self.shared).envs(of_package(&binary.package));
-        command.envs(self.of_packages.get(&binary.package.id).into_iter().flatten());
+        let own = self.of_packages.get(&binary.package.id).into_iter().flatten();
+        // As cargo does it: a unit test that has them may take itself for an integration test.
+        let is_for_it = |name: &str| binary.is_integration() || !name.starts_with(EXECUTABLE);
+        let all = self.shared.iter().chain(own);
+        command.envs(all.filter(|(name, _)| is_for_it(name)));
+        command.envs(of_package(&binary.package));
         command
     }
 
@@ -150,7 +157,7 @@ fn of_packages(workspace: &Workspace, build: &Build) -> BTreeMap<String, BTreeMa
 }
 
 fn executables(bins: &BTreeMap<String, PathBuf>) -> BTreeMap<String, OsString> {
-    let variable = |(name, path): (&String, &PathBuf)| (format!("CARGO_BIN_EXE_{name}"), path.clone().into());
+    let variable = |(name, path): (&String, &PathBuf)| (format!("{EXECUTABLE}{name}"), path.clone().into());
     bins.iter().map(variable).collect()
 }
 

@@ -4,6 +4,7 @@
 //! A lock, not its age, shows whether a directory is in use.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -28,19 +29,14 @@ impl Extraction {
     /// # Errors
     /// When it cannot be created.
     pub(super) fn create(target: &Path) -> Result<Extraction> {
-        let home = target.join("xtask").join("archive");
-        let created = || -> std::io::Result<Extraction> {
+        let home = home(target);
+        let created = || -> io::Result<Extraction> {
             make_closed(&home)?;
-            let turn = lock_file::open(&home.join(LOCK))?;
-            turn.lock()?;
+            let _turn = locked(&home)?;
             remove_unused(&home)?;
             let path = tempfile::Builder::new().prefix("run-").tempdir_in(&home)?.keep();
-            let lock = lock_file::open(&path.join(LOCK))?;
-            lock.lock()?;
-            Ok(Extraction {
-                path,
-                lock: Some(lock),
-            })
+            let lock = Some(locked(&path)?);
+            Ok(Extraction { path, lock })
         };
         created().with_context(|| format!("could not create a directory in `{}`", home.display()))
     }
@@ -58,15 +54,38 @@ impl Drop for Extraction {
     }
 }
 
+/// Removes the directories of killed runs below `target`. What cannot be removed now, a later run
+/// tries again.
+pub(crate) fn sweep(target: &Path) {
+    let home = home(target);
+    if let (true, Ok(_turn)) = (home.is_dir(), locked(&home)) {
+        remove_unused(&home).ok();
+    }
+}
+
+fn home(target: &Path) -> PathBuf {
+    target.join("xtask").join("archive")
+}
+
+/// The lock of a directory, which is held while the result lives. Where the file system has no
+/// locks, every directory counts as used.
+fn locked(directory: &Path) -> io::Result<File> {
+    let file = lock_file::open(&directory.join(LOCK))?;
+    match file.lock() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(file),
+    }
+}
+
 /// Only directories, and not those of other users: another one could put anything there.
-fn remove_unused(home: &Path) -> std::io::Result<()> {
+fn remove_unused(home: &Path) -> io::Result<()> {
     for entry in home.read_dir()?.flatten() {
-        let is_used = || -> std::io::Result<bool> {
-            Ok(lock_file::open(&entry.path().join(LOCK))?.try_lock().is_err())
-        };
-        let metadata = entry.path().symlink_metadata()?;
-        if metadata.is_dir() && is_mine(&metadata) && !is_used().unwrap_or(true) {
-            std::fs::remove_dir_all(entry.path()).ok();
+        let path = entry.path();
+        let lock = |path: &Path| lock_file::open(&path.join(LOCK)).ok();
+        let is_unused = |path: &Path| lock(path).is_some_and(|lock| lock.try_lock().is_ok());
+        let metadata = path.symlink_metadata()?;
+        if metadata.is_dir() && is_mine(&metadata) && is_unused(&path) {
+            std::fs::remove_dir_all(path).ok();
         }
     }
     Ok(())
@@ -98,6 +117,8 @@ mod tests {
         std::mem::forget(killed);
         let next = Extraction::create(target.path()).unwrap();
         assert!(!path.exists() && used.path().exists());
+        sweep(target.path());
+        assert!(next.path().exists() && used.path().exists());
         let path = next.path().to_owned();
         drop(next);
         assert!(!path.exists() && used.path().exists());

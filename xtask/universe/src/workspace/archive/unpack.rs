@@ -191,8 +191,8 @@ fn description(mut entry: tar::Entry<'_, &mut dyn Read>) -> Result<Description> 
     Ok(description)
 }
 
-/// Writes one file, whose path was checked. Its parents are directories that were made here, because
-/// no links are written.
+/// Writes one file, whose path was checked. Its parents are directories that were made here,
+/// because no links are written.
 fn write(entry: &mut impl Read, listed: &Listed, to: &Path) -> Result<()> {
     let path = to.join(&listed.path);
     let not_written = || format!("could not write `{}`", path.display());

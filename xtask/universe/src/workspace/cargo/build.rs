@@ -65,6 +65,14 @@ impl TestBinary {
     pub(crate) fn id(&self) -> String {
         format!("{}::{}", self.package.name, self.target)
     }
+
+    /// Whether it is an integration test. Only these get the paths of binaries.
+    pub(crate) fn is_integration(&self) -> bool {
+        match self.target.split_once('/') {
+            Some((table, _)) => table == "test",
+            None => !self.package.has_library(&self.target),
+        }
+    }
 }
 
 /// The messages of `--message-format=json` that matter here.
