@@ -8,6 +8,8 @@ mod outcomes;
 pub(crate) mod own;
 mod sources;
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use anyhow::Context;
 
 use cargo_universe::base::clock;
 use cargo_universe::base::exit::Exit;
+use cargo_universe::base::os;
 use cargo_universe::base::this_program;
 use cargo_universe::runner::capabilities::detect_for;
 use cargo_universe::runner::console::Console;
@@ -26,14 +29,22 @@ use sources::{Crate, Unpacked};
 
 /// Crates with many tests, that build quickly and publish their tests: unit tests by the hundred
 /// (memchr, heck), many integration tests (bytes, indexmap), tests that write files (walkdir), a
-/// harness of its own (url), tests that should panic (arrayvec).
-const CRATES: [&str; 8] = [
+/// harness of its own (url), tests that should panic (arrayvec), many processes (assert_cmd,
+/// async-process, duct), a server on a port (mini-redis), features that tests need (tokio-util,
+/// tower-http).
+const CRATES: [&str; 14] = [
     "arrayvec@0.7.8",
+    "assert_cmd@2.2.2",
+    "async-process@2.5.0",
     "bytes@1.12.2",
+    "duct@1.1.2",
     "heck@0.5.0",
     "indexmap@2.14.2",
     "memchr@2.8.3",
+    "mini-redis@0.4.1",
     "semver@1.0.28",
+    "tokio-util@0.7.20:full",
+    "tower-http@0.7.1:full",
     "url@2.5.8",
     "walkdir@2.5.1",
 ];
@@ -41,7 +52,8 @@ const CRATES: [&str; 8] = [
 /// Run the tests of well-known crates with `cargo test` and with this runner, and compare
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The crates, as `name@version` [default: some well-known ones]
+    /// The crates, as `name@version` or `name@version:feature,feature` [default: some well-known
+    /// ones]
     crates: Vec<Crate>,
     /// Run each this many times and take the shortest time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -52,11 +64,12 @@ pub(crate) struct Args {
     own: bool,
 }
 
-/// Where a runner starts, and where its build is.
+/// Where a runner starts, and where its build is, with which features.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {
     directory: &'a Path,
     target: &'a Path,
+    features: Option<&'a str>,
 }
 
 /// The result of one crate.
@@ -90,7 +103,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let console = Console::new();
     let place = Place {
         directory: &workspace.root,
-        target: &directory.join("target"),
+        target: &directory.join(sources::TARGET),
+        features: None,
     };
     let rounds = Rounds {
         count: args.rounds,
@@ -101,6 +115,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for unpacked in sources::unpack(&crates, &directory)? {
         let place = Place {
             directory: &unpacked.directory,
+            features: unpacked.features.as_deref(),
             ..place
         };
         match compare(&unpacked, place, &rounds) {
@@ -219,8 +234,9 @@ fn refusal(nextest: &Output) -> Option<String> {
     })
 }
 
-/// Crates may have slow tests; `cargo test` has no time limit.
-const TEST: [&str; 3] = ["test", "--timeout=600s", "--global-timeout=3600s"];
+/// Crates may have slow tests; `cargo test` has no time limit. The outcomes are read from the
+/// events.
+const TEST: [&str; 4] = ["test", "--timeout=600s", "--global-timeout=3600s", "--events=-"];
 
 /// The options of our list and runs.
 const WITHOUT_DOC_TESTS: &str = "--no-doc";
@@ -271,6 +287,7 @@ fn xtask(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = this_program::command();
     command
         .args(arguments)
+        .args(place.feature_words())
         .arg("--manifest-path")
         .arg(place.directory.join("Cargo.toml"));
     captured(command, place)
@@ -278,35 +295,87 @@ fn xtask(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
 
 fn cargo(place: Place<'_>, arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = cargo_command();
-    command.args(arguments);
+    command.args(arguments).args(place.feature_words());
     captured(command, place)
+}
+
+impl Place<'_> {
+    fn feature_words(&self) -> Option<String> {
+        Some(format!("--features={}", self.features?))
+    }
 }
 
 fn cargo_command() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// The variable that marks every process of one command.
+const MARK: &str = "XTASK_COMPAT";
+
 /// All build in one directory. libtest writes whole lines only if it may run several tests
 /// concurrently.
+///
+/// Tests of a crate may leave processes that sleep for a day. So the output goes to files, whose
+/// end needs no process to exit, and such processes are ended after the command.
 fn captured(mut command: Command, place: Place<'_>) -> anyhow::Result<Output> {
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
         command.env_remove(name);
     }
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().max(2));
+    let [stdout, stderr] = [tempfile::tempfile()?, tempfile::tempfile()?];
+    let mark = format!("{}-{:?}", std::process::id(), clock::now());
     command
         .current_dir(place.directory)
         .env("CARGO_TARGET_DIR", place.target)
         .env("RUST_TEST_THREADS", threads.to_string())
-        .stdin(Stdio::null());
+        .env(MARK, &mark)
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?);
     let program = command.get_program().display().to_string();
-    command
-        .output()
-        .with_context(|| format!("could not start `{program}`"))
+    let status = command
+        .status()
+        .with_context(|| format!("could not start `{program}`"))?;
+    os::kill_all_with(&format!("{MARK}={mark}"));
+    Ok(Output {
+        status,
+        stdout: whole(stdout)?,
+        stderr: whole(stderr)?,
+    })
+}
+
+fn whole(mut file: File) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As a test of `duct` does.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_a_command_leaves_is_neither_waited_for_nor_left() {
+        let place = Place {
+            directory: Path::new("/"),
+            target: Path::new("/"),
+            features: None,
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 86399 & echo $!"]);
+        let output = captured(command, place).unwrap();
+        let pid = String::from_utf8(output.stdout).unwrap();
+        let is_there = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        while is_there() {
+            std::thread::yield_now();
+        }
+    }
 
     #[test]
     fn the_well_known_crates_are_named_as_a_person_would_name_them() {

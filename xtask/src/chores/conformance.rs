@@ -111,6 +111,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         suites: vec![suite(started, cases)],
         setup_failure: interrupted.map(interruption),
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     };
     directory.publish(&junit::to_xml(&report, Dialect::default())?, None)?;

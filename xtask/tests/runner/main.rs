@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 mod adoption;
+mod archive;
 mod capabilities;
 mod cargo_flags;
 mod cargo_settings;

@@ -10,7 +10,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::invocation::Invocation;
 use crate::base::{disarm, os, text, variables};
 use crate::machine::capability;
-use crate::runner::{completions, doctor, init, libtest_words, list, report, sweep, test};
+use crate::runner::{archive, completions, doctor, init, libtest_words, list, report, sweep, test};
 
 /// The subcommands of the runner, for flattening into those of a program.
 #[derive(Debug, clap::Subcommand)]
@@ -26,6 +26,7 @@ pub enum Command {
     List(Box<list::Args>),
     Doctor(doctor::Args),
     Init(init::Args),
+    Archive(Box<archive::Args>),
 }
 
 impl Command {
@@ -42,6 +43,7 @@ impl Command {
             Command::List(args) => list::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Init(args) => init::run(&args),
+            Command::Archive(args) => archive::run(&args),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The subcommands, and the way from sources to a report: build, list, plan, run, report.
 
+pub mod archive;
 pub mod binary;
+pub(crate) mod build_only;
 pub mod capabilities;
 pub mod completions;
 pub mod console;

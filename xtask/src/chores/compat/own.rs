@@ -85,6 +85,7 @@ fn place(workspace: &Workspace) -> Place<'_> {
     Place {
         directory: &workspace.root,
         target: &workspace.target_directory,
+        features: None,
     }
 }
 

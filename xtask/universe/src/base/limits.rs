@@ -36,6 +36,15 @@ pub const COMPILE_ERROR_LEN_MAX: usize = 16 * 1024;
 /// ones have two or three.
 pub const CFG_DEPTH_MAX: usize = 64;
 
+/// Files in an archive. The largest workspaces have a few thousand.
+pub const ARCHIVE_FILES_MAX: usize = 100_000;
+/// Bytes of all unpacked files of an archive: more than any build has, less than fills every disk.
+pub const ARCHIVE_LEN_MAX: u64 = 64 << 30;
+/// Bytes of the description in an archive, which is kept in memory.
+pub const ARCHIVE_DESCRIPTION_LEN_MAX: u64 = 64 << 20;
+/// Bytes after the last file of an archive. Programs pad to 10 KiB, and may be told to pad more.
+pub const ARCHIVE_PADDING_LEN_MAX: u64 = 1 << 20;
+
 // ---- machine: calibration and probes ----
 
 /// Time that the unit of work takes on an idle ordinary machine, unoptimised.

@@ -20,7 +20,6 @@ use crate::machine::capability::described::{self, Attempt, Place};
 use crate::machine::capability::{Capabilities, Capability, detect};
 use crate::runner::execution::Owner;
 use crate::sandbox::isolation::{Isolation, Level};
-use crate::workspace::cargo::settings;
 use crate::workspace::config::OwnCapability;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
@@ -60,7 +59,7 @@ pub(crate) async fn try_own(capabilities: &mut Capabilities, workspace: &Workspa
         owner: Arc::clone(owner),
         root: workspace.root.clone(),
         tools: workspace.tools(),
-        variables: settings::variables(&workspace.directory),
+        variables: workspace.settings(),
     });
     let mut trials = JoinSet::new();
     for (number, (name, own)) in workspace.config.capabilities.iter().enumerate() {

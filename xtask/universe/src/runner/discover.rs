@@ -75,13 +75,26 @@ pub(crate) async fn discover(
         ..args.clone()
     };
     try_capabilities(&mut capabilities, workspace, owner, interrupts).await?;
-    events.phase("build");
-    let (build, features) = build(workspace, &capabilities, args, interrupts).await?;
-    events.phase("probe");
+    let built = match &workspace.archived {
+        Some(archived) => Built {
+            features: archived.features.clone(),
+            build: archived.build.clone(),
+        },
+        None => {
+            events.phase("build");
+            let built = built(workspace, &capabilities, args, interrupts).await?;
+            events.phase("probe");
+            built
+        }
+    };
+    let Built { features, build } = built;
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
-    let runners = TestRunners::find(&workspace.directory, args.target.as_deref())?;
+    let runners = match &workspace.archived {
+        Some(_) => TestRunners::default(),
+        None => TestRunners::find(&workspace.directory, args.target.as_deref())?,
+    };
     let environment = Arc::new(Environment::new(workspace, &build, runners)?);
     events.phase("list");
     let listing = listing(&build, &environment, owner);
@@ -104,7 +117,7 @@ pub(crate) async fn discover(
 }
 
 /// Tries what the workspace describes, where its tests will run.
-pub(super) async fn try_capabilities(
+pub(crate) async fn try_capabilities(
     capabilities: &mut Capabilities,
     workspace: &Workspace,
     owner: &Arc<Owner>,
@@ -116,17 +129,25 @@ pub(super) async fn try_capabilities(
     }
 }
 
-/// Builds the tests with the features that `capabilities` suggest, which it returns, too.
-pub(super) async fn build(
+/// What cargo built.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The features, as `package/feature`.
+    pub(crate) features: Vec<String>,
+    pub(crate) build: Build,
+}
+
+/// Builds the tests with the features that `capabilities` suggest.
+pub(crate) async fn built(
     workspace: &Workspace,
     capabilities: &Capabilities,
     args: &BuildArgs,
     interrupts: &mut Interrupts,
-) -> Result<(Build, Vec<String>), Stop> {
+) -> Result<Built, Stop> {
     let features = workspace.features(&capabilities.features(&workspace.config));
     let features = args.of_built_packages(workspace, features);
     let build = cargo::build_tests(workspace, &features, args, interrupts).await?;
-    Ok((build, features))
+    Ok(Built { features, build })
 }
 
 impl Discovered {

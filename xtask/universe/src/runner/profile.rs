@@ -78,7 +78,7 @@ struct Profiles {
 /// # Errors
 /// When there is no workspace, no such profile, or something in it is invalid.
 pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace), Stop> {
-    let mut workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let mut workspace = args.archive.workspace(&args.build)?;
     let profiles = Profiles::of(&workspace)?;
     let is_ci = std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
     let chosen = profiles.choose(args.profile.profile.as_deref(), is_ci)?;

@@ -27,6 +27,7 @@ use crate::base::os;
 use crate::base::runtime;
 use crate::base::terminal::Colour;
 use crate::report::junit::Dialect;
+use crate::runner::archive::ArchiveArgs;
 use crate::runner::execution::{Caps, Debugging, Output, Settings};
 use crate::runner::limits_and_leaks::LimitsAndLeaksArgs;
 use crate::runner::list::{self, ListForm, Listing};
@@ -38,6 +39,7 @@ use crate::select::filter::FilterArgs;
 use crate::select::plan::Ignored;
 use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::TestOrder;
+use crate::workspace::archive;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
@@ -153,6 +155,8 @@ pub struct Args {
     /// What to build.
     pub build: BuildArgs,
     #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
     pub(crate) profile: ProfileArgs,
 }
 
@@ -175,6 +179,7 @@ pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
+    archive::sweep(&workspace.target_directory);
     let directory = RunDir::without_scratch(&workspace.target_directory, "test")?;
     let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;

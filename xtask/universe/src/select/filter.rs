@@ -11,6 +11,7 @@ mod word;
 
 use crate::base::exit::Stop;
 pub(crate) use expression::Expression;
+pub(crate) use pattern::Glob;
 pub use subject::Subject;
 pub use word::Match;
 use word::Word;

@@ -13,6 +13,7 @@ mod targets;
 pub(crate) mod test_runner;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +34,9 @@ use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
 pub use doc_tests::DocTestArgs;
 use doc_tests::DocTests;
+use platform::Compiler;
 pub use selection::{BuildArgs, Selection};
+use settings::Settings;
 
 /// `cargo` without the variables that `cargo run` set for this process: build scripts watch some of
 /// them, and would run again whenever a person alternates `cargo check` and an xtask.
@@ -72,6 +75,13 @@ fn describes_a_package(name: &str) -> bool {
         || ["CARGO_PKG_", "CARGO_BIN_EXE_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
+}
+
+/// The directory of the libraries with which a test of a procedural macro is linked.
+pub(crate) fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
+    let settings = Settings::read(directory);
+    let answer = Compiler::new(&settings, directory).ask(&["--print", "target-libdir"]);
+    answer.ok().map(PathBuf::from)
 }
 
 /// Builds everything selected with one command. Cargo's messages appear on our stderr as they

@@ -13,10 +13,8 @@ use crate::base::exit::Stop;
 use crate::base::os::TEMPORARY;
 use crate::runner::{doc_tests, libtest};
 use crate::select::plan::{Form, Test};
-use crate::workspace::cargo::platform::Compiler;
-use crate::workspace::cargo::settings::{self, Settings};
 use crate::workspace::cargo::test_runner::TestRunners;
-use crate::workspace::cargo::{self, Build, Harness, TestBinary};
+use crate::workspace::cargo::{self, Build, Harness, TestBinary, compiler_libraries};
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The variable with the search path for dynamic libraries.
@@ -27,6 +25,9 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
 } else {
     "LD_LIBRARY_PATH"
 };
+
+/// The beginning of the names of variables with the paths of binaries.
+const EXECUTABLE: &str = "CARGO_BIN_EXE_";
 
 /// What all tests of a run share.
 #[derive(Debug, Clone, Default)]
@@ -62,11 +63,15 @@ impl Environment {
         build: &Build,
         runners: TestRunners,
     ) -> Result<Environment, Stop> {
-        let mut shared = settings::variables(&workspace.directory);
+        let mut shared = workspace.settings();
         shared.extend(executables(&build.bins));
         shared.insert(
             "CARGO_TARGET_TMPDIR".to_owned(),
-            workspace.target_directory.join("tmp").into_os_string(),
+            match &workspace.archived {
+                Some(archived) => archived.temporary(),
+                None => workspace.target_directory.join("tmp"),
+            }
+            .into_os_string(),
         );
         let programs = program_path(workspace, shared.get("PATH"));
         runners.check(&programs)?;
@@ -114,8 +119,8 @@ impl Environment {
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
         });
-        command.envs(&self.shared);
         if let Harness::Rustdoc(call) = &binary.harness {
+            command.envs(&self.shared);
             command.current_dir(&call.directory).args(&call.arguments);
             let has_search_path_of_its_own =
                 |(name, _): &&(OsString, OsString)| name != "PATH" || LIBRARY_PATH == "PATH";
@@ -123,8 +128,12 @@ impl Environment {
             return command;
         }
         command.current_dir(binary.package.directory());
+        let own = self.of_packages.get(&binary.package.id).into_iter().flatten();
+        // As cargo does it: a unit test that has them may take itself for an integration test.
+        let is_for_it = |name: &str| binary.is_integration() || !name.starts_with(EXECUTABLE);
+        let all = self.shared.iter().chain(own);
+        command.envs(all.filter(|(name, _)| is_for_it(name)));
         command.envs(of_package(&binary.package));
-        command.envs(self.of_packages.get(&binary.package.id).into_iter().flatten());
         command
     }
 
@@ -196,7 +205,7 @@ fn of_packages(workspace: &Workspace, build: &Build) -> BTreeMap<String, BTreeMa
 }
 
 fn executables(bins: &BTreeMap<String, PathBuf>) -> BTreeMap<String, OsString> {
-    let variable = |(name, path): (&String, &PathBuf)| (format!("CARGO_BIN_EXE_{name}"), path.clone().into());
+    let variable = |(name, path): (&String, &PathBuf)| (format!("{EXECUTABLE}{name}"), path.clone().into());
     bins.iter().map(variable).collect()
 }
 
@@ -259,23 +268,16 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
     directories.extend(build.linked_paths.iter().cloned());
     directories.sort();
     directories.dedup();
-    directories.extend(
-        build
-            .has_macros
-            .then(|| compiler_libraries(&workspace.directory))
-            .flatten(),
-    );
+    if build.has_macros {
+        directories.extend(match &workspace.archived {
+            Some(archived) => Some(archived.compiler_libraries()),
+            None => compiler_libraries(&workspace.directory),
+        });
+    }
     let inherited = given
         .cloned()
         .or_else(|| std::env::var_os(LIBRARY_PATH))
         .unwrap_or_default();
     directories.extend(std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty()));
     std::env::join_paths(directories).unwrap_or(inherited)
-}
-
-/// The directory of the libraries with which a test of a procedural macro is linked.
-fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
-    let settings = Settings::read(directory);
-    let answer = Compiler::new(&settings, directory).ask(&["--print", "target-libdir"]);
-    answer.ok().map(PathBuf::from)
 }

@@ -113,6 +113,7 @@ fn told_twice(retries: u32, outcome: impl Fn(Ticket) -> Outcome) -> (Report, Rep
         suites: Vec::new(),
         setup_failure: None,
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     };
     stage.events.run_started(&nothing_yet, Vec::new());

@@ -123,6 +123,7 @@ impl<'a> Run<'a> {
             suites: Vec::new(),
             setup_failure: None,
             compile_errors: Vec::new(),
+            failed_runs: Vec::new(),
             places: self.places.clone(),
         }
     }
@@ -447,6 +448,7 @@ impl<'a> Run<'a> {
             mode => Some(format!("--fuse={}", mode.word())),
         };
         let words = build.words()?.into_iter().chain(fuse);
+        let words = words.chain(self.args.archive.words()?);
         let words = words.chain(self.args.limits_and_leaks.words());
         let words = words.chain(self.args.ignored().word());
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();

@@ -15,7 +15,7 @@ use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The results of one `cargo build`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Build {
     /// The test binaries, in cargo's order of packages and targets.
     pub(crate) tests: Vec<Arc<TestBinary>>,
@@ -32,7 +32,11 @@ pub(crate) struct Build {
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
     /// The calls of rustdoc that would test documentation.
-    pub(super) rustdoc_calls: Vec<RustdocCall>,
+    pub(crate) rustdoc_calls: Vec<RustdocCall>,
+    /// The examples, which tests may run.
+    pub(crate) examples: Vec<PathBuf>,
+    /// Dynamic libraries of packages, which binaries may load when they start.
+    pub(crate) libraries: Vec<PathBuf>,
     /// The errors of the compiler.
     pub(crate) compile_errors: Vec<CompileError>,
 }
@@ -69,6 +73,14 @@ impl TestBinary {
     pub(crate) fn id(&self) -> String {
         format!("{}::{}", self.package.name, self.target)
     }
+
+    /// Whether it is an integration test. Only these get the paths of binaries.
+    pub(crate) fn is_integration(&self) -> bool {
+        match self.target.split_once('/') {
+            Some((table, _)) => table == "test",
+            None => !self.package.has_library(&self.target),
+        }
+    }
 }
 
 /// The messages of `--message-format=json` that matter here.
@@ -100,6 +112,8 @@ struct Artifact {
     target: Target,
     profile: Profile,
     executable: Option<PathBuf>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -166,9 +180,13 @@ impl Build {
             package_id,
             target,
             profile,
-            executable: Some(executable),
-        } = artifact
-        else {
+            executable,
+            filenames,
+        } = artifact;
+        if target.is_dynamic() {
+            self.libraries.extend(filenames);
+        }
+        let Some(executable) = executable else {
             return;
         };
         let Some(package) = workspace.packages.get(&package_id) else {
@@ -193,6 +211,8 @@ impl Build {
             let own = self.bins_of.entry(package_id).or_default();
             own.insert(target.name.clone(), executable.clone());
             self.bins.insert(target.name, executable);
+        } else if is("example") {
+            self.examples.push(executable);
         }
     }
 }
@@ -205,6 +225,11 @@ impl Target {
             "test" if !package.has_library(&self.name) => self.name.clone(),
             kind => format!("{kind}/{}", self.name),
         }
+    }
+
+    /// Whether other binaries may load it when they start. The compiler loads procedural macros.
+    fn is_dynamic(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "dylib" || kind == "cdylib")
     }
 
     /// The table of the manifest that describes it.

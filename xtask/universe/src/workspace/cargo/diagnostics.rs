@@ -85,7 +85,6 @@ impl Diagnostics {
                 line: None,
                 code: None,
                 text: message.clone(),
-                label: None,
                 message,
             });
         }
@@ -116,7 +115,6 @@ impl Diagnostic {
             code: self.code.map(|code| code.code),
             message: plain_line(&self.message),
             text: text.trim_end().to_owned(),
-            label: None,
         }
     }
 }
@@ -147,7 +145,10 @@ mod tests {
         diagnostics.take(diagnostic("error", "wrong"));
         let errors = diagnostics.into_errors();
         assert_eq!(errors.len(), 1);
-        assert_eq!(errors[0].place().as_deref(), Some("src/lib.rs:3"));
+        assert_eq!(
+            (errors[0].file.as_deref(), errors[0].line),
+            (Some("src/lib.rs"), Some(3))
+        );
         assert_eq!(errors[0].headline(), "error: wrong");
     }
 

@@ -176,6 +176,11 @@ impl BuildArgs {
         }
     }
 
+    /// Whether there may be doc tests to run.
+    pub(crate) fn has_doc_tests(&self, workspace: &Workspace) -> bool {
+        !self.documented(workspace).is_empty()
+    }
+
     /// The libraries whose documentation is tested, by the ids of their packages. A library whose
     /// own sources contain no example is one only if a person asks for doc tests.
     pub(super) fn documented<'a>(&self, workspace: &'a Workspace) -> Vec<&'a str> {

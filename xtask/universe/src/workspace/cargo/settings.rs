@@ -63,14 +63,34 @@ impl Settings {
         entries.into_iter().flatten()
     }
 
+    /// The table `[env]`.
+    pub(crate) fn env(&self) -> EnvTable {
+        let variables = self.table("env");
+        EnvTable(
+            variables
+                .filter_map(|(name, setting)| Some((name.clone(), setting.variable()?)))
+                .collect(),
+        )
+    }
+}
+
+/// The table `[env]`: each value, and whether it has `force`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EnvTable(pub(crate) BTreeMap<String, (OsString, bool)>);
+
+impl EnvTable {
     /// The variables that cargo sets for a test; one for which `is_set` holds stays as it is,
     /// unless the table has `force`.
-    pub(crate) fn variables(&self, is_set: impl Fn(&str) -> bool) -> BTreeMap<String, OsString> {
-        let wanted = |(name, setting): (&String, &Setting)| {
-            let (value, force) = setting.variable()?;
-            (force || !is_set(name)).then(|| (name.clone(), value))
+    pub(crate) fn variables(self, is_set: impl Fn(&str) -> bool) -> BTreeMap<String, OsString> {
+        let wanted = |(name, (value, force)): (String, (OsString, bool))| {
+            (force || !is_set(&name)).then_some((name, value))
         };
-        self.table("env").filter_map(wanted).collect()
+        self.0.into_iter().filter_map(wanted).collect()
+    }
+
+    /// As cargo sets them for a test that this process starts.
+    pub(crate) fn for_tests(self) -> BTreeMap<String, OsString> {
+        self.variables(|name| inherited(name).is_some())
     }
 }
 
@@ -223,7 +243,7 @@ fn add(settings: &mut BTreeMap<String, Setting>, more: BTreeMap<String, Setting>
 
 /// The variables for what runs in `directory` as a test does.
 pub(crate) fn variables(directory: &Path) -> BTreeMap<String, OsString> {
-    Settings::read(directory).variables(|name| inherited(name).is_some())
+    Settings::read(directory).env().for_tests()
 }
 
 /// A variable of this process, unless cargo has set it only because cargo started this process.
@@ -247,7 +267,7 @@ pub(crate) fn set_by_cargo() -> &'static BTreeSet<String> {
 
 /// The variables that have the value that `settings` give them.
 fn equal(settings: &Settings, value: impl Fn(&str) -> Option<OsString>) -> BTreeSet<String> {
-    let given = settings.variables(|_| false).into_iter();
+    let given = settings.env().variables(|_| false).into_iter();
     given
         .filter(|(name, given)| value(name).as_ref() == Some(given))
         .map(|(name, _)| name)
@@ -268,7 +288,7 @@ mod tests {
     }
 
     fn texts(settings: &Settings, set: &[&str]) -> BTreeMap<String, String> {
-        let found = settings.variables(|name| set.contains(&name)).into_iter();
+        let found = settings.env().variables(|name| set.contains(&name)).into_iter();
         found
             .filter(|(name, _)| name.starts_with("XT_"))
             .map(|(name, value)| (name, value.display().to_string()))
