@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::base::exit::Stop;
+use crate::base::text::counted;
 use crate::select::demand::{Company, Demand};
 use crate::select::filter::{Expression, Subject};
 use crate::select::plan::Test;
@@ -121,10 +122,14 @@ impl Rules {
         let group = treatment.group.and_then(|number| self.groups.get(number));
         let words = [
             group.map(|group| format!("group {}", group.name)),
-            treatment.weight.map(|weight| format!("{weight} slots")),
+            treatment
+                .weight
+                .map(|weight| counted(weight.get(), "slot", "slots")),
             (treatment.exclusive == Some(true)).then(|| "alone".to_owned()),
             treatment.priority.map(|priority| format!("priority {priority}")),
-            treatment.retries.map(|retries| format!("{retries} retries")),
+            treatment
+                .retries
+                .map(|retries| counted(retries as usize, "retry", "retries")),
             seconds("timeout", treatment.timeout),
             seconds("slow after", treatment.slow),
         ];
