@@ -22,4 +22,5 @@ mod shared;
 mod stuck;
 mod subsets;
 mod support;
+mod terminal;
 mod unfriendly;

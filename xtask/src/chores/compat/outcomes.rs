@@ -140,7 +140,7 @@ fn nextests_line(line: &str) -> Option<(&str, &'static str)> {
 fn our_line(line: &str) -> Option<(&'static str, &str)> {
     let outcome = match line.get(..6)? {
         "PASS [" => "passed",
-        "FAIL [" | "DIED [" | "TIME [" => "failed",
+        "FAIL [" | "DIED [" | "TIME [" | "LEAK [" => "failed",
         "SKIP [" => "ignored",
         _ => return None,
     };

@@ -188,6 +188,10 @@ pub const TIMELINE_OUTPUTS_LEN_MAX: usize = 4 * 1024 * 1024;
 pub const ANNOTATIONS_MAX: usize = 10;
 /// Running tests that the terminal shows; more would fill the screen.
 pub const LIVE_LINES_MAX: usize = 8;
+/// Characters of the bar that shows how many tests have ended: enough to see it grow.
+pub const BAR_LEN_MAX: usize = 40;
+/// A shorter bar says nothing; its row is left to the numbers.
+pub const BAR_LEN_MIN: usize = 8;
 /// Time between two redraws of them: it looks like motion and costs nothing.
 pub const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Leaks of one test that the terminal shows; the report has more.

@@ -1,10 +1,18 @@
-//! Terminals: whether standard error is one, whether to use colours, and their codes.
+//! Terminals: whether standard error is one, its size, whether to use colours, and their codes.
 
 use std::io::IsTerminal;
 
 /// Whether stderr is a terminal.
 pub(crate) fn stderr_is_a_terminal() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// The columns and rows of the terminal; those of the first terminals if it doesn't know them.
+pub(crate) fn size() -> (usize, usize) {
+    let known = terminal_size::terminal_size();
+    let size = known.map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
+    size.filter(|(columns, rows)| *columns > 0 && *rows > 0)
+        .unwrap_or((80, 24))
 }
 
 /// Whether the user accepts colours (<https://no-color.org>).

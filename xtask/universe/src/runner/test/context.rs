@@ -13,7 +13,7 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
-use crate::base::text::{plain_line, word_of_shell};
+use crate::base::text::{counted, plain_line, word_of_shell};
 use crate::report::data::{Failure, Outcome, Report};
 use crate::report::events::{Events, Properties};
 use crate::report::junit;
@@ -87,6 +87,7 @@ impl<'a> Run<'a> {
             true => Console::beside_stdout(),
             false => Console::new(),
         };
+        let console = console.at(args.outputs.status_level);
         let start = clock::now();
         let run = Run {
             args,
@@ -207,8 +208,8 @@ impl<'a> Run<'a> {
         let shard = self.args.schedule.subset.shard;
         let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests{shard}, {jobs} at a time{}{order}{}",
-            plan.tests.len(),
+            "running {count} of {}{shard}, {jobs} at a time{}{order}{}",
+            counted(plan.tests.len(), "test", "tests"),
             self.place(),
             self.args.schedule.repeat.words()
         ));
@@ -454,13 +455,17 @@ impl Finished {
         let notes = [
             (dropped != Dropped::default()).then(|| {
                 let Dropped { passed, failed } = dropped;
-                format!("the report leaves out {passed} more passed and {failed} more failed rounds")
+                format!("the report leaves out other rounds: {passed} passed, {failed} failed")
             }),
-            (outstanding > 0).then(|| {
-                format!(
+            match outstanding {
+                0 => None,
+                1 => {
+                    Some("1 other test has yet to pass: it failed when it last ran, or never ran".to_owned())
+                }
+                _ => Some(format!(
                     "{outstanding} other tests have yet to pass: they failed when they last ran, or never ran"
-                )
-            }),
+                )),
+            },
         ];
         notes.into_iter().flatten().collect()
     }
