@@ -11,6 +11,7 @@ mod foreign;
 mod guard;
 mod heavy;
 mod interruption;
+mod network;
 mod outcomes;
 mod ownership;
 mod profiles;

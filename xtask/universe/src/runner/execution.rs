@@ -47,7 +47,7 @@ pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
 use marks::Marks;
-pub(crate) use owner::Owner;
+pub(crate) use owner::{Owner, Question};
 pub(crate) use places::Caps;
 use process::Halt;
 use queue::Queue;

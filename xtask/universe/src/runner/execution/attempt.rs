@@ -122,6 +122,7 @@ impl Stage {
         };
         let job = Job {
             command,
+            network: self.plan.treatment(ticket.number).network.unwrap_or_default(),
             scratch: &scratch,
             artefacts: &self.directory.artefacts(&label),
         };

@@ -27,7 +27,7 @@ use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
 use crate::runner::versions::Versions;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
@@ -190,6 +190,9 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
+        self.networks(plan)
+            .iter()
+            .for_each(|line| self.console.line(line));
         if let Some(line) = self.args.profile.line() {
             self.console.line(&line);
         }
@@ -213,6 +216,18 @@ impl<'a> Run<'a> {
             self.place(),
             self.args.schedule.repeat.words()
         ));
+    }
+
+    /// What the isolation of this run cannot give to tests.
+    fn networks(&self, plan: &Plan) -> Option<String> {
+        let (level, _) = self.isolation.get().filter(|(level, _)| *level != Level::Box)?;
+        let wants_own = |number: &&usize| plan.treatment(**number).network == Some(Network::Own);
+        let count = plan.order.iter().filter(wants_own).count();
+        let tests = counted(count, "test has", "tests have");
+        let level = level.name();
+        (count > 0).then(|| {
+            format!("isolation: {tests} `network = \"own\"`, but no network without the box (`{level}`)")
+        })
     }
 
     /// Where the tests run.

@@ -24,6 +24,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
 
 use super::namespaces::Part;
+use super::network::{self, BoxNetwork};
 use super::processes::Process;
 use super::rescue::Rescue;
 use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
@@ -36,12 +37,23 @@ use crate::base::procfs;
 use crate::report::data::Leak;
 use crate::report::kept_files::KeptFiles;
 use crate::report::shortage::Shortage;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::sandbox::removal;
+
+/// Where a supervisor begins.
+pub(super) struct Place<'a> {
+    pub(super) level: Level,
+    /// The network of the box, if there is a box. The process is in that of the machine.
+    pub(super) network: Option<&'a BoxNetwork>,
+    /// The process namespace of which it is the first process, if it is that of one.
+    pub(super) part: Option<Part>,
+}
 
 /// What a supervisor has for all its tests.
 struct Surroundings {
     level: Level,
+    /// The network of its tests.
+    network: Network,
     control: UnixStream,
     /// A test with more processes is ended.
     processes_max: usize,
@@ -112,16 +124,11 @@ enum After {
     Nothing,
 }
 
-/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace
-/// of which this is the first process, if there is one. Returns when nothing of them is left.
-pub(super) fn supervise(
-    first: Order,
-    [stdout, stderr, control]: [OwnedFd; 3],
-    level: Level,
-    part: Option<Part>,
-) {
+/// Runs an order to its end, and further ones of the same network while each leaves nothing.
+/// Returns when nothing of them is left.
+pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], place: &Place<'_>) {
     let control = UnixStream::from(control);
-    let around = match Surroundings::make(control, level, part) {
+    let around = match Surroundings::make(control, place, first.network) {
         Ok(around) => around,
         Err((control, error)) => {
             let reason = format!("its surroundings could not be created: {error:#}");
@@ -146,13 +153,13 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
 }
 
 /// Turns this process into a supervisor, and creates what its tests do not share with others.
-fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
+fn surround(place: &Place<'_>, network: Network) -> anyhow::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     // Without a controlling terminal, nothing stops a test that opens it.
     rustix::process::setsid()?;
-    match level {
-        Level::Box => namespaces::seclude(part)?,
-        Level::Tree | Level::Group => {}
+    if let Some(box_network) = place.network {
+        box_network.enter(network)?;
+        namespaces::seclude(place.part)?;
     }
     procfs::hold()?;
     Ok(())
@@ -161,10 +168,11 @@ fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
 impl Surroundings {
     fn make(
         control: UnixStream,
-        level: Level,
-        part: Option<Part>,
+        place: &Place<'_>,
+        network: Network,
     ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
-        let made = surround(level, part).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
+        let level = place.level;
+        let made = surround(place, network).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
         let mounted = match level {
             Level::Box => mounts::table(),
             Level::Tree | Level::Group => String::new(),
@@ -172,6 +180,7 @@ impl Surroundings {
         match made {
             Ok(changes) => Ok(Surroundings {
                 level,
+                network,
                 control,
                 processes_max: processes_max(),
                 mounted,
@@ -211,6 +220,9 @@ impl Surroundings {
     fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
         if self.level == Level::Box {
             namespaces::renew().ok()?;
+            if self.network == Network::Own {
+                network::renew().ok()?;
+            }
         }
         match Order::receive(&self.control) {
             Ok(Some(KeeperRequest::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
