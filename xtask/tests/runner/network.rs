@@ -128,6 +128,55 @@ fn a_service_of_the_machine_is_reached_with_its_network_and_not_in_the_box() {
 }
 
 #[test]
+fn a_failure_names_the_server_of_the_machine_that_refused_a_connection_in_the_box() {
+    let service = Service::start();
+    for network in ["box", "own"] {
+        let package = package(SERVICE, network);
+        let run = run(&package, &["reaches"], service.variable());
+        let expected = format!(
+            "  network: while it ran, {} refused a connection in the box, and a server listens there outside the box; \
+             `network = \"host\"` in an override gives a test the machine's network\n",
+            service.address
+        );
+        assert!(run.stdout.contains(&expected), "{run}");
+        assert!(run.junit().contains("network: while it ran, "), "{}", run.junit());
+    }
+    // Where nobody listens outside either, another network would change nothing.
+    let address = service.address.clone();
+    drop(service);
+    for arguments in [&["reaches"][..], &["reaches", "--isolate", "process"]] {
+        let run = Setup {
+            manifest: package(SERVICE, "box").manifest(),
+            variables: &[("SERVICE", &address)],
+            ..Setup::new(arguments)
+        }
+        .run();
+        assert_eq!(run.last_line(), "0 passed, 1 failed, 0 skipped", "{run}");
+        assert!(!run.stdout.contains("network: "), "{run}");
+    }
+}
+
+#[test]
+fn a_failure_that_says_that_the_network_is_unreachable_names_the_setting() {
+    let package = package(SERVICE, "box");
+    // An address for documentation (RFC 5737): no machine has it.
+    let run = run(&package, &["reaches"], ("SERVICE", "192.0.2.1:80"));
+    let line = run
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("  network: it wrote `"));
+    let parts = [
+        "Network is unreachable",
+        "and the box has only a loopback interface",
+        "`network = \"host\"`",
+    ];
+    assert!(
+        line.is_some_and(|line| parts.iter().all(|part| line.contains(part))),
+        "{run}"
+    );
+}
+
+#[test]
 fn a_network_of_its_own_is_new_for_each_test() {
     let package = package(SERVICE, "own");
     // One at a time: each could have the supervisor of the one before.

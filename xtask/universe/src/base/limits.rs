@@ -334,3 +334,13 @@ pub const SCRIPT_LINE_SHOWN_LEN_MAX: usize = 60;
 pub const SOURCE_LEN_MAX: u64 = 8 << 20;
 /// How many characters of what a program says become evidence: a line of a page that is read.
 pub const EVIDENCE_LEN_MAX: usize = 200;
+
+// ---- the network of a failed test ----
+
+/// Addresses that refused a connection to a test: a person looks for one.
+pub const REFUSALS_MAX: usize = 8;
+/// Packets of refused connections that are read after a test, so that a test that sends more and
+/// more does not keep its supervisor busy.
+pub const REFUSAL_PACKETS_MAX: usize = 10_000;
+/// Characters of the line in which a test says that the network is unreachable.
+pub const UNREACHED_LINE_LEN_MAX: usize = 160;

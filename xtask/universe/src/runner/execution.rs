@@ -20,6 +20,7 @@ pub(crate) mod scripts;
 mod suites;
 #[cfg(target_os = "linux")]
 mod supervised;
+pub(crate) mod unreached;
 mod verdict;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ mod leftovers;
 mod namespaces;
 mod network;
 mod processes;
+mod refusals;
 mod rehearsal;
 mod rescue;
 mod room;
@@ -37,6 +38,7 @@ use tokio::net::unix::pipe;
 pub(crate) use build_guard::build_guard;
 pub(crate) use keeper::run_if_asked;
 pub(crate) use network::Loopback;
+pub(crate) use sockets::listens;
 pub(crate) use wire::{Instruction, Order, Reply};
 
 use crate::base::clock;
@@ -143,9 +145,10 @@ impl Keeper {
         })
     }
 
-    /// Keeps the connection to a supervisor that waits for another order for this network.
+    /// Keeps the connection to a supervisor that waits for another order for this network. A
+    /// network of a test's own ends with that test.
     pub(crate) fn rest(&self, control: Control, network: Network) {
-        if !control.was_instructed {
+        if !control.was_instructed && network != Network::Own {
             self.idle().push((network, control));
         }
     }

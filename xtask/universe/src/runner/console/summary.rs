@@ -14,6 +14,7 @@ use crate::base::truncation;
 use crate::report::counts::Counts;
 use crate::report::data::{Case, Failure, Outcome, Report, Skip, Suite};
 use crate::report::kinds::SkipKind;
+use crate::runner::execution::unreached;
 
 /// What the end of a run shows besides the report.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ impl Summary<'_> {
 /// The lines of a failure's detail that are not shown elsewhere: the text of a panic is in the
 /// test's stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
-    let added = ["kept: ", "history: ", "no room: "];
+    let added = ["kept: ", "history: ", "no room: ", unreached::BEGINNING];
     let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
     failure
         .detail

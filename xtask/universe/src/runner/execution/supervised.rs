@@ -60,6 +60,7 @@ pub(super) async fn run(
         stderr: capture.stderr.into_bytes(),
         leaks: Vec::new(),
         shortage: None,
+        refused: Vec::new(),
         attachments: existing(order.forensics.clone()),
     };
     let listens = apply(&mut ended, reply);
@@ -140,10 +141,11 @@ fn apply(ended: &mut Ended, reply: Option<Reply>) -> Listens {
             leaks,
             processes,
             shortage,
+            refused,
             clean,
         }) => {
             ended.elapsed = Duration::from_micros(elapsed_us);
-            (ended.leaks, ended.shortage) = (leaks, shortage);
+            (ended.leaks, ended.shortage, ended.refused) = (leaks, shortage, refused);
             ended.end = match processes {
                 Some(count) => End::TooManyProcesses(count),
                 None => End::Exited(ExitStatus::from_raw(status)),
@@ -319,6 +321,7 @@ mod tests {
             leaks: Vec::new(),
             processes: None,
             shortage: None,
+            refused: Vec::new(),
             clean,
         };
         assert_eq!(applied(None), Listens::Gone);

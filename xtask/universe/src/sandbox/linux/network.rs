@@ -95,7 +95,7 @@ impl BoxNetwork {
 }
 
 /// Moves this process into a new network.
-pub(super) fn renew() -> anyhow::Result<()> {
+fn renew() -> anyhow::Result<()> {
     sys::unshare(libc::CLONE_NEWNET).context("the kernel refused a network namespace")?;
     sys::raise_loopback().context("could not raise the loopback interface")
 }

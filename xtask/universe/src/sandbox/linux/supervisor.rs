@@ -12,6 +12,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
@@ -24,8 +25,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
 
 use super::namespaces::Part;
-use super::network::{self, BoxNetwork};
+use super::network::BoxNetwork;
 use super::processes::Process;
+use super::refusals::Refusals;
 use super::rescue::Rescue;
 use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
 use super::{forensics, keepsake, leftovers, namespaces, processes, room};
@@ -52,8 +54,8 @@ pub(super) struct Place<'a> {
 /// What a supervisor has for all its tests.
 struct Surroundings {
     level: Level,
-    /// The network of its tests.
-    network: Network,
+    /// What is refused there. `None` for the network of the machine.
+    refusals: Option<Refusals>,
     control: UnixStream,
     /// A test with more processes is ended.
     processes_max: usize,
@@ -165,6 +167,11 @@ fn surround(place: &Place<'_>, network: Network) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether this is a network that consists of a loopback interface.
+fn is_in_box(level: Level, network: Network) -> bool {
+    level == Level::Box && network != Network::Host
+}
+
 impl Surroundings {
     fn make(
         control: UnixStream,
@@ -180,7 +187,7 @@ impl Surroundings {
         match made {
             Ok(changes) => Ok(Surroundings {
                 level,
-                network,
+                refusals: is_in_box(level, network).then(Refusals::watch),
                 control,
                 processes_max: processes_max(),
                 mounted,
@@ -199,6 +206,8 @@ impl Surroundings {
             load: processes::load(),
         };
         let mut rescue = Rescue::new(supervisor.proof());
+        // They are of the time before.
+        self.refused();
         let started = scratch.and_then(|()| supervisor.start(streams));
         let seen = match started {
             Ok(running) => supervisor.see_through(running, &mut rescue),
@@ -215,14 +224,16 @@ impl Surroundings {
         })
     }
 
+    /// The addresses that have refused a connection since this was last called.
+    fn refused(&self) -> Vec<SocketAddr> {
+        self.refusals.as_ref().map(Refusals::take).unwrap_or_default()
+    }
+
     /// Waits for another order; `None` when the runner has none, or the surroundings cannot be
     /// restored.
     fn next(&self) -> Option<(Order, [OwnedFd; 2])> {
         if self.level == Level::Box {
             namespaces::renew().ok()?;
-            if self.network == Network::Own {
-                network::renew().ok()?;
-            }
         }
         match Order::receive(&self.control) {
             Ok(Some(KeeperRequest::Start(order, streams))) => Some((*order, wire::expect(streams).ok()?)),
@@ -275,6 +286,10 @@ impl Supervisor<'_> {
         let elapsed = clock::now() - running.start;
         let status = running.status.unwrap_or_else(|| wait_for(running.pid));
         let shortage = self.shortage(status);
+        let refused = match status {
+            0 => Vec::new(),
+            _ => self.around.refused(),
+        };
         let leaks = self.leaks(running.group(), rescue);
         let clean = leaks.is_empty()
             && running.processes.is_none()
@@ -286,6 +301,7 @@ impl Supervisor<'_> {
             leaks,
             processes: running.processes,
             shortage,
+            refused,
             clean,
         });
         if clean {

@@ -9,6 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -325,6 +326,9 @@ pub(crate) enum Reply {
         processes: Option<usize>,
         /// It failed while the file system was full.
         shortage: Option<Shortage>,
+        /// It failed in a network of the box, where these addresses refused a connection while it
+        /// ran.
+        refused: Vec<SocketAddr>,
         /// It left nothing at all. There are no files to decide about, and the supervisor accepts
         /// another order.
         clean: bool,
