@@ -132,6 +132,7 @@ fn screen(written: &str) -> Vec<String> {
 #[test]
 fn a_terminal_shows_failures_at_once_in_lines_that_fit_and_a_bar_that_goes_away() {
     let scratch = Scratch::package(SOURCE);
+    let mut has_history = false;
     for (columns, rows) in [(80, 24), (200, 50)] {
         let shown = run_on_terminal(&scratch, &["--jobs", "1"], Size { columns, rows });
         let all = shown.lines.join("\n");
@@ -156,6 +157,10 @@ fn a_terminal_shows_failures_at_once_in_lines_that_fit_and_a_bar_that_goes_away(
             shown.written.contains(" of 2, ") && !all.contains(" of 2, "),
             "{all}"
         );
+        // Before a test has ended, only the history suggests how long they take.
+        let before = shown.written.split("FAIL").next().unwrap_or_default();
+        assert_eq!(before.contains("about 0 s left"), has_history, "{before}");
+        has_history = true;
     }
 }
 

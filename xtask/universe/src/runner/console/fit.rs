@@ -47,7 +47,7 @@ pub(super) fn cut_name(suite: &str, name: &str, room: usize) -> String {
 }
 
 /// `function` of `module::function`.
-pub(super) fn own_name(name: &str) -> &str {
+fn own_name(name: &str) -> &str {
     name.rsplit_once("::").map_or(name, |(_, own)| own)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fit::{columns, cut_end, cut_name, own_name};
+use super::fit::{columns, cut_end, cut_name};
 use super::{Paint, StatusLevel, Style};
 use crate::base::failure_kind::FailureKind;
 use crate::base::text::plain_line;
@@ -24,25 +24,23 @@ pub(super) struct Line {
 
 impl Line {
     /// The line in at most `room` columns, or unchanged. It always keeps its outcome and its time,
-    /// then the test's own name, then as much of the rest as there is room for.
+    /// then the test's own name, then as much of the rest as there is room for. A reason for which
+    /// there is no room follows as a whole, in a line of its own.
     pub(super) fn fitting(&self, room: Option<usize>) -> String {
         let Line { suite, name, .. } = self;
         let beginning = format!("{} {} ", self.paint.on(self.style, self.word), self.time);
+        let reason = self
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |reason| format!(": {reason}"));
+        let whole = format!("{suite} {name}{reason}");
         let room = room.map(|room| room.saturating_sub(self.word.len() + self.time.len() + 2));
         match (room, &self.reason) {
-            (None, None) => format!("{beginning}{suite} {name}"),
-            (None, Some(reason)) => format!("{beginning}{suite} {name}: {reason}"),
+            (None, _) => format!("{beginning}{whole}"),
+            (Some(room), _) if columns(&whole) <= room => format!("{beginning}{whole}"),
             (Some(room), None) => format!("{beginning}{}", cut_name(suite, name, room)),
             (Some(room), Some(reason)) => {
-                let reason = format!(": {reason}");
-                let own = columns(own_name(name)) + columns("…");
-                let name = cut_name(
-                    suite,
-                    name,
-                    room.saturating_sub(columns(&reason)).max(own).min(room),
-                );
-                let reason = cut_end(&reason, room - columns(&name));
-                format!("{beginning}{name}{reason}")
+                format!("{beginning}{}\n  {reason}", cut_name(suite, name, room))
             }
         }
     }
@@ -220,17 +218,23 @@ mod tests {
         let whole = line(Outcome::Passed).fitting(None);
         assert_eq!(line(Outcome::Passed).fitting(Some(80)), whole);
         for room in 0..60 {
-            for (outcome, own) in [(Outcome::Passed, "b"), (skipped(), "b")] {
-                let shown = line(outcome).fitting(Some(room));
-                assert!(
-                    columns(&shown) <= room.max("PASS [   1.234s] ".len()),
-                    "{room}: {shown}"
-                );
-                assert!(room < 20 || shown.contains(own), "{room}: {shown}");
-            }
+            let shown = line(Outcome::Passed).fitting(Some(room));
+            assert!(
+                columns(&shown) <= room.max("PASS [   1.234s] ".len()),
+                "{room}: {shown}"
+            );
+            assert!(room < 20 || shown.ends_with('b'), "{room}: {shown}");
         }
-        let shown = line(skipped()).fitting(Some(34));
-        assert_eq!(shown, "SKIP [         ] p::…:b: slow one");
+    }
+
+    #[test]
+    fn the_reason_of_a_skipped_test_is_never_cut() {
+        let whole = "SKIP [         ] p::suite a::b: slow one";
+        assert_eq!(line(skipped()).fitting(Some(whole.len())), whole);
+        let shown = line(skipped()).fitting(Some(whole.len() - 1));
+        assert_eq!(shown, "SKIP [         ] p::suite a::b\n  slow one");
+        let shown = line(skipped()).fitting(Some(26));
+        assert_eq!(shown, "SKIP [         ] p::s…::b\n  slow one");
     }
 
     #[test]
