@@ -209,6 +209,10 @@ pub const TIMELINE_OUTPUTS_LEN_MAX: usize = 4 * 1024 * 1024;
 pub const ANNOTATIONS_MAX: usize = 10;
 /// Running tests that the terminal shows; more would fill the screen.
 pub const LIVE_LINES_MAX: usize = 8;
+/// Characters of the bar that shows how many tests have ended: enough to see it grow.
+pub const BAR_LEN_MAX: usize = 40;
+/// A shorter bar says nothing; its row is left to the numbers.
+pub const BAR_LEN_MIN: usize = 8;
 /// Time between two redraws of them: it looks like motion and costs nothing.
 pub const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Leaks of one test that the terminal shows; the report has more.
@@ -351,3 +355,13 @@ pub const SCRIPT_LINE_SHOWN_LEN_MAX: usize = 60;
 pub const SOURCE_LEN_MAX: u64 = 8 << 20;
 /// How many characters of what a program says become evidence: a line of a page that is read.
 pub const EVIDENCE_LEN_MAX: usize = 200;
+
+// ---- the network of a failed test ----
+
+/// Addresses that refused a connection to a test: a person looks for one.
+pub const REFUSALS_MAX: usize = 8;
+/// Packets of refused connections that are read after a test, so that a test that sends more and
+/// more does not keep its supervisor busy.
+pub const REFUSAL_PACKETS_MAX: usize = 10_000;
+/// Characters of the line in which a test says that the network is unreachable.
+pub const UNREACHED_LINE_LEN_MAX: usize = 160;

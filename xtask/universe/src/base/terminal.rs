@@ -1,4 +1,4 @@
-//! Terminals: whether standard error is one, whether to use colours, and their codes.
+//! Terminals: whether standard error is one, its size, whether to use colours, and their codes.
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -44,6 +44,14 @@ impl Colour {
             }
         }
     }
+}
+
+/// The columns and rows of the terminal; those of the first terminals if it doesn't know them.
+pub(crate) fn size() -> (usize, usize) {
+    let known = terminal_size::terminal_size();
+    let size = known.map(|(width, height)| (usize::from(width.0), usize::from(height.0)));
+    size.filter(|(columns, rows)| *columns > 0 && *rows > 0)
+        .unwrap_or((80, 24))
 }
 
 /// Whether to colour.

@@ -15,6 +15,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::runtime;
 use crate::base::terminal::Colour;
+use crate::base::text::counted;
 use crate::report::events::Events;
 use crate::runner::console::{self, Console};
 use crate::runner::discover::{self, Means};
@@ -169,7 +170,8 @@ impl Listing<'_> {
             .map(|seed| format!(", in the random order of seed {seed}"));
         let shard = options.subset.shard.map(|shard| format!(", shard {shard}"));
         format!(
-            "would run {count} of {all} tests{}{}",
+            "would run {count} of {}{}{}",
+            counted(all, "test", "tests"),
             shard.unwrap_or_default(),
             seed.unwrap_or_default()
         )

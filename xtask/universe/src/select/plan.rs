@@ -10,6 +10,7 @@ mod part;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
@@ -156,6 +157,8 @@ pub(crate) struct Plan {
     /// failed tests.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
+    /// By the number of a test: how long it took in earlier runs.
+    usual_times: Vec<Option<Duration>>,
     /// What runs before tests.
     pub(crate) scripts: Vec<Script>,
     /// By the number of a test: the numbers of the scripts that it needs.
@@ -186,6 +189,8 @@ impl Plan {
             .iter()
             .map(|(test, _)| options.rules.treatment(test))
             .collect();
+        let usual = |test: &Test| options.subset.history.duration(&test.id());
+        let usual_times = tests.iter().map(|(test, _)| usual(test)).collect();
         let scripts = tests.iter().map(|(test, _)| options.scripts.needed_by(test));
         let needed_scripts = scripts.collect();
         let order = order::order(&tests, &treatments, options);
@@ -199,6 +204,7 @@ impl Plan {
             omitted,
             outstanding,
             treatments,
+            usual_times,
             scripts: options.scripts.all(),
             needed_scripts,
         })
@@ -207,6 +213,11 @@ impl Plan {
     /// The treatment of the test with this number.
     pub(crate) fn treatment(&self, number: usize) -> Treatment {
         self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// How long the test with this number took in earlier runs, if it ran.
+    pub(crate) fn usual_time(&self, number: usize) -> Option<Duration> {
+        self.usual_times.get(number).copied().flatten()
     }
 
     /// The numbers of the scripts that the test with this number needs, in the order in which they

@@ -18,7 +18,7 @@ use crate::machine::capability::Capabilities;
 use crate::report::data::Leak;
 use crate::report::kept_files::KeptFiles;
 use crate::report::kinds::LeakKind;
-use crate::sandbox::isolation::{Isolation, Level};
+use crate::sandbox::isolation::{Isolation, Level, Network};
 #[cfg(target_os = "linux")]
 use crate::sandbox::linux::{Control, Instruction, Keeper, Order};
 use crate::sandbox::removal;
@@ -50,10 +50,23 @@ pub(crate) enum Terminal {
 #[derive(Debug)]
 pub(super) struct Job<'a> {
     pub(super) command: tokio::process::Command,
+    /// Its network, in the box.
+    pub(super) network: Network,
     /// Its temporary directory, which does not exist yet.
     pub(super) scratch: &'a Path,
     /// The directory for files that outlive it.
     pub(super) artefacts: &'a Path,
+}
+
+/// How to run a command for what it writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// The name of its scratch directory, which goes with it.
+    pub(crate) label: &'a str,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// Its network, in the box.
+    pub(crate) network: Network,
 }
 
 /// What to do with a test's files.
@@ -170,7 +183,10 @@ impl Owner {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => {
-                let order = Order::of(job.command.as_std(), job.scratch, job.artefacts);
+                let order = Order {
+                    network: job.network,
+                    ..Order::of(job.command.as_std(), job.scratch, job.artefacts)
+                };
                 let (ended, control) = super::supervised::run(keeper, &order, capture, watch).await;
                 (ended, control.map_or(Remains::None, Remains::Supervised))
             }
@@ -187,24 +203,23 @@ impl Owner {
         }
     }
 
-    /// Runs a command to its end in a scratch directory that is called `label` and goes with it.
-    /// Returns what it wrote, possibly with the middle left out. Whatever it has started ends.
+    /// Runs a command to its end in a scratch directory of its own. Returns what it wrote, possibly
+    /// with the middle left out. Whatever it has started ends.
     ///
     /// # Errors
     /// Why it did not come to its end, for a person.
     pub(crate) async fn output(
         &self,
         command: tokio::process::Command,
-        label: &str,
-        limit: Duration,
+        question: Question<'_>,
     ) -> Result<Output, String> {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => {
                 let asked = (command.into_std(), Capture::brief());
-                super::supervised::output(keeper, asked, (label, limit)).await
+                super::supervised::output(keeper, asked, question).await
             }
-            Owner::Group { .. } => process::output(command, label, limit).await,
+            Owner::Group { .. } => process::output(command, question.label, question.limit).await,
         }
     }
 

@@ -4,6 +4,7 @@
 //! (on Linux) no orphan with its mark is alive.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Output, Stdio};
@@ -79,6 +80,8 @@ pub struct Ended {
     pub(crate) leaks: Vec<Leak>,
     /// A full file system at its end, as far as the owner looks for that.
     pub(crate) shortage: Option<Shortage>,
+    /// The addresses that refused a connection in a network of the box while it ran, if it failed.
+    pub(crate) refused: Vec<SocketAddr>,
     /// Files about its end.
     pub(crate) attachments: Vec<PathBuf>,
 }
@@ -102,6 +105,7 @@ impl Ended {
             stderr: Vec::new(),
             leaks: Vec::new(),
             shortage: None,
+            refused: Vec::new(),
             attachments: Vec::new(),
         }
     }
@@ -182,6 +186,7 @@ pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -
         stderr,
         leaks,
         shortage: None,
+        refused: Vec::new(),
         attachments: Vec::new(),
     }
 }

@@ -256,6 +256,7 @@ mod tests {
                 stderr,
                 leaks: vec![],
                 shortage: None,
+                refused: vec![],
                 attachments: vec![],
             },
             LIMITS,

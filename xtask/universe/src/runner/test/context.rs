@@ -14,7 +14,7 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
-use crate::base::text::{plain_line, word_of_shell};
+use crate::base::text::{counted, plain_line, word_of_shell};
 use crate::report::data::{Failure, Outcome, Report};
 use crate::report::events::{Events, Properties};
 use crate::report::junit;
@@ -28,7 +28,7 @@ use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
 use crate::runner::versions::Versions;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
@@ -89,6 +89,7 @@ impl<'a> Run<'a> {
             (false, None) => Console::new(),
             (false, Some(_)) => Console::without_status(),
         };
+        let console = console.at(args.outputs.status_level);
         let start = clock::now();
         let run = Run {
             args,
@@ -200,6 +201,9 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
+        self.networks(plan)
+            .iter()
+            .for_each(|line| self.console.line(line));
         if let Some(line) = self.args.profile.line() {
             self.console.line(&line);
         }
@@ -218,11 +222,23 @@ impl<'a> Run<'a> {
         let shard = self.args.schedule.subset.shard;
         let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests{shard}, {jobs} at a time{}{order}{}",
-            plan.tests.len(),
+            "running {count} of {}{shard}, {jobs} at a time{}{order}{}",
+            counted(plan.tests.len(), "test", "tests"),
             self.place(),
             self.args.schedule.repeat.words()
         ));
+    }
+
+    /// What the isolation of this run cannot give to tests.
+    fn networks(&self, plan: &Plan) -> Option<String> {
+        let (level, _) = self.isolation.get().filter(|(level, _)| *level != Level::Box)?;
+        let wants_own = |number: &&usize| plan.treatment(**number).network == Some(Network::Own);
+        let count = plan.order.iter().filter(wants_own).count();
+        let tests = counted(count, "test has", "tests have");
+        let level = level.name();
+        (count > 0).then(|| {
+            format!("isolation: {tests} `network = \"own\"`, but no network without the box (`{level}`)")
+        })
     }
 
     /// Where the tests run.
@@ -467,13 +483,17 @@ impl Finished {
         let notes = [
             (dropped != Dropped::default()).then(|| {
                 let Dropped { passed, failed } = dropped;
-                format!("the report leaves out {passed} more passed and {failed} more failed rounds")
+                format!("the report leaves out other rounds: {passed} passed, {failed} failed")
             }),
-            (outstanding > 0).then(|| {
-                format!(
+            match outstanding {
+                0 => None,
+                1 => {
+                    Some("1 other test has yet to pass: it failed when it last ran, or never ran".to_owned())
+                }
+                _ => Some(format!(
                     "{outstanding} other tests have yet to pass: they failed when they last ran, or never ran"
-                )
-            }),
+                )),
+            },
         ];
         notes.into_iter().flatten().collect()
     }
