@@ -88,6 +88,7 @@ fn a_target_or_platform_that_does_not_exist_is_named() {
         (["--bench", "none"], "no bench target named `none`"),
         (["--target", "no-such-platform"], "no-such-platform"),
         (["--cargo-profile", "none"], "`none`"),
+        (["--build-jobs", "0"], "jobs may not be 0"),
     ] {
         let run = package.run("test", &flags);
         assert_eq!(run.code, Some(101), "{flags:?}\n{run}");
@@ -218,6 +219,7 @@ fn options_of_libtest_after_two_dashes_are_taken_or_refused_by_name() {
     );
     for (words, code, part) in [
         (&["--", "--test-threads=1"][..], 0, ", 1 at a time"),
+        (&["--test-threads", "1"], 0, ", 1 at a time"),
         (&["--", "--ignored"], 0, "1 passed, 0 failed, 0 skipped"),
         (&["--", "--include-ignored"], 0, "2 passed, 0 failed, 0 skipped"),
         (&["--run-ignored", "all"], 0, "2 passed, 0 failed, 0 skipped"),

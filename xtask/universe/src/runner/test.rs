@@ -74,7 +74,14 @@ pub struct Args {
     pub require: Vec<String>,
 
     /// Run N tests concurrently [default: twice the number of processors]
-    #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
+    #[arg(
+        long,
+        short,
+        alias = "test-threads",
+        value_name = "N",
+        env = "XTASK_TEST_JOBS",
+        help_heading = "Run"
+    )]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Start no further test after the first failure
     #[arg(long, overrides_with_all = ["no_fail_fast", "max_fail"], help_heading = "Run")]

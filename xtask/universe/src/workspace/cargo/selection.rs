@@ -41,6 +41,9 @@ pub struct BuildArgs {
     /// Show the commands that cargo runs; twice: more of them
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Have cargo run N compilers at a time
+    #[arg(long, value_name = "N")]
+    pub(crate) build_jobs: Option<String>,
     /// Build and test for this platform
     #[arg(long, value_name = "TRIPLE")]
     pub(crate) target: Option<String>,
@@ -248,6 +251,7 @@ impl BuildArgs {
         let flags = flags.into_iter().filter(|(on, _)| *on);
         words.extend(flags.map(|(_, flag)| flag.to_owned()));
         words.extend((0..self.verbose).map(|_| "--verbose".to_owned()));
+        words.extend(self.build_jobs.iter().map(|count| format!("--jobs={count}")));
         words.extend(self.target.iter().map(|target| format!("--target={target}")));
         words
     }
