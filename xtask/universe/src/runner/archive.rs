@@ -102,7 +102,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn line(file: &Path, packed: &Packed) -> String {
-    let mib = |len: u64| len / (1024 * 1024);
+    let mib = |len: u64| {
+        let tenths = len.saturating_mul(10) / (1024 * 1024);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
     let Packed {
         file_count,
         len,
