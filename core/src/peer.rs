@@ -13,6 +13,7 @@ mod dialling;
 mod error;
 mod event;
 mod gate;
+mod joined;
 mod keeper;
 mod lane_work;
 mod lanes;
@@ -37,6 +38,7 @@ use tracing::Instrument;
 pub use config::PeerConfig;
 pub use error::{CloseError, ConnectError, PullError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
+pub use joined::JoinedFolder;
 pub use pull::Pulled;
 pub use status::{SessionState, Status};
 
@@ -48,7 +50,7 @@ use crate::identity::Fingerprint;
 use crate::limits::CLOSE_TIMEOUT;
 #[cfg(unix)]
 use crate::mount::Mounts;
-use crate::share::{OnTaken, Share, shared_file};
+use crate::share::{OnTaken, Share, SharedFile, shared_file};
 use crate::store::Destination;
 use crate::transfer::Progress;
 use context::Context;
@@ -184,6 +186,21 @@ impl Peer {
         self.share.add_tree(root.as_ref(), prefix).await
     }
 
+    /// Shares what is at `path` now: a file under `name`, as [`Peer::add_as`] does, or a folder, as
+    /// [`Peer::add_tree`] does. `path` is as [`std::fs::canonicalize`] returns it, or beneath such
+    /// a path. If there is a link in it now, nothing is there.
+    ///
+    /// # Errors
+    /// As these.
+    pub async fn add_resolved(
+        &self,
+        path: impl AsRef<Path>,
+        name: Option<&SharePath>,
+    ) -> Result<AddedTree, ShareError> {
+        self.check_open(ShareError::Closed)?;
+        self.share.add_resolved(path.as_ref(), name).await
+    }
+
     /// Stops sharing a file, or a whole folder. Local files stay as they are, on both sides.
     ///
     /// # Errors
@@ -236,13 +253,7 @@ impl Peer {
         progress: &Progress,
     ) -> Result<Pulled, PullError> {
         self.check_open(PullError::Closed)?;
-        let shown = self.share.files().catalog.lookup(name);
-        let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
-        let file = match (shared_file(&shown), &shown.kind) {
-            (Some(file), _) => file,
-            (None, Kind::Link(_)) => return Err(PullError::IsLink { name: name.clone() }),
-            (None, _) => return Err(PullError::IsFolder { name: name.clone() }),
-        };
+        let file = file_to_pull(&self.share, name)?;
         let target = target.as_ref();
         let way = target.parent().unwrap_or(target);
         self.share.received_links().refuse_on(way)?;
@@ -400,6 +411,17 @@ impl Peer {
         } else {
             Ok(())
         }
+    }
+}
+
+/// The file that is shared under `name`.
+fn file_to_pull(share: &Share, name: &SharePath) -> Result<SharedFile, PullError> {
+    let shown = share.files().catalog.lookup(name);
+    let shown = shown.ok_or_else(|| PullError::Unknown { name: name.clone() })?;
+    match (shared_file(&shown), &shown.kind) {
+        (Some(file), _) => Ok(file),
+        (None, Kind::Link(_)) => Err(PullError::IsLink { name: name.clone() }),
+        (None, _) => Err(PullError::IsFolder { name: name.clone() }),
     }
 }
 

@@ -14,8 +14,10 @@ mod local_names;
 mod no_follow;
 mod outline;
 mod part_file;
+mod placed;
 mod positioned;
 mod source;
+mod store_error;
 
 pub(crate) use cached::{Cached, blocks_within, groups_of};
 pub(crate) use depot::Depot;
@@ -27,10 +29,10 @@ pub(crate) use no_follow::open_folder;
 pub(crate) use outline::{
     BLOCK_LEN, FineOutline, GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len, subtree_value,
 };
-pub use part_file::StoreError;
 pub(crate) use part_file::{Attributes, Destination, Guard, PartFile, Published, publish_all};
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
 #[cfg(unix)]
 pub(crate) use source::remove_own;
 pub(crate) use source::{FileStamp, Owner, Source, Sources, resolve};
+pub use store_error::StoreError;

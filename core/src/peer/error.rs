@@ -204,6 +204,17 @@ pub enum PullError {
     Closed,
 }
 
+impl PullError {
+    /// Whether nothing was pulled because no pull has put there what is there now.
+    #[must_use]
+    pub fn keeps_what_is_there(&self) -> bool {
+        let (Self::Target(source) | Self::Store { source, .. }) = self else {
+            return false;
+        };
+        matches!(source, StoreError::NotPulled { .. })
+    }
+}
+
 /// Why a peer could not be closed in good order.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

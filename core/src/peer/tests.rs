@@ -10,6 +10,7 @@ mod expectation;
 mod far_ahead;
 #[cfg(unix)]
 mod hidden;
+mod joined;
 #[cfg(unix)]
 mod own_paths;
 mod reading;

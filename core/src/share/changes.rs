@@ -116,7 +116,7 @@ impl Share {
     pub(crate) fn received(&self, file: &SharedFile, published: Published, outline: Outline) {
         let source = Source::received(published, file.content, outline);
         let mut files = self.files();
-        files.note_pulled(&source.path, Some(file));
+        files.note_pulled(&source.path, Some((file, source.stamp())));
         // The user or the other peer may have removed or replaced it meanwhile.
         if files.catalog.has_content(file.entry, &file.content) {
             let source = Arc::new(source);

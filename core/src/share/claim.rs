@@ -1,6 +1,6 @@
 //! Which paths of this machine a pull may write to. It replaces a file that the user shares from
 //! there only by that file's own new version: another version of its entry, once none that came
-//! from the file is left.
+//! from the file is left. And it replaces no edit that the user has not shared yet.
 //!
 //! Does not own which files those are; see [`super::own_files`].
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::files::Files;
 use super::{Share, SharedFile};
 use crate::catalog::{ContentId, EntryId};
-use crate::store::{Guard, StoreError};
+use crate::store::{FileStamp, Guard, StoreError};
 
 /// Keeps a pull from replacing a file that this peer shares, except by that file's own new version.
 #[derive(Debug)]
@@ -23,15 +23,17 @@ pub(crate) struct Claim {
 
 impl Guard for Claim {
     fn check(&self, path: &Path) -> Result<(), StoreError> {
-        let refused = self.share.files().refuses(path, self.file);
-        // If there is nothing at the path, nothing is replaced.
-        refused.filter(|_| !is_vacant(path)).map_or(Ok(()), Err)
+        let there = match path.symlink_metadata() {
+            // If there is nothing at the path, nothing is replaced.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            there => there.ok().map(|there| FileStamp::of(&there)),
+        };
+        let files = self.share.files();
+        let refused = files.refuses(path, self.file);
+        refused
+            .or_else(|| files.refuses_as_edited(path, there.as_ref()))
+            .map_or(Ok(()), Err)
     }
-}
-
-fn is_vacant(path: &Path) -> bool {
-    let there = path.symlink_metadata();
-    there.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 impl Files {
@@ -58,20 +60,30 @@ impl Files {
         })
     }
 
+    /// Why the file of the user at `path` stays: it is not any more what was shared or pulled last.
+    /// `there` is what it is now, if that could be read.
+    fn refuses_as_edited(&self, path: &Path, there: Option<&FileStamp>) -> Option<StoreError> {
+        let name = self.own.name_at(path)?;
+        (self.own.stamp_at(path) != there).then(|| StoreError::Edited {
+            path: path.to_owned(),
+            name: name.to_string(),
+        })
+    }
+
     /// Notes that a pull has put a file at `path`, or a link if the file is `None`. Nothing else is
     /// there any more. If it is the new version of the file that the user shares from there, that
     /// file stays shared. If it is something else, the user's file was already gone.
-    pub(crate) fn note_pulled(&mut self, path: &Path, file: Option<&SharedFile>) {
-        let claimed = file.map(|file| (file.entry, file.content));
-        let pulled = claimed.map(|(_, content)| content);
+    pub(crate) fn note_pulled(&mut self, path: &Path, pulled: Option<(&SharedFile, &FileStamp)>) {
+        let claimed = pulled.map(|(file, _)| (file.entry, file.content));
+        let content = claimed.map(|(_, content)| content);
         let mut gone: Vec<_> = self.grants.contents_at(path).collect();
-        gone.retain(|content| Some(*content) != pulled);
+        gone.retain(|gone| Some(*gone) != content);
         gone.iter().for_each(|content| self.forget_path(content, path));
         if self.refuses(path, claimed).is_some() {
             self.own.release(path);
         }
-        if let Some((entry, content)) = claimed {
-            self.own.renew(path, entry, content);
+        if let Some((file, stamp)) = pulled {
+            self.own.renew((path, stamp), file.entry, file.content);
         }
     }
 }

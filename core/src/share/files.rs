@@ -115,7 +115,8 @@ impl Files {
         let is_entered = |version: &_| self.catalog.content_of(version) == Some(source.content);
         if let Some((entry, _)) = versions.find(is_entered) {
             for entry in self.given_as(path, entry, &source.content) {
-                self.own.note(&source.path, path, (entry, source.content));
+                let file = (source.path.as_path(), source.stamp());
+                self.own.note(file, path, (entry, source.content));
                 let catalog = &self.catalog;
                 let stays = |other: &Path, content: &ContentId| {
                     other == source.path || catalog.has_content(entry, content)

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{ContentId, EntryId, SharePath};
+use crate::store::FileStamp;
 
 /// Files of the user by path, and their names in the share. See the head of this file.
 #[derive(Debug, Default)]
@@ -21,23 +22,36 @@ pub(crate) struct OwnFiles {
 #[derive(Debug)]
 struct OwnFile {
     name: SharePath,
+    /// What the file was when it was shared, or when a pull put its new version there.
+    stamp: FileStamp,
     /// Each entry with the content that the file had when it became the entry's.
     entries: BTreeMap<EntryId, ContentId>,
 }
 
 impl OwnFiles {
     /// Notes that the user shares the file at `path` as `entry`, with this content.
-    pub(crate) fn note(&mut self, path: &Path, name: &SharePath, (entry, content): (EntryId, ContentId)) {
+    pub(crate) fn note(
+        &mut self,
+        (path, stamp): (&Path, &FileStamp),
+        name: &SharePath,
+        (entry, content): (EntryId, ContentId),
+    ) {
         let file = self.files.entry(path.to_owned()).or_insert_with(|| OwnFile {
             name: name.clone(),
+            stamp: stamp.clone(),
             entries: BTreeMap::new(),
         });
         file.name = name.clone();
+        file.stamp = stamp.clone();
         self.add(path, (entry, content));
     }
 
-    /// Notes that the file at `path` has got a new version of `entry`, if it is the entry's file.
-    pub(crate) fn renew(&mut self, path: &Path, entry: EntryId, content: ContentId) {
+    /// Notes that a pull has put a version of `entry` at `path`. If the file there is the entry's,
+    /// this is its new version.
+    pub(crate) fn renew(&mut self, (path, stamp): (&Path, &FileStamp), entry: EntryId, content: ContentId) {
+        if let Some(file) = self.files.get_mut(path) {
+            file.stamp = stamp.clone();
+        }
         if self.content_as(path, entry).is_some() {
             self.add(path, (entry, content));
         }
@@ -93,6 +107,11 @@ impl OwnFiles {
         self.files.get(path).map(|file| &file.name)
     }
 
+    /// What the file at `path` was when it was shared or pulled last, if the user shared it.
+    pub(crate) fn stamp_at(&self, path: &Path) -> Option<&FileStamp> {
+        self.files.get(path).map(|file| &file.stamp)
+    }
+
     /// The files of an entry.
     fn of(&self, entry: EntryId) -> Vec<(PathBuf, ContentId)> {
         let paths = self.paths.get(&entry).into_iter().flatten();
@@ -145,7 +164,8 @@ mod tests {
     /// The entries of the file `/f`, which the user shared as entry 1 with content 1.
     fn after(change: impl Fn(&mut OwnFiles)) -> Vec<EntryId> {
         let (mut own, name) = (OwnFiles::default(), SharePath::parse("notes.txt").unwrap());
-        own.note(Path::new("/f"), &name, (entry(1), content(1)));
+        let stamp = FileStamp::of(&Path::new("/").metadata().unwrap());
+        own.note((Path::new("/f"), &stamp), &name, (entry(1), content(1)));
         change(&mut own);
         let is_own = |id: &EntryId| own.content_as(Path::new("/f"), *id) == Some(content(1));
         let entries: Vec<_> = (0..9).map(entry).filter(is_own).collect();

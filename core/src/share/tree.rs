@@ -59,21 +59,51 @@ impl Share {
         root: &Path,
         prefix: Option<&SharePath>,
     ) -> Result<AddedTree, ShareError> {
-        let (share, root) = (self.clone(), root.to_owned());
-        let prefix = prefix.map_or_else(String::new, |prefix| prefix.as_str().to_owned());
+        let (root, prefix) = (root.to_owned(), text_of(prefix));
+        self.add_by(move |tree| tree.add_folder(&resolve(&root)?, &prefix))
+            .await
+    }
+
+    /// Shares the file or the folder that is at `path`, a path without links.
+    pub(crate) async fn add_resolved(
+        self: &Arc<Self>,
+        path: &Path,
+        name: Option<&SharePath>,
+    ) -> Result<AddedTree, ShareError> {
+        let (path, name) = (path.to_owned(), text_of(name));
+        self.add_by(move |tree| {
+            // Both ways follow no link, whatever is there by then.
+            if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
+                return tree.add_folder(&path, &name);
+            }
+            tree.added.len = tree.try_add_file(&path, &name)?;
+            tree.added.count = 1;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_by(
+        self: &Arc<Self>,
+        add: impl FnOnce(&mut Tree<'_>) -> Result<(), ShareError> + Send + 'static,
+    ) -> Result<AddedTree, ShareError> {
+        let share = self.clone();
         let adding = move || {
             let mut tree = Tree {
                 share: &share,
                 added: AddedTree::default(),
             };
-            let folder = resolve(&root)?;
-            tree.add_folder(&folder, &prefix)?;
+            add(&mut tree)?;
             Ok(tree.added)
         };
         tokio::task::spawn_blocking(adding)
             .await
             .map_err(|_| ShareError::Closed)?
     }
+}
+
+fn text_of(name: Option<&SharePath>) -> String {
+    name.map_or_else(String::new, |name| name.as_str().to_owned())
 }
 
 struct Tree<'a> {

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use cap_std::fs::Dir;
 
+use super::StoreError;
 #[cfg(unix)]
 use super::no_follow;
-use super::part_file::{Destination, StoreError};
+use super::part_file::Destination;
 #[cfg(unix)]
 use crate::limits::LINKS_FOLLOWED_MAX;
 

@@ -19,92 +19,19 @@ use std::time::SystemTime;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
-use super::local_names::{self, NameFault, Platform};
-use super::no_follow;
-use super::write_all_at;
+use super::local_names::{self, Platform};
+use super::placed::Placed;
+use super::{StoreError, no_follow, write_all_at};
 #[cfg(unix)]
 use crate::limits::{RECEIVED_MODE_MAX, SHARED_MODE_MAX};
-use crate::printable::{self, Printable};
-
-/// Why a file could not be received.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The target names no file, as `/` or `..` do.
-    #[error(
-        "`{}` can't be the name of a file\nhint: give the path of the file to be written",
-        printable::path(path)
-    )]
-    NoName {
-        /// The target.
-        path: PathBuf,
-    },
-    /// This system can't hold the name that the file has in the share.
-    #[error("`{name}` can't be a name on this system: {fault}\nhint: ask the other side to rename it")]
-    Unfit {
-        /// The name, escaped so that it is safe to print.
-        name: String,
-        /// What is wrong with it.
-        fault: NameFault,
-    },
-    /// The target is a folder.
-    #[error(
-        "`{}` is a folder\nhint: give the path of the file to be written",
-        printable::path(path)
-    )]
-    IsFolder {
-        /// The target.
-        path: PathBuf,
-    },
-    /// A folder of the path is a link.
-    #[error(
-        "`{}` is a link, and files are not received through links\nhint: remove it, or pull to another folder",
-        printable::path(path)
-    )]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
-    /// This peer shares the target file under another name than the one to be written there.
-    #[error(
-        "`{}` is shared from there as `{name}`, so no other file replaces it\nhint: move what is there away, or pull to another folder",
-        printable::path(path)
-    )]
-    SharedFromThere {
-        /// The target.
-        path: PathBuf,
-        /// Its name in the share, escaped so that it is safe to print.
-        name: String,
-    },
-    /// The target file is still shared, as another version than the one to be written there.
-    #[error(
-        "`{}` is shared from there as `{name}`, which would be lost\nhint: pull to another folder, move the file away, or remove `{name}` from the share first",
-        printable::path(path)
-    )]
-    StillShared {
-        /// The target.
-        path: PathBuf,
-        /// The name of that version in the share, escaped so that it is safe to print.
-        name: String,
-    },
-    /// The system refused a step.
-    #[error("could not {action} `{}`: {source}", printable::path(path))]
-    Io {
-        /// The step, as the message names it.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
+use crate::printable::Printable;
 
 /// Decides whether a received file may replace what is at a path.
 pub(crate) trait Guard: fmt::Debug + Send + Sync {
     /// Called when a replacement is planned, and again right before it happens.
     ///
     /// # Errors
-    /// [`StoreError::SharedFromThere`], [`StoreError::StillShared`].
+    /// [`StoreError::SharedFromThere`], [`StoreError::StillShared`], [`StoreError::Edited`].
     fn check(&self, path: &Path) -> Result<(), StoreError>;
 }
 
@@ -116,6 +43,7 @@ pub(crate) struct Destination {
     root_path: Arc<PathBuf>,
     pub(super) relative: PathBuf,
     guard: Option<Arc<dyn Guard>>,
+    placed: Option<Arc<Placed>>,
 }
 
 impl Destination {
@@ -147,6 +75,7 @@ impl Destination {
             root_path: Arc::new(root_path),
             relative: PathBuf::new(),
             guard: None,
+            placed: None,
         })
     }
 
@@ -166,10 +95,21 @@ impl Destination {
         }
     }
 
+    /// The same place, where only what pulls have put there is replaced or removed.
+    pub(crate) fn keeping_what_is_there(self) -> Self {
+        Self {
+            placed: Some(Arc::default()),
+            ..self
+        }
+    }
+
     /// Checks whether what is there may be replaced.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let path = self.path();
+        let placed = self.placed.as_ref();
+        placed.map_or(Ok(()), |placed| placed.check(&path))?;
         let guard = self.guard.as_ref();
-        guard.map_or(Ok(()), |guard| guard.check(&self.path()))
+        guard.map_or(Ok(()), |guard| guard.check(&path))
     }
 
     /// The place called `name` in this folder, if this system can hold the name.
@@ -212,15 +152,49 @@ impl Destination {
         root.map_err(|e| failed("open the folder", &self.root_path, e))
     }
 
+    /// Removes the file that is there, if it may be replaced. It is fine if there is nothing.
+    pub(crate) fn remove(&self) -> Result<(), StoreError> {
+        self.check()?;
+        let name = self.relative.file_name().unwrap_or_default();
+        let folders = self.walk(self.parent_path(), no_follow::open_folder_in);
+        let removed = folders.and_then(|folders| {
+            let removed = folders.last().unwrap_or(&self.root).remove_file(name);
+            removed.map_err(|e| self.failed("remove", e))
+        });
+        if let Some(placed) = &self.placed {
+            placed.forget(&self.path());
+        }
+        removed.or_else(is_gone)
+    }
+
+    /// Removes this folder and those in it that hold nothing. It is fine if there is nothing.
+    pub(crate) fn remove_if_empty(&self) -> Result<(), StoreError> {
+        let name = self.relative.file_name().unwrap_or_default();
+        let folders = self.walk(self.parent_path(), no_follow::open_folder_in);
+        let removed = folders.and_then(|folders| {
+            let removed = remove_if_empty(folders.last().unwrap_or(&self.root), name);
+            removed.map_err(|e| self.failed("remove", e))
+        });
+        removed.or_else(is_gone)
+    }
+
     /// Opens a folder beneath the root, and makes it if it does not exist. Returns all folders on
     /// the way, without the root.
     pub(super) fn enter(&self, relative: &Path) -> Result<Vec<Dir>, StoreError> {
+        self.walk(relative, enter)
+    }
+
+    fn walk(
+        &self,
+        relative: &Path,
+        step: impl Fn(&Dir, &OsStr) -> io::Result<Dir>,
+    ) -> Result<Vec<Dir>, StoreError> {
         let mut reached = self.root_path.as_ref().clone();
         let mut folders: Vec<Dir> = Vec::new();
         for component in relative.components() {
             reached.push(component);
             let entered = match component {
-                Component::Normal(name) => enter(folders.last().unwrap_or(&self.root), name),
+                Component::Normal(name) => step(folders.last().unwrap_or(&self.root), name),
                 _ => Err(io::ErrorKind::InvalidInput.into()),
             };
             folders.push(entered.map_err(|e| match e.kind() {
@@ -245,6 +219,27 @@ fn enter(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
             no_follow::open_folder_in(folder, name)
         }
         opened => opened,
+    }
+}
+
+fn is_gone(error: StoreError) -> Result<(), StoreError> {
+    match error {
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        error => Err(error),
+    }
+}
+
+fn remove_if_empty(folder: &Dir, name: &OsStr) -> io::Result<()> {
+    let inside = no_follow::open_folder_in(folder, name)?;
+    for entry in inside.entries()? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_if_empty(&inside, &entry.file_name())?;
+        }
+    }
+    match folder.remove_dir(name) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        removed => removed,
     }
 }
 
@@ -342,6 +337,9 @@ impl PartFile {
             .metadata()
             .map_err(|e| self.failed("read the attributes of", e))?;
         let path = self.destination.path();
+        if let Some(placed) = &self.destination.placed {
+            placed.note(&path, &metadata);
+        }
         Ok(Published { path, metadata })
     }
 

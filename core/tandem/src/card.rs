@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
 use crate::limits::SHARE_NAME_LEN_MAX;
+use crate::screen::clean;
 
 /// The format that this version writes. A higher one is read as far as it is understood.
 const FORMAT: u32 = 1;
@@ -45,12 +46,15 @@ impl Card {
         serde_json::from_slice(bytes).map_err(|_| Failure::new(Exit::Refused, hint))
     }
 
-    /// The name of the shared folder, if it can be the name of a folder here.
+    /// The name of the shared folder, if it can be the name of a folder here. The other side
+    /// chooses it, so it is not hidden and steers no terminal: programs read what is in the hidden
+    /// folders of a home.
     pub(crate) fn folder_name(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
         let parsed = tandem_core::catalog::SharePath::parse(name).ok()?;
         let is_one = !name.contains('/') && name.len() <= SHARE_NAME_LEN_MAX && parsed.as_str() == name;
-        is_one.then_some(name)
+        let is_plain = !name.starts_with('.') && clean(name) == name;
+        (is_one && is_plain).then_some(name)
     }
 }
 
@@ -74,7 +78,8 @@ mod tests {
     #[test]
     fn only_one_plain_name_becomes_a_folder_here() {
         assert_eq!(named("photos").folder_name(), Some("photos"));
-        for name in ["", ".", "..", "a/b", "/etc", "a\0b", &"x".repeat(256)] {
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", "a/b", "/etc", "a\0b", ".ssh", "a\u{1b}[2J", &long] {
             assert_eq!(named(name).folder_name(), None, "{name}");
         }
     }

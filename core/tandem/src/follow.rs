@@ -1,17 +1,13 @@
 //! Following the other side: its later changes appear in the folder that was joined.
 //!
-//! Owns the promise that no local change is lost: a file is replaced or removed only while it is
-//! what the other side's last version left there. If it was changed here, the new version goes
-//! beside it.
+//! Owns what becomes of each change: if a file was changed here, the other side's new version goes
+//! beside it. [`JoinedFolder`] keeps what is the user's, and follows no link.
 
-use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use tandem_core::catalog::{CatalogEvent, ContentId, SharePath};
-use tandem_core::peer::{Event, EventStream, Peer};
+use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
+use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
 use crate::limits::NAMES_TRIED_MAX;
 use crate::screen::{clean, say};
@@ -19,51 +15,29 @@ use crate::screen::{clean, say};
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
     peer: &'a Peer,
+    folder: &'a JoinedFolder,
     dir: &'a Path,
-    /// What was put there by us.
-    put: HashMap<SharePath, Put>,
+    /// What was brought last under each name, to its place or beside it.
+    brought: BTreeMap<SharePath, ContentId>,
 }
 
-/// A file that was put there.
-#[derive(Debug, Clone, Copy)]
-struct Put {
-    content: ContentId,
-    stamp: Stamp,
-}
-
-/// What tells that a file is still the one that was put there.
+/// Whether the present version of something is here now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    len: u64,
-    modified: Option<SystemTime>,
-    #[cfg(unix)]
-    inode: u64,
-}
-
-/// What is at a path of the folder.
-enum Local {
-    /// Nothing.
-    Nothing,
-    /// The file that was put there.
-    AsPut,
-    /// Something of this side.
-    Own,
+enum Brought {
+    Yes,
+    No,
 }
 
 impl<'a> Follower<'a> {
-    /// For a folder to which everything that is shared was just pulled.
-    pub(crate) fn new(peer: &'a Peer, dir: &'a Path) -> Self {
-        let mut follower = Self {
+    /// For the folder at `dir`, to which `pulled` was just pulled, and possibly more.
+    pub(crate) fn new(peer: &'a Peer, (folder, dir): (&'a JoinedFolder, &'a Path), pulled: &[Shown]) -> Self {
+        let content = |shown: &Shown| Some((shown.path.clone(), shown.file()?.content));
+        Self {
             peer,
+            folder,
             dir,
-            put: HashMap::new(),
-        };
-        for shown in peer.list() {
-            if let Some(file) = shown.file() {
-                follower.note(&shown.path, file.content);
-            }
+            brought: pulled.iter().filter_map(content).collect(),
         }
-        follower
     }
 
     /// Follows until the peer is closed.
@@ -81,7 +55,7 @@ impl<'a> Follower<'a> {
 
     async fn apply(&mut self, change: CatalogEvent) {
         match change {
-            CatalogEvent::Added { path } | CatalogEvent::Changed { path } => self.bring(&path).await,
+            CatalogEvent::Added { path } | CatalogEvent::Changed { path } => drop(self.bring(&path).await),
             CatalogEvent::Conflict { path, copy } => {
                 self.bring(&path).await;
                 self.bring(&copy).await;
@@ -93,108 +67,95 @@ impl<'a> Follower<'a> {
     }
 
     /// Brings the present version of what is shared under `path`.
-    async fn bring(&mut self, path: &SharePath) {
+    async fn bring(&mut self, path: &SharePath) -> Brought {
         let Some(shown) = self.peer.lookup(path) else {
-            return;
+            return Brought::No;
         };
+        let name = clean(path.as_str());
         if shown.link().is_some() {
             say(format_args!(
-                "left out `{}`: links are brought only by joining",
-                clean(path.as_str())
+                "left out `{name}`: links are brought only by joining"
             ));
-            return;
+            return Brought::No;
         }
-        let target = self.at(path);
         let Some(content) = shown.file().map(|file| file.content) else {
-            self.report(path, fs::create_dir_all(&target));
-            return;
+            return self.report(path, self.folder.make_folder(path));
         };
-        let target = match self.local(path) {
-            Local::AsPut if self.put.get(path).is_some_and(|put| put.content == content) => return,
-            Local::Nothing | Local::AsPut => target,
-            Local::Own => match self.beside(&target) {
-                Some(beside) => beside,
-                None => {
-                    return say(format_args!(
-                        "left out `{}`: no name is free beside it",
-                        clean(path.as_str())
-                    ));
-                }
-            },
-        };
-        if let Some(parent) = target.parent() {
-            self.report(path, fs::create_dir_all(parent));
+        if self.brought.get(path) == Some(&content) && self.at(path).symlink_metadata().is_ok() {
+            return Brought::Yes;
         }
-        match self.peer.pull(path, &target).await {
-            Ok(_) if target == self.at(path) => {
-                self.note(path, content);
-                say(format_args!("`{}`", clean(path.as_str())));
+        let pulled = match self.folder.pull(path, path).await {
+            Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
+            Ok(_) => {
+                say(format_args!("`{name}`"));
+                Ok(())
             }
-            Ok(_) => say(format_args!(
-                "`{}` was changed on both sides: yours stays, the other side's is `{}`",
-                clean(path.as_str()),
-                clean(&target.display().to_string())
-            )),
-            Err(error) => say(format_args!(
-                "could not bring `{}`: {error}",
-                clean(path.as_str())
-            )),
+            Err(error) => Err(error),
+        };
+        if pulled.is_ok() {
+            self.brought.insert(path.clone(), content);
         }
+        self.report(path, pulled)
+    }
+
+    /// Brings a version beside the file of this side.
+    async fn bring_beside(&self, path: &SharePath) -> Result<(), PullError> {
+        let name = clean(path.as_str());
+        let Some(beside) = self.beside(path) else {
+            say(format_args!("left out `{name}`: no name is free beside it"));
+            return Ok(());
+        };
+        self.folder.pull(path, &beside).await?;
+        say(format_args!(
+            "`{name}` was changed on both sides: yours stays, the other side's is `{}`",
+            clean(beside.as_str())
+        ));
+        Ok(())
     }
 
     /// Removes what the other side removed, if it is still what was put there.
     fn remove(&mut self, path: &SharePath) {
-        let target = self.at(path);
-        let removed = match (self.local(path), target.is_dir()) {
-            (Local::Nothing, _) => Ok(()),
-            (Local::AsPut, _) => fs::remove_file(&target),
-            (Local::Own, true) => self.remove_folder(path, &target),
-            (Local::Own, false) => {
-                say(format_args!(
-                    "`{}` was removed there; yours was changed and stays",
-                    clean(path.as_str())
-                ));
-                Ok(())
+        let is_folder = self.at(path).symlink_metadata().is_ok_and(|there| there.is_dir());
+        if is_folder {
+            let names = self.brought.keys();
+            let inside: Vec<_> = names.filter(|name| name.starts_with(path)).cloned().collect();
+            for file in inside {
+                self.remove_file(&file);
             }
-        };
-        self.put.remove(path);
-        self.report(path, removed);
-    }
-
-    /// Removes the files that were put into a folder, and the folders that are empty then.
-    fn remove_folder(&mut self, path: &SharePath, folder: &Path) -> io::Result<()> {
-        let inside: Vec<_> = self
-            .put
-            .keys()
-            .filter(|put| put.starts_with(path))
-            .cloned()
-            .collect();
-        for file in inside {
-            self.remove(&file);
+            self.report(path, self.folder.remove_empty(path));
+        } else {
+            self.remove_file(path);
         }
-        remove_empty(folder)
     }
 
-    /// Renames a file that is still what was put there; anything else stays, and the new name is
-    /// brought.
+    fn remove_file(&mut self, path: &SharePath) {
+        self.brought.remove(path);
+        match self.folder.remove(path) {
+            Err(error) if error.keeps_what_is_there() => say(format_args!(
+                "`{}` was removed there; yours was changed and stays",
+                clean(path.as_str())
+            )),
+            removed => drop(self.report(path, removed)),
+        }
+    }
+
+    /// Brings what was renamed under its new name, and removes it under the old one. The bytes are
+    /// copied from there.
     async fn rename(&mut self, from: &SharePath, to: &SharePath) {
-        let (old, new) = (self.at(from), self.at(to));
-        let is_free = new.symlink_metadata().is_err();
-        if matches!(self.local(from), Local::AsPut) && is_free {
-            let parent = new.parent().map_or(Ok(()), fs::create_dir_all);
-            let renamed = parent.and_then(|()| fs::rename(&old, &new));
-            let put = self.put.remove(from).filter(|_| renamed.is_ok());
-            if let Some(put) = put {
-                self.note(to, put.content);
-            }
-            self.report(to, renamed);
-            return;
+        let is_folder = self.peer.lookup(to).is_some_and(|shown| shown.file().is_none());
+        let mut all = vec![to.clone()];
+        if is_folder {
+            let paths = self.peer.list().into_iter().map(|shown| shown.path);
+            all = paths.filter(|path| path.starts_with(to)).collect();
         }
-        let inside: Vec<_> = self.peer.list().into_iter().map(|shown| shown.path).collect();
-        for path in inside.iter().filter(|path| path.starts_with(to)) {
-            self.bring(path).await;
+        let mut is_whole = true;
+        for path in all {
+            is_whole &= self.bring(&path).await == Brought::Yes;
         }
-        self.remove(from);
+        // What could not be brought may be here alone.
+        if is_whole {
+            self.remove(from);
+        }
     }
 
     /// Brings everything that is not there, after events were missed.
@@ -208,74 +169,33 @@ impl<'a> Follower<'a> {
         self.dir.join(path.as_str())
     }
 
-    fn note(&mut self, path: &SharePath, content: ContentId) {
-        if let Ok(metadata) = self.at(path).symlink_metadata() {
-            let stamp = Stamp::of(&metadata);
-            self.put.insert(path.clone(), Put { content, stamp });
-        }
-    }
-
-    fn local(&self, path: &SharePath) -> Local {
-        match self.at(path).symlink_metadata() {
-            Err(_) => Local::Nothing,
-            Ok(metadata) => match self.put.get(path) {
-                Some(put) if put.stamp == Stamp::of(&metadata) => Local::AsPut,
-                _ => Local::Own,
-            },
-        }
-    }
-
-    /// A free name beside `target`.
-    fn beside(&self, target: &Path) -> Option<PathBuf> {
-        let stem = target.file_stem()?.to_string_lossy();
-        let extension = target.extension().map(|extension| extension.to_string_lossy());
+    /// A free name beside `path`.
+    fn beside(&self, path: &SharePath) -> Option<SharePath> {
+        let whole = Path::new(path.as_str());
+        let stem = whole.file_stem()?.to_str()?;
+        let extension = whole.extension().and_then(|extension| extension.to_str());
+        let extension = extension.map_or_else(String::new, |extension| format!(".{extension}"));
         let name = |number: u32| {
             let number = if number == 1 {
                 String::new()
             } else {
                 format!(" {number}")
             };
-            let extension = extension
-                .as_ref()
-                .map_or_else(String::new, |extension| format!(".{extension}"));
-            target.with_file_name(format!("{stem} (other side{number}){extension}"))
+            let name = whole.with_file_name(format!("{stem} (other side{number}){extension}"));
+            SharePath::parse(name.to_str()?).ok()
         };
-        (1..=NAMES_TRIED_MAX)
-            .map(name)
-            .find(|path| path.symlink_metadata().is_err())
+        let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
+        (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
     }
 
-    fn report(&self, path: &SharePath, result: io::Result<()>) {
-        if let Err(error) = result {
-            say(format_args!(
-                "could not change `{}`: {error}",
-                clean(path.as_str())
-            ));
-        }
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            len: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(metadata),
-        }
-    }
-}
-
-/// Removes a folder and the folders in it that hold nothing else.
-fn remove_empty(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_empty(&entry.path())?;
-        }
-    }
-    match fs::remove_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        removed => removed,
+    fn report(&self, path: &SharePath, result: Result<(), PullError>) -> Brought {
+        let Err(error) = result else {
+            return Brought::Yes;
+        };
+        say(format_args!(
+            "could not bring `{}`: {error}",
+            clean(path.as_str())
+        ));
+        Brought::No
     }
 }

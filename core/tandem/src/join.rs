@@ -1,11 +1,12 @@
 //! `tandem join`: takes a code from the other person, and brings what they share into a folder.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
-use tandem_core::peer::{EventStream, Peer, Pulled};
+use tandem_core::peer::{EventStream, JoinedFolder, Peer, Pulled};
 use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
@@ -19,10 +20,13 @@ use crate::place::Invited;
 use crate::screen::{self, say};
 use crate::signals::{Ended, Signals};
 
+/// The folder for a share that has no name which can be used.
+const UNNAMED: &str = "shared";
+
 /// Bring what another person shares into a folder: asks for the code, pulls everything, follows
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder to bring it to [default: one with the name of the share, here]
+    /// The folder to bring it to [default: a new one with the name of the share, here]
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
     /// End when everything is there, instead of following the other side's changes
@@ -95,12 +99,14 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
     own.connect(&friend).await?;
     list(&own.peer, &mut events, friend.card.entry_count).await?;
     refuse_to_replace(&own.peer, &dir)?;
-    let pulled = pull(&own.peer, &dir).await?;
-    let shown = dir.display();
+    let folder = own.peer.join_folder(&dir)?;
+    let listed = own.peer.list();
+    let pulled = pull(&folder).await?;
     say(format_args!(
-        "{}, {} in `{shown}`",
+        "{}, {} in `{}`",
         screen::count(pulled.count, "file"),
-        screen::bytes(pulled.len)
+        screen::bytes(pulled.len),
+        text_of(&dir)
     ));
     for name in &pulled.left_out {
         let name = screen::clean(name.as_str());
@@ -112,22 +118,49 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
         return Ok(());
     }
     say("following the other side's changes; Ctrl-C ends that");
-    Follower::new(&own.peer, &dir).follow(&mut events).await;
+    let mut follower = Follower::new(&own.peer, (&folder, &dir), &listed);
+    follower.follow(&mut events).await;
     Ok(())
 }
 
-/// The folder that everything goes to; made if it is missing.
+/// The folder that everything goes to; made if it is missing. If the person names none, the other
+/// side does: then it is a new one, or an empty one, so that nothing comes into a folder that
+/// programs of this person read.
 fn folder_for(dir: Option<&Path>, friend: &Friend) -> Result<PathBuf, Failure> {
-    let dir = match (dir, friend.card.folder_name()) {
-        (Some(dir), _) => dir.to_owned(),
-        (None, Some(name)) => PathBuf::from(name),
-        (None, None) => PathBuf::from("."),
+    let Some(dir) = dir else {
+        let name = friend.card.folder_name().unwrap_or(UNNAMED);
+        return new_folder(Path::new(name));
     };
-    std::fs::create_dir_all(&dir).map_err(|error| {
-        let text = format!("could not make `{}`: {error}", dir.display());
-        Failure::new(Exit::LocalDisk, text)
-    })?;
-    Ok(dir)
+    let made = std::fs::create_dir_all(dir);
+    made.map_err(|error| not_made(dir, &error))?;
+    Ok(dir.to_owned())
+}
+
+fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
+    let is_empty = |dir: &Path| {
+        let is_folder = dir.symlink_metadata().is_ok_and(|there| there.is_dir());
+        is_folder && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+    };
+    match std::fs::create_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && !is_empty(dir) => {
+            let text = format!(
+                "`{}` is here already, and it is not an empty folder\nhint: name a folder: tandem join DIR",
+                text_of(dir)
+            );
+            Err(Failure::new(Exit::LocalDisk, text))
+        }
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(not_made(dir, &error)),
+        Ok(()) | Err(_) => Ok(dir.to_owned()),
+    }
+}
+
+fn not_made(dir: &Path, error: &std::io::Error) -> Failure {
+    let text = format!("could not make `{}`: {error}", text_of(dir));
+    Failure::new(Exit::LocalDisk, text)
+}
+
+fn text_of(dir: &Path) -> String {
+    screen::clean(&dir.display().to_string())
 }
 
 /// Waits until the list of what is shared has arrived.
@@ -154,15 +187,15 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     let text = format!(
         "`{}` is in `{}` already, and nothing is replaced\nhint: join into an empty folder: tandem join DIR",
         screen::clean(there.path.as_str()),
-        dir.display()
+        text_of(dir)
     );
     Err(Failure::new(Exit::LocalDisk, text))
 }
 
-async fn pull(peer: &Peer, dir: &Path) -> Result<Pulled, Failure> {
+async fn pull(folder: &JoinedFolder) -> Result<Pulled, Failure> {
     let (progress, bar) = (Progress::default(), screen::bar());
     let pulled = tokio::select! {
-        pulled = peer.pull_tree(None, dir, &progress) => pulled,
+        pulled = folder.pull_all(&progress) => pulled,
         () = draw(&bar, &progress) => unreachable!("the bar is drawn until the pull ends"),
     };
     bar.finish_and_clear();

@@ -1,13 +1,14 @@
 //! Watching what is shared: changes on this disk are shared soon after they were made.
 //!
 //! The system reports paths, not what happened to them; each reported path is compared with what is
-//! there now. A path that is reported several times within a moment is looked at once.
+//! there now. A path that is reported several times within a moment is looked at once. No link is
+//! followed: what is behind one was not shared.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tandem_core::catalog::SharePath;
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Peer, ShareError};
@@ -43,13 +44,14 @@ impl Watch {
         let reported = Arc::new(Reported::default());
         let all: Vec<_> = roots.iter().map(|root| root.path.clone()).collect();
         let note = reported.clone();
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
-                Ok(event) if event.need_rescan() => note.add(all.clone()),
-                Ok(event) if event.kind.is_access() => {}
-                Ok(event) => note.add(event.paths),
-                Err(_) => note.add(all.clone()),
-            })?;
+        let noting = move |event: notify::Result<notify::Event>| match event {
+            Ok(event) if event.need_rescan() => note.add(all.clone()),
+            Ok(event) if event.kind.is_access() => {}
+            Ok(event) => note.add(event.paths),
+            Err(_) => note.add(all.clone()),
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let mut watcher = RecommendedWatcher::new(noting, config)?;
         for root in &roots {
             match root.path.parent().filter(|_| !root.path.is_dir()) {
                 // An editor may put another file in the place of the one that is watched.
@@ -82,11 +84,9 @@ impl Watch {
             return;
         };
         let shared = match (path.symlink_metadata(), &name) {
-            (Ok(there), _) if there.is_dir() => {
-                let added = peer.add_tree(path, name.as_ref()).await;
-                added.map(drop)
+            (Ok(there), _) if there.is_dir() || (there.is_file() && name.is_some()) => {
+                peer.add_resolved(path, name.as_ref()).await.map(drop)
             }
-            (Ok(there), Some(name)) if there.is_file() => peer.add_as(path, name).await,
             (Err(error), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
                 // Its parent may have been removed before, and it with it.
                 drop(peer.remove(name));

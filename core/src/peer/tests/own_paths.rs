@@ -107,6 +107,43 @@ async fn a_shared_file_that_got_its_own_new_version_by_a_pull_can_be_added_again
     two.close().await;
 }
 
+async fn stays(two: &Two, name: &SharePath) {
+    let refused = two.alice.pull(name, two.at("report.txt")).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("report.txt` is shared from there"), "{refused}");
+    assert!(refused.contains("hint: share the edit first"), "{refused}");
+    drop(two.pull_tree().await);
+    assert_eq!(read(two.at("report.txt")), b"edited");
+}
+
+#[tokio::test]
+async fn a_pull_replaces_no_edit_that_is_not_shared_yet() {
+    let two = Two::new().await;
+    let name = two.share("report.txt", b"mine").await;
+    two.share("other.txt", b"other").await;
+    two.name_content("report.txt", b"other");
+    two.write("report.txt", b"edited");
+    stays(&two, &name).await;
+    two.alice.replace(two.at("report.txt"), &name).await.unwrap();
+    assert!(serves(&two.alice, b"edited"));
+    two.mallory_hears();
+    two.name_content("report.txt", b"other");
+    two.alice.pull(&name, two.at("report.txt")).await.unwrap();
+    assert_eq!(read(two.at("report.txt")), b"other");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_pull_replaces_no_edit_of_a_new_version_that_was_pulled_before() {
+    let two = Two::new().await;
+    let name = with_new_version_pulled_and_edited(&two).await;
+    two.unlink("other.txt");
+    two.share("third.txt", b"third").await;
+    two.name_content("report.txt", b"third");
+    stays(&two, &name).await;
+    two.close().await;
+}
+
 /// Both sides edit the same version, and mallory's has the name.
 async fn with_rival(two: &Two) -> SharePath {
     let notes = two.share("notes.txt", b"first").await;

@@ -59,6 +59,19 @@ async fn single_files_arrive_in_the_folder_that_is_named() {
 }
 
 #[tokio::test]
+async fn single_files_arrive_in_a_new_folder_if_none_is_named() {
+    let homes = Homes::new();
+    write(&homes.alice().join(".profile"), "harmful");
+    write(&homes.alice().join("docs/b.txt"), "two");
+    let mut share = Tandem::start(&homes.alice(), &["share", ".profile", "docs"]);
+    let code = share.answers().await;
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(0), "{}", joined.stderr);
+    assert_eq!(read(&homes.bob().join("shared/docs/b.txt")), "two");
+    assert!(!homes.bob().join(".profile").exists());
+}
+
+#[tokio::test]
 async fn a_relay_that_is_named_is_part_of_the_code() {
     let homes = Homes::new();
     let universe = tandem_tests::universe::Universe::builder()

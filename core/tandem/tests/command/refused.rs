@@ -62,7 +62,7 @@ async fn nothing_that_was_there_is_replaced() {
     let homes = Homes::new();
     let (_share, code) = homes.alice_shares(&[("a.txt", "one"), ("b.txt", "two")]).await;
     write(&homes.bob().join("photos/b.txt"), "mine");
-    let joined = homes.bob_joins_once(&code).await;
+    let joined = homes.bob_joins(&code, &["--once", "photos"]).await.ends().await;
     assert_eq!(joined.code, Some(6));
     assert!(
         joined.stderr.contains("`b.txt` is in `photos` already"),
@@ -70,6 +70,33 @@ async fn nothing_that_was_there_is_replaced() {
         joined.stderr
     );
     assert_eq!(read(&homes.bob().join("photos/b.txt")), "mine");
+}
+
+#[tokio::test]
+async fn the_other_side_chooses_no_folder_that_is_there_already() {
+    let homes = Homes::new();
+    let (_share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    write(&homes.bob().join("photos/mine.txt"), "mine");
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(6), "{}", joined.stderr);
+    assert!(
+        joined.stderr.contains("hint: name a folder: tandem join DIR"),
+        "{}",
+        joined.stderr
+    );
+    assert!(!homes.bob().join("photos/a.txt").exists());
+}
+
+#[tokio::test]
+async fn the_other_side_chooses_no_hidden_folder() {
+    let homes = Homes::new();
+    write(&homes.alice().join(".ssh/authorized_keys"), "harmful");
+    let mut share = Tandem::start(&homes.alice(), &["share", ".ssh"]);
+    let code = share.answers().await;
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(0), "{}", joined.stderr);
+    assert!(!homes.bob().join(".ssh").exists());
+    assert_eq!(read(&homes.bob().join("shared/authorized_keys")), "harmful");
 }
 
 #[tokio::test]

@@ -65,3 +65,43 @@ async fn a_renamed_file_is_renamed_at_the_other_side() {
     becomes(&bob.join("z.txt"), "one").await;
     becomes(&bob.join("a.txt"), ABSENT).await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_behind_a_link_of_a_shared_folder_is_shared() {
+    let homes = Homes::new();
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&homes.alice().join("private/sub/diary.txt"), "secret");
+    write(&alice.join("a.txt"), "one");
+    std::os::unix::fs::symlink("../private", alice.join("way")).unwrap();
+    let (_share, _join) = following(&homes).await;
+    write(&homes.alice().join("private/diary.txt"), "secret");
+    write(&homes.alice().join("private/new/diary.txt"), "secret");
+    write(&homes.alice().join("private/sub/diary.txt"), "more");
+    // A change that is reported after these.
+    write(&alice.join("last.txt"), "last");
+    becomes(&bob.join("last.txt"), "last").await;
+    write(&alice.join("very last.txt"), "last");
+    becomes(&bob.join("very last.txt"), "last").await;
+    assert!(!bob.join("way").exists(), "{:?}", bob.join("way").read_dir());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_of_the_other_side_goes_through_a_link_of_this_one() {
+    let homes = Homes::new();
+    let (_share, mut join) = following(&homes).await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    std::fs::create_dir_all(homes.bob().join("private/empty")).unwrap();
+    std::os::unix::fs::symlink("../private", bob.join("way")).unwrap();
+    write(&alice.join("way/in/x.txt"), "harmful");
+    join.says("way` is a link").await;
+    std::fs::rename(alice.join("a.txt"), alice.join("way/a.txt")).unwrap();
+    join.says("could not bring `way/a.txt`").await;
+    std::fs::remove_dir_all(alice.join("way")).unwrap();
+    write(&alice.join("last.txt"), "last");
+    becomes(&bob.join("last.txt"), "last").await;
+    let names = std::fs::read_dir(homes.bob().join("private")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["empty"]);
+}

@@ -58,7 +58,8 @@ pub(super) const HOUSES: [House; 4] = [
         sources: "core/tandem/src",
         floors: &[
             &["limits", "exit"],
-            &["screen", "place", "card", "home"],
+            &["screen"],
+            &["place", "card", "home"],
             &["relay_here", "signals"],
             &["pair", "follow", "watch"],
             &["share", "join"],

@@ -1,0 +1,99 @@
+//! A folder that pulls fill and that the user works in too: nothing of the user's is lost there,
+//! and nothing lands elsewhere.
+
+use super::super::{JoinedFolder, PullError, Pulled};
+use super::unshared::{Two, path};
+use crate::catalog::SharePath;
+use crate::transfer::Progress;
+
+/// Alice's folder `inbox`, and a file in it that she pulled. The bytes are at hand.
+async fn joined(two: &Two) -> (JoinedFolder, SharePath) {
+    let inbox = two.at("inbox");
+    std::fs::create_dir(&inbox).unwrap();
+    two.share("at hand/one", b"one").await;
+    two.share("at hand/two", b"two").await;
+    two.name_content("notes.txt", b"one");
+    let (folder, notes) = (two.alice.join_folder(inbox).unwrap(), path("notes.txt"));
+    folder.pull(&notes, &notes).await.unwrap();
+    assert_eq!(read(two, "notes.txt"), "one");
+    (folder, notes)
+}
+
+fn read(two: &Two, name: &str) -> String {
+    std::fs::read_to_string(two.at("inbox").join(name)).unwrap()
+}
+
+fn is_kept(pulled: Result<Pulled, PullError>) {
+    let refused = pulled.unwrap_err();
+    assert!(refused.keeps_what_is_there(), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_pull_has_put_there_is_replaced_and_removed() {
+    let two = Two::new().await;
+    let (folder, notes) = joined(&two).await;
+    two.name_content("notes.txt", b"two");
+    folder.pull(&notes, &notes).await.unwrap();
+    assert_eq!(read(&two, "notes.txt"), "two");
+    folder.remove(&notes).unwrap();
+    assert!(!two.at("inbox/notes.txt").exists());
+    folder.remove(&notes).unwrap();
+    folder.remove(&path("no folder/notes.txt")).unwrap();
+    two.close().await;
+}
+
+#[tokio::test]
+async fn what_was_changed_here_is_neither_replaced_nor_removed() {
+    let two = Two::new().await;
+    let (folder, notes) = joined(&two).await;
+    two.write("inbox/notes.txt", b"mine");
+    two.name_content("notes.txt", b"two");
+    is_kept(folder.pull(&notes, &notes).await);
+    assert!(folder.remove(&notes).unwrap_err().keeps_what_is_there());
+    assert!(folder.pull_all(&Progress::default()).await.is_err());
+    assert_eq!(read(&two, "notes.txt"), "mine");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn what_no_pull_has_put_there_is_neither_replaced_nor_removed() {
+    let two = Two::new().await;
+    let (folder, _) = joined(&two).await;
+    two.write("inbox/own.txt", b"mine");
+    // The other side shares something under the name of the user's file, and changes it.
+    let own = path("own.txt");
+    for bytes in [b"one", b"two"] {
+        two.name_content("own.txt", bytes);
+        is_kept(folder.pull(&own, &own).await);
+        drop(folder.pull_all(&Progress::default()).await);
+    }
+    assert!(folder.remove(&own).unwrap_err().keeps_what_is_there());
+    assert_eq!(read(&two, "own.txt"), "mine");
+    two.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_made_or_removed_through_a_link() {
+    let two = Two::new().await;
+    let (folder, notes) = joined(&two).await;
+    two.write("private/notes.txt", b"mine");
+    std::fs::create_dir(two.at("private/empty")).unwrap();
+    std::os::unix::fs::symlink("../private", two.at("inbox/way")).unwrap();
+    let refused = [
+        folder.pull(&notes, &path("way/x")).await.map(drop),
+        folder.make_folder(&path("way/made")),
+        folder.make_folder(&path("way")),
+        folder.remove(&path("way/notes.txt")),
+        folder.remove_empty(&path("way")),
+        folder.remove_empty(&path("way/empty")),
+    ];
+    assert_eq!(refused.iter().filter(|refused| refused.is_ok()).count(), 0);
+    let mut names: Vec<_> = std::fs::read_dir(two.at("private"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["empty", "notes.txt"]);
+    two.close().await;
+}
