@@ -69,11 +69,6 @@ impl DocTestArgs {
         }
     }
 
-    /// Whether all tests run that there are, doc tests and others.
-    pub(crate) fn takes_all(&self) -> bool {
-        self.wanted() == DocTests::With
-    }
-
     /// Whether nothing else runs.
     pub(crate) fn is_only(&self) -> bool {
         self.doc
@@ -174,6 +169,11 @@ impl BuildArgs {
             DocTests::With if self.targets.are_named() => DocTests::Without,
             wanted => wanted,
         }
+    }
+
+    /// Whether all tests of the workspace run, doc tests and others.
+    pub(crate) fn takes_all_tests(&self, workspace: &Workspace) -> bool {
+        self.takes_all(workspace) && self.doc_tests_wanted() == DocTests::With
     }
 
     /// Whether there may be doc tests to run.
