@@ -1,4 +1,5 @@
-//! Building the tests without running them, with the features that fit this machine, as `test` does.
+//! Building the tests without running them, with the features that fit this machine, as `test`
+//! does.
 
 use std::sync::Arc;
 

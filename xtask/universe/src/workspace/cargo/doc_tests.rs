@@ -59,8 +59,8 @@ impl DocTestArgs {
         }
     }
 
-    /// The same for tests of which none is a doc test. A person who asks for doc tests gets an answer
-    /// about them.
+    /// The same for tests of which none is a doc test. A person who asks for doc tests still gets
+    /// an answer about them.
     #[must_use]
     pub(crate) fn without(&self) -> DocTestArgs {
         DocTestArgs {

@@ -1,5 +1,5 @@
-//! Cargo's configuration, as far as it is about tests: the table `[env]`, the rustdoc that runs those
-//! of the documentation, and whatever else a caller looks up.
+//! Cargo's configuration, as far as it is about tests: the table `[env]`, the rustdoc that runs
+//! those of the documentation, and whatever else a caller looks up.
 //!
 //! Read as cargo reads it: from the `.cargo/config.toml` of the directory and of all its parents,
 //! then from cargo's home, each with the files that it includes; the nearer file wins, and a file
