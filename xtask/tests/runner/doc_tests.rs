@@ -88,8 +88,32 @@ fn doc_tests_are_chosen_left_out_and_filtered() {
         &["--doc", "-F", "documented/extra", "-E", "module(failing)"],
     );
     assert_eq!(run.last_line(), "0 passed, 5 failed, 0 skipped", "{run}");
-    let both = foreign("Cargo.toml", &["--doc", "--no-doc"]);
-    assert_eq!(both.code, Some(2), "{both}");
+    for other in ["--no-doc", "--lib", "--tests", "--no-run"] {
+        let both = foreign("Cargo.toml", &["--doc", other]);
+        assert_eq!(both.code, Some(2), "{both}");
+    }
+}
+
+#[test]
+fn chosen_targets_and_a_mere_build_leave_doc_tests_out() {
+    let package = library("/// ```\n/// ```\npub fn documented() {}\n#[test]\nfn passes() {}\n");
+    package.add_to_manifest(
+        "[[workspace.metadata.universe.test.overrides]]\nfilter = \"binary(#doc/*)\"\ntimeout = \"40s\"\n",
+    );
+    for targets in ["--lib", "--bins", "--all-targets"] {
+        let run = package.run("test", &[targets, "--no-tests=pass"]);
+        assert_eq!(run.code, Some(0), "{run}");
+        // Neither a test, nor a warning about the override.
+        assert!(!run.stdout.contains("doc/"), "{run}");
+    }
+    let build = package.run("test", &["--no-run"]);
+    assert!(build.code == Some(0) && !build.stdout.contains("doc/"), "{build}");
+    let archived = package.manifest().with_file_name("a.tar").display().to_string();
+    let refused = package.run("archive", &["--doc", &archived]);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    let all = package.test();
+    let passed = "] scratch::doc/scratch src/lib.rs - documented (line 1)\n";
+    assert!(all.stdout.contains(passed), "{all}");
 }
 
 #[test]

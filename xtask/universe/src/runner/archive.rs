@@ -86,12 +86,8 @@ impl ArchiveArgs {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = args.build.workspace()?;
     let included = included(&workspace)?;
-    let build_args = BuildArgs {
-        doc_tests: args.build.doc_tests.without(),
-        ..args.build.clone()
-    };
     let Built { features, build } =
-        runtime::block_on(build_only(&workspace, &build_args, Isolation::default()))??;
+        runtime::block_on(build_only(&workspace, &args.build, Isolation::default()))??;
     let packed = archive::pack(&workspace, (&build, &features), &included, &args.file)?;
     let console = Console::new();
     console.line(&line(&args.file, &packed));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::base::exit::Stop;
+use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::machine::capability::detect;
 use crate::runner::discover::{self, Built};
@@ -14,15 +15,24 @@ use crate::sandbox::isolation::Isolation;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 
-/// Builds the tests. Capabilities are tried at that level of isolation.
+/// Builds the tests, without the doc tests, which rustdoc builds when they run. Capabilities are
+/// tried at that level of isolation.
 ///
 /// # Errors
-/// When the build fails, or is interrupted.
+/// When only doc tests were requested, the build fails, or is interrupted.
 pub(crate) async fn build_only(
     workspace: &Workspace,
     args: &BuildArgs,
     isolation: Isolation,
 ) -> Result<Built, Stop> {
+    if args.doc_tests.is_only() {
+        let message = "`--doc` has nothing to build: rustdoc builds each doc test when it runs";
+        return Err(Stop::new(Exit::Usage, FailureKind::Usage, message));
+    }
+    let args = &BuildArgs {
+        doc_tests: args.doc_tests.without(),
+        ..args.clone()
+    };
     let mut interrupts = Interrupts::listen()?;
     let mut capabilities = detect(args.fuse.mode, &workspace.config);
     let scratch = tempfile::tempdir().context("could not create a temporary directory")?;

@@ -112,7 +112,7 @@ pub(crate) async fn discover(
         capabilities,
         environment,
         tests,
-        is_all: args.takes_all(workspace) && args.doc_tests.takes_all(),
+        is_all: args.takes_all_tests(workspace),
     })
 }
 

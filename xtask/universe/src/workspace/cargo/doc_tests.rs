@@ -59,19 +59,14 @@ impl DocTestArgs {
         }
     }
 
-    /// The same for tests of which none is a doc test. A person who asks for doc tests gets an
-    /// answer about them.
+    /// The same for tests of which none is a doc test. A person who asks for doc tests still gets
+    /// an answer about them.
     #[must_use]
     pub(crate) fn without(&self) -> DocTestArgs {
         DocTestArgs {
             no_doc: !self.doc,
             ..self.clone()
         }
-    }
-
-    /// Whether all tests run that there are, doc tests and others.
-    pub(crate) fn takes_all(&self) -> bool {
-        self.wanted() == DocTests::With
     }
 
     /// Whether nothing else runs.
@@ -174,6 +169,11 @@ impl BuildArgs {
             DocTests::With if self.targets.are_named() => DocTests::Without,
             wanted => wanted,
         }
+    }
+
+    /// Whether all tests of the workspace run, doc tests and others.
+    pub(crate) fn takes_all_tests(&self, workspace: &Workspace) -> bool {
+        self.takes_all(workspace) && self.doc_tests_wanted() == DocTests::With
     }
 
     /// Whether there may be doc tests to run.
