@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use cargo_universe::Invocation;
 use clap::Parser;
 
-use chores::{bench, ci, compat, conformance, demo, mutations, tidy};
+use chores::{bench, ci, compat, conformance, demo, mutations, readers, tidy};
 
 /// Test tandem, and do the chores of its repository
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ enum Command {
     Conformance(conformance::Args),
     Bench(bench::Args),
     Compat(compat::Args),
+    Readers(readers::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +39,6 @@ fn main() -> ExitCode {
         Command::Conformance(args) => conformance::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Compat(args) => compat::run(&args),
+        Command::Readers(args) => readers::run(&args),
     })
 }

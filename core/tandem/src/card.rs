@@ -6,12 +6,11 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
+use crate::limits::SHARE_NAME_LEN_MAX;
 use crate::screen::clean;
 
 /// The format that this version writes. A higher one is read as far as it is understood.
 const FORMAT: u32 = 1;
-/// Longest name of a share, in bytes: that of a file name almost everywhere.
-const NAME_LEN: usize = 255;
 
 /// One side's card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +52,7 @@ impl Card {
     pub(crate) fn folder_name(&self) -> Option<&str> {
         let name = self.name.as_deref()?;
         let parsed = tandem_core::catalog::SharePath::parse(name).ok()?;
-        let is_one = !name.contains('/') && name.len() <= NAME_LEN && parsed.as_str() == name;
+        let is_one = !name.contains('/') && name.len() <= SHARE_NAME_LEN_MAX && parsed.as_str() == name;
         let is_plain = !name.starts_with('.') && clean(name) == name;
         (is_one && is_plain).then_some(name)
     }

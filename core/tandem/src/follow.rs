@@ -9,10 +9,8 @@ use std::path::{Path, PathBuf};
 use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
+use crate::limits::NAMES_TRIED_MAX;
 use crate::screen::{clean, say};
-
-/// How many names are tried for a version that goes beside a changed file.
-const NAMES_TRIED: u32 = 1000;
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -187,7 +185,7 @@ impl<'a> Follower<'a> {
             SharePath::parse(name.to_str()?).ok()
         };
         let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
-        (1..=NAMES_TRIED).filter_map(name).find(is_free)
+        (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
     }
 
     fn report(&self, path: &SharePath, result: Result<(), PullError>) -> Brought {

@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use indicatif::ProgressBar;
 use tandem_core::clock::Clock;
@@ -15,17 +14,14 @@ use url::Url;
 use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
+use crate::limits::{BAR_INTERVAL, LIST_TIMEOUT};
 use crate::pair::{Friend, Own, Verify};
 use crate::place::Invited;
 use crate::screen::{self, say};
 use crate::signals::{Ended, Signals};
 
-/// How long the list of what is shared may take to arrive after connecting.
-const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The folder for a share that has no name which can be used.
 const UNNAMED: &str = "shared";
-/// How often the bar shows the progress.
-const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Bring what another person shares into a folder: asks for the code, pulls everything, follows
 #[derive(Debug, clap::Args)]

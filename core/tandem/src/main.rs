@@ -5,6 +5,7 @@ mod exit;
 mod follow;
 mod home;
 mod join;
+mod limits;
 mod pair;
 mod place;
 mod relay_here;

@@ -3,17 +3,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::ops::RangeInclusive;
 
 use tandem_core::rendezvous::{InvitationCode, Role};
 use tandem_relay::{LookupToken, Relay, RelayConfig};
 use url::Url;
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::limits::PORTS;
 use crate::place::Place;
-
-/// The ports that tandem listens on, for firewalls.
-const PORTS: RangeInclusive<u16> = 26_000..=27_000;
 
 /// A running relay for one code.
 #[derive(Debug)]

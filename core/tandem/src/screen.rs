@@ -9,9 +9,8 @@ use tandem_core::printable::Printable;
 use tandem_core::transfer::Progress;
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::limits::BAR_DRAWS_PER_SECOND;
 
-/// How often a progress bar is drawn, per second.
-const DRAWS_PER_SECOND: u8 = 10;
 const BAR: &str = "{bytes}/{total_bytes} {bar:24} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Says one line to the person. If standard error is closed, nobody reads it.
@@ -74,7 +73,7 @@ pub(crate) fn count(count: usize, noun: &str) -> String {
 
 /// A bar that follows a pull; it is only drawn on a terminal.
 pub(crate) fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND));
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(BAR_DRAWS_PER_SECOND));
     if let Ok(style) = ProgressStyle::with_template(BAR) {
         bar.set_style(style);
     }

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tandem_core::pairing::Invitation;
 use tandem_core::peer::{Event, Peer, SkippedFile};
@@ -11,6 +10,7 @@ use url::Url;
 
 use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::limits::MINUTE;
 use crate::pair::{Own, Verify};
 use crate::place::{Invited, Place};
 use crate::relay_here::RelayHere;
@@ -31,8 +31,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "relay")]
     at: Option<String>,
     /// Let the code expire after that many minutes, at most 1440
-    #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1440))]
-    expires: u64,
+    #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    expires: u32,
     /// Wait for a yes to the check of the pair on both sides before anything is shared
     #[arg(long)]
     verify: bool,
@@ -80,7 +80,7 @@ async fn serve(
         (None, Some(here)) => here.place(own.peer.addresses()),
         (None, None) => Place::of_relay(relay.clone()),
     };
-    let lifetime = Duration::from_secs(60 * args.expires);
+    let lifetime = MINUTE * args.expires;
     let mut invitation = Invitation::offer(code, lifetime, own.pairing(relay)?).await?;
     show(invitation.code(), &place, args.expires)?;
     let card = Card::new(name, own.peer.list().len(), own.peer.addresses()).to_bytes()?;
@@ -168,7 +168,7 @@ fn name_of(path: &Path) -> Option<String> {
 }
 
 /// The code alone on standard output, everything else for the person.
-fn show(code: &InvitationCode, place: &Place, minutes: u64) -> Result<(), Failure> {
+fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failure> {
     let text = format!("{code}@{place}");
     // What is shown can be read again.
     debug_assert_eq!(

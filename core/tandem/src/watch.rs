@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tandem_core::catalog::SharePath;
@@ -15,11 +14,8 @@ use tandem_core::clock::Clock;
 use tandem_core::peer::{Peer, ShareError};
 use tokio::sync::Notify;
 
+use crate::limits::CHANGES_COLLECTED_FOR;
 use crate::screen::{clean, say};
-
-/// How long reports are collected, so that a program that writes a file in pieces causes one new
-/// version.
-const QUIET: Duration = Duration::from_millis(100);
 
 /// A shared path of this machine, and its name in the share; `None` for the share itself.
 #[derive(Debug, Clone)]
@@ -75,7 +71,7 @@ impl Watch {
         let clock = Clock::system();
         loop {
             self.reported.arrived.notified().await;
-            clock.sleep_until(clock.now() + QUIET).await;
+            clock.sleep_until(clock.now() + CHANGES_COLLECTED_FOR).await;
             for path in self.reported.take() {
                 self.look(peer, &path).await;
             }

@@ -147,10 +147,7 @@ impl Args {
 
 async fn build(workspace: &Workspace, interrupts: &mut Interrupts) -> Result<PathBuf, Stop> {
     let capabilities = capabilities::tried(workspace, FuseMode::On).await?;
-    let args = BuildArgs {
-        release: true,
-        ..BuildArgs::default()
-    };
+    let args = BuildArgs::optimised();
     let mut built = binary::build(workspace, &capabilities, &[BINARY], &args, interrupts).await?;
     built.remove(BINARY).ok_or_else(|| {
         Stop::new(

@@ -25,7 +25,7 @@ use cargo_universe::workspace::cargo;
 use cargo_universe::workspace::metadata::Workspace;
 
 /// Run everything that CI runs: formatting, lints, the rules of this repository, the runner's
-/// tests, doc tests, and the suite, also with `cargo test` and nextest
+/// tests, and the suite with its doc tests, also with `cargo test` and nextest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Continue after a failed step
@@ -50,7 +50,7 @@ type Step = (&'static str, fn(&Bench) -> anyhow::Result<()>);
 
 /// xtask's own tests that need a capability. Each builds and runs a workspace. Requirements for the
 /// suite apply to them, too.
-const OWN_TESTS_WITH_NEEDS: [&str; 7] = [
+const OWN_TESTS_WITH_NEEDS: [&str; 8] = [
     "--package=xtask",
     // Contains the probe, without which nothing proves that FUSE works.
     "--package=tandem-tests",
@@ -60,14 +60,14 @@ const OWN_TESTS_WITH_NEEDS: [&str; 7] = [
     "--global-timeout=10m",
     "--timeout=2m",
     "--no-tests=pass",
+    "--no-doc",
 ];
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 8] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tidy", tidy_rules),
     ("xtask's own tests", own_tests),
-    ("doc tests", doc_tests),
     ("mutations", mutations_apply),
     ("tests", tests),
     ("report", report),
@@ -168,15 +168,6 @@ fn own_tests(bench: &Bench) -> anyhow::Result<()> {
     let command = wishes.fold(command, |command, name| command.env_remove(name));
     let required = bench.test.require.iter().map(|name| format!("--require={name}"));
     bench.run_ours(command.args(OWN_TESTS_WITH_NEEDS).args(required))
-}
-
-/// With the features of the tests, so that both share compiled crates.
-fn doc_tests(bench: &Bench) -> anyhow::Result<()> {
-    let features = bench.test_features()?.join(",");
-    let command = bench
-        .cargo()
-        .args(["test", "--doc", "--workspace", "--exclude", "xtask"]);
-    bench.run(command.args(["--features", &features]))
 }
 
 fn mutations_apply(_: &Bench) -> anyhow::Result<()> {

@@ -111,6 +111,7 @@ async fn story(args: &Args, workspace: &Workspace) -> Result<Exit, Stop> {
         suites: vec![suite(started, cases)],
         setup_failure: interrupted.map(interruption),
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     };
     directory.publish(&junit::to_xml(&report, Dialect::default())?, None)?;
@@ -147,10 +148,7 @@ async fn prepare(
     if args.on == On::Plain {
         return Ok((capabilities, None));
     }
-    let build = BuildArgs {
-        release: true,
-        ..BuildArgs::default()
-    };
+    let build = BuildArgs::optimised();
     let probe = workspace.config.probe.as_ref();
     let probe = probe.map(|probe| probe.binary.as_str());
     let names: Vec<&str> = [MOUNTPOINT].into_iter().chain(probe).collect();

@@ -34,6 +34,14 @@ pub(crate) const DIFFERENCES_SHOWN_MAX: usize = 20;
 /// Lines from the end of a failed runner's output that are shown.
 pub(crate) const OUTPUT_LINES_MAX: usize = 80;
 
+// ---- readers ----
+
+/// Characters that are compared at each end of a text. Reports shorten long texts in the middle,
+/// and keep more than this at each end.
+pub(crate) const COMPARED_LEN_MAX: usize = 1000;
+/// Lines from the end of a run's output that are shown if it ended in an unexpected way.
+pub(crate) const SAMPLE_OUTPUT_LINES_MAX: usize = 20;
+
 // ---- conformance ----
 
 /// Time limit of fsx. 100,000 operations, many of which wait for the disk, took from 30 s to 225 s

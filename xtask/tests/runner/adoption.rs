@@ -152,6 +152,7 @@ fn keys_of(table: &str) -> Vec<String> {
 fn readme_has_every_key_that_the_parser_knows_and_no_other() {
     let tables = [
         ("features.x", "features.NAME"),
+        ("archive", "archive"),
         ("probe", "probe"),
         ("capabilities.x", "capabilities.NAME"),
         ("programs.x", "programs.NAME"),

@@ -131,9 +131,12 @@ fn a_service_counts_where_the_tests_can_reach_it() {
     let run = package.test();
     if run.stdout.contains(" in the box\n") {
         assert_eq!(line(&run), ONE_SKIPPED, "{run}");
+        let host = needing_x(&format!("tcp = \"127.0.0.1:{port}\"\nnetwork = \"host\""));
+        let on_host = host.test();
+        assert_eq!(line(&on_host), ONE_PASSED, "{on_host}");
         let page = package.run("doctor", &["--quick"]);
         assert!(page.stdout.contains("though it can be reached outside"), "{page}");
-        assert!(page.stdout.contains("hint: `--isolate process`"), "{page}");
+        assert!(page.stdout.contains("hint: `network = \"host\"`"), "{page}");
     } else {
         assert_eq!(line(&run), ONE_PASSED, "{run}");
     }

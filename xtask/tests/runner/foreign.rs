@@ -9,7 +9,8 @@ fn manifest(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(of)
 }
 
-fn foreign(manifest_of: &str, arguments: &[&str]) -> Run {
+/// Runs `xtask test` on the workspace of this manifest.
+pub(super) fn foreign(manifest_of: &str, arguments: &[&str]) -> Run {
     Setup {
         manifest: manifest(manifest_of),
         target: "foreign",
@@ -23,7 +24,7 @@ fn every_kind_of_target_runs_as_it_does_under_cargo_test() {
     let run = foreign("Cargo.toml", &[]);
     assert_eq!(
         (run.code, run.last_line()),
-        (Some(0), "8 passed, 0 failed, 1 skipped"),
+        (Some(0), "14 passed, 0 failed, 2 skipped"),
         "{run}"
     );
     for part in [
@@ -31,6 +32,8 @@ fn every_kind_of_target_runs_as_it_does_under_cargo_test() {
         "] plain::plain tests::panics\n",
         "] plain::test/plain finds_the_binary_of_its_package\n",
         "] plain::mute mute\n",
+        "] macros::doc/macros macros/src/lib.rs - nothing (line 7)\n",
+        "] documented::doc/documented documented/src/lib.rs - two (line 6)\n",
         "is_ignored_for_a_reason_that_looks_like_a_need: it needs patience\n",
     ] {
         assert!(run.stdout.contains(part), "{part}\n{run}");
@@ -43,13 +46,13 @@ fn packages_and_features_are_selected_as_by_cargo() {
         (
             "Cargo.toml",
             &["-p", "macros"][..],
-            "2 passed, 0 failed, 0 skipped",
+            "3 passed, 0 failed, 0 skipped",
         ),
-        ("macros/Cargo.toml", &[], "2 passed, 0 failed, 0 skipped"),
+        ("macros/Cargo.toml", &[], "3 passed, 0 failed, 0 skipped"),
         (
             "macros/Cargo.toml",
             &["--workspace"],
-            "8 passed, 0 failed, 1 skipped",
+            "14 passed, 0 failed, 2 skipped",
         ),
         (
             "plain/Cargo.toml",
@@ -67,7 +70,7 @@ fn a_harness_of_its_own_that_fails_is_a_failed_test() {
     let run = foreign("Cargo.toml", &["-F", "plain/extra"]);
     assert_eq!(
         (run.code, run.last_line()),
-        (Some(100), "8 passed, 2 failed, 1 skipped"),
+        (Some(100), "14 passed, 2 failed, 2 skipped"),
         "{run}"
     );
     for part in [

@@ -6,11 +6,17 @@
 #![cfg(unix)]
 
 mod adoption;
+mod archive;
 mod capabilities;
+mod cargo_flags;
+mod cargo_settings;
+mod debugging;
+mod doc_tests;
 mod foreign;
 mod guard;
 mod heavy;
 mod interruption;
+mod network;
 mod outcomes;
 mod ownership;
 mod profiles;
@@ -22,4 +28,5 @@ mod shared;
 mod stuck;
 mod subsets;
 mod support;
+mod terminal;
 mod unfriendly;

@@ -287,7 +287,7 @@ fn without_the_box_tests_still_run_and_the_reason_is_reported() {
     };
     let refused = start(&["good::passes", "leaks::a_daemon"]);
     assert_eq!(refused.last_line(), "3 passed, 0 failed, 0 skipped", "{refused}");
-    let reason = "tree; no box: the kernel refused a user namespace: No space left on device";
+    let reason = "tree; no box: the kernel refused a network namespace: No space left on device";
     assert!(
         refused.stdout.contains(&format!("isolation: {reason}")),
         "{refused}"

@@ -31,11 +31,11 @@ fn a_profile_is_printed_reported_and_applied() {
 fn a_variable_overrides_the_profile_and_an_option_overrides_both() {
     let profile = ("XTASK_TEST_PROFILE", "hurried");
     let run = with_variables(&["good::passes"], &[profile]);
-    assert!(run.stdout.contains("tests, 3 at a time"), "{run}");
+    assert!(run.stdout.contains("test, 3 at a time"), "{run}");
     let run = with_variables(&["good::passes"], &[profile, ("XTASK_TEST_JOBS", "4")]);
-    assert!(run.stdout.contains("tests, 4 at a time"), "{run}");
+    assert!(run.stdout.contains("test, 4 at a time"), "{run}");
     let run = with_variables(&["good::passes", "-j5"], &[profile, ("XTASK_TEST_JOBS", "4")]);
-    assert!(run.stdout.contains("tests, 5 at a time"), "{run}");
+    assert!(run.stdout.contains("test, 5 at a time"), "{run}");
 }
 
 #[test]

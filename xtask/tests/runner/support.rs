@@ -193,9 +193,8 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Starts it.
-    pub(crate) fn start(&self) -> Running {
-        let own = must("make a temporary directory", tempfile::tempdir());
+    /// The command, for a run with this directory for all its temporary files.
+    pub(crate) fn command(&self, own: &Path) -> Command {
         let xtask = env!("CARGO_BIN_EXE_xtask");
         let mut command = match self.script {
             None => Command::new(xtask),
@@ -215,7 +214,7 @@ impl<'a> Setup<'a> {
             command.env_remove(name);
         }
         if self.subcommand == "test" {
-            command.env("XTASK_TEST_JUNIT", own.path().join("junit.xml"));
+            command.env("XTASK_TEST_JUNIT", own.join("junit.xml"));
         }
         // A scratch package has its own target directory, whatever ours is, and a run must not send
         // annotations to the CI system that runs us.
@@ -229,11 +228,18 @@ impl<'a> Setup<'a> {
             );
         }
         command
-            .env("TMPDIR", own.path())
+            .env("TMPDIR", own)
             // The time limits that a test sets apply as they are, even on a busy machine.
             .env("XTASK_TEST_STRETCH", "1")
-            .env("RUNNER_TEST", mark(own.path()))
+            .env("RUNNER_TEST", mark(own))
             .envs(self.variables.iter().copied());
+        command
+    }
+
+    /// Starts it.
+    pub(crate) fn start(&self) -> Running {
+        let own = must("make a temporary directory", tempfile::tempdir());
+        let mut command = self.command(own.path());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -21,6 +21,7 @@ pub mod mounts;
 pub mod os;
 pub mod private_directory;
 pub mod procfs;
+pub(crate) mod program;
 pub mod regular_file;
 pub mod runtime;
 pub mod terminal;

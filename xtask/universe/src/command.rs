@@ -1,5 +1,6 @@
 //! The subcommands as one enum, and the `main` of a program that has them.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::invocation::Invocation;
 use crate::base::{disarm, os, text, variables};
 use crate::machine::capability;
-use crate::runner::{completions, doctor, init, list, report, sweep, test};
+use crate::runner::{archive, completions, doctor, init, libtest_words, list, report, sweep, test};
 
 /// The subcommands of the runner, for flattening into those of a program.
 #[derive(Debug, clap::Subcommand)]
@@ -22,9 +23,10 @@ pub enum Command {
     Report(report::Args),
     Sweep(sweep::Args),
     Completions(completions::Args),
-    List(list::Args),
+    List(Box<list::Args>),
     Doctor(doctor::Args),
     Init(init::Args),
+    Archive(Box<archive::Args>),
 }
 
 impl Command {
@@ -34,20 +36,22 @@ impl Command {
     /// When there is neither a run nor a report. The error carries the exit code.
     pub fn run<P: Parser>(self) -> anyhow::Result<ExitCode> {
         match self {
-            Command::Test(args) => test::run(&args, &words_of_the_subcommand()),
+            Command::Test(args) => test::run(&args, &words_of_the_subcommand()?),
             Command::Report(args) => report::run(&args),
             Command::Sweep(args) => sweep::run(&args),
             Command::Completions(args) => completions::run(&args, P::command()),
             Command::List(args) => list::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Init(args) => init::run(&args),
+            Command::Archive(args) => archive::run(&args),
         }
     }
 }
 
 /// The command line after the name of the subcommand.
-fn words_of_the_subcommand() -> Vec<std::ffi::OsString> {
-    Invocation::current().words().into_iter().skip(2).collect()
+fn words_of_the_subcommand() -> Result<Vec<OsString>, Stop> {
+    let words = libtest_words::translated(Invocation::current().words())?;
+    Ok(words.into_iter().skip(2).collect())
 }
 
 /// The `main` of a program with the subcommands `P`: parses the command line, runs the subcommand,
@@ -62,11 +66,16 @@ pub fn main<P: Parser>(invocation: Invocation, run: impl FnOnce(P) -> anyhow::Re
     if let Some(code) = capability::run_if_asked() {
         return code;
     }
+    if let Some(code) = crate::workspace::cargo::doc_tests::run_if_asked() {
+        return code;
+    }
     if let Some(code) = crate::runner::execution::scripts::helper::run_if_asked() {
         return code;
     }
     invocation.set();
-    run(variables::parse(&invocation.words())).unwrap_or_else(|error| {
+    let words = libtest_words::translated(invocation.words()).map_err(anyhow::Error::from);
+    let ended = words.and_then(|words| run(variables::parse(&words)));
+    ended.unwrap_or_else(|error| {
         // If standard error is closed, there is no way to report the error.
         let message = text::plain_text(format!("error: {error:#}").as_bytes());
         writeln!(std::io::stderr(), "{}", disarm::disarmed(&message)).ok();

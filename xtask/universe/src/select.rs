@@ -4,9 +4,11 @@
 //! Pure functions of the list of tests, the options, the capabilities and the history.
 
 pub mod demand;
+pub(crate) mod doc_test;
 pub mod filter;
 pub mod history;
 pub mod ignore;
+pub mod ignored;
 pub mod overrides;
 pub mod plan;
 pub mod repeat;

@@ -3,6 +3,10 @@
 use proc_macro::TokenStream;
 
 /// Expands to nothing.
+///
+/// ```
+/// macros::nothing!(no matter what);
+/// ```
 #[proc_macro]
 pub fn nothing(_: TokenStream) -> TokenStream {
     TokenStream::new()

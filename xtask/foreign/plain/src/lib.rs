@@ -10,6 +10,7 @@ mod tests {
         assert_eq!(var("CARGO_PKG_README").unwrap(), "no such file");
         assert_eq!(var("FOREIGN_BUILT").unwrap(), "by the build script");
         assert!(std::path::Path::new(&var("OUT_DIR").unwrap()).is_dir());
+        assert!(var("CARGO_BIN_EXE_twin").is_err(), "only integration tests get it");
     }
 
     #[test]

@@ -61,22 +61,19 @@ impl Outcomes {
         outcomes
     }
 
-    /// The outcomes that this runner prints.
+    /// The outcomes in the events that this runner prints. The last event of a test counts.
     pub(super) fn of_xtask(output: &Output, listed: &[Listed]) -> Outcomes {
+        let stdout = text(&output.stdout);
+        let events = stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Event>(line).ok());
+        let cases = events.filter_map(|event| event.case);
+        let last: BTreeMap<String, Case> = cases.map(|case| (case.id.clone(), case)).collect();
         let mut outcomes = Outcomes::default();
-        for line in text(&output.stdout).lines() {
-            let Some((outcome, rest)) = our_line(line) else {
-                continue;
-            };
-            // The reason of a skip follows its name.
-            let is_it = |test: &&Listed| {
-                let rest = rest.strip_prefix(test.binary.as_str());
-                let rest = rest.and_then(|rest| rest.strip_prefix(' '));
-                let rest = rest.and_then(|rest| rest.strip_prefix(test.name.as_str()));
-                rest.is_some_and(|rest| rest.is_empty() || outcome == "ignored" && rest.starts_with(": "))
-            };
-            let name = listed.iter().find(is_it).map_or(rest, |test| &test.name);
-            outcomes.add(name, outcome);
+        for case in last.values() {
+            let is_it = |test: &&Listed| case.id == format!("{}${}", test.binary, test.name);
+            let name = listed.iter().find(is_it).map_or(&case.id, |test| &test.name);
+            outcomes.add(name, case.outcome());
         }
         outcomes
     }
@@ -111,14 +108,16 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// `test NAME - should panic ... ignored, REASON`
+/// `test NAME - should panic ... ignored, REASON`; the name of a doc test has ` - ` in it, too.
 fn cargos_line(line: &str) -> Option<(&str, &'static str)> {
     let rest = line.strip_prefix("test ")?;
     let (name, outcome) = [(" ... ok", "passed"), (" ... FAILED", "failed")]
         .into_iter()
         .find_map(|(end, outcome)| Some((rest.strip_suffix(end)?, outcome)))
         .or_else(|| Some((rest.split_once(" ... ignored")?.0, "ignored")))?;
-    Some((name.strip_suffix(" - should panic").unwrap_or(name), outcome))
+    let remarks = [" - should panic", " - compile fail", " - compile"];
+    let plain = remarks.into_iter().find_map(|remark| name.strip_suffix(remark));
+    Some((plain.unwrap_or(name), outcome))
 }
 
 /// `SIGABRT [   0.012s] ( 1/14) package::binary NAME`
@@ -136,20 +135,39 @@ fn nextests_line(line: &str) -> Option<(&str, &'static str)> {
     Some((name, outcome))
 }
 
-/// `PASS [   0.012s] package::binary NAME`
-fn our_line(line: &str) -> Option<(&'static str, &str)> {
-    let outcome = match line.get(..6)? {
-        "PASS [" => "passed",
-        "FAIL [" | "DIED [" | "TIME [" => "failed",
-        "SKIP [" => "ignored",
-        _ => return None,
-    };
-    Some((outcome, line.split_once("] ")?.1))
+/// An event of this runner; those of tests have a case.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    case: Option<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    /// `package::binary$name`
+    id: String,
+    outcome: Status,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    status: String,
+}
+
+impl Case {
+    fn outcome(&self) -> &'static str {
+        match self.outcome.status.as_str() {
+            "passed" => "passed",
+            "skipped" => "ignored",
+            _ => "failed",
+        }
+    }
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
@@ -181,8 +199,24 @@ mod tests {
 
     const CARGO: &str = "\nrunning 1 test\ntest a::b - should panic ... ok\n\ntest result: ok. 1 passed\n\
         test a::b ... FAILED\ntest slow ... ignored, takes: long\n";
-    const OURS: &str = "running 3 of 4 tests, 2 at a time\nPASS [   0.001s] p::p a::b\nFAIL [   0.001s] p::t a::b\n\
-        SKIP [         ] p::t slow: takes: long\nPASS [   0.001s] p::ui ui\n\na failure, again: FAIL\n";
+    /// The events of a run with these outcomes, each as id and status.
+    fn ours(cases: &[(&str, &str)]) -> String {
+        let event = |(id, status): &(&str, &str)| {
+            let case = json!({"id": id, "outcome": {"status": status}});
+            let discovered =
+                json!({"type": "discovered", "case": {"id": id, "outcome": {"status": "skipped"}}});
+            let finish = json!({"type": "finish", "case": case});
+            format!("{discovered}\n{}\n{finish}\n", json!({"type": "start", "id": id}))
+        };
+        cases.iter().map(event).collect()
+    }
+
+    const OURS: [(&str, &str); 4] = [
+        ("p::p$a::b", "passed"),
+        ("p::t$a::b", "failed"),
+        ("p::t$slow", "skipped"),
+        ("p::ui$ui", "passed"),
+    ];
 
     const BY: [&str; 2] = ["`cargo test`", "`cargo xtask test`"];
 
@@ -209,9 +243,37 @@ mod tests {
     }
 
     #[test]
+    fn the_remarks_of_rustdoc_are_no_part_of_a_doc_tests_name() {
+        for (line, name, outcome) in [
+            (
+                "test src/lib.rs - one (line 2) ... ok",
+                "src/lib.rs - one (line 2)",
+                "passed",
+            ),
+            (
+                "test src/lib.rs - (line 2) - compile fail ... FAILED",
+                "src/lib.rs - (line 2)",
+                "failed",
+            ),
+            (
+                "test src/lib.rs - (line 2) - compile ... ok",
+                "src/lib.rs - (line 2)",
+                "passed",
+            ),
+            (
+                "test src/lib.rs - (line 2) ... ignored",
+                "src/lib.rs - (line 2)",
+                "ignored",
+            ),
+        ] {
+            assert_eq!(cargos_line(line), Some((name, outcome)));
+        }
+    }
+
+    #[test]
     fn equal_outcomes_are_equal_from_every_runner() {
         let theirs = Outcomes::of_cargo(&output(CARGO, ""), &listed());
-        let ours = Outcomes::of_xtask(&output(OURS, ""), &listed());
+        let ours = Outcomes::of_xtask(&output(&ours(&OURS), ""), &listed());
         assert_eq!(theirs, ours);
         assert_eq!(theirs.differences(&ours, BY), [""; 0]);
         assert_eq!(theirs.0.values().sum::<usize>(), 4);
@@ -223,13 +285,9 @@ mod tests {
             &output(CARGO, "error: 1 target failed:\n    `--test ui`\n"),
             &listed(),
         );
-        let ours = Outcomes::of_xtask(
-            &output(
-                &OURS.replace("PASS [   0.001s] p::p", "DIED [   0.001s] p::p"),
-                "",
-            ),
-            &listed(),
-        );
+        let mut died = OURS;
+        died[0].1 = "errored";
+        let ours = Outcomes::of_xtask(&output(&ours(&died), ""), &listed());
         let differences = theirs.differences(&ours, BY);
         assert_eq!(differences.len(), 4, "{differences:?}");
         assert_eq!(

@@ -1,5 +1,5 @@
 //! This workspace's own suite under `cargo test` and `cargo nextest run`: both must pass on it and
-//! run every test without needs.
+//! run every test without needs, `cargo test` also the doc tests.
 //!
 //! The expected outcomes come from our list, so that nothing runs a third time: a runner that does
 //! not know the capabilities ignores tests with needs.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::outcomes::{Listed, Outcomes};
-use super::{Place, captured, cargo_command, listed, timed};
+use super::{DOC_TESTS, Place, WITHOUT_DOC_TESTS, captured, cargo_command, listed, timed};
 use crate::chores::limits::OUTPUT_LINES_MAX;
 use cargo_universe::runner::console::Console;
 use cargo_universe::workspace::metadata::Workspace;
@@ -19,13 +19,23 @@ use cargo_universe::workspace::metadata::Workspace;
 struct Runner {
     name: &'static str,
     arguments: &'static [&'static str],
+    /// The option of our list for the tests that it runs.
+    listed: &'static str,
     /// The output stream that shows the outcome of each test.
     outcomes: fn(&Output, &[Listed]) -> Outcomes,
 }
 
 const CARGO_TEST: Runner = Runner {
     name: "cargo test",
-    arguments: &["test", "--no-fail-fast"],
+    arguments: &["test", "--no-fail-fast", "--lib", "--bins", "--tests"],
+    listed: WITHOUT_DOC_TESTS,
+    outcomes: Outcomes::of_cargo,
+};
+
+const CARGO_DOC_TEST: Runner = Runner {
+    name: "cargo test --doc",
+    arguments: &["test", "--no-fail-fast", "--doc"],
+    listed: DOC_TESTS,
     outcomes: Outcomes::of_cargo,
 };
 
@@ -39,23 +49,29 @@ const NEXTEST: Runner = Runner {
         "--status-level=all",
         "--final-status-level=none",
         "--failure-output=immediate",
+        "--lib",
+        "--bins",
+        "--tests",
     ],
+    listed: WITHOUT_DOC_TESTS,
     outcomes: |output, _| Outcomes::of_nextest(output),
 };
 
-/// Runs both, built with these features, given as `package/feature`; nextest only if it is
+/// Runs them, built with these features, given as `package/feature`; nextest only if it is
 /// installed.
 ///
 /// # Errors
 /// When one of them fails, or does not run the tests that it should.
 pub(crate) fn check(workspace: &Workspace, features: &[String]) -> anyhow::Result<()> {
     let console = Console::new();
-    let listed = listed(place(workspace))?;
-    let mut wrong = runs(&CARGO_TEST, workspace, features, &listed)?.show(&console);
+    let mut wrong = Vec::new();
+    for runner in [CARGO_TEST, CARGO_DOC_TEST] {
+        wrong.extend(runs(&runner, workspace, features)?.show(&console));
+    }
     let mut asked = cargo_command();
     asked.args(["nextest", "--version"]);
     if captured(asked, place(workspace)).is_ok_and(|output| output.status.success()) {
-        wrong.extend(runs(&NEXTEST, workspace, features, &listed)?.show(&console));
+        wrong.extend(runs(&NEXTEST, workspace, features)?.show(&console));
     } else {
         console.line(&format!("{}: skipped, it is not installed", NEXTEST.name));
     }
@@ -69,6 +85,7 @@ fn place(workspace: &Workspace) -> Place<'_> {
     Place {
         directory: &workspace.root,
         target: &workspace.target_directory,
+        features: None,
     }
 }
 
@@ -83,26 +100,20 @@ struct Ran {
     end: String,
 }
 
-fn runs(
-    runner: &Runner,
-    workspace: &Workspace,
-    features: &[String],
-    listed: &[Listed],
-) -> anyhow::Result<Ran> {
+fn runs(runner: &Runner, workspace: &Workspace, features: &[String]) -> anyhow::Result<Ran> {
+    let listed = listed(place(workspace), runner.listed)?;
     let mut command = cargo_command();
-    command
-        .args(runner.arguments)
-        .args(["--lib", "--bins", "--tests"]);
+    command.args(runner.arguments);
     command.args(["--workspace", concat!("--exclude=", env!("CARGO_PKG_NAME"))]);
     command.args(features.iter().map(|feature| format!("--features={feature}")));
     let (output, elapsed) = timed(|| captured(command, place(workspace)))?;
-    let theirs = (runner.outcomes)(&output, listed);
+    let theirs = (runner.outcomes)(&output, &listed);
     Ok(Ran {
         name: runner.name,
         status: output.status,
         elapsed,
         test_count: listed.len(),
-        differences: theirs.differences(&Outcomes::expected(listed), [runner.name, "the list"]),
+        differences: theirs.differences(&Outcomes::expected(&listed), [runner.name, "the list"]),
         end: end(&output),
     })
 }

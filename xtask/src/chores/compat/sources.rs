@@ -9,11 +9,15 @@ use std::str::FromStr;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-/// A crate in one version.
+/// The directory beside the crates where all of them are built.
+pub(super) const TARGET: &str = "target";
+
+/// A crate in one version, with the features that its tests need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Crate {
     name: String,
     version: String,
+    features: Option<String>,
 }
 
 impl FromStr for Crate {
@@ -24,14 +28,19 @@ impl FromStr for Crate {
             !part.is_empty()
                 && part
                     .chars()
-                    .all(|one| one.is_ascii_alphanumeric() || "-_.+".contains(one))
+                    .all(|one| one.is_ascii_alphanumeric() || "-_.+,".contains(one))
         };
-        match text.split_once('@') {
-            Some((name, version)) if is_plain(name) && is_plain(version) => Ok(Crate {
+        let (package, features) = match text.split_once(':') {
+            Some((package, features)) => (package, Some(features)),
+            None => (text, None),
+        };
+        match package.split_once('@') {
+            Some((name, version)) if [name, version].into_iter().chain(features).all(is_plain) => Ok(Crate {
                 name: name.to_owned(),
                 version: version.to_owned(),
+                features: features.map(str::to_owned),
             }),
-            _ => anyhow::bail!("a crate is given as `name@version`, not `{text}`"),
+            _ => anyhow::bail!("a crate is given as `name@version` or `name@version:features`, not `{text}`"),
         }
     }
 }
@@ -41,7 +50,9 @@ impl FromStr for Crate {
 pub(super) struct Unpacked {
     pub(super) name: String,
     pub(super) directory: PathBuf,
-    has_library: bool,
+    /// As cargo takes them.
+    pub(super) features: Option<String>,
+    pub(super) has_library: bool,
 }
 
 impl Unpacked {
@@ -78,7 +89,7 @@ pub(super) fn unpack(crates: &[Crate], directory: &Path) -> anyhow::Result<Vec<U
     let lines = crates
         .iter()
         .enumerate()
-        .map(|(number, Crate { name, version })| {
+        .map(|(number, Crate { name, version, .. })| {
             format!("c{number} = {{ package = \"{name}\", version = \"={version}\" }}\n")
         });
     let manifest = format!(
@@ -110,7 +121,11 @@ fn metadata(scratch: &Path) -> anyhow::Result<Metadata> {
 }
 
 fn copy(wanted: &Crate, metadata: &Metadata, directory: &Path) -> anyhow::Result<Unpacked> {
-    let Crate { name, version } = wanted;
+    let Crate {
+        name,
+        version,
+        features,
+    } = wanted;
     let mut packages = metadata.packages.iter();
     let package = packages
         .find(|package| package.name == *name && package.version == *version)
@@ -121,11 +136,13 @@ fn copy(wanted: &Crate, metadata: &Metadata, directory: &Path) -> anyhow::Result
         copy_tree(from, &to).with_context(|| format!("could not copy `{}`", from.display()))?;
         detach(&to.join("Cargo.toml"))?;
     }
+    link_target(&to)?;
     let libraries = ["lib", "rlib", "dylib", "cdylib", "staticlib", "proc-macro"];
     let mut kinds = package.targets.iter().flat_map(|target| &target.kind);
     Ok(Unpacked {
         name: format!("{name}-{version}"),
         directory: to,
+        features: features.clone(),
         has_library: kinds.any(|kind| libraries.contains(&kind.as_str())),
     })
 }
@@ -141,6 +158,20 @@ fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::copy(entry.path(), &target)?;
         }
     }
+    Ok(())
+}
+
+/// Some tests look for their binaries in `target/debug`, wherever cargo builds.
+#[cfg(unix)]
+fn link_target(package: &Path) -> std::io::Result<()> {
+    match std::os::unix::fs::symlink(Path::new("..").join(TARGET), package.join("target")) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+#[cfg(not(unix))]
+fn link_target(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -165,7 +196,10 @@ mod tests {
             (parsed.name.as_str(), parsed.version.as_str()),
             ("itertools", "0.15.0")
         );
-        for wrong in ["itertools", "@1", "a@", "a\"b@1", "a@1\n[x]"] {
+        assert_eq!(parsed.features, None);
+        let parsed: Crate = "a@1:b,c".parse().unwrap();
+        assert_eq!(parsed.features.as_deref(), Some("b,c"));
+        for wrong in ["itertools", "@1", "a@", "a\"b@1", "a@1\n[x]", "a@1:", "a@1: b"] {
             assert!(wrong.parse::<Crate>().is_err(), "{wrong}");
         }
     }

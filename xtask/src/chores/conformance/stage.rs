@@ -93,7 +93,7 @@ impl Stage<'_> {
             };
             // Skips are printed at the end.
             if !matches!(case.outcome, Outcome::Skipped(_)) {
-                self.console.finished(number, SUITE, &trial.name(), &case);
+                self.console.result(SUITE, &trial.name(), &case);
             }
             cases.push(case);
         }

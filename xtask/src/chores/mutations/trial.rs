@@ -126,7 +126,7 @@ impl<'a> Trial<'a> {
         command.args(self.packages.iter().map(|package| format!("--package={package}")));
         // One at a time: some must end their processes within seconds, which takes longer if the
         // code is broken.
-        command.args(["--jobs=1", "--timeout=2m", "--global-timeout=10m"]);
+        command.args(["--jobs=1", "--timeout=2m", "--global-timeout=10m", "--no-doc"]);
         command
             .arg("--manifest-path")
             .arg(self.replica.tree.join("Cargo.toml"));

@@ -9,8 +9,9 @@ use super::code;
 use super::floors::Breach;
 
 /// The directory of a crate's sources, and the files that may contain limits.
-const PAGES: [(&str, &[&str]); 4] = [
+const PAGES: [(&str, &[&str]); 5] = [
     ("core/src", &["core/src/limits.rs"]),
+    ("core/tandem/src", &["core/tandem/src/limits.rs"]),
     ("relay/src", &["relay/src/limits.rs", "relay/src/api.rs"]),
     ("xtask/universe/src", &["xtask/universe/src/base/limits.rs"]),
     ("xtask/src", &["xtask/src/chores/limits.rs"]),

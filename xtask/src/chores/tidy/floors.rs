@@ -20,7 +20,7 @@ pub(super) struct House {
 }
 
 /// The crates whose floors are checked.
-pub(super) const HOUSES: [House; 3] = [
+pub(super) const HOUSES: [House; 4] = [
     House {
         sources: "xtask/universe/src",
         floors: &[
@@ -53,6 +53,18 @@ pub(super) const HOUSES: [House; 3] = [
             &["peer"],
         ],
         roof: &["lib"],
+    },
+    House {
+        sources: "core/tandem/src",
+        floors: &[
+            &["limits", "exit"],
+            &["screen"],
+            &["place", "card", "home"],
+            &["relay_here", "signals"],
+            &["pair", "follow", "watch"],
+            &["share", "join"],
+        ],
+        roof: &["main"],
     },
 ];
 

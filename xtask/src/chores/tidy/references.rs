@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// The prefix of a name, and the directory of its tests.
-const PLACES: [(&str, &[&str]); 7] = [
+const PLACES: [(&str, &[&str]); 8] = [
     ("core", &["core/src", "core/tests"]),
     ("relay", &["relay/src", "relay/tests/conformance"]),
+    ("tandem", &["core/tandem/src", "core/tandem/tests"]),
     ("suite", &["tests/suite"]),
     ("tests", &["tests/src"]),
     ("runner", &["xtask/tests/runner"]),

@@ -19,21 +19,9 @@ pub struct CompileError {
     pub(crate) message: String,
     /// All of it, as rustc prints it.
     pub(crate) text: String,
-    /// Which of several runs it is of.
-    #[serde(skip)]
-    pub(crate) label: Option<String>,
 }
 
 impl CompileError {
-    /// `src/lib.rs:3`
-    pub(crate) fn place(&self) -> Option<String> {
-        let file = self.file.as_ref()?;
-        Some(match self.line {
-            Some(line) => format!("{file}:{line}"),
-            None => file.clone(),
-        })
-    }
-
     /// `error[E0308]: mismatched types`
     pub(crate) fn headline(&self) -> String {
         let code = self.code.as_ref().map(|code| format!("[{code}]"));

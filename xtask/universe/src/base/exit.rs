@@ -88,6 +88,13 @@ impl Stop {
         }
     }
 
+    /// The same stop with a last line that says what a person can do.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.message.push_str("\nhint: ");
+        self.message.push_str(hint);
+        self
+    }
+
     /// The same stop at the end of a run that would otherwise exit with `exit`.
     pub(crate) fn after(self, exit: Exit) -> Self {
         let exit = exit.or(self.exit);

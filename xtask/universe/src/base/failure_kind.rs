@@ -15,6 +15,8 @@ pub enum FailureKind {
     Panic,
     /// The test returned an error.
     Error,
+    /// A doc test cannot be compiled, or can be although it should not.
+    Compile,
     /// Its process exited with another code than libtest's.
     Exit,
     /// Its process died of this signal.
@@ -64,9 +66,10 @@ pub enum FailureKind {
 }
 
 /// The kinds that consist of one fixed word, as they are written.
-const NAMES: [(FailureKind, &str); 22] = [
+const NAMES: [(FailureKind, &str); 23] = [
     (FailureKind::Panic, "panic"),
     (FailureKind::Error, "error"),
+    (FailureKind::Compile, "compile"),
     (FailureKind::Exit, "exit"),
     (FailureKind::Timeout, "timeout"),
     (FailureKind::RunTimeout, "run-timeout"),
@@ -101,10 +104,10 @@ impl FailureKind {
 
     /// Whether it is the test's own fault, and not something that the runner could not do.
     pub(crate) fn is_of_the_test(&self) -> bool {
-        use FailureKind::{Error, Exit, Flaky, Leak, Panic, Processes, Signal, Timeout};
+        use FailureKind::{Compile, Error, Exit, Flaky, Leak, Panic, Processes, Signal, Timeout};
         matches!(
             self,
-            Panic | Error | Exit | Signal(_) | Timeout | Processes | Leak | Flaky
+            Panic | Error | Compile | Exit | Signal(_) | Timeout | Processes | Leak | Flaky
         )
     }
 

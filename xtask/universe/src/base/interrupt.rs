@@ -75,6 +75,8 @@ impl Request {
 #[derive(Debug, Clone)]
 pub struct Interrupts {
     latest: watch::Receiver<Option<Request>>,
+    /// Whether Ctrl-C and Ctrl-\ are left to another program.
+    spares_the_keyboard: bool,
 }
 
 impl Interrupts {
@@ -83,7 +85,20 @@ impl Interrupts {
     pub fn listen() -> anyhow::Result<Interrupts> {
         let (sender, latest) = watch::channel(None);
         platform::listen(sender).context("could not listen to signals")?;
-        Ok(Interrupts { latest })
+        let spares_the_keyboard = false;
+        Ok(Interrupts {
+            latest,
+            spares_the_keyboard,
+        })
+    }
+
+    /// The same, but what a person types is no request: it is meant for a debugger, which gets it,
+    /// too.
+    pub(crate) fn without_the_keyboard(self) -> Interrupts {
+        Interrupts {
+            spares_the_keyboard: true,
+            ..self
+        }
     }
 
     /// The next request; never returns if none can come. Cancel safe.
@@ -92,7 +107,10 @@ impl Interrupts {
             if self.latest.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
-            if let Some(request) = *self.latest.borrow_and_update() {
+            let latest = *self.latest.borrow_and_update();
+            let is_typed = |request: &Request| matches!(request.signal, Signal::Interrupt | Signal::Quit);
+            let meant = latest.filter(|request| !(self.spares_the_keyboard && is_typed(request)));
+            if let Some(request) = meant {
                 return request;
             }
         }

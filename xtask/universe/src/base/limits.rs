@@ -32,6 +32,18 @@ pub const COMPILE_ERRORS_MAX: usize = 100;
 /// How much of the text of one such error is kept, at most, in bytes: the type of one expression
 /// can fill megabytes.
 pub const COMPILE_ERROR_LEN_MAX: usize = 16 * 1024;
+/// Levels of parentheses in `cfg(…)` of cargo's configuration. Each takes space on the stack; real
+/// ones have two or three.
+pub const CFG_DEPTH_MAX: usize = 64;
+
+/// Files in an archive. The largest workspaces have a few thousand.
+pub const ARCHIVE_FILES_MAX: usize = 100_000;
+/// Bytes of all unpacked files of an archive: more than any build has, less than fills every disk.
+pub const ARCHIVE_LEN_MAX: u64 = 64 << 30;
+/// Bytes of the description in an archive, which is kept in memory.
+pub const ARCHIVE_DESCRIPTION_LEN_MAX: u64 = 64 << 20;
+/// Bytes after the last file of an archive. Programs pad to 10 KiB, and may be told to pad more.
+pub const ARCHIVE_PADDING_LEN_MAX: u64 = 1 << 20;
 
 // ---- machine: calibration and probes ----
 
@@ -79,6 +91,9 @@ pub const REGEX_LEN_MAX: usize = 1000;
 pub const REGEX_SIZE_MAX: usize = 64 * 1024;
 /// Nesting depth of groups and repetitions in a regular expression.
 pub const REGEX_DEPTH_MAX: u32 = 50;
+/// Other doc tests that rustdoc is told to skip so that it runs one: those whose line ends in the
+/// same digits. If there are more, the doc tests of the library run as one.
+pub const DOC_TEST_SKIPS_MAX: usize = 100;
 /// Latest runs whose median is a test's expected duration.
 pub const DURATIONS_MAX: usize = 9;
 /// Bytes of the history file. A longer one loses the older half of its lines; one line has about
@@ -94,6 +109,9 @@ pub const HISTORY_READ_LEN_MAX: u64 = 64 * HISTORY_LEN_MAX;
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Time limit for a binary to list its tests.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for rustdoc to list the doc tests of a library. It reads the library as the compiler
+/// does, which takes a second for 35,000 lines on an idle machine.
+pub const RUSTDOC_LIST_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of all names on one command line; Windows allows 32 KiB for the whole line.
 pub const NAMES_LEN_MAX: usize = 16 * 1024;
 /// Descriptors of the runner for one running test: two streams, the connection to its supervisor,
@@ -109,6 +127,9 @@ pub const LOCK_FILE_LEN_MAX: u64 = 8 * 1024;
 pub const REMOVAL_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Time that a run waits at its end for the versions of tools.
 pub const VERSIONS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many tests an error names that selects too many: more would hide what it says.
+pub const TESTS_NAMED_MAX: usize = 10;
 
 // ---- runner: one test ----
 
@@ -188,6 +209,10 @@ pub const TIMELINE_OUTPUTS_LEN_MAX: usize = 4 * 1024 * 1024;
 pub const ANNOTATIONS_MAX: usize = 10;
 /// Running tests that the terminal shows; more would fill the screen.
 pub const LIVE_LINES_MAX: usize = 8;
+/// Characters of the bar that shows how many tests have ended: enough to see it grow.
+pub const BAR_LEN_MAX: usize = 40;
+/// A shorter bar says nothing; its row is left to the numbers.
+pub const BAR_LEN_MIN: usize = 8;
 /// Time between two redraws of them: it looks like motion and costs nothing.
 pub const LIVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Leaks of one test that the terminal shows; the report has more.
@@ -330,3 +355,13 @@ pub const SCRIPT_LINE_SHOWN_LEN_MAX: usize = 60;
 pub const SOURCE_LEN_MAX: u64 = 8 << 20;
 /// How many characters of what a program says become evidence: a line of a page that is read.
 pub const EVIDENCE_LEN_MAX: usize = 200;
+
+// ---- the network of a failed test ----
+
+/// Addresses that refused a connection to a test: a person looks for one.
+pub const REFUSALS_MAX: usize = 8;
+/// Packets of refused connections that are read after a test, so that a test that sends more and
+/// more does not keep its supervisor busy.
+pub const REFUSAL_PACKETS_MAX: usize = 10_000;
+/// Characters of the line in which a test says that the network is unreachable.
+pub const UNREACHED_LINE_LEN_MAX: usize = 160;

@@ -221,6 +221,21 @@ pub fn environment_contains(process: Pid, assignment: &str) -> bool {
         .any(|entry| entry == assignment.as_bytes())
 }
 
+/// Whether a process has left its old program and has not begun its new one, so that its
+/// environment can't be read yet. Its parent goes on at that moment, and may exit.
+pub fn is_between_programs(process: Pid) -> bool {
+    lacks_environment(&procfs::text(&procfs::directory(process), "stat"))
+}
+
+/// The same of a line as in proc_pid_stat(5): field 51, where the environment ends, is 0, and it
+/// is no zombie, where all addresses are 0.
+fn lacks_environment(stat: &str) -> bool {
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    let mut fields = fields.split(' ');
+    let is_alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+    is_alive && fields.nth(47) == Some("0")
+}
+
 /// Kills every process that was started with `NAME=value` in its environment. Does nothing if the
 /// kernel does not show environments, and gives up if a read hangs: a page fault on a hung file
 /// system keeps the memory of its process locked, and every reader of that memory waits.
@@ -305,6 +320,19 @@ mod tests {
     fn end(mut child: Child) -> Option<i32> {
         kill(child.id(), Kill::Gently);
         child.wait().ok()?.signal()
+    }
+
+    #[test]
+    fn a_process_without_an_environment_has_not_begun_its_program() {
+        let stat = |state: &str, end: &str| {
+            let between = ["0"; 47].join(" ");
+            format!("7 (a) b) {state} {between} {end} 0\n")
+        };
+        assert!(lacks_environment(&stat("R", "0")));
+        assert!(!lacks_environment(&stat("R", "140722563426977")));
+        assert!(!lacks_environment(&stat("Z", "0")));
+        assert!(!lacks_environment(""));
+        assert!(!is_between_programs(std::process::id()));
     }
 
     #[test]

@@ -73,6 +73,11 @@ pub(crate) fn plain_line(text: &str) -> String {
     plain_text(text.as_bytes()).replace('\n', " ")
 }
 
+/// `1 test`, `2 tests`
+pub(crate) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// This text as a word for a shell, quoted where needed. `None` if it cannot be shown unchanged and
 /// therefore cannot be typed.
 pub(crate) fn word_of_shell(text: &str) -> Option<String> {

@@ -71,22 +71,6 @@ impl<'a> Parts<'a> {
         let cut = (before.len() - head.len() + after.len() - tail.len()) as u64;
         (head, left_out.saturating_add(cut), tail)
     }
-
-    /// The first and the last lines of the text, at most `count_max` each, and the number of bytes
-    /// left out between them.
-    pub(crate) fn lines(self, count_max: usize) -> (Vec<&'a str>, u64, Vec<&'a str>) {
-        let head: Vec<&str> = self.before.split_inclusive('\n').take(count_max).collect();
-        let after: Vec<&str> = self.after.split_inclusive('\n').collect();
-        let tail = after.get(after.len().saturating_sub(count_max)..);
-        let tail = tail.unwrap_or_default().to_vec();
-        let len = |lines: &[&str]| lines.iter().map(|line| line.len()).sum::<usize>();
-        let cut = self.before.len() + self.after.len() - len(&head) - len(&tail);
-        let plain = |lines: Vec<&'a str>| {
-            let lines = lines.into_iter().map(|line| line.trim_end_matches('\n'));
-            lines.collect::<Vec<_>>()
-        };
-        (plain(head), self.left_out.saturating_add(cut as u64), plain(tail))
-    }
 }
 
 #[cfg(test)]
@@ -101,12 +85,6 @@ mod tests {
         assert_eq!(parts("aabb").ends(1), ("a", 2, "b"));
         assert_eq!(stands_for(text.as_bytes()), 1_000_008);
         assert_eq!(stands_for(b"\xff\xff"), 2);
-    }
-
-    #[test]
-    fn lines_are_whole_and_the_bytes_of_the_others_are_counted() {
-        let text = format!("1\n2\n3{}7\n8\n9", mark(6));
-        assert_eq!(parts(&text).lines(2), (vec!["1", "2"], 9, vec!["8", "9"]));
     }
 
     #[test]

@@ -44,9 +44,26 @@ pub struct Report {
     /// What the compiler reported of a build that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compile_errors: Vec<CompileError>,
+    /// The runs that failed as a whole, in the report of several runs; `setup_failure` is all of
+    /// them in one.
+    #[serde(skip)]
+    pub failed_runs: Vec<FailedRun>,
     /// What its paths are relative to.
     #[serde(default)]
     pub places: Places,
+}
+
+/// A run that failed as a whole, as a part of the report of several runs.
+#[derive(Debug, Clone)]
+pub struct FailedRun {
+    /// Its label, if it has one.
+    pub(crate) label: Option<String>,
+    /// What tells it from the others, for a person.
+    pub(crate) title: String,
+    /// As [`Report::setup_failure`].
+    pub(crate) failure: Failure,
+    /// As [`Report::compile_errors`].
+    pub(crate) compile_errors: Vec<CompileError>,
 }
 
 /// A part of the run besides the tests.

@@ -93,6 +93,7 @@ pub(crate) fn report(run_id: &str, cases: Vec<Case>) -> Report {
         suites: vec![suite],
         setup_failure: None,
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     }
 }

@@ -75,10 +75,10 @@ impl<'a> From<&'a Outcome> for Verdict<'a> {
     }
 }
 
-/// The suites that ran, led by one of our own where the run as a whole failed; paths as readers
+/// The suites that ran, led by one of our own for each run that failed as a whole; paths as readers
 /// take them.
 fn suites(report: &Report) -> Vec<Suite> {
-    let mut suites: Vec<Suite> = whole::suite(report).into_iter().collect();
+    let mut suites = whole::suites(report);
     suites.extend(report.suites.iter().cloned());
     let cases = suites.iter_mut().flat_map(|suite| &mut suite.cases);
     cases.for_each(|case| report.places.locate(case));

@@ -25,9 +25,9 @@ pub(crate) struct LabelledPath {
 }
 
 impl Label {
-    /// In a class name, which readers split at the dots.
+    /// What it is in a class name.
     fn class(&self) -> String {
-        self.0.replace('.', "_")
+        in_class(&self.0)
     }
 }
 
@@ -65,6 +65,11 @@ impl FromStr for LabelledPath {
     }
 }
 
+/// A label in a class name, which readers split at the dots.
+pub(crate) fn in_class(label: &str) -> String {
+    label.replace('.', "_")
+}
+
 /// Each label must be there once.
 ///
 /// # Errors
@@ -98,9 +103,6 @@ pub(crate) fn put(report: &mut Report, label: &Label) {
             case.id = format!("{label}/{}", case.id);
             case.classname = format!("{}.{}", label.class(), case.classname);
         }
-    }
-    for error in &mut report.compile_errors {
-        error.label = Some(label.class());
     }
 }
 

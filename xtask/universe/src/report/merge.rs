@@ -10,56 +10,59 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::base::compile_error::CompileError;
-use crate::report::data::{Case, Failure, Outcome, Phase, Report, Suite};
+use crate::report::data::{Case, FailedRun, Failure, Outcome, Phase, Report, Suite};
 use crate::report::kinds::SkipKind;
 use crate::report::label;
 
 /// All of them as one; `None` if there are none.
 pub(crate) fn merge(mut reports: Vec<Report>) -> Option<Report> {
     share_places(&mut reports);
-    let (setup_failure, compile_errors) = setup_failure(&reports);
+    let failed_runs = failed_runs(&reports);
     let merged = reports.into_iter().reduce(two)?;
+    let compile_errors = failed_runs
+        .iter()
+        .flat_map(|run| run.compile_errors.iter().cloned());
     Some(Report {
-        setup_failure,
-        compile_errors,
+        setup_failure: setup_failure(&failed_runs),
+        compile_errors: compile_errors.collect(),
+        failed_runs,
         ..merged
     })
 }
 
-/// Why runs failed as a whole, except those that a later run covers; each with its label or shard
-/// if there are several. With the errors of the compiler if all of these runs have some, as a
-/// report shows those instead of the failure.
-fn setup_failure(reports: &[Report]) -> (Option<Failure>, Vec<CompileError>) {
+/// The runs that failed as a whole, except those that a later run covers.
+fn failed_runs(reports: &[Report]) -> Vec<FailedRun> {
     let mut standing: Vec<(&Report, &Failure)> = Vec::new();
     for report in reports {
         standing.retain(|(earlier, _)| !heals(report, earlier));
         standing.extend(report.setup_failure.as_ref().map(|failure| (report, failure)));
     }
-    let Some(&(_, first)) = standing.first() else {
-        return (None, Vec::new());
+    let run = |(report, failure): (&Report, &Failure)| FailedRun {
+        label: label::of(report).map(str::to_owned),
+        title: title(report),
+        failure: failure.clone(),
+        compile_errors: report.compile_errors.clone(),
     };
-    let compile_errors = standing
-        .iter()
-        .flat_map(|(report, _)| report.compile_errors.iter().cloned());
-    let is_all = standing
-        .iter()
-        .all(|(report, _)| !report.compile_errors.is_empty());
-    let compile_errors = compile_errors.filter(|_| is_all).collect();
-    if standing.len() == 1 {
-        return (Some(first.clone()), compile_errors);
+    standing.into_iter().map(run).collect()
+}
+
+/// Their failures as one; each with its label or shard if there are several.
+fn setup_failure(runs: &[FailedRun]) -> Option<Failure> {
+    let (first, others) = runs.split_first()?;
+    if others.is_empty() {
+        return Some(first.failure.clone());
     }
-    let failures = standing
-        .iter()
-        .map(|(report, failure)| format!("{}: {}: {}", title(report), failure.kind, failure.message));
-    let details = standing.iter().map(|(_, failure)| failure.detail.as_str());
+    let failures = runs.iter().map(|run| {
+        let Failure { kind, message, .. } = &run.failure;
+        format!("{}: {kind}: {message}", run.title)
+    });
+    let details = runs.iter().map(|run| run.failure.detail.as_str());
     let details: Vec<&str> = details.filter(|detail| !detail.is_empty()).collect();
-    let failure = Failure {
-        kind: first.kind.clone(),
+    Some(Failure {
+        kind: first.failure.kind.clone(),
         message: failures.collect::<Vec<_>>().join("; "),
         detail: details.join("\n"),
-    };
-    (Some(failure), compile_errors)
+    })
 }
 
 /// What tells a run from the others.
@@ -113,6 +116,7 @@ fn two(mut first: Report, mut second: Report) -> Report {
         suites,
         setup_failure: None,
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: first.places,
     }
 }
@@ -233,6 +237,7 @@ fn note_differing(properties: &mut Vec<(String, String)>, mut names: Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::compile_error::CompileError;
     use crate::base::failure_kind::FailureKind;
     use crate::report::data::Skip;
     use crate::report::examples::{case, failed, interrupted, report, skipped};
@@ -396,7 +401,6 @@ mod tests {
                 code: None,
                 message: "wrong".to_owned(),
                 text: "error: wrong".to_owned(),
-                label: Some(name.to_owned()),
             }];
             run
         };
@@ -406,11 +410,58 @@ mod tests {
             for part in [
                 "classname=\"ubuntu.run.build\" time=\"3.000\" file=\"a/src/lib.rs\"".to_owned(),
                 format!("classname=\"macos.run.build\" time=\"3.000\" file=\"{file}\""),
+                "name=\"a/src/lib.rs:3: wrong\" classname=\"ubuntu.run.build\"".to_owned(),
+                format!("name=\"{file}:3: wrong\" classname=\"macos.run.build\""),
             ] {
                 assert!(xml.contains(&part), "{part}\n{xml}");
-                assert_eq!(xml.matches("src/lib.rs:3: wrong\" classname").count(), 2, "{xml}");
             }
         }
+    }
+
+    #[test]
+    fn each_of_several_failed_runs_has_its_cases() {
+        let failed_run = |mut run: Report, errors: &[CompileError]| {
+            run.setup_failure = failed("no build").failure().cloned();
+            run.compile_errors = errors.to_vec();
+            run
+        };
+        let sharded = |shard: &str| {
+            let mut run = report("r", Vec::new());
+            run.properties.push(("shard".to_owned(), shard.to_owned()));
+            run
+        };
+        let error = CompileError {
+            file: Some("src/lib.rs".to_owned()),
+            line: Some(3),
+            code: None,
+            message: "wrong".to_owned(),
+            text: "error: wrong".to_owned(),
+        };
+        let named = |runs: Vec<Report>| {
+            let xml = junit::to_xml(&merge(runs).unwrap(), junit::Dialect::Jenkins).unwrap();
+            assert_eq!(junit::violations(&xml, junit::Dialect::Jenkins), [""; 0]);
+            let name = |case: &str| case.split(" time=").next().unwrap_or_default().to_owned();
+            xml.split("<testcase ").skip(1).map(name).collect::<Vec<_>>()
+        };
+        let [broken, dead] = ["ubuntu", "mac.os"].map(|name| Report {
+            suites: Vec::new(),
+            ..labelled(name, Outcome::Passed)
+        });
+        assert_eq!(
+            named(vec![failed_run(broken, &[error]), failed_run(dead, &[])]),
+            [
+                "name=\"ubuntu/src/lib.rs:3: wrong\" classname=\"ubuntu.run.setup\"",
+                "name=\"panic\" classname=\"mac_os.run.setup\"",
+            ]
+        );
+        let shards = ["1/2", "2/2"].map(|shard| failed_run(sharded(shard), &[]));
+        assert_eq!(
+            named(shards.to_vec()),
+            [
+                "name=\"panic\" classname=\"run.setup\"",
+                "name=\"panic #2\" classname=\"run.setup\"",
+            ]
+        );
     }
 
     #[test]

@@ -52,10 +52,7 @@ pub async fn build(
 /// # Errors
 /// When it cannot be built.
 pub fn release(workspace: &Workspace, capabilities: &Capabilities, name: &str) -> anyhow::Result<PathBuf> {
-    let args = BuildArgs {
-        release: true,
-        ..BuildArgs::default()
-    };
+    let args = BuildArgs::optimised();
     one(workspace, capabilities, name, &args)
 }
 

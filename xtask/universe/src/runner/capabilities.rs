@@ -18,9 +18,8 @@ use crate::base::clock;
 use crate::base::runtime;
 use crate::machine::capability::described::{self, Attempt, Place};
 use crate::machine::capability::{Capabilities, Capability, detect};
-use crate::runner::execution::Owner;
-use crate::sandbox::isolation::{Isolation, Level};
-use crate::workspace::cargo::settings;
+use crate::runner::execution::{Owner, Question};
+use crate::sandbox::isolation::{Isolation, Level, Network};
 use crate::workspace::config::OwnCapability;
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
@@ -60,7 +59,7 @@ pub(crate) async fn try_own(capabilities: &mut Capabilities, workspace: &Workspa
         owner: Arc::clone(owner),
         root: workspace.root.clone(),
         tools: workspace.tools(),
-        variables: settings::variables(&workspace.root),
+        variables: workspace.settings(),
     });
     let mut trials = JoinSet::new();
     for (number, (name, own)) in workspace.config.capabilities.iter().enumerate() {
@@ -104,11 +103,17 @@ impl Ground {
         for (count, attempt) in described::attempts(own, &place).iter().enumerate() {
             let label = format!("capability-{number}-{count}");
             let command = Command::from(attempt.command(&place));
-            match attempt.judge(self.owner.output(command, &label, own.timeout).await) {
+            let question = Question {
+                label: &label,
+                limit: own.timeout,
+                network: own.network,
+            };
+            match attempt.judge(self.owner.output(command, question).await) {
                 Ok(found) => evidence.push(found),
                 Err(cause) => {
                     let missing = described::verdict(name, own, Err(cause));
-                    let is_beyond = attempt.dials() && self.answers_outside(attempt, own.timeout).await;
+                    let may_be_beyond = attempt.dials() && own.network != Network::Host;
+                    let is_beyond = may_be_beyond && self.answers_outside(attempt, own.timeout).await;
                     return if is_beyond {
                         beyond_the_box(missing)
                     } else {
@@ -141,7 +146,10 @@ fn beyond_the_box(missing: Capability) -> Capability {
             "{} in the box of the tests, though it can be reached outside",
             missing.evidence
         ),
-        hint: Some("`--isolate process` runs the tests outside the box".to_owned()),
+        hint: Some(
+            "`network = \"host\"`, in this capability and in an override for its tests, gives them the machine's network"
+                .to_owned(),
+        ),
         ..missing
     }
 }

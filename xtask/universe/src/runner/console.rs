@@ -1,28 +1,33 @@
-//! What a person sees while tests run and at the end: one line per test, live status on a terminal,
-//! plain text elsewhere. Text that a CI system would read as a command is shown as text. Only
+//! What a person sees while tests run and at the end. On a terminal: lines that fit it, failures at
+//! once, and a display with the running tests at the bottom. Elsewhere, as in a log: one line per
+//! test, as plain text. Text that a CI system would read as a command is shown as text. Only
 //! [`Console::command`] prints commands.
 //!
 //! Results go to stdout, progress to stderr. A closed stdout never ends a run: the report still has
 //! everything. A reader that closes the pipe is no error; any other failure to write is reported at
 //! the end.
 
+mod backtrace;
+mod fit;
 mod lines;
 mod live;
+mod progress;
 mod remarks;
 mod summary;
 
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use crate::base::disarm::{disarmed, disarmed_json};
 pub use crate::base::terminal::{Paint, Style};
+pub(crate) use progress::{Ended, Forecast, Rounds, Started};
 pub use summary::Summary;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-use crate::base::terminal::{colours, stderr_is_a_terminal};
-use crate::base::text::{harmless, plain_line};
+use crate::base::terminal::{self, Colour, stderr_is_a_terminal};
+use crate::base::text::harmless;
 use crate::report::data::Case;
 use live::Live;
 
@@ -32,8 +37,20 @@ pub struct Console {
     live: Option<Live>,
     out: Out,
     paint: Paint,
+    level: StatusLevel,
     /// The first error of printing.
     trouble: OnceLock<std::io::Error>,
+}
+
+/// Which tests have a line of their own while they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum StatusLevel {
+    /// Those that fail.
+    Fail,
+    /// Also those that are slow.
+    Slow,
+    /// All, also those that are skipped.
+    Pass,
 }
 
 /// Where results go.
@@ -99,16 +116,39 @@ impl Console {
     pub fn new() -> Console {
         let terminal = std::io::stdout().is_terminal() && stderr_is_a_terminal();
         let live = terminal && std::env::var_os("CI").is_none();
-        let paint = if terminal && colours() {
+        let paint = if Colour::chosen().applies(|| terminal) {
             Paint::Colours
         } else {
             Paint::Plain
         };
         Console {
-            live: live.then(Live::new),
+            live: live.then(|| Live::new(paint)),
             out: Out::Stdout,
             paint,
+            level: StatusLevel::Pass,
             trouble: OnceLock::new(),
+        }
+    }
+
+    /// Without a live status, which would disturb another program on the same terminal.
+    pub(crate) fn without_status() -> Console {
+        Console {
+            live: None,
+            ..Console::new()
+        }
+    }
+
+    /// With lines for the tests that this level names; by default, a live display makes those of
+    /// other tests than failed ones unnecessary.
+    pub(crate) fn at(self, level: Option<StatusLevel>) -> Console {
+        let usual = if self.live.is_some() {
+            StatusLevel::Fail
+        } else {
+            StatusLevel::Pass
+        };
+        Console {
+            level: level.unwrap_or(usual),
+            ..self
         }
     }
 
@@ -118,6 +158,7 @@ impl Console {
             live: None,
             out: Out::Stderr,
             paint: Paint::Plain,
+            level: StatusLevel::Pass,
             trouble: OnceLock::new(),
         }
     }
@@ -166,50 +207,80 @@ impl Console {
         }
     }
 
-    /// `count` tests are about to run.
-    pub(crate) fn begin(&self, count: usize) {
+    /// How many columns a line may take; `None` if lines may have any length.
+    fn room(&self) -> Option<usize> {
+        self.live.is_some().then(|| terminal::size().0)
+    }
+
+    /// Whether a test is shown for which this level is enough.
+    pub(crate) fn shows(&self, level: StatusLevel) -> bool {
+        level <= self.level
+    }
+
+    /// Tests are about to run.
+    pub(crate) fn begin(&self, forecast: Forecast, now: Instant) {
         if let Some(live) = &self.live {
-            live.begin(count);
+            live.begin(forecast, now);
         }
     }
 
-    /// One more test runs than `begin` announced.
-    pub(crate) fn expect_one_more(&self) {
+    /// When [`Console::draw`] is due, if ever.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.live.as_ref().and_then(Live::wake)
+    }
+
+    /// Draws the live display as it is at `time`, by the clock of the tests.
+    pub(crate) fn draw(&self, now: Instant, time: Instant) {
         if let Some(live) = &self.live {
-            live.expect_one_more();
+            live.draw(now, time);
         }
     }
 
-    /// The test with this number started.
-    pub(crate) fn started(&self, number: usize, name: &str) {
+    /// A test starts.
+    pub(crate) fn started(&self, test: &Started<'_>) {
         if let Some(live) = &self.live {
-            live.started(number, &plain_line(name));
+            live.started(test);
+        }
+    }
+
+    /// The test in this slot ended. Its line is for [`Console::result`].
+    pub(crate) fn ended(&self, slot: usize, how: Ended) {
+        if let Some(live) = &self.live {
+            live.ended(slot, how);
+        }
+    }
+
+    /// No further test starts.
+    pub(crate) fn starts_no_more(&self) {
+        if let Some(live) = &self.live {
+            live.starts_no_more();
         }
     }
 
     /// A test has run for longer than its slow limit.
     pub(crate) fn slow(&self, suite: &str, name: &str, passed: Duration) {
-        self.line(&lines::slow_line(self.paint, suite, name, passed));
+        if self.shows(StatusLevel::Slow) {
+            let line = lines::slow_line(self.paint, suite, name, passed);
+            self.line(&line.fitting(self.room()));
+        }
     }
 
     /// A script that runs before tests has ended, or failed.
     pub(crate) fn script(&self, title: &str, elapsed: Duration, why: Option<&str>) {
-        self.line(&lines::script_line(self.paint, title, elapsed, why));
-    }
-
-    /// The test with this number ended.
-    pub fn finished(&self, number: usize, suite: &str, name: &str, case: &Case) {
-        if let Some(live) = &self.live {
-            live.finished(number);
+        if why.is_some() || self.shows(StatusLevel::Pass) {
+            self.line(&lines::script_line(self.paint, title, elapsed, why));
         }
-        let line = lines::result_line(self.paint, suite, name, &case.outcome, case.elapsed);
-        self.line(&line);
     }
 
-    /// A test ended whose round is not in the report: prints no line.
-    pub(crate) fn ended_again(&self, number: usize) {
-        if let Some(live) = &self.live {
-            live.finished(number);
+    /// The result of a test. A failure has its reason beside a live display, because its details
+    /// follow only at the end.
+    pub fn result(&self, suite: &str, name: &str, case: &Case) {
+        let room = self.room();
+        if self.shows(lines::level(case)) {
+            let line = lines::result_line(self.paint, suite, name, case);
+            let reasons = room.map(|room| lines::reasons(case, room)).unwrap_or_default();
+            let lines = std::iter::once(line.fitting(room)).chain(reasons);
+            self.line(&lines.collect::<Vec<_>>().join("\n"));
         }
     }
 
@@ -233,7 +304,7 @@ mod tests {
     #[test]
     fn no_line_controls_a_terminal_or_a_ci_system() {
         let evil = "a\x1b]0;title\x07\x1b[2J\x1b[8mb\rc\u{202e}\n::error::d";
-        let line = lines::slow_line(Paint::Colours, evil, evil, Duration::ZERO);
+        let line = format!("{} {evil}", Paint::Colours.on(Style::Skipped, "SLOW"));
         let (word, rest) = line.split_once(' ').unwrap();
         let shown = shown(&line);
         let (shown_word, shown_rest) = shown.split_once(' ').unwrap();

@@ -12,15 +12,19 @@ use tokio::task::JoinSet;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
+use crate::base::limits::{LIST_TIMEOUT, RUSTDOC_LIST_TIMEOUT};
 use crate::machine::capability::{Capabilities, Capability};
 use crate::report::events::Events;
 use crate::runner::capabilities::try_own;
 use crate::runner::execution::{Asker, Environment, Owner};
 use crate::runner::libtest::{self, Asked, Listed};
-use crate::select::filter::Subject;
+use crate::select::doc_test::{self, DocName};
+use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
 use crate::select::plan::{self, CapabilityState, CapabilityStates, Form, Test};
-use crate::workspace::cargo::{self, Build, BuildArgs, Harness, Selection, TestBinary};
+use crate::workspace::cargo::doc_tests::RustdocCall;
+use crate::workspace::cargo::test_runner::TestRunners;
+use crate::workspace::cargo::{self, Build, BuildArgs, Harness, TestBinary};
 use crate::workspace::config::BUILT_IN;
 use crate::workspace::metadata::Workspace;
 use crate::workspace::source::Sources;
@@ -33,6 +37,8 @@ pub(crate) struct Discovered {
     pub(crate) capabilities: Capabilities,
     pub(crate) environment: Environment,
     pub(crate) tests: Vec<Test>,
+    /// Whether they are all tests of the workspace.
+    pub(crate) is_all: bool,
 }
 
 /// What discovery needs besides the workspace.
@@ -42,6 +48,8 @@ pub(crate) struct Means<'a> {
     pub(crate) events: &'a Events,
     /// The owner of the tests. The capabilities must hold in its surroundings.
     pub(crate) owner: &'a Arc<Owner>,
+    /// What a person selects. rustdoc is not asked for doc tests if none can be selected.
+    pub(crate) filter: &'a Filter,
 }
 
 /// Builds with the features that `capabilities` suggest, then runs the probes that need a build,
@@ -56,37 +64,103 @@ pub(crate) async fn discover(
         interrupts,
         events,
         owner,
+        filter,
     } = means;
-    tokio::select! {
-        () = try_own(&mut capabilities, workspace, owner) => {}
-        signal = interrupts.next() => return Err(signal.stop()),
-    }
-    let features = workspace.features(&capabilities.features(&workspace.config));
-    let features = args.of_built_packages(workspace, features);
-    let selection = Selection::Tests { features: &features };
-    events.phase("build");
-    let build = cargo::build(workspace, selection, args, interrupts).await?;
-    events.phase("probe");
+    let doc_tests = match filter.may_select_doc_tests() {
+        true => args.doc_tests.clone(),
+        false => args.doc_tests.without(),
+    };
+    let args = &BuildArgs {
+        doc_tests,
+        ..args.clone()
+    };
+    try_capabilities(&mut capabilities, workspace, owner, interrupts).await?;
+    let built = match &workspace.archived {
+        Some(archived) => Built {
+            features: archived.features.clone(),
+            build: archived.build.clone(),
+        },
+        None => {
+            events.phase("build");
+            let built = built(workspace, &capabilities, args, interrupts).await?;
+            events.phase("probe");
+            built
+        }
+    };
+    let Built { features, build } = built;
     let probe = workspace.config.probe.as_ref();
     let probe = probe.and_then(|probe| build.bins.get(&probe.binary));
     owner.probe(&mut capabilities, probe.map(PathBuf::as_path)).await;
-    let environment = Arc::new(Environment::new(workspace, &build));
+    let runners = match &workspace.archived {
+        Some(_) => TestRunners::default(),
+        None => TestRunners::find(&workspace.directory, args.target.as_deref())?,
+    };
+    let environment = Arc::new(Environment::new(workspace, &build, runners)?);
     events.phase("list");
     let listing = listing(&build, &environment, owner);
     let tests = tokio::select! {
         tests = tests(workspace, &build, listing) => tests?,
         signal = interrupts.next() => return Err(signal.stop()),
     };
+    if tests.is_empty() && args.doc_tests.is_only() {
+        let message = "the selected packages have no doc tests";
+        return Err(Stop::new(Exit::NoTests, FailureKind::NoTests, message));
+    }
     let environment = Arc::unwrap_or_clone(environment);
     Ok(Discovered {
         features,
         capabilities,
         environment,
         tests,
+        is_all: args.takes_all_tests(workspace),
     })
 }
 
+/// Tries what the workspace describes, where its tests will run.
+pub(crate) async fn try_capabilities(
+    capabilities: &mut Capabilities,
+    workspace: &Workspace,
+    owner: &Arc<Owner>,
+    interrupts: &mut Interrupts,
+) -> Result<(), Stop> {
+    tokio::select! {
+        () = try_own(capabilities, workspace, owner) => Ok(()),
+        signal = interrupts.next() => Err(signal.stop()),
+    }
+}
+
+/// What cargo built.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The features, as `package/feature`.
+    pub(crate) features: Vec<String>,
+    pub(crate) build: Build,
+}
+
+/// Builds the tests with the features that `capabilities` suggest.
+pub(crate) async fn built(
+    workspace: &Workspace,
+    capabilities: &Capabilities,
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<Built, Stop> {
+    let features = workspace.features(&capabilities.features(&workspace.config));
+    let features = args.of_built_packages(workspace, features);
+    let build = cargo::build_tests(workspace, &features, args, interrupts).await?;
+    Ok(Built { features, build })
+}
+
 impl Discovered {
+    /// The packages whose doc tests run as one test.
+    pub(crate) fn merged_doc_tests(&self) -> impl Iterator<Item = &str> {
+        let is_merged =
+            |test: &&Test| test.form == Form::Whole && matches!(test.binary.harness, Harness::Rustdoc(_));
+        self.tests
+            .iter()
+            .filter(is_merged)
+            .map(|test| test.binary.package.name.as_str())
+    }
+
     /// All tests as filters see them.
     pub(crate) fn subjects(&self) -> Vec<Subject<'_>> {
         self.tests.iter().map(Test::subject).collect()
@@ -149,10 +223,15 @@ async fn list(
         id: &binary.id(),
         command: || environment.command(binary),
         asker,
+        limit: match &binary.harness {
+            Harness::Libtest | Harness::Custom => LIST_TIMEOUT,
+            Harness::Rustdoc(_) => RUSTDOC_LIST_TIMEOUT,
+        },
     };
-    match binary.harness {
+    match &binary.harness {
         Harness::Libtest => libtest::list(&asked).await.map(Some),
         Harness::Custom => Ok(libtest::list_if_understood(&asked).await),
+        Harness::Rustdoc(call) => libtest::list_doc_tests(&asked, &call.directory).await.map(Some),
     }
 }
 
@@ -162,6 +241,9 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
     };
     if listed.is_empty() {
         return Vec::new();
+    }
+    if let Harness::Rustdoc(call) = &binary.harness {
+        return documented(workspace, (binary, call), listed);
     }
     let sources = Sources::scan(&binary.source);
     let test = |Listed { name, ignore }| {
@@ -183,6 +265,32 @@ fn located(workspace: &Workspace, binary: &Arc<TestBinary>, listed: Option<Vec<L
         }
     };
     listed.into_iter().map(test).collect()
+}
+
+/// The doc tests of a library: one test each, or all as one if they cannot be told apart.
+fn documented(
+    workspace: &Workspace,
+    (binary, call): (&Arc<TestBinary>, &RustdocCall),
+    listed: Vec<Listed>,
+) -> Vec<Test> {
+    let names: Vec<String> = listed.iter().map(|test| test.name.clone()).collect();
+    let Some(words) = doc_test::words(&names) else {
+        return vec![whole(workspace, binary)];
+    };
+    let test = |(Listed { name, ignore }, words)| {
+        let place = DocName::parse(&name).map(|parts| {
+            let file = call.directory.join(parts.path());
+            (relative(&file, &workspace.root), Some(parts.line))
+        });
+        Test {
+            binary: Arc::clone(binary),
+            place: place.or_else(|| Some((relative(&binary.source, &workspace.root), None))),
+            name,
+            ignore,
+            form: Form::Doc(words),
+        }
+    };
+    listed.into_iter().zip(words).map(test).collect()
 }
 
 /// A test that is a whole binary.

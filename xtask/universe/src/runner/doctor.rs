@@ -23,7 +23,7 @@ use crate::runner::binary;
 use crate::runner::capabilities::try_own;
 use crate::runner::console;
 use crate::runner::execution::Owner;
-use crate::sandbox::isolation::Isolation;
+use crate::sandbox::isolation::{Isolation, Level, Network};
 use crate::workspace::fuse_mode::FuseMode;
 use crate::workspace::metadata::Workspace;
 use machine::Machine;
@@ -73,6 +73,8 @@ struct IsolationFound {
     level: &'static str,
     /// The missing part and the reason.
     reason: Option<String>,
+    /// The values of `network` that it can give to a test.
+    networks: Vec<Network>,
 }
 
 impl IsolationFound {
@@ -80,6 +82,10 @@ impl IsolationFound {
         IsolationFound {
             level: owner.level().name(),
             reason: owner.why().map(str::to_owned),
+            networks: match owner.level() {
+                Level::Box => vec![Network::Box, Network::Own, Network::Host],
+                Level::Tree | Level::Group => vec![Network::Host],
+            },
         }
     }
 }

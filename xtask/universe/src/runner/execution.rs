@@ -8,6 +8,7 @@ mod asker;
 mod attempt;
 pub mod capture;
 mod environment;
+mod foreground;
 mod marks;
 mod owner;
 mod places;
@@ -20,9 +21,11 @@ pub(crate) mod scripts;
 mod suites;
 #[cfg(target_os = "linux")]
 mod supervised;
+pub(crate) mod unreached;
 mod verdict;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +40,7 @@ use crate::base::os;
 use crate::report::data::{Case, Failure, Outcome, Skip, Suite};
 use crate::report::events::{Events, Slow, Start};
 use crate::report::kinds::SkipKind;
-use crate::runner::console::Console;
+use crate::runner::console::{Console, Ended, Forecast, Rounds as HowOften, Started};
 use crate::runner::limits_and_leaks::LeakPolicy;
 use crate::runner::rundir::RunDir;
 use crate::runner::suspension::Pauses;
@@ -47,7 +50,7 @@ pub(crate) use asker::Asker;
 use attempt::{Done, Ticket};
 pub(crate) use environment::Environment;
 use marks::Marks;
-pub(crate) use owner::Owner;
+pub(crate) use owner::{Owner, Question};
 pub(crate) use places::Caps;
 use process::Halt;
 use queue::Queue;
@@ -76,8 +79,10 @@ pub(crate) struct Settings {
     /// The factor by which these limits are extended, and by which others must be.
     pub(crate) stretch: f64,
     pub(crate) repeat: Repeat,
-    pub(crate) on_failure: OnFailure,
+    /// After so many failures no other test starts.
+    pub(crate) failures_max: Option<NonZeroUsize>,
     pub(crate) output: Output,
+    pub(crate) debugging: Debugging,
     /// What is kept of the rounds after the first.
     pub(crate) caps: Caps,
 }
@@ -101,13 +106,13 @@ pub(crate) fn stretch(limit: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(limit.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
-/// What a failed test means for tests that have not started.
+/// Whether a person debugs the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFailure {
-    /// They run.
-    GoOn,
-    /// They are skipped.
-    Stop,
+pub(crate) enum Debugging {
+    /// It has limits, and may be repeated.
+    No,
+    /// It has no limits of time, and runs once.
+    Yes,
 }
 
 /// What happens to a test's output while it runs.
@@ -167,7 +172,7 @@ pub(crate) async fn run(stage: &Arc<Stage>, interrupts: Interrupts) -> Ran {
     let mut runner = Runner::new(stage);
     stage.events.discovered(suites::planned(&stage.plan));
     stage.events.phase("tests");
-    stage.console.begin(runner.expected);
+    stage.console.begin(stage.forecast(), stage.pauses.now());
     runner.decide_without_running();
     let ending = runner.drive(interrupts).await;
     let halt = *runner.halt.borrow();
@@ -191,9 +196,6 @@ struct Runner<'a> {
     tickets: HashMap<Id, Ticket>,
     /// When running tests become slow.
     marks: Marks,
-    /// How many attempts the display expects.
-    expected: usize,
-    started: usize,
     halt: watch::Sender<Halt>,
     /// Attempts that wait for scripts, and will count for a report.
     waiting: Vec<Ticket>,
@@ -211,8 +213,6 @@ impl<'a> Runner<'a> {
             running: JoinSet::new(),
             tickets: HashMap::new(),
             marks: Marks::default(),
-            expected: stage.expected(),
-            started: 0,
             halt,
             waiting: Vec::new(),
             set_up: mpsc::unbounded_channel(),
@@ -249,6 +249,9 @@ impl<'a> Runner<'a> {
                 Some(done) = self.running.join_next_with_id() => self.finish(done),
                 () = clock::passed(wake) => {}
                 () = pauses.reached(self.marks.wake()) => self.show_slow(),
+                () = clock::passed(self.stage.console.wake()) => {
+                    self.stage.console.draw(clock::now(), pauses.now());
+                }
                 Some(ticket) = self.set_up.1.recv() => self.mark(ticket),
                 request = interrupts.next() => {
                     ending = Ending::Interrupted(request);
@@ -264,8 +267,14 @@ impl<'a> Runner<'a> {
     }
 
     fn halt(&mut self, halt: Halt) {
-        self.queue.stop();
+        self.stop();
         self.halt.send_replace(halt);
+    }
+
+    /// Starts no further test.
+    fn stop(&mut self) {
+        self.queue.stop();
+        self.stage.console.starts_no_more();
     }
 
     fn start_more(&mut self) {
@@ -280,10 +289,6 @@ impl<'a> Runner<'a> {
                 stage.attempt(ticket, halt, (&places, variables)).await
             });
             self.tickets.insert(task.id(), ticket);
-            self.started += 1;
-            if self.started > self.expected {
-                self.stage.console.expect_one_more();
-            }
         }
     }
 
@@ -292,8 +297,16 @@ impl<'a> Runner<'a> {
     /// must be complete.
     fn begin(&mut self, ticket: Ticket) {
         let stage = self.stage;
-        let id = stage.plan.test(ticket.number).id();
-        stage.console.started(ticket.slot, &id);
+        let test = stage.plan.test(ticket.number);
+        let id = test.id();
+        stage.console.started(&Started {
+            slot: ticket.slot,
+            number: ticket.number,
+            suite: &test.binary.id(),
+            name: &stage.title(ticket),
+            slow: stage.limits(ticket.number).slow,
+            attempt: ticket.attempt,
+        });
         if self.results.begin(ticket) == Admission::Kept {
             self.waiting.push(ticket);
             if !stage.setups.is_any_pending(stage.plan.scripts_of(ticket.number)) {
@@ -362,6 +375,7 @@ impl<'a> Runner<'a> {
         let is_last = ticket.attempt > self.stage.retries(ticket.number) || *self.halt.borrow() != Halt::No;
         if results::deserves_another(&case) && !is_last && !self.is_over() {
             let admission = self.results.begin(ticket);
+            self.stage.console.ended(ticket.slot, Ended::ToRetry);
             self.show(ticket, &case, admission);
             self.results.keep_for_retry(ticket, case);
             let delay = self.stage.settings.repeat.retry_delay;
@@ -370,12 +384,14 @@ impl<'a> Runner<'a> {
         }
         results::judge_flaky(&mut case, self.stage.settings.repeat.flaky);
         let admission = self.results.admit(ticket.number, &mut case);
+        let how = case.failure().map_or(Ended::Passed, |_| Ended::Failed);
+        self.stage.console.ended(ticket.slot, how);
         self.show(ticket, &case, admission);
         if admission == Admission::Kept {
             self.results.keep(ticket.number, case);
         }
         if self.is_over() {
-            self.queue.stop();
+            self.stop();
         }
         self.end_scripts();
     }
@@ -384,22 +400,28 @@ impl<'a> Runner<'a> {
     fn show(&self, ticket: Ticket, case: &Case, admission: Admission) {
         match admission {
             Admission::Kept => self.stage.show(ticket, case),
-            Admission::Counted => self.stage.console.ended_again(ticket.slot),
+            Admission::Counted => {}
         }
     }
 
-    /// Whether a failure has ended the run.
+    /// Whether failures have ended the run.
     fn is_over(&self) -> bool {
-        let settings = &self.stage.settings;
-        let is_end = settings.on_failure == OnFailure::Stop || settings.repeat.goal == Goal::Failure;
-        is_end && self.results.have_failed()
+        let Settings {
+            failures_max, repeat, ..
+        } = self.stage.settings;
+        let most = failures_max.map_or(usize::MAX, NonZeroUsize::get);
+        let most = if repeat.goal == Goal::Failure { 1 } else { most };
+        self.results.failure_count() >= most
     }
 
     /// The cases in the order of the plan; tests that never ran are skipped for the reason that
     /// `ending` gives.
     fn into_cases(self, ending: Ending) -> (Vec<Vec<Case>>, Dropped) {
         let why = match ending {
-            Ending::Complete => "not started after the first failure".to_owned(),
+            Ending::Complete => match self.results.failure_count() {
+                0 | 1 => "not started after the first failure".to_owned(),
+                count => format!("not started after {count} failures"),
+            },
             Ending::Interrupted(request) => format!("run interrupted by {}", request.name()),
             Ending::TimedOut => format!(
                 "run reached its limit of {} s",
@@ -421,10 +443,27 @@ impl<'a> Runner<'a> {
 }
 
 impl Stage {
-    /// How many tests will run, as far as is known.
-    fn expected(&self) -> usize {
-        let Repeat { count, copies, .. } = self.settings.repeat;
-        self.plan.order.len() * (count.unwrap_or(1) as usize) * (copies as usize)
+    /// What will run, as far as is known.
+    fn forecast(&self) -> Forecast {
+        let Settings { repeat, jobs, .. } = self.settings;
+        let Repeat { count, copies, .. } = repeat;
+        let is_open = count.is_none() || repeat.stress.is_some() || repeat.goal == Goal::Failure;
+        let times = count.unwrap_or(1).saturating_mul(copies);
+        let mut tests = vec![(0, None); self.plan.tests.len()];
+        for &number in &self.plan.order {
+            if let Some(test) = tests.get_mut(number) {
+                *test = (times, self.plan.usual_time(number));
+            }
+        }
+        Forecast {
+            tests,
+            rounds: if is_open {
+                HowOften::Open
+            } else {
+                HowOften::Counted
+            },
+            jobs,
+        }
     }
 
     fn queue(&self) -> Queue {
@@ -437,6 +476,9 @@ impl Stage {
 
     /// How often this test is retried.
     fn retries(&self, number: usize) -> u32 {
+        if self.settings.debugging == Debugging::Yes {
+            return 0;
+        }
         let own = self.plan.treatment(number).retries;
         own.unwrap_or(self.settings.repeat.retries)
     }
@@ -481,8 +523,7 @@ impl Stage {
             title.push_str(&self.nth_attempt(ticket));
         }
         self.events.finished(&test.binary.id(), ticket.attempt, case);
-        self.console
-            .finished(ticket.slot, &test.binary.id(), &title, case);
+        self.console.result(&test.binary.id(), &title, case);
     }
 }
 

@@ -146,7 +146,6 @@ mod tests {
             code: Some("E0308".to_owned()),
             message: "mismatched types".to_owned(),
             text: String::new(),
-            label: None,
         }];
         assert_eq!(
             annotations(&report),

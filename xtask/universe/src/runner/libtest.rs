@@ -6,12 +6,15 @@
 //! libtest says that one test passed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
-use crate::base::limits::{LIST_TIMEOUT, NAMES_LEN_MAX};
+use crate::base::limits::NAMES_LEN_MAX;
+use crate::runner::doc_tests;
 use crate::runner::execution::Asker;
 use crate::select::ignore::Ignore;
 
@@ -30,6 +33,8 @@ pub(crate) struct Asked<'a, C> {
     /// Creates a new command that runs it in the environment of its tests.
     pub(crate) command: C,
     pub(crate) asker: &'a Asker,
+    /// Time limit of each answer.
+    pub(crate) limit: Duration,
 }
 
 /// Lists the tests of a binary.
@@ -43,6 +48,21 @@ pub(crate) async fn list_if_understood(binary: &Asked<'_, impl Fn() -> Command>)
     let answer = ask(binary, &LIST).await.ok()?;
     let all = is_list(&answer).then(|| names(&answer))?;
     annotated(binary, all).await.ok()
+}
+
+/// Lists the doc tests of a library; the binary is rustdoc, and runs in this directory. Doc tests
+/// are ignored without a reason.
+pub(crate) async fn list_doc_tests(
+    binary: &Asked<'_, impl Fn() -> Command>,
+    directory: &Path,
+) -> Result<Vec<Listed>, Stop> {
+    let hint = |stop: Stop| stop.with_hint("`--no-doc` leaves the doc tests out");
+    let all = names(&ask(binary, &doc_tests::LIST).await.map_err(hint)?);
+    let ignored = match doc_tests::may_be_ignored(&all, directory) {
+        true => names(&ask(binary, &doc_tests::LIST_IGNORED).await.map_err(hint)?),
+        false => Vec::new(),
+    };
+    Ok(annotate(all, &ignored.into_iter().collect(), &BTreeMap::new()))
 }
 
 /// The arguments that list the tests of a binary.
@@ -70,7 +90,7 @@ async fn annotated(binary: &Asked<'_, impl Fn() -> Command>, all: Vec<String>) -
 async fn ask(binary: &Asked<'_, impl Fn() -> Command>, args: &[&str]) -> Result<String, Stop> {
     let mut command = (binary.command)();
     command.args(args);
-    let answer = binary.asker.ask(command, LIST_TIMEOUT).await;
+    let answer = binary.asker.ask(command, binary.limit).await;
     let output = answer.map_err(|why| refused(binary.id, &why, &[]))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

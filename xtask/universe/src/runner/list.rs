@@ -14,6 +14,8 @@ use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::runtime;
+use crate::base::terminal::Colour;
+use crate::base::text::counted;
 use crate::report::events::Events;
 use crate::runner::console::{self, Console};
 use crate::runner::discover::{self, Means};
@@ -36,6 +38,9 @@ pub struct Args {
     /// Print one JSON document instead of lines
     #[arg(long)]
     json: bool,
+    /// Colour what cargo prints
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    color: Colour,
     #[command(flatten)]
     subset: SubsetArgs,
     #[command(flatten)]
@@ -70,7 +75,8 @@ pub(crate) enum ListForm {
 /// When there is no workspace, it cannot be built, or no test matches. Exit code 107 if `--fuse on`
 /// is not possible.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    args.color.set();
+    let workspace = args.build.workspace()?;
     let names = args.build.fuse.mode.required().iter();
     let listing = Listing {
         isolation: Isolation::default(),
@@ -109,6 +115,7 @@ async fn story(listing: &Listing<'_>, workspace: &Workspace) -> Result<Exit, Sto
         interrupts: &mut interrupts,
         events: &events,
         owner: &owner,
+        filter: &understood.filter,
     };
     let found = discover::discover(workspace, capabilities, listing.request.build, means).await?;
     if let Some(owner) = Arc::into_inner(owner) {
@@ -163,7 +170,8 @@ impl Listing<'_> {
             .map(|seed| format!(", in the random order of seed {seed}"));
         let shard = options.subset.shard.map(|shard| format!(", shard {shard}"));
         format!(
-            "would run {count} of {all} tests{}{}",
+            "would run {count} of {}{}{}",
+            counted(all, "test", "tests"),
             shard.unwrap_or_default(),
             seed.unwrap_or_default()
         )

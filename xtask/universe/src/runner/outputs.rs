@@ -16,7 +16,7 @@ use crate::base::limits::MARKDOWN_LEN_MAX;
 use crate::report::data::Report;
 use crate::report::events::{self, Events};
 use crate::report::{markdown, timeline, trace};
-use crate::runner::console::Console;
+use crate::runner::console::{Console, StatusLevel};
 use crate::runner::rundir::{RunDir, remove_report};
 
 const SUMMARY: &str = "summary.md";
@@ -40,6 +40,16 @@ pub(crate) struct OutputArgs {
     /// Also write the trace, for Perfetto, to this file; `off` writes none
     #[arg(long, value_name = "PATH|off", env = "XTASK_TEST_TRACE")]
     trace: Option<PathBuf>,
+    /// Choose the tests that have a line while they run: those that fail, also slow ones, or all
+    /// [default: `fail` on a terminal, where the running tests are shown anyway; `pass` elsewhere]
+    #[arg(
+        long,
+        value_name = "fail|slow|pass",
+        value_enum,
+        hide_possible_values = true,
+        env = "XTASK_TEST_STATUS_LEVEL"
+    )]
+    pub(crate) status_level: Option<StatusLevel>,
     /// Print the N slowest tests at the end
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) durations: usize,

@@ -28,7 +28,16 @@ const CI: &str = "ci";
 
 /// Options that a profile cannot set: those that must be known before a profile is read, those that
 /// run nothing, and the one about words of the command line, which could not be undone there.
-const NOT_IN_A_PROFILE: [&str; 6] = ["manifest-path", "profile", "help", "list", "dry-run", "exact"];
+const NOT_IN_A_PROFILE: [&str; 8] = [
+    "manifest-path",
+    "profile",
+    "help",
+    "list",
+    "dry-run",
+    "exact",
+    "no-run",
+    "debugger",
+];
 
 /// Which profile to use.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -69,7 +78,7 @@ struct Profiles {
 /// # Errors
 /// When there is no workspace, no such profile, or something in it is invalid.
 pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace), Stop> {
-    let workspace = Workspace::load(args.build.manifest_path.as_deref())?;
+    let mut workspace = args.archive.workspace(&args.build)?;
     let profiles = Profiles::of(&workspace)?;
     let is_ci = std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
     let chosen = profiles.choose(args.profile.profile.as_deref(), is_ci)?;
@@ -78,7 +87,8 @@ pub(crate) fn apply(args: &Args, words: &[OsString]) -> Result<(Args, Workspace)
     let words: Vec<OsString> = words.collect();
     let matches = variables::read(command, &words).unwrap_or_else(|error| error.exit());
     let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    args.schedule.settle(&matches);
+    args.settle(&matches);
+    args.build.redirect(&mut workspace)?;
     args.profile.chosen = Some(chosen);
     Ok((args, workspace))
 }
@@ -123,6 +133,7 @@ impl Profiles {
             [] => "no profile is defined".to_owned(),
             names => format!("defined profiles: {}", names.join(", ")),
         };
+        let hint = format!("{hint}; `--cargo-profile {name}` is about the profiles of cargo");
         let file = self.home.file.display();
         let message = format!("there is no profile `{name}` in `{file}`\nhint: {hint}");
         Stop::new(Exit::Usage, FailureKind::Usage, message)
@@ -155,6 +166,8 @@ impl Profiles {
 /// The option that this one with this value contradicts, if it is not simply its `no-` form.
 fn rival(option: &str, value: &Value) -> Option<&'static str> {
     match (option, value) {
+        ("fail-fast", _) => Some("max-fail"),
+        ("max-fail", _) => Some("fail-fast"),
         ("no-skips", Value::Bool(true)) => Some("max-skips"),
         ("max-skips", _) => Some("no-skips"),
         _ => None,
@@ -237,8 +250,10 @@ fn reason(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::select::plan::Ignored;
     use crate::select::shuffle::TestOrder;
     use serde_json::json;
+    use std::num::NonZeroUsize;
     use std::time::Duration;
 
     fn profiles(table: Value) -> Profiles {
@@ -254,7 +269,7 @@ mod tests {
             .no_binary_name(true)
             .get_matches_from(words);
         let mut args = Args::from_arg_matches(&matches).unwrap();
-        args.schedule.settle(&matches);
+        args.settle(&matches);
         Ok(args)
     }
 
@@ -278,7 +293,10 @@ mod tests {
 
     #[test]
     fn a_flag_of_a_profile_can_be_undone_by_its_opposite() {
-        let stops = |table, words: &[&str]| parsed(table, "default", words).unwrap().stops_early();
+        let stops = |table, words: &[&str]| {
+            let most = parsed(table, "default", words).unwrap().failures_max();
+            most == NonZeroUsize::new(1)
+        };
         for on in [
             json!({"default": {"fail-fast": true}}),
             json!({"default": {"no-fail-fast": false}}),
@@ -288,6 +306,53 @@ mod tests {
         }
         let off = json!({"default": {"no-fail-fast": true}});
         assert!(!stops(off.clone(), &[]) && stops(off, &["--fail-fast"]));
+    }
+
+    #[test]
+    fn for_the_limit_of_failures_an_option_counts_before_the_chosen_profile() {
+        let limit = |table, words: &[&str]| {
+            let args = parsed(table, "ci", words).unwrap();
+            args.failures_max().map_or(0, NonZeroUsize::get)
+        };
+        let three = json!({"default": {"max-fail": 3}});
+        for (words, expected) in [
+            (&[][..], 3),
+            (&["--fail-fast"], 1),
+            (&["--no-fail-fast"], 0),
+            (&["--max-fail=all"], 0),
+            (&["--fail-fast", "--max-fail=2"], 2),
+        ] {
+            assert_eq!(limit(three.clone(), words), expected, "{words:?}");
+        }
+        for (table, expected) in [
+            (json!({"default": {"max-fail": 3}, "ci": {"fail-fast": true}}), 1),
+            (
+                json!({"default": {"max-fail": 3}, "ci": {"no-fail-fast": true}}),
+                0,
+            ),
+            (json!({"default": {"fail-fast": true}, "ci": {"max-fail": 3}}), 3),
+            (
+                json!({"default": {"fail-fast": true}, "ci": {"max-fail": "all"}}),
+                0,
+            ),
+        ] {
+            assert_eq!(limit(table.clone(), &[]), expected, "{table}");
+        }
+    }
+
+    #[test]
+    fn ignored_tests_run_where_a_profile_says_so() {
+        let ignored = |value: Value, words: &[&str]| {
+            let table = json!({"default": {"run-ignored": value}});
+            parsed(table, "default", words).unwrap().run_ignored
+        };
+        assert_eq!(ignored(json!(true), &[]), Some(Ignored::Run));
+        assert_eq!(ignored(json!("only"), &[]), Some(Ignored::Only));
+        assert_eq!(
+            ignored(json!(true), &["--run-ignored=default"]),
+            Some(Ignored::Skip)
+        );
+        assert_eq!(ignored(json!(false), &["--run-ignored"]), Some(Ignored::Run));
     }
 
     #[test]
@@ -375,7 +440,8 @@ mod tests {
         let stop = both.choose(Some("nihgt"), false).unwrap_err();
         assert_eq!(stop.exit, Exit::Usage);
         assert!(
-            stop.message.ends_with("hint: defined profiles: `ci`, `night`"),
+            stop.message
+                .contains("hint: defined profiles: `ci`, `night`; `--cargo-profile nihgt`"),
             "{}",
             stop.message
         );

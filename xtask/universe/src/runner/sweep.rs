@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::base::exit::Exit;
 use crate::runner::console::Console;
 use crate::runner::rundir::killed_runs::{self, Leftover, LeftoverState, Remaining};
+use crate::workspace::archive;
 use crate::workspace::metadata::Workspace;
 
 /// Clean up after killed runs: kill their processes, unmount and remove what they left
@@ -38,6 +39,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "skipped (another user owns it, or can write there) {}",
             run.display()
         ));
+    }
+    if !args.dry_run {
+        archive::sweep(&workspace.target_directory);
     }
     let mut left = 0;
     for leftover in &found {

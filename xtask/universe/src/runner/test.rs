@@ -5,7 +5,10 @@
 //! a report.
 
 mod context;
+mod debugger;
+mod failures_max;
 mod jobs;
+mod no_run;
 mod preparation;
 
 use std::ffi::OsString;
@@ -14,13 +17,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
 use crate::base::exit::{Exit, Stop};
 use crate::base::interrupt::Interrupts;
 use crate::base::limits::RUN_TIMEOUT;
 use crate::base::os;
 use crate::base::runtime;
+use crate::base::terminal::Colour;
 use crate::report::junit::Dialect;
-use crate::runner::execution::{Caps, OnFailure, Output, Settings};
+use crate::runner::archive::ArchiveArgs;
+use crate::runner::execution::{Caps, Debugging, Output, Settings};
 use crate::runner::limits_and_leaks::LimitsAndLeaksArgs;
 use crate::runner::list::{self, ListForm, Listing};
 use crate::runner::outputs::OutputArgs;
@@ -31,9 +39,12 @@ use crate::select::filter::FilterArgs;
 use crate::select::plan::Ignored;
 use crate::select::schedule::ScheduleArgs;
 use crate::select::shuffle::TestOrder;
+use crate::workspace::archive;
 use crate::workspace::cargo::BuildArgs;
 use crate::workspace::metadata::Workspace;
 use context::{Finished, Run};
+use debugger::Debugger;
+use failures_max::FailuresMax;
 use preparation::Preparation;
 
 /// Build the workspace and run its tests, each in its own process
@@ -42,9 +53,16 @@ pub struct Args {
     #[command(flatten)]
     /// Which tests.
     pub filter: FilterArgs,
-    /// Also run tests that are ignored for a reason other than a missing capability
-    #[arg(long)]
-    pub(crate) run_ignored: bool,
+    /// Also run tests that are ignored for a reason other than a missing capability; `only` runs
+    /// no other tests than ignored ones
+    #[arg(
+        long,
+        value_name = "all|only|default",
+        num_args = 0..=1,
+        default_missing_value = "all",
+        require_equals = true
+    )]
+    pub(crate) run_ignored: Option<Ignored>,
     /// Fail with exit code 107 if one of these capabilities is missing; `all` means every
     /// capability that a selected test needs
     #[arg(
@@ -56,14 +74,41 @@ pub struct Args {
     pub require: Vec<String>,
 
     /// Run N tests concurrently [default: twice the number of processors]
-    #[arg(long, short, value_name = "N", env = "XTASK_TEST_JOBS", help_heading = "Run")]
+    #[arg(
+        long,
+        short,
+        alias = "test-threads",
+        value_name = "N",
+        env = "XTASK_TEST_JOBS",
+        help_heading = "Run"
+    )]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Start no further test after the first failure
-    #[arg(long, overrides_with = "no_fail_fast", help_heading = "Run")]
+    #[arg(long, overrides_with_all = ["no_fail_fast", "max_fail"], help_heading = "Run")]
     pub(crate) fail_fast: bool,
     /// Run everything, whatever fails (the default)
-    #[arg(long, overrides_with = "fail_fast", help_heading = "Run")]
+    #[arg(long, overrides_with_all = ["fail_fast", "max_fail"], help_heading = "Run")]
     pub(crate) no_fail_fast: bool,
+    /// Start no further test after N failures
+    #[arg(
+        long,
+        value_name = "N|all",
+        overrides_with_all = ["fail_fast", "no_fail_fast"],
+        help_heading = "Run"
+    )]
+    pub(crate) max_fail: Option<FailuresMax>,
+    /// Run the one selected test under this program, such as `gdb --args`, in the foreground and
+    /// without time limits; the words are split at spaces
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        conflicts_with_all = ["list", "dry_run", "no_run"],
+        help_heading = "Run"
+    )]
+    pub(crate) debugger: Option<Debugger>,
+    /// Build, print where the test binaries are, and run nothing
+    #[arg(long, conflicts_with_all = ["list", "dry_run"], help_heading = "Run")]
+    pub(crate) no_run: bool,
     /// Run in random order, a different one in each round; the printed seed repeats the order;
     /// `false` overrides a profile
     #[arg(
@@ -78,6 +123,15 @@ pub struct Args {
     /// Show the output of tests while they run
     #[arg(long, alias = "nocapture", help_heading = "Run")]
     pub(crate) no_capture: bool,
+    /// Colour what the runner and cargo print
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        help_heading = "Report"
+    )]
+    pub(crate) color: Colour,
 
     /// Also write the JUnit report to this file; `off` overrides a profile
     #[arg(
@@ -108,6 +162,8 @@ pub struct Args {
     /// What to build.
     pub build: BuildArgs,
     #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
     pub(crate) profile: ProfileArgs,
 }
 
@@ -117,6 +173,10 @@ pub struct Args {
 /// directory.
 pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
     let (args, workspace) = profile::apply(args, words)?;
+    args.color.set();
+    if args.no_run {
+        return no_run::run(&args, &workspace);
+    }
     if let Some(form) = args.preview() {
         return list::show(&args.listing(form), &workspace);
     }
@@ -126,6 +186,7 @@ pub fn run(args: &Args, words: &[OsString]) -> anyhow::Result<ExitCode> {
 async fn story(args: &Args, workspace: Workspace) -> Result<Exit, Stop> {
     let interrupts = Interrupts::listen()?;
     let settings = args.settings()?;
+    archive::sweep(&workspace.target_directory);
     let directory = RunDir::without_scratch(&workspace.target_directory, "test")?;
     let run = Run::begin(args, settings, workspace, directory)?;
     let ended = tests(&run, interrupts).await;
@@ -146,7 +207,10 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
     let (understood, capabilities) = run.args.request(run.seed).probe(&run.workspace)?;
     let subset = run.read_subset();
     let preparation = Preparation::prepare(run)?;
-    let found = preparation.discover(run, capabilities, &mut interrupts).await?;
+    let filter = &understood.filter;
+    let found = preparation
+        .discover(run, capabilities, &mut interrupts, filter)
+        .await?;
     let warnings = run.idle(&understood, &found);
     let subset = subset.await.map_err(anyhow::Error::from)?;
     let Planned {
@@ -154,6 +218,10 @@ async fn tests(run: &Run<'_>, mut interrupts: Interrupts) -> Result<Finished, St
         options,
         missing,
     } = understood.plan(&found, subset)?;
+    let interrupts = match run.args.debugger {
+        Some(_) => debugger::alone(&plan).map(|()| interrupts.without_the_keyboard())?,
+        None => interrupts,
+    };
     run.announce(&plan, &found, &warnings);
     let outstanding = plan.outstanding;
     let mut ran = preparation.run(run, plan, &found, interrupts).await;
@@ -180,16 +248,26 @@ impl Args {
     }
 
     fn ignored(&self) -> Ignored {
-        if self.run_ignored {
-            Ignored::Run
-        } else {
-            Ignored::Skip
+        self.run_ignored.unwrap_or_default()
+    }
+
+    /// Decides between options that contradict each other. They were parsed into `matches`.
+    pub(crate) fn settle(&mut self, matches: &ArgMatches) {
+        self.schedule.settle(matches);
+        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !is_typed("max_fail") && (is_typed("fail_fast") || is_typed("no_fail_fast")) {
+            self.max_fail = None;
         }
     }
 
-    /// Whether the first failure ends the run. The command line may contradict a profile.
-    pub(crate) fn stops_early(&self) -> bool {
-        self.fail_fast && !self.no_fail_fast
+    /// How many failures end the run, if any number does. The command line may contradict a
+    /// profile.
+    pub(crate) fn failures_max(&self) -> Option<NonZeroUsize> {
+        match self.max_fail {
+            Some(FailuresMax(limit)) => limit,
+            None if self.fail_fast && !self.no_fail_fast => Some(NonZeroUsize::MIN),
+            None => None,
+        }
     }
 
     /// How to run on a machine of normal speed.
@@ -198,7 +276,7 @@ impl Args {
     /// When there are more copies than slots.
     fn settings(&self) -> Result<Settings, Stop> {
         let jobs = jobs::bounded(self.jobs_wanted(), os::open_files_max());
-        Ok(Settings {
+        let settings = Settings {
             jobs,
             timeout: self.limits_and_leaks.timeout,
             grace: self.limits_and_leaks.grace,
@@ -207,18 +285,19 @@ impl Args {
             leaks: self.limits_and_leaks.leaks,
             stretch: 1.0,
             repeat: self.schedule.repeat.parse(jobs, self.fewer_jobs(jobs))?,
-            on_failure: if self.stops_early() {
-                OnFailure::Stop
-            } else {
-                OnFailure::GoOn
-            },
+            failures_max: self.failures_max(),
             output: if self.no_capture {
                 Output::Show
             } else {
                 Output::Keep
             },
+            debugging: Debugging::No,
             caps: Caps::default(),
-        })
+        };
+        match self.debugger {
+            Some(_) => debugger::settings(settings, self.limits_and_leaks.isolate),
+            None => Ok(settings),
+        }
     }
 
     /// A default limit must not end a run that the user made long on purpose.

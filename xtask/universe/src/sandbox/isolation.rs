@@ -15,6 +15,38 @@ pub(crate) enum Isolation {
     Process,
 }
 
+/// The network of a test in the box. Outside the box there is only that of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Network {
+    /// One that all such tests of the run share, with a loopback interface only.
+    #[default]
+    Box,
+    /// One of its own, with a loopback interface only.
+    Own,
+    /// That of the machine.
+    Host,
+}
+
+impl Network {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Network::Box => "box",
+            Network::Own => "own",
+            Network::Host => "host",
+        }
+    }
+
+    /// Parses [`Network::name`].
+    #[cfg(target_os = "linux")]
+    pub(crate) fn parse(name: &str) -> Option<Network> {
+        [Network::Box, Network::Own, Network::Host]
+            .into_iter()
+            .find(|network| network.name() == name)
+    }
+}
+
 /// The isolation that this machine provides, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Level {

@@ -12,7 +12,9 @@ mod keeper;
 mod keepsake;
 mod leftovers;
 mod namespaces;
+mod network;
 mod processes;
+mod refusals;
 mod rehearsal;
 mod rescue;
 mod room;
@@ -35,6 +37,8 @@ use tokio::net::unix::pipe;
 
 pub(crate) use build_guard::build_guard;
 pub(crate) use keeper::run_if_asked;
+pub(crate) use network::Loopback;
+pub(crate) use sockets::listens;
 pub(crate) use wire::{Instruction, Order, Reply};
 
 use crate::base::clock;
@@ -42,7 +46,7 @@ use crate::base::fuse_connections;
 use crate::base::limits::{KEEPER_END_TIMEOUT, KEEPER_HELLO_TIMEOUT, KEEPER_LOOK_INTERVAL};
 use crate::base::this_program;
 use crate::report::data::Leak;
-use crate::sandbox::isolation::{Isolation, Level};
+use crate::sandbox::isolation::{Isolation, Level, Network};
 use wire::Hello;
 
 /// A running keeper.
@@ -50,8 +54,8 @@ use wire::Hello;
 pub(crate) struct Keeper {
     socket: UnixStream,
     process: Child,
-    /// Supervisors that wait for another order.
-    idle: Mutex<Vec<Control>>,
+    /// Supervisors that wait for another order for the same network.
+    idle: Mutex<Vec<(Network, Control)>>,
     /// The directory that contains all scratch directories.
     pub(crate) scratch: PathBuf,
     pub(crate) level: Level,
@@ -61,13 +65,6 @@ pub(crate) struct Keeper {
     /// Whether each loopback address works for the processes that it starts, with the reason if
     /// not.
     pub(crate) loopback: Loopback,
-}
-
-/// The loopback addresses of the tests.
-#[derive(Debug, Clone)]
-pub(crate) struct Loopback {
-    pub(crate) ipv4: Result<(), String>,
-    pub(crate) ipv6: Result<(), String>,
 }
 
 /// A process that the keeper owns, with its output and its control.
@@ -106,15 +103,15 @@ impl Keeper {
         }
     }
 
-    /// Makes it start a process; `frame` is the [order](Order::frame).
+    /// Makes it start a process; `frame` is the [order](Order::frame), for this network.
     ///
     /// # Errors
     /// When the keeper is gone, or no descriptors are left.
-    pub(crate) async fn launch(&self, frame: &[u8]) -> io::Result<OwnedProcess> {
+    pub(crate) async fn launch(&self, frame: &[u8], network: Network) -> io::Result<OwnedProcess> {
         let (stdout, their_stdout) = io::pipe()?;
         let (stderr, their_stderr) = io::pipe()?;
         let streams = [their_stdout.as_fd(), their_stderr.as_fd()];
-        let control = match self.reuse(frame, streams).await {
+        let control = match self.reuse(frame, streams, network).await {
             Some(control) => control,
             None => self.new_supervisor(frame, streams)?,
         };
@@ -125,10 +122,10 @@ impl Keeper {
         })
     }
 
-    /// Gives the order to a waiting supervisor, if there is one.
-    async fn reuse(&self, frame: &[u8], streams: [BorrowedFd<'_>; 2]) -> Option<Control> {
+    /// Gives the order to a waiting supervisor in that network, if there is one.
+    async fn reuse(&self, frame: &[u8], streams: [BorrowedFd<'_>; 2], network: Network) -> Option<Control> {
         loop {
-            let mut control = self.idle().pop()?;
+            let mut control = self.take_idle(network)?;
             // A supervisor that does not accept it is gone, and has not started anything.
             if control.order(frame, streams).await.is_ok() {
                 return Some(control);
@@ -148,14 +145,21 @@ impl Keeper {
         })
     }
 
-    /// Keeps the connection to a supervisor that waits for another order.
-    pub(crate) fn rest(&self, control: Control) {
-        if !control.was_instructed {
-            self.idle().push(control);
+    /// Keeps the connection to a supervisor that waits for another order for this network. A
+    /// network of a test's own ends with that test.
+    pub(crate) fn rest(&self, control: Control, network: Network) {
+        if !control.was_instructed && network != Network::Own {
+            self.idle().push((network, control));
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Control>> {
+    fn take_idle(&self, network: Network) -> Option<Control> {
+        let mut idle = self.idle();
+        let place = idle.iter().rposition(|(known, _)| *known == network)?;
+        Some(idle.swap_remove(place).1)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Network, Control)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -224,14 +228,14 @@ fn start(level: Level, scratch: &Path, why: Option<String>) -> anyhow::Result<Ke
     // gone, the next read reports it.
     keeper::send_scratch(&socket, scratch).ok();
     match receive(&socket) {
-        Ok(Hello::Ready { ipv4, ipv6, shared }) => Ok(Keeper {
+        Ok(Hello::Ready { loopback, shared }) => Ok(Keeper {
             socket,
             process,
             idle: Mutex::default(),
             scratch: scratch.to_owned(),
             level,
             why: why.or_else(|| Some(format!("tests share a process namespace: {}", shared?))),
-            loopback: Loopback { ipv4, ipv6 },
+            loopback,
         }),
         Ok(Hello::Refused(reason)) => {
             process.wait().ok();

@@ -11,6 +11,7 @@ mod word;
 
 use crate::base::exit::Stop;
 pub(crate) use expression::Expression;
+pub(crate) use pattern::Glob;
 pub use subject::Subject;
 pub use word::Match;
 use word::Word;
@@ -19,7 +20,7 @@ use word::Word;
 #[derive(Debug, clap::Args)]
 pub struct FilterArgs {
     /// Select the tests whose id `package::binary$module::test` contains one of these words; a
-    /// whole id selects that test
+    /// whole id selects that test. After `--`, options of libtest are options of the runner
     pub(crate) filters: Vec<String>,
     /// Narrow the selection by an expression: `test(PATTERN)`, `module(..)`, `package(..)`,
     /// `binary(..)`, `cap(..)`, `all()`, `none()`, `and`, `or`, `not`; a PATTERN is text, `=text`,
@@ -78,6 +79,11 @@ impl Filter {
         let named = self.words.is_empty() || self.words.iter().any(|word| word.selects(test));
         let meant = || self.expressions.is_empty() || self.expressions.iter().any(|(_, e)| e.selects(test));
         named && meant() && !self.skipped.iter().any(|word| word.selects(test))
+    }
+
+    /// Whether it may select a doc test, whatever doc tests there are.
+    pub(crate) fn may_select_doc_tests(&self) -> bool {
+        self.words.is_empty() || self.words.iter().any(Word::may_select_doc_tests)
     }
 
     /// The words and expressions that select none of `tests`, as they were typed.

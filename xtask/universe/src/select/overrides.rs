@@ -20,6 +20,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::base::exit::Stop;
+use crate::base::text::counted;
+use crate::sandbox::isolation::Network;
 use crate::select::demand::{Company, Demand};
 use crate::select::filter::{Expression, Subject};
 use crate::select::plan::Test;
@@ -43,6 +45,8 @@ pub(crate) struct Treatment {
     pub(crate) group: Option<usize>,
     /// Whether no other test runs meanwhile.
     pub(crate) exclusive: Option<bool>,
+    /// Its network, in the box.
+    pub(crate) network: Option<Network>,
 }
 
 /// Tests of which only a limited number run concurrently.
@@ -121,10 +125,17 @@ impl Rules {
         let group = treatment.group.and_then(|number| self.groups.get(number));
         let words = [
             group.map(|group| format!("group {}", group.name)),
-            treatment.weight.map(|weight| format!("{weight} slots")),
+            treatment
+                .weight
+                .map(|weight| counted(weight.get(), "slot", "slots")),
             (treatment.exclusive == Some(true)).then(|| "alone".to_owned()),
+            treatment
+                .network
+                .map(|network| format!("network {}", network.name())),
             treatment.priority.map(|priority| format!("priority {priority}")),
-            treatment.retries.map(|retries| format!("{retries} retries")),
+            treatment
+                .retries
+                .map(|retries| counted(retries as usize, "retry", "retries")),
             seconds("timeout", treatment.timeout),
             seconds("slow after", treatment.slow),
         ];
@@ -143,6 +154,7 @@ impl Treatment {
             weight: self.weight.or(other.weight),
             group: self.group.or(other.group),
             exclusive: self.exclusive.or(other.exclusive),
+            network: self.network.or(other.network),
         }
     }
 
@@ -175,7 +187,7 @@ mod tests {
         let rules = rules(json!({
             "overrides": [
                 {"filter": "test(=a)", "retries": 2, "timeout": "90s", "group": "ports"},
-                {"filter": "all()", "retries": 5, "weight": 2, "exclusive": true, "slow": "1s", "priority": -3},
+                {"filter": "all()", "retries": 5, "weight": 2, "exclusive": true, "slow": "1s", "priority": -3, "network": "own"},
             ],
             "groups": {"ports": {"max": 1}},
         }))
@@ -190,7 +202,7 @@ mod tests {
         assert_eq!((b.retries, b.group, b.priority), (Some(5), None, Some(-3)));
         assert_eq!(
             rules.words(b),
-            "2 slots, alone, priority -3, 5 retries, slow after 1 s"
+            "2 slots, alone, network own, priority -3, 5 retries, slow after 1 s"
         );
     }
 
@@ -244,6 +256,10 @@ mod tests {
             (
                 json!({"overrides": [{"filter": "all()", "group": "ports"}]}),
                 "overrides[0].group`",
+            ),
+            (
+                json!({"overrides": [{"filter": "all()", "network": "lan"}]}),
+                "overrides[0].network`",
             ),
             (json!({"groups": {"ports": {"max": 0}}}), "groups.ports.max`"),
             (json!({"groups": {"ports": {}}}), "groups.ports.max`"),

@@ -10,6 +10,7 @@ mod part;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
@@ -19,6 +20,7 @@ use crate::report::kinds::SkipKind;
 use crate::select::demand::Demand;
 use crate::select::filter::{Filter, Subject};
 use crate::select::ignore::Ignore;
+pub(crate) use crate::select::ignored::Ignored;
 use crate::select::overrides::{Rules, Treatment};
 use crate::select::scripts::{Script, Scripts};
 use crate::select::subset::Subset;
@@ -29,7 +31,7 @@ pub(crate) use part::Omitted;
 #[derive(Debug, Clone)]
 pub(crate) struct Test {
     pub(crate) binary: Arc<TestBinary>,
-    /// `module::function`.
+    /// `module::function`; of a doc test `file - item (line N)`.
     pub(crate) name: String,
     pub(crate) ignore: Ignore,
     /// The location of its function: the file, relative to the workspace root, and the line. A test
@@ -39,11 +41,13 @@ pub(crate) struct Test {
 }
 
 /// How a test relates to its binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// One of the tests that libtest, or a compatible harness, lists: it passes if the harness says
     /// so and the process exits with 0.
     One,
+    /// A doc test, with the words by which rustdoc runs it alone.
+    Doc(String),
     /// A whole binary with a harness of its own: it passes if the process exits with 0.
     Whole,
 }
@@ -124,16 +128,6 @@ pub(crate) struct Required {
     pub(crate) names: Vec<String>,
 }
 
-/// Tests that are ignored for another reason than a need.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ignored {
-    /// They are skipped.
-    #[default]
-    Skip,
-    /// They run.
-    Run,
-}
-
 /// What will happen to a test.
 #[derive(Debug, Clone)]
 pub(crate) enum Decision {
@@ -163,6 +157,8 @@ pub(crate) struct Plan {
     /// failed tests.
     pub(crate) outstanding: usize,
     treatments: Vec<Treatment>,
+    /// By the number of a test: how long it took in earlier runs.
+    usual_times: Vec<Option<Duration>>,
     /// What runs before tests.
     pub(crate) scripts: Vec<Script>,
     /// By the number of a test: the numbers of the scripts that it needs.
@@ -177,12 +173,12 @@ impl Plan {
         capability_states: &CapabilityStates,
         options: &PlanOptions,
     ) -> Result<Plan, Stop> {
-        if !tests.iter().any(|test| filter.selects(&test.subject())) {
+        let is_selected =
+            |test: &Test| filter.selects(&test.subject()) && options.ignored.admits(&test.ignore);
+        if !tests.iter().any(is_selected) {
             return Err(nothing_selected(&tests, filter));
         }
-        let (selected, rest): (Vec<Test>, Vec<Test>) = tests
-            .into_iter()
-            .partition(|test| filter.selects(&test.subject()));
+        let (selected, rest): (Vec<Test>, Vec<Test>) = tests.into_iter().partition(is_selected);
         let (part, omitted, others) = part::part(selected, &options.subset)?;
         let decided = |test: Test| {
             let decision = decide(&test, capability_states, options);
@@ -193,6 +189,8 @@ impl Plan {
             .iter()
             .map(|(test, _)| options.rules.treatment(test))
             .collect();
+        let usual = |test: &Test| options.subset.history.duration(&test.id());
+        let usual_times = tests.iter().map(|(test, _)| usual(test)).collect();
         let scripts = tests.iter().map(|(test, _)| options.scripts.needed_by(test));
         let needed_scripts = scripts.collect();
         let order = order::order(&tests, &treatments, options);
@@ -206,6 +204,7 @@ impl Plan {
             omitted,
             outstanding,
             treatments,
+            usual_times,
             scripts: options.scripts.all(),
             needed_scripts,
         })
@@ -214,6 +213,11 @@ impl Plan {
     /// The treatment of the test with this number.
     pub(crate) fn treatment(&self, number: usize) -> Treatment {
         self.treatments.get(number).copied().unwrap_or_default()
+    }
+
+    /// How long the test with this number took in earlier runs, if it ran.
+    pub(crate) fn usual_time(&self, number: usize) -> Option<Duration> {
+        self.usual_times.get(number).copied().flatten()
     }
 
     /// The numbers of the scripts that the test with this number needs, in the order in which they
@@ -306,7 +310,9 @@ fn decide(test: &Test, capability_states: &CapabilityStates, options: &PlanOptio
     let needs = test.needs();
     match (&test.ignore, options.ignored) {
         (Ignore::No, _) => return Decision::Run,
-        (Ignore::Bare | Ignore::Because(_), Ignored::Run) if needs.is_empty() => return Decision::Run,
+        (Ignore::Bare | Ignore::Because(_), Ignored::Run | Ignored::Only) if needs.is_empty() => {
+            return Decision::Run;
+        }
         (Ignore::Bare, Ignored::Skip) => return skip(SkipKind::Ignored, "ignored without a reason"),
         (Ignore::Because(reason), Ignored::Skip) if needs.is_empty() => {
             return skip(SkipKind::Ignored, reason);

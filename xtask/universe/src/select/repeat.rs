@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::clock::parse_duration;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
+use crate::base::text::counted;
 
 /// Run tests more than once
 #[derive(Debug, Clone, clap::Args)]
@@ -122,14 +123,17 @@ impl RepeatArgs {
         let mut words = Vec::new();
         match (self.rounds(), self.stress) {
             (Some(1), _) => {}
-            (Some(count), _) => words.push(format!("{count} rounds")),
+            (Some(count), _) => words.push(counted(count as usize, "round", "rounds")),
             (None, Some(_)) => {}
             (None, None) => words.push("repeatedly".to_owned()),
         }
         words.extend(self.stress.map(|time| format!("for {} s", time.as_secs_f64())));
         words.extend(self.until_fail.then(|| "until one fails".to_owned()));
         words.extend((self.copies.get() > 1).then(|| format!("in {} copies", self.copies)));
-        words.extend((self.retries > 0).then(|| format!("with {} retries", self.retries)));
+        words.extend(
+            (self.retries > 0)
+                .then(|| format!("with {}", counted(self.retries as usize, "retry", "retries"))),
+        );
         words.iter().map(|word| format!(", {word}")).collect()
     }
 
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn the_request_is_described_in_words() {
         let words = args(&["--stress", "2s", "--copies", "2", "--retries", "1"]).words();
-        assert_eq!(words, ", for 2 s, in 2 copies, with 1 retries");
+        assert_eq!(words, ", for 2 s, in 2 copies, with 1 retry");
         assert_eq!(args(&["--until-fail"]).words(), ", repeatedly, until one fails");
     }
 }

@@ -4,6 +4,7 @@ use clap::ArgMatches;
 
 use crate::base::exit::Exit;
 use crate::base::failure_kind::FailureKind;
+use crate::base::text::counted;
 use crate::report::data::{Failure, Outcome, Suite};
 use crate::select::repeat::RepeatArgs;
 use crate::select::subset::SubsetArgs;
@@ -84,7 +85,10 @@ impl ScheduleArgs {
             .count();
         (count > limit).then(|| Failure {
             kind: FailureKind::Skips,
-            message: format!("{count} tests were skipped; the limit is {limit}"),
+            message: format!(
+                "{} skipped; the limit is {limit}",
+                counted(count, "test was", "tests were")
+            ),
             detail: "the report has the reason of each skipped test".to_owned(),
         })
     }

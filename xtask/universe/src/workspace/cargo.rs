@@ -3,15 +3,21 @@
 //! Decides neither which features to build nor what to do with the binaries.
 
 mod build;
+mod cfg;
 mod diagnostics;
+pub(crate) mod doc_tests;
+pub(crate) mod platform;
 mod selection;
 pub(crate) mod settings;
+mod targets;
+pub(crate) mod test_runner;
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use xshell::{Cmd, Shell};
 
@@ -21,21 +27,33 @@ use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::interrupt::Interrupts;
 use crate::base::limits::BUILD_OUTPUT_LEN_MAX;
+use crate::base::terminal::{Colour, stderr_is_a_terminal};
 use crate::sandbox::build_guard::{Line, guarded};
 use crate::workspace::metadata::Workspace;
 use build::collect;
 pub(crate) use build::{Build, Harness, TestBinary};
+pub use doc_tests::DocTestArgs;
+use doc_tests::DocTests;
+use platform::Compiler;
 pub use selection::{BuildArgs, Selection};
+use settings::Settings;
 
 /// `cargo` without the variables that `cargo run` set for this process: build scripts watch some of
 /// them, and would run again whenever a person alternates `cargo check` and an xtask.
 pub fn command(sh: &Shell) -> Cmd<'_> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = sh.cmd(program);
-    for name in variables_of_cargo_run() {
+    for name in variables_about_us() {
         command = command.env_remove(name);
     }
     command
+}
+
+/// The variables in our environment that cargo set only because it started this program.
+pub(crate) fn variables_about_us() -> Vec<String> {
+    let mut names = variables_of_cargo_run();
+    names.extend(settings::set_by_cargo().iter().cloned());
+    names
 }
 
 /// The variables in our environment that describe xtask's own package and build.
@@ -59,6 +77,13 @@ fn describes_a_package(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
+/// The directory of the libraries with which a test of a procedural macro is linked.
+pub(crate) fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
+    let settings = Settings::read(directory);
+    let answer = Compiler::new(&settings, directory).ask(&["--print", "target-libdir"]);
+    answer.ok().map(PathBuf::from)
+}
+
 /// Builds everything selected with one command. Cargo's messages appear on our stderr as they
 /// arrive.
 pub(crate) async fn build(
@@ -68,12 +93,18 @@ pub(crate) async fn build(
     interrupts: &mut Interrupts,
 ) -> Result<Build, Stop> {
     let (command, line) = build_command(workspace, selection, args)?;
+    let hidden = match selection {
+        // Cargo prints this before each call of rustdoc, which runs nothing yet.
+        Selection::DocTests { .. } => Some("Doc-tests "),
+        Selection::Tests { .. } | Selection::Binaries { .. } => None,
+    };
     let mut child = spawn(command)?;
     let group = child.id();
     let said = Said::new();
     let output = async {
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let (built, ()) = tokio::join!(collect(out, workspace, &said), tee(err, &said));
+        let shown = tee(err, &said, hidden);
+        let (built, ()) = tokio::join!(collect(out, workspace, &said), shown);
         (child.wait().await, built)
     };
     let (status, built) = tokio::select! {
@@ -95,6 +126,28 @@ pub(crate) async fn build(
     }
 }
 
+/// Builds all tests with one command, and asks cargo with another how it would run doc tests. Cargo
+/// is not asked if there can't be any.
+pub(crate) async fn build_tests(
+    workspace: &Workspace,
+    features: &[String],
+    args: &BuildArgs,
+    interrupts: &mut Interrupts,
+) -> Result<Build, Stop> {
+    let mut built = match args.doc_tests_wanted() {
+        DocTests::Only => Build::default(),
+        DocTests::With | DocTests::Without => {
+            build(workspace, Selection::Tests { features }, args, interrupts).await?
+        }
+    };
+    let documented = args.documented(workspace);
+    if !documented.is_empty() {
+        let asked = build(workspace, Selection::DocTests { features }, args, interrupts).await?;
+        built.add_doc_tests(asked.rustdoc_calls, workspace, &documented);
+    }
+    Ok(built)
+}
+
 /// Cargo with its streams, and the line that holds it.
 fn build_command(
     workspace: &Workspace,
@@ -103,21 +156,26 @@ fn build_command(
 ) -> Result<(Command, Line), Stop> {
     let sh = Shell::new().map_err(anyhow::Error::from)?;
     let command = command(&sh)
-        .args(["build", diagnostics::message_format(), "--manifest-path"])
+        .args(selection.subcommand())
+        .args([diagnostics::message_format(), "--manifest-path"])
         .arg(workspace.root.join("Cargo.toml"))
         .args(selection.arguments(workspace, args));
     let mut command = std::process::Command::from(command);
-    command.current_dir(&workspace.root);
-    if crate::base::terminal::stderr_is_a_terminal() {
-        let colour = if crate::base::terminal::colours() {
-            "always"
-        } else {
-            "never"
-        };
+    command.current_dir(&workspace.directory);
+    if let Selection::DocTests { .. } = selection {
+        command.envs(doc_tests::variables(workspace));
+    } else if stderr_is_a_terminal() {
         command
             .env("CARGO_TERM_PROGRESS_WHEN", "always")
-            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
-            .env("CARGO_TERM_COLOR", colour);
+            .env("CARGO_TERM_PROGRESS_WIDTH", "100");
+    }
+    // Its stderr is a pipe to us, where cargo by itself would not colour.
+    if stderr_is_a_terminal() || Colour::chosen() != Colour::Auto {
+        let colour = match Colour::chosen().applies(stderr_is_a_terminal) {
+            true => "always",
+            false => "never",
+        };
+        command.env("CARGO_TERM_COLOR", colour);
     }
     let (command, line) = guarded(&command).map_err(anyhow::Error::from)?;
     let mut command = Command::from(command);
@@ -137,9 +195,18 @@ fn spawn(mut command: Command) -> Result<Child, Stop> {
     })
 }
 
-/// Copies cargo's stderr to ours.
-async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said) {
+/// Copies cargo's stderr to ours; without the lines that contain a text, if one is given.
+async fn tee(stream: Option<impl AsyncRead + Unpin>, said: &Said, hidden: Option<&str>) {
     let Some(mut stream) = stream else { return };
+    if let Some(hidden) = hidden {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if !line.contains(hidden) {
+                said.push(format!("{line}\n").as_bytes());
+            }
+        }
+        return said.finish();
+    }
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
         said.push(buffer.get(..len).unwrap_or_default());
@@ -200,10 +267,9 @@ fn failure(status: ExitStatus, stderr: &[u8], compile_errors: Vec<CompileError>)
         .lines()
         .filter(|line| !line.trim_start().starts_with("Building ["));
     let detail = lines.collect::<Vec<_>>().join("\n");
-    let line = detail.lines().find(|line| line.starts_with("error"));
     let first = match compile_errors.first() {
         Some(error) => error.headline(),
-        None => line.unwrap_or("see cargo's output").to_owned(),
+        None => headline(&detail),
     };
     let message = format!("the build failed ({status}): {first}");
     Stop {
@@ -213,9 +279,30 @@ fn failure(status: ExitStatus, stderr: &[u8], compile_errors: Vec<CompileError>)
     }
 }
 
+/// The error that cargo reports, with the one of rustc that caused it, if there is one.
+fn headline(text: &str) -> String {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("error"));
+    let Some(first) = lines.next() else {
+        return "see cargo's output".to_owned();
+    };
+    let causes = lines.filter(|line| line.starts_with(' '));
+    let cause = causes
+        .filter_map(|line| line.trim_start().strip_prefix("error: "))
+        .next();
+    cause.map_or_else(|| first.to_owned(), |cause| format!("{first}: {cause}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_headline_of_a_failed_build_names_the_cause() {
+        let text = "  Compiling a\nerror: failed to ask `rustc`\n\nCaused by:\n  --- stderr\n  error: no such platform\n";
+        assert_eq!(headline(text), "error: failed to ask `rustc`: no such platform");
+        assert_eq!(headline("error[E1]: one\nerror: two\n"), "error[E1]: one");
+        assert_eq!(headline(""), "see cargo's output");
+    }
 
     #[test]
     fn the_end_of_a_long_build_log_is_kept() {

@@ -39,6 +39,8 @@ pub struct Config {
     pub probe: Option<Probe>,
     /// What a test may need beside what is built in, by name.
     pub(crate) capabilities: BTreeMap<String, OwnCapability>,
+    /// What an archive has besides the build.
+    pub(crate) archive: Archive,
     /// The list `scripts`, not yet understood.
     pub(crate) scripts: Value,
     /// The table `test`, not yet understood.
@@ -59,6 +61,15 @@ pub struct Feature {
     pub(crate) where_found: Vec<String>,
 }
 
+/// Files that tests read at run time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct Archive {
+    /// Globs for paths relative to the root, in which `*` is any text.
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
+}
+
 /// Tries whether FUSE works: started with the argument `fuse`, it mounts below TMPDIR and prints
 /// one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -71,8 +82,9 @@ pub struct Probe {
 }
 
 /// The keys of the table.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "name",
+    "archive",
     "features",
     "probe",
     "capabilities",
@@ -109,6 +121,7 @@ impl Config {
             features: section(value("features"), "features", &home)?,
             probe: section(value("probe"), "probe", &home)?,
             capabilities: own.map_err(|wrong| home.misunderstood(&wrong.key, &wrong.why))?,
+            archive: section(value("archive"), "archive", &home)?,
             scripts: value("scripts").clone(),
             test: tables_of_test(section(value("test"), "test", &home)?, &home)?,
             home,

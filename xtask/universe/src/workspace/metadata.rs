@@ -3,8 +3,9 @@
 //! Read from `cargo metadata --no-deps`, which needs neither network nor lock file. Builds nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
@@ -13,6 +14,8 @@ use serde_json::Value;
 use xshell::Shell;
 
 use crate::base::text::plain_line;
+use crate::workspace::archive::Archived;
+use crate::workspace::cargo::settings;
 use crate::workspace::cargo::{self, Harness};
 use crate::workspace::config::Config;
 
@@ -21,6 +24,9 @@ use crate::workspace::config::Config;
 pub struct Workspace {
     /// The directory of the root `Cargo.toml`.
     pub root: PathBuf,
+    /// Where cargo runs, which decides which configuration it reads: the current directory if that
+    /// is part of the workspace, otherwise the root.
+    pub(crate) directory: PathBuf,
     /// Cargo's target directory.
     pub target_directory: PathBuf,
     /// Its members, by package id.
@@ -29,6 +35,10 @@ pub struct Workspace {
     pub(crate) default_members: BTreeSet<String>,
     /// The settings for the runner in its root manifest.
     pub config: Config,
+    /// What cargo printed about it.
+    pub(crate) metadata: Value,
+    /// The build, if it comes from an archive.
+    pub(crate) archived: Option<Archived>,
 }
 
 /// A member of the workspace, with the values that cargo passes to its tests in `CARGO_PKG_*`.
@@ -62,6 +72,11 @@ pub(crate) struct Package {
 struct Target {
     name: String,
     kind: Vec<String>,
+    #[serde(default)]
+    src_path: PathBuf,
+    /// Whether cargo tests its documentation.
+    #[serde(default)]
+    doctest: bool,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +91,8 @@ struct Metadata {
     metadata: Value,
 }
 
+const NOT_UNDERSTOOD: &str = "could not parse the output of `cargo metadata`";
+
 impl Workspace {
     /// The workspace of `manifest`, otherwise the one around the current directory.
     pub fn load(given: Option<&Path>) -> anyhow::Result<Workspace> {
@@ -85,8 +102,12 @@ impl Workspace {
             command = command.arg("--manifest-path").arg(path);
         }
         let json = command.quiet().read().context("could not read the workspace")?;
-        let metadata: Metadata =
-            serde_json::from_str(&json).context("could not parse the output of `cargo metadata`")?;
+        let metadata = serde_json::from_str(&json).context(NOT_UNDERSTOOD)?;
+        Workspace::described(metadata, given)
+    }
+
+    fn described(json: Value, given: Option<&Path>) -> anyhow::Result<Workspace> {
+        let metadata = Metadata::deserialize(&json).context(NOT_UNDERSTOOD)?;
         let manifest = metadata.workspace_root.join("Cargo.toml");
         let config = Config::parse(&metadata.metadata, &manifest)?;
         if let Some(remark) = &config.remark {
@@ -95,6 +116,9 @@ impl Workspace {
         }
         Ok(Workspace {
             config,
+            directory: directory(&metadata.workspace_root),
+            metadata: json,
+            archived: None,
             default_members: metadata.default_members(given),
             root: metadata.workspace_root,
             target_directory: metadata.target_directory,
@@ -104,6 +128,48 @@ impl Workspace {
                 .map(|p| (p.id.clone(), Arc::new(p)))
                 .collect(),
         })
+    }
+
+    /// The workspace that cargo described on another machine, with its root here.
+    ///
+    /// # Errors
+    /// When it is not a description, or a package is outside of the workspace.
+    pub(crate) fn of_archive(metadata: Value, root: PathBuf) -> anyhow::Result<Workspace> {
+        let mut workspace = Workspace::described(metadata, None)?;
+        let packages = std::mem::take(&mut workspace.packages).into_iter();
+        let packages = packages.map(|(id, package)| {
+            let mut package = Arc::into_inner(package).context("a package is in use")?;
+            package.manifest_path = root.join(workspace.inside(&package)?);
+            Ok((id, Arc::new(package)))
+        });
+        Ok(Workspace {
+            packages: packages.collect::<anyhow::Result<_>>()?,
+            root,
+            ..workspace
+        })
+    }
+
+    /// The manifest of a package, relative to the root.
+    ///
+    /// # Errors
+    /// When it is not below the root, or the path has a part such as `..`.
+    pub(crate) fn inside<'a>(&self, package: &'a Package) -> anyhow::Result<&'a Path> {
+        let inside = package.manifest_path.strip_prefix(&self.root).ok();
+        let is_plain = |path: &&Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+        inside.filter(is_plain).with_context(|| {
+            format!(
+                "the package `{}` is not below the root of the workspace",
+                package.name
+            )
+        })
+    }
+
+    /// The table `[env]` of cargo's configuration, as variables for tests.
+    pub(crate) fn settings(&self) -> BTreeMap<String, OsString> {
+        match &self.archived {
+            Some(archived) => archived.settings.clone().for_tests(),
+            None => settings::variables(&self.directory),
+        }
     }
 
     /// The root manifest.
@@ -148,6 +214,13 @@ impl Workspace {
     }
 }
 
+/// Where cargo runs for the workspace with this root.
+fn directory(root: &Path) -> PathBuf {
+    let current = std::env::current_dir().ok();
+    let is_inside = |current: &PathBuf| current.starts_with(root);
+    current.filter(is_inside).unwrap_or_else(|| root.to_owned())
+}
+
 impl Metadata {
     /// As cargo decides: the package of the given manifest, unless it is the root's.
     fn default_members(&self, given: Option<&Path>) -> BTreeSet<String> {
@@ -173,6 +246,12 @@ impl Package {
         self.targets
             .iter()
             .any(|target| target.name == name && is_library(target))
+    }
+
+    /// The root file of the library, if cargo tests its documentation.
+    pub(crate) fn doc_tested_library(&self) -> Option<&Path> {
+        let tested = self.targets.iter().find(|target| target.doctest)?;
+        Some(&tested.src_path)
     }
 
     /// The harness of the target with this name in a `table` of the manifest (`lib`, `test`, `bin`,

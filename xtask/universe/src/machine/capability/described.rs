@@ -17,6 +17,7 @@ use super::Capability;
 use crate::base::limits::EVIDENCE_LEN_MAX;
 use crate::base::text::{plain_line, word_of_shell};
 use crate::base::this_program;
+use crate::workspace::cargo::{self, settings};
 use crate::workspace::config::{Address, Open, OwnCapability};
 
 /// The first argument of a process that makes an attempt for another one. The second one says what
@@ -73,7 +74,7 @@ pub(crate) fn variable(own: &OwnCapability, place: &Place<'_>) -> Option<Result<
         .variables
         .get(name)
         .cloned()
-        .or_else(|| std::env::var_os(name));
+        .or_else(|| settings::inherited(name));
     Some(match value {
         Some(value) if !value.is_empty() => Ok(format!("`{name}` is set")),
         Some(_) => Err(format!("the variable `{name}` is empty")),
@@ -121,6 +122,9 @@ impl Attempt {
     pub(crate) fn command(&self, place: &Place<'_>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
+        cargo::variables_about_us().iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.current_dir(place.root).envs(place.variables);
         command
     }

@@ -210,6 +210,7 @@ impl Replay {
             suites,
             setup_failure,
             compile_errors: self.compile_errors,
+            failed_runs: Vec::new(),
             places: self.paths,
         })
     }

@@ -112,7 +112,6 @@ fn a_finished_run_is_restored_unchanged() {
         code: None,
         message: "wrong".to_owned(),
         text: "error: wrong".to_owned(),
-        label: None,
     }];
     let written = Written::begun(&original);
     let first = original.cases().next().unwrap();

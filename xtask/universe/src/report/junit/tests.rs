@@ -70,6 +70,7 @@ pub(super) fn report_of(cases: Vec<Case>) -> Report {
         },
         setup_failure: None,
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     }
 }
@@ -380,7 +381,6 @@ fn a_failed_build_has_a_case_for_each_error_of_the_compiler() {
         code: Some("E0308".to_owned()),
         message: "mismatched types".to_owned(),
         text: "error[E0308]: mismatched types\n --> src/lib.rs:3:5".to_owned(),
-        label: None,
     };
     let of_the_linker = CompileError {
         file: None,
@@ -389,7 +389,7 @@ fn a_failed_build_has_a_case_for_each_error_of_the_compiler() {
         ..error.clone()
     };
     let xml = failed_whole(FailureKind::Build, vec![error.clone(), error, of_the_linker]);
-    let name = "src/lib.rs:3: mismatched types";
+    let name = "api/src/lib.rs:3: mismatched types";
     for part in [
         r#"<testsuite name="@build" tests="3" failures="0" errors="3""#.to_owned(),
         format!(r#"<testcase name="{name}" classname="run.build" time="9.000" file="api/src/lib.rs" line="3""#),

@@ -1,31 +1,62 @@
-//! Why a run failed as a whole, as a suite: one case for each error of the compiler, otherwise one
-//! case.
+//! Why runs failed as a whole, as suites: one case for each error of the compiler, otherwise one
+//! case for the run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::base::compile_error::CompileError;
 use crate::base::failure_kind::FailureKind;
-use crate::report::data::{Case, Failure, Outcome, Report, Suite};
+use crate::report::data::{Case, FailedRun, Failure, Outcome, Report, Suite};
+use crate::report::label;
+use crate::report::places::Places;
 
-/// The suite; `None` where the run as a whole did not fail.
-pub(super) fn suite(report: &Report) -> Option<Suite> {
-    let failure = report.setup_failure.as_ref()?;
-    let stage = stage(&failure.kind);
-    let cases = match report.compile_errors.as_slice() {
-        [] => vec![case(stage, failure.kind.name().into_owned(), failure.clone())],
-        errors => compile_errors(stage, errors),
+/// One suite for each run that failed as a whole.
+pub(super) fn suites(report: &Report) -> Vec<Suite> {
+    let alone = report.setup_failure.iter().map(|failure| FailedRun {
+        label: None,
+        title: String::new(),
+        failure: failure.clone(),
+        compile_errors: report.compile_errors.clone(),
+    });
+    let mut names = Names::default();
+    match report.failed_runs.as_slice() {
+        [] => alone.map(|run| suite(report, &run, &mut names)).collect(),
+        runs => runs.iter().map(|run| suite(report, run, &mut names)).collect(),
+    }
+}
+
+fn suite(report: &Report, run: &FailedRun, names: &mut Names) -> Suite {
+    let stage = stage(&run.failure.kind);
+    let classname = match &run.label {
+        Some(label) => format!("{}.run.{stage}", label::in_class(label)),
+        None => format!("run.{stage}"),
     };
-    let timed = |case| Case {
-        started: Some(report.started),
-        elapsed: report.elapsed,
-        ..case
+    let mut cases = match run.compile_errors.as_slice() {
+        [] => vec![Case::new(
+            format!("@{stage}"),
+            classname,
+            run.failure.kind.name().into_owned(),
+            Outcome::Errored(run.failure.clone()),
+        )],
+        errors => errors
+            .iter()
+            .map(|error| compile_error(&report.places, &classname, error))
+            .collect(),
     };
-    Some(Suite {
-        name: format!("@{stage}"),
+    for case in &mut cases {
+        case.name = names.unique(&case.classname, std::mem::take(&mut case.name));
+        case.started = Some(report.started);
+        case.elapsed = report.elapsed;
+    }
+    Suite {
+        name: match &run.label {
+            Some(label) => format!("{label}/@{stage}"),
+            None => format!("@{stage}"),
+        },
         started: report.started,
         elapsed: report.elapsed,
-        cases: cases.into_iter().map(timed).collect(),
-    })
+        cases,
+    }
 }
 
 /// The part of the run that failed.
@@ -38,36 +69,37 @@ fn stage(kind: &FailureKind) -> &'static str {
     }
 }
 
-fn case(stage: &str, name: String, failure: Failure) -> Case {
-    let (id, classname) = (format!("@{stage}"), format!("run.{stage}"));
-    Case::new(id, classname, name, Outcome::Errored(failure))
+fn compile_error(places: &Places, classname: &str, error: &CompileError) -> Case {
+    let file = error.file.as_ref().map(|file| places.file(Path::new(file)));
+    let message = &error.message;
+    let name = match (file, error.line) {
+        (Some(file), Some(line)) => format!("{file}:{line}: {message}"),
+        (Some(file), None) => format!("{file}: {message}"),
+        (None, _) => message.clone(),
+    };
+    let failure = Failure {
+        kind: FailureKind::Build,
+        message: error.headline(),
+        detail: error.text.clone(),
+    };
+    let id = format!("@{}", failure.kind);
+    let mut case = Case::new(id, classname.to_owned(), name, Outcome::Errored(failure));
+    (case.file, case.line) = (error.file.clone().map(Into::into), error.line);
+    case
 }
 
-fn compile_errors(stage: &str, errors: &[CompileError]) -> Vec<Case> {
-    let mut seen = BTreeMap::new();
-    let of_error = |error: &CompileError| {
-        let name = match error.place() {
-            Some(place) => format!("{place}: {}", error.message),
-            None => error.message.clone(),
-        };
-        // Readers keep only the first of two cases with the same name.
-        let key = (error.label.clone(), name.clone());
-        let count = seen.entry(key).and_modify(|count| *count += 1).or_insert(1);
-        let name = match *count {
+/// How often each name of a class was used: readers keep only the first of two cases with the same
+/// name.
+#[derive(Default)]
+struct Names(BTreeMap<(String, String), usize>);
+
+impl Names {
+    fn unique(&mut self, classname: &str, name: String) -> String {
+        let count = self.0.entry((classname.to_owned(), name.clone())).or_default();
+        *count += 1;
+        match *count {
             1 => name,
             count => format!("{name} #{count}"),
-        };
-        let failure = Failure {
-            kind: FailureKind::Build,
-            message: error.headline(),
-            detail: error.text.clone(),
-        };
-        let mut case = case(stage, name, failure);
-        if let Some(label) = &error.label {
-            case.classname = format!("{label}.{}", case.classname);
         }
-        (case.file, case.line) = (error.file.clone().map(Into::into), error.line);
-        case
-    };
-    errors.iter().map(of_error).collect()
+    }
 }

@@ -5,13 +5,16 @@ use crate::base::failure_kind::FailureKind;
 use crate::base::limits::{CONSOLE_LINE_LEN_MAX, CONSOLE_LINES_MAX};
 use std::borrow::Cow;
 
-use super::lines::result_line;
+use super::backtrace::{Row, folded};
+use super::lines::{headline, place, result_line};
 use super::remarks::remarks;
-use super::{Console, Style};
-use crate::base::text::{plain_line, plain_text, word_of_shell};
-use crate::base::truncation::{self, Parts};
+use super::{Console, StatusLevel, Style};
+use crate::base::text::{counted, plain_line, plain_text, word_of_shell};
+use crate::base::truncation;
 use crate::report::counts::Counts;
-use crate::report::data::{Case, Failure, Outcome, Report, Suite};
+use crate::report::data::{Case, Failure, Outcome, Report, Skip, Suite};
+use crate::report::kinds::SkipKind;
+use crate::runner::execution::unreached;
 
 /// What the end of a run shows besides the report.
 #[derive(Debug)]
@@ -28,8 +31,7 @@ pub struct Summary<'a> {
 impl Summary<'_> {
     /// Prints everything; the last line is the counts and nothing else.
     pub fn print(&self, console: &Console) {
-        self.cases()
-            .for_each(|(suite, case)| self.print_skip(console, suite, case));
+        self.print_skips(console);
         remarks(self.report, console.paint())
             .iter()
             .for_each(|line| console.line(line));
@@ -65,16 +67,35 @@ impl Summary<'_> {
             .flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)))
     }
 
-    fn print_skip(&self, console: &Console, suite: &Suite, case: &Case) {
-        if let Outcome::Skipped(_) = case.outcome {
-            let name = path(case);
-            console.line(&result_line(
-                console.paint(),
-                &suite.name,
-                &name,
-                &case.outcome,
-                case.elapsed,
-            ));
+    /// A line for each skipped test, or, below the level that shows all tests, for each reason.
+    /// Tests that the run did not reach always share a line.
+    fn print_skips(&self, console: &Console) {
+        let mut shared: Vec<(&Skip, Vec<(&Suite, &Case)>)> = Vec::new();
+        for (suite, case) in self.cases() {
+            let Outcome::Skipped(skip) = &case.outcome else {
+                continue;
+            };
+            let mut known = shared.iter_mut();
+            match known.find(|(known, _)| known.reason == skip.reason && known.kind == skip.kind) {
+                _ if console.shows(StatusLevel::Pass) && skip.kind != SkipKind::Interrupted => {
+                    print_skip(console, suite, case);
+                }
+                Some((_, cases)) => cases.push((suite, case)),
+                None => shared.push((skip, vec![(suite, case)])),
+            }
+        }
+        for (skip, cases) in shared {
+            let reason = plain_line(&skip.reason);
+            match cases.as_slice() {
+                cases if skip.kind == SkipKind::Interrupted => {
+                    console.line(&format!("{} not run: {reason}", cases.len()));
+                }
+                [(suite, case)] => print_skip(console, suite, case),
+                cases => {
+                    let word = console.paint().on(Style::Skipped, "SKIP");
+                    console.line(&format!("{word} {} tests: {reason}", cases.len()));
+                }
+            }
         }
     }
 
@@ -83,13 +104,10 @@ impl Summary<'_> {
             return;
         };
         let name = path(case);
-        let line = result_line(console.paint(), &suite.name, &name, &case.outcome, case.elapsed);
+        let line = result_line(console.paint(), &suite.name, &name, case).fitting(console.room());
         console.line(&format!("\n{}", console.paint().on(Style::Bold, &line)));
-        let message = plain_line(&failure.message);
-        console.line(&format!("  {}: {message}", failure.kind));
-        if let Some(place) = case.place().filter(|_| case.line.is_some()) {
-            console.line(&format!("  at {}", plain_line(&place)));
-        }
+        console.line(&headline(failure));
+        place(case).iter().for_each(|place| console.line(place));
         detail(failure).for_each(|line| console.line(&format!("  {}", plain_line(line))));
         print_output(console, "stdout", &case.stdout);
         print_output(console, "stderr", &case.stderr);
@@ -102,7 +120,7 @@ impl Summary<'_> {
 /// The lines of a failure's detail that are not shown elsewhere: the text of a panic is in the
 /// test's stderr.
 fn detail(failure: &Failure) -> impl Iterator<Item = &str> {
-    let added = ["kept: ", "history: ", "no room: "];
+    let added = ["kept: ", "history: ", "no room: ", unreached::BEGINNING];
     let is_added = move |line: &str| added.iter().any(|beginning| line.starts_with(beginning));
     failure
         .detail
@@ -118,47 +136,61 @@ fn path(case: &Case) -> Cow<'_, str> {
     }
 }
 
+fn print_skip(console: &Console, suite: &Suite, case: &Case) {
+    let line = result_line(console.paint(), &suite.name, &path(case), case);
+    console.line(&line.fitting(console.room()));
+}
+
 fn print_output(console: &Console, name: &str, bytes: &[u8]) {
     let text = plain_text(bytes);
-    let lines: Vec<&str> = text.trim_matches('\n').lines().collect();
-    if lines.iter().all(|line| line.trim().is_empty()) {
+    let text = text.trim_matches('\n');
+    if text.trim().is_empty() {
         return;
     }
     console.line(&format!(
         "  {}",
         console.paint().on(Style::Faint, &format!("--- {name}"))
     ));
-    for line in shown(&lines, truncation::parts(text.trim_matches('\n'))) {
+    for line in shown(text) {
         console.line(&format!("  {line}"));
     }
 }
 
-/// Of a long text, the first and the last lines, and the amount left out between them: in bytes if
-/// the runner already left out some when it read the text, which it counts in bytes.
-fn shown(lines: &[&str], parts: Parts<'_>) -> Vec<String> {
-    let omitted = lines.len().saturating_sub(CONSOLE_LINES_MAX);
-    let half = CONSOLE_LINES_MAX / 2;
+/// The lines of an output, with folded backtraces. Of a long one, the first and the last lines, and
+/// the amount left out between them: in bytes if the runner already left out some when it read the
+/// output, which it counts in bytes.
+fn shown(text: &str) -> Vec<String> {
     let short =
-        |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| short(line).into_owned()).collect() };
-    if omitted == 0 {
-        return short(lines);
+        |rows: &[Row<'_>]| -> Vec<String> { rows.iter().map(|row| short(&row.text).into_owned()).collect() };
+    let rows = folded(text);
+    if rows.len() <= CONSOLE_LINES_MAX {
+        return short(&rows);
     }
-    let (head, mark, tail) = match parts.left_out {
+    let half = CONSOLE_LINES_MAX / 2;
+    let parts = truncation::parts(text);
+    let (before, after) = match parts.left_out {
         0 => {
-            let (head, rest) = lines.split_at(half);
-            let (_, tail) = rest.split_at(omitted);
-            (
-                head.to_vec(),
-                format!("[... {omitted} lines left out ...]"),
-                tail.to_vec(),
-            )
+            let (before, after) = rows.split_at(half);
+            (before.to_vec(), after.to_vec())
         }
-        _ => {
-            let (head, left_out, tail) = parts.lines(half);
-            (head, format!("[... {left_out} bytes left out ...]"), tail)
-        }
+        _ => (folded(parts.before), folded(parts.after)),
     };
-    [short(&head), vec![mark], short(&tail)].concat()
+    let (head, rest) = before.split_at(half.min(before.len()));
+    let (more, tail) = after.split_at(after.len().saturating_sub(half));
+    let omitted = || rest.iter().chain(more);
+    let left_out = match parts.left_out {
+        0 => counted(omitted().map(|row| row.lines).sum(), "line", "lines"),
+        bytes => format!(
+            "{} bytes",
+            bytes.saturating_add(omitted().map(|row| row.len as u64).sum())
+        ),
+    };
+    [
+        short(head),
+        vec![format!("[... {left_out} left out ...]")],
+        short(tail),
+    ]
+    .concat()
 }
 
 fn short(line: &str) -> Cow<'_, str> {
@@ -191,14 +223,14 @@ mod tests {
         let lines =
             |range: std::ops::Range<u32>| -> String { range.map(|n| format!("line {n:03}\n")).collect() };
         let marks = |text: &str| {
-            let shown = shown(&text.lines().collect::<Vec<_>>(), truncation::parts(text));
+            let shown = shown(text.trim_matches('\n'));
             let marks = shown.iter().filter(|line| line.starts_with("[...")).cloned();
             (shown.len(), marks.collect::<Vec<_>>())
         };
         assert_eq!(marks(&lines(0..60)), (60, vec![]));
-        let left_out = |count| vec![format!("[... {count} lines left out ...]")];
-        assert_eq!(marks(&lines(0..61)), (61, left_out(1)));
-        assert_eq!(marks(&lines(0..63)), (61, left_out(3)));
+        let left_out = |count| vec![format!("[... {count} left out ...]")];
+        assert_eq!(marks(&lines(0..61)), (61, left_out("1 line")));
+        assert_eq!(marks(&lines(0..63)), (61, left_out("3 lines")));
         let twice = format!("{}{}{}", lines(0..40), truncation::mark(1_000_000), lines(0..40));
         let expected = "[... 1000180 bytes left out ...]".to_owned();
         assert_eq!(marks(&twice), (61, vec![expected]));

@@ -35,6 +35,8 @@ pub(super) fn page(findings: &Findings) -> String {
         &mut page,
         &format!("isolation: {}{}", isolation.level, reason.unwrap_or_default()),
     );
+    let networks: Vec<&str> = isolation.networks.iter().map(|network| network.name()).collect();
+    line(&mut page, &format!("networks of tests: {}", networks.join(", ")));
     line(&mut page, proof(findings));
     if !findings.missing.is_empty() {
         line(

@@ -12,6 +12,8 @@ use super::Owner;
 #[cfg(target_os = "linux")]
 use super::capture::Capture;
 use crate::base::clock;
+#[cfg(target_os = "linux")]
+use crate::sandbox::isolation::Network;
 
 /// Queries one binary.
 #[derive(Debug)]
@@ -44,7 +46,11 @@ impl Asker {
             return super::supervised::output(
                 keeper,
                 (command.into_std(), Capture::whole()),
-                (&label, limit),
+                super::Question {
+                    label: &label,
+                    limit,
+                    network: Network::default(),
+                },
             )
             .await;
         }

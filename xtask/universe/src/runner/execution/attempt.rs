@@ -2,6 +2,7 @@
 //!
 //! The runner decides whether another attempt follows.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,15 @@ use super::owner::{Fate, Job, Settled};
 use super::places::{Kept, Places, Round};
 use super::process::{Ended, Halt, Watch, insisted};
 use super::suites::case;
-use super::{Output, Stage, scripts, stretch, verdict};
+use super::{Debugging, Output, Stage, scripts, stretch, unreached, verdict};
 use crate::base::clock;
 use crate::base::failure_kind::FailureKind;
 use crate::report::data::{Case, Failure, Leak, Outcome};
 use crate::report::kept_files::FORENSICS;
 use crate::runner::limits_and_leaks::LeakPolicy;
-use crate::select::plan::Test;
+use crate::runner::{doc_tests, libtest};
+use crate::sandbox::isolation::{Level, Network};
+use crate::select::plan::{Form, Test};
 
 /// Which attempt of which test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,13 +125,18 @@ impl Stage {
         };
         let job = Job {
             command,
+            network: self.plan.treatment(ticket.number).network.unwrap_or_default(),
             scratch: &scratch,
             artefacts: &self.directory.artefacts(&label),
         };
         let capture = Capture::new(&log, self.echo(test));
         let began = self.pauses.stood();
         let (ended, remains) = self.owner.run(job, capture, watch).await;
+        let hint = self.network_hint(ticket.number, &ended);
         let mut case = self.judge(test, ended, limits);
+        if let (Some(hint), Some(failure)) = (hint, case.failure_mut()) {
+            append(&mut failure.detail, &hint);
+        }
         case.slow = case.elapsed.saturating_sub(self.pauses.stood() - began) > limits.slow;
         (case.slot, case.round) = (Some(ticket.slot), ticket.round);
         // Libtest's own words are no reason to look into a log.
@@ -160,6 +168,14 @@ impl Stage {
 
     /// The limits of the test with this number.
     pub(super) fn limits(&self, number: usize) -> verdict::Limits {
+        if self.settings.debugging == Debugging::Yes {
+            let none = Duration::MAX;
+            return verdict::Limits {
+                timeout: none,
+                slow: none,
+                run_timeout: none,
+            };
+        }
         let treatment = self.plan.treatment(number);
         let own = |limit: Option<Duration>| limit.map(|limit| stretch(limit, self.settings.stretch));
         verdict::Limits {
@@ -177,7 +193,12 @@ impl Stage {
     }
 
     fn judge(&self, test: &Test, ended: Ended, limits: verdict::Limits) -> Case {
-        let (outcome, panic) = verdict::judge(&test.name, test.form, &ended, limits);
+        // The output of a test that is debugged goes to the terminal, and not through us.
+        let form = match self.settings.debugging {
+            Debugging::No => &test.form,
+            Debugging::Yes => &Form::Whole,
+        };
+        let (outcome, panic) = verdict::judge(&test.name, form, &ended, limits);
         let mut case = case(test, outcome);
         let place = panic.and_then(|panic| Some((self.within_root(&panic.file)?, panic.line)));
         if let (Some(shortage), Some(failure)) = (&ended.shortage, case.failure_mut()) {
@@ -188,11 +209,22 @@ impl Stage {
         }
         case.started = Some(ended.started);
         case.elapsed = ended.elapsed;
-        case.stdout = crate::runner::libtest::unframed(&ended.stdout, &test.name).to_vec();
+        case.stdout = match test.form {
+            Form::Doc(_) => doc_tests::output(&ended.stdout, &test.name, &case.outcome),
+            Form::One | Form::Whole => libtest::unframed(&ended.stdout, &test.name).to_vec(),
+        };
         case.stderr = ended.stderr;
         case.leaks = ended.leaks;
         case.attachments = ended.attachments;
         case
+    }
+
+    /// What the network of a test that failed has to do with that, if anything was seen.
+    fn network_hint(&self, number: usize, ended: &Ended) -> Option<String> {
+        let network = self.plan.treatment(number).network.unwrap_or_default();
+        let is_in_box = self.owner.level() == Level::Box && network != Network::Host;
+        let output = [ended.stdout.as_slice(), ended.stderr.as_slice()];
+        is_in_box.then(|| unreached::words(&ended.refused, output, listens_outside))?
     }
 
     /// The test whose temporary directory has this name.
@@ -210,6 +242,18 @@ impl Stage {
         let relative = file.strip_prefix(&self.root).unwrap_or(file);
         (relative.is_relative() && self.root.join(relative).is_file()).then(|| relative.to_owned())
     }
+}
+
+/// Whether a server of this machine, outside the box, listens on this address.
+#[cfg(target_os = "linux")]
+fn listens_outside(address: &SocketAddr) -> bool {
+    crate::sandbox::linux::listens(address)
+}
+
+/// Only Linux has the box.
+#[cfg(not(target_os = "linux"))]
+fn listens_outside(_: &SocketAddr) -> bool {
+    false
 }
 
 /// Whether its log stays. Of the rounds after the first, only the log of a failure stays; a leak

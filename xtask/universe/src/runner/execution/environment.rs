@@ -2,16 +2,19 @@
 //! own.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::process::Command;
 
 use super::attempt::Ticket;
+use crate::base::exit::Stop;
 use crate::base::os::TEMPORARY;
+use crate::runner::{doc_tests, libtest};
 use crate::select::plan::{Form, Test};
-use crate::workspace::cargo::{self, Build, TestBinary, settings};
+use crate::workspace::cargo::test_runner::TestRunners;
+use crate::workspace::cargo::{self, Build, Harness, TestBinary, compiler_libraries};
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The variable with the search path for dynamic libraries.
@@ -23,6 +26,9 @@ const LIBRARY_PATH: &str = if cfg!(windows) {
     "LD_LIBRARY_PATH"
 };
 
+/// The beginning of the names of variables with the paths of binaries.
+const EXECUTABLE: &str = "CARGO_BIN_EXE_";
+
 /// What all tests of a run share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -30,6 +36,10 @@ pub(crate) struct Environment {
     shared: BTreeMap<String, OsString>,
     /// The variables that only the tests of one package get, by its id.
     of_packages: BTreeMap<String, BTreeMap<String, OsString>>,
+    /// The programs that run test binaries.
+    runners: TestRunners,
+    /// The program and arguments that come before a test; usually none.
+    debugger: Vec<OsString>,
 }
 
 /// What distinguishes one test from the others.
@@ -44,25 +54,40 @@ pub(super) struct Own<'a> {
 }
 
 impl Environment {
-    /// For the tests of `build`.
-    pub(crate) fn new(workspace: &Workspace, build: &Build) -> Environment {
-        let mut shared = settings::variables(&workspace.root);
+    /// For the tests of `build`, which `runners` run.
+    ///
+    /// # Errors
+    /// When there is no such runner.
+    pub(crate) fn new(
+        workspace: &Workspace,
+        build: &Build,
+        runners: TestRunners,
+    ) -> Result<Environment, Stop> {
+        let mut shared = workspace.settings();
         shared.extend(executables(&build.bins));
         shared.insert(
             "CARGO_TARGET_TMPDIR".to_owned(),
-            workspace.target_directory.join("tmp").into_os_string(),
+            match &workspace.archived {
+                Some(archived) => archived.temporary(),
+                None => workspace.target_directory.join("tmp"),
+            }
+            .into_os_string(),
         );
-        shared.insert("PATH".to_owned(), program_path(workspace));
+        let programs = program_path(workspace, shared.get("PATH"));
+        runners.check(&programs)?;
+        shared.insert("PATH".to_owned(), programs);
         shared.insert(
             LIBRARY_PATH.to_owned(),
             library_path(workspace, build, shared.get(LIBRARY_PATH)),
         );
         shared.insert("XTASK_TEST".to_owned(), "1".into());
-        Environment {
+        Ok(Environment {
             removed: removed(),
             shared,
             of_packages: of_packages(workspace, build),
-        }
+            runners,
+            debugger: Vec::new(),
+        })
     }
 
     /// Adds a variable for all tests.
@@ -70,15 +95,45 @@ impl Environment {
         self.shared.insert(name.to_owned(), value.into());
     }
 
-    /// A command that runs `binary` as cargo would: in the directory of its package.
+    /// Has tests run under a debugger: its program and arguments.
+    pub(crate) fn debug_by(&mut self, debugger: Vec<OsString>) {
+        self.debugger = debugger;
+    }
+
+    /// A command that runs `binary` as cargo would: in the directory of its package, or, for doc
+    /// tests, by the same call of rustdoc.
     pub(crate) fn command(&self, binary: &Arc<TestBinary>) -> Command {
-        let mut command = Command::new(&binary.executable);
-        command.current_dir(binary.package.directory());
+        self.command_by(&[], binary)
+    }
+
+    fn command_by(&self, debugger: &[OsString], binary: &Arc<TestBinary>) -> Command {
+        let mut words = debugger.to_vec();
+        match &binary.harness {
+            // Cargo tells rustdoc itself by what to run the tests.
+            Harness::Rustdoc(_) => words.push(binary.executable.clone().into_os_string()),
+            Harness::Libtest | Harness::Custom => {
+                words.extend(self.runners.words(&binary.executable, binary.platform));
+            }
+        }
+        let mut command = command_of(&words);
         self.removed.iter().for_each(|name| {
             command.env_remove(name);
         });
-        command.envs(&self.shared).envs(of_package(&binary.package));
-        command.envs(self.of_packages.get(&binary.package.id).into_iter().flatten());
+        if let Harness::Rustdoc(call) = &binary.harness {
+            command.envs(&self.shared);
+            command.current_dir(&call.directory).args(&call.arguments);
+            let has_search_path_of_its_own =
+                |(name, _): &&(OsString, OsString)| name != "PATH" || LIBRARY_PATH == "PATH";
+            command.envs(call.variables.iter().filter(has_search_path_of_its_own).cloned());
+            return command;
+        }
+        command.current_dir(binary.package.directory());
+        let own = self.of_packages.get(&binary.package.id).into_iter().flatten();
+        // As cargo does it: a unit test that has them may take itself for an integration test.
+        let is_for_it = |name: &str| binary.is_integration() || !name.starts_with(EXECUTABLE);
+        let all = self.shared.iter().chain(own);
+        command.envs(all.filter(|(name, _)| is_for_it(name)));
+        command.envs(of_package(&binary.package));
         command
     }
 
@@ -99,13 +154,12 @@ impl Environment {
 
     /// A command that runs one test.
     pub(super) fn test_command(&self, own: &Own<'_>) -> Command {
-        let mut command = self.command(&own.test.binary);
-        if own.test.form == Form::One {
-            command.args(crate::runner::libtest::run_arguments(
-                &own.test.name,
-                &own.test.ignore,
-            ));
-        }
+        let mut command = self.command_by(&self.debugger, &own.test.binary);
+        match &own.test.form {
+            Form::One => command.args(libtest::run_arguments(&own.test.name, &own.test.ignore)),
+            Form::Doc(words) => command.args(doc_tests::run_arguments(words, &own.test.ignore)),
+            Form::Whole => &mut command,
+        };
         for name in TEMPORARY {
             command.env(name, own.scratch);
         }
@@ -121,15 +175,20 @@ impl Environment {
     }
 }
 
+/// The first word is the program.
+fn command_of(words: &[OsString]) -> Command {
+    let (program, arguments) = words.split_first().unzip();
+    let mut command = Command::new(program.map_or(OsStr::new(""), OsString::as_os_str));
+    command.args(arguments.into_iter().flatten());
+    command
+}
+
 /// Variables of the runner that would mislead a test: those of its own package, and libtest's
 /// switches, which change its output.
 fn removed() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let switches = names.filter(|name| name.starts_with("RUST_TEST_"));
-    cargo::variables_of_cargo_run()
-        .into_iter()
-        .chain(switches)
-        .collect()
+    cargo::variables_about_us().into_iter().chain(switches).collect()
 }
 
 /// For each package: what its build script set, its output directory, and its binaries.
@@ -146,7 +205,7 @@ fn of_packages(workspace: &Workspace, build: &Build) -> BTreeMap<String, BTreeMa
 }
 
 fn executables(bins: &BTreeMap<String, PathBuf>) -> BTreeMap<String, OsString> {
-    let variable = |(name, path): (&String, &PathBuf)| (format!("CARGO_BIN_EXE_{name}"), path.clone().into());
+    let variable = |(name, path): (&String, &PathBuf)| (format!("{EXECUTABLE}{name}"), path.clone().into());
     bins.iter().map(variable).collect()
 }
 
@@ -183,9 +242,11 @@ fn of_package(package: &Package) -> BTreeMap<String, OsString> {
         .collect()
 }
 
-/// The search path for programs: directories added for the tests, then the inherited ones.
-fn program_path(workspace: &Workspace) -> OsString {
-    let inherited = std::env::var_os("PATH").unwrap_or_default();
+/// The search path for programs: directories added for the tests, then those of cargo's
+/// configuration or the inherited ones.
+fn program_path(workspace: &Workspace, given: Option<&OsString>) -> OsString {
+    let inherited = given.cloned().or_else(|| std::env::var_os("PATH"));
+    let inherited = inherited.unwrap_or_default();
     let tools = Some(workspace.tools()).filter(|tools| tools.is_dir());
     let directories = tools.into_iter().chain(std::env::split_paths(&inherited));
     std::env::join_paths(directories).unwrap_or(inherited)
@@ -195,7 +256,11 @@ fn program_path(workspace: &Workspace) -> OsString {
 /// is PATH, to which tools may have been added).
 fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) -> OsString {
     let mut directories: Vec<PathBuf> = Vec::new();
-    for executable in build.tests.iter().map(|binary| &binary.executable) {
+    let linked = build
+        .tests
+        .iter()
+        .filter(|binary| !matches!(binary.harness, Harness::Rustdoc(_)));
+    for executable in linked.map(|binary| &binary.executable) {
         let deps = executable.parent().map(Path::to_path_buf);
         let profile = deps.as_deref().and_then(Path::parent).map(Path::to_path_buf);
         directories.extend(deps.into_iter().chain(profile));
@@ -203,29 +268,16 @@ fn library_path(workspace: &Workspace, build: &Build, given: Option<&OsString>) 
     directories.extend(build.linked_paths.iter().cloned());
     directories.sort();
     directories.dedup();
-    directories.extend(
-        build
-            .has_macros
-            .then(|| compiler_libraries(&workspace.root))
-            .flatten(),
-    );
+    if build.has_macros {
+        directories.extend(match &workspace.archived {
+            Some(archived) => Some(archived.compiler_libraries()),
+            None => compiler_libraries(&workspace.directory),
+        });
+    }
     let inherited = given
         .cloned()
         .or_else(|| std::env::var_os(LIBRARY_PATH))
         .unwrap_or_default();
     directories.extend(std::env::split_paths(&inherited).filter(|path| !path.as_os_str().is_empty()));
     std::env::join_paths(directories).unwrap_or(inherited)
-}
-
-/// The directory of the libraries with which a test of a procedural macro is linked.
-fn compiler_libraries(directory: &Path) -> Option<PathBuf> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = std::process::Command::new(rustc);
-    let output = command
-        .args(["--print", "target-libdir"])
-        .current_dir(directory)
-        .output()
-        .ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| PathBuf::from(path.trim_end()))
 }

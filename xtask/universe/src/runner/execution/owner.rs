@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::capture::Capture;
+use super::foreground;
 use super::process::{self, Ended, Watch};
 use crate::base::mounts;
 use crate::base::private_directory::make_scratch;
@@ -17,7 +18,7 @@ use crate::machine::capability::Capabilities;
 use crate::report::data::Leak;
 use crate::report::kept_files::KeptFiles;
 use crate::report::kinds::LeakKind;
-use crate::sandbox::isolation::{Isolation, Level};
+use crate::sandbox::isolation::{Isolation, Level, Network};
 #[cfg(target_os = "linux")]
 use crate::sandbox::linux::{Control, Instruction, Keeper, Order};
 use crate::sandbox::removal;
@@ -32,17 +33,40 @@ pub(crate) enum Owner {
     Group {
         /// What is missing, and why.
         why: Option<String>,
+        terminal: Terminal,
     },
+}
+
+/// Whether a test gets our streams and our terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// It gets neither.
+    Withheld,
+    /// It gets both: a person debugs it.
+    Shared,
 }
 
 /// A command to start, and where its files are.
 #[derive(Debug)]
 pub(super) struct Job<'a> {
     pub(super) command: tokio::process::Command,
+    /// Its network, in the box.
+    pub(super) network: Network,
     /// Its temporary directory, which does not exist yet.
     pub(super) scratch: &'a Path,
     /// The directory for files that outlive it.
     pub(super) artefacts: &'a Path,
+}
+
+/// How to run a command for what it writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// The name of its scratch directory, which goes with it.
+    pub(crate) label: &'a str,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// Its network, in the box.
+    pub(crate) network: Network,
 }
 
 /// What to do with a test's files.
@@ -100,10 +124,23 @@ impl Owner {
         }
     }
 
+    /// This process, for a test that gets our terminal.
+    ///
+    /// # Errors
+    /// When the directory for scratch directories cannot be made.
+    pub(crate) fn in_foreground(scratch: &Path) -> anyhow::Result<Owner> {
+        let owner = Owner::group(scratch, None);
+        owner.map(|_| Owner::Group {
+            why: None,
+            terminal: Terminal::Shared,
+        })
+    }
+
     /// This process, with a directory for all scratch directories.
     fn group(scratch: &Path, why: Option<String>) -> anyhow::Result<Owner> {
         make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
-        Ok(Owner::Group { why })
+        let terminal = Terminal::Withheld;
+        Ok(Owner::Group { why, terminal })
     }
 
     /// How far it isolates the tests.
@@ -120,7 +157,7 @@ impl Owner {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => keeper.why.as_deref(),
-            Owner::Group { why } => why.as_deref(),
+            Owner::Group { why, .. } => why.as_deref(),
         }
     }
 
@@ -146,13 +183,19 @@ impl Owner {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => {
-                let order = Order::of(job.command.as_std(), job.scratch, job.artefacts);
+                let order = Order {
+                    network: job.network,
+                    ..Order::of(job.command.as_std(), job.scratch, job.artefacts)
+                };
                 let (ended, control) = super::supervised::run(keeper, &order, capture, watch).await;
                 (ended, control.map_or(Remains::None, Remains::Supervised))
             }
-            Owner::Group { .. } => match std::fs::create_dir(job.scratch) {
+            Owner::Group { terminal, .. } => match std::fs::create_dir(job.scratch) {
                 Ok(()) => {
-                    let ended = process::run(job.command, capture, watch).await;
+                    let ended = match terminal {
+                        Terminal::Withheld => process::run(job.command, capture, watch).await,
+                        Terminal::Shared => foreground::run(job.command, watch).await,
+                    };
                     (ended, Remains::Ours(job.scratch.to_owned()))
                 }
                 Err(error) => (Ended::not_started(error), Remains::None),
@@ -160,24 +203,23 @@ impl Owner {
         }
     }
 
-    /// Runs a command to its end in a scratch directory that is called `label` and goes with it.
-    /// Returns what it wrote, possibly with the middle left out. Whatever it has started ends.
+    /// Runs a command to its end in a scratch directory of its own. Returns what it wrote, possibly
+    /// with the middle left out. Whatever it has started ends.
     ///
     /// # Errors
     /// Why it did not come to its end, for a person.
     pub(crate) async fn output(
         &self,
         command: tokio::process::Command,
-        label: &str,
-        limit: Duration,
+        question: Question<'_>,
     ) -> Result<Output, String> {
         match self {
             #[cfg(target_os = "linux")]
             Owner::Keeper(keeper) => {
                 let asked = (command.into_std(), Capture::brief());
-                super::supervised::output(keeper, asked, (label, limit)).await
+                super::supervised::output(keeper, asked, question).await
             }
-            Owner::Group { .. } => process::output(command, label, limit).await,
+            Owner::Group { .. } => process::output(command, question.label, question.limit).await,
         }
     }
 

@@ -4,6 +4,7 @@
 //! (on Linux) no orphan with its mark is alive.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Output, Stdio};
@@ -79,6 +80,8 @@ pub struct Ended {
     pub(crate) leaks: Vec<Leak>,
     /// A full file system at its end, as far as the owner looks for that.
     pub(crate) shortage: Option<Shortage>,
+    /// The addresses that refused a connection in a network of the box while it ran, if it failed.
+    pub(crate) refused: Vec<SocketAddr>,
     /// Files about its end.
     pub(crate) attachments: Vec<PathBuf>,
 }
@@ -87,13 +90,22 @@ impl Ended {
     /// One that was never started.
     pub(super) fn not_started(error: std::io::Error) -> Ended {
         Ended {
-            end: End::NotStarted(error),
             started: clock::wall(),
+            ..Ended::silent(End::NotStarted(error))
+        }
+    }
+
+    /// One of which nothing else is known.
+    pub(super) fn silent(end: End) -> Ended {
+        Ended {
+            end,
+            started: SystemTime::UNIX_EPOCH,
             elapsed: Duration::ZERO,
             stdout: Vec::new(),
             stderr: Vec::new(),
             leaks: Vec::new(),
             shortage: None,
+            refused: Vec::new(),
             attachments: Vec::new(),
         }
     }
@@ -174,6 +186,7 @@ pub async fn run(mut command: Command, mut capture: Capture, mut watch: Watch) -
         stderr,
         leaks,
         shortage: None,
+        refused: Vec::new(),
         attachments: Vec::new(),
     }
 }
@@ -244,6 +257,7 @@ fn kill_tree(leader: Option<os::Pid>, how: Kill) {
 /// none. Returns them as leaks. It must not select a child that other code waits for.
 pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
     let mut leaks = Vec::new();
+    children_begin().await;
     for _ in 0..ORPHAN_ROUNDS_MAX {
         let children = os::children(std::process::id()).into_iter();
         let orphans: Vec<os::Pid> = children
@@ -255,6 +269,18 @@ pub(super) async fn sweep(is_orphan: impl Fn(os::Pid) -> bool) -> Vec<Leak> {
         leaks.extend(kill_all(&orphans).await);
     }
     leaks
+}
+
+/// Waits until all our children have begun their programs, so that they can be recognised. Those of
+/// another user may always look as if they had not.
+async fn children_begin() {
+    for _ in 0..ORPHAN_ROUNDS_MAX {
+        let children = os::children(std::process::id());
+        if !children.iter().any(|pid| os::is_between_programs(*pid)) {
+            return;
+        }
+        clock::after(ORPHAN_INTERVAL).await;
+    }
 }
 
 /// Kills these orphans with all their descendants and waits until they are gone. Returns them as

@@ -22,7 +22,7 @@ pub(super) struct Results {
     places: Arc<Places>,
     /// Passes and failures that are only counted.
     dropped: Dropped,
-    has_failed: bool,
+    failure_count: usize,
 }
 
 /// What happens to a case.
@@ -49,7 +49,7 @@ impl Results {
             unfinished: BTreeMap::new(),
             places: Arc::new(Places::new(caps)),
             dropped: Dropped::default(),
-            has_failed: false,
+            failure_count: 0,
         }
     }
 
@@ -58,9 +58,9 @@ impl Results {
         Arc::clone(&self.places)
     }
 
-    /// Whether a test has finally failed.
-    pub(super) fn have_failed(&self) -> bool {
-        self.has_failed
+    /// How often a test has finally failed.
+    pub(super) fn failure_count(&self) -> usize {
+        self.failure_count
     }
 
     /// An attempt starts. Returns whether its round is in the report, as far as is known.
@@ -90,7 +90,7 @@ impl Results {
         let round = (number, case.round);
         let failed = case.failure().is_some();
         let is_notable = failed || !case.earlier.is_empty();
-        self.has_failed |= failed;
+        self.failure_count += usize::from(failed);
         if is_notable {
             self.places.fail(round);
         }
@@ -227,7 +227,7 @@ mod tests {
         }
         let last = results.join(ticket(3), case(1, Outcome::Passed));
         results.conclude(0, last);
-        assert!(!results.have_failed());
+        assert_eq!(results.failure_count(), 0);
         let (cases, _) = results.into_cases();
         let kinds = cases[0][0].earlier.iter().map(|attempt| match &attempt.outcome {
             Outcome::Failed(failure) => failure.kind.to_string(),
@@ -303,7 +303,7 @@ mod tests {
         for round in 31..=37 {
             results.conclude(0, case(round, failed("panic")));
         }
-        assert!(results.have_failed());
+        assert!(results.failure_count() > 0);
         let (cases, dropped) = results.into_cases();
         assert_eq!(cases[0].len(), 1 + caps.rounds + caps.outputs);
         assert_eq!((dropped.passed, dropped.failed), (9, 2));

@@ -23,6 +23,7 @@ use crate::base::limits::SCRIPT_OUTPUT_LEN_MAX;
 use crate::base::text::{plain_line, report_text};
 use crate::base::this_program;
 use crate::report::data::Failure;
+use crate::sandbox::isolation::Network;
 use crate::select::scripts::Script;
 pub(super) use helper::Variables;
 use helper::{ARGUMENT, Word};
@@ -221,6 +222,7 @@ impl Setup {
         let process = tokio::spawn(async move {
             let job = Job {
                 command,
+                network: Network::default(),
                 scratch: &scratch,
                 artefacts: &artefacts,
             };

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::report::data::{Case, Outcome, Skip, Suite};
 use crate::report::kinds::SkipKind;
-use crate::select::plan::{Decision, Plan, Test};
+use crate::select::plan::{Decision, Form, Plan, Test};
 
 /// Every test of the plan with its suite, and its result if the run ends before it starts.
 pub(super) fn planned(plan: &Plan) -> Vec<(String, Case)> {
@@ -25,7 +25,11 @@ pub(super) fn planned(plan: &Plan) -> Vec<(String, Case)> {
 
 /// A case of `test` that has not run.
 pub(super) fn case(test: &Test, outcome: Outcome) -> Case {
-    let (module, function) = test.name.rsplit_once("::").unwrap_or(("", &test.name));
+    // The name of a doc test has a path of a file, not of a module.
+    let (module, function) = match test.form {
+        Form::One | Form::Whole => test.name.rsplit_once("::").unwrap_or(("", &test.name)),
+        Form::Doc(_) => ("", test.name.as_str()),
+    };
     let classname = class_name(&test.binary.id(), module);
     let place = test.place.clone();
     Case {

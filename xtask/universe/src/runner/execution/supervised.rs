@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::capture::Capture;
-use super::owner::{Fate, Settled};
+use super::owner::{Fate, Question, Settled};
 use super::process::{End, Ended, Halt, Reading, Watch, halted, insisted};
 use crate::base::clock;
 use crate::base::fuse_connections::{self, OwnershipProof};
@@ -23,7 +23,7 @@ use crate::base::procfs;
 use crate::report::data::Leak;
 use crate::report::kinds::LeakKind;
 use crate::runner::suspension::Pauses;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::sandbox::linux::{Control, Instruction, Keeper, Order, Reply};
 
 /// Runs one order to its end. Without a returned control there is nothing to clean up, or no
@@ -39,7 +39,7 @@ pub(super) async fn run(
         Ok(frame) => frame,
         Err(error) => return (Ended::not_started(error), None),
     };
-    let ward = match keeper.launch(&frame).await {
+    let ward = match keeper.launch(&frame, order.network).await {
         Ok(ward) => ward,
         Err(error) => return (Ended::not_started(gone(&error)), None),
     };
@@ -60,6 +60,7 @@ pub(super) async fn run(
         stderr: capture.stderr.into_bytes(),
         leaks: Vec::new(),
         shortage: None,
+        refused: Vec::new(),
         attachments: existing(order.forensics.clone()),
     };
     let listens = apply(&mut ended, reply);
@@ -73,7 +74,7 @@ pub(super) async fn run(
     match listens {
         Listens::ForFate => (ended, Some(control)),
         Listens::ForOrders => {
-            keeper.rest(control);
+            keeper.rest(control, order.network);
             (ended, None)
         }
         Listens::Gone => {
@@ -140,10 +141,11 @@ fn apply(ended: &mut Ended, reply: Option<Reply>) -> Listens {
             leaks,
             processes,
             shortage,
+            refused,
             clean,
         }) => {
             ended.elapsed = Duration::from_micros(elapsed_us);
-            (ended.leaks, ended.shortage) = (leaks, shortage);
+            (ended.leaks, ended.shortage, ended.refused) = (leaks, shortage, refused);
             ended.end = match processes {
                 Some(count) => End::TooManyProcesses(count),
                 None => End::Exited(ExitStatus::from_raw(status)),
@@ -234,7 +236,12 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
     let mut command = Command::new(probe);
     command.arg("fuse");
     let start = clock::now();
-    let output = output(keeper, (command, Capture::brief()), ("probe", PROBE_TIMEOUT)).await;
+    let question = Question {
+        label: "probe",
+        limit: PROBE_TIMEOUT,
+        network: Network::default(),
+    };
+    let output = output(keeper, (command, Capture::brief()), question).await;
     let output = output.map_err(|why| format!("the probe failed: {why}"))?;
     Ok((output.stdout, clock::now() - start))
 }
@@ -244,11 +251,18 @@ pub(super) async fn ask(keeper: &Keeper, probe: &Path) -> Result<(Vec<u8>, Durat
 pub(super) async fn output(
     keeper: &Keeper,
     (mut command, capture): (Command, Capture),
-    (label, limit): (&str, Duration),
+    Question {
+        label,
+        limit,
+        network,
+    }: Question<'_>,
 ) -> Result<Output, String> {
     let scratch = keeper.scratch.join(label);
     command.envs(TEMPORARY.map(|name| (name, &scratch)));
-    let order = Order::of(&command, &scratch, &scratch);
+    let order = Order {
+        network,
+        ..Order::of(&command, &scratch, &scratch)
+    };
     let (_never, halt) = watch::channel(Halt::No);
     let watch = Watch {
         timeout: limit,
@@ -307,6 +321,7 @@ mod tests {
             leaks: Vec::new(),
             processes: None,
             shortage: None,
+            refused: Vec::new(),
             clean,
         };
         assert_eq!(applied(None), Listens::Gone);

@@ -39,7 +39,8 @@ fn settings(retries: u32) -> Settings {
             retry_delay: Duration::ZERO,
             flaky: Flaky::Pass,
         },
-        on_failure: OnFailure::GoOn,
+        failures_max: None,
+        debugging: Debugging::No,
         output: Output::Keep,
         caps: CAPS,
     }
@@ -60,7 +61,10 @@ fn stage(home: &std::path::Path, settings: Settings) -> Arc<Stage> {
         plan: plan.unwrap(),
         environment: Environment::default(),
         directory: Arc::new(RunDir::create(home, "test").unwrap()),
-        owner: Arc::new(Owner::Group { why: None }),
+        owner: Arc::new(Owner::Group {
+            why: None,
+            terminal: owner::Terminal::Withheld,
+        }),
         pauses: Pauses::none(),
         console: Arc::new(Console::beside_stdout()),
         events: Arc::new(events),
@@ -109,6 +113,7 @@ fn told_twice(retries: u32, outcome: impl Fn(Ticket) -> Outcome) -> (Report, Rep
         suites: Vec::new(),
         setup_failure: None,
         compile_errors: Vec::new(),
+        failed_runs: Vec::new(),
         places: Places::default(),
     };
     stage.events.run_started(&nothing_yet, Vec::new());

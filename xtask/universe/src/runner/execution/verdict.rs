@@ -9,7 +9,7 @@ use crate::base::failure_kind::FailureKind;
 use crate::base::limits::FAILURE_MESSAGE_LEN_MAX;
 use crate::base::text::report_text;
 use crate::report::data::{Failure, Outcome, joined_lines};
-use crate::runner::libtest;
+use crate::runner::{doc_tests, libtest};
 use crate::select::plan::Form;
 
 /// libtest's exit code for a failed test.
@@ -34,10 +34,11 @@ pub(super) struct Limits {
 }
 
 /// The outcome of the test `name`, and the panic that decided it.
-pub(super) fn judge(name: &str, form: Form, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
+pub(super) fn judge(name: &str, form: &Form, ended: &Ended, limits: Limits) -> (Outcome, Option<Panic>) {
     let panic = find_panic(&String::from_utf8_lossy(&ended.stderr), name);
     let outcome = match &ended.end {
-        End::Exited(status) if form == Form::Whole && status.success() => Outcome::Passed,
+        End::Exited(status) if *form == Form::Whole && status.success() => Outcome::Passed,
+        End::Exited(status) if matches!(form, Form::Doc(_)) => ended_by_rustdoc(*status, name, ended),
         End::Exited(status) => exited(*status, name, ended, panic.as_ref()),
         End::NotStarted(error) => errored(FailureKind::Exec, format!("could not be started: {error}")),
         End::Lost => errored(
@@ -112,6 +113,37 @@ fn exited(status: ExitStatus, name: &str, ended: &Ended, panic: Option<&Panic>) 
         (None, None) => failed(
             FailureKind::Exit,
             format!("the process ended with {status}"),
+            String::new(),
+        ),
+    }
+}
+
+/// The outcome of a doc test. The panic is one of the test's own process, and its place is not in
+/// the sources as they are.
+fn ended_by_rustdoc(status: ExitStatus, name: &str, ended: &Ended) -> Outcome {
+    let stdout = String::from_utf8_lossy(&ended.stdout);
+    if status.success() && doc_tests::says_passed(&stdout) {
+        return Outcome::Passed;
+    }
+    if let Some(signal) = signal_of(status) {
+        let message = format!("rustdoc died of {signal}");
+        return errored(FailureKind::Signal(signal), message);
+    }
+    let section = doc_tests::section(&stdout, name);
+    let panic = find_panic(section, "main").filter(|_| !doc_tests::is_not_compiled(section));
+    match (panic, doc_tests::failure(section)) {
+        (Some(panic), _) => failed(FailureKind::Panic, one_line(&panic.message), panic.message),
+        (
+            None,
+            Some(Failure {
+                kind,
+                message,
+                detail,
+            }),
+        ) => failed(kind, one_line(&message), detail),
+        (None, None) => failed(
+            FailureKind::Exit,
+            format!("rustdoc ended with {status} and did not report a result of the test"),
             String::new(),
         ),
     }
@@ -215,7 +247,7 @@ mod tests {
         let (started, elapsed) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
         judge(
             "a::b",
-            Form::One,
+            &Form::One,
             &Ended {
                 end,
                 started,
@@ -224,6 +256,7 @@ mod tests {
                 stderr,
                 leaks: vec![],
                 shortage: None,
+                refused: vec![],
                 attachments: vec![],
             },
             LIMITS,

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
 
 use super::Args;
+use super::debugger;
 use crate::base::clock;
 use crate::base::exit::{Exit, Stop};
 use crate::base::failure_kind::FailureKind;
 use crate::base::invocation::Invocation;
-use crate::base::text::{plain_line, word_of_shell};
+use crate::base::text::{counted, plain_line, word_of_shell};
 use crate::report::data::{Failure, Outcome, Report};
 use crate::report::events::{Events, Properties};
 use crate::report::junit;
@@ -27,7 +28,7 @@ use crate::runner::planning::Understood;
 use crate::runner::rundir::{RUN_ID, RunDir};
 use crate::runner::suspension::Pauses;
 use crate::runner::versions::Versions;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::select::plan::Plan;
 use crate::select::schedule::NoTests;
 use crate::select::subset::Subset;
@@ -83,10 +84,12 @@ impl<'a> Run<'a> {
         workspace: Workspace,
         directory: RunDir,
     ) -> Result<Run<'a>, Stop> {
-        let console = match args.outputs.events_take_stdout() {
-            true => Console::beside_stdout(),
-            false => Console::new(),
+        let console = match (args.outputs.events_take_stdout(), &args.debugger) {
+            (true, _) => Console::beside_stdout(),
+            (false, None) => Console::new(),
+            (false, Some(_)) => Console::without_status(),
         };
+        let console = console.at(args.outputs.status_level);
         let start = clock::now();
         let run = Run {
             args,
@@ -121,13 +124,18 @@ impl<'a> Run<'a> {
             suites: Vec::new(),
             setup_failure: None,
             compile_errors: Vec::new(),
+            failed_runs: Vec::new(),
             places: self.places.clone(),
         }
     }
 
     /// The owner of the tests' processes. Prints a line if the isolation is weaker than requested.
     pub(super) fn owner(&self) -> Result<Owner, Stop> {
-        let owner = Owner::choose(self.args.limits_and_leaks.isolate, self.directory.scratch_root())?;
+        let scratch = self.directory.scratch_root();
+        let owner = match self.args.debugger {
+            Some(_) => Owner::in_foreground(scratch)?,
+            None => Owner::choose(self.args.limits_and_leaks.isolate, scratch)?,
+        };
         self.directory.scratch_is_made()?;
         let level = owner.level().name();
         let text = match owner.why() {
@@ -159,13 +167,13 @@ impl<'a> Run<'a> {
         self.settings.stretched(factor)
     }
 
-    /// Warnings about filters that match no test. Filters of the workspace may be about packages
-    /// that were not built.
+    /// Warnings about filters that match no test, and about doc tests that run as one. Filters of
+    /// the workspace may be about packages that were not built.
     pub(super) fn idle(&self, understood: &Understood, found: &Discovered) -> Vec<String> {
         let tests = found.subjects();
         let words = understood.filter.unmatched(&tests).into_iter();
         let words = words.map(|word| format!("no test matches `{word}`"));
-        let overrides = match self.args.build.takes_all(&self.workspace) {
+        let overrides = match found.is_all {
             true => [
                 understood.rules.unmatched(&tests),
                 understood.scripts.unmatched(&tests),
@@ -173,7 +181,11 @@ impl<'a> Run<'a> {
             .concat(),
             false => Vec::new(),
         };
-        words.chain(overrides).collect()
+        let merged = found.merged_doc_tests();
+        let merged = merged.map(|library| {
+            format!("the doc tests of `{library}` run as one test: rustdoc can't run each of them alone")
+        });
+        words.chain(overrides).chain(merged).collect()
     }
 
     /// Prints what is about to run.
@@ -189,6 +201,9 @@ impl<'a> Run<'a> {
             self.console
                 .line(&format!("features: {}{evidence}", found.features.join(", ")));
         }
+        self.networks(plan)
+            .iter()
+            .for_each(|line| self.console.line(line));
         if let Some(line) = self.args.profile.line() {
             self.console.line(&line);
         }
@@ -207,11 +222,23 @@ impl<'a> Run<'a> {
         let shard = self.args.schedule.subset.shard;
         let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
         self.console.line(&format!(
-            "running {count} of {} tests{shard}, {jobs} at a time{}{order}{}",
-            plan.tests.len(),
+            "running {count} of {}{shard}, {jobs} at a time{}{order}{}",
+            counted(plan.tests.len(), "test", "tests"),
             self.place(),
             self.args.schedule.repeat.words()
         ));
+    }
+
+    /// What the isolation of this run cannot give to tests.
+    fn networks(&self, plan: &Plan) -> Option<String> {
+        let (level, _) = self.isolation.get().filter(|(level, _)| *level != Level::Box)?;
+        let wants_own = |number: &&usize| plan.treatment(**number).network == Some(Network::Own);
+        let count = plan.order.iter().filter(wants_own).count();
+        let tests = counted(count, "test has", "tests have");
+        let level = level.name();
+        (count > 0).then(|| {
+            format!("isolation: {tests} `network = \"own\"`, but no network without the box (`{level}`)")
+        })
     }
 
     /// Where the tests run.
@@ -230,6 +257,13 @@ impl<'a> Run<'a> {
         if let Some(seed) = self.seed {
             environment.set("XTASK_TEST_SEED", seed.to_string());
         }
+        environment.debug_by(
+            self.args
+                .debugger
+                .clone()
+                .map(debugger::words)
+                .unwrap_or_default(),
+        );
         self.events
             .described(self.properties(Some(found), &self.versions.known()));
         Arc::new(Stage {
@@ -299,10 +333,7 @@ impl<'a> Run<'a> {
             ("os", std::env::consts::OS.to_owned()),
             ("arch", std::env::consts::ARCH.to_owned()),
             ("profile", self.args.profile.name().to_owned()),
-            (
-                "cargo_profile",
-                if self.args.build.release { "release" } else { "dev" }.to_owned(),
-            ),
+            ("cargo_profile", self.args.build.profile_of_cargo().to_owned()),
             ("jobs", self.settings.jobs.to_string()),
             (
                 "seed",
@@ -365,8 +396,11 @@ impl<'a> Run<'a> {
         stop.exit == Exit::NoTests && self.args.schedule.no_tests == NoTests::Pass
     }
 
-    /// Adds the results to the history.
+    /// Adds the results to the history. What a person did in a debugger is no result.
     pub(super) fn remember(&self, report: &Report) {
+        if self.args.debugger.is_some() {
+            return;
+        }
         let place = self.args.schedule.subset.place(&self.workspace.target_directory);
         if let Err(error) = place.add(report) {
             self.console.line(&format!("warning: {error:#}"));
@@ -425,19 +459,14 @@ impl<'a> Run<'a> {
     /// The command that reruns a test of this run; `None` if it cannot be typed.
     fn rerun(&self) -> Option<String> {
         let build = &self.args.build;
-        let flag = |is_on: bool, flag: &str| is_on.then(|| flag.to_owned());
         let fuse = match build.fuse.mode {
             FuseMode::Auto => None,
             mode => Some(format!("--fuse={}", mode.word())),
         };
-        let manifest = match &build.manifest_path {
-            Some(path) => ["--manifest-path".to_owned(), path.to_str()?.to_owned()].to_vec(),
-            None => Vec::new(),
-        };
-        let words = flag(build.release, "--release").into_iter().chain(fuse);
-        let words = words.chain(manifest).chain(build.words());
+        let words = build.words()?.into_iter().chain(fuse);
+        let words = words.chain(self.args.archive.words()?);
         let words = words.chain(self.args.limits_and_leaks.words());
-        let words = words.chain(flag(self.args.run_ignored, "--run-ignored"));
+        let words = words.chain(self.args.ignored().word());
         let words: Option<Vec<String>> = words.map(|word| word_of_shell(&word)).collect();
         Some(
             format!("{} {}", Invocation::current().with("test"), words?.join(" "))
@@ -454,13 +483,17 @@ impl Finished {
         let notes = [
             (dropped != Dropped::default()).then(|| {
                 let Dropped { passed, failed } = dropped;
-                format!("the report leaves out {passed} more passed and {failed} more failed rounds")
+                format!("the report leaves out other rounds: {passed} passed, {failed} failed")
             }),
-            (outstanding > 0).then(|| {
-                format!(
+            match outstanding {
+                0 => None,
+                1 => {
+                    Some("1 other test has yet to pass: it failed when it last ran, or never ran".to_owned())
+                }
+                _ => Some(format!(
                     "{outstanding} other tests have yet to pass: they failed when they last ran, or never ran"
-                )
-            }),
+                )),
+            },
         ];
         notes.into_iter().flatten().collect()
     }

@@ -13,6 +13,7 @@ use crate::machine::capability::Capabilities;
 use crate::runner::discover::{self, Discovered, Means};
 use crate::runner::execution::{self, Owner, Ran};
 use crate::runner::suspension::Pauses;
+use crate::select::filter::Filter;
 use crate::select::plan::Plan;
 
 /// Prepared before the build, so that probes run where the tests will run.
@@ -47,11 +48,13 @@ impl Preparation {
         run: &Run<'_>,
         capabilities: Capabilities,
         interrupts: &mut Interrupts,
+        filter: &Filter,
     ) -> Result<Discovered, Stop> {
         let means = Means {
             interrupts,
             events: &run.events,
             owner: &self.owner,
+            filter,
         };
         discover::discover(&run.workspace, capabilities, &run.args.build, means).await
     }

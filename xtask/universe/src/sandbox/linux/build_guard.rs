@@ -53,8 +53,10 @@ pub(super) fn run(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Kills the command with everything it started.
+/// Kills the command with everything it started. When the runner dies while a process of our group
+/// is stopped for that, the kernel sends the group SIGHUP, which must not end us before our work.
 fn end_all() {
+    sys::disregard_signals();
     leftovers::kill_all(None, &mut Rescue::new(OwnershipProof::Nowhere));
 }
 

@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,8 +18,10 @@ use anyhow::Context;
 use rustix::process::Signal;
 
 use super::namespaces::Part;
+use super::network::{BoxNetwork, Loopback};
 use super::processes::{self, Process};
 use super::rescue::Rescue;
+use super::supervisor::Place;
 use super::sys::{self, Fork, Reaping};
 use super::wire::{self, Hello, Instruction, KeeperRequest, Order};
 use super::{build_guard, leftovers, namespaces, rehearsal, supervisor};
@@ -72,8 +73,8 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     let socket = UnixStream::from(sys::take_stdin()?);
     let scratch = receive_scratch(&socket).context("the runner sent no directory")?;
     let scratch = scratch.as_path();
-    let shared = match prepare(level, scratch) {
-        Ok(shared) => shared,
+    let Prepared { shared, network } = match prepare(level, scratch) {
+        Ok(prepared) => prepared,
         Err(error) => {
             hello(&socket, &Hello::Refused(format!("{error:#}")));
             return Ok(());
@@ -81,12 +82,15 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     };
     // A program that reads the runner's output waits until no process has it open.
     sys::close_stderr()?;
-    let ipv4 = namespaces::loopback(Ipv4Addr::LOCALHOST.into());
-    let ipv6 = namespaces::loopback(Ipv6Addr::LOCALHOST.into());
+    let loopback = match &network {
+        Some(network) => network.loopback.clone(),
+        None => Loopback::look(),
+    };
     let next_part = (level == Level::Box && shared.is_none()).then_some(Part(0));
-    hello(&socket, &Hello::Ready { ipv4, ipv6, shared });
+    hello(&socket, &Hello::Ready { loopback, shared });
     let mut keeping = Keeping {
         level,
+        network,
         supervisors: Supervisors::default(),
     };
     let kept = keeping.keep(socket, next_part);
@@ -102,9 +106,18 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<()> {
     kept
 }
 
+/// What the keeper has when it is ready.
+#[derive(Debug, Default)]
+struct Prepared {
+    /// Why tests in the box share a process namespace, if they do.
+    shared: Option<String>,
+    /// The network of the box, if there is a box.
+    network: Option<BoxNetwork>,
+}
+
 /// Creates the directory for all scratch directories, so that it is removed whatever ends the
-/// runner, and enters the box. Returns why tests in it share a process namespace, if they do.
-fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
+/// runner, and enters the box.
+fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Prepared> {
     make_scratch(scratch).with_context(|| format!("could not create `{}`", scratch.display()))?;
     let prepared = surround(level, scratch);
     if prepared.is_err() {
@@ -114,16 +127,19 @@ fn prepare(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
     prepared
 }
 
-fn surround(level: Level, scratch: &Path) -> anyhow::Result<Option<String>> {
+fn surround(level: Level, scratch: &Path) -> anyhow::Result<Prepared> {
     match level {
         Level::Box => {
             namespaces::enter(scratch)?;
-            rehearsal::refusal_of_parts()
+            Ok(Prepared {
+                network: Some(BoxNetwork::make()?),
+                shared: rehearsal::refusal_of_parts()?,
+            })
         }
         // Processes that lose their supervisor become children of the keeper, as in the box.
         Level::Tree | Level::Group => {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-            Ok(None)
+            Ok(Prepared::default())
         }
     }
 }
@@ -210,6 +226,7 @@ impl Supervisors {
 #[derive(Debug)]
 struct Keeping {
     level: Level,
+    network: Option<BoxNetwork>,
     supervisors: Supervisors,
 }
 
@@ -243,7 +260,12 @@ impl Keeping {
                     // closes its end.
                     drop(socket);
                     sys::keep_ended_children(Reaping::ByUs);
-                    supervisor::supervise(*order, descriptors, self.level, part);
+                    let place = Place {
+                        level: self.level,
+                        network: self.network.as_ref(),
+                        part,
+                    };
+                    supervisor::supervise(*order, descriptors, &place);
                     sys::exit(0);
                 }
                 Ok(Fork::Parent(pid)) => {

@@ -1,17 +1,16 @@
 //! The box: namespaces in which the tests run, created without privilege if the kernel allows it.
 //!
-//! Its processes, mounts, ports, shared memory and files end with the keeper, however that ends. No
-//! process in it can reach an outside network, and no test another test's processes: each
-//! supervisor is the first process of a process namespace. Real root gets no user namespace: kernel
-//! passthrough of FUSE needs the initial one.
+//! Its processes, mounts, shared memory and files end with the keeper, however that ends. No test
+//! in it can reach another test's processes: each supervisor is the first process of a process
+//! namespace. Real root gets no user namespace: kernel passthrough of FUSE needs the initial one.
+//! `network` has the networks of the tests.
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{WaitOptions, waitpid};
 use rustix::thread::{CapabilitySet, CapabilitySets, LinkNameSpaceType, move_into_link_name_space};
@@ -55,7 +54,7 @@ pub(super) fn enter(scratch: &Path) -> anyhow::Result<()> {
 
 /// With the privilege: no user namespace. Without it: one in which this user has the privilege.
 fn unshare_outer() -> anyhow::Result<()> {
-    let inner = libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+    let inner = libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     if user.is_root() && sys::unshare(inner).is_ok() {
         return Ok(());
@@ -67,7 +66,7 @@ fn unshare_outer() -> anyhow::Result<()> {
         std::fs::write(format!("/proc/self/{file}"), format!("{id} {id} 1"))
             .with_context(|| format!("could not write `/proc/self/{file}`"))?;
     }
-    sys::unshare(inner).context("the kernel refused a process, network or IPC namespace")
+    sys::unshare(inner).context("the kernel refused a process or IPC namespace")
 }
 
 fn furnish(scratch: &Path) -> anyhow::Result<()> {
@@ -79,11 +78,7 @@ fn furnish(scratch: &Path) -> anyhow::Result<()> {
         .context("could not mount `/proc` for the process namespace")?;
     mount("tmpfs", scratch, "tmpfs", quiet, Some(c"mode=0711"))
         .with_context(|| format!("could not mount a file system on `{}`", scratch.display()))?;
-    sys::raise_loopback().context("could not raise the loopback interface")?;
     limit_processes();
-    if loopback(Ipv4Addr::LOCALHOST.into()).is_err() && loopback(Ipv6Addr::LOCALHOST.into()).is_err() {
-        bail!("the loopback interface has neither an IPv4 nor an IPv6 address");
-    }
     hand_down_rights()
 }
 
@@ -121,14 +116,6 @@ fn hand_down_rights() -> anyhow::Result<()> {
         .context("could not make CAP_SYS_ADMIN inheritable")?;
     rustix::thread::configure_capability_in_ambient_set(rights, true)
         .context("could not hand CAP_SYS_ADMIN down")
-}
-
-/// Whether this address of the loopback interface works here.
-pub(super) fn loopback(address: std::net::IpAddr) -> Result<(), String> {
-    match TcpListener::bind((address, 0)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("binding to {address} failed: {error}")),
-    }
 }
 
 /// A process namespace of a supervisor, by its number among all of them in the box.

@@ -19,6 +19,19 @@ pub(super) struct Listener {
     pub(super) name: String,
 }
 
+/// Whether a TCP server listens on this address, in the network of this process.
+pub(crate) fn listens(address: &SocketAddr) -> bool {
+    let all = listeners();
+    let tcp = all
+        .iter()
+        .filter_map(|listener| listener.name.strip_prefix("tcp "));
+    let mut addresses = tcp.filter_map(|name| name.parse::<SocketAddr>().ok());
+    addresses.any(|listener| {
+        let is_for_all = listener.ip().is_unspecified() && (listener.is_ipv6() || address.is_ipv4());
+        listener.port() == address.port() && (is_for_all || listener.ip() == address.ip())
+    })
+}
+
 /// All listening sockets.
 pub(super) fn listeners() -> Vec<Listener> {
     let tables = [("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp")];
@@ -86,6 +99,22 @@ mod tests {
         let names: Vec<String> = listeners().into_iter().map(|listener| listener.name).collect();
         assert!(names.contains(&format!("tcp {address}")), "{names:?}");
         assert!(!names.contains(&format!("tcp {}", client.local_addr().unwrap())));
+    }
+
+    #[test]
+    fn a_server_is_found_by_the_addresses_on_which_it_listens() {
+        let one = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let all = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        let everywhere = SocketAddr::new(one.ip(), all.local_addr().unwrap().port());
+        assert!(listens(&everywhere));
+        assert!(!listens(&one), "it is closed");
+        assert!(!listens(&SocketAddr::new(
+            Ipv6Addr::LOCALHOST.into(),
+            everywhere.port()
+        )));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
@@ -24,7 +25,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, wait, waitpid};
 
 use super::namespaces::Part;
+use super::network::BoxNetwork;
 use super::processes::Process;
+use super::refusals::Refusals;
 use super::rescue::Rescue;
 use super::wire::{self, Instruction, KeeperRequest, Order, Reply};
 use super::{forensics, keepsake, leftovers, namespaces, processes, room};
@@ -36,12 +39,23 @@ use crate::base::procfs;
 use crate::report::data::Leak;
 use crate::report::kept_files::KeptFiles;
 use crate::report::shortage::Shortage;
-use crate::sandbox::isolation::Level;
+use crate::sandbox::isolation::{Level, Network};
 use crate::sandbox::removal;
+
+/// Where a supervisor begins.
+pub(super) struct Place<'a> {
+    pub(super) level: Level,
+    /// The network of the box, if there is a box. The process is in that of the machine.
+    pub(super) network: Option<&'a BoxNetwork>,
+    /// The process namespace of which it is the first process, if it is that of one.
+    pub(super) part: Option<Part>,
+}
 
 /// What a supervisor has for all its tests.
 struct Surroundings {
     level: Level,
+    /// What is refused there. `None` for the network of the machine.
+    refusals: Option<Refusals>,
     control: UnixStream,
     /// A test with more processes is ended.
     processes_max: usize,
@@ -112,16 +126,11 @@ enum After {
     Nothing,
 }
 
-/// Runs an order to its end, and further ones while each leaves nothing; in the process namespace
-/// of which this is the first process, if there is one. Returns when nothing of them is left.
-pub(super) fn supervise(
-    first: Order,
-    [stdout, stderr, control]: [OwnedFd; 3],
-    level: Level,
-    part: Option<Part>,
-) {
+/// Runs an order to its end, and further ones of the same network while each leaves nothing.
+/// Returns when nothing of them is left.
+pub(super) fn supervise(first: Order, [stdout, stderr, control]: [OwnedFd; 3], place: &Place<'_>) {
     let control = UnixStream::from(control);
-    let around = match Surroundings::make(control, level, part) {
+    let around = match Surroundings::make(control, place, first.network) {
         Ok(around) => around,
         Err((control, error)) => {
             let reason = format!("its surroundings could not be created: {error:#}");
@@ -146,25 +155,31 @@ pub(super) fn refuse([_, _, control]: [OwnedFd; 3], error: &std::io::Error) {
 }
 
 /// Turns this process into a supervisor, and creates what its tests do not share with others.
-fn surround(level: Level, part: Option<Part>) -> anyhow::Result<()> {
+fn surround(place: &Place<'_>, network: Network) -> anyhow::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     // Without a controlling terminal, nothing stops a test that opens it.
     rustix::process::setsid()?;
-    match level {
-        Level::Box => namespaces::seclude(part)?,
-        Level::Tree | Level::Group => {}
+    if let Some(box_network) = place.network {
+        box_network.enter(network)?;
+        namespaces::seclude(place.part)?;
     }
     procfs::hold()?;
     Ok(())
 }
 
+/// Whether this is a network that consists of a loopback interface.
+fn is_in_box(level: Level, network: Network) -> bool {
+    level == Level::Box && network != Network::Host
+}
+
 impl Surroundings {
     fn make(
         control: UnixStream,
-        level: Level,
-        part: Option<Part>,
+        place: &Place<'_>,
+        network: Network,
     ) -> Result<Surroundings, (UnixStream, anyhow::Error)> {
-        let made = surround(level, part).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
+        let level = place.level;
+        let made = surround(place, network).and_then(|()| Ok(File::open(procfs::own().join("mountinfo"))?));
         let mounted = match level {
             Level::Box => mounts::table(),
             Level::Tree | Level::Group => String::new(),
@@ -172,6 +187,7 @@ impl Surroundings {
         match made {
             Ok(changes) => Ok(Surroundings {
                 level,
+                refusals: is_in_box(level, network).then(Refusals::watch),
                 control,
                 processes_max: processes_max(),
                 mounted,
@@ -190,6 +206,8 @@ impl Surroundings {
             load: processes::load(),
         };
         let mut rescue = Rescue::new(supervisor.proof());
+        // They are of the time before.
+        self.refused();
         let started = scratch.and_then(|()| supervisor.start(streams));
         let seen = match started {
             Ok(running) => supervisor.see_through(running, &mut rescue),
@@ -204,6 +222,11 @@ impl Surroundings {
             supervisor.clear(&mut rescue);
             After::Nothing
         })
+    }
+
+    /// The addresses that have refused a connection since this was last called.
+    fn refused(&self) -> Vec<SocketAddr> {
+        self.refusals.as_ref().map(Refusals::take).unwrap_or_default()
     }
 
     /// Waits for another order; `None` when the runner has none, or the surroundings cannot be
@@ -263,6 +286,10 @@ impl Supervisor<'_> {
         let elapsed = clock::now() - running.start;
         let status = running.status.unwrap_or_else(|| wait_for(running.pid));
         let shortage = self.shortage(status);
+        let refused = match status {
+            0 => Vec::new(),
+            _ => self.around.refused(),
+        };
         let leaks = self.leaks(running.group(), rescue);
         let clean = leaks.is_empty()
             && running.processes.is_none()
@@ -274,6 +301,7 @@ impl Supervisor<'_> {
             leaks,
             processes: running.processes,
             shortage,
+            refused,
             clean,
         });
         if clean {

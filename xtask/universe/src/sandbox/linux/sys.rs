@@ -1,16 +1,16 @@
 //! The system calls that neither std nor rustix offers safely: forking, entering namespaces,
-//! enabling an interface.
+//! filtering packets, enabling an interface.
 //!
 //! The keeper and its supervisors have one thread each. Only that makes forking without executing
 //! sound.
 #![expect(
     unsafe_code,
-    reason = "fork, unshare, signal handlers and interface flags are available only through libc"
+    reason = "fork, unshare, signal handlers, packet filters and interface flags are available only through libc"
 )]
 
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Which process this is after a fork.
@@ -139,6 +139,40 @@ pub(super) fn close_stderr() -> io::Result<()> {
 /// IPv6.
 pub(super) fn raise_loopback() -> io::Result<()> {
     raise("lo", libc::AF_INET).or_else(|_| raise("lo", libc::AF_INET6))
+}
+
+/// From now on this packet socket receives only incoming packets that the filter takes.
+pub(super) fn receive_only_incoming(socket: BorrowedFd<'_>, filter: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    let yes: libc::c_int = 1;
+    // SAFETY: both values are of the types that the options have. The steps of the filter outlive
+    // the call, which copies them and changes nothing.
+    unsafe {
+        set_option(socket, (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER), &program)?;
+        set_option(socket, (libc::SOL_PACKET, PACKET_IGNORE_OUTGOING), &yes)
+    }
+}
+
+/// `PACKET_IGNORE_OUTGOING` (linux/if_packet.h).
+const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+
+/// # Safety
+/// The value has the type of the option, and all that it points to is valid.
+unsafe fn set_option<T>(
+    socket: BorrowedFd<'_>,
+    (level, option): (libc::c_int, libc::c_int),
+    value: &T,
+) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let value: *const T = value;
+    // SAFETY: the caller guarantees it.
+    match unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.cast(), len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn raise(interface: &str, family: libc::c_int) -> io::Result<()> {

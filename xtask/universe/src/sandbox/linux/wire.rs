@@ -9,6 +9,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -20,10 +21,12 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::network::Loopback;
 use crate::base::limits::{ORDER_DESCRIPTORS_MAX, ORDER_LEN_MAX};
 use crate::report::data::Leak;
 use crate::report::kept_files::{FORENSICS, KeptFiles};
 use crate::report::shortage::Shortage;
+use crate::sandbox::isolation::Network;
 
 /// A process to be started and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) struct Order {
     pub(crate) arguments: Vec<OsString>,
     /// The whole environment; nothing is inherited.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// In the box: its network.
+    pub(crate) network: Network,
     /// Its working directory.
     pub(crate) directory: PathBuf,
     /// Its temporary directory, which the supervisor creates and removes.
@@ -57,6 +62,7 @@ impl Order {
             program: command.get_program().to_owned(),
             arguments: command.get_args().map(OsStr::to_owned).collect(),
             environment: environment.into_iter().collect(),
+            network: Network::default(),
             directory: command.get_current_dir().map_or_else(
                 || std::env::current_dir().unwrap_or_else(|_| "/".into()),
                 Path::to_owned,
@@ -100,6 +106,7 @@ impl Order {
         };
         push(&self.program);
         paths.iter().for_each(|path| push(path.as_os_str()));
+        push(OsStr::new(self.network.name()));
         push(&count);
         self.arguments.iter().for_each(|argument| push(argument));
         for (name, value) in &self.environment {
@@ -115,6 +122,7 @@ impl Order {
         let program = texts.next()?;
         let (directory, scratch) = (texts.next()?.into(), texts.next()?.into());
         let (kept, forensics) = (texts.next()?.into(), texts.next()?.into());
+        let network = Network::parse(texts.next()?.to_str()?)?;
         let count: usize = texts.next()?.to_str()?.parse().ok()?;
         let arguments: Vec<OsString> = texts.by_ref().take(count).collect();
         let mut environment = Vec::new();
@@ -126,6 +134,7 @@ impl Order {
             program,
             arguments,
             environment,
+            network,
             directory,
             scratch,
             kept,
@@ -248,10 +257,8 @@ pub(super) fn end_lost(mut socket: &UnixStream, scratch: &Path) -> io::Result<Ve
 pub(crate) enum Hello {
     /// It accepts orders.
     Ready {
-        /// Why there is no IPv4 loopback, if that can differ from the runner's own.
-        ipv4: Result<(), String>,
-        /// The same of IPv6.
-        ipv6: Result<(), String>,
+        /// The loopback interface of what it starts.
+        loopback: Loopback,
         /// Why tests in the box share a process namespace, if they do.
         shared: Option<String>,
     },
@@ -319,6 +326,9 @@ pub(crate) enum Reply {
         processes: Option<usize>,
         /// It failed while the file system was full.
         shortage: Option<Shortage>,
+        /// It failed in a network of the box, where these addresses refused a connection while it
+        /// ran.
+        refused: Vec<SocketAddr>,
         /// It left nothing at all. There are no files to decide about, and the supervisor accepts
         /// another order.
         clean: bool,
@@ -339,7 +349,10 @@ mod tests {
         let mut command = std::process::Command::new("/bin/a program");
         command.args(["--exact", "", "näme\n"]).current_dir("/a dir");
         command.env("ONE", "1=2").env("EMPTY", "").env_remove("HOME");
-        Order::of(&command, Path::new("/tmp/xt/3"), Path::new("/runs/3"))
+        Order {
+            network: Network::Own,
+            ..Order::of(&command, Path::new("/tmp/xt/3"), Path::new("/runs/3"))
+        }
     }
 
     #[test]
@@ -395,8 +408,10 @@ mod tests {
             let cut = whole.get(..len).unwrap();
             Order::decode(cut).is_none_or(|part| part != order())
         }));
-        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0many\0"), None);
-        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\x003\0one\0"), None);
+        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0box\0many\0"), None);
+        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0lan\x000\0"), None);
+        assert!(Order::decode(b"p\0d\0s\0k\0f\0box\x000\0").is_some());
+        assert_eq!(Order::decode(b"p\0d\0s\0k\0f\0box\x003\0one\0"), None);
     }
 
     #[test]

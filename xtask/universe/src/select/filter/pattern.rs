@@ -34,6 +34,26 @@ pub(super) enum Piece {
     },
 }
 
+/// A glob by itself.
+#[derive(Debug)]
+pub(crate) struct Glob(Vec<Piece>);
+
+impl Glob {
+    /// Parses it; no character is escaped.
+    ///
+    /// # Errors
+    /// What is missing in it.
+    pub(crate) fn parse(text: &str) -> Result<Glob, &'static str> {
+        let text: Vec<(char, bool)> = text.chars().map(|one| (one, false)).collect();
+        glob(&text).map(Glob)
+    }
+
+    /// Whether it matches the whole of `name`.
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        glob_fits(&self.0, &name.chars().collect::<Vec<_>>())
+    }
+}
+
 impl Pattern {
     /// Whether it matches `name`.
     pub(super) fn fits(&self, name: &str) -> bool {

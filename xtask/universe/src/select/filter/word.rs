@@ -52,6 +52,15 @@ impl Word {
         }
     }
 
+    /// Whether it may select a doc test, whatever doc tests there are.
+    pub(super) fn may_select_doc_tests(&self) -> bool {
+        match self {
+            Word::Substring(_) => true,
+            Word::Id(id) => id.contains("::doc/"),
+            Word::Name(name) => name.ends_with(')'),
+        }
+    }
+
     /// As it was typed.
     pub(super) fn text(&self) -> &str {
         match self {
@@ -73,6 +82,23 @@ fn bad(word: &str, why: &str) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_name_that_is_none_of_a_doc_test_selects_none() {
+        for (word, how, expected) in [
+            ("p::suite$a::b", Match::Substring, false),
+            ("a::b", Match::Exact, false),
+            ("a::b", Match::Substring, true),
+            ("p::doc/p$src/lib.rs - a (line 3)", Match::Substring, true),
+            ("src/lib.rs - a (line 3)", Match::Exact, true),
+        ] {
+            assert_eq!(
+                Word::parse(word, how).unwrap().may_select_doc_tests(),
+                expected,
+                "{word}"
+            );
+        }
+    }
 
     #[test]
     fn an_invalid_filter_is_refused_with_its_own_exit_code() {

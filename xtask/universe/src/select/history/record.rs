@@ -170,6 +170,7 @@ mod tests {
             }],
             setup_failure: None,
             compile_errors: vec![],
+            failed_runs: vec![],
             places: Places::default(),
         }
     }

@@ -9,7 +9,7 @@ use crate::workspace::config::{Entry, Wrong};
 /// The table in which the others stand.
 const HOME: &str = "test";
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "filter",
     "timeout",
     "slow",
@@ -18,6 +18,7 @@ const KEYS: [&str; 8] = [
     "weight",
     "group",
     "exclusive",
+    "network",
 ];
 
 /// The key of the override with this number.
@@ -69,6 +70,7 @@ fn one(entry: &Entry<'_>, groups: &[Group]) -> Result<Override, Wrong> {
             "priority" => treatment.priority = Some(value.read("a number")?),
             "weight" => treatment.weight = Some(value.read("a number from 1")?),
             "exclusive" => treatment.exclusive = Some(value.read("`true` or `false`")?),
+            "network" => treatment.network = Some(value.network()?),
             "group" => treatment.group = Some(number_of_group(&value, groups)?),
             _ => return Err(value.unknown("an override", &KEYS)),
         }

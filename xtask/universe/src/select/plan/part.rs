@@ -66,10 +66,11 @@ pub(super) fn part(selected: Vec<Test>, subset: &Subset) -> Result<(Vec<Test>, O
 
 fn nothing_failed(count: usize, omitted: Omitted) -> Stop {
     let hint = "hint: leave `--rerun-failed` out to run them all";
-    let message = format!(
-        "none of {count} tests failed when it last ran\n{}\n{hint}",
-        omitted.words()
-    );
+    let beginning = match count {
+        1 => "the test did not fail when it last ran".to_owned(),
+        count => format!("none of {count} tests failed when it last ran"),
+    };
+    let message = format!("{beginning}\n{}\n{hint}", omitted.words());
     Stop::new(Exit::NoTests, FailureKind::NoTests, message)
 }
 

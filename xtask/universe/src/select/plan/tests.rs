@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::select::filter::Match;
 use crate::workspace::cargo::Harness;
+use crate::workspace::cargo::platform::Platform;
 
 fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
     let package = serde_json::from_str(
@@ -18,6 +19,7 @@ fn tests(ignores: &[(&str, Ignore)]) -> Vec<Test> {
         executable,
         source,
         harness: Harness::Libtest,
+        platform: Platform::Target,
     });
     let test = |(name, ignore): &(&str, Ignore)| {
         let (name, ignore) = ((*name).to_owned(), ignore.clone());

@@ -9,11 +9,13 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use super::Said;
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::doc_tests::RustdocCall;
+use super::platform::Platform;
 use crate::base::compile_error::CompileError;
 use crate::workspace::metadata::{Package, Workspace};
 
 /// The results of one `cargo build`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Build {
     /// The test binaries, in cargo's order of packages and targets.
     pub(crate) tests: Vec<Arc<TestBinary>>,
@@ -29,6 +31,12 @@ pub(crate) struct Build {
     pub(crate) linked_paths: Vec<PathBuf>,
     /// `OUT_DIR`, by package id.
     pub(crate) out_dirs: BTreeMap<String, PathBuf>,
+    /// The calls of rustdoc that would test documentation.
+    pub(crate) rustdoc_calls: Vec<RustdocCall>,
+    /// The examples, which tests may run.
+    pub(crate) examples: Vec<PathBuf>,
+    /// Dynamic libraries of packages, which binaries may load when they start.
+    pub(crate) libraries: Vec<PathBuf>,
     /// The errors of the compiler.
     pub(crate) compile_errors: Vec<CompileError>,
 }
@@ -39,27 +47,39 @@ pub(crate) struct TestBinary {
     pub(crate) package: Arc<Package>,
     /// `suite` for a test target; `bin/NAME` for the tests of a binary and `example/NAME` for those
     /// of an example, because the library may have the same name. A test target with the library's
-    /// name is `test/NAME`.
+    /// name is `test/NAME`. The doc tests of a library are `doc/NAME`.
     pub(crate) target: String,
+    /// For doc tests it is rustdoc.
     pub(crate) executable: PathBuf,
     /// The root source file of the target.
     pub(crate) source: PathBuf,
     pub(crate) harness: Harness,
+    pub(crate) platform: Platform,
 }
 
 /// The `main` of a test binary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Harness {
     /// The one that rustc links.
     Libtest,
     /// Its own (`harness = false`). It may or may not speak libtest's protocol.
     Custom,
+    /// That of rustdoc, which also builds the tests.
+    Rustdoc(Box<RustdocCall>),
 }
 
 impl TestBinary {
     /// `package::target`, unique within the workspace.
     pub(crate) fn id(&self) -> String {
         format!("{}::{}", self.package.name, self.target)
+    }
+
+    /// Whether it is an integration test. Only these get the paths of binaries.
+    pub(crate) fn is_integration(&self) -> bool {
+        match self.target.split_once('/') {
+            Some((table, _)) => table == "test",
+            None => !self.package.has_library(&self.target),
+        }
     }
 }
 
@@ -78,6 +98,10 @@ enum Message {
         env: Vec<(String, String)>,
         out_dir: PathBuf,
     },
+    #[serde(rename = "universe-rustdoc-call")]
+    Rustdoc {
+        call: RustdocCall,
+    },
     #[serde(other)]
     Other,
 }
@@ -88,6 +112,8 @@ struct Artifact {
     target: Target,
     profile: Profile,
     executable: Option<PathBuf>,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +170,7 @@ impl Build {
                     .extend(linked_paths.iter().map(|path| search_path(path)));
                 self.out_dirs.insert(package_id, out_dir);
             }
+            Message::Rustdoc { call } => self.rustdoc_calls.push(call),
             Message::Diagnostic { .. } | Message::Other => {}
         }
     }
@@ -153,9 +180,13 @@ impl Build {
             package_id,
             target,
             profile,
-            executable: Some(executable),
-        } = artifact
-        else {
+            executable,
+            filenames,
+        } = artifact;
+        if target.is_dynamic() {
+            self.libraries.extend(filenames);
+        }
+        let Some(executable) = executable else {
             return;
         };
         let Some(package) = workspace.packages.get(&package_id) else {
@@ -169,6 +200,10 @@ impl Build {
                 package: Arc::clone(package),
                 executable,
                 harness: package.harness(target.table(), &target.name),
+                platform: match is("proc-macro") {
+                    true => Platform::Host,
+                    false => Platform::Target,
+                },
                 source: target.src_path,
             };
             self.tests.push(Arc::new(binary));
@@ -176,6 +211,8 @@ impl Build {
             let own = self.bins_of.entry(package_id).or_default();
             own.insert(target.name.clone(), executable.clone());
             self.bins.insert(target.name, executable);
+        } else if is("example") {
+            self.examples.push(executable);
         }
     }
 }
@@ -188,6 +225,11 @@ impl Target {
             "test" if !package.has_library(&self.name) => self.name.clone(),
             kind => format!("{kind}/{}", self.name),
         }
+    }
+
+    /// Whether other binaries may load it when they start. The compiler loads procedural macros.
+    fn is_dynamic(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "dylib" || kind == "cdylib")
     }
 
     /// The table of the manifest that describes it.

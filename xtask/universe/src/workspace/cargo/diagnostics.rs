@@ -10,17 +10,17 @@ use serde::Deserialize;
 
 use crate::base::compile_error::CompileError;
 use crate::base::limits::{COMPILE_ERROR_LEN_MAX, COMPILE_ERRORS_MAX};
-use crate::base::terminal::{colours, stderr_is_a_terminal};
+use crate::base::terminal::{Colour, stderr_is_a_terminal};
 use crate::base::text::{plain_line, report_text};
 
 /// How cargo is to give us its messages: with colours where a person sees them.
 pub(super) fn message_format() -> &'static str {
-    let wanted = std::env::var_os("CARGO_TERM_COLOR").is_some_and(|when| when == "always");
-    let is_coloured = match stderr_is_a_terminal() {
-        true => colours(),
-        false => wanted,
+    let wanted = || std::env::var_os("CARGO_TERM_COLOR").is_some_and(|when| when == "always");
+    let colour = match Colour::chosen() {
+        Colour::Auto if !stderr_is_a_terminal() && wanted() => Colour::Always,
+        colour => colour,
     };
-    match is_coloured {
+    match colour.applies(stderr_is_a_terminal) {
         true => "--message-format=json-diagnostic-rendered-ansi",
         false => "--message-format=json",
     }
@@ -85,7 +85,6 @@ impl Diagnostics {
                 line: None,
                 code: None,
                 text: message.clone(),
-                label: None,
                 message,
             });
         }
@@ -116,7 +115,6 @@ impl Diagnostic {
             code: self.code.map(|code| code.code),
             message: plain_line(&self.message),
             text: text.trim_end().to_owned(),
-            label: None,
         }
     }
 }
@@ -147,7 +145,10 @@ mod tests {
         diagnostics.take(diagnostic("error", "wrong"));
         let errors = diagnostics.into_errors();
         assert_eq!(errors.len(), 1);
-        assert_eq!(errors[0].place().as_deref(), Some("src/lib.rs:3"));
+        assert_eq!(
+            (errors[0].file.as_deref(), errors[0].line),
+            (Some("src/lib.rs"), Some(3))
+        );
         assert_eq!(errors[0].headline(), "error: wrong");
     }
 

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::base::clock::parse_duration;
+use crate::sandbox::isolation::Network;
 
 /// What is invalid, and where.
 #[derive(Debug)]
@@ -104,6 +105,11 @@ impl<'a> Entry<'a> {
             true => Ok(duration),
             false => Err(self.wrong(format!("it is at most {} s", max.as_secs()))),
         }
+    }
+
+    /// The network of a test.
+    pub(crate) fn network(&self) -> Result<Network, Wrong> {
+        self.read("\"box\", \"own\" or \"host\"")
     }
 
     /// An error about a key that a table of this kind does not have.

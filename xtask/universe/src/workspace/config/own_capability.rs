@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::entry::{Entry, Wrong};
 use crate::base::limits::{CAPABILITY_TIMEOUT, CAPABILITY_TIMEOUT_MAX};
+use crate::sandbox::isolation::Network;
 
 /// The names of what is looked for on every machine; the same on every platform.
 pub(crate) const BUILT_IN: [&str; 8] = [
@@ -27,7 +28,9 @@ pub(crate) const BUILT_IN: [&str; 8] = [
 /// What `--require` takes for every capability that a test needs.
 const ALL: &str = "all";
 
-const KEYS: [&str; 7] = ["command", "path", "open", "tcp", "env", "timeout", "hint"];
+const KEYS: [&str; 8] = [
+    "command", "path", "open", "tcp", "env", "network", "timeout", "hint",
+];
 
 const PROGRAM_KEYS: [&str; 2] = ["hint", "version-flag"];
 
@@ -42,6 +45,8 @@ pub(crate) struct OwnCapability {
     pub(crate) tcp: Option<Address>,
     /// A variable of the environment that tests have: it is not empty.
     pub(crate) env: Option<String>,
+    /// In the box: the network of its tests, in which all of this is tried.
+    pub(crate) network: Network,
     /// Each of them has this much time.
     pub(crate) timeout: Duration,
     /// What a person can do where it is missing.
@@ -55,6 +60,7 @@ impl Default for OwnCapability {
             path: None,
             tcp: None,
             env: None,
+            network: Network::default(),
             timeout: CAPABILITY_TIMEOUT,
             hint: None,
         }
@@ -167,6 +173,7 @@ fn capability(_: &str, entry: &Entry<'_>) -> Result<OwnCapability, Wrong> {
             }
             "tcp" => own.tcp = Some(address(&value)?),
             "env" => own.env = Some(variable(&value)?),
+            "network" => own.network = value.network()?,
             "timeout" => own.timeout = value.duration_up_to(CAPABILITY_TIMEOUT_MAX)?,
             "hint" => own.hint = Some(value.text("a sentence")?),
             _ => return Err(value.unknown("a capability", &KEYS)),
@@ -247,7 +254,7 @@ mod tests {
     fn every_condition_is_read_and_the_rest_has_a_default() {
         let table = json!({"vm": {
             "command": ["qemu", "--version"], "path": "/dev/kvm", "open": "read-write",
-            "tcp": "[::1]:5432", "env": "API_KEY", "timeout": "2s", "hint": "start it",
+            "tcp": "[::1]:5432", "env": "API_KEY", "network": "host", "timeout": "2s", "hint": "start it",
         }});
         let found = both(&table, &Value::Null).unwrap();
         let expected = OwnCapability {
@@ -258,6 +265,7 @@ mod tests {
                 port: 5432,
             }),
             env: Some("API_KEY".into()),
+            network: Network::Host,
             timeout: Duration::from_secs(2),
             hint: Some("start it".into()),
         };
@@ -265,8 +273,8 @@ mod tests {
         let plain = both(&json!({"d": {"path": "data"}}), &Value::Null).unwrap();
         assert_eq!(plain["d"].path, Some(("data".into(), Open::Read)));
         assert_eq!(
-            (plain["d"].timeout, &plain["d"].hint),
-            (CAPABILITY_TIMEOUT, &None)
+            (plain["d"].timeout, plain["d"].network, &plain["d"].hint),
+            (CAPABILITY_TIMEOUT, Network::Box, &None)
         );
     }
 

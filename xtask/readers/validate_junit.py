@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Validate JUnit files of `cargo xtask test` against Jenkins' schema junit-10.xsd.
 
-    validate-junit.py --xsd junit-10.xsd [--dialect jenkins|rich] FILE...
+    validate_junit.py --xsd junit-10.xsd [--dialect jenkins|rich] FILE...
 
 A file in the dialect `jenkins` must be valid as it is. A file in the dialect `rich` must be valid without the
 attributes and the properties of tests that `rich` adds on purpose. Without --dialect a file counts as `rich` if it

@@ -1,0 +1,24 @@
+//! Every bound of the command, with unit and reason.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The ports that tandem listens on, for firewalls: a band that no common service uses.
+pub(crate) const PORTS: RangeInclusive<u16> = 26_000..=27_000;
+/// The unit of `--expires`.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+/// How long the list of what is shared may take to arrive after connecting. A million entries take
+/// some seconds.
+pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the bar shows the progress; more often only flickers.
+pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(100);
+/// How many times a second the bar is drawn at most.
+pub(crate) const BAR_DRAWS_PER_SECOND: u8 = 10;
+/// How long reports of changes are collected, so that a program that writes a file in pieces causes
+/// one new version.
+pub(crate) const CHANGES_COLLECTED_FOR: Duration = Duration::from_millis(100);
+/// How many names are tried for a version that goes beside a changed file.
+pub(crate) const NAMES_TRIED_MAX: u32 = 1000;
+/// Longest name of a share that becomes a folder here, in bytes: that of a file name almost
+/// everywhere.
+pub(crate) const SHARE_NAME_LEN_MAX: usize = 255;

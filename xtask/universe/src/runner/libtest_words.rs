@@ -1,0 +1,220 @@
+//! Options that people know from `cargo test … -- …` and from cargo-nextest, as options of `test`
+//! and `list`.
+//!
+//! Cargo passes what follows `--` on to each test binary. Here a binary runs one test, so that such
+//! an option becomes one of ours or, if there is none, an error that names it.
+
+use std::ffi::OsString;
+
+use crate::base::exit::{Exit, Stop};
+use crate::base::failure_kind::FailureKind;
+
+/// What becomes of an option of libtest.
+enum Meaning {
+    /// This flag of ours.
+    Flag(&'static str),
+    /// This option of ours, with the same value.
+    Value(&'static str),
+    /// It is an error; this is what to use instead.
+    Refused(&'static str),
+}
+
+/// The options of libtest.
+const OPTIONS: [(&str, Meaning); 20] = [
+    ("--test-threads", Meaning::Value("--jobs")),
+    ("--skip", Meaning::Value("--skip")),
+    ("--color", Meaning::Value("--color")),
+    ("--shuffle-seed", Meaning::Value("--shuffle")),
+    ("--exact", Meaning::Flag("--exact")),
+    ("--ignored", Meaning::Flag("--run-ignored=only")),
+    ("--include-ignored", Meaning::Flag("--run-ignored")),
+    ("--nocapture", Meaning::Flag("--no-capture")),
+    ("--no-capture", Meaning::Flag("--no-capture")),
+    ("--shuffle", Meaning::Flag("--shuffle")),
+    ("--fail-fast", Meaning::Flag("--fail-fast")),
+    ("--list", Meaning::Flag("--list")),
+    (
+        "--show-output",
+        Meaning::Refused("`--no-capture` shows the output of all tests, while they run"),
+    ),
+    ("--quiet", Meaning::Refused("there is one line per test")),
+    ("-q", Meaning::Refused("there is one line per test")),
+    (
+        "--format",
+        Meaning::Refused("`--junit` and `--events` write reports for programs"),
+    ),
+    (
+        "--logfile",
+        Meaning::Refused("`--events` writes what happens into a file"),
+    ),
+    (
+        "--report-time",
+        Meaning::Refused("every line has the time of its test"),
+    ),
+    (
+        "--bench",
+        Meaning::Refused("`cargo bench` measures; `--benches` tests benchmarks"),
+    ),
+    (
+        "--test",
+        Meaning::Refused("`--lib`, `--bins`, `--tests` and the like choose targets"),
+    ),
+];
+
+/// The command line, with the program first, in which options of libtest are ours. Other programs
+/// than `test` and `list` keep their words.
+///
+/// # Errors
+/// When an option has no counterpart.
+pub(crate) fn translated(words: Vec<OsString>) -> Result<Vec<OsString>, Stop> {
+    let subcommand = words.get(1).and_then(|word| word.to_str());
+    if !matches!(subcommand, Some("test" | "list")) {
+        return Ok(words);
+    }
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (before, after) = words.split_at_checked(end).unwrap_or((&words, &[]));
+    let mut found = joined(before);
+    let mut filters = Vec::new();
+    let mut after = after.iter().skip(1);
+    while let Some(word) = after.next() {
+        match word.to_str().filter(|text| text.starts_with('-')) {
+            Some("--") => filters.extend(after.by_ref().cloned()),
+            Some(option) => found.extend(ours(option, &mut after)?),
+            None => filters.push(word.clone()),
+        }
+    }
+    if !filters.is_empty() {
+        found.push("--".into());
+        found.extend(filters);
+    }
+    Ok(found)
+}
+
+/// `--run-ignored all`, as cargo-nextest has it, is one word for us: our option may have no value.
+fn joined(words: &[OsString]) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for word in words {
+        let is_value = word == "all" || word == "only";
+        match joined
+            .last_mut()
+            .filter(|last| is_value && *last == "--run-ignored")
+        {
+            Some(option) => {
+                option.push("=");
+                option.push(word);
+            }
+            None => joined.push(word.clone()),
+        }
+    }
+    joined
+}
+
+/// Our words for an option of libtest, with its value.
+fn ours<'a>(option: &str, rest: &mut impl Iterator<Item = &'a OsString>) -> Result<Vec<OsString>, Stop> {
+    let (name, value) = match option.split_once('=') {
+        Some((name, value)) => (name, Some(OsString::from(value))),
+        None => (option, None),
+    };
+    let known = OPTIONS.iter().find(|(known, _)| *known == name);
+    match known.map(|(_, meaning)| meaning) {
+        Some(Meaning::Flag(flag)) if value.is_none() => Ok(vec![flag.into()]),
+        Some(Meaning::Flag(_)) => Err(refused(name, "it takes no value")),
+        Some(Meaning::Value(ours)) => {
+            let value = value.or_else(|| rest.next().cloned());
+            let mut word = OsString::from(ours);
+            word.push("=");
+            word.push(value.ok_or_else(|| refused(name, "it needs a value"))?);
+            Ok(vec![word])
+        }
+        Some(Meaning::Refused(instead)) => Err(refused(name, instead)),
+        None => Err(refused(
+            name,
+            "libtest has no such option, and test binaries get no other arguments",
+        )),
+    }
+}
+
+fn refused(option: &str, hint: &str) -> Stop {
+    let message = format!("`{option}` after `--` has no meaning here\nhint: {hint}");
+    Stop::new(Exit::Usage, FailureKind::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translate(words: &[&str]) -> Result<Vec<String>, String> {
+        let words = ["xtask"].iter().chain(words).map(OsString::from).collect();
+        let translated = translated(words).map_err(|stop| stop.message)?;
+        Ok(translated
+            .into_iter()
+            .skip(1)
+            .map(|word| word.display().to_string())
+            .collect())
+    }
+
+    #[test]
+    fn options_of_libtest_become_ours_and_words_stay_filters() {
+        for (words, expected) in [
+            (
+                &["test", "a", "--", "--test-threads=1", "b"][..],
+                &["test", "a", "--jobs=1", "--", "b"][..],
+            ),
+            (&["test", "--", "--test-threads", "2"], &["test", "--jobs=2"]),
+            (
+                &["test", "--", "--ignored", "--exact", "--skip", "x", "--nocapture"],
+                &[
+                    "test",
+                    "--run-ignored=only",
+                    "--exact",
+                    "--skip=x",
+                    "--no-capture",
+                ],
+            ),
+            (&["test", "--", "--include-ignored"], &["test", "--run-ignored"]),
+            (
+                &["test", "--", "a", "--", "--ignored"],
+                &["test", "--", "a", "--ignored"],
+            ),
+            (
+                &["test", "--run-ignored", "all", "all"],
+                &["test", "--run-ignored=all", "all"],
+            ),
+            (
+                &["test", "--run-ignored", "some"],
+                &["test", "--run-ignored", "some"],
+            ),
+            (
+                &["conformance", "--", "--bogus"],
+                &["conformance", "--", "--bogus"],
+            ),
+            (&[], &[]),
+        ] {
+            let found = translate(words);
+            assert_eq!(
+                found.as_deref(),
+                Ok(expected
+                    .iter()
+                    .map(|w| (*w).to_owned())
+                    .collect::<Vec<_>>()
+                    .as_slice()),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_option_without_a_counterpart_is_refused_by_name() {
+        for (option, hint) in [
+            ("--show-output", "`--no-capture`"),
+            ("--bogus=1", "no such option"),
+            ("--exact=yes", "takes no value"),
+            ("--test-threads", "needs a value"),
+        ] {
+            let message = translate(&["test", "--", option]).unwrap_err();
+            let name = option.split('=').next().unwrap();
+            assert!(message.starts_with(&format!("`{name}` after `--`")), "{message}");
+            assert!(message.contains(hint), "{message}");
+        }
+    }
+}
