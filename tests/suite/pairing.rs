@@ -103,6 +103,7 @@ async fn each_pair_has_another_check() {
     let (first, _) = met(&universe, &alice, &bob).await;
     let (second, _) = met(&universe, &alice, &bob).await;
     assert_ne!(first.check(), second.check());
+    drop((first, second));
     universe.close().await;
 }
 
@@ -288,6 +289,7 @@ async fn a_second_answer_ends_the_invitation_loudly() {
     };
     let (met, ()) = tokio::join!(alice.meet(&mut invitation), bob_and_mallory);
     assert!(matches!(met, Err(PairingError::Interfered)), "{met:?}");
+    drop(silent);
     invitation.close().await;
     elsewhere.close().await;
     universe.close().await;
