@@ -46,7 +46,9 @@ pub(super) fn run(args: &RunnerArgs, workspace: &Workspace) -> anyhow::Result<()
         suite: place(workspace),
         before: args.before.clone(),
         jobs: args.jobs.map_or_else(default_jobs, NonZeroUsize::get),
+        path: contender::path(&workspace.target_directory)?,
     };
+    contender::build_universe(&ground)?;
     suite::write(&ground.suite).context("could not write the suite")?;
     let contenders = contenders(&ground, &console);
     for contender in &contenders {

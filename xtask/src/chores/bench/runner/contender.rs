@@ -1,6 +1,7 @@
 //! The compared runners: how to start each, and where it reports the time of its tests.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,8 @@ pub(super) enum Contender {
     Box,
     /// This one, without namespaces.
     Process,
+    /// This one as other projects have it, `cargo universe`, which no `cargo run` starts.
+    Universe,
     /// If it is installed.
     Nextest,
     /// The runner of an earlier checkout, otherwise like `Box`.
@@ -38,11 +41,22 @@ pub(super) struct Directories {
     /// The root of an earlier checkout.
     pub(super) before: Option<PathBuf>,
     pub(super) jobs: usize,
+    /// Where cargo looks for its subcommands.
+    pub(super) path: OsString,
+}
+
+/// The PATH of this process, after the directory in which cargo builds the programs of this
+/// workspace.
+pub(super) fn path(target: &Path) -> anyhow::Result<OsString> {
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::iter::once(target.join("debug")).chain(std::env::split_paths(&inherited));
+    std::env::join_paths(directories).context("could not extend PATH")
 }
 
 impl Contender {
-    pub(super) const ALL: [Contender; 5] = [
+    pub(super) const ALL: [Contender; 6] = [
         Contender::Box,
+        Contender::Universe,
         Contender::Nextest,
         Contender::Before,
         Contender::Process,
@@ -54,6 +68,7 @@ impl Contender {
         match self {
             Contender::Box => figures::OURS,
             Contender::Process => "xtask test --isolate process",
+            Contender::Universe => figures::UNIVERSE,
             Contender::Nextest => figures::NEXTEST,
             Contender::Before => figures::BEFORE,
             Contender::CargoTest => "cargo test",
@@ -89,7 +104,7 @@ impl Contender {
     ) -> Option<(Option<Duration>, Duration)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match self {
-            Contender::Box | Contender::Process | Contender::Before => {
+            Contender::Box | Contender::Universe | Contender::Process | Contender::Before => {
                 let report = ground.suite.join("target").join(PUBLISHED);
                 let lines = std::fs::read_to_string(report.with_file_name(events::FILE_NAME)).ok()?;
                 let times = figures::of_events(&lines)?;
@@ -125,6 +140,10 @@ impl Contender {
                 ]);
                 command.arg("--manifest-path").arg(manifest);
             }
+            Contender::Universe => {
+                command.args(["universe", "test", "--jobs", &jobs]);
+                command.arg("--manifest-path").arg(manifest);
+            }
             Contender::Nextest => {
                 command.args(["nextest", "run", "--no-fail-fast", "--test-threads", &jobs]);
                 command.arg("--manifest-path").arg(manifest);
@@ -145,6 +164,17 @@ pub(super) fn has_nextest(ground: &Directories) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+/// Builds `cargo universe` where [`cargo`] finds it.
+pub(super) fn build_universe(ground: &Directories) -> anyhow::Result<()> {
+    let mut command = cargo(ground);
+    command.args(["build", "--quiet", "--package", "cargo-universe", "--target-dir"]);
+    let status = command.arg(&ground.target).status();
+    let status = status.context("could not start cargo")?;
+    ensure!(status.success(), "`cargo universe` could not be built ({status})");
+    Ok(())
+}
+
+/// Cargo, with the programs of this workspace among its subcommands.
 fn cargo(ground: &Directories) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for name in cargo_universe::workspace::cargo::variables_of_cargo_run() {
@@ -153,6 +183,7 @@ fn cargo(ground: &Directories) -> Command {
     command
         .current_dir(&ground.workspace)
         .env("CARGO_TARGET_DIR", ground.suite.join("target"))
+        .env("PATH", &ground.path)
         .stdin(Stdio::null());
     command
 }

@@ -8,6 +8,9 @@ use serde::Deserialize;
 /// This runner with its defaults.
 pub(super) const OURS: &str = "xtask test";
 
+/// This runner as other projects have it.
+pub(super) const UNIVERSE: &str = "cargo universe test";
+
 /// The runner of an earlier checkout.
 pub(super) const BEFORE: &str = "xtask test, before";
 
@@ -106,8 +109,9 @@ impl<'a> Figures<'a> {
         let phase = |sample: &Sample| sample.phase;
         let whole = |sample: &Sample| sample.whole;
         let verdicts = [
-            self.beside_nextest("tests", phase),
-            self.beside_nextest("whole command", whole),
+            self.beside_nextest(OURS, "tests", phase),
+            self.beside_nextest(OURS, "whole command", whole),
+            self.beside_nextest(UNIVERSE, "whole command", whole),
             self.beside_before("tests", phase),
             self.beside_before("whole command", whole),
             self.first_test(),
@@ -151,10 +155,10 @@ impl<'a> Figures<'a> {
         ))
     }
 
-    fn beside_nextest(&self, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
-        let ratio = self.ratio(OURS, NEXTEST, of)?;
+    fn beside_nextest(&self, one: &str, what: &str, of: fn(&Sample) -> Duration) -> Option<String> {
+        let ratio = self.ratio(one, NEXTEST, of)?;
         Some(format!(
-            "{what}, beside nextest: {ratio:.2} ×, budget ≤ {RATIO_MAX:.1} ×, {}",
+            "{one}, {what}, beside nextest: {ratio:.2} ×, budget ≤ {RATIO_MAX:.1} ×, {}",
             verdict(ratio <= RATIO_MAX)
         ))
     }
@@ -250,8 +254,8 @@ mod tests {
         assert_eq!(
             &lines[3..],
             [
-                "tests, beside nextest: 1.00 ×, budget ≤ 1.0 ×, kept",
-                "whole command, beside nextest: 1.03 ×, budget ≤ 1.0 ×, MISSED",
+                "xtask test, tests, beside nextest: 1.00 ×, budget ≤ 1.0 ×, kept",
+                "xtask test, whole command, beside nextest: 1.03 ×, budget ≤ 1.0 ×, MISSED",
                 "first test after 1.00 s, budget ≤ 1 s, kept",
             ]
         );
