@@ -8,7 +8,7 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Bits of a symbol.
 const SYMBOL_BITS: usize = 5;
 
-/// Why a text is not a sequence of so many symbols.
+/// Why a text does not have the expected symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// It is empty, or has only separators.

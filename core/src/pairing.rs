@@ -6,8 +6,9 @@
 //! nothing, and the session that follows needs no second decision about trust. The first answer
 //! wins; the inviter ends the invitation with it.
 //!
-//! Someone who has the code *and* controls the network can still sit between the two. The
-//! [`PairCheck`] is the same on both screens only if nobody does.
+//! Someone who has the code while it is open can still sit between the two: whoever knows a token
+//! can replace the record under it at the relay. The [`PairCheck`] is the same on both screens only
+//! if nobody does.
 //!
 //! Owns the invitation from its code to the [`Meeting`]. Does not own what the two share, nor what
 //! is remembered of the other side: the *card* that each side hands over is bytes to this module.

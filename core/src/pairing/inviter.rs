@@ -30,11 +30,12 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// Makes a code and leaves the record for it at the relay. `lifetime` is cut to
+    /// Opens the invitation of `code` and leaves its record at the relay. `lifetime` is cut to
     /// [`INVITATION_LIFETIME_MAX`].
     ///
     /// # Errors
-    /// [`PairingError`] if the socket or the relay can't be used.
+    /// [`PairingError`] if the socket or the relay can't be used;
+    /// [`PairingError::Interfered`] if the relay has a record of this code already.
     pub async fn offer(
         code: InvitationCode,
         lifetime: Duration,

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// Ask this relay, if the code names none
     #[arg(long, value_name = "URL", env = "TANDEM_RELAY")]
     relay: Option<Url>,
-    /// Wait for a yes to the check of the pair on both sides before anything is shared
+    /// Share nothing before you have said yes to the check of the pair; asks this side only
     #[arg(long)]
     verify: bool,
     /// Take the code from here, where every user of this machine can read it
@@ -111,7 +111,7 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
     for name in &pulled.left_out {
         let name = screen::clean(name.as_str());
         say(format_args!(
-            "left out `{name}`: a link that leads out of the folder"
+            "left out `{name}`: a link that leads out of the folder, or may"
         ));
     }
     if args.once {
@@ -124,8 +124,8 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
 }
 
 /// The folder that everything goes to; made if it is missing. If the person names none, the other
-/// side does: then it is a new one, or an empty one, so that nothing comes into a folder that
-/// programs of this person read.
+/// side does: then it is a new one, or an empty one, so that nothing comes among files of this
+/// person.
 fn folder_for(dir: Option<&Path>, friend: &Friend) -> Result<PathBuf, Failure> {
     let Some(dir) = dir else {
         let name = friend.card.folder_name().unwrap_or(UNNAMED);

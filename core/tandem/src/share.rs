@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Let the code expire after that many minutes, at most 1440
     #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
     expires: u32,
-    /// Wait for a yes to the check of the pair on both sides before anything is shared
+    /// Share nothing before you have said yes to the check of the pair; asks this side only
     #[arg(long)]
     verify: bool,
 }

@@ -66,7 +66,7 @@ impl Watch {
         })
     }
 
-    /// Shares changes until the peer is closed.
+    /// Shares changes as they are reported. Never returns.
     pub(crate) async fn follow(&self, peer: &Peer) {
         let clock = Clock::system();
         loop {

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// The prefix of a name, and the directory of its tests.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 9] = [
     ("core", &["core/src", "core/tests"]),
     ("relay", &["relay/src", "relay/tests/conformance"]),
     ("tandem", &["core/tandem/src", "core/tandem/tests"]),
+    ("command", &["core/tandem/tests/command"]),
     ("suite", &["tests/suite"]),
     ("tests", &["tests/src"]),
     ("runner", &["xtask/tests/runner"]),

@@ -122,9 +122,9 @@ impl Environment {
         if let Harness::Rustdoc(call) = &binary.harness {
             command.envs(&self.shared);
             command.current_dir(&call.directory).args(&call.arguments);
-            let has_search_path_of_its_own =
-                |(name, _): &&(OsString, OsString)| name != "PATH" || LIBRARY_PATH == "PATH";
-            command.envs(call.variables.iter().filter(has_search_path_of_its_own).cloned());
+            // The search path for programs is ours, with the directories that are added for tests.
+            let is_kept = |(name, _): &&(OsString, OsString)| name != "PATH" || LIBRARY_PATH == "PATH";
+            command.envs(call.variables.iter().filter(is_kept).cloned());
             return command;
         }
         command.current_dir(binary.package.directory());

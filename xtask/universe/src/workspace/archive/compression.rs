@@ -83,7 +83,8 @@ fn started(command: &mut Command, stdin: Stdio, stdout: Stdio) -> anyhow::Result
     })
 }
 
-/// One end of a stream. The program at its other end is killed if this value is dropped early.
+/// One end of a stream. If this value is dropped early, the program at its other end loses its pipe
+/// and exits; nothing waits for it.
 pub(super) struct Stream<E> {
     end: E,
     program: Option<Child>,

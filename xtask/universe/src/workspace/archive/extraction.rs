@@ -83,7 +83,10 @@ fn remove_unused(home: &Path) -> io::Result<()> {
         let path = entry.path();
         let lock = |path: &Path| lock_file::open(&path.join(LOCK)).ok();
         let is_unused = |path: &Path| lock(path).is_some_and(|lock| lock.try_lock().is_ok());
-        let metadata = path.symlink_metadata()?;
+        // Another run may have removed its own meanwhile.
+        let Ok(metadata) = path.symlink_metadata() else {
+            continue;
+        };
         if metadata.is_dir() && is_mine(&metadata) && is_unused(&path) {
             std::fs::remove_dir_all(path).ok();
         }
