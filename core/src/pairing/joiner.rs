@@ -11,7 +11,7 @@ use super::{Meeting, PairingConfig, PairingError};
 use crate::clock::millis;
 use crate::identity::Identity;
 use crate::limits::{CONTACT_RECORD_LIFETIME, JOINER_DIAL_INTERVAL, PAIRING_TIMEOUT};
-use crate::rendezvous::{Ending, InvitationCode, InvitationRecord, Published, Role, Word};
+use crate::rendezvous::{Ending, InvitationCode, InvitationRecord, Published, RecordError, Role, Word};
 use crate::session::SessionError;
 
 /// Answers an invitation, and exchanges introductions with who made it.
@@ -58,7 +58,11 @@ async fn look_up(doorway: &Doorway, code: &InvitationCode) -> Result<Waiting, Pa
     let role = Role::Inviter;
     let sealed = doorway.relay.look_up(&code.token(role)).await?;
     let sealed = sealed.ok_or(PairingError::Unknown)?;
-    let record = InvitationRecord::open(&sealed, (code, role), doorway.clock.unix_ms())?;
+    let record = InvitationRecord::open(&sealed, (code, role), doorway.clock.unix_ms());
+    let record = record.map_err(|error| match error {
+        RecordError::Expired { .. } => PairingError::Expired,
+        other => other.into(),
+    })?;
     match record.word {
         Word::Waiting(addresses) => Ok(Waiting {
             fingerprint: record.fingerprint,

@@ -10,7 +10,7 @@ use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
 use crate::limits::NAMES_TRIED_MAX;
-use crate::screen::{clean, say};
+use crate::screen::{GAVE_UP, clean, say};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -46,7 +46,11 @@ impl<'a> Follower<'a> {
             match event {
                 Event::Catalog(change) => self.apply(change).await,
                 Event::Missed { .. } => self.catch_up().await,
-                Event::Connected { .. } => say("connected again"),
+                Event::Connected { .. } => {
+                    say("connected again");
+                    self.catch_up().await;
+                }
+                Event::ReconnectFailed { .. } => say(GAVE_UP),
                 Event::Disconnected { .. } => say("the other side is gone; it may come back"),
                 _ => {}
             }
@@ -158,10 +162,19 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Brings everything that is not there, after events were missed.
+    /// Brings everything that is not there and removes what is no longer shared, after events were
+    /// missed or something could not be brought.
     async fn catch_up(&mut self) {
         for shown in self.peer.list() {
             self.bring(&shown.path).await;
+        }
+        let names = self.brought.keys();
+        let gone: Vec<_> = names
+            .filter(|name| self.peer.lookup(name).is_none())
+            .cloned()
+            .collect();
+        for name in gone {
+            self.remove_file(&name);
         }
     }
 

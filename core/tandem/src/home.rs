@@ -41,6 +41,17 @@ impl Home {
         Ok(Self(path))
     }
 
+    /// Whether it is in that folder, or the folder in it.
+    pub(crate) fn overlaps(&self, folder: &Path) -> bool {
+        let own = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
+        own.starts_with(folder) || folder.starts_with(&own)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The identity of this person's peer, made at the first use.
     pub(crate) fn identity(&self) -> Result<Identity, Failure> {
         Identity::load_or_create(&self.0.join(IDENTITY_FILE)).or_exit(Exit::LocalDisk)

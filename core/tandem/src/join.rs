@@ -1,12 +1,13 @@
 //! `tandem join`: takes a code from the other person, and brings what they share into a folder.
 
+use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
-use tandem_core::peer::{EventStream, JoinedFolder, Peer, Pulled};
+use tandem_core::peer::{EventStream, JoinedFolder, Peer, PullError, Pulled};
 use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
@@ -14,6 +15,7 @@ use url::Url;
 use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
+use crate::home::Home;
 use crate::limits::{BAR_INTERVAL, LIST_TIMEOUT};
 use crate::pair::{Friend, Own, Verify};
 use crate::place::Invited;
@@ -56,7 +58,7 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
         "asking the relay at {}",
         screen::clean(relay.as_str())
     ));
-    let own = Own::start(&relay).await?;
+    let own = Own::start(&Home::open()?, &relay).await?;
     let ended = signals.until(bring(args, &own, (&invited, &relay))).await;
     if own.peer.close().await.is_err() {
         say("some tasks did not end in time");
@@ -101,18 +103,11 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
     refuse_to_replace(&own.peer, &dir)?;
     let folder = own.peer.join_folder(&dir)?;
     let listed = own.peer.list();
-    let pulled = pull(&folder).await?;
-    say(format_args!(
-        "{}, {} in `{}`",
-        screen::count(pulled.count, "file"),
-        screen::bytes(pulled.len),
-        text_of(&dir)
-    ));
-    for name in &pulled.left_out {
-        let name = screen::clean(name.as_str());
-        say(format_args!(
-            "left out `{name}`: a link that leads out of the folder, or may"
-        ));
+    match pull(&folder).await {
+        Ok(pulled) => tell(&pulled, &dir),
+        // What is missing may come later.
+        Err(error @ PullError::Incomplete { .. }) if !args.once => say(error),
+        Err(error) => return Err(error.into()),
     }
     if args.once {
         return Ok(());
@@ -121,6 +116,18 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
     let mut follower = Follower::new(&own.peer, (&folder, &dir), &listed);
     follower.follow(&mut events).await;
     Ok(())
+}
+
+/// Says what has arrived.
+fn tell(pulled: &Pulled, dir: &Path) {
+    let (files, bytes) = (screen::count(pulled.count, "file"), screen::bytes(pulled.len));
+    say(format_args!("{files}, {bytes} in `{}`", text_of(dir)));
+    for name in &pulled.left_out {
+        let name = screen::clean(name.as_str());
+        say(format_args!(
+            "left out `{name}`: a link that leads out of the folder, or may"
+        ));
+    }
 }
 
 /// The folder that everything goes to; made if it is missing. If the person names none, the other
@@ -192,17 +199,18 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::LocalDisk, text))
 }
 
-async fn pull(folder: &JoinedFolder) -> Result<Pulled, Failure> {
+async fn pull(folder: &JoinedFolder) -> Result<Pulled, PullError> {
     let (progress, bar) = (Progress::default(), screen::bar());
     let pulled = tokio::select! {
         pulled = folder.pull_all(&progress) => pulled,
-        () = draw(&bar, &progress) => unreachable!("the bar is drawn until the pull ends"),
+        never = draw(&bar, &progress) => match never {},
     };
     bar.finish_and_clear();
-    Ok(pulled?)
+    pulled
 }
 
-async fn draw(bar: &ProgressBar, progress: &Progress) {
+/// Shows the progress until it is dropped.
+async fn draw(bar: &ProgressBar, progress: &Progress) -> Infallible {
     let clock = Clock::system();
     loop {
         screen::show_progress(bar, progress);

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure, OrExit};
 use crate::screen::say;
 use crate::signals::Signals;
 
@@ -49,14 +49,21 @@ enum Command {
 const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 peer or relay not reached, 4 refused (code used, \
                           expired, unknown), 5 incomplete, 6 local disk, 130 Ctrl-C, 143 SIGTERM";
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&args.log))
         .with_writer(std::io::stderr)
         .init();
-    match run(&args.command).await {
+    let ended = tokio::runtime::Runtime::new()
+        .or_exit(Exit::LocalDisk)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(run(&args.command));
+            // A question that nobody answers would keep the process.
+            runtime.shutdown_background();
+            ended
+        });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { exit, text }) => {
             if let Some(text) = text {

@@ -36,8 +36,7 @@ pub(crate) struct Own {
 
 impl Own {
     /// Starts the peer.
-    pub(crate) async fn start(relay: &Url) -> Result<Self, Failure> {
-        let home = Home::open()?;
+    pub(crate) async fn start(home: &Home, relay: &Url) -> Result<Self, Failure> {
         let listener = relay_here::listen().or_exit(Exit::LocalDisk)?;
         let config = PeerConfig::new(relay.clone())
             .identity(home.identity()?)

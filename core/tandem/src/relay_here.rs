@@ -21,10 +21,11 @@ pub(crate) struct RelayHere {
 impl RelayHere {
     /// Serves the two tokens of the code.
     pub(crate) async fn start(code: &InvitationCode) -> Result<Self, Failure> {
-        let tokens =
-            [Role::Inviter, Role::Joiner].map(|role| LookupToken::parse(&code.token(role).to_text()));
+        let roles = [Role::Inviter, Role::Joiner].into_iter();
+        let tokens = roles.map(|role| LookupToken::parse(&code.token(role).to_text()));
+        let tokens: Vec<_> = tokens.collect::<Result<_, _>>().or_exit(Exit::LocalDisk)?;
         let listener = listen().or_exit(Exit::LocalDisk)?;
-        let config = RelayConfig::adopt(listener).only(tokens.into_iter().flatten());
+        let config = RelayConfig::adopt(listener).only(tokens);
         let relay = Relay::bind(config).await.or_exit(Exit::LocalDisk)?;
         Ok(Self { relay })
     }
@@ -46,6 +47,22 @@ impl RelayHere {
         let ips = candidates.iter().map(SocketAddr::ip);
         let best = ips.min_by_key(|ip| reach(*ip)).unwrap_or(self.relay.addr().ip());
         Place::from(SocketAddr::new(best, port))
+    }
+
+    /// Where others find it by this host, which the person names: at its own port, unless the text
+    /// has another one.
+    pub(crate) fn place_at(&self, text: &str) -> Result<Place, Failure> {
+        let port = self.relay.addr().port();
+        let bare = text.parse::<Ipv6Addr>().map(|ip| format!("[{ip}]"));
+        let host = bare.unwrap_or_else(|_| text.to_owned());
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let url = match has_port && !host.ends_with(']') {
+            true => format!("http://{host}"),
+            false => format!("http://{host}:{port}"),
+        };
+        url.parse().or_exit(Exit::Usage)
     }
 
     pub(crate) async fn stop(self) {

@@ -11,6 +11,8 @@ use tandem_core::transfer::Progress;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::BAR_DRAWS_PER_SECOND;
 
+/// What is said when the other side was not reached again.
+pub(crate) const GAVE_UP: &str = "gave up reaching the other side; it may still come back";
 const BAR: &str = "{bytes}/{total_bytes} {bar:24} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Says one line to the person. If standard error is closed, nobody reads it.

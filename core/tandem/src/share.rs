@@ -10,11 +10,12 @@ use url::Url;
 
 use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::home::Home;
 use crate::limits::MINUTE;
 use crate::pair::{Own, Verify};
 use crate::place::{Invited, Place};
 use crate::relay_here::RelayHere;
-use crate::screen::{self, say};
+use crate::screen::{self, GAVE_UP, say};
 use crate::signals::{Ended, Signals};
 use crate::watch::{Root, Watch};
 
@@ -40,6 +41,8 @@ pub(crate) struct Args {
 
 /// Runs until the person or the other side ends it.
 pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failure> {
+    let (home, roots) = (Home::open()?, roots(&args.paths)?);
+    refuse_own_home(&home, &roots)?;
     let code = InvitationCode::generate().or_exit(Exit::LocalDisk)?;
     let (relay, here) = match &args.relay {
         Some(relay) => (relay.clone(), None),
@@ -48,10 +51,24 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
             (here.own_url(), Some(here))
         }
     };
-    let own = Own::start(&relay).await?;
-    let ended = signals
-        .until(serve(args, &own, (code, &relay), here.as_ref()))
-        .await;
+    let own = Own::start(&home, &relay).await?;
+    let place = match (&args.at, &here) {
+        (Some(at), Some(here)) => here.place_at(at)?,
+        (None, Some(here)) => here.place(own.peer.addresses()),
+        (_, None) => Place::of_relay(relay.clone()),
+    };
+    let mut open = None;
+    let offer = Offer {
+        args,
+        roots,
+        code,
+        place,
+        relay: &relay,
+    };
+    let ended = signals.until(serve(offer, &own, &mut open)).await;
+    if let Some(invitation) = open {
+        invitation.withdraw().await;
+    }
     if own.peer.close().await.is_err() {
         say("some tasks did not end in time");
     }
@@ -64,28 +81,40 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     }
 }
 
-async fn serve(
-    args: &Args,
-    own: &Own,
-    (code, relay): (InvitationCode, &Url),
-    here: Option<&RelayHere>,
-) -> Result<(), Failure> {
-    let roots = roots(&args.paths)?;
+/// What is offered, and how.
+struct Offer<'a> {
+    args: &'a Args,
+    roots: Vec<Root>,
+    code: InvitationCode,
+    /// What the code names.
+    place: Place,
+    /// How this process asks it.
+    relay: &'a Url,
+}
+
+/// Shares, meets, and serves. While nobody has answered, the invitation is in `open`.
+async fn serve(offer: Offer<'_>, own: &Own, open: &mut Option<Invitation>) -> Result<(), Failure> {
+    let Offer {
+        args,
+        roots,
+        code,
+        place,
+        relay,
+    } = offer;
     let watch = Watch::start(roots.clone()).or_exit(Exit::LocalDisk)?;
     add(&own.peer, &roots).await?;
     let name = roots.first().filter(|root| root.name.is_none());
     let name = name.and_then(|root| name_of(&root.path));
-    let place = match (&args.at, here) {
-        (Some(at), _) => at.parse::<Place>().or_exit(Exit::Usage)?,
-        (None, Some(here)) => here.place(own.peer.addresses()),
-        (None, None) => Place::of_relay(relay.clone()),
-    };
     let lifetime = MINUTE * args.expires;
-    let mut invitation = Invitation::offer(code, lifetime, own.pairing(relay)?).await?;
+    let invitation = Invitation::offer(code, lifetime, own.pairing(relay)?).await?;
+    let invitation = open.insert(invitation);
     show(invitation.code(), &place, args.expires)?;
     let card = Card::new(name, own.peer.list().len(), own.peer.addresses()).to_bytes()?;
-    let meeting = invitation.meet(&own.identity, &card).await?;
-    invitation.close().await;
+    let meeting = invitation.meet(&own.identity, &card).await;
+    if let Some(invitation) = open.take() {
+        invitation.close().await;
+    }
+    let meeting = meeting?;
     let verify = if args.verify { Verify::Ask } else { Verify::Show };
     let friend = Own::agree(meeting, verify).await?;
     own.connect(&friend).await?;
@@ -117,6 +146,20 @@ fn roots(paths: &[PathBuf]) -> Result<Vec<Root>, Failure> {
         roots.push(Root { path: whole, name });
     }
     Ok(roots)
+}
+
+/// The folder of tandem itself has this person's secret key, which must not be shared.
+fn refuse_own_home(home: &Home, roots: &[Root]) -> Result<(), Failure> {
+    let Some(root) = roots.iter().find(|root| home.overlaps(&root.path)) else {
+        return Ok(());
+    };
+    let text = format!(
+        "`{}` can't be shared: it and tandem's own folder `{}`, which has your secret key, overlap\n\
+         hint: share folders inside of it, or set TANDEM_HOME to another place",
+        root.path.display(),
+        home.path().display()
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// Shares the paths, and says how much that is and what was left out.
@@ -198,7 +241,7 @@ async fn narrate(peer: &Peer) {
         match event {
             Event::Connected { .. } => say("connected again"),
             Event::Disconnected { .. } => say("the other side is gone; it may come back"),
-            Event::ReconnectFailed { .. } => say("gave up reaching the other side; it may still come back"),
+            Event::ReconnectFailed { .. } => say(GAVE_UP),
             _ => {}
         }
     }

@@ -72,8 +72,11 @@ impl Watch {
         loop {
             self.reported.arrived.notified().await;
             clock.sleep_until(clock.now() + CHANGES_COLLECTED_FOR).await;
-            for path in self.reported.take() {
-                self.look(peer, &path).await;
+            let is_gone = |path: &PathBuf| path.symlink_metadata().is_err();
+            let (gone, there): (Vec<_>, Vec<_>) = self.reported.take().into_iter().partition(is_gone);
+            // What was renamed has its new name first, so that its content stays known.
+            for path in there.iter().chain(&gone) {
+                self.look(peer, path).await;
             }
         }
     }

@@ -35,7 +35,13 @@ impl Homes {
         for (name, text) in files {
             write(&self.alice().join("photos").join(name), text);
         }
-        let mut share = Tandem::start(&self.alice(), &["share", "photos"]);
+        self.alice_shares_by(&[]).await
+    }
+
+    /// Alice shares her folder `photos`, with these options too. Returns the code as well.
+    pub(crate) async fn alice_shares_by(&self, options: &[&str]) -> (Tandem, String) {
+        std::fs::create_dir_all(self.alice().join("photos")).unwrap();
+        let mut share = Tandem::start(&self.alice(), &[&["share", "photos"], options].concat());
         let code = share.answers().await;
         (share, code)
     }

@@ -89,9 +89,15 @@ impl Tandem {
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, with nothing more to read.
     pub(crate) async fn ends(mut self) -> Ended {
         drop(self.child.stdin.take());
+        self.ends_unasked().await
+    }
+
+    /// Waits until it ends by itself, though its standard input stays open.
+    pub(crate) async fn ends_unasked(mut self) -> Ended {
+        let _stdin = self.child.stdin.take();
         let (mut stdout, mut rest) = (String::new(), String::new());
         let ending = async {
             let (read, said) = tokio::join!(

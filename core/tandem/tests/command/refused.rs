@@ -2,6 +2,8 @@
 
 use crate::home::{Homes, read, write};
 use crate::process::Tandem;
+#[cfg(unix)]
+use tandem_tests::universe::Universe;
 
 /// A code that nobody has made.
 const FOREIGN: &str = "RKJQ-9XMJ-4PEA-CGHZ-T479";
@@ -111,7 +113,48 @@ async fn what_is_not_there_can_not_be_shared() {
 #[tokio::test]
 async fn ctrl_c_takes_the_code_back_and_ends_with_130() {
     let homes = Homes::new();
-    let (share, _code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    let universe = Universe::builder().strangers().build().await;
+    let (share, code) = homes
+        .alice_shares_by(&["--relay", universe.relay.url().as_str()])
+        .await;
     share.interrupt();
     assert_eq!(share.ends().await.code, Some(130));
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(4));
+    assert!(joined.stderr.contains("took this code back"), "{}", joined.stderr);
+    universe.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_ends_a_question() {
+    let homes = Homes::new();
+    let (mut share, code) = homes.alice_shares_by(&["--verify"]).await;
+    let _join = homes.bob_joins(&code, &["--once"]).await;
+    share.says("check of this pair").await;
+    share.interrupt();
+    assert_eq!(share.ends_unasked().await.code, Some(130));
+}
+
+#[tokio::test]
+async fn the_secret_key_can_not_be_shared() {
+    let homes = Homes::new();
+    let refused = Tandem::start(&homes.alice(), &["share", "."]).ends().await;
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+    assert!(refused.stderr.contains("secret key"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_place_that_is_named_has_the_port_of_this_relay_unless_it_names_one() {
+    let homes = Homes::new();
+    for (at, beginning) in [
+        ("192.0.2.7", "192.0.2.7:2"),
+        ("2001:db8::7", "[2001:db8::7]:2"),
+        ("192.0.2.7:80", "192.0.2.7"),
+        ("home.example.org", "http://home.example.org:2"),
+    ] {
+        let (_share, code) = homes.alice_shares_by(&["--at", at]).await;
+        let place = code.split('@').nth(1).unwrap();
+        assert!(place.starts_with(beginning), "{place}");
+    }
 }
