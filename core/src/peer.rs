@@ -28,7 +28,7 @@ mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::timeout;
@@ -208,6 +208,12 @@ impl Peer {
     pub fn remove(&self, name: &SharePath) -> Result<(), ShareError> {
         self.check_open(ShareError::Closed)?;
         Ok(self.share.remove(name)?)
+    }
+
+    /// The files of this machine that this peer shares from their places, in no particular order.
+    #[must_use]
+    pub fn shared_files(&self) -> Vec<PathBuf> {
+        self.share.own_paths()
     }
 
     /// Renames a file, or a whole folder with everything in it, within the share. Local files stay

@@ -15,7 +15,9 @@ use crate::limits::{
     ANSWER_POLL_INTERVAL, CONTACT_REFRESH_INTERVAL, INVITATION_LIFETIME_MAX, INVITER_PATIENCE,
     PAIRING_TIMEOUT,
 };
-use crate::rendezvous::{Ending, InvitationCode, InvitationRecord, Published, RelayClient, Role, Word};
+use crate::rendezvous::{
+    Ending, InvitationCode, InvitationRecord, Published, RelayClient, RelayError, Role, Word,
+};
 use crate::session::SessionError;
 use crate::session::lane::OpenLane;
 
@@ -109,11 +111,20 @@ impl Invitation {
     async fn first_answer(&self) -> Result<Waiting, PairingError> {
         let clock = &self.doorway.clock;
         let mut refresh = clock.now() + CONTACT_REFRESH_INTERVAL;
+        let mut last = None;
         loop {
+            let mut pause = ANSWER_POLL_INTERVAL;
             match answer(&self.doorway.relay, clock, &self.code).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "could not ask the relay for an answer"),
+                Err(error) => {
+                    pause = error.retry_after().map_or(pause, |wanted| wanted.max(pause));
+                    let text = Some(error.to_string());
+                    if last != text {
+                        tracing::warn!(%error, "could not ask the relay for an answer");
+                        last = text;
+                    }
+                }
             }
             if clock.now() >= self.deadline {
                 self.leave(Word::Over(Ending::Expired)).await;
@@ -123,7 +134,8 @@ impl Invitation {
                 self.leave(self.doorway.waiting()).await;
                 refresh = clock.now() + CONTACT_REFRESH_INTERVAL;
             }
-            clock.sleep_until(clock.now() + ANSWER_POLL_INTERVAL).await;
+            let next = clock.now() + pause;
+            clock.sleep_until(next.min(self.deadline)).await;
         }
     }
 
@@ -180,11 +192,13 @@ async fn answer(
     relay: &RelayClient,
     clock: &Clock,
     code: &InvitationCode,
-) -> Result<Option<Waiting>, PairingError> {
+) -> Result<Option<Waiting>, RelayError> {
     let Some(sealed) = relay.look_up(&code.token(Role::Joiner)).await? else {
         return Ok(None);
     };
-    let record = InvitationRecord::open(&sealed, (code, Role::Joiner), clock.unix_ms())?;
+    let Ok(record) = InvitationRecord::open(&sealed, (code, Role::Joiner), clock.unix_ms()) else {
+        return Ok(None);
+    };
     Ok(match record.word {
         Word::Waiting(addresses) => Some(Waiting {
             fingerprint: record.fingerprint,

@@ -83,34 +83,33 @@ async fn meet(
     last: &mut Option<SessionError>,
 ) -> Result<Meeting, PairingError> {
     let card: Arc<[u8]> = card.into();
-    let clock = doorway.clock.clone();
     let (mut dials, mut holds) = (JoinSet::new(), JoinSet::new());
     dials.spawn(doorway.dial(inviter)?);
     loop {
         let lane = tokio::select! {
-            Some(lane) = doorway.arrival() => lane,
-            Some(dialled) = dials.join_next() => match dialled.unwrap_or(Err(SessionError::Ended)) {
-                Ok(lane) => lane,
-                Err(error) => {
-                    *last = Some(error);
-                    let (clock, dial) = (clock.clone(), doorway.dial(inviter)?);
-                    dials.spawn(async move {
-                        clock.sleep_until(clock.now() + JOINER_DIAL_INTERVAL).await;
-                        dial.await
-                    });
-                    continue;
-                }
-            },
+            Some(lane) = doorway.arrival() => Some(lane),
+            Some(dialled) = dials.join_next() => {
+                let dialled = dialled.unwrap_or(Err(SessionError::Ended));
+                dialled.map_err(|error| *last = Some(error)).ok()
+            }
             Some(held) = holds.join_next() => match held {
                 Ok(Ok(meeting)) => return Ok(meeting),
                 Ok(Err(PairingError::Oneself)) => return Err(PairingError::Oneself),
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "a lane led to no introduction");
-                    continue;
+                    None
                 }
-                Err(_) => continue,
+                Err(_) => None,
             },
-            else => continue,
+            else => return Err(SessionError::Ended.into()),
+        };
+        let Some(lane) = lane else {
+            let (clock, dial) = (doorway.clock.clone(), doorway.dial(inviter)?);
+            dials.spawn(async move {
+                clock.sleep_until(clock.now() + JOINER_DIAL_INTERVAL).await;
+                dial.await
+            });
+            continue;
         };
         let (identity, card) = (identity.clone(), card.clone());
         holds.spawn(async move { Meeting::hold(lane, Role::Joiner, &identity, &card).await });

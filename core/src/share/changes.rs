@@ -3,7 +3,7 @@
 //! Each is one step under the lock of the catalog: it changes the catalog, keeps the sources in
 //! line with it, and informs the observers. The other peer is informed afterwards.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::ShareError;
@@ -66,6 +66,11 @@ impl Share {
         drop(files);
         self.announce(change.touched);
         Ok(())
+    }
+
+    /// The files of this machine that the user shares from their places.
+    pub(crate) fn own_paths(&self) -> Vec<PathBuf> {
+        self.files().own.paths().map(Path::to_owned).collect()
     }
 
     /// Renames a file or a whole folder within the share.

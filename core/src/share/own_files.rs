@@ -102,6 +102,11 @@ impl OwnFiles {
         self.files.get(path)?.entries.get(&entry).copied()
     }
 
+    /// The places of all of them.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
     /// The name under which the user shared the file at `path`, if the user did.
     pub(crate) fn name_at(&self, path: &Path) -> Option<&SharePath> {
         self.files.get(path).map(|file| &file.name)

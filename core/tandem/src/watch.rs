@@ -5,7 +5,9 @@
 //! followed: what is behind one was not shared.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -35,6 +37,8 @@ pub(crate) struct Watch {
 #[derive(Debug, Default)]
 struct Reported {
     paths: Mutex<BTreeSet<PathBuf>>,
+    /// Whether reports were lost: whatever is shared may have changed.
+    lost: AtomicBool,
     arrived: Notify,
 }
 
@@ -45,10 +49,9 @@ impl Watch {
         let all: Vec<_> = roots.iter().map(|root| root.path.clone()).collect();
         let note = reported.clone();
         let noting = move |event: notify::Result<notify::Event>| match event {
-            Ok(event) if event.need_rescan() => note.add(all.clone()),
             Ok(event) if event.kind.is_access() => {}
-            Ok(event) => note.add(event.paths),
-            Err(_) => note.add(all.clone()),
+            Ok(event) if !event.need_rescan() => note.add(event.paths),
+            Ok(_) | Err(_) => note.lose(all.clone()),
         };
         let config = Config::default().with_follow_symlinks(false);
         let mut watcher = RecommendedWatcher::new(noting, config)?;
@@ -72,13 +75,23 @@ impl Watch {
         loop {
             self.reported.arrived.notified().await;
             clock.sleep_until(clock.now() + CHANGES_COLLECTED_FOR).await;
-            let is_gone = |path: &PathBuf| path.symlink_metadata().is_err();
-            let (gone, there): (Vec<_>, Vec<_>) = self.reported.take().into_iter().partition(is_gone);
+            let mut paths = self.reported.take();
+            if self.reported.lost.swap(false, Ordering::AcqRel) {
+                paths.extend(Self::vanished(peer));
+            }
+            let (gone, there): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_gone(path));
             // What was renamed has its new name first, so that its content stays known.
             for path in there.iter().chain(&gone) {
                 self.look(peer, path).await;
             }
         }
+    }
+
+    /// The files that were shared and are not there any more.
+    fn vanished(peer: &Peer) -> Vec<PathBuf> {
+        let mut files = peer.shared_files();
+        files.retain(|path| is_gone(path));
+        files
     }
 
     /// Shares what is at the path now.
@@ -90,7 +103,7 @@ impl Watch {
             (Ok(there), _) if there.is_dir() || (there.is_file() && name.is_some()) => {
                 peer.add_resolved(path, name.as_ref()).await.map(drop)
             }
-            (Err(error), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
+            (Err(error), Some(name)) if error.kind() == ErrorKind::NotFound => {
                 // Its parent may have been removed before, and it with it.
                 drop(peer.remove(name));
                 Ok(())
@@ -124,7 +137,18 @@ impl Root {
     }
 }
 
+fn is_gone(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
 impl Reported {
+    /// Notes that reports were lost, and that all of `roots` has to be looked at.
+    fn lose(&self, roots: Vec<PathBuf>) {
+        self.lost.store(true, Ordering::Release);
+        self.add(roots);
+    }
+
     fn add(&self, paths: Vec<PathBuf>) {
         self.lock().extend(paths);
         self.arrived.notify_one();
@@ -165,5 +189,36 @@ mod tests {
         assert_eq!(name(Some("p"), "/home/alice/photos"), Some(Some("p".into())));
         assert_eq!(name(None, "/home/alice/photos"), Some(None));
         assert_eq!(name(None, "/home/alice/elsewhere"), None);
+    }
+
+    #[tokio::test]
+    async fn what_vanished_while_reports_were_lost_is_not_shared_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::write(root.join("kept.txt"), b"kept").unwrap();
+        std::fs::write(root.join("gone.txt"), b"gone").unwrap();
+        let relay = "http://127.0.0.1:9".parse().unwrap();
+        let config = tandem_core::peer::PeerConfig::new(relay).listen("127.0.0.1:0".parse().unwrap());
+        let peer = Peer::start(config).await.unwrap();
+        peer.add_tree(&root, None).await.unwrap();
+        std::fs::remove_file(root.join("gone.txt")).unwrap();
+        let roots = vec![Root {
+            path: root.clone(),
+            name: None,
+        }];
+        let watch = Watch::start(roots).unwrap();
+        assert_eq!(Watch::vanished(&peer), [root.join("gone.txt")]);
+        watch.reported.lose(vec![root]);
+        let shared = async {
+            while peer.list().len() > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = watch.follow(&peer) => {}
+            () = shared => {}
+        }
+        assert_eq!(peer.list()[0].path.as_str(), "kept.txt");
+        peer.close().await.unwrap();
     }
 }
