@@ -16,12 +16,10 @@ pub enum PairingError {
     )]
     Unknown,
     /// Someone joined with the code before.
-    #[error(
-        "this code was used already\nhint: a code is good for one person; ask the other side for a new one, and who joined"
-    )]
+    #[error("this code was used already\nhint: ask the other side who used it, and for a new one")]
     Used,
     /// The time of the invitation ran out.
-    #[error("this code has expired\nhint: ask the other side for a new one")]
+    #[error("this code has expired\nhint: a new one is needed: `tandem share` prints one")]
     Expired,
     /// The inviter took the invitation back.
     #[error("the other side took this code back\nhint: ask for a new one")]

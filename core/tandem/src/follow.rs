@@ -47,7 +47,9 @@ impl<'a> Follower<'a> {
                 Event::Catalog(change) => self.apply(change).await,
                 Event::Missed { .. } => self.catch_up().await,
                 Event::Connected { .. } => say("connected again"),
-                Event::Disconnected { .. } => say("the other side is gone; it may come back"),
+                Event::Disconnected { .. } => {
+                    say("the other side is gone; it comes back by itself, unless it was stopped")
+                }
                 _ => {}
             }
         }
@@ -87,7 +89,7 @@ impl<'a> Follower<'a> {
         let pulled = match self.folder.pull(path, path).await {
             Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
             Ok(_) => {
-                say(format_args!("`{name}`"));
+                say(format_args!("brought `{name}`"));
                 Ok(())
             }
             Err(error) => Err(error),

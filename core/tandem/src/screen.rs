@@ -11,7 +11,7 @@ use tandem_core::transfer::Progress;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::BAR_DRAWS_PER_SECOND;
 
-const BAR: &str = "{bytes}/{total_bytes} {bar:24} {bytes_per_sec}, {eta} left, {msg}";
+const BAR: &str = "{bytes}/{total_bytes} {wide_bar} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Says one line to the person. If standard error is closed, nobody reads it.
 pub(crate) fn say(line: impl fmt::Display) {

@@ -80,7 +80,7 @@ async fn the_other_side_chooses_no_folder_that_is_there_already() {
     let joined = homes.bob_joins_once(&code).await;
     assert_eq!(joined.code, Some(6), "{}", joined.stderr);
     assert!(
-        joined.stderr.contains("hint: name a folder: tandem join DIR"),
+        joined.stderr.contains("name a folder: tandem join DIR"),
         "{}",
         joined.stderr
     );
