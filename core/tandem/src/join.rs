@@ -74,7 +74,7 @@ fn refuse_code(dir: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     }
     let text = "a code on the command line can be read by every user of this machine\n\
-                hint: type `tandem join` alone and give the code when it asks; \
+                hint: type `tandem join` alone, and the code when it asks;\n\
                 or use --code-on-command-line if that is no danger here";
     Err(Failure::new(Exit::Usage, text))
 }
