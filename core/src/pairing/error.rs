@@ -16,12 +16,10 @@ pub enum PairingError {
     )]
     Unknown,
     /// Someone joined with the code before.
-    #[error(
-        "this code was used already\nhint: a code is good for one person; ask the other side for a new one, and who joined"
-    )]
+    #[error("this code was used already\nhint: ask the other side who used it, and for a new one")]
     Used,
     /// The time of the invitation ran out.
-    #[error("this code has expired\nhint: ask the other side for a new one")]
+    #[error("this code has expired\nhint: a new one is needed: `tandem share` prints one")]
     Expired,
     /// The inviter took the invitation back.
     #[error("the other side took this code back\nhint: ask for a new one")]
@@ -45,6 +43,9 @@ pub enum PairingError {
     /// The other side said no.
     #[error("the other side declined\nhint: compare the check on both screens with a new code")]
     Declined,
+    /// The other side ended before it had agreed.
+    #[error("the other side stopped before it had agreed\nhint: ask for a new code")]
+    Left,
     /// The other side has not said yes in time.
     #[error("the other side has not confirmed within {} s", limit.as_secs())]
     NotConfirmed {

@@ -87,12 +87,15 @@ impl Meeting {
     /// fingerprint.
     ///
     /// # Errors
-    /// [`PairingError::Declined`], [`PairingError::NotConfirmed`], or that of a broken lane.
+    /// [`PairingError::Declined`], [`PairingError::Left`], [`PairingError::NotConfirmed`].
     pub async fn confirm(mut self) -> Result<(), PairingError> {
-        write(&mut self.lane.stream, &Verdict::Yes, GREETING_LEN_MAX).await?;
+        let left = |_| PairingError::Left;
+        let said = write(&mut self.lane.stream, &Verdict::Yes, GREETING_LEN_MAX).await;
+        said.map_err(left)?;
         let limit = CONFIRMATION_TIMEOUT;
         let verdict = timeout(limit, read(&mut self.lane.stream, GREETING_LEN_MAX)).await;
-        match verdict.map_err(|_| PairingError::NotConfirmed { limit })?? {
+        let verdict = verdict.map_err(|_| PairingError::NotConfirmed { limit })?;
+        match verdict.map_err(left)? {
             Verdict::Yes => Ok(()),
             Verdict::No => Err(PairingError::Declined),
         }

@@ -48,7 +48,7 @@ pub enum CodeError {
     },
     /// It has too few or too many symbols.
     #[error(
-        "a code has {TEXT_SYMBOL_COUNT} letters and digits, this one has {found}\nhint: type all five groups"
+        "a code has {TEXT_SYMBOL_COUNT} letters and digits, this one has {found}\nhint: type its five groups of four"
     )]
     WrongLength {
         /// How many symbols there were, separators not counted.

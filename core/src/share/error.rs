@@ -23,7 +23,7 @@ pub enum ShareError {
     },
     /// The name of the local file is not valid Unicode.
     #[error(
-        "the name of `{}` is not valid Unicode\nhint: share it under another name with `add_as`",
+        "the name of `{}` is not valid Unicode\nhint: give it another name",
         printable::path(path)
     )]
     NotUnicode {
@@ -32,7 +32,7 @@ pub enum ShareError {
     },
     /// Something else is shared under that name.
     #[error(
-        "`{name}` is shared already, from elsewhere\nhint: use `replace` to share `{}` in its place, or `add_as` with another name",
+        "`{name}` is shared already, from elsewhere\nhint: give `{}` another name",
         printable::path(path)
     )]
     NameTaken {

@@ -89,7 +89,7 @@ pub enum StoreError {
     },
     /// The folder that was joined is not at its path any more.
     #[error(
-        "`{}` was moved or replaced\nhint: move it back, or start again",
+        "`{}` was moved or replaced\nhint: move it back, or join again with a new code",
         printable::path(path)
     )]
     Moved {

@@ -89,7 +89,8 @@ impl From<PairingError> for Failure {
             | PairingError::Withdrawn
             | PairingError::Oneself
             | PairingError::Interfered
-            | PairingError::Declined => Exit::Refused,
+            | PairingError::Declined
+            | PairingError::Left => Exit::Refused,
             PairingError::Socket { .. }
             | PairingError::Identity(_)
             | PairingError::NoRandomness(_)

@@ -10,7 +10,7 @@ use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
 use crate::limits::NAMES_TRIED_MAX;
-use crate::screen::{GAVE_UP, clean, say};
+use crate::screen::{GAVE_UP, GONE, clean, say};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -50,8 +50,8 @@ impl<'a> Follower<'a> {
                     say("connected again");
                     self.catch_up().await;
                 }
+                Event::Disconnected { .. } => say(GONE),
                 Event::ReconnectFailed { .. } => say(GAVE_UP),
-                Event::Disconnected { .. } => say("the other side is gone; it may come back"),
                 _ => {}
             }
         }
@@ -91,7 +91,7 @@ impl<'a> Follower<'a> {
         let pulled = match self.folder.pull(path, path).await {
             Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
             Ok(_) => {
-                say(format_args!("`{name}`"));
+                say(format_args!("brought `{name}`"));
                 Ok(())
             }
             Err(error) => Err(error),

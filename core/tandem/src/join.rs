@@ -25,19 +25,19 @@ use crate::signals::{Ended, Signals};
 /// The folder for a share that has no name which can be used.
 const UNNAMED: &str = "shared";
 
-/// Bring what another person shares into a folder: asks for the code, pulls everything, follows
+/// Bring what another person shares into a folder: asks for the code, then follows until Ctrl-C
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder to bring it to [default: a new one with the name of the share, here]
+    /// The folder that it goes to [default: a new folder here, with the name of the shared one]
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// End when everything is there, instead of following the other side's changes
+    /// End when everything is there, and do not follow the other side's changes
     #[arg(long)]
     once: bool,
     /// Ask this relay, if the code names none
     #[arg(long, value_name = "URL", env = "TANDEM_RELAY")]
     relay: Option<Url>,
-    /// Share nothing before you have said yes to the check of the pair; asks this side only
+    /// Ask you whether both screens show the same check, and bring nothing before you say yes
     #[arg(long)]
     verify: bool,
     /// Take the code from here, where every user of this machine can read it
@@ -50,12 +50,12 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     refuse_code(args.dir.as_deref())?;
     let text = match &args.code_on_command_line {
         Some(text) => text.clone(),
-        None => screen::ask("code:")?,
+        None => screen::ask("the other person's code:")?,
     };
     let invited: Invited = text.parse().or_exit(Exit::Usage)?;
     let relay = relay_of(&invited, args.relay.as_ref())?;
     say(format_args!(
-        "asking the relay at {}",
+        "asking {} for the other side",
         screen::clean(relay.as_str())
     ));
     let own = Own::start(&Home::open()?, &relay).await?;
@@ -76,7 +76,7 @@ fn refuse_code(dir: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     }
     let text = "a code on the command line can be read by every user of this machine\n\
-                hint: type `tandem join` alone and give the code when it asks; \
+                hint: type `tandem join` alone, and the code when it asks;\n\
                 or use --code-on-command-line if that is no danger here";
     Err(Failure::new(Exit::Usage, text))
 }
@@ -85,7 +85,7 @@ fn relay_of(invited: &Invited, configured: Option<&Url>) -> Result<Url, Failure>
     let named = invited.place.as_ref().map(|place| place.url());
     named.or(configured).cloned().ok_or_else(|| {
         let text = "the code names no relay, and none is configured\n\
-                    hint: type the code with what follows its `@`, or name the relay by --relay";
+                    hint: type the whole code, with the `@` and what follows it, or name the relay by --relay";
         Failure::new(Exit::Usage, text)
     })
 }
@@ -151,7 +151,7 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
     match std::fs::create_dir(dir) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && !is_empty(dir) => {
             let text = format!(
-                "`{}` is here already, and it is not an empty folder\nhint: name a folder: tandem join DIR",
+                "`{}` is here already, and it is not an empty folder\nhint: ask for a new code, and name a folder: tandem join DIR",
                 text_of(dir)
             );
             Err(Failure::new(Exit::LocalDisk, text))
@@ -162,7 +162,10 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn not_made(dir: &Path, error: &std::io::Error) -> Failure {
-    let text = format!("could not make `{}`: {error}", text_of(dir));
+    let text = format!(
+        "could not make `{}`: {error}\nhint: ask for a new code, and name another folder: tandem join DIR",
+        text_of(dir)
+    );
     Failure::new(Exit::LocalDisk, text)
 }
 
@@ -192,7 +195,7 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     let there = files.find(|shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok());
     let Some(there) = there else { return Ok(()) };
     let text = format!(
-        "`{}` is in `{}` already, and nothing is replaced\nhint: join into an empty folder: tandem join DIR",
+        "`{}` is in `{}` already, and nothing is replaced\nhint: ask for a new code, and name an empty folder: tandem join DIR",
         screen::clean(there.path.as_str()),
         text_of(dir)
     );

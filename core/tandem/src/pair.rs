@@ -64,7 +64,10 @@ impl Own {
             fingerprint: meeting.remote(),
             card: Card::read(meeting.card())?,
         };
-        screen::say(format_args!("check of this pair: {}", meeting.check()));
+        screen::say(format_args!(
+            "check of this pair: {} (both screens must show the same)",
+            meeting.check()
+        ));
         if verify == Verify::Ask {
             let question = "is it the same on the other side's screen?";
             let asked = tokio::task::spawn_blocking(|| screen::agrees(question)).await;

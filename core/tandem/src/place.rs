@@ -29,7 +29,7 @@ pub(crate) enum InvitedError {
     #[error("the code has more than one `@`\nhint: it looks like XXXX-XXXX-XXXX-XXXX-XXXX@HOST:PORT")]
     ManyPlaces,
     #[error(
-        "`{text}` after the `@` is no place of a relay\nhint: it looks like 192.0.2.1:26000 or relay.example.org"
+        "`{text}` is no address of a relay\nhint: after the `@`, a code has something like 192.0.2.1:26000 or relay.example.org"
     )]
     NoPlace { text: String },
 }

@@ -11,9 +11,11 @@ use tandem_core::transfer::Progress;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::BAR_DRAWS_PER_SECOND;
 
+/// What is said when the session has ended.
+pub(crate) const GONE: &str = "the other side is gone; it comes back by itself, unless it was stopped";
 /// What is said when the other side was not reached again.
 pub(crate) const GAVE_UP: &str = "gave up reaching the other side; it may still come back";
-const BAR: &str = "{bytes}/{total_bytes} {bar:24} {bytes_per_sec}, {eta} left, {msg}";
+const BAR: &str = "{bytes}/{total_bytes} {wide_bar} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Says one line to the person. If standard error is closed, nobody reads it.
 pub(crate) fn say(line: impl fmt::Display) {
@@ -49,8 +51,13 @@ pub(crate) fn ask(question: &str) -> Result<String, Failure> {
     Ok(line.trim().to_owned())
 }
 
-/// Asks until the answer is yes or no.
+/// Asks until the answer is yes or no. What was typed before the question is no answer to it.
 pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
+    #[cfg(unix)]
+    if io::stdin().is_terminal() {
+        use rustix::termios::{QueueSelector, tcflush};
+        tcflush(io::stdin(), QueueSelector::IFlush).or_exit(Exit::LocalDisk)?;
+    }
     loop {
         match ask(&format!("{question} [y/n]"))?.to_ascii_lowercase().as_str() {
             "y" | "yes" => return Ok(true),
@@ -96,6 +103,13 @@ pub(crate) fn show_progress(bar: &ProgressBar, progress: &Progress) {
 /// A text as a QR code of half blocks, two rows of the code in one line.
 pub(crate) fn qr(text: &str) -> Option<String> {
     let code = qrcode::QrCode::new(text).ok()?;
-    let drawn = code.render::<qrcode::render::unicode::Dense1x2>();
-    Some(drawn.build())
+    let drawn = code.render::<qrcode::render::unicode::Dense1x2>().build();
+    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return Some(drawn);
+    }
+    // Black on white, whatever the terminal's own colours are.
+    let lines = drawn
+        .lines()
+        .map(|line| format!("\u{1b}[30;107m{line}\u{1b}[0m\n"));
+    Some(lines.collect())
 }

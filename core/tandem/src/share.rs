@@ -15,26 +15,28 @@ use crate::limits::MINUTE;
 use crate::pair::{Own, Verify};
 use crate::place::{Invited, Place};
 use crate::relay_here::RelayHere;
-use crate::screen::{self, GAVE_UP, say};
+use crate::screen::{self, GAVE_UP, GONE, say};
 use crate::signals::{Ended, Signals};
 use crate::watch::{Root, Watch};
 
-/// Share a folder or files with one other person: prints a code, and serves until it is stopped
+/// Share a folder or files with one other person: prints a code, and serves until Ctrl-C
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder to share, or files and folders
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Ask this relay instead of serving the invitation from here
+    /// Let the other person find you through this relay; without it, the code has this machine's
+    /// address
     #[arg(long, value_name = "URL", env = "TANDEM_RELAY")]
     relay: Option<Url>,
-    /// Name this place in the code instead of the address that is found; only without `--relay`
+    /// Put this address into the code instead of the one that tandem finds; the port is the one on
+    /// which it answers, unless you give another; only without `--relay`
     #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "relay")]
     at: Option<String>,
-    /// Let the code expire after that many minutes, at most 1440
+    /// How long the code is good, in minutes, at most 1440
     #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1440))]
     expires: u32,
-    /// Share nothing before you have said yes to the check of the pair; asks this side only
+    /// Ask you whether both screens show the same check, and share nothing before you say yes
     #[arg(long)]
     verify: bool,
 }
@@ -190,7 +192,9 @@ fn tell_left_out(skipped: &SkippedFile) {
     let path = screen::clean(&skipped.path.display().to_string());
     match &skipped.reason {
         Some(reason) => say(format_args!("left out `{path}`: {reason}")),
-        None => say(format_args!("left out `{path}`: neither a file nor a folder")),
+        None => say(format_args!(
+            "left out `{path}`: it is a link, or no ordinary file"
+        )),
     }
 }
 
@@ -228,7 +232,7 @@ fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failur
         say(qr);
     }
     say(format_args!(
-        "the other person types `tandem join` and then this code; it is good for one person and {}",
+        "the other person types `tandem join` and then the code above;\nit is good for one person, for {}",
         screen::count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute")
     ));
     Ok(())
@@ -240,7 +244,7 @@ async fn narrate(peer: &Peer) {
     while let Some(event) = events.next().await {
         match event {
             Event::Connected { .. } => say("connected again"),
-            Event::Disconnected { .. } => say("the other side is gone; it may come back"),
+            Event::Disconnected { .. } => say(GONE),
             Event::ReconnectFailed { .. } => say(GAVE_UP),
             _ => {}
         }

@@ -56,10 +56,18 @@ impl Watch {
         let config = Config::default().with_follow_symlinks(false);
         let mut watcher = RecommendedWatcher::new(noting, config)?;
         for root in &roots {
-            match root.path.parent().filter(|_| !root.path.is_dir()) {
+            let watched = match root.path.parent().filter(|_| !root.path.is_dir()) {
                 // An editor may put another file in the place of the one that is watched.
-                Some(folder) => watcher.watch(folder, RecursiveMode::NonRecursive)?,
-                None => watcher.watch(&root.path, RecursiveMode::Recursive)?,
+                Some(folder) => watcher.watch(folder, RecursiveMode::NonRecursive),
+                None => watcher.watch(&root.path, RecursiveMode::Recursive),
+            };
+            if let Err(error) = watched {
+                let (path, error) = (root.path.display().to_string(), error.to_string());
+                say(format_args!(
+                    "not all changes of `{}` will be noticed: {}",
+                    clean(&path),
+                    clean(&error)
+                ));
             }
         }
         Ok(Self {

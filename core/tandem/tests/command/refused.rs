@@ -82,7 +82,7 @@ async fn the_other_side_chooses_no_folder_that_is_there_already() {
     let joined = homes.bob_joins_once(&code).await;
     assert_eq!(joined.code, Some(6), "{}", joined.stderr);
     assert!(
-        joined.stderr.contains("hint: name a folder: tandem join DIR"),
+        joined.stderr.contains("name a folder: tandem join DIR"),
         "{}",
         joined.stderr
     );
@@ -130,10 +130,17 @@ async fn ctrl_c_takes_the_code_back_and_ends_with_130() {
 async fn ctrl_c_ends_a_question() {
     let homes = Homes::new();
     let (mut share, code) = homes.alice_shares_by(&["--verify"]).await;
-    let _join = homes.bob_joins(&code, &["--once"]).await;
+    let join = homes.bob_joins(&code, &["--once"]).await;
     share.says("check of this pair").await;
     share.interrupt();
     assert_eq!(share.ends_unasked().await.code, Some(130));
+    let join = join.ends().await;
+    assert_eq!(join.code, Some(4));
+    assert!(
+        join.stderr.contains("stopped before it had agreed"),
+        "{}",
+        join.stderr
+    );
 }
 
 #[tokio::test]
