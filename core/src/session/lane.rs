@@ -39,8 +39,8 @@ pub(crate) struct OpenLane {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) remote: Fingerprint,
     pub(crate) address: SocketAddr,
-    /// Meaningful for a control lane: the id of the session it begins. What is said on a pairing lane
-    /// is signed over it.
+    /// Meaningful for a control lane: the id of the session it begins. What is said on a pairing
+    /// lane is signed over it.
     pub(crate) session: SessionId,
     /// Held by a control lane that this side dialled until its session is in place.
     pub(crate) crossing: Option<Crossing>,
