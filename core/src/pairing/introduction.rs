@@ -182,6 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn an_introduction_and_a_promise_have_golden_bytes() {
+        let introduction = Introduction {
+            public_key: alice().public_key(),
+            signature: ([1; 32], [2; 32]),
+            nonce: [3; 32],
+            card: b"card".to_vec(),
+        };
+        let key = alice().public_key();
+        let golden = [
+            key.as_bytes().as_slice(),
+            &[1; 32],
+            &[2; 32],
+            &[3; 32],
+            b"\x04card",
+        ]
+        .concat();
+        assert_eq!(postcard::to_stdvec(&introduction).unwrap(), golden);
+        assert_eq!(postcard::to_stdvec(&Promise([4; 32])).unwrap(), [4; 32]);
+    }
+
+    #[test]
     fn an_introduction_is_read_on_its_lane_and_for_its_side_only() {
         let read = signed(b"card").verify((&LANE, Role::Inviter)).unwrap();
         assert_eq!(read.fingerprint, alice().fingerprint());

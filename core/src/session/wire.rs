@@ -223,6 +223,9 @@ mod tests {
         golden.extend([7; 32]);
         golden.push(1);
         assert_eq!(frame, golden);
+        let purpose = Purpose::Pairing;
+        let frame = encode(&Hello { version: 1, purpose }, 64).unwrap();
+        assert_eq!(frame, [0, 0, 0, 2, 1, 2]);
     }
 
     #[test]
