@@ -176,6 +176,8 @@ async fn closing_fails_waiting_readers_and_leaves_no_task() {
     let lost = super::super::DisconnectReason::Lost {
         error: "a cable".to_owned(),
     };
+    // Else the pair could be connected again, and the reader served, before the close.
+    let _was_published = pair.bob.context.slot.expect_nobody();
     pair.alice.context.slot.session().unwrap().end(lost);
     let (sender, outcome) = oneshot::channel();
     let done = Box::new(move |outcome| drop(sender.send(outcome)));
