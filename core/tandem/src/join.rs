@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
+use tandem_core::catalog::CatalogEvent;
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
-use tandem_core::peer::{EventStream, JoinedFolder, Peer, PullError, Pulled};
+use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError, Pulled};
 use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
@@ -20,7 +21,7 @@ use crate::limits::{BAR_INTERVAL, LIST_TIMEOUT};
 use crate::pair::{Friend, Own, Verify};
 use crate::place::Invited;
 use crate::screen::{self, say};
-use crate::signals::{Ended, Signals};
+use crate::signals::Signals;
 
 /// The folder for a share that has no name which can be used.
 const UNNAMED: &str = "shared";
@@ -60,13 +61,8 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     ));
     let own = Own::start(&Home::open()?, &relay).await?;
     let ended = signals.until(bring(args, &own, (&invited, &relay))).await;
-    if own.peer.close().await.is_err() {
-        say("some tasks did not end in time");
-    }
-    match ended {
-        Ended::ByItself(result) => result,
-        Ended::BySignal(exit) => Err(exit.into()),
-    }
+    own.close().await;
+    ended.result()
 }
 
 /// A code in the place of the folder was readable for every user of this machine.
@@ -175,7 +171,23 @@ fn text_of(dir: &Path) -> String {
 
 /// Waits until the list of what is shared has arrived.
 async fn list(peer: &Peer, events: &mut EventStream, entry_count: usize) -> Result<(), Failure> {
-    let arriving = async { while peer.list().len() < entry_count && events.next().await.is_some() {} };
+    let arriving = async {
+        let mut count = peer.list().len();
+        while count < entry_count {
+            match events.next().await {
+                None => return,
+                Some(Event::Catalog(CatalogEvent::Added { .. } | CatalogEvent::Conflict { .. })) => {
+                    count += 1
+                }
+                Some(Event::Missed { .. }) => count = peer.list().len(),
+                Some(_) => {}
+            }
+            // What was counted may have been in the list before.
+            if count >= entry_count {
+                count = peer.list().len();
+            }
+        }
+    };
     let late = |_| {
         let text = format!(
             "only {} of {} had been listed after {} s\nhint: try again with a new code",

@@ -80,6 +80,13 @@ impl Own {
         Ok(friend)
     }
 
+    /// Closes the peer.
+    pub(crate) async fn close(self) {
+        if self.peer.close().await.is_err() {
+            screen::say("some tasks did not end in time");
+        }
+    }
+
     /// Connects to the other side, at the addresses that it has named.
     pub(crate) async fn connect(&self, friend: &Friend) -> Result<(), Failure> {
         let addresses = friend.addresses();

@@ -16,7 +16,7 @@ use crate::pair::{Own, Verify};
 use crate::place::{Invited, Place};
 use crate::relay_here::RelayHere;
 use crate::screen::{self, GAVE_UP, GONE, say};
-use crate::signals::{Ended, Signals};
+use crate::signals::Signals;
 use crate::watch::{Root, Watch};
 
 /// Share a folder or files with one other person: prints a code, and serves until Ctrl-C
@@ -71,16 +71,11 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     if let Some(invitation) = open {
         invitation.withdraw().await;
     }
-    if own.peer.close().await.is_err() {
-        say("some tasks did not end in time");
-    }
+    own.close().await;
     if let Some(here) = here {
         here.stop().await;
     }
-    match ended {
-        Ended::ByItself(result) => result,
-        Ended::BySignal(exit) => Err(exit.into()),
-    }
+    ended.result()
 }
 
 /// What is offered, and how.

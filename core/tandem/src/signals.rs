@@ -20,6 +20,16 @@ pub(crate) enum Ended<T> {
     BySignal(Exit),
 }
 
+impl<T> Ended<Result<T, Failure>> {
+    /// What the work has come to; a signal is a failure.
+    pub(crate) fn result(self) -> Result<T, Failure> {
+        match self {
+            Self::ByItself(result) => result,
+            Self::BySignal(exit) => Err(exit.into()),
+        }
+    }
+}
+
 impl Signals {
     pub(crate) fn listen() -> Result<Self, Failure> {
         Ok(Self {

@@ -173,6 +173,10 @@ impl Reported {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
+    use tandem_tests::wait::{Look, poll};
+
     use super::*;
 
     fn name(root: Option<&str>, path: &str) -> Option<Option<String>> {
@@ -217,14 +221,13 @@ mod tests {
         let watch = Watch::start(roots).unwrap();
         assert_eq!(Watch::vanished(&peer), [root.join("gone.txt")]);
         watch.reported.lose(vec![root]);
-        let shared = async {
-            while peer.list().len() > 1 {
-                tokio::task::yield_now().await;
-            }
+        let look = || match peer.list().len() {
+            1 => Look::Ready(()),
+            count => Look::NotYet(format!("{count} are shared")),
         };
         tokio::select! {
             () = watch.follow(&peer) => {}
-            () = shared => {}
+            () = poll(Location::caller(), "the removal", look) => {}
         }
         assert_eq!(peer.list()[0].path.as_str(), "kept.txt");
         peer.close().await.unwrap();

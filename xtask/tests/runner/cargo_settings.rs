@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::support::{Run, Scratch, Setup, must};
+use super::support::{Scratch, Setup, must};
 
 /// A package whose tests, of both kinds of harness, pass if something has set `VIA` for them.
 fn wrapped() -> Scratch {
@@ -49,15 +49,6 @@ pub(crate) fn host() -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.unwrap_or_default().to_owned()
-}
-
-fn with_variables(package: &Scratch, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-    Setup {
-        manifest: package.manifest(),
-        variables,
-        ..Setup::new(arguments)
-    }
-    .run()
 }
 
 #[test]
@@ -132,7 +123,7 @@ fn a_runner_of_a_variable_replaces_that_of_the_configuration() {
         host.to_uppercase().replace(['-', '.'], "_")
     );
     let program = path(&package, "tools/run.sh").display().to_string();
-    let run = with_variables(&package, &[], &[(&name, &program)]);
+    let run = package.run_with(&[], &[(&name, &program)]);
     assert_eq!(run.last_line(), "2 passed, 0 failed, 0 skipped", "{run}");
 }
 

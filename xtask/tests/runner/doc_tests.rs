@@ -3,22 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::foreign::foreign;
-use super::support::{Run, Scratch, Setup, must};
+use super::support::{Scratch, must};
 
 /// A package whose library has this source.
 fn library(source: &str) -> Scratch {
     let package = Scratch::package("fn main() {}\n");
     package.add_file("src/lib.rs", source);
     package
-}
-
-fn with_variables(package: &Scratch, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-    Setup {
-        manifest: package.manifest(),
-        variables,
-        ..Setup::new(arguments)
-    }
-    .run()
 }
 
 #[test]
@@ -179,15 +170,11 @@ fn the_rustdoc_and_the_flags_of_cargos_configuration_are_used() {
     );
     let run = package.test();
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
-    let plain = with_variables(&package, &[], &[("RUSTDOC", "rustdoc")]);
+    let plain = package.run_with(&[], &[("RUSTDOC", "rustdoc")]);
     assert_eq!(plain.last_line(), "0 passed, 1 failed, 0 skipped", "{plain}");
     package.add_file(".cargo/config.toml", "");
     let chosen = script.display().to_string();
-    let run = with_variables(
-        &package,
-        &[],
-        &[("RUSTDOC", &chosen), ("RUSTDOCFLAGS", "--cfg marked")],
-    );
+    let run = package.run_with(&[], &[("RUSTDOC", &chosen), ("RUSTDOCFLAGS", "--cfg marked")]);
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
 }
 
@@ -195,7 +182,7 @@ fn the_rustdoc_and_the_flags_of_cargos_configuration_are_used() {
 fn without_rustdoc_a_library_with_examples_is_one_clear_error() {
     let package = library("/// ```\n/// ```\npub fn documented() {}\n#[test]\nfn passes() {}\n");
     let missing = [("RUSTDOC", "/nowhere/rustdoc")];
-    let run = with_variables(&package, &[], &missing);
+    let run = package.run_with(&[], &missing);
     assert_eq!(run.code, Some(104), "{run}");
     for part in [
         "could not list the tests of `scratch::doc/scratch`",
@@ -208,7 +195,7 @@ fn without_rustdoc_a_library_with_examples_is_one_clear_error() {
         &["scratch::scratch$passes"],
         &["--exact", "passes"],
     ] {
-        let run = with_variables(&package, one, &missing);
+        let run = package.run_with(one, &missing);
         assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
     }
 }
@@ -217,7 +204,7 @@ fn without_rustdoc_a_library_with_examples_is_one_clear_error() {
 fn what_rustdoc_says_of_a_library_that_it_cannot_read_is_shown() {
     let package =
         library("/// ```\n/// ```\npub fn a() {}\n#[cfg(doctest)] compile_error!(\"not for doc tests\");\n");
-    let run = with_variables(&package, &[], &[("CARGO_TERM_COLOR", "always")]);
+    let run = package.run_with(&[], &[("CARGO_TERM_COLOR", "always")]);
     assert_eq!(run.code, Some(104), "{run}");
     assert!(
         run.junit()
@@ -231,9 +218,9 @@ fn what_rustdoc_says_of_a_library_that_it_cannot_read_is_shown() {
 fn rustdoc_is_not_asked_of_a_library_without_examples_or_with_doc_tests_turned_off() {
     let missing = [("RUSTDOC", "/nowhere/rustdoc")];
     let package = library("/// Nothing to run.\npub fn documented() {}\n#[test]\nfn passes() {}\n");
-    let run = with_variables(&package, &[], &missing);
+    let run = package.run_with(&[], &missing);
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
-    let run = with_variables(&package, &["--doc"], &[]);
+    let run = package.run_with(&["--doc"], &[]);
     assert_eq!(run.code, Some(4), "{run}");
     assert!(run.stdout.contains("no doc tests"), "{run}");
     package.add_file(
@@ -241,7 +228,7 @@ fn rustdoc_is_not_asked_of_a_library_without_examples_or_with_doc_tests_turned_o
         "/// ```\n/// panic!();\n/// ```\npub fn documented() {}\n#[test]\nfn passes() {}\n",
     );
     package.add_to_manifest("[lib]\ndoctest = false\n");
-    let run = with_variables(&package, &[], &missing);
+    let run = package.run_with(&[], &missing);
     assert_eq!(run.last_line(), "1 passed, 0 failed, 0 skipped", "{run}");
 }
 

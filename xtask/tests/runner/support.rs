@@ -448,6 +448,16 @@ impl Scratch {
         self.start(subcommand, arguments).finish()
     }
 
+    /// Runs its tests with these arguments and variables.
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
+        Setup {
+            manifest: self.manifest(),
+            variables,
+            ..Setup::new(arguments)
+        }
+        .run()
+    }
+
     /// Starts `xtask SUBCOMMAND` on it.
     pub(crate) fn start(&self, subcommand: &str, arguments: &[&str]) -> Running {
         Setup {
