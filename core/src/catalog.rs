@@ -15,14 +15,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
+mod capacity;
 mod conflict_name;
 mod contents;
 mod digest;
-mod dot;
 mod draft;
 mod edit;
 mod error;
 mod events;
+mod folder_index;
 mod folders;
 mod key;
 mod link_target;
@@ -30,16 +31,14 @@ mod merge;
 mod name_rules;
 mod rename;
 mod revise;
-mod room;
 mod share_path;
 mod state;
 mod step_count;
-mod tree;
+mod version_vector;
 mod view;
 mod visible_changes;
 
 pub use digest::Digest;
-pub use dot::{Dot, ReplicaId, Seen};
 pub use edit::Change;
 pub use error::{CatalogError, StateFault};
 pub use events::CatalogEvent;
@@ -49,6 +48,7 @@ pub use rename::OnExisting;
 pub use revise::{Edited, Holding};
 pub use share_path::{Name, PathError, PathFault, SharePath};
 pub use state::{ContentId, EntryId, EntryState, FileVersion, Kind, LinkVersion, Place, Version};
+pub use version_vector::{Dot, ReplicaId, Seen};
 pub use view::Shown;
 
 pub(crate) use events::News;
@@ -57,10 +57,10 @@ pub(crate) use merge::{Batch, MergedPiece};
 pub(crate) use step_count::steps_of;
 
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
+use capacity::Capacity;
 use digest::{StateHash, hash_of};
-use room::Room;
+use folder_index::{FolderIndex, Life, Link};
 use step_count::step;
-use tree::{Life, Link, Tree};
 
 /// One peer's copy of the shared tree.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub struct Catalog {
     revision: u64,
     /// The summary of the present states; computed when it is first needed.
     digest: OnceLock<Digest>,
-    tree: Tree,
+    folders: FolderIndex,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Catalog {
             len_max: CATALOG_LEN_MAX,
             revision: 0,
             digest: OnceLock::new(),
-            tree: Tree::default(),
+            folders: FolderIndex::default(),
         }
     }
 
@@ -244,15 +244,17 @@ impl Catalog {
         self.entries.get(&id).map(|entry| &entry.state)
     }
 
-    /// Whether there is room for new states. There always is if they take no more than the old
+    /// Whether new states fit. There always is if they take no more than the old
     /// ones.
     fn check_room<'a>(
         &self,
         states: impl IntoIterator<Item = (&'a EntryId, &'a EntryState)>,
     ) -> Result<(), CatalogError> {
-        let mut room = Room::of(self);
-        states.into_iter().for_each(|(id, state)| room.take(id, state));
-        room.check()
+        let mut capacity = Capacity::of(self);
+        states
+            .into_iter()
+            .for_each(|(id, state)| capacity.take(id, state));
+        capacity.check()
     }
 
     /// Stores new states of some entries and updates the index. Returns the entries that are shown
@@ -275,13 +277,13 @@ impl Catalog {
                 moved.push(id);
             }
             if old.is_none_or(|old| old.place != state.place || old.is_alive() != state.is_alive()) {
-                self.tree.unlink(id);
+                self.folders.unlink(id);
                 unlinked.push(id);
             }
             counter = counter.max(state.seen.counter_max());
-            let mut room = Room::of(self);
-            room.take(&id, &state);
-            self.len = room.len();
+            let mut capacity = Capacity::of(self);
+            capacity.take(&id, &state);
+            self.len = capacity.len();
             let hash = hash_of(&id, &state);
             self.entries.insert(id, Entry { state, hash });
         }
@@ -301,11 +303,11 @@ impl Catalog {
     fn renew_lifted(&mut self, moved: Vec<EntryId>, unlinked: &mut Vec<EntryId>) -> Vec<EntryId> {
         let entries = &self.entries;
         let lifted = self
-            .tree
+            .folders
             .lift(&moved, |id| entries.get(&id).map(|entry| &entry.state.place));
         for id in &lifted {
-            if self.tree.link_of(*id).is_some() {
-                self.tree.unlink(*id);
+            if self.folders.link_of(*id).is_some() {
+                self.folders.unlink(*id);
                 unlinked.push(*id);
             }
         }
@@ -317,8 +319,8 @@ impl Catalog {
             return;
         };
         let life = Life::of(state);
-        let parent = self.tree.shown_parent(id, &state.place);
-        self.tree.link(
+        let parent = self.folders.shown_parent(id, &state.place);
+        self.folders.link(
             id,
             Link {
                 parent,

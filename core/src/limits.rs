@@ -152,11 +152,11 @@ pub const RECEIVED_MODE_MAX: u32 = 0o755;
 
 /// Disk that unused fetched contents may take, in bytes (16 GiB): what a mount has read stays near,
 /// and a laptop does not fill up.
-pub const DEPOT_FETCHED_LEN_MAX: u64 = 16 << 30;
+pub const PEER_STORE_FETCHED_LEN_MAX: u64 = 16 << 30;
 /// Memory that the outlines of fetched contents may take before unused contents are dropped, in
 /// bytes (256 MiB). These are the outlines of 8 TiB, which is more than is fetched at a time; a
 /// peer may announce any number of large files.
-pub const DEPOT_OUTLINES_LEN_MAX: u64 = 256 << 20;
+pub const PEER_STORE_OUTLINES_LEN_MAX: u64 = 256 << 20;
 /// Fine outlines that are remembered of one content, 2 KiB each. They cover 1 GiB that is read at
 /// random.
 pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;

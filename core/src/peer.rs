@@ -8,6 +8,7 @@ mod connector;
 mod contact;
 mod context;
 mod control;
+mod current_session;
 mod demand;
 mod dialling;
 mod error;
@@ -20,7 +21,6 @@ mod lanes;
 mod mounting;
 mod pull;
 mod session;
-mod slot;
 mod start;
 mod status;
 #[cfg(test)]
@@ -54,8 +54,8 @@ use crate::share::{OnTaken, Share, SharedFile, shared_file};
 use crate::store::Destination;
 use crate::transfer::Progress;
 use context::Context;
+use current_session::AfterLoss;
 use pull::Plan;
-use slot::AfterLoss;
 
 /// A running peer. Close it with [`Peer::close`]; dropping it stops it without the goodbyes.
 #[derive(Debug)]
@@ -304,7 +304,7 @@ impl Peer {
     /// How this peer is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.context.slot.status()
+        self.context.current.status()
     }
 
     /// What happens to this peer from now on.
@@ -327,8 +327,8 @@ impl Peer {
     pub async fn close(self) -> Result<(), CloseError> {
         #[cfg(unix)]
         self.mounts.end().await;
-        let was_published = self.context.slot.expect_nobody();
-        if let Some(session) = self.context.slot.session() {
+        let was_published = self.context.current.expect_nobody();
+        if let Some(session) = self.context.current.session() {
             session.say_goodbye();
         }
         self.context.runtime.cancel.cancel();
@@ -369,7 +369,7 @@ impl Peer {
     /// Expects `remote` from now on. No session with a former peer is taken up again. `true` if
     /// there is a session with `remote` already.
     fn engage(&self, remote: Fingerprint, after_loss: AfterLoss) -> Result<bool, ConnectError> {
-        let is_connected = self.context.slot.expect(remote, after_loss)?;
+        let is_connected = self.context.current.expect(remote, after_loss)?;
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, former)) = keeper.take_if(|(kept, _)| *kept != remote) {
             former.cancel();
@@ -381,13 +381,13 @@ impl Peer {
     /// one, and without a keeper of an earlier call, a later session is not taken up again when it
     /// is lost.
     fn settle(&self, remote: Fingerprint) -> bool {
-        if self.context.slot.is_connected_to(remote) {
+        if self.context.current.is_connected_to(remote) {
             self.keep(remote);
             return true;
         }
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         if keeper.as_ref().is_none_or(|(kept, _)| *kept != remote) {
-            self.context.slot.set_after_loss(remote, AfterLoss::LeaveIt);
+            self.context.current.set_after_loss(remote, AfterLoss::LeaveIt);
         }
         false
     }
@@ -397,7 +397,9 @@ impl Peer {
         if keeper.as_ref().is_some_and(|(kept, _)| *kept == remote) {
             return;
         }
-        self.context.slot.set_after_loss(remote, AfterLoss::TakeUpAgain);
+        self.context
+            .current
+            .set_after_loss(remote, AfterLoss::TakeUpAgain);
         let cancel = self.context.runtime.cancel.child_token();
         let (context, ending) = (self.context.clone(), cancel.clone());
         self.context.runtime.spawn(async move {
@@ -450,7 +452,7 @@ impl Drop for Peer {
         self.mounts.end_now();
         self.context.runtime.cancel.cancel();
         self.share.demand.close();
-        if let Some(session) = self.context.slot.session() {
+        if let Some(session) = self.context.current.session() {
             session.end(DisconnectReason::Closed);
         }
     }

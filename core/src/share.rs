@@ -38,7 +38,7 @@ use crate::catalog::{Catalog, CatalogEvent, EntryId};
 use crate::identity::Fingerprint;
 use crate::limits::STALE_CONTENTS_MAX;
 use crate::runtime::Runtime;
-use crate::store::{Depot, ReceivedLinks, Source};
+use crate::store::{PeerStore, ReceivedLinks, Source};
 use crate::transfer::Demand;
 use rereads::Rereads;
 
@@ -46,7 +46,7 @@ use rereads::Rereads;
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(crate) runtime: Runtime,
-    pub(crate) depot: Option<Depot>,
+    pub(crate) peer_store: Option<PeerStore>,
     pub(crate) demand: Demand,
     owner: Fingerprint,
     files: Mutex<Files>,
@@ -63,7 +63,7 @@ pub(crate) struct Share {
 /// What a share is made of.
 pub(crate) struct ShareParts {
     pub(crate) catalog: Catalog,
-    pub(crate) depot: Option<Depot>,
+    pub(crate) peer_store: Option<PeerStore>,
     pub(crate) demand: Demand,
     pub(crate) runtime: Runtime,
 }
@@ -74,7 +74,7 @@ impl Share {
         let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
         let share = Arc::new(Self {
             runtime: parts.runtime,
-            depot: parts.depot,
+            peer_store: parts.peer_store,
             demand: parts.demand,
             owner,
             files: Mutex::new(Files::new(parts.catalog)),

@@ -7,13 +7,13 @@
 //! catalog and no peers.
 
 mod cached;
-mod depot;
 mod hashing;
 mod local_link;
 mod local_names;
 mod no_follow;
 mod outline;
 mod part_file;
+mod peer_store;
 mod placed;
 mod positioned;
 mod removal;
@@ -21,8 +21,6 @@ mod source;
 mod store_error;
 
 pub(crate) use cached::{Cached, blocks_within, groups_of};
-pub(crate) use depot::Depot;
-pub use depot::DepotError;
 pub(crate) use hashing::hash_file;
 pub(crate) use local_link::{LinkFate, Links, ReceivedLinks};
 pub use local_names::NameFault;
@@ -31,6 +29,8 @@ pub(crate) use outline::{
     BLOCK_LEN, FineOutline, GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len, subtree_value,
 };
 pub(crate) use part_file::{Attributes, Destination, Guard, PartFile, Published, publish_all};
+pub(crate) use peer_store::PeerStore;
+pub use peer_store::PeerStoreError;
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
 #[cfg(unix)]

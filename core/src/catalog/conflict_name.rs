@@ -4,9 +4,9 @@
 //! Deterministic, so that both peers show the same name. If a name is taken or had to be cut, the
 //! next attempt holds more of the version's identity.
 
-use super::dot::Dot;
 use super::share_path::Name;
 use super::state::EntryId;
+use super::version_vector::Dot;
 use crate::limits::{CONFLICT_EXTENSION_LEN_MAX, SHARE_NAME_LEN_MAX};
 
 const MARK: &str = " (conflict ";

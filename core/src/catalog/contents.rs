@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::Catalog;
-use super::dot::Dot;
 use super::key::EntryKey;
 use super::state::{ContentId, EntryId, Kind, Version};
+use super::version_vector::Dot;
 use super::view::Shown;
 
 impl Version {

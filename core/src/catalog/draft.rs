@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Catalog;
-use super::dot::{Dot, ReplicaId};
 use super::error::CatalogError;
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind, Place, Version};
+use super::version_vector::{Dot, ReplicaId};
 use super::view::{Item, LeafGroup};
 use crate::identity::Fingerprint;
 use crate::limits::{ENTRY_VERSIONS_OWN_MAX, RIVALS_REMADE_MAX};
@@ -188,7 +188,7 @@ impl<'a> Draft<'a> {
     }
 
     fn tombstone(&self, folder: &[EntryId], name: &Name) -> Option<EntryId> {
-        let tree = &self.catalog.tree;
+        let tree = &self.catalog.folders;
         let mut named = self.catalog.named_in(folder, name.as_str());
         named.find(|id| !tree.is_visible(*id) && !tree.is_lifted(*id) && self.has_room(*id))
     }
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
     /// As [`Draft::add_version`], whatever else is under that name.
     fn put_beside(&mut self, id: EntryId, version: Version) -> Result<EntryId, CatalogError> {
         if let Some(full) = self.state(id).filter(|_| !self.has_room(id)) {
-            let parent = self.catalog.tree.shown_parent(id, &full.place);
+            let parent = self.catalog.folders.shown_parent(id, &full.place);
             return self.make_entry(parent, full.place.name.clone(), version);
         }
         let dot = self.next_dot_on(id)?;
@@ -309,7 +309,7 @@ impl<'a> Draft<'a> {
             state.versions.retain(|_, version| version.kind != Kind::Folder)
         });
         let mut inside = HashSet::new();
-        self.catalog.tree.add_with_descendants(id, &mut inside);
+        self.catalog.folders.add_with_descendants(id, &mut inside);
         inside.remove(&id);
         for id in inside {
             self.edit(id, |state| state.versions.clear());
@@ -343,7 +343,7 @@ impl<'a> Draft<'a> {
                 continue;
             }
             if let Some(folder) = self.remake(id, parent, &name)? {
-                let tree = &self.catalog.tree;
+                let tree = &self.catalog.folders;
                 let inside = tree.children(id).filter(|(_, child)| tree.is_visible(*child));
                 open.extend(inside.map(|(name, child)| (child, folder, name.clone())));
             }
@@ -393,7 +393,7 @@ impl<'a> Draft<'a> {
     /// Writes down that the entries of a cycle are at the top, before another move opens the cycle
     /// and they would jump.
     pub(super) fn settle_lifted(&mut self) -> Result<(), CatalogError> {
-        let lifted = self.catalog.tree.lifted();
+        let lifted = self.catalog.folders.lifted();
         let places: Vec<_> = lifted
             .filter(|id| self.can_put(*id))
             .filter_map(|id| Some((id, self.catalog.state(id)?.place.name.clone())))

@@ -7,12 +7,12 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Catalog;
-use super::dot::Dot;
 use super::draft::{Draft, Drafted, FOLDER};
 use super::error::CatalogError;
 use super::revise::Holding;
 use super::share_path::SharePath;
 use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
+use super::version_vector::Dot;
 use super::view::{Body, Item, LeafGroup};
 use crate::identity::Fingerprint;
 use crate::limits::SHARED_MODE_MAX;
@@ -112,7 +112,7 @@ impl Catalog {
                 let mut all = HashSet::new();
                 entries
                     .into_iter()
-                    .for_each(|id| self.tree.add_with_descendants(id, &mut all));
+                    .for_each(|id| self.folders.add_with_descendants(id, &mut all));
                 all.into_iter().collect()
             }
         }
@@ -147,7 +147,7 @@ impl Catalog {
     }
 
     pub(super) fn are_empty(&self, folder: &[EntryId]) -> bool {
-        !folder.iter().any(|id| self.tree.has_visible_children(*id))
+        !folder.iter().any(|id| self.folders.has_visible_children(*id))
     }
 
     /// Notes that `holder` has the bytes of one version. No change if that version has been

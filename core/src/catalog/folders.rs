@@ -25,7 +25,7 @@ impl<'a> Folder<'a> {
         let is_large = entries.len() > FOLDER_ENTRIES_ASKED_MAX;
         let gathered = is_large.then(|| {
             let mut gathered: HashMap<_, Vec<_>> = HashMap::new();
-            for (name, id) in entries.iter().flat_map(|entry| catalog.tree.children(*entry)) {
+            for (name, id) in entries.iter().flat_map(|entry| catalog.folders.children(*entry)) {
                 gathered.entry(name.as_str()).or_default().push(id);
             }
             gathered
@@ -53,7 +53,7 @@ impl<'a> Folder<'a> {
     /// Whether anything visible has that name.
     pub(super) fn is_claimed(&self, name: &Name) -> bool {
         let named = self.named(name.as_str());
-        named.into_iter().any(|id| self.catalog.tree.is_visible(id))
+        named.into_iter().any(|id| self.catalog.folders.is_visible(id))
     }
 }
 

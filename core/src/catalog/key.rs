@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Catalog;
-use super::dot::Dot;
 use super::folders::{Folder, Folders};
 use super::share_path::SharePath;
 use super::state::EntryId;
+use super::version_vector::Dot;
 use super::view::{Item, LeafGroup, Shown, Slot};
 use super::visible_changes::KnownPaths;
 
@@ -98,7 +98,7 @@ impl Catalog {
         let path = self.path_of(id, &mut KnownPaths::default())?;
         let parent = path.parent();
         let mut folder = self.folder_at(parent.as_ref()).unwrap_or_default();
-        let own = self.tree.link_of(id)?.parent;
+        let own = self.folders.link_of(id)?.parent;
         if !folder.contains(&own) {
             folder.push(own);
         }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::Catalog;
+use super::capacity::Capacity;
 use super::draft::Draft;
 use super::error::{CatalogError, StateFault};
 use super::events::{CatalogEvent, News};
-use super::room::Room;
 use super::state::{EntryId, EntryState, Version};
 use super::visible_changes::Difference;
 use crate::limits::MERGE_PIECE_ENTRIES_MAX;
@@ -43,8 +43,8 @@ impl Batch {
 impl Catalog {
     /// Merges states of entries that another catalog gave out, in any order, any number of times.
     ///
-    /// Returns the visible changes. A batch that holds an invalid state, or for which there is no
-    /// room, is refused whole, and nothing changes.
+    /// Returns the visible changes. A batch that holds an invalid state, or that does not fit,
+    /// is refused whole, and nothing changes.
     pub fn merge(&mut self, states: Vec<(EntryId, EntryState)>) -> Result<Vec<CatalogEvent>, CatalogError> {
         let Batch { states, mut left_out } = self.checked(states)?;
         left_out.take().map_or(Ok(()), Err)?;
@@ -66,10 +66,10 @@ impl Catalog {
                 None => batch.push_back((id, state)),
             }
         }
-        let (mut room, mut left_out) = (Room::of(self), None);
+        let (mut capacity, mut left_out) = (Capacity::of(self), None);
         batch.retain(|(id, state)| match self.joined(*id, Cow::Borrowed(state)) {
             Ok(joined) => {
-                room.take(id, &joined);
+                capacity.take(id, &joined);
                 true
             }
             Err(error) => {
@@ -77,7 +77,7 @@ impl Catalog {
                 false
             }
         });
-        room.check()?;
+        capacity.check()?;
         Ok(Batch {
             states: batch,
             left_out,
@@ -156,8 +156,8 @@ impl Catalog {
         gone.map(|(_, version)| version.clone()).collect()
     }
 
-    /// Adds versions that were undone to what is merged, as changes of ours. If they have no room,
-    /// they stay undone.
+    /// Adds versions that were undone to what is merged, as changes of ours. If they do not fit, they
+    /// stay undone.
     fn renew(&self, merged: &mut Merged, undone: Vec<(EntryId, Version)>) {
         let entries: Vec<_> = undone.iter().map(|(id, _)| *id).collect();
         if let Ok(drafted) = Draft::renewing(self, &merged.states, undone) {

@@ -7,13 +7,13 @@
 
 use super::Catalog;
 use super::conflict_name::conflict_name;
-use super::dot::Dot;
 use super::draft::Draft;
 use super::edit::{Change, checked};
 use super::error::CatalogError;
 use super::key::{EntryKey, Spot};
 use super::share_path::SharePath;
 use super::state::{EntryId, Kind, Version};
+use super::version_vector::Dot;
 use super::view::{LeafGroup, Shown};
 
 /// Whether this peer has the bytes of a version that it makes.

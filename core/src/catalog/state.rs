@@ -10,10 +10,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::dot::{Dot, Seen};
 use super::error::StateFault;
 use super::link_target::LinkTarget;
 use super::share_path::Name;
+use super::version_vector::{Dot, Seen};
 use crate::identity::Fingerprint;
 use crate::limits::{
     ENTRY_LEN, ENTRY_REPLICAS_MAX, ENTRY_VERSIONS_MAX, FILE_LEN_MAX, HOLDER_LEN, REPLICA_LEN,

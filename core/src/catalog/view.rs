@@ -1,4 +1,4 @@
-//! The visible tree: what people see at which path. A pure function of the replicated states.
+//! The visible folders: what people see at which path. A pure function of the replicated states.
 //!
 //! Owns the rules for names that several entries or versions claim. Folders of one name are shown
 //! as one folder. A folder takes precedence over a leaf, which is a file or a link. Among leaves
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Catalog;
 use super::conflict_name::{conflict_name, may_be_conflict_name};
-use super::dot::Dot;
 use super::folders::{Folder, Folders};
 use super::link_target::LinkTarget;
 use super::share_path::{Name, SharePath};
 use super::state::{ContentId, EntryId, FileVersion, Kind, LinkVersion, Version};
+use super::version_vector::Dot;
 use crate::identity::Fingerprint;
 
 /// One visible file, link or folder.
@@ -228,7 +228,7 @@ impl Catalog {
         let mut items = BTreeMap::new();
         let mut copies = Vec::new();
         let mut named: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (name, id) in entries.iter().flat_map(|entry| self.tree.children(*entry)) {
+        for (name, id) in entries.iter().flat_map(|entry| self.folders.children(*entry)) {
             named.entry(name).or_default().push(id);
         }
         for (name, ids) in named {
@@ -270,7 +270,9 @@ impl Catalog {
 
     /// All entries called `name` in any of the entries of a folder, tombstones included.
     pub(super) fn named_in(&self, folder: &[EntryId], name: &str) -> impl Iterator<Item = EntryId> {
-        folder.iter().flat_map(move |entry| self.tree.named(*entry, name))
+        folder
+            .iter()
+            .flat_map(move |entry| self.folders.named(*entry, name))
     }
 
     /// What claims a name in a folder.
@@ -303,7 +305,7 @@ impl Catalog {
             .state(id)
             .into_iter()
             .flat_map(|state| state.versions.values());
-        self.tree.has_visible_children(id) || versions.any(|version| version.kind == Kind::Folder)
+        self.folders.has_visible_children(id) || versions.any(|version| version.kind == Kind::Folder)
     }
 
     fn group_leaves(&self, id: EntryId, groups: &mut BTreeMap<Body, LeafGroup>) {

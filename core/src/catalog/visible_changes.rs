@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Catalog;
 use super::events::{Fact, Location, News};
+use super::folder_index::Life;
 use super::folders::Folders;
 use super::key::EntryKey;
 use super::share_path::{Name, SharePath};
 use super::state::{EntryId, EntryState, Kind};
 use super::step_count::step;
-use super::tree::Life;
 use super::view::Item;
 use crate::limits::SHARE_DEPTH_MAX;
 
@@ -72,10 +72,10 @@ impl Catalog {
             .iter()
             .filter(|(id, state)| old_place(id) != Some(&state.place))
         {
-            self.tree.add_with_descendants(*id, &mut affected);
+            self.folders.add_with_descendants(*id, &mut affected);
             // It leaves a cycle, and the entry that was lifted for that cycle goes down again.
-            if let Some(lifted) = self.tree.lifted_for(*id) {
-                self.tree.add_with_descendants(lifted, &mut affected);
+            if let Some(lifted) = self.folders.lifted_for(*id) {
+                self.folders.add_with_descendants(lifted, &mut affected);
             }
         }
         let mut above = [HashSet::new(), HashSet::new()];
@@ -92,7 +92,7 @@ impl Catalog {
 
     /// The folder in which an entry is shown, and whether the entry is alive.
     fn place_before(&self, id: EntryId) -> Option<(EntryId, Life)> {
-        self.tree.link_of(id).map(|link| (link.parent, link.life))
+        self.folders.link_of(id).map(|link| (link.parent, link.life))
     }
 
     /// The same after the new states, but before cycles are searched for.
@@ -105,8 +105,8 @@ impl Catalog {
     /// The names that visible entries claim, whether they are shown there or not.
     fn claims_of(&self, entries: &HashSet<EntryId>) -> Claims {
         let mut by_parent: HashMap<EntryId, BTreeSet<Name>> = HashMap::new();
-        for id in entries.iter().filter(|id| self.tree.is_visible(**id)) {
-            if let Some(link) = self.tree.link_of(*id) {
+        for id in entries.iter().filter(|id| self.folders.is_visible(**id)) {
+            if let Some(link) = self.folders.link_of(*id) {
                 by_parent
                     .entry(link.parent)
                     .or_default()
@@ -140,7 +140,7 @@ impl Catalog {
             if let Some(reached) = known.of(next) {
                 break reached;
             }
-            let Some(link) = self.tree.link_of(next) else {
+            let Some(link) = self.folders.link_of(next) else {
                 break Reached::Nowhere;
             };
             if trail.len() == SHARE_DEPTH_MAX {

@@ -58,7 +58,7 @@ impl Mounts {
 
     /// A file system that is mounted nowhere.
     pub(crate) fn file_system(&self) -> Result<FileSystem, MountError> {
-        if self.share.depot.is_none() {
+        if self.share.peer_store.is_none() {
             return Err(MountError::NoStore);
         }
         if self.share.runtime.cancel.is_cancelled() {

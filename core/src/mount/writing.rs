@@ -125,11 +125,11 @@ impl ShareView {
             || self.share.is_read_elsewhere(&before.content)
     }
 
-    /// Turns a file of the store into a working file. A fetched file leaves the depot.
+    /// Turns a file of the store into a working file. A fetched file leaves the peer store.
     fn take_over_file(&self, before: &Before, local: &LocalFile, keep: Keep) -> Result<Working, FsError> {
         let (source, store) = (&local.source, self.share.written_dir()?);
         let is_needed = self.is_needed(before, local);
-        if source.owner == Owner::Depot && !self.share.release_fetched(&before.content) {
+        if source.owner == Owner::PeerStore && !self.share.release_fetched(&before.content) {
             return Err(FsError::Changed);
         }
         if is_needed {

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::health::HealthConfig;
 use crate::identity::Identity;
 use crate::limits::{
-    CATALOG_LEN_MAX, CONNECT_TIMEOUT, DEPOT_FETCHED_LEN_MAX, INITIATOR_PATIENCE, READ_PATIENCE,
+    CATALOG_LEN_MAX, CONNECT_TIMEOUT, INITIATOR_PATIENCE, PEER_STORE_FETCHED_LEN_MAX, READ_PATIENCE,
 };
 use crate::reconnect::ReconnectConfig;
 use crate::rendezvous::RelayTimeouts;
@@ -69,7 +69,7 @@ impl PeerConfig {
             initiator_patience: INITIATOR_PATIENCE,
             read_patience: READ_PATIENCE,
             store: None,
-            fetched_len_max: DEPOT_FETCHED_LEN_MAX,
+            fetched_len_max: PEER_STORE_FETCHED_LEN_MAX,
             catalog_len_max: CATALOG_LEN_MAX,
         }
     }

@@ -23,10 +23,10 @@ use crate::session::wire::Purpose;
 
 /// Connects to `remote`, which is expected, through the relay.
 pub(crate) async fn connect(context: &Arc<Context>, remote: Fingerprint) -> Result<(), ConnectError> {
-    context.slot.set_searching(SessionState::Connecting);
+    context.current.set_searching(SessionState::Connecting);
     let outcome = find(context, remote).await;
     if outcome.is_err() {
-        context.slot.set_searching(SessionState::Disconnected);
+        context.current.set_searching(SessionState::Disconnected);
     }
     outcome
 }
@@ -81,7 +81,7 @@ pub(crate) async fn dialled_by(context: &Context, remote: Fingerprint) {
             .is_some_and(|session| session.remote == remote && !session.has_ended())
     };
     // The slot lives as long as the peer, so waiting can't fail.
-    drop(context.slot.watch_session().wait_for(connected).await);
+    drop(context.current.watch_session().wait_for(connected).await);
 }
 
 /// Looks up and dials until it works; leaves the latest error in `last`.
@@ -138,6 +138,6 @@ pub(crate) async fn dial(
         .dialler(remote)?
         .dial(addresses, Purpose::Control)
         .await?;
-    context.slot.remember_addresses(addresses);
+    context.current.remember_addresses(addresses);
     context.install(lane, Initiator::Us)
 }

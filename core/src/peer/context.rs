@@ -1,4 +1,4 @@
-//! What the tasks of one running peer have in common: its share, its session slot, and what they
+//! What the tasks of one running peer have in common: its share, its current session, and what they
 //! need to find and reach the other peer.
 //!
 //! Owns only the logic that needs more than one of these parts.
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::contact::Contact;
+use super::current_session::CurrentSession;
 use super::dialling::Dialling;
 use super::event::{Event, Events, Initiator};
 use super::session::Session;
-use super::slot::SessionSlot;
 use crate::catalog::{CatalogEvent, EntryId, SharePath};
 use crate::health::HealthConfig;
 use crate::identity::Fingerprint;
@@ -29,7 +29,7 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) contact: Contact,
     pub(crate) dialling: Dialling,
-    pub(crate) slot: SessionSlot,
+    pub(crate) current: CurrentSession,
     pub(crate) share: Arc<Share>,
 }
 
@@ -54,7 +54,7 @@ impl Context {
     ) -> Result<Arc<Session>, SessionError> {
         let address = lane.address;
         let (session, engine) = Session::new(self, lane, initiator);
-        if !self.slot.put(&session) {
+        if !self.current.put(&session) {
             return Err(SessionError::NotExpected { address });
         }
         engine.run();
@@ -64,7 +64,7 @@ impl Context {
 
 impl Hooks for Context {
     fn announce(&self, entries: Vec<EntryId>) {
-        if let Some(session) = self.slot.session() {
+        if let Some(session) = self.current.session() {
             session.outgoing.mark(entries);
         }
     }

@@ -28,7 +28,7 @@ impl FetchEvents for Context {
     }
 
     fn corrupt(&self, content: ContentId) {
-        if let Some(session) = self.slot.session() {
+        if let Some(session) = self.current.session() {
             session.report_stale_soon(content);
         }
     }

@@ -13,7 +13,7 @@ use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
-use crate::store::{DepotError, StoreError};
+use crate::store::{PeerStoreError, StoreError};
 
 /// Why a peer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum StartError {
     Relay(#[from] RelayError),
     /// The store can't be used.
     #[error(transparent)]
-    Store(#[from] DepotError),
+    Store(#[from] PeerStoreError),
     /// TLS can't be prepared.
     #[error(transparent)]
     Session(#[from] SessionError),

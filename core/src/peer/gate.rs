@@ -1,9 +1,9 @@
 //! Which lanes of the other peer are welcome.
 //!
 //! A peer that sends a hello was expected when its key was checked. This peer may expect another
-//! one since, so the key is compared again here, and once more under the lock of the session slot.
-//! A new control lane replaces the present session: the other side would not dial if it still had
-//! one. Only when both dial at the same moment, the initiator's dial has precedence.
+//! one since, so the key is compared again here, and once more under the lock of the current
+//! session. A new control lane replaces the present session: the other side would not dial if it
+//! still had one. Only when both dial at the same moment, the initiator's dial has precedence.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::session::{RefusalReason, SessionError};
 impl Gate for Context {
     async fn knock(self: Arc<Self>, lane: KnockingLane) {
         let remote = lane.remote();
-        if self.slot.expected.current() != Some(remote) {
+        if self.current.expected.current() != Some(remote) {
             // As in the handshake, a peer that is not expected gets no answer.
             tracing::debug!(
                 peer = remote.fmt_short(),
@@ -54,7 +54,7 @@ impl Context {
         requester: Requester,
     ) -> Result<(), SessionError> {
         let Some(session) = self
-            .slot
+            .current
             .session()
             .filter(|session| session.id.0 == id && !session.has_ended())
         else {

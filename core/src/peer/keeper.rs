@@ -25,7 +25,7 @@ pub(crate) async fn keep(context: Arc<Context>, remote: Fingerprint) {
 /// Each time a session is lost, connects the pair again. If sessions break as soon as they are
 /// made, each attempt waits longer.
 async fn keep_connected(context: &Arc<Context>, remote: Fingerprint) {
-    let mut status = context.slot.watch_status();
+    let mut status = context.current.watch_status();
     let mut broken_soon = 0;
     loop {
         // The status lives as long as the peer, so waiting can't fail.
@@ -92,7 +92,7 @@ impl<'a> Reconnecting<'a> {
             context,
             remote,
             machine,
-            known: context.slot.known_addresses(),
+            known: context.current.known_addresses(),
             looked_up: Vec::new(),
             step: None,
         }
@@ -121,7 +121,7 @@ impl<'a> Reconnecting<'a> {
             ReconnectAction::Abandon => self.step = None,
             ReconnectAction::Reconnected { .. } => return true,
             ReconnectAction::GiveUp { attempt_count } => {
-                self.context.slot.set_searching(SessionState::Disconnected);
+                self.context.current.set_searching(SessionState::Disconnected);
                 self.context.events.emit(Event::ReconnectFailed {
                     attempts: attempt_count,
                 });

@@ -82,11 +82,11 @@ async fn work_with<W: LaneWork>(
 
 /// The session, or the next one if it is being taken up again.
 async fn live_session(context: &Context) -> Result<Arc<Session>, Option<SessionError>> {
-    let mut slot = context.slot.watch_session();
+    let mut slot = context.current.watch_session();
     let live = |slot: &Option<Arc<Session>>| slot.as_ref().is_some_and(|session| !session.has_ended());
-    let mut status = context.slot.watch_status();
+    let mut status = context.current.watch_status();
     let waiting = async {
-        // The state changes before others see the slot empty, so a lost session never looks
+        // The state changes before others see no session, so a lost session never looks
         // abandoned.
         tokio::select! {
             biased;

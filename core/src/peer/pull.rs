@@ -250,8 +250,8 @@ async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> 
     let copying = move || {
         let clock = &share.runtime.clock;
         copy_local(&local, share.as_ref(), clock);
-        if let Some(depot) = &share.depot {
-            copy_fetched(&local, depot, clock);
+        if let Some(peer_store) = &share.peer_store {
+            copy_fetched(&local, peer_store, clock);
         }
     };
     // Fails only if copying panicked; then the lanes fetch the files.
@@ -333,7 +333,7 @@ fn may_have_new_version(failure: &FileFailure) -> bool {
 /// Waits for the catalog to show another content under the name of `wanted`.
 async fn new_version(context: &Arc<Context>, wanted: &Wanted, failure: &FileFailure) -> Option<SharedFile> {
     let content = wanted.file.content;
-    if let (FileFailure::Corrupt, Some(session)) = (failure, context.slot.session()) {
+    if let (FileFailure::Corrupt, Some(session)) = (failure, context.current.session()) {
         session.report_stale(content).await;
     }
     let mut events = context.events.subscribe();

@@ -50,7 +50,7 @@ pub(crate) struct Session {
     has_stalled: AtomicBool,
 }
 
-/// A session's control lane before its tasks run: they start only when the session is in its slot.
+/// A session's control lane before its tasks run: they start only when it is the current session.
 /// Otherwise a change that is made before that would be lost.
 pub(crate) struct Engine {
     session: Arc<Session>,
@@ -251,7 +251,7 @@ impl Session {
             }
         }
         self.end(DisconnectReason::Closed);
-        context.slot.take_out(&self);
+        context.current.take_out(&self);
     }
 
     fn act(&self, context: &Context, actions: Vec<HealthAction>) {
@@ -259,7 +259,7 @@ impl Session {
             match action {
                 HealthAction::SendPing { nonce } => self.send_soon(ControlMessage::Ping { nonce }),
                 HealthAction::StateChanged { from, to } => {
-                    context.slot.status_changed(|status| status.health = Some(to));
+                    context.current.status_changed(|status| status.health = Some(to));
                     context.events.emit(Event::HealthChanged { from, to });
                 }
                 HealthAction::Disconnect => self.end(DisconnectReason::Unresponsive),
@@ -269,7 +269,7 @@ impl Session {
 
     fn note_heartbeat(&self, context: &Context, round_trip: Duration) {
         context
-            .slot
+            .current
             .status_changed(|status| status.round_trip = Some(round_trip));
         context.events.emit(Event::Heartbeat { round_trip });
     }

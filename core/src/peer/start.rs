@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 use super::config::{Listen, PeerConfig};
 use super::contact::Contact;
 use super::context::{Context, Timing};
+use super::current_session::CurrentSession;
 use super::dialling::Dialling;
 use super::error::StartError;
 use super::event::Events;
-use super::slot::SessionSlot;
 use crate::catalog::{Catalog, ReplicaId};
 use crate::identity::{Fingerprint, Identity};
 use crate::rendezvous::RelayClient;
@@ -22,7 +22,7 @@ use crate::session::listener::Listener;
 use crate::session::tls::{Expected, TlsIdentity};
 use crate::session::{SessionError, addresses};
 use crate::share::{Share, ShareParts};
-use crate::store::Depot;
+use crate::store::PeerStore;
 use crate::transfer::Demand;
 
 /// Starts a peer; also returns the address that it listens on.
@@ -54,7 +54,7 @@ pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, Socke
     let (clock, events) = (config.clock, Events::new());
     let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
         fingerprint,
-        slot: SessionSlot::new(fingerprint, expected, events.clone()),
+        current: CurrentSession::new(fingerprint, expected, events.clone()),
         events,
         timing: Timing {
             health: config.health,
@@ -91,18 +91,18 @@ async fn share_parts(
     };
     Ok(ShareParts {
         catalog: Catalog::new(replica).with_len_max(config.catalog_len_max),
-        depot: open_depot(config).await?,
+        peer_store: open_peer_store(config).await?,
         demand: Demand::new(config.read_patience),
         runtime: runtime.clone(),
     })
 }
 
-async fn open_depot(config: &PeerConfig) -> Result<Option<Depot>, StartError> {
+async fn open_peer_store(config: &PeerConfig) -> Result<Option<PeerStore>, StartError> {
     let Some(dir) = config.store.clone() else {
         return Ok(None);
     };
     let len_max = config.fetched_len_max;
-    let opened = tokio::task::spawn_blocking(move || Depot::open(&dir, len_max)).await;
+    let opened = tokio::task::spawn_blocking(move || PeerStore::open(&dir, len_max)).await;
     Ok(Some(opened.map_err(|e| StartError::Socket {
         source: std::io::Error::other(e),
     })??))

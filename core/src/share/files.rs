@@ -365,13 +365,14 @@ impl Files {
         noted
     }
 
-    /// Notes that the content of `file` may be held soon, in the depot at `path`.
+    /// Notes that the content of `file` may be held soon, in the peer store at `path`.
     pub(crate) fn expect_content(&mut self, file: &SharedFile, path: &Path) {
         self.held_for.entry(file.content).or_default().insert(file.entry);
         self.grants.grant(file.content, path, file.entry);
     }
 
-    /// Serves a content that is whole in the depot from now on, and lets pulls copy it from there.
+    /// Serves a content that is whole in the peer store from now on, and lets pulls copy it from
+    /// there.
     /// Does nothing if the entry that it was fetched for is gone.
     pub(crate) fn hold_cached(&mut self, cached: &Cached) -> Result<(), SourceError> {
         let content = cached.content();
@@ -385,7 +386,7 @@ impl Files {
         Ok(())
     }
 
-    /// Forgets a content of the depot that is about to go.
+    /// Forgets a content of the peer store that is about to go.
     pub(crate) fn forget_cached(&mut self, cached: &Cached) {
         self.forget_path(&cached.content(), cached.path());
     }

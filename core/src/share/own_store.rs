@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{RemoteFile, Share, SharedFile};
 use crate::catalog::ContentId;
-use crate::store::{Depot, Source};
+use crate::store::{PeerStore, Source};
 
 impl Share {
     /// The folder for what is written through mounts.
@@ -30,15 +30,19 @@ impl Share {
         }
     }
 
-    /// Whether a reader has the content open in the depot, where it is being fetched or was.
+    /// Whether a reader has the content open in the peer store, where it is being fetched or was.
     pub(crate) fn is_read_elsewhere(&self, content: &ContentId) -> bool {
-        self.depot.as_ref().is_some_and(|depot| depot.is_held(content))
+        self.peer_store
+            .as_ref()
+            .is_some_and(|peer_store| peer_store.is_held(content))
     }
 
-    /// Takes the file of a fetched content out of the depot, to be written. `false` while a reader
-    /// has it open.
+    /// Takes the file of a fetched content out of the peer store, to be written. `false` while a
+    /// reader has it open.
     pub(crate) fn release_fetched(&self, content: &ContentId) -> bool {
-        self.depot.as_ref().is_none_or(|depot| depot.release(content))
+        self.peer_store
+            .as_ref()
+            .is_none_or(|peer_store| peer_store.release(content))
     }
 
     /// The place of a file's content in the store; once it is complete, it is a source like any
@@ -54,13 +58,13 @@ impl Share {
 
     /// Removes fetched contents that nothing uses, when they take too much room.
     pub(crate) fn trim(&self) {
-        let trimmed = self.depot.iter().flat_map(Depot::trim);
+        let trimmed = self.peer_store.iter().flat_map(PeerStore::trim);
         for cached in trimmed {
             self.files().forget_cached(&cached);
         }
     }
 
-    fn own_store(&self) -> io::Result<&Depot> {
-        self.depot.as_ref().ok_or(io::ErrorKind::Unsupported.into())
+    fn own_store(&self) -> io::Result<&PeerStore> {
+        self.peer_store.as_ref().ok_or(io::ErrorKind::Unsupported.into())
     }
 }

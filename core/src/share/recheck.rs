@@ -109,7 +109,7 @@ impl Share {
         }
         match stale.owner {
             Owner::User => self.reread(stale),
-            Owner::Depot | Owner::Mount => self.check_owned(stale),
+            Owner::PeerStore | Owner::Mount => self.check_owned(stale),
         }
     }
 

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::depot::Shelf;
 use super::outline::{BLOCK_LEN, FineOutline, GROUP_LEN, Outline, group_count, group_len};
+use super::peer_store::Shelf;
 use super::{read_exact_at, write_all_at};
 use crate::catalog::ContentId;
 use crate::limits::FINE_OUTLINES_KEPT_MAX;
@@ -43,7 +43,7 @@ pub(crate) struct Cached {
 /// The device and the inode of a file, where the system has them.
 type FileId = (u64, u64);
 
-/// The disk and memory that the contents of a depot take.
+/// The disk and memory that the contents of a peer store take.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     /// Bytes of disk.
@@ -52,12 +52,12 @@ pub(super) struct Usage {
     pub(super) outlines_len: AtomicU64,
 }
 
-/// The depot that a content is in.
+/// The peer store that a content is in.
 #[derive(Debug, Default)]
 pub(super) struct Home {
-    /// The disk and memory that all contents of the same depot take.
+    /// The disk and memory that all contents of the same peer store take.
     pub(super) usage: Arc<Usage>,
-    /// Where the content is kept once some of it is here; gone with the depot.
+    /// Where the content is kept once some of it is here; gone with the peer store.
     pub(super) shelf: Weak<Mutex<Shelf>>,
     /// The content itself.
     pub(super) this: Weak<Cached>,
@@ -264,13 +264,13 @@ impl Drop for Cached {
             return;
         }
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(%error, "could not remove a file of the depot");
+            tracing::debug!(%error, "could not remove a file of the peer store");
         }
     }
 }
 
 impl Home {
-    /// Some of the content is here, so the depot keeps it from now on.
+    /// Some of the content is here, so the peer store keeps it from now on.
     fn put_on_shelf(&self) {
         if let (Some(shelf), Some(this)) = (self.shelf.upgrade(), self.this.upgrade()) {
             lock(&shelf).keep(this);

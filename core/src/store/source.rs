@@ -65,8 +65,8 @@ impl FileStamp {
 pub(crate) enum Owner {
     /// A file of the user, who may edit it: its new content is shared.
     User,
-    /// The depot's file, which is never edited. If it has changed, it is useless.
-    Depot,
+    /// The peer store's file, which is never edited. If it has changed, it is useless.
+    PeerStore,
     /// A mount's file. The mount shares its new content when it is closed, and needs the file no
     /// longer once the content has no entry.
     Mount,
@@ -220,13 +220,13 @@ impl Source {
         })
     }
 
-    /// As [`Source::known`], for a file of the depot.
+    /// As [`Source::known`], for a file of the peer store.
     ///
     /// # Errors
     /// The same.
     pub(crate) fn owned(path: &Path, content: ContentId, outline: Outline) -> Result<Self, SourceError> {
         Ok(Self {
-            owner: Owner::Depot,
+            owner: Owner::PeerStore,
             ..Self::known(path, content, outline)?
         })
     }
@@ -277,7 +277,7 @@ impl Source {
             Owner::User => stamp == self.stamp,
             // Nothing edits it and then sets its time back. But it may be unlinked while it is
             // open, which changes its stamp.
-            Owner::Depot | Owner::Mount => stamp.is_same_content(&self.stamp),
+            Owner::PeerStore | Owner::Mount => stamp.is_same_content(&self.stamp),
         };
         stamp_of(&self.path, file).is_ok_and(is_same)
     }

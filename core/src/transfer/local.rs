@@ -14,7 +14,7 @@ use crate::aligned::AlignedBuffer;
 use crate::clock::Clock;
 use crate::limits::IO_BLOCK_LEN;
 use crate::store::{
-    Cached, Depot, GROUP_LEN, Outline, PartFile, StoreError, group_count, group_len, publish_all,
+    Cached, GROUP_LEN, Outline, PartFile, PeerStore, StoreError, group_count, group_len, publish_all,
     read_exact_at, subtree_value,
 };
 
@@ -68,9 +68,9 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
     Ok((genuine && !queue.is_cancelled()).then_some(part))
 }
 
-/// Copies the groups that `depot` has to the part files of `queue`, and leaves only the others to
-/// the lanes.
-pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
+/// Copies the groups that `peer_store` has to the part files of `queue`, and leaves only the others
+/// to the lanes.
+pub(crate) fn copy_fetched(queue: &Queue, peer_store: &PeerStore, clock: &Clock) {
     let mut buffer = AlignedBuffer::new(usize::try_from(GROUP_LEN).unwrap_or(usize::MAX));
     for index in 0..queue.count() {
         let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
@@ -80,7 +80,7 @@ pub(crate) fn copy_fetched(queue: &Queue, depot: &Depot, clock: &Clock) {
         if queue.is_settled(index) || group_count(file.job.content.len) == 1 {
             continue;
         }
-        let Some(cached) = depot.find(&file.job.content) else {
+        let Some(cached) = peer_store.find(&file.job.content) else {
             continue;
         };
         let Some(outline) = cached.outline() else { continue };

@@ -28,7 +28,7 @@ use crate::store::{
 
 /// What a lane reports to its owner, apart from the readers' answers.
 pub(crate) trait FetchEvents {
-    /// Some of a content was written; the depot may have to be trimmed.
+    /// Some of a content was written; the peer store may have to be trimmed.
     fn stored(&self);
     /// A content is here as a whole.
     fn completed(&self, cached: &Arc<Cached>);

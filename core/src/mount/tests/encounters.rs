@@ -389,7 +389,7 @@ fn twins(alone: &Alone) -> Twins {
         len: FETCHED.len() as u64,
     };
     let share = alone.peer.share();
-    let cached = share.depot.as_ref().unwrap().fetched(content).unwrap();
+    let cached = share.peer_store.as_ref().unwrap().fetched(content).unwrap();
     for name in ["a", "b"] {
         let (name, version) = (
             SharePath::parse(name).unwrap(),

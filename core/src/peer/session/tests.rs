@@ -25,8 +25,8 @@ async fn a_lane_that_is_asked_for_too_often_is_not_dialled_at_once() {
     bob.expect(&alice.fingerprint()).unwrap();
     let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
     alice.connect_directly(&who, &at).await.unwrap();
-    let session = alice.context.slot.session().unwrap();
-    let mut slot = bob.context.slot.watch_session();
+    let session = alice.context.current.session().unwrap();
+    let mut slot = bob.context.current.watch_session();
     let found = timeout(PATIENCE, slot.wait_for(Option::is_some)).await;
     let other = found.unwrap().unwrap().clone().unwrap();
     // As after many messages of this kind: the next turn is far away.
@@ -59,7 +59,7 @@ async fn one_digest_in_a_session_is_answered() {
     // Bob sends his file because of Alice's digest.
     let arrived = async { while !matches!(events.next().await.unwrap(), Event::Catalog(_)) {} };
     timeout(PATIENCE, arrived).await.unwrap();
-    let session = bob.context.slot.session().unwrap();
+    let session = bob.context.current.session().unwrap();
     let empty = Catalog::new(ReplicaId {
         fingerprint: who,
         incarnation: 1,
@@ -85,7 +85,7 @@ async fn a_version_that_comes_back_because_it_was_undone_unseen_is_sent() {
     alice.connect_directly(&who, &at).await.unwrap();
     let arrived = async { while !matches!(events.next().await.unwrap(), Event::Catalog(_)) {} };
     timeout(PATIENCE, arrived).await.unwrap();
-    let session = alice.context.slot.session().unwrap();
+    let session = alice.context.current.session().unwrap();
     assert!(!session.outgoing.has_any());
     let mut states = alice.share.files().catalog.all_states();
     for (_, state) in &mut states {
@@ -108,7 +108,7 @@ async fn a_peer_that_pings_and_never_reads_is_logged_once() {
     bob.expect(&alice.fingerprint()).unwrap();
     let (who, at) = (bob.fingerprint(), [bob.local_addr()]);
     alice.connect_directly(&who, &at).await.unwrap();
-    let session = alice.context.slot.session().unwrap();
+    let session = alice.context.current.session().unwrap();
     let warnings = RecordedLog::of("tandem_core", Level::WARN);
     tracing::subscriber::with_default(warnings.clone(), || {
         for nonce in 0..1000 {

@@ -234,8 +234,8 @@ async fn files_that_are_opened_and_not_read_leave_nothing_behind() {
         file_system.release(opened.unwrap().handle).unwrap();
         file_system.forget(attributes.inode, 1);
     }
-    let depot = peer.share.depot.as_ref().unwrap();
-    assert!(contents.iter().all(|content| depot.find(content).is_none()));
+    let peer_store = peer.share.peer_store.as_ref().unwrap();
+    assert!(contents.iter().all(|content| peer_store.find(content).is_none()));
     assert_eq!(
         std::fs::read_dir(store.path().join("fetched")).unwrap().count(),
         0

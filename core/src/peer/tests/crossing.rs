@@ -89,7 +89,7 @@ async fn a_dial_that_gives_way_waits_for_the_session_that_it_gives_way_to() {
             .context
             .dialling
             .tls
-            .server_config(bob.context.slot.expected.clone())
+            .server_config(bob.context.current.expected.clone())
             .unwrap();
         match decided {
             Decided::Here => {
@@ -141,17 +141,17 @@ async fn a_session_made_after_the_call_has_ended_is_not_taken_up_again() {
         }
         assert_eq!(alice.status().state, SessionState::Disconnected, "{end:?}");
         dial_back(bob, alice).await;
-        let mut status = alice.context.slot.watch_status();
+        let mut status = alice.context.current.watch_status();
         drop(
             status
                 .wait_for(|status| status.state == SessionState::Connected)
                 .await,
         );
         // Bob does not get in again, so the state after the loss stays.
-        assert!(alice.context.slot.expect_nobody());
+        assert!(alice.context.current.expect_nobody());
         alice
             .context
-            .slot
+            .current
             .session()
             .unwrap()
             .end(DisconnectReason::Unresponsive);

@@ -35,7 +35,7 @@ async fn judged(dialler: &Peer, listener: &Peer, purpose: Purpose) -> (Dialling,
         lane::reach(tcp, config, deadline).await?.ask(purpose).await
     });
     let (tcp, _) = socket.accept().await.unwrap();
-    let expected = listener.context.slot.expected.clone();
+    let expected = listener.context.current.expected.clone();
     let config = listener.context.dialling.tls.server_config(expected).unwrap();
     (dialling, lane::accept(tcp, config).await.unwrap())
 }
@@ -70,7 +70,7 @@ async fn a_peer_that_is_no_longer_expected_is_refused_at_its_late_hello() {
         matches!(answered, Err(SessionError::Refused { .. })),
         "{answered:?}"
     );
-    let session = alice.context.slot.session().unwrap();
+    let session = alice.context.current.session().unwrap();
     assert!(session.remote == carol.fingerprint() && !session.has_ended());
     close([alice, bob, carol]).await;
 }
@@ -84,11 +84,11 @@ async fn a_lane_whose_peer_is_no_longer_expected_does_not_become_the_session() {
     let dialled = answer(dialling).await.unwrap();
     alice.expect(&carol.fingerprint()).unwrap();
     assert!(alice.context.install(welcomed, Initiator::Them).is_err());
-    assert!(alice.context.slot.session().is_none());
+    assert!(alice.context.current.session().is_none());
     // The same for a lane that this side dialled.
     bob.expect(&carol.fingerprint()).unwrap();
     assert!(bob.context.install(dialled, Initiator::Us).is_err());
-    assert!(bob.context.slot.session().is_none());
+    assert!(bob.context.current.session().is_none());
     close([alice, bob, carol]).await;
 }
 
@@ -98,7 +98,7 @@ async fn no_other_peer_can_be_expected_during_a_session() {
     connect(&bob, &alice).await;
     let refusal = alice.expect(&carol.fingerprint()).unwrap_err();
     assert!(matches!(refusal, ConnectError::Engaged { other } if other == bob.fingerprint()));
-    assert_eq!(alice.context.slot.expected.current(), Some(bob.fingerprint()));
+    assert_eq!(alice.context.current.expected.current(), Some(bob.fingerprint()));
     close([alice, bob, carol]).await;
 }
 
@@ -113,7 +113,7 @@ async fn a_data_lane_is_only_for_the_peer_of_its_session() {
         knocking.push(judged(&bob, &alice, Purpose::Control).await);
     }
     connect(&carol, &alice).await;
-    let session = alice.context.slot.session().unwrap();
+    let session = alice.context.current.session().unwrap();
     for (requester, (dialling, mut lane)) in [Requester::Dialler, Requester::Listener]
         .into_iter()
         .zip(knocking)
@@ -136,11 +136,11 @@ async fn a_data_lane_is_only_for_the_peer_of_its_session() {
 async fn a_peer_that_turned_to_another_does_not_take_up_the_former_session() {
     let (alice, bob, carol) = (lonely_peer().await, lonely_peer().await, lonely_peer().await);
     connect(&alice, &bob).await;
-    let session = alice.context.slot.session().unwrap();
+    let session = alice.context.current.session().unwrap();
     // Bob does not let alice in again, so alice goes on trying.
-    assert!(bob.context.slot.expect_nobody());
+    assert!(bob.context.current.expect_nobody());
     session.end(DisconnectReason::Unresponsive);
-    let mut status = alice.context.slot.watch_status();
+    let mut status = alice.context.current.watch_status();
     let reconnecting = status.wait_for(|status| status.state == SessionState::Reconnecting);
     timeout(PATIENCE, reconnecting).await.unwrap().unwrap();
     assert!(alice.keeper.lock().unwrap().is_some());

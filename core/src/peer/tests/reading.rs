@@ -58,8 +58,8 @@ impl Pair {
 
     /// Bob hangs up.
     async fn disconnect(&self) {
-        let mut status = self.alice.context.slot.watch_status();
-        self.bob.context.slot.session().unwrap().say_goodbye();
+        let mut status = self.alice.context.current.watch_status();
+        self.bob.context.current.session().unwrap().say_goodbye();
         let disconnected = status.wait_for(|status| status.state == SessionState::Disconnected);
         timeout(PATIENCE, disconnected).await.unwrap().unwrap();
     }
@@ -158,7 +158,7 @@ async fn a_read_waits_for_a_lost_session_to_come_back() {
     let lost = super::super::DisconnectReason::Lost {
         error: "a cable".to_owned(),
     };
-    pair.alice.context.slot.session().unwrap().end(lost);
+    pair.alice.context.current.session().unwrap().end(lost);
     let (sender, outcome) = oneshot::channel();
     let done = Box::new(move |outcome| drop(sender.send(outcome)));
     file.read(&pair.alice.share, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
@@ -177,8 +177,8 @@ async fn closing_fails_waiting_readers_and_leaves_no_task() {
         error: "a cable".to_owned(),
     };
     // Else the pair could be connected again, and the reader served, before the close.
-    let _was_published = pair.bob.context.slot.expect_nobody();
-    pair.alice.context.slot.session().unwrap().end(lost);
+    let _was_published = pair.bob.context.current.expect_nobody();
+    pair.alice.context.current.session().unwrap().end(lost);
     let (sender, outcome) = oneshot::channel();
     let done = Box::new(move |outcome| drop(sender.send(outcome)));
     file.read(&pair.alice.share, 4 * GROUP_LEN..4 * GROUP_LEN + 5, done);
@@ -213,7 +213,7 @@ async fn an_unused_content_is_dropped_for_room_and_is_no_source_any_more() {
     assert!(
         pair.alice
             .share
-            .depot
+            .peer_store
             .as_ref()
             .unwrap()
             .find(&first.content)

@@ -51,8 +51,8 @@ async fn a_lost_session_comes_back_even_if_the_relay_never_accepts_a_record() {
         .connect_directly(&bob.fingerprint(), &[bob.local_addr()])
         .await
         .unwrap();
-    let mut sessions = alice.context.slot.watch_session();
-    let lost = alice.context.slot.session().unwrap();
+    let mut sessions = alice.context.current.watch_session();
+    let lost = alice.context.current.session().unwrap();
     let error = "cut".to_owned();
     lost.end(DisconnectReason::Lost { error });
     let back = sessions.wait_for(|session| {

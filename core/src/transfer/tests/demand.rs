@@ -19,11 +19,11 @@ use super::super::protocol::{Request, Response};
 use super::{GROUP, bytes, lane_pair, source};
 use crate::catalog::ContentId;
 use crate::clock::Clock;
-use crate::limits::{DEPOT_FETCHED_LEN_MAX, LANE_FRAME_LEN_MAX};
+use crate::limits::{LANE_FRAME_LEN_MAX, PEER_STORE_FETCHED_LEN_MAX};
 use crate::session::WireError;
 use crate::session::blocking::{BlockingLane, LaneCloser};
 use crate::session::wire::{read_blocking, write_blocking};
-use crate::store::{Cached, Depot, GROUP_LEN, Source};
+use crate::store::{Cached, GROUP_LEN, PeerStore, Source};
 use crate::transfer::{
     Demand, FetchEvents, FetchFault, Holder, LaneEnd, Patience, Plan, ReadAhead, Waiter, WorkersToStart,
     copy_fetched, fetch, serve, supply,
@@ -123,7 +123,7 @@ impl FetchEvents for Watcher {
 /// A reader's side: a store, the demand, and the lanes that work for it.
 struct Reader {
     _store: TempDir,
-    depot: Depot,
+    peer_store: PeerStore,
     demand: Arc<Demand>,
     watcher: Arc<Watcher>,
     clock: Clock,
@@ -134,10 +134,10 @@ type Worker = JoinHandle<Result<LaneEnd, WireError>>;
 impl Reader {
     fn new() -> Self {
         let store = tempfile::tempdir().unwrap();
-        let depot = Depot::open(store.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let peer_store = PeerStore::open(store.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
         Self {
             _store: store,
-            depot,
+            peer_store,
             demand: Arc::default(),
             watcher: Arc::default(),
             clock: Clock::system(),
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     fn open(&self, content: ContentId) -> Open<'_> {
-        let cached = self.depot.fetched(content).unwrap();
+        let cached = self.peer_store.fetched(content).unwrap();
         let ahead = ReadAhead::new(content.len);
         Open {
             reader: self,
@@ -330,7 +330,7 @@ fn a_pull_does_not_fetch_blocks_again_that_a_reader_fetched() {
     file.read(30 * GROUP_LEN..30 * GROUP_LEN + 5).unwrap();
     let asked_len = holder.asked_len();
     let queue = super::queue(root.path(), content);
-    copy_fetched(&queue, &reader.depot, &reader.clock);
+    copy_fetched(&queue, &reader.peer_store, &reader.clock);
     let (mut pulling, asking) = lane_pair();
     holder.serve_overheard(asking);
     assert_eq!(fetch(&mut pulling, &queue, &reader.clock).unwrap(), LaneEnd::Done);
@@ -357,7 +357,7 @@ fn a_pull_of_a_file_that_is_whole_in_the_store_requests_nothing() {
     let mut file = reader.open(holder.source.content);
     file.read(0..3 * GROUP_LEN + 9).unwrap();
     let queue = super::queue(root.path(), holder.source.content);
-    copy_fetched(&queue, &reader.depot, &reader.clock);
+    copy_fetched(&queue, &reader.peer_store, &reader.clock);
     assert!(queue.is_done() && super::outcome(&queue).is_ok());
     assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
     drop(file);

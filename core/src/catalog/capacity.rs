@@ -10,14 +10,14 @@ use super::state::{EntryId, EntryState};
 use crate::limits::CATALOG_ENTRIES_MAX;
 
 /// What a catalog would hold with new states of some entries.
-pub(super) struct Room<'a> {
+pub(super) struct Capacity<'a> {
     catalog: &'a Catalog,
     entry_count: usize,
     len: u64,
 }
 
-impl<'a> Room<'a> {
-    /// Room without new states.
+impl<'a> Capacity<'a> {
+    /// Capacity without new states.
     pub(super) fn of(catalog: &'a Catalog) -> Self {
         Self {
             catalog,

@@ -19,14 +19,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::cached::{Cached, Home, Usage};
 use super::no_follow;
 use crate::catalog::ContentId;
-use crate::limits::DEPOT_OUTLINES_LEN_MAX;
+use crate::limits::PEER_STORE_OUTLINES_LEN_MAX;
 #[cfg(unix)]
 use crate::ownership::{Others, Shared, refuse_shared};
 
 /// Why a directory can't be a peer's store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DepotError {
+pub enum PeerStoreError {
     /// Another peer uses it.
     #[error("`{}` is in use by another peer\nhint: give each peer a store of its own", path.display())]
     InUse {
@@ -82,7 +82,7 @@ pub enum DepotError {
 /// A peer's own directory. It has one owner at a time. Fetched contents are removed when it is
 /// dropped.
 #[derive(Debug)]
-pub(crate) struct Depot {
+pub(crate) struct PeerStore {
     fetched: PathBuf,
     written: PathBuf,
     /// Distinguishes the files of this life from leftovers of earlier ones.
@@ -112,7 +112,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Whether anything other than the depot has a handle.
+    /// Whether anything other than the peer store has a handle.
     fn is_held(&self) -> bool {
         self.place.strong_count() > usize::from(self.kept.is_some())
     }
@@ -147,14 +147,14 @@ impl Shelf {
     }
 }
 
-impl Depot {
+impl PeerStore {
     /// Opens the directory at `dir`, and creates it if it does not exist. Fetched contents that
     /// nothing uses take at most `fetched_len_max` bytes.
     ///
     /// # Errors
-    /// [`DepotError::InUse`] while another peer uses it; a folder that other users own or can write
-    /// to; and the system's errors.
-    pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, DepotError> {
+    /// [`PeerStoreError::InUse`] while another peer uses it; a folder that other users own or can
+    /// write to; and the system's errors.
+    pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, PeerStoreError> {
         let dir = own_folder(dir)?;
         let lock = take_lock(&dir)?;
         let fetched = own_folder(&dir.join("fetched"))?;
@@ -207,7 +207,7 @@ impl Depot {
         self.shelf().find(content)
     }
 
-    /// Whether anything other than this depot has a handle to the place of a content.
+    /// Whether anything other than this peer store has a handle to the place of a content.
     pub(crate) fn is_held(&self, content: &ContentId) -> bool {
         self.shelf().contents.get(content).is_some_and(Slot::is_held)
     }
@@ -234,7 +234,7 @@ impl Depot {
     #[must_use]
     pub(crate) fn trim(&self) -> Vec<Arc<Cached>> {
         let mut stored = excess(&self.usage.stored_len, self.fetched_len_max);
-        let mut outlines = excess(&self.usage.outlines_len, DEPOT_OUTLINES_LEN_MAX);
+        let mut outlines = excess(&self.usage.outlines_len, PEER_STORE_OUTLINES_LEN_MAX);
         if stored == 0 && outlines == 0 {
             return Vec::new();
         }
@@ -272,13 +272,13 @@ fn excess(usage: &AtomicU64, limit: u64) -> u64 {
 
 /// The folder at `path`, without links in its path; created if it does not exist. It must belong to
 /// this user, and no other user may be able to write to it.
-fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
+fn own_folder(path: &Path) -> Result<PathBuf, PeerStoreError> {
     create_folder(path)?;
     let metadata = path
         .symlink_metadata()
         .map_err(|e| failed("read the attributes of", path, e))?;
     if metadata.is_symlink() {
-        return Err(DepotError::IsLink {
+        return Err(PeerStoreError::IsLink {
             path: path.to_owned(),
         });
     }
@@ -288,15 +288,15 @@ fn own_folder(path: &Path) -> Result<PathBuf, DepotError> {
 }
 
 #[cfg(unix)]
-fn refuse_foreign(path: &Path, metadata: &std::fs::Metadata) -> Result<(), DepotError> {
+fn refuse_foreign(path: &Path, metadata: &std::fs::Metadata) -> Result<(), PeerStoreError> {
     let path = path.to_owned();
     refuse_shared(metadata, Others::MayRead).map_err(|shared| match shared {
-        Shared::NotOwn { owner, user } => DepotError::NotOwn { path, owner, user },
-        Shared::Exposed { mode } => DepotError::Exposed { path, mode },
+        Shared::NotOwn { owner, user } => PeerStoreError::NotOwn { path, owner, user },
+        Shared::Exposed { mode } => PeerStoreError::Exposed { path, mode },
     })
 }
 
-fn create_folder(path: &Path) -> Result<(), DepotError> {
+fn create_folder(path: &Path) -> Result<(), PeerStoreError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -306,7 +306,7 @@ fn create_folder(path: &Path) -> Result<(), DepotError> {
         .map_err(|e| failed("create the folder", path, e))
 }
 
-fn take_lock(dir: &Path) -> Result<File, DepotError> {
+fn take_lock(dir: &Path) -> Result<File, PeerStoreError> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -318,13 +318,13 @@ fn take_lock(dir: &Path) -> Result<File, DepotError> {
     let lock = options.open(&path).map_err(|e| failed("open", &path, e))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(DepotError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(PeerStoreError::InUse { path: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed("lock", &path, source)),
     }
 }
 
 /// Removes what an earlier life left behind.
-fn empty(fetched: &Path) -> Result<(), DepotError> {
+fn empty(fetched: &Path) -> Result<(), PeerStoreError> {
     let unread = |e| failed("read", fetched, e);
     let folder = no_follow::open_folder(fetched).map_err(unread)?;
     for entry in folder.entries().map_err(unread)? {
@@ -335,8 +335,8 @@ fn empty(fetched: &Path) -> Result<(), DepotError> {
     Ok(())
 }
 
-fn failed(action: &'static str, path: &Path, source: io::Error) -> DepotError {
-    DepotError::Io {
+fn failed(action: &'static str, path: &Path, source: io::Error) -> PeerStoreError {
+    PeerStoreError::Io {
         action,
         path: path.to_owned(),
         source,
@@ -346,7 +346,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> DepotError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::DEPOT_FETCHED_LEN_MAX;
+    use crate::limits::PEER_STORE_FETCHED_LEN_MAX;
     use crate::store::{FineOutline, Outline};
 
     fn content(hash: u8, len: u64) -> ContentId {
@@ -363,49 +363,49 @@ mod tests {
     #[test]
     fn a_store_has_one_owner_at_a_time() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        let second = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX);
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        let second = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX);
         let path = root.path().canonicalize().unwrap();
-        assert!(matches!(second, Err(DepotError::InUse { path: named }) if named == path));
-        drop(depot);
-        Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        assert!(matches!(second, Err(PeerStoreError::InUse { path: named }) if named == path));
+        drop(peer_store);
+        PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
     }
 
     #[test]
     fn fetched_contents_go_with_the_owner_and_written_files_stay() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        depot
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        peer_store
             .fetched(content(1, 5))
             .unwrap()
             .write(0, 0, b"fetch")
             .unwrap();
-        std::fs::write(depot.written_dir().join("draft"), b"draft").unwrap();
+        std::fs::write(peer_store.written_dir().join("draft"), b"draft").unwrap();
         assert_eq!(fetched_count(&root), 1);
-        drop(depot);
+        drop(peer_store);
         assert_eq!(fetched_count(&root), 0);
         std::fs::write(root.path().join("fetched/left"), b"left").unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
         assert_eq!(fetched_count(&root), 0);
-        assert!(depot.written_dir().join("draft").exists());
+        assert!(peer_store.written_dir().join("draft").exists());
     }
 
     #[test]
     fn the_same_content_has_one_place() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        assert!(depot.find(&content(1, 5)).is_none());
-        let first = depot.fetched(content(1, 5)).unwrap();
-        assert!(Arc::ptr_eq(&first, &depot.fetched(content(1, 5)).unwrap()));
-        assert!(Arc::ptr_eq(&first, &depot.find(&content(1, 5)).unwrap()));
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        assert!(peer_store.find(&content(1, 5)).is_none());
+        let first = peer_store.fetched(content(1, 5)).unwrap();
+        assert!(Arc::ptr_eq(&first, &peer_store.fetched(content(1, 5)).unwrap()));
+        assert!(Arc::ptr_eq(&first, &peer_store.find(&content(1, 5)).unwrap()));
     }
 
     #[test]
     fn beyond_the_bound_the_least_recently_used_contents_without_handles_go_first() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), 3_000).unwrap();
+        let peer_store = PeerStore::open(root.path(), 3_000).unwrap();
         let place = |hash| {
-            let cached = depot.fetched(content(hash, 1_000)).unwrap();
+            let cached = peer_store.fetched(content(hash, 1_000)).unwrap();
             cached.write(0, 0, &[hash; 1_000]).unwrap();
             cached
         };
@@ -413,54 +413,54 @@ mod tests {
         for hash in 2..=4 {
             drop(place(hash));
         }
-        drop(depot.find(&content(2, 1_000)));
-        let trimmed = depot.trim();
+        drop(peer_store.find(&content(2, 1_000)));
+        let trimmed = peer_store.trim();
         assert_eq!(
             trimmed.iter().map(|cached| cached.content()).collect::<Vec<_>>(),
             [content(3, 1_000)]
         );
         drop(trimmed);
-        assert!(depot.trim().is_empty());
+        assert!(peer_store.trim().is_empty());
         assert_eq!(fetched_count(&root), 3);
-        assert!(depot.find(&held.content()).is_some());
+        assert!(peer_store.find(&held.content()).is_some());
     }
 
     #[test]
     fn a_place_with_nothing_in_it_goes_with_its_last_handle() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        let place = depot.fetched(content(1, 1 << 40)).unwrap();
-        let again = depot.fetched(content(1, 1 << 40)).unwrap();
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        let place = peer_store.fetched(content(1, 1 << 40)).unwrap();
+        let again = peer_store.fetched(content(1, 1 << 40)).unwrap();
         drop(place);
-        assert!(depot.is_held(&again.content()) && fetched_count(&root) == 1);
+        assert!(peer_store.is_held(&again.content()) && fetched_count(&root) == 1);
         again.outlined(Outline::new(vec![[7; 32]; 1000]));
         drop(again);
-        assert!(depot.find(&content(1, 1 << 40)).is_none() && !depot.is_held(&content(1, 1 << 40)));
-        assert_eq!((fetched_count(&root), depot.shelf().contents.len()), (0, 0));
-        assert_eq!(depot.usage.outlines_len.load(Ordering::Relaxed), 0);
+        assert!(peer_store.find(&content(1, 1 << 40)).is_none() && !peer_store.is_held(&content(1, 1 << 40)));
+        assert_eq!((fetched_count(&root), peer_store.shelf().contents.len()), (0, 0));
+        assert_eq!(peer_store.usage.outlines_len.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_place_with_something_in_it_stays_without_handles() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        drop(depot.fetched(content(1, 5)).unwrap());
-        let place = depot.fetched(content(1, 5)).unwrap();
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        drop(peer_store.fetched(content(1, 5)).unwrap());
+        let place = peer_store.fetched(content(1, 5)).unwrap();
         place.write(0, 0, b"fetch").unwrap();
-        assert!(depot.is_held(&place.content()));
+        assert!(peer_store.is_held(&place.content()));
         drop(place);
-        assert!(!depot.is_held(&content(1, 5)));
-        assert!(depot.find(&content(1, 5)).unwrap().is_complete());
+        assert!(!peer_store.is_held(&content(1, 5)));
+        assert!(peer_store.find(&content(1, 5)).unwrap().is_complete());
         assert_eq!(fetched_count(&root), 1);
     }
 
     #[test]
     fn beyond_the_bound_of_outlines_contents_without_handles_go() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
-        let outlined_len = DEPOT_OUTLINES_LEN_MAX / 4;
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        let outlined_len = PEER_STORE_OUTLINES_LEN_MAX / 4;
         let place = |hash| {
-            let cached = depot.fetched(content(hash, 1 << 40)).unwrap();
+            let cached = peer_store.fetched(content(hash, 1 << 40)).unwrap();
             cached.outlined(Outline::new(vec![[hash; 32]; outlined_len as usize / 32]));
             cached.write(0, 0, &[hash; 16_384]).unwrap();
             cached
@@ -469,15 +469,15 @@ mod tests {
         for hash in 2..=4 {
             drop(place(hash));
         }
-        assert!(depot.trim().is_empty(), "at the limit");
+        assert!(peer_store.trim().is_empty(), "at the limit");
         let one = FineOutline::new(vec![[9; 32]], 1, &[9; 32]).unwrap();
         held.keep_fine(0, one);
-        let trimmed = depot.trim();
+        let trimmed = peer_store.trim();
         let gone: Vec<_> = trimmed.iter().map(|cached| cached.content()).collect();
         assert_eq!(gone, [content(2, 1 << 40)]);
         drop(trimmed);
         assert_eq!(
-            depot.usage.outlines_len.load(Ordering::Relaxed),
+            peer_store.usage.outlines_len.load(Ordering::Relaxed),
             3 * outlined_len + 32
         );
     }
@@ -488,8 +488,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("store");
-        let depot = Depot::open(&dir, DEPOT_FETCHED_LEN_MAX).unwrap();
-        for folder in [&dir, &depot.fetched, &depot.written] {
+        let peer_store = PeerStore::open(&dir, PEER_STORE_FETCHED_LEN_MAX).unwrap();
+        for folder in [&dir, &peer_store.fetched, &peer_store.written] {
             assert_eq!(
                 std::fs::metadata(folder).unwrap().permissions().mode() & 0o777,
                 0o700
@@ -508,18 +508,18 @@ mod tests {
         for link in ["fetched", "written"] {
             std::fs::create_dir(&store).unwrap();
             symlink(&docs, store.join(link)).unwrap();
-            let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX);
-            assert!(matches!(refused, Err(DepotError::IsLink { path }) if path.ends_with(link)));
+            let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX);
+            assert!(matches!(refused, Err(PeerStoreError::IsLink { path }) if path.ends_with(link)));
             std::fs::remove_dir_all(&store).unwrap();
         }
         symlink(&docs, &store).unwrap();
-        let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX);
-        assert!(matches!(refused, Err(DepotError::IsLink { path }) if path == store));
+        let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX);
+        assert!(matches!(refused, Err(PeerStoreError::IsLink { path }) if path == store));
         assert_eq!(std::fs::read_dir(&docs).unwrap().count(), 1);
         std::fs::remove_file(&store).unwrap();
         std::fs::create_dir(&store).unwrap();
         symlink(root.path().join("elsewhere"), store.join("lock")).unwrap();
-        assert!(Depot::open(&store, DEPOT_FETCHED_LEN_MAX).is_err());
+        assert!(PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX).is_err());
         assert!(!root.path().join("elsewhere").exists());
     }
 
@@ -536,9 +536,9 @@ mod tests {
                 let mode = if *folder == exposed { mode } else { 0o755 };
                 std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
             }
-            let refused = Depot::open(&store, DEPOT_FETCHED_LEN_MAX).unwrap_err();
+            let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX).unwrap_err();
             assert!(
-                matches!(&refused, DepotError::Exposed { path, mode: named } if path.ends_with(folder) && *named == mode),
+                matches!(&refused, PeerStoreError::Exposed { path, mode: named } if path.ends_with(folder) && *named == mode),
                 "{folder} {mode:o}: {refused}"
             );
             std::fs::remove_dir_all(&store).unwrap();
@@ -559,7 +559,7 @@ mod tests {
         let refused = own_folder(foreign).unwrap_err();
         let user = rustix::process::geteuid().as_raw();
         assert!(
-            matches!(&refused, DepotError::NotOwn { owner, user: named, .. } if *named == user && *owner != user),
+            matches!(&refused, PeerStoreError::NotOwn { owner, user: named, .. } if *named == user && *owner != user),
             "{refused}"
         );
     }
@@ -569,14 +569,14 @@ mod tests {
     #[test]
     fn contents_that_nothing_reads_keep_no_file_open() {
         let root = tempfile::tempdir().unwrap();
-        let depot = Depot::open(root.path(), DEPOT_FETCHED_LEN_MAX).unwrap();
+        let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
         let open_count = || {
             let handles = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
             let files = handles.filter_map(|handle| std::fs::read_link(handle.path()).ok());
-            files.filter(|file| file.starts_with(&depot.fetched)).count()
+            files.filter(|file| file.starts_with(&peer_store.fetched)).count()
         };
         for hash in 0..20 {
-            let place = depot.fetched(content(hash, 5)).unwrap();
+            let place = peer_store.fetched(content(hash, 5)).unwrap();
             let reader = place.file().unwrap();
             assert_eq!(open_count(), 1);
             assert!(place.write(0, 0, b"bytes").unwrap());
@@ -584,7 +584,7 @@ mod tests {
         }
         assert_eq!((open_count(), fetched_count(&root)), (0, 20));
         let mut buffer = [0; 5];
-        let place = depot.find(&content(7, 5)).unwrap();
+        let place = peer_store.find(&content(7, 5)).unwrap();
         place.read_at(&mut buffer, 0).unwrap();
         assert_eq!(&buffer, b"bytes");
     }

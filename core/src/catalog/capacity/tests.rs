@@ -1,6 +1,6 @@
-//! What a catalog accepts when there is little room, and what it counts.
+//! What a catalog accepts when there is little capacity, and what it counts.
 
-use super::Room;
+use super::Capacity;
 use crate::catalog::tests::{add, catalog_of, file, pair, path, send, sync, tree};
 use crate::catalog::{Catalog, CatalogError, OnExisting};
 use crate::identity::Fingerprint;
@@ -45,11 +45,11 @@ fn a_million_removed_entries_fit() {
 #[test]
 fn a_catalog_takes_its_last_entry_and_not_one_more() {
     let catalog = catalog_of(1);
-    let mut room = Room::of(&catalog);
-    room.entry_count = CATALOG_ENTRIES_MAX;
-    assert!(room.check().is_ok());
-    room.entry_count += 1;
-    assert!(matches!(room.check(), Err(CatalogError::Full)));
+    let mut capacity = Capacity::of(&catalog);
+    capacity.entry_count = CATALOG_ENTRIES_MAX;
+    assert!(capacity.check().is_ok());
+    capacity.entry_count += 1;
+    assert!(matches!(capacity.check(), Err(CatalogError::Full)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The index of the tree: which entries are in which folder under which name, and which are
+//! The index of the folders: which entries are in which folder under which name, and which are
 //! visible.
 //!
 //! Owns the links from entries to the folders that they are shown in, updated entry by entry, and
@@ -94,7 +94,7 @@ impl Siblings {
 /// The index. An entry whose folder is unknown is kept below that folder's id, which the top does
 /// not reach until the folder arrives.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Tree {
+pub(super) struct FolderIndex {
     nodes: HashMap<EntryId, Node>,
     links: HashMap<EntryId, Link>,
     /// The members of each cycle, by the entry that is lifted.
@@ -103,7 +103,7 @@ pub(super) struct Tree {
     members: HashMap<EntryId, EntryId>,
 }
 
-impl Tree {
+impl FolderIndex {
     /// Puts an entry that has no link into a folder.
     pub(super) fn link(&mut self, id: EntryId, link: Link) {
         let parent = link.parent;

@@ -1,4 +1,5 @@
-//! The session slot: the expected peer, the present session, and what happens when it is lost.
+//! The current session: the expected peer, the session if there is one, and what happens when it
+//! is lost.
 //!
 //! The only place where a session is put in or taken out. The expected peer, the session, the
 //! status and the event change together under one lock, so the peer of a session is always the
@@ -19,7 +20,7 @@ use crate::session::tls::Expected;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct SessionSlot {
+pub(crate) struct CurrentSession {
     own: Fingerprint,
     pub(crate) expected: Expected,
     session: watch::Sender<Option<Arc<Session>>>,
@@ -45,8 +46,8 @@ pub(crate) enum AfterLoss {
     LeaveIt,
 }
 
-impl SessionSlot {
-    /// An empty slot of the peer `own`. Its listener reads `expected`.
+impl CurrentSession {
+    /// The peer `own` without a session. Its listener reads `expected`.
     pub(crate) fn new(own: Fingerprint, expected: Expected, events: Events) -> Self {
         Self {
             own,
@@ -123,7 +124,7 @@ impl SessionSlot {
         session.is_some_and(|session| session.remote == remote && !session.has_ended())
     }
 
-    /// Follows the session slot.
+    /// Follows the current session.
     pub(crate) fn watch_session(&self) -> watch::Receiver<Option<Arc<Session>>> {
         self.session.subscribe()
     }
@@ -184,7 +185,7 @@ impl SessionSlot {
             let current = slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, session));
             if current {
                 *slot = None;
-                // Within the lock of the slot: code that sees it empty also sees the next state.
+                // Under the lock of `session`: code that sees no session also sees the next state.
                 self.status_changed(|status| {
                     *status = Status {
                         state,
