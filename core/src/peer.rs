@@ -125,6 +125,29 @@ impl Peer {
         self.connect_by(dialling, *remote).await
     }
 
+    /// Looks for the peer with that fingerprint from now on, and lets it in: at these addresses,
+    /// where it was before, and at those that the relay has for it. Returns at once. A session is
+    /// reported as [`Event::Connected`]; when the search is given up, that is
+    /// [`Event::ReconnectFailed`], and another call starts it again.
+    ///
+    /// # Errors
+    /// Those of [`Peer::connect`] that concern the fingerprint.
+    pub fn seek(&self, remote: &Fingerprint, addresses: &[SocketAddr]) -> Result<(), ConnectError> {
+        self.check_open(ConnectError::Closed)?;
+        if !self.engage(*remote, AfterLoss::TakeUpAgain)? {
+            self.context.current.remember_addresses(addresses);
+            self.context.current.set_searching(SessionState::Reconnecting);
+        }
+        self.keep(*remote);
+        Ok(())
+    }
+
+    /// Where the other peer was reached last.
+    #[must_use]
+    pub fn remote_addresses(&self) -> Vec<SocketAddr> {
+        self.context.current.known_addresses()
+    }
+
     /// Where others can reach this peer, best first.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {

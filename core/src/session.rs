@@ -22,7 +22,7 @@ mod tests;
 pub(crate) mod tls;
 pub(crate) mod wire;
 
-pub use addresses::{LoopbackPeers, dialable};
+pub use addresses::{LoopbackPeers, candidates, dialable};
 pub use error::SessionError;
 pub(crate) use lane::SessionId;
 pub use wire::{RefusalReason, WireError};

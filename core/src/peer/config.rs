@@ -23,7 +23,7 @@ use crate::session::LoopbackPeers;
 /// fit.
 #[derive(Debug)]
 pub struct PeerConfig {
-    pub(crate) relay: Url,
+    pub(crate) relay: Option<Url>,
     pub(crate) relay_timeouts: RelayTimeouts,
     pub(crate) identity: Option<Identity>,
     pub(crate) listen: Listen,
@@ -54,6 +54,17 @@ impl PeerConfig {
     /// A peer that uses `relay`, with a fresh identity, listening on any free port.
     #[must_use]
     pub fn new(relay: Url) -> Self {
+        Self::by(Some(relay))
+    }
+
+    /// As [`PeerConfig::new`], for a peer that asks no relay: it is found, and finds others, only
+    /// at addresses that the two have told each other.
+    #[must_use]
+    pub fn without_relay() -> Self {
+        Self::by(None)
+    }
+
+    fn by(relay: Option<Url>) -> Self {
         Self {
             relay,
             relay_timeouts: RelayTimeouts::default(),

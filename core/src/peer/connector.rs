@@ -35,7 +35,7 @@ async fn find(context: &Arc<Context>, remote: Fingerprint) -> Result<(), Connect
     let limit = context.timing.connect_timeout;
     let mut last = ConnectError::NotFound {
         peer: remote,
-        relay: context.contact.relay.url().to_string(),
+        relay: context.contact.relay()?.url().to_string(),
         waited: limit,
     };
     let searching = async {

@@ -17,7 +17,7 @@ use crate::session::addresses::{self, LoopbackPeers};
 /// What a peer publishes about itself, and how it uses the other peer's record.
 #[derive(Debug)]
 pub(crate) struct Contact {
-    pub(crate) relay: RelayClient,
+    relay: Option<RelayClient>,
     /// Asks for our record to be published early.
     pub(crate) publish_soon: Notify,
     identity: Identity,
@@ -31,7 +31,7 @@ impl Contact {
     /// For the peer with this identity, which can be dialled at `addresses`.
     pub(crate) fn new(
         (identity, addresses): (Identity, Vec<SocketAddr>),
-        relay: RelayClient,
+        relay: Option<RelayClient>,
         loopback_peers: LoopbackPeers,
         clock: Clock,
     ) -> Self {
@@ -44,6 +44,11 @@ impl Contact {
             newest_records: Mutex::default(),
             clock,
         }
+    }
+
+    /// The relay that this peer asks.
+    pub(crate) fn relay(&self) -> Result<&RelayClient, ConnectError> {
+        self.relay.as_ref().ok_or(ConnectError::NoRelay)
     }
 
     /// Where this peer can be dialled.
@@ -73,10 +78,11 @@ impl Contact {
     }
 
     async fn publish_once(&self) -> Result<(), ConnectError> {
+        let relay = self.relay()?;
         let issued = self.clock.unix_ms();
         let record = ContactRecord::new(self.identity.public_key(), self.addresses.clone(), issued)?;
         let sealed = record.seal(&self.identity)?;
-        Ok(self.relay.publish(&self.own_token(), &sealed).await?)
+        Ok(relay.publish(&self.own_token(), &sealed).await?)
     }
 
     /// Asks the relay where `remote` may be dialled. `None` when it has not published, or its
@@ -85,7 +91,7 @@ impl Contact {
         &self,
         remote: &Fingerprint,
     ) -> Result<Option<Vec<SocketAddr>>, ConnectError> {
-        let Some(sealed) = self.relay.look_up(&LookupToken::of(remote)).await? else {
+        let Some(sealed) = self.relay()?.look_up(&LookupToken::of(remote)).await? else {
             return Ok(None);
         };
         let record = sealed.open(remote, self.clock.unix_ms())?;
@@ -105,7 +111,9 @@ impl Contact {
 
     /// Takes our record back. Best effort: it expires by itself.
     pub(crate) async fn withdraw(&self) {
-        if let Err(error) = self.relay.withdraw(&self.own_token()).await {
+        if let Some(relay) = &self.relay
+            && let Err(error) = relay.withdraw(&self.own_token()).await
+        {
             tracing::debug!(%error, "could not withdraw our record");
         }
     }
@@ -115,8 +123,11 @@ impl Contact {
     }
 
     /// Publishes the record again before the relay drops it; sooner after a failure, or when asked
-    /// to.
+    /// to. Without a relay there is nothing to do.
     pub(crate) async fn keep_published(&self) {
+        if self.relay.is_none() {
+            return;
+        }
         let mut delay = CONTACT_REFRESH_INTERVAL;
         loop {
             tokio::select! {

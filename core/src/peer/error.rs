@@ -86,6 +86,9 @@ pub enum ConnectError {
         /// For how long.
         waited: Duration,
     },
+    /// This peer asks no relay.
+    #[error("this peer asks no relay\nhint: connect to the other peer at one of its addresses")]
+    NoRelay,
     /// The relay could not be used.
     #[error(transparent)]
     Relay(#[from] RelayError),

@@ -43,7 +43,9 @@ pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, Socke
     let tls = TlsIdentity::new(&identity).map_err(SessionError::from)?;
     let expected = Expected::default();
     let server = tls.server_config(expected.clone()).map_err(SessionError::from)?;
-    let relay = RelayClient::with_timeouts(config.relay.clone(), config.relay_timeouts)?;
+    let relay = config.relay.take();
+    let relay = relay.map(|url| RelayClient::with_timeouts(url, config.relay_timeouts));
+    let relay = relay.transpose()?;
     let span = tracing::info_span!("peer", peer = fingerprint.fmt_short());
     let runtime = Runtime::new(config.clock.clone(), span);
     let share = share_parts(&config, fingerprint, &runtime).await?;

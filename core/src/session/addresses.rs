@@ -87,7 +87,8 @@ fn unusable(ip: IpAddr, port: u16) -> Option<&'static str> {
 
 /// The addresses at which a listener on `local` can be dialled: itself, or those of the interfaces
 /// it listens on.
-pub(crate) fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
+#[must_use]
+pub fn candidates(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];
     }

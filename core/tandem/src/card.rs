@@ -20,6 +20,9 @@ pub(crate) struct Card {
     name: Option<String>,
     /// How many entries are shared now.
     pub(crate) entry_count: usize,
+    /// Whether the relay that the code names stays: then both find each other there later, too.
+    #[serde(default)]
+    pub(crate) relay_stays: bool,
     /// Where the peer can be reached, best first.
     pub(crate) addresses: Vec<SocketAddr>,
 }
@@ -30,6 +33,7 @@ impl Card {
             format: FORMAT,
             name,
             entry_count,
+            relay_stays: false,
             addresses: addresses.to_vec(),
         }
     }

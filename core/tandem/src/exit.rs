@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Incomplete,
     /// The local disk, its rights or its contents do not allow it.
     LocalDisk,
+    /// It could not be mounted.
+    Mount,
     /// Ended by Ctrl-C.
     Interrupted,
     /// Ended by SIGTERM.
@@ -33,6 +35,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Incomplete => 5,
             Self::LocalDisk => 6,
+            Self::Mount => 7,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

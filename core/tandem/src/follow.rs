@@ -1,16 +1,19 @@
 //! Following the other side: its later changes appear in the folder that was joined.
 //!
-//! Owns what becomes of each change: if a file was changed here, the other side's new version goes
-//! beside it. [`JoinedFolder`] keeps what is the user's, and follows no link.
+//! Events only say where to look. What is shared there now is compared with what was brought, and
+//! the difference is brought or removed: first everything new, then what is gone, so that the bytes
+//! of a renamed file are copied and not fetched. If a file was changed here, the other side's new
+//! version goes beside it. [`JoinedFolder`] keeps what is the user's, and follows no link.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
+use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
-use crate::limits::NAMES_TRIED_MAX;
-use crate::screen::{GAVE_UP, GONE, clean, say};
+use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
+use crate::screen::{clean, say};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -18,7 +21,24 @@ pub(crate) struct Follower<'a> {
     folder: &'a JoinedFolder,
     dir: &'a Path,
     /// What was brought last under each name, to its place or beside it.
-    brought: BTreeMap<SharePath, ContentId>,
+    brought: BTreeMap<SharePath, What>,
+    due: Due,
+}
+
+/// What was brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Folder,
+    File(ContentId),
+}
+
+/// Where to look.
+#[derive(Debug, Default)]
+struct Due {
+    everywhere: bool,
+    paths: BTreeSet<SharePath>,
+    /// Folders that may have got everything that is in them.
+    trees: BTreeSet<SharePath>,
 }
 
 /// Whether the present version of something is here now.
@@ -29,77 +49,110 @@ enum Brought {
 }
 
 impl<'a> Follower<'a> {
-    /// For the folder at `dir`, to which `pulled` was just pulled, and possibly more.
+    /// For the folder at `dir`, to which `pulled` was pulled, and possibly more.
     pub(crate) fn new(peer: &'a Peer, (folder, dir): (&'a JoinedFolder, &'a Path), pulled: &[Shown]) -> Self {
-        let content = |shown: &Shown| Some((shown.path.clone(), shown.file()?.content));
+        let brought = pulled
+            .iter()
+            .filter_map(|shown| Some((shown.path.clone(), What::of(shown)?)));
         Self {
             peer,
             folder,
             dir,
-            brought: pulled.iter().filter_map(content).collect(),
+            brought: brought.collect(),
+            due: Due::default(),
         }
     }
 
     /// Follows until the peer is closed.
     pub(crate) async fn follow(&mut self, events: &mut EventStream) {
+        let clock = Clock::system();
         while let Some(event) = events.next().await {
-            match event {
-                Event::Catalog(change) => self.apply(change).await,
-                Event::Missed { .. } => self.catch_up().await,
-                Event::Connected { .. } => {
-                    say("connected again");
-                    self.catch_up().await;
+            self.due.note(event);
+            let until = clock.now() + EVENTS_COLLECTED_FOR;
+            loop {
+                tokio::select! {
+                    event = events.next() => match event {
+                        Some(event) => self.due.note(event),
+                        None => return,
+                    },
+                    () = clock.sleep_until(until) => break,
                 }
-                Event::Disconnected { .. } => say(GONE),
-                Event::ReconnectFailed { .. } => say(GAVE_UP),
-                _ => {}
+            }
+            self.settle().await;
+        }
+    }
+
+    /// Brings and removes what is due. What could not be brought stays due.
+    async fn settle(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        let mut missing = BTreeSet::new();
+        for shown in self.shared(&due) {
+            if self.bring(&shown).await == Brought::No {
+                missing.extend(What::of(&shown));
+                self.due.paths.insert(shown.path);
+            }
+        }
+        let names = self.brought.keys().filter(|name| due.has(name));
+        let gone: Vec<_> = names
+            .filter(|name| self.peer.lookup(name).is_none())
+            .cloned()
+            .collect();
+        // A folder comes before what is in it.
+        for name in gone.into_iter().rev() {
+            // What could not be brought may be here alone, under its old name.
+            let is_needed = self.brought.get(&name).is_some_and(|what| missing.contains(what));
+            if is_needed {
+                self.due.paths.insert(name);
+            } else {
+                self.remove(&name);
             }
         }
     }
 
-    async fn apply(&mut self, change: CatalogEvent) {
-        match change {
-            CatalogEvent::Added { path } | CatalogEvent::Changed { path } => drop(self.bring(&path).await),
-            CatalogEvent::Conflict { path, copy } => {
-                self.bring(&path).await;
-                self.bring(&copy).await;
-            }
-            CatalogEvent::Removed { path } => self.remove(&path),
-            CatalogEvent::Renamed { from, to } => self.rename(&from, &to).await,
-            other => say(format_args!("this version does not follow {other:?}")),
+    /// What is shared now, where it is due.
+    fn shared(&self, due: &Due) -> Vec<Shown> {
+        if due.everywhere || !due.trees.is_empty() {
+            let mut all = self.peer.list();
+            all.retain(|shown| due.has(&shown.path));
+            return all;
         }
+        let paths = due.paths.iter();
+        paths.filter_map(|path| self.peer.lookup(path)).collect()
     }
 
-    /// Brings the present version of what is shared under `path`.
-    async fn bring(&mut self, path: &SharePath) -> Brought {
-        let Some(shown) = self.peer.lookup(path) else {
-            return Brought::No;
-        };
-        let name = clean(path.as_str());
-        if shown.link().is_some() {
+    /// Brings the version that is shared, unless it was.
+    async fn bring(&mut self, shown: &Shown) -> Brought {
+        let (path, name) = (&shown.path, clean(shown.path.as_str()));
+        let Some(what) = What::of(shown) else {
             say(format_args!(
                 "left out `{name}`: links are brought only by joining"
             ));
-            return Brought::No;
-        }
-        let Some(content) = shown.file().map(|file| file.content) else {
-            return self.report(path, self.folder.make_folder(path));
+            return Brought::Yes;
         };
-        if self.brought.get(path) == Some(&content) && self.at(path).symlink_metadata().is_ok() {
+        let before = self.brought.get(path).copied();
+        if before == Some(what) && self.at(path).symlink_metadata().is_ok() {
             return Brought::Yes;
         }
-        let pulled = match self.folder.pull(path, path).await {
-            Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
-            Ok(_) => {
-                say(format_args!("brought `{name}`"));
-                Ok(())
-            }
-            Err(error) => Err(error),
-        };
-        if pulled.is_ok() {
-            self.brought.insert(path.clone(), content);
+        if before.is_some_and(|before| before.is_folder() != what.is_folder()) {
+            self.remove_tree(path);
         }
-        self.report(path, pulled)
+        let brought = match what {
+            What::Folder => self.folder.make_folder(path),
+            What::File(_) => match self.folder.pull(path, path).await {
+                Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
+                pulled => pulled.map(|_| say(format_args!("brought `{name}`"))),
+            },
+        };
+        match brought {
+            Ok(()) => {
+                self.brought.insert(path.clone(), what);
+                Brought::Yes
+            }
+            Err(error) => {
+                say(format_args!("could not bring `{name}`: {error}"));
+                Brought::No
+            }
+        }
     }
 
     /// Brings a version beside the file of this side.
@@ -117,64 +170,27 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
+    /// Removes what was brought to `path` and beneath.
+    fn remove_tree(&mut self, path: &SharePath) {
+        let names = self.brought.keys().filter(|name| name.starts_with(path));
+        let names: Vec<_> = names.cloned().collect();
+        names.iter().rev().for_each(|name| self.remove(name));
+    }
+
     /// Removes what the other side removed, if it is still what was put there.
     fn remove(&mut self, path: &SharePath) {
-        let is_folder = self.at(path).symlink_metadata().is_ok_and(|there| there.is_dir());
-        if is_folder {
-            let names = self.brought.keys();
-            let inside: Vec<_> = names.filter(|name| name.starts_with(path)).cloned().collect();
-            for file in inside {
-                self.remove_file(&file);
-            }
-            self.report(path, self.folder.remove_empty(path));
-        } else {
-            self.remove_file(path);
-        }
-    }
-
-    fn remove_file(&mut self, path: &SharePath) {
-        self.brought.remove(path);
-        match self.folder.remove(path) {
+        let name = clean(path.as_str());
+        let removed = match self.brought.remove(path) {
+            Some(What::Folder) => self.folder.remove_empty(path),
+            Some(What::File(_)) => self.folder.remove(path),
+            None => Ok(()),
+        };
+        match removed {
+            Ok(()) => {}
             Err(error) if error.keeps_what_is_there() => say(format_args!(
-                "`{}` was removed there; yours was changed and stays",
-                clean(path.as_str())
+                "`{name}` was removed there; yours was changed and stays"
             )),
-            removed => drop(self.report(path, removed)),
-        }
-    }
-
-    /// Brings what was renamed under its new name, and removes it under the old one. The bytes are
-    /// copied from there.
-    async fn rename(&mut self, from: &SharePath, to: &SharePath) {
-        let is_folder = self.peer.lookup(to).is_some_and(|shown| shown.file().is_none());
-        let mut all = vec![to.clone()];
-        if is_folder {
-            let paths = self.peer.list().into_iter().map(|shown| shown.path);
-            all = paths.filter(|path| path.starts_with(to)).collect();
-        }
-        let mut is_whole = true;
-        for path in all {
-            is_whole &= self.bring(&path).await == Brought::Yes;
-        }
-        // What could not be brought may be here alone.
-        if is_whole {
-            self.remove(from);
-        }
-    }
-
-    /// Brings everything that is not there and removes what is no longer shared, after events were
-    /// missed or something could not be brought.
-    async fn catch_up(&mut self) {
-        for shown in self.peer.list() {
-            self.bring(&shown.path).await;
-        }
-        let names = self.brought.keys();
-        let gone: Vec<_> = names
-            .filter(|name| self.peer.lookup(name).is_none())
-            .cloned()
-            .collect();
-        for name in gone {
-            self.remove_file(&name);
+            Err(error) => say(format_args!("could not remove `{name}`: {error}")),
         }
     }
 
@@ -200,15 +216,45 @@ impl<'a> Follower<'a> {
         let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
         (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
     }
+}
 
-    fn report(&self, path: &SharePath, result: Result<(), PullError>) -> Brought {
-        let Err(error) = result else {
-            return Brought::Yes;
-        };
-        say(format_args!(
-            "could not bring `{}`: {error}",
-            clean(path.as_str())
-        ));
-        Brought::No
+impl What {
+    fn is_folder(self) -> bool {
+        self == Self::Folder
+    }
+
+    /// `None` for a link.
+    fn of(shown: &Shown) -> Option<Self> {
+        match (shown.link(), shown.file()) {
+            (Some(_), _) => None,
+            (None, Some(file)) => Some(Self::File(file.content)),
+            (None, None) => Some(Self::Folder),
+        }
+    }
+}
+
+impl Due {
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Catalog(change) => self.note_change(change),
+            Event::Missed { .. } | Event::Connected { .. } => self.everywhere = true,
+            _ => {}
+        }
+    }
+
+    fn note_change(&mut self, change: CatalogEvent) {
+        match change {
+            CatalogEvent::Added { path } | CatalogEvent::Changed { path } => drop(self.paths.insert(path)),
+            CatalogEvent::Conflict { path, copy } => self.paths.extend([path, copy]),
+            CatalogEvent::Removed { path } => drop(self.trees.insert(path)),
+            CatalogEvent::Renamed { from, to } => self.trees.extend([from, to]),
+            // Of a later version of the library.
+            _ => self.everywhere = true,
+        }
+    }
+
+    /// Whether this path has to be looked at.
+    fn has(&self, path: &SharePath) -> bool {
+        self.everywhere || self.paths.contains(path) || self.trees.iter().any(|tree| path.starts_with(tree))
     }
 }

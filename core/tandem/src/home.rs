@@ -1,16 +1,30 @@
-//! Where this person's tandem keeps what lasts: the identity. `TANDEM_HOME`, or the place that the
-//! platform has for the data of programs.
+//! Where this person's tandem keeps what lasts: the identity, the configuration and the shares.
+//! `TANDEM_HOME`, or the place that the platform has for the data of programs.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use serde::Deserialize;
 use tandem_core::identity::Identity;
+use url::Url;
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::shares::{Shares, private_folder};
 
 /// The variable that names another place.
 const VARIABLE: &str = "TANDEM_HOME";
 const IDENTITY_FILE: &str = "identity";
+const CONFIG_FILE: &str = "config.toml";
+const SHARES_FOLDER: &str = "shares";
+
+/// What this person has configured, in `config.toml`.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The relay for `tandem share`, where `--relay` and `TANDEM_RELAY` name none.
+    pub(crate) relay: Option<Url>,
+}
 
 /// The directory of this person.
 #[derive(Debug)]
@@ -50,6 +64,35 @@ impl Home {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// What this person has configured; nothing if there is no such file.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let path = self.0.join(CONFIG_FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Config::default()),
+            Err(error) => {
+                let text = format!("could not read `{}`: {error}", path.display());
+                return Err(Failure::new(Exit::LocalDisk, text));
+            }
+        };
+        toml::from_str(&text).map_err(|error| {
+            let text = format!("`{}` can't be used: {error}", path.display());
+            Failure::new(Exit::Usage, text)
+        })
+    }
+
+    /// The shares of this person.
+    pub(crate) fn shares(&self) -> Result<Shares, Failure> {
+        let dir = self.0.join(SHARES_FOLDER);
+        match private_folder(&dir) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                let text = format!("could not make `{}`: {error}", dir.display());
+                Err(Failure::new(Exit::LocalDisk, text))
+            }
+            Ok(()) | Err(_) => Ok(Shares::of(dir)),
+        }
     }
 
     /// The identity of this person's peer, made at the first use.

@@ -1,14 +1,17 @@
 //! `tandem join`: takes a code from the other person, and brings what they share into a folder.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use tandem_core::catalog::CatalogEvent;
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError, Pulled};
+use tandem_core::session::candidates;
 use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
@@ -18,9 +21,12 @@ use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
 use crate::limits::{BAR_INTERVAL, LIST_TIMEOUT};
-use crate::pair::{Friend, Own, Verify};
+use crate::pair::{self, Met, Verify};
 use crate::place::Invited;
+use crate::relay_here;
+use crate::running::Running;
 use crate::screen::{self, say};
+use crate::shares::{Record, Side};
 use crate::signals::Signals;
 
 /// The folder for a share that has no name which can be used.
@@ -32,6 +38,10 @@ pub(crate) struct Args {
     /// The folder that it goes to [default: a new folder here, with the name of the shared one]
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Show what is shared on this folder, fetched when it is read, instead of bringing all of it;
+    /// what you write there is shared too
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dir", "once"])]
+    mount: Option<PathBuf>,
     /// End when everything is there, and do not follow the other side's changes
     #[arg(long)]
     once: bool,
@@ -54,15 +64,27 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
         None => screen::ask("the other person's code:")?,
     };
     let invited: Invited = text.parse().or_exit(Exit::Usage)?;
-    let relay = relay_of(&invited, args.relay.as_ref())?;
+    let home = Home::open()?;
+    let configured = args.relay.clone().or(home.config()?.relay);
+    let relay = relay_of(&invited, configured.as_ref())?;
     say(format_args!(
         "asking {} for the other side",
         screen::clean(relay.as_str())
     ));
-    let own = Own::start(&Home::open()?, &relay).await?;
-    let ended = signals.until(bring(args, &own, (&invited, &relay))).await;
-    own.close().await;
-    ended.result()
+    let mut running = None;
+    let ended = signals
+        .until(bring(args, &home, (&invited, &relay), &mut running))
+        .await;
+    let result = ended.result();
+    if let Some(running) = running {
+        let held = running.close().await;
+        if args.once && result.is_ok() {
+            held.forget()?;
+        } else {
+            say(format_args!("`tandem up {}` goes on", held.share.name));
+        }
+    }
+    result
 }
 
 /// A code in the place of the folder was readable for every user of this machine.
@@ -86,21 +108,59 @@ fn relay_of(invited: &Invited, configured: Option<&Url>) -> Result<Url, Failure>
     })
 }
 
-async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Result<(), Failure> {
-    let card = Card::new(None, 0, own.peer.addresses()).to_bytes()?;
-    let pairing = own.pairing(relay)?;
-    let meeting = pairing::join(&invited.code, (&own.identity, &card), pairing).await?;
-    let verify = if args.verify { Verify::Ask } else { Verify::Show };
-    let friend = Own::agree(meeting, verify).await?;
-    let dir = folder_for(args.dir.as_deref(), &friend)?;
-    let mut events = own.peer.events();
-    own.connect(&friend).await?;
-    list(&own.peer, &mut events, friend.card.entry_count).await?;
-    refuse_to_replace(&own.peer, &dir)?;
-    let folder = own.peer.join_folder(&dir)?;
-    let listed = own.peer.list();
+/// Meets the other side, and brings what it shares. Once it is known, its share is in `running`.
+async fn bring(
+    args: &Args,
+    home: &Home,
+    (invited, relay): (&Invited, &Url),
+    running: &mut Option<Running>,
+) -> Result<(), Failure> {
+    let listener = relay_here::listen(None).or_exit(Exit::LocalDisk)?;
+    let local = listener.local_addr().or_exit(Exit::LocalDisk)?;
+    let card = Card::new(None, 0, &candidates(local)).to_bytes()?;
+    let (identity, pairing) = (Arc::new(home.identity()?), pair::pairing(relay)?);
+    let meeting = pairing::join(&invited.code, (&identity, &card), pairing).await?;
+    let met = pair::agree(meeting, Verify::asked(args.verify)).await?;
+    let side = side(args, &met)?;
+    let name = match &side {
+        Side::Joined { folder } => folder.file_name().and_then(OsStr::to_str),
+        Side::Shared { .. } | Side::Mounted { .. } => met.card.folder_name(),
+    };
+    let relay = met.card.relay_stays.then(|| relay.clone());
+    let held = home.shares()?.begin(name, Record::new(side.clone(), relay))?;
+    let running = running.insert(Running::start_at(home, held, listener).await?);
+    running.connect(&met).await?;
+    match &side {
+        Side::Joined { folder } => fill(args, running, (folder, met.card.entry_count)).await,
+        Side::Mounted { at } => {
+            running.mount(at).await?;
+            running.run().await
+        }
+        Side::Shared { .. } => running.run().await,
+    }
+}
+
+/// What this side does: it fills a folder, or shows a mount.
+fn side(args: &Args, met: &Met) -> Result<Side, Failure> {
+    if let Some(at) = &args.mount {
+        let at = std::path::absolute(at).or_exit(Exit::Mount)?;
+        return Ok(Side::Mounted { at });
+    }
+    let folder = folder_for(args.dir.as_deref(), met)?;
+    let folder = folder.canonicalize().map_err(|error| not_made(&folder, &error))?;
+    Ok(Side::Joined { folder })
+}
+
+/// Brings everything, then follows.
+async fn fill(args: &Args, running: &Running, (dir, entry_count): (&Path, usize)) -> Result<(), Failure> {
+    let peer = &running.peer;
+    let mut events = peer.events();
+    list(peer, &mut events, entry_count).await?;
+    refuse_to_replace(peer, dir)?;
+    let folder = peer.join_folder(dir)?;
+    let listed = peer.list();
     match pull(&folder).await {
-        Ok(pulled) => tell(&pulled, &dir),
+        Ok(pulled) => tell(&pulled, dir),
         // What is missing may come later.
         Err(error @ PullError::Incomplete { .. }) if !args.once => say(error),
         Err(error) => return Err(error.into()),
@@ -109,15 +169,14 @@ async fn bring(args: &Args, own: &Own, (invited, relay): (&Invited, &Url)) -> Re
         return Ok(());
     }
     say("following the other side's changes; Ctrl-C ends that");
-    let mut follower = Follower::new(&own.peer, (&folder, &dir), &listed);
-    follower.follow(&mut events).await;
-    Ok(())
+    let mut follower = Follower::new(peer, (&folder, dir), &listed);
+    running.follow(&mut follower, &mut events).await
 }
 
 /// Says what has arrived.
 fn tell(pulled: &Pulled, dir: &Path) {
     let (files, bytes) = (screen::count(pulled.count, "file"), screen::bytes(pulled.len));
-    say(format_args!("{files}, {bytes} in `{}`", text_of(dir)));
+    say(format_args!("{files}, {bytes} in `{}`", screen::path(dir)));
     for name in &pulled.left_out {
         let name = screen::clean(name.as_str());
         say(format_args!(
@@ -129,9 +188,9 @@ fn tell(pulled: &Pulled, dir: &Path) {
 /// The folder that everything goes to; made if it is missing. If the person names none, the other
 /// side does: then it is a new one, or an empty one, so that nothing comes among files of this
 /// person.
-fn folder_for(dir: Option<&Path>, friend: &Friend) -> Result<PathBuf, Failure> {
+fn folder_for(dir: Option<&Path>, met: &Met) -> Result<PathBuf, Failure> {
     let Some(dir) = dir else {
-        let name = friend.card.folder_name().unwrap_or(UNNAMED);
+        let name = met.card.folder_name().unwrap_or(UNNAMED);
         return new_folder(Path::new(name));
     };
     let made = std::fs::create_dir_all(dir);
@@ -148,7 +207,7 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && !is_empty(dir) => {
             let text = format!(
                 "`{}` is here already, and it is not an empty folder\nhint: ask for a new code, and name a folder: tandem join DIR",
-                text_of(dir)
+                screen::path(dir)
             );
             Err(Failure::new(Exit::LocalDisk, text))
         }
@@ -160,13 +219,9 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
 fn not_made(dir: &Path, error: &std::io::Error) -> Failure {
     let text = format!(
         "could not make `{}`: {error}\nhint: ask for a new code, and name another folder: tandem join DIR",
-        text_of(dir)
+        screen::path(dir)
     );
     Failure::new(Exit::LocalDisk, text)
-}
-
-fn text_of(dir: &Path) -> String {
-    screen::clean(&dir.display().to_string())
 }
 
 /// Waits until the list of what is shared has arrived.
@@ -209,7 +264,7 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     let text = format!(
         "`{}` is in `{}` already, and nothing is replaced\nhint: ask for a new code, and name an empty folder: tandem join DIR",
         screen::clean(there.path.as_str()),
-        text_of(dir)
+        screen::path(dir)
     );
     Err(Failure::new(Exit::LocalDisk, text))
 }

@@ -17,6 +17,11 @@ pub(crate) const BAR_DRAWS_PER_SECOND: u8 = 10;
 /// How long reports of changes are collected, so that a program that writes a file in pieces causes
 /// one new version.
 pub(crate) const CHANGES_COLLECTED_FOR: Duration = Duration::from_millis(100);
+/// How long events of the other side's changes are collected, so that what changes together is
+/// compared once. Much shorter than a person notices.
+pub(crate) const EVENTS_COLLECTED_FOR: Duration = Duration::from_millis(20);
+/// How long `tandem up` waits before it looks for the other side again, once a search was given up.
+pub(crate) const SEARCH_INTERVAL: Duration = Duration::from_secs(30);
 /// How many names are tried for a version that goes beside a changed file.
 pub(crate) const NAMES_TRIED_MAX: u32 = 1000;
 /// Longest name of a share that becomes a folder here, in bytes: that of a file name almost

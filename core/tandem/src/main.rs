@@ -9,9 +9,12 @@ mod limits;
 mod pair;
 mod place;
 mod relay_here;
+mod running;
 mod screen;
 mod share;
+mod shares;
 mod signals;
+mod up;
 mod watch;
 
 use std::process::ExitCode;
@@ -44,10 +47,11 @@ struct Args {
 enum Command {
     Share(share::Args),
     Join(join::Args),
+    Up(up::Args),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 2 usage, 3 peer or relay not reached, 4 refused (code used, \
-                          expired, unknown), 5 incomplete, 6 local disk, 130 Ctrl-C, 143 SIGTERM";
+                          expired, unknown), 5 incomplete, 6 local disk, 7 mount, 130 Ctrl-C, 143 SIGTERM";
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -79,5 +83,6 @@ async fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Share(args) => share::run(args, &mut signals).await,
         Command::Join(args) => join::run(args, &mut signals).await,
+        Command::Up(args) => up::run(args, &mut signals).await,
     }
 }

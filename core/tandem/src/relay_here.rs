@@ -24,7 +24,7 @@ impl RelayHere {
         let roles = [Role::Inviter, Role::Joiner].into_iter();
         let tokens = roles.map(|role| LookupToken::parse(&code.token(role).to_text()));
         let tokens: Vec<_> = tokens.collect::<Result<_, _>>().or_exit(Exit::LocalDisk)?;
-        let listener = listen().or_exit(Exit::LocalDisk)?;
+        let listener = listen(None).or_exit(Exit::LocalDisk)?;
         let config = RelayConfig::adopt(listener).only(tokens);
         let relay = Relay::bind(config).await.or_exit(Exit::LocalDisk)?;
         Ok(Self { relay })
@@ -70,10 +70,13 @@ impl RelayHere {
     }
 }
 
-/// A socket in the band, on all addresses of this machine.
-pub(crate) fn listen() -> io::Result<TcpListener> {
+/// A socket in the band, on all addresses of this machine: at port `known`, if that is free.
+pub(crate) fn listen(known: Option<u16>) -> io::Result<TcpListener> {
     let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
-    let places = PORTS.flat_map(|port| any.map(|ip| SocketAddr::new(ip, port)));
+    let places = known
+        .into_iter()
+        .chain(PORTS)
+        .flat_map(|port| any.map(|ip| SocketAddr::new(ip, port)));
     let mut last = None;
     for place in places {
         match TcpListener::bind(place) {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tandem_core::printable::Printable;
@@ -13,8 +14,6 @@ use crate::limits::BAR_DRAWS_PER_SECOND;
 
 /// What is said when the session has ended.
 pub(crate) const GONE: &str = "the other side is gone; it comes back by itself, unless it was stopped";
-/// What is said when the other side was not reached again.
-pub(crate) const GAVE_UP: &str = "gave up reaching the other side; it may still come back";
 const BAR: &str = "{bytes}/{total_bytes} {wide_bar} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Says one line to the person. If standard error is closed, nobody reads it.
@@ -32,6 +31,11 @@ pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
 /// A name from the other side, with what steers a terminal escaped.
 pub(crate) fn clean(name: &str) -> String {
     Printable(name).to_string()
+}
+
+/// A path, with what steers a terminal escaped.
+pub(crate) fn path(path: &Path) -> String {
+    clean(&path.display().to_string())
 }
 
 /// Reads one line that the person types, or that a program writes to standard input.

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tandem_core::identity::Identity;
 use tandem_core::pairing::Invitation;
-use tandem_core::peer::{Event, Peer, SkippedFile};
 use tandem_core::rendezvous::InvitationCode;
 use url::Url;
 
@@ -12,12 +13,14 @@ use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::Home;
 use crate::limits::MINUTE;
-use crate::pair::{Own, Verify};
-use crate::place::{Invited, Place};
+use crate::pair::{self, Verify};
+use crate::place::Place;
 use crate::relay_here::RelayHere;
-use crate::screen::{self, GAVE_UP, GONE, say};
+use crate::running::Running;
+use crate::screen::{self, say};
+use crate::shares::{Record, Root, Side};
 use crate::signals::Signals;
-use crate::watch::{Root, Watch};
+use crate::watch::{self, Watch};
 
 /// Share a folder or files with one other person: prints a code, and serves until Ctrl-C
 #[derive(Debug, clap::Args)]
@@ -25,6 +28,9 @@ pub(crate) struct Args {
     /// The folder to share, or files and folders
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// What the share is called on this machine [default: the name of the folder]
+    #[arg(long)]
+    name: Option<String>,
     /// Let the other person find you through this relay; without it, the code has this machine's
     /// address
     #[arg(long, value_name = "URL", env = "TANDEM_RELAY")]
@@ -45,19 +51,23 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failure> {
     let (home, roots) = (Home::open()?, roots(&args.paths)?);
     refuse_own_home(&home, &roots)?;
+    let relay = args.relay.clone().or(home.config()?.relay);
     let code = InvitationCode::generate().or_exit(Exit::LocalDisk)?;
-    let (relay, here) = match &args.relay {
+    let (asked, here) = match &relay {
         Some(relay) => (relay.clone(), None),
         None => {
             let here = RelayHere::start(&code).await?;
             (here.own_url(), Some(here))
         }
     };
-    let own = Own::start(&home, &relay).await?;
+    let name = args.name.clone().or_else(|| name_of(&roots.first()?.path));
+    let record = Record::new(Side::Shared { paths: roots.clone() }, relay);
+    let held = home.shares()?.begin(name.as_deref(), record)?;
+    let running = Running::start(&home, held).await?;
     let place = match (&args.at, &here) {
         (Some(at), Some(here)) => here.place_at(at)?,
-        (None, Some(here)) => here.place(own.peer.addresses()),
-        (_, None) => Place::of_relay(relay.clone()),
+        (None, Some(here)) => here.place(running.peer.addresses()),
+        (_, None) => Place::of_relay(asked.clone()),
     };
     let mut open = None;
     let offer = Offer {
@@ -65,13 +75,20 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
         roots,
         code,
         place,
-        relay: &relay,
+        relay: &asked,
+        is_relay_kept: here.is_none(),
+        identity: Arc::new(home.identity()?),
     };
-    let ended = signals.until(serve(offer, &own, &mut open)).await;
+    let ended = signals.until(serve(offer, &running, &mut open)).await;
     if let Some(invitation) = open {
         invitation.withdraw().await;
     }
-    own.close().await;
+    let held = running.close().await;
+    if held.share.record.friend.is_none() {
+        held.forget()?;
+    } else {
+        say(format_args!("`tandem up {}` shares it again", held.share.name));
+    }
     if let Some(here) = here {
         here.stop().await;
     }
@@ -87,43 +104,40 @@ struct Offer<'a> {
     place: Place,
     /// How this process asks it.
     relay: &'a Url,
+    /// Whether both find each other there later, too.
+    is_relay_kept: bool,
+    identity: Arc<Identity>,
 }
 
 /// Shares, meets, and serves. While nobody has answered, the invitation is in `open`.
-async fn serve(offer: Offer<'_>, own: &Own, open: &mut Option<Invitation>) -> Result<(), Failure> {
+async fn serve(offer: Offer<'_>, running: &Running, open: &mut Option<Invitation>) -> Result<(), Failure> {
     let Offer {
         args,
         roots,
         code,
         place,
         relay,
+        is_relay_kept,
+        identity,
     } = offer;
     let watch = Watch::start(roots.clone()).or_exit(Exit::LocalDisk)?;
-    add(&own.peer, &roots).await?;
+    watch::add(&running.peer, &roots).await?;
     let name = roots.first().filter(|root| root.name.is_none());
     let name = name.and_then(|root| name_of(&root.path));
     let lifetime = MINUTE * args.expires;
-    let invitation = Invitation::offer(code, lifetime, own.pairing(relay)?).await?;
+    let invitation = Invitation::offer(code, lifetime, pair::pairing(relay)?).await?;
     let invitation = open.insert(invitation);
     show(invitation.code(), &place, args.expires)?;
-    let card = Card::new(name, own.peer.list().len(), own.peer.addresses()).to_bytes()?;
-    let meeting = invitation.meet(&own.identity, &card).await;
+    let mut card = Card::new(name, running.peer.list().len(), running.peer.addresses());
+    card.relay_stays = is_relay_kept;
+    let card = card.to_bytes()?;
+    let meeting = invitation.meet(&identity, &card).await;
     if let Some(invitation) = open.take() {
         invitation.close().await;
     }
-    let meeting = meeting?;
-    let verify = if args.verify { Verify::Ask } else { Verify::Show };
-    let friend = Own::agree(meeting, verify).await?;
-    own.connect(&friend).await?;
-    say(format_args!(
-        "connected to {}; Ctrl-C stops sharing",
-        friend.fingerprint.fmt_short()
-    ));
-    tokio::select! {
-        () = narrate(&own.peer) => {}
-        () = watch.follow(&own.peer) => {}
-    }
-    Ok(())
+    let met = pair::agree(meeting?, Verify::asked(args.verify)).await?;
+    running.connect(&met).await?;
+    running.serve(&watch).await
 }
 
 /// What is shared, by its whole path, and under which name. A single folder is the share itself;
@@ -159,40 +173,6 @@ fn refuse_own_home(home: &Home, roots: &[Root]) -> Result<(), Failure> {
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Shares the paths, and says how much that is and what was left out.
-async fn add(peer: &Peer, roots: &[Root]) -> Result<(), Failure> {
-    let (mut count, mut len) = (0, 0);
-    for root in roots {
-        match &root.name {
-            Some(name) if root.path.is_file() => {
-                peer.add_as(&root.path, name).await.or_exit(Exit::LocalDisk)?;
-                count += 1;
-                len += root.path.metadata().map_or(0, |metadata| metadata.len());
-            }
-            name => {
-                let added = peer.add_tree(&root.path, name.as_ref()).await;
-                let added = added.or_exit(Exit::LocalDisk)?;
-                count += added.count;
-                len += added.len;
-                added.skipped.iter().for_each(tell_left_out);
-            }
-        }
-    }
-    let (files, bytes) = (screen::count(count, "file"), screen::bytes(len));
-    say(format_args!("sharing {files}, {bytes}"));
-    Ok(())
-}
-
-fn tell_left_out(skipped: &SkippedFile) {
-    let path = screen::clean(&skipped.path.display().to_string());
-    match &skipped.reason {
-        Some(reason) => say(format_args!("left out `{path}`: {reason}")),
-        None => say(format_args!(
-            "left out `{path}`: it is a link, or no ordinary file"
-        )),
-    }
-}
-
 fn prefix_of(path: &Path) -> Result<tandem_core::catalog::SharePath, Failure> {
     let no_name = || {
         let text = format!(
@@ -212,14 +192,6 @@ fn name_of(path: &Path) -> Option<String> {
 /// The code alone on standard output, everything else for the person.
 fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failure> {
     let text = format!("{code}@{place}");
-    // What is shown can be read again.
-    debug_assert_eq!(
-        text.parse().ok(),
-        Some(Invited {
-            code: code.clone(),
-            place: Some(place.clone())
-        })
-    );
     screen::answer(&text)?;
     if std::io::stderr().is_terminal()
         && let Some(qr) = screen::qr(&text)
@@ -231,17 +203,4 @@ fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failur
         screen::count(usize::try_from(minutes).unwrap_or(usize::MAX), "minute")
     ));
     Ok(())
-}
-
-/// Says what happens until the peer is closed.
-async fn narrate(peer: &Peer) {
-    let mut events = peer.events();
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Connected { .. } => say("connected again"),
-            Event::Disconnected { .. } => say(GONE),
-            Event::ReconnectFailed { .. } => say(GAVE_UP),
-            _ => {}
-        }
-    }
 }

@@ -13,18 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tandem_core::catalog::SharePath;
 use tandem_core::clock::Clock;
-use tandem_core::peer::{Peer, ShareError};
+use tandem_core::peer::{Peer, ShareError, SkippedFile};
 use tokio::sync::Notify;
 
+use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::CHANGES_COLLECTED_FOR;
-use crate::screen::{clean, say};
-
-/// A shared path of this machine, and its name in the share; `None` for the share itself.
-#[derive(Debug, Clone)]
-pub(crate) struct Root {
-    pub(crate) path: PathBuf,
-    pub(crate) name: Option<SharePath>,
-}
+use crate::screen::{self, clean, say};
+use crate::shares::Root;
 
 /// A running watch. Dropping it ends the watch.
 pub(crate) struct Watch {
@@ -85,7 +80,7 @@ impl Watch {
             clock.sleep_until(clock.now() + CHANGES_COLLECTED_FOR).await;
             let mut paths = self.reported.take();
             if self.reported.lost.swap(false, Ordering::AcqRel) {
-                paths.extend(Self::vanished(peer));
+                paths.extend(vanished(peer));
             }
             let (gone, there): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_gone(path));
             // What was renamed has its new name first, so that its content stays known.
@@ -93,13 +88,6 @@ impl Watch {
                 self.look(peer, path).await;
             }
         }
-    }
-
-    /// The files that were shared and are not there any more.
-    fn vanished(peer: &Peer) -> Vec<PathBuf> {
-        let mut files = peer.shared_files();
-        files.retain(|path| is_gone(path));
-        files
     }
 
     /// Shares what is at the path now.
@@ -124,6 +112,58 @@ impl Watch {
             Err(ShareError::Source { .. }) => {}
             Err(error) => say(format_args!("not shared: {}", clean(&error.to_string()))),
         }
+    }
+}
+
+/// Shares the paths, and says how much that is and what was left out.
+pub(crate) async fn add(peer: &Peer, roots: &[Root]) -> Result<(), Failure> {
+    let (mut count, mut len) = (0, 0);
+    for root in roots {
+        match &root.name {
+            Some(name) if root.path.is_file() => {
+                peer.add_as(&root.path, name).await.or_exit(Exit::LocalDisk)?;
+                count += 1;
+                len += root.path.metadata().map_or(0, |metadata| metadata.len());
+            }
+            name => {
+                let added = peer.add_tree(&root.path, name.as_ref()).await;
+                let added = added.or_exit(Exit::LocalDisk)?;
+                count += added.count;
+                len += added.len;
+                added.skipped.iter().for_each(tell_left_out);
+            }
+        }
+    }
+    let (files, bytes) = (screen::count(count, "file"), screen::bytes(len));
+    say(format_args!("sharing {files}, {bytes}"));
+    Ok(())
+}
+
+fn tell_left_out(skipped: &SkippedFile) {
+    let path = screen::path(&skipped.path);
+    match &skipped.reason {
+        Some(reason) => say(format_args!("left out `{path}`: {reason}")),
+        None => say(format_args!(
+            "left out `{path}`: it is a link, or no ordinary file"
+        )),
+    }
+}
+
+/// The files that were shared and are not there any more.
+pub(crate) fn vanished(peer: &Peer) -> Vec<PathBuf> {
+    let mut files = peer.shared_files();
+    files.retain(|path| is_gone(path));
+    files
+}
+
+/// Shares these files no longer.
+pub(crate) fn forget(peer: &Peer, roots: &[Root], gone: &[PathBuf]) {
+    let names = gone
+        .iter()
+        .filter_map(|path| roots.iter().find_map(|root| root.name_of(path)));
+    for name in names.flatten() {
+        // The other side may have removed it meanwhile.
+        drop(peer.remove(&name));
     }
 }
 
@@ -219,7 +259,7 @@ mod tests {
             name: None,
         }];
         let watch = Watch::start(roots).unwrap();
-        assert_eq!(Watch::vanished(&peer), [root.join("gone.txt")]);
+        assert_eq!(vanished(&peer), [root.join("gone.txt")]);
         watch.reported.lose(vec![root]);
         let look = || match peer.list().len() {
             1 => Look::Ready(()),
