@@ -17,6 +17,11 @@ pub(crate) const BAR_DRAWS_PER_SECOND: u8 = 10;
 /// How long reports of changes are collected, so that a program that writes a file in pieces causes
 /// one new version.
 pub(crate) const CHANGES_COLLECTED_FOR: Duration = Duration::from_millis(100);
+/// How long the two try to connect after they have met. Each is ready to let the other in soon
+/// after that; a machine under load takes a while.
+pub(crate) const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a side waits before it tries again; both are about to be ready.
+pub(crate) const FIRST_CONNECT_INTERVAL: Duration = Duration::from_millis(50);
 /// How long events of the other side's changes are collected, so that what changes together is
 /// compared once. Much shorter than a person notices.
 pub(crate) const EVENTS_COLLECTED_FOR: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use tandem_core::session::dialable;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
-use crate::limits::SEARCH_INTERVAL;
+use crate::limits::{FIRST_CONNECT_INTERVAL, FIRST_CONNECT_TIMEOUT, SEARCH_INTERVAL};
 use crate::pair::Met;
 use crate::relay_here;
 use crate::screen::{self, GONE, clean, say};
@@ -79,11 +79,17 @@ impl Running {
         let friend = met.to_friend();
         let (remote, addresses) = (friend.fingerprint, friend.addresses.clone());
         self.held().change(|record| record.friend = Some(friend))?;
-        self.peer.connect_directly(&remote, &addresses).await?;
-        say(format_args!(
-            "connected to {}; Ctrl-C ends that",
-            remote.fmt_short()
-        ));
+        let clock = Clock::system();
+        let limit = clock.now() + FIRST_CONNECT_TIMEOUT;
+        // One side may dial before the other one is ready to let it in.
+        while let Err(error) = self.peer.connect_directly(&remote, &addresses).await {
+            if clock.now() >= limit {
+                return Err(error.into());
+            }
+            clock.sleep_until(clock.now() + FIRST_CONNECT_INTERVAL).await;
+        }
+        let other = remote.fmt_short();
+        say(format_args!("connected to {other}; Ctrl-C ends that"));
         Ok(())
     }
 
