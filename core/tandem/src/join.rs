@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     refuse_code(args.dir.as_deref())?;
     let text = match &args.code_on_command_line {
         Some(text) => text.clone(),
-        None => screen::ask("the other person's code:")?,
+        None => signals.until(code()).await.result()?,
     };
     let invited: Invited = text.parse().or_exit(Exit::Usage)?;
     let home = Home::open()?;
@@ -78,13 +78,20 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     let result = ended.result();
     if let Some(running) = running {
         let held = running.close().await;
-        if args.once && result.is_ok() {
+        let is_done = args.once && result.is_ok();
+        if is_done || held.share.record.friend.is_none() {
             held.forget()?;
         } else {
             say(format_args!("`tandem up {}` goes on", held.share.name));
         }
     }
     result
+}
+
+/// Asks for the code; a signal can end that.
+async fn code() -> Result<String, Failure> {
+    let asked = tokio::task::spawn_blocking(|| screen::ask("the other person's code:")).await;
+    asked.or_exit(Exit::LocalDisk)?
 }
 
 /// A code in the place of the folder was readable for every user of this machine.
@@ -131,9 +138,10 @@ async fn bring(
     let running = running.insert(Running::start_at(home, held, listener).await?);
     running.connect(&met).await?;
     match &side {
-        Side::Joined { folder } => fill(args, running, (folder, met.card.entry_count)).await,
+        Side::Joined { folder } => fill(args, running, &met, folder).await,
         Side::Mounted { at } => {
             running.mount(at).await?;
+            running.keep(&met)?;
             running.run().await
         }
         Side::Shared { .. } => running.run().await,
@@ -152,11 +160,12 @@ fn side(args: &Args, met: &Met) -> Result<Side, Failure> {
 }
 
 /// Brings everything, then follows.
-async fn fill(args: &Args, running: &Running, (dir, entry_count): (&Path, usize)) -> Result<(), Failure> {
+async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(), Failure> {
     let peer = &running.peer;
     let mut events = peer.events();
-    list(peer, &mut events, entry_count).await?;
-    refuse_to_replace(peer, dir)?;
+    list(peer, &mut events, met.card.entry_count).await?;
+    refuse_to_replace(peer, (dir, args.dir.as_deref().unwrap_or(dir)))?;
+    running.keep(met)?;
     let folder = peer.join_folder(dir)?;
     let listed = peer.list();
     match pull(&folder).await {
@@ -256,7 +265,7 @@ async fn list(peer: &Peer, events: &mut EventStream, entry_count: usize) -> Resu
 }
 
 /// Nothing that was here before is replaced.
-fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
+fn refuse_to_replace(peer: &Peer, (dir, given): (&Path, &Path)) -> Result<(), Failure> {
     let shown = peer.list().into_iter();
     let mut files = shown.filter(|shown| shown.file().is_some() || shown.link().is_some());
     let there = files.find(|shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok());
@@ -264,7 +273,7 @@ fn refuse_to_replace(peer: &Peer, dir: &Path) -> Result<(), Failure> {
     let text = format!(
         "`{}` is in `{}` already, and nothing is replaced\nhint: ask for a new code, and name an empty folder: tandem join DIR",
         screen::clean(there.path.as_str()),
-        screen::path(dir)
+        screen::path(given)
     );
     Err(Failure::new(Exit::LocalDisk, text))
 }

@@ -19,7 +19,7 @@ use crate::limits::{FIRST_CONNECT_INTERVAL, FIRST_CONNECT_TIMEOUT, SEARCH_INTERV
 use crate::pair::Met;
 use crate::relay_here;
 use crate::screen::{self, GONE, clean, say};
-use crate::shares::{Held, Root, Side};
+use crate::shares::{Friend, Held, Root, Side};
 use crate::watch::{self, Watch};
 
 /// A share that runs in this process.
@@ -74,11 +74,18 @@ impl Running {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps who the other side is, and connects to it for the first time.
+    /// Keeps who the other side is: from now on the share goes on after a restart.
+    pub(crate) fn keep(&self, met: &Met) -> Result<(), Failure> {
+        self.held().change(|record| record.friend = Some(met.to_friend()))
+    }
+
+    /// Connects to the other side for the first time.
     pub(crate) async fn connect(&self, met: &Met) -> Result<(), Failure> {
-        let friend = met.to_friend();
-        let (remote, addresses) = (friend.fingerprint, friend.addresses.clone());
-        self.held().change(|record| record.friend = Some(friend))?;
+        let Friend {
+            fingerprint: remote,
+            addresses,
+            ..
+        } = met.to_friend();
         let clock = Clock::system();
         let limit = clock.now() + FIRST_CONNECT_TIMEOUT;
         // One side may dial before the other one is ready to let it in.

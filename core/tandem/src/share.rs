@@ -136,6 +136,7 @@ async fn serve(offer: Offer<'_>, running: &Running, open: &mut Option<Invitation
         invitation.close().await;
     }
     let met = pair::agree(meeting?, Verify::asked(args.verify)).await?;
+    running.keep(&met)?;
     running.connect(&met).await?;
     running.serve(&watch).await
 }
