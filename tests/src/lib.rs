@@ -12,6 +12,8 @@ pub mod faults;
 pub mod leaks;
 pub mod link;
 pub mod log;
+#[cfg(target_os = "linux")]
+pub mod machines;
 #[cfg(unix)]
 pub mod mapping;
 #[cfg(unix)]

@@ -4,6 +4,8 @@
 
 mod again;
 mod home;
+#[cfg(target_os = "linux")]
+mod machines;
 mod once;
 mod process;
 mod refused;
