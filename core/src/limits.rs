@@ -117,11 +117,16 @@ pub const LANE_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest life of an invitation: a day. A code that lies about for longer is found by others.
 pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// How often the inviter asks the relay for an answer. A person has just typed the code and waits.
+/// How long the inviter lets the relay wait for an answer, with one request.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(tandem_relay::api::FETCH_WAIT_SECS_MAX);
+/// How often the inviter asks a relay for an answer that does not wait. A person has just typed the
+/// code and waits.
 pub const ANSWER_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long the joiner waits before it dials the inviter again, which refuses it until it has found
-/// the answer at the relay.
-pub const JOINER_DIAL_INTERVAL: Duration = Duration::from_millis(100);
+/// the answer at the relay. Most relays hand that over at once.
+pub const JOINER_DIAL_INTERVAL_FIRST: Duration = Duration::from_millis(2);
+/// How long it waits at most; the interval doubles.
+pub const JOINER_DIAL_INTERVAL_MAX: Duration = Duration::from_millis(128);
 /// How long the inviter waits for the joiner's dial before it dials itself: one of the two may be
 /// behind a firewall.
 pub const INVITER_PATIENCE: Duration = Duration::from_secs(1);

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 /// `POST` stores a blob under the bearer token (201), `DELETE` withdraws it (204, or 404). With
 /// `If-None-Match: *` a blob is stored only if there is none under the token, else 409.
 pub const REGISTER_PATH: &str = "/register";
-/// `GET` answers the blob stored under the bearer token (200), or 404.
+/// `GET` answers the blob stored under the bearer token (200), or 404. With `Prefer: wait=SECONDS`
+/// (RFC 7240) and no blob, the relay answers when there is one, but no later than after that time
+/// and [`FETCH_WAIT_SECS_MAX`]; it may answer 404 sooner.
 pub const FETCH_PATH: &str = "/fetch";
 /// `GET` answers 200 while the relay takes new registrations, and 503 while it is full.
 pub const HEALTH_PATH: &str = "/health";
@@ -32,6 +34,9 @@ pub const BODY_LEN_MAX: usize = 8 * 1024;
 /// How long an entry lives without being refreshed, in seconds. A peer registers again well before
 /// that; the entry of a peer that has crashed is gone after ten minutes.
 pub const ENTRY_TTL_SECS: u64 = 600;
+/// How long a fetch waits at most for a blob to be registered, in seconds. Shorter than a connection
+/// may last, and than the silence after which a proxy gives a request up.
+pub const FETCH_WAIT_SECS_MAX: u64 = 20;
 /// Leading bits of an IPv6 address that make one source. 48 is the largest network that a household
 /// is given (RFC 6177), so a household can't pose as many sources.
 pub const SOURCE_PREFIX_LEN: u32 = 48;

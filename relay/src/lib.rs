@@ -3,7 +3,7 @@
 //!
 //! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
 //! Reading order, each layer knowing only those before it: `api limits clock token source store
-//! answer body routes listen connection places accept config relay`. This crate has no code for
+//! answer body arrivals routes listen connection places accept config relay`. This crate has no code for
 //! tests or faults; a test wraps the real router with [`RelayConfig::layer`].
 
 pub mod api;
@@ -12,6 +12,8 @@ pub mod api;
 mod accept;
 #[cfg(feature = "server")]
 mod answer;
+#[cfg(feature = "server")]
+mod arrivals;
 #[cfg(feature = "server")]
 mod body;
 #[cfg(feature = "server")]

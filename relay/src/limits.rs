@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::api::{BODY_LEN_MAX, ENTRY_TTL_SECS};
+use crate::api::{BODY_LEN_MAX, ENTRY_TTL_SECS, FETCH_WAIT_SECS_MAX};
 
 /// The limits of connections and requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Limits {
     /// Time from a complete header until the body is complete; a request that takes longer is
     /// answered 408.
     pub body_timeout: Duration,
+    /// How long a fetch may wait for a registration, if it asks for that.
+    pub fetch_wait_max: Duration,
     /// Age at which a connection takes no further requests. A peer needs one request every few
     /// minutes.
     pub connection_lifetime_max: Duration,
@@ -60,6 +62,7 @@ impl Default for Limits {
             refusal_count_max: 32,
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(5),
+            fetch_wait_max: Duration::from_secs(FETCH_WAIT_SECS_MAX),
             connection_lifetime_max: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             linger_timeout: Duration::from_secs(1),
@@ -108,6 +111,9 @@ impl Default for StoreLimits {
 /// Smallest read buffer that hyper accepts, in bytes; a smaller [`Limits::header_len_max`] is still
 /// enforced.
 pub(crate) const READ_BUFFER_LEN_MIN: usize = 8 * 1024;
+/// Groups in which waiting fetches are woken. With 256 connections, a registration wakes about four
+/// that wait for something else.
+pub(crate) const ARRIVAL_GROUP_COUNT: usize = 64;
 /// Connections that wait in the kernel until the relay accepts them.
 pub(crate) const BACKLOG_COUNT: i32 = 1024;
 /// Pause after the system failed to accept (out of descriptors, for instance), so that the loop

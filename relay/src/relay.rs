@@ -46,7 +46,12 @@ impl Relay {
         let (listener, addr) = config.listen.start()?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let limits = Arc::new(config.limits);
-        let api = routes::api(Arc::clone(&config.store), Arc::clone(&limits), config.only);
+        let api = routes::api(
+            Arc::clone(&config.store),
+            Arc::clone(&limits),
+            config.only,
+            stop.clone(),
+        );
         let cut_off_count = Arc::new(AtomicUsize::new(0));
         tasks.spawn(sweep_regularly(config.store, limits.sweep_interval, stop.clone()));
         let acceptor = Acceptor {

@@ -5,7 +5,9 @@
 
 use std::any::Any;
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,11 +17,14 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::answer::{Answer, Refusal};
 use crate::api::{FETCH_PATH, HEALTH_PATH, REGISTER_PATH, Source};
+use crate::arrivals::{Arrivals, wait_wanted};
 use crate::body::read_blob;
 use crate::limits::Limits;
 use crate::store::{OnTaken, Registration, Store, StoreError, Withdrawal};
@@ -29,21 +34,36 @@ use crate::token::LookupToken;
 #[derive(Clone)]
 struct Desk {
     store: Arc<dyn Store>,
+    arrivals: Arc<Arrivals>,
+    /// Cancelled when the relay stops: then nothing waits any more.
+    stop: CancellationToken,
     limits: Arc<Limits>,
     /// The only tokens that are served; `None` serves all.
     only: Option<Arc<HashSet<LookupToken>>>,
 }
 
-/// The routes of the API for the tokens `only`, or for all, without what [`enclose`] adds.
-pub(crate) fn api(store: Arc<dyn Store>, limits: Arc<Limits>, only: Option<HashSet<LookupToken>>) -> Router {
-    let only = only.map(Arc::new);
+/// The routes of the API for the tokens `only`, or for all, without what [`enclose`] adds. Nothing
+/// waits after `stop`.
+pub(crate) fn api(
+    store: Arc<dyn Store>,
+    limits: Arc<Limits>,
+    only: Option<HashSet<LookupToken>>,
+    stop: CancellationToken,
+) -> Router {
+    let desk = Desk {
+        store,
+        arrivals: Arc::default(),
+        stop,
+        limits,
+        only: only.map(Arc::new),
+    };
     Router::new()
         .route(REGISTER_PATH, post(register).delete(withdraw))
         .route(FETCH_PATH, get(fetch))
         .route(HEALTH_PATH, get(health))
         .fallback(async || Refusal::UnknownPath)
         .method_not_allowed_fallback(async || Refusal::MethodNotAllowed)
-        .with_state(Desk { store, limits, only })
+        .with_state(desk)
 }
 
 /// Answers every request with 503: for connections beyond the limit.
@@ -77,24 +97,26 @@ async fn register(
     let on_taken = on_taken(&headers)?;
     let blob = read_blob(body, &desk.limits).await?;
     let registration = Registration {
-        token,
+        token: token.clone(),
         blob,
         source,
         on_taken,
     };
     let registered = desk.store.register(registration).await;
     registered.map_err(|error| desk.refuse(error))?;
+    desk.arrivals.announce(&token);
     Ok(Answer::Registered)
 }
 
 async fn fetch(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
     let token = LookupToken::from_headers(&headers)?;
-    let blob = desk
-        .store
-        .fetch(&token)
-        .await
-        .map_err(|error| desk.refuse(error))?;
-    blob.map(Answer::Found).ok_or(Refusal::UnknownToken)
+    let wait = Duration::from_secs(wait_wanted(&headers)).min(desk.limits.fetch_wait_max);
+    // A time limit of zero still looks once.
+    let fetching = timeout(wait, desk.stop.run_until_cancelled(desk.arrival(&token)));
+    match fetching.await {
+        Ok(Some(fetched)) => Ok(Answer::Found(fetched?)),
+        Ok(None) | Err(_) => Err(Refusal::UnknownToken),
+    }
 }
 
 async fn withdraw(State(desk): State<Desk>, headers: HeaderMap) -> Result<Answer, Refusal> {
@@ -113,6 +135,20 @@ async fn health(State(desk): State<Desk>) -> Result<Answer, Refusal> {
 }
 
 impl Desk {
+    /// The blob under `token`, as soon as there is one.
+    async fn arrival(&self, token: &LookupToken) -> Result<String, Refusal> {
+        loop {
+            let mut arrived = pin!(self.arrivals.next(token));
+            // What is registered while the store is asked counts.
+            arrived.as_mut().enable();
+            let fetched = self.store.fetch(token).await;
+            if let Some(blob) = fetched.map_err(|error| self.refuse(error))? {
+                return Ok(blob);
+            }
+            arrived.await;
+        }
+    }
+
     /// Whether this relay takes registrations of that token.
     fn serves(&self, token: &LookupToken) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(token))

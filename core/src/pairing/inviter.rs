@@ -12,7 +12,7 @@ use super::{Meeting, PairingConfig, PairingError};
 use crate::clock::{Clock, millis};
 use crate::identity::Identity;
 use crate::limits::{
-    ANSWER_POLL_INTERVAL, CONTACT_REFRESH_INTERVAL, INVITATION_LIFETIME_MAX, INVITER_PATIENCE,
+    ANSWER_POLL_INTERVAL, ANSWER_WAIT, CONTACT_REFRESH_INTERVAL, INVITATION_LIFETIME_MAX, INVITER_PATIENCE,
     PAIRING_TIMEOUT,
 };
 use crate::rendezvous::{
@@ -113,8 +113,11 @@ impl Invitation {
         let mut refresh = clock.now() + CONTACT_REFRESH_INTERVAL;
         let mut last = None;
         loop {
+            let asked_at = clock.now();
+            let until = refresh.min(self.deadline);
+            let wait = until.saturating_duration_since(asked_at).min(ANSWER_WAIT);
             let mut pause = ANSWER_POLL_INTERVAL;
-            match answer(&self.doorway.relay, clock, &self.code).await {
+            match answer(&self.doorway.relay, clock, &self.code, wait).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
                 Err(error) => {
@@ -134,8 +137,8 @@ impl Invitation {
                 self.leave(self.doorway.waiting()).await;
                 refresh = clock.now() + CONTACT_REFRESH_INTERVAL;
             }
-            let next = clock.now() + pause;
-            clock.sleep_until(next.min(self.deadline)).await;
+            // A relay that has waited is asked again at once.
+            clock.sleep_until((asked_at + pause).min(self.deadline)).await;
         }
     }
 
@@ -187,13 +190,15 @@ impl Invitation {
     }
 }
 
-/// The answer at the relay, if there is one. What can't be opened was not made with the code.
+/// The answer at the relay, if there is one; the relay may wait for it. What can't be opened was
+/// not made with the code.
 async fn answer(
     relay: &RelayClient,
     clock: &Clock,
     code: &InvitationCode,
+    wait: Duration,
 ) -> Result<Option<Waiting>, RelayError> {
-    let Some(sealed) = relay.look_up(&code.token(Role::Joiner)).await? else {
+    let Some(sealed) = relay.wait_for(&code.token(Role::Joiner), wait).await? else {
         return Ok(None);
     };
     let Ok(record) = InvitationRecord::open(&sealed, (code, Role::Joiner), clock.unix_ms()) else {
@@ -212,7 +217,7 @@ async fn answer(
 async fn another_answer(relay: &RelayClient, clock: &Clock, code: &InvitationCode, first: &Waiting) {
     loop {
         clock.sleep_until(clock.now() + ANSWER_POLL_INTERVAL).await;
-        let now = answer(relay, clock, code).await;
+        let now = answer(relay, clock, code, Duration::ZERO).await;
         if now.is_ok_and(|now| now.is_some_and(|now| now.fingerprint != first.fingerprint)) {
             return;
         }

@@ -10,7 +10,9 @@ use super::introduction::check_card;
 use super::{Meeting, PairingConfig, PairingError};
 use crate::clock::millis;
 use crate::identity::Identity;
-use crate::limits::{CONTACT_RECORD_LIFETIME, JOINER_DIAL_INTERVAL, PAIRING_TIMEOUT};
+use crate::limits::{
+    CONTACT_RECORD_LIFETIME, JOINER_DIAL_INTERVAL_FIRST, JOINER_DIAL_INTERVAL_MAX, PAIRING_TIMEOUT,
+};
 use crate::rendezvous::{Ending, InvitationCode, InvitationRecord, Published, RecordError, Role, Word};
 use crate::session::SessionError;
 
@@ -85,6 +87,7 @@ async fn meet(
     let card: Arc<[u8]> = card.into();
     let (mut dials, mut holds) = (JoinSet::new(), JoinSet::new());
     dials.spawn(doorway.dial(inviter)?);
+    let mut pause = JOINER_DIAL_INTERVAL_FIRST;
     loop {
         let lane = tokio::select! {
             Some(lane) = doorway.arrival() => Some(lane),
@@ -106,9 +109,10 @@ async fn meet(
         let Some(lane) = lane else {
             let (clock, dial) = (doorway.clock.clone(), doorway.dial(inviter)?);
             dials.spawn(async move {
-                clock.sleep_until(clock.now() + JOINER_DIAL_INTERVAL).await;
+                clock.sleep_until(clock.now() + pause).await;
                 dial.await
             });
+            pause = (pause * 2).min(JOINER_DIAL_INTERVAL_MAX);
             continue;
         };
         let (identity, card) = (identity.clone(), card.clone());

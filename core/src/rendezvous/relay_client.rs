@@ -132,15 +132,25 @@ impl RelayClient {
     /// Any [`RelayProblem`]; [`RelayProblem::Malformed`] when the relay's entry is not a sealed
     /// record.
     pub async fn look_up(&self, token: &LookupToken) -> Result<Option<SealedRecord>, RelayError> {
-        let attempt = Attempt::LookUp;
         let request = self.request(Method::GET, FETCH_PATH).bearer_auth(token.to_text());
-        let answer = self.send(attempt, request).await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let answer = self.expect_success(attempt, answer).await?;
-        let sealed = self.read_sealed(answer).await;
-        sealed.map(Some).map_err(|problem| self.error(attempt, problem))
+        self.find(request).await
+    }
+
+    /// As [`RelayClient::look_up`], but if there is no record, the relay may wait for one, up to
+    /// `wait`. A relay that does not know how answers at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn wait_for(
+        &self,
+        token: &LookupToken,
+        wait: Duration,
+    ) -> Result<Option<SealedRecord>, RelayError> {
+        let request = self.request(Method::GET, FETCH_PATH).bearer_auth(token.to_text());
+        let request = request
+            .header("prefer", format!("wait={}", wait.as_secs()))
+            .timeout(wait + self.timeouts.request);
+        self.find(request).await
     }
 
     /// Removes the record under `token`. Succeeds also if there is none.
@@ -167,6 +177,17 @@ impl RelayClient {
             .send(Attempt::CheckHealth, self.request(Method::GET, HEALTH_PATH))
             .await?;
         self.expect_success(Attempt::CheckHealth, answer).await.map(drop)
+    }
+
+    async fn find(&self, request: RequestBuilder) -> Result<Option<SealedRecord>, RelayError> {
+        let attempt = Attempt::LookUp;
+        let answer = self.send(attempt, request).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.expect_success(attempt, answer).await?;
+        let sealed = self.read_sealed(answer).await;
+        sealed.map(Some).map_err(|problem| self.error(attempt, problem))
     }
 
     fn registration(&self, token: &LookupToken, sealed: &SealedRecord) -> RequestBuilder {

@@ -22,6 +22,7 @@ mod shares;
 mod stopping;
 mod target;
 mod wait;
+mod waiting;
 mod wire;
 
 /// The list. Each check becomes two tests, one for each target.
@@ -100,6 +101,11 @@ conformance! {
         a_busy_connection_is_closed_at_its_age,
         a_client_that_does_not_read_is_cut_off,
         an_entry_expires,
+    }
+    waiting: {
+        a_fetch_that_waits_is_answered_when_its_token_is_registered,
+        a_fetch_that_waits_in_vain_is_404,
+        a_stopping_relay_waits_no_longer,
     }
     privacy: {
         the_log_shows_neither_tokens_nor_blobs,
