@@ -8,9 +8,9 @@
 //! renames and the other removes is removed.
 //!
 //! Not here: the bytes of files and where they are stored (`store`, `transfer`), sending and paging
-//! (`peer`), and persistence. Reading order: [`SharePath`], then `dot` and `state` (what is
+//! (`peer`), and writing it to disk (`journal`). Reading order: [`SharePath`], then `dot` and `state` (what is
 //! replicated), `tree` (the index), `view`, `key` and `contents` (what is shown, and where),
-//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange).
+//! `edit`, `rename`, `revise` and `draft` (local changes), `merge` and `digest` (exchange), `restore`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
@@ -30,6 +30,7 @@ mod link_target;
 mod merge;
 mod name_rules;
 mod rename;
+mod restore;
 mod revise;
 mod share_path;
 mod state;
@@ -57,6 +58,7 @@ pub(crate) use merge::{Batch, MergedPiece};
 pub(crate) use step_count::steps_of;
 
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
+use crate::unsaved::Unsaved;
 use capacity::Capacity;
 use digest::{StateHash, hash_of};
 use folder_index::{FolderIndex, Life, Link};
@@ -78,6 +80,8 @@ pub struct Catalog {
     /// The summary of the present states; computed when it is first needed.
     digest: OnceLock<Digest>,
     folders: FolderIndex,
+    /// Entries whose states have changed since they were saved.
+    unsaved: Unsaved<EntryId>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,6 +103,7 @@ impl Catalog {
             revision: 0,
             digest: OnceLock::new(),
             folders: FolderIndex::default(),
+            unsaved: Unsaved::default(),
         }
     }
 
@@ -285,6 +290,7 @@ impl Catalog {
             capacity.take(&id, &state);
             self.len = capacity.len();
             let hash = hash_of(&id, &state);
+            self.unsaved.note(id);
             self.entries.insert(id, Entry { state, hash });
         }
         self.counter = counter.min(self.counter_followed_max());

@@ -3,7 +3,7 @@
 //!
 //! Reading order, each module knowing only those before it: [`limits`], [`clock`], [`identity`],
 //! [`rendezvous`], [`catalog`], [`health`], [`reconnect`], [`session`], [`pairing`], [`store`],
-//! [`transfer`], `share`, [`mount`], and at last [`peer`], which starts and ends its mounts.
+//! [`journal`], [`transfer`], `share`, [`mount`], and at last [`peer`], which starts and ends its mounts.
 //! The relay is the crate `tandem_relay`. This crate uses only its API, with its feature `server`
 //! off.
 
@@ -14,6 +14,7 @@ mod crockford;
 pub mod health;
 mod hex;
 pub mod identity;
+pub mod journal;
 pub mod limits;
 pub mod mount;
 #[cfg(unix)]
@@ -31,3 +32,4 @@ mod share;
 pub mod store;
 pub mod transfer;
 mod unix_time;
+mod unsaved;

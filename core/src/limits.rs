@@ -152,6 +152,9 @@ pub const IO_BLOCK_LEN: usize = 256 * 1024;
 pub const HASH_THREADS_MAX: usize = 4;
 /// How often a file that changes while it is hashed is hashed before the peer gives up.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
+/// How long a file must not have changed, before it is read, for its stamp to differ after each
+/// later write. The coarsest clock is that of FAT, with 2 s.
+pub const STAMP_SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Permission bits that a received file can have, as in git: only its owner may write to it.
 pub const RECEIVED_MODE_MAX: u32 = 0o755;
 
@@ -165,6 +168,26 @@ pub const PEER_STORE_OUTLINES_LEN_MAX: u64 = 256 << 20;
 /// Fine outlines that are remembered of one content, 2 KiB each. They cover 1 GiB that is read at
 /// random.
 pub const FINE_OUTLINES_KEPT_MAX: usize = 1024;
+
+// ---- journal ----
+
+/// Largest payload of a record in a journal, in bytes (64 MiB). The outline of the largest file
+/// takes half of that.
+pub const JOURNAL_RECORD_LEN_MAX: usize = 64 << 20;
+/// How many times its first length a journal may reach, and this much more in bytes, before it is
+/// written anew: each byte is then rewritten about once.
+pub const JOURNAL_GROWTH_FACTOR: u64 = 2;
+/// See [`JOURNAL_GROWTH_FACTOR`]. 4 MiB are read in a few milliseconds.
+pub const JOURNAL_GROWTH_LEN_MIN: u64 = 4 << 20;
+/// Journals that are kept because they could not be used. A person has to look at the first one.
+pub const JOURNALS_SET_ASIDE_MAX: usize = 100;
+/// Files whose records are appended to a journal at once, under one lock of the catalog.
+pub const JOURNAL_PAGE_FILES_MAX: usize = 512;
+/// Bytes of outlines in these records, the last one not included (4 MiB): they are in memory.
+pub const JOURNAL_PAGE_OUTLINES_LEN_MAX: usize = 4 << 20;
+/// How long a peer waits after it could not write its journal, for example because the disk is
+/// full.
+pub const SAVE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 // ---- transfer ----
 

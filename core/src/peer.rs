@@ -20,6 +20,7 @@ mod lane_work;
 mod lanes;
 mod mounting;
 mod pull;
+mod restored;
 mod session;
 mod start;
 mod status;
@@ -40,6 +41,7 @@ pub use error::{CloseError, ConnectError, PullError, StartError};
 pub use event::{DisconnectReason, Event, EventStream, Initiator};
 pub use joined::JoinedFolder;
 pub use pull::Pulled;
+pub use restored::Restored;
 pub use status::{SessionState, Status};
 
 pub use crate::session::LoopbackPeers;
@@ -47,10 +49,11 @@ pub use crate::share::{AddedTree, ShareError, SkippedFile};
 
 use crate::catalog::{Kind, SharePath, Shown};
 use crate::identity::Fingerprint;
+use crate::journal::JournalError;
 use crate::limits::CLOSE_TIMEOUT;
 #[cfg(unix)]
 use crate::mount::Mounts;
-use crate::share::{OnTaken, Share, SharedFile, shared_file};
+use crate::share::{Ending, OnTaken, Share, SharedFile, shared_file};
 use crate::store::Destination;
 use crate::transfer::Progress;
 use context::Context;
@@ -239,6 +242,14 @@ impl Peer {
         self.share.own_paths()
     }
 
+    /// How many bytes of local files this peer has read to find out what is in them. A file that
+    /// has not changed since it was shared is not read again, even by the next peer with the same
+    /// [`PeerConfig::state`].
+    #[must_use]
+    pub fn hashed_len(&self) -> u64 {
+        self.share.hashed_len()
+    }
+
     /// Renames a file, or a whole folder with everything in it, within the share. Local files stay
     /// as they are.
     ///
@@ -324,6 +335,21 @@ impl Peer {
         pull::pull(&self.context, plan, progress).await
     }
 
+    /// What this peer began with.
+    #[must_use]
+    pub fn restored(&self) -> &Restored {
+        &self.context.restored
+    }
+
+    /// Returns when everything that has changed so far is durable, in the folder of
+    /// [`PeerConfig::state`]. Does nothing without one.
+    ///
+    /// # Errors
+    /// When it can't be written. It is tried again later.
+    pub async fn save(&self) -> Result<(), JournalError> {
+        self.share.save_later().await
+    }
+
     /// How this peer is.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -346,7 +372,8 @@ impl Peer {
     /// this peer started has ended.
     ///
     /// # Errors
-    /// [`CloseError::TasksLeft`] when something did not end in time.
+    /// [`CloseError::TasksLeft`] when something did not end in time, and
+    /// [`CloseError::NotSaved`].
     pub async fn close(self) -> Result<(), CloseError> {
         #[cfg(unix)]
         self.mounts.end().await;
@@ -362,10 +389,15 @@ impl Peer {
         self.context.runtime.tasks.close();
         let limit = CLOSE_TIMEOUT;
         let ended = timeout(limit, self.context.runtime.tasks.wait()).await;
-        ended.map_err(|_| CloseError::TasksLeft {
-            count: self.context.runtime.tasks.len(),
-            limit,
-        })
+        let count = self.context.runtime.tasks.len();
+        let ending = ended.map_or(Ending::WithTasksLeft, |()| Ending::InOrder);
+        let share = self.share.clone();
+        // Waiting fails only if it panicked.
+        let saved = tokio::task::spawn_blocking(move || share.end_saving(ending)).await;
+        match ending {
+            Ending::WithTasksLeft => Err(CloseError::TasksLeft { count, limit }),
+            Ending::InOrder => Ok(saved.unwrap_or(Ok(()))?),
+        }
     }
 
     /// Connects to `remote` by `way`, unless there is a session already. If there is a session at

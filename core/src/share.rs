@@ -4,7 +4,8 @@
 //! Owns the only lock around the catalog: it is held for one operation, never across an await.
 //! Knows neither sessions nor kernels. A mount sees changes as an [`Observer`]; the peer that runs
 //! the share gives it [`Hooks`]. Reading order: `error shared_file grants own_files served files`,
-//! then the parts of [`Share`]: `changes tree claim own_store recheck remote_file`.
+//! then the parts of [`Share`]: `changes tree claim own_store reading recheck remote_file`, and
+//! over a restart: `remembering saving`.
 
 mod changes;
 mod claim;
@@ -14,13 +15,17 @@ mod grants;
 mod observer;
 mod own_files;
 mod own_store;
+mod reading;
 mod recheck;
+mod remembering;
 mod remote_file;
 mod rereads;
+mod saving;
 mod served;
 mod shared_file;
 mod tree;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::mpsc;
@@ -31,16 +36,19 @@ pub(crate) use files::{Files, OnTaken};
 pub(crate) use observer::{Hooks, Observer};
 pub(crate) use remote_file::RemoteFile;
 pub(crate) use rereads::Asker;
+pub(crate) use saving::{Ending, FilesGuard};
 pub(crate) use shared_file::{SharedFile, shared_file};
 pub use tree::{AddedTree, SkippedFile};
 
 use crate::catalog::{Catalog, CatalogEvent, EntryId};
 use crate::identity::Fingerprint;
+use crate::journal::{Journal, LocalFile};
 use crate::limits::STALE_CONTENTS_MAX;
 use crate::runtime::Runtime;
-use crate::store::{PeerStore, ReceivedLinks, Source};
+use crate::store::{PeerStore, Placed, ReceivedLinks, Source};
 use crate::transfer::Demand;
 use rereads::Rereads;
+use saving::Saving;
 
 /// The share of one running peer. See the head of this file.
 #[derive(Debug)]
@@ -53,6 +61,11 @@ pub(crate) struct Share {
     /// Held by the thread that gets `files` next.
     files_turn: Mutex<()>,
     received_links: Mutex<ReceivedLinks>,
+    /// What pulls have put into folders that the user works in too.
+    pub(crate) placed: Arc<Placed>,
+    saving: Option<Saving>,
+    /// Bytes of local files that were read to find out their contents.
+    hashed_len: AtomicU64,
     rereads: Rereads,
     /// Sources that the other peer reports as wrong; `recheck` reads them again.
     stale: mpsc::Sender<Arc<Source>>,
@@ -63,6 +76,8 @@ pub(crate) struct Share {
 /// What a share is made of.
 pub(crate) struct ShareParts {
     pub(crate) catalog: Catalog,
+    /// The journal, and what it had of local files; `None` if nothing is saved.
+    pub(crate) saved: Option<(Journal, Vec<LocalFile>)>,
     pub(crate) peer_store: Option<PeerStore>,
     pub(crate) demand: Demand,
     pub(crate) runtime: Runtime,
@@ -72,20 +87,35 @@ impl Share {
     /// The share of the peer behind `hooks`, which is `owner`.
     pub(crate) fn new(parts: ShareParts, owner: Fingerprint, hooks: Weak<dyn Hooks>) -> Arc<Self> {
         let (stale, rechecked) = mpsc::channel(STALE_CONTENTS_MAX);
+        let (files, placed, saving) = match parts.saved {
+            None => (Files::new(parts.catalog), Placed::default(), None),
+            Some((journal, local)) => {
+                let placed = local
+                    .iter()
+                    .filter_map(|file| Some((file.path.0.clone(), file.placed.clone()?)));
+                let placed = Placed::remembered(placed);
+                let files = Files::remembered(parts.catalog, local);
+                (files, placed, Some(Saving::new(journal)))
+            }
+        };
         let share = Arc::new(Self {
             runtime: parts.runtime,
             peer_store: parts.peer_store,
             demand: parts.demand,
             owner,
-            files: Mutex::new(Files::new(parts.catalog)),
+            files: Mutex::new(files),
             files_turn: Mutex::default(),
             received_links: Mutex::default(),
+            placed: Arc::new(placed),
+            saving,
+            hashed_len: AtomicU64::new(0),
             rereads: Rereads::default(),
             stale,
             observers: Mutex::default(),
             hooks,
         });
         recheck::spawn_refresher(&share, rechecked);
+        share.spawn_saver();
         share
     }
 
@@ -94,9 +124,11 @@ impl Share {
     /// With a plain lock, the thread that has just released it often gets it again before the
     /// sleeping ones, for example a merge between two pieces. Here the next thread holds the turn,
     /// so a thread that comes back queues behind it.
-    pub(crate) fn files(&self) -> MutexGuard<'_, Files> {
+    pub(crate) fn files(&self) -> FilesGuard<'_> {
         let _turn = self.files_turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let saving = self.saving.as_ref();
+        FilesGuard { files, saving }
     }
 
     /// The links that pulls have made.

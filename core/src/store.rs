@@ -7,11 +7,13 @@
 //! catalog and no peers.
 
 mod cached;
+mod file_stamp;
 mod hashing;
 mod local_link;
 mod local_names;
 mod no_follow;
 mod outline;
+mod own_folder;
 mod part_file;
 mod peer_store;
 mod placed;
@@ -21,6 +23,7 @@ mod source;
 mod store_error;
 
 pub(crate) use cached::{Cached, blocks_within, groups_of};
+pub(crate) use file_stamp::FileStamp;
 pub(crate) use hashing::hash_file;
 pub(crate) use local_link::{LinkFate, Links, ReceivedLinks};
 pub use local_names::NameFault;
@@ -28,12 +31,14 @@ pub(crate) use no_follow::open_folder;
 pub(crate) use outline::{
     BLOCK_LEN, FineOutline, GROUP_LEN, GroupHasher, Outline, VALUE_LEN, group_count, group_len, subtree_value,
 };
+pub use own_folder::OwnFolderError;
+pub(crate) use own_folder::{own_folder, take_lock};
 pub(crate) use part_file::{Attributes, Destination, Guard, PartFile, Published, publish_all};
 pub(crate) use peer_store::PeerStore;
-pub use peer_store::PeerStoreError;
+pub(crate) use placed::Placed;
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
 #[cfg(unix)]
 pub(crate) use source::remove_own;
-pub(crate) use source::{FileStamp, Owner, Source, Sources, resolve};
+pub(crate) use source::{Owner, Remembered, Source, Sources, resolve};
 pub use store_error::StoreError;

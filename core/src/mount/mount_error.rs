@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::store::PeerStoreError;
+use crate::store::OwnFolderError;
 
 /// Why mounting or unmounting did not work.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum MountError {
     NoStore,
     /// The store can't be used.
     #[error(transparent)]
-    Store(#[from] PeerStoreError),
+    Store(#[from] OwnFolderError),
     /// The peer was closed.
     #[error("the peer is closed")]
     Closed,

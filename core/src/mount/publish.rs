@@ -20,7 +20,7 @@ use super::working_file::{Look, Working};
 use crate::catalog::{ContentId, EntryId, FileVersion, Holding, Kind, Shown};
 use crate::limits::{AT_ONCE_LEN_MAX, HASH_ATTEMPTS_MAX};
 use crate::share::Files;
-use crate::store::{Source, hash_file};
+use crate::store::{FileStamp, Source, hash_file};
 use crate::unix_time::modified_ns;
 
 /// Permission bits of a file whose entry is gone.
@@ -99,13 +99,13 @@ impl ShareView {
                 continue;
             }
             let metadata = working.file.metadata()?;
-            let (look, len) = (working.look(&metadata), metadata.len());
+            let (look, len) = (working.look(FileStamp::of(&metadata)), metadata.len());
             let (hash, outline) = match hash_file(&working.file, len, &stop) {
                 Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
                 hashed => hashed?,
             };
             let source = Source::written(&working.path, ContentId { hash, len }, outline)?;
-            if !working.is_being_written() && working.look(&source.metadata) == look {
+            if !working.is_being_written() && working.look(source.stamp().clone()) == look {
                 return Ok(Some(Hashed { source, look }));
             }
         }

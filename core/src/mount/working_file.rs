@@ -3,7 +3,7 @@
 //! Owns making it (empty or as a copy) and whether it was written since it was last published. The
 //! kernel may write to it without us; so its stamp counts as well as our own count of writes.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -120,12 +120,12 @@ impl Working {
         self.active_writes.load(Ordering::Acquire) > 0
     }
 
-    /// The state of the file, given its present metadata; compare it with the state after reading
-    /// all of it.
-    pub(super) fn look(&self, metadata: &Metadata) -> Look {
+    /// The state of the file, given its present stamp; compare it with the state after reading all
+    /// of it.
+    pub(super) fn look(&self, stamp: FileStamp) -> Look {
         Look {
             writes: self.writes.load(Ordering::Acquire),
-            stamp: FileStamp::of(metadata),
+            stamp,
         }
     }
 
@@ -141,7 +141,7 @@ impl Working {
 
     /// Whether the file was written since it was published, judged by its stamp.
     pub(super) fn is_dirty(&self) -> io::Result<bool> {
-        let look = self.look(&self.file.metadata()?);
+        let look = self.look(FileStamp::of(&self.file.metadata()?));
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(published.as_ref() != Some(&look))
     }

@@ -21,7 +21,7 @@ use super::working_file::{Working, fresh_path};
 use crate::catalog::Shown;
 use crate::limits::COPY_ON_WRITE_LEN_MAX;
 use crate::share::RemoteFile;
-use crate::store::Owner;
+use crate::store::{FileStamp, Owner};
 use crate::transfer::FetchFault;
 use crate::unix_time::system_time;
 
@@ -177,7 +177,7 @@ impl ShareView {
                 working.file.set_modified(modified)?;
             }
         }
-        let look = working.look(&working.file.metadata()?);
+        let look = working.look(FileStamp::of(&working.file.metadata()?));
         working.set_published(look);
         Ok(())
     }

@@ -36,6 +36,7 @@ pub struct PeerConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) initiator_patience: Duration,
     pub(crate) read_patience: Duration,
+    pub(crate) state: Option<PathBuf>,
     pub(crate) store: Option<PathBuf>,
     pub(crate) fetched_len_max: u64,
     pub(crate) catalog_len_max: u64,
@@ -79,6 +80,7 @@ impl PeerConfig {
             connect_timeout: CONNECT_TIMEOUT,
             initiator_patience: INITIATOR_PATIENCE,
             read_patience: READ_PATIENCE,
+            state: None,
             store: None,
             fetched_len_max: PEER_STORE_FETCHED_LEN_MAX,
             catalog_len_max: CATALOG_LEN_MAX,
@@ -176,6 +178,21 @@ impl PeerConfig {
     #[must_use]
     pub fn read_patience(mut self, patience: Duration) -> Self {
         self.read_patience = patience;
+        self
+    }
+
+    /// The directory in which the catalog, and what is known of local files, outlive the peer. It is
+    /// created if it is missing, and belongs to one peer at a time. The next peer with the same
+    /// identity goes on from there; see [`crate::peer::Peer::restored`]. What was written through a
+    /// mount outlives the peer too, if the next one has the same [`PeerConfig::store`]. Don't put
+    /// an old copy of it back: what the peer has done since would be done again under the same
+    /// names.
+    ///
+    /// What changes is durable a moment later, and for certain after [`crate::peer::Peer::save`]
+    /// and [`crate::peer::Peer::close`].
+    #[must_use]
+    pub fn state(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state = Some(path.into());
         self
     }
 

@@ -10,10 +10,12 @@ use super::contact::Contact;
 use super::current_session::CurrentSession;
 use super::dialling::Dialling;
 use super::event::{Event, Events, Initiator};
+use super::restored::Restored;
 use super::session::Session;
 use crate::catalog::{CatalogEvent, EntryId, SharePath};
 use crate::health::HealthConfig;
 use crate::identity::Fingerprint;
+use crate::journal::JournalError;
 use crate::reconnect::ReconnectConfig;
 use crate::runtime::Runtime;
 use crate::session::SessionError;
@@ -31,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) dialling: Dialling,
     pub(crate) current: CurrentSession,
     pub(crate) share: Arc<Share>,
+    pub(crate) restored: Restored,
 }
 
 /// How long a peer waits for the other one, and how often it tries.
@@ -75,6 +78,12 @@ impl Hooks for Context {
 
     fn merged(&self, event: CatalogEvent) {
         self.events.emit(Event::Catalog(event));
+    }
+
+    fn not_saved(&self, error: &JournalError) {
+        self.events.emit(Event::NotSaved {
+            error: error.to_string(),
+        });
     }
 
     fn refreshed(&self, path: SharePath) {

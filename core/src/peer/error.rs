@@ -11,9 +11,10 @@ use std::time::Duration;
 use crate::catalog::SharePath;
 use crate::health::HealthConfig;
 use crate::identity::{Fingerprint, IdentityError};
+use crate::journal::JournalError;
 use crate::rendezvous::{RecordError, RelayError};
 use crate::session::SessionError;
-use crate::store::{PeerStoreError, StoreError};
+use crate::store::{OwnFolderError, StoreError};
 
 /// Why a peer could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,10 @@ pub enum StartError {
     Relay(#[from] RelayError),
     /// The store can't be used.
     #[error(transparent)]
-    Store(#[from] PeerStoreError),
+    Store(#[from] OwnFolderError),
+    /// The directory for what outlives the peer can't be used.
+    #[error(transparent)]
+    State(#[from] JournalError),
     /// TLS can't be prepared.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -230,4 +234,7 @@ pub enum CloseError {
         /// How long they were waited for.
         limit: Duration,
     },
+    /// What the peer did last could not be saved.
+    #[error(transparent)]
+    NotSaved(#[from] JournalError),
 }

@@ -67,6 +67,13 @@ pub enum Event {
         /// Its path.
         path: SharePath,
     },
+    /// What changes can't be written to the folder of [`crate::peer::PeerConfig::state`], for
+    /// example because its disk is full. Sharing goes on, and what was not written is written
+    /// later. Reported once until that succeeds.
+    NotSaved {
+        /// Why, with the file.
+        error: String,
+    },
     /// This stream was read too slowly and has lost events.
     Missed {
         /// How many.

@@ -31,7 +31,7 @@ impl Peer {
     pub fn join_folder(&self, path: impl AsRef<Path>) -> Result<JoinedFolder, PullError> {
         self.check_open(PullError::Closed)?;
         self.share.received_links().refuse_on(path.as_ref())?;
-        let root = Destination::folder(path.as_ref())?.keeping_what_is_there();
+        let root = Destination::folder(path.as_ref())?.keeping_what_is_there(self.share.placed.clone());
         let context = self.context.clone();
         Ok(JoinedFolder { context, root })
     }
@@ -70,7 +70,9 @@ impl JoinedFolder {
     /// # Errors
     /// [`PullError::keeps_what_is_there`] if it is not, or what the system refuses.
     pub fn remove(&self, at: &SharePath) -> Result<(), PullError> {
-        Ok(self.place(at)?.remove()?)
+        let removed = self.place(at)?.remove();
+        self.context.share.save_soon();
+        Ok(removed?)
     }
 
     /// Removes the folder `at` and those in it, as far as they hold nothing.

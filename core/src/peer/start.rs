@@ -3,7 +3,9 @@
 //! Everything that can fail comes before the first task is started, so a failed start leaves
 //! nothing behind.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use super::config::{Listen, PeerConfig};
@@ -13,8 +15,10 @@ use super::current_session::CurrentSession;
 use super::dialling::Dialling;
 use super::error::StartError;
 use super::event::Events;
+use super::restored::Restored;
 use crate::catalog::{Catalog, ReplicaId};
 use crate::identity::{Fingerprint, Identity};
+use crate::journal::{Journal, LocalFile, Opened};
 use crate::rendezvous::RelayClient;
 use crate::runtime::Runtime;
 use crate::session::crossing::Crossings;
@@ -22,7 +26,7 @@ use crate::session::listener::Listener;
 use crate::session::tls::{Expected, TlsIdentity};
 use crate::session::{SessionError, addresses};
 use crate::share::{Share, ShareParts};
-use crate::store::PeerStore;
+use crate::store::{OwnFolderError, PeerStore};
 use crate::transfer::Demand;
 
 /// Starts a peer; also returns the address that it listens on.
@@ -48,7 +52,7 @@ pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, Socke
     let relay = relay.transpose()?;
     let span = tracing::info_span!("peer", peer = fingerprint.fmt_short());
     let runtime = Runtime::new(config.clock.clone(), span);
-    let share = share_parts(&config, fingerprint, &runtime).await?;
+    let (share, restored) = share_parts(&config, fingerprint, &runtime).await?;
     let addresses = match std::mem::take(&mut config.advertised) {
         advertised if advertised.is_empty() => addresses::candidates(local),
         advertised => advertised,
@@ -72,6 +76,7 @@ pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, Socke
             outbound_ports: config.outbound_ports,
         },
         share: Share::new(share, fingerprint, context.clone()),
+        restored,
         runtime,
     });
     let Runtime {
@@ -81,33 +86,82 @@ pub(super) async fn start(mut config: PeerConfig) -> Result<(Arc<Context>, Socke
     Ok((context, local))
 }
 
+/// What the share of a peer is made of, and what it has of an earlier peer.
 async fn share_parts(
     config: &PeerConfig,
     fingerprint: Fingerprint,
     runtime: &Runtime,
-) -> Result<ShareParts, StartError> {
+) -> Result<(ShareParts, Restored), StartError> {
     let incarnation = getrandom::u64().map_err(StartError::NoRandomness)?;
     let replica = ReplicaId {
         fingerprint,
         incarnation,
     };
-    Ok(ShareParts {
-        catalog: Catalog::new(replica).with_len_max(config.catalog_len_max),
-        peer_store: open_peer_store(config).await?,
+    let (catalog, saved, restored) = match open_journal(config, replica).await? {
+        None => (Catalog::new(replica), None, Restored::Nothing),
+        Some(opened) => {
+            let restored = Restored::from(opened.ended);
+            tracing::info!(?restored, "the journal is open");
+            (opened.catalog, Some((opened.journal, opened.local)), restored)
+        }
+    };
+    let known = match restored {
+        Restored::All | Restored::UpToAKill => saved.as_ref().map(|(_, local)| paths_of(local)),
+        Restored::Nothing | Restored::SetAside { .. } => None,
+    };
+    let parts = ShareParts {
+        catalog: catalog.with_len_max(config.catalog_len_max),
+        saved,
+        peer_store: open_peer_store(config, known).await?,
         demand: Demand::new(config.read_patience),
         runtime: runtime.clone(),
-    })
+    };
+    Ok((parts, restored))
 }
 
-async fn open_peer_store(config: &PeerConfig) -> Result<Option<PeerStore>, StartError> {
+async fn open_journal(config: &PeerConfig, fresh: ReplicaId) -> Result<Option<Opened>, StartError> {
+    let Some(dir) = config.state.clone() else {
+        return Ok(None);
+    };
+    blocking(move || Journal::open(&dir, fresh.fingerprint, fresh.incarnation)).await
+}
+
+fn paths_of(local: &[LocalFile]) -> HashSet<PathBuf> {
+    local.iter().map(|file| file.path.0.clone()).collect()
+}
+
+/// Opens the store. `known` are the files of this machine that the journal names; `None` if there
+/// is no journal that says so.
+async fn open_peer_store(
+    config: &PeerConfig,
+    known: Option<HashSet<PathBuf>>,
+) -> Result<Option<PeerStore>, StartError> {
     let Some(dir) = config.store.clone() else {
         return Ok(None);
     };
     let len_max = config.fetched_len_max;
-    let opened = tokio::task::spawn_blocking(move || PeerStore::open(&dir, len_max)).await;
-    Ok(Some(opened.map_err(|e| StartError::Socket {
+    blocking(move || {
+        let peer_store = PeerStore::open(&dir, len_max)?;
+        if let Some(known) = known {
+            peer_store.recover_unknown(&known)?;
+        }
+        Ok::<_, OwnFolderError>(peer_store)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<Option<T>, StartError>
+where
+    StartError: From<E>,
+{
+    // Waiting fails only if the work panicked.
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|e| StartError::Socket {
         source: std::io::Error::other(e),
-    })??))
+    })?;
+    Ok(Some(done?))
 }
 
 fn bind(listen: &mut Listen) -> Result<TcpListener, StartError> {

@@ -16,6 +16,8 @@ mod own_paths;
 mod reading;
 #[cfg(unix)]
 mod rereading;
+#[cfg(unix)]
+mod restart;
 mod stalling;
 #[cfg(unix)]
 mod twin;

@@ -15,28 +15,27 @@ use crate::store::{Outline, Published, Source, resolve};
 impl Share {
     /// Reads the local file at `path` and shares it under `name`.
     pub(crate) async fn add(
-        &self,
+        self: &Arc<Self>,
         path: &Path,
         name: &SharePath,
         on_taken: OnTaken,
     ) -> Result<(), ShareError> {
-        let path = resolve(path)?;
-        let cancel = self.runtime.cancel.clone();
-        let reading = move || Source::read(&path, &|| cancel.is_cancelled());
+        let (path, share) = (resolve(path)?, self.clone());
+        let reading = move || share.look_at(&path);
         let read = self.runtime.tasks.spawn_blocking(reading).await;
         let source = read.map_err(|_| ShareError::Closed)??;
         self.offer(name, source, on_taken)
     }
 
-    /// Shares a local file that was read, under `name`.
+    /// Shares a local file whose content is known, under `name`.
     pub(super) fn offer(
         &self,
         name: &SharePath,
-        source: Source,
+        source: Arc<Source>,
         on_taken: OnTaken,
     ) -> Result<(), ShareError> {
         let mut files = self.files();
-        let touched = files.enter(name, Arc::new(source), on_taken)?;
+        let touched = files.enter(name, source, on_taken)?;
         if !touched.is_empty() {
             self.catalog_changed(&files, &[CatalogEvent::Changed { path: name.clone() }]);
         }

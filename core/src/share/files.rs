@@ -33,12 +33,14 @@ pub(crate) struct Files {
     pub(super) sources: Sources,
     /// Files that were made through a mount and not closed yet. Their states are not sent to the
     /// other peer.
-    withheld: HashSet<EntryId>,
+    pub(super) withheld: HashSet<EntryId>,
     /// Entries that have a content which is held, made by either peer.
-    held_for: HashMap<ContentId, BTreeSet<EntryId>>,
+    pub(super) held_for: HashMap<ContentId, BTreeSet<EntryId>>,
     pub(super) grants: Grants,
     served: Served,
     pub(super) own: OwnFiles,
+    /// Files of mounts that nothing needs any more, to be removed once that is saved.
+    pub(super) unneeded: Vec<Arc<Source>>,
 }
 
 /// What to do when something else is shared under the name already.
@@ -60,17 +62,21 @@ impl Files {
             served: Served::default(),
             own: OwnFiles::default(),
             withheld: HashSet::new(),
+            unneeded: Vec::new(),
         }
     }
 
-    /// Withholds an entry from the other peer until [`Files::stop_withholding`].
+    /// Withholds an entry from the other peer, and from the journal, until
+    /// [`Files::stop_withholding`].
     pub(crate) fn withhold(&mut self, entry: EntryId) {
         self.withheld.insert(entry);
     }
 
     /// Allows the entry to be sent to the other peer.
     pub(crate) fn stop_withholding(&mut self, entry: EntryId) {
-        self.withheld.remove(&entry);
+        if self.withheld.remove(&entry) {
+            self.catalog.note_unsaved(entry);
+        }
     }
 
     /// Those of `entries` that may be sent to the other peer.
@@ -202,7 +208,7 @@ impl Files {
         let has_it = |entry| catalog.has_content(entry, content);
         for path in self.grants.prune(content, has_it) {
             if let Some(source) = self.sources.take(content, &path) {
-                source.discard();
+                self.discard(source);
             }
         }
         self.forget_ungranted(content);
@@ -262,7 +268,7 @@ impl Files {
         if is_had && source.owner == Owner::Mount {
             self.sources.insert(source);
         } else {
-            source.discard();
+            self.discard(source);
         }
     }
 
@@ -350,7 +356,7 @@ impl Files {
 
     /// Notes which of `entries` have contents that are held, up to the limit of entries per
     /// content.
-    fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
+    pub(super) fn note_holding(&mut self, entries: &[EntryId]) -> Vec<(EntryId, ContentId)> {
         let mut noted = Vec::new();
         for id in entries {
             for content in self.catalog.contents_of(*id) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{ContentId, EntryId};
+use crate::unsaved::Unsaved;
 
 /// Entries by content and local file.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Grants {
     contents: HashMap<PathBuf, BTreeSet<ContentId>>,
     /// Counts the changes.
     revision: u64,
+    /// Files whose entries have changed.
+    pub(super) unsaved: Unsaved<PathBuf>,
 }
 
 impl Grants {
@@ -25,7 +28,10 @@ impl Grants {
         let files = self.entries.entry(content).or_default();
         let is_new = files.entry(path.to_owned()).or_default().insert(entry);
         self.contents.entry(path.to_owned()).or_default().insert(content);
-        self.revision += u64::from(is_new);
+        if is_new {
+            self.revision += 1;
+            self.unsaved.note(path);
+        }
     }
 
     /// A number that differs after each change.
@@ -70,14 +76,10 @@ impl Grants {
 
     /// Serves the files of the entries `before` for `entry` too.
     pub(crate) fn follow(&mut self, content: &ContentId, before: &[EntryId], entry: EntryId) {
-        for entries in self
-            .entries
-            .get_mut(content)
-            .into_iter()
-            .flat_map(HashMap::values_mut)
-        {
-            if before.iter().any(|before| entries.contains(before)) {
-                self.revision += u64::from(entries.insert(entry));
+        for (path, entries) in self.entries.get_mut(content).into_iter().flatten() {
+            if before.iter().any(|before| entries.contains(before)) && entries.insert(entry) {
+                self.revision += 1;
+                self.unsaved.note(path.as_path());
             }
         }
     }
@@ -93,7 +95,10 @@ impl Grants {
         for (path, entries) in files {
             let count = entries.len();
             entries.retain(|entry| alive(*entry));
-            self.revision += u64::from(entries.len() != count);
+            if entries.len() != count {
+                self.revision += 1;
+                self.unsaved.note(path.as_path());
+            }
             if entries.is_empty() {
                 left.push(path.clone());
             }
@@ -121,7 +126,10 @@ impl Grants {
             return BTreeSet::new();
         };
         let taken = files.remove(path).unwrap_or_default();
-        self.revision += u64::from(!taken.is_empty());
+        if !taken.is_empty() {
+            self.revision += 1;
+            self.unsaved.note(path);
+        }
         if files.is_empty() {
             self.entries.remove(content);
         }

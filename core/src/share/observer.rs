@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::files::Files;
 use crate::catalog::{CatalogEvent, EntryId, SharePath};
+use crate::journal::JournalError;
 
 /// Shows a share. The share reports changes to it.
 ///
@@ -31,6 +32,9 @@ pub(crate) trait Hooks: Debug + Send + Sync {
 
     /// The other peer has changed the catalog.
     fn merged(&self, event: CatalogEvent);
+
+    /// What changes can't be saved at the moment. Called once until it can be again.
+    fn not_saved(&self, error: &JournalError);
 
     /// A file of the user has changed, and its new content is shared now.
     fn refreshed(&self, path: SharePath);

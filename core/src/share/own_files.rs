@@ -10,13 +10,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{ContentId, EntryId, SharePath};
+use crate::journal::OwnName;
 use crate::store::FileStamp;
+use crate::unsaved::Unsaved;
 
 /// Files of the user by path, and their names in the share. See the head of this file.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFiles {
     files: HashMap<PathBuf, OwnFile>,
     paths: HashMap<EntryId, BTreeSet<PathBuf>>,
+    /// Files of which something has changed.
+    pub(super) unsaved: Unsaved<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl OwnFiles {
     pub(crate) fn renew(&mut self, (path, stamp): (&Path, &FileStamp), entry: EntryId, content: ContentId) {
         if let Some(file) = self.files.get_mut(path) {
             file.stamp = stamp.clone();
+            self.unsaved.note(path);
         }
         if self.content_as(path, entry).is_some() {
             self.add(path, (entry, content));
@@ -92,8 +97,32 @@ impl OwnFiles {
     /// Notes that the file at `path` is gone and something else is there.
     pub(crate) fn release(&mut self, path: &Path) {
         let released = self.files.remove(path).into_iter();
+        self.unsaved.note(path);
         for entry in released.flat_map(|file| file.entries.into_keys()) {
             self.forget_path(entry, path);
+        }
+    }
+
+    /// What to remember of the file at `path`, for [`OwnFiles::remember`].
+    pub(super) fn to_remember(&self, path: &Path) -> Option<OwnName> {
+        let file = self.files.get(path)?;
+        Some(OwnName {
+            name: file.name.clone(),
+            stamp: file.stamp.clone(),
+            entries: file
+                .entries
+                .iter()
+                .map(|(entry, content)| (*entry, *content))
+                .collect(),
+        })
+    }
+
+    /// Notes what was known of the file at `path` before a restart.
+    pub(super) fn remember(&mut self, path: &Path, own: OwnName) {
+        let OwnName { name, stamp, entries } = own;
+        let stamp = stamp.after_restart(path);
+        for entry in entries {
+            self.note((path, &stamp), &name, entry);
         }
     }
 
@@ -127,6 +156,7 @@ impl OwnFiles {
     fn add(&mut self, path: &Path, (entry, content): (EntryId, ContentId)) {
         if let Some(file) = self.files.get_mut(path) {
             file.entries.insert(entry, content);
+            self.unsaved.note(path);
             self.paths.entry(entry).or_default().insert(path.to_owned());
         }
     }
@@ -135,6 +165,7 @@ impl OwnFiles {
         self.forget_path(entry, path);
         if let Some(file) = self.files.get_mut(path) {
             file.entries.remove(&entry);
+            self.unsaved.note(path);
             if file.entries.is_empty() {
                 self.files.remove(path);
             }

@@ -116,7 +116,7 @@ impl Share {
     /// Checks a file of the store. It still has its content, whatever its times are now, or it is
     /// no longer a source: it is being written, and its new content is shared when it is closed.
     fn check_owned(&self, source: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&source.path, &|| self.runtime.cancel.is_cancelled()).ok();
+        let read = self.read(&source.path).ok();
         if self.runtime.cancel.is_cancelled() {
             return None;
         }
@@ -138,7 +138,7 @@ impl Share {
 
     /// Reads a file of the user again.
     fn reread(&self, stale: &Arc<Source>) -> Option<Arc<Source>> {
-        let read = Source::read(&stale.path, &|| self.runtime.cancel.is_cancelled());
+        let read = self.read(&stale.path);
         let mut files = self.files();
         // The user may have removed it from the share while it was read.
         if !files.sources.has(stale) {

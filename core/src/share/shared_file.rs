@@ -3,7 +3,7 @@
 
 use crate::catalog::{ContentId, Dot, EntryId, FileVersion, SharePath, Shown};
 use crate::store::{Attributes, Source};
-use crate::unix_time::{modified_ns, system_time};
+use crate::unix_time::system_time;
 
 /// A file of the catalog as a pull needs it.
 #[derive(Debug, Clone)]
@@ -36,22 +36,7 @@ pub(crate) fn shared_file(shown: &Shown) -> Option<SharedFile> {
 pub(super) fn version_of(source: &Source) -> FileVersion {
     FileVersion {
         content: source.content,
-        mtime_ns: modified_ns(&source.metadata),
-        mode: mode_of(&source.metadata),
-    }
-}
-
-#[cfg(unix)]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & crate::limits::SHARED_MODE_MAX
-}
-
-#[cfg(not(unix))]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
-    if metadata.permissions().readonly() {
-        0o444
-    } else {
-        0o644
+        mtime_ns: source.stamp().modified_ns(),
+        mode: source.mode,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::ShareError;
 use super::{OnTaken, Share};
 use crate::catalog::SharePath;
-use crate::store::{Source, SourceError, open_folder, resolve};
+use crate::store::{SourceError, open_folder, resolve};
 
 /// What sharing a folder has done.
 #[derive(Debug, Default)]
@@ -167,7 +167,7 @@ impl Tree<'_> {
 
     fn try_add_file(&self, path: &Path, name: &str) -> Result<u64, ShareError> {
         let name = parse(path, name)?;
-        let source = Source::read(path, &|| self.share.runtime.cancel.is_cancelled())?;
+        let source = self.share.look_at(path)?;
         let len = source.content.len;
         self.share.offer(&name, source, OnTaken::Refuse)?;
         Ok(len)

@@ -96,9 +96,9 @@ impl Destination {
     }
 
     /// The same place, where only what pulls have put there is replaced or removed.
-    pub(crate) fn keeping_what_is_there(self) -> Self {
+    pub(crate) fn keeping_what_is_there(self, placed: Arc<Placed>) -> Self {
         Self {
-            placed: Some(Arc::default()),
+            placed: Some(placed),
             ..self
         }
     }

@@ -3,14 +3,16 @@
 //!
 //! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
 //! disk that they take. The files in `written/` belong to the mount; this file makes the folder for
-//! them and never touches them. No other user may be able to write to the three folders: such a
-//! user could make this peer serve or remove files of its own user elsewhere.
+//! them. No other user may be able to write to these folders: such a user could make this peer serve
+//! or remove files of its own user elsewhere.
 //!
-//! Written files stay when the peer ends. The catalog does not outlive the peer yet, so the next
-//! peer does not use them.
+//! Fetched contents go when the peer ends. Written files stay, and the next peer uses them if it
+//! knows them from its journal. Those that the journal does not name may be the only copy of what
+//! was written right before a crash: they are put into `recovered/`, and nobody removes them but
+//! the user.
 
-use std::collections::HashMap;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,66 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::cached::{Cached, Home, Usage};
 use super::no_follow;
+use super::own_folder::{OwnFolderError, failed, own_folder, take_lock};
 use crate::catalog::ContentId;
 use crate::limits::PEER_STORE_OUTLINES_LEN_MAX;
-#[cfg(unix)]
-use crate::ownership::{Others, Shared, refuse_shared};
-
-/// Why a directory can't be a peer's store.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PeerStoreError {
-    /// Another peer uses it.
-    #[error("`{}` is in use by another peer\nhint: give each peer a store of its own", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It is a link.
-    #[error(
-        "`{}` is a link, so it can't be a store, nor a folder of one\nhint: give the path of the folder itself",
-        path.display()
-    )]
-    IsLink {
-        /// The link.
-        path: PathBuf,
-    },
-    /// It belongs to another user.
-    #[error(
-        "`{}` belongs to user {owner}, and this peer runs as user {user}\nhint: give this peer a store of its own",
-        path.display()
-    )]
-    NotOwn {
-        /// The folder.
-        path: PathBuf,
-        /// The user that it belongs to.
-        owner: u32,
-        /// The user that this peer runs as.
-        user: u32,
-    },
-    /// Other users can write to it.
-    #[error(
-        "`{}` has mode {mode:04o}, so other users can write to this peer's store\nhint: chmod 700 `{}`",
-        path.display(),
-        path.display()
-    )]
-    Exposed {
-        /// The folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The system refused a step.
-    #[error("could not {action} `{}`: {source}", path.display())]
-    Io {
-        /// The step, as the message names it.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
 
 /// A peer's own directory. It has one owner at a time. Fetched contents are removed when it is
 /// dropped.
@@ -152,9 +97,9 @@ impl PeerStore {
     /// nothing uses take at most `fetched_len_max` bytes.
     ///
     /// # Errors
-    /// [`PeerStoreError::InUse`] while another peer uses it; a folder that other users own or can
+    /// [`OwnFolderError::InUse`] while another peer uses it; a folder that other users own or can
     /// write to; and the system's errors.
-    pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, PeerStoreError> {
+    pub(crate) fn open(dir: &Path, fetched_len_max: u64) -> Result<Self, OwnFolderError> {
         let dir = own_folder(dir)?;
         let lock = take_lock(&dir)?;
         let fetched = own_folder(&dir.join("fetched"))?;
@@ -172,8 +117,34 @@ impl PeerStore {
         })
     }
 
-    /// The folder for files that are written through a mount. This file never removes anything in
-    /// it.
+    /// Moves the files that were written through a mount before, except those that are `known`,
+    /// into the folder `recovered`. Those without contents are removed.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn recover_unknown(&self, known: &HashSet<PathBuf>) -> Result<(), OwnFolderError> {
+        let unread = |e| failed("read", &self.written, e);
+        let mut names = Vec::new();
+        for entry in self.written.read_dir().map_err(unread)? {
+            let entry = entry.map_err(unread)?;
+            if !known.contains(&entry.path()) {
+                names.push((entry.file_name(), entry.metadata().map_err(unread)?.len()));
+            }
+        }
+        for (name, len) in names {
+            let path = self.written.join(&name);
+            if len == 0 {
+                std::fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
+                continue;
+            }
+            let recovered = own_folder(&self.written.with_file_name("recovered"))?.join(&name);
+            std::fs::rename(&path, &recovered).map_err(|e| failed("move", &path, e))?;
+            tracing::warn!(path = %recovered.display(), "kept a file that nothing in the share has");
+        }
+        Ok(())
+    }
+
+    /// The folder for files that are written through a mount.
     pub(crate) fn written_dir(&self) -> &Path {
         &self.written
     }
@@ -270,61 +241,8 @@ fn excess(usage: &AtomicU64, limit: u64) -> u64 {
     usage.load(Ordering::Relaxed).saturating_sub(limit)
 }
 
-/// The folder at `path`, without links in its path; created if it does not exist. It must belong to
-/// this user, and no other user may be able to write to it.
-fn own_folder(path: &Path) -> Result<PathBuf, PeerStoreError> {
-    create_folder(path)?;
-    let metadata = path
-        .symlink_metadata()
-        .map_err(|e| failed("read the attributes of", path, e))?;
-    if metadata.is_symlink() {
-        return Err(PeerStoreError::IsLink {
-            path: path.to_owned(),
-        });
-    }
-    #[cfg(unix)]
-    refuse_foreign(path, &metadata)?;
-    path.canonicalize().map_err(|e| failed("find", path, e))
-}
-
-#[cfg(unix)]
-fn refuse_foreign(path: &Path, metadata: &std::fs::Metadata) -> Result<(), PeerStoreError> {
-    let path = path.to_owned();
-    refuse_shared(metadata, Others::MayRead).map_err(|shared| match shared {
-        Shared::NotOwn { owner, user } => PeerStoreError::NotOwn { path, owner, user },
-        Shared::Exposed { mode } => PeerStoreError::Exposed { path, mode },
-    })
-}
-
-fn create_folder(path: &Path) -> Result<(), PeerStoreError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|e| failed("create the folder", path, e))
-}
-
-fn take_lock(dir: &Path) -> Result<File, PeerStoreError> {
-    let path = dir.join("lock");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
-    let lock = options.open(&path).map_err(|e| failed("open", &path, e))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(PeerStoreError::InUse { path: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed("lock", &path, source)),
-    }
-}
-
 /// Removes what an earlier life left behind.
-fn empty(fetched: &Path) -> Result<(), PeerStoreError> {
+fn empty(fetched: &Path) -> Result<(), OwnFolderError> {
     let unread = |e| failed("read", fetched, e);
     let folder = no_follow::open_folder(fetched).map_err(unread)?;
     for entry in folder.entries().map_err(unread)? {
@@ -333,14 +251,6 @@ fn empty(fetched: &Path) -> Result<(), PeerStoreError> {
         removed.map_err(|e| failed("remove", &fetched.join(&name), e))?;
     }
     Ok(())
-}
-
-fn failed(action: &'static str, path: &Path, source: io::Error) -> PeerStoreError {
-    PeerStoreError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]
@@ -366,7 +276,7 @@ mod tests {
         let peer_store = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
         let second = PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX);
         let path = root.path().canonicalize().unwrap();
-        assert!(matches!(second, Err(PeerStoreError::InUse { path: named }) if named == path));
+        assert!(matches!(second, Err(OwnFolderError::InUse { path: named }) if named == path));
         drop(peer_store);
         PeerStore::open(root.path(), PEER_STORE_FETCHED_LEN_MAX).unwrap();
     }
@@ -509,12 +419,12 @@ mod tests {
             std::fs::create_dir(&store).unwrap();
             symlink(&docs, store.join(link)).unwrap();
             let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX);
-            assert!(matches!(refused, Err(PeerStoreError::IsLink { path }) if path.ends_with(link)));
+            assert!(matches!(refused, Err(OwnFolderError::IsLink { path }) if path.ends_with(link)));
             std::fs::remove_dir_all(&store).unwrap();
         }
         symlink(&docs, &store).unwrap();
         let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX);
-        assert!(matches!(refused, Err(PeerStoreError::IsLink { path }) if path == store));
+        assert!(matches!(refused, Err(OwnFolderError::IsLink { path }) if path == store));
         assert_eq!(std::fs::read_dir(&docs).unwrap().count(), 1);
         std::fs::remove_file(&store).unwrap();
         std::fs::create_dir(&store).unwrap();
@@ -538,7 +448,7 @@ mod tests {
             }
             let refused = PeerStore::open(&store, PEER_STORE_FETCHED_LEN_MAX).unwrap_err();
             assert!(
-                matches!(&refused, PeerStoreError::Exposed { path, mode: named } if path.ends_with(folder) && *named == mode),
+                matches!(&refused, OwnFolderError::Exposed { path, mode: named } if path.ends_with(folder) && *named == mode),
                 "{folder} {mode:o}: {refused}"
             );
             std::fs::remove_dir_all(&store).unwrap();
@@ -559,7 +469,7 @@ mod tests {
         let refused = own_folder(foreign).unwrap_err();
         let user = rustix::process::geteuid().as_raw();
         assert!(
-            matches!(&refused, PeerStoreError::NotOwn { owner, user: named, .. } if *named == user && *owner != user),
+            matches!(&refused, OwnFolderError::NotOwn { owner, user: named, .. } if *named == user && *owner != user),
             "{refused}"
         );
     }

@@ -10,10 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{FileStamp, StoreError};
+use crate::unsaved::Unsaved;
 
 /// The files that pulls have put there, as they were when they got their names.
 #[derive(Debug, Default)]
-pub(crate) struct Placed(Mutex<HashMap<PathBuf, FileStamp>>);
+pub(crate) struct Placed(Mutex<Stamps>);
+
+#[derive(Debug, Default)]
+struct Stamps {
+    files: HashMap<PathBuf, FileStamp>,
+    /// Paths at which something else is by now.
+    unsaved: Unsaved<PathBuf>,
+}
 
 impl Placed {
     /// Refuses a path at which there is something that no pull has put there, or that was changed
@@ -22,7 +30,7 @@ impl Placed {
         let is_placed = match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(_) => false,
-            Ok(there) => self.lock().get(path) == Some(&FileStamp::of(&there)),
+            Ok(there) => self.lock().files.get(path) == Some(&FileStamp::of(&there)),
         };
         let path = path.to_owned();
         is_placed.then_some(()).ok_or(StoreError::NotPulled { path })
@@ -30,15 +38,46 @@ impl Placed {
 
     /// Notes that a pulled file has got its name.
     pub(super) fn note(&self, path: &Path, metadata: &Metadata) {
-        self.lock().insert(path.to_owned(), FileStamp::of(metadata));
+        let mut stamps = self.lock();
+        stamps.files.insert(path.to_owned(), FileStamp::of(metadata));
+        stamps.unsaved.note(path);
     }
 
     /// Notes that the file is gone.
     pub(super) fn forget(&self, path: &Path) {
-        self.lock().remove(path);
+        let mut stamps = self.lock();
+        stamps.files.remove(path);
+        stamps.unsaved.note(path);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, FileStamp>> {
+    /// What pulls had put there before a restart. Notes from now on what changes.
+    pub(crate) fn remembered(files: impl IntoIterator<Item = (PathBuf, FileStamp)>) -> Self {
+        let present = |(path, stamp): (PathBuf, FileStamp)| {
+            let stamp = stamp.after_restart(&path);
+            (path, stamp)
+        };
+        let mut unsaved = Unsaved::default();
+        unsaved.track();
+        let files = files.into_iter().map(present).collect();
+        Self(Mutex::new(Stamps { files, unsaved }))
+    }
+
+    /// The file that a pull has put at `path`.
+    pub(crate) fn stamp_at(&self, path: &Path) -> Option<FileStamp> {
+        self.lock().files.get(path).cloned()
+    }
+
+    /// The paths of all files.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.lock().files.keys().cloned().collect()
+    }
+
+    /// Takes some of the paths at which something has changed.
+    pub(crate) fn take_unsaved(&self, count_max: usize) -> Vec<PathBuf> {
+        self.lock().unsaved.take(count_max)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stamps> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,7 +93,9 @@ mod tests {
     fn a_file_that_is_made_or_changed_while_its_pull_runs_stays() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("notes.txt");
-        let destination = Destination::file(&path).unwrap().keeping_what_is_there();
+        let destination = Destination::file(&path)
+            .unwrap()
+            .keeping_what_is_there(Arc::default());
         let attributes = Attributes {
             modified: UNIX_EPOCH,
             mode: 0o644,

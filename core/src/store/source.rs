@@ -4,64 +4,26 @@
 //! still is the one that was hashed. Serving never trusts a path alone: no link in it is followed,
 //! and the file's stamp is compared on every open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
+use super::file_stamp::FileStamp;
 use super::hashing::Stop;
 use super::no_follow::{self, Found};
+use super::outline::group_count;
 use super::{Outline, Published, hash_file};
 use crate::catalog::ContentId;
 use crate::limits::{FILE_LEN_MAX, HASH_ATTEMPTS_MAX};
 use crate::printable;
+use crate::unsaved::Unsaved;
 
-/// Distinguishes the states of a file without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileStamp {
-    len: u64,
-    modified: Option<SystemTime>,
-    /// Inode and change time, where the platform has them: they reveal an edit that kept size and
-    /// mtime.
-    inode: Option<(u64, u64, i64, i64)>,
-}
-
-impl FileStamp {
-    /// The stamp of what `metadata` describes.
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = {
-            use std::os::unix::fs::MetadataExt;
-            Some((
-                metadata.dev(),
-                metadata.ino(),
-                metadata.ctime(),
-                metadata.ctime_nsec(),
-            ))
-        };
-        #[cfg(not(unix))]
-        let inode = None;
-        Self {
-            len: metadata.len(),
-            modified: metadata.modified().ok(),
-            inode,
-        }
-    }
-}
-
-impl FileStamp {
-    /// Whether two stamps are of one file that was not written in between, even if it was renamed
-    /// or unlinked.
-    fn is_same_content(&self, other: &Self) -> bool {
-        let place = |stamp: &Self| stamp.inode.map(|(device, inode, _, _)| (device, inode));
-        self.len == other.len && self.modified == other.modified && place(self) == place(other)
-    }
-}
-
-/// What a source file belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a source file belongs to. The order of the variants is their number on disk: append only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Owner {
     /// A file of the user, who may edit it: its new content is shared.
     User,
@@ -79,8 +41,23 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) content: ContentId,
     pub(crate) outline: Outline,
-    pub(crate) metadata: Metadata,
+    /// Permission bits, without those that are not shared.
+    pub(crate) mode: u32,
     stamp: FileStamp,
+    /// Whether the stamp is known to differ after each later write; see
+    /// [`FileStamp::is_settled_at`].
+    is_settled: bool,
+}
+
+/// What is remembered of a source over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    pub(crate) owner: Owner,
+    pub(crate) content: ContentId,
+    pub(crate) outline: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) stamp: FileStamp,
+    pub(crate) is_settled: bool,
 }
 
 /// Why a local file can't be shared or served.
@@ -179,8 +156,9 @@ impl Source {
                 path: path.to_owned(),
                 content,
                 outline,
-                metadata,
+                mode: mode_of(&metadata),
                 stamp,
+                is_settled: false,
             });
         }
         Err(SourceError::KeepsChanging {
@@ -198,8 +176,9 @@ impl Source {
             path,
             content,
             outline,
-            metadata,
+            mode: mode_of(&metadata),
             stamp,
+            is_settled: false,
         }
     }
 
@@ -215,8 +194,9 @@ impl Source {
             path: path.to_owned(),
             content,
             outline,
-            metadata,
+            mode: mode_of(&metadata),
             stamp,
+            is_settled: false,
         })
     }
 
@@ -240,6 +220,56 @@ impl Source {
             owner: Owner::Mount,
             ..Self::known(path, content, outline)?
         })
+    }
+
+    /// A file whose content was known before this peer was restarted, with the stamp of that time.
+    /// It is checked when it is opened. `None` if the outline is not that of the content.
+    pub(crate) fn remembered(path: &Path, remembered: Remembered) -> Option<Self> {
+        let Remembered {
+            owner,
+            content,
+            outline,
+            mode,
+            stamp,
+            is_settled,
+        } = remembered;
+        let outline = match outline.as_slice() {
+            [] => Outline::default(),
+            outline => Outline::verified(outline, content.len, &content.hash)?,
+        };
+        let is_outlined = group_count(content.len) == 1 || !outline.as_bytes().is_empty();
+        is_outlined.then(|| Self {
+            owner,
+            path: path.to_owned(),
+            content,
+            outline,
+            mode,
+            stamp: stamp.after_restart(path),
+            is_settled,
+        })
+    }
+
+    /// What to remember of it, for [`Source::remembered`].
+    pub(crate) fn to_remember(&self) -> Remembered {
+        Remembered {
+            owner: self.owner,
+            content: self.content,
+            outline: self.outline.as_bytes().to_vec(),
+            mode: self.mode,
+            stamp: self.stamp.clone(),
+            is_settled: self.is_settled,
+        }
+    }
+
+    /// The same file, which was read at `unix_ms`.
+    pub(crate) fn read_at(self, unix_ms: u64) -> Self {
+        let is_settled = self.stamp.is_settled_at(unix_ms);
+        Self { is_settled, ..self }
+    }
+
+    /// Whether the file has the content for certain, so that it need not be read again.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.is_settled && self.open().is_ok()
     }
 
     /// The same file, with that owner.
@@ -333,26 +363,68 @@ fn unreadable(path: &Path, source: io::Error) -> SourceError {
     }
 }
 
+#[cfg(unix)]
+fn mode_of(metadata: &Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & crate::limits::SHARED_MODE_MAX
+}
+
+#[cfg(not(unix))]
+fn mode_of(metadata: &Metadata) -> u32 {
+    if metadata.permissions().readonly() {
+        0o444
+    } else {
+        0o644
+    }
+}
+
 /// Everything this peer can serve, by content.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(HashMap<ContentId, Vec<Arc<Source>>>);
+pub(crate) struct Sources {
+    held: HashMap<ContentId, Vec<Arc<Source>>>,
+    /// The contents that the file at a path had when it was read.
+    contents: HashMap<PathBuf, BTreeSet<ContentId>>,
+    /// Files that were inserted or taken.
+    pub(crate) unsaved: Unsaved<PathBuf>,
+}
 
 impl Sources {
     /// Serves `source` from now on.
     pub(crate) fn insert(&mut self, source: Arc<Source>) {
-        let held = self.0.entry(source.content).or_default();
+        let held = self.held.entry(source.content).or_default();
         held.retain(|other| other.path != source.path);
+        let contents = self.contents.entry(source.path.clone()).or_default();
+        contents.insert(source.content);
+        self.unsaved.note(source.path.clone());
         held.push(source);
     }
 
     /// The files that had this content when they were hashed, the newest first.
     pub(crate) fn holding(&self, content: &ContentId) -> Vec<Arc<Source>> {
-        self.0.get(content).into_iter().flatten().rev().cloned().collect()
+        self.held
+            .get(content)
+            .into_iter()
+            .flatten()
+            .rev()
+            .cloned()
+            .collect()
+    }
+
+    /// What the file at `path` is a source of.
+    pub(crate) fn at(&self, path: &Path) -> impl Iterator<Item = &Arc<Source>> {
+        let contents = self.contents.get(path).into_iter().flatten();
+        let held = contents.filter_map(|content| self.held.get(content));
+        held.flatten().filter(move |source| source.path == path)
+    }
+
+    /// The paths of all files.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.contents.keys()
     }
 
     /// Whether a file is still the source of its content.
     pub(crate) fn has(&self, source: &Source) -> bool {
-        let held = self.0.get(&source.content);
+        let held = self.held.get(&source.content);
         held.is_some_and(|held| held.iter().any(|other| other.path == source.path))
     }
 
@@ -363,12 +435,19 @@ impl Sources {
 
     /// Forgets the file at `path` as a source of `content`, and returns it.
     pub(crate) fn take(&mut self, content: &ContentId, path: &Path) -> Option<Arc<Source>> {
-        let held = self.0.get_mut(content)?;
+        let held = self.held.get_mut(content)?;
         let position = held.iter().position(|other| other.path == path)?;
         let taken = held.remove(position);
         if held.is_empty() {
-            self.0.remove(content);
+            self.held.remove(content);
         }
+        if let Some(contents) = self.contents.get_mut(path) {
+            contents.remove(content);
+            if contents.is_empty() {
+                self.contents.remove(path);
+            }
+        }
+        self.unsaved.note(path);
         Some(taken)
     }
 }
@@ -399,7 +478,7 @@ mod tests {
         let source = Source::read(&path, &|| false).unwrap();
         let other = root.path().join("other");
         std::fs::write(&other, b"FIRST").unwrap();
-        let time = source.metadata.modified().unwrap();
+        let time = path.metadata().unwrap().modified().unwrap();
         File::options()
             .write(true)
             .open(&other)

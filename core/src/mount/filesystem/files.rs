@@ -147,7 +147,8 @@ impl FileSystem {
         }
     }
 
-    /// Makes what was written durable on this machine, and shares it.
+    /// Makes what was written durable on this machine, and shares it: the next peer has it too, if
+    /// this one has a folder for its state.
     ///
     /// # Errors
     /// As [`FileSystem::flush`], and those of fsync(2).
@@ -156,10 +157,11 @@ impl FileSystem {
         if let Some(working) = open.file.working() {
             working.file.sync_all()?;
         }
-        match open.mode.write {
-            true => self.publish(&open, Check::Stamp),
-            false => Ok(()),
+        if open.mode.write {
+            self.publish(&open, Check::Stamp)?;
+            self.view.share.save_now()?;
         }
+        Ok(())
     }
 
     /// Closes a handle; the last one shares what was written since it was flushed, but not while

@@ -41,13 +41,15 @@ pub(super) const HOUSES: [House; 4] = [
     House {
         sources: "core/src",
         floors: &[
-            &["limits|clock|aligned|crockford|hex|ownership|printable|recorded_log|runtime|unix_time"],
+            &[
+                "limits|clock|aligned|crockford|hex|ownership|printable|recorded_log|runtime|unix_time|unsaved",
+            ],
             &["identity"],
             &["rendezvous"],
             &["catalog", "health|reconnect"],
             &["session"],
             &["store", "pairing"],
-            &["transfer"],
+            &["transfer", "journal"],
             &["share"],
             &["mount"],
             &["peer"],
