@@ -5,13 +5,15 @@
 //! of a renamed file are copied and not fetched. If a file was changed here, the other side's new
 //! version goes beside it. [`JoinedFolder`] keeps what is the user's, and follows no link.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
+use tandem_core::catalog::{CatalogEvent, SharePath, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
+use crate::brought::{Brought, What};
 use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
 use crate::screen::{clean, say};
 
@@ -20,16 +22,8 @@ pub(crate) struct Follower<'a> {
     peer: &'a Peer,
     folder: &'a JoinedFolder,
     dir: &'a Path,
-    /// What was brought last under each name, to its place or beside it.
-    brought: BTreeMap<SharePath, What>,
+    brought: Brought,
     due: Due,
-}
-
-/// What was brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    Folder,
-    File(ContentId),
 }
 
 /// Where to look.
@@ -43,22 +37,19 @@ struct Due {
 
 /// Whether the present version of something is here now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Brought {
+enum IsHere {
     Yes,
     No,
 }
 
 impl<'a> Follower<'a> {
-    /// For the folder at `dir`, to which `pulled` was pulled, and possibly more.
-    pub(crate) fn new(peer: &'a Peer, (folder, dir): (&'a JoinedFolder, &'a Path), pulled: &[Shown]) -> Self {
-        let brought = pulled
-            .iter()
-            .filter_map(|shown| Some((shown.path.clone(), What::of(shown)?)));
+    /// For the folder at `dir`, where that was brought before.
+    pub(crate) fn new(peer: &'a Peer, (folder, dir): (&'a JoinedFolder, &'a Path), brought: Brought) -> Self {
         Self {
             peer,
             folder,
             dir,
-            brought: brought.collect(),
+            brought,
             due: Due::default(),
         }
     }
@@ -78,21 +69,23 @@ impl<'a> Follower<'a> {
                     () = clock.sleep_until(until) => break,
                 }
             }
-            self.settle().await;
+            if let Err(error) = self.settle().await {
+                say(format_args!("could not keep what was brought: {error}"));
+            }
         }
     }
 
     /// Brings and removes what is due. What could not be brought stays due.
-    async fn settle(&mut self) {
+    async fn settle(&mut self) -> io::Result<()> {
         let due = std::mem::take(&mut self.due);
         let mut missing = BTreeSet::new();
         for shown in self.shared(&due) {
-            if self.bring(&shown).await == Brought::No {
+            if self.bring(&shown).await? == IsHere::No {
                 missing.extend(What::of(&shown));
                 self.due.paths.insert(shown.path);
             }
         }
-        let names = self.brought.keys().filter(|name| due.has(name));
+        let names = self.brought.names().filter(|name| due.has(name));
         let gone: Vec<_> = names
             .filter(|name| self.peer.lookup(name).is_none())
             .cloned()
@@ -100,13 +93,17 @@ impl<'a> Follower<'a> {
         // A folder comes before what is in it.
         for name in gone.into_iter().rev() {
             // What could not be brought may be here alone, under its old name.
-            let is_needed = self.brought.get(&name).is_some_and(|what| missing.contains(what));
+            let is_needed = self
+                .brought
+                .get(&name)
+                .is_some_and(|what| missing.contains(&what));
             if is_needed {
                 self.due.paths.insert(name);
             } else {
-                self.remove(&name);
+                self.remove(&name)?;
             }
         }
+        self.brought.save()
     }
 
     /// What is shared now, where it is due.
@@ -121,20 +118,20 @@ impl<'a> Follower<'a> {
     }
 
     /// Brings the version that is shared, unless it was.
-    async fn bring(&mut self, shown: &Shown) -> Brought {
+    async fn bring(&mut self, shown: &Shown) -> io::Result<IsHere> {
         let (path, name) = (&shown.path, clean(shown.path.as_str()));
         let Some(what) = What::of(shown) else {
             say(format_args!(
                 "left out `{name}`: links are brought only by joining"
             ));
-            return Brought::Yes;
+            return Ok(IsHere::Yes);
         };
-        let before = self.brought.get(path).copied();
+        let before = self.brought.get(path);
         if before == Some(what) && self.at(path).symlink_metadata().is_ok() {
-            return Brought::Yes;
+            return Ok(IsHere::Yes);
         }
         if before.is_some_and(|before| before.is_folder() != what.is_folder()) {
-            self.remove_tree(path);
+            self.remove_tree(path)?;
         }
         let brought = match what {
             What::Folder => self.folder.make_folder(path),
@@ -145,12 +142,12 @@ impl<'a> Follower<'a> {
         };
         match brought {
             Ok(()) => {
-                self.brought.insert(path.clone(), what);
-                Brought::Yes
+                self.brought.note(path, what)?;
+                Ok(IsHere::Yes)
             }
             Err(error) => {
                 say(format_args!("could not bring `{name}`: {error}"));
-                Brought::No
+                Ok(IsHere::No)
             }
         }
     }
@@ -171,16 +168,16 @@ impl<'a> Follower<'a> {
     }
 
     /// Removes what was brought to `path` and beneath.
-    fn remove_tree(&mut self, path: &SharePath) {
-        let names = self.brought.keys().filter(|name| name.starts_with(path));
+    fn remove_tree(&mut self, path: &SharePath) -> io::Result<()> {
+        let names = self.brought.names().filter(|name| name.starts_with(path));
         let names: Vec<_> = names.cloned().collect();
-        names.iter().rev().for_each(|name| self.remove(name));
+        names.iter().rev().try_for_each(|name| self.remove(name))
     }
 
     /// Removes what the other side removed, if it is still what was put there.
-    fn remove(&mut self, path: &SharePath) {
+    fn remove(&mut self, path: &SharePath) -> io::Result<()> {
         let name = clean(path.as_str());
-        let removed = match self.brought.remove(path) {
+        let removed = match self.brought.forget(path)? {
             Some(What::Folder) => self.folder.remove_empty(path),
             Some(What::File(_)) => self.folder.remove(path),
             None => Ok(()),
@@ -192,6 +189,7 @@ impl<'a> Follower<'a> {
             )),
             Err(error) => say(format_args!("could not remove `{name}`: {error}")),
         }
+        Ok(())
     }
 
     fn at(&self, path: &SharePath) -> PathBuf {
@@ -215,21 +213,6 @@ impl<'a> Follower<'a> {
         };
         let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
         (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
-    }
-}
-
-impl What {
-    fn is_folder(self) -> bool {
-        self == Self::Folder
-    }
-
-    /// `None` for a link.
-    fn of(shown: &Shown) -> Option<Self> {
-        match (shown.link(), shown.file()) {
-            (Some(_), _) => None,
-            (None, Some(file)) => Some(Self::File(file.content)),
-            (None, None) => Some(Self::Folder),
-        }
     }
 }
 

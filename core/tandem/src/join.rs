@@ -16,6 +16,7 @@ use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::brought::What;
 use crate::card::Card;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
@@ -178,7 +179,13 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
         return Ok(());
     }
     say("following the other side's changes; Ctrl-C ends that");
-    let mut follower = Follower::new(peer, (&folder, dir), &listed);
+    let mut brought = running.brought()?;
+    for shown in &listed {
+        if let Some(what) = What::of(shown) {
+            brought.note(&shown.path, what).or_exit(Exit::LocalDisk)?;
+        }
+    }
+    let mut follower = Follower::new(peer, (&folder, dir), brought);
     running.follow(&mut follower, &mut events).await
 }
 

@@ -1,5 +1,6 @@
 //! `tandem`: the command with which two people share a folder.
 
+mod brought;
 mod card;
 mod exit;
 mod follow;

@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tandem_core::clock::Clock;
 use tandem_core::identity::Fingerprint;
 use tandem_core::mount::{Mount, MountOptions};
-use tandem_core::peer::{Event, EventStream, LoopbackPeers, Peer, PeerConfig};
+use tandem_core::peer::{Event, EventStream, LoopbackPeers, Peer, PeerConfig, Restored};
 use tandem_core::session::dialable;
 
+use crate::brought::{self, Brought};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
@@ -51,8 +52,16 @@ impl Running {
         let config = config
             .identity(home.identity()?)
             .listener(listener)
-            .store(held.share.store());
+            .store(held.share.store())
+            .state(held.share.state());
         let peer = Peer::start(config).await.or_exit(Exit::LocalDisk)?;
+        if let Restored::SetAside { path, flaw } = peer.restored() {
+            say(format_args!(
+                "what was known of `{}` can't be used ({flaw}); it is in `{}` now, and everything is compared anew",
+                clean(&held.share.name),
+                screen::path(path)
+            ));
+        }
         let port = peer.local_addr().port();
         held.change(|record| record.port = Some(port))?;
         Ok(Self {
@@ -127,7 +136,7 @@ impl Running {
             Side::Joined { folder } => {
                 let joined = self.peer.join_folder(folder).or_exit(Exit::LocalDisk)?;
                 let mut events = self.peer.events();
-                let mut follower = Follower::new(&self.peer, (&joined, folder), &[]);
+                let mut follower = Follower::new(&self.peer, (&joined, folder), self.brought()?);
                 self.follow(&mut follower, &mut events).await
             }
             Side::Mounted { .. } => self.keep_connected().await.map(|never| match never {}),
@@ -152,6 +161,12 @@ impl Running {
             failed = self.keep_connected() => failed.map(|never| match never {}),
             () = follower.follow(events) => Ok(()),
         }
+    }
+
+    /// What was brought into the folder of this share.
+    pub(crate) fn brought(&self) -> Result<Brought, Failure> {
+        let path = brought::file_in(&self.held().share.dir);
+        Brought::open(&path).or_exit(Exit::LocalDisk)
     }
 
     /// Shares what is there now, and no longer what is gone.

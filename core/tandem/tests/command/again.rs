@@ -70,6 +70,36 @@ async fn after_a_restart_of_both_sides_changes_of_meanwhile_and_later_ones_arriv
 }
 
 #[tokio::test]
+async fn after_both_sides_were_killed_nothing_is_lost_and_nothing_is_there_twice() {
+    let homes = Homes::new();
+    let (share, code) = homes.alice_shares(&[("a.txt", "one"), ("in/b.txt", "two")]).await;
+    let mut join = homes.bob_joins(&code, &[]).await;
+    join.says("following").await;
+    let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
+    write(&alice.join("in/c.txt"), "three");
+    becomes(&bob.join("in/c.txt"), "three").await;
+    tokio::join!(share.kill(), join.kill());
+    write(&alice.join("a.txt"), "edited while nobody ran");
+    std::fs::rename(alice.join("in/b.txt"), alice.join("z.txt")).unwrap();
+    let (alice_up, bob_up) = both_up(&homes).await;
+    becomes(&bob.join("a.txt"), "edited while nobody ran").await;
+    becomes(&bob.join("z.txt"), "two").await;
+    becomes(&bob.join("in/b.txt"), ABSENT).await;
+    tokio::join!(alice_up.kill(), bob_up.kill());
+    let (_alice_up, _bob_up) = both_up(&homes).await;
+    write(&alice.join("last.txt"), "last");
+    becomes(&bob.join("last.txt"), "last").await;
+    for folder in [&alice, &bob] {
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["a.txt", "in", "last.txt", "z.txt"]);
+    }
+}
+
+#[tokio::test]
 async fn one_side_goes_on_while_the_other_one_restarts() {
     let homes = Homes::new();
     let (share, code) = homes.alice_shares(&[("a.txt", "one")]).await;

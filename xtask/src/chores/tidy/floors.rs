@@ -61,7 +61,7 @@ pub(super) const HOUSES: [House; 4] = [
         floors: &[
             &["limits", "exit"],
             &["screen"],
-            &["place", "card", "shares"],
+            &["brought", "place", "card", "shares"],
             &["home", "relay_here", "signals"],
             &["pair", "follow", "watch"],
             &["running"],
