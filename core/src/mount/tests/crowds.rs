@@ -1,5 +1,7 @@
 //! Folders in which a peer has made any number of files of one name.
 
+use std::ffi::OsStr;
+
 use super::{Alone, alone};
 use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, steps_of};
 use crate::identity::Fingerprint;
@@ -117,6 +119,59 @@ async fn news_of_folders_of_one_name_take_steps_in_proportion_to_them() {
     let (small, large) = (merge_folders(&few, 100), merge_folders(&many, 400));
     assert!(
         large <= 8 * small,
+        "{small} steps, and {large} for four times as many"
+    );
+}
+
+fn file(hash: u8) -> FileVersion {
+    let content = ContentId {
+        hash: [hash; 32],
+        len: 1,
+    };
+    FileVersion {
+        content,
+        mtime_ns: 0,
+        mode: 0o644,
+    }
+}
+
+/// Folders called `same` of many peers with `count` files in all, which a mount has looked up. How
+/// many steps it takes to merge another content of each.
+async fn change_known_files(count: usize) -> u64 {
+    const PEERS: u8 = 20;
+    let alone = alone().await;
+    let mut catalogs: Vec<_> = (0..PEERS)
+        .map(|number| {
+            Catalog::new(ReplicaId {
+                fingerprint: Fingerprint::from_bytes([number; 20]),
+                incarnation: 1,
+            })
+        })
+        .collect();
+    let mut merge = |hash: u8| {
+        for number in 0..count {
+            let catalog = &mut catalogs[number % usize::from(PEERS)];
+            let path = SharePath::parse(&format!("same/{number}")).unwrap();
+            drop(catalog.add_file(&path, file(hash)).unwrap());
+        }
+        let states = catalogs.iter().flat_map(Catalog::all_states).collect();
+        alone.peer.share().merge(states).unwrap();
+    };
+    merge(1);
+    let folder = alone.inode("same").unwrap();
+    for number in 0..count {
+        let name = number.to_string();
+        alone.fs.lookup(folder, OsStr::new(&name)).unwrap();
+    }
+    let (steps, ()) = steps_of(|| merge(2));
+    steps
+}
+
+#[tokio::test]
+async fn changing_files_that_a_mount_knows_takes_steps_in_proportion_to_them() {
+    let (small, large) = (change_known_files(100).await, change_known_files(400).await);
+    assert!(
+        large <= 6 * small,
         "{small} steps, and {large} for four times as many"
     );
 }
