@@ -54,7 +54,7 @@ pub use view::Shown;
 pub(crate) use events::News;
 pub(crate) use merge::{Batch, MergedPiece};
 #[cfg(test)]
-pub(crate) use step_count::steps_of;
+pub(crate) use step_count::{paths_made_by, steps_of};
 
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use capacity::Capacity;

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::{Alone, alone};
-use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, steps_of};
+use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, paths_made_by, steps_of};
 use crate::identity::Fingerprint;
 use crate::mount::{Inode, Room};
 
@@ -174,4 +174,37 @@ async fn changing_files_that_a_mount_knows_takes_steps_in_proportion_to_them() {
         large <= 6 * small,
         "{small} steps, and {large} for four times as many"
     );
+}
+
+/// How many paths are put together to open and list a deep folder of `count` files.
+async fn paths_of_listing(count: usize) -> u64 {
+    let alone = alone().await;
+    let mut catalog = Catalog::new(ReplicaId {
+        fingerprint: Fingerprint::from_bytes([9; 20]),
+        incarnation: 1,
+    });
+    for number in 0..count {
+        let path = SharePath::parse(&format!("a/b/{number}")).unwrap();
+        drop(catalog.add_file(&path, file(1)).unwrap());
+    }
+    alone.peer.share().merge(catalog.all_states()).unwrap();
+    let outer = alone.inode("a").unwrap();
+    let inner = alone.fs.lookup(outer, OsStr::new("b")).unwrap().inode;
+    let (paths, listed) = paths_made_by(|| {
+        let folder = alone.fs.open_folder(inner).unwrap();
+        let mut listed = 0;
+        let take = |_: &_, _: &_| {
+            listed += 1;
+            Room::More
+        };
+        alone.fs.read_folder_with_attributes(folder, 0, take).unwrap();
+        listed
+    });
+    assert_eq!(listed, count + 2);
+    paths
+}
+
+#[tokio::test]
+async fn listing_a_folder_makes_no_path_for_each_file() {
+    assert_eq!(paths_of_listing(3).await, paths_of_listing(300).await);
 }
