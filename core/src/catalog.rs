@@ -26,6 +26,7 @@ mod events;
 mod folder_index;
 mod folders;
 mod key;
+mod known_copies;
 mod link_target;
 mod merge;
 mod name_rules;
@@ -60,6 +61,7 @@ use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use capacity::Capacity;
 use digest::{StateHash, hash_of};
 use folder_index::{FolderIndex, Life, Link};
+use known_copies::KnownCopies;
 use step_count::step;
 
 /// One peer's copy of the shared tree.
@@ -78,6 +80,7 @@ pub struct Catalog {
     /// The summary of the present states; computed when it is first needed.
     digest: OnceLock<Digest>,
     folders: FolderIndex,
+    known_copies: KnownCopies,
 }
 
 #[derive(Debug, Clone)]
@@ -99,6 +102,7 @@ impl Catalog {
             revision: 0,
             digest: OnceLock::new(),
             folders: FolderIndex::default(),
+            known_copies: KnownCopies::default(),
         }
     }
 
@@ -271,6 +275,9 @@ impl Catalog {
             if !state.is_alive() {
                 // An emptied map would keep the memory of its last node.
                 state.versions = BTreeMap::new();
+            }
+            if self.state(id).is_none_or(|old| !old.is_shown_as(&state)) {
+                self.known_copies.forget();
             }
             let old = self.state(id);
             if old.is_none_or(|old| old.place != state.place) {

@@ -232,7 +232,9 @@ impl Catalog {
         let name = path.name();
         self.slot(&entries, name.as_str()).holder().or_else(|| {
             let candidate = may_be_conflict_name(&name);
-            candidate.then(|| self.items_in(&entries).remove(&name)).flatten()
+            candidate
+                .then(|| self.copy_named(path.parent().as_ref(), &entries, &name))
+                .flatten()
         })
     }
 
