@@ -26,6 +26,7 @@ mod events;
 mod folder_index;
 mod folders;
 mod key;
+mod known_copies;
 mod link_target;
 mod merge;
 mod name_rules;
@@ -55,13 +56,14 @@ pub use view::Shown;
 pub(crate) use events::News;
 pub(crate) use merge::{Batch, MergedPiece};
 #[cfg(test)]
-pub(crate) use step_count::steps_of;
+pub(crate) use step_count::{paths_made_by, steps_of};
 
 use crate::limits::{CATALOG_COUNTER_LEAD_MAX, CATALOG_LEN_MAX, SHARE_DEPTH_MAX};
 use crate::unsaved::Unsaved;
 use capacity::Capacity;
 use digest::{StateHash, hash_of};
 use folder_index::{FolderIndex, Life, Link};
+use known_copies::KnownCopies;
 use step_count::step;
 
 /// One peer's copy of the shared tree.
@@ -82,6 +84,7 @@ pub struct Catalog {
     folders: FolderIndex,
     /// Entries whose states have changed since they were saved.
     unsaved: Unsaved<EntryId>,
+    known_copies: KnownCopies,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +107,7 @@ impl Catalog {
             digest: OnceLock::new(),
             folders: FolderIndex::default(),
             unsaved: Unsaved::default(),
+            known_copies: KnownCopies::default(),
         }
     }
 
@@ -276,6 +280,9 @@ impl Catalog {
             if !state.is_alive() {
                 // An emptied map would keep the memory of its last node.
                 state.versions = BTreeMap::new();
+            }
+            if self.state(id).is_none_or(|old| !old.is_shown_as(&state)) {
+                self.known_copies.forget();
             }
             let old = self.state(id);
             if old.is_none_or(|old| old.place != state.place) {

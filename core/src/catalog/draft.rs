@@ -293,6 +293,19 @@ impl<'a> Draft<'a> {
         self.create(to, version)
     }
 
+    /// Replaces a version of an entry that has no path by one of an entry at the top of the share.
+    pub(super) fn surface(
+        &mut self,
+        (id, base): (EntryId, Dot),
+        name: Name,
+        version: Version,
+    ) -> Result<EntryId, CatalogError> {
+        self.edit(id, |state| drop(state.versions.remove(&base)));
+        let made = self.place(&[EntryId::ROOT], name, version)?;
+        self.remade.push((id, made));
+        Ok(made)
+    }
+
     /// Whether all entries of a group can be moved.
     pub(super) fn can_move(&self, group: &LeafGroup) -> bool {
         group.members.iter().all(|(_, id)| self.can_put(*id))

@@ -41,13 +41,15 @@ impl Catalog {
     /// It replaces `base`, and whatever has the same content under that name. If `base` was
     /// replaced meanwhile, both stay: ours has the name, unless a folder took it, and the other one
     /// becomes a conflict copy. If `base` was removed, the edit brings the file back, with its
-    /// folders. An edit of a conflict copy makes it a file of its own. If the content is the same,
+    /// folders. If the entry has no path any more, since the other side has put it into a folder
+    /// that does not exist or is too deep, the new version becomes a file at the top of the share.
+    /// An edit of a conflict copy makes it a file of its own. If the content is the same,
     /// the holders are kept; this peer is one if it was, or if the bytes are [`Holding::Held`]. A
     /// new time alone is a change here.
     ///
     /// A new mode or time of a file whose bytes this peer does not have applies only to its `base`:
-    /// if that is gone there is no change, and what is shown instead is returned. Refuses folders,
-    /// files that exceed the limits, and entries that have no path.
+    /// if that is gone there is no change, and what is shown instead is returned; for an entry
+    /// without a path it is refused. Refuses folders and files that exceed the limits.
     pub fn edit(
         &mut self,
         key: EntryKey,
@@ -55,9 +57,9 @@ impl Catalog {
         kind: Kind,
         holding: Holding,
     ) -> Result<Edited, CatalogError> {
-        let spot = self
-            .spot_of(key.id)
-            .ok_or(CatalogError::NotShown { id: key.id })?;
+        let Some(spot) = self.spot_of(key.id) else {
+            return self.edit_unreachable((key.id, base), kind, holding);
+        };
         let kind = checked(kind, &spot.path)?;
         let mut version = Version {
             holders: self.own_holders(&kind, holding),
@@ -89,6 +91,38 @@ impl Catalog {
         let drafted = draft.finish()?;
         let change = self.store_change(drafted);
         let shown = self.shown_as(written, &spot.path, version);
+        Ok(Edited { change, shown })
+    }
+
+    /// An edit of an entry that has no path. If its name is taken at the top of the share, the new
+    /// version gets a conflict copy's name.
+    fn edit_unreachable(
+        &mut self,
+        (id, base): (EntryId, Dot),
+        kind: Kind,
+        holding: Holding,
+    ) -> Result<Edited, CatalogError> {
+        let state = self.state(id).ok_or(CatalogError::NotShown { id })?;
+        let name = &state.place.name;
+        let others = (0..).map_while(|attempt| conflict_name(name, (&base, id), attempt));
+        let names = std::iter::once(name.clone()).chain(others);
+        let mut paths = names.map(|name| SharePath::within(None, &name));
+        let free = paths.find(|path| path.as_ref().is_ok_and(|path| self.find(path).is_none()));
+        let path = free.ok_or(CatalogError::NotShown { id })??;
+        let kind = checked(kind, &path)?;
+        let version = Version {
+            holders: self.own_holders(&kind, holding),
+            kind,
+        };
+        if is_hollow(&version) {
+            return Err(CatalogError::NotShown { id });
+        }
+        let mut draft = Draft::new(self);
+        let made = draft.surface((id, base), path.name(), version.clone())?;
+        let written = (made, draft.last_dot());
+        let drafted = draft.finish()?;
+        let change = self.store_change(drafted);
+        let shown = self.shown_as(written, &path, version);
         Ok(Edited { change, shown })
     }
 

@@ -198,6 +198,14 @@ impl EntryState {
         !self.versions.is_empty()
     }
 
+    /// Whether it has the same place and the same versions, whichever peers hold these.
+    pub(super) fn is_shown_as(&self, other: &Self) -> bool {
+        let pairs = self.versions.iter().zip(&other.versions);
+        let mut same =
+            pairs.map(|((dot, own), (other_dot, other))| dot == other_dot && own.kind == other.kind);
+        self.place == other.place && self.versions.len() == other.versions.len() && same.all(|same| same)
+    }
+
     /// Moves the entry.
     pub(super) fn put(&mut self, place: Place) {
         self.seen.note(place.stamp);

@@ -38,9 +38,9 @@ mod counted {
 }
 
 #[cfg(test)]
-pub(crate) use counted::steps_of;
+pub(super) use counted::{path_made, step};
 #[cfg(test)]
-pub(super) use counted::{path_made, paths_made_by, step};
+pub(crate) use counted::{paths_made_by, steps_of};
 
 /// Nothing is counted outside of tests.
 #[cfg(not(test))]

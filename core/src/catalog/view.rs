@@ -186,6 +186,19 @@ impl Catalog {
         )
     }
 
+    /// As [`Catalog::list_folder`], but each path is relative to the folder. A peer may put any
+    /// number of entries into a folder with a long path.
+    pub(crate) fn list_names(&self, folder: Option<&SharePath>) -> Option<Vec<Shown>> {
+        let name_len_max = SharePath::name_len_max_in(folder);
+        let items = self.items_in(&self.folder_at(folder)?).into_iter();
+        let fitting = items.filter(|(name, _)| name.as_str().len() <= name_len_max);
+        Some(
+            fitting
+                .filter_map(|(name, item)| self.shown_in(None, &name, &item))
+                .collect(),
+        )
+    }
+
     pub(super) fn list_below(&self, entries: &[EntryId], folder: Option<&SharePath>) -> Vec<Shown> {
         let mut found = Vec::new();
         for (name, item) in self.items_in(entries) {
@@ -219,7 +232,9 @@ impl Catalog {
         let name = path.name();
         self.slot(&entries, name.as_str()).holder().or_else(|| {
             let candidate = may_be_conflict_name(&name);
-            candidate.then(|| self.items_in(&entries).remove(&name)).flatten()
+            candidate
+                .then(|| self.copy_named(path.parent().as_ref(), &entries, &name))
+                .flatten()
         })
     }
 

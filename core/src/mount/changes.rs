@@ -47,16 +47,15 @@ impl Observer for ShareView {
     /// old one are shared when it is closed.
     fn entries_changed(&self, files: &Files, entries: &[EntryId]) {
         let mut nodes = self.nodes();
-        for id in entries {
-            let key = EntryKey { id: *id, copy: None };
-            // Searched only if a mount knows it: a peer may have made any number of entries of one
-            // name.
-            if !nodes.remembers(&key) || files.catalog.locate(key).is_some() {
-                continue;
-            }
+        let key_of = |id: EntryId| EntryKey { id, copy: None };
+        // Only those that a mount knows, and all at once: a peer may have made any number of
+        // entries of one name, and a folder of any number of entries.
+        let known = entries.iter().copied().filter(|id| nodes.remembers(&key_of(*id)));
+        let known: Vec<_> = known.collect();
+        let shown = files.catalog.entries_shown_with(known.iter().copied());
+        for key in known.into_iter().filter(|id| !shown.contains(id)).map(key_of) {
             if let Some(inode) = nodes.known_inode(&key) {
-                let was = self.attributes_of(files, &nodes, inode);
-                let was = was.unwrap_or_else(|_| self.orphan(inode));
+                let was = self.orphan(&nodes, inode);
                 nodes.detach(inode, was);
             }
             nodes.forget_local(&key);

@@ -105,7 +105,7 @@ impl ShareView {
     pub(super) fn seen_if_open(&self, files: &Files, nodes: &Nodes, inode: Inode) -> Result<Seen, FsError> {
         match self.seen(files, nodes, inode) {
             Err(FsError::NotFound) if self.open_file(nodes, inode).is_some() => {
-                Ok(Seen::Gone(self.orphan(inode)))
+                Ok(Seen::Gone(self.orphan(nodes, inode)))
             }
             seen => seen,
         }
@@ -178,9 +178,9 @@ impl ShareView {
     }
 
     /// A file that is no longer in the catalog.
-    pub(super) fn orphan(&self, inode: Inode) -> Attributes {
+    pub(super) fn orphan(&self, nodes: &Nodes, inode: Inode) -> Attributes {
         let now = self.now_ns();
-        Attributes {
+        let unopened = Attributes {
             inode,
             kind: NodeKind::File,
             len: 0,
@@ -191,7 +191,8 @@ impl ShareView {
             modified_ns: now,
             changed_ns: now,
             accessed_ns: now,
-        }
+        };
+        with_open(unopened, nodes)
     }
 
     /// The attributes of the top of the share, for stat(2).

@@ -24,14 +24,15 @@ pub struct JoinedFolder {
 
 impl Peer {
     /// The folder at `path`, which must exist, as one that pulls fill and that the user works in
-    /// too.
+    /// too. `path` is as [`std::fs::canonicalize`] returns it: no link is followed, so that another
+    /// user who replaces a folder of the path by a link chooses no place for the files.
     ///
     /// # Errors
-    /// When it can't be opened.
+    /// When it can't be opened, or is behind a link.
     pub fn join_folder(&self, path: impl AsRef<Path>) -> Result<JoinedFolder, PullError> {
         self.check_open(PullError::Closed)?;
-        self.share.received_links().refuse_on(path.as_ref())?;
-        let root = Destination::folder(path.as_ref())?.keeping_what_is_there(self.share.placed.clone());
+        let root =
+            Destination::resolved_folder(path.as_ref())?.keeping_what_is_there(self.share.placed.clone());
         let context = self.context.clone();
         Ok(JoinedFolder { context, root })
     }

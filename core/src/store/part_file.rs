@@ -70,13 +70,28 @@ impl Destination {
         let unopened = |e| failed("open the folder", path, e);
         let root_path = path.canonicalize().map_err(unopened)?;
         let root = Dir::open_ambient_dir(&root_path, ambient_authority()).map_err(unopened)?;
-        Ok(Self {
+        Ok(Self::within(root, root_path))
+    }
+
+    /// As [`Destination::folder`], for a path that was resolved before. No link in it is followed.
+    pub(crate) fn resolved_folder(path: &Path) -> Result<Self, StoreError> {
+        let root = no_follow::open_folder(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotADirectory => StoreError::Moved {
+                path: path.to_owned(),
+            },
+            _ => failed("open the folder", path, e),
+        })?;
+        Ok(Self::within(root, path.to_owned()))
+    }
+
+    fn within(root: Dir, root_path: PathBuf) -> Self {
+        Self {
             root: Arc::new(root),
             root_path: Arc::new(root_path),
             relative: PathBuf::new(),
             guard: None,
             placed: None,
-        })
+        }
     }
 
     /// The place `relative` beneath this one, with the same folder handle.

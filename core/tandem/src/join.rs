@@ -156,7 +156,7 @@ fn side(args: &Args, met: &Met) -> Result<Side, Failure> {
         return Ok(Side::Mounted { at });
     }
     let folder = folder_for(args.dir.as_deref(), met)?;
-    let folder = folder.canonicalize().map_err(|error| not_made(&folder, &error))?;
+    let folder = place_of(args.dir.as_deref(), &folder)?;
     Ok(Side::Joined { folder })
 }
 
@@ -214,15 +214,27 @@ fn folder_for(dir: Option<&Path>, met: &Met) -> Result<PathBuf, Failure> {
     Ok(dir.to_owned())
 }
 
+/// The whole path of the folder, without links. Whatever another user does to the path from now on,
+/// the files go there or nowhere. A name that the other side chose is not followed at all.
+fn place_of(named: Option<&Path>, dir: &Path) -> Result<PathBuf, Failure> {
+    let place = match named {
+        Some(_) => dir.canonicalize(),
+        None => std::env::current_dir().map(|here| here.join(dir)),
+    };
+    place.map_err(|error| not_made(dir, &error))
+}
+
 fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
     let is_empty = |dir: &Path| {
-        let is_folder = dir.symlink_metadata().is_ok_and(|there| there.is_dir());
+        let is_folder = dir
+            .symlink_metadata()
+            .is_ok_and(|there| there.is_dir() && is_own(&there));
         is_folder && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
     };
     match std::fs::create_dir(dir) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && !is_empty(dir) => {
             let text = format!(
-                "`{}` is here already, and it is not an empty folder\nhint: ask for a new code, and name a folder: tandem join DIR",
+                "`{}` is here already, and it is not an empty folder of yours\nhint: ask for a new code, and name a folder: tandem join DIR",
                 screen::path(dir)
             );
             Err(Failure::new(Exit::LocalDisk, text))
@@ -230,6 +242,17 @@ fn new_folder(dir: &Path) -> Result<PathBuf, Failure> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(not_made(dir, &error)),
         Ok(()) | Err(_) => Ok(dir.to_owned()),
     }
+}
+
+/// Whether this user owns it. The owner of a folder may do anything with what is put there.
+#[cfg(unix)]
+fn is_own(there: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(there) == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_own(_there: &std::fs::Metadata) -> bool {
+    true
 }
 
 fn not_made(dir: &Path, error: &std::io::Error) -> Failure {

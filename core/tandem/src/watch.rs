@@ -119,20 +119,12 @@ impl Watch {
 pub(crate) async fn add(peer: &Peer, roots: &[Root]) -> Result<(), Failure> {
     let (mut count, mut len) = (0, 0);
     for root in roots {
-        match &root.name {
-            Some(name) if root.path.is_file() => {
-                peer.add_as(&root.path, name).await.or_exit(Exit::LocalDisk)?;
-                count += 1;
-                len += root.path.metadata().map_or(0, |metadata| metadata.len());
-            }
-            name => {
-                let added = peer.add_tree(&root.path, name.as_ref()).await;
-                let added = added.or_exit(Exit::LocalDisk)?;
-                count += added.count;
-                len += added.len;
-                added.skipped.iter().for_each(tell_left_out);
-            }
-        }
+        // Another user may have put a link into the path since it was resolved.
+        let added = peer.add_resolved(&root.path, root.name.as_ref()).await;
+        let added = added.or_exit(Exit::LocalDisk)?;
+        count += added.count;
+        len += added.len;
+        added.skipped.iter().for_each(tell_left_out);
     }
     let (files, bytes) = (screen::count(count, "file"), screen::bytes(len));
     say(format_args!("sharing {files}, {bytes}"));

@@ -29,7 +29,7 @@ struct Listing {
 
 #[derive(Debug, Clone)]
 struct Item {
-    /// As it was in the catalog; `None` for `.` and `..`.
+    /// As it was in the catalog, its path relative to the folder; `None` for `.` and `..`.
     entry: Option<Shown>,
     shown: FolderItem,
 }
@@ -165,7 +165,7 @@ impl FileSystem {
 
     fn snapshot(&self, files: &Files, folder: Inode, path: Option<&SharePath>) -> Vec<Item> {
         let above = self.above(files, path);
-        let listed = files.catalog.list_folder(path).unwrap_or_default();
+        let listed = files.catalog.list_names(path).unwrap_or_default();
         let nodes = self.view.nodes();
         let mut items = Vec::with_capacity(listed.len() + 2);
         for (name, inode) in [(".", folder), ("..", above)] {

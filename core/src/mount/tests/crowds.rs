@@ -1,7 +1,9 @@
 //! Folders in which a peer has made any number of files of one name.
 
+use std::ffi::OsStr;
+
 use super::{Alone, alone};
-use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, steps_of};
+use crate::catalog::{Catalog, ContentId, FileVersion, ReplicaId, SharePath, paths_made_by, steps_of};
 use crate::identity::Fingerprint;
 use crate::mount::{Inode, Room};
 
@@ -119,4 +121,90 @@ async fn news_of_folders_of_one_name_take_steps_in_proportion_to_them() {
         large <= 8 * small,
         "{small} steps, and {large} for four times as many"
     );
+}
+
+fn file(hash: u8) -> FileVersion {
+    let content = ContentId {
+        hash: [hash; 32],
+        len: 1,
+    };
+    FileVersion {
+        content,
+        mtime_ns: 0,
+        mode: 0o644,
+    }
+}
+
+/// Folders called `same` of many peers with `count` files in all, which a mount has looked up. How
+/// many steps it takes to merge another content of each.
+async fn change_known_files(count: usize) -> u64 {
+    const PEERS: u8 = 20;
+    let alone = alone().await;
+    let mut catalogs: Vec<_> = (0..PEERS)
+        .map(|number| {
+            Catalog::new(ReplicaId {
+                fingerprint: Fingerprint::from_bytes([number; 20]),
+                incarnation: 1,
+            })
+        })
+        .collect();
+    let mut merge = |hash: u8| {
+        for number in 0..count {
+            let catalog = &mut catalogs[number % usize::from(PEERS)];
+            let path = SharePath::parse(&format!("same/{number}")).unwrap();
+            drop(catalog.add_file(&path, file(hash)).unwrap());
+        }
+        let states = catalogs.iter().flat_map(Catalog::all_states).collect();
+        alone.peer.share().merge(states).unwrap();
+    };
+    merge(1);
+    let folder = alone.inode("same").unwrap();
+    for number in 0..count {
+        let name = number.to_string();
+        alone.fs.lookup(folder, OsStr::new(&name)).unwrap();
+    }
+    let (steps, ()) = steps_of(|| merge(2));
+    steps
+}
+
+#[tokio::test]
+async fn changing_files_that_a_mount_knows_takes_steps_in_proportion_to_them() {
+    let (small, large) = (change_known_files(100).await, change_known_files(400).await);
+    assert!(
+        large <= 6 * small,
+        "{small} steps, and {large} for four times as many"
+    );
+}
+
+/// How many paths are put together to open and list a deep folder of `count` files.
+async fn paths_of_listing(count: usize) -> u64 {
+    let alone = alone().await;
+    let mut catalog = Catalog::new(ReplicaId {
+        fingerprint: Fingerprint::from_bytes([9; 20]),
+        incarnation: 1,
+    });
+    for number in 0..count {
+        let path = SharePath::parse(&format!("a/b/{number}")).unwrap();
+        drop(catalog.add_file(&path, file(1)).unwrap());
+    }
+    alone.peer.share().merge(catalog.all_states()).unwrap();
+    let outer = alone.inode("a").unwrap();
+    let inner = alone.fs.lookup(outer, OsStr::new("b")).unwrap().inode;
+    let (paths, listed) = paths_made_by(|| {
+        let folder = alone.fs.open_folder(inner).unwrap();
+        let mut listed = 0;
+        let take = |_: &_, _: &_| {
+            listed += 1;
+            Room::More
+        };
+        alone.fs.read_folder_with_attributes(folder, 0, take).unwrap();
+        listed
+    });
+    assert_eq!(listed, count + 2);
+    paths
+}
+
+#[tokio::test]
+async fn listing_a_folder_makes_no_path_for_each_file() {
+    assert_eq!(paths_of_listing(3).await, paths_of_listing(300).await);
 }

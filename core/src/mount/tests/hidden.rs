@@ -41,6 +41,27 @@ async fn a_written_file_that_the_other_side_hides_is_kept_and_not_served() {
 }
 
 #[tokio::test]
+async fn what_is_written_to_a_file_that_the_other_side_hides_meanwhile_is_shared_at_the_top() {
+    let alone = alone().await;
+    alone.write("a", b"old");
+    alone.share("taken", b"other").await;
+    for (name, shown) in [("a", "a"), ("taken", "taken (conflict ")] {
+        let id = alone.peer.lookup(&SharePath::parse(name).unwrap()).unwrap().id;
+        let handle = alone.open_to_write(alone.inode(name).unwrap());
+        alone.fs.write(handle, 0, b"newest").unwrap();
+        moves(&alone, id, EntryId::from_bytes([7; 16]));
+        if name == "taken" {
+            alone.write(name, b"unrelated");
+        }
+        alone.fs.release(handle).unwrap();
+        let listed = alone.peer.list();
+        let found = listed.iter().find(|file| file.path.as_str().starts_with(shown));
+        assert_eq!(alone.read(found.unwrap().path.as_str()), b"newest", "{name}");
+    }
+    assert_eq!(alone.read("taken"), b"unrelated");
+}
+
+#[tokio::test]
 async fn a_content_with_the_dot_of_an_old_change_is_a_file_of_its_own() {
     let alone = alone().await;
     alone.share("a", b"first").await;

@@ -118,3 +118,19 @@ async fn nothing_is_made_or_removed_through_a_link() {
     assert_eq!(names, ["empty", "notes.txt"]);
     two.close().await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_has_become_a_link_is_not_joined() {
+    let two = Two::new().await;
+    drop(joined(&two).await);
+    std::fs::create_dir(two.at("inbox/deep")).unwrap();
+    std::fs::rename(two.at("inbox"), two.at("private")).unwrap();
+    std::os::unix::fs::symlink("private", two.at("inbox")).unwrap();
+    for name in ["inbox", "inbox/deep"] {
+        let refused = two.alice.join_folder(two.at(name)).unwrap_err().to_string();
+        assert!(refused.contains("was moved or replaced"), "{name}: {refused}");
+    }
+    two.alice.join_folder(two.at("private/deep")).unwrap();
+    two.close().await;
+}

@@ -89,6 +89,20 @@ async fn the_other_side_chooses_no_folder_that_is_there_already() {
     assert!(!homes.bob().join("photos/a.txt").exists());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "needs root"]
+async fn the_other_side_chooses_no_folder_of_another_user() {
+    let homes = Homes::new();
+    let (_share, code) = homes.alice_shares(&[("a.txt", "one")]).await;
+    let photos = homes.bob().join("photos");
+    std::fs::create_dir(&photos).unwrap();
+    std::os::unix::fs::chown(&photos, Some(1), None).unwrap();
+    let joined = homes.bob_joins_once(&code).await;
+    assert_eq!(joined.code, Some(6), "{}", joined.stderr);
+    assert!(!photos.join("a.txt").exists());
+}
+
 #[tokio::test]
 async fn the_other_side_chooses_no_hidden_folder() {
     let homes = Homes::new();
