@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: builds the optimised `demo` binary of the tests package and replaces this
-//! process with it.
+//! `cargo xtask demo`: builds the binary `demo` of the tests package and replaces this process with
+//! it. It shows, and does not measure, so it is built as the tests are, which takes less time.
 //!
 //! The binary decides what the demo does; xtask depends neither on the peer nor on the relay.
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load(None)?;
     let capabilities = detect_for(&workspace, args.fuse.mode)?;
-    let executable = binary::release(&workspace, &capabilities, BINARY)?;
+    let executable = binary::like_tests(&workspace, &capabilities, BINARY)?;
     let mut command = Command::new(&executable);
     command.args(args.of_the_demo());
     for name in cargo::variables_of_cargo_run() {

@@ -52,7 +52,7 @@ mod mounted {
 
     use super::{Fuse, Then, Wishes};
     use crate::files::{self, Inventory};
-    use crate::story::{Story, amount, pace};
+    use crate::story::{Story, amount, duration};
 
     /// Lists, reads and compares through a mount of bob's; holds the mount if asked to.
     pub(crate) async fn look(
@@ -111,11 +111,11 @@ mod mounted {
             .await
             .context("could not compare the files in the mount")??;
         let (count, len) = (inventory.files.len(), inventory.total_len());
-        let pace = pace(2 * len, story.now() - started);
+        let took = duration(story.now() - started);
         story.tell(
             "check",
             format_args!(
-                "{}: every byte is the same through the mount {pace}",
+                "{}: every byte is the same through the mount {took}",
                 amount(count, len)
             ),
         )?;

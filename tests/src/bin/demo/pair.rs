@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::files::{self, Inventory, Original};
 use crate::look::{self, Wishes};
-use crate::story::{Story, amount, pace, progress_bar};
+use crate::story::{Story, amount, duration, progress_bar};
 
 /// Files that are hashed at the same time.
 const ADDS_AT_ONCE: usize = 8;
@@ -128,10 +128,10 @@ async fn share(story: &Story, alice: Peer, inventory: &mut Inventory) -> anyhow:
     ensure!(!shared.is_empty(), "none of the files can be shared");
     shared.sort_by(|a, b| a.name.cmp(&b.name));
     inventory.files = shared;
-    let pace = pace(inventory.total_len(), story.now() - started);
+    let took = duration(story.now() - started);
     story.tell(
         "alice",
-        format_args!("shares {}: hashed {pace}", inventory.amount()),
+        format_args!("shares {}: hashed {took}", inventory.amount()),
     )?;
     Arc::into_inner(alice).context("alice is still in use")
 }
@@ -210,16 +210,16 @@ async fn pull(story: &Story, bob: &Peer, inventory: &Inventory, target: &Path) -
         format_args!(
             "pulled {} {}, verified",
             amount(pulled.count, pulled.len),
-            pace(pulled.len, all)
+            duration(all)
         ),
     )?;
     let sync_millis = sync.as_secs_f64() * 1e3;
     match all.checked_sub(sync) {
         Some(rest) => {
-            let pace = pace(pulled.len, rest);
+            let took = duration(rest);
             story.tell(
                 "bob",
-                format_args!("{sync_millis:.1} ms of that made the files durable; without it: {pace}"),
+                format_args!("{sync_millis:.1} ms of that made the files durable; without it: {took}"),
             )?;
         }
         // Two lanes can wait for the disk at the same time, so the sum may exceed the whole time.
@@ -233,14 +233,14 @@ async fn pull(story: &Story, bob: &Peer, inventory: &Inventory, target: &Path) -
 
 async fn check(story: &Story, inventory: &Inventory, target: &Path) -> anyhow::Result<()> {
     let started = story.now();
-    let (total, amount, target) = (inventory.total_len(), inventory.amount(), target.to_owned());
+    let (amount, target) = (inventory.amount(), target.to_owned());
     let files = inventory.files.clone();
     let comparing = tokio::task::spawn_blocking(move || files::compare(&files, &target));
     comparing.await.context("could not compare the files")??;
-    let pace = pace(2 * total, story.now() - started);
+    let took = duration(story.now() - started);
     story.tell(
         "check",
-        format_args!("{amount}: every byte is the same, by BLAKE3 on both sides {pace}"),
+        format_args!("{amount}: every byte is the same, by BLAKE3 on both sides {took}"),
     )?;
     Ok(())
 }

@@ -47,13 +47,12 @@ pub async fn build(
     }
 }
 
-/// Builds one optimised binary, for a subcommand that does nothing else meanwhile.
+/// Builds one binary as the tests are built, for a subcommand that does nothing else meanwhile.
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn release(workspace: &Workspace, capabilities: &Capabilities, name: &str) -> anyhow::Result<PathBuf> {
-    let args = BuildArgs::optimised();
-    one(workspace, capabilities, name, &args)
+pub fn like_tests(workspace: &Workspace, capabilities: &Capabilities, name: &str) -> anyhow::Result<PathBuf> {
+    one(workspace, capabilities, name, &BuildArgs::default())
 }
 
 /// Builds the probe that tries a real mount. `None` if the workspace has none or the build fails;
