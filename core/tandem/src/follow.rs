@@ -12,8 +12,9 @@ use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
 
+use crate::event::Event as Reported;
 use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
-use crate::screen::{clean, say};
+use crate::screen::{clean, say, tell};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -124,9 +125,8 @@ impl<'a> Follower<'a> {
     async fn bring(&mut self, shown: &Shown) -> Brought {
         let (path, name) = (&shown.path, clean(shown.path.as_str()));
         let Some(what) = What::of(shown) else {
-            say(format_args!(
-                "left out `{name}`: links are brought only by joining"
-            ));
+            let reason = "links are brought only by joining";
+            tell_left_out(path, reason);
             return Brought::Yes;
         };
         let before = self.brought.get(path).copied();
@@ -140,7 +140,7 @@ impl<'a> Follower<'a> {
             What::Folder => self.folder.make_folder(path),
             What::File(_) => match self.folder.pull(path, path).await {
                 Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
-                pulled => pulled.map(|_| say(format_args!("brought `{name}`"))),
+                pulled => pulled.map(|_| tell(&Reported::Brought { path }, format_args!("brought `{name}`"))),
             },
         };
         match brought {
@@ -159,14 +159,15 @@ impl<'a> Follower<'a> {
     async fn bring_beside(&self, path: &SharePath) -> Result<(), PullError> {
         let name = clean(path.as_str());
         let Some(beside) = self.beside(path) else {
-            say(format_args!("left out `{name}`: no name is free beside it"));
+            tell_left_out(path, "no name is free beside it");
             return Ok(());
         };
         self.folder.pull(path, &beside).await?;
-        say(format_args!(
+        let line = format!(
             "`{name}` was changed on both sides: yours stays, the other side's is `{}`",
             clean(beside.as_str())
-        ));
+        );
+        tell(&Reported::Beside { path, at: &beside }, line);
         Ok(())
     }
 
@@ -216,6 +217,11 @@ impl<'a> Follower<'a> {
         let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
         (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
     }
+}
+
+fn tell_left_out(path: &SharePath, reason: &str) {
+    let (path, line) = (path.as_str(), format!("left out `{path}`: {reason}"));
+    tell(&Reported::LeftOut { path, reason }, line);
 }
 
 impl What {
