@@ -62,9 +62,12 @@ fn tell_left_out(path: &str, reason: &str) {
 
 /// Has the running share change something, and reports the change.
 async fn change(share: &Share, request: &Request, change: Change<'_>) -> Result<Amount, Failure> {
-    let amount = done(ask(share, request).await?).await?;
-    in_share(&share.name, async { report(&Event::Changed(change)) }).await;
-    Ok(amount)
+    let changing = async {
+        let amount = done(ask(share, request).await?).await?;
+        report(&Event::Changed(change));
+        Ok(amount)
+    };
+    in_share(&share.name, changing).await
 }
 
 /// The path of a target that has to have one.

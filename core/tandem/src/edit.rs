@@ -46,6 +46,7 @@ pub(crate) async fn put(
             }
         }
     };
+    running.changed_here.notify_one();
     running.held().change(|record| {
         record.put.retain(|root| root.path != from);
         record.put.push(Root {
@@ -90,6 +91,7 @@ pub(crate) fn rename(running: &Running, from: &SharePath, to: &SharePath) -> Res
     refuse_local(&running.side(), from, "rename")?;
     running.peer.lookup(from).ok_or_else(|| unknown(from))?;
     running.peer.rename(from, to)?;
+    running.changed_here.notify_one();
     running.held().change(|record| {
         for root in &mut record.put {
             if let Some(name) = root.name.as_ref().and_then(|name| moved(name, from, to)) {
@@ -112,6 +114,7 @@ pub(crate) fn remove(running: &Running, path: &SharePath) -> Result<(), Failure>
     refuse_local(&running.side(), path, "remove")?;
     running.peer.lookup(path).ok_or_else(|| unknown(path))?;
     running.peer.remove(path)?;
+    running.changed_here.notify_one();
     running.held().change(|record| {
         let is_in = |root: &Root| root.name.as_ref().is_some_and(|name| name.starts_with(path));
         record.put.retain(|root| !is_in(root));

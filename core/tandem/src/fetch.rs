@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use tandem_core::catalog::SharePath;
+use tandem_core::catalog::{SharePath, Shown};
 use tandem_core::clock::Clock;
-use tandem_core::peer::{Peer, Pulled};
+use tandem_core::peer::{Peer, Pulled, SessionState};
 use tandem_core::transfer::Progress;
 
 use crate::control::{Answer, Answers};
@@ -60,6 +60,7 @@ async fn pull(
         Some(name) => Some(peer.lookup(name).ok_or_else(|| unknown(name))?),
         None => None,
     };
+    refuse_unreachable(peer, name)?;
     match (name, shown) {
         (Some(name), Some(shown)) if shown.link().is_some() => {
             let text = format!("`{name}` is a link\nhint: get the folder that it is in");
@@ -84,6 +85,30 @@ async fn pull(
             Ok(pulled?)
         }
     }
+}
+
+/// A pull waits for the other side, if it is gone; a person does not begin one for that.
+fn refuse_unreachable(peer: &Peer, name: Option<&SharePath>) -> Result<(), Failure> {
+    if peer.status().state == SessionState::Connected {
+        return Ok(());
+    }
+    let own = peer.fingerprint();
+    let is_elsewhere = |shown: &&Shown| {
+        let is_wanted = name.is_none_or(|name| shown.path.starts_with(name));
+        is_wanted && shown.file().is_some() && !shown.holders.contains(&own)
+    };
+    let Some(missing) = peer
+        .list()
+        .iter()
+        .find(is_elsewhere)
+        .map(|shown| shown.path.clone())
+    else {
+        return Ok(());
+    };
+    let text = format!(
+        "`{missing}` is not here, and the other side is not connected\nhint: `tandem status` shows when it is"
+    );
+    Err(Failure::new(Exit::NotReached, text))
 }
 
 /// The folder of a place, and its name there.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tandem_core::catalog::{CatalogEvent, ContentId, SharePath, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
+use tokio::sync::Notify;
 
 use crate::event::Event as Reported;
 use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
@@ -64,11 +65,17 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows until the peer is closed.
-    pub(crate) async fn follow(&mut self, events: &mut EventStream) {
+    /// Follows until the peer is closed. `changed_here` is notified of what this side has changed.
+    pub(crate) async fn follow(&mut self, events: &mut EventStream, changed_here: &Notify) {
         let clock = Clock::system();
-        while let Some(event) = events.next().await {
-            self.due.note(event);
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.due.note(event),
+                    None => return,
+                },
+                () = changed_here.notified() => self.due.everywhere = true,
+            }
             let until = clock.now() + EVENTS_COLLECTED_FOR;
             loop {
                 tokio::select! {
@@ -133,6 +140,10 @@ impl<'a> Follower<'a> {
         if before == Some(what) && self.at(path).symlink_metadata().is_ok() {
             return Brought::Yes;
         }
+        if self.is_shared_from_here(shown) {
+            self.brought.insert(path.clone(), what);
+            return Brought::Yes;
+        }
         if before.is_some_and(|before| before.is_folder() != what.is_folder()) {
             self.remove_tree(path);
         }
@@ -153,6 +164,12 @@ impl<'a> Follower<'a> {
                 Brought::No
             }
         }
+    }
+
+    /// Whether that version is the file of this side that is there.
+    fn is_shared_from_here(&self, shown: &Shown) -> bool {
+        let at = self.at(&shown.path);
+        shown.holders.contains(&self.peer.fingerprint()) && self.peer.shared_files().contains(&at)
     }
 
     /// Brings a version beside the file of this side.

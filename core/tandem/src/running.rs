@@ -11,6 +11,7 @@ use tandem_core::identity::Fingerprint;
 use tandem_core::mount::{Mount, MountOptions};
 use tandem_core::peer::{Event, EventStream, LoopbackPeers, Peer, PeerConfig};
 use tandem_core::session::dialable;
+use tokio::sync::Notify;
 
 use crate::control::Server;
 use crate::event::Event as Reported;
@@ -32,6 +33,8 @@ pub(crate) struct Running {
     held: Mutex<Held>,
     shares: Shares,
     mounts: Mutex<Vec<(PathBuf, Mount)>>,
+    /// Notified when this person has changed something in the share by a command.
+    pub(crate) changed_here: Notify,
     /// Where other processes of this person ask; `None` where they can't.
     pub(crate) control: Option<Server>,
 }
@@ -74,6 +77,7 @@ impl Running {
             held: Mutex::new(held),
             shares: home.shares()?,
             mounts: Mutex::default(),
+            changed_here: Notify::new(),
             control,
         })
     }
@@ -161,7 +165,7 @@ impl Running {
     ) -> Result<(), Failure> {
         tokio::select! {
             failed = self.keep_connected() => failed.map(|never| match never {}),
-            () = follower.follow(events) => Ok(()),
+            () = follower.follow(events, &self.changed_here) => Ok(()),
         }
     }
 

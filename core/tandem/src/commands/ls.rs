@@ -28,9 +28,14 @@ pub(crate) async fn run(args: &Args) -> Result<(), Failure> {
         return list_shares(&shares);
     };
     let share = shares.chosen(share.as_deref())?;
-    let request = Request::List { path: path.clone() };
+    screen::in_share(&share.name, list(&share, path.as_ref())).await
+}
+
+/// Prints what is in that folder of the share.
+async fn list(share: &Share, path: Option<&SharePath>) -> Result<(), Failure> {
+    let request = Request::List { path: path.cloned() };
     let Some(mut client) = Client::ask(&share.dir, &request).await? else {
-        return kept_entries(&share, path.as_ref())?.iter().try_for_each(print);
+        return kept_entries(share, path)?.iter().try_for_each(print);
     };
     loop {
         match client.next().await? {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -21,6 +22,8 @@ use crate::limits::{CONTROL_ACCEPT_PAUSE, CONTROL_CONNECTION_COUNT_MAX, CONTROL_
 pub(crate) struct Server {
     listener: UnixListener,
     dir: PathBuf,
+    /// How long a request may take to arrive.
+    patience: Duration,
 }
 
 /// Where the lines of an answer go.
@@ -33,6 +36,7 @@ impl Server {
         Ok(Self {
             listener: socket::listen(dir)?,
             dir: dir.to_owned(),
+            patience: CONTROL_TIMEOUT,
         })
     }
 
@@ -45,7 +49,7 @@ impl Server {
                 Some(()) = asking.next(), if !asking.is_empty() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) if asking.len() < CONTROL_CONNECTION_COUNT_MAX => {
-                        asking.push(converse(stream, &answer));
+                        asking.push(converse(stream, self.patience, &answer));
                     }
                     Ok((stream, _)) => refuse(&stream),
                     // For instance, this process has no descriptor left.
@@ -63,9 +67,9 @@ impl Drop for Server {
 }
 
 /// Reads one request and has it answered.
-async fn converse(stream: UnixStream, answer: &impl AsyncFn(Request, Answers)) {
+async fn converse(stream: UnixStream, patience: Duration, answer: &impl AsyncFn(Request, Answers)) {
     let mut reader = BufReader::new(stream);
-    let request = request(&mut reader).await;
+    let request = request(&mut reader, patience).await;
     let mut answers = Answers(reader.into_inner());
     match request {
         Ok(request) => answer(request, answers).await,
@@ -73,17 +77,15 @@ async fn converse(stream: UnixStream, answer: &impl AsyncFn(Request, Answers)) {
     }
 }
 
-async fn request(reader: &mut BufReader<UnixStream>) -> Result<Request, Failure> {
+async fn request(reader: &mut BufReader<UnixStream>, patience: Duration) -> Result<Request, Failure> {
     if !socket::is_of_this_user(reader.get_ref()).or_exit(Exit::LocalDisk)? {
         return Err(Failure::new(Exit::Refused, "this share belongs to another user"));
     }
     let late = |_| {
-        let text = format!("no request came within {} s", CONTROL_TIMEOUT.as_secs());
+        let text = format!("no request came within {} s", patience.as_secs());
         Failure::new(Exit::Usage, text)
     };
-    let line = timeout(CONTROL_TIMEOUT, lines::read(reader))
-        .await
-        .map_err(late)??;
+    let line = timeout(patience, lines::read(reader)).await.map_err(late)??;
     let line = line.ok_or_else(|| Failure::new(Exit::Usage, "the request has no end"))?;
     Request::parse(&line)
 }
@@ -146,10 +148,11 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_process_that_asks_nothing_gets_an_error_in_the_end() {
         let root = tempfile::tempdir().unwrap();
-        let server = Server::listen(root.path()).unwrap();
+        let mut server = Server::listen(root.path()).unwrap();
+        server.patience = Duration::ZERO;
         let asking = async {
             let mut stream = socket::connect(root.path()).await.unwrap();
             let mut text = String::new();
