@@ -34,8 +34,8 @@ pub const BODY_LEN_MAX: usize = 8 * 1024;
 /// How long an entry lives without being refreshed, in seconds. A peer registers again well before
 /// that; the entry of a peer that has crashed is gone after ten minutes.
 pub const ENTRY_TTL_SECS: u64 = 600;
-/// How long a fetch waits at most for a blob to be registered, in seconds. Shorter than a connection
-/// may last, and than the silence after which a proxy gives a request up.
+/// How long a fetch waits at most for a blob to be registered, in seconds. Shorter than a
+/// connection may last, and than the silence after which a proxy gives a request up.
 pub const FETCH_WAIT_SECS_MAX: u64 = 20;
 /// Leading bits of an IPv6 address that make one source. 48 is the largest network that a household
 /// is given (RFC 6177), so a household can't pose as many sources.

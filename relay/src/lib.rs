@@ -3,8 +3,8 @@
 //!
 //! A relay keeps sealed records under lookup tokens for ten minutes and learns nothing else.
 //! Reading order, each layer knowing only those before it: `api limits clock token source store
-//! answer body arrivals routes listen connection places accept config relay`. This crate has no code for
-//! tests or faults; a test wraps the real router with [`RelayConfig::layer`].
+//! answer body arrivals routes listen connection places accept config relay`. This crate has no
+//! code for tests or faults; a test wraps the real router with [`RelayConfig::layer`].
 
 pub mod api;
 

@@ -44,7 +44,19 @@ impl JoinedFolder {
     /// # Errors
     /// As [`Peer::pull_tree`].
     pub async fn pull_all(&self, progress: &Progress) -> Result<Pulled, PullError> {
-        let plan = Plan::of_folder(&self.context.share, &self.root, None);
+        self.pull_folder(None, progress).await
+    }
+
+    /// Pulls everything in the folder `name`, or in the whole share, as [`Peer::pull_tree`] does.
+    ///
+    /// # Errors
+    /// As [`Peer::pull_tree`]; if there is no such folder, nothing is pulled.
+    pub async fn pull_folder(
+        &self,
+        name: Option<&SharePath>,
+        progress: &Progress,
+    ) -> Result<Pulled, PullError> {
+        let plan = Plan::of_folder(&self.context.share, &self.root, name);
         pull::pull(&self.context, plan, progress).await
     }
 
@@ -53,9 +65,22 @@ impl JoinedFolder {
     /// # Errors
     /// As [`Peer::pull`]. If something of the user's is there, [`PullError::keeps_what_is_there`].
     pub async fn pull(&self, name: &SharePath, at: &SharePath) -> Result<Pulled, PullError> {
+        self.pull_tracked(name, at, &Progress::default()).await
+    }
+
+    /// As [`JoinedFolder::pull`], with counters that can be read meanwhile.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn pull_tracked(
+        &self,
+        name: &SharePath,
+        at: &SharePath,
+        progress: &Progress,
+    ) -> Result<Pulled, PullError> {
         let file = file_to_pull(&self.context.share, name)?;
         let plan = Plan::of_file(&self.context.share, file, self.place(at)?)?;
-        pull::pull(&self.context, plan, &Progress::default()).await
+        pull::pull(&self.context, plan, progress).await
     }
 
     /// Makes the folder `at` in this one, unless it is there.

@@ -1,10 +1,9 @@
 //! How the command ends: the exit codes, and the errors that lead to them.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use tandem_core::pairing::PairingError;
-use tandem_core::peer::{ConnectError, PullError};
+use tandem_core::peer::{ConnectError, PullError, ShareError};
 
 /// What went wrong, as one number for scripts. The README lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +27,23 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    const ALL: [Self; 8] = [
+        Self::Usage,
+        Self::NotReached,
+        Self::Refused,
+        Self::Incomplete,
+        Self::LocalDisk,
+        Self::Mount,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The one with that number, which another process has sent.
+    pub(crate) fn of_number(number: u8) -> Self {
+        let known = Self::ALL.into_iter().find(|exit| exit.number() == number);
+        known.unwrap_or(Self::NotReached)
+    }
+
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::Usage => 2,
@@ -39,12 +55,6 @@ impl Exit {
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.number())
     }
 }
 
@@ -113,8 +123,19 @@ impl From<ConnectError> for Failure {
 impl From<PullError> for Failure {
     fn from(error: PullError) -> Self {
         let exit = match &error {
-            PullError::Store { .. } => Exit::LocalDisk,
+            PullError::Store { .. } | PullError::Target(_) => Exit::LocalDisk,
+            PullError::NotConnected { .. } => Exit::NotReached,
             _ => Exit::Incomplete,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<ShareError> for Failure {
+    fn from(error: ShareError) -> Self {
+        let exit = match &error {
+            ShareError::Source(_) => Exit::LocalDisk,
+            _ => Exit::Usage,
         };
         Self::new(exit, error)
     }

@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use tandem_core::catalog::{CatalogEvent, SharePath, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError};
+use tokio::sync::Notify;
 
 use crate::brought::{Brought, What};
+use crate::event::Event as Reported;
 use crate::limits::{EVENTS_COLLECTED_FOR, NAMES_TRIED_MAX};
-use crate::screen::{clean, say};
+use crate::screen::{clean, say, tell};
 
 /// Brings changes of the other side into a folder.
 pub(crate) struct Follower<'a> {
@@ -54,11 +56,17 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Follows until the peer is closed.
-    pub(crate) async fn follow(&mut self, events: &mut EventStream) {
+    /// Follows until the peer is closed. `changed_here` is notified of what this side has changed.
+    pub(crate) async fn follow(&mut self, events: &mut EventStream, changed_here: &Notify) {
         let clock = Clock::system();
-        while let Some(event) = events.next().await {
-            self.due.note(event);
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.due.note(event),
+                    None => return,
+                },
+                () = changed_here.notified() => self.due.everywhere = true,
+            }
             let until = clock.now() + EVENTS_COLLECTED_FOR;
             loop {
                 tokio::select! {
@@ -121,13 +129,16 @@ impl<'a> Follower<'a> {
     async fn bring(&mut self, shown: &Shown) -> io::Result<IsHere> {
         let (path, name) = (&shown.path, clean(shown.path.as_str()));
         let Some(what) = What::of(shown) else {
-            say(format_args!(
-                "left out `{name}`: links are brought only by joining"
-            ));
+            let reason = "links are brought only by joining";
+            tell_left_out(path, reason);
             return Ok(IsHere::Yes);
         };
         let before = self.brought.get(path);
         if before == Some(what) && self.at(path).symlink_metadata().is_ok() {
+            return Ok(IsHere::Yes);
+        }
+        if self.is_shared_from_here(shown) {
+            self.brought.note(path, what)?;
             return Ok(IsHere::Yes);
         }
         if before.is_some_and(|before| before.is_folder() != what.is_folder()) {
@@ -137,7 +148,7 @@ impl<'a> Follower<'a> {
             What::Folder => self.folder.make_folder(path),
             What::File(_) => match self.folder.pull(path, path).await {
                 Err(error) if error.keeps_what_is_there() => self.bring_beside(path).await,
-                pulled => pulled.map(|_| say(format_args!("brought `{name}`"))),
+                pulled => pulled.map(|_| tell(&Reported::Brought { path }, format_args!("brought `{name}`"))),
             },
         };
         match brought {
@@ -152,18 +163,25 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Whether that version is the file of this side that is there.
+    fn is_shared_from_here(&self, shown: &Shown) -> bool {
+        let at = self.at(&shown.path);
+        shown.holders.contains(&self.peer.fingerprint()) && self.peer.shared_files().contains(&at)
+    }
+
     /// Brings a version beside the file of this side.
     async fn bring_beside(&self, path: &SharePath) -> Result<(), PullError> {
         let name = clean(path.as_str());
         let Some(beside) = self.beside(path) else {
-            say(format_args!("left out `{name}`: no name is free beside it"));
+            tell_left_out(path, "no name is free beside it");
             return Ok(());
         };
         self.folder.pull(path, &beside).await?;
-        say(format_args!(
+        let line = format!(
             "`{name}` was changed on both sides: yours stays, the other side's is `{}`",
             clean(beside.as_str())
-        ));
+        );
+        tell(&Reported::Beside { path, at: &beside }, line);
         Ok(())
     }
 
@@ -214,6 +232,11 @@ impl<'a> Follower<'a> {
         let is_free = |path: &SharePath| self.at(path).symlink_metadata().is_err();
         (1..=NAMES_TRIED_MAX).filter_map(name).find(is_free)
     }
+}
+
+fn tell_left_out(path: &SharePath, reason: &str) {
+    let (path, line) = (path.as_str(), format!("left out `{path}`: {reason}"));
+    tell(&Reported::LeftOut { path, reason }, line);
 }
 
 impl Due {

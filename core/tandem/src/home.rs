@@ -10,6 +10,7 @@ use tandem_core::identity::Identity;
 use url::Url;
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::screen::clean;
 use crate::shares::{Shares, private_folder};
 
 /// The variable that names another place.
@@ -56,9 +57,24 @@ impl Home {
     }
 
     /// Whether it is in that folder, or the folder in it.
-    pub(crate) fn overlaps(&self, folder: &Path) -> bool {
+    fn overlaps(&self, folder: &Path) -> bool {
         let own = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
         own.starts_with(folder) || folder.starts_with(&own)
+    }
+
+    /// Refuses to share a path that this directory, with this person's secret key, is in, or that
+    /// is in it.
+    pub(crate) fn refuse_to_share(&self, path: &Path) -> Result<(), Failure> {
+        if !self.overlaps(path) {
+            return Ok(());
+        }
+        let text = format!(
+            "`{}` can't be shared: it and tandem's own folder `{}`, which has your secret key, overlap\n\
+             hint: share folders inside of it, or set TANDEM_HOME to another place",
+            clean(&path.display().to_string()),
+            self.0.display()
+        );
+        Err(Failure::new(Exit::Usage, text))
     }
 
     /// Where it is.

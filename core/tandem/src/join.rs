@@ -16,8 +16,10 @@ use tandem_core::transfer::Progress;
 use tokio::time::timeout;
 use url::Url;
 
+use crate::attend::attend;
 use crate::brought::What;
 use crate::card::Card;
+use crate::event::{Amount, Event as Reported};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
@@ -26,7 +28,7 @@ use crate::pair::{self, Met, Verify};
 use crate::place::Invited;
 use crate::relay_here;
 use crate::running::Running;
-use crate::screen::{self, say};
+use crate::screen::{self, LEADS_OUT, say, tell};
 use crate::shares::{Record, Side};
 use crate::signals::Signals;
 
@@ -137,15 +139,24 @@ async fn bring(
     let relay = met.card.relay_stays.then(|| relay.clone());
     let held = home.shares()?.begin(name, Record::new(side.clone(), relay))?;
     let running = running.insert(Running::start_at(home, held, listener).await?);
-    running.connect(&met).await?;
-    match &side {
-        Side::Joined { folder } => fill(args, running, &met, folder).await,
-        Side::Mounted { at } => {
-            running.mount(at).await?;
-            running.keep(&met)?;
-            running.run().await
+    let joining = async {
+        running.connect(&met).await?;
+        match &side {
+            Side::Joined { folder } => fill(args, running, &met, folder).await,
+            Side::Mounted { at } => {
+                running.mount(at).await?;
+                running.keep(&met)?;
+                running.run().await
+            }
+            Side::Shared { .. } => running.run().await,
         }
-        Side::Shared { .. } => running.run().await,
+    };
+    match attend(running, joining).await? {
+        None if args.once => Err(Failure::new(
+            Exit::Incomplete,
+            "stopped before everything was there",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -170,7 +181,7 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     let folder = peer.join_folder(dir)?;
     let listed = peer.list();
     match pull(&folder).await {
-        Ok(pulled) => tell(&pulled, dir),
+        Ok(pulled) => tell_arrived(&pulled, dir),
         // What is missing may come later.
         Err(error @ PullError::Incomplete { .. }) if !args.once => say(error),
         Err(error) => return Err(error.into()),
@@ -190,14 +201,22 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
 }
 
 /// Says what has arrived.
-fn tell(pulled: &Pulled, dir: &Path) {
+fn tell_arrived(pulled: &Pulled, dir: &Path) {
     let (files, bytes) = (screen::count(pulled.count, "file"), screen::bytes(pulled.len));
-    say(format_args!("{files}, {bytes} in `{}`", screen::path(dir)));
+    let amount = Amount {
+        files: pulled.count,
+        bytes: pulled.len,
+    };
+    tell(
+        &Reported::Arrived { amount, to: dir },
+        format_args!("{files}, {bytes} in `{}`", screen::path(dir)),
+    );
     for name in &pulled.left_out {
-        let name = screen::clean(name.as_str());
-        say(format_args!(
-            "left out `{name}`: a link that leads out of the folder, or may"
-        ));
+        let (path, reason) = (name.as_str(), LEADS_OUT);
+        tell(
+            &Reported::LeftOut { path, reason },
+            format_args!("left out `{name}`: {reason}"),
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use tandem_core::session::dialable;
 use url::Url;
 
 use crate::card::Card;
+use crate::event::Event;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::relay_here;
 use crate::screen;
@@ -48,10 +49,13 @@ pub(crate) async fn agree(meeting: Meeting, verify: Verify) -> Result<Met, Failu
         fingerprint: meeting.remote(),
         card: Card::read(meeting.card())?,
     };
-    screen::say(format_args!(
-        "check of this pair: {} (both screens must show the same)",
-        meeting.check()
-    ));
+    let check = meeting.check().to_string();
+    let line = format!("check of this pair: {check} (both screens must show the same)");
+    match verify {
+        Verify::Ask => screen::say_always(line),
+        Verify::Show => screen::say(line),
+    }
+    screen::report(&Event::Check { check: &check });
     if verify == Verify::Ask {
         let question = "is it the same on the other side's screen?";
         let asked = tokio::task::spawn_blocking(|| screen::agrees(question)).await;

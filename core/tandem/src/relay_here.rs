@@ -1,6 +1,7 @@
 //! A relay in this process, for one invitation: where no relay is configured, the inviter serves
 //! the relay's API itself.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
@@ -45,7 +46,9 @@ impl RelayHere {
     pub(crate) fn place(&self, candidates: &[SocketAddr]) -> Place {
         let port = self.relay.addr().port();
         let ips = candidates.iter().map(SocketAddr::ip);
-        let best = ips.min_by_key(|ip| reach(*ip)).unwrap_or(self.relay.addr().ip());
+        let best = ips
+            .min_by_key(|ip| Reach::of(*ip))
+            .unwrap_or(self.relay.addr().ip());
         Place::from(SocketAddr::new(best, port))
     }
 
@@ -93,14 +96,42 @@ pub(crate) fn listen(known: Option<u16>) -> io::Result<TcpListener> {
 
 /// How far an address is from being reached by another machine: the lower the better. IPv4 comes
 /// first, as it is shorter to type and most networks at home have it.
-fn reach(ip: IpAddr) -> u8 {
-    match ip {
-        IpAddr::V4(ip) if ip.is_loopback() => 5,
-        IpAddr::V4(ip) if ip.is_private() => 1,
-        IpAddr::V4(_) => 0,
-        IpAddr::V6(ip) if ip.is_loopback() => 6,
-        IpAddr::V6(ip) if ip.is_unique_local() => 3,
-        IpAddr::V6(_) => 2,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    Public4,
+    Private4,
+    Public6,
+    Private6,
+    Own4,
+    Own6,
+}
+
+impl Reach {
+    pub(crate) fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) if ip.is_loopback() => Self::Own4,
+            IpAddr::V4(ip) if ip.is_private() || is_of_a_carrier(ip) => Self::Private4,
+            IpAddr::V4(_) => Self::Public4,
+            IpAddr::V6(ip) if ip.is_loopback() => Self::Own6,
+            IpAddr::V6(ip) if ip.is_unique_local() => Self::Private6,
+            IpAddr::V6(_) => Self::Public6,
+        }
+    }
+}
+
+/// Many carriers give such addresses (RFC 6598); no other network reaches them.
+fn is_of_a_carrier(ip: Ipv4Addr) -> bool {
+    let [first, second, ..] = ip.octets();
+    first == 100 && second & 0b1100_0000 == 64
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public4 | Self::Public6 => "public",
+            Self::Private4 | Self::Private6 => "private: only in this network",
+            Self::Own4 | Self::Own6 => "only on this machine",
+        })
     }
 }
 
@@ -117,16 +148,18 @@ mod tests {
             "10.0.0.1",
             "2001:db8::1",
             "192.0.2.1",
+            "100.64.0.1",
         ]
         .map(|ip| ip.parse().unwrap())
         .to_vec();
-        ips.sort_by_key(|ip| reach(*ip));
+        ips.sort_by_key(|ip| Reach::of(*ip));
         let sorted: Vec<_> = ips.iter().map(IpAddr::to_string).collect();
         assert_eq!(
             sorted,
             [
                 "192.0.2.1",
                 "10.0.0.1",
+                "100.64.0.1",
                 "2001:db8::1",
                 "fd00::1",
                 "127.0.0.1",

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tandem_core::clock::Clock;
@@ -11,16 +11,19 @@ use tandem_core::identity::Fingerprint;
 use tandem_core::mount::{Mount, MountOptions};
 use tandem_core::peer::{Event, EventStream, LoopbackPeers, Peer, PeerConfig, Restored};
 use tandem_core::session::dialable;
+use tokio::sync::Notify;
 
 use crate::brought::{self, Brought};
+use crate::control::Server;
+use crate::event::Event as Reported;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::follow::Follower;
 use crate::home::Home;
 use crate::limits::{FIRST_CONNECT_INTERVAL, FIRST_CONNECT_TIMEOUT, SEARCH_INTERVAL};
 use crate::pair::Met;
 use crate::relay_here;
-use crate::screen::{self, GONE, clean, say};
-use crate::shares::{Friend, Held, Root, Side};
+use crate::screen::{self, GONE, clean, say, say_always, tell, tell_of};
+use crate::shares::{Friend, Held, Root, Shares, Side};
 use crate::watch::{self, Watch};
 
 /// A share that runs in this process.
@@ -29,7 +32,12 @@ pub(crate) struct Running {
     pub(crate) peer: Peer,
     side: Side,
     held: Mutex<Held>,
-    mount: Option<Mount>,
+    shares: Shares,
+    mounts: Mutex<Vec<(PathBuf, Mount)>>,
+    /// Notified when this person has changed something in the share by a command.
+    pub(crate) changed_here: Notify,
+    /// Where other processes of this person ask; `None` where they can't.
+    pub(crate) control: Option<Server>,
 }
 
 impl Running {
@@ -45,6 +53,13 @@ impl Running {
         mut held: Held,
         listener: TcpListener,
     ) -> Result<Self, Failure> {
+        let control = Server::listen(&held.share.dir)
+            .inspect_err(|error| {
+                say(format_args!(
+                    "`tandem status` and other commands can't reach this process: {error}"
+                ));
+            })
+            .ok();
         let config = match &held.share.record.relay {
             Some(relay) => PeerConfig::new(relay.clone()),
             None => PeerConfig::without_relay(),
@@ -69,7 +84,10 @@ impl Running {
             peer,
             side: held.share.record.side.clone(),
             held: Mutex::new(held),
-            mount: None,
+            shares: home.shares()?,
+            mounts: Mutex::default(),
+            changed_here: Notify::new(),
+            control,
         })
     }
 
@@ -85,48 +103,63 @@ impl Running {
 
     /// Keeps who the other side is: from now on the share goes on after a restart.
     pub(crate) fn keep(&self, met: &Met) -> Result<(), Failure> {
-        self.held().change(|record| record.friend = Some(met.to_friend()))
+        let friend = self.friend_of(met)?;
+        self.held().change(|record| record.friend = Some(friend))
+    }
+
+    /// The other side, by the name that this person has given it before.
+    fn friend_of(&self, met: &Met) -> Result<Friend, Failure> {
+        let mut friend = met.to_friend();
+        friend.name = self.shares.name_of(&friend.fingerprint)?;
+        Ok(friend)
     }
 
     /// Connects to the other side for the first time.
     pub(crate) async fn connect(&self, met: &Met) -> Result<(), Failure> {
-        let Friend {
-            fingerprint: remote,
-            addresses,
-            ..
-        } = met.to_friend();
+        let friend = self.friend_of(met)?;
+        let (remote, called) = (friend.fingerprint, friend.called());
         let clock = Clock::system();
         let limit = clock.now() + FIRST_CONNECT_TIMEOUT;
         // One side may dial before the other one is ready to let it in.
-        while let Err(error) = self.peer.connect_directly(&remote, &addresses).await {
+        while let Err(error) = self.peer.connect_directly(&remote, &friend.addresses).await {
             if clock.now() >= limit {
                 return Err(error.into());
             }
             clock.sleep_until(clock.now() + FIRST_CONNECT_INTERVAL).await;
         }
-        let other = remote.fmt_short();
-        say(format_args!("connected to {other}; Ctrl-C ends that"));
+        tell(
+            &Reported::Connected { peer: &called },
+            format_args!("connected to {called}; Ctrl-C ends that"),
+        );
         Ok(())
     }
 
     /// Mounts the share on the folder `at`, which is made if it is missing.
-    pub(crate) async fn mount(&mut self, at: &Path) -> Result<(), Failure> {
+    pub(crate) async fn mount(&self, at: &Path) -> Result<(), Failure> {
         std::fs::create_dir_all(at).map_err(|error| {
             let text = format!("could not make `{}`: {error}", screen::path(at));
             Failure::new(Exit::Mount, text)
         })?;
         let mounted = self.peer.mount(at, MountOptions::default()).await;
-        self.mount = Some(mounted.or_exit(Exit::Mount)?);
-        say(format_args!(
-            "`{}` is mounted on `{}`",
-            self.name,
-            screen::path(at)
-        ));
+        let mounted = (at.to_owned(), mounted.or_exit(Exit::Mount)?);
+        self.mounts().push(mounted);
+        let line = format!("`{}` is mounted on `{}`", clean(&self.name), screen::path(at));
+        tell_of(&self.name, &Reported::Mounted { at }, line);
         Ok(())
+    }
+
+    /// Where this process shows the share.
+    pub(crate) fn mount_points(&self) -> Vec<PathBuf> {
+        self.mounts().iter().map(|(at, _)| at.clone()).collect()
+    }
+
+    fn mounts(&self) -> MutexGuard<'_, Vec<(PathBuf, Mount)>> {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what its side does, and looks for the other side, until the peer is closed.
     pub(crate) async fn run(&self) -> Result<(), Failure> {
+        self.put_again().await?;
         match &self.side {
             Side::Shared { paths } => {
                 let watch = Watch::start(paths.clone()).or_exit(Exit::LocalDisk)?;
@@ -159,7 +192,7 @@ impl Running {
     ) -> Result<(), Failure> {
         tokio::select! {
             failed = self.keep_connected() => failed.map(|never| match never {}),
-            () = follower.follow(events) => Ok(()),
+            () = follower.follow(events, &self.changed_here) => Ok(()),
         }
     }
 
@@ -167,6 +200,25 @@ impl Running {
     pub(crate) fn brought(&self) -> Result<Brought, Failure> {
         let path = brought::file_in(&self.held().share.dir);
         Brought::open(&path).or_exit(Exit::LocalDisk)
+    }
+
+    /// Shares again what `tandem put` has shared, as far as it is there.
+    async fn put_again(&self) -> Result<(), Failure> {
+        let mut put = self.held().share.record.put.clone();
+        put.retain(|root| {
+            let there = root.path.symlink_metadata();
+            if let Err(error) = &there {
+                say(format_args!(
+                    "not shared: `{}`: {error}",
+                    screen::path(&root.path)
+                ));
+            }
+            there.is_ok()
+        });
+        if put.is_empty() {
+            return Ok(());
+        }
+        watch::add(&self.peer, &put).await
     }
 
     /// Shares what is there now, and no longer what is gone.
@@ -227,7 +279,7 @@ impl Running {
                     self.connected(peer)?;
                 }
                 Some(Event::Disconnected { .. }) => {
-                    say(GONE);
+                    tell(&Reported::Disconnected, GONE);
                     again = Some(clock.now() + SEARCH_INTERVAL);
                 }
                 Some(Event::ReconnectFailed { .. }) => again = Some(clock.now() + SEARCH_INTERVAL),
@@ -247,7 +299,10 @@ impl Running {
 
     /// Keeps where the other side was found.
     fn connected(&self, peer: &Peer) -> Result<(), Failure> {
-        say(format_args!("`{}` is connected", clean(&self.name)));
+        let called = self.held().share.record.friend.as_ref().map(Friend::called);
+        let line = format!("`{}` is connected", clean(&self.name));
+        let called = called.unwrap_or_default();
+        tell(&Reported::Connected { peer: &called }, line);
         let addresses = peer.remote_addresses();
         if addresses.is_empty() {
             return Ok(());
@@ -261,10 +316,11 @@ impl Running {
 
     /// Unmounts and closes. What is kept stays.
     pub(crate) async fn close(self) -> Held {
-        if let Some(mount) = self.mount
-            && let Err(error) = mount.unmount().await
-        {
-            say(error);
+        let mounts = std::mem::take(&mut *self.mounts());
+        for (_, mount) in mounts {
+            if let Err(error) = mount.unmount().await {
+                say_always(error);
+            }
         }
         if self.peer.close().await.is_err() {
             say("some tasks did not end in time");

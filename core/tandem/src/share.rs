@@ -9,7 +9,9 @@ use tandem_core::pairing::Invitation;
 use tandem_core::rendezvous::InvitationCode;
 use url::Url;
 
+use crate::attend::attend;
 use crate::card::Card;
+use crate::event::Event;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::home::Home;
 use crate::limits::MINUTE;
@@ -50,7 +52,9 @@ pub(crate) struct Args {
 /// Runs until the person or the other side ends it.
 pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failure> {
     let (home, roots) = (Home::open()?, roots(&args.paths)?);
-    refuse_own_home(&home, &roots)?;
+    roots
+        .iter()
+        .try_for_each(|root| home.refuse_to_share(&root.path))?;
     let relay = args.relay.clone().or(home.config()?.relay);
     let code = InvitationCode::generate().or_exit(Exit::LocalDisk)?;
     let (asked, here) = match &relay {
@@ -79,7 +83,8 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
         is_relay_kept: here.is_none(),
         identity: Arc::new(home.identity()?),
     };
-    let ended = signals.until(serve(offer, &running, &mut open)).await;
+    let serving = attend(&running, serve(offer, &running, &mut open));
+    let ended = signals.until(serving).await;
     if let Some(invitation) = open {
         invitation.withdraw().await;
     }
@@ -92,7 +97,7 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     if let Some(here) = here {
         here.stop().await;
     }
-    ended.result()
+    ended.result().map(drop)
 }
 
 /// What is offered, and how.
@@ -160,20 +165,6 @@ fn roots(paths: &[PathBuf]) -> Result<Vec<Root>, Failure> {
     Ok(roots)
 }
 
-/// The folder of tandem itself has this person's secret key, which must not be shared.
-fn refuse_own_home(home: &Home, roots: &[Root]) -> Result<(), Failure> {
-    let Some(root) = roots.iter().find(|root| home.overlaps(&root.path)) else {
-        return Ok(());
-    };
-    let text = format!(
-        "`{}` can't be shared: it and tandem's own folder `{}`, which has your secret key, overlap\n\
-         hint: share folders inside of it, or set TANDEM_HOME to another place",
-        root.path.display(),
-        home.path().display()
-    );
-    Err(Failure::new(Exit::Usage, text))
-}
-
 fn prefix_of(path: &Path) -> Result<tandem_core::catalog::SharePath, Failure> {
     let no_name = || {
         let text = format!(
@@ -193,7 +184,8 @@ fn name_of(path: &Path) -> Option<String> {
 /// The code alone on standard output, everything else for the person.
 fn show(code: &InvitationCode, place: &Place, minutes: u32) -> Result<(), Failure> {
     let text = format!("{code}@{place}");
-    screen::answer(&text)?;
+    let code = &text;
+    screen::answer(&Event::Code { code, minutes }, code)?;
     if std::io::stderr().is_terminal()
         && let Some(qr) = screen::qr(&text)
     {

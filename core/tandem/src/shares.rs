@@ -14,6 +14,7 @@ use tandem_core::catalog::SharePath;
 use tandem_core::identity::Fingerprint;
 use url::Url;
 
+use crate::control::Answers;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::{NAMES_TRIED_MAX, SHARE_NAME_LEN_MAX};
 use crate::screen::clean;
@@ -45,6 +46,8 @@ pub(crate) struct Share {
 pub(crate) struct Held {
     pub(crate) share: Share,
     _lock: File,
+    /// Dropped after the lock.
+    waiting: Vec<Answers>,
 }
 
 /// What is kept of a share.
@@ -57,6 +60,9 @@ pub(crate) struct Record {
     pub(crate) port: Option<u16>,
     /// The other side; `None` until it has answered the code.
     pub(crate) friend: Option<Friend>,
+    /// What else is shared from this machine, by `tandem put`. It is not watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) put: Vec<Root>,
     #[serde(flatten)]
     pub(crate) side: Side,
 }
@@ -106,16 +112,51 @@ impl Shares {
         Ok(shares)
     }
 
+    /// As [`Shares::all`], with those that wait for an answer to their code.
+    pub(crate) fn present(&self) -> Result<Vec<Share>, Failure> {
+        let mut shares = Vec::new();
+        for name in self.names()? {
+            let is_present = |share: &Share| {
+                share.record.friend.is_some() || matches!(lock(&share.dir), Err(Locked::By(_)))
+            };
+            shares.extend(self.read(&name)?.filter(is_present));
+        }
+        Ok(shares)
+    }
+
+    /// The share with that name, or the only one.
+    pub(crate) fn chosen(&self, name: Option<&str>) -> Result<Share, Failure> {
+        if let Some(name) = name {
+            return self.named(name);
+        }
+        let mut present = self.present()?;
+        match (present.pop(), present.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (last, _) => {
+                let names: Vec<_> = present
+                    .iter()
+                    .chain(&last)
+                    .map(|share| clean(&share.name))
+                    .collect();
+                let text = format!("name the share\nhint: {}", there_are(&names));
+                Err(Failure::new(Exit::Usage, text))
+            }
+        }
+    }
+
+    /// What this person calls the other side with that fingerprint, in any share.
+    pub(crate) fn name_of(&self, fingerprint: &Fingerprint) -> Result<Option<String>, Failure> {
+        let friends = self.all()?.into_iter().filter_map(|share| share.record.friend);
+        let mut same = friends.filter(|friend| friend.fingerprint == *fingerprint);
+        Ok(same.find_map(|friend| friend.name))
+    }
+
     /// The share with that name.
     pub(crate) fn named(&self, name: &str) -> Result<Share, Failure> {
-        let all = self.all()?;
+        let all = self.present()?;
         let names: Vec<_> = all.iter().map(|share| clean(&share.name)).collect();
         all.into_iter().find(|share| share.name == name).ok_or_else(|| {
-            let hint = match names.as_slice() {
-                [] => "there is none yet; `tandem share` and `tandem join` begin one".to_owned(),
-                names => format!("there are: {}", names.join(", ")),
-            };
-            let text = format!("there is no share `{}`\nhint: {hint}", clean(name));
+            let text = format!("there is no share `{}`\nhint: {}", clean(name), there_are(&names));
             Failure::new(Exit::Usage, text)
         })
     }
@@ -221,6 +262,7 @@ impl Share {
             Ok(lock) => Ok(Held {
                 share: self,
                 _lock: lock,
+                waiting: Vec::new(),
             }),
             Err(Locked::By(process)) => {
                 let process = process.map_or_else(String::new, |id| format!(", in process {id}"));
@@ -252,6 +294,11 @@ impl Share {
 }
 
 impl Held {
+    /// Lets a process wait until this one holds the share no longer.
+    pub(crate) fn keep_waiting(&mut self, process: Answers) {
+        self.waiting.push(process);
+    }
+
     /// Changes what is kept.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), Failure> {
         let before = self.share.record.clone();
@@ -269,6 +316,13 @@ impl Held {
     }
 }
 
+impl Friend {
+    /// What this person calls it, or else the beginning of its fingerprint.
+    pub(crate) fn called(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.fingerprint.fmt_short())
+    }
+}
+
 impl Record {
     /// A new share of that side, which nobody has answered.
     pub(crate) fn new(side: Side, relay: Option<Url>) -> Self {
@@ -277,6 +331,7 @@ impl Record {
             relay,
             port: None,
             friend: None,
+            put: Vec::new(),
             side,
         }
     }
@@ -330,6 +385,14 @@ fn lock(dir: &Path) -> Result<File, Locked> {
     }
 }
 
+/// Which shares there are, as a hint.
+fn there_are(names: &[String]) -> String {
+    match names {
+        [] => "there is none yet; `tandem share` and `tandem join` begin one".to_owned(),
+        names => format!("there are: {}", names.join(", ")),
+    }
+}
+
 /// Makes a folder that only its owner may enter.
 pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -342,6 +405,12 @@ pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
 fn is_name(name: &str) -> bool {
     let is_one = SharePath::parse(name).is_ok() && !name.contains(['/', '\\', ':']);
     is_one && !name.starts_with(['.', '-']) && name.len() <= SHARE_NAME_LEN_MAX && clean(name) == name
+}
+
+/// Whether a text can be what this person calls another one.
+pub(crate) fn is_peer_name(name: &str) -> bool {
+    let is_plain = !name.is_empty() && name.trim() == name && !name.starts_with('-') && clean(name) == name;
+    is_plain && name.len() <= SHARE_NAME_LEN_MAX && name.parse::<Fingerprint>().is_err()
 }
 
 fn at_fault(what: &str, path: &Path, error: &std::io::Error) -> Failure {

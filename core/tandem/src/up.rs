@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 
 use futures_util::future::join_all;
+use tokio::sync::watch;
 
+use crate::attend::attend;
 use crate::exit::{Exit, Failure};
 use crate::home::Home;
 use crate::running::Running;
-use crate::screen::{clean, say};
+use crate::screen::{clean, say_always};
 use crate::shares::{Share, Side};
-use crate::signals::Signals;
+use crate::signals::{Ended, Signals};
 
 /// Go on with shares that you began before: no code is needed. Serves and follows until Ctrl-C
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// The shares [default: all of them]
     #[arg(value_name = "SHARE")]
-    shares: Vec<String>,
+    pub(crate) shares: Vec<String>,
     /// Show the share on this folder too; only with one share
     #[arg(long, value_name = "DIR")]
-    mount: Option<PathBuf>,
+    pub(crate) mount: Option<PathBuf>,
 }
 
 /// Runs until the person ends it, or until no share is left that could go on.
@@ -28,18 +30,28 @@ pub(crate) async fn run(args: &Args, signals: &mut Signals) -> Result<(), Failur
     let shares = chosen(args, &home)?;
     let mut running = Vec::new();
     let started = start(args, &home, shares, &mut running);
-    let mut ended = signals.until(started).await.result();
-    if ended.is_ok() {
-        let all = async {
-            let ended = join_all(running.iter().map(run_one)).await;
-            ended.into_iter().collect()
-        };
-        ended = signals.until(all).await.result();
+    let started = signals.until(started).await.result();
+    let (stop, stopped) = watch::channel(Stop::No);
+    if started.is_err() {
+        stop.send_replace(Stop::Yes);
     }
-    for share in running {
-        share.close().await;
+    let all = join_all(running.into_iter().map(|share| run_one(share, stopped.clone())));
+    let mut all = std::pin::pin!(all);
+    match signals.until(&mut all).await {
+        Ended::ByItself(ended) => started.and(ended.into_iter().collect()),
+        Ended::BySignal(exit) => {
+            stop.send_replace(Stop::Yes);
+            all.await;
+            Err(exit.into())
+        }
     }
-    ended
+}
+
+/// Whether all shares have to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    Yes,
 }
 
 fn chosen(args: &Args, home: &Home) -> Result<Vec<Share>, Failure> {
@@ -71,7 +83,7 @@ async fn start(
         let name = clean(&share.name);
         let started = async { Running::start(home, share.hold()?).await }.await;
         match started {
-            Ok(mut share) => {
+            Ok(share) => {
                 if let Side::Mounted { at } = share.side() {
                     share.mount(&at).await?;
                 }
@@ -80,7 +92,7 @@ async fn start(
             Err(failure) => failed = Some(tell(&name, failure)),
         }
     }
-    if let (Some(at), Some(share)) = (&args.mount, running.first_mut()) {
+    if let (Some(at), Some(share)) = (&args.mount, running.first()) {
         share.mount(at).await?;
     }
     match failed {
@@ -89,16 +101,22 @@ async fn start(
     }
 }
 
-/// Runs a share. If it fails, it is named.
-async fn run_one(share: &Running) -> Result<(), Failure> {
-    let ended = share.run().await;
-    ended.map_err(|failure| tell(&clean(&share.name), failure))
+/// Runs a share until it ends or has to stop, and closes it. If it fails, it is named.
+async fn run_one(share: Running, mut stopped: watch::Receiver<Stop>) -> Result<(), Failure> {
+    let ended = tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stop| *stop == Stop::Yes) => Ok(None),
+        ended = attend(&share, share.run()) => ended,
+    };
+    let name = clean(&share.name);
+    share.close().await;
+    ended.map(drop).map_err(|failure| tell(&name, failure))
 }
 
 /// Says why a share does not run.
 fn tell(name: &str, failure: Failure) -> Failure {
     if let Some(text) = &failure.text {
-        say(format_args!("`{name}` does not run: {text}"));
+        say_always(format_args!("`{name}` does not run: {text}"));
     }
     failure.exit.into()
 }

@@ -16,9 +16,10 @@ use tandem_core::clock::Clock;
 use tandem_core::peer::{Peer, ShareError, SkippedFile};
 use tokio::sync::Notify;
 
+use crate::event::Event;
 use crate::exit::{Exit, Failure, OrExit};
 use crate::limits::CHANGES_COLLECTED_FOR;
-use crate::screen::{self, clean, say};
+use crate::screen::{self, clean, say, tell};
 use crate::shares::Root;
 
 /// A running watch. Dropping it ends the watch.
@@ -126,19 +127,19 @@ pub(crate) async fn add(peer: &Peer, roots: &[Root]) -> Result<(), Failure> {
         len += added.len;
         added.skipped.iter().for_each(tell_left_out);
     }
-    let (files, bytes) = (screen::count(count, "file"), screen::bytes(len));
-    say(format_args!("sharing {files}, {bytes}"));
+    let line = format!("sharing {}, {}", screen::count(count, "file"), screen::bytes(len));
+    let (files, bytes) = (count, len);
+    tell(&Event::Sharing { files, bytes }, line);
     Ok(())
 }
 
 fn tell_left_out(skipped: &SkippedFile) {
     let path = screen::path(&skipped.path);
-    match &skipped.reason {
-        Some(reason) => say(format_args!("left out `{path}`: {reason}")),
-        None => say(format_args!(
-            "left out `{path}`: it is a link, or no ordinary file"
-        )),
-    }
+    let reason = skipped.reason.as_ref().map(ToString::to_string);
+    let reason = reason.unwrap_or_else(|| screen::NO_ORDINARY_FILE.to_owned());
+    let line = format!("left out `{path}`: {reason}");
+    let (path, reason) = (&skipped.path.to_string_lossy(), &reason);
+    tell(&Event::LeftOut { path, reason }, line);
 }
 
 /// The files that were shared and are not there any more.

@@ -1,8 +1,10 @@
 //! Two people, each with a home of their own.
 
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 use tandem_tests::temp::TempRoot;
+use tandem_tests::wait::{Look, poll, poll_for};
 
 use crate::process::{Ended, Tandem};
 
@@ -46,6 +48,14 @@ impl Homes {
         (share, code)
     }
 
+    /// Alice shares `a.txt` and `in/b.txt`, and bob follows.
+    pub(crate) async fn following(&self) -> (Tandem, Tandem) {
+        let (share, code) = self.alice_shares(&[("a.txt", "one"), ("in/b.txt", "two")]).await;
+        let mut join = self.bob_joins(&code, &[]).await;
+        join.says("following").await;
+        (share, join)
+    }
+
     /// Bob starts `tandem join` with these arguments and types the code.
     pub(crate) async fn bob_joins(&self, code: &str, args: &[&str]) -> Tandem {
         let mut join = Tandem::start(&self.bob(), &[&["join"], args].concat());
@@ -68,4 +78,25 @@ pub(crate) fn write(path: &Path, text: &str) {
 /// The text of a file, or what is there instead.
 pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| format!("({error})"))
+}
+
+/// Waits until a file has this text.
+pub(crate) async fn becomes(path: &Path, text: &str) {
+    poll(Location::caller(), "the text of a file", || match read(path) {
+        found if found == text => Look::Ready(()),
+        found => Look::NotYet(found),
+    })
+    .await;
+}
+
+/// Waits until `tandem` with these arguments answers something with `text` in it.
+pub(crate) async fn answers(home: &Path, args: &[&str], text: &str) -> String {
+    poll_for(Location::caller(), "an answer", async || {
+        let ended = Tandem::asked(home, args).await;
+        if ended.stdout.contains(text) {
+            return Look::Ready(ended.stdout);
+        }
+        Look::NotYet(ended.stdout + &ended.stderr)
+    })
+    .await
 }

@@ -49,6 +49,30 @@ impl Tandem {
         }
     }
 
+    /// What `tandem` with these arguments says and answers, once it has ended.
+    pub(crate) async fn asked(home: &Path, args: &[&str]) -> Ended {
+        Self::start(home, args).ends().await
+    }
+
+    /// As [`Tandem::asked`], which has to succeed: what is on standard output.
+    pub(crate) async fn told(home: &Path, args: &[&str]) -> String {
+        let ended = Self::asked(home, args).await;
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        ended.stdout
+    }
+
+    /// As [`Tandem::asked`], which has to fail with this exit code: what is on standard error.
+    pub(crate) async fn refused(home: &Path, code: i32, args: &[&str]) -> String {
+        let ended = Self::asked(home, args).await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(code), ""),
+            "{args:?}: {}",
+            ended.stderr
+        );
+        ended.stderr
+    }
+
     /// Types one line.
     pub(crate) async fn types(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
@@ -79,6 +103,16 @@ impl Tandem {
             }
         };
         complete(Location::caller(), "a line on standard error", reading).await
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Kills it as SIGKILL does, and waits until it is gone.
+    pub(crate) async fn killed(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Sends SIGINT, as Ctrl-C does.

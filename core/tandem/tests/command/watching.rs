@@ -1,37 +1,13 @@
 //! Changes of a shared folder, as the other person sees them.
 
-use std::panic::Location;
-use std::path::Path;
-
-use tandem_tests::wait::{Look, poll};
-
-use crate::home::{Homes, read, write};
-use crate::process::Tandem;
+use crate::home::{Homes, becomes, read, write};
 
 const ABSENT: &str = "(No such file or directory (os error 2))";
-
-/// Alice shares, and bob follows.
-async fn following(homes: &Homes) -> (Tandem, Tandem) {
-    let (share, code) = homes.alice_shares(&[("a.txt", "one"), ("in/b.txt", "two")]).await;
-    let mut join = homes.bob_joins(&code, &[]).await;
-    join.says("following").await;
-    (share, join)
-}
-
-async fn becomes(path: &Path, text: &str) {
-    poll(Location::caller(), "the file at the other side", || {
-        match read(path) {
-            found if found == text => Look::Ready(()),
-            found => Look::NotYet(found),
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn a_new_file_an_edit_and_a_removal_arrive() {
     let homes = Homes::new();
-    let (_share, _join) = following(&homes).await;
+    let (_share, _join) = homes.following().await;
     let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
     write(&alice.join("new/c.txt"), "three");
     becomes(&bob.join("new/c.txt"), "three").await;
@@ -44,7 +20,7 @@ async fn a_new_file_an_edit_and_a_removal_arrive() {
 #[tokio::test]
 async fn a_file_that_was_changed_here_stays_and_the_other_version_comes_beside_it() {
     let homes = Homes::new();
-    let (_share, mut join) = following(&homes).await;
+    let (_share, mut join) = homes.following().await;
     let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
     write(&bob.join("a.txt"), "of bob");
     write(&alice.join("a.txt"), "of alice");
@@ -59,7 +35,7 @@ async fn a_file_that_was_changed_here_stays_and_the_other_version_comes_beside_i
 #[tokio::test]
 async fn a_renamed_file_is_renamed_at_the_other_side() {
     let homes = Homes::new();
-    let (_share, _join) = following(&homes).await;
+    let (_share, _join) = homes.following().await;
     let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
     std::fs::rename(alice.join("a.txt"), alice.join("z.txt")).unwrap();
     becomes(&bob.join("z.txt"), "one").await;
@@ -74,7 +50,7 @@ async fn nothing_behind_a_link_of_a_shared_folder_is_shared() {
     write(&homes.alice().join("private/sub/diary.txt"), "secret");
     write(&alice.join("a.txt"), "one");
     std::os::unix::fs::symlink("../private", alice.join("way")).unwrap();
-    let (_share, _join) = following(&homes).await;
+    let (_share, _join) = homes.following().await;
     write(&homes.alice().join("private/diary.txt"), "secret");
     write(&homes.alice().join("private/new/diary.txt"), "secret");
     write(&homes.alice().join("private/sub/diary.txt"), "more");
@@ -90,7 +66,7 @@ async fn nothing_behind_a_link_of_a_shared_folder_is_shared() {
 #[tokio::test]
 async fn nothing_of_the_other_side_goes_through_a_link_of_this_one() {
     let homes = Homes::new();
-    let (_share, mut join) = following(&homes).await;
+    let (_share, mut join) = homes.following().await;
     let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
     std::fs::create_dir_all(homes.bob().join("private/empty")).unwrap();
     std::os::unix::fs::symlink("../private", bob.join("way")).unwrap();
