@@ -156,8 +156,8 @@ impl Catalog {
         gone.map(|(_, version)| version.clone()).collect()
     }
 
-    /// Adds versions that were undone to what is merged, as changes of ours. If they do not fit, they
-    /// stay undone.
+    /// Adds versions that were undone to what is merged, as changes of ours. If they do not fit,
+    /// they stay undone.
     fn renew(&self, merged: &mut Merged, undone: Vec<(EntryId, Version)>) {
         let entries: Vec<_> = undone.iter().map(|(id, _)| *id).collect();
         if let Ok(drafted) = Draft::renewing(self, &merged.states, undone) {

@@ -150,11 +150,18 @@ impl Journal {
         self.log.len() > limit.saturating_add(JOURNAL_GROWTH_LEN_MIN)
     }
 
-    /// Writes it anew with these records alone. If that fails, it stays as it was.
+    /// Writes it anew with these records alone. If that fails, it stays as it was, and is overgrown
+    /// again only when it has grown further.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn rewrite(&mut self, mut pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
+    pub(crate) fn rewrite(&mut self, pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
+        let rewritten = self.write_anew(pages);
+        self.len_first = self.log.len();
+        rewritten
+    }
+
+    fn write_anew(&mut self, mut pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
         let incarnation = self.incarnation;
         let path = self.dir.join(FRESH);
         let failed = |action: &'static str| {
@@ -170,7 +177,6 @@ impl Journal {
         }
         log.sync().map_err(failed("sync"))?;
         std::fs::rename(&path, self.path()).map_err(failed("rename"))?;
-        self.len_first = log.len();
         self.log = log;
         sync_folder(&self.dir).map_err(failed("sync the folder of"))
     }

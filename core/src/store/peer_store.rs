@@ -3,8 +3,8 @@
 //!
 //! Owns the lock that keeps a second peer out, the contents in `fetched/`, and the bound on the
 //! disk that they take. The files in `written/` belong to the mount; this file makes the folder for
-//! them. No other user may be able to write to these folders: such a user could make this peer serve
-//! or remove files of its own user elsewhere.
+//! them. No other user may be able to write to these folders: such a user could make this peer
+//! serve or remove files of its own user elsewhere.
 //!
 //! Fetched contents go when the peer ends. Written files stay, and the next peer uses them if it
 //! knows them from its journal. Those that the journal does not name may be the only copy of what
