@@ -137,11 +137,50 @@ async fn a_removed_file_of_a_joined_folder_is_the_users_when_it_is_there_again_a
         alice
             .share
             .placed
-            .stamp_at(&at_alice.at("project/notes.txt"))
+            .at(&at_alice.at("project/notes.txt"))
+            .stamp
             .is_none()
     );
     alice.close().await.unwrap();
     bob.close().await.unwrap();
+}
+
+/// The journal is as it was before the pull noted that its file has its name.
+#[tokio::test]
+async fn a_file_that_a_pull_had_just_put_there_when_the_peer_was_killed_is_known_and_an_own_one_is_not() {
+    for there in ["one", "two", "own"] {
+        let (at_alice, at_bob) = (Home::new(), Home::new());
+        let (alice, bob) = (at_alice.start().await, at_bob.start().await);
+        let (folder, notes) = joined(&at_alice, &alice, &bob, &at_bob).await;
+        let target = at_alice.at("project").canonicalize().unwrap().join("notes.txt");
+        bob.add(at_bob.write("notes.txt", b"two")).await.unwrap();
+        hears(&alice, &bob);
+        alice.share.placed.expect(&target, content(b"two"));
+        alice.save().await.unwrap();
+        let journal = at_alice.journal();
+        if there == "two" {
+            folder.pull(&notes, &notes).await.unwrap();
+        }
+        drop(folder);
+        drop(alice);
+        at_alice.start().await.close().await.unwrap();
+        std::fs::write(at_alice.at("state/journal"), journal).unwrap();
+        if there == "own" {
+            at_alice.write("notes.txt", b"own");
+        }
+        let alice = at_alice.start().await;
+        assert_eq!(at_alice.read("notes.txt"), there);
+        bob.add(at_bob.write("notes.txt", b"one")).await.unwrap();
+        hears(&alice, &bob);
+        let folder = alice.join_folder(at_alice.at("project")).unwrap();
+        let pulled = folder.pull(&notes, &notes).await;
+        drop(folder);
+        assert_eq!(pulled.is_ok(), there != "own", "{pulled:?}");
+        let now = if there == "own" { "own" } else { "one" };
+        assert_eq!(at_alice.read("notes.txt"), now);
+        alice.close().await.unwrap();
+        bob.close().await.unwrap();
+    }
 }
 
 #[tokio::test]
