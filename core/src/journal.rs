@@ -5,13 +5,13 @@
 //! records, each with a checksum of its place and its bytes. What happens is appended. When the
 //! file has grown far beyond what is live, it is written anew beside its place and renamed.
 //!
-//! - A peer that ended in good order has written [`Record::Closed`] last. Only then may the next one
-//!   go on as the same replica: what others got of a lost tail would be made a second time.
+//! - A peer that ended in good order has written [`Record::Closed`] last. Only then may the next
+//!   one go on as the same replica: what others got of a lost tail would be made a second time.
 //! - A tail that was not durable yet may be torn. It is dropped. Whether it was durable is known:
 //!   the first record after each sync is [`Record::Synced`]. If bytes in front of such a record are
 //!   not what was written, the file is damaged.
-//! - A damaged file, one of another peer or one of a newer version is never overwritten or believed:
-//!   it is set aside under another name, and the caller is told which.
+//! - A damaged file, one of another peer or one of a newer version is neither overwritten nor
+//!   believed: it is set aside under another name, which the caller gets.
 //!
 //! Knows neither shares nor peers. Reading order: `record`, `replay`, `log_file`, `open`, `saved`.
 

@@ -185,6 +185,9 @@ pub const JOURNALS_SET_ASIDE_MAX: usize = 100;
 pub const JOURNAL_PAGE_FILES_MAX: usize = 512;
 /// Bytes of outlines in these records, the last one not included (4 MiB): they are in memory.
 pub const JOURNAL_PAGE_OUTLINES_LEN_MAX: usize = 4 << 20;
+/// How often a journal is made durable while things change. A sync takes milliseconds, in which
+/// the disk does nothing else.
+pub const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a peer waits after it could not write its journal, for example because the disk is
 /// full.
 pub const SAVE_RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -34,6 +34,7 @@ pub(crate) use claim::Claim;
 pub use error::ShareError;
 pub(crate) use files::{Files, OnTaken};
 pub(crate) use observer::{Hooks, Observer};
+pub(crate) use remembering::settle_coming;
 pub(crate) use remote_file::RemoteFile;
 pub(crate) use rereads::Asker;
 pub(crate) use saving::{Ending, FilesGuard};

@@ -35,7 +35,7 @@ pub use own_folder::OwnFolderError;
 pub(crate) use own_folder::{own_folder, take_lock};
 pub(crate) use part_file::{Attributes, Destination, Guard, PartFile, Published, publish_all};
 pub(crate) use peer_store::PeerStore;
-pub(crate) use placed::Placed;
+pub(crate) use placed::{Place, Placed};
 pub(crate) use positioned::{read_exact_at, write_all_at};
 pub use source::SourceError;
 #[cfg(unix)]

@@ -60,31 +60,29 @@ impl Journal {
         let dir = own_folder(dir)?;
         let lock = take_lock(&dir)?;
         let path = dir.join(FILE);
-        let (replayed, ended) = match restore(&path, owner)? {
-            Found::Nothing => (None, Ended::New),
-            Found::Unusable(flaw) => (None, Ended::SetAside(set_aside(&path)?, flaw)),
-            Found::Journal(file, replayed, catalog) => {
-                let ended = if replayed.is_closed {
-                    Ended::Closed
-                } else {
-                    Ended::Killed
-                };
-                (Some((file, replayed, catalog)), ended)
-            }
+        let (kept, ended) = match restore(&path, owner)? {
+            None => (None, Ended::New),
+            Some(Err(flaw)) => (None, Ended::SetAside(set_aside(&path)?, flaw)),
+            Some(Ok(kept)) if kept.replayed.is_closed => (Some(kept), Ended::Closed),
+            Some(Ok(kept)) => (Some(kept), Ended::Killed),
         };
-        let incarnation = match &replayed {
+        let incarnation = match &kept {
             // Others may have got changes of a tail that was lost. They must not be made again
             // under the same names.
-            Some((_, replayed, _)) if ended == Ended::Closed => replayed.incarnation,
+            Some(kept) if ended == Ended::Closed => kept.replayed.incarnation,
             _ => fresh,
         };
         let replica = ReplicaId {
             fingerprint: owner,
             incarnation,
         };
-        let (log, local, catalog) = match replayed {
+        let (log, local, catalog) = match kept {
             None => (begin(&dir, owner)?, BTreeMap::new(), Catalog::new(replica)),
-            Some((file, replayed, catalog)) => {
+            Some(Kept {
+                file,
+                replayed,
+                catalog,
+            }) => {
                 let log = LogFile::resume(file, replayed.len);
                 (log, replayed.local, catalog.with_replica(replica))
             }
@@ -150,11 +148,18 @@ impl Journal {
         self.log.len() > limit.saturating_add(JOURNAL_GROWTH_LEN_MIN)
     }
 
-    /// Writes it anew with these records alone. If that fails, it stays as it was.
+    /// Writes it anew with these records alone. If that fails, it stays as it was, and is overgrown
+    /// again only when it has grown further.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn rewrite(&mut self, mut pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
+    pub(crate) fn rewrite(&mut self, pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
+        let rewritten = self.write_anew(pages);
+        self.len_first = self.log.len();
+        rewritten
+    }
+
+    fn write_anew(&mut self, mut pages: impl FnMut() -> Vec<Record>) -> Result<(), JournalError> {
         let incarnation = self.incarnation;
         let path = self.dir.join(FRESH);
         let failed = |action: &'static str| {
@@ -170,7 +175,6 @@ impl Journal {
         }
         log.sync().map_err(failed("sync"))?;
         std::fs::rename(&path, self.path()).map_err(failed("rename"))?;
-        self.len_first = log.len();
         self.log = log;
         sync_folder(&self.dir).map_err(failed("sync the folder of"))
     }
@@ -184,24 +188,30 @@ impl Journal {
     }
 }
 
-enum Found {
-    Nothing,
-    Unusable(Flaw),
-    Journal(File, Replayed, Catalog),
+/// A journal to go on with.
+struct Kept {
+    file: File,
+    replayed: Replayed,
+    catalog: Catalog,
 }
 
-/// Reads the journal of `owner` at `path`.
-fn restore(path: &Path, owner: Fingerprint) -> Result<Found, JournalError> {
+/// Reads the journal of `owner` at `path`, if there is one.
+fn restore(path: &Path, owner: Fingerprint) -> Result<Option<Result<Kept, Flaw>>, JournalError> {
     let mut options = OpenOptions::new();
     let file = match no_link(options.read(true).write(true)).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(|e| failed("open", path, e))?,
     };
-    Ok(match replay_file(&file).map_err(|e| failed("read", path, e))? {
-        Err(flaw) => Found::Unusable(flaw),
-        Ok((found, _, _)) if found != owner => Found::Unusable(Flaw::OtherPeer { owner: found }),
-        Ok((_, replayed, catalog)) => Found::Journal(file, replayed, catalog),
-    })
+    let replayed = replay_file(&file).map_err(|e| failed("read", path, e))?;
+    Ok(Some(match replayed {
+        Err(flaw) => Err(flaw),
+        Ok((found, _, _)) if found != owner => Err(Flaw::OtherPeer { owner: found }),
+        Ok((_, replayed, catalog)) => Ok(Kept {
+            file,
+            replayed,
+            catalog,
+        }),
+    }))
 }
 
 /// What the file of a journal has, and whose it is.

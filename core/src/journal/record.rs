@@ -46,7 +46,7 @@ pub(crate) enum Record {
         states: Vec<(EntryId, EntryState)>,
     },
     /// What is known of the file at a path; it replaces what was known before.
-    Local(LocalFile),
+    Local(Box<LocalFile>),
     /// Nothing is known of the file at this path any more.
     Gone(LocalPath),
     /// All that is in front of this record was durable when it was written.
@@ -75,12 +75,14 @@ pub(crate) struct LocalFile {
     pub(crate) own: Option<OwnName>,
     /// Set if a pull has put a file there, in a folder that the user works in too.
     pub(crate) placed: Option<FileStamp>,
+    /// What a pull is about to put there.
+    pub(crate) coming: Option<ContentId>,
 }
 
 impl LocalFile {
     /// Whether nothing is known of the file.
     pub(crate) fn is_empty(&self) -> bool {
-        self.contents.is_empty() && self.own.is_none() && self.placed.is_none()
+        self.contents.is_empty() && self.own.is_none() && self.placed.is_none() && self.coming.is_none()
     }
 }
 

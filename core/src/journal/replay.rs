@@ -3,7 +3,7 @@
 //! No bytes make this file panic, and none take more memory than there are.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use super::error::Flaw;
@@ -117,7 +117,7 @@ fn read_whole(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Whether there is a record in `rest`, which begins at `offset`, that was written after a sync.
-fn has_mark(rest: impl Read, offset: u64) -> io::Result<bool> {
+fn has_mark(rest: impl BufRead, offset: u64) -> io::Result<bool> {
     const MARK_LEN: usize = HEAD_LEN + 1;
     let mut window = VecDeque::with_capacity(MARK_LEN);
     let mut at = offset;
@@ -156,7 +156,7 @@ impl Replayed {
                 self.counter = counter;
                 self.states.extend(states);
             }
-            Record::Local(local) => drop(self.local.insert(local.path.0.clone(), local)),
+            Record::Local(local) => drop(self.local.insert(local.path.0.clone(), *local)),
             Record::Gone(path) => drop(self.local.remove(&path.0)),
             Record::Synced | Record::Closed => {}
         }

@@ -48,11 +48,12 @@ fn local(path: &str) -> LocalFile {
             entries: vec![(entry, content)],
         }),
         placed: Some(stamp()),
+        coming: None,
     }
 }
 
 fn known(path: &str) -> Record {
-    Record::Local(local(path))
+    Record::Local(Box::new(local(path)))
 }
 
 /// The states of some files. Alice has made them.
@@ -194,14 +195,14 @@ fn what_is_known_of_a_file_has_golden_bytes() {
     file.contents[0].source.stamp = stamp.clone();
     file.own.as_mut().unwrap().stamp = stamp.clone();
     file.placed = Some(stamp);
-    let bytes = postcard::to_allocvec(&Record::Local(file)).unwrap();
+    let bytes = postcard::to_allocvec(&Record::Local(Box::new(file))).unwrap();
     let (one, two) = ("01".repeat(32), "02".repeat(16));
     let stamp = "0501020103040608";
     let contents = format!("0100{one}0100a403{stamp}0101{two}");
     let own = format!("01096e6f7465732e747874{stamp}01{two}{one}01");
     assert_eq!(
         crate::hex::encode(&bytes),
-        format!("02022f61{contents}{own}01{stamp}")
+        format!("02022f61{contents}{own}01{stamp}00")
     );
 }
 

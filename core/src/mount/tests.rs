@@ -17,6 +17,7 @@ mod limits;
 mod links;
 #[cfg(feature = "fuse")]
 mod refusals;
+mod restart;
 
 const OWNER: Owner = Owner { uid: 7, gid: 8 };
 

@@ -181,8 +181,8 @@ impl PeerConfig {
         self
     }
 
-    /// The directory in which the catalog, and what is known of local files, outlive the peer. It is
-    /// created if it is missing, and belongs to one peer at a time. The next peer with the same
+    /// The directory in which the catalog, and what is known of local files, outlive the peer. It
+    /// is created if it is missing, and belongs to one peer at a time. The next peer with the same
     /// identity goes on from there; see [`crate::peer::Peer::restored`]. What was written through a
     /// mount outlives the peer too, if the next one has the same [`PeerConfig::store`]. Don't put
     /// an old copy of it back: what the peer has done since would be done again under the same

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::error::PullError;
 use super::pull::{self, Plan, Pulled};
 use super::{Peer, file_to_pull};
-use crate::catalog::SharePath;
+use crate::catalog::{ContentId, SharePath};
 use crate::store::{Destination, StoreError};
 use crate::transfer::Progress;
 
@@ -56,6 +56,14 @@ impl JoinedFolder {
         name: Option<&SharePath>,
         progress: &Progress,
     ) -> Result<Pulled, PullError> {
+        let mut listed = self.context.share.files().catalog.list();
+        listed.retain(|shown| name.is_none_or(|name| shown.path.starts_with(name)));
+        self.expect(
+            listed
+                .iter()
+                .filter_map(|shown| Some((&shown.path, shown.file()?.content))),
+        );
+        self.save().await;
         let plan = Plan::of_folder(&self.context.share, &self.root, name);
         pull::pull(&self.context, plan, progress).await
     }
@@ -79,6 +87,8 @@ impl JoinedFolder {
         progress: &Progress,
     ) -> Result<Pulled, PullError> {
         let file = file_to_pull(&self.context.share, name)?;
+        self.expect([(at, file.content)]);
+        self.save().await;
         let plan = Plan::of_file(&self.context.share, file, self.place(at)?)?;
         pull::pull(&self.context, plan, progress).await
     }
@@ -107,6 +117,23 @@ impl JoinedFolder {
     /// What the system refuses.
     pub fn remove_empty(&self, at: &SharePath) -> Result<(), PullError> {
         Ok(self.place(at)?.remove_if_empty()?)
+    }
+
+    /// Notes what is about to appear. If this process is killed before it notes that a file has its
+    /// name, the next one knows by the content that a pull has put it there.
+    fn expect<'a>(&self, files: impl IntoIterator<Item = (&'a SharePath, ContentId)>) {
+        for (at, content) in files {
+            if let Ok(place) = self.place(at) {
+                self.context.share.placed.expect(&place.path(), content);
+            }
+        }
+    }
+
+    /// Saves it. If that fails, the saver reports it; a pull needs no journal.
+    async fn save(&self) {
+        if self.context.share.save_later().await.is_err() {
+            self.context.share.save_soon();
+        }
     }
 
     fn place(&self, at: &SharePath) -> Result<Destination, StoreError> {

@@ -18,14 +18,14 @@ use super::event::Events;
 use super::restored::Restored;
 use crate::catalog::{Catalog, ReplicaId};
 use crate::identity::{Fingerprint, Identity};
-use crate::journal::{Journal, LocalFile, Opened};
+use crate::journal::{Journal, JournalError, LocalFile, Opened};
 use crate::rendezvous::RelayClient;
 use crate::runtime::Runtime;
 use crate::session::crossing::Crossings;
 use crate::session::listener::Listener;
 use crate::session::tls::{Expected, TlsIdentity};
 use crate::session::{SessionError, addresses};
-use crate::share::{Share, ShareParts};
+use crate::share::{Share, ShareParts, settle_coming};
 use crate::store::{OwnFolderError, PeerStore};
 use crate::transfer::Demand;
 
@@ -123,7 +123,12 @@ async fn open_journal(config: &PeerConfig, fresh: ReplicaId) -> Result<Option<Op
     let Some(dir) = config.state.clone() else {
         return Ok(None);
     };
-    blocking(move || Journal::open(&dir, fresh.fingerprint, fresh.incarnation)).await
+    blocking(move || {
+        let mut opened = Journal::open(&dir, fresh.fingerprint, fresh.incarnation)?;
+        settle_coming(&mut opened.local);
+        Ok::<_, JournalError>(opened)
+    })
+    .await
 }
 
 fn paths_of(local: &[LocalFile]) -> HashSet<PathBuf> {

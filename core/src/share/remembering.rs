@@ -3,7 +3,7 @@
 //! Everything is as it was: a file that was served is served again, if it is as it was when it is
 //! opened; a file of the user stays the user's, with the stamp that it had. So whoever changed or
 //! removed a file while no peer was running is in the same position as with a running one. No file
-//! is read.
+//! is read, except those that a pull was about to put into a joined folder when the peer was killed.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,28 @@ use super::files::Files;
 use crate::catalog::{Catalog, EntryId};
 use crate::journal::{KnownContent, LocalFile, Record};
 use crate::limits::{PAGE_ENTRIES_MAX, PAGE_LEN_MAX};
-use crate::store::{FileStamp, Owner, Source};
+use crate::store::{Owner, Place, Source};
+
+/// Finds out what pulls had put into joined folders right before the peer was killed. Blocks. A
+/// file that is there was put there if it has the content that was to come.
+pub(crate) fn settle_coming(local: &mut [LocalFile]) {
+    for file in local {
+        let path = &file.path.0;
+        let Some(coming) = file.coming.take() else {
+            continue;
+        };
+        let is_possible = path
+            .symlink_metadata()
+            .is_ok_and(|there| there.len() == coming.len);
+        if let Some(there) = is_possible
+            .then(|| Source::read(path, &|| false))
+            .and_then(Result::ok)
+            && there.content == coming
+        {
+            file.placed = Some(there.stamp().clone());
+        }
+    }
+}
 
 impl Files {
     /// What was known when these records were written, with changes noted from now on.
@@ -112,8 +133,8 @@ impl Files {
         None
     }
 
-    /// What is known of the file at `path`, where a pull has put one with the stamp `placed`.
-    pub(super) fn record_of(&self, path: &Path, placed: Option<FileStamp>) -> Record {
+    /// What is known of the file at `path`, which pulls know as `place`.
+    pub(super) fn record_of(&self, path: &Path, place: Place) -> Record {
         let kept = self
             .sources
             .at(path)
@@ -126,12 +147,13 @@ impl Files {
             path: path.into(),
             contents: contents.collect(),
             own: self.own.to_remember(path),
-            placed,
+            placed: place.stamp,
+            coming: place.coming,
         };
         if file.is_empty() {
             Record::Gone(file.path)
         } else {
-            Record::Local(file)
+            Record::Local(Box::new(file))
         }
     }
 

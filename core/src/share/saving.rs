@@ -19,7 +19,9 @@ use tokio::sync::Notify;
 
 use super::{Files, Share};
 use crate::journal::{Journal, JournalError, Record};
-use crate::limits::{JOURNAL_PAGE_FILES_MAX, JOURNAL_PAGE_OUTLINES_LEN_MAX, SAVE_RETRY_INTERVAL};
+use crate::limits::{
+    JOURNAL_PAGE_FILES_MAX, JOURNAL_PAGE_OUTLINES_LEN_MAX, SAVE_INTERVAL, SAVE_RETRY_INTERVAL,
+};
 use crate::store::Source;
 
 /// The journal of a share.
@@ -97,11 +99,12 @@ impl Share {
         let Some(saving) = &self.saving else { return };
         loop {
             saving.changed.notified().await;
+            let clock = &self.runtime.clock;
             while let Err(error) = self.save_later().await {
                 self.report(&error);
-                let clock = &self.runtime.clock;
                 clock.sleep_until(clock.now() + SAVE_RETRY_INTERVAL).await;
             }
+            clock.sleep_until(clock.now() + SAVE_INTERVAL).await;
         }
     }
 
@@ -159,7 +162,8 @@ impl Share {
         }
         unneeded.iter().for_each(|source| source.discard());
         if journal.is_overgrown() {
-            self.rewrite(journal)?;
+            let rewritten = self.rewrite(journal);
+            drop(rewritten.inspect_err(|error| tracing::warn!(%error, "the journal stays long")));
         }
         Ok(())
     }
@@ -181,7 +185,7 @@ impl Share {
         let (mut page, mut len) = (Vec::new(), 0);
         while len < JOURNAL_PAGE_OUTLINES_LEN_MAX && page.len() < JOURNAL_PAGE_FILES_MAX {
             let Some(path) = paths.pop() else { break };
-            let record = files.record_of(&path, self.placed.stamp_at(&path));
+            let record = files.record_of(&path, self.placed.at(&path));
             len += record.outlines_len();
             page.push(record);
         }
@@ -248,3 +252,6 @@ impl Files {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

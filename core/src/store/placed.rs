@@ -10,27 +10,50 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{FileStamp, StoreError};
+use crate::catalog::ContentId;
 use crate::unsaved::Unsaved;
 
 /// The files that pulls have put there, as they were when they got their names.
 #[derive(Debug, Default)]
-pub(crate) struct Placed(Mutex<Stamps>);
+pub(crate) struct Placed(Mutex<Places>);
 
 #[derive(Debug, Default)]
-struct Stamps {
-    files: HashMap<PathBuf, FileStamp>,
-    /// Paths at which something else is by now.
+struct Places {
+    files: HashMap<PathBuf, Place>,
+    /// Paths at which something has changed.
     unsaved: Unsaved<PathBuf>,
 }
 
+/// One path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What a pull has put there.
+    pub(crate) stamp: Option<FileStamp>,
+    /// What a pull is about to put there. If this process is killed in between, the file that it
+    /// has put there is known by its content.
+    pub(crate) coming: Option<ContentId>,
+}
+
 impl Placed {
+    /// What was known before a restart. Notes from now on what changes.
+    pub(crate) fn remembered(files: impl IntoIterator<Item = (PathBuf, FileStamp)>) -> Self {
+        let place = |(path, stamp): (PathBuf, FileStamp)| {
+            let stamp = Some(stamp.after_restart(&path));
+            (path, Place { stamp, coming: None })
+        };
+        let mut unsaved = Unsaved::default();
+        unsaved.track();
+        let files = files.into_iter().map(place).collect();
+        Self(Mutex::new(Places { files, unsaved }))
+    }
+
     /// Refuses a path at which there is something that no pull has put there, or that was changed
     /// since.
     pub(super) fn check(&self, path: &Path) -> Result<(), StoreError> {
         let is_placed = match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(_) => false,
-            Ok(there) => self.lock().files.get(path) == Some(&FileStamp::of(&there)),
+            Ok(there) => self.at(path).stamp == Some(FileStamp::of(&there)),
         };
         let path = path.to_owned();
         is_placed.then_some(()).ok_or(StoreError::NotPulled { path })
@@ -38,33 +61,27 @@ impl Placed {
 
     /// Notes that a pulled file has got its name.
     pub(super) fn note(&self, path: &Path, metadata: &Metadata) {
-        let mut stamps = self.lock();
-        stamps.files.insert(path.to_owned(), FileStamp::of(metadata));
-        stamps.unsaved.note(path);
+        let stamp = Some(FileStamp::of(metadata));
+        self.set(path, Place { stamp, coming: None });
     }
 
     /// Notes that the file is gone.
     pub(super) fn forget(&self, path: &Path) {
-        let mut stamps = self.lock();
-        stamps.files.remove(path);
-        stamps.unsaved.note(path);
+        self.set(path, Place::default());
     }
 
-    /// What pulls had put there before a restart. Notes from now on what changes.
-    pub(crate) fn remembered(files: impl IntoIterator<Item = (PathBuf, FileStamp)>) -> Self {
-        let present = |(path, stamp): (PathBuf, FileStamp)| {
-            let stamp = stamp.after_restart(&path);
-            (path, stamp)
-        };
-        let mut unsaved = Unsaved::default();
-        unsaved.track();
-        let files = files.into_iter().map(present).collect();
-        Self(Mutex::new(Stamps { files, unsaved }))
+    /// Notes that a pull is about to put `content` at `path`, if it may.
+    pub(crate) fn expect(&self, path: &Path, content: ContentId) {
+        if self.check(path).is_ok() {
+            let coming = Some(content);
+            let stamp = self.at(path).stamp;
+            self.set(path, Place { stamp, coming });
+        }
     }
 
-    /// The file that a pull has put at `path`.
-    pub(crate) fn stamp_at(&self, path: &Path) -> Option<FileStamp> {
-        self.lock().files.get(path).cloned()
+    /// What is known of a path.
+    pub(crate) fn at(&self, path: &Path) -> Place {
+        self.lock().files.get(path).cloned().unwrap_or_default()
     }
 
     /// The paths of all files.
@@ -77,7 +94,17 @@ impl Placed {
         self.lock().unsaved.take(count_max)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stamps> {
+    fn set(&self, path: &Path, place: Place) {
+        let mut places = self.lock();
+        if place == Place::default() {
+            places.files.remove(path);
+        } else {
+            places.files.insert(path.to_owned(), place);
+        }
+        places.unsaved.note(path);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
