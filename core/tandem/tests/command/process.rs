@@ -89,6 +89,11 @@ impl Tandem {
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     }
 
+    /// Kills it as `kill -9` does, and returns when it is gone.
+    pub(crate) async fn killed(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits until it ends by itself, with nothing more to read.
     pub(crate) async fn ends(mut self) -> Ended {
         drop(self.child.stdin.take());
