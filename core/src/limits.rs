@@ -145,8 +145,8 @@ pub const FILE_LEN_MAX: u64 = 1 << 40;
 pub const IO_BLOCK_LEN: usize = 256 * 1024;
 /// Threads that hash one file. A core hashes about 3 GB/s, so a few outrun any disk.
 pub const HASH_THREADS_MAX: usize = 4;
-/// Files of a folder that are hashed before the first of them is shared. 512 keep all cores busy, and
-/// their hashes and paths take some hundred KiB.
+/// Files of a folder that are hashed before the first of them is shared. 512 keep all cores busy,
+/// and their hashes and paths take some hundred KiB.
 pub const HASH_FILES_MAX: usize = 512;
 /// Threads that hash the files of a folder. Beyond these, a disk is what takes the time.
 pub const HASH_FILES_THREADS_MAX: usize = 16;

@@ -242,11 +242,11 @@ impl Peer {
     /// whole, verified and durable; a file that this peer shares from there is replaced by its own
     /// new version only.
     ///
-    /// Dropping the future ends the pull. What has arrived stays beside `target` in a part file, whose
-    /// name begins with `.tandem-`, and so does what has arrived when the process is killed or the
-    /// session is lost. The next pull of the same content to the same target verifies it, and fetches
-    /// only what is missing. A pull removes part files of other versions of its target, and those that
-    /// no pull has worked on for two weeks.
+    /// Dropping the future ends the pull. What has arrived stays beside `target` in a part file,
+    /// whose name begins with `.tandem-`, and so does what has arrived when the process is killed
+    /// or the session is lost. The next pull of the same content to the same target verifies it,
+    /// and fetches only what is missing. A pull removes part files of other versions of its target,
+    /// and those that no pull has worked on for two weeks.
     ///
     /// # Errors
     /// [`PullError`] names the file and what went wrong.

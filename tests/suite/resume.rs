@@ -47,8 +47,8 @@ async fn are_released(folder: &Path) {
     .await;
 }
 
-/// Starts to pull as bob, and runs `end` once about `len` bytes have crossed the link. The pull ends
-/// with it. Returns how many bytes were verified.
+/// Starts to pull as bob, and runs `end` once about `len` bytes have crossed the link. The pull
+/// ends with it. Returns how many bytes were verified.
 async fn interrupted(universe: &Universe, len: u64, end: impl Future<Output = ()>) -> u64 {
     let progress = Progress::default();
     let (peer, target, name) = (universe.bob.peer(), universe.bob.target(NAME), share_path());

@@ -58,9 +58,9 @@ impl JoinedFolder {
         pull::pull(&self.context, plan, &Progress::default()).await
     }
 
-    /// Checks whether pulling `shown` to its place in this folder would replace nothing of the user's:
-    /// nothing is there, or what a pull has put there, or a file that looks like `shown` itself,
-    /// because a pull was interrupted after it.
+    /// Checks whether pulling `shown` to its place in this folder would replace nothing of the
+    /// user's: nothing is there, or what a pull has put there, or a file that looks like `shown`
+    /// itself, because a pull was interrupted after it.
     ///
     /// # Errors
     /// [`PullError::keeps_what_is_there`] if something else is there.

@@ -180,8 +180,8 @@ impl Plan {
     }
 }
 
-/// Carries out the plan. Dropping the future ends the pull. What has arrived stays in part files, with
-/// which the next pull of the same contents to the same places goes on.
+/// Carries out the plan. Dropping the future ends the pull. What has arrived stays in part files,
+/// with which the next pull of the same contents to the same places goes on.
 pub(crate) async fn pull(
     context: &Arc<Context>,
     plan: Plan,
@@ -240,8 +240,8 @@ pub(crate) async fn pull(
     }
 }
 
-/// One attempt at all files: first what an earlier pull has brought, then local copies, and the rest
-/// over lanes.
+/// One attempt at all files: first what an earlier pull has brought, then local copies, and the
+/// rest over lanes.
 async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> Vec<Outcome> {
     let job = |wanted: &Wanted| FileJob {
         content: wanted.file.content,

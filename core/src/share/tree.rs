@@ -1,7 +1,7 @@
 //! Sharing whole folders, and the names that local files are shared under.
 //!
-//! The files of a folder are hashed on all cores, some hundred at a time, and shared in the order of
-//! their names. Part files of pulls are left out: they are no files of the user.
+//! The files of a folder are hashed on all cores, some hundred at a time, and shared in the order
+//! of their names. Part files of pulls are left out: they are no files of the user.
 
 use std::ffi::OsStr;
 use std::num::NonZero;

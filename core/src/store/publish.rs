@@ -89,7 +89,8 @@ mod system {
 
     /// Where the kernel shows its release.
     const RELEASE: &str = "/proc/sys/kernel/osrelease";
-    /// From this version on, the kernel reports bytes that it could not write (syncfs(2), VERSIONS).
+    /// From this version on, the kernel reports bytes that it could not write (syncfs(2),
+    /// VERSIONS).
     const REPORTS_SINCE: (u32, u32) = (5, 8);
     /// File systems on a disk of this machine, which note each such error for the whole of them, by
     /// their numbers in statfs(2): ext4, XFS, Btrfs, F2FS, and tmpfs, which has no disk. FUSE does

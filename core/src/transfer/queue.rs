@@ -2,8 +2,8 @@
 //!
 //! Owns which ranges are still to be fetched, and the outcome of each file. A unit that a broken
 //! lane did not finish comes back, and another lane fetches it. A file is published exactly once,
-//! when its last group has been verified. What has arrived of a file that the pull can't end, because
-//! it was cancelled or there is no lane, stays in its part file.
+//! when its last group has been verified. What has arrived of a file that the pull can't end,
+//! because it was cancelled or there is no lane, stays in its part file.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

@@ -2,8 +2,8 @@
 //! one run.
 //!
 //! A binary of the tests package measures mounts and prints lines of JSON. This module adds the
-//! build, the time limit, the other programs, and the table. `runner` measures the runner, `transfer`
-//! the command `tandem`.
+//! build, the time limit, the other programs, and the table. `runner` measures the runner,
+//! `transfer` the command `tandem`.
 
 mod measurement;
 mod others;

@@ -2,8 +2,8 @@
 //! each round, on the same files and the same disk.
 //!
 //! Each moves many small files, one large file, and one KiB from nothing connected. rsync's daemon
-//! neither encrypts nor verifies, and like `cp` it makes nothing durable without `--fsync`: they are
-//! what the encrypted, verified and durable transfer is compared with.
+//! neither encrypts nor verifies, and like `cp` it makes nothing durable without `--fsync`: they
+//! are what the encrypted, verified and durable transfer is compared with.
 
 mod contender;
 mod figures;

@@ -12,8 +12,8 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Reads what GNU time prints for `%U %S %M`: seconds, seconds, KiB. A line before may report the
-    /// exit status.
+    /// Reads what GNU time prints for `%U %S %M`: seconds, seconds, KiB. A line before may report
+    /// the exit status.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text
             .lines()
