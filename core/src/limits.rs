@@ -150,6 +150,11 @@ pub const FILE_LEN_MAX: u64 = 1 << 40;
 pub const IO_BLOCK_LEN: usize = 256 * 1024;
 /// Threads that hash one file. A core hashes about 3 GB/s, so a few outrun any disk.
 pub const HASH_THREADS_MAX: usize = 4;
+/// Files of a folder that are hashed before the first of them is shared. 512 keep all cores busy,
+/// and their hashes and paths take some hundred KiB.
+pub const HASH_FILES_MAX: usize = 512;
+/// Threads that hash the files of a folder. Beyond these, a disk is what takes the time.
+pub const HASH_FILES_THREADS_MAX: usize = 16;
 /// How often a file that changes while it is hashed is hashed before the peer gives up.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// How long a file must not have changed, before it is read, for its stamp to differ after each
@@ -157,6 +162,15 @@ pub const HASH_ATTEMPTS_MAX: u32 = 3;
 pub const STAMP_SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// Permission bits that a received file can have, as in git: only its owner may write to it.
 pub const RECEIVED_MODE_MAX: u32 = 0o755;
+/// Age at which a part file that no pull works on is removed by another pull into its folder. A
+/// person repeats an interrupted pull within days.
+pub const LEFTOVER_AGE_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Part files of other, interrupted pulls that stay in one folder, the newest. A killed pull of
+/// many small files leaves up to [`SYNC_BATCH_MAX`] for each of its lanes.
+pub const LEFTOVER_COUNT_MAX: usize = 256;
+/// Names in a folder among which a pull looks for part files of other pulls, beside two for each
+/// file that it wants there. A pull of one file into a folder of 100,000 should not read them all.
+pub const LEFTOVER_NAMES_MAX: usize = 4096;
 
 /// Disk that unused fetched contents may take, in bytes (16 GiB): what a mount has read stays near,
 /// and a laptop does not fill up.
@@ -207,6 +221,8 @@ pub const PIPELINE_LEN_MAX: u64 = 2 * REQUEST_LEN_MAX as u64;
 /// Small files that are made durable together. Thousands of files, each with its own sync, would
 /// take seconds.
 pub const SYNC_BATCH_MAX: usize = 64;
+/// Bytes of files that wait to be made durable together (64 MiB). The next sync has to write them.
+pub const SYNC_BATCH_LEN_MAX: u64 = 64 << 20;
 /// Groups of one file that may arrive wrong before its pull fails. Lanes are authenticated, so a
 /// wrong group means that the holder's file or memory is not what it announced.
 pub const CORRUPT_GROUPS_MAX: u32 = 3;

@@ -198,7 +198,7 @@ impl Peer {
 
     /// Shares every file beneath the folder `root`, under `prefix` if there is one. Links are not
     /// followed. Links, devices, pipes and sockets are not shared; the answer lists what was left
-    /// out.
+    /// out. Part files of pulls are not shared either.
     ///
     /// # Errors
     /// When the folder itself can't be read, or when sharing fails for a reason that concerns more
@@ -274,7 +274,13 @@ impl Peer {
 
     /// Pulls the file `name` to the path `target`. What is at `target` stays until the new file is
     /// whole, verified and durable; a file that this peer shares from there is replaced by its own
-    /// new version only. Dropping the future ends the pull and leaves nothing behind.
+    /// new version only.
+    ///
+    /// Dropping the future ends the pull. What has arrived stays beside `target` in a part file,
+    /// whose name begins with `.tandem-`, and so does what has arrived when the process is killed
+    /// or the session is lost. The next pull of the same content to the same target verifies it,
+    /// and fetches only what is missing. A pull removes part files of other versions of its target,
+    /// and those that no pull has worked on for two weeks.
     ///
     /// # Errors
     /// [`PullError`] names the file and what went wrong.

@@ -19,6 +19,7 @@ mod progress;
 mod protocol;
 mod queue;
 mod read_ahead;
+mod resume;
 mod serve;
 mod supply;
 #[cfg(test)]
@@ -32,5 +33,6 @@ pub use progress::Progress;
 pub(crate) use protocol::Refusal;
 pub(crate) use queue::{FileFailure, FileJob, Outcome, Queue};
 pub(crate) use read_ahead::{Plan, ReadAhead};
+pub(crate) use resume::{adopt_present, find_parts};
 pub(crate) use serve::{Holder, serve};
 pub(crate) use supply::{FetchEvents, supply};

@@ -39,4 +39,5 @@ mod pairing;
 mod records;
 mod relay;
 mod resilience;
+mod resume;
 mod temper;

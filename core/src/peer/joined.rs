@@ -11,7 +11,8 @@ use super::context::Context;
 use super::error::PullError;
 use super::pull::{self, Plan, Pulled};
 use super::{Peer, file_to_pull};
-use crate::catalog::{ContentId, SharePath};
+use crate::catalog::{ContentId, SharePath, Shown};
+use crate::share::shared_file;
 use crate::store::{Destination, StoreError};
 use crate::transfer::Progress;
 
@@ -91,6 +92,22 @@ impl JoinedFolder {
         self.save().await;
         let plan = Plan::of_file(&self.context.share, file, self.place(at)?)?;
         pull::pull(&self.context, plan, progress).await
+    }
+
+    /// Checks whether pulling `shown` to its place in this folder would replace nothing of the
+    /// user's: nothing is there, or what a pull has put there, or a file that looks like `shown`
+    /// itself, because a pull was interrupted after it.
+    ///
+    /// # Errors
+    /// [`PullError::keeps_what_is_there`] if something else is there.
+    pub fn check(&self, shown: &Shown) -> Result<(), PullError> {
+        let place = self.place(&shown.path)?;
+        match (shared_file(shown), shown.link()) {
+            (Some(file), _) => place.check_for(&file.content, &file.attributes)?,
+            (None, Some(link)) => place.check_for_link(link.target.as_str())?,
+            (None, None) => {}
+        }
+        Ok(())
     }
 
     /// Makes the folder `at` in this one, unless it is there.

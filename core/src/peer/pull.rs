@@ -22,7 +22,8 @@ use crate::session::{SessionError, WireError};
 use crate::share::{Claim, Share, SharedFile, shared_file};
 use crate::store::{Destination, LinkFate, Links, StoreError};
 use crate::transfer::{
-    FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, copy_fetched, copy_local, fetch,
+    FileFailure, FileJob, LaneEnd, Outcome, Progress, Queue, Refusal, adopt_present, copy_fetched,
+    copy_local, fetch, find_parts,
 };
 
 /// The result of a pull.
@@ -115,7 +116,8 @@ impl Plan {
         destination: Destination,
     ) -> Result<(), StoreError> {
         let wanted = Wanted::new(share, file, destination);
-        wanted.destination.check()?;
+        let file = &wanted.file;
+        wanted.destination.check_for(&file.content, &file.attributes)?;
         self.wanted.push(wanted);
         Ok(())
     }
@@ -178,7 +180,8 @@ impl Plan {
     }
 }
 
-/// Carries out the plan. Dropping the future ends the pull and leaves no part files.
+/// Carries out the plan. Dropping the future ends the pull. What has arrived stays in part files,
+/// with which the next pull of the same contents to the same places goes on.
 pub(crate) async fn pull(
     context: &Arc<Context>,
     plan: Plan,
@@ -237,7 +240,8 @@ pub(crate) async fn pull(
     }
 }
 
-/// One attempt at all files: local copies first, the rest over lanes.
+/// One attempt at all files: first what an earlier pull has brought, then local copies, and the
+/// rest over lanes.
 async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> Vec<Outcome> {
     let job = |wanted: &Wanted| FileJob {
         content: wanted.file.content,
@@ -249,6 +253,8 @@ async fn run(context: &Arc<Context>, wanted: &[Wanted], progress: &Progress) -> 
     let (local, share) = (queue.clone(), context.share.clone());
     let copying = move || {
         let clock = &share.runtime.clock;
+        adopt_present(&local, clock);
+        find_parts(&local, clock);
         copy_local(&local, share.as_ref(), clock);
         if let Some(peer_store) = &share.peer_store {
             copy_fetched(&local, peer_store, clock);

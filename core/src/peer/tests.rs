@@ -65,6 +65,38 @@ async fn a_removed_file_is_not_served_any_more() {
 }
 
 #[tokio::test]
+async fn a_part_file_of_a_pull_is_never_shared_with_its_folder_or_when_it_is_reported() {
+    let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
+    let root = root.path().canonicalize().unwrap();
+    write(&root, b"text");
+    let part = root.join(".tandem-0123456789abcdef-0123456789abcdef.part");
+    std::fs::write(&part, b"half").unwrap();
+    let added = peer.add_tree(&root, None).await.unwrap();
+    assert_eq!((added.count, added.skipped.len()), (1, 0));
+    let name = SharePath::parse("reported.txt").unwrap();
+    assert_eq!(peer.add_resolved(&part, Some(&name)).await.unwrap().count, 0);
+    let names: Vec<_> = peer
+        .list()
+        .into_iter()
+        .map(|shown| shown.path.to_string())
+        .collect();
+    assert_eq!(names, ["notes.txt"]);
+    peer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_of_more_files_than_are_hashed_at_once_is_shared_whole() {
+    let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
+    let count = crate::limits::HASH_FILES_MAX + 1;
+    for index in 0..count {
+        std::fs::write(root.path().join(format!("{index}.txt")), index.to_string()).unwrap();
+    }
+    assert_eq!(peer.add_tree(root.path(), None).await.unwrap().count, count);
+    assert!(serves(&peer, b"0") && serves(&peer, (count - 1).to_string().as_bytes()));
+    peer.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_replaced_content_is_not_served_any_more() {
     let (root, peer) = (tempfile::tempdir().unwrap(), lonely_peer().await);
     peer.add(write(root.path(), b"draft")).await.unwrap();

@@ -1,12 +1,20 @@
 //! Sharing whole folders, and the names that local files are shared under.
+//!
+//! The files of a folder are hashed on all cores, some hundred at a time, and shared in the order
+//! of their names. Part files of pulls are left out: they are no files of the user.
 
+use std::ffi::OsStr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::error::ShareError;
 use super::{OnTaken, Share};
 use crate::catalog::SharePath;
-use crate::store::{SourceError, open_folder, resolve};
+use crate::limits::{HASH_FILES_MAX, HASH_FILES_THREADS_MAX};
+use crate::store::{Source, SourceError, is_part_name, open_folder, resolve};
 
 /// What sharing a folder has done.
 #[derive(Debug, Default)]
@@ -60,7 +68,7 @@ impl Share {
         prefix: Option<&SharePath>,
     ) -> Result<AddedTree, ShareError> {
         let (root, prefix) = (root.to_owned(), text_of(prefix));
-        self.add_by(move |tree| tree.add_folder(&resolve(&root)?, &prefix))
+        self.add_by(move |tree| tree.add_whole_folder(&resolve(&root)?, &prefix))
             .await
     }
 
@@ -74,11 +82,13 @@ impl Share {
         self.add_by(move |tree| {
             // Both ways follow no link, whatever is there by then.
             if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
-                return tree.add_folder(&path, &name);
+                return tree.add_whole_folder(&path, &name);
             }
-            tree.added.len = tree.try_add_file(&path, &name)?;
-            tree.added.count = 1;
-            Ok(())
+            if path.file_name().and_then(OsStr::to_str).is_some_and(is_part_name) {
+                return Ok(());
+            }
+            let source = tree.read(&path, &name)?;
+            tree.offer(&path, &name, source).map(|len| tree.count(len))
         })
         .await
     }
@@ -92,6 +102,7 @@ impl Share {
             let mut tree = Tree {
                 share: &share,
                 added: AddedTree::default(),
+                unread: Vec::new(),
             };
             add(&mut tree)?;
             Ok(tree.added)
@@ -102,6 +113,31 @@ impl Share {
     }
 }
 
+/// The results of `work` for the indices below `count`, in their order.
+fn on_all_cores<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicUsize::new(0);
+    let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < count);
+    let run = || {
+        std::iter::from_fn(take)
+            .map(|index| (index, work(index)))
+            .collect::<Vec<_>>()
+    };
+    let mut done = thread::scope(|scope| {
+        let helpers = cores.min(HASH_FILES_THREADS_MAX).min(count).saturating_sub(1);
+        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
+        let own = run();
+        let others = helpers.into_iter().flat_map(|helper| {
+            helper
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        own.into_iter().chain(others).collect::<Vec<_>>()
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 fn text_of(name: Option<&SharePath>) -> String {
     name.map_or_else(String::new, |name| name.as_str().to_owned())
 }
@@ -109,9 +145,16 @@ fn text_of(name: Option<&SharePath>) -> String {
 struct Tree<'a> {
     share: &'a Share,
     added: AddedTree,
+    /// Files that were found and not read yet, with the names that they are to be shared under.
+    unread: Vec<(PathBuf, String)>,
 }
 
 impl Tree<'_> {
+    fn add_whole_folder(&mut self, folder: &Path, name: &str) -> Result<(), ShareError> {
+        self.add_folder(folder, name)?;
+        self.add_unread()
+    }
+
     fn add_folder(&mut self, folder: &Path, name: &str) -> Result<(), ShareError> {
         if self.share.runtime.cancel.is_cancelled() {
             return Err(ShareError::Closed);
@@ -147,7 +190,13 @@ impl Tree<'_> {
                     Err(reason) => self.skip(path, Some(reason)),
                     Ok(()) => {}
                 },
-                (Ok(kind), Ok(own)) if kind.is_file() => self.add_file(path, &join(name, &own)),
+                (Ok(kind), Ok(own)) if kind.is_file() && is_part_name(&own) => {}
+                (Ok(kind), Ok(own)) if kind.is_file() => {
+                    self.unread.push((path, join(name, &own)));
+                    if self.unread.len() >= HASH_FILES_MAX {
+                        self.add_unread()?;
+                    }
+                }
                 (_, Err(_)) => self.skip(path.clone(), Some(ShareError::NotUnicode { path })),
                 _ => self.skip(path, None),
             }
@@ -155,22 +204,38 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn add_file(&mut self, path: PathBuf, name: &str) {
-        match self.try_add_file(&path, name) {
-            Ok(len) => {
-                self.added.count += 1;
-                self.added.len += len;
-            }
-            Err(reason) => self.skip(path, Some(reason)),
+    /// Reads the files that were found, on all cores, and shares them in their order.
+    fn add_unread(&mut self) -> Result<(), ShareError> {
+        if self.share.runtime.cancel.is_cancelled() {
+            return Err(ShareError::Closed);
         }
+        let files = std::mem::take(&mut self.unread);
+        let read = on_all_cores(files.len(), |index| {
+            files.get(index).map(|(path, name)| self.read(path, name))
+        });
+        for ((path, name), read) in files.into_iter().zip(read.into_iter().flatten()) {
+            match read.and_then(|source| self.offer(&path, &name, source)) {
+                Ok(len) => self.count(len),
+                Err(reason) => self.skip(path, Some(reason)),
+            }
+        }
+        Ok(())
     }
 
-    fn try_add_file(&self, path: &Path, name: &str) -> Result<u64, ShareError> {
-        let name = parse(path, name)?;
-        let source = self.share.look_at(path)?;
+    fn read(&self, path: &Path, name: &str) -> Result<Arc<Source>, ShareError> {
+        parse(path, name)?;
+        Ok(self.share.look_at(path)?)
+    }
+
+    fn offer(&self, path: &Path, name: &str, source: Arc<Source>) -> Result<u64, ShareError> {
         let len = source.content.len;
-        self.share.offer(&name, source, OnTaken::Refuse)?;
+        self.share.offer(&parse(path, name)?, source, OnTaken::Refuse)?;
         Ok(len)
+    }
+
+    fn count(&mut self, len: u64) {
+        self.added.count += 1;
+        self.added.len += len;
     }
 
     fn add_empty(&mut self, folder: &Path, name: &str) {
@@ -198,4 +263,17 @@ fn parse(path: &Path, name: &str) -> Result<SharePath, ShareError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_their_indices_whatever_thread_they_are_from() {
+        for count in [0, 1, 2, 1000] {
+            let expected: Vec<_> = (0..count).map(|index| index * 2).collect();
+            assert_eq!(on_all_cores(count, |index| index * 2), expected);
+        }
+    }
 }

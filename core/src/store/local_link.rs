@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use cap_std::fs::Dir;
 
+use super::Destination;
 use super::StoreError;
 #[cfg(unix)]
 use super::no_follow;
-use super::part_file::Destination;
 #[cfg(unix)]
 use crate::limits::LINKS_FOLLOWED_MAX;
 
@@ -83,7 +83,7 @@ impl Destination {
         if up > way.components().count() {
             return Ok(LinkFate::LeftOut);
         }
-        self.check()?;
+        self.check_for_link(target)?;
         let mut walk = Walk {
             folders: self.enter(way)?,
             reached: way.to_owned(),
@@ -95,7 +95,7 @@ impl Destination {
         if !walk.stays(target, links).unwrap_or(false) {
             return Ok(LinkFate::LeftOut);
         }
-        let temporary = super::part_file::temporary_name(self)?;
+        let temporary = super::part_name::random().map_err(|e| self.failed("name a file in", e))?;
         let name = self.relative.file_name().unwrap_or_default();
         let made = parent.symlink(target, &temporary);
         made.map_err(|e| self.failed("create the link", e))?;

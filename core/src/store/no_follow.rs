@@ -59,6 +59,16 @@ pub(super) fn open_folder_in(folder: &Dir, name: &OsStr) -> io::Result<Dir> {
     system::open_folder_in(folder, name)
 }
 
+/// Opens the regular file called `name`, one component, in `folder` for reading and writing.
+/// Anything else is an error.
+pub(super) fn open_for_update_in(folder: &Dir, name: &str) -> io::Result<File> {
+    let file = system::open_for_update_in(folder, name)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
 #[cfg(unix)]
 mod system {
     use std::ffi::OsStr;
@@ -161,6 +171,15 @@ mod system {
         Ok(Dir::from_std_file(step(folder.as_fd(), name)?.into()))
     }
 
+    pub(super) fn open_for_update_in(folder: &Dir, name: &str) -> io::Result<File> {
+        // A device may do something when it is opened.
+        if irregular(folder.as_fd(), name.as_ref())?.is_some() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let flags = FILE.union(OFlags::RDWR);
+        Ok(openat(folder, name, flags, Mode::empty())?.into())
+    }
+
     /// Systems disagree about what to say of a link.
     fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
         let error = match openat(folder, name, FOLDER, Mode::empty()) {
@@ -238,6 +257,15 @@ mod system {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         folder.open_dir(name)
+    }
+
+    pub(super) fn open_for_update_in(folder: &Dir, name: &str) -> io::Result<File> {
+        if !folder.symlink_metadata(name)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).write(true);
+        Ok(folder.open_with(name, &options)?.into_std())
     }
 }
 

@@ -114,6 +114,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::UNIX_EPOCH;
 
+    use crate::catalog::ContentId;
     use crate::store::{Attributes, Destination, PartFile, StoreError, publish_all};
 
     #[test]
@@ -127,7 +128,11 @@ mod tests {
             modified: UNIX_EPOCH,
             mode: 0o644,
         };
-        let begin = || Arc::new(PartFile::create(&destination, attributes, 0).unwrap());
+        let content = ContentId {
+            hash: [1; 32],
+            len: 0,
+        };
+        let begin = || Arc::new(PartFile::create(&destination, attributes, &content).unwrap());
         let end = |part| publish_all(&[part]).remove(0).map(drop);
         let part = begin();
         std::fs::write(&path, b"made").unwrap();

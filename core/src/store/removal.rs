@@ -5,8 +5,7 @@ use std::io;
 
 use cap_std::fs::Dir;
 
-use super::part_file::Destination;
-use super::{StoreError, no_follow};
+use super::{Destination, StoreError, no_follow};
 
 impl Destination {
     /// Removes the file that is there, if it may be replaced. It is fine if there is nothing.

@@ -1,7 +1,8 @@
 //! The puller's side of a data lane: request ahead, read in order, verify, write, publish.
 //!
 //! Owns one lane's share of a pull. Several requests are in flight, so that the lane never drains
-//! between two of them. When a lane breaks, everything in flight goes back to the queue, starting
+//! between two of them. What an earlier pull has left is checked instead of asked for. When a lane
+//! breaks, everything in flight goes back to the queue, starting
 //! with the first group that was not written.
 
 use std::collections::VecDeque;
@@ -9,12 +10,12 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::protocol::{Request, Response};
-use super::queue::{FileFailure, FileState, Queue, Unit};
+use super::queue::{FileFailure, FileState, Queue, Unit, units_of};
 use crate::aligned::AlignedBuffer;
 use crate::clock::Clock;
 use crate::limits::{
     LANE_FRAME_LEN_MAX, LANE_IDLE_TIMEOUT, PIPELINE_LEN_MAX, PIPELINE_REQUESTS_MAX, ROTATE_AFTER_LEN,
-    SYNC_BATCH_MAX,
+    SYNC_BATCH_LEN_MAX, SYNC_BATCH_MAX,
 };
 use crate::session::WireError;
 use crate::session::blocking::BlockingLane;
@@ -46,6 +47,7 @@ pub(crate) fn fetch(lane: &mut BlockingLane, queue: &Queue, clock: &Clock) -> Re
         buffer,
         in_flight: VecDeque::new(),
         ready: Vec::new(),
+        ready_len: 0,
         carried: 0,
     };
     let end = puller.run();
@@ -63,6 +65,8 @@ struct Puller<'a> {
     in_flight: VecDeque<Unit>,
     /// Whole and verified, but not yet durable.
     ready: Vec<(usize, Arc<PartFile>)>,
+    /// Bytes of these.
+    ready_len: u64,
     carried: u64,
 }
 
@@ -77,7 +81,7 @@ impl Puller<'_> {
             match self.in_flight.front().copied() {
                 Some(unit) => self.receive(unit)?,
                 None => match self.next_after_publishing() {
-                    Some(unit) => self.ask(unit)?,
+                    Some(unit) => drop(self.ask_for_missing(unit)?),
                     None => return Ok(LaneEnd::Done),
                 },
             }
@@ -94,9 +98,54 @@ impl Puller<'_> {
     fn ask_ahead(&mut self) -> Result<(), WireError> {
         while self.in_flight.len() < PIPELINE_REQUESTS_MAX && self.in_flight_len() < PIPELINE_LEN_MAX {
             let Some(unit) = self.queue.take() else { break };
-            self.ask(unit)?;
+            let is_checked = self.ask_for_missing(unit)?;
+            // Checking reads from the disk, and meanwhile answers have arrived.
+            if is_checked && !self.in_flight.is_empty() {
+                break;
+            }
         }
         Ok(self.lane.flush()?)
+    }
+
+    /// Asks for what of `unit` an earlier pull has not left. Returns whether that was checked.
+    fn ask_for_missing(&mut self, unit: Unit) -> Result<bool, WireError> {
+        let Some(missing) = self.missing(unit) else {
+            return self.ask(unit).map(|()| false);
+        };
+        let mut missing = missing.into_iter();
+        while let Some(unit) = missing.next() {
+            if let Err(error) = self.ask(unit) {
+                self.queue.give_back(missing);
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Those groups of `unit` that an earlier pull has not left in the part file; `None` if it has
+    /// left none. What it has left is believed only if it is genuine.
+    fn missing(&mut self, unit: Unit) -> Option<Vec<Unit>> {
+        let Unit::Groups {
+            file: index,
+            first,
+            count,
+        } = unit
+        else {
+            return None;
+        };
+        let file = self.queue.file(index).filter(|file| file.is_left_behind())?;
+        let part = file.part().ok()?;
+        let mut missing = Vec::new();
+        for group in first..first.saturating_add(count) {
+            let len = group_len(file.job.content.len, group);
+            let bytes = self.buffer.get_mut(..usize::try_from(len).ok()?)?;
+            if !(part.read_left_behind(bytes, group * GROUP_LEN) && is_genuine(file, group, bytes)) {
+                missing.push(group);
+            } else if self.queue.group_written(index, len) {
+                self.finished(index, part.clone());
+            }
+        }
+        Some(units_of(index, missing.into_iter()))
     }
 
     fn ask(&mut self, unit: Unit) -> Result<(), WireError> {
@@ -177,6 +226,9 @@ impl Puller<'_> {
         let len = group_len(file.job.content.len, group);
         let bytes = &mut self.buffer[..usize::try_from(len).map_err(io::Error::other)?];
         self.lane.read_exact(bytes)?;
+        if self.queue.is_settled(index) {
+            return Ok(());
+        }
         if !is_genuine(file, group, bytes) {
             self.queue.group_corrupt(Unit::Groups {
                 file: index,
@@ -198,13 +250,15 @@ impl Puller<'_> {
 
     fn finished(&mut self, index: usize, part: Arc<PartFile>) {
         self.ready.push((index, part));
-        if self.ready.len() >= SYNC_BATCH_MAX {
+        self.ready_len += self.queue.file(index).map_or(0, |file| file.job.content.len);
+        if self.ready.len() >= SYNC_BATCH_MAX || self.ready_len >= SYNC_BATCH_LEN_MAX {
             self.publish_ready();
         }
     }
 
     fn publish_ready(&mut self) {
         let (indices, parts): (Vec<_>, Vec<_>) = self.ready.drain(..).unzip();
+        self.ready_len = 0;
         if parts.is_empty() || self.queue.is_cancelled() {
             return;
         }

@@ -25,6 +25,9 @@ pub(crate) fn copy_local(queue: &Queue, holder: &dyn Holder, clock: &Clock) {
         let Some(file) = queue.file(index).filter(|_| !queue.is_cancelled()) else {
             return;
         };
+        if queue.is_settled(index) {
+            continue;
+        }
         for source in holder.sources(&file.job.content) {
             let copied = source
                 .open()
@@ -48,7 +51,7 @@ fn copy(queue: &Queue, index: usize, source: &File) -> Result<Option<Arc<PartFil
     let part = Arc::new(PartFile::create(
         &file.job.destination,
         file.job.attributes,
-        content.len,
+        &content,
     )?);
     let mut hasher = blake3::Hasher::new();
     let mut buffer = AlignedBuffer::new(IO_BLOCK_LEN);

@@ -2,7 +2,8 @@
 //!
 //! Owns which ranges are still to be fetched, and the outcome of each file. A unit that a broken
 //! lane did not finish comes back, and another lane fetches it. A file is published exactly once,
-//! when its last group has been verified.
+//! when its last group has been verified. What has arrived of a file that the pull can't end,
+//! because it was cancelled or there is no lane, stays in its part file.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -65,6 +66,7 @@ pub(crate) struct FileState {
     pub(crate) job: FileJob,
     outline: Mutex<Option<Arc<Outline>>>,
     part: Mutex<Option<Arc<PartFile>>>,
+    left_behind: AtomicBool,
     groups_left: AtomicU64,
     corrupt: AtomicU32,
     settled: AtomicBool,
@@ -320,6 +322,7 @@ impl FileState {
             job,
             outline: Mutex::default(),
             part: Mutex::new(None),
+            left_behind: AtomicBool::new(false),
             groups_left,
             corrupt: AtomicU32::new(0),
             settled: AtomicBool::new(false),
@@ -352,19 +355,39 @@ impl FileState {
         taken.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
-    /// The part file, created with the first verified group.
+    /// Notes that an earlier pull has left a part file.
+    pub(super) fn note_left_behind(&self) {
+        self.left_behind.store(true, Ordering::Release);
+    }
+
+    /// Whether an earlier pull may have left some of the bytes.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.left_behind.load(Ordering::Acquire)
+    }
+
+    /// The part file, opened or created with the first verified group.
     pub(crate) fn part(&self) -> Result<Arc<PartFile>, StoreError> {
         let mut part = lock(&self.part);
         if let Some(part) = &*part {
             return Ok(part.clone());
         }
-        let created = PartFile::create(&self.job.destination, self.job.attributes, self.job.content.len)?;
+        let created = PartFile::create(&self.job.destination, self.job.attributes, &self.job.content)?;
         Ok(part.insert(Arc::new(created)).clone())
     }
 
     /// Takes the part file out, to publish it or to drop it.
-    pub(crate) fn take_part(&self) -> Option<Arc<PartFile>> {
+    fn take_part(&self) -> Option<Arc<PartFile>> {
         lock(&self.part).take()
+    }
+}
+
+/// What has arrived of a file that is neither published nor failed stays for the next pull.
+impl Drop for FileState {
+    fn drop(&mut self) {
+        let is_settled = self.settled.load(Ordering::Acquire);
+        if let Some(part) = self.take_part().filter(|_| !is_settled) {
+            part.keep();
+        }
     }
 }
 
@@ -378,7 +401,7 @@ impl Unit {
 }
 
 /// The groups of a file as units: consecutive groups together, up to the length of a request.
-fn units_of(file: usize, groups: impl Iterator<Item = u64>) -> Vec<Unit> {
+pub(super) fn units_of(file: usize, groups: impl Iterator<Item = u64>) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     for group in groups {
         match units.last_mut() {

@@ -2,6 +2,7 @@
 //! break.
 
 mod demand;
+mod resume;
 
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
@@ -442,32 +443,4 @@ fn a_lane_that_breaks_gives_back_what_is_missing_and_another_one_fetches_only_th
     assert!(outcome(&queue).is_ok());
     assert_eq!(queue.progress().verified_len(), bytes.len() as u64);
     assert!(std::fs::read(root.path().join("target.bin")).unwrap() == bytes);
-}
-
-#[test]
-fn a_pull_that_is_cancelled_leaves_no_part_file() {
-    let root = tempfile::tempdir().unwrap();
-    let source = Arc::new(source(root.path(), &bytes(40 * GROUP)));
-    let queue = queue(root.path(), source.content);
-    let (mut pulling, mut serving) = lane_pair();
-    let _lent = queue.lend_closer(pulling.closer().unwrap());
-    let (cancelling, progress) = (queue.clone(), queue.progress().clone());
-    let (cancelled, wait) = std::sync::mpsc::channel();
-    let holder = Hesitant {
-        source,
-        progress: progress.clone(),
-        cancelled: std::sync::Mutex::new(wait),
-    };
-    let holding = thread::spawn(move || serve(&mut serving, &holder));
-    let cutting = thread::spawn(move || {
-        while progress.verified_len() < 2 * GROUP_LEN {
-            thread::yield_now();
-        }
-        cancelling.cancel();
-        drop(cancelled);
-    });
-    drop(fetch(&mut pulling, &queue, &Clock::system()));
-    cutting.join().unwrap();
-    drop((pulling, holding.join().unwrap(), queue));
-    assert_eq!(names(&root), ["source.bin"]);
 }

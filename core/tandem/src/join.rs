@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use tandem_core::catalog::CatalogEvent;
+use tandem_core::catalog::{CatalogEvent, Shown};
 use tandem_core::clock::Clock;
 use tandem_core::pairing;
 use tandem_core::peer::{Event, EventStream, JoinedFolder, Peer, PullError, Pulled};
@@ -176,9 +176,9 @@ async fn fill(args: &Args, running: &Running, met: &Met, dir: &Path) -> Result<(
     let peer = &running.peer;
     let mut events = peer.events();
     list(peer, &mut events, met.card.entry_count).await?;
-    refuse_to_replace(peer, (dir, args.dir.as_deref().unwrap_or(dir)))?;
-    running.keep(met)?;
     let folder = peer.join_folder(dir)?;
+    refuse_to_replace(peer, &folder, args.dir.as_deref().unwrap_or(dir))?;
+    running.keep(met)?;
     let listed = peer.list();
     match pull(&folder).await {
         Ok(pulled) => tell_arrived(&pulled, dir),
@@ -313,16 +313,18 @@ async fn list(peer: &Peer, events: &mut EventStream, entry_count: usize) -> Resu
     timeout(LIST_TIMEOUT, arriving).await.map_err(late)
 }
 
-/// Nothing that was here before is replaced.
-fn refuse_to_replace(peer: &Peer, (dir, given): (&Path, &Path)) -> Result<(), Failure> {
-    let shown = peer.list().into_iter();
-    let mut files = shown.filter(|shown| shown.file().is_some() || shown.link().is_some());
-    let there = files.find(|shown| dir.join(shown.path.as_str()).symlink_metadata().is_ok());
+/// Nothing that was here before is replaced. What an interrupted pull has brought can stay.
+fn refuse_to_replace(peer: &Peer, folder: &JoinedFolder, dir: &Path) -> Result<(), Failure> {
+    let keeps = |shown: &Shown| {
+        let checked = folder.check(shown);
+        checked.is_err_and(|error| error.keeps_what_is_there())
+    };
+    let there = peer.list().into_iter().find(keeps);
     let Some(there) = there else { return Ok(()) };
     let text = format!(
         "`{}` is in `{}` already, and nothing is replaced\nhint: ask for a new code, and name an empty folder: tandem join DIR",
         screen::clean(there.path.as_str()),
-        screen::path(given)
+        screen::path(dir)
     );
     Err(Failure::new(Exit::LocalDisk, text))
 }

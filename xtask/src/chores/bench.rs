@@ -2,13 +2,16 @@
 //! one run.
 //!
 //! A binary of the tests package measures mounts and prints lines of JSON. This module adds the
-//! build, the time limit, the other programs, and the table. `runner` measures the runner.
+//! build, the time limit, the other programs, and the table. `runner` measures the runner,
+//! `transfer` the command `tandem`.
 
 mod measurement;
 mod others;
 mod runner;
 mod source;
 mod table;
+#[cfg(unix)]
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +70,9 @@ pub(crate) struct Args {
     manifest_path: Option<PathBuf>,
     #[command(flatten)]
     runner: runner::RunnerArgs,
+    #[cfg(unix)]
+    #[command(flatten)]
+    transfer: transfer::TransferArgs,
     /// Further arguments of the measuring binary; `-- --help` shows them
     #[arg(last = true)]
     rest: Vec<String>,
@@ -79,6 +85,9 @@ enum Bench {
     Mount,
     /// The cost of running tests, beside nextest and `cargo test`
     Runner,
+    /// Moving files with `tandem`, beside rsync and `cp`
+    #[cfg(unix)]
+    Transfer,
 }
 
 /// The binary of the tests package that measures mounts.
@@ -98,6 +107,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Mount => Ok(runtime::block_on(story(args, &workspace))??.into()),
         Bench::Runner => runner::run(&args.runner, &workspace).map(|()| Exit::Success.into()),
+        #[cfg(unix)]
+        Bench::Transfer => transfer::run(&args.transfer, &workspace).map(|()| Exit::Success.into()),
     }
 }
 

@@ -134,3 +134,64 @@ async fn a_folder_that_has_become_a_link_is_not_joined() {
     two.alice.join_folder(two.at("private/deep")).unwrap();
     two.close().await;
 }
+
+#[tokio::test]
+async fn what_an_interrupted_pull_has_brought_is_not_in_the_way_of_the_next_process() {
+    let two = Two::new().await;
+    let (_, notes) = joined(&two).await;
+    let shown = two.alice.lookup(&notes).unwrap();
+    // As another process, which does not know what the first one has put there.
+    let folder = two.alice.join_folder(two.at("inbox")).unwrap();
+    folder.check(&shown).unwrap();
+    folder.pull(&notes, &notes).await.unwrap();
+    two.name_content("notes.txt", b"two");
+    folder.pull(&notes, &notes).await.unwrap();
+    assert_eq!(read(&two, "notes.txt"), "two");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_user_that_only_looks_like_the_shared_one_stays() {
+    let two = Two::new().await;
+    let (_, notes) = joined(&two).await;
+    let shown = two.alice.lookup(&notes).unwrap();
+    let mine = two.write("inbox/notes.txt", b"own");
+    let mine = std::fs::File::options().write(true).open(mine).unwrap();
+    mine.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let folder = two.alice.join_folder(two.at("inbox")).unwrap();
+    folder.check(&shown).unwrap();
+    is_kept(folder.pull(&notes, &notes).await);
+    assert_eq!(read(&two, "notes.txt"), "own");
+    mine.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1))
+        .unwrap();
+    assert!(folder.check(&shown).unwrap_err().keeps_what_is_there());
+    two.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_that_an_interrupted_pull_has_made_is_not_in_the_way_and_another_one_stays() {
+    let two = Two::new().await;
+    let inbox = two.at("inbox");
+    std::fs::create_dir(&inbox).unwrap();
+    two.link("way", "notes.txt");
+    let shown = two.alice.lookup(&path("way")).unwrap();
+    let pull = async || {
+        let folder = two.alice.join_folder(&inbox).unwrap();
+        (
+            folder.check(&shown).is_ok(),
+            folder.pull_all(&Progress::default()).await,
+        )
+    };
+    for _ in 0..2 {
+        assert!(matches!(pull().await, (true, Ok(_))));
+    }
+    std::fs::remove_file(inbox.join("way")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", inbox.join("way")).unwrap();
+    assert!(matches!(pull().await, (false, Err(_))));
+    assert_eq!(
+        inbox.join("way").read_link().unwrap(),
+        std::path::Path::new("elsewhere")
+    );
+    two.close().await;
+}

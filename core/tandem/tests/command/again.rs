@@ -78,14 +78,14 @@ async fn after_both_sides_were_killed_nothing_is_lost_and_nothing_is_there_twice
     let (alice, bob) = (homes.alice().join("photos"), homes.bob().join("photos"));
     write(&alice.join("in/c.txt"), "three");
     becomes(&bob.join("in/c.txt"), "three").await;
-    tokio::join!(share.kill(), join.kill());
+    tokio::join!(share.killed(), join.killed());
     write(&alice.join("a.txt"), "edited while nobody ran");
     std::fs::rename(alice.join("in/b.txt"), alice.join("z.txt")).unwrap();
     let (alice_up, bob_up) = both_up(&homes).await;
     becomes(&bob.join("a.txt"), "edited while nobody ran").await;
     becomes(&bob.join("z.txt"), "two").await;
     becomes(&bob.join("in/b.txt"), ABSENT).await;
-    tokio::join!(alice_up.kill(), bob_up.kill());
+    tokio::join!(alice_up.killed(), bob_up.killed());
     let (_alice_up, _bob_up) = both_up(&homes).await;
     write(&alice.join("last.txt"), "last");
     becomes(&bob.join("last.txt"), "last").await;

@@ -11,6 +11,8 @@ mod changing;
 mod control;
 mod home;
 mod json;
+#[cfg(unix)]
+mod killed;
 mod looks;
 #[cfg(target_os = "linux")]
 mod machines;

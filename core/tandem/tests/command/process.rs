@@ -123,11 +123,6 @@ impl Tandem {
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     }
 
-    /// Kills it with SIGKILL, and waits until it is gone.
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
     /// Waits until it ends by itself, with nothing more to read.
     pub(crate) async fn ends(mut self) -> Ended {
         drop(self.child.stdin.take());

@@ -173,13 +173,13 @@ impl Running {
 }
 
 /// Free a moment ago; these programs cannot choose a port and report it.
-fn free_port() -> anyhow::Result<u16> {
+pub(super) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not bind to loopback")?;
     Ok(listener.local_addr().context("could not read a port")?.port())
 }
 
 /// In PATH or in the directories of daemons: sshd must be started by its absolute path.
-fn find(program: &str) -> Option<PathBuf> {
+pub(super) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     directories
