@@ -434,6 +434,10 @@ pub const KERNEL_TTL: Duration = Duration::from_secs(60);
 /// Delay before the kernel is notified of a change again: by then an answer that crossed the first
 /// notification has arrived.
 pub const KERNEL_ECHO_DELAY: Duration = Duration::from_secs(1);
+/// Repeated notifications whose names are looked up together: those of about a millisecond. Then a
+/// folder of many entries is searched once for all of them. A process that enters a new folder
+/// within that time loses its current directory.
+pub const ECHOES_CHECKED_MAX: usize = 256;
 /// Requests for read-ahead that the kernel keeps in flight on one mount.
 pub const KERNEL_BACKGROUND_MAX: u16 = 64;
 /// Read-ahead of the kernel where it can be set, in KiB; in requests of 1 MiB.

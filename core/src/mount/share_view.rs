@@ -5,6 +5,8 @@
 //! stat(2). Lock order, everywhere in this module: a file's turn, the catalog, the inode table, a
 //! file's state, the viewers. Nothing is locked under the table of links.
 
+#[cfg(feature = "fuse")]
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,14 +129,25 @@ impl ShareView {
         }
     }
 
-    /// Whether `name` is a folder in a folder.
+    /// Those of these names, each in a folder, that are folders. All at once, because a peer may
+    /// have made a folder of any number of entries.
     #[cfg(feature = "fuse")]
-    pub(super) fn is_folder(&self, folder: Inode, name: &Name) -> bool {
+    pub(super) fn folders_among(&self, names: Vec<(Inode, Name)>) -> HashSet<(Inode, Name)> {
         let files = self.share.files();
         let nodes = self.nodes();
-        let path = self.path_in(&files, &nodes, folder, OsStr::new(name.as_str()));
-        let shown = path.ok().and_then(|path| files.catalog.lookup(&path));
-        shown.is_some_and(|shown| shown.kind == Kind::Folder)
+        let mut folders = HashMap::new();
+        let mut place_of = |(inode, name): (Inode, Name)| {
+            let folder = folders.entry(inode);
+            let folder = folder.or_insert_with(|| self.folder(&files, &nodes, inode).ok());
+            let path = SharePath::within(folder.as_ref()?.as_ref(), &name).ok()?;
+            Some((path, (inode, name)))
+        };
+        let places: Vec<_> = names.into_iter().filter_map(&mut place_of).collect();
+        let paths = places.iter().map(|(path, _)| path.clone()).collect();
+        let shown = files.catalog.lookup_all(paths);
+        let is_folder = |path: &SharePath| shown.get(path).is_some_and(|shown| shown.kind == Kind::Folder);
+        let found = places.into_iter().filter(|(path, _)| is_folder(path));
+        found.map(|(_, named)| named).collect()
     }
 
     /// The path of `name` in a folder, even if nothing has that name.

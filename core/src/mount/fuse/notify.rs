@@ -18,11 +18,13 @@ use std::time::Duration;
 use fuser::{INodeNo, Notifier};
 use tokio::time::Instant;
 
+use super::super::attributes::Inode;
 use super::super::filesystem::FileSystem;
 use super::super::share_view::ShareView;
 use super::super::viewers::Stale;
+use crate::catalog::Name;
 use crate::clock::Clock;
-use crate::limits::KERNEL_ECHO_DELAY;
+use crate::limits::{ECHOES_CHECKED_MAX, KERNEL_ECHO_DELAY};
 
 /// The thread that notifies the kernel. It ends when there can be no more changes.
 pub(in super::super) struct Notifying {
@@ -93,19 +95,21 @@ impl NotifyLoop {
         }
     }
 
+    /// Repeats what is due, but not more than [`ECHOES_CHECKED_MAX`] at a time: a name that is no
+    /// folder when it is checked may be one soon after.
     fn echo(&mut self) {
         let now = self.clock.now();
-        while let Some((_, stale)) = self.echoes.pop_front_if(|(due, _)| *due <= now) {
-            if !self.is_folder(&stale) {
-                self.notify(&stale);
+        loop {
+            let due = std::iter::from_fn(|| self.echoes.pop_front_if(|(due, _)| *due <= now));
+            let due: Vec<_> = due.take(ECHOES_CHECKED_MAX).map(|(_, stale)| stale).collect();
+            if due.is_empty() {
+                return;
             }
-        }
-    }
-
-    fn is_folder(&self, stale: &Stale) -> bool {
-        match stale {
-            Stale::Name { folder, name } => self.view.is_folder(*folder, name),
-            Stale::Content { .. } | Stale::Attributes { .. } => false,
+            let folders = self.view.folders_among(due.iter().filter_map(name_of).collect());
+            let repeated = due
+                .iter()
+                .filter(|stale| name_of(stale).is_none_or(|name| !folders.contains(&name)));
+            repeated.for_each(|stale| self.notify(stale));
         }
     }
 
@@ -125,5 +129,13 @@ impl NotifyLoop {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+}
+
+/// The name that a notification is about, and the folder that it is in.
+fn name_of(stale: &Stale) -> Option<(Inode, Name)> {
+    match stale {
+        Stale::Name { folder, name } => Some((*folder, name.clone())),
+        Stale::Content { .. } | Stale::Attributes { .. } => None,
     }
 }

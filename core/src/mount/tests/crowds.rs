@@ -208,3 +208,29 @@ async fn paths_of_listing(count: usize) -> u64 {
 async fn listing_a_folder_makes_no_path_for_each_file() {
     assert_eq!(paths_of_listing(3).await, paths_of_listing(300).await);
 }
+
+/// How many steps it takes to check for that number of names in a folder of as many entries whether
+/// they are folders.
+#[cfg(feature = "fuse")]
+async fn check_names(count: u16) -> u64 {
+    let alone = alone().await;
+    merge_folders(&alone, count);
+    let folder = alone.inode("same").unwrap();
+    let name = |number: u16| crate::catalog::Name::new(&number.to_string()).unwrap();
+    let mut names: Vec<_> = (0..count).map(|number| (folder, name(number))).collect();
+    let top = (Inode::ROOT, crate::catalog::Name::new("same").unwrap());
+    names.push(top.clone());
+    let (steps, folders) = steps_of(|| alone.fs.view().folders_among(names));
+    assert_eq!(folders.into_iter().collect::<Vec<_>>(), [top]);
+    steps
+}
+
+#[cfg(feature = "fuse")]
+#[tokio::test]
+async fn checking_which_of_many_names_are_folders_takes_steps_in_proportion_to_them() {
+    let (small, large) = (check_names(100).await, check_names(400).await);
+    assert!(
+        large <= 6 * small,
+        "{small} steps, and {large} for four times as many"
+    );
+}
