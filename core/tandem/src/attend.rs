@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tandem_core::catalog::SharePath;
+use tandem_core::catalog::{CatalogEvent, SharePath};
 use tandem_core::clock::Clock;
 use tandem_core::peer::{Event, Peer, SessionState};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ pub(crate) async fn attend<T>(
         tokio::select! {
             ended = work => ended.map(Some),
             () = attendant.stop.notified() => Ok(None),
-            never = attendant.note_sessions(&running.peer) => match never {},
+            never = attendant.note_events(&running.peer) => match never {},
             never = attendant.answer_all() => match never {},
         }
     };
@@ -49,8 +49,8 @@ struct Attendant<'a> {
 }
 
 impl Attendant<'_> {
-    /// Notes since when there is a session.
-    async fn note_sessions(&self, peer: &Peer) -> Infallible {
+    /// Notes since when there is a session, and what the other side does with what was put.
+    async fn note_events(&self, peer: &Peer) -> Infallible {
         let (clock, mut events) = (Clock::system(), peer.events());
         if peer.status().state == SessionState::Connected {
             *self.connected_since() = Some(clock.now());
@@ -59,10 +59,22 @@ impl Attendant<'_> {
             match event {
                 Event::Connected { .. } => *self.connected_since() = Some(clock.now()),
                 Event::Disconnected { .. } => *self.connected_since() = None,
+                Event::Catalog(change) => self.note_change(&change),
                 _ => {}
             }
         }
         std::future::pending().await
+    }
+
+    fn note_change(&self, change: &CatalogEvent) {
+        let noted = match change {
+            CatalogEvent::Removed { path } => edit::note_removed(self.running, path),
+            CatalogEvent::Renamed { from, to } => edit::note_renamed(self.running, from, to),
+            _ => Ok(()),
+        };
+        if let Err(Failure { text: Some(text), .. }) = noted {
+            say(text);
+        }
     }
 
     fn connected_since(&self) -> MutexGuard<'_, Option<Instant>> {

@@ -28,7 +28,10 @@ pub(crate) async fn put(
         let text = format!("could not share `{}`: {error}", screen::path(from));
         Failure::new(Exit::LocalDisk, text)
     })?;
+    let is_known = running.held().share.record.has_put(from, name);
+    let is_taken = peer.lookup(name).is_some() && !is_known;
     let amount = match (there.is_dir(), on_taken) {
+        (_, OnTaken::Refuse) if is_taken => return Err(taken(name)),
         (true, OnTaken::Refuse) => put_folder(running, (from, name), answers).await?,
         (true, OnTaken::Replace) => {
             let text = format!(
@@ -37,7 +40,6 @@ pub(crate) async fn put(
             );
             return Err(Failure::new(Exit::Usage, text));
         }
-        (false, OnTaken::Refuse) if peer.lookup(name).is_some() => return Err(taken(name)),
         (false, _) => {
             peer.replace(from, name).await?;
             Amount {
@@ -62,9 +64,6 @@ async fn put_folder(
     (from, name): (&Path, &SharePath),
     answers: &mut Answers,
 ) -> Result<Amount, Failure> {
-    if running.peer.lookup(name).is_some() {
-        return Err(taken(name));
-    }
     let added = running.peer.add_resolved(from, Some(name)).await?;
     for skipped in added.skipped {
         let reason = skipped.reason.map(|reason| reason.to_string());
@@ -92,6 +91,11 @@ pub(crate) fn rename(running: &Running, from: &SharePath, to: &SharePath) -> Res
     running.peer.lookup(from).ok_or_else(|| unknown(from))?;
     running.peer.rename(from, to)?;
     running.changed_here.notify_one();
+    note_renamed(running, from, to)
+}
+
+/// What was put and renamed, by either side, has its new name after a restart too.
+pub(crate) fn note_renamed(running: &Running, from: &SharePath, to: &SharePath) -> Result<(), Failure> {
     running.held().change(|record| {
         for root in &mut record.put {
             if let Some(name) = root.name.as_ref().and_then(|name| moved(name, from, to)) {
@@ -115,6 +119,11 @@ pub(crate) fn remove(running: &Running, path: &SharePath) -> Result<(), Failure>
     running.peer.lookup(path).ok_or_else(|| unknown(path))?;
     running.peer.remove(path)?;
     running.changed_here.notify_one();
+    note_removed(running, path)
+}
+
+/// What was put and removed, by either side, is not shared again after a restart.
+pub(crate) fn note_removed(running: &Running, path: &SharePath) -> Result<(), Failure> {
     running.held().change(|record| {
         let is_in = |root: &Root| root.name.as_ref().is_some_and(|name| name.starts_with(path));
         record.put.retain(|root| !is_in(root));

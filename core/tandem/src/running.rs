@@ -159,7 +159,7 @@ impl Running {
 
     /// Does what its side does, and looks for the other side, until the peer is closed.
     pub(crate) async fn run(&self) -> Result<(), Failure> {
-        self.put_again().await?;
+        self.put_again().await;
         match &self.side {
             Side::Shared { paths } => {
                 let watch = Watch::start(paths.clone()).or_exit(Exit::LocalDisk)?;
@@ -202,23 +202,21 @@ impl Running {
         Brought::open(&path).or_exit(Exit::LocalDisk)
     }
 
-    /// Shares again what `tandem put` has shared, as far as it is there.
-    async fn put_again(&self) -> Result<(), Failure> {
-        let mut put = self.held().share.record.put.clone();
-        put.retain(|root| {
-            let there = root.path.symlink_metadata();
-            if let Err(error) = &there {
-                say(format_args!(
-                    "not shared: `{}`: {error}",
-                    screen::path(&root.path)
-                ));
+    /// Shares again what `tandem put` has shared, as far as it is there. What the other side has
+    /// put in its place stays.
+    async fn put_again(&self) {
+        let put = self.held().share.record.put.clone();
+        for root in put {
+            let Some(name) = &root.name else { continue };
+            let shared = if root.path.is_dir() {
+                self.peer.add_resolved(&root.path, Some(name)).await.map(drop)
+            } else {
+                self.peer.add_as(&root.path, name).await
+            };
+            if let Err(error) = shared {
+                say(format_args!("not shared: {}", clean(&error.to_string())));
             }
-            there.is_ok()
-        });
-        if put.is_empty() {
-            return Ok(());
         }
-        watch::add(&self.peer, &put).await
     }
 
     /// Shares what is there now, and no longer what is gone.

@@ -336,6 +336,13 @@ impl Record {
         }
     }
 
+    /// Whether `tandem put` has shared that path under that name.
+    pub(crate) fn has_put(&self, path: &Path, name: &SharePath) -> bool {
+        self.put
+            .iter()
+            .any(|root| root.path == path && root.name.as_ref() == Some(name))
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Format {

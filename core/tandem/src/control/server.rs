@@ -111,10 +111,24 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
+
+    use tandem_tests::wait::complete;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
     use crate::event::Amount;
+
+    /// What `asking` comes to while the server serves.
+    async fn served<T>(server: &Server, asking: impl Future<Output = T>) -> T {
+        let serving = async {
+            tokio::select! {
+                output = asking => output,
+                never = server.serve(done) => match never {},
+            }
+        };
+        complete(Location::caller(), "the answer", serving).await
+    }
 
     /// What the server answers to these bytes, after which nothing more is sent.
     async fn answer_to(bytes: &[u8]) -> String {
@@ -128,10 +142,7 @@ mod tests {
             stream.read_to_string(&mut text).await.unwrap();
             text
         };
-        tokio::select! {
-            text = asking => text,
-            never = server.serve(done) => match never {},
-        }
+        served(&server, asking).await
     }
 
     async fn done(_: Request, mut answers: Answers) {
@@ -159,10 +170,7 @@ mod tests {
             stream.read_to_string(&mut text).await.unwrap();
             text
         };
-        let answer = tokio::select! {
-            text = asking => text,
-            never = server.serve(done) => match never {},
-        };
+        let answer = served(&server, asking).await;
         assert!(answer.contains("no request came"), "{answer}");
     }
 
@@ -184,10 +192,7 @@ mod tests {
             }
             texts
         };
-        let texts = tokio::select! {
-            texts = asking => texts,
-            never = server.serve(done) => match never {},
-        };
+        let texts = served(&server, asking).await;
         assert!(texts[0].contains("processes ask this share already"), "{texts:?}");
         assert!(texts[1..].iter().all(|text| text.contains("done")), "{texts:?}");
     }

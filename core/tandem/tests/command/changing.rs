@@ -26,8 +26,7 @@ async fn what_was_put_is_shared_again_after_a_restart() {
     Tandem::told(&homes.bob(), &["put", "d.txt", "photos"]).await;
     share.killed().await;
     join.killed().await;
-    let mut up = Tandem::start(&homes.bob(), &["up"]);
-    up.says("sharing 1 file").await;
+    let up = Tandem::start(&homes.bob(), &["up"]);
     answers(&homes.bob(), &["ls", "photos"], "d.txt").await;
     Tandem::told(&homes.bob(), &["rm", "photos:d.txt"]).await;
     up.killed().await;
@@ -161,4 +160,39 @@ async fn what_was_put_is_renamed_and_keeps_its_new_name() {
     join.killed().await;
     let _up = Tandem::start(&homes.bob(), &["up"]);
     answers(&homes.bob(), &["ls", "photos:papers"], "papers/c.txt").await;
+}
+
+#[tokio::test]
+async fn what_was_put_and_is_removed_by_the_other_side_is_not_shared_again() {
+    let homes = Homes::new();
+    let (_share, join) = homes.following().await;
+    let (alice, bob) = (homes.alice(), homes.bob());
+    write(&bob.join("d.txt"), "four");
+    write(&bob.join("docs/c.txt"), "three");
+    Tandem::told(&bob, &["put", "d.txt", "docs", "photos"]).await;
+    answers(&alice, &["ls", "photos:docs"], "docs/c.txt").await;
+    Tandem::told(&alice, &["rm", "photos:d.txt"]).await;
+    Tandem::told(&alice, &["mv", "photos:docs", "papers"]).await;
+    answers(&bob, &["ls", "photos"], "papers/").await;
+    join.killed().await;
+    let mut up = Tandem::start(&bob, &["up"]);
+    up.says("is connected").await;
+    let listed = answers(&bob, &["ls", "photos"], "a.txt").await;
+    assert!(listed.contains("papers/") && !listed.contains("docs"), "{listed}");
+    assert!(!listed.contains("d.txt"), "{listed}");
+}
+
+#[tokio::test]
+async fn an_edit_of_what_was_put_is_shared_by_putting_it_again() {
+    let homes = Homes::new();
+    let (_share, _join) = homes.following().await;
+    let (alice, bob) = (homes.alice(), homes.bob());
+    write(&bob.join("d.txt"), "four");
+    write(&bob.join("docs/c.txt"), "three");
+    Tandem::told(&bob, &["put", "d.txt", "docs", "photos"]).await;
+    write(&bob.join("d.txt"), "edited");
+    write(&bob.join("docs/new.txt"), "new");
+    Tandem::told(&bob, &["put", "d.txt", "docs", "photos"]).await;
+    answers(&alice, &["ls", "photos:docs"], "docs/new.txt").await;
+    answers(&alice, &["ls", "photos:d.txt"], "6 B").await;
 }
