@@ -114,6 +114,15 @@ impl Workspace {
             // Nothing can be done for someone whose standard error is closed.
             writeln!(std::io::stderr(), "warning: {}", plain_line(remark)).ok();
         }
+        if let Some(probe) = &config.probe
+            && !metadata
+                .packages
+                .iter()
+                .any(|package| package.name == probe.package)
+        {
+            let why = format!("`{}` is no package of this workspace", probe.package);
+            return Err(config.home.misunderstood("probe.package", &why).into());
+        }
         Ok(Workspace {
             config,
             directory: directory(&metadata.workspace_root),
@@ -170,6 +179,13 @@ impl Workspace {
             Some(archived) => archived.settings.clone().for_tests(),
             None => settings::variables(&self.directory),
         }
+    }
+
+    /// Where the root was when its archive was built, if it comes from one.
+    pub(crate) fn origin(&self) -> Option<PathBuf> {
+        self.archived.as_ref()?;
+        let root = self.metadata.get("workspace_root")?.as_str()?;
+        Some(root.into())
     }
 
     /// The root manifest.
