@@ -48,7 +48,8 @@ pub const ARCHIVE_NAME_LEN_MAX: u64 = 8 << 10;
 pub const ARCHIVE_LEN_MAX: u64 = 64 << 30;
 /// Bytes of the description in an archive, which is kept in memory.
 pub const ARCHIVE_DESCRIPTION_LEN_MAX: u64 = 64 << 20;
-/// Bytes of what the program that compresses an archive wrote about an error; the rest is not shown.
+/// Bytes of what the program that compresses an archive wrote about an error. The rest is not
+/// shown.
 pub const ARCHIVE_COMPLAINT_LEN_MAX: u64 = 4 << 10;
 /// Bytes after the last file of an archive. Programs pad to 10 KiB, and may be told to pad more.
 pub const ARCHIVE_PADDING_LEN_MAX: u64 = 1 << 20;

@@ -23,8 +23,8 @@ struct Group<'a> {
     others: Vec<u32>,
 }
 
-/// The failures among these cases, in their order; what is not shown whole comes last. The rounds of
-/// a test follow each other.
+/// The failures among these cases, in their order; what is not shown whole comes last. The rounds
+/// of a test follow each other.
 pub(super) fn failures<'a>(cases: impl Iterator<Item = (&'a Suite, &'a Case)>) -> Vec<Shown<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut of_this_test = 0;
@@ -63,7 +63,7 @@ pub(super) fn failures<'a>(cases: impl Iterator<Item = (&'a Suite, &'a Case)>) -
     whole
 }
 
-/// `p::suite m::f failed in the same way in 12 more rounds: 7, 9, 10 and 9 more; the report has them`
+/// `p::suite m::f failed in the same way in 5 more rounds: 4, 5, 7, 8, 9; the report has them`
 pub(super) fn line(case: &Case, rounds: &[u32]) -> String {
     let named = rounds.iter().take(CONSOLE_ROUNDS_NAMED_MAX).map(u32::to_string);
     let named = named.collect::<Vec<_>>().join(", ");
