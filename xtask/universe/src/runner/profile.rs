@@ -429,6 +429,7 @@ mod tests {
             for part in parts {
                 assert!(message.replace('\'', "`").contains(part), "{part}: {message}");
             }
+            assert!(!message.contains("--help"), "it is not a command line: {message}");
         }
     }
 

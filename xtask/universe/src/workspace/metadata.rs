@@ -318,6 +318,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_probe_must_be_in_a_package_of_the_workspace() {
+        let described = |probe: &str| {
+            let package = serde_json::json!({
+                "id": "p", "name": "p", "version": "0.1.0", "manifest_path": "/w/Cargo.toml", "features": {},
+            });
+            let json = serde_json::json!({
+                "packages": [package], "workspace_root": "/w", "target_directory": "/w/target",
+                "metadata": {"universe": {"probe": {"package": probe, "binary": "b"}}},
+            });
+            Workspace::described(json, None)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(described("p"), Ok(()));
+        let why = described("q").unwrap_err();
+        assert!(
+            why.contains("probe.package` in `/w/Cargo.toml`: `q` is no package"),
+            "{why}"
+        );
+    }
+
+    #[test]
     fn a_harness_of_its_own_is_read_from_the_manifest() {
         let manifest =
             "[lib]\nharness = false\n[[test]]\nname = \"ui\"\nharness = false\n[[test]]\nname = \"plain\"\n";

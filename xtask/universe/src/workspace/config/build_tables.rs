@@ -93,7 +93,7 @@ fn known(entry: &Entry<'_>, own: &BTreeMap<String, OwnCapability>) -> Result<Str
     match names.any(|known| known == name) {
         true => Ok(name),
         false => Err(entry.wrong(format!(
-            "there is no capability `{name}`\nhint: `capabilities.{name}` describes it"
+            "there is no capability `{name}`\nhint: describe it in `capabilities.{name}`"
         ))),
     }
 }
@@ -186,7 +186,7 @@ mod tests {
             (
                 json!({"features": {"f": {"capability": "fsue"}}}),
                 "features.f.capability",
-                "there is no capability `fsue`\nhint: `capabilities.fsue` describes it",
+                "there is no capability `fsue`\nhint: describe it in `capabilities.fsue`",
             ),
             (
                 json!({"features": {"f": {"capability": "fuse", "always": ["linus"]}}}),
